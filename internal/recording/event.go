@@ -1,0 +1,179 @@
+// Package recording is the file format: what the recorder writes while the
+// program runs and what everything else reads. docs/format.md specifies it.
+package recording
+
+import (
+	"pyrr/internal/linux"
+)
+
+// Pos is a point in the execution of a process, totally ordered within it.
+type Pos struct {
+	// Instr counts the CPython bytecode instructions that the process had
+	// executed.
+	Instr uint64
+	// Event is the number of the process's event, from 0.
+	Event uint64
+}
+
+// Kind is the kind of an event.
+type Kind uint8
+
+// The kinds of events. An event belongs to one thread; between two events of
+// a process the thread of the later one ran, and no other.
+const (
+	// KindStart opens a stream: a process begins from an image (Proc, Maps,
+	// Mem, Regs, XState) or as a fork (Proc names the parent's event).
+	KindStart Kind = iota + 1
+	// KindSyscall is a system call, entered and returned with no other
+	// thread of the process running in between.
+	KindSyscall
+	// KindEnter is a thread entering a system call and giving way to others.
+	KindEnter
+	// KindExit is the result of the thread's last KindEnter.
+	KindExit
+	// KindSwitch is a thread preempted at exactly Instr instructions.
+	KindSwitch
+	// KindSignal is a signal handler's frame built on the thread's stack:
+	// Nr is the signal; Mem the frame's bytes; Regs and XState the thread's
+	// state at the first instruction of the handler.
+	KindSignal
+	// KindInsn is an instruction that pyrr executes for the program, because
+	// its result differs between machines or runs: rdtsc, cpuid and others.
+	// Nr is the kind (inject.Insn); Regs the registers after it.
+	KindInsn
+	// KindWrite is pyrr's own preparation of the process (counting stubs,
+	// patched instructions): Maps and Mem are to be applied.
+	KindWrite
+	// KindClocks empties the buffer of clock readings because it is full.
+	KindClocks
+	// KindDeath is the end of one thread.
+	KindDeath
+	// KindEnd closes a stream. Why says how; Ret is the wait status.
+	KindEnd
+	// KindTimeout marks the point at which the time-out expired.
+	KindTimeout
+	// KindNote is a remark: Text. It has no effect on the execution.
+	KindNote
+	// KindChecksum holds the checksums of all pages of the writable
+	// mappings, for --verify=full.
+	KindChecksum
+	// KindFault is a synchronous fault (SIGSEGV and the like) that pyrr
+	// handled itself: the page of a shared mapping was brought up to date.
+	// Maps holds the new protections, Mem the new bytes.
+	KindFault
+)
+
+// Stop says how a thread gets from its last event to this one, which is what
+// replay has to wait for.
+type Stop uint8
+
+// The ways to reach an event.
+const (
+	// StopNone: nothing runs; the thread stands where its last event left it.
+	StopNone Stop = iota
+	// StopSyscall: the thread runs to its next system call.
+	StopSyscall
+	// StopInstr: the thread runs until exactly Instr instructions of the
+	// process were executed and stands before the next.
+	StopInstr
+	// StopTrap: the thread runs to a trap that the program's execution
+	// raises by itself: a patched instruction, a full clock buffer, a fault.
+	StopTrap
+)
+
+// End reasons, in Event.Why of KindEnd.
+const (
+	EndExited    = "exited"     // the process ended; Ret is its wait status
+	EndExec      = "exec"       // it became another program; Text names it
+	EndDetached  = "detached"   // the recording stops here and the program went on; Text says why
+	EndTimeout   = "timeout"    // stopped by the time-out
+	EndTruncated = "truncated"  // made up by the reader: the stream ends without KindEnd
+)
+
+// Write is bytes that appear in the process's memory at an event.
+type Write struct {
+	Addr uint64
+	Data []byte
+}
+
+// FileID names a file in the recording's store; 0 means none.
+type FileID uint32
+
+// Mapping is a span of address space that replay has to make.
+type Mapping struct {
+	Start, End uint64
+	// Prot is PROT_READ|PROT_WRITE|PROT_EXEC of mmap(2).
+	Prot uint32
+	// Shared is set for MAP_SHARED in the program; replay maps it privately.
+	Shared bool
+	// File and Offset give the content; File 0 is zeros.
+	File   FileID
+	Offset uint64
+	// Name is the path in /proc/PID/maps, for symbols and listings.
+	Name string
+}
+
+// Proc describes a process; it is held by its KindStart event.
+type Proc struct {
+	// ID numbers the recording's processes from 1 in order of appearance;
+	// an exec makes a new one.
+	ID  int
+	PID int // as the program saw it
+	// Parent is the ID of the process that made it, 0 for the first.
+	Parent int
+	// ParentEvent is the number of the parent's event that made it.
+	ParentEvent uint64
+	// Fork is set where the address space began as a copy of the parent's;
+	// else the stream begins with an image.
+	Fork bool
+	Exe  string
+	Argv []string
+	Env  []string
+	Cwd  string
+	// Python is the version of the interpreter, "" until known.
+	Python string
+	// Start is the wall-clock time in ns since the epoch.
+	Start int64
+	// Brk is the program break, StackLimit the size kept below the stack.
+	Brk        uint64
+	StackLimit uint64
+}
+
+// Event is one entry of a process's log. Which fields an event holds is in
+// the table of kinds (docs/format.md); the others are zero.
+type Event struct {
+	Kind Kind
+	Stop Stop
+	TID  int32 // as the program saw it
+	// Instr is the process's instruction count at the event.
+	Instr uint64
+	// PC and RegSum hold the thread's program counter, and a checksum of its
+	// callee-saved registers and stack pointer (RegSum of this package),
+	// where the event was reached by running.
+	PC     uint64
+	RegSum uint32
+	// Nr is the syscall, signal or instruction kind.
+	Nr   int32
+	Args [6]uint64
+	// Ret is the raw result, -errno on failure.
+	Ret int64
+	// Time is wall-clock time of reaching the event in ns since Proc.Start's
+	// recording began; for a KindSyscall, EndTime is that of its return.
+	Time, EndTime int64
+	// In is what an input argument pointed to where a reader wants to see
+	// it: a path, a socket address. At most 256 bytes.
+	In []byte
+	// Clocks holds the clock readings consumed since the process's previous
+	// event: struct timespec, 16 bytes each.
+	Clocks []byte
+	// Mem is applied when the event takes effect.
+	Mem  []Write
+	Maps []Mapping
+	// Child is the thread or process id that a clone or fork made.
+	Child  int32
+	Regs   *linux.Regs
+	XState []byte
+	Proc   *Proc
+	Why    string
+	Text   string
+}
