@@ -1,0 +1,70 @@
+package ptrace
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+)
+
+// Gadget is the machine code that injected calls run: syscall; int3.
+var Gadget = []byte{0x0f, 0x05, 0xcc}
+
+// Inject makes stopped thread tid execute system call nr from the gadget at
+// pc, and puts its registers back. Other stops that arrive meanwhile
+// (signals) are handed to other, which returns nil to go on. The result is
+// the raw one, -errno on failure.
+func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
+	var saved linux.Regs
+	if err := GetRegs(tid, &saved); err != nil {
+		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
+	}
+	r := saved
+	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
+	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
+	if err := SetRegs(tid, &r); err != nil {
+		return 0, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
+	}
+	for {
+		if err := Cont(tid, 0); err != nil {
+			return 0, fmt.Errorf("inject syscall %d: %w", nr, err)
+		}
+		_, st, err := WaitFor(tid)
+		if err != nil {
+			return 0, fmt.Errorf("inject syscall %d: wait: %w", nr, err)
+		}
+		if st.Stopped() && st.StopSignal() == unix.SIGTRAP && Event(st) == 0 {
+			if err := GetRegs(tid, &r); err != nil {
+				return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
+			}
+			if r.Rip == pc+uint64(len(Gadget)) {
+				break
+			}
+		}
+		if !st.Stopped() {
+			return 0, fmt.Errorf("inject syscall %d: thread %d %s: %w", nr, tid, Describe(st), unix.ESRCH)
+		}
+		if other == nil {
+			return 0, fmt.Errorf("inject syscall %d: thread %d %s", nr, tid, Describe(st))
+		}
+		if err := other(st); err != nil {
+			return 0, err
+		}
+	}
+	ret := int64(r.Rax)
+	if err := SetRegs(tid, &saved); err != nil {
+		return ret, fmt.Errorf("inject syscall %d: restore registers: %w", nr, err)
+	}
+	return ret, nil
+}
+
+// WaitFor is Wait for one thread, repeated over interruptions.
+func WaitFor(tid int) (int, unix.WaitStatus, error) {
+	for {
+		w, st, err := Wait(tid)
+		if err != unix.EINTR {
+			return w, st, err
+		}
+	}
+}

@@ -1,0 +1,236 @@
+// Package ptrace makes every ptrace(2) call of pyrr, and the injected system
+// calls built from them.
+//
+// The kernel ties a tracee to the tracer's thread, so all functions must be
+// called from the one goroutine that is locked to the thread that seized the
+// tracees (runtime.LockOSThread). ESRCH is a normal result everywhere: a
+// tracee may be killed from outside at any moment; see Gone.
+package ptrace
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+)
+
+// Requests of ptrace(2) that x/sys/unix has no constant for.
+const (
+	reqSysemu     = 31
+	reqGetSigMask = 0x420a
+	reqSetSigMask = 0x420b
+	ntX86XState   = 0x202
+)
+
+// Options of PTRACE_SEIZE for a recorded tree.
+const Options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
+	unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
+
+// SyscallStop is the signal number of a syscall stop under TRACESYSGOOD.
+const SyscallStop = unix.SIGTRAP | 0x80
+
+// Offsets into struct user (sys/user.h) for PeekUser and PokeUser.
+const (
+	OffRax     = 80
+	OffOrigRax = 120
+	OffRip     = 128
+)
+
+// Gone reports whether err says that the tracee does not exist any more, or
+// is being killed.
+func Gone(err error) bool { return errors.Is(err, unix.ESRCH) }
+
+func call(req int, tid int, addr, data uintptr) (uintptr, error) {
+	r, _, e := syscall.RawSyscall6(unix.SYS_PTRACE, uintptr(req), uintptr(tid), addr, data, 0, 0)
+	if e != 0 {
+		return r, e
+	}
+	return r, nil
+}
+
+// Seize attaches to a thread without stopping it.
+func Seize(tid int, opts uintptr) error {
+	_, err := call(unix.PTRACE_SEIZE, tid, 0, opts)
+	return err
+}
+
+// Interrupt makes a seized thread stop with PTRACE_EVENT_STOP.
+func Interrupt(tid int) error {
+	_, err := call(unix.PTRACE_INTERRUPT, tid, 0, 0)
+	return err
+}
+
+// Cont resumes a thread until its next signal or event, delivering sig.
+func Cont(tid int, sig int) error {
+	_, err := call(unix.PTRACE_CONT, tid, 0, uintptr(sig))
+	return err
+}
+
+// Syscall resumes a thread until its next system call stop.
+func Syscall(tid int, sig int) error {
+	_, err := call(unix.PTRACE_SYSCALL, tid, 0, uintptr(sig))
+	return err
+}
+
+// Sysemu resumes a thread until its next system call, which is not executed.
+func Sysemu(tid int, sig int) error {
+	_, err := call(reqSysemu, tid, 0, uintptr(sig))
+	return err
+}
+
+// Step resumes a thread for one instruction; with a signal that has a
+// handler it stops at the handler's first instruction.
+func Step(tid int, sig int) error {
+	_, err := call(unix.PTRACE_SINGLESTEP, tid, 0, uintptr(sig))
+	return err
+}
+
+// Listen leaves a thread in its group stop but lets SIGCONT end it.
+func Listen(tid int) error {
+	_, err := call(unix.PTRACE_LISTEN, tid, 0, 0)
+	return err
+}
+
+// Detach lets go of a stopped thread, delivering sig.
+func Detach(tid int, sig int) error {
+	_, err := call(unix.PTRACE_DETACH, tid, 0, uintptr(sig))
+	return err
+}
+
+// GetRegs reads the general registers of a stopped thread.
+func GetRegs(tid int, r *linux.Regs) error {
+	_, err := call(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(r)))
+	return err
+}
+
+// SetRegs writes the general registers, fs_base and gs_base included.
+func SetRegs(tid int, r *linux.Regs) error {
+	_, err := call(unix.PTRACE_SETREGS, tid, 0, uintptr(unsafe.Pointer(r)))
+	return err
+}
+
+// PeekUser reads a word of struct user.
+func PeekUser(tid int, off uintptr) (uint64, error) {
+	var v uint64
+	_, err := call(unix.PTRACE_PEEKUSR, tid, off, uintptr(unsafe.Pointer(&v)))
+	return v, err
+}
+
+// PokeUser writes a word of struct user.
+func PokeUser(tid int, off uintptr, v uint64) error {
+	_, err := call(unix.PTRACE_POKEUSR, tid, off, uintptr(v))
+	return err
+}
+
+// GetXState reads the XSAVE area (NT_X86_XSTATE) of a stopped thread.
+func GetXState(tid int, buf []byte) ([]byte, error) {
+	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
+	if _, err := call(unix.PTRACE_GETREGSET, tid, ntX86XState, uintptr(unsafe.Pointer(&iov))); err != nil {
+		return nil, err
+	}
+	return buf[:iov.Len], nil
+}
+
+// SetXState writes the XSAVE area.
+func SetXState(tid int, buf []byte) error {
+	if len(buf) == 0 {
+		return nil
+	}
+	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
+	_, err := call(unix.PTRACE_SETREGSET, tid, ntX86XState, uintptr(unsafe.Pointer(&iov)))
+	return err
+}
+
+// EventMsg returns the message of a PTRACE_EVENT stop (a child's id, the
+// former thread id of an exec).
+func EventMsg(tid int) (uint64, error) {
+	var v uint64
+	_, err := call(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&v)))
+	return v, err
+}
+
+// SigInfo is siginfo_t: 128 bytes, si_signo, si_errno, si_code first.
+type SigInfo [128]byte
+
+// Signo returns si_signo.
+func (s *SigInfo) Signo() int { return int(*(*int32)(unsafe.Pointer(&s[0]))) }
+
+// Code returns si_code.
+func (s *SigInfo) Code() int { return int(*(*int32)(unsafe.Pointer(&s[8]))) }
+
+// Addr returns si_addr of a fault.
+func (s *SigInfo) Addr() uint64 { return *(*uint64)(unsafe.Pointer(&s[16])) }
+
+// GetSigInfo reads the siginfo of a signal-delivery-stop. EINVAL means that
+// the stop is a group stop.
+func GetSigInfo(tid int, s *SigInfo) error {
+	_, err := call(unix.PTRACE_GETSIGINFO, tid, 0, uintptr(unsafe.Pointer(s)))
+	return err
+}
+
+// SetSigInfo replaces the siginfo of a signal-delivery-stop.
+func SetSigInfo(tid int, s *SigInfo) error {
+	_, err := call(unix.PTRACE_SETSIGINFO, tid, 0, uintptr(unsafe.Pointer(s)))
+	return err
+}
+
+// SigMask returns the blocked signals of a stopped thread, bit n-1 for n.
+func SigMask(tid int) (uint64, error) {
+	var v uint64
+	_, err := call(reqGetSigMask, tid, 8, uintptr(unsafe.Pointer(&v)))
+	return v, err
+}
+
+// SetSigMask sets the blocked signals of a stopped thread.
+func SetSigMask(tid int, mask uint64) error {
+	_, err := call(reqSetSigMask, tid, 8, uintptr(unsafe.Pointer(&mask)))
+	return err
+}
+
+// Wait waits for a stop or an end of tid, or of any tracee with -1, blocking
+// the goroutine's thread. It returns EINTR as an error.
+func Wait(tid int) (int, unix.WaitStatus, error) {
+	var st unix.WaitStatus
+	r, _, e := syscall.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL, 0, 0, 0)
+	if e != 0 {
+		return 0, 0, e
+	}
+	return int(r), st, nil
+}
+
+// Poll is Wait without waiting; tid 0 says that nothing happened.
+func Poll(tid int) (int, unix.WaitStatus, error) {
+	var st unix.WaitStatus
+	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL|unix.WNOHANG, 0, 0, 0)
+	if e != 0 {
+		return 0, 0, e
+	}
+	return int(r), st, nil
+}
+
+// Yield gives the processor to a thread that is pinned to the same one.
+func Yield() { syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
+// Event returns the PTRACE_EVENT number of a stop, 0 if it is none.
+func Event(st unix.WaitStatus) int { return int(uint32(st)>>16) & 0xff }
+
+// Describe renders a wait status for messages.
+func Describe(st unix.WaitStatus) string {
+	switch {
+	case st.Exited():
+		return fmt.Sprintf("exited with %d", st.ExitStatus())
+	case st.Signaled():
+		return fmt.Sprintf("killed by %s", unix.SignalName(st.Signal()))
+	case st.Stopped() && Event(st) != 0:
+		return fmt.Sprintf("stopped by ptrace event %d (signal %d)", Event(st), int(st.StopSignal())&0x7f)
+	case st.Stopped() && st.StopSignal() == SyscallStop:
+		return "stopped at a system call"
+	case st.Stopped():
+		return fmt.Sprintf("stopped by %s", unix.SignalName(st.StopSignal()))
+	}
+	return fmt.Sprintf("wait status %#x", uint32(st))
+}
