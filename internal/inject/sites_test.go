@@ -1,0 +1,128 @@
+package inject
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// systemFiles are the files of this machine that hold sites, by what the
+// dynamic linker calls them.
+var systemFiles = []struct {
+	name  string
+	globs []string
+	want  []Insn // at least one site of each
+}{
+	{"ld.so", []string{"/lib64/ld-linux-x86-64.so.2"}, []Insn{Rdtsc, Cpuid, Xgetbv}},
+	{"libc", []string{"/lib/x86_64-linux-gnu/libc.so.6"}, []Insn{Rdtsc}},
+	{"libcrypto", []string{"/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "/usr/lib/x86_64-linux-gnu/libcrypto.so.1.1"},
+		[]Insn{Rdtsc, Cpuid, Rdrand, Rdseed, Xgetbv}},
+	{"libstdc++", []string{"/usr/lib/x86_64-linux-gnu/libstdc++.so.6"}, []Insn{Cpuid, Rdrand, Rdseed}},
+	{"libgcc", []string{"/usr/lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1"}, []Insn{Cpuid, Xgetbv}},
+	{"python", []string{"/usr/bin/python3"}, nil},
+}
+
+func firstFile(globs []string) string {
+	for _, g := range globs {
+		if m, _ := filepath.Glob(g); len(m) > 0 {
+			return m[0]
+		}
+	}
+	return ""
+}
+
+var objdumpLine = regexp.MustCompile(`^\s*([0-9a-f]+):\t(?:[a-z0-9.]+ )*(rdtsc|rdtscp|cpuid|rdrand|rdseed|rdpid|xgetbv)\b`)
+
+// objdumpSites lists the wanted instructions of a whole-file disassembly.
+func objdumpSites(t *testing.T, path string) map[uint64]string {
+	t.Helper()
+	objdump, err := exec.LookPath("objdump")
+	if err != nil {
+		t.Skip("objdump is not installed")
+	}
+	cmd := exec.Command(objdump, "-d", "--no-show-raw-insn", path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sites := map[uint64]string{}
+	sc := bufio.NewScanner(out)
+	for sc.Scan() {
+		if m := objdumpLine.FindStringSubmatch(sc.Text()); m != nil {
+			addr, _ := strconv.ParseUint(m[1], 16, 64)
+			sites[addr] = m[2]
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return sites
+}
+
+// TestSitesOfSystemFiles holds the scanner against objdump. Every site found
+// must be an instruction there; what objdump lists beyond that must lie
+// outside known functions, as data does.
+func TestSitesOfSystemFiles(t *testing.T) {
+	for _, tt := range systemFiles {
+		t.Run(tt.name, func(t *testing.T) {
+			path := firstFile(tt.globs)
+			if path == "" {
+				t.Skipf("none of %v here", tt.globs)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			sites, missed, err := scan(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			count := map[Insn]int{}
+			got := map[uint64]string{}
+			for _, s := range sites {
+				count[s.Insn]++
+				got[s.Vaddr] = s.Insn.String()
+				var b [maxSite]byte
+				if _, err := f.ReadAt(b[:s.Len], int64(s.Off)); err != nil || b != s.Orig {
+					t.Errorf("site %#x: file has % x at its offset, want % x (%v)", s.Vaddr, b, s.Orig, err)
+				}
+			}
+			t.Logf("%s: %v; %d candidates outside known functions", path, count, len(missed))
+			for _, insn := range tt.want {
+				if count[insn] == 0 {
+					t.Errorf("no %v found", insn)
+				}
+			}
+			want := objdumpSites(t, path)
+			for addr, name := range want {
+				// Prefixes put the candidate bytes behind the instruction's start.
+				near := func(m uint64) bool { return m >= addr && m < addr+maxInsn }
+				if got[addr] == "" && slices.ContainsFunc(missed, near) {
+					t.Logf("%#x %s lies outside known functions", addr, name)
+					delete(want, addr)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("sites differ from objdump's (-objdump +found):\n%s", diff)
+			}
+		})
+	}
+}
+
+func ExampleSite_Trap() {
+	s := Site{Len: 4}
+	fmt.Printf("% x\n", s.Trap())
+	// Output: 0f 0b 90 90
+}
