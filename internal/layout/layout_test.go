@@ -1,0 +1,227 @@
+// Package layout holds the tests of how the code is divided: which package
+// may import which, and that files stay of a size that can be read.
+package layout
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "pyrr"
+
+// allowed lists what each package may import of this module. Data flows one
+// way: capture writes recordings, replay runs them, cpython and unwind read
+// stacks out of the memory, assert judges, report prints. Who judges or
+// prints needs no engine, so that it runs where nothing can be traced.
+var allowed = map[string][]string{
+	"internal/stack":     {},
+	"internal/linux":     {},
+	"internal/mem":       {},
+	"internal/probe":     {},
+	"internal/layout":    {},
+	"internal/recording": {"internal/linux"},
+	"internal/ptrace":    {"internal/linux", "internal/mem"},
+	"internal/inject":    {"internal/linux", "internal/mem"},
+	"internal/unwind":    {"internal/mem", "internal/stack"},
+	"cpython":            {"internal/mem", "internal/stack", "internal/unwind"},
+	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
+	"capture/pytest":     {"capture", "internal/recording"},
+	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
+	"assert":             {"internal/linux", "internal/recording", "internal/stack"},
+	"internal/report":    {"assert", "internal/stack"},
+}
+
+// free lists the packages that tie the others together and may import all:
+// the program, and the tests and measurements of the whole.
+var free = []string{"cmd", "bench", "fixtures"}
+
+// owners lists outside packages that only some packages import, so that each
+// has one place where it can be replaced.
+var owners = map[string][]string{
+	"gopkg.in/yaml.v3":                {"assert"},
+	"github.com/spf13/pflag":          {"cmd", "bench"},
+	"golang.org/x/term":               {"cmd"},
+	"github.com/go-delve/delve":       {"internal/unwind"},
+	"github.com/klauspost/compress":   {"internal/recording"},
+	"github.com/sergi/go-diff":        {"assert", "internal/stack", "internal/report"},
+	"github.com/rogpeppe/go-internal": {},
+	"github.com/google/go-cmp":        {},
+	"C":                               {},
+}
+
+// pkg is the part of go list's output that the rules look at.
+type pkg struct {
+	ImportPath   string
+	Dir          string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	GoFiles      []string
+	CgoFiles     []string
+	TestGoFiles  []string
+}
+
+func listPackages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,TestImports,XTestImports,GoFiles,CgoFiles,TestGoFiles", module+"/...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list found %d packages", len(all))
+	}
+	return all
+}
+
+// within says whether a package lies in one of the given folders.
+func within(name string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(d string) bool {
+		return name == d || strings.HasPrefix(name, d+"/")
+	})
+}
+
+// violations returns the imports of a package that the rules forbid.
+func violations(p pkg) []string {
+	var out []string
+	name := strings.TrimPrefix(p.ImportPath, module+"/")
+	rules, known := allowed[name]
+	if !known && !within(name, free) {
+		return []string{name + " has no row in the table of imports"}
+	}
+	for _, imp := range p.Imports {
+		if ours, ok := strings.CutPrefix(imp, module+"/"); ok {
+			if known && !slices.Contains(rules, ours) {
+				out = append(out, name+" must not import "+ours)
+			}
+			continue
+		}
+		for path, dirs := range owners {
+			if (imp == path || strings.HasPrefix(imp, path+"/")) && !within(name, dirs) {
+				out = append(out, name+" must not import "+imp)
+			}
+		}
+	}
+	return out
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, v := range violations(p) {
+			t.Error(v)
+		}
+		if len(p.CgoFiles) > 0 {
+			t.Errorf("%s uses cgo: %v", p.ImportPath, p.CgoFiles)
+		}
+	}
+}
+
+// TestViolations holds that the rules catch what they are for.
+func TestViolations(t *testing.T) {
+	tests := []struct {
+		name string
+		pkg  pkg
+		want int
+	}{
+		{"allowed", pkg{ImportPath: "pyrr/replay", Imports: []string{"fmt", "pyrr/internal/mem"}}, 0},
+		{"against the flow", pkg{ImportPath: "pyrr/internal/recording", Imports: []string{"pyrr/replay"}}, 1},
+		{"judging with an engine", pkg{ImportPath: "pyrr/assert", Imports: []string{"pyrr/replay", "pyrr/internal/ptrace"}}, 2},
+		{"the program", pkg{ImportPath: "pyrr/cmd/pyrr", Imports: []string{"pyrr/assert", "pyrr/replay", "github.com/spf13/pflag"}}, 0},
+		{"flags in a library", pkg{ImportPath: "pyrr/capture", Imports: []string{"github.com/spf13/pflag"}}, 1},
+		{"part of an owned module", pkg{ImportPath: "pyrr/cpython", Imports: []string{"github.com/go-delve/delve/pkg/dwarf/frame"}}, 1},
+		{"test library in the program", pkg{ImportPath: "pyrr/assert", Imports: []string{"github.com/google/go-cmp/cmp"}}, 1},
+		{"cgo", pkg{ImportPath: "pyrr/cmd/pyrr", Imports: []string{"C"}}, 1},
+		{"a package without a row", pkg{ImportPath: "pyrr/internal/utils"}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := violations(tt.pkg); len(got) != tt.want {
+				t.Errorf("%d violations, want %d: %v", len(got), tt.want, got)
+			}
+		})
+	}
+}
+
+// tracers are the only packages that make ptrace calls: the layer that is
+// for it, and the probe, which tries each call by itself.
+var tracers = []string{"internal/ptrace", "internal/probe"}
+
+var ptraceCall = regexp.MustCompile(`Syscall6?\((unix|syscall)\.SYS_PTRACE|(unix|syscall)\.Ptrace[A-Z]\w*\(`)
+
+func TestPtraceCalls(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if within(name, tracers) {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			eachLine(t, filepath.Join(p.Dir, file), func(n int, line string) {
+				code, _, _ := strings.Cut(line, "//")
+				if ptraceCall.MatchString(code) {
+					t.Errorf("%s/%s:%d makes a ptrace call: %s", name, file, n, strings.TrimSpace(line))
+				}
+			})
+		}
+	}
+}
+
+// maxLines is the limit of a file written by hand.
+const maxLines = 800
+
+func TestFileSizes(t *testing.T) {
+	for _, p := range listPackages(t) {
+		for _, file := range slices.Concat(p.GoFiles, p.TestGoFiles) {
+			lines, generated := 0, false
+			eachLine(t, filepath.Join(p.Dir, file), func(n int, line string) {
+				lines = n
+				if strings.HasPrefix(line, "// Code generated ") {
+					generated = true
+				}
+			})
+			if lines > maxLines && !generated {
+				t.Errorf("%s/%s has %d lines, more than %d", p.ImportPath, file, lines, maxLines)
+			}
+		}
+	}
+}
+
+func eachLine(t *testing.T, path string, f func(n int, line string)) {
+	t.Helper()
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, 1<<20)
+	n := 0
+	for s.Scan() {
+		n++
+		f(n, s.Text())
+	}
+	if s.Err() != nil {
+		t.Fatal(s.Err())
+	}
+}
