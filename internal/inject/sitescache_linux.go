@@ -1,0 +1,151 @@
+package inject
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// cacheVersion is part of the cache's path. It changes with what the
+// scanner finds or how sites are stored.
+const cacheVersion = "1"
+
+// maxCacheEntry bounds the size of a cache entry that is read.
+const maxCacheEntry = 1 << 20
+
+// SitesCached is Sites with its results kept in the user's cache folder, by
+// device, inode, size and modification time of the file. A damaged entry counts
+// as absent; a cache that can't be written is done without. Any number of
+// processes may use it at once.
+func SitesCached(path string) ([]Site, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	id := fileID{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}
+	entry := ""
+	if dir, err := os.UserCacheDir(); err == nil {
+		entry = filepath.Join(dir, "pyrr", "sites", "v"+cacheVersion, id.String()+".json")
+		if sites, ok := readEntry(entry, id); ok {
+			return sites, nil
+		}
+	}
+	sites, err := sitesOf(f, path)
+	if err == nil && entry != "" {
+		e := cacheEntry{File: id, Sites: make([]string, len(sites))}
+		for i, s := range sites {
+			e.Sites[i] = encodeSite(s)
+		}
+		writeEntry(entry, e)
+	}
+	return sites, err
+}
+
+// A fileID tells one version of a file's contents from another.
+type fileID struct {
+	Dev, Ino  uint64
+	Size      int64
+	Sec, Nsec int64 // modification time
+}
+
+func (id fileID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x.%x", id.Dev, id.Ino, id.Size, id.Sec, id.Nsec)
+}
+
+// A cacheEntry holds each site as "file offset, address, bytes", in
+// hexadecimal; the rest follows from the bytes.
+type cacheEntry struct {
+	File  fileID
+	Sites []string
+}
+
+func encodeSite(s Site) string {
+	return fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig[:s.Len])
+}
+
+func decodeSite(text string) (Site, bool) {
+	off, rest, _ := strings.Cut(text, " ")
+	vaddr, code, _ := strings.Cut(rest, " ")
+	b, err := hex.DecodeString(code)
+	if err != nil {
+		return Site{}, false
+	}
+	in, ok := decode(b)
+	if !ok || in.len != len(b) {
+		return Site{}, false
+	}
+	s, ok := siteOf(in, b)
+	if !ok {
+		return Site{}, false
+	}
+	if s.Off, err = strconv.ParseUint(off, 16, 64); err != nil {
+		return Site{}, false
+	}
+	s.Vaddr, err = strconv.ParseUint(vaddr, 16, 64)
+	return s, err == nil
+}
+
+func readEntry(name string, id fileID) ([]Site, bool) {
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || st.Size() > maxCacheEntry {
+		return nil, false
+	}
+	b := make([]byte, st.Size())
+	if _, err := f.ReadAt(b, 0); err != nil && len(b) > 0 {
+		return nil, false
+	}
+	var e cacheEntry
+	if json.Unmarshal(b, &e) != nil || e.File != id {
+		return nil, false
+	}
+	var sites []Site
+	for _, text := range e.Sites {
+		s, ok := decodeSite(text)
+		if !ok {
+			return nil, false
+		}
+		sites = append(sites, s)
+	}
+	return sites, true
+}
+
+// writeEntry replaces the entry at once, so that no reader sees half of it.
+func writeEntry(name string, e cacheEntry) {
+	b, err := json.Marshal(e)
+	if err != nil || len(b) > maxCacheEntry {
+		return
+	}
+	dir := filepath.Dir(name)
+	if os.MkdirAll(dir, 0o700) != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(dir, "new-*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(b)
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+}
