@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Makes $PYRR_CACHE/venv-311, a virtual environment of Debian's Python 3.11 with
+# what fixtures/requirements.txt pins, and prints its path. Safe to run again:
+# nothing is done while the pins and the interpreter are the same. Every user
+# can run it (the tests run once as nobody).
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./lib.sh
+
+requirements=../fixtures/requirements.txt
+cache=$(pyrr_cache)
+venv=$cache/venv-311
+
+if ! py=$(debian_python); then
+  apt_install python3.11 || true
+  py=$(debian_python) || py=$(ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.11.*/bin/python3 2>/dev/null | tail -1) || true
+  [ -n "$py" ] || { say "no Python 3.11: install Debian 12's python3.11 or one of pyenv's"; exit 1; }
+fi
+# Debian splits ensurepip off into python3.11-venv.
+"$py" -c 'import ensurepip' 2>/dev/null || apt_install python3.11-venv
+
+stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements"; } | sha256sum)
+exec 9>"$cache/.venv.lock"
+flock 9
+if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c 'import requests' 2>/dev/null; then
+  say "making $venv"
+  umask 022
+  rm -rf "$venv"
+  "$py" -m venv "$venv"
+  "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
+    --disable-pip-version-check -r "$requirements" </dev/null >&2
+  # Byte code now, so that the first recorded run does not differ from the rest.
+  "$venv/bin/python" -m compileall -q "$venv/lib" >/dev/null || true
+  chmod -R a+rX "$venv"
+  echo "$stamp" >"$venv/.stamp"
+fi
+echo "$venv"
