@@ -1,0 +1,122 @@
+package linux
+
+// MayBlock reports whether this call may wait for another thread, another
+// process or the outside, so that others have to be let run meanwhile. Saying
+// so needlessly costs time; missing a case would be a deadlock.
+func MayBlock(nr int, args [6]uint64) bool {
+	s, ok := Lookup(nr)
+	if !ok {
+		return true
+	}
+	if nr == sysClone {
+		return args[0]&cloneVfork != 0
+	}
+	if !s.Blocks {
+		return false
+	}
+	has := func(arg int, flag uint64) bool { return args[arg]&flag != 0 }
+	switch nr {
+	case sysFutex:
+		switch uint32(args[1]) & futexCmdMask {
+		case futexWake, futexWakeBitset, futexRequeue, futexCmpRequeue, futexWakeOp, futexUnlockPI, futexTryLockPI, futexCmpRequeuePI:
+			return false
+		}
+	case sysFcntl:
+		switch uint32(args[1]) {
+		case fSetlkw, fOFDSetLkW:
+			return true
+		}
+		return false
+	case sysIoctl:
+		return ioctlBlocks(uint32(args[1]))
+	case sysPoll:
+		return int32(args[2]) != 0
+	case sysEpollWait, sysEpollPwait:
+		return int32(args[3]) != 0
+	case sysRecvfrom, sysSendto, sysRecvmmsg, sysSendmmsg:
+		return !has(3, msgDontwait)
+	case sysRecvmsg, sysSendmsg:
+		return !has(2, msgDontwait)
+	case sysWait4:
+		return !has(2, wnohang)
+	case sysWaitid:
+		return !has(3, wnohang)
+	case sysFlock:
+		return !has(1, lockNb)
+	case sysMsgsnd:
+		return !has(3, ipcNoWait)
+	case sysMsgrcv:
+		return !has(4, ipcNoWait)
+	case sysTee:
+		return !has(3, spliceFNonblock)
+	case sysVmsplice:
+		return !has(3, spliceFNonblock)
+	case sysGetrandom:
+		return !has(2, grndNonblock|grndInsecure)
+	case sysSyslog:
+		return uint32(args[0]) == 2
+	}
+	return true
+}
+
+// ClassOf is the class of one call: that of its row, or a narrower one that
+// its operation asks for. errno is what a Hidden or Faked call returns.
+func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
+	s, ok := Lookup(nr)
+	if !ok {
+		return Plain, 0 // Outputs judges by the result
+	}
+	switch nr {
+	case sysFutex:
+		switch uint32(args[1]) & futexCmdMask {
+		case futexLockPI, futexUnlockPI, futexTryLockPI, futexLockPI2, futexWaitRequeuePI, futexCmpRequeuePI:
+			return Hidden, eNosys
+		}
+	case sysMadvise:
+		switch uint32(args[2]) {
+		case madvDontneed, madvRemove, madvDontneedLocked,
+			madvDontfork, madvDofork, madvWipeonfork, madvKeeponfork:
+			return Space, 0
+		case madvFree, madvGuardInstall, madvGuardRemove:
+			return Hidden, eInval
+		}
+		return Plain, 0
+	case sysPrctl:
+		switch uint32(args[0]) {
+		case prSetDumpable, prSetPtracer:
+			// Both could lock the recorder out.
+			return Faked, 0
+		case prSetUserDispatch, prSetMDWE, prRseqSlice:
+			return Hidden, eInval
+		}
+	case sysArchPrctl:
+		switch uint32(args[0]) {
+		case archSetFS, archSetGS:
+			return Space, 0
+		case archSetCPUID:
+			return Hidden, eNodev
+		case archEnableTagged, archForceTagged:
+			return Hidden, eInval
+		}
+		if code := uint32(args[0]); code >= archShstkEnable && code <= archShstkUnlock {
+			return Hidden, eInval
+		}
+		return Plain, 0
+	case sysSetsockopt:
+		if ringOption(args[1], args[2]) {
+			return Hidden, eNoprotoopt
+		}
+	case sysGetsockopt:
+		if uint32(args[1]) == solTcp && uint32(args[2]) == tcpZerocopyReceive {
+			return Hidden, eNoprotoopt
+		}
+	}
+	return s.Class, s.Errno
+}
+
+const (
+	ipcNoWait          = 0x800
+	madvDontneedLocked = 24
+	madvGuardInstall   = 102
+	madvGuardRemove    = 103
+)

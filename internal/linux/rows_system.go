@@ -1,0 +1,31 @@
+package linux
+
+// systemRows are the calls on the whole machine, and numbers without a call.
+var systemRows = []Syscall{
+	{Nr: 63, Name: "uname", Args: []Arg{ptr("buf")}, Outs: []Out{fixed(0, 390)}},
+	{Nr: 99, Name: "sysinfo", Args: []Arg{ptr("info")}, Outs: []Out{fixed(0, 112)}},
+	{Nr: 318, Name: "getrandom", Blocks: true, Args: []Arg{aOut, size("buflen"), flags("flags", randomFlags)}, Outs: []Out{perRet(0, 1, 1)}},
+	{Nr: 170, Name: "sethostname", Args: []Arg{kind("name", InBytes), size("len")}},
+	{Nr: 171, Name: "setdomainname", Args: []Arg{kind("name", InBytes), size("len")}},
+	{Nr: 103, Name: "syslog", Blocks: true, Args: []Arg{num("type"), kind("bufp", OutString), size("len")}, Outs: []Out{special(1, "result bytes for the reading types")}},
+	{Nr: 169, Name: "reboot", Args: []Arg{hex("magic"), hex("magic2"), hex("cmd"), ptr("arg")}},
+	{Nr: 153, Name: "vhangup"},
+	{Nr: 175, Name: "init_module", Args: []Arg{ptr("module_image"), size("len"), str("param_values")}},
+	{Nr: 313, Name: "finit_module", Args: []Arg{aFD, str("param_values"), hex("flags")}},
+	{Nr: 176, Name: "delete_module", Args: []Arg{str("name"), hex("flags")}},
+	{Nr: 246, Name: "kexec_load", Args: []Arg{hex("entry"), unum("nr_segments"), ptr("segments"), hex("flags")}},
+	{Nr: 320, Name: "kexec_file_load", Args: []Arg{fd("kernel_fd"), fd("initrd_fd"), size("cmdline_len"), ptr("cmdline"), hex("flags")}},
+	{Nr: 321, Name: "bpf", Class: Hidden, Errno: ePerm, Args: []Arg{num("cmd"), ptr("attr"), size("size")}, Note: "its maps are written by the kernel at any time"},
+	{Nr: 134, Name: "uselib", Class: Hidden, Errno: eNosys, Args: []Arg{path("library")}, Note: "removed from the kernel"},
+	{Nr: 156, Name: "_sysctl", Class: Hidden, Errno: eNosys, Note: "removed from the kernel"},
+	{Nr: 174, Name: "create_module", Class: Hidden, Errno: eNosys, Note: "removed from the kernel"},
+	{Nr: 177, Name: "get_kernel_syms", Class: Hidden, Errno: eNosys, Note: "removed from the kernel"},
+	{Nr: 178, Name: "query_module", Class: Hidden, Errno: eNosys, Note: "removed from the kernel"},
+	{Nr: 180, Name: "nfsservctl", Class: Hidden, Errno: eNosys, Note: "removed from the kernel"},
+	{Nr: 181, Name: "getpmsg", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+	{Nr: 182, Name: "putpmsg", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+	{Nr: 183, Name: "afs_syscall", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+	{Nr: 184, Name: "tuxcall", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+	{Nr: 185, Name: "security", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+	{Nr: 236, Name: "vserver", Class: Hidden, Errno: eNosys, Note: "never implemented"},
+}
