@@ -1,0 +1,214 @@
+//go:build amd64
+
+package inject
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+)
+
+// compile builds a C program of testdata.
+func compile(t *testing.T, name string, flags ...string) string {
+	t.Helper()
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("gcc is not installed")
+	}
+	out := filepath.Join(t.TempDir(), name)
+	args := append([]string{"-O1", "-o", out, filepath.Join("testdata", name+".c")}, flags...)
+	if msg, err := exec.Command(gcc, args...).CombinedOutput(); err != nil {
+		if strings.Contains(string(msg), "cannot find") {
+			t.Skipf("can't link with %v: %s", flags, msg)
+		}
+		t.Fatalf("%v: %s", err, msg)
+	}
+	return out
+}
+
+// python runs the system's interpreter.
+func python(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("/usr/bin/python3")
+	if err != nil {
+		t.Skip("/usr/bin/python3 is not installed")
+	}
+	return path
+}
+
+// links are the ways in which a program finds the vDSO: by the dynamic
+// linker, or by the start-up code of a static libc.
+var links = []struct {
+	name  string
+	flags []string
+}{
+	{"dynamic", nil},
+	{"static", []string{"-static"}},
+	{"static-pie", []string{"-static-pie"}},
+}
+
+func TestClocks(t *testing.T) {
+	const rounds = 10000
+	for _, tt := range links {
+		t.Run(tt.name, func(t *testing.T) {
+			bin := compile(t, "clocks", tt.flags...)
+			p := start(t, bin, fmt.Sprint(rounds))
+			p.placeArea(false)
+			p.run()
+			if out := p.output(); !strings.HasPrefix(out, "ok ") {
+				t.Fatal(out)
+			}
+			const buffered = 6*rounds + 4 // and those around the bad pointer
+			if n := p.answers(); n < buffered || n > buffered+20 {
+				t.Errorf("%d answers passed the buffer, want about %d", n, buffered)
+			}
+			if want := 6 * (rounds / ClockCap); p.full != want {
+				t.Errorf("buffer was full %d times, want %d", p.full, want)
+			}
+			for id := range uint64(8) {
+				want := 1 // the check against the system call
+				if id == 2 || id == 3 {
+					want += rounds
+				}
+				if p.clocks[id] != want {
+					t.Errorf("clock %d: %d system calls, want %d", id, p.clocks[id], want)
+				}
+			}
+			if p.calls[unix.SYS_TIME] == 0 || p.calls[unix.SYS_GETTIMEOFDAY] == 0 {
+				t.Errorf("time: %d system calls, gettimeofday: %d, want some of each",
+					p.calls[unix.SYS_TIME], p.calls[unix.SYS_GETTIMEOFDAY])
+			}
+		})
+	}
+}
+
+// TestClocksReplay gives a second run the answers of the first.
+func TestClocksReplay(t *testing.T) {
+	bin := compile(t, "clocks")
+	p := start(t, bin, "5000", "replay")
+	p.placeArea(false)
+	p.run()
+	want := p.output()
+
+	q := start(t, bin, "5000", "replay")
+	q.batches = p.batches
+	q.placeArea(true)
+	q.run()
+	if got := q.output(); got != want {
+		t.Errorf("replay printed %q, recording %q", got, want)
+	}
+	if left := q.answers(); left != 0 {
+		t.Errorf("%d answers are left over", left)
+	}
+	if q.full != p.full || q.full == 0 {
+		t.Errorf("buffer ran empty %d times, was full %d times", q.full, p.full)
+	}
+}
+
+// TestRegisters looks at all registers after each kind of reading: what the
+// vDSO leaves in them must not tell a recording from a replay.
+func TestRegisters(t *testing.T) {
+	bin := compile(t, "regs")
+	want := ""
+	for id := range uint64(8) {
+		want += fmt.Sprintf("%d:", id)
+		for reg := range uint64(16) {
+			switch reg {
+			case 4: // rsp
+			case 3, 5, 12, 13, 14, 15:
+				want += fmt.Sprintf(" %x", 0x1111111111111111*reg+id)
+			default:
+				want += " 0"
+			}
+		}
+		want += " flags 44 xmm kept\n"
+	}
+	var batches [][]byte
+	for _, replay := range []bool{false, true} {
+		p := start(t, bin)
+		p.batches = batches
+		p.placeArea(replay)
+		p.run()
+		if got := p.output(); got != want {
+			t.Errorf("replay %v: got\n%swant\n%s", replay, got, want)
+		}
+		batches = p.batches
+	}
+}
+
+func TestModes(t *testing.T) {
+	bin := compile(t, "clocks")
+	for _, tt := range []struct {
+		name string
+		mode uint32
+		want func(calls, buffered int) bool
+	}{
+		{"passthrough", ModePassthrough, func(calls, buffered int) bool { return calls == 1 && buffered == 0 }},
+		{"syscall", ModeSyscall, func(calls, buffered int) bool { return calls > 5000 && buffered == 0 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t, bin, "5000")
+			p.placeArea(false)
+			p.write(p.area.Clock.Mode, le(tt.mode))
+			p.run()
+			if out := p.output(); !strings.HasPrefix(out, "ok ") {
+				t.Fatal(out)
+			}
+			if !tt.want(p.clocks[0], p.answers()) {
+				t.Errorf("%d system calls for clock 0, %d answers in the buffer", p.clocks[0], p.answers())
+			}
+		})
+	}
+}
+
+// TestLetGo detaches in the middle; the program must run on without anybody
+// to empty the buffer.
+func TestLetGo(t *testing.T) {
+	p := start(t, python(t), "-c", `
+import os, time
+t = [time.monotonic() for i in range(10)]
+os.getppid()
+t += [time.monotonic() for i in range(20000)]
+assert t == sorted(t)
+assert 0 <= time.clock_gettime(1) - t[-1] < 5
+print("ok")`)
+	p.placeArea(false)
+	p.onSyscall = func(nr uint64, _ *linux.Regs) bool {
+		if nr != unix.SYS_GETPPID {
+			return false
+		}
+		p.write(p.area.Clock.Mode, le(uint32(ModePassthrough)))
+		return true
+	}
+	p.run()
+	if got := p.output(); got != "ok\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestPythonClocks(t *testing.T) {
+	p := start(t, python(t), "-c", `
+import time
+a = time.time(), time.perf_counter()
+for i in range(10000): time.perf_counter(); time.time()
+b = time.time(), time.perf_counter()
+assert a[0] <= b[0] < a[0] + 60 and a[1] < b[1] < a[1] + 60, (a, b)
+print("ok")`)
+	p.placeArea(false)
+	p.run()
+	if got := p.output(); got != "ok\n" {
+		t.Errorf("got %q", got)
+	}
+	if n := p.answers(); n < 20000 {
+		t.Errorf("%d answers passed the buffer, want 20,000", n)
+	}
+	if n := p.clocks[0] + p.clocks[1]; n > 0 {
+		t.Errorf("%d clock_gettime system calls", n)
+	}
+}
