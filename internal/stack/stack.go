@@ -25,6 +25,9 @@ type Frame struct {
 	// EndLine, Col and EndCol are the position's range from CPython 3.11
 	// on; columns count from 1 in UTF-8 bytes; 0 when unknown.
 	EndLine, Col, EndCol int
+	// Text is the source text of Line, "" when it is not at hand. Stack
+	// readers leave it empty; Paths.Normal fills it in.
+	Text string
 	// Module and Offset place a C frame: file name of the mapping and
 	// offset of the program counter in it.
 	Module string
@@ -40,4 +43,12 @@ type Stack struct {
 	// Name is the thread's Python name, "" when it has none.
 	Name   string
 	Frames []Frame
+}
+
+// Err says why the walk of the stack could not go on, "" for a whole stack.
+func (s Stack) Err() string {
+	if n := len(s.Frames); n > 0 {
+		return s.Frames[n-1].Err
+	}
+	return ""
 }
