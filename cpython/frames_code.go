@@ -1,0 +1,141 @@
+package cpython
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// A code cache is dropped whole when it holds this much.
+const (
+	maxCachedCodes = 1 << 16
+	maxCachedBytes = 256 << 20
+)
+
+// codeKey are the fields of a code object that tell it from another made
+// later at the same address.
+type codeKey struct {
+	filename, name, lineTable uint64
+	firstLine, flags, units   int
+}
+
+// code is what the walker needs of a code object.
+type code struct {
+	key       codeKey
+	file      rawStr
+	name      rawStr // co_qualname, or co_name before 3.11
+	lineTable []byte
+
+	fileText, nameText string
+	positions          []position
+}
+
+// codeCache holds decoded code objects by address.
+type codeCache struct {
+	m    map[uint64]*code
+	size int
+}
+
+func (c *codeCache) put(addr uint64, co *code) {
+	size := len(co.lineTable)*4 + len(co.file.data)*2 + len(co.name.data)*2 + 256
+	if c.m == nil || len(c.m) >= maxCachedCodes || c.size+size > maxCachedBytes {
+		c.m, c.size = make(map[uint64]*code), 0
+	}
+	c.m[addr] = co
+	c.size += size
+}
+
+// codeRecord reads the fixed part of a code object and its key.
+func (r *Runtime) codeRecord(v *view, addr uint64) (record, codeKey, error) {
+	l := r.l
+	s, err := v.record("code object", addr, l.code.size)
+	if err != nil {
+		return record{}, codeKey{}, err
+	}
+	k := codeKey{
+		filename:  s.u64(l.code.filename),
+		name:      s.u64(l.code.name),
+		lineTable: s.u64(l.code.lineTable),
+		firstLine: s.i32(l.code.firstLine),
+		flags:     s.i32(l.code.flags),
+	}
+	if l.code.qualname != no {
+		k.name = s.u64(l.code.qualname)
+	}
+	if l.minor >= 11 {
+		k.units = s.i32(l.object.size) // Py_SIZE: code units
+	}
+	return s, k, nil
+}
+
+// code returns the code object at addr. A cached one counts only while
+// memory still has the same pointers and the same file name, name and line
+// table behind them: a program may free a code object and make another one
+// in its place.
+func (r *Runtime) code(v *view, addr uint64) (*code, record, error) {
+	s, key, err := r.codeRecord(v, addr)
+	if err != nil {
+		return nil, s, err
+	}
+	r.mu.Lock()
+	old := r.codes.m[addr]
+	r.mu.Unlock()
+	if old != nil && old.key == key {
+		same, err := r.sameCode(v, old)
+		if err != nil {
+			return nil, s, fmt.Errorf("code object at %#x: %w", addr, err)
+		}
+		if same {
+			return old, s, nil
+		}
+	}
+	co, err := r.readCode(v, addr, key)
+	if err != nil {
+		return nil, s, fmt.Errorf("code object at %#x: %w", addr, err)
+	}
+	r.mu.Lock()
+	r.codes.put(addr, co)
+	r.mu.Unlock()
+	return co, s, nil
+}
+
+func (r *Runtime) sameCode(v *view, co *code) (bool, error) {
+	file, err := r.rawString(v, co.key.filename, maxString)
+	if err != nil {
+		return false, fmt.Errorf("file name: %w", err)
+	}
+	name, err := r.rawString(v, co.key.name, maxString)
+	if err != nil {
+		return false, fmt.Errorf("name: %w", err)
+	}
+	table, err := r.rawBytes(v, co.key.lineTable, maxLineTable)
+	if err != nil {
+		return false, fmt.Errorf("line table: %w", err)
+	}
+	return file.equal(co.file) && name.equal(co.name) && bytes.Equal(table, co.lineTable), nil
+}
+
+func (r *Runtime) readCode(v *view, addr uint64, key codeKey) (*code, error) {
+	typ, err := r.typeName(v, addr)
+	if err != nil {
+		return nil, err
+	}
+	if typ != "code" {
+		return nil, fmt.Errorf("is a %q", typ)
+	}
+	file, err := r.rawString(v, key.filename, maxString)
+	if err != nil {
+		return nil, fmt.Errorf("file name: %w", err)
+	}
+	name, err := r.rawString(v, key.name, maxString)
+	if err != nil {
+		return nil, fmt.Errorf("name: %w", err)
+	}
+	table, err := r.rawBytes(v, key.lineTable, maxLineTable)
+	if err != nil {
+		return nil, fmt.Errorf("line table: %w", err)
+	}
+	co := &code{key: key, file: file.clone(), name: name.clone(), lineTable: bytes.Clone(table)}
+	co.fileText, co.nameText = co.file.text(), co.name.text()
+	co.positions = decodeLines(r.l.minor, co.lineTable, key.firstLine)
+	return co, nil
+}

@@ -1,0 +1,292 @@
+package cpython
+
+import (
+	"bufio"
+	"debug/elf"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/mem"
+	"pyrr/internal/stack"
+)
+
+// interpreter is a Python on this machine that the tests run.
+type interpreter struct {
+	name string
+	path string
+	root string // run by chroot(2) in it, "" for none
+}
+
+// interpreters lists every place where one may be; the tests skip those that
+// are absent.
+func interpreters() []interpreter {
+	home, _ := os.UserHomeDir()
+	list := []interpreter{{name: "debian-3.11", path: "/usr/bin/python3.11"}}
+	for _, v := range []string{"3.8.18", "3.9.18", "3.10.13", "3.11.7", "3.12.1", "3.13.0"} {
+		list = append(list, interpreter{name: "pyenv-" + v, path: filepath.Join(home, ".pyenv/versions", v, "bin/python3")})
+	}
+	const cache = "/var/cache/pyrr"
+	for _, r := range []struct{ release, python string }{
+		{"bullseye", "python3.9"}, {"trixie", "python3.13"}, {"sid", "python3.14"}, {"sid", "python3.13"},
+	} {
+		list = append(list, interpreter{
+			name: r.release + "-" + strings.TrimPrefix(r.python, "python"),
+			path: "/usr/bin/" + r.python, root: filepath.Join(cache, "roots", r.release),
+		})
+	}
+	return append(list, interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")})
+}
+
+// process is a Python program under test.
+type process struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
+	stderr *strings.Builder
+	m      mem.Live
+}
+
+// startPython runs a script from testdata under an interpreter, or skips.
+func startPython(t *testing.T, in interpreter, script string, args ...string) *process {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(in.root, in.path)); err != nil {
+		t.Skipf("no interpreter: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if in.root != "" {
+		if os.Geteuid() != 0 {
+			t.Skip("only root can chroot into " + in.root)
+		}
+		if dir, err = os.MkdirTemp(filepath.Join(in.root, "tmp"), "stack"); err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+	}
+	path := filepath.Join(dir, script)
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path = strings.TrimPrefix(path, in.root)
+	argv := append([]string{in.path, "-X", "faulthandler", path}, args...)
+	if in.root != "" {
+		argv = append([]string{"chroot", in.root}, argv...)
+	}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), stderr: &strings.Builder{}}
+	p.cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
+	p.cmd.Stderr = p.stderr
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = bufio.NewReaderSize(out, 1<<20)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+	})
+	p.m = mem.Live{PID: p.cmd.Process.Pid}
+	return p
+}
+
+// line returns the next line of output.
+func (p *process) line(t *testing.T) string {
+	t.Helper()
+	s, err := p.stdout.ReadString('\n')
+	if err != nil {
+		p.cmd.Wait()
+		t.Fatalf("the program's output ended: %v\n%s", err, p.stderr.String())
+	}
+	return s
+}
+
+// awaitRead waits until the main thread is inside read(0, …).
+func (p *process) awaitRead(t *testing.T) {
+	t.Helper()
+	path := fmt.Sprintf("/proc/%d/syscall", p.m.PID)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(string(b), "0 0x0 ") {
+			return
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	t.Fatalf("the program does not come to read(0)\n%s", p.stderr.String())
+}
+
+// proceed lets the program leave its read.
+func (p *process) proceed(t *testing.T) {
+	t.Helper()
+	if _, err := p.stdin.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openLive finds the Python module of a live process in its maps.
+func openLive(t testing.TB, in interpreter, pid int) *Runtime {
+	t.Helper()
+	module, bias := pythonModule(t, pid)
+	r, err := OpenRuntime(filepath.Join(in.root, module), bias, mem.Live{PID: pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// pythonModule returns the file of libpython, or else of the interpreter, as
+// the process names it, and its load bias.
+func pythonModule(t testing.TB, pid int) (path string, bias uint64) {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, _ := os.Readlink(fmt.Sprintf("/proc/%d/root", pid))
+	for _, line := range strings.Split(string(maps), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 6 || f[2] != "00000000" || f[5][0] != '/' {
+			continue
+		}
+		base := filepath.Base(f[5])
+		if strings.HasPrefix(base, "libpython3") || path == "" && strings.HasPrefix(base, "python3") {
+			path = strings.TrimPrefix(f[5], strings.TrimSuffix(root, "/"))
+			fmt.Sscanf(f[0], "%x-", &bias)
+		}
+	}
+	if path == "" {
+		t.Fatalf("no Python module in the process's maps\n%s", maps)
+	}
+	f, err := elf.Open(fmt.Sprintf("/proc/%d/root%s", pid, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && p.Off == 0 {
+			bias -= p.Vaddr
+		}
+	}
+	return path, bias
+}
+
+// pointFrame is a frame as the program saw it.
+type pointFrame struct {
+	File    string
+	Func    string
+	Line    int
+	EndLine int
+	Col     int
+	EndCol  int
+	Instr   *int
+}
+
+type pointStack struct {
+	Ident  uint64
+	TID    int
+	Name   string
+	Me     bool
+	Frames []pointFrame
+}
+
+type point struct {
+	Point    int
+	Handling []string
+	Stacks   []pointStack
+}
+
+// TestStacksAgainstPython compares, at random points of a program, the stack
+// of every thread read from memory with what the interpreter itself reports.
+func TestStacksAgainstPython(t *testing.T) {
+	const points, threads = 250, 3
+	for i, in := range interpreters() {
+		t.Run(in.name, func(t *testing.T) {
+			t.Parallel()
+			seed := 1 + i
+			p := startPython(t, in, "stackpoints.py", fmt.Sprint(seed), fmt.Sprint(points), fmt.Sprint(threads))
+			var r *Runtime
+			frames := 0
+			for n := 1; n <= points; n++ {
+				var want point
+				if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
+					t.Fatal(err)
+				}
+				p.awaitRead(t)
+				if r == nil {
+					r = openLive(t, in, p.m.PID)
+				}
+				frames += comparePoint(t, r, p.m, want)
+				if t.Failed() {
+					t.Fatalf("point %d, seed %d", n, seed)
+				}
+				p.proceed(t)
+			}
+			t.Logf("Python %v: %d points, %d frames", r.Version, points, frames)
+		})
+	}
+}
+
+// comparePoint compares all threads and returns the number of frames.
+func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
+	t.Helper()
+	threads, err := r.Threads(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	var got []pointStack
+	for _, th := range threads {
+		if th.HasGIL {
+			t.Errorf("thread %d has the GIL, but all are in a blocking read", th.NativeID)
+		}
+		frames, err := r.Frames(m, th, Options{Limit: 5000})
+		if err != nil {
+			t.Error(err)
+		}
+		s := pointStack{Ident: th.Ident, TID: th.NativeID}
+		for _, f := range frames {
+			instr := f.Instr
+			s.Frames = append(s.Frames, pointFrame{f.File, f.Func, f.Line, f.EndLine, f.Col, f.EndCol, &instr})
+			if f.Err != "" || f.Kind != stack.Python {
+				t.Errorf("frame %+v", f)
+			}
+			n++
+		}
+		got = append(got, s)
+	}
+	sort.Slice(got, func(i, j int) bool { return got[i].Ident < got[j].Ident })
+	sort.Slice(want.Stacks, func(i, j int) bool { return want.Stacks[i].Ident < want.Stacks[j].Ident })
+	for i := range want.Stacks {
+		w := &want.Stacks[i]
+		w.Me, w.Name = false, ""
+		for k := range w.Frames {
+			if w.Frames[k].Instr == nil && i < len(got) && k < len(got[i].Frames) {
+				got[i].Frames[k].Instr = nil // the program can't know it
+			}
+		}
+	}
+	if d := cmp.Diff(want.Stacks, got); d != "" {
+		t.Errorf("stacks differ (-Python +memory):\n%s", d)
+	}
+	return n
+}

@@ -1,0 +1,76 @@
+package cpython
+
+import "fmt"
+
+// no marks a field that a version does not have.
+const no = -1
+
+// layout is where CPython keeps what the stack reader needs: byte offsets
+// into its structs, for one minor version and one threading model. Fields
+// carry the C names shortened; layoutRows has the full ones.
+type layout struct {
+	minor        int
+	freeThreaded bool
+
+	runtime struct{ interpHead, tstateCurrent, mainThread int }
+	interp  struct{ next, id, threads, modules, gil int }
+	gil     struct{ lastHolder, locked int }
+	thread  struct{ next, interp, frame, cframe, id, threadID, nativeID, excInfo, curExc, curExcType int }
+	cframe  struct{ currentFrame, previous int }
+	frame   struct{ code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int }
+	code    struct {
+		size, flags, firstLine, nlocals, nlocalsplus int
+		filename, name, qualname, lineTable          int
+		varnames, cellvars, freevars                 int
+		localsplusNames, localsplusKinds             int
+		bytecode, tlbc, firstTraceable               int
+	}
+	object struct{ typ, size int }
+	str    struct{ length, state, wstr, ascii, compact, data int }
+	bytes  struct{ value int }
+	tuple  struct{ items int }
+	list   struct{ items int }
+	long   struct{ tag, digits int }
+	float  struct{ value int }
+	dict   struct{ used, keys, values int }
+	keys   struct{ size, log2Size, log2IndexBytes, kind, nentries, indices int }
+	set    struct{ used, mask, table int }
+	cell   struct{ ref int }
+	exc    struct{ args int }
+	typ    struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
+}
+
+// columns has one offset for each supported layout: 3.8, 3.9, 3.10, 3.11,
+// 3.12, 3.13, 3.13t, 3.14, 3.14t (t: built with --disable-gil).
+type columns [9]int
+
+// column returns the index into columns of a version.
+func column(minor int, freeThreaded bool) (int, error) {
+	switch {
+	case minor >= 8 && minor <= 12 && !freeThreaded:
+		return minor - 8, nil
+	case minor == 13 && !freeThreaded:
+		return 5, nil
+	case minor == 13:
+		return 6, nil
+	case minor == 14 && !freeThreaded:
+		return 7, nil
+	case minor == 14:
+		return 8, nil
+	}
+	return 0, fmt.Errorf("no struct layout for CPython 3.%d", minor)
+}
+
+// tableLayout returns the offsets that layoutRows gives for a version of a
+// release build on x86-64 (no Py_DEBUG, no Py_TRACE_REFS).
+func tableLayout(minor int, freeThreaded bool) (*layout, error) {
+	c, err := column(minor, freeThreaded)
+	if err != nil {
+		return nil, err
+	}
+	l := &layout{minor: minor, freeThreaded: freeThreaded}
+	for _, row := range layoutRows {
+		*row.field(l) = row.at[c]
+	}
+	return l, nil
+}

@@ -1,0 +1,101 @@
+package cpython
+
+// layoutRow is one C struct member: its name (alternatives where a version
+// renamed or replaced it), the header under Include/ or Include/internal/
+// that declares it, the layout field it fills, and its offset in each version.
+type layoutRow struct {
+	member string
+	header string
+	field  func(*layout) *int
+	at     columns
+}
+
+// layoutRows were computed with offsetof against each version's own headers.
+// A micro release of 3.13 or 3.14 may move what its _Py_DebugOffsets
+// describe, so those take precedence (see applyDebugOffsets); up to 3.12 no
+// micro release moved any of these.
+var layoutRows = []layoutRow{
+	// Columns: 3.8, 3.9, 3.10, 3.11, 3.12, 3.13, 3.13t, 3.14, 3.14t.
+	{"_PyRuntimeState.interpreters.head", "pycore_runtime.h", func(l *layout) *int { return &l.runtime.interpHead }, columns{32, 32, 32, 40, 40, 632, 632, 808, 808}},
+	{"_PyRuntimeState.gilstate.tstate_current", "pycore_runtime.h", func(l *layout) *int { return &l.runtime.tstateCurrent }, columns{1368, 568, 568, 576, no, no, no, no, no}},
+	{"_PyRuntimeState.main_thread", "pycore_runtime.h", func(l *layout) *int { return &l.runtime.mainThread }, columns{no, 72, 72, 80, 64, 656, 656, 832, 832}},
+	{"PyInterpreterState.next", "pycore_interp.h", func(l *layout) *int { return &l.interp.next }, columns{0, 0, 0, 0, 0, 7264, 7264, 7272, 7272}},
+	{"PyInterpreterState.id", "pycore_interp.h", func(l *layout) *int { return &l.interp.id }, columns{16, 24, 24, 48, 8, 7272, 7272, 7280, 7280}},
+	{"PyInterpreterState.threads.head | tstate_head", "pycore_interp.h", func(l *layout) *int { return &l.interp.threads }, columns{8, 8, 8, 16, 72, 7344, 7344, 7344, 7344}},
+	{"PyInterpreterState.imports.modules | modules", "pycore_interp.h", func(l *layout) *int { return &l.interp.modules }, columns{56, 856, 856, 888, 944, 7656, 7664, 7688, 7712}},
+	{"PyInterpreterState.ceval.gil", "pycore_interp.h", func(l *layout) *int { return &l.interp.gil }, columns{no, no, no, no, 384, 16, 16, 16, 16}},
+	{"struct _gil_runtime_state.last_holder", "pycore_gil.h", func(l *layout) *int { return &l.gil.lastHolder }, columns{no, no, no, no, 8, 8, 16, 8, 16}},
+	{"struct _gil_runtime_state.locked", "pycore_gil.h", func(l *layout) *int { return &l.gil.locked }, columns{no, no, no, no, 16, 16, 24, 16, 24}},
+	{"PyThreadState.next", "cpython/pystate.h", func(l *layout) *int { return &l.thread.next }, columns{8, 8, 8, 8, 8, 8, 8, 8, 8}},
+	{"PyThreadState.interp", "cpython/pystate.h", func(l *layout) *int { return &l.thread.interp }, columns{16, 16, 16, 16, 16, 16, 16, 16, 16}},
+	{"PyThreadState.frame | current_frame", "cpython/pystate.h", func(l *layout) *int { return &l.thread.frame }, columns{24, 24, 24, no, no, 72, 72, 72, 72}},
+	{"PyThreadState.cframe", "cpython/pystate.h", func(l *layout) *int { return &l.thread.cframe }, columns{no, no, 48, 56, 56, no, no, no, no}},
+	{"PyThreadState.id", "cpython/pystate.h", func(l *layout) *int { return &l.thread.id }, columns{256, 256, 256, 240, 224, 224, 224, 224, 224}},
+	{"PyThreadState.thread_id", "cpython/pystate.h", func(l *layout) *int { return &l.thread.threadID }, columns{176, 176, 176, 152, 136, 152, 152, 152, 152}},
+	{"PyThreadState.native_thread_id", "cpython/pystate.h", func(l *layout) *int { return &l.thread.nativeID }, columns{no, no, no, 160, 144, 160, 160, 160, 160}},
+	{"PyThreadState.exc_info", "cpython/pystate.h", func(l *layout) *int { return &l.thread.excInfo }, columns{144, 144, 144, 120, 104, 120, 120, 120, 120}},
+	{"PyThreadState.curexc_value | current_exception", "cpython/pystate.h", func(l *layout) *int { return &l.thread.curExc }, columns{96, 96, 96, 104, 96, 112, 112, 112, 112}},
+	{"PyThreadState.curexc_type", "cpython/pystate.h", func(l *layout) *int { return &l.thread.curExcType }, columns{88, 88, 88, 96, no, no, no, no, no}},
+	{"_PyCFrame.current_frame", "cpython/pystate.h", func(l *layout) *int { return &l.cframe.currentFrame }, columns{no, no, no, 8, 0, no, no, no, no}},
+	{"_PyCFrame.previous", "cpython/pystate.h", func(l *layout) *int { return &l.cframe.previous }, columns{no, no, no, 16, 8, no, no, no, no}},
+	{"_PyInterpreterFrame.f_code | PyFrameObject.f_code | f_executable", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.code }, columns{32, 32, 32, 32, 0, 0, 0, 0, 0}},
+	{"_PyInterpreterFrame.previous | PyFrameObject.f_back", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.previous }, columns{24, 24, 24, 48, 8, 8, 8, 8, 8}},
+	{"_PyInterpreterFrame.prev_instr | instr_ptr | PyFrameObject.f_lasti", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.ip }, columns{104, 104, 96, 56, 56, 56, 56, 56, 56}},
+	{"_PyInterpreterFrame.owner", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.owner }, columns{no, no, no, 69, 70, 70, 70, 74, 78}},
+	{"_PyInterpreterFrame.is_entry", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.isEntry }, columns{no, no, no, 68, no, no, no, no, no}},
+	{"_PyInterpreterFrame.tlbc_index", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.tlbcIndex }, columns{no, no, no, no, no, no, no, no, 72}},
+	{"_PyInterpreterFrame.f_locals | PyFrameObject.f_locals", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.locals }, columns{56, 56, 56, 24, 40, 40, 40, 40, 40}},
+	{"_PyInterpreterFrame.localsplus | PyFrameObject.f_localsplus", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.localsplus }, columns{360, 360, 352, 72, 72, 72, 72, 80, 80}},
+	{"sizeof PyCodeObject", "cpython/code.h", func(l *layout) *int { return &l.code.size }, columns{176, 176, 176, 192, 200, 208, 224, 216, 240}},
+	{"PyCodeObject.co_flags", "cpython/code.h", func(l *layout) *int { return &l.code.flags }, columns{36, 36, 36, 48, 48, 48, 64, 48, 64}},
+	{"PyCodeObject.co_firstlineno", "cpython/code.h", func(l *layout) *int { return &l.code.firstLine }, columns{40, 40, 40, 72, 68, 68, 84, 68, 84}},
+	{"PyCodeObject.co_nlocals", "cpython/code.h", func(l *layout) *int { return &l.code.nlocals }, columns{28, 28, 28, 80, 80, 80, 96, 80, 96}},
+	{"PyCodeObject.co_nlocalsplus", "cpython/code.h", func(l *layout) *int { return &l.code.nlocalsplus }, columns{no, no, no, 76, 72, 72, 88, 72, 88}},
+	{"PyCodeObject.co_filename", "cpython/code.h", func(l *layout) *int { return &l.code.filename }, columns{104, 104, 104, 112, 112, 112, 128, 112, 128}},
+	{"PyCodeObject.co_name", "cpython/code.h", func(l *layout) *int { return &l.code.name }, columns{112, 112, 112, 120, 120, 120, 136, 120, 136}},
+	{"PyCodeObject.co_qualname", "cpython/code.h", func(l *layout) *int { return &l.code.qualname }, columns{no, no, no, 128, 128, 128, 144, 128, 144}},
+	{"PyCodeObject.co_linetable | co_lnotab", "cpython/code.h", func(l *layout) *int { return &l.code.lineTable }, columns{120, 120, 120, 136, 136, 136, 152, 136, 152}},
+	{"PyCodeObject.co_varnames", "cpython/code.h", func(l *layout) *int { return &l.code.varnames }, columns{72, 72, 72, no, no, no, no, no, no}},
+	{"PyCodeObject.co_cellvars", "cpython/code.h", func(l *layout) *int { return &l.code.cellvars }, columns{88, 88, 88, no, no, no, no, no, no}},
+	{"PyCodeObject.co_freevars", "cpython/code.h", func(l *layout) *int { return &l.code.freevars }, columns{80, 80, 80, no, no, no, no, no, no}},
+	{"PyCodeObject.co_localsplusnames", "cpython/code.h", func(l *layout) *int { return &l.code.localsplusNames }, columns{no, no, no, 96, 96, 96, 112, 96, 112}},
+	{"PyCodeObject.co_localspluskinds", "cpython/code.h", func(l *layout) *int { return &l.code.localsplusKinds }, columns{no, no, no, 104, 104, 104, 120, 104, 120}},
+	{"PyCodeObject.co_code_adaptive", "cpython/code.h", func(l *layout) *int { return &l.code.bytecode }, columns{no, no, no, 184, 192, 200, 216, 208, 232}},
+	{"PyCodeObject.co_tlbc", "cpython/code.h", func(l *layout) *int { return &l.code.tlbc }, columns{no, no, no, no, no, no, no, no, 224}},
+	{"PyCodeObject._co_firsttraceable", "cpython/code.h", func(l *layout) *int { return &l.code.firstTraceable }, columns{no, no, no, 168, 176, 184, 200, 192, 208}},
+	{"PyObject.ob_type", "object.h", func(l *layout) *int { return &l.object.typ }, columns{8, 8, 8, 8, 8, 8, 24, 8, 24}},
+	{"PyVarObject.ob_size", "object.h", func(l *layout) *int { return &l.object.size }, columns{16, 16, 16, 16, 16, 16, 32, 16, 32}},
+	{"PyASCIIObject.length", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.length }, columns{16, 16, 16, 16, 16, 16, 32, 16, 32}},
+	{"PyASCIIObject.state", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.state }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},
+	{"PyASCIIObject.wstr", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.wstr }, columns{40, 40, 40, 40, no, no, no, no, no}},
+	{"sizeof PyASCIIObject", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.ascii }, columns{48, 48, 48, 48, 40, 40, 56, 40, 56}},
+	{"sizeof PyCompactUnicodeObject", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.compact }, columns{72, 72, 72, 72, 56, 56, 72, 56, 72}},
+	{"PyUnicodeObject.data", "cpython/unicodeobject.h", func(l *layout) *int { return &l.str.data }, columns{72, 72, 72, 72, 56, 56, 72, 56, 72}},
+	{"PyBytesObject.ob_sval", "cpython/bytesobject.h", func(l *layout) *int { return &l.bytes.value }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},
+	{"PyTupleObject.ob_item", "cpython/tupleobject.h", func(l *layout) *int { return &l.tuple.items }, columns{24, 24, 24, 24, 24, 24, 40, 32, 48}},
+	{"PyListObject.ob_item", "cpython/listobject.h", func(l *layout) *int { return &l.list.items }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
+	{"PyLongObject.long_value.lv_tag", "cpython/longintrepr.h", func(l *layout) *int { return &l.long.tag }, columns{no, no, no, no, 16, 16, 32, 16, 32}},
+	{"PyLongObject.long_value.ob_digit | ob_digit", "cpython/longintrepr.h", func(l *layout) *int { return &l.long.digits }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
+	{"PyFloatObject.ob_fval", "cpython/floatobject.h", func(l *layout) *int { return &l.float.value }, columns{16, 16, 16, 16, 16, 16, 32, 16, 32}},
+	{"PyDictObject.ma_used", "cpython/dictobject.h", func(l *layout) *int { return &l.dict.used }, columns{16, 16, 16, 16, 16, 16, 32, 16, 32}},
+	{"PyDictObject.ma_keys", "cpython/dictobject.h", func(l *layout) *int { return &l.dict.keys }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},
+	{"PyDictObject.ma_values", "cpython/dictobject.h", func(l *layout) *int { return &l.dict.values }, columns{40, 40, 40, 40, 40, 40, 56, 40, 56}},
+	{"struct _dictkeysobject.dk_size", "pycore_dict.h", func(l *layout) *int { return &l.keys.size }, columns{8, 8, 8, no, no, no, no, no, no}},
+	{"struct _dictkeysobject.dk_log2_size", "pycore_dict.h", func(l *layout) *int { return &l.keys.log2Size }, columns{no, no, no, 8, 8, 8, 8, 8, 8}},
+	{"struct _dictkeysobject.dk_log2_index_bytes", "pycore_dict.h", func(l *layout) *int { return &l.keys.log2IndexBytes }, columns{no, no, no, 9, 9, 9, 9, 9, 9}},
+	{"struct _dictkeysobject.dk_kind", "pycore_dict.h", func(l *layout) *int { return &l.keys.kind }, columns{no, no, no, 10, 10, 10, 10, 10, 10}},
+	{"struct _dictkeysobject.dk_nentries", "pycore_dict.h", func(l *layout) *int { return &l.keys.nentries }, columns{32, 32, 32, 24, 24, 24, 24, 24, 24}},
+	{"struct _dictkeysobject.dk_indices", "pycore_dict.h", func(l *layout) *int { return &l.keys.indices }, columns{40, 40, 40, 32, 32, 32, 32, 32, 32}},
+	{"PySetObject.used", "cpython/setobject.h", func(l *layout) *int { return &l.set.used }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
+	{"PySetObject.mask", "cpython/setobject.h", func(l *layout) *int { return &l.set.mask }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},
+	{"PySetObject.table", "cpython/setobject.h", func(l *layout) *int { return &l.set.table }, columns{40, 40, 40, 40, 40, 40, 56, 40, 56}},
+	{"PyCellObject.ob_ref", "cpython/cellobject.h", func(l *layout) *int { return &l.cell.ref }, columns{16, 16, 16, 16, 16, 16, 32, 16, 32}},
+	{"PyBaseExceptionObject.args", "cpython/pyerrors.h", func(l *layout) *int { return &l.exc.args }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
+	{"PyTypeObject.tp_name", "cpython/object.h", func(l *layout) *int { return &l.typ.name }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
+	{"PyTypeObject.tp_basicsize", "cpython/object.h", func(l *layout) *int { return &l.typ.basicSize }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},
+	{"PyTypeObject.tp_flags", "cpython/object.h", func(l *layout) *int { return &l.typ.flags }, columns{168, 168, 168, 168, 168, 168, 184, 168, 184}},
+	{"PyTypeObject.tp_dictoffset", "cpython/object.h", func(l *layout) *int { return &l.typ.dictOffset }, columns{288, 288, 288, 288, 288, 288, 304, 288, 304}},
+	{"PyTypeObject.tp_members", "cpython/object.h", func(l *layout) *int { return &l.typ.members }, columns{240, 240, 240, 240, 240, 240, 256, 240, 256}},
+	{"PyTypeObject.tp_base", "cpython/object.h", func(l *layout) *int { return &l.typ.base }, columns{256, 256, 256, 256, 256, 256, 272, 256, 272}},
+	{"PyHeapTypeObject.ht_cached_keys", "cpython/object.h", func(l *layout) *int { return &l.typ.cachedKeys }, columns{872, 864, 872, 872, 880, 880, 896, 880, 896}},
+}

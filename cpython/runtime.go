@@ -1,0 +1,86 @@
+package cpython
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"pyrr/internal/mem"
+)
+
+// Runtime reads the state of one CPython runtime out of the memory of a
+// stopped process, without running any of its code. Its methods take the
+// memory each time, so that one Runtime serves every moment of a replay and
+// every forked child; they may be called from several goroutines.
+type Runtime struct {
+	// Version is CPython's, as far as it could be told: Micro is -1 when
+	// only 3.N is known.
+	Version pyVersion
+	// Addr is the address of _PyRuntime.
+	Addr uint64
+	// TID, when set, gives the kernel's thread id of a pthread_t. It is used
+	// up to 3.10, which do not store it; without it, or when it returns
+	// false, the id is taken from glibc's struct pthread.
+	TID func(pthread uint64) (tid int, ok bool)
+
+	l         *layout
+	frameSize int // bytes of a frame that the walker looks at
+
+	mu    sync.Mutex
+	codes codeCache
+}
+
+// ErrUnsupported says that the interpreter is not one whose state can be
+// read: not CPython 3.8 to 3.14, or not a release build.
+var ErrUnsupported = errors.New("unsupported Python")
+
+// OpenRuntimeAt returns the reader of the runtime whose _PyRuntime is at addr
+// in m. From 3.13 on the version and the offsets come from the
+// _Py_DebugOffsets there and v may be zero; before, they come from v.
+func OpenRuntimeAt(v pyVersion, addr uint64, m mem.Reader) (*Runtime, error) {
+	var head [debugHeader]byte
+	if err := m.ReadAt(head[:], addr); err != nil {
+		return nil, fmt.Errorf("read _PyRuntime: %w", err)
+	}
+	found, freeThreaded, err := parseDebugHeader(head[:])
+	if err == nil {
+		v = found
+	} else if v.Major == 0 {
+		return nil, fmt.Errorf("version of the interpreter unknown: %w", err)
+	} else if v.Major == 3 && v.Minor >= 13 {
+		return nil, fmt.Errorf("_PyRuntime of %d.%d at %#x: %w", v.Major, v.Minor, addr, err)
+	}
+	if v.Major != 3 {
+		return nil, fmt.Errorf("%w: version %d.%d", ErrUnsupported, v.Major, v.Minor)
+	}
+	l, err := tableLayout(v.Minor, freeThreaded)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if v.Minor >= 13 {
+		b, err := mem.Bytes(m, addr, debugSize(v.Minor))
+		if err != nil {
+			return nil, fmt.Errorf("read _Py_DebugOffsets: %w", err)
+		}
+		if err := applyDebugOffsets(l, b); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		}
+	}
+	f := &l.frame
+	size := max(f.code, f.previous, f.ip, f.owner, f.isEntry, f.tlbcIndex, f.locals) + 8
+	return &Runtime{Version: v, Addr: addr, l: l, frameSize: size}, nil
+}
+
+// hexVersion reads Py_Version, the PY_VERSION_HEX that 3.11 and later export.
+func hexVersion(m mem.Reader, addr uint64) (pyVersion, error) {
+	var b [4]byte
+	if err := m.ReadAt(b[:], addr); err != nil {
+		return pyVersion{}, fmt.Errorf("read Py_Version: %w", err)
+	}
+	v := versionFromHex(binary.LittleEndian.Uint32(b[:]))
+	if v.Major != 3 || v.Minor > 99 {
+		return pyVersion{}, fmt.Errorf("Py_Version is %d.%d", v.Major, v.Minor)
+	}
+	return v, nil
+}

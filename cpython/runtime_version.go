@@ -1,0 +1,4 @@
+package cpython
+
+// pyVersion is a CPython version.
+type pyVersion struct{ Major, Minor, Micro int }
