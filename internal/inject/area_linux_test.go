@@ -212,3 +212,81 @@ print("ok")`)
 		t.Errorf("%d clock_gettime system calls", n)
 	}
 }
+
+// libcs are the C libraries at hand: this machine's, and those of other
+// releases of Debian in root file systems beside it.
+func libcs(t *testing.T) map[string]string {
+	roots := map[string]string{"system": ""}
+	dirs, _ := filepath.Glob("/var/cache/pyrr/roots/*/usr/bin/python3")
+	for _, d := range dirs {
+		root := strings.TrimSuffix(d, "/usr/bin/python3")
+		roots[filepath.Base(root)] = root
+	}
+	if len(roots) == 1 {
+		t.Log("no other root file systems here")
+	}
+	return roots
+}
+
+// TestLibcs calls everything that a C library may take from the vDSO. What
+// the area doesn't offer must end up as a system call.
+func TestLibcs(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	const program = `
+import ctypes, os, platform, struct, time
+libc = ctypes.CDLL(None)
+libc.time.restype = ctypes.c_long
+now = time.clock_gettime(0)
+buf = ctypes.create_string_buffer(64)
+for i in range(10):
+    assert now - 1 < libc.time(None) < now + 60
+    assert libc.time(buf) == struct.unpack_from("q", buf)[0]
+    assert libc.gettimeofday(buf, None) == 0
+    assert now - 1 < struct.unpack_from("q", buf)[0] < now + 60
+    assert libc.clock_getres(1, buf) == 0
+    assert libc.sched_getcpu() >= 0
+    assert libc.timespec_get(buf, 1) == 1
+    assert len(os.getrandom(16)) == 16
+    assert libc.getrandom(buf, 32, 0) == 32
+    for clock in 0, 1, 4, 5, 6, 7: assert time.clock_gettime(clock) > 0
+    assert libc.clock_gettime(1, buf) == 0
+print("ok", platform.libc_ver()[1])`
+	for name, root := range libcs(t) {
+		t.Run(name, func(t *testing.T) {
+			if root != "" && unix.Getuid() != 0 {
+				t.Skip("chroot needs root")
+			}
+			python(t)
+			p := startIn(t, root, "/usr/bin/python3", "-c", program)
+			p.patch = true
+			p.placeArea(false)
+			p.run()
+			got := p.output()
+			if !strings.HasPrefix(got, "ok ") {
+				t.Fatalf("got %q", got)
+			}
+			t.Logf("glibc %s, answered %v", strings.TrimSpace(got[3:]), p.emul)
+			if n := p.answers(); n < 80 {
+				t.Errorf("%d answers passed the buffer", n)
+			}
+			for clock, n := range p.clocks {
+				t.Errorf("clock %d: %d system calls", clock, n)
+			}
+			for _, c := range []struct {
+				name string
+				nr   uint64
+				want int
+			}{
+				{"time", unix.SYS_TIME, 20}, {"gettimeofday", unix.SYS_GETTIMEOFDAY, 10},
+				{"clock_getres", unix.SYS_CLOCK_GETRES, 10}, {"getrandom", unix.SYS_GETRANDOM, 20},
+			} {
+				if n := p.calls[c.nr]; n < c.want {
+					t.Errorf("%s: %d system calls, want %d", c.name, n, c.want)
+				}
+			}
+			if p.emul[Cpuid] == 0 {
+				t.Error("no cpuid was answered")
+			}
+		})
+	}
+}

@@ -36,6 +36,7 @@ type tracee struct {
 	area   *AreaImage
 	real   mem.Range // the kernel's vDSO
 	sites  map[uint64]Site
+	cpu    *CPU            // what it is shown; nil for Host()
 	patch  bool            // put traps into executable mappings
 	done   map[string]bool // mappings patched
 	inSys  bool
@@ -58,14 +59,24 @@ type tracee struct {
 // thread until the test ends.
 func start(t *testing.T, argv ...string) *tracee {
 	t.Helper()
+	return startIn(t, "", argv...)
+}
+
+// startIn is start in a root file system; "" is this one.
+func startIn(t *testing.T, root string, argv ...string) *tracee {
+	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
+	pin(t)
 	p := &tracee{t: t, sites: map[uint64]Site{}, done: map[string]bool{},
 		calls: map[uint64]int{}, clocks: map[uint64]int{}, emul: map[Insn]int{}}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
+	if root != "" {
+		p.cmd.Path, p.cmd.Err, p.cmd.Dir = argv[0], nil, "/"
+	}
 	p.cmd.Stdout = &p.out
 	p.cmd.Stderr = &p.out
-	p.cmd.SysProcAttr = &unix.SysProcAttr{Ptrace: true}
+	p.cmd.SysProcAttr = &unix.SysProcAttr{Ptrace: true, Chroot: root}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +94,25 @@ func start(t *testing.T, argv ...string) *tracee {
 	}
 	t.Cleanup(func() { p.mem.Close() })
 	return p
+}
+
+// pin keeps this thread, and what it starts, on one processor: a stop costs
+// ten times as much across two.
+func pin(t *testing.T) {
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(all) * 64 {
+		if all.IsSet(i) {
+			one.Set(i)
+			break
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.SchedSetaffinity(0, &all) })
 }
 
 func (p *tracee) wait() {
@@ -340,7 +370,11 @@ func (p *tracee) run() {
 		case s == unix.SIGILL && p.sites[r.Rip].Len > 0:
 			site := p.sites[r.Rip]
 			p.emul[site.Insn]++
-			Emulate(site, Host(), &r)
+			cpu := p.cpu
+			if cpu == nil {
+				cpu = Host()
+			}
+			Emulate(site, cpu, &r)
 			p.setRegs(r)
 		default:
 			sig = int(s)
