@@ -29,6 +29,7 @@ const (
 	FDSet                      // fd_set of select
 	Timespec                   // struct timespec
 	Timeval                    // struct timeval
+	TimerIn                    // struct itimerval or itimerspec that the kernel reads
 	Milli                      // a time-out in ms, negative: none
 	Sigset                     // sigset_t of 8 bytes
 	Signo                      // a signal number
@@ -70,7 +71,6 @@ var (
 	aIovcnt   = Arg{Name: "iovcnt", Kind: Uint}
 	aMask     = Arg{Name: "sigmask", Kind: Sigset}
 	aMaskSize = Arg{Name: "sigsetsize", Kind: Size64}
-	aFlags    = Arg{Name: "flags", Kind: Hex}
 )
 
 func num(name string) Arg                { return Arg{Name: name, Kind: Int} }

@@ -2,12 +2,19 @@ package linux
 
 // System call numbers that code names (asm/unistd_64.h).
 const (
+	sysOpen           = 2
 	sysPoll           = 7
+	sysMmap           = 9
+	sysBrk            = 12
+	sysRtSigreturn    = 15
 	sysIoctl          = 16
 	sysSelect         = 23
+	sysMremap         = 25
 	sysMincore        = 27
 	sysMadvise        = 28
+	sysShmat          = 30
 	sysShmctl         = 31
+	sysSetitimer      = 38
 	sysSendto         = 44
 	sysRecvfrom       = 45
 	sysSendmsg        = 46
@@ -15,6 +22,8 @@ const (
 	sysSetsockopt     = 54
 	sysGetsockopt     = 55
 	sysClone          = 56
+	sysExecve         = 59
+	sysExit           = 60
 	sysWait4          = 61
 	sysSemctl         = 66
 	sysMsgsnd         = 69
@@ -29,11 +38,17 @@ const (
 	sysQuotactl       = 179
 	sysFutex          = 202
 	sysRestartSyscall = 219
+	sysClockGettime   = 228
+	sysClockGetres    = 229
+	sysExitGroup      = 231
 	sysEpollWait      = 232
 	sysGetMempolicy   = 239
+	sysMqOpen         = 240
 	sysWaitid         = 247
 	sysKeyctl         = 250
+	sysOpenat         = 257
 	sysPselect6       = 270
+	sysPpoll          = 271
 	sysTee            = 276
 	sysVmsplice       = 278
 	sysEpollPwait     = 281
@@ -43,6 +58,8 @@ const (
 	sysProcessVmReadv = 310
 	sysSeccomp        = 317
 	sysGetrandom      = 318
+	sysExecveat       = 322
+	sysEpollPwait2    = 441
 	sysQuotactlFd     = 443
 	sysStatmount      = 457
 	sysLsmGetSelfAttr = 459
@@ -119,6 +136,7 @@ const (
 	prGetUnalign            = 5
 	prGetFpemu              = 9
 	prGetFpexc              = 0xb
+	prSetName               = 0xf
 	prGetName               = 0x10
 	prGetEndian             = 0x13
 	prGetTsc                = 0x19

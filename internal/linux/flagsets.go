@@ -8,9 +8,10 @@ var (
 		Modes: []Flag{{"O_RDONLY", 0}, {"O_WRONLY", 1}, {"O_RDWR", 2}},
 		Bits:  []Flag{{"O_TMPFILE", 0x410000}, {"O_SYNC", 0x101000}, {"O_APPEND", 0x400}, {"O_ASYNC", 0x2000}, {"O_CLOEXEC", 0x80000}, {"O_CREAT", 0x40}, {"O_DIRECT", 0x4000}, {"O_DIRECTORY", 0x10000}, {"O_DSYNC", 0x1000}, {"O_EXCL", 0x80}, {"O_LARGEFILE", 0x8000}, {"O_NOATIME", 0x40000}, {"O_NOCTTY", 0x100}, {"O_NOFOLLOW", 0x20000}, {"O_NONBLOCK", 0x800}, {"O_PATH", 0x200000}, {"O_TRUNC", 0x200}},
 	}
-	// Flags of calls that make descriptors.
+	// The flags of calls that make descriptors other than open: pipe(2), dup(2),
+	// epoll_create(2), eventfd(2) and others.
 	fdFlags = &FlagSet{
-		Bits: []Flag{{"O_CLOEXEC", 0x80000}, {"O_NONBLOCK", 0x800}, {"O_DIRECT", 0x4000}},
+		Bits: []Flag{{"O_CLOEXEC", 0x80000}, {"O_NONBLOCK", 0x800}, {"O_DIRECT", 0x4000}, {"EFD_SEMAPHORE", 1}},
 	}
 	// lseek(2).
 	whences = &FlagSet{

@@ -21,7 +21,7 @@ var pathRows = []Syscall{
 	{Nr: 89, Name: "readlink", Args: []Arg{aPath, aOut, size("bufsiz")}, Outs: []Out{perRet(1, 2, 1)}},
 	{Nr: 267, Name: "readlinkat", Args: []Arg{aDirFD, aPath, aOut, size("bufsiz")}, Outs: []Out{perRet(2, 3, 1)}},
 	{Nr: 82, Name: "rename", Args: []Arg{path("oldpath"), path("newpath")}},
-	{Nr: 264, Name: "renameat", Args: []Arg{fd("olddirfd"), path("oldpath"), fd("newdirfd"), path("newpath")}},
+	{Nr: 264, Name: "renameat", Args: []Arg{kind("olddirfd", DirFD), path("oldpath"), kind("newdirfd", DirFD), path("newpath")}},
 	{Nr: 316, Name: "renameat2", Args: []Arg{kind("olddirfd", DirFD), path("oldpath"), kind("newdirfd", DirFD), path("newpath"), hex("flags")}},
 	{Nr: 86, Name: "link", Args: []Arg{path("oldpath"), path("newpath")}},
 	{Nr: 265, Name: "linkat", Args: []Arg{kind("olddirfd", DirFD), path("oldpath"), kind("newdirfd", DirFD), path("newpath"), flags("flags", atFlags)}},
