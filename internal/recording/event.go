@@ -83,11 +83,18 @@ const (
 
 // End reasons, in Event.Why of KindEnd.
 const (
-	EndExited    = "exited"     // the process ended; Ret is its wait status
-	EndExec      = "exec"       // it became another program; Text names it
-	EndDetached  = "detached"   // the recording stops here and the program went on; Text says why
-	EndTimeout   = "timeout"    // stopped by the time-out
-	EndTruncated = "truncated"  // made up by the reader: the stream ends without KindEnd
+	EndExited    = "exited"    // the process ended; Ret is its wait status
+	EndExec      = "exec"      // it became another program; Text names it
+	EndDetached  = "detached"  // the recording stops here and the program went on; Text says why
+	EndTimeout   = "timeout"   // stopped by the time-out
+	EndTruncated = "truncated" // made up by the reader: the stream ends without KindEnd
+)
+
+// Marks of calls that wrote to the command's own standard output or error,
+// in Event.Why of KindSyscall and KindExit.
+const (
+	OutStdout = "1"
+	OutStderr = "2"
 )
 
 // Write is bytes that appear in the process's memory at an event.

@@ -1,0 +1,225 @@
+package recording
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"sync"
+	"syscall"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+)
+
+// Files returns the mapped files of the recording in the order of their IDs.
+func (r *Recording) Files() []File { return slices.Clone(r.files) }
+
+func (r *Recording) file(id FileID) (File, bool) {
+	i, ok := slices.BinarySearchFunc(r.files, id, func(f File, id FileID) int { return int(int64(f.ID) - int64(id)) })
+	if !ok {
+		return File{}, false
+	}
+	return r.files[i], true
+}
+
+// ReadFile returns the bytes that the recording needs of a mapped file, and
+// how many there are (File.Want). They are decompressed where they are read.
+// Where the recorder was killed before it had copied all of them, and the
+// recording is a folder of who reads it, the original is used if it is still
+// the same file; else the error says what is missing.
+func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
+	f, ok := r.file(id)
+	if !ok {
+		return nil, 0, fmt.Errorf("the recording has no file %d", id)
+	}
+	fail := func(err error) (io.ReaderAt, int64, error) {
+		return nil, 0, fmt.Errorf("read file %d (%s) of the recording: %w", id, f.Path, err)
+	}
+	if f.Want == 0 {
+		return &blob{}, 0, nil
+	}
+	b, err := r.openBlob(f)
+	if err != nil {
+		return fail(err)
+	}
+	if b.size >= f.Want {
+		return b, int64(f.Want), nil
+	}
+	if f.Unstable != "" {
+		return fail(fmt.Errorf("%d of %d bytes were kept: %s", b.size, f.Want, f.Unstable))
+	}
+	if r.finished() || f.Kept == f.Want {
+		return fail(&DamagedError{File: blobName(f.ID), Offset: b.end, Err: fmt.Errorf("holds %d of %d bytes", b.size, f.Want)})
+	}
+	src, err := r.original(f)
+	if err != nil {
+		return fail(fmt.Errorf("%d of %d bytes were kept, and the original can't be used: %w", b.size, f.Want, err))
+	}
+	return src, int64(f.Want), nil
+}
+
+// original opens the file that was mapped, if it is still the same.
+func (r *Recording) original(f File) (*os.File, error) {
+	if r.root == nil {
+		return nil, errors.New("the recording is packed")
+	}
+	if !filepath.IsAbs(f.Path) {
+		return nil, errors.New("it has no path")
+	}
+	if !r.own {
+		return nil, errors.New("the recording belongs to another user")
+	}
+	src, err := os.OpenFile(f.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(src.Fd()), &st); err != nil {
+		src.Close()
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Dev != f.Dev || st.Ino != f.Ino || uint64(st.Size) != f.Size || st.Mtim.Nano() != f.Mtime {
+		src.Close()
+		return nil, errors.New("it has changed since")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.open[src.Name()]; old != nil {
+		src.Close()
+		return old, nil
+	}
+	r.open[src.Name()] = src // absolute, unlike the names of members
+	return src, nil
+}
+
+// blob reads the stored bytes of a file.
+type blob struct {
+	r      *Recording
+	name   string
+	src    content
+	size   uint64 // bytes that whole blocks hold
+	end    int64  // where the last whole block ends in src
+	stream uint32
+	blocks []block
+
+	mu    sync.Mutex
+	cache [2]cached // most recently used first
+}
+
+// block is where a block begins, in the file and in the blob.
+type block struct {
+	first uint64
+	at    int64
+}
+
+type cached struct {
+	block int
+	raw   []byte
+}
+
+// openBlob reads the headers of a file's blocks. Where the last block is
+// cut, the blob ends before it.
+func (r *Recording) openBlob(f File) (*blob, error) {
+	owner := f.ID
+	if f.Same != 0 {
+		owner = f.Same
+	}
+	b := &blob{r: r, name: blobName(owner), stream: uint32(owner)}
+	var err error
+	if b.src, err = r.lookup(b.name); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return b, nil
+		}
+		return nil, err
+	}
+	for {
+		h, _, err := readChunk(b.src, b.end, magicFile, b.stream, uint32(len(b.blocks)), nil)
+		if err == io.EOF {
+			return b, nil
+		}
+		if err == nil && (h.first != b.size || h.raw > blockSize || h.count != 0 || h.flags&^flagZero != 0 || h.flags != 0 && h.packed != 0) {
+			err = fmt.Errorf("block of %d bytes from %d on, where %d has to be", h.raw, h.first, b.size)
+		}
+		if err != nil {
+			return nil, &DamagedError{File: b.name, Offset: b.end, Err: err}
+		}
+		b.blocks = append(b.blocks, block{h.first, b.end})
+		b.size += uint64(h.raw)
+		b.end += chunkHeaderSize + int64(h.packed)
+	}
+}
+
+// ReadAt implements io.ReaderAt; it may be called from several goroutines.
+func (b *blob) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for n < len(p) {
+		pos := uint64(off) + uint64(n)
+		if pos >= b.size {
+			return n, io.EOF
+		}
+		i := sort.Search(len(b.blocks), func(i int) bool { return b.blocks[i].first > pos }) - 1
+		raw, err := b.load(i)
+		if err != nil {
+			return n, err
+		}
+		n += copy(p[n:], raw[pos-b.blocks[i].first:])
+	}
+	return n, nil
+}
+
+// load returns the block i, unpacked.
+func (b *blob) load(i int) ([]byte, error) {
+	c := &b.cache
+	if c[0].raw != nil && c[0].block == i {
+		return c[0].raw, nil
+	}
+	if c[1].raw != nil && c[1].block == i {
+		c[0], c[1] = c[1], c[0]
+		return c[0].raw, nil
+	}
+	at := b.blocks[i].at
+	raw, err := b.r.unpackBlock(b.src, at, b.stream, uint32(i))
+	if err != nil {
+		return nil, &DamagedError{File: b.name, Offset: at, Err: err}
+	}
+	c[1] = c[0]
+	c[0] = cached{i, raw}
+	return raw, nil
+}
+
+// blockDecoder is shared by all blobs of a recording.
+type blockDecoder struct {
+	mu     sync.Mutex
+	dec    *zstd.Decoder
+	packed []byte
+}
+
+func (r *Recording) unpackBlock(src content, at int64, stream, seq uint32) ([]byte, error) {
+	d := &r.blocks
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dec == nil {
+		var err error
+		if d.dec, err = newDecoder(); err != nil {
+			return nil, err
+		}
+	}
+	h, packed, err := readChunk(src, at, magicFile, stream, seq, &d.packed)
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	if h.raw > blockSize {
+		return nil, errors.New("it changed while it was read")
+	}
+	return h.unpack(d.dec, packed)
+}

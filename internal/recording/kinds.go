@@ -1,0 +1,273 @@
+package recording
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// fieldSet is a set of the fields of an Event; the bit numbers are the
+// field numbers of the format and are never reused.
+type fieldSet uint64
+
+// The fields in the order in which an event's encoding holds them.
+const (
+	fStop fieldSet = 1 << iota
+	fTID
+	fInstr
+	fPC
+	fRegSum
+	fNr
+	fArgs
+	fRet
+	fTime
+	fEndTime
+	fIn
+	fClocks
+	fMaps
+	fChild
+	fRegs
+	fXState
+	fProc
+	fWhy
+	fText
+	fMem
+	fEnd // one past the last
+)
+
+const (
+	knownFields = fEnd - 1
+	// firstOptionalField is the number from which on a reader may skip a
+	// field that it does not know; below, an unknown field is an error.
+	firstOptionalField = 32
+	// firstOptionalKind is the same for kinds: one that a reader does not
+	// know has no effect on the execution and is given out as a note.
+	firstOptionalKind Kind = 128
+)
+
+// Fields that every kind may hold, and those that describe how an event was
+// reached by running.
+const (
+	always  = fStop | fTID | fInstr | fTime | fText
+	reached = fPC | fRegSum | fClocks
+)
+
+// kindRow is one row of the table of kinds: the name in the text form, the
+// fields that an event must hold (other than zero) and those that it may.
+// Writer, reader, text form and docs/format.md all follow it.
+type kindRow struct {
+	name string
+	need fieldSet
+	may  fieldSet
+	doc  string
+}
+
+var kindTable = [...]kindRow{
+	KindStart: {"start", fProc,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
+		"A process begins: from an image (Maps, Mem, Regs, XState) or as a fork (Proc names the parent's event). Always the first event, and only that."},
+	KindSyscall: {"syscall", 0,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		"A system call, entered and returned with no other thread of the process running in between."},
+	KindEnter: {"enter", 0,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		"A thread enters a system call and gives way to others."},
+	KindExit: {"exit", 0,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		"The result of the thread's last enter event, where the thread runs again."},
+	KindSwitch: {"switch", 0,
+		reached | fNr | fRegs | fXState | fMem,
+		"A thread is preempted before the instruction with the number Instr."},
+	KindSignal: {"signal", fNr,
+		reached | fArgs | fRet | fMaps | fMem | fRegs | fXState | fWhy,
+		"A signal handler's frame is built on the thread's stack: Nr is the signal, Mem the frame, Regs and XState the state at the handler's first instruction."},
+	KindInsn: {"insn", 0,
+		reached | fNr | fArgs | fRet | fRegs | fXState | fMem,
+		"An instruction executed for the program, as its result differs between machines or runs: Nr is its kind, Regs the registers after it."},
+	KindWrite: {"write", 0,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
+		"The recorder's own preparation of the process: Maps and Mem are to be applied."},
+	KindClocks: {"clocks", 0,
+		reached | fNr | fRegs | fMem,
+		"The buffer of clock readings is emptied, because it is full."},
+	KindDeath: {"death", 0,
+		reached | fNr | fArgs | fRet | fMem | fWhy,
+		"One thread ends."},
+	KindEnd: {"end", fWhy,
+		reached | fNr | fRet | fMem,
+		"The stream ends: Why says how, Ret is the wait status. Always the last event, and only that."},
+	KindTimeout: {"timeout", 0,
+		reached | fNr | fRet | fWhy,
+		"The time-out expired."},
+	KindNote: {"note", 0,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fWhy,
+		"A remark, in Text. It has no effect on the execution."},
+	KindChecksum: {"checksum", 0,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
+		"Checksums of the pages of the writable mappings."},
+	KindFault: {"fault", 0,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
+		"A synchronous fault that the recorder handled itself: Maps holds the new protections, Mem the new bytes."},
+}
+
+// row returns the table's row for k, or nil where the format has no such kind.
+func (k Kind) row() *kindRow {
+	if int(k) < len(kindTable) && kindTable[k].name != "" {
+		return &kindTable[k]
+	}
+	return nil
+}
+
+// String returns the name of the kind in the text form.
+func (k Kind) String() string {
+	if r := k.row(); r != nil {
+		return r.name
+	}
+	return "kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// KindByName returns the kind that the text form calls name.
+func KindByName(name string) (Kind, bool) {
+	for k := range kindTable {
+		if kindTable[k].name == name && name != "" {
+			return Kind(k), true
+		}
+	}
+	return 0, false
+}
+
+var stopNames = [...]string{StopNone: "none", StopSyscall: "syscall", StopInstr: "instr", StopTrap: "trap"}
+
+// String returns the name of the stop in the text form.
+func (s Stop) String() string {
+	if int(s) < len(stopNames) {
+		return stopNames[s]
+	}
+	return "stop(" + strconv.Itoa(int(s)) + ")"
+}
+
+// fieldRow describes a field for the documentation and the text form.
+type fieldRow struct {
+	bit    fieldSet
+	name   string // of the field of Event
+	coding string
+	doc    string
+}
+
+// fieldTable has one row a field, in the order of the encoding.
+var fieldTable = []fieldRow{
+	{fStop, "Stop", "byte", "how the thread gets here: 0 none, 1 syscall, 2 instr, 3 trap"},
+	{fTID, "TID", "delta of TID", "thread, as the program saw it"},
+	{fInstr, "Instr", "delta of Instr", "instruction count of the process"},
+	{fPC, "PC", "value delta of PC", "program counter"},
+	{fRegSum, "RegSum", "4 bytes", "checksum of the callee-saved registers and the stack pointer"},
+	{fNr, "Nr", "svarint", "number of the syscall or signal, kind of instruction"},
+	{fArgs, "Args", "byte: which of the six are not 0; svarint each", "syscall arguments"},
+	{fRet, "Ret", "svarint", "raw result, -errno on failure; wait status"},
+	{fTime, "Time", "delta of Time", "when it was reached, ns since the recording began"},
+	{fEndTime, "EndTime", "svarint, minus Time", "when the syscall returned"},
+	{fIn, "In", "bytes", "what an input argument pointed to"},
+	{fClocks, "Clocks", "bytes", "clock readings consumed since the last event, 16 bytes each"},
+	{fMaps, "Maps", "list of mappings", "mappings to make"},
+	{fChild, "Child", "svarint", "thread or process that a clone or fork made"},
+	{fRegs, "Regs", "registers", "all registers"},
+	{fXState, "XState", "bytes", "extended state, as XSAVE lays it out"},
+	{fProc, "Proc", "process", "the process"},
+	{fWhy, "Why", "bytes", "reason"},
+	{fText, "Text", "bytes", "remark"},
+	{fMem, "Mem", "list of writes; their bytes are the record's data", "memory to write"},
+}
+
+// fields returns which fields of ev are not zero.
+func (ev *Event) fields() fieldSet {
+	var m fieldSet
+	if ev.Stop != 0 {
+		m |= fStop
+	}
+	if ev.TID != 0 {
+		m |= fTID
+	}
+	if ev.Instr != 0 {
+		m |= fInstr
+	}
+	if ev.PC != 0 {
+		m |= fPC
+	}
+	if ev.RegSum != 0 {
+		m |= fRegSum
+	}
+	if ev.Nr != 0 {
+		m |= fNr
+	}
+	if ev.Args != [6]uint64{} {
+		m |= fArgs
+	}
+	if ev.Ret != 0 {
+		m |= fRet
+	}
+	if ev.Time != 0 {
+		m |= fTime
+	}
+	if ev.EndTime != 0 {
+		m |= fEndTime
+	}
+	if len(ev.In) != 0 {
+		m |= fIn
+	}
+	if len(ev.Clocks) != 0 {
+		m |= fClocks
+	}
+	if len(ev.Maps) != 0 {
+		m |= fMaps
+	}
+	if ev.Child != 0 {
+		m |= fChild
+	}
+	if ev.Regs != nil {
+		m |= fRegs
+	}
+	if len(ev.XState) != 0 {
+		m |= fXState
+	}
+	if ev.Proc != nil {
+		m |= fProc
+	}
+	if ev.Why != "" {
+		m |= fWhy
+	}
+	if ev.Text != "" {
+		m |= fText
+	}
+	if len(ev.Mem) != 0 {
+		m |= fMem
+	}
+	return m
+}
+
+// check says whether an event of kind k may hold exactly the fields have.
+func (k Kind) check(have fieldSet) error {
+	r := k.row()
+	if r == nil {
+		return fmt.Errorf("unknown kind of event %d", k)
+	}
+	if miss := r.need &^ have; miss != 0 {
+		return fmt.Errorf("%s event without %s", r.name, miss)
+	}
+	if extra := have &^ (always | r.need | r.may); extra != 0 {
+		return fmt.Errorf("%s event with %s", r.name, extra)
+	}
+	return nil
+}
+
+// String lists the names of the fields.
+func (f fieldSet) String() string {
+	s := ""
+	for _, row := range fieldTable {
+		if f&row.bit != 0 {
+			if s != "" {
+				s += ", "
+			}
+			s += row.name
+		}
+	}
+	return s
+}

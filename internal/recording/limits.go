@@ -1,0 +1,44 @@
+package recording
+
+// FormatVersion is the version of the format that this package writes, and
+// the highest that it reads. docs/format.md lists the versions.
+const FormatVersion = 1
+
+// Limits of the format. The writer holds to them and the reader checks every
+// declared length against them before it allocates.
+const (
+	// maxChunk is the limit of a chunk's raw length.
+	maxChunk = 64 << 20
+	// chunkTarget is the raw length at which the writer seals a chunk.
+	chunkTarget = 1 << 20
+	// bigData is the size from which on an event's data begins a chunk of
+	// its own, and pieceSize the raw length of the chunks it is split into.
+	bigData   = 256 << 10
+	pieceSize = 4 << 20
+	// maxHead is the limit of an event's encoding without its data, maxData
+	// that of the bytes of Mem together.
+	maxHead = 16 << 20
+	maxData = 4 << 30
+	// Counts and lengths of single fields.
+	maxBytes    = 8 << 20 // In, Clocks, XState, Why, Text and each string
+	maxMem      = 1 << 20 // entries of Mem
+	maxMappings = 1 << 17 // entries of Maps; vm.max_map_count is 65530
+	maxStrings  = 1 << 18 // entries of Argv and of Env
+	// maxQueue is how many bytes may wait for the background goroutine.
+	maxQueue = 64 << 20
+	// maxFileCopies is how many files may wait to be copied; each holds a
+	// descriptor.
+	maxFileCopies = 256
+	// blockSize is the raw length of a file's blocks in the store.
+	blockSize = 1 << 20
+	// maxFile is the limit of one stored file.
+	maxFile = 64 << 30
+	// maxJSON is the limit of pyrr.json and summary.json, maxIndex that of
+	// files/index, maxLine that of one of its lines.
+	maxJSON  = 16 << 20
+	maxIndex = 64 << 20
+	maxLine  = 64 << 10
+	// maxStreams and maxFiles limit what one recording may hold.
+	maxStreams = 1 << 16
+	maxFiles   = 1 << 18
+)

@@ -1,0 +1,86 @@
+package recording
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"time"
+)
+
+// Header says what was recorded where; it is written first (pyrr.json).
+type Header struct {
+	Format  int               `json:"format"`
+	Tool    string            `json:"tool"`
+	Command []string          `json:"command"`
+	Cwd     string            `json:"cwd"`
+	Started time.Time         `json:"started"`
+	Host    Host              `json:"host"`
+	Options map[string]string `json:"options,omitempty"`
+}
+
+// Host describes the machine as the program could see it.
+type Host struct {
+	Kernel   string   `json:"kernel"`
+	CPU      string   `json:"cpu"`
+	Features []string `json:"features,omitempty"` // of cpuid, that the program could see
+	XCR0     uint64   `json:"xcr0"`
+	// XSaveSize is the size of the extended state that events hold.
+	XSaveSize int `json:"xsaveSize"`
+	Cores     int `json:"cores"`
+}
+
+// Summary says how the recording ended (summary.json). A recording without
+// one was cut: its recorder was killed.
+type Summary struct {
+	// Status is the exit status of the command as wait(2) gives it.
+	Status int       `json:"status"`
+	Ended  time.Time `json:"ended"`
+	// Truncated is set where the recording does not reach the end of every
+	// process, Why says the reason.
+	Truncated bool   `json:"truncated"`
+	Why       string `json:"why,omitempty"`
+	// Verified is "" for not yet, "exact", or "diverged: …".
+	Verified string `json:"verified,omitempty"`
+	// Events and Instructions are sums over all processes.
+	Events       uint64 `json:"events"`
+	Instructions uint64 `json:"instructions"`
+	// Streams holds the number of events of each process. Writer.Close
+	// fills it in, so that a reader notices events that went missing.
+	Streams map[int]uint64 `json:"streams,omitempty"`
+}
+
+// envelope wraps a JSON document with its checksum.
+type envelope struct {
+	CRC32C string          `json:"crc32c"`
+	Data   json.RawMessage `json:"data"`
+}
+
+func marshalJSON(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "{\"crc32c\":\"%08x\",\n\"data\":%s}\n", crc32.Checksum(data, castagnoli), data)
+	return out.Bytes(), nil
+}
+
+var errJSONSum = errors.New("bad checksum")
+
+func unmarshalJSON(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	var e envelope
+	if err := dec.Decode(&e); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("something follows the document")
+	}
+	if fmt.Sprintf("%08x", crc32.Checksum(e.Data, castagnoli)) != e.CRC32C {
+		return errJSONSum
+	}
+	return json.Unmarshal(e.Data, v)
+}

@@ -1,0 +1,356 @@
+package recording
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Names inside a recording.
+const (
+	headerName  = "pyrr.json"
+	summaryName = "summary.json"
+	eventsDir   = "events"
+	filesDir    = "files"
+	indexName   = "files/index"
+)
+
+func streamName(id int) string { return fmt.Sprintf("%s/%04d", eventsDir, id) }
+
+func blobName(id FileID) string { return fmt.Sprintf("%s/%04d", filesDir, id) }
+
+// Writer writes a recording into a folder. Its methods may be called from
+// several goroutines. All compressing and writing happens in one background
+// goroutine, in the order of the calls; the first error there ends the
+// writing and shows in Err and in every later call.
+type Writer struct {
+	root *os.Root
+	err  atomic.Pointer[error]
+
+	streamMu sync.Mutex
+	streams  map[int]*Stream
+
+	q     queue
+	store store
+	done  chan struct{} // closed when the background goroutine has ended
+
+	// Of the background goroutine only.
+	enc    *zstd.Encoder
+	packed []byte
+}
+
+// Create makes the folder dir, which must not exist, and writes the header
+// into it.
+func Create(dir string, h Header) (*Writer, error) {
+	if h.Format == 0 {
+		h.Format = FormatVersion
+	}
+	fail := func(err error) (*Writer, error) { return nil, fmt.Errorf("create recording: %w", err) }
+	enc, err := newEncoder()
+	if err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return fail(err)
+	}
+	// A recording holds what the program read, so it is for its owner only.
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fail(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fail(err)
+	}
+	w := &Writer{root: root, streams: map[int]*Stream{}, enc: enc, done: make(chan struct{})}
+	err = errors.Join(root.Mkdir(eventsDir, 0o700), root.Mkdir(filesDir, 0o700), writeJSON(root, headerName, h))
+	if err != nil {
+		root.Close()
+		return fail(err)
+	}
+	w.q.init()
+	w.store.init(w)
+	go w.run()
+	return w, nil
+}
+
+// writeJSON replaces the document name in one step.
+func writeJSON(root *os.Root, name string, v any) error {
+	b, err := marshalJSON(v)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	tmp := name + ".tmp"
+	if err := root.WriteFile(tmp, b, 0o600); err != nil {
+		root.Remove(tmp)
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return root.Rename(tmp, name)
+}
+
+// Err returns the first error of the background goroutine, such as a full
+// disk. It is cheap.
+func (w *Writer) Err() error {
+	if p := w.err.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (w *Writer) fail(err error) {
+	w.err.CompareAndSwap(nil, &err)
+	w.q.wake() // who waits for room goes on
+	w.store.wake()
+}
+
+// Stream returns the stream of the process with the number procID, at most
+// one per process; it is made at the first call.
+func (w *Writer) Stream(procID int) *Stream {
+	w.streamMu.Lock()
+	defer w.streamMu.Unlock()
+	s := w.streams[procID]
+	if s == nil {
+		s = &Stream{w: w, id: procID}
+		w.streams[procID] = s
+	}
+	return s
+}
+
+// Flush hands what the streams hold to the background goroutine. It does not
+// wait; where the background is far behind, the events stay for the next call.
+func (w *Writer) Flush() {
+	w.streamMu.Lock()
+	defer w.streamMu.Unlock()
+	for _, s := range w.streams {
+		s.flush()
+	}
+}
+
+// Close writes everything out, and the summary with the number of events of
+// each stream. Nothing may be called after it.
+func (w *Writer) Close(sum Summary) error {
+	w.streamMu.Lock()
+	sum.Streams = map[int]uint64{}
+	for id, s := range w.streams {
+		s.mu.Lock()
+		s.seal(0)
+		s.closed = true
+		sum.Streams[id] = s.next
+		s.mu.Unlock()
+	}
+	w.streamMu.Unlock()
+	w.q.close()
+	<-w.done
+	err := w.Err()
+	if err != nil {
+		// Which events made it to the disk is for the reader to find out.
+		sum.Streams = nil
+		sum.Truncated = true
+		if sum.Why == "" {
+			sum.Why = err.Error()
+		}
+	}
+	return errors.Join(err, writeJSON(w.root, summaryName, sum), w.root.Close())
+}
+
+// Stream is the log of one process. Its methods may be called from several
+// goroutines.
+type Stream struct {
+	w  *Writer
+	id int
+
+	mu     sync.Mutex
+	d      deltas
+	buf    []byte // raw bytes of the chunk being filled
+	head   []byte // scratch
+	first  uint64 // number of the chunk's first event
+	count  uint32 // events that begin in the chunk
+	next   uint64 // number of the next event
+	rest   bool   // the chunk holds the rest of an event
+	ended  bool   // KindEnd was appended
+	closed bool
+	seq    uint32
+}
+
+var errEnded = errors.New("the stream has ended")
+
+// Append adds an event. ev and all that it refers to may be used again as
+// soon as it returns. It waits only where the background goroutine is
+// maxQueue bytes behind. After an error that concerns the event itself (a
+// field that its kind can't have, a size above the limits) the stream stands
+// as before.
+func (s *Stream) Append(ev *Event) error {
+	if err := s.w.Err(); err != nil {
+		return err
+	}
+	have := ev.fields()
+	data, err := checkEvent(ev, have)
+	if err != nil {
+		return fmt.Errorf("append event to process %d: %w", s.id, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended || s.closed:
+		return fmt.Errorf("append %s event to process %d: %w", ev.Kind, s.id, errEnded)
+	case (s.next == 0) != (ev.Kind == KindStart):
+		return fmt.Errorf("append %s event to process %d: event %d must %sbe a start", ev.Kind, s.id, s.next, map[bool]string{false: "not "}[s.next == 0])
+	case ev.Proc != nil && ev.Proc.ID != s.id:
+		return fmt.Errorf("append event to process %d: it starts process %d", s.id, ev.Proc.ID)
+	}
+	if data >= bigData && len(s.buf) > 0 {
+		s.seal(0)
+	}
+	if s.buf == nil {
+		s.buf = s.w.q.buffer()
+	}
+	if s.count == 0 {
+		s.first = s.next
+	}
+	s.head = s.d.encode(s.head[:0], ev, have)
+	s.buf = appendUvarint2(s.buf, uint64(len(s.head)), data)
+	s.buf = append(s.buf, s.head...)
+	if cap(s.head) > chunkTarget {
+		s.head = nil
+	}
+	s.count++
+	s.next++
+	if data >= bigData {
+		s.appendBig(ev.Mem)
+	} else if data > 0 {
+		for i := range ev.Mem {
+			s.buf = append(s.buf, ev.Mem[i].Data...)
+		}
+	}
+	if ev.Kind == KindEnd {
+		s.ended = true
+		s.seal(0)
+	} else if len(s.buf) >= chunkTarget {
+		s.seal(0)
+	}
+	return s.w.Err()
+}
+
+// appendBig adds an event's data, in pieces: a chunk with the flag flagMore
+// goes on in the next, which has flagRest. No other event stands in a chunk
+// with flagRest.
+func (s *Stream) appendBig(mem []Write) {
+	for i := range mem {
+		data := mem[i].Data
+		for len(data) > 0 {
+			room := pieceSize - len(s.buf)
+			if room <= 0 {
+				s.seal(flagMore)
+				s.buf = s.w.q.buffer()
+				s.rest = true
+				continue
+			}
+			n := min(room, len(data))
+			s.buf = append(s.buf, data[:n]...)
+			data = data[n:]
+		}
+	}
+	s.seal(0)
+}
+
+// seal hands the chunk over; s.mu is held. It waits for room in the queue.
+func (s *Stream) seal(flags uint16) {
+	if len(s.buf) == 0 {
+		return
+	}
+	if s.rest {
+		flags |= flagRest
+	}
+	h := chunkHeader{magic: magicEvents, flags: flags, stream: uint32(s.id), seq: s.seq, first: s.first, count: s.count}
+	if s.rest {
+		h.first = s.next
+	}
+	s.w.q.put(job{name: streamName(s.id), head: h, raw: s.buf}, s.w.Err)
+	s.buf, s.count, s.rest = nil, 0, false
+	s.seq++
+	s.d = deltas{}
+}
+
+// flush seals the chunk unless the queue is full.
+func (s *Stream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.buf) > 0 && !s.w.q.full() {
+		s.seal(0)
+	}
+}
+
+// run is the background goroutine: it compresses and writes what the queue
+// holds, and copies files while the queue is empty.
+func (w *Writer) run() {
+	defer close(w.done)
+	for {
+		j, ok := w.q.get()
+		switch {
+		case ok:
+			if w.Err() == nil {
+				if err := w.write(&j); err != nil {
+					w.fail(err)
+				}
+			}
+			w.q.finish(j.raw)
+		case w.store.step():
+		default:
+			if w.q.wait() {
+				w.store.close()
+				w.enc.Close()
+				return
+			}
+		}
+	}
+}
+
+// write compresses a chunk and appends it to its file, or appends a line.
+func (w *Writer) write(j *job) error {
+	if j.line {
+		return w.appendFile(j.name, j.raw)
+	}
+	return w.writeChunk(j.name, j.head, j.raw)
+}
+
+func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
+	var zero [chunkHeaderSize]byte
+	h.raw = uint32(len(raw))
+	h.sum = crc32.Checksum(raw, castagnoli)
+	w.packed = append(w.packed[:0], zero[:]...)
+	if h.magic == magicFile && isZero(raw) {
+		h.flags |= flagZero
+	} else {
+		w.packed = w.enc.EncodeAll(raw, w.packed)
+	}
+	h.packed = uint32(len(w.packed) - chunkHeaderSize)
+	h.put(w.packed)
+	return w.appendFile(name, w.packed)
+}
+
+// appendFile appends b in one write. What a failing write left behind is cut
+// off again, so that the file ends with a whole chunk.
+func (w *Writer) appendFile(name string, b []byte) error {
+	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("write recording: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil {
+		if _, err = f.Write(b); err != nil {
+			f.Truncate(st.Size())
+		}
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write recording: %w", err)
+	}
+	return nil
+}
