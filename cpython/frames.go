@@ -72,6 +72,8 @@ func (r *Runtime) Frames(m mem.Reader, t Thread, o Options) ([]Frame, error) {
 	v := newView(m)
 	defer v.release()
 	w := walk{r: r, v: v, limit: o.Limit, next: o.NextInstr}
+	v.prefetch(r.hint(t.Addr))
+	defer func() { r.setHint(t.Addr, v.usedPages()) }()
 	if w.limit <= 0 {
 		w.limit = defaultLimit
 	}
@@ -121,7 +123,8 @@ func (w *walk) top(tstate uint64) (uint64, error) {
 
 func (w *walk) run(addr uint64) error {
 	l := w.r.l
-	seen := make(map[uint64]struct{}, 64)
+	seen := w.v.seen
+	clear(seen)
 	for first := true; addr != 0; first = false {
 		if len(w.frames) >= w.limit {
 			return fmt.Errorf("more than %d frames", w.limit)

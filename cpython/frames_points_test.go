@@ -57,7 +57,7 @@ type process struct {
 }
 
 // startPython runs a script from testdata under an interpreter, or skips.
-func startPython(t *testing.T, in interpreter, script string, args ...string) *process {
+func startPython(t testing.TB, in interpreter, script string, args ...string) *process {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(in.root, in.path)); err != nil {
 		t.Skipf("no interpreter: %v", err)
@@ -108,7 +108,7 @@ func startPython(t *testing.T, in interpreter, script string, args ...string) *p
 }
 
 // line returns the next line of output.
-func (p *process) line(t *testing.T) string {
+func (p *process) line(t testing.TB) string {
 	t.Helper()
 	s, err := p.stdout.ReadString('\n')
 	if err != nil {
@@ -119,7 +119,7 @@ func (p *process) line(t *testing.T) string {
 }
 
 // awaitRead waits until the main thread is inside read(0, …).
-func (p *process) awaitRead(t *testing.T) {
+func (p *process) awaitRead(t testing.TB) {
 	t.Helper()
 	path := fmt.Sprintf("/proc/%d/syscall", p.m.PID)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
@@ -136,7 +136,7 @@ func (p *process) awaitRead(t *testing.T) {
 }
 
 // proceed lets the program leave its read.
-func (p *process) proceed(t *testing.T) {
+func (p *process) proceed(t testing.TB) {
 	t.Helper()
 	if _, err := p.stdin.Write([]byte("x")); err != nil {
 		t.Fatal(err)

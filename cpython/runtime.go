@@ -29,6 +29,7 @@ type Runtime struct {
 
 	mu    sync.Mutex
 	codes codeCache
+	hints map[uint64][]uint64 // by PyThreadState: pages its last stack needed
 }
 
 // ErrUnsupported says that the interpreter is not one whose state can be
@@ -83,4 +84,24 @@ func hexVersion(m mem.Reader, addr uint64) (pyVersion, error) {
 		return pyVersion{}, fmt.Errorf("Py_Version is %d.%d", v.Major, v.Minor)
 	}
 	return v, nil
+}
+
+// maxHints bounds the thread states whose pages are remembered.
+const maxHints = 256
+
+// hint returns the pages that the last stack of a thread state needed: the
+// next one mostly needs the same.
+func (r *Runtime) hint(tstate uint64) []uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hints[tstate]
+}
+
+func (r *Runtime) setHint(tstate uint64, pages []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hints == nil || len(r.hints) >= maxHints {
+		r.hints = make(map[uint64][]uint64)
+	}
+	r.hints[tstate] = pages
 }
