@@ -31,7 +31,8 @@ func writeV(tid int, spans []Span) (int, error) {
 }
 
 func transfer(nr uintptr, tid int, spans []Span) (int, error) {
-	var lbuf, rbuf [16]unix.Iovec
+	var lbuf [16]unix.Iovec
+	var rbuf [16]unix.RemoteIovec
 	local, remote := lbuf[:0], rbuf[:0]
 	total := 0
 	for len(spans) > 0 {
@@ -43,9 +44,7 @@ func transfer(nr uintptr, tid int, spans []Span) (int, error) {
 				continue
 			}
 			local = append(local, unix.Iovec{Base: &s.Data[0], Len: uint64(len(s.Data))})
-			// The remote address is no pointer of ours; the kernel's struct
-			// iovec is the same for both sides.
-			remote = append(remote, remoteIovec(s.Addr, len(s.Data)))
+			remote = append(remote, unix.RemoteIovec{Base: uintptr(s.Addr), Len: len(s.Data)})
 			want += len(s.Data)
 		}
 		spans = spans[n:]
@@ -63,12 +62,6 @@ func transfer(nr uintptr, tid int, spans []Span) (int, error) {
 		}
 	}
 	return total, nil
-}
-
-func remoteIovec(addr uint64, n int) (v unix.Iovec) {
-	*(*uint64)(unsafe.Pointer(&v.Base)) = addr
-	v.Len = uint64(n)
-	return v
 }
 
 // WriteV writes all spans to the memory of thread tid. Read-only and

@@ -52,6 +52,16 @@ func call(req int, tid int, addr, data uintptr) (uintptr, error) {
 	return r, nil
 }
 
+// callPtr is call with a pointer. The conversion stands in the system call's
+// own argument list, where the compiler keeps the pointer valid: earlier, a
+// growing stack could move what it points to.
+func callPtr(req int, tid int, addr uintptr, data unsafe.Pointer) error {
+	if _, _, e := syscall.RawSyscall6(unix.SYS_PTRACE, uintptr(req), uintptr(tid), addr, uintptr(data), 0, 0); e != 0 {
+		return e
+	}
+	return nil
+}
+
 // Seize attaches to a thread without stopping it.
 func Seize(tid int, opts uintptr) error {
 	_, err := call(unix.PTRACE_SEIZE, tid, 0, opts)
@@ -103,20 +113,20 @@ func Detach(tid int, sig int) error {
 
 // GetRegs reads the general registers of a stopped thread.
 func GetRegs(tid int, r *linux.Regs) error {
-	_, err := call(unix.PTRACE_GETREGS, tid, 0, uintptr(unsafe.Pointer(r)))
+	err := callPtr(unix.PTRACE_GETREGS, tid, 0, unsafe.Pointer(r))
 	return err
 }
 
 // SetRegs writes the general registers, fs_base and gs_base included.
 func SetRegs(tid int, r *linux.Regs) error {
-	_, err := call(unix.PTRACE_SETREGS, tid, 0, uintptr(unsafe.Pointer(r)))
+	err := callPtr(unix.PTRACE_SETREGS, tid, 0, unsafe.Pointer(r))
 	return err
 }
 
 // PeekUser reads a word of struct user.
 func PeekUser(tid int, off uintptr) (uint64, error) {
 	var v uint64
-	_, err := call(unix.PTRACE_PEEKUSR, tid, off, uintptr(unsafe.Pointer(&v)))
+	err := callPtr(unix.PTRACE_PEEKUSR, tid, off, unsafe.Pointer(&v))
 	return v, err
 }
 
@@ -129,7 +139,7 @@ func PokeUser(tid int, off uintptr, v uint64) error {
 // GetXState reads the XSAVE area (NT_X86_XSTATE) of a stopped thread.
 func GetXState(tid int, buf []byte) ([]byte, error) {
 	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-	if _, err := call(unix.PTRACE_GETREGSET, tid, ntX86XState, uintptr(unsafe.Pointer(&iov))); err != nil {
+	if err := callPtr(unix.PTRACE_GETREGSET, tid, ntX86XState, unsafe.Pointer(&iov)); err != nil {
 		return nil, err
 	}
 	return buf[:iov.Len], nil
@@ -141,7 +151,7 @@ func SetXState(tid int, buf []byte) error {
 		return nil
 	}
 	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-	_, err := call(unix.PTRACE_SETREGSET, tid, ntX86XState, uintptr(unsafe.Pointer(&iov)))
+	err := callPtr(unix.PTRACE_SETREGSET, tid, ntX86XState, unsafe.Pointer(&iov))
 	return err
 }
 
@@ -149,7 +159,7 @@ func SetXState(tid int, buf []byte) error {
 // former thread id of an exec).
 func EventMsg(tid int) (uint64, error) {
 	var v uint64
-	_, err := call(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&v)))
+	err := callPtr(unix.PTRACE_GETEVENTMSG, tid, 0, unsafe.Pointer(&v))
 	return v, err
 }
 
@@ -168,26 +178,26 @@ func (s *SigInfo) Addr() uint64 { return *(*uint64)(unsafe.Pointer(&s[16])) }
 // GetSigInfo reads the siginfo of a signal-delivery-stop. EINVAL means that
 // the stop is a group stop.
 func GetSigInfo(tid int, s *SigInfo) error {
-	_, err := call(unix.PTRACE_GETSIGINFO, tid, 0, uintptr(unsafe.Pointer(s)))
+	err := callPtr(unix.PTRACE_GETSIGINFO, tid, 0, unsafe.Pointer(s))
 	return err
 }
 
 // SetSigInfo replaces the siginfo of a signal-delivery-stop.
 func SetSigInfo(tid int, s *SigInfo) error {
-	_, err := call(unix.PTRACE_SETSIGINFO, tid, 0, uintptr(unsafe.Pointer(s)))
+	err := callPtr(unix.PTRACE_SETSIGINFO, tid, 0, unsafe.Pointer(s))
 	return err
 }
 
 // SigMask returns the blocked signals of a stopped thread, bit n-1 for n.
 func SigMask(tid int) (uint64, error) {
 	var v uint64
-	_, err := call(reqGetSigMask, tid, 8, uintptr(unsafe.Pointer(&v)))
+	err := callPtr(reqGetSigMask, tid, 8, unsafe.Pointer(&v))
 	return v, err
 }
 
 // SetSigMask sets the blocked signals of a stopped thread.
 func SetSigMask(tid int, mask uint64) error {
-	_, err := call(reqSetSigMask, tid, 8, uintptr(unsafe.Pointer(&mask)))
+	err := callPtr(reqSetSigMask, tid, 8, unsafe.Pointer(&mask))
 	return err
 }
 
