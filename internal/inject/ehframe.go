@@ -53,7 +53,7 @@ func frameSpans(data []byte, addr uint64, f func(span)) error {
 			encodings[start] = cieEncoding(body[4:])
 		} else if cie := off - int(id); cie >= 0 {
 			enc, ok := encodings[cie]
-			if !ok && len(data)-cie >= 8 { // a CIE behind its FDE
+			if !ok {
 				enc = encNoValue
 			}
 			if s, ok := fdeSpan(body[4:], addr+uint64(off)+4, enc); ok {
@@ -95,13 +95,14 @@ func cieEncoding(b []byte) byte {
 		b = skipLEB(b)
 	}
 	b = skipLEB(b) // length of the augmentation data
+	enc := byte(encAbs)
 	for _, c := range aug[1:] {
-		if len(b) == 0 {
+		if len(b) == 0 && c != 'S' && c != 'B' && c != 'G' {
 			return encNoValue
 		}
 		switch c {
 		case 'R':
-			return b[0]
+			enc, b = b[0], b[1:]
 		case 'L':
 			b = b[1:]
 		case 'P':
@@ -110,12 +111,16 @@ func cieEncoding(b []byte) byte {
 				return encNoValue
 			}
 			b = b[1+size:]
-		case 'S', 'B', 'G':
+		case 'S':
+			// A signal frame: glibc's begins one byte before the function,
+			// for unwinders that look up the return address less one.
+			return encNoValue
+		case 'B', 'G':
 		default:
 			return encNoValue
 		}
 	}
-	return encAbs
+	return enc
 }
 
 func skipLEB(b []byte) []byte {
