@@ -60,7 +60,7 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	if err != nil {
 		return fail(fmt.Errorf("%d of %d bytes were kept, and the original can't be used: %w", b.size, f.Want, err))
 	}
-	return src, int64(f.Want), nil
+	return struct{ io.ReaderAt }{src}, int64(f.Want), nil // r closes it
 }
 
 // original opens the file that was mapped, if it is still the same.

@@ -32,7 +32,7 @@ const (
 	// blockSize is the raw length of a file's blocks in the store.
 	blockSize = 1 << 20
 	// maxFile is the limit of one stored file.
-	maxFile = 64 << 30
+	maxFile = 8 << 30
 	// maxJSON is the limit of pyrr.json and summary.json, maxIndex that of
 	// files/index, maxLine that of one of its lines.
 	maxJSON  = 16 << 20
