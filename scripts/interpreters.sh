@@ -79,10 +79,13 @@ unmount_under() {
     while read -r m; do umount -l "$m" || return 1; done
 }
 
+# bind gives a root the machine's /proc, and /dev with the /dev/shm and /dev/pts
+# in it; a slave mount, so that unmounting here never reaches the machine's own.
 bind() {
   local root=$1 what
   for what in proc dev; do
-    mountpoint -q "$root/$what" || mount --bind "/$what" "$root/$what" ||
+    mountpoint -q "$root/$what" && continue
+    { mount --rbind "/$what" "$root/$what" && mount --make-rslave "$root/$what"; } ||
       { say "can't bind-mount /$what in $root"; return 0; }
   done
 }
