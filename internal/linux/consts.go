@@ -31,12 +31,14 @@ const (
 	sysMsgctl         = 71
 	sysFcntl          = 72
 	sysFlock          = 73
+	sysGetdents       = 78
 	sysSyslog         = 103
 	sysCapget         = 125
 	sysPrctl          = 157
 	sysArchPrctl      = 158
 	sysQuotactl       = 179
 	sysFutex          = 202
+	sysGetdents64     = 217
 	sysRestartSyscall = 219
 	sysClockGettime   = 228
 	sysClockGetres    = 229

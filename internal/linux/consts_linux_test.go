@@ -28,6 +28,8 @@ func TestConstants(t *testing.T) {
 		{"SYS_PPOLL", sysPpoll, unix.SYS_PPOLL},
 		{"SYS_EXECVEAT", sysExecveat, unix.SYS_EXECVEAT},
 		{"SYS_EPOLL_PWAIT2", sysEpollPwait2, unix.SYS_EPOLL_PWAIT2},
+		{"SYS_GETDENTS", sysGetdents, unix.SYS_GETDENTS},
+		{"SYS_GETDENTS64", sysGetdents64, unix.SYS_GETDENTS64},
 		{"SYS_POLL", sysPoll, unix.SYS_POLL},
 		{"SYS_IOCTL", sysIoctl, unix.SYS_IOCTL},
 		{"SYS_SELECT", sysSelect, unix.SYS_SELECT},

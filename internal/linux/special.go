@@ -74,6 +74,8 @@ func (c *call) special(o *Out) {
 		if ok {
 			c.add(a[2], a[1]/4096+min(1, a[1]%4096))
 		}
+	case sysGetdents, sysGetdents64:
+		c.getdents()
 	case sysMsgrcv:
 		if c.fault {
 			c.add(a[1], 8+min(a[2], maxFault))
@@ -266,4 +268,20 @@ func (c *call) getxattrat() {
 		n = min(n, uint64(c.ret))
 	}
 	c.add(value, n)
+}
+
+// getdents appends the entries that the result counts, and room for one more
+// (struct linux_dirent with the longest name): where the program's buffer is
+// shorter than it says, the kernel stops in the middle of an entry and does not
+// count it.
+func (c *call) getdents() {
+	const longest = 280
+	count := uint64(uint32(c.args[2]))
+	switch {
+	case c.fault:
+		c.add(c.args[1], count)
+	case c.ret > 0:
+		n := min(uint64(c.ret), count)
+		c.addExact(c.args[1], n+readable(c.m, c.args[1]+n, min(count-n, longest)))
+	}
 }

@@ -116,8 +116,8 @@ func (c *call) keyctl() {
 		if n, ok := c.word(a[1]+8, 4); ok {
 			room(a[4], uint64(uint32(n)))
 		}
-	case 31: // CAPABILITIES
-		room(a[1], a[2])
+	case 31: // CAPABILITIES: what is left of the room is cleared
+		c.addReadable(a[1], min(a[2], maxFault))
 	default:
 		if op > 32 {
 			c.unknown("keyctl operation %d", op)
