@@ -93,8 +93,9 @@ func (p *parser) string() string { return string(p.bytes()) }
 // decoder decodes the events of a chunk one after the other.
 type decoder struct {
 	deltas
-	slab []Write // where the events' Mem is taken from
-	lens []uint64
+	slab    []Write // where the events' Mem is taken from
+	lens    []uint64
+	skipped bool // the last event was of a kind that may be skipped
 }
 
 // decode parses an event's head into ev, which is zero before, and returns
@@ -106,8 +107,9 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 	if p.err != nil {
 		return 0, p.err
 	}
+	d.skipped = ev.Kind >= firstOptionalKind
 	if ev.Kind.row() == nil {
-		if ev.Kind < firstOptionalKind {
+		if !d.skipped {
 			return 0, fmt.Errorf("unknown kind of event %d", ev.Kind)
 		}
 		*ev = Event{Kind: KindNote, Text: fmt.Sprintf("event of unknown kind %d", ev.Kind)}

@@ -172,8 +172,7 @@ func (it *Iter) decode(ev *Event) error {
 	if err != nil {
 		return it.damaged(it.at, err)
 	}
-	unknown := ev.Kind == KindNote && want == 0 && dataLen != 0 // of a kind that may be skipped
-	if want != dataLen && !unknown {
+	if want != dataLen && !it.event.skipped {
 		return it.damaged(it.at, fmt.Errorf("%s event: %d bytes of memory, not %d", ev.Kind, dataLen, want))
 	}
 	switch {
@@ -186,7 +185,7 @@ func (it *Iter) decode(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	if !unknown && !it.headOnly {
+	if !it.headOnly {
 		it.event.setData(ev, data)
 	}
 	it.next++
