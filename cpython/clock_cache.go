@@ -1,0 +1,164 @@
+package cpython
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const (
+	// clockFormat is part of the cache's path. It changes with what FindClock
+	// finds or how a Clock is stored.
+	clockFormat = "1"
+	// maxClockSize bounds a stored Clock.
+	maxClockSize = 64 << 10
+)
+
+// MarshalClock gives the stored form of a Clock.
+func MarshalClock(c *Clock) ([]byte, error) { return json.Marshal(c) }
+
+// UnmarshalClock reads a stored Clock, and holds it to what one that was
+// found has: no table in it makes Install write outside the module.
+func UnmarshalClock(b []byte) (*Clock, error) {
+	if len(b) > maxClockSize {
+		return nil, fmt.Errorf("stored clock has %d bytes", len(b))
+	}
+	c := new(Clock)
+	if err := json.Unmarshal(b, c); err != nil {
+		return nil, fmt.Errorf("stored clock: %w", err)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("stored clock: %w", err)
+	}
+	return c, nil
+}
+
+// A Cache keeps what FindClock found in a folder, a file for each version of
+// an ELF file: by device, inode, size and modification time. Any number of
+// processes may use it at once. An entry that can't be read counts as absent,
+// a folder that can't be written is done without.
+type Cache struct{ Dir string }
+
+// DefaultCache is the cache in the user's cache folder.
+func DefaultCache() Cache {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return Cache{}
+	}
+	return Cache{filepath.Join(dir, "pyrr", "clock", "v"+clockFormat)}
+}
+
+// FindClockCached is FindClock with DefaultCache.
+func FindClockCached(path string) (*Clock, error) { return DefaultCache().FindClock(path) }
+
+// fileKey tells one version of a file's contents from another.
+type fileKey struct {
+	Dev, Ino  uint64
+	Size      int64
+	Sec, Nsec int64 // modification time
+}
+
+func (k fileKey) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x.%x", k.Dev, k.Ino, k.Size, k.Sec, k.Nsec)
+}
+
+// cacheEntry is what a file of the cache holds: a Clock, or why there is
+// none. File is held against the file's name.
+type cacheEntry struct {
+	File         fileKey
+	Clock        *Clock `json:",omitempty"`
+	Reason, Hint string `json:",omitempty"`
+	NotPython    bool   `json:",omitempty"`
+}
+
+// FindClock is the function of that name; it stores what it finds, errors
+// included.
+func (c Cache) FindClock(path string) (*Clock, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	key := fileKey{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}
+	if e, ok := c.read(key); ok {
+		switch {
+		case e.NotPython:
+			return nil, fmt.Errorf("%s: %w", path, ErrNotPython)
+		case e.Clock == nil:
+			return nil, &ClockError{Path: path, Reason: e.Reason, Hint: e.Hint}
+		}
+		e.Clock.Path = path
+		return e.Clock, nil
+	}
+	clock, err := findClockIn(f, path)
+	e := cacheEntry{File: key, Clock: clock}
+	ce := (*ClockError)(nil)
+	switch {
+	case errors.As(err, &ce):
+		e.Reason, e.Hint = ce.Reason, ce.Hint
+	case errors.Is(err, ErrNotPython):
+		e.NotPython = true
+	case err != nil:
+		return nil, err
+	}
+	c.write(e)
+	return clock, err
+}
+
+func (c Cache) file(k fileKey) string { return filepath.Join(c.Dir, k.String()+".json") }
+
+func (c Cache) read(k fileKey) (cacheEntry, bool) {
+	var e cacheEntry
+	if c.Dir == "" {
+		return e, false
+	}
+	f, err := openFile(c.file(k))
+	if err != nil {
+		return e, false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || st.Size() > maxClockSize {
+		return e, false
+	}
+	b := make([]byte, st.Size())
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return e, false
+	}
+	if json.Unmarshal(b, &e) != nil || e.File != k {
+		return e, false
+	}
+	if e.Clock != nil {
+		return e, e.Clock.check() == nil
+	}
+	return e, e.NotPython || e.Reason != ""
+}
+
+// write replaces the entry at once, so that no reader sees half of it.
+func (c Cache) write(e cacheEntry) {
+	b, err := json.Marshal(e)
+	if err != nil || len(b) > maxClockSize || c.Dir == "" || os.MkdirAll(c.Dir, 0o700) != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(c.Dir, "new-*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(b)
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), c.file(e.File))
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+}

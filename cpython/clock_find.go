@@ -1,0 +1,313 @@
+package cpython
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// The minor versions that can be counted.
+const minMinor, maxMinor = 8, 14
+
+// unassigned lists the opcode numbers that a version does not use (opcode.h,
+// pycore_opcode_metadata.h). Their entries of opcode_targets all lead to
+// _unknown_opcode and no other entry does: that is how the table is
+// recognised.
+var unassigned = map[int]string{
+	8:  "0,7-8,13-14,18,21,30-49,58,74,80,99,117-121,123,127-129,134,139-140,159,164-255",
+	9:  "0,7-8,13-14,18,21,30-47,53,58,80-81,88,99,119-120,123,127-129,134,139-140,149-153,158-159,166-255",
+	10: "0,7-8,13-14,18,21,35-48,53,58,80-81,88,120,123,127-128,134,139-140,149-151,153,158-159,166-255",
+	11: "181-254",
+	12: "169-170,177-236,255",
+	13: "119-148,223-235,255",
+	14: "121-127,212-233",
+}
+
+// opcodeSet parses a list of numbers and ranges below 256.
+func opcodeSet(list string) (set [opcodes]bool) {
+	for part := range strings.SplitSeq(list, ",") {
+		var lo, hi int
+		if n, _ := fmt.Sscanf(part, "%d-%d", &lo, &hi); n == 1 {
+			hi = lo
+		}
+		for op := lo; op <= hi; op++ {
+			set[op] = true
+		}
+	}
+	return set
+}
+
+const (
+	minDistinct = 100 // different targets of a dispatch table
+	minSites    = 50  // jumps that must refer to it
+)
+
+// nextInstrBias is what must be added to next_instr at a dispatch to get the
+// address of the instruction: up to 3.10 NEXTOPARG (ceval.c) has moved it on.
+func nextInstrBias(minor int) int {
+	if minor <= 10 {
+		return -2
+	}
+	return 0
+}
+
+// findClock finds and verifies the dispatch tables.
+func (im *image) findClock(path string) (*Clock, error) {
+	v, err := im.kind(path)
+	if ce := (*ClockError)(nil); errors.As(err, &ce) {
+		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, ErrNotPython, err)
+	} else if v.Major == 0 {
+		return nil, fmt.Errorf("%s: %w", path, ErrNotPython)
+	}
+	refuse := func(format string, args ...any) (*Clock, error) {
+		return nil, &ClockError{Path: path, Reason: fmt.Sprintf(format, args...)}
+	}
+	im.relocate()
+	hits := im.fingerprint(v.Minor)
+	if len(hits) == 0 {
+		return nil, &ClockError{
+			Path: path, Reason: cpythonName(v) + " without the known table of computed gotos",
+			Hint: "it may be configured --without-computed-gotos, or have other opcodes",
+		}
+	}
+	if len(hits) > 1 {
+		return refuse("%d tables look like the dispatch table of %s", len(hits), cpythonName(v))
+	}
+	hit := hits[0]
+	if v.Minor < 0 {
+		v.Minor = hit.minor
+	}
+	c := &Clock{Version: v, Path: path, Relocated: im.dynamic}
+	c.Lo, c.Hi = im.span()
+	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Targets: hit.targets}}
+
+	t, err := im.traceLoop(hit.targets)
+	if err != nil {
+		return refuse("%v", err)
+	}
+	var sites []site
+	for _, s := range t.sites {
+		if !s.rel32 && t.leadsTo(s.base, hit.addr) {
+			sites = append(sites, s)
+		}
+	}
+	if c.Sites = len(sites); c.Sites < minSites {
+		return refuse("only %d jumps go through the supposed dispatch table at %#x", c.Sites, hit.addr)
+	}
+	if v.Minor <= 10 {
+		second, at, err := im.switchTable(t, hit.targets)
+		if err != nil {
+			return refuse("%v", err)
+		}
+		c.Tables = append(c.Tables, second)
+		sites = append(sites, at...)
+	}
+	if c.NextInstr, err = electNextInstr(sites, nextInstrBias(v.Minor)); err != nil {
+		return refuse("%v", err)
+	}
+	return c, nil
+}
+
+// tableHit is a window of 256 code addresses with a version's fingerprint.
+type tableHit struct {
+	addr    uint64
+	minor   int
+	targets []uint64
+}
+
+// fingerprint searches the file for opcode_targets: of a given minor version,
+// or of any for -1.
+func (im *image) fingerprint(minor int) []tableHit {
+	var sets [maxMinor + 1]*[opcodes]bool
+	for m, list := range unassigned {
+		if minor < 0 || minor == m {
+			s := opcodeSet(list)
+			sets[m] = &s
+		}
+	}
+	var hits []tableHit
+	for _, exec := range [...]bool{false, true} { // constants may lie among code
+		if len(hits) > 0 {
+			break
+		}
+		for i := range im.segs {
+			if s := &im.segs[i]; s.exec == exec && im.load(s) == nil {
+				hits = im.fingerprintIn(s, &sets, hits)
+			}
+		}
+	}
+	return hits
+}
+
+func (im *image) fingerprintIn(s *segment, sets *[maxMinor + 1]*[opcodes]bool, hits []tableHit) []tableHit {
+	run := 0
+	for off := int(-s.vaddr & 7); off+8 <= len(s.data); off += 8 {
+		if !im.isCode(binary.LittleEndian.Uint64(s.data[off:])) {
+			run = 0
+			continue
+		}
+		if run++; run < opcodes {
+			continue
+		}
+		start := off + 8 - opcodes*8
+		for m, set := range sets {
+			if set == nil {
+				continue
+			}
+			if targets := matchTable(s.data[start:], set); targets != nil {
+				hits = append(hits, tableHit{s.vaddr + uint64(start), m, targets})
+			}
+		}
+	}
+	return hits
+}
+
+// matchTable returns the entries of the table at the start of b if exactly
+// the entries of set are equal to each other.
+func matchTable(b []byte, set *[opcodes]bool) []uint64 {
+	entry := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	unknown := entry(slices.Index(set[:], true))
+	for op, in := range set {
+		if (entry(op) == unknown) != in {
+			return nil
+		}
+	}
+	targets := make([]uint64, opcodes)
+	for op := range targets {
+		targets[op] = entry(op)
+	}
+	if len(distinct(targets)) < minDistinct {
+		return nil
+	}
+	return targets
+}
+
+func distinct(list []uint64) []uint64 {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}
+
+// Bounds of the code that is disassembled: Debian's eval loop has 84 KB.
+const (
+	maxFunctions = 1024
+	maxLoopCode  = 4 << 20
+)
+
+// traceLoop executes the functions that the table leads into, and
+// _PyEval_EvalFrameDefault, symbolically.
+func (im *image) traceLoop(targets []uint64) (*tracer, error) {
+	table := im.functions()
+	if table == nil {
+		return nil, errors.New("no .eh_frame_hdr that tells where functions start")
+	}
+	pcs := distinct(targets)
+	if s, ok := im.lookup("_PyEval_EvalFrameDefault"); ok {
+		pcs = append(pcs, s.value)
+	}
+	t := newTracer()
+	seen := map[uint64]bool{}
+	total := uint64(0)
+	for _, pc := range pcs {
+		f, ok := table.function(pc)
+		if !ok {
+			return nil, fmt.Errorf("no function at %#x, where the supposed dispatch table leads", pc)
+		}
+		if seen[f.start] {
+			continue
+		}
+		seen[f.start] = true
+		if total += f.end - f.start; total > maxLoopCode || len(seen) > maxFunctions {
+			return nil, errors.New("the supposed dispatch table leads to too much code")
+		}
+		code, ok := im.bytes(f.start, f.end-f.start)
+		if !ok {
+			return nil, fmt.Errorf("the function at %#x is outside the file", f.start)
+		}
+		t.run(code, f.start)
+	}
+	return t, nil
+}
+
+// leadsTo says whether a jump's table is the one at addr: by its address, or
+// by a stack slot in which the code keeps it.
+func (t *tracer) leadsTo(base value, addr uint64) bool {
+	switch base.kind {
+	case valConst:
+		return uint64(base.off) == addr
+	case valSlot:
+		return t.slots[slotConst{base, addr}] > 0
+	}
+	return false
+}
+
+// electNextInstr finds the register that holds next_instr at every dispatch:
+// all jumps through one table must agree on it.
+func electNextInstr(sites []site, bias int) (NextInstr, error) {
+	var votes [numRegs]int
+	voters := 0
+	for _, s := range sites {
+		voted := false
+		for _, n := range s.next {
+			if n.bias == bias {
+				votes[n.reg]++
+				voted = true
+			}
+		}
+		if voted {
+			voters++
+		}
+	}
+	best := slices.Index(votes[:], slices.Max(votes[:]))
+	others := slices.Clone(votes[:])
+	others[best] = 0
+	if voters < minSites/2 || votes[best]*10 < voters*9 || slices.Max(others)*10 > votes[best]*9 {
+		return NextInstr{}, fmt.Errorf("no register is next_instr at every jump (votes %v of %d)", votes, len(sites))
+	}
+	return NextInstr{Reg(best), bias}, nil
+}
+
+// versionInCode finds PY_VERSION as Py_GetVersion (getversion.c) refers to
+// it, the version of those that don't export Py_Version.
+func (im *image) versionInCode() Version {
+	s, ok := im.lookup("Py_GetVersion")
+	if !ok || s.size > 4096 {
+		return Version{}
+	}
+	code, ok := im.bytes(s.value, s.size)
+	if !ok {
+		return Version{}
+	}
+	for pc := s.value; len(code) > 0; {
+		n := len(endbr64)
+		if string(code[:min(n, len(code))]) != string(endbr64) {
+			in, err := x86asm.Decode(code, 64)
+			if err != nil {
+				break
+			}
+			n = in.Len
+			for _, a := range in.Args {
+				var at uint64
+				switch a := a.(type) {
+				case x86asm.Mem:
+					if a.Base == x86asm.RIP {
+						at = pc + uint64(n) + uint64(a.Disp)
+					}
+				case x86asm.Imm:
+					at = uint64(a)
+				}
+				if text, ok := im.cstring(at, 16); at != 0 && ok {
+					if v, ok := parseVersion(text); ok {
+						return v
+					}
+				}
+			}
+		}
+		code, pc = code[n:], pc+uint64(n)
+	}
+	return Version{}
+}

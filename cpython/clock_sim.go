@@ -1,0 +1,233 @@
+package cpython
+
+import (
+	"bytes"
+
+	"golang.org/x/arch/x86/x86asm"
+)
+
+// valueKind says what a tracer knows of a register.
+type valueKind uint8
+
+const (
+	valSymbol valueKind = iota // an unknown value, id, plus off
+	valConst                   // the address off
+	valLoad                    // 2 to 8 bytes of memory at symbol id + off
+	valOpcode                  // the byte of memory at symbol id + off, extended; plus delta
+	valSlot                    // what the stack slot off holds (id: 0 from rsp, 1 from rbp)
+	valEntry                   // the entry of a 64-bit table for an opcode
+	valOffset                  // the entry of a 32-bit table for an opcode
+	valTarget                  // the latter plus the table's address
+)
+
+// value is what a tracer knows of a register. For the last three kinds, disp
+// is the index into tracer.lookups.
+type value struct {
+	kind  valueKind
+	id    int32
+	off   int64
+	delta int64
+}
+
+// lookup is a table access with an opcode as index.
+type opcodeLookup struct {
+	base   value // the table's address
+	opcode value
+}
+
+// site is an indirect jump through a table, with an opcode as index.
+type site struct {
+	pc uint64
+	opcodeLookup
+	rel32 bool
+	bound int // highest index that the code lets through, -1 if it doesn't check
+	// next lists the registers that hold the address of the opcode, plus a
+	// small constant.
+	next []nextCandidate
+}
+
+type nextCandidate struct {
+	reg  Reg
+	bias int // to be added to get the opcode's address
+}
+
+// tracer executes straight-line code symbolically: it follows from one
+// instruction to the next and forgets what it knew behind a jump, where the
+// code is entered from elsewhere. What it says of a path is true of the path
+// that falls through all conditional jumps.
+type tracer struct {
+	regs    [numRegs]value
+	lastID  int32
+	lookups []opcodeLookup
+	// compared is the last comparison of an opcode with a constant.
+	compared value
+	limit    int64
+	bound    int64 // set once the comparison was followed by a ja
+	bounded  value
+
+	sites []site
+	// slots are the constants that the code stores in stack slots.
+	slots map[slotConst]int
+	// leas counts address constants in registers.
+	leas map[uint64]int
+}
+
+type slotConst struct {
+	slot value
+	addr uint64
+}
+
+func newTracer() *tracer {
+	t := &tracer{slots: map[slotConst]int{}, leas: map[uint64]int{}}
+	t.forget()
+	return t
+}
+
+func (t *tracer) fresh() value {
+	t.lastID++
+	return value{kind: valSymbol, id: t.lastID}
+}
+
+func (t *tracer) forget() {
+	for r := range t.regs {
+		t.regs[r] = t.fresh()
+	}
+	t.compared, t.bounded = value{}, value{}
+	t.lookups = t.lookups[:0]
+}
+
+var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
+
+// run executes a function's code. It stops where the bytes are no
+// instruction that the decoder knows.
+func (t *tracer) run(code []byte, pc uint64) {
+	t.forget()
+	for len(code) > 0 {
+		n := len(endbr64)
+		if !bytes.HasPrefix(code, endbr64) { // the decoder doesn't know it
+			in, err := x86asm.Decode(code, 64)
+			if err != nil {
+				return
+			}
+			n = in.Len
+			t.step(&in, pc)
+		}
+		code, pc = code[n:], pc+uint64(n)
+	}
+}
+
+// general returns the general register behind an operand and its width in
+// bytes; 0 for none, 1 for the low byte (of AH to BH nothing is known).
+func general(a x86asm.Arg) (Reg, int) {
+	r, ok := a.(x86asm.Reg)
+	if !ok {
+		return 0, 0
+	}
+	switch {
+	case r >= x86asm.AL && r <= x86asm.BL:
+		return Reg(r - x86asm.AL), 1
+	case r >= x86asm.AH && r <= x86asm.BH:
+		return Reg(r - x86asm.AH), -1
+	case r >= x86asm.SPB && r <= x86asm.R15B:
+		return Reg(r - x86asm.SPB + 4), 1
+	case r >= x86asm.AX && r <= x86asm.R15W:
+		return Reg(r - x86asm.AX), 2
+	case r >= x86asm.EAX && r <= x86asm.R15L:
+		return Reg(r - x86asm.EAX), 4
+	case r >= x86asm.RAX && r <= x86asm.R15:
+		return Reg(r - x86asm.RAX), 8
+	}
+	return 0, 0
+}
+
+// base returns the address of a memory operand without its index.
+func (t *tracer) base(m x86asm.Mem, next uint64) value {
+	switch m.Base {
+	case 0:
+		return value{kind: valConst, off: m.Disp}
+	case x86asm.RIP:
+		return value{kind: valConst, off: int64(next) + m.Disp}
+	}
+	r, n := general(m.Base)
+	if n != 8 {
+		return t.fresh()
+	}
+	return t.plus(t.regs[r], m.Disp)
+}
+
+// plus adds a constant to a value.
+func (t *tracer) plus(v value, n int64) value {
+	switch v.kind {
+	case valSymbol, valConst:
+		v.off += n
+		return v
+	case valOpcode:
+		v.delta += n
+		return v
+	}
+	if n == 0 {
+		return v
+	}
+	return t.fresh()
+}
+
+// slot returns the stack slot that a memory operand is, if it is one.
+func slot(m x86asm.Mem) (value, bool) {
+	if m.Index != 0 || m.Segment != 0 {
+		return value{}, false
+	}
+	switch m.Base {
+	case x86asm.RSP:
+		return value{kind: valSlot, id: 0, off: m.Disp}, true
+	case x86asm.RBP:
+		return value{kind: valSlot, id: 1, off: m.Disp}, true
+	}
+	return value{}, false
+}
+
+// load returns what a read of n bytes gives.
+func (t *tracer) load(m x86asm.Mem, next uint64, n int) value {
+	if m.Segment == x86asm.FS || m.Segment == x86asm.GS {
+		return t.fresh()
+	}
+	base := t.base(m, next)
+	if m.Index != 0 {
+		r, w := general(m.Index)
+		if w != 8 || t.regs[r].kind != valOpcode || int(m.Scale) != n || n < 4 {
+			return t.fresh()
+		}
+		t.lookups = append(t.lookups, opcodeLookup{base: base, opcode: t.regs[r]})
+		kind := valEntry
+		if n == 4 {
+			kind = valOffset
+		}
+		return value{kind: kind, off: int64(len(t.lookups) - 1)}
+	}
+	// Slots of rbp only when it isn't next_instr or the like: a load of 8
+	// bytes can't be an instruction.
+	if s, ok := slot(m); ok && n == 8 {
+		return s
+	}
+	if base.kind == valSymbol && n <= 8 {
+		return value{kind: valLoad, id: base.id, off: base.off}
+	}
+	return t.fresh()
+}
+
+// jump records an indirect jump.
+func (t *tracer) jump(pc uint64, v value) {
+	if v.kind != valEntry && v.kind != valTarget {
+		return
+	}
+	l := t.lookups[v.off]
+	s := site{pc: pc, opcodeLookup: l, rel32: v.kind == valTarget, bound: -1}
+	if b := t.bounded; b.kind == valOpcode && b.id == l.opcode.id && b.off == l.opcode.off && b.delta == l.opcode.delta {
+		s.bound = int(t.bound)
+	}
+	for r, v := range t.regs {
+		if d := l.opcode.off - v.off; v.kind == valSymbol && v.id == l.opcode.id && d >= -8 && d <= 8 {
+			s.next = append(s.next, nextCandidate{Reg(r), int(d)})
+		}
+	}
+	t.sites = append(t.sites, s)
+}

@@ -1,0 +1,207 @@
+package cpython
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+)
+
+// The area holds a stub for each entry of the tables:
+//
+//	dec  qword [rip+budget]
+//	js   trap
+//	jmp  [rip+target]
+//	trap: int3
+//
+// It changes no register and no stack, only flags, which no dispatch keeps:
+// the loop's labels are entered from many places with any flags. The data
+// behind the code is the budget, then the target of each stub.
+const (
+	stubSize  = 32
+	stubJump  = 9  // offset of the jmp
+	stubAfter = 16 // offset behind the int3, where a trapped thread is
+
+	budgetSize = 64 // a cache line of its own
+
+	// AreaCodeSize and AreaDataSize are the sizes of the area that Install
+	// fills: executable, and behind it writable.
+	AreaCodeSize = maxTables * opcodes * stubSize
+	AreaDataSize = 2 * 4096
+)
+
+// A Write is bytes to be put at an address, whatever its protection.
+type Write struct {
+	Addr uint64
+	Data []byte
+}
+
+// Installed is a clock in one address space.
+type Installed struct {
+	// Writes are the stubs, their targets and the budget, then the entries of
+	// the tables; made in this order, the program may run at any moment.
+	Writes []Write
+	// Budget is the address of the 8-byte count of instructions that may
+	// still run. A thread traps at the dispatch that takes it from 0 to -1.
+	Budget uint64
+
+	clock *Clock
+	bias  uint64
+	area  uint64
+}
+
+// NoTrap is a budget that is never used up.
+const NoTrap = 1 << 62
+
+// Ready says whether the dynamic linker has filled in the dispatch table of a
+// module loaded at bias, and it is not redirected yet.
+func (c *Clock) Ready(m mem.Reader, bias uint64) bool {
+	return c.compare(m, bias) == nil
+}
+
+// compare holds the live tables against the file.
+func (c *Clock) compare(m mem.Reader, bias uint64) error {
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		b, err := mem.Bytes(m, t.Addr+bias, t.Entries*t.size())
+		if err != nil {
+			return fmt.Errorf("dispatch table: %w", err)
+		}
+		for j, to := range t.Targets {
+			if got := t.decode(b[j*t.size():], bias); got != to+bias {
+				return fmt.Errorf("dispatch table %d of %s: entry %d leads to %#x, not %#x", i, c.Path, j, got, to+bias)
+			}
+		}
+	}
+	return nil
+}
+
+// Install returns what must be written to count the instructions of a module
+// loaded at bias, with stubs in the area mapped at area: AreaCodeSize bytes of
+// code, AreaDataSize of data. It refuses when the tables in memory are not
+// those of the file. The budget is NoTrap.
+func (c *Clock) Install(m mem.Reader, bias, area uint64) (*Installed, error) {
+	in, err := c.InstalledAt(bias, area)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.compare(m, bias); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// InstalledAt is Install without a look at the memory: for a process that
+// inherited the stubs by a fork, or a recording's.
+func (c *Clock) InstalledAt(bias, area uint64) (*Installed, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("clock of %s: %w", c.Path, err)
+	}
+	in := &Installed{clock: c, bias: bias, area: area, Budget: area + AreaCodeSize}
+	code := bytes.Repeat([]byte{0xcc}, AreaCodeSize)
+	data := make([]byte, AreaDataSize)
+	binary.LittleEndian.PutUint64(data, NoTrap)
+	in.Writes = []Write{{area, code}, {in.Budget, data}}
+	n := 0
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		entries := make([]byte, t.Entries*t.size())
+		for j, to := range t.Targets {
+			stub := area + uint64(n*stubSize)
+			target := in.Budget + budgetSize + uint64(n*8)
+			putStub(code[n*stubSize:], stub, in.Budget, target)
+			binary.LittleEndian.PutUint64(data[budgetSize+n*8:], to+bias)
+			if t.Rel32 {
+				off := int64(stub - (t.Base + bias))
+				if off != int64(int32(off)) {
+					return nil, fmt.Errorf("area at %#x is not within 2 GiB of %s at %#x", area, c.Path, t.Base+bias)
+				}
+				binary.LittleEndian.PutUint32(entries[4*j:], uint32(off))
+			} else {
+				binary.LittleEndian.PutUint64(entries[8*j:], stub)
+			}
+			n++
+		}
+		in.Writes = append(in.Writes, Write{t.Addr + bias, entries})
+	}
+	return in, nil
+}
+
+// Restore returns the writes that give the tables their own targets again.
+// A thread inside a stub still gets to its target.
+func (i *Installed) Restore() []Write {
+	var ws []Write
+	for k := range i.clock.Tables {
+		t := &i.clock.Tables[k]
+		b := make([]byte, t.Entries*t.size())
+		for j, to := range t.Targets {
+			if t.Rel32 {
+				binary.LittleEndian.PutUint32(b[4*j:], uint32(to-t.Base))
+			} else {
+				binary.LittleEndian.PutUint64(b[8*j:], to+i.bias)
+			}
+		}
+		ws = append(ws, Write{t.Addr + i.bias, b})
+	}
+	return ws
+}
+
+// putStub writes the stub that lies at an address.
+func putStub(b []byte, at, budget, target uint64) {
+	copy(b, []byte{
+		0x48, 0xff, 0x0d, 0, 0, 0, 0, // dec qword [rip+...]
+		0x78, 6, // js over the jmp
+		0xff, 0x25, 0, 0, 0, 0, // jmp [rip+...]
+		0xcc, // int3
+	})
+	binary.LittleEndian.PutUint32(b[3:], uint32(budget-(at+7)))
+	binary.LittleEndian.PutUint32(b[11:], uint32(target-(at+15)))
+}
+
+// Trap tells a thread stopped by the int3 of a stub, whose pc is behind it:
+// the address to let it go on at, the code of the instruction that it was on
+// its way to, and the opcode. ok is false when pc is not such a stop.
+func (i *Installed) Trap(pc uint64) (resume, handler uint64, op int, ok bool) {
+	off := pc - i.area
+	if off >= AreaCodeSize || off%stubSize != stubAfter {
+		return 0, 0, 0, false
+	}
+	n := int(off / stubSize)
+	for k := range i.clock.Tables {
+		t := &i.clock.Tables[k]
+		if n < t.Entries {
+			return pc - stubAfter + stubJump, t.Targets[n] + i.bias, t.First + n, true
+		}
+		n -= t.Entries
+	}
+	return 0, 0, 0, false
+}
+
+// NextInstr returns the address of the instruction that a thread stopped in a
+// stub is about to run.
+func (i *Installed) NextInstr(regs *linux.Regs) uint64 {
+	n := i.clock.NextInstr
+	return n.Reg.Value(regs) + uint64(int64(n.Bias))
+}
+
+// Verify checks, at a thread's stop in a stub, that the table is what it was
+// taken for: the instruction at next_instr has the opcode of the entry, or
+// one that the interpreter dispatches to in its stead.
+func (i *Installed) Verify(m mem.Reader, regs *linux.Regs) error {
+	_, _, op, ok := i.Trap(regs.Rip)
+	if !ok {
+		return errors.New("thread is not stopped in a stub")
+	}
+	at := i.NextInstr(regs)
+	b, err := mem.U8(m, at)
+	if err != nil {
+		return fmt.Errorf("next instruction of opcode %d: %w", op, err)
+	}
+	if !dispatchable(i.clock.Version.Minor, int(b), op) {
+		return fmt.Errorf("dispatch of opcode %d, but the instruction at %#x has %d", op, at, b)
+	}
+	return nil
+}
