@@ -1,0 +1,229 @@
+// Package capture is the recorder: it runs a command under ptrace(2), lets
+// one thread of an address space run at a time, and writes down everything
+// that reaches the program from outside, so that replay can do without it.
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/recording"
+)
+
+// Options say what to run and how.
+type Options struct {
+	// Command is the program and its arguments; the program is looked up in
+	// PATH as a shell does.
+	Command []string
+	// Dir is the folder to make and write the recording to (NAME.pyrr.part).
+	Dir string
+	// Timeout ends the recording, and then the command, after this time;
+	// 0 means never.
+	Timeout time.Duration
+	// Kill ends a timed-out command with SIGKILL at once; else SIGINT comes
+	// first, and SIGKILL after Grace.
+	Kill  bool
+	Grace time.Duration
+	// FollowAll records every program that the command starts, not only
+	// Python.
+	FollowAll bool
+	// Chaos varies the schedule from Seed, to find races.
+	Chaos bool
+	Seed  uint64
+	// Slice is the number of instructions that a thread may run while others
+	// wait; 0 is the default.
+	Slice uint64
+	// Checksums makes the recorder log checksums of memory every so many
+	// events; 0 is never.
+	Checksums uint64
+	// AVX512 shows the program what the processor has beyond x86-64-v3.
+	AVX512 bool
+	// DisableSyscall names system calls that the recorder is to treat as
+	// unknown; tests of failing open use it.
+	DisableSyscall []string
+	// Warn takes one line for the user.
+	Warn func(string)
+}
+
+// Info is the outcome of a recorded command.
+type Info struct {
+	// Status is the exit status as a shell gives it: 128+n for signal n.
+	Status   int
+	TimedOut bool
+	Dir      string
+	Procs    int
+	Events   uint64
+	// Instructions is the sum over all processes.
+	Instructions uint64
+}
+
+// StartError says that the command could not be started.
+type StartError struct {
+	Path string
+	// Status is what a shell exits with: 127 not found, 126 not executable.
+	Status int
+	Err    error
+}
+
+func (e *StartError) Error() string { return fmt.Sprintf("start %s: %v", e.Path, e.Err) }
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// defaultSlice is 2 to 5 ms of Python: CPython's own switch interval is 5 ms.
+const defaultSlice = 200_000
+
+// Record runs the command to its end and records it. An error means that the
+// command was not run, or that its outcome is unknown; trouble with recording alone
+// goes to Options.Warn and lets the command run on.
+func Record(ctx context.Context, o Options) (*Info, error) {
+	if len(o.Command) == 0 {
+		return nil, errors.New("no command to record")
+	}
+	path, err := lookPath(o.Command[0])
+	if err != nil {
+		return nil, err
+	}
+	if o.Slice == 0 {
+		o.Slice = defaultSlice
+	}
+	if o.Grace == 0 {
+		o.Grace = 5 * time.Second
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	cpu := inject.Host().With(inject.Options{AVX512: o.AVX512})
+	cwd, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the current folder: %w", err)
+	}
+	w, err := recording.Create(o.Dir, header(o, cwd, cpu))
+	if err != nil {
+		return nil, err
+	}
+	type result struct {
+		info *Info
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		// The thread ends with the goroutine: it has a changed affinity.
+		runtime.LockOSThread()
+		r := newRecorder(o, w, cpu)
+		info, err := r.run(ctx, path)
+		done <- result{info, err}
+	}()
+	res := <-done
+	return res.info, res.err
+}
+
+func header(o Options, cwd string, cpu *inject.CPU) recording.Header {
+	h := recording.Header{
+		Tool: "pyrr", Command: o.Command, Cwd: cwd, Started: time.Now(),
+		Host:    recording.Host{Features: cpu.Features(), XCR0: cpu.XCR0, XSaveSize: cpu.HostXSaveSize, Cores: runtime.NumCPU()},
+		Options: map[string]string{"slice": fmt.Sprint(o.Slice)},
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		h.Host.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	h.Host.CPU = cpuName()
+	if o.Chaos {
+		h.Options["chaos"] = fmt.Sprint(o.Seed)
+	}
+	return h
+}
+
+// lookPath finds the program as execvp(3) does.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		status := 127
+		if errors.Is(err, fs.ErrPermission) {
+			status = 126
+		}
+		var e *exec.Error
+		if errors.As(err, &e) {
+			err = e.Err
+		}
+		return "", &StartError{Path: name, Status: status, Err: err}
+	}
+	if !filepath.IsAbs(path) {
+		// The program may change folders before it asks for its own path.
+		if abs, err := filepath.Abs(path); err == nil && name == filepath.Base(name) {
+			path = abs
+		}
+	}
+	return path, nil
+}
+
+// wakeups makes blocking waits of the tracer thread return now and then, for
+// what is due by the clock: flushes and time-outs. It returns a function
+// that stops it.
+//
+// wait4(2) has no time-out. A signal whose handler was installed without
+// SA_RESTART interrupts it, so the handler that Go installed for SIGUSR2 is
+// installed once more without that flag.
+func wakeups(every time.Duration) func() {
+	sink := make(chan os.Signal, 1)
+	signal.Notify(sink, unix.SIGUSR2)
+	withoutRestart(unix.SIGUSR2)
+	pid, tid := unix.Getpid(), unix.Gettid()
+	stop := make(chan struct{})
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-sink:
+			case <-tick.C:
+				unix.Tgkill(pid, tid, unix.SIGUSR2)
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-gone
+		signal.Stop(sink)
+	}
+}
+
+// holdSignals keeps the terminal's signals from ending pyrr: the program
+// gets them too, and pyrr outlives it. A SIGTERM to pyrr alone is passed on
+// to pid.
+func holdSignals(pid int) func() {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM)
+	stop := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case s := <-ch:
+				if s == unix.SIGTERM {
+					unix.Kill(pid, unix.SIGTERM)
+				}
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(stop)
+	}
+}

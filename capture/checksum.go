@@ -1,0 +1,53 @@
+package capture
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// logChecksums logs a checksum of every page of the writable private
+// mappings of t's process. The replay computes the same and compares: the
+// strongest proof there is that both are one execution.
+func (r *recorder) logChecksums(t *task) error {
+	sp := t.sp
+	maps, err := readMaps(t.pid)
+	if err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindChecksum, TID: int32(t.tid), Instr: sp.base}
+	for _, m := range maps {
+		if m.prot&unix.PROT_WRITE == 0 || m.shared || strings.HasPrefix(m.path, "[v") {
+			continue
+		}
+		if m.start >= areaBase && m.start < areaBase+inject.AreaSize {
+			continue // differs by design: the clock's function and its stack
+		}
+		if sp.clock != nil && m.start <= sp.clock.Budget && sp.clock.Budget < m.end {
+			continue // the budget is the engine's
+		}
+		sums := make([]byte, 0, (m.end-m.start)/pageSize*4)
+		buf := make([]byte, 1<<20)
+		for at := m.start; at < m.end; {
+			n := min(uint64(len(buf)), m.end-at)
+			if err := (ptrace.Mem)(t.tid).ReadAt(buf[:n], at); err != nil {
+				return err
+			}
+			for off := uint64(0); off < n; off += pageSize {
+				sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(buf[off:off+pageSize], castagnoli))
+			}
+			at += n
+		}
+		ev.Mem = append(ev.Mem, recording.Write{Addr: m.start, Data: sums})
+	}
+	r.log(sp, &ev)
+	return nil
+}

@@ -1,0 +1,114 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+)
+
+// The instruction count of a space is base + budget − cell, where cell is the
+// word in the process that every dispatch decrements. A dispatch that makes
+// it negative traps, and is counted already: a thread at such a trap stands
+// before the count'th instruction.
+
+// noBudget lets a process run for ever.
+const noBudget = 1 << 60
+
+// counters reads the counting cell and the number of buffered clock readings,
+// and with them an input argument of at most n bytes; one call to the kernel.
+func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks int, err error) {
+	sp := t.sp
+	b := r.buf[: 16+n : 16+n]
+	spans := r.spans[:0]
+	head := 0
+	if sp.clock != nil {
+		spans = append(spans, ptrace.Span{Addr: sp.clock.Budget, Data: b[0:8]})
+		head += 8
+	}
+	if sp.area != nil {
+		spans = append(spans, ptrace.Span{Addr: sp.area.Clock.Count, Data: b[8:16]})
+		head += 8
+	}
+	if n > 0 {
+		// A string may end before the page does: two spans keep a fault in
+		// the second page from losing the first.
+		first := min(n, int(4096-inAddr%4096))
+		spans = append(spans, ptrace.Span{Addr: inAddr, Data: b[16 : 16+first]})
+		if first < n {
+			spans = append(spans, ptrace.Span{Addr: inAddr + uint64(first), Data: b[16+first : 16+n]})
+		}
+	}
+	r.spans = spans[:0]
+	got := 0
+	if len(spans) > 0 {
+		got, err = ptrace.ReadV(t.tid, spans)
+		if got < head {
+			return nil, 0, fmt.Errorf("read the counters of thread %d: %w", t.tid, err)
+		}
+	}
+	if sp.clock != nil {
+		cell := int64(binary.LittleEndian.Uint64(b[0:8]))
+		sp.setCount(cell)
+	}
+	if sp.area != nil {
+		clocks = int(binary.LittleEndian.Uint64(b[8:16]))
+	}
+	return b[16 : 16+max(0, got-head)], clocks, nil
+}
+
+// setCount folds a cell value into base, so that budget = cell afterwards.
+func (sp *space) setCount(cell int64) {
+	sp.base += uint64(int64(sp.budget) - cell)
+	sp.budget = uint64(cell)
+}
+
+// takeClocks empties the buffer of n clock readings and returns them.
+func (r *recorder) takeClocks(t *task, n int) ([]byte, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	c := &t.sp.area.Clock
+	if n > c.Cap {
+		return nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", t.pid, n)
+	}
+	b := make([]byte, n*inject.ClockSlot)
+	if err := (ptrace.Mem)(t.tid).ReadAt(b, c.Buf); err != nil {
+		return nil, fmt.Errorf("read the clock buffer: %w", err)
+	}
+	if err := ptrace.WriteU64(t.tid, c.Count, 0); err != nil {
+		return nil, fmt.Errorf("empty the clock buffer: %w", err)
+	}
+	return b, nil
+}
+
+// arm sets how many instructions may start before the next trap.
+func (r *recorder) arm(t *task, n uint64) error {
+	sp := t.sp
+	if sp.clock == nil {
+		return nil
+	}
+	sp.budget = n
+	if err := ptrace.WriteU64(t.tid, sp.clock.Budget, n); err != nil {
+		return fmt.Errorf("set the budget of thread %d: %w", t.tid, err)
+	}
+	return nil
+}
+
+// countNow is the instruction count of a space, as far as it can be had.
+func (r *recorder) countNow(sp *space) uint64 {
+	if sp.clock == nil {
+		return sp.base
+	}
+	for _, t := range sp.tasks {
+		if t.dead {
+			continue
+		}
+		if cell, err := readU64(t.tid, sp.clock.Budget); err == nil {
+			sp.setCount(int64(cell))
+			break
+		}
+	}
+	return sp.base
+}

@@ -1,0 +1,409 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/cpython"
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+const pageSize = 4096
+
+// areaBase is where the engine area lies in every recorded process: between
+// the region of position independent executables (0x55…) and that of mmap
+// (0x7e… and up), where the kernel places nothing by itself.
+const areaBase = 0x700000000000
+
+// patch is an instruction that was replaced by a trap.
+type patch struct{ site inject.Site }
+
+func (r *recorder) emulate(p patch, regs *linux.Regs) { inject.Emulate(p.site, r.cpu, regs) }
+
+// isPython reports whether the program at path is worth recording.
+func isPython(path string) bool { return cpython.IsPython(path) }
+
+// startImage prepares a freshly executed process and opens its log with the
+// image that it starts from. t is at the exit of its execve.
+func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
+	sp := t.sp
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
+	if err != nil {
+		return fmt.Errorf("find the program of process %d: %w", t.pid, err)
+	}
+	sp.exe = strings.TrimSuffix(exe, " (deleted)")
+	sp.argv = procStrings(t.pid, "cmdline")
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	maps, err := readMaps(t.pid)
+	if err != nil {
+		return err
+	}
+	ev := &recording.Event{Kind: recording.KindStart, TID: int32(t.tid)}
+	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
+	proc := &recording.Proc{
+		ID: sp.id, PID: t.pid, Parent: parent, ParentEvent: parentEvent,
+		Exe: sp.exe, Argv: sp.argv, Env: procStrings(t.pid, "environ"), Cwd: cwd,
+		Start: r.start.UnixNano() + r.since(), StackLimit: stackLimit(t.pid),
+	}
+	ev.Proc = proc
+
+	if err := r.mapArea(t, regs.Rip, maps, proc); err != nil {
+		return err
+	}
+	sp.brk = proc.Brk
+	if err := r.patchAuxv(t, regs.Rsp); err != nil {
+		return err
+	}
+	for _, m := range maps {
+		if err := r.addImageMapping(t, ev, m, regs.Rsp); err != nil {
+			return err
+		}
+	}
+	for _, m := range sp.area.Maps {
+		ev.Maps = append(ev.Maps, recording.Mapping{Start: m.Addr, End: m.Addr + m.Len, Prot: uint32(m.Prot), Name: "[pyrr]"})
+	}
+	for _, w := range sp.area.Writes {
+		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	ev.Args[0] = sp.area.Base
+	ev.Regs = &regs
+	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
+		return err
+	}
+	if err := r.openStream(sp); err != nil {
+		return err
+	}
+	for _, m := range maps {
+		if m.prot&unix.PROT_EXEC != 0 && m.ino != 0 {
+			if err := r.codeMapped(t, ev, m.path, m.start, m.end, m.off, m.open(t.pid)); err != nil {
+				return err
+			}
+		}
+	}
+	proc.Python = sp.python
+	r.log(sp, ev)
+	return r.installClock(t)
+}
+
+// mapArea maps the engine area. The calls for that run at the program's own
+// first instruction, which is borrowed for them.
+func (r *recorder) mapArea(t *task, entry uint64, maps []mapping, proc *recording.Proc) error {
+	var vdso []byte
+	var vdsoBase uint64
+	for _, m := range maps {
+		if m.path == "[vdso]" {
+			vdsoBase = m.start
+			vdso = make([]byte, m.end-m.start)
+			if err := (ptrace.Mem)(t.tid).ReadAt(vdso, m.start); err != nil {
+				return fmt.Errorf("read the vDSO: %w", err)
+			}
+		}
+	}
+	area, err := inject.Build(areaBase, vdso, vdsoBase)
+	if err != nil {
+		return err
+	}
+	orig := make([]byte, len(ptrace.Gadget))
+	if err := (ptrace.Mem)(t.tid).ReadAt(orig, entry); err != nil {
+		return fmt.Errorf("read the first instruction: %w", err)
+	}
+	if err := ptrace.Write(t.tid, entry, ptrace.Gadget); err != nil {
+		return err
+	}
+	ret, err := r.inject(t, entry, unix.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+	if err == nil && uint64(ret) != area.Base {
+		err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
+	}
+	for _, m := range area.Maps {
+		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_WRITE {
+			ret, err = r.inject(t, entry, unix.SYS_MPROTECT, m.Addr, m.Len, uint64(m.Prot), 0, 0, 0)
+			if err == nil && ret != 0 {
+				err = fmt.Errorf("protect the engine area: %w", errnoOf(ret))
+			}
+		}
+	}
+	if err == nil {
+		ret, err = r.inject(t, entry, unix.SYS_BRK, 0, 0, 0, 0, 0, 0)
+		proc.Brk = uint64(ret)
+	}
+	if werr := ptrace.Write(t.tid, entry, orig); err == nil {
+		err = werr
+	}
+	if err != nil {
+		return err
+	}
+	for _, w := range area.Writes {
+		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+			return err
+		}
+	}
+	t.sp.area = area
+	return nil
+}
+
+// inject makes a stopped thread execute a system call of pyrr's. Signals
+// that arrive meanwhile are kept for later.
+func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64) (int64, error) {
+	return ptrace.Inject(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
+		if ptrace.Event(st) != 0 {
+			return nil
+		}
+		t.sigstop = int(st.StopSignal())
+		if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
+			return err
+		}
+		r.deferSignal(t)
+		return nil
+	})
+}
+
+func errnoOf(ret int64) error {
+	if ret < 0 && ret > -4096 {
+		return unix.Errno(-ret)
+	}
+	return fmt.Errorf("result %#x", uint64(ret))
+}
+
+// patchAuxv points the program's AT_SYSINFO_EHDR at the stand-in vDSO. The
+// auxiliary vector lies above the environment on the fresh stack (System V
+// ABI x86-64, 3.4.3).
+func (r *recorder) patchAuxv(t *task, sp uint64) error {
+	const maxWords = 1 << 18
+	m := ptrace.Mem(t.tid)
+	var b [8]byte
+	word := func(a uint64) (uint64, error) {
+		err := m.ReadAt(b[:], a)
+		return binary.LittleEndian.Uint64(b[:]), err
+	}
+	argc, err := word(sp)
+	if err != nil {
+		return fmt.Errorf("read the initial stack: %w", err)
+	}
+	at := sp + 8*(argc+2)
+	for n := 0; ; n++ {
+		v, err := word(at)
+		if err != nil || n > maxWords {
+			return fmt.Errorf("read the environment on the stack: %w", err)
+		}
+		at += 8
+		if v == 0 {
+			break
+		}
+	}
+	const atSysinfoEhdr = 33
+	for n := 0; n < 64; n++ {
+		tag, err := word(at)
+		if err != nil {
+			return fmt.Errorf("read the auxiliary vector: %w", err)
+		}
+		if tag == 0 {
+			break
+		}
+		if tag == atSysinfoEhdr {
+			return ptrace.WriteU64(t.tid, at+8, r.areaVdso(t))
+		}
+		at += 16
+	}
+	return nil
+}
+
+func (r *recorder) areaVdso(t *task) uint64 { return t.sp.area.VdsoBase }
+
+// addImageMapping adds one mapping of the fresh program to the image.
+func (r *recorder) addImageMapping(t *task, ev *recording.Event, m mapping, rsp uint64) error {
+	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
+		return nil
+	}
+	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
+	if m.ino == 0 {
+		if m.path == "[stack]" {
+			// Only what the kernel put there; the rest is zeros.
+			rm.Start = m.start
+		}
+		ev.Maps = append(ev.Maps, rm)
+		return r.addPages(t, ev, m.start, m.end, nil)
+	}
+	f := m.open(t.pid)
+	if f == nil {
+		ev.Maps = append(ev.Maps, rm)
+		return r.addPages(t, ev, m.start, m.end, nil)
+	}
+	defer f.Close()
+	id, err := r.addFile(f, m.path, m.off+(m.end-m.start))
+	if err != nil {
+		return err
+	}
+	rm.File, rm.Offset = id, m.off
+	ev.Maps = append(ev.Maps, rm)
+	if m.prot&unix.PROT_WRITE == 0 {
+		return nil
+	}
+	base := make([]byte, m.end-m.start)
+	if _, err := f.ReadAt(base, int64(m.off)); err != nil && !isEOF(err) {
+		return fmt.Errorf("read %s: %w", m.path, err)
+	}
+	return r.addPages(t, ev, m.start, m.end, base)
+}
+
+// addPages adds the pages of a span that differ from base (nil is zeros).
+func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64, base []byte) error {
+	const chunk = 1 << 20
+	zero := make([]byte, pageSize)
+	for at := start; at < end; at += chunk {
+		n := min(chunk, end-at)
+		b := make([]byte, n)
+		if err := (ptrace.Mem)(t.tid).ReadAt(b, at); err != nil {
+			if ptrace.Gone(err) {
+				return err
+			}
+			// Beyond the end of a file: page by page, leaving holes.
+			b = b[:0]
+			for p := at; p < at+n; p += pageSize {
+				page := make([]byte, pageSize)
+				if (ptrace.Mem)(t.tid).ReadAt(page, p) != nil {
+					copy(page, zero)
+				}
+				b = append(b, page...)
+			}
+		}
+		run := -1
+		for off := 0; off <= len(b); off += pageSize {
+			same := true
+			if off < len(b) {
+				want := zero
+				if base != nil {
+					want = base[at-start+uint64(off):][:pageSize]
+				}
+				same = bytes.Equal(b[off:off+pageSize], want)
+			}
+			if !same && run < 0 {
+				run = off
+			}
+			if same && run >= 0 {
+				ev.Mem = append(ev.Mem, recording.Write{Addr: at + uint64(run), Data: b[run:off]})
+				run = -1
+			}
+		}
+	}
+	return nil
+}
+
+func isEOF(err error) bool { return errors.Is(err, errEOF) }
+
+// addFile registers a mapped file with the recording.
+func (r *recorder) addFile(f *os.File, name string, upto uint64) (recording.FileID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("stat %s: %w", name, err)
+	}
+	return r.w.AddFile(name, int(f.Fd()), st, upto)
+}
+
+// codeMapped handles executable code that appeared in the process: it patches
+// instructions whose results can't be reproduced, and looks for a Python
+// runtime. f may be nil.
+func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, end, off uint64, f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	defer f.Close()
+	sp := t.sp
+	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	sites, err := inject.SitesCached(self)
+	if err == nil {
+		for _, s := range sites {
+			if s.Off < off || s.Off+uint64(s.Len) > off+(end-start) {
+				continue
+			}
+			addr := start + s.Off - off
+			if err := ptrace.Write(t.tid, addr, s.Trap()); err != nil {
+				return err
+			}
+			sp.patches[addr] = patch{site: s}
+			ev.Mem = append(ev.Mem, recording.Write{Addr: addr, Data: s.Trap()})
+		}
+	}
+	if sp.clock != nil || sp.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != sp.exe {
+		return nil
+	}
+	clock, err := cpython.FindClockCached(self)
+	if err != nil {
+		if !errors.Is(err, cpython.ErrNotPython) {
+			r.warnf("%s: no bytecode clock, threads switch at system calls only: %v", name, err)
+		}
+		return nil
+	}
+	bias, err := loadBias(f, start, off)
+	if err != nil {
+		return err
+	}
+	sp.find = &pendingClock{clock: clock, bias: bias}
+	sp.python = clock.Version.String()
+	return nil
+}
+
+// installClock redirects the dispatch table once it is in place. It must be
+// called at a syscall exit.
+func (r *recorder) installClock(t *task) error {
+	sp := t.sp
+	if sp.find == nil || sp.clock != nil {
+		return nil
+	}
+	m := ptrace.Mem(t.tid)
+	if !sp.find.clock.Ready(m, sp.find.bias) {
+		return nil
+	}
+	find := sp.find
+	sp.find = nil
+	const size = cpython.AreaCodeSize + cpython.AreaDataSize
+	lo, hi := find.clock.LoadRange()
+	area, err := r.findGap(t.pid, lo+find.bias, hi+find.bias, size)
+	if err != nil {
+		return err
+	}
+	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, area, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+	if err != nil {
+		return err
+	}
+	if uint64(ret) != area {
+		return fmt.Errorf("map the counting stubs at %#x: %w", area, errnoOf(ret))
+	}
+	if ret, err = r.inject(t, sp.area.Gadget, unix.SYS_MPROTECT, area, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0); err != nil || ret != 0 {
+		return fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
+	}
+	in, err := find.clock.Install(m, find.bias, area)
+	if err != nil {
+		r.warnf("process %d: no bytecode clock, threads switch at system calls only: %v", t.pid, err)
+		return nil
+	}
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
+		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: "[pyrr clock]"},
+		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[pyrr clock]"},
+	}}
+	for _, w := range in.Writes {
+		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+			return err
+		}
+		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	ev.Args = [6]uint64{in.Budget, area, find.bias}
+	ev.Text = find.clock.Version.String()
+	sp.clock = in
+	r.log(sp, ev)
+	sp.base, sp.budget = 0, 0
+	return r.arm(t, r.o.Slice)
+}

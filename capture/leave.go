@@ -1,0 +1,153 @@
+package capture
+
+import (
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// leave ends the recording of one process and lets it run on, untraced and
+// with everything put back: the recording must not cost the program anything
+// once it is over.
+func (r *recorder) leave(sp *space, why string) {
+	r.warnf("process %d (%s): recording stopped at instruction %d: %s", sp.pid, shortName(sp.exe), r.countNow(sp), why)
+	r.leaveAs(sp, recording.EndDetached, why)
+}
+
+func (r *recorder) leaveAll(why string) {
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord {
+			r.leave(sp, why)
+		}
+	}
+}
+
+func (r *recorder) leaveAs(sp *space, end, why string) {
+	if sp.mode != modeRecord {
+		return
+	}
+	for _, t := range sp.tasks {
+		if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
+			r.logEnter(t)
+		}
+	}
+	ev := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: end, Text: why}
+	r.log(sp, &ev)
+	r.close(sp)
+	sp.ready, sp.cur = nil, nil
+	restored := false
+	for _, t := range sp.tasks {
+		if t.dead {
+			continue
+		}
+		t.leaving = true
+		if !t.stopped {
+			// A thread that runs user code or waits in a call: it is let go
+			// at the stop that this causes.
+			ptrace.Interrupt(t.tid)
+			continue
+		}
+		if !restored {
+			restored = r.restore(sp, t.tid) == nil
+		}
+		r.release1(t, 0)
+	}
+	if !restored {
+		for _, t := range sp.tasks {
+			if !t.dead && r.restore(sp, t.tid) == nil {
+				break
+			}
+		}
+	}
+}
+
+// letGo detaches a thread whose space is no longer recorded, at a stop.
+func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
+	sig := 0
+	switch {
+	case ptrace.Event(st) != 0 || st.StopSignal() == ptrace.SyscallStop:
+	default:
+		sig = int(st.StopSignal())
+		var regs linux.Regs
+		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+			return err
+		}
+		if sig == int(unix.SIGTRAP) && t.sp != nil && t.sp.clock != nil {
+			if at, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
+				ptrace.PokeUser(t.tid, ptrace.OffRip, at)
+				sig = 0
+			} else if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
+				sig = 0
+			}
+		}
+		if sig == int(unix.SIGILL) && t.sp != nil {
+			if _, ok := t.sp.patches[regs.Rip]; ok {
+				sig = 0 // the instruction itself is back by now
+			}
+		}
+	}
+	if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE || ptrace.Event(st) == unix.PTRACE_EVENT_FORK || ptrace.Event(st) == unix.PTRACE_EVENT_VFORK {
+		if msg, err := ptrace.EventMsg(t.tid); err == nil {
+			child := &task{tid: int(msg), pid: int(msg), sp: t.sp, leaving: true}
+			r.tasks[child.tid] = child
+			if _, ok := r.early[child.tid]; ok {
+				delete(r.early, child.tid)
+				child.stopped = true
+				r.release1(child, 0)
+			}
+		}
+	}
+	r.release1(t, sig)
+	return nil
+}
+
+// release1 detaches one stopped thread.
+func (r *recorder) release1(t *task, sig int) {
+	if sig == 0 && t.sigstop != 0 && t.wake == wakeSignal && t.state == stateReady {
+		sig = t.sigstop
+	}
+	if t.answered && t.inSys {
+		// Its call was not made; what it is told instead stands in rax when
+		// it returns.
+		ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(t.answer))
+	}
+	for i := range t.deferred {
+		unix.Tgkill(t.pid, t.tid, unix.Signal(t.deferred[i].Signo()))
+	}
+	t.deferred = nil
+	if t.affinity == nil {
+		unix.SchedSetaffinity(t.tid, &r.cpus)
+	}
+	t.stopped = false
+	ptrace.Detach(t.tid, sig)
+	if t.tid != r.rootPID {
+		r.bury(t)
+	}
+}
+
+// restore takes back what was put into the address space: patched
+// instructions, the limits of the counters, the detour of the clock.
+func (r *recorder) restore(sp *space, tid int) error {
+	var spans []ptrace.Span
+	for addr, p := range sp.patches {
+		spans = append(spans, ptrace.Span{Addr: addr, Data: p.site.Orig[:p.site.Len]})
+	}
+	for _, s := range spans {
+		if err := ptrace.Write(tid, s.Addr, s.Data); err != nil {
+			return err
+		}
+	}
+	if sp.clock != nil {
+		if err := ptrace.WriteU64(tid, sp.clock.Budget, noBudget); err != nil {
+			return err
+		}
+	}
+	r.restoreShared(sp, tid)
+	if sp.area != nil {
+		return ptrace.Write(tid, sp.area.Clock.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
+	}
+	return nil
+}

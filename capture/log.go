@@ -1,0 +1,70 @@
+package capture
+
+import (
+	"encoding/binary"
+	"time"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// log appends an event to the log of a space.
+func (r *recorder) log(sp *space, ev *recording.Event) {
+	if sp.stream == nil {
+		return
+	}
+	if ev.Time == 0 {
+		ev.Time = r.since()
+	}
+	if err := sp.stream.Append(ev); err != nil && !r.writeErr {
+		r.writeErr = true
+		r.warnf("the recording can't be written: %v", err)
+	}
+	sp.events++
+	r.events++
+}
+
+func (r *recorder) since() int64 { return int64(time.Since(r.start)) }
+
+// logAt completes an event that t reached by running, and appends it. The
+// counters must have been read at this stop.
+func (r *recorder) logAt(t *task, ev *recording.Event, regs *linux.Regs) error {
+	sp := t.sp
+	ev.TID = int32(t.tid)
+	ev.PC, ev.RegSum = regs.Rip, recording.RegSum(regs)
+	if sp.area != nil {
+		n, err := readU64(t.tid, sp.area.Clock.Count)
+		if err != nil {
+			return err
+		}
+		if ev.Clocks, err = r.takeClocks(t, int(n)); err != nil {
+			return err
+		}
+	}
+	ev.Instr = sp.base
+	r.log(sp, ev)
+	return nil
+}
+
+// logEnter puts a call that has not returned yet into the log.
+func (r *recorder) logEnter(t *task) {
+	if t.entered || !t.inSys {
+		return
+	}
+	t.entered = true
+	ev := t.ev
+	ev.Kind = recording.KindEnter
+	if t.child == nil || !t.child.vfork {
+		ev.Child = 0 // named by the event of its return, where it begins
+	}
+	r.log(t.sp, &ev)
+}
+
+func readU64(tid int, addr uint64) (uint64, error) {
+	var b [8]byte
+	if _, err := ptrace.ReadV(tid, []ptrace.Span{{Addr: addr, Data: b[:]}}); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}

@@ -1,0 +1,529 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// enterProcess prepares a call that makes or ends threads and processes.
+func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
+	t.blocks = false
+	switch nr {
+	case unix.SYS_CLONE:
+		if args[0]&unix.CLONE_UNTRACED != 0 {
+			if err := ptrace.PokeUser(t.tid, 112, args[0]&^unix.CLONE_UNTRACED); err != nil {
+				return err
+			}
+		}
+	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
+		t.execing = true
+	case unix.SYS_EXIT:
+		r.logEnter(t)
+		t.state = stateDying
+		t.stopped = false
+		if err := ptrace.Syscall(t.tid, 0); err != nil {
+			return err
+		}
+		if t.tid == t.pid && r.livingThreads(t.pid) > 1 {
+			// The leader stays a zombie that can't be waited for until its
+			// last thread ends.
+			return r.leaderExit(t)
+		}
+		return nil
+	case unix.SYS_EXIT_GROUP:
+		r.logEnter(t)
+		t.state = stateDying
+	}
+	t.stopped = false
+	return ptrace.Syscall(t.tid, 0)
+}
+
+// livingThreads counts the threads of process pid.
+func (r *recorder) livingThreads(pid int) int {
+	n := 0
+	for _, t := range r.tasks {
+		if t.pid == pid && !t.dead && !t.leadExit {
+			n++
+		}
+	}
+	return n
+}
+
+// leaderExit waits until the exiting leader is a zombie: from then on it
+// runs no more code, and the kernel has cleared its thread id word.
+func (r *recorder) leaderExit(t *task) error {
+	path := fmt.Sprintf("/proc/%d/task/%d/stat", t.pid, t.tid)
+	for range 2000 {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			break
+		}
+		i := strings.LastIndexByte(string(b), ')')
+		if i >= 0 && i+2 < len(b) && (b[i+2] == 'Z' || b[i+2] == 'X') {
+			break
+		}
+		ptrace.Yield()
+	}
+	t.leadExit = true
+	r.logDeath(t)
+	sp := t.sp
+	if sp.cur == t {
+		r.release(sp)
+	}
+	return r.schedule(sp)
+}
+
+// event handles a PTRACE_EVENT stop.
+func (r *recorder) event(t *task, ev int, st unix.WaitStatus) error {
+	switch ev {
+	case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK:
+		msg, err := ptrace.EventMsg(t.tid)
+		if err != nil {
+			return err
+		}
+		return r.born(t, int(msg), ev)
+	case unix.PTRACE_EVENT_EXEC:
+		return r.execed(t)
+	case unix.PTRACE_EVENT_STOP:
+		return r.eventStop(t, st)
+	}
+	return r.goOn(t)
+}
+
+// goOn resumes a thread after a stop that means nothing to the recording.
+func (r *recorder) goOn(t *task) error {
+	if t.sp != nil && t.sp.mode == modeRecord {
+		return r.resume(t, 0)
+	}
+	return r.cont(t, 0)
+}
+
+// eventStop handles the first stop of a new thread and group stops.
+func (r *recorder) eventStop(t *task, st unix.WaitStatus) error {
+	switch st.StopSignal() {
+	case unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		t.stopped = false
+		return ptrace.Listen(t.tid)
+	}
+	if t.state == stateNew && t.sp != nil && t.sp.mode == modeRecord {
+		return nil // it waits until its maker's call is in the log
+	}
+	return r.goOn(t)
+}
+
+// born takes in a thread or process that t made.
+func (r *recorder) born(t *task, tid, event int) error {
+	flags := uint64(0)
+	nr := int(t.ev.Nr)
+	if nr == unix.SYS_CLONE {
+		flags = t.ev.Args[0]
+	}
+	child := &task{tid: tid, pid: tid}
+	if flags&unix.CLONE_THREAD != 0 {
+		child.pid = t.pid
+	}
+	r.tasks[tid] = child
+	if st, ok := r.early[tid]; ok {
+		delete(r.early, tid)
+		child.stopped = st.Stopped()
+	} else if _, st, err := ptrace.WaitFor(tid); err == nil && st.Stopped() {
+		child.stopped = true
+	} else if err == nil {
+		r.queued = append(r.queued, stop{tid, st})
+	}
+	if t.sp == nil || t.sp.mode != modeRecord {
+		child.sp = t.sp
+		if t.sp != nil {
+			t.sp.tasks[tid] = child
+		}
+		if child.stopped {
+			if err := r.cont(child, 0); err != nil && !ptrace.Gone(err) {
+				return err
+			}
+		}
+		return r.cont(t, 0)
+	}
+	t.child = child
+	t.ev.Child = int32(tid)
+	borrows := event == unix.PTRACE_EVENT_VFORK || (nr == unix.SYS_CLONE && flags&unix.CLONE_VM != 0)
+	if !borrows {
+		return r.resume(t, 0) // the exit of the call starts the child's own log
+	}
+	child.sp = t.sp
+	t.sp.tasks[tid] = child
+	if flags&unix.CLONE_CHILD_CLEARTID != 0 {
+		child.ctid = t.ev.Args[3]
+	}
+	if event != unix.PTRACE_EVENT_VFORK {
+		return r.resume(t, 0)
+	}
+	// The maker now waits in the kernel for the child to exec or to end, so
+	// the child gets the slot.
+	child.vfork = true
+	r.logEnter(t)
+	t.child, t.ev.Child = nil, 0
+	if err := r.resume(t, 0); err != nil {
+		return err
+	}
+	if t.sp.cur == t {
+		r.release(t.sp)
+	}
+	return r.enqueue(child, wakeStart)
+}
+
+// processEffects handles the exit of a call of class Process.
+func (r *recorder) processEffects(t *task, ev *recording.Event) error {
+	nr, args := int(t.ev.Nr), t.ev.Args
+	switch nr {
+	case unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK:
+		if ev.Ret < 0 || nr != unix.SYS_CLONE {
+			return nil
+		}
+		var words []uint64
+		if args[0]&unix.CLONE_PARENT_SETTID != 0 {
+			words = append(words, args[2])
+		}
+		if args[0]&unix.CLONE_CHILD_SETTID != 0 && args[0]&unix.CLONE_VM != 0 {
+			words = append(words, args[3])
+		}
+		for _, a := range words {
+			b := make([]byte, 4)
+			if err := (ptrace.Mem)(t.tid).ReadAt(b, a); err == nil {
+				ev.Mem = append(ev.Mem, recording.Write{Addr: a, Data: b})
+			}
+		}
+	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
+		t.execing = false
+	}
+	return nil
+}
+
+// afterCall starts what a call made, once the call is in the log.
+func (r *recorder) afterCall(t *task, ev *recording.Event) error {
+	child := t.child
+	t.child = nil
+	if child == nil {
+		return r.afterSpaceCall(t, ev)
+	}
+	if child.dead {
+		return nil
+	}
+	if child.sp != nil {
+		return r.enqueue(child, wakeStart)
+	}
+	return r.forked(t, child)
+}
+
+// forked opens the log of a process that began as a copy of t's.
+func (r *recorder) forked(t, child *task) error {
+	from := t.sp
+	sp := r.newSpace(child, modeRecord)
+	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
+	sp.base, sp.budget = 0, 0
+	sp.verified = from.verified
+	sp.brk, sp.exe, sp.argv = from.brk, from.exe, from.argv
+	sp.files = append([]span(nil), from.files...)
+	sp.patches = make(map[uint64]patch, len(from.patches))
+	for a, p := range from.patches {
+		sp.patches[a] = p
+	}
+	sp.cpu = from.cpu
+	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
+		child.ctid = t.ev.Args[3]
+	}
+	child.affinity = t.affinity
+	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Proc{
+		ID: sp.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
+		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),
+	}}
+	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_SETTID != 0 {
+		b := make([]byte, 4)
+		if err := (ptrace.Mem)(child.tid).ReadAt(b, t.ev.Args[3]); err == nil {
+			ev.Mem = append(ev.Mem, recording.Write{Addr: t.ev.Args[3], Data: b})
+		}
+	}
+	if err := r.openStream(sp); err != nil {
+		return err
+	}
+	r.log(sp, &ev)
+	if sp.clock != nil {
+		if err := r.arm(child, r.o.Slice); err != nil {
+			r.settle(child, sp, err)
+			return nil
+		}
+	}
+	if err := r.forkShared(t, child); err != nil {
+		r.settle(child, sp, err)
+		return nil
+	}
+	child.state = stateReady
+	r.settle(child, sp, r.enqueue(child, wakeStart))
+	return nil
+}
+
+func (r *recorder) newSpace(leader *task, m mode) *space {
+	sp := &space{
+		mode: m, pid: leader.pid, tasks: map[int]*task{leader.tid: leader},
+		patches: map[uint64]patch{}, fds: map[fdKey]string{}, cpu: r.home,
+	}
+	if m == modeRecord {
+		r.spaces = append(r.spaces, sp)
+		sp.id = len(r.spaces)
+	}
+	leader.sp = sp
+	return sp
+}
+
+func (r *recorder) openStream(sp *space) error {
+	if sp.stream != nil {
+		return nil
+	}
+	sp.stream = r.w.Stream(sp.id)
+	return nil
+}
+
+// execed handles a successful exec: t's old space loses it, and a new one
+// begins, recorded or watched.
+func (r *recorder) execed(t *task) error {
+	old := t.sp
+	if former, err := ptrace.EventMsg(t.tid); err == nil && int(former) != t.tid {
+		// Another thread made the call; it has the leader's id from now on,
+		// and the leader's own record is the one that ended.
+		if caller := r.tasks[int(former)]; caller != nil && caller != t {
+			r.bury(t)
+			delete(r.tasks, caller.tid)
+			if caller.sp != nil {
+				delete(caller.sp.tasks, caller.tid)
+			}
+			caller.tid = t.tid
+			caller.stopped = true
+			r.tasks[t.tid] = caller
+			t = caller
+			t.sp = old
+		}
+	}
+	if old != nil && old.mode == modeRecord {
+		r.logEnter(t) // replay has to run the thread up to here
+	}
+	t.execing, t.inSys, t.vfork, t.ctid = false, false, false, 0
+	t.deferred, t.restart, t.affinity = nil, false, nil
+	if old != nil {
+		delete(old.tasks, t.tid)
+		if old.mode == modeRecord {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
+			ev := recording.Event{Kind: recording.KindDeath, TID: t.ev.TID, Instr: old.base, Why: recording.EndExec, Text: exe}
+			if len(old.tasks) == 0 {
+				ev.Kind = recording.KindEnd
+			}
+			r.log(old, &ev)
+			if len(old.tasks) == 0 {
+				r.close(old)
+			}
+			if old.cur == t {
+				r.release(old)
+			}
+		}
+	}
+	t.sp = nil
+	if r.stopped {
+		return r.cont(t, 0)
+	}
+	// Go on to the exit of the exec, where the new image is complete.
+	t.stopped = false
+	if err := ptrace.Syscall(t.tid, 0); err != nil {
+		return err
+	}
+	if _, err := r.waitSync(t); err != nil {
+		return err
+	}
+	err := r.begin(t, old)
+	if old != nil && old.mode == modeRecord {
+		r.settle(t, old, r.schedule(old))
+	}
+	if err != nil && t.sp != nil && t.sp.mode == modeRecord {
+		r.settle(t, t.sp, err)
+		return nil
+	}
+	return err
+}
+
+// begin decides about a program that was just executed: it is recorded, or
+// only watched for what it starts.
+func (r *recorder) begin(t *task, from *space) error {
+	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
+	if !r.o.FollowAll && !isPython(exe) {
+		sp := r.newSpace(t, modeWatch)
+		sp.exe = exe
+		unix.SchedSetaffinity(t.tid, &r.cpus)
+		return r.cont(t, 0)
+	}
+	sp := r.newSpace(t, modeRecord)
+	parent := 0
+	var parentEvent uint64
+	if from != nil && from.mode == modeRecord {
+		parent, parentEvent = from.id, from.events-1
+	}
+	setAffinity(t.tid, sp.cpu)
+	if err := r.startImage(t, parent, parentEvent); err != nil {
+		return err
+	}
+	t.state = stateReady
+	return r.enqueue(t, wakeStart)
+}
+
+// ended handles the end of a thread.
+func (r *recorder) ended(t *task, st unix.WaitStatus) error {
+	sp := t.sp
+	if t.tid == r.rootPID {
+		r.status, r.over = st, true
+	}
+	if t.dead {
+		delete(r.tasks, t.tid)
+		return nil
+	}
+	wasLead := t.leadExit
+	r.bury(t)
+	if sp == nil || sp.mode != modeRecord {
+		return nil
+	}
+	if len(sp.tasks) == 0 {
+		r.countNow(sp)
+		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: sp.base, Why: recording.EndExited, Ret: int64(uint32(st))}
+		r.log(sp, &ev)
+		r.close(sp)
+		return nil
+	}
+	if !wasLead {
+		r.logDeath(t)
+	}
+	if sp.cur == t {
+		r.release(sp)
+	}
+	return r.schedule(sp)
+}
+
+// logDeath logs the end of a thread and the word that the kernel cleared.
+func (r *recorder) logDeath(t *task) {
+	sp := t.sp
+	ev := recording.Event{Kind: recording.KindDeath, TID: int32(t.tid), Instr: sp.base}
+	if t.ctid != 0 {
+		b := make([]byte, 4)
+		for _, o := range sp.tasks {
+			if o.dead || o.leadExit {
+				continue
+			}
+			if (ptrace.Mem)(o.tid).ReadAt(b, t.ctid) == nil {
+				ev.Mem = []recording.Write{{Addr: t.ctid, Data: b}}
+			}
+			break
+		}
+	}
+	r.log(sp, &ev)
+}
+
+// bury forgets a thread that ended.
+func (r *recorder) bury(t *task) {
+	t.dead = true
+	delete(r.tasks, t.tid)
+	sp := t.sp
+	if sp == nil {
+		return
+	}
+	delete(sp.tasks, t.tid)
+	for i, o := range sp.ready {
+		if o == t {
+			sp.ready = append(sp.ready[:i], sp.ready[i+1:]...)
+			break
+		}
+	}
+}
+
+func (r *recorder) close(sp *space) {
+	sp.ended = true
+	sp.mode = modeLeave
+	delete(r.recheck, sp)
+	if len(sp.tasks) == 0 {
+		r.endShared(sp)
+	}
+}
+
+// enterFaked answers calls about processor affinity: pyrr pins the threads,
+// which the program should not see.
+func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error {
+	target := r.tasks[int(int32(args[0]))]
+	if int32(args[0]) == 0 {
+		target = t
+	}
+	switch nr {
+	case unix.SYS_SCHED_SETAFFINITY:
+		n := min(int(args[1]), len(r.cpus)*8)
+		b := make([]byte, n)
+		if err := (ptrace.Mem)(t.tid).ReadAt(b, args[2]); err != nil {
+			return r.answer(t, -int64(unix.EFAULT))
+		}
+		allowed := r.affinityBytes()
+		any := byte(0)
+		for i := range b {
+			if i < len(allowed) {
+				b[i] &= allowed[i]
+			} else {
+				b[i] = 0
+			}
+			any |= b[i]
+		}
+		if any == 0 {
+			return r.answer(t, -int64(unix.EINVAL))
+		}
+		if target == nil {
+			return r.answer(t, -int64(unix.ESRCH))
+		}
+		target.affinity = b
+		return r.answer(t, 0)
+	case unix.SYS_SCHED_GETAFFINITY:
+		mask := r.affinityBytes()
+		if target != nil && target.affinity != nil {
+			mask = target.affinity
+		}
+		size := affinitySize(mask)
+		if args[1] < uint64(size) || args[1]%8 != 0 {
+			return r.answer(t, -int64(unix.EINVAL))
+		}
+		out := make([]byte, size)
+		copy(out, mask)
+		if err := ptrace.Write(t.tid, args[2], out); err != nil {
+			return r.answer(t, -int64(unix.EFAULT))
+		}
+		return r.answer(t, int64(size))
+	}
+	return r.answer(t, -int64(errno))
+}
+
+func (r *recorder) affinityBytes() []byte {
+	b := make([]byte, len(r.cpus)*8)
+	for i, w := range r.cpus {
+		binary.LittleEndian.PutUint64(b[i*8:], uint64(w))
+	}
+	return b
+}
+
+// affinitySize is the size of the kernel's own mask, which is what
+// sched_getaffinity returns: a word for each 64 possible processors.
+func affinitySize(mask []byte) int {
+	n := 8
+	for i := 8; i < len(mask); i += 8 {
+		if binary.LittleEndian.Uint64(mask[i:]) != 0 {
+			n = i + 8
+		}
+	}
+	return n
+}
+
+func shortName(path string) string { return filepath.Base(path) }

@@ -1,0 +1,384 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/mem"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// errGone unwinds to the main loop when the thread at hand was killed from
+// outside in the middle of something; its wait status is in recorder.queued
+// or still to come.
+var errGone = errors.New("thread is gone")
+
+// recorder is the state of one recording. All of it belongs to the tracer's
+// goroutine.
+type recorder struct {
+	o     Options
+	w     *recording.Writer
+	cpu   *inject.CPU
+	start time.Time
+
+	tasks   map[int]*task
+	spaces  []*space // recorded ones, also ended, by id
+	rootPID int
+	status  unix.WaitStatus
+	over    bool
+
+	// early holds stops of threads whose creation was not reported yet.
+	early map[int]unix.WaitStatus
+	// queued are stops that arrived while another was being worked on.
+	queued []stop
+	// recheck counts spaces whose current thread may be blocked.
+	recheck map[*space]bool
+	objects map[objectKey]*sharedObject
+	waiters []*waiter
+
+	disabled  map[int]bool
+	cpus      unix.CPUSet // affinity that pyrr was started with
+	cpuList   []int
+	home      int // the processor of the tracer
+	nextFlush time.Time
+	deadline  time.Time
+	killAt    time.Time
+	timedOut  bool
+	stopped   bool // recording is over, the command still runs
+	outID     [3]string
+	chaos     *chaos
+	events    uint64
+	buf       []byte
+	spans     []ptrace.Span
+	ranges    []mem.Range
+	writes    []recording.Write
+	xstate    []byte
+	writeErr  bool
+}
+
+type stop struct {
+	tid int
+	st  unix.WaitStatus
+}
+
+func newRecorder(o Options, w *recording.Writer, cpu *inject.CPU) *recorder {
+	r := &recorder{
+		o: o, w: w, cpu: cpu, start: time.Now(),
+		tasks: map[int]*task{}, early: map[int]unix.WaitStatus{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
+		disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
+	}
+	for _, name := range o.DisableSyscall {
+		if nr, ok := syscallNumber(name); ok {
+			r.disabled[nr] = true
+		}
+	}
+	if o.Chaos {
+		r.chaos = newChaos(o.Seed, o.Slice)
+	}
+	for fd := 1; fd <= 2; fd++ {
+		r.outID[fd], _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	}
+	return r
+}
+
+// run starts the command and follows it to its end.
+func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
+	if err := unix.SchedGetaffinity(0, &r.cpus); err != nil {
+		return nil, fmt.Errorf("read the processor affinity: %w", err)
+	}
+	r.pin()
+	stopWakeups := wakeups(50 * time.Millisecond)
+	defer stopWakeups()
+	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
+	if err != nil {
+		r.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
+		return nil, startError(path, err)
+	}
+	defer holdSignals(pid)()
+	r.rootPID = pid
+	r.start = time.Now()
+	if r.o.Timeout > 0 {
+		r.deadline = r.start.Add(r.o.Timeout)
+	}
+	t := &task{tid: pid, pid: pid, stopped: true}
+	r.tasks[pid] = t
+	if err := r.begin(t, nil); err != nil && !errors.Is(err, errGone) {
+		r.warnf("not recorded: %v", err)
+	}
+	for !r.over {
+		if ctx.Err() != nil {
+			unix.Kill(r.rootPID, unix.SIGKILL)
+			ctx = context.Background()
+		}
+		if err := r.step(); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish()
+}
+
+func startError(path string, err error) error {
+	status := 126
+	if errors.Is(err, unix.ENOENT) {
+		status = 127
+	}
+	return &StartError{Path: path, Status: status, Err: err}
+}
+
+// pin keeps the tracer and what it starts on one processor: a stop costs a
+// tenth there of what it costs across two.
+func (r *recorder) pin() {
+	for i := 0; i < len(r.cpus)*64; i++ {
+		if r.cpus.IsSet(i) {
+			r.cpuList = append(r.cpuList, i)
+		}
+	}
+	if len(r.cpuList) == 0 {
+		r.cpuList = []int{0}
+	}
+	r.home = r.cpuList[0]
+	if cpu, ok := currentCPU(); ok && r.cpus.IsSet(cpu) {
+		r.home = cpu
+	}
+	setAffinity(0, r.home)
+}
+
+// step waits for one stop and handles it.
+func (r *recorder) step() error {
+	if len(r.queued) > 0 {
+		s := r.queued[0]
+		r.queued = r.queued[1:]
+		r.handle(s.tid, s.st)
+		return nil
+	}
+	if len(r.recheck) > 0 || len(r.waiters) > 0 {
+		tid, st, err := ptrace.Poll(-1)
+		if err == nil && tid != 0 {
+			r.handle(tid, st)
+			return nil
+		}
+		if r.recheckAll() {
+			return nil
+		}
+		r.serveAll()
+		ptrace.Yield()
+		r.housekeeping()
+		return nil
+	}
+	tid, st, err := ptrace.Wait(-1)
+	switch {
+	case err == unix.EINTR:
+		r.housekeeping()
+		return nil
+	case err == unix.ECHILD:
+		r.over = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("wait for the command: %w", err)
+	}
+	r.handle(tid, st)
+	return nil
+}
+
+// handle takes one wait status and keeps errors of recording from becoming
+// errors of the program.
+func (r *recorder) handle(tid int, st unix.WaitStatus) {
+	t := r.tasks[tid]
+	if t == nil {
+		if st.Stopped() {
+			r.early[tid] = st
+		} else {
+			delete(r.early, tid)
+			if tid == r.rootPID {
+				r.status, r.over = st, true
+			}
+		}
+		return
+	}
+	sp := t.sp
+	err := r.dispatch(t, st)
+	r.settle(t, sp, err)
+}
+
+// settle ends the recording of a space after an error that is not the
+// disappearance of a thread.
+func (r *recorder) settle(t *task, sp *space, err error) {
+	if err == nil || errors.Is(err, errGone) || ptrace.Gone(err) {
+		return
+	}
+	if sp == nil {
+		sp = t.sp
+	}
+	if sp != nil && sp.mode == modeRecord {
+		r.leave(sp, err.Error())
+		return
+	}
+	if t.stopped {
+		ptrace.Detach(t.tid, 0)
+		t.stopped = false
+	}
+}
+
+// dispatch handles a stop or an end of t.
+func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
+	if st.Exited() || st.Signaled() {
+		return r.ended(t, st)
+	}
+	t.stopped = true
+	if t.helper {
+		return nil // it is left where it is
+	}
+	if t.leaving || (t.sp != nil && t.sp.mode == modeLeave) {
+		return r.letGo(t, st)
+	}
+	if ev := ptrace.Event(st); ev != 0 {
+		return r.event(t, ev, st)
+	}
+	if t.sp == nil || t.sp.mode != modeRecord {
+		sig := int(st.StopSignal())
+		if st.StopSignal() == ptrace.SyscallStop {
+			sig = 0
+		}
+		return r.cont(t, sig)
+	}
+	if st.StopSignal() == ptrace.SyscallStop {
+		if t.inSys && !t.restart {
+			return r.exit(t)
+		}
+		return r.entry(t)
+	}
+	return r.signal(t, int(st.StopSignal()))
+}
+
+// cont resumes a thread that is not recorded.
+func (r *recorder) cont(t *task, sig int) error {
+	t.stopped = false
+	return ptrace.Cont(t.tid, sig)
+}
+
+// resume lets a recorded thread run to its next system call stop.
+func (r *recorder) resume(t *task, sig int) error {
+	t.stopped = false
+	if t.inSys {
+		t.state = stateKernel
+	} else {
+		t.state = stateRun
+	}
+	return ptrace.Syscall(t.tid, sig)
+}
+
+// waitSync waits for the next stop of one thread while everything else
+// stays as it is. The thread must be sure to stop soon.
+func (r *recorder) waitSync(t *task) (unix.WaitStatus, error) {
+	_, st, err := ptrace.WaitFor(t.tid)
+	if err != nil {
+		return st, fmt.Errorf("wait for thread %d: %w", t.tid, err)
+	}
+	if !st.Stopped() {
+		r.queued = append(r.queued, stop{t.tid, st})
+		return st, errGone
+	}
+	t.stopped = true
+	return st, nil
+}
+
+// housekeeping does what is due by the clock.
+func (r *recorder) housekeeping() {
+	now := time.Now()
+	if now.Before(r.nextFlush) {
+		return
+	}
+	r.nextFlush = now.Add(50 * time.Millisecond)
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord && sp.cur != nil && sp.cur.state == stateKernel && sp.cur.inSys && !sp.cur.entered {
+			r.logEnter(sp.cur) // so that a killed recorder leaves it behind
+		}
+	}
+	r.w.Flush()
+	if err := r.w.Err(); err != nil && !r.writeErr {
+		r.writeErr = true
+		r.leaveAll(fmt.Sprintf("the recording can't be written: %v", err))
+	}
+	if !r.deadline.IsZero() && now.After(r.deadline) {
+		r.deadline = time.Time{}
+		r.expire()
+	}
+	if !r.killAt.IsZero() && now.After(r.killAt) {
+		r.killAt = time.Time{}
+		r.killTree()
+	}
+}
+
+// expire ends the recording because of the time-out, and then the command.
+func (r *recorder) expire() {
+	r.timedOut = true
+	for _, sp := range r.spaces {
+		if sp.mode != modeRecord {
+			continue
+		}
+		for _, t := range sp.tasks {
+			if t.inSys && !t.entered && t.state == stateKernel {
+				r.logEnter(t)
+			}
+		}
+		ev := recording.Event{Kind: recording.KindTimeout, TID: int32(sp.pid), Instr: r.countNow(sp)}
+		r.log(sp, &ev)
+		r.leaveAs(sp, recording.EndTimeout, fmt.Sprintf("after %v", r.o.Timeout))
+	}
+	if r.o.Kill {
+		r.killTree()
+		return
+	}
+	unix.Kill(r.rootPID, unix.SIGINT)
+	r.killAt = time.Now().Add(r.o.Grace)
+}
+
+// killTree ends the command and what it started, as far as it was seen.
+func (r *recorder) killTree() {
+	unix.Kill(r.rootPID, unix.SIGKILL)
+	for _, t := range r.tasks {
+		if t.tid == t.pid && !t.dead {
+			unix.Kill(t.pid, unix.SIGKILL)
+		}
+	}
+}
+
+func (r *recorder) warnf(format string, args ...any) { r.o.Warn(fmt.Sprintf(format, args...)) }
+
+// finish closes the recording.
+func (r *recorder) finish() (*Info, error) {
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord {
+			r.leave(sp, "the command ended while this process was still running")
+		}
+	}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Procs: len(r.spaces), Events: r.events}
+	for _, sp := range r.spaces {
+		info.Instructions += sp.base
+	}
+	why := ""
+	if r.timedOut {
+		why = recording.EndTimeout
+	}
+	err := r.w.Close(recording.Summary{
+		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions,
+	})
+	if err != nil {
+		r.warnf("the recording is incomplete: %v", err)
+	}
+	return info, nil
+}
+
+func exitStatus(st unix.WaitStatus) int {
+	if st.Signaled() {
+		return 128 + int(st.Signal())
+	}
+	return st.ExitStatus()
+}

@@ -1,0 +1,272 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// sliceTime bounds how long a thread keeps the slot by making system calls
+// while others are ready; CPython's own switch interval is 5 ms.
+const sliceTime = 5 * time.Millisecond
+
+// enqueue puts a stopped thread in line for the slot of its space.
+func (r *recorder) enqueue(t *task, w wake) error {
+	sp := t.sp
+	t.state, t.wake = stateReady, w
+	sp.ready = append(sp.ready, t)
+	if sp.cur == nil {
+		return r.schedule(sp)
+	}
+	if sp.cur.state == stateKernel && sp.cur.blocks {
+		r.recheck[sp] = true
+	}
+	return nil
+}
+
+// release takes the slot from the current thread.
+func (r *recorder) release(sp *space) {
+	sp.cur = nil
+	delete(r.recheck, sp)
+}
+
+// schedule gives a free slot to the next ready thread.
+func (r *recorder) schedule(sp *space) error {
+	for sp.mode == modeRecord && sp.cur == nil && len(sp.ready) > 0 {
+		i := 0
+		if r.chaos != nil {
+			i = r.chaos.pick(len(sp.ready))
+		}
+		t := sp.ready[i]
+		sp.ready = append(sp.ready[:i], sp.ready[i+1:]...)
+		if t.dead {
+			continue
+		}
+		if err := r.grant(t); err != nil {
+			if err == errGone || ptrace.Gone(err) {
+				// Its end is reported later; until then it keeps the slot.
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// grant gives the slot to a stopped thread and lets it do what it waits for.
+func (r *recorder) grant(t *task) error {
+	sp := t.sp
+	sp.cur = t
+	sp.since = time.Now()
+	sp.slice = r.o.Slice
+	if r.chaos != nil {
+		sp.slice = r.chaos.slice()
+	}
+	if sp.clock != nil {
+		if _, _, err := r.counters(t, 0, 0); err != nil {
+			return err
+		}
+		if err := r.arm(t, sp.slice); err != nil {
+			return err
+		}
+	}
+	switch t.wake {
+	case wakeExit:
+		return r.finishCall(t)
+	case wakeSignal:
+		return r.deliverAtStop(t)
+	default:
+		return r.runOn(t)
+	}
+}
+
+// runOn resumes a thread in user code; signals that wait for it are
+// delivered at the next bytecode instruction.
+func (r *recorder) runOn(t *task) error {
+	if len(t.deferred) > 0 && t.sp.clock != nil {
+		if _, _, err := r.counters(t, 0, 0); err != nil {
+			return err
+		}
+		if ok, err := r.deliverable(t); err != nil {
+			return err
+		} else if ok >= 0 {
+			if err := r.arm(t, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return r.resume(t, 0)
+}
+
+// recheckAll looks at spaces whose current thread is inside a call that may
+// wait, while others could run. It reports whether anything was resumed.
+func (r *recorder) recheckAll() bool {
+	did := false
+	for sp := range r.recheck {
+		t := sp.cur
+		if t == nil || len(sp.ready) == 0 || t.state != stateKernel || !t.blocks {
+			delete(r.recheck, sp)
+			continue
+		}
+		if !sleeping(t.tid) {
+			continue
+		}
+		// It may have stopped just now, at its exit; that is no blocking.
+		if tid, st, err := ptrace.Poll(t.tid); err == nil && tid == t.tid {
+			r.handle(tid, st)
+			did = true
+			continue
+		}
+		r.giveWay(t)
+		did = true
+		r.settle(t, sp, r.schedule(sp))
+	}
+	return did
+}
+
+// giveWay takes the slot from a thread that waits inside a call.
+func (r *recorder) giveWay(t *task) {
+	r.logEnter(t)
+	r.release(t.sp)
+}
+
+// sleeping reports whether a thread waits in the kernel. A thread in a
+// ptrace stop shows as t, one that runs as R.
+func sleeping(tid int) bool {
+	var buf [512]byte
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", tid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	n, _ := unix.Read(fd, buf[:])
+	unix.Close(fd)
+	i := bytes.LastIndexByte(buf[:max(n, 0)], ')')
+	return i >= 0 && i+2 < n && (buf[i+2] == 'S' || buf[i+2] == 'D')
+}
+
+// tick handles a thread whose budget ran out: it stands before an exact
+// bytecode instruction.
+func (r *recorder) tick(t *task, resumeAt uint64) error {
+	sp := t.sp
+	if err := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); err != nil {
+		return err
+	}
+	if _, _, err := r.counters(t, 0, 0); err != nil {
+		return err
+	}
+	sp.atTick = t
+	defer func() { sp.atTick = nil }()
+	// Collect what others have become ready for meanwhile.
+	for {
+		tid, st, err := ptrace.Poll(-1)
+		if err != nil || tid == 0 {
+			break
+		}
+		r.handle(tid, st)
+	}
+	if t.dead || sp.mode != modeRecord {
+		return nil // ended by what just arrived
+	}
+	r.serveAt(t)
+	how := recording.StopInstr
+	if sp.atTick == nil {
+		how = recording.StopNone // an event was logged here already
+	}
+	sp.atTick = nil
+	if i, err := r.deliverable(t); err != nil {
+		return err
+	} else if i >= 0 {
+		info := t.deferred[i]
+		t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
+		if err := r.arm(t, sp.slice); err != nil {
+			return err
+		}
+		return r.deliver(t, &info, how, nil)
+	}
+	if len(sp.ready) > 0 {
+		if how == recording.StopInstr {
+			ev := recording.Event{Kind: recording.KindSwitch, Stop: how}
+			var regs linux.Regs
+			if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+				return err
+			}
+			if err := r.logAt(t, &ev, &regs); err != nil {
+				return err
+			}
+		}
+		t.state, t.wake = stateReady, wakeRun
+		r.release(sp)
+		sp.ready = append(sp.ready, t)
+		return r.schedule(sp)
+	}
+	r.spread(sp)
+	if err := r.arm(t, sp.slice); err != nil {
+		return err
+	}
+	return r.resume(t, 0)
+}
+
+// spread moves a busy process to another processor where another busy one
+// shares its own: only processes that compute gain from that.
+func (r *recorder) spread(sp *space) {
+	if len(r.cpuList) < 2 {
+		return
+	}
+	load := map[int]int{}
+	busy := 0
+	for _, o := range r.spaces {
+		if o.mode == modeRecord && o.cur != nil && o.cur.state == stateRun {
+			load[o.cpu]++
+			busy++
+		}
+	}
+	if busy < 2 || load[sp.cpu] < 2 {
+		return
+	}
+	best := sp.cpu
+	for _, c := range r.cpuList {
+		if load[c] < load[best]-1 {
+			best = c
+		}
+	}
+	if best == sp.cpu {
+		return
+	}
+	sp.cpu = best
+	for _, t := range sp.tasks {
+		setAffinity(t.tid, best)
+	}
+}
+
+func setAffinity(tid, cpu int) {
+	var set unix.CPUSet
+	set.Set(cpu)
+	unix.SchedSetaffinity(tid, &set)
+}
+
+// currentCPU is the processor that this thread runs on: field 39 of
+// /proc/thread-self/stat (proc(5)).
+func currentCPU() (int, bool) {
+	b, err := os.ReadFile("/proc/thread-self/stat")
+	if err != nil {
+		return 0, false
+	}
+	i := bytes.LastIndexByte(b, ')')
+	f := bytes.Fields(b[i+1:])
+	const processor = 36 // counted from the field after the name
+	if i < 0 || len(f) <= processor {
+		return 0, false
+	}
+	n := 0
+	for _, c := range f[processor] {
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}

@@ -1,0 +1,401 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// maxFrame bounds a signal frame: a red zone, siginfo, ucontext and an XSAVE
+// area with every state there is (AMX takes 8 KiB).
+const maxFrame = 1 << 16
+
+// signal handles a signal-delivery-stop of a recorded thread.
+//
+// A handler may run only at a position that replay can find again: at the
+// end of a system call, or before an exact bytecode instruction. A signal
+// that arrives elsewhere is kept until then. CPython's own handler only sets
+// a flag that the eval loop looks at, so a program can't tell the difference.
+func (r *recorder) signal(t *task, sig int) error {
+	if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
+		if err == unix.EINVAL { // a group stop of a thread that is not seized
+			return r.goOn(t)
+		}
+		return err
+	}
+	t.sigstop = sig
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	switch sig {
+	case int(unix.SIGTRAP):
+		if t.sp.clock != nil && t.info.Code() > 0 {
+			if resumeAt, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
+				return r.stubTrap(t, &regs, resumeAt)
+			}
+		}
+		if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
+			return r.clocksFull(t, &regs)
+		}
+	case int(unix.SIGILL):
+		if p, ok := t.sp.patches[regs.Rip]; ok {
+			return r.insn(t, &regs, p)
+		}
+	case int(unix.SIGSEGV):
+		if ok, err := r.sharedFault(t, t.info.Addr(), &regs); ok || err != nil {
+			return err
+		}
+	}
+	disp, err := dispositionOf(t.pid, t.tid, sig)
+	if err != nil {
+		return err
+	}
+	synchronous := t.info.Code() > 0 && (sig == int(unix.SIGSEGV) || sig == int(unix.SIGILL) ||
+		sig == int(unix.SIGFPE) || sig == int(unix.SIGBUS) || sig == int(unix.SIGTRAP))
+	if !disp.caught {
+		// Ignored, stopping or ending: the kernel's own business. The program
+		// sees the effect only in later calls, or not at all.
+		return r.resume(t, sig)
+	}
+	if synchronous {
+		if _, _, err := r.counters(t, 0, 0); err != nil {
+			return err
+		}
+		info := t.info
+		return r.deliver(t, &info, recording.StopTrap, &regs)
+	}
+	if t.restart || t.inSys {
+		// Its call was interrupted: the handler runs before the call's end.
+		if t.sp.cur == t {
+			return r.deliverAtStop(t)
+		}
+		return r.enqueue(t, wakeSignal)
+	}
+	if t.sp.cur == t && r.atCallEnd(t, &regs) {
+		info := t.info
+		return r.deliver(t, &info, recording.StopNone, nil)
+	}
+	r.deferSignal(t)
+	return r.runOn(t)
+}
+
+// deferSignal keeps the current signal for the next exact position. Standard
+// signals do not queue: one that is waiting already is not kept twice.
+func (r *recorder) deferSignal(t *task) {
+	const firstRealTime = 32
+	if t.sigstop < firstRealTime {
+		for i := range t.deferred {
+			if t.deferred[i].Signo() == t.sigstop {
+				return
+			}
+		}
+	}
+	t.deferred = append(t.deferred, t.info)
+}
+
+// atCallEnd reports whether t has run no user code since its last system
+// call: all registers are as that call left them. To get back there it would
+// have had to make the call again.
+func (r *recorder) atCallEnd(t *task, now *linux.Regs) bool {
+	w := t.regs
+	return t.ev.Kind == recording.KindSyscall && now.Rip == w.Rip && now.Rax == uint64(t.lastRet) && now.Rsp == w.Rsp &&
+		now.Rbx == w.Rbx && now.Rbp == w.Rbp && now.R12 == w.R12 && now.R13 == w.R13 && now.R14 == w.R14 && now.R15 == w.R15 &&
+		now.Rdi == w.Rdi && now.Rsi == w.Rsi && now.Rdx == w.Rdx && now.R8 == w.R8 && now.R9 == w.R9 && now.R10 == w.R10 &&
+		now.Rcx == w.Rip
+}
+
+// deliverable returns the index of the first deferred signal that t does not
+// block, -1 if there is none.
+func (r *recorder) deliverable(t *task) (int, error) {
+	if len(t.deferred) == 0 {
+		return -1, nil
+	}
+	mask, err := ptrace.SigMask(t.tid)
+	if err != nil {
+		return -1, err
+	}
+	for i := range t.deferred {
+		if mask&(1<<(t.deferred[i].Signo()-1)) == 0 {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+// deliverAtStop delivers the signal of the stop that t is in, which
+// interrupted its system call.
+func (r *recorder) deliverAtStop(t *task) error {
+	info := t.info
+	r.logEnter(t)
+	return r.deliver(t, &info, recording.StopNone, nil)
+}
+
+// deliverAtEntry delivers deferred signal i to a thread that stands before a
+// system call: the call is taken back, and comes again after the handler.
+func (r *recorder) deliverAtEntry(t *task, i int) error {
+	info := t.deferred[i]
+	t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
+	r.logEnter(t)
+	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
+		return err
+	}
+	if err := ptrace.Syscall(t.tid, 0); err != nil {
+		return err
+	}
+	if _, err := r.waitSync(t); err != nil {
+		return err
+	}
+	regs := t.regs
+	regs.Rip -= restartInsnSize
+	regs.Rax = t.regs.OrigRax
+	regs.OrigRax = nrNone
+	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	if err := r.raise(t, &info); err != nil {
+		return err
+	}
+	return r.deliver(t, &info, recording.StopNone, nil)
+}
+
+// raise brings a thread at a syscall stop into the delivery stop of a
+// signal, whose siginfo is set by deliver.
+func (r *recorder) raise(t *task, info *ptrace.SigInfo) error {
+	if err := ptrace.Syscall(t.tid, info.Signo()); err != nil {
+		return err
+	}
+	for {
+		st, err := r.waitSync(t)
+		if err != nil {
+			return err
+		}
+		if ptrace.Event(st) == 0 && int(st.StopSignal()) == info.Signo() {
+			return nil
+		}
+		if ptrace.Event(st) == 0 && st.StopSignal() != ptrace.SyscallStop {
+			// Another signal came first; it waits its turn.
+			t.sigstop = int(st.StopSignal())
+			if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
+				return err
+			}
+			d, err := dispositionOf(t.pid, t.tid, t.sigstop)
+			if err != nil {
+				return err
+			}
+			if d.caught {
+				r.deferSignal(t)
+				t.sigstop = 0
+			}
+			if err := ptrace.Syscall(t.tid, t.sigstop); err != nil {
+				return err
+			}
+			continue
+		}
+		return fmt.Errorf("deliver signal %d: thread %d %s instead", info.Signo(), t.tid, ptrace.Describe(st))
+	}
+}
+
+// deliver lets the kernel build the handler's frame for a thread in a
+// signal-delivery-stop, and logs what it built. The thread must hold the
+// slot; counters must have been read unless how is StopNone.
+func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at *linux.Regs) error {
+	sp := t.sp
+	sig := info.Signo()
+	var before linux.Regs
+	if err := ptrace.GetRegs(t.tid, &before); err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindSignal, Stop: how, Nr: int32(sig)}
+	if how == recording.StopNone {
+		ev.TID, ev.Instr = int32(t.tid), sp.base
+	} else {
+		if at == nil {
+			at = &before
+		}
+		ev.TID, ev.Instr, ev.PC, ev.RegSum = int32(t.tid), sp.base, at.Rip, recording.RegSum(at)
+		if sp.area != nil {
+			n, err := readU64(t.tid, sp.area.Clock.Count)
+			if err != nil {
+				return err
+			}
+			if ev.Clocks, err = r.takeClocks(t, int(n)); err != nil {
+				return err
+			}
+		}
+	}
+	if t.inSys && (t.restart || t.entered) && t.call != nil {
+		// What the kernel wrote although the call was cut short: the rest of
+		// a sleep, the rest of a time-out.
+		ranges, err := linux.Outputs(int(t.ev.Nr), t.ev.Args, -int64(unix.EINTR), ptrace.Mem(t.tid), r.ranges[:0])
+		if err == nil {
+			if err := r.capture(t, &ev, append([]mem.Range(nil), ranges...)); err != nil {
+				return err
+			}
+			for i := range ev.Mem {
+				ev.Mem[i].Data = append([]byte(nil), ev.Mem[i].Data...)
+			}
+		}
+	}
+	if err := ptrace.SetSigInfo(t.tid, info); err != nil {
+		return err
+	}
+	if err := ptrace.Step(t.tid, sig); err != nil {
+		return err
+	}
+	st, err := r.waitSync(t)
+	if err != nil {
+		return err
+	}
+	if ptrace.Event(st) != 0 || st.StopSignal() != unix.SIGTRAP {
+		// The frame did not fit on the stack, or the like: the kernel raises
+		// SIGSEGV, which ends the process unless it has a stack for it.
+		t.inSys, t.restart = false, false
+		return r.dispatch(t, st)
+	}
+	var after linux.Regs
+	if err := ptrace.GetRegs(t.tid, &after); err != nil {
+		return err
+	}
+	frame, err := r.frameBytes(t, &before, &after)
+	if err != nil {
+		return err
+	}
+	ev.Mem = append(ev.Mem, recording.Write{Addr: after.Rsp, Data: frame})
+	ev.Regs = &after
+	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
+		return err
+	}
+	t.inSys, t.restart, t.entered = false, false, false
+	t.ev.Kind = 0
+	r.log(sp, &ev)
+	return r.runOn(t)
+}
+
+// frameBytes reads the frame that the kernel put on the stack: from the new
+// stack pointer to the old one, or, on an alternate stack, to the end of the
+// XSAVE area, which lies highest (arch/x86/kernel/signal_64.c).
+func (r *recorder) frameBytes(t *task, before, after *linux.Regs) ([]byte, error) {
+	n := before.Rsp - after.Rsp
+	if before.Rsp < after.Rsp || n > maxFrame {
+		// ucontext: flags, link, stack_t at +16; the frame starts with the
+		// return address. fpstate is at mcontext+184.
+		const fpstate = 8 + 40 + 184
+		fp, err := readU64(t.tid, after.Rsp+fpstate)
+		if err != nil {
+			return nil, fmt.Errorf("read the signal frame: %w", err)
+		}
+		n = fp + uint64(r.xsize(t)) + 4 - after.Rsp
+		if n > maxFrame {
+			return nil, fmt.Errorf("a signal frame of %d bytes", n)
+		}
+	}
+	b := make([]byte, n)
+	if err := (ptrace.Mem)(t.tid).ReadAt(b, after.Rsp); err != nil {
+		return nil, fmt.Errorf("read the signal frame: %w", err)
+	}
+	return b, nil
+}
+
+// xsize is the size of the XSAVE area of a thread.
+func (r *recorder) xsize(t *task) int {
+	x, err := ptrace.GetXState(t.tid, r.xstate)
+	if err != nil {
+		return 0
+	}
+	return len(x)
+}
+
+// sigreturnEffects takes the registers that rt_sigreturn(2) restored.
+func (r *recorder) sigreturnEffects(t *task, ev *recording.Event) error {
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	ev.Regs = &regs
+	var err error
+	ev.XState, err = ptrace.GetXState(t.tid, r.xstate)
+	t.ev.Kind = 0
+	return err
+}
+
+// disposition is what a process does about a signal.
+type disposition struct{ caught, ignored bool }
+
+// dispositionOf reads SigCgt and SigIgn of /proc/PID/task/TID/status.
+func dispositionOf(pid, tid, sig int) (disposition, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
+	if err != nil {
+		return disposition{}, unix.ESRCH
+	}
+	var d disposition
+	for line := range strings.Lines(string(b)) {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || (name != "SigCgt" && name != "SigIgn") {
+			continue
+		}
+		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		if err != nil {
+			return d, fmt.Errorf("read signal mask %q: %w", value, err)
+		}
+		set := mask&(1<<(sig-1)) != 0
+		if name == "SigCgt" {
+			d.caught = set
+		} else {
+			d.ignored = set
+		}
+	}
+	return d, nil
+}
+
+// stubTrap handles a thread whose instruction budget ran out.
+func (r *recorder) stubTrap(t *task, regs *linux.Regs, resumeAt uint64) error {
+	if !t.sp.verified {
+		t.sp.verified = true
+		if err := t.sp.clock.Verify(ptrace.Mem(t.tid), regs); err != nil {
+			if perr := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); perr != nil {
+				return perr
+			}
+			return fmt.Errorf("the bytecode clock is not to be trusted: %w", err)
+		}
+	}
+	return r.tick(t, resumeAt)
+}
+
+// clocksFull empties the full buffer of clock readings.
+func (r *recorder) clocksFull(t *task, regs *linux.Regs) error {
+	if _, _, err := r.counters(t, 0, 0); err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindClocks, Stop: recording.StopTrap}
+	if err := r.logAt(t, &ev, regs); err != nil {
+		return err
+	}
+	return r.resume(t, 0)
+}
+
+// insn executes a patched instruction for a thread.
+func (r *recorder) insn(t *task, regs *linux.Regs, p patch) error {
+	if _, _, err := r.counters(t, 0, 0); err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, Nr: int32(p.site.Insn), Instr: t.sp.base}
+	before := *regs
+	r.emulate(p, regs)
+	ev.Regs = regs
+	if err := ptrace.SetRegs(t.tid, regs); err != nil {
+		return err
+	}
+	if err := r.logAt(t, &ev, &before); err != nil {
+		return err
+	}
+	return r.resume(t, 0)
+}

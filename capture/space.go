@@ -1,0 +1,257 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+func syscallNumber(name string) (int, bool) { return linux.Number(name) }
+
+func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
+
+// spaceEffects records what a call did to the address space, beyond what
+// its arguments and result say.
+func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
+	args, ret := t.ev.Args, ev.Ret
+	failed := ret < 0 && ret > -4096
+	switch int(t.ev.Nr) {
+	case unix.SYS_MMAP:
+		if failed {
+			return nil
+		}
+		return r.mmapEffects(t, ev, uint64(ret))
+	case unix.SYS_MREMAP:
+		if failed {
+			return nil
+		}
+		return r.mremapEffects(t, ev)
+	case unix.SYS_MUNMAP:
+		if !failed {
+			r.unmap(t.sp, args[0], args[0]+pageUp(args[1]))
+		}
+	case unix.SYS_ARCH_PRCTL:
+		ranges, err := linux.Outputs(int(t.ev.Nr), args, ret, ptrace.Mem(t.tid), r.ranges[:0])
+		if err != nil {
+			return fmt.Errorf("arch_prctl: %w", err)
+		}
+		return r.capture(t, ev, ranges)
+	}
+	return nil
+}
+
+// mmapEffects finds out what a new mapping holds.
+func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error {
+	args := t.ev.Args
+	end := start + pageUp(args[1])
+	flags := args[3]
+	sp := t.sp
+	r.unmap(sp, start, end)
+	m := recording.Mapping{Start: start, End: end, Prot: uint32(args[2]) & 7, Shared: flags&unix.MAP_TYPE != unix.MAP_PRIVATE}
+	if flags&unix.MAP_ANONYMOUS != 0 {
+		ev.Maps = []recording.Mapping{m}
+		if m.Shared {
+			r.addShared(sp, start, end, 0, args[2]&7, objectKey{})
+		}
+		return nil
+	}
+	fd := int(int32(args[4]))
+	link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+	m.Name = link
+	f, err := os.Open(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+	var st unix.Stat_t
+	if err == nil {
+		defer f.Close()
+		err = unix.Fstat(int(f.Fd()), &st)
+	}
+	regular := err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	if regular && m.Shared && m.Prot&unix.PROT_WRITE == 0 && r.objects[objectKey{st.Dev, st.Ino}] == nil {
+		m.Shared = false // a file that nobody here writes to by mapping it
+	}
+	if m.Shared {
+		ev.Maps = []recording.Mapping{m}
+		if regular {
+			t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, objectKey{st.Dev, st.Ino})
+		}
+		return r.addPages(t, ev, start, end, nil)
+	}
+	if !regular {
+		ev.Maps = []recording.Mapping{m}
+		if link == "/dev/zero" {
+			return nil
+		}
+		return r.addPages(t, ev, start, end, nil)
+	}
+	id, err := r.addFile(f, link, args[5]+(end-start))
+	if err != nil {
+		return err
+	}
+	m.File, m.Offset = id, args[5]
+	ev.Maps = []recording.Mapping{m}
+	sp.files = append(sp.files, span{start, end})
+	if m.Prot&unix.PROT_EXEC != 0 {
+		dup, err := os.Open(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+		if err != nil {
+			return nil
+		}
+		return r.codeMapped(t, ev, link, start, end, args[5], dup)
+	}
+	return nil
+}
+
+// mremapEffects records bytes that a grown mapping of a file shows.
+func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
+	args := t.ev.Args
+	old, oldLen, newLen := args[0], pageUp(args[1]), pageUp(args[2])
+	at := uint64(ev.Ret)
+	sp := t.sp
+	ofFile := false
+	for _, s := range sp.files {
+		if old < s.end && s.start < old+oldLen {
+			ofFile = true
+		}
+	}
+	for _, m := range sp.shared {
+		if old >= m.start && old < m.end {
+			if m.obj.multi {
+				return fmt.Errorf("mremap of memory that processes share")
+			}
+			ofFile = ofFile || m.obj.key.ino != 0
+			m.off += old - m.start
+			m.start, m.end = at, at+newLen
+		}
+	}
+	if ofFile {
+		sp.files = append(sp.files, span{at, at + newLen})
+		if newLen > oldLen {
+			return r.addPages(t, ev, at+oldLen, at+newLen, nil)
+		}
+	}
+	return nil
+}
+
+// span is a part of the address space.
+type span struct{ start, end uint64 }
+
+// unmap forgets what is known of a part of the address space.
+func (r *recorder) unmap(sp *space, start, end uint64) {
+	keep := sp.files[:0]
+	for _, s := range sp.files {
+		if s.start < start || s.end > end {
+			keep = append(keep, s)
+		}
+	}
+	sp.files = keep
+	for _, m := range append([]*sharedMap(nil), sp.shared...) {
+		if m.start >= start && m.end <= end {
+			r.dropShared(m)
+		}
+	}
+	for a := range sp.patches {
+		if a >= start && a < end {
+			delete(sp.patches, a)
+		}
+	}
+}
+
+// afterSpaceCall installs the clock when a call made its table ready: ld.so
+// protects the relocated data of each module (RELRO) before any code of it
+// runs.
+func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
+	if m := t.mapped; m != nil {
+		t.mapped = nil
+		// Another process may map the same file while this one waits in the
+		// kernel, so what that takes is made now.
+		if err := r.makeHelper(t); err != nil {
+			return err
+		}
+		return r.mapShared(t, m)
+	}
+	if t.sp.find != nil && (t.ev.Nr == unix.SYS_MPROTECT || t.ev.Nr == unix.SYS_MUNMAP) && ev.Ret == 0 {
+		return r.installClock(t)
+	}
+	return nil
+}
+
+// writers are the calls that change a file's content through a descriptor,
+// with the argument that holds the descriptor.
+var writers = map[int]int{
+	unix.SYS_WRITE: 0, unix.SYS_PWRITE64: 0, unix.SYS_WRITEV: 0, unix.SYS_PWRITEV: 0, unix.SYS_PWRITEV2: 0,
+	unix.SYS_FTRUNCATE: 0, unix.SYS_FALLOCATE: 0, unix.SYS_SENDFILE: 0, unix.SYS_COPY_FILE_RANGE: 2, unix.SYS_SPLICE: 2,
+}
+
+// sharedEffects records what a call on a descriptor changed in shared
+// mappings of the same file.
+func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
+	arg, ok := writers[int(t.ev.Nr)]
+	if !ok || ev.Ret < 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st); err != nil {
+		return nil
+	}
+	for _, m := range t.sp.shared {
+		if m.obj.key != (objectKey{st.Dev, st.Ino}) {
+			continue
+		}
+		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
+			if h := m.obj.holder[u]; !m.obj.multi || h == m {
+				start, end := m.span(u)
+				ev.Mem = append(ev.Mem, m.changed(t.tid, start, end)...)
+			}
+		}
+	}
+	return nil
+}
+
+// fdKey is a descriptor of a process: a vfork child shares the space of its
+// parent, but not its descriptors.
+type fdKey struct{ pid, fd int }
+
+// outputCalls write data to the descriptor in their first argument.
+var outputCalls = map[int32]bool{unix.SYS_WRITE: true, unix.SYS_WRITEV: true, unix.SYS_SENDTO: true, unix.SYS_SENDMSG: true, unix.SYS_PWRITE64: true}
+
+// markOutput marks a call that wrote to what pyrr itself has as standard
+// output or error, so that replay can print the same.
+func (r *recorder) markOutput(t *task, ev *recording.Event) {
+	if !outputCalls[t.ev.Nr] || ev.Ret <= 0 {
+		return
+	}
+	fd := int(int32(t.ev.Args[0]))
+	if fd > 2 && r.outID[1] == "" && r.outID[2] == "" {
+		return
+	}
+	key := fdKey{t.pid, fd}
+	id, ok := t.sp.fds[key]
+	if !ok {
+		id, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+		t.sp.fds[key] = id
+	}
+	if id == "" {
+		return
+	}
+	switch {
+	case id == r.outID[2] && (fd == 2 || id != r.outID[1]):
+		ev.Why = recording.OutStderr
+	case id == r.outID[1]:
+		ev.Why = recording.OutStdout
+	}
+}
+
+// noteFD forgets what a descriptor was before a call that may change it.
+func (r *recorder) noteFD(t *task, nr int, args [6]uint64) {
+	switch nr {
+	case unix.SYS_CLOSE:
+		delete(t.sp.fds, fdKey{t.pid, int(int32(args[0]))})
+	case unix.SYS_DUP2, unix.SYS_DUP3:
+		delete(t.sp.fds, fdKey{t.pid, int(int32(args[1]))})
+	case unix.SYS_CLOSE_RANGE:
+		clear(t.sp.fds)
+	}
+}

@@ -1,0 +1,302 @@
+package capture
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// Results with which the kernel leaves an interrupted call that it will
+// restart (linux/errno.h); user space never sees them.
+const (
+	eRestartSys     = -512
+	eRestartNoIntr  = -513
+	eRestartNoHand  = -514
+	eRestartBlock   = -516
+	nrRestart       = unix.SYS_RESTART_SYSCALL
+	nrNone          = ^uint64(0)
+	restartInsnSize = 2 // the syscall instruction
+)
+
+func isRestart(ret int64) bool {
+	return ret == eRestartSys || ret == eRestartNoIntr || ret == eRestartNoHand || ret == eRestartBlock
+}
+
+// entry handles a thread that is about to make a system call.
+func (r *recorder) entry(t *task) error {
+	sp := t.sp
+	if t.restart {
+		// The kernel starts the interrupted call again; nothing was run in
+		// between, and the log has the call already.
+		t.restart = false
+		t.state = stateKernel
+		if len(t.pins) > 0 {
+			return r.enterCall(t)
+		}
+		return r.resume(t, 0)
+	}
+	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
+		return err
+	}
+	if sp.area != nil && sp.area.InClock(t.regs.Rsp) {
+		// The real vDSO makes its own call where it can't read the clock; the
+		// answer goes into the buffer as always.
+		t.inSys, t.call, t.entered = true, nil, true
+		return r.resume(t, 0)
+	}
+	nr := int(int32(t.regs.OrigRax))
+	args := t.regs.Args()
+	inAddr, inLen, str := linux.InArgs(nr, args)
+	in, clocks, err := r.counters(t, inAddr, inLen)
+	if err != nil {
+		return err
+	}
+	if str {
+		if i := strings.IndexByte(string(in), 0); i >= 0 {
+			in = in[:i]
+		}
+	}
+	call, known := linux.Lookup(nr)
+	t.call, t.inSys, t.entered, t.answered, t.child = call, true, false, false, nil
+	var errno int
+	t.class, errno = linux.ClassOf(nr, args)
+	t.ev = recording.Event{
+		Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: int32(t.tid),
+		Instr: sp.base, PC: t.regs.Rip, RegSum: recording.RegSum(&t.regs),
+		Nr: int32(nr), Args: args, Time: r.since(),
+	}
+	if len(in) > 0 {
+		t.ev.In = append([]byte(nil), in...)
+	}
+	if clocks > 0 {
+		if t.ev.Clocks, err = r.takeClocks(t, clocks); err != nil {
+			return err
+		}
+	}
+	if !known || t.class == linux.Refuse || r.disabled[nr] {
+		name := fmt.Sprintf("system call %d", nr)
+		why := "is not known to pyrr"
+		if known {
+			name = call.Name
+			if t.class == linux.Refuse {
+				why = "can't be recorded: " + call.Note
+			} else {
+				why = "is switched off"
+			}
+		}
+		r.logEnter(t)
+		return fmt.Errorf("%s at instruction %d %s", name, sp.base, why)
+	}
+	t.blocks = linux.MayBlock(nr, args)
+	if i, err := r.deliverable(t); err != nil {
+		return err
+	} else if i >= 0 && nr != unix.SYS_RT_SIGRETURN && t.class != linux.Process {
+		return r.deliverAtEntry(t, i)
+	}
+	r.noteFD(t, nr, args)
+	t.errno = errno
+	if len(sp.shared) > 0 {
+		r.serveAt(t)
+	}
+	return r.enterCall(t)
+}
+
+// enterCall lets a thread make the call that it stands before, or answers it.
+func (r *recorder) enterCall(t *task) error {
+	sp, nr, args, errno := t.sp, int(t.ev.Nr), t.ev.Args, t.errno
+	if len(sp.shared) > 0 {
+		if wait, err := r.needShared(t); wait || err != nil {
+			return err
+		}
+	}
+	switch t.class {
+	case linux.Hidden:
+		return r.answer(t, -int64(errno))
+	case linux.Process:
+		return r.enterProcess(t, nr, args)
+	case linux.Faked:
+		return r.enterFaked(t, nr, args, errno)
+	}
+	if t.blocks && len(sp.ready) > 0 {
+		r.recheck[sp] = true
+	}
+	return r.resume(t, 0)
+}
+
+// answer lets the call at hand not happen, with the given result.
+func (r *recorder) answer(t *task, ret int64) error {
+	t.answer, t.answered = ret, true
+	t.blocks = false
+	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
+		return err
+	}
+	return r.resume(t, 0)
+}
+
+// exit handles a thread whose system call returned.
+func (r *recorder) exit(t *task) error {
+	sp := t.sp
+	if t.call == nil { // a call of the real vDSO
+		t.inSys = false
+		return r.resume(t, 0)
+	}
+	rax, err := ptrace.PeekUser(t.tid, ptrace.OffRax)
+	if err != nil {
+		return err
+	}
+	ret := int64(rax)
+	if t.answered {
+		ret = t.answer
+		if err := ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(ret)); err != nil {
+			return err
+		}
+	} else if isRestart(ret) {
+		// What comes next is a signal or the same call again, and no user
+		// code before that, so the slot does not matter.
+		t.restart = true
+		return r.resume(t, 0)
+	}
+	t.lastRet = ret
+	if sp.cur == t {
+		if len(sp.ready) > 0 && r.slotExpired(sp) && t.class == linux.Plain {
+			r.logEnter(t)
+			t.state, t.wake = stateReady, wakeExit
+			r.release(sp)
+			sp.ready = append(sp.ready, t)
+			return r.schedule(sp)
+		}
+		return r.finishCall(t)
+	}
+	return r.enqueue(t, wakeExit)
+}
+
+func (r *recorder) slotExpired(sp *space) bool {
+	if r.chaos != nil {
+		return r.chaos.rnd.IntN(20) == 0
+	}
+	return time.Since(sp.since) > sliceTime
+}
+
+// finishCall takes the result and the outputs of a returned call and lets
+// the thread, which holds the slot, go on.
+func (r *recorder) finishCall(t *task) error {
+	sp := t.sp
+	delete(r.recheck, sp)
+	ev := t.ev
+	if t.entered {
+		ev = recording.Event{Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.base, Nr: t.ev.Nr, Time: r.since()}
+		ev.Child = t.ev.Child
+	} else {
+		ev.EndTime = r.since()
+	}
+	ev.Ret = t.lastRet
+	if err := r.effects(t, &ev); err != nil {
+		return err
+	}
+	t.inSys = false
+	t.pins = t.pins[:0]
+	r.log(sp, &ev)
+	if err := r.afterCall(t, &ev); err != nil {
+		return err
+	}
+	if sp.mode != modeRecord || sp.cur != t || !t.stopped {
+		return nil
+	}
+	if r.o.Checksums > 0 && sp.events >= sp.nextSum {
+		sp.nextSum = sp.events + r.o.Checksums
+		if err := r.logChecksums(t); err != nil {
+			return err
+		}
+	}
+	if len(t.deferred) > 0 {
+		return r.runOn(t)
+	}
+	return r.resume(t, 0)
+}
+
+// effects collects what a returned call changed in the process.
+func (r *recorder) effects(t *task, ev *recording.Event) error {
+	nr, args, ret := int(t.ev.Nr), t.ev.Args, ev.Ret
+	if t.answered && t.class == linux.Hidden {
+		return nil
+	}
+	switch t.class {
+	case linux.Space:
+		return r.spaceEffects(t, ev)
+	case linux.Process:
+		return r.processEffects(t, ev)
+	case linux.Sigreturn:
+		return r.sigreturnEffects(t, ev)
+	}
+	ranges, err := linux.Outputs(nr, args, ret, ptrace.Mem(t.tid), r.ranges[:0])
+	r.ranges = ranges[:0]
+	if err != nil {
+		return fmt.Errorf("%s at instruction %d: %w", t.call.Name, t.sp.base, err)
+	}
+	if err := r.capture(t, ev, ranges); err != nil {
+		return err
+	}
+	r.markOutput(t, ev)
+	if len(t.sp.shared) > 0 {
+		return r.sharedEffects(t, ev)
+	}
+	return nil
+}
+
+// capture reads memory ranges into the event. Ranges that can't be read were
+// not written by the kernel either.
+func (r *recorder) capture(t *task, ev *recording.Event, ranges []mem.Range) error {
+	if len(ranges) == 0 {
+		return nil
+	}
+	total := 0
+	for _, g := range ranges {
+		if g.Len > 1<<32 {
+			return fmt.Errorf("%s: an output of %d bytes", t.call.Name, g.Len)
+		}
+		total += int(g.Len)
+	}
+	if total == 0 {
+		return nil
+	}
+	buf := r.buf
+	if total > len(buf) {
+		buf = make([]byte, total)
+	}
+	spans, writes := r.spans[:0], r.writes[:0]
+	off := 0
+	for _, g := range ranges {
+		if g.Len == 0 {
+			continue
+		}
+		b := buf[off : off+int(g.Len)]
+		off += int(g.Len)
+		spans = append(spans, ptrace.Span{Addr: g.Addr, Data: b})
+		writes = append(writes, recording.Write{Addr: g.Addr, Data: b})
+	}
+	r.spans, r.writes = spans[:0], writes[:0]
+	n, err := ptrace.ReadV(t.tid, spans)
+	if err != nil {
+		if ptrace.Gone(err) {
+			return err
+		}
+		if n < off {
+			// One span failed: keep the others, each by itself.
+			writes = writes[:0]
+			for _, s := range spans {
+				if (ptrace.Mem)(t.tid).ReadAt(s.Data, s.Addr) == nil {
+					writes = append(writes, recording.Write{Addr: s.Addr, Data: s.Data})
+				}
+			}
+		}
+	}
+	ev.Mem = append(ev.Mem, writes...)
+	return nil
+}

@@ -1,0 +1,149 @@
+package capture
+
+import (
+	"time"
+
+	"pyrr/cpython"
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// state says where a thread is, as far as the recorder knows.
+type state uint8
+
+const (
+	// stateNew: its parent's event or its own first stop is still to come.
+	stateNew state = iota
+	// stateRun: resumed in user code; it holds the slot of its space.
+	stateRun
+	// stateKernel: resumed inside a system call.
+	stateKernel
+	// stateReady: stopped, waiting for the slot.
+	stateReady
+	// stateDying: resumed to die.
+	stateDying
+)
+
+// wake says what a ready thread does when it gets the slot.
+type wake uint8
+
+const (
+	wakeStart  wake = iota // run from where it was created
+	wakeExit               // take the result of its system call
+	wakeSignal             // take the signal that interrupted its call
+	wakeRun                // go on where it was preempted
+)
+
+// task is a traced thread.
+type task struct {
+	tid, pid int
+	sp       *space
+	state    state
+	wake     wake
+	// stopped: it is in a ptrace stop that has been seen.
+	stopped bool
+
+	// regs are the registers at the last system call entry, with the
+	// number in OrigRax.
+	regs linux.Regs
+	// inSys: the next syscall stop is the exit of a call. ev is that call,
+	// entered is set once it is in the log as KindEnter.
+	inSys   bool
+	entered bool
+	ev      recording.Event
+	call    *linux.Syscall
+	class   linux.Class
+	errno   int
+	blocks  bool
+	// restart: the call was interrupted, and the kernel is going to start it
+	// again or to deliver a signal.
+	restart bool
+	// answer replaces the result of a call that was not made.
+	answer   int64
+	answered bool
+	// child is the thread or process that the current call made.
+	child *task
+	// vfork: the child borrows the space until it execs or ends.
+	vfork bool
+	// execing: inside execve, past the point of no return or not.
+	execing bool
+
+	// sigstop is the number of the signal of the current signal-delivery-stop.
+	sigstop int
+	info    ptrace.SigInfo
+	// deferred are signals taken in the middle of user code, to be delivered
+	// at the next exact position.
+	deferred []ptrace.SigInfo
+	// ctid is cleared by the kernel when the thread ends.
+	ctid uint64
+	// insns are what the log needs to show the thread's last result.
+	lastRet int64
+	// dead: it has been waited for.
+	dead bool
+	// affinity as the program set it, nil when it did not.
+	affinity []byte
+	leaving  bool
+	helper   bool
+	pins     []pin
+	mapped   *sharedMap // made by the call that just returned
+	leadExit bool
+}
+
+// mode says what the recorder does with an address space.
+type mode uint8
+
+const (
+	modeRecord mode = iota + 1
+	// modeWatch: not recorded, but its forks and execs are seen.
+	modeWatch
+	// modeLeave: the recording ended; its threads are let go as they stop.
+	modeLeave
+)
+
+// space is an address space with its schedule and its log: a process of the
+// recording. A vfork child lives in its parent's space until it execs.
+type space struct {
+	id      int
+	mode    mode
+	pid     int // of the process that the log is about
+	stream  *recording.Stream
+	tasks   map[int]*task
+	cur     *task // holds the slot
+	ready   []*task
+	events  uint64
+	nextSum uint64 // event at which to log checksums
+	ended   bool
+
+	slice   uint64
+	since   time.Time // when cur got the slot
+	recheck bool      // cur may be blocked while others are ready
+
+	area   *inject.AreaImage
+	clock  *cpython.Installed
+	find   *pendingClock // a Python runtime that ld.so has not relocated yet
+	python string
+	// count = base + budget − cell; see counter.go.
+	base, budget uint64
+	verified     bool // the clock was checked at a first trap
+
+	patches map[uint64]patch // address → the instruction patched there
+	brk     uint64
+	shared  []*sharedMap
+	helper  *task            // changes protections for it; see shared.go
+	wanted  bool             // others wait for what it holds
+	atTick  *task            // stands before an exact instruction that is not in the log yet
+	files   []span           // private mappings of files
+	fds     map[fdKey]string // what descriptors are, for output marking
+	cpu     int
+	exe     string
+	argv    []string
+}
+
+// pendingClock is a runtime found in a mapped file, to be installed when its
+// table is relocated.
+type pendingClock struct {
+	clock *cpython.Clock
+	bias  uint64
+}

@@ -1,0 +1,418 @@
+package replay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+const nrNone = ^uint64(0)
+
+// apply brings the process to an event, holds it against the log, and lets
+// the event take effect.
+func (p *Process) apply(ev *recording.Event) error {
+	p.Instr = ev.Instr
+	switch ev.Kind {
+	case recording.KindStart:
+		return p.begin(ev)
+	case recording.KindEnd:
+		return p.end(ev)
+	case recording.KindNote, recording.KindTimeout:
+		return p.show(p.threads[ev.TID], ev)
+	case recording.KindChecksum:
+		return p.checksum(ev)
+	}
+	if p.pid == 0 {
+		return p.diverged(ev, "the process has not begun")
+	}
+	t := p.threads[ev.TID]
+	if t == nil {
+		return p.diverged(ev, "there is no such thread")
+	}
+	if ev.Stop != recording.StopNone {
+		if err := p.runTo(t, ev); err != nil {
+			return err
+		}
+	}
+	if err := p.show(t, ev); err != nil {
+		return err
+	}
+	switch ev.Kind {
+	case recording.KindSyscall, recording.KindExit:
+		call := ev
+		if ev.Kind == recording.KindExit {
+			call = &t.enter
+			if call.Kind == 0 {
+				return p.diverged(ev, "the thread is in no system call")
+			}
+		}
+		if err := p.finishCall(t, call, ev); err != nil {
+			return err
+		}
+		t.enter = recording.Event{}
+	case recording.KindEnter:
+		t.enter = *ev
+		if ev.Child != 0 {
+			if err := p.born(t, ev, ev); err != nil {
+				return err
+			}
+		}
+	case recording.KindSignal, recording.KindInsn:
+		if ev.Regs == nil {
+			return p.damaged("a %s event without registers", ev.Kind)
+		}
+		p.write(ev.Mem)
+		t.regs, t.dirty = *ev.Regs, true
+		if len(ev.XState) > 0 {
+			if err := ptrace.SetXState(t.tid, ev.XState); err != nil {
+				return fmt.Errorf("set the extended registers: %w", err)
+			}
+		}
+		if ev.Kind == recording.KindSignal {
+			t.enter = recording.Event{}
+		}
+	case recording.KindWrite, recording.KindFault:
+		for i := range ev.Maps {
+			if err := p.mapIn(t, ev.Maps[i], ev.Kind == recording.KindFault); err != nil {
+				return err
+			}
+		}
+		p.write(ev.Mem)
+		if ev.Kind == recording.KindWrite && ev.Args[0] != 0 {
+			p.cell, p.stubs, p.ClockBias = ev.Args[0], ev.Args[1], ev.Args[2]
+			p.Info.Python = ev.Text
+		}
+	case recording.KindDeath:
+		p.write(ev.Mem)
+		return p.death(t, ev)
+	case recording.KindSwitch, recording.KindClocks:
+	default:
+		return p.damaged("an event of unknown kind %d", ev.Kind)
+	}
+	return nil
+}
+
+// show calls the user's hook, with memory up to date.
+func (p *Process) show(t *Thread, ev *recording.Event) error {
+	if p.s.o.OnEvent == nil {
+		return nil
+	}
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	return p.s.o.OnEvent(p, t, ev)
+}
+
+// write keeps bytes to be written before a thread runs or memory is read.
+func (p *Process) write(ws []recording.Write) {
+	for _, w := range ws {
+		p.pending = append(p.pending, ptrace.Span{Addr: w.Addr, Data: w.Data})
+	}
+}
+
+// flush writes what is pending.
+func (p *Process) flush(t *Thread) error {
+	if len(p.pending) == 0 {
+		return nil
+	}
+	err := ptrace.WriteV(p.pid, p.pending)
+	p.pending = p.pending[:0]
+	if err != nil {
+		return p.damaged("write to memory: %v", err)
+	}
+	return nil
+}
+
+// runTo lets one thread run until the next event's stop and compares.
+func (p *Process) runTo(t *Thread, ev *recording.Event) error {
+	var cells [24]byte
+	if p.cell != 0 {
+		if ev.Instr < p.now() {
+			return p.damaged("the instruction count goes back from %d to %d", p.now(), ev.Instr)
+		}
+		left := ev.Instr - p.now()
+		if ev.Stop == recording.StopInstr {
+			left-- // the dispatch that makes the count trap
+		}
+		binary.LittleEndian.PutUint64(cells[0:], left)
+		p.pending = append(p.pending, ptrace.Span{Addr: p.cell, Data: cells[0:8]})
+	}
+	if p.area != nil {
+		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Clock.Count, Data: cells[8:16]})
+		if n := len(ev.Clocks); n > 0 {
+			if n > p.area.Clock.Cap*inject.ClockSlot {
+				return p.damaged("%d bytes of clock readings", n)
+			}
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Clock.Buf, Data: ev.Clocks})
+		}
+	}
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	if t.dirty {
+		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+			return fmt.Errorf("set registers: %w", err)
+		}
+		t.dirty = false
+	}
+	p.s.watch.begin(p.pid)
+	if err := ptrace.Sysemu(t.tid, 0); err != nil {
+		return fmt.Errorf("resume thread %d: %w", t.TID, err)
+	}
+	_, st, err := ptrace.WaitFor(t.tid)
+	p.s.watch.end()
+	if err != nil {
+		return fmt.Errorf("wait for thread %d: %w", t.TID, err)
+	}
+	if !st.Stopped() {
+		t.gone = true
+		if p.s.watch.fired() {
+			return p.diverged(ev, "the thread ran on without reaching the event")
+		}
+		return p.diverged(ev, "the thread %s", ptrace.Describe(st))
+	}
+	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
+		return fmt.Errorf("read registers: %w", err)
+	}
+	left, clocks, err := p.counts()
+	if err != nil {
+		return err
+	}
+	return p.compare(t, ev, st, left, clocks)
+}
+
+// now is the instruction count that the last event left.
+func (p *Process) now() uint64 { return p.counted }
+
+// counts reads the counting cell and the number of clock readings used.
+func (p *Process) counts() (left int64, clocks uint64, err error) {
+	var b [16]byte
+	spans := make([]ptrace.Span, 0, 2)
+	if p.cell != 0 {
+		spans = append(spans, ptrace.Span{Addr: p.cell, Data: b[0:8]})
+	}
+	if p.area != nil {
+		spans = append(spans, ptrace.Span{Addr: p.area.Clock.Count, Data: b[8:16]})
+	}
+	if _, err := ptrace.ReadV(p.pid, spans); err != nil && len(spans) > 0 {
+		return 0, 0, fmt.Errorf("read the counters: %w", err)
+	}
+	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]), nil
+}
+
+// compare holds a stop against the event that was expected there.
+func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, left int64, clocks uint64) error {
+	r := &t.regs
+	sig := st.StopSignal()
+	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.Rip >= p.stubs && r.Rip-p.stubs < clockCode && (r.Rip-p.stubs)%stubSize == stubTrap
+	if atStub {
+		r.Rip -= stubTrap - stubJump
+		t.dirty = true
+	}
+	what := ""
+	switch ev.Stop {
+	case recording.StopSyscall:
+		switch {
+		case atStub:
+			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
+		case sig != ptrace.SyscallStop:
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		case int64(int32(r.OrigRax)) != int64(ev.Nr):
+			what = fmt.Sprintf("system call %s", p.describe(t))
+		case r.Args() != ev.Args:
+			what = fmt.Sprintf("its arguments are %#x instead of %#x", r.Args(), ev.Args)
+		}
+	case recording.StopInstr:
+		if !atStub {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
+	case recording.StopTrap:
+		if atStub || sig == ptrace.SyscallStop {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
+	}
+	if what == "" && p.cell != 0 {
+		want := int64(0)
+		if ev.Stop == recording.StopInstr {
+			want = -1
+		}
+		if left != want {
+			what = fmt.Sprintf("it comes after %d instructions", int64(ev.Instr)-(left-want))
+		}
+	}
+	if what == "" && p.area != nil && clocks != uint64(len(ev.Clocks)/inject.ClockSlot) {
+		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, len(ev.Clocks)/inject.ClockSlot)
+	}
+	if what == "" && r.Rip != ev.PC {
+		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)
+	}
+	if what == "" && recording.RegSum(r) != ev.RegSum {
+		what = "other values in the callee-saved registers"
+	}
+	if what != "" {
+		return p.diverged(ev, "%s", what)
+	}
+	p.counted = ev.Instr
+	return nil
+}
+
+// finishCall gives a thread the result of a system call. call holds its
+// number and arguments, ev its result.
+func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
+	p.echo(call, ev)
+	sys, ok := linux.Lookup(int(call.Nr))
+	if !ok {
+		return p.damaged("system call %d is not known to this version of pyrr", call.Nr)
+	}
+	t.regs.Rax, t.regs.OrigRax, t.dirty = uint64(ev.Ret), nrNone, true
+	class, _ := linux.ClassOf(sys.Nr, call.Args)
+	switch class {
+	case linux.Space:
+		if err := p.spaceCall(t, call, ev); err != nil {
+			return err
+		}
+	case linux.Process:
+		if ev.Child != 0 {
+			if err := p.born(t, call, ev); err != nil {
+				return err
+			}
+		}
+	case linux.Sigreturn:
+		if ev.Regs != nil {
+			t.regs = *ev.Regs
+			t.regs.OrigRax = nrNone
+			if len(ev.XState) > 0 {
+				if err := ptrace.SetXState(t.tid, ev.XState); err != nil {
+					return fmt.Errorf("set the extended registers: %w", err)
+				}
+			}
+		}
+	}
+	p.write(ev.Mem)
+	return nil
+}
+
+// echo prints what a call wrote to the command's own output.
+func (p *Process) echo(call, ev *recording.Event) {
+	w := p.s.o.Stdout
+	if ev.Why == recording.OutStderr {
+		w = p.s.o.Stderr
+	}
+	if ev.Why == "" || w == nil || ev.Ret <= 0 {
+		return
+	}
+	if p.flush(nil) != nil {
+		return
+	}
+	m := p.Mem()
+	left := uint64(ev.Ret)
+	put := func(addr, n uint64) {
+		n = min(n, left)
+		const most = 1 << 20
+		for n > 0 {
+			b := make([]byte, min(n, most))
+			if m.ReadAt(b, addr) != nil {
+				return
+			}
+			w.Write(b)
+			addr, n, left = addr+uint64(len(b)), n-uint64(len(b)), left-uint64(len(b))
+		}
+	}
+	vec := func(addr, n uint64) {
+		for i := uint64(0); i < n && i < 1024 && left > 0; i++ {
+			var b [16]byte
+			if m.ReadAt(b[:], addr+16*i) != nil {
+				return
+			}
+			put(binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))
+		}
+	}
+	switch call.Nr {
+	case unix.SYS_WRITE, unix.SYS_SENDTO, unix.SYS_PWRITE64:
+		put(call.Args[1], call.Args[2])
+	case unix.SYS_WRITEV:
+		vec(call.Args[1], call.Args[2])
+	case unix.SYS_SENDMSG:
+		var b [56]byte
+		if m.ReadAt(b[:], call.Args[1]) == nil {
+			vec(binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:]))
+		}
+	}
+}
+
+// end closes the process's stream.
+func (p *Process) end(ev *recording.Event) error {
+	if err := p.show(p.threads[ev.TID], ev); err != nil {
+		return err
+	}
+	p.done = true
+	if ev.Why == recording.EndTruncated {
+		p.s.res.Truncated, p.s.res.Why = true, ev.Text
+		p.s.res.TruncatedAt = recording.Pos{Instr: ev.Instr, Event: p.Number}
+	}
+	p.s.res.Instructions += p.counted
+	p.kill()
+	return nil
+}
+
+// death ends a thread.
+func (p *Process) death(t *Thread, ev *recording.Event) error {
+	delete(p.threads, t.TID)
+	if t.tid == p.pid {
+		// The leader of the stub holds the address space: it is kept, parked.
+		p.parked = append(p.parked, t)
+		return nil
+	}
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	r := t.regs
+	r.Rip, r.Rax, r.Rdi, r.OrigRax = gadgetBase, unix.SYS_EXIT, 0, nrNone
+	if err := ptrace.SetRegs(t.tid, &r); err != nil {
+		return fmt.Errorf("end thread %d: %w", t.TID, err)
+	}
+	for {
+		if err := ptrace.Cont(t.tid, 0); err != nil {
+			return fmt.Errorf("end thread %d: %w", t.TID, err)
+		}
+		_, st, err := ptrace.WaitFor(t.tid)
+		if err != nil {
+			return fmt.Errorf("end thread %d: %w", t.TID, err)
+		}
+		if !st.Stopped() {
+			t.gone = true
+			return nil
+		}
+	}
+}
+
+// damagedError says that the recording can't be what the recorder wrote.
+type damagedError struct {
+	proc  int
+	event uint64
+	err   error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("process %d, event %d: damaged recording: %v", e.proc, e.event, e.err)
+}
+
+func (e *damagedError) Unwrap() error { return e.err }
+
+func (p *Process) damaged(format string, args ...any) error {
+	return &damagedError{p.Info.ID, p.Number, fmt.Errorf(format, args...)}
+}
+
+// Damaged reports whether err says that the recording is damaged.
+func Damaged(err error) bool {
+	var d *damagedError
+	var r *recording.DamagedError
+	return errors.As(err, &d) || errors.As(err, &r)
+}

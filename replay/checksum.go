@@ -1,0 +1,34 @@
+package replay
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum compares every page of the writable mappings with the checksums
+// in the event: Mem holds, for each mapping, its address and a CRC-32C for
+// each page.
+func (p *Process) checksum(ev *recording.Event) error {
+	if err := p.flush(nil); err != nil {
+		return err
+	}
+	var page [pageSize]byte
+	for _, w := range ev.Mem {
+		for i := 0; i+4 <= len(w.Data); i += 4 {
+			addr := w.Addr + uint64(i/4)*pageSize
+			if err := (ptrace.Mem)(p.pid).ReadAt(page[:], addr); err != nil {
+				return p.diverged(ev, "the page at %#x is not there: %v", addr, err)
+			}
+			if got := crc32.Checksum(page[:], castagnoli); got != binary.LittleEndian.Uint32(w.Data[i:]) {
+				return p.diverged(ev, "the page at %#x holds something else", addr)
+			}
+			p.s.res.Pages++
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/recording"
+)
+
+// firstFile is the lowest descriptor of the recording's files in a stub; all
+// below it are closed there.
+const firstFile = 600
+
+// loadFiles puts the content of the recording's files into memory files,
+// which the stubs inherit read-only: a stub can't open anything itself.
+func (s *session) loadFiles() error {
+	s.keep = firstFile
+	for _, f := range s.rec.Files() {
+		fd, err := s.loadFile(f)
+		if err != nil {
+			return fmt.Errorf("read file %d (%s) of the recording: %w", f.ID, f.Path, err)
+		}
+		s.files[f.ID] = fd
+	}
+	return nil
+}
+
+func (s *session) loadFile(f recording.File) (int, error) {
+	rw, err := unix.MemfdCreate("pyrr", unix.MFD_CLOEXEC)
+	if err != nil {
+		return 0, fmt.Errorf("make a memory file: %w", err)
+	}
+	defer unix.Close(rw)
+	content, size, err := s.rec.ReadFile(f.ID)
+	if err != nil {
+		return 0, err
+	}
+	if c, ok := content.(io.Closer); ok {
+		defer c.Close()
+	}
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < size; {
+		n, err := content.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
+		if n > 0 {
+			if _, err := unix.Pwrite(rw, buf[:n], off); err != nil {
+				return 0, fmt.Errorf("fill a memory file: %w", err)
+			}
+			off += int64(n)
+		}
+		if err != nil && off < size {
+			return 0, err
+		}
+	}
+	ro, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", rw), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("reopen a memory file: %w", err)
+	}
+	defer unix.Close(ro)
+	return unix.FcntlInt(uintptr(ro), unix.F_DUPFD_CLOEXEC, firstFile)
+}

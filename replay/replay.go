@@ -1,0 +1,275 @@
+// Package replay executes a recording again: the program's own machine code,
+// from the recording alone. Every system call is stopped before it happens
+// and answered from the log; only changes of the address space are really
+// made. At every event the execution is held against the log, and the first
+// difference ends the replay as a Divergence.
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// gadgetBase is where the stub keeps its syscall gadget; recorded programs
+// have nothing there, their own engine area lies above it.
+const gadgetBase = 0x6f0000000000
+
+// Options say what a replay does besides verifying.
+type Options struct {
+	// Stdout and Stderr take what the program wrote there; nil drops it.
+	Stdout, Stderr io.Writer
+	// OnEvent is called when a thread stands at an event, before the event
+	// takes effect: at a system call its registers and memory are those of
+	// the call. An error from it ends the replay and is returned.
+	OnEvent func(*Process, *Thread, *recording.Event) error
+}
+
+// Result sums up a complete replay.
+type Result struct {
+	Procs        int
+	Events       uint64
+	Instructions uint64
+	// Pages counts the pages that were compared by checksum.
+	Pages uint64
+	// Truncated is set where the recording of a process does not reach its
+	// end; TruncatedAt is the position of the last event there was.
+	Truncated   bool
+	TruncatedAt recording.Pos
+	Why         string
+}
+
+// Process is a process of the recording while it is replayed.
+type Process struct {
+	Info recording.Proc
+	// Number is the number of the event at hand.
+	Number uint64
+	// Instr is the instruction count at the event at hand.
+	Instr uint64
+
+	s       *session
+	it      *recording.Iter
+	next    recording.Event
+	have    bool
+	pid     int // of the stub
+	threads map[int32]*Thread
+	area    *inject.AreaImage
+	cell    uint64 // address of the budget, 0 before the clock runs
+	stubs   uint64 // address of the counting stubs
+	// ClockBias is the load bias of the module that holds the interpreter.
+	ClockBias uint64
+	brk       uint64
+	pending   []ptrace.Span
+	recent    []recording.Event // a ring of the last events, for reports
+	done      bool
+	parked    []*Thread
+	counted   uint64
+}
+
+// Thread is a thread of a process while it is replayed.
+type Thread struct {
+	TID  int32 // as the program saw it
+	tid  int   // of the stub's thread
+	regs linux.Regs
+	// enter is the call that the thread waits in.
+	enter recording.Event
+	dirty bool // regs are to be set before it runs
+	gone  bool
+}
+
+// Regs returns the registers of a thread at the event at hand.
+func (t *Thread) Regs() linux.Regs { return t.regs }
+
+// Mem reads the memory of the process as it is at the event at hand.
+func (p *Process) Mem() mem.Reader { return ptrace.Mem(p.pid) }
+
+// Threads returns the threads that exist, by the id that the program saw.
+func (p *Process) Threads() map[int32]*Thread { return p.threads }
+
+// session is one replay of a whole recording.
+type session struct {
+	o      Options
+	rec    *recording.Recording
+	procs  []recording.Proc
+	live   []*Process
+	forks  map[forkKey]*stubChild
+	files  map[recording.FileID]int
+	keep   int // descriptors from here on are the files
+	res    Result
+	xstate []byte
+	watch  *watchdog
+}
+
+type forkKey struct {
+	proc  int
+	event uint64
+}
+
+// stubChild is a forked stub that waits for its stream to begin.
+type stubChild struct {
+	parent *Process
+	pid    int
+	regs   linux.Regs
+}
+
+// Batch replays all processes of a recording to their ends.
+func Batch(rec *recording.Recording, o Options) (*Result, error) {
+	type result struct {
+		res *Result
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread goes with its tracees
+		pinHere()
+		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
+		res, err := s.run()
+		done <- result{res, err}
+	}()
+	r := <-done
+	return r.res, r.err
+}
+
+func (s *session) run() (*Result, error) {
+	defer s.close()
+	var err error
+	if s.procs, err = s.rec.Procs(); err != nil {
+		return nil, fmt.Errorf("read the list of processes: %w", err)
+	}
+	if len(s.procs) == 0 {
+		return nil, errors.New("the recording holds no process")
+	}
+	if err := s.loadFiles(); err != nil {
+		return nil, err
+	}
+	s.watch = newWatchdog()
+	defer s.watch.stop()
+	for i := range s.procs {
+		p := &Process{Info: s.procs[i], s: s, threads: map[int32]*Thread{}}
+		if p.it, err = s.rec.Events(p.Info.ID); err != nil {
+			return nil, err
+		}
+		if err := p.fetch(); err != nil {
+			return nil, err
+		}
+		s.live = append(s.live, p)
+	}
+	s.res.Procs = len(s.live)
+	// Processes share no memory, so only the order of what they print
+	// matters: the next event in time is taken first.
+	for {
+		var first *Process
+		for _, p := range s.live {
+			if !p.done && p.have && (first == nil || p.next.Time < first.next.Time) {
+				first = p
+			}
+		}
+		if first == nil {
+			break
+		}
+		// Stay with a process while it is the earliest.
+		var limit int64 = 1<<63 - 1
+		for _, p := range s.live {
+			if p != first && !p.done && p.have {
+				limit = min(limit, p.next.Time)
+			}
+		}
+		for !first.done && first.have && first.next.Time <= limit {
+			if err := first.step(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &s.res, nil
+}
+
+// close ends every stub.
+func (s *session) close() {
+	for _, p := range s.live {
+		p.kill()
+		if p.it != nil {
+			p.it.Close()
+		}
+	}
+	for _, c := range s.forks {
+		killStub(c.pid)
+	}
+	for _, fd := range s.files {
+		unix.Close(fd)
+	}
+}
+
+func killStub(pid int) {
+	unix.Kill(pid, unix.SIGKILL)
+	for {
+		_, st, err := ptrace.WaitFor(pid)
+		if err != nil || !st.Stopped() {
+			return
+		}
+	}
+}
+
+func (p *Process) kill() {
+	if p.pid == 0 {
+		return
+	}
+	unix.Kill(p.pid, unix.SIGKILL)
+	for _, t := range p.threads {
+		if t.tid != p.pid && !t.gone {
+			for {
+				_, st, err := ptrace.WaitFor(t.tid)
+				if err != nil || !st.Stopped() {
+					break
+				}
+			}
+		}
+	}
+	killStub(p.pid)
+	p.pid = 0
+	p.threads = map[int32]*Thread{}
+}
+
+// fetch reads the next event of the stream.
+func (p *Process) fetch() error {
+	err := p.it.Next(&p.next)
+	switch {
+	case err == nil:
+		p.have = true
+		return nil
+	case errors.Is(err, io.EOF):
+		p.have = false
+		return nil
+	}
+	return err
+}
+
+// step takes the next event.
+func (p *Process) step() error {
+	ev := p.next
+	err := p.apply(&ev)
+	if err != nil {
+		return err
+	}
+	p.s.res.Events++
+	p.Number++
+	const keep = 16
+	if len(p.recent) >= 2*keep {
+		p.recent = append(p.recent[:0], p.recent[keep:]...)
+	}
+	brief := ev
+	brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
+	p.recent = append(p.recent, brief)
+	if p.done {
+		return nil
+	}
+	return p.fetch()
+}

@@ -1,0 +1,278 @@
+package replay
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+const pageSize = 4096
+
+func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
+
+// userTop is the end of the address space of x86-64 programs.
+const userTop = 1<<47 - pageSize
+
+// call makes the stub execute an address-space call.
+func (p *Process) call(t *Thread, nr uint64, args ...uint64) (int64, error) {
+	var a [6]uint64
+	copy(a[:], args)
+	ret, err := ptrace.Inject(t.tid, gadgetBase, nr, a, nil)
+	if err != nil {
+		return 0, fmt.Errorf("in the stub of process %d: %w", p.Info.ID, err)
+	}
+	return ret, nil
+}
+
+// mapIn makes a mapping at its recorded place. Shared mappings of the
+// program become private ones: what others wrote into them is in the log.
+func (p *Process) mapIn(t *Thread, m recording.Mapping, protectOnly bool) error {
+	if m.Start%pageSize != 0 || m.End%pageSize != 0 || m.Start >= m.End || m.End > userTop+pageSize ||
+		(m.Start < gadgetBase+pageSize && m.End > gadgetBase) {
+		return p.damaged("a mapping at %#x-%#x", m.Start, m.End)
+	}
+	if protectOnly {
+		ret, err := p.call(t, unix.SYS_MPROTECT, m.Start, m.End-m.Start, uint64(m.Prot))
+		if err == nil && ret != 0 {
+			err = p.damaged("protect %#x-%#x: %v", m.Start, m.End, unix.Errno(-ret))
+		}
+		return err
+	}
+	flags := uint64(unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE)
+	fd, off := nrNone, uint64(0)
+	if m.File != 0 {
+		n, ok := p.s.files[m.File]
+		if !ok {
+			return p.damaged("a mapping of file %d, which the recording does not hold", m.File)
+		}
+		fd, off = uint64(n), m.Offset
+	} else {
+		flags |= unix.MAP_ANONYMOUS
+	}
+	ret, err := p.call(t, unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot)&7, flags, fd, off)
+	if err != nil {
+		return err
+	}
+	if uint64(ret) != m.Start {
+		return p.damaged("map %#x-%#x (%s): %v", m.Start, m.End, m.Name, unix.Errno(-ret))
+	}
+	return nil
+}
+
+// begin makes the process: from an image, or from the fork of its parent.
+func (p *Process) begin(ev *recording.Event) error {
+	if ev.Proc == nil {
+		return p.damaged("a start without a process")
+	}
+	p.Info = *ev.Proc
+	if p.Info.Fork {
+		key := forkKey{p.Info.Parent, p.Info.ParentEvent}
+		c := p.s.forks[key]
+		if c == nil {
+			return p.damaged("process %d did not fork it", p.Info.Parent)
+		}
+		delete(p.s.forks, key)
+		p.pid, p.area, p.cell, p.stubs, p.brk, p.ClockBias = c.pid, c.parent.area, c.parent.cell, c.parent.stubs, c.parent.brk, c.parent.ClockBias
+		p.threads[ev.TID] = &Thread{TID: ev.TID, tid: c.pid, regs: c.regs, dirty: true}
+		p.write(ev.Mem)
+		return p.show(p.threads[ev.TID], ev)
+	}
+	pid, err := ptrace.StartStub(gadgetBase, p.s.keep)
+	if err != nil {
+		return err
+	}
+	p.pid = pid
+	t := &Thread{TID: ev.TID, tid: pid}
+	p.threads[ev.TID] = t
+	if ev.Regs == nil {
+		return p.damaged("an image without registers")
+	}
+	for _, m := range ev.Maps {
+		if m.Name == "[stack]" {
+			// The kernel lets the stack grow when it is touched; here all
+			// that it may grow to is there from the start.
+			if low := m.End - min(pageUp(max(ev.Proc.StackLimit, 1<<20)), m.End); low < m.Start && low > gadgetBase {
+				m.Start = low
+			}
+		}
+		if err := p.mapIn(t, m, false); err != nil {
+			return err
+		}
+	}
+	if ev.Args[0] != 0 {
+		if p.area, err = inject.Build(ev.Args[0], nil, 0); err != nil {
+			return p.damaged("%v", err)
+		}
+	}
+	p.brk = ev.Proc.Brk
+	p.write(ev.Mem)
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	if p.area != nil {
+		// The clock function of the recording called the kernel's vDSO; this
+		// one leaves what is in the buffer.
+		if err := ptrace.WriteU64(pid, p.area.Clock.FnCell, p.area.Clock.Replay); err != nil {
+			return p.damaged("write the clock function: %v", err)
+		}
+	}
+	t.regs, t.dirty = *ev.Regs, true
+	t.regs.OrigRax = nrNone
+	if err := ptrace.SetXState(pid, ev.XState); err != nil {
+		return fmt.Errorf("set the extended registers: %w", err)
+	}
+	return p.show(t, ev)
+}
+
+// spaceCall repeats a call that changed the address space.
+func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
+	if ev.Ret < 0 && ev.Ret > -4096 {
+		return nil
+	}
+	a := call.Args
+	// What is pending was written before the mapping changed.
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	same := func(ret int64, err error) error {
+		if err != nil {
+			return err
+		}
+		if ret != ev.Ret {
+			return p.diverged(ev, "%s returns %#x", name(call.Nr), uint64(ret))
+		}
+		return nil
+	}
+	if t.dirty {
+		// The injected call saves and restores what the thread has now.
+		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+			return fmt.Errorf("set registers: %w", err)
+		}
+		t.dirty = false
+	}
+	switch call.Nr {
+	case unix.SYS_MMAP:
+		for _, m := range ev.Maps {
+			if err := p.mapIn(t, m, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	case unix.SYS_MUNMAP:
+		return same(p.call(t, uint64(call.Nr), a[0], a[1]))
+	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
+		return same(p.call(t, unix.SYS_MPROTECT, a[0], a[1], a[2]))
+	case unix.SYS_MADVISE:
+		switch a[2] {
+		case unix.MADV_DONTNEED, unix.MADV_REMOVE, unix.MADV_DONTFORK, unix.MADV_DOFORK, unix.MADV_WIPEONFORK, unix.MADV_KEEPONFORK:
+			return same(p.call(t, uint64(call.Nr), a[0], a[1], a[2]))
+		}
+		return nil // a hint
+	case unix.SYS_MREMAP:
+		flags := a[3] &^ unix.MREMAP_FIXED
+		to := uint64(ev.Ret)
+		if to != a[0] {
+			flags |= unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED
+		}
+		return same(p.call(t, uint64(call.Nr), a[0], a[1], a[2], flags, to))
+	case unix.SYS_BRK:
+		return p.setBrk(t, uint64(ev.Ret))
+	case unix.SYS_ARCH_PRCTL:
+		const setGS, setFS = 0x1001, 0x1002
+		switch a[0] {
+		case setFS:
+			t.regs.FsBase, t.dirty = a[1], true
+		case setGS:
+			t.regs.GsBase, t.dirty = a[1], true
+		}
+		return nil
+	}
+	return p.damaged("system call %s changes memory in a way that this version of pyrr does not know", name(call.Nr))
+}
+
+// setBrk moves the program break by plain mappings: the stub's own break is
+// elsewhere.
+func (p *Process) setBrk(t *Thread, to uint64) error {
+	from, now := pageUp(p.brk), pageUp(to)
+	p.brk = to
+	switch {
+	case now > from:
+		return p.mapIn(t, recording.Mapping{Start: from, End: now, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[heap]"}, false)
+	case now < from:
+		ret, err := p.call(t, unix.SYS_MUNMAP, now, from-now)
+		if err == nil && ret != 0 {
+			err = p.damaged("shrink the heap to %#x: %v", to, unix.Errno(-ret))
+		}
+		return err
+	}
+	return nil
+}
+
+// born makes the thread or process that a call made. The new one stands
+// where the call returns, with result 0.
+func (p *Process) born(t *Thread, call, ev *recording.Event) error {
+	flags := uint64(0)
+	if call.Nr == unix.SYS_CLONE {
+		flags = call.Args[0]
+	}
+	shares := call.Nr == unix.SYS_VFORK || flags&unix.CLONE_VM != 0
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	saved := t.regs
+	if t.dirty {
+		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+			return fmt.Errorf("set registers: %w", err)
+		}
+	}
+	const asThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+	real := uint64(0)
+	if shares {
+		real = asThread
+	}
+	var tid uint64
+	ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{real}, func(st unix.WaitStatus) error {
+		var err error
+		if ptrace.Event(st) != 0 {
+			tid, err = ptrace.EventMsg(t.tid)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make a thread for %s: %w", name(call.Nr), err)
+	}
+	if ret < 0 || tid == 0 {
+		return fmt.Errorf("make a thread for %s: %w", name(call.Nr), unix.Errno(-ret))
+	}
+	if _, st, err := ptrace.WaitFor(int(tid)); err != nil || !st.Stopped() {
+		return fmt.Errorf("make a thread for %s: the new one %s: %w", name(call.Nr), ptrace.Describe(st), err)
+	}
+	regs := saved
+	regs.Rax, regs.OrigRax = 0, nrNone
+	if call.Nr == unix.SYS_CLONE {
+		if call.Args[1] != 0 {
+			regs.Rsp = call.Args[1]
+		}
+		if flags&unix.CLONE_SETTLS != 0 {
+			regs.FsBase = call.Args[4]
+		}
+	}
+	if shares {
+		p.threads[ev.Child] = &Thread{TID: ev.Child, tid: int(tid), regs: regs, dirty: true}
+		return nil
+	}
+	p.s.forks[forkKey{p.Info.ID, p.Number}] = &stubChild{parent: p, pid: int(tid), regs: regs}
+	return nil
+}
+
+func name(nr int32) string {
+	if c, ok := linux.Lookup(int(nr)); ok {
+		return c.Name
+	}
+	return fmt.Sprintf("system call %d", nr)
+}
