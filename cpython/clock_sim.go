@@ -29,7 +29,10 @@ type value struct {
 	delta int64
 }
 
-// lookup is a table access with an opcode as index.
+// isCode says whether the value is an instruction, or its opcode.
+func (v value) isCode() bool { return v.kind == valLoad || v.kind == valOpcode }
+
+// opcodeLookup is a table access with an opcode as index.
 type opcodeLookup struct {
 	base   value // the table's address
 	opcode value

@@ -58,10 +58,11 @@ func (t *tracer) step(in *x86asm.Inst, pc uint64) {
 	case x86asm.ADD, x86asm.SUB, x86asm.INC, x86asm.DEC:
 		t.add(in)
 	case x86asm.OR:
-		// 3.11 ors the tracing flag into the opcode (DISPATCH in ceval.c).
-		if r, n := general(dst); n > 0 && t.regs[r].kind == valOpcode {
+		// 3.11 ors the tracing flag into the opcode, before or after it is
+		// cut out of the word (DISPATCH in ceval.c).
+		if r, n := general(dst); n > 0 && t.regs[r].isCode() {
 			break
-		} else if s, w := general(src); n >= 4 && w >= 4 && t.regs[s].kind == valOpcode {
+		} else if s, w := general(src); n >= 4 && w >= 4 && t.regs[s].isCode() {
 			t.regs[r] = t.regs[s]
 			break
 		}
@@ -95,7 +96,7 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 	switch a := src.(type) {
 	case x86asm.Reg:
 		s, w := general(a)
-		if w == n && (n == 8 || n == 4 && (t.regs[s].kind == valOpcode || t.regs[s].kind == valLoad)) {
+		if w == n && (n == 8 || n == 4 && t.regs[s].isCode()) {
 			v = t.regs[s]
 		}
 	case x86asm.Mem:
@@ -124,12 +125,11 @@ func (t *tracer) extend(in *x86asm.Inst, next uint64) {
 	switch a := in.Args[1].(type) {
 	case x86asm.Reg:
 		s, w := general(a)
-		switch k := t.regs[s].kind; {
-		case w == 1 && (k == valLoad || k == valOpcode):
+		if t.regs[s].isCode() && w >= 1 {
 			v = t.regs[s]
-			v.kind = valOpcode
-		case w == 2 && (k == valLoad || k == valOpcode):
-			v = t.regs[s]
+			if w == 1 {
+				v.kind = valOpcode
+			}
 		}
 	case x86asm.Mem:
 		v = t.load(a, next, 2)
