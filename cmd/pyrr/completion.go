@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+func completionCommand() *command {
+	return &command{
+		name:     "completion",
+		synopsis: "bash|zsh|fish",
+		short:    "print a completion script for a shell",
+		long: `Prints a script that makes the shell complete pyrr's commands, flags, values
+and files. It is made from the same table as the commands themselves.`,
+		examples: []example{
+			{"source <(pyrr completion bash)", "bash, this session"},
+			{"pyrr completion bash > ~/.local/share/bash-completion/completions/pyrr", "bash, from now on"},
+			{"pyrr completion zsh > ~/.zfunc/_pyrr", "zsh, with ~/.zfunc in fpath before compinit"},
+			{"pyrr completion fish > ~/.config/fish/completions/pyrr.fish", "fish"},
+		},
+		exits:   []exitDoc{{"0", "the script was printed"}, {"2", "there is none for this shell"}},
+		operand: "shell",
+		setup: func(*pflag.FlagSet) func(context.Context, *ui, []string) error {
+			return func(_ context.Context, u *ui, args []string) error {
+				if len(args) != 1 {
+					return withHint(usagef("completion: name one shell"), "pyrr completion bash")
+				}
+				switch args[0] {
+				case "bash":
+					return bashCompletion(u.out)
+				case "zsh":
+					return zshCompletion(u.out)
+				case "fish":
+					return fishCompletion(u.out)
+				}
+				return withHint(usagef("completion: there is no script for %q, only for bash, zsh and fish", args[0]), "pyrr completion bash")
+			}
+		},
+	}
+}
+
+// flagInfo is what a shell needs to know of a flag.
+type flagInfo struct {
+	name, short, usage string
+	takesValue         bool // in the next word, if not after =
+	choices            []string
+	file               bool
+}
+
+func (c *command) flagInfos() []flagInfo {
+	fs := c.flagSet()
+	c.setup(fs)
+	var out []flagInfo
+	fs.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		usage, _, _ = strings.Cut(usage, "\n")
+		i := flagInfo{name: f.Name, short: f.Shorthand, usage: usage, choices: f.Annotations[choicesKey]}
+		i.takesValue = f.Value.Type() != "bool" && f.NoOptDefVal == ""
+		i.file = strings.Contains(value, "FILE") || strings.Contains(value, "DIR")
+		out = append(out, i)
+	})
+	return out
+}
+
+// operandWords are the words that a command's argument can be, where they
+// are known.
+func (c *command) operandWords() []string {
+	switch c.operand {
+	case "topic":
+		return commandNames()
+	case "shell":
+		return []string{"bash", "zsh", "fish"}
+	}
+	return nil
+}
+
+// shellString quotes for sh, zsh and fish alike: none of the texts holds a
+// single quote or a backslash, which a test checks.
+func shellString(s string) string { return "'" + s + "'" }
+
+func bashCompletion(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(`# bash completion for pyrr, printed by: pyrr completion bash
+_pyrr() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev= cmd= i word
+    ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD-1]}
+    # bash makes --flag=value three words.
+    if [[ $cur == = ]]; then
+        cur=
+    elif [[ $prev == = ]]; then
+        prev=${COMP_WORDS[COMP_CWORD-2]}
+    fi
+    COMPREPLY=()
+    compopt -o bashdefault -o default 2>/dev/null
+    if ((COMP_CWORD == 1)); then
+`)
+	fmt.Fprintf(&b, "        COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(commandNames(), " ")))
+	b.WriteString("        return\n    fi\n    cmd=${COMP_WORDS[1]}\n    case $cmd in\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "    %s)\n", c.name)
+		infos := c.flagInfos()
+		if c.runsProgram {
+			b.WriteString("        # What follows the program's name is the program's.\n        i=2\n        while ((i < COMP_CWORD)); do\n            word=${COMP_WORDS[i]}\n            case $word in\n            --) _pyrr_program $((i+1)); return ;;\n")
+			var valued []string
+			for _, f := range infos {
+				if f.takesValue {
+					valued = append(valued, "--"+f.name)
+					if f.short != "" {
+						valued = append(valued, "-"+f.short)
+					}
+				}
+			}
+			fmt.Fprintf(&b, "            %s) [[ ${COMP_WORDS[i+1]-} == = ]] && ((i++)); ((i+=2)) ;;\n", strings.Join(valued, "|"))
+			b.WriteString("            =) ((i+=2)) ;;\n            -*) ((i++)) ;;\n            *) _pyrr_program \"$i\"; return ;;\n            esac\n        done\n")
+		}
+		b.WriteString("        case $prev in\n")
+		for _, f := range infos {
+			names := "--" + f.name
+			if f.short != "" {
+				names += "|-" + f.short
+			}
+			switch {
+			case f.choices != nil:
+				fmt.Fprintf(&b, "        %s) COMPREPLY=($(compgen -W %s -- \"$cur\")); return ;;\n", names, shellString(strings.Join(f.choices, " ")))
+			case f.file:
+				fmt.Fprintf(&b, "        %s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", names)
+			case f.takesValue:
+				fmt.Fprintf(&b, "        %s) compopt +o default 2>/dev/null; return ;;\n", names)
+			}
+		}
+		b.WriteString("        esac\n        if [[ $cur == -* ]]; then\n")
+		var flags []string
+		for _, f := range infos {
+			flags = append(flags, "--"+f.name)
+		}
+		fmt.Fprintf(&b, "            COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(flags, " ")))
+		switch {
+		case c.operandWords() != nil:
+			fmt.Fprintf(&b, "        else\n            COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(c.operandWords(), " ")))
+		case c.operand == "command" || c.operand == "python":
+			b.WriteString("        else\n            COMPREPLY=($(compgen -c -- \"$cur\"))\n")
+		case c.operand != "":
+			b.WriteString("        else\n            COMPREPLY=($(compgen -f -- \"$cur\"))\n")
+		}
+		b.WriteString("        fi ;;\n")
+	}
+	b.WriteString(`    esac
+}
+# _pyrr_program N completes a command line that starts at word N.
+_pyrr_program() {
+    if (($1 == COMP_CWORD)); then
+        COMPREPLY=($(compgen -c -- "${COMP_WORDS[COMP_CWORD]}"))
+    else
+        COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+    fi
+}
+complete -F _pyrr pyrr
+`)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// zshText escapes what _arguments takes as its own syntax.
+func zshText(s string) string {
+	return strings.NewReplacer(":", `\:`, "[", `\[`, "]", `\]`).Replace(s)
+}
+
+func zshCompletion(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("#compdef pyrr\n# zsh completion for pyrr, printed by: pyrr completion zsh\n_pyrr() {\n    local -a commands\n    commands=(\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "        %s\n", shellString(c.name+":"+zshText(c.short)))
+	}
+	b.WriteString(`    )
+    if ((CURRENT == 2)); then
+        _describe command commands
+        return
+    fi
+    local cmd=$words[2]
+    shift words
+    ((CURRENT--))
+    case $cmd in
+`)
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "    %s)\n        _arguments -s", c.name)
+		for _, f := range c.flagInfos() {
+			spec := "--" + f.name
+			if f.takesValue {
+				spec += "="
+			}
+			spec += "[" + zshText(f.usage) + "]"
+			switch {
+			case f.choices != nil:
+				spec += ":" + f.name + ":(" + strings.Join(f.choices, " ") + ")"
+			case f.file:
+				spec += ":file:_files"
+			case f.takesValue:
+				spec += ":" + f.name + ": "
+			}
+			fmt.Fprintf(&b, " \\\n            %s", shellString(spec))
+		}
+		operand := ""
+		switch {
+		case c.operandWords() != nil:
+			operand = "1:" + c.operand + ":(" + strings.Join(c.operandWords(), " ") + ")"
+		case c.runsProgram:
+			operand = "*:::program:_normal"
+		case c.operand == "python":
+			operand = "*:program:_command_names -e"
+		case c.operand != "":
+			operand = "*:" + c.operand + ":_files"
+		}
+		if operand != "" {
+			fmt.Fprintf(&b, " \\\n            %s", shellString(operand))
+		}
+		b.WriteString(" ;;\n")
+	}
+	b.WriteString(`    esac
+}
+if [[ $funcstack[1] == _pyrr ]]; then
+    _pyrr "$@"
+else
+    compdef _pyrr pyrr
+fi
+`)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func fishCompletion(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("# fish completion for pyrr, printed by: pyrr completion fish\ncomplete -c pyrr -n __fish_use_subcommand -f\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "complete -c pyrr -n __fish_use_subcommand -a %s -d %s\n", c.name, shellString(c.short))
+	}
+	for _, c := range commands() {
+		seen := shellString("__fish_seen_subcommand_from " + c.name)
+		for _, f := range c.flagInfos() {
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -l %s", seen, f.name)
+			if f.short != "" {
+				fmt.Fprintf(&b, " -s %s", f.short)
+			}
+			switch {
+			case f.choices != nil:
+				fmt.Fprintf(&b, " -x -a %s", shellString(strings.Join(f.choices, " ")))
+			case f.file:
+				b.WriteString(" -r -F")
+			case f.takesValue:
+				b.WriteString(" -x")
+			}
+			fmt.Fprintf(&b, " -d %s\n", shellString(f.usage))
+		}
+		switch {
+		case c.operandWords() != nil:
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -f -a %s\n", seen, shellString(strings.Join(c.operandWords(), " ")))
+		case c.runsProgram:
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -x -a %s\n", seen, shellString("(__fish_complete_subcommand --fcs-skip=2)"))
+		case c.operand == "":
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -f\n", seen)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

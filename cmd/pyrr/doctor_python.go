@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// interpreter is what doctor found of one Python.
+type interpreter struct {
+	Name           string `json:"name"` // as asked for
+	Executable     string `json:"executable,omitempty"`
+	Implementation string `json:"implementation,omitempty"`
+	Version        string `json:"version,omitempty"`
+	// Binary holds the interpreter: the executable or its libpython.
+	Binary string `json:"binary,omitempty"`
+	OK     bool   `json:"ok"` // its instructions can be counted
+	// Table says where the dispatch table was found.
+	Table  string `json:"table,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// selfPortrait makes an interpreter say what it is. sys.executable can be a
+// shell script's (pyenv) or a link (venv); /proc/self/exe is the binary.
+const selfPortrait = `
+import json, os, sys
+maps = open("/proc/self/maps").read().splitlines()
+libs = sorted({l.split(None, 5)[5] for l in maps if "/libpython" in l})
+print(json.dumps({
+    "implementation": sys.implementation.name,
+    "version": ".".join(map(str, sys.version_info[:3])),
+    "level": sys.version_info[3],
+    "exe": os.readlink("/proc/self/exe"),
+    "libs": libs,
+    "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+}))
+`
+
+// portrait is what selfPortrait prints.
+type portrait struct {
+	Implementation string   `json:"implementation"`
+	Version        string   `json:"version"`
+	Level          string   `json:"level"`
+	Exe            string   `json:"exe"`
+	Libs           []string `json:"libs"`
+	GIL            bool     `json:"gil"`
+}
+
+// portraitLimit is how long an interpreter may take to say what it is.
+const portraitLimit = 20 * time.Second
+
+// inspectPythons looks at each interpreter once; asked is false for the
+// default names, of which those that are not installed are left out.
+func inspectPythons(ctx context.Context, u *ui, names []string, asked bool) []interpreter {
+	out := []interpreter{}
+	seen := map[string]bool{}
+	for _, name := range names {
+		u.status("looking at %s", name)
+		i := inspectPython(ctx, name)
+		if !asked && (i.Executable == "" && errors.Is(i.err, exec.ErrNotFound) || i.Executable != "" && seen[i.Executable]) {
+			continue
+		}
+		seen[i.Executable] = true
+		out = append(out, i.interpreter)
+	}
+	return out
+}
+
+// inspected is an interpreter and, if it could not be run, the error.
+type inspected struct {
+	interpreter
+	err error
+}
+
+func inspectPython(ctx context.Context, name string) inspected {
+	i := inspected{interpreter: interpreter{Name: name}}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		i.err = err
+		i.Reason = err.Error()
+		if st, serr := os.Stat(name); serr == nil && st.IsDir() {
+			i.Reason = name + " is a folder"
+			if py := filepath.Join(name, "bin", "python3"); isFile(py) {
+				i.Remedy = "pyrr doctor " + shellQuote(py)
+			}
+		}
+		return i
+	}
+	p, err := askPython(ctx, path)
+	if err != nil {
+		i.err = err
+		i.Reason = fmt.Sprintf("it does not run: %v", err)
+		return i
+	}
+	i.Executable, i.Implementation = p.Exe, implementationName(p.Implementation)
+	i.Version = p.Version
+	if p.Level != "final" && p.Level != "" {
+		i.Version += " " + p.Level
+	}
+	i.Binary = p.Exe
+	if len(p.Libs) > 0 {
+		i.Binary = p.Libs[0]
+	}
+	if p.Implementation != "cpython" {
+		i.Reason = "only CPython's instructions can be counted; it is recorded with switches at system calls only"
+		return i
+	}
+	i.Table, err = clockTable(i.Binary)
+	if err != nil {
+		i.Reason = err.Error()
+		i.Remedy = strings.Join(hintsOf(err), "; ")
+		return i
+	}
+	i.OK = true
+	if !p.GIL {
+		i.Reason = "without the GIL: pyrr runs one thread at a time"
+	}
+	return i
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+func implementationName(s string) string {
+	switch s {
+	case "cpython":
+		return "CPython"
+	case "pypy":
+		return "PyPy"
+	}
+	return s
+}
+
+func askPython(ctx context.Context, path string) (portrait, error) {
+	ctx, cancel := context.WithTimeout(ctx, portraitLimit)
+	defer cancel()
+	var out, errs bytes.Buffer
+	// -I and -S: neither the folder that pyrr runs in nor site-packages.
+	cmd := exec.CommandContext(ctx, path, "-I", "-S", "-c", selfPortrait)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return portrait{}, fmt.Errorf("no answer after %v", portraitLimit)
+		}
+		if line := lastLine(errs.String()); line != "" {
+			return portrait{}, fmt.Errorf("%w: %s", err, line)
+		}
+		return portrait{}, err
+	}
+	var p portrait
+	if err := json.Unmarshal(out.Bytes(), &p); err != nil || p.Exe == "" {
+		return portrait{}, errors.New("it does not answer like a Python 3")
+	}
+	return p, nil
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+)
+
+// eventFlags are the flags of pyrr events.
+type eventFlags struct {
+	json, raw bool
+	process   int
+	thread    int
+	kinds     []string
+}
+
+func eventsCommand() *command {
+	return &command{
+		name:     "events",
+		synopsis: "[--json|--raw] [--process P] [--thread T] [--kind K,…] RECORDING",
+		short:    "list what a recording holds",
+		long: `Lists the events of each process in the order in which they happened there:
+
+  at      how many instructions the process had executed; an instruction is
+          one CPython bytecode instruction
+  event   the event's number in its process, from 0
+  thread  the thread's id, as the program saw it
+  time    seconds since the recording began
+  took    how long the system call took
+  event   the event, a system call with its arguments and result. A call that
+          let other threads run in between makes two: one that ends in …, and
+          one that begins with … where its result reached the program
+
+--kind takes names of system calls (recv stands for recvfrom and so on), of
+signals, and of kinds of events:
+` + wrap(strings.Join(kindNames(), ", "), 76, "  ") + `
+
+--json prints one JSON object per line: process, event, instruction, thread,
+kind, name (of the call or signal), text (as in the list), and where there is
+one: args (each with name, value, num), result, errno, time, took (seconds).`,
+		examples: []example{
+			{"pyrr events app.pyrr.zip | less", ""},
+			{"pyrr events app.pyrr.zip --kind connect,recv", "two system calls"},
+			{"pyrr events app.pyrr.zip --kind signal,death", "signals and ends of threads"},
+			{"pyrr events app.pyrr.zip --json | jq -s 'max_by(.took)'", "the longest call"},
+		},
+		exits: []exitDoc{
+			{"0", "they were listed"},
+			{"2", "usage error"},
+			{"3", "the recording is missing or damaged; what precedes the damage was listed"},
+			{"5", "no event matches"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var f eventFlags
+			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
+			fs.BoolVar(&f.raw, "raw", false, "print everything, in the text form of the format")
+			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
+			fs.IntVar(&f.thread, "thread", 0, "only the thread with the id `T`")
+			fs.StringSliceVar(&f.kinds, "kind", nil, "only these `kinds`, system calls and signals")
+			return func(ctx context.Context, u *ui, args []string) error {
+				return listEvents(ctx, u, &f, args)
+			}
+		},
+	}
+}
+
+// kindNames returns the names of all kinds of events.
+func kindNames() []string {
+	var names []string
+	for k := recording.Kind(1); k < 128; k++ {
+		if name := k.String(); !strings.HasPrefix(name, "kind(") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// eventFilter chooses events; the zero value takes all.
+type eventFilter struct {
+	thread  int32
+	kinds   map[recording.Kind]bool
+	calls   map[int32]bool
+	signals map[int32]bool
+}
+
+// newEventFilter reads the values of --thread and --kind.
+func newEventFilter(f *eventFlags) (*eventFilter, error) {
+	out := &eventFilter{thread: int32(f.thread), kinds: map[recording.Kind]bool{}, calls: map[int32]bool{}, signals: map[int32]bool{}}
+	for _, name := range f.kinds {
+		known := false
+		if k, ok := recording.KindByName(name); ok {
+			out.kinds[k], known = true, true
+		}
+		for _, real := range append(linux.Aliases(name), name) {
+			if nr, ok := linux.Number(real); ok {
+				out.calls[int32(nr)], known = true, true
+			}
+		}
+		if strings.HasPrefix(strings.ToUpper(name), "SIG") {
+			if n, ok := linux.SignalNumber(strings.ToUpper(name)); ok {
+				out.signals[int32(n)], known = true, true
+			}
+		}
+		if !known {
+			err := usagef("events: %q is neither a kind of event, nor a system call, nor a signal", name)
+			if near := nearest(name, append(kindNames(), linux.Names()...)); near != "" {
+				err.hints = []string{"did you mean --kind " + near + "?"}
+			}
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (f *eventFilter) takes(ev *recording.Event) bool {
+	if f.thread != 0 && ev.TID != f.thread {
+		return false
+	}
+	if len(f.kinds)+len(f.calls)+len(f.signals) == 0 || f.kinds[ev.Kind] {
+		return true
+	}
+	switch ev.Kind {
+	case recording.KindSyscall, recording.KindEnter, recording.KindExit:
+		return f.calls[ev.Nr]
+	case recording.KindSignal:
+		return f.signals[ev.Nr]
+	}
+	return false
+}
+
+func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error {
+	if f.json && f.raw {
+		return usagef("events: --json and --raw exclude each other")
+	}
+	filter, err := newEventFilter(f)
+	if err != nil {
+		return err
+	}
+	rec, path, err := oneRecording("events", args)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	procs, procsErr := rec.Procs()
+	if f.process != 0 {
+		all := procs
+		procs = slices.DeleteFunc(slices.Clone(procs), func(p recording.Proc) bool { return p.ID != f.process && p.PID != f.process })
+		if len(procs) == 0 {
+			var ids []string
+			for _, p := range all {
+				ids = append(ids, fmt.Sprintf("%d (pid %d)", p.ID, p.PID))
+			}
+			return withHint(fmt.Errorf("%s has no process %d, it has: %s", path, f.process, strings.Join(ids, ", ")), "pyrr info "+shellQuote(path))
+		}
+	}
+	out := bufio.NewWriterSize(u.out, 64<<10)
+	var l eventList
+	switch {
+	case f.raw:
+		l = &rawList{w: out}
+	case f.json:
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		l = jsonList{enc}
+	default:
+		l = &textList{u: u, w: out, many: len(procs) > 1}
+	}
+	shown := uint64(0)
+	for i := range procs {
+		n, perr := listProcess(ctx, rec, &procs[i], filter, l)
+		shown += n
+		if err = errors.Join(err, perr); perr != nil {
+			break
+		}
+	}
+	if ferr := out.Flush(); ferr != nil {
+		return ferr
+	}
+	if err = errors.Join(err, procsErr); err != nil {
+		return err
+	}
+	if shown == 0 {
+		u.note("no event of %s matches", path)
+		return exitStatusError(exitNothing)
+	}
+	return nil
+}
+
+// eventList prints events.
+type eventList interface {
+	begin(*recording.Proc) error
+	event(*recording.Proc, uint64, *recording.Event, *view) error
+	end() error
+}
+
+// listProcess prints the events of a process that the filter takes.
+func listProcess(ctx context.Context, rec *recording.Recording, p *recording.Proc, filter *eventFilter, l eventList) (uint64, error) {
+	it, err := rec.Events(p.ID)
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	if err := l.begin(p); err != nil {
+		return 0, err
+	}
+	var shown uint64
+	calls := openCalls{}
+	var ev recording.Event
+	for {
+		n := it.Number()
+		if n%4096 == 0 && ctx.Err() != nil {
+			return shown, ctx.Err()
+		}
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			return shown, l.end()
+		}
+		if err != nil {
+			return shown, errors.Join(l.end(), err)
+		}
+		enter := calls.follow(&ev)
+		if !filter.takes(&ev) {
+			continue
+		}
+		shown++
+		if err := l.event(p, n, &ev, newView(&ev, enter, calls)); err != nil {
+			return shown, err
+		}
+	}
+}
+
+// openCalls holds each thread's system call that has not returned yet.
+type openCalls map[int32]recording.Event
+
+// follow keeps track of ev; for the exit of a call it returns the entry.
+func (c openCalls) follow(ev *recording.Event) *recording.Event {
+	switch ev.Kind {
+	case recording.KindEnter:
+		kept := *ev
+		kept.Mem, kept.Maps, kept.Regs, kept.XState, kept.Clocks = nil, nil, nil, nil, nil
+		c[ev.TID] = kept
+	case recording.KindExit:
+		if enter, ok := c[ev.TID]; ok {
+			delete(c, ev.TID)
+			return &enter
+		}
+	case recording.KindDeath:
+		delete(c, ev.TID)
+	case recording.KindSignal:
+		// A handler runs: the call was interrupted, and starts again, if at
+		// all, as a new one.
+		delete(c, ev.TID)
+	}
+	return nil
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+)
+
+// writeRecording makes a small recording by hand: two processes, a call that
+// waits, a signal, a fork, a time-out in the middle of a recv.
+func writeRecording(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "made.pyrr.part")
+	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	w, err := recording.Create(dir, recording.Header{
+		Tool: "pyrr", Command: []string{"python3", "app.py", "a b"}, Cwd: "/home/u", Started: started,
+		Host:    recording.Host{Kernel: "6.1", CPU: "Test CPU", Features: []string{"avx2", "sse4_2"}, XSaveSize: 2432, Cores: 2},
+		Options: map[string]string{"chaos": "7"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(proc int, evs ...recording.Event) {
+		s := w.Stream(proc)
+		for i := range evs {
+			if err := s.Append(&evs[i]); err != nil {
+				t.Fatalf("event %d of process %d: %v", i, proc, err)
+			}
+		}
+	}
+	sockaddr := make([]byte, 16)
+	binary.LittleEndian.PutUint16(sockaddr, unix.AF_INET)
+	binary.BigEndian.PutUint16(sockaddr[2:], 8888)
+	copy(sockaddr[4:], []byte{127, 0, 0, 1})
+	ms := int64(time.Millisecond)
+	const run = recording.StopSyscall
+	write(1,
+		recording.Event{Kind: recording.KindStart, TID: 100, Proc: &recording.Proc{ID: 1, PID: 100, Exe: "/usr/bin/python3.11",
+			Argv: []string{"python3", "app.py", "a b"}, Cwd: "/home/u", Start: started.UnixNano()}},
+		recording.Event{Kind: recording.KindWrite, TID: 100, Time: ms, Args: [6]uint64{0x1000, 0x2000, 0x3000}, Text: "3.11.7"},
+		recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, TID: 100, Instr: 5, Time: 2 * ms, Nr: int32(inject.Cpuid), Regs: &linux.Regs{Rip: 1}},
+		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 100, Instr: 1000, Nr: unix.SYS_OPENAT, Time: 3 * ms, EndTime: 4 * ms,
+			Args: [6]uint64{0xffffff9c, 0x7000, unix.O_RDONLY | unix.O_CLOEXEC}, In: []byte("/etc/\x1b[31mhosts\x00"), Ret: -int64(unix.ENOENT)},
+		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 100, Instr: 181380, Nr: unix.SYS_CONNECT, Time: 5 * ms, EndTime: 5*ms + 1500,
+			Args: [6]uint64{3, 0x7100, 16}, In: sockaddr},
+		recording.Event{Kind: recording.KindEnter, Stop: run, TID: 100, Instr: 182000, Nr: unix.SYS_RECVFROM, Time: 6 * ms, Args: [6]uint64{3, 0x7200, 8192}},
+		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 101, Instr: 183000, Nr: unix.SYS_WRITE, Time: 7 * ms, EndTime: 7*ms + 500,
+			Args: [6]uint64{1, 0x7300, 3}, In: []byte("hi\n"), Ret: 3, Why: recording.OutStdout},
+		recording.Event{Kind: recording.KindExit, TID: 100, Instr: 183000, Nr: unix.SYS_RECVFROM, Time: 3006 * ms, Ret: 4,
+			Mem: []recording.Write{{Addr: 0x7200, Data: []byte("HTTP")}}},
+		recording.Event{Kind: recording.KindSignal, TID: 100, Instr: 183500, Nr: int32(unix.SIGCHLD), Time: 3007 * ms, Regs: &linux.Regs{Rip: 2},
+			Mem: []recording.Write{{Addr: 0x8000, Data: make([]byte, 64)}}},
+		recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr, TID: 101, Instr: 383500, Time: 3010 * ms},
+		recording.Event{Kind: recording.KindEnter, Stop: run, TID: 100, Instr: 384000, Nr: unix.SYS_RECVFROM, Time: 3011 * ms, Args: [6]uint64{4, 0x7200, 8192}},
+		recording.Event{Kind: recording.KindTimeout, TID: 100, Instr: 384000, Time: 30011 * ms},
+		recording.Event{Kind: recording.KindEnd, TID: 100, Instr: 384000, Time: 30011 * ms, Why: recording.EndTimeout},
+	)
+	write(2,
+		recording.Event{Kind: recording.KindStart, TID: 102, Instr: 183200, Time: 8 * ms, Proc: &recording.Proc{ID: 2, PID: 102, Parent: 1, ParentEvent: 6, Fork: true,
+			Exe: "/usr/bin/python3.11", Argv: []string{"python3", "app.py", "a b"}, Python: "3.11.7"}},
+		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 102, Instr: 183300, Nr: unix.SYS_EXIT_GROUP, Time: 9 * ms, EndTime: 9 * ms, Args: [6]uint64{2}},
+		recording.Event{Kind: recording.KindDeath, TID: 102, Instr: 183300, Time: 9 * ms},
+		recording.Event{Kind: recording.KindEnd, TID: 102, Instr: 183300, Time: 10 * ms, Why: recording.EndExited, Ret: 2 << 8},
+	)
+	if err := w.Close(recording.Summary{Status: int(unix.SIGINT), Ended: started.Add(31 * time.Second), Events: 17, Instructions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// golden compares text with testdata/golden/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name)
+	if updating(t) {
+		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestEventsText(t *testing.T) {
+	status, out, errs := capturePyrr("events", writeRecording(t))
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	golden(t, "events.txt", out)
+}
+
+func TestEventsJSON(t *testing.T) {
+	status, out, errs := capturePyrr("events", "--json", writeRecording(t))
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	for line := range strings.Lines(out) {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	golden(t, "events.json", out)
+}
+
+func TestEventsFilter(t *testing.T) {
+	dir := writeRecording(t)
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		want   []string // what each line of the answer must hold
+	}{
+		{"a system call by its libc name", []string{"--kind", "recv"}, 0, []string{"recvfrom(3", "recvfrom(3", "recvfrom(4"}},
+		{"a kind", []string{"--kind", "death,start"}, 0, []string{"start, python3", "start: fork", "the thread ends"}},
+		{"a signal", []string{"--kind", "sigchld"}, 0, []string{"signal SIGCHLD"}},
+		{"a kind and a call", []string{"--kind", "connect", "--kind", "insn"}, 0, []string{"cpuid", "connect(3, 127.0.0.1:8888"}},
+		{"a process by number", []string{"--process", "2", "--kind", "end"}, 0, []string{"exit status 2"}},
+		{"a process by pid", []string{"--process", "102", "--kind", "end"}, 0, []string{"exit status 2"}},
+		{"a thread", []string{"--thread", "101"}, 0, []string{"write(1", "switch"}},
+		{"nothing", []string{"--kind", "fork"}, exitNothing, nil},
+		{"no such process", []string{"--process", "9"}, exitUnjudged, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status, out, errs := capturePyrr(append([]string{"events", dir, "--json"}, tt.args...)...)
+			if status != tt.status {
+				t.Fatalf("status %d, want %d: %s", status, tt.status, errs)
+			}
+			lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+			if out == "" {
+				lines = nil
+			}
+			if len(lines) != len(tt.want) {
+				t.Fatalf("%d events, want %d:\n%s", len(lines), len(tt.want), out)
+			}
+			for i, want := range tt.want {
+				var ev jsonEvent
+				if err := json.Unmarshal([]byte(lines[i]), &ev); err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(ev.Text, want) {
+					t.Errorf("event %d is %q, want %q", i, ev.Text, want)
+				}
+			}
+		})
+	}
+}
+
+// TestDamagedStream holds that what precedes the damage is listed, with exit
+// status 3 and the place.
+func TestDamagedStream(t *testing.T) {
+	dir := writeRecording(t)
+	path := filepath.Join(dir, "events", "0002")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-3] ^= 0x40
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"events", "info"} {
+		status, out, errs := capturePyrr(command, dir)
+		if status != exitUnjudged || !strings.Contains(errs, "damaged recording: events/0002 at byte ") {
+			t.Errorf("%s: status %d, stderr %q", command, status, errs)
+		}
+		if !strings.Contains(out, "python3 app.py") {
+			t.Errorf("%s does not show what is intact:\n%s", command, out)
+		}
+	}
+}
+
+var (
+	sizeLine = regexp.MustCompile(`(?m)^size .* in a folder`)
+	pathLine = regexp.MustCompile(`(?m)^recording .*/`)
+	timeLine = regexp.MustCompile(`(?m)^started .*`)
+	lackLine = regexp.MustCompile(`(?m)^ +not here: .*\n`)
+)
+
+func TestInfoText(t *testing.T) {
+	status, out, errs := capturePyrr("info", writeRecording(t))
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	out = sizeLine.ReplaceAllString(out, "size          N in a folder")
+	out = pathLine.ReplaceAllString(out, "recording     …/")
+	out = timeLine.ReplaceAllString(out, "started       T")
+	out = lackLine.ReplaceAllString(out, "")
+	golden(t, "info.txt", out)
+}
+
+func TestInfoJSON(t *testing.T) {
+	dir := writeRecording(t)
+	status, out, errs := capturePyrr("info", "--json", dir)
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	var info recordingInfo
+	if err := json.Unmarshal([]byte(out), &info); err != nil {
+		t.Fatal(err)
+	}
+	if !info.TimedOut || info.Status == nil || *info.Status != 130 || info.Verified != "no" || !info.Complete {
+		t.Errorf("outcome: %+v", info)
+	}
+	if diff := cmp.Diff([]string{"3.11.7"}, info.Pythons); diff != "" {
+		t.Errorf("pythons (-want +got):\n%s", diff)
+	}
+	if info.Events != 17 || len(info.Processes) != 2 || info.Processes[0].Threads != 2 || info.Processes[1].Made != "fork" {
+		t.Errorf("contents: %+v", info)
+	}
+	if info.Seconds != 30.011 || info.Instructions != 384000+183300 {
+		t.Errorf("length: %v s, %d instructions", info.Seconds, info.Instructions)
+	}
+}
+
+// TestPackedIsTheSame holds that a packed recording shows what its folder
+// did.
+func TestPackedIsTheSame(t *testing.T) {
+	dir := writeRecording(t)
+	zip := filepath.Join(filepath.Dir(dir), "made.pyrr.zip")
+	if err := recording.Pack(dir, zip); err != nil {
+		t.Fatal(err)
+	}
+	_, folder, _ := capturePyrr("events", dir)
+	status, packed, errs := capturePyrr("events", zip)
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	if diff := cmp.Diff(folder, packed); diff != "" {
+		t.Errorf("events (-folder +zip):\n%s", diff)
+	}
+}
+
+// TestEventsRaw holds that the raw form holds everything: read back, it is
+// the stream.
+func TestEventsRaw(t *testing.T) {
+	dir := writeRecording(t)
+	status, out, errs := capturePyrr("events", "--raw", "--process", "1", dir)
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %q", status, errs)
+	}
+	got, err := recording.ParseText(strings.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recording.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	it, err := rec.Events(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		var want recording.Event
+		if err := it.Next(&want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got[i], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("event %d (-stream +text):\n%s", i, diff)
+		}
+	}
+	if len(got) != 13 {
+		t.Errorf("%d events, want 13", len(got))
+	}
+}

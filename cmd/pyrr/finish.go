@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/capture"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// finish verifies and packs a recording that is to be kept and names it. The
+// program has ended, so trouble here is a warning: its status stands, and the
+// .part folder stays.
+func finish(u *ui, t target, f *recordFlags, info *capture.Info) {
+	stop := onInterrupt(func() {
+		u.clearStatus()
+		u.warn("interrupted: the recording stays as it is, in " + t.part)
+		os.Exit(exitInterrupted)
+	})
+	defer stop()
+
+	if info.Procs == 0 {
+		u.warn("nothing was recorded")
+		if err := t.discard(); err != nil {
+			u.warn(err.Error())
+		}
+		return
+	}
+	verdict := "not verified"
+	if f.verify != verifyNone {
+		u.status("verifying the recording by a replay")
+		verdict = verify(u, t)
+	}
+	u.status("packing the recording")
+	if err := recording.Pack(t.part, t.packed); err != nil {
+		u.warn(err.Error())
+		u.note("recorded %s  not packed, %s", t.part, about(info, verdict))
+		return
+	}
+	if err := t.discard(); err != nil {
+		u.warn(err.Error())
+	}
+	size := int64(0)
+	if st, err := os.Stat(t.packed); err == nil {
+		size = st.Size()
+	}
+	u.note("recorded %s  %s, %s", t.packed, byteSize(size), about(info, verdict))
+}
+
+// about says what a recording holds, for the line that names it.
+func about(info *capture.Info, verdict string) string {
+	return strings.Join([]string{
+		plural(uint64(info.Procs), "process", "processes"),
+		plural(info.Instructions, "instruction", "instructions"),
+		verdict,
+	}, ", ")
+}
+
+// verify replays the recording in t once and notes in it what came out.
+func verify(u *ui, t target) string {
+	rec, err := recording.Open(t.part)
+	if err != nil {
+		u.warn(err.Error())
+		return "not verified"
+	}
+	defer rec.Close()
+	_, err = replay.Batch(rec, replay.Options{Stdout: io.Discard, Stderr: io.Discard})
+	verdict, mark := "verified", "exact"
+	if err != nil {
+		verdict = "not verified"
+		mark = ""
+		if _, ok := errors.AsType[*replay.Divergence](err); ok {
+			verdict = "DIVERGED"
+			mark = fmt.Sprintf("diverged: %v", err)
+		}
+		u.warn("the replay that verifies the recording failed: " + err.Error())
+		u.hint("pyrr replay --batch " + shellQuote(t.packed))
+	}
+	if mark != "" {
+		if err := rec.SetVerified(mark); err != nil {
+			u.warn(err.Error())
+		}
+	}
+	return verdict
+}
+
+// onInterrupt calls f when Ctrl-C is pressed, until the returned function is
+// called.
+func onInterrupt(f func()) func() {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, unix.SIGINT, unix.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-ch:
+			f()
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(done)
+	}
+}

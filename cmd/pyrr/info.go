@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/recording"
+)
+
+func infoCommand() *command {
+	return &command{
+		name:     "info",
+		synopsis: "[--json] RECORDING",
+		short:    "say what a recording holds",
+		long: `Prints what was recorded where: the command, the versions of Python, the
+processes and threads, the length in instructions and seconds, the sizes,
+whether a replay verified it, and what it needs of a processor. An instruction
+is one CPython bytecode instruction.`,
+		examples: []example{
+			{"pyrr info recordings/app-k3x9fa.pyrr.zip", ""},
+			{"pyrr info --json app.pyrr.zip | jq .verified", "for a script"},
+		},
+		exits: []exitDoc{
+			{"0", "it was printed"},
+			{"2", "usage error"},
+			{"3", "the recording is missing or damaged"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			asJSON := fs.Bool("json", false, "print JSON")
+			return func(_ context.Context, u *ui, args []string) error {
+				rec, path, err := oneRecording("info", args)
+				if err != nil {
+					return err
+				}
+				defer rec.Close()
+				info, err := summarize(rec, path, func(n uint64) { u.status("reading %s: %s events", path, grouped(n)) })
+				u.clearStatus()
+				// What could be read is printed even where the rest is damaged.
+				if *asJSON {
+					if jerr := u.printJSON(info); jerr != nil {
+						return jerr
+					}
+				} else {
+					info.print(u)
+				}
+				return err
+			}
+		},
+	}
+}
+
+// recordingInfo is what a recording holds, in the JSON form of info.
+type recordingInfo struct {
+	Path    string   `json:"path"`
+	Command []string `json:"command"`
+	Cwd     string   `json:"cwd"`
+	Tool    string   `json:"tool"`
+	Format  int      `json:"format"`
+
+	Started      time.Time `json:"started"`
+	Seconds      float64   `json:"seconds"`
+	Instructions uint64    `json:"instructions"`
+	Events       uint64    `json:"events"`
+
+	// Complete is false where the recorder was killed or gave up; Why says
+	// more.
+	Complete bool   `json:"complete"`
+	Why      string `json:"why,omitempty"`
+	// Status is the command's exit status, nil where it is not known.
+	Status   *int   `json:"exit_status"`
+	TimedOut bool   `json:"timed_out"`
+	Verified string `json:"verified"` // "exact", "no", or "diverged: …"
+
+	Pythons   []string          `json:"pythons"`
+	Processes []processInfo     `json:"processes"`
+	Kernel    string            `json:"kernel"`
+	CPU       string            `json:"cpu"`
+	Needs     []string          `json:"cpu_needs"`
+	Lacking   []string          `json:"cpu_lacking_here"`
+	Options   map[string]string `json:"options,omitempty"`
+	Sizes     sizeInfo          `json:"sizes"`
+}
+
+// sizeInfo holds sizes in bytes.
+type sizeInfo struct {
+	// Total is what the recording takes on the disk.
+	Total  int64 `json:"total"`
+	Packed bool  `json:"packed"`
+	// Files counts the mapped files that it carries, Kept their bytes.
+	Files int    `json:"files"`
+	Kept  uint64 `json:"files_bytes"`
+}
+
+// processInfo is one process of a recording.
+type processInfo struct {
+	ID           int      `json:"id"`
+	PID          int      `json:"pid"`
+	Parent       int      `json:"parent"`
+	Made         string   `json:"made"` // "start", "fork" or "exec"
+	Exe          string   `json:"exe"`
+	Args         []string `json:"args"`
+	Python       string   `json:"python,omitempty"`
+	Threads      int      `json:"threads"`
+	Events       uint64   `json:"events"`
+	Instructions uint64   `json:"instructions"`
+	Begins       float64  `json:"begins"` // seconds after the recording's start
+	Seconds      float64  `json:"seconds"`
+	End          string   `json:"end"`
+}
+
+// summarize reads a recording through. With an error it returns what was
+// read before.
+func summarize(rec *recording.Recording, path string, progress func(uint64)) (*recordingInfo, error) {
+	h := rec.Header()
+	info := &recordingInfo{
+		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Started: h.Started,
+		Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Options: h.Options,
+		Verified: "no", Pythons: []string{}, Processes: []processInfo{},
+		Lacking: inject.Host().Missing(h.Host.Features),
+	}
+	if info.Lacking == nil {
+		info.Lacking = []string{}
+	}
+	if sum, ok := rec.Summary(); ok {
+		info.Complete, info.Why = !sum.Truncated, sum.Why
+		status := shellStatus(sum.Status)
+		info.Status = &status
+		if sum.Verified != "" {
+			info.Verified = sum.Verified
+		}
+	} else {
+		info.Why = "the recorder was killed, or is still at work"
+	}
+	var err error
+	if info.Sizes, err = sizesOf(rec, path); err != nil {
+		return info, err
+	}
+	procs, err := rec.Procs()
+	for i := range procs {
+		p, perr := info.readProcess(rec, &procs[i], progress)
+		info.Processes = append(info.Processes, p)
+		info.Events += p.Events
+		info.Instructions += p.Instructions
+		info.Seconds = max(info.Seconds, p.Begins+p.Seconds)
+		if p.Python != "" && !slices.Contains(info.Pythons, p.Python) {
+			info.Pythons = append(info.Pythons, p.Python)
+		}
+		err = errors.Join(err, perr)
+	}
+	return info, err
+}
+
+// readProcess reads the events of one process.
+func (info *recordingInfo) readProcess(rec *recording.Recording, proc *recording.Proc, progress func(uint64)) (processInfo, error) {
+	p := processInfo{ID: proc.ID, PID: proc.PID, Parent: proc.Parent, Exe: proc.Exe, Args: proc.Argv, Python: proc.Python, Made: "exec"}
+	switch {
+	case proc.Fork:
+		p.Made = "fork"
+	case proc.Parent == 0:
+		p.Made = "start"
+	}
+	it, err := rec.Events(proc.ID)
+	if err != nil {
+		return p, err
+	}
+	defer it.Close()
+	threads := map[int32]bool{}
+	var ev recording.Event
+	var last int64
+	for {
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			p.End = "damaged"
+			return p, err
+		}
+		if p.Events == 0 {
+			p.Begins = float64(ev.Time) / 1e9
+		}
+		p.Events++
+		if p.Events%10000 == 0 {
+			progress(info.Events + p.Events)
+		}
+		p.Instructions = max(p.Instructions, ev.Instr)
+		last = max(last, ev.Time, ev.EndTime)
+		if ev.TID != 0 {
+			threads[ev.TID] = true
+		}
+		switch ev.Kind {
+		case recording.KindWrite:
+			// The one that installs the clock names the interpreter.
+			if ev.Args[0] != 0 && ev.Text != "" {
+				p.Python = ev.Text
+			}
+		case recording.KindTimeout:
+			info.TimedOut = true
+		case recording.KindEnd:
+			p.End = describeEnd(&ev)
+			info.TimedOut = info.TimedOut || ev.Why == recording.EndTimeout
+			if ev.Why == recording.EndTruncated {
+				info.Complete = false
+			}
+		}
+	}
+	p.Threads = len(threads)
+	p.Seconds = max(0, float64(last)/1e9-p.Begins)
+	return p, nil
+}
+
+// sizesOf measures a recording on the disk.
+func sizesOf(rec *recording.Recording, path string) (sizeInfo, error) {
+	var s sizeInfo
+	for _, f := range rec.Files() {
+		s.Files++
+		if f.Same == 0 {
+			s.Kept += f.Kept
+		}
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return s, err
+	}
+	if !st.IsDir() {
+		s.Total, s.Packed = st.Size(), true
+		return s, nil
+	}
+	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if st, err := d.Info(); err == nil && d.Type().IsRegular() {
+			s.Total += st.Size()
+		}
+		return nil
+	})
+	return s, err
+}
+
+func (info *recordingInfo) print(u *ui) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(u.out, "%-13s %s\n", name, cleanLine(fmt.Sprintf(format, args...)))
+	}
+	row("recording", "%s", info.Path)
+	row("command", "%s", shellJoin(info.Command))
+	row("in", "%s", info.Cwd)
+	row("started", "%s", info.Started.Local().Format("2006-01-02 15:04:05 -07:00"))
+	row("length", "%s instructions, %s events, %s", grouped(info.Instructions), grouped(info.Events), seconds(time.Duration(info.Seconds*1e9)))
+	switch {
+	case info.TimedOut:
+		row("ended", "by the time-out")
+	case info.Status != nil:
+		row("ended", "%s", describeStatus(*info.Status))
+	default:
+		row("ended", "not known")
+	}
+	if !info.Complete {
+		row("incomplete", "%s", info.Why)
+	}
+	row("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
+	if len(info.Pythons) > 0 {
+		row("python", "%s", strings.Join(info.Pythons, ", "))
+	}
+	size := byteSize(info.Sizes.Total)
+	if info.Sizes.Packed {
+		size += " packed"
+	} else {
+		size += " in a folder"
+	}
+	row("size", "%s, with %s of %s", size, byteSize(int64(info.Sizes.Kept)), plural(uint64(info.Sizes.Files), "mapped file", "mapped files"))
+	row("machine", "Linux %s, %s", info.Kernel, info.CPU)
+	row("needs", "%s", strings.Join(info.Needs, " "))
+	if len(info.Lacking) > 0 {
+		row("", "not here: %s", strings.Join(info.Lacking, " "))
+	}
+	for _, key := range sortedKeys(info.Options) {
+		row("option", "%s %s", key, info.Options[key])
+	}
+	fmt.Fprintln(u.out)
+	rows := [][]string{{"process", "pid", "from", "threads", "events", "instructions", "time", "end", "program"}}
+	for _, p := range info.Processes {
+		from := p.Made
+		if p.Parent != 0 {
+			from += fmt.Sprintf(" of %d", p.Parent)
+		}
+		program := shellJoin(p.Args)
+		if len(p.Args) == 0 {
+			program = p.Exe
+		}
+		rows = append(rows, []string{fmt.Sprint(p.ID), fmt.Sprint(p.PID), from, fmt.Sprint(p.Threads), grouped(p.Events),
+			grouped(p.Instructions), seconds(time.Duration(p.Seconds * 1e9)), cleanLine(p.End), cleanLine(shorten(program, 200))})
+	}
+	table(u.out, map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true}, rows)
+}
+
+func divergedNote(verified string) string {
+	if verified == "exact" || verified == "no" {
+		return ""
+	}
+	return verified
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// shorten cuts a text to n runes.
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,188 @@
+// Command pyrr records a run of a Python program, replays it exactly, and
+// checks what happened in it. docs/architecture.md says how.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit statuses. They are part of the interface, and so is the difference
+// between a check that failed and one that could not be made.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // an expectation failed
+	exitUsage       = 2   // usage or spec error
+	exitUnjudged    = 3   // diverged, damaged or missing recording
+	exitMachine     = 4   // this machine can't
+	exitNothing     = 5   // nothing to check
+	exitTimeout     = 124 // record: the time-out ended the program
+	exitOwn         = 125 // record: pyrr itself failed
+	exitCannotRun   = 126 // record: the command can't be executed
+	exitNotFound    = 127 // record: the command does not exist
+	exitInterrupted = 130
+)
+
+// exitDoc is one line of an EXIT STATUS section.
+type exitDoc struct {
+	status string
+	means  string
+}
+
+// example is one line of an EXAMPLES section.
+type example struct {
+	command string
+	means   string
+}
+
+// command is one row of the table of commands.
+type command struct {
+	name     string
+	synopsis string // what follows the name
+	short    string // one line, for the list of commands
+	long     string
+	examples []example
+	exits    []exitDoc
+	// operand says what the arguments are, for shell completion: "command",
+	// "recording", "python", "spec", "shell", "topic" or "".
+	operand string
+	// usageStatus is the exit status of a usage error, 0 for exitUsage.
+	usageStatus int
+	// runsProgram ends pyrr's flags at the first argument that is none.
+	runsProgram bool
+	// setup declares the flags and returns what to do with the arguments.
+	setup func(*pflag.FlagSet) func(ctx context.Context, u *ui, args []string) error
+}
+
+// commands returns the table, in the order of the help.
+func commands() []*command {
+	return []*command{
+		recordCommand(),
+		replayCommand(),
+		eventsCommand(),
+		infoCommand(),
+		doctorCommand(),
+		completionCommand(),
+		versionCommand(),
+		helpCommand(),
+	}
+}
+
+func findCommand(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func main() {
+	os.Exit(run(context.Background(), newUI(os.Stdout, os.Stderr), os.Args[1:]))
+}
+
+// run executes pyrr with the given arguments and returns its exit status.
+func run(ctx context.Context, u *ui, args []string) int {
+	if len(args) == 0 {
+		printOverview(u.err)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "--help":
+		args = append([]string{"help"}, args[1:]...)
+	case "--version":
+		args = append([]string{"version"}, args[1:]...)
+	}
+	c := findCommand(args[0])
+	if c == nil {
+		err := usagef("there is no command %q", args[0])
+		if strings.HasPrefix(args[0], "-") {
+			err = usagef("unknown flag %s before the command", args[0])
+		} else if near := nearest(args[0], commandNames()); near != "" {
+			err.hints = []string{"pyrr " + strings.Join(append([]string{near}, args[1:]...), " ")}
+		}
+		if err.hints == nil {
+			err.hints = []string{"pyrr help"}
+		}
+		u.fail(err)
+		return exitUsage
+	}
+	err := c.run(ctx, u, args[1:])
+	if err == nil {
+		return exitOK
+	}
+	if status, ok := errors.AsType[exitStatusError](err); ok {
+		return int(status)
+	}
+	if errors.Is(err, pflag.ErrHelp) {
+		return exitOK
+	}
+	u.fail(err)
+	return c.exitStatus(err)
+}
+
+// run parses the flags of a command and runs it.
+func (c *command) run(ctx context.Context, u *ui, args []string) error {
+	fs := c.flagSet()
+	do := c.setup(fs)
+	if err := fs.Parse(args); err != nil {
+		return c.flagError(fs, err)
+	}
+	if help, err := fs.GetBool("help"); err == nil && help {
+		c.printHelp(u.out)
+		return nil
+	}
+	return do(ctx, u, fs.Args())
+}
+
+func (c *command) flagSet() *pflag.FlagSet {
+	fs := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	fs.SetInterspersed(!c.runsProgram)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	fs.BoolP("help", "h", false, "show this help")
+	return fs
+}
+
+// flagError makes a usage error of what pflag says, with the flag that was
+// probably meant.
+func (c *command) flagError(fs *pflag.FlagSet, err error) error {
+	out := usagef("%s: %v", c.name, err)
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		var names []string
+		fs.VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+			out.hints = append(out.hints, fmt.Sprintf("did you mean --%s?", near))
+		}
+	}
+	out.hints = append(out.hints, "pyrr "+c.name+" --help")
+	return out
+}
+
+// exitStatus maps an error to the exit status of the command; it is the only
+// place that does.
+func (c *command) exitStatus(err error) int {
+	if _, ok := errors.AsType[*usageError](err); ok && c.usageStatus == 0 {
+		return exitUsage
+	}
+	if c.runsProgram {
+		return exitOwn
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case isMachineError(err):
+		return exitMachine
+	default:
+		return exitUnjudged
+	}
+}

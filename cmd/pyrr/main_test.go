@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"pyrr/internal/probe"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// updating says whether goldens are to be rewritten, which CI never does.
+func updating(t *testing.T) bool {
+	if *update && os.Getenv("CI") == "true" {
+		t.Fatal("-update is refused where CI=true")
+	}
+	return *update
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"pyrr": main})
+}
+
+// TestScripts runs testdata/script. Each script opens with why it exists.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       updating(t),
+		RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": cmdExits,
+		},
+		Condition: scriptCondition,
+		Setup: func(env *testscript.Env) error {
+			root, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPO", root)
+			env.Setenv("PATH", env.Getenv("PATH"))
+			env.Setenv("PYTHON", testPython())
+			env.Setenv("ESC", "\x1b[31mred")
+			// txtar has no modes: what begins with #! is a program.
+			return filepath.WalkDir(env.WorkDir, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || !d.Type().IsRegular() {
+					return err
+				}
+				if b, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(b, []byte("#!")) {
+					return err
+				}
+				return os.Chmod(path, 0o777)
+			})
+		},
+	})
+}
+
+// cmdExits runs a command and expects an exit status: exits 3 pyrr info x.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARG…]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d\nstdout:\n%s\nstderr:\n%s", got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// scriptCondition adds [engine]: this machine can record and replay, and
+// there is a Python.
+func scriptCondition(cond string) (bool, error) {
+	switch cond {
+	case "engine":
+		r := probe.Machine()
+		return r.CanRecord() && r.CanReplay() && testPython() != "", nil
+	}
+	return false, errors.New("unknown condition")
+}
+
+// testPython returns an interpreter that is a binary and not a script which
+// looks for one.
+func testPython() string {
+	if p, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output(); err == nil {
+		return strings.TrimSpace(string(p))
+	}
+	return ""
+}
+
+// capture runs pyrr in this process.
+func capturePyrr(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	u := &ui{out: &out, err: &errs, width: 80}
+	status = run(context.Background(), u, args)
+	return status, out.String(), errs.String()
+}
+
+// TestHelp holds every help to its form: synopsis, examples, exit status,
+// lines that fit, and nothing that the completion scripts can't quote.
+func TestHelp(t *testing.T) {
+	for _, c := range commands() {
+		t.Run(c.name, func(t *testing.T) {
+			status, out, errs := capturePyrr(c.name, "--help")
+			if status != 0 || errs != "" {
+				t.Fatalf("status %d, stderr %q", status, errs)
+			}
+			at := -1
+			for _, section := range []string{"\nUSAGE\n  pyrr " + c.name, "\nFLAGS\n", "\nEXAMPLES\n  ", "\nEXIT STATUS\n  "} {
+				i := strings.Index(out, section)
+				if i <= at {
+					t.Errorf("%q is missing or out of order", section)
+				}
+				at = i
+			}
+			for line := range strings.Lines(out) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 96 {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
+			if _, viaHelp, _ := capturePyrr("help", c.name); viaHelp != out {
+				t.Errorf("pyrr help %s differs (-flag +help):\n%s", c.name, cmp.Diff(out, viaHelp))
+			}
+			for _, f := range c.flagInfos() {
+				if strings.ContainsAny(f.usage+f.name, `'\`) {
+					t.Errorf("--%s: the completion scripts can't quote %q", f.name, f.usage)
+				}
+			}
+			if strings.ContainsAny(c.short, `'\`) {
+				t.Errorf("the completion scripts can't quote %q", c.short)
+			}
+		})
+	}
+}
+
+func TestNearest(t *testing.T) {
+	tests := []struct{ name, word, want string }{
+		{"swapped", "recrod", "record"},
+		{"missing letter", "reply", "replay"},
+		{"too far", "xyzzy", ""},
+		{"one letter", "x", ""},
+		{"empty", "", ""},
+		{"exact", "info", "info"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := nearest(tt.word, commandNames()); got != tt.want {
+				t.Errorf("nearest(%q) = %q, want %q", tt.word, got, tt.want)
+			}
+		})
+	}
+}

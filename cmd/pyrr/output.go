@@ -1,0 +1,209 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The names of recordings.
+const (
+	packedSuffix = ".pyrr.zip"
+	partSuffix   = ".pyrr.part"
+	// defaultDir is where recordings go without -o.
+	defaultDir = "recordings"
+)
+
+// target is where a recording goes: the folder that is written while the
+// program runs and the file that is kept.
+type target struct {
+	part, packed string
+}
+
+// planTarget decides where the recording of a command goes. out is the value
+// of -o: a file if it ends in .pyrr.zip, else a folder; "" is recordings/.
+func planTarget(out string, command []string) (target, error) {
+	if strings.HasSuffix(out, packedSuffix) {
+		base := strings.TrimSuffix(out, packedSuffix)
+		if b := filepath.Base(base); b == "." || strings.HasSuffix(base, "/") || base == "" {
+			return target{}, usagef("record: -o %s: a name must stand before %s", out, packedSuffix)
+		}
+		if st, err := os.Stat(out); err == nil && st.IsDir() {
+			return target{}, usagef("record: -o %s is a folder", out)
+		}
+		return target{base + partSuffix, out}, nil
+	}
+	if out == "" {
+		out = defaultDir
+	}
+	name := recordingName(command) + "-" + shortID()
+	return target{filepath.Join(out, name+partSuffix), filepath.Join(out, name+packedSuffix)}, nil
+}
+
+// minFree is the least room on the disk to begin a recording with.
+const minFree = 32 << 20
+
+// prepare makes the folder of the target and tries to write there, so that
+// what can't be kept is said before the program starts.
+func (t target) prepare() error {
+	dir := filepath.Dir(t.part)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
+	}
+	if _, err := os.Lstat(t.part); err == nil {
+		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.part),
+			"pyrr info "+shellQuote(t.part), "rm -r "+shellQuote(t.part))
+	}
+	f, err := os.CreateTemp(dir, ".pyrr-*.part")
+	if err != nil {
+		return withHint(fmt.Errorf("write to the folder for the recording: %w", err), "pyrr record -o /tmp …")
+	}
+	_, err = f.Write(make([]byte, 4096))
+	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return fmt.Errorf("write to the folder for the recording: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err == nil {
+		// Blocks is 0 where the file system keeps no count.
+		if free := st.Bavail * uint64(st.Bsize); st.Blocks > 0 && free < minFree {
+			return withHint(fmt.Errorf("only %s are free in %s", byteSize(int64(free)), dir), "pyrr record -o DIR …, with a DIR on another disk")
+		}
+	}
+	return nil
+}
+
+// discard removes the .part folder.
+func (t target) discard() error {
+	if err := os.RemoveAll(t.part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", t.part, err)
+	}
+	return nil
+}
+
+// pythonFlagsWithValue are the one-letter options of python3(1) that take an
+// argument.
+const pythonFlagsWithValue = "WXQ"
+
+// recordingName derives a name from a command: the script or module that
+// Python runs, else the program. It is fit for files and for artifact names.
+func recordingName(command []string) string {
+	if len(command) == 0 {
+		return "recording"
+	}
+	name := filepath.Base(command[0])
+	if isPythonName(name) {
+		if script := pythonScript(command[1:]); script != "" {
+			name = script
+		}
+	}
+	return safeName(name)
+}
+
+// isPythonName recognises python, python3, python3.11, pypy3.
+func isPythonName(name string) bool {
+	for _, p := range []string{"python", "pypy"} {
+		if rest, ok := strings.CutPrefix(name, p); ok && strings.Trim(rest, "0123456789.t") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// pythonScript finds what an interpreter is asked to run: the script's name
+// without .py, or the module's; "" for -c and for stdin.
+func pythonScript(args []string) string {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "-" || a == "-c" || strings.HasPrefix(a, "-c"):
+			return ""
+		case a == "-m":
+			if i+1 < len(args) {
+				return args[i+1]
+			}
+			return ""
+		case strings.HasPrefix(a, "--"):
+			if a == "--check-hash-based-pycs" {
+				i++
+			}
+		case strings.HasPrefix(a, "-"):
+			// Grouped letters: -Im module, -Wignore, -X dev.
+			for j := 1; j < len(a); j++ {
+				if strings.IndexByte(pythonFlagsWithValue, a[j]) >= 0 {
+					if j == len(a)-1 {
+						i++
+					}
+					break
+				}
+				if a[j] == 'c' {
+					return ""
+				}
+				if a[j] == 'm' {
+					if j < len(a)-1 {
+						return a[j+1:]
+					}
+					if i+1 < len(args) {
+						return args[i+1]
+					}
+					return ""
+				}
+			}
+		default:
+			base := strings.TrimSuffix(filepath.Base(a), ".py")
+			if base == "__main__" {
+				base = filepath.Base(filepath.Dir(a))
+			}
+			return base
+		}
+	}
+	return ""
+}
+
+// safeName keeps letters, digits and a few marks: the rest is not allowed in
+// the names of artifacts or needs quoting, and a leading dot hides a file.
+func safeName(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._-+", r):
+			b.WriteRune(r)
+		default:
+			b.WriteByte('_')
+		}
+		if b.Len() >= 80 {
+			break
+		}
+	}
+	out := strings.TrimLeft(b.String(), ".-")
+	if out == "" || strings.Trim(out, "_.") == "" {
+		return "recording"
+	}
+	return out
+}
+
+// shortID returns six characters that two recordings hardly share.
+func shortID() string {
+	const letters = "abcdefghjkmnpqrstuvwxyz23456789"
+	v := randomSeed()
+	var b [6]byte
+	for i := range b {
+		b[i] = letters[v%uint64(len(letters))]
+		v /= uint64(len(letters))
+	}
+	return string(b[:])
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	// Small enough to be typed, and exact in JSON.
+	return binary.LittleEndian.Uint64(b[:]) >> 11
+}

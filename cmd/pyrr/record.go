@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/capture"
+	"pyrr/internal/probe"
+)
+
+// recordFlags are the flags of pyrr record.
+type recordFlags struct {
+	out       string
+	keep      string
+	timeout   time.Duration
+	onTimeout string
+	follow    string
+	chaos     bool
+	seed      uint64
+	verify    string
+	avx512    bool
+	// Hidden, for tests.
+	slice   uint64
+	disable []string
+}
+
+// The values of --keep.
+const (
+	keepAlways  = "always"
+	keepTimeout = "timeout"
+	keepFailure = "failure"
+	keepNever   = "never"
+)
+
+// The values of --verify.
+const (
+	verifyReplay = "replay"
+	verifyFull   = "full"
+	verifyNone   = "none"
+)
+
+// checksumEvery is how many events lie between two checksums of all writable
+// memory under --verify=full.
+const checksumEvery = 500
+
+func recordCommand() *command {
+	return &command{
+		name: "record",
+		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
+[--timeout D] [--on-timeout interrupt|kill] [--follow python|all]
+[--chaos[=SEED]] [--verify replay|full|none] [--] CMD [ARG…]`,
+		short: "run a command and keep a recording of it",
+		long: `Runs CMD and records it: standard input, output, error and the terminal are
+CMD's own, and so are Ctrl-C and the exit status. What follows CMD belongs to
+CMD; where CMD itself begins with a dash, write -- before it.
+
+The recording is written to NAME-ID.pyrr.part while CMD runs, which the other
+commands open as well. Afterwards it is replayed once, to be sure that it is
+exact, and packed into NAME-ID.pyrr.zip; a line on standard error names it.
+Without -o it goes to the folder recordings.
+
+The time-out is pyrr's own: it fires wherever the program hangs, in a blocked
+C call too. The recording ends there; CMD then gets SIGINT, and SIGKILL five
+seconds later.`,
+		examples: []example{
+			{"pyrr record -- python app.py --port 80", "record a run"},
+			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
+			{"pyrr record --keep failure -o out pytest", "keep only what fails"},
+			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
+		},
+		exits: []exitDoc{
+			{"N", "CMD's own exit status, 128+n if signal n ended it"},
+			{"124", "the time-out ended it"},
+			{"125", "pyrr itself failed: usage, no place to write, no right to trace"},
+			{"126", "CMD can't be executed"},
+			{"127", "CMD does not exist"},
+		},
+		operand:     "command",
+		usageStatus: exitOwn,
+		runsProgram: true,
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var f recordFlags
+			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
+			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never",
+				keepAlways, keepTimeout, keepFailure, keepNever)
+			fs.Var(duration{&f.timeout}, "timeout", "end CMD after this `time`: 30, 2.5s, 5m")
+			choiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
+				"interrupt", "kill")
+			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
+				"python", "all")
+			fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
+			fs.Lookup("chaos").NoOptDefVal = chaosRandom
+			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
+				verifyReplay, verifyFull, verifyNone)
+			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
+			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
+			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
+			for _, name := range []string{"slice", "disable-syscall"} {
+				if err := fs.MarkHidden(name); err != nil {
+					panic(err) // declared above
+				}
+			}
+			return func(ctx context.Context, u *ui, args []string) error {
+				return record(ctx, u, &f, args)
+			}
+		},
+	}
+}
+
+func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
+	if len(args) == 0 {
+		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
+	}
+	if args[0] == "" {
+		return usagef("record: the command is empty")
+	}
+	t, err := planTarget(f.out, args)
+	if err != nil {
+		return err
+	}
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	o := capture.Options{
+		Command:        args,
+		Dir:            t.part,
+		Timeout:        f.timeout,
+		Kill:           f.onTimeout == "kill",
+		FollowAll:      f.follow == "all",
+		Chaos:          f.chaos,
+		Seed:           f.seed,
+		Slice:          f.slice,
+		AVX512:         f.avx512,
+		DisableSyscall: f.disable,
+		Warn:           u.warn,
+	}
+	if f.verify == verifyFull {
+		o.Checksums = checksumEvery
+	}
+	if f.chaos {
+		u.note("chaos seed %d", f.seed)
+	}
+	info, err := capture.Record(ctx, o)
+	if err != nil {
+		return recordFailed(u, t, args, err)
+	}
+	status := info.Status
+	if info.TimedOut {
+		status = exitTimeout
+	}
+	if kept(f.keep, info.Status, info.TimedOut) {
+		finish(u, t, f, info)
+	} else if err := t.discard(); err != nil {
+		u.warn(err.Error())
+	}
+	return exitStatusError(status)
+}
+
+// kept says whether a recording is wanted.
+func kept(keep string, status int, timedOut bool) bool {
+	switch keep {
+	case keepAlways:
+		return true
+	case keepTimeout:
+		return timedOut
+	case keepFailure:
+		return timedOut || status != 0
+	default:
+		return false
+	}
+}
+
+// recordFailed explains why the command did not run.
+func recordFailed(u *ui, t target, args []string, err error) error {
+	if derr := t.discard(); derr != nil {
+		u.warn(derr.Error())
+	}
+	if start, ok := errors.AsType[*capture.StartError](err); ok {
+		u.fail(withHint(err, startHint(args[0])))
+		if errors.Is(err, syscall.EISDIR) {
+			return exitStatusError(exitCannotRun)
+		}
+		return exitStatusError(start.Status)
+	}
+	// Was it this machine? The probe tells, and what to do about it.
+	if missing := probe.Machine().Missing(false); len(missing) > 0 {
+		f := missing[0]
+		return withHint(fmt.Errorf("%w (%s: %v: %s)", err, f.Title, f.Answer, f.Reason), f.Remedy, "pyrr doctor")
+	}
+	return err
+}
+
+// startHint guesses what was meant by a command that does not start.
+func startHint(name string) string {
+	st, err := os.Stat(name)
+	switch {
+	case err != nil || st.IsDir():
+		return ""
+	case strings.HasSuffix(name, ".py"):
+		return "pyrr record -- python3 " + shellQuote(name) + " …"
+	case st.Mode()&0o111 == 0:
+		return "chmod +x " + shellQuote(name)
+	case !strings.Contains(name, "/"):
+		return "pyrr record -- ./" + shellQuote(name) + " …"
+	}
+	return ""
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+func replayCommand() *command {
+	return &command{
+		name:     "replay",
+		synopsis: "--batch RECORDING",
+		short:    "run a recording again, exactly as it was",
+		long: `Executes the recorded program again, to its end, from the recording alone:
+no file, server or clock of the first run is needed, and nothing outside is
+touched. Every event is held against the recording: thread, system call,
+arguments, instruction count, program counter. The recorded output appears on
+standard output and standard error. Waiting takes no time.
+
+On the first difference it stops, and prints what was recorded, what came
+instead, and the events before.`,
+		examples: []example{
+			{"pyrr replay --batch app.pyrr.zip", "replay, and see that it is exact"},
+			{"pyrr replay --batch app.pyrr.zip >/dev/null && echo exact", ""},
+		},
+		exits: []exitDoc{
+			{"0", "the replay was exact"},
+			{"2", "usage error"},
+			{"3", "it diverged, or the recording is damaged or missing"},
+			{"4", "this machine can't replay it; the reason was printed"},
+			{"130", "interrupted"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			batch := fs.Bool("batch", false, "replay to the end without asking anything")
+			return func(_ context.Context, u *ui, args []string) error {
+				if !*batch {
+					hint := "pyrr replay --batch " + shellJoin(args)
+					if len(args) == 0 {
+						hint = "pyrr replay --batch RECORDING"
+					}
+					return withHint(usagef("replay: say --batch: this version replays to the end only"), hint)
+				}
+				rec, path, err := oneRecording("replay --batch", args)
+				if err != nil {
+					return err
+				}
+				defer rec.Close()
+				return replayBatch(u, rec, path)
+			}
+		},
+	}
+}
+
+func replayBatch(u *ui, rec *recording.Recording, path string) error {
+	if err := canReplay(rec); err != nil {
+		return err
+	}
+	res, err := replay.Batch(rec, replay.Options{Stdout: u.out, Stderr: u.err})
+	if err != nil {
+		return replayFailed(err, path)
+	}
+	cut, err := truncations(rec)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(cut) > 0:
+		u.warn("the replay was exact as far as the recording goes: " + strings.Join(cut, "; "))
+	case u.live:
+		u.note("exact: %s, %s", plural(res.Events, "event", "events"), plural(res.Instructions, "instruction", "instructions"))
+	}
+	return nil
+}
+
+// canReplay says before the start what this processor lacks.
+func canReplay(rec *recording.Recording) error {
+	if lacking := inject.Host().Missing(rec.Header().Host.Features); len(lacking) > 0 {
+		return &machineError{fmt.Sprintf("this processor lacks what the recording needs: %s", strings.Join(lacking, ", "))}
+	}
+	return nil
+}
+
+// replayFailed explains why a replay ended early.
+func replayFailed(err error, path string) error {
+	if d, ok := errors.AsType[*replay.Divergence](err); ok {
+		return withHint(errors.New(divergenceText(d)), fmt.Sprintf("pyrr events %s --process %d", shellQuote(path), d.Process))
+	}
+	if replay.Damaged(err) {
+		return err
+	}
+	if missing := probe.Machine().Missing(true); len(missing) > 0 {
+		f := missing[0]
+		return withHint(&machineError{fmt.Sprintf("%v (%s: %v: %s)", err, f.Title, f.Answer, f.Reason)}, f.Remedy, "pyrr doctor")
+	}
+	return err
+}
+
+// truncations says of each process whose recording stops before its end,
+// where and why.
+func truncations(rec *recording.Recording) ([]string, error) {
+	procs, err := rec.Procs()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range procs {
+		end, err := lastEvent(rec, p.ID)
+		if err != nil {
+			return out, err
+		}
+		s := ""
+		switch end.Why {
+		case recording.EndTruncated:
+			s = fmt.Sprintf("truncated at instruction %s", grouped(end.Instr))
+		case recording.EndDetached:
+			s = fmt.Sprintf("stopped at instruction %s", grouped(end.Instr))
+			if end.Text != "" {
+				s += ": " + end.Text
+			}
+		default:
+			continue
+		}
+		if len(procs) > 1 {
+			s = fmt.Sprintf("process %d %s", p.ID, s)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// lastEvent returns the last event of a process.
+func lastEvent(rec *recording.Recording, id int) (recording.Event, error) {
+	it, err := rec.Events(id)
+	if err != nil {
+		return recording.Event{}, err
+	}
+	defer it.Close()
+	var ev, last recording.Event
+	for {
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		last = ev
+	}
+}
+
+// divergenceText shows both sides of a divergence and what came before it.
+func divergenceText(d *replay.Divergence) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the replay diverged at instruction %s, event %s of process %d (pid %d), so nothing was judged\n",
+		grouped(d.Pos.Instr), grouped(d.Pos.Event), d.Process, d.PID)
+	fmt.Fprintf(&b, "  recorded  %s\n  came      %s", cleanLine(describeEvent(&d.Want)), cleanLine(d.Got))
+	if len(d.Before) > 0 {
+		b.WriteString("\n  before it, the same in both:")
+	}
+	calls := openCalls{}
+	for i := range d.Before {
+		ev := &d.Before[i]
+		n := d.Pos.Event - uint64(len(d.Before)-i)
+		v := newView(ev, calls.follow(ev), calls)
+		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", grouped(ev.Instr), grouped(n), ev.TID, cleanLine(v.text))
+	}
+	return b.String()
+}
+
+// describeEvent is one line about an event, with its thread and position.
+func describeEvent(ev *recording.Event) string {
+	return fmt.Sprintf("%s, by thread %d at instruction %s", newView(ev, nil, openCalls{}).text, ev.TID, grouped(ev.Instr))
+}

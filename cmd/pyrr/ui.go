@@ -1,0 +1,278 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// ui holds the rules of printing: results on stdout; progress and errors on
+// stderr; colour only on a terminal and never the only signal; a status line
+// only on a terminal.
+type ui struct {
+	out, err io.Writer
+	// colourOut and colourErr allow escape sequences on each.
+	colourOut, colourErr bool
+	// live allows a status line that is rewritten.
+	live  bool
+	width int // of the status line
+
+	shown time.Time // when the status line was last written, zero for not shown
+}
+
+// newUI looks at the two files once. NO_COLOR is https://no-color.org.
+func newUI(out, err *os.File) *ui {
+	u := &ui{out: out, err: err, width: 80}
+	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	u.colourOut = !plain && term.IsTerminal(int(out.Fd()))
+	u.colourErr = !plain && term.IsTerminal(int(err.Fd()))
+	u.live = os.Getenv("CI") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(err.Fd()))
+	if w, _, sizeErr := term.GetSize(int(err.Fd())); sizeErr == nil && w > 10 {
+		u.width = w
+	}
+	return u
+}
+
+// The colours in use: SGR parameters of ECMA-48.
+const (
+	red    = "1;31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+	bold   = "1"
+	dim    = "2"
+)
+
+func paint(on bool, sgr, s string) string {
+	if !on || s == "" {
+		return s
+	}
+	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
+}
+
+// paintOut colours text for stdout.
+func (u *ui) paintOut(sgr, s string) string { return paint(u.colourOut, sgr, s) }
+
+// fail prints an error and its hints.
+func (u *ui) fail(err error) {
+	u.clearStatus()
+	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, red, "error:"), clean(err.Error()))
+	for _, h := range hintsOf(err) {
+		u.hint(h)
+	}
+}
+
+// warn prints one line about something that the user should know.
+func (u *ui) warn(msg string) {
+	u.clearStatus()
+	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, yellow, "warning:"), clean(msg))
+}
+
+// hint prints a command to paste.
+func (u *ui) hint(h string) {
+	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, cyan, "hint:"), clean(h))
+}
+
+// note prints one line of progress that stays.
+func (u *ui) note(format string, args ...any) {
+	u.clearStatus()
+	fmt.Fprintf(u.err, "pyrr: %s\n", clean(fmt.Sprintf(format, args...)))
+}
+
+// status rewrites the status line, at most ten times a second; without a
+// terminal it does nothing.
+func (u *ui) status(format string, args ...any) {
+	if !u.live || time.Since(u.shown) < 100*time.Millisecond {
+		return
+	}
+	u.shown = time.Now()
+	line := []rune(clean(fmt.Sprintf(format, args...)))
+	if len(line) >= u.width {
+		line = line[:u.width-1]
+	}
+	fmt.Fprintf(u.err, "\r\x1b[K%s", string(line))
+}
+
+// clearStatus takes the status line away.
+func (u *ui) clearStatus() {
+	if u.live && !u.shown.IsZero() {
+		fmt.Fprint(u.err, "\r\x1b[K")
+		u.shown = time.Time{}
+	}
+}
+
+// printJSON writes one indented JSON document to stdout.
+func (u *ui) printJSON(v any) error {
+	enc := json.NewEncoder(u.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// clean makes text from a recording or a file safe for a terminal: line ends
+// and tabs stay, other control and formatting characters (escape sequences,
+// changes of direction) become visible, and so do bytes that are not UTF-8.
+func clean(s string) string {
+	ok := func(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) }
+	plain := true
+	for i, r := range s {
+		if !ok(r) || r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case ok(r):
+			b.WriteRune(r)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// cleanLine is clean for text that must stay on its line.
+func cleanLine(s string) string {
+	s = clean(s)
+	if strings.ContainsAny(s, "\n\t") {
+		s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(s)
+	}
+	return s
+}
+
+// shellQuote quotes a word for the hints and listings, for pasting into sh.
+func shellQuote(s string) string {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r))
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func shellJoin(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = shellQuote(w)
+	}
+	return strings.Join(out, " ")
+}
+
+// table prints rows with aligned columns, two blanks apart. Columns whose
+// number is in right are aligned to the right; the last one is not padded.
+func table(w io.Writer, right map[int]bool, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if i < len(row)-1 {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			pad := ""
+			if i < len(row)-1 {
+				pad = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			}
+			if right[i] {
+				b.WriteString(pad + cell)
+			} else {
+				b.WriteString(cell + pad)
+			}
+			if i < len(row)-1 {
+				b.WriteString("  ")
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// grouped prints a number with commas: 12,345,678.
+func grouped(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// byteSize prints a size in decimal units: 1.2 MB.
+func byteSize(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 999_500:
+		return fmt.Sprintf("%.3g kB", float64(n)/1e3)
+	case n < 999_500_000:
+		return fmt.Sprintf("%.3g MB", float64(n)/1e6)
+	default:
+		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	}
+}
+
+// plural prints a number with its noun: 1 process, 2 processes.
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
+}
+
+// seconds prints a span of time for people.
+func seconds(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + seconds(-d)
+	case d < 10*time.Microsecond:
+		return fmt.Sprintf("%d ns", d.Nanoseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
+	default:
+		return fmt.Sprintf("%.3f s", d.Seconds())
+	}
+}
+
+// wrap breaks text at blanks into lines of at most n characters, each after
+// the indent.
+func wrap(s string, n int, indent string) string {
+	var b strings.Builder
+	col := 0
+	for _, word := range strings.Fields(s) {
+		switch w := utf8.RuneCountInString(word); {
+		case col == 0:
+			b.WriteString(indent)
+			col = w
+		case col+1+w > n:
+			b.WriteString("\n" + indent)
+			col = w
+		default:
+			b.WriteByte(' ')
+			col += 1 + w
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/pflag"
+)
+
+// version is set by the release build: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+// versionInfo is what pyrr version prints, and what a recording says of the
+// tool that made it.
+type versionInfo struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+func currentVersion() versionInfo {
+	v := versionInfo{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if v.Version != "" {
+		return v
+	}
+	v.Version = "development"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			v.Version += " " + s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = " with changes"
+		}
+	}
+	v.Version += dirty
+	return v
+}
+
+func versionCommand() *command {
+	return &command{
+		name:     "version",
+		synopsis: "[--json]",
+		short:    "print the version",
+		long:     "Prints the version of this binary and what it was built for.",
+		examples: []example{{"pyrr version", "for a bug report"}},
+		exits:    []exitDoc{{"0", "it was printed"}},
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			asJSON := fs.Bool("json", false, "print JSON")
+			return func(_ context.Context, u *ui, args []string) error {
+				if len(args) > 0 {
+					return usagef("version: takes no arguments")
+				}
+				v := currentVersion()
+				if *asJSON {
+					return u.printJSON(v)
+				}
+				_, err := fmt.Fprintf(u.out, "pyrr %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
+				return err
+			}
+		},
+	}
+}
