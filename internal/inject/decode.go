@@ -169,6 +169,7 @@ func opcode(b []byte, i int, in *insn) (shape uint8, next int, ok bool) {
 		in.m, in.op, i = mapVector, at(3), i+4
 	case c == 0x62 && left >= 6:
 		shape, ok = vectorShape(at(1)&7, at(4))
+		ok = ok && shape != 0 // vzeroupper has no such form
 		in.m, in.op, i = mapVector, at(4), i+5
 	case c == 0x8f && left >= 4 && at(1)&0x1f >= 8: // XOP, not pop
 		shape, ok = vectorShape(at(1)&0x1f, at(3))

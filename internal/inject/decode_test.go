@@ -42,6 +42,7 @@ func TestDecode(t *testing.T) {
 		{"insertq", "\xf2\x0f\x78\xc1\x01\x02", 6},
 		{"15 bytes", strings.Repeat("\x66", 14) + "\x90", 15},
 		{"16 bytes", strings.Repeat("\x66", 15) + "\x90", 0},
+		{"EVEX vzeroupper", "\x62\xf1\x7c\x48\x77\x30", 0},
 		{"push es", "\x06", 0},
 		{"REX2", "\xd5\x00\x90", 0},
 		{"nothing", "", 0},

@@ -75,10 +75,11 @@ var errTooMuch = errors.New("more code to disassemble than is plausible")
 
 // Sites finds the instructions of an x86-64 ELF file that Insn names. It
 // disassembles functions from their starts, known by the unwind table
-// (.eh_frame) or by a sized function symbol, to their ends, and never looks
-// for the bytes of an instruction elsewhere: data and the middles of longer
-// instructions hold the same bytes by chance. What lies outside such functions
-// is not found. A file that is no x86-64 ELF file has no sites.
+// (.eh_frame) or by a sized function symbol, to their ends, and follows the
+// control flow of code between them that they enter. It never looks for the
+// bytes of an instruction elsewhere: data and the middles of longer
+// instructions hold the same bytes by chance. Code that is reached in no such
+// way is not found. A file that is no x86-64 ELF file has no sites.
 func Sites(path string) ([]Site, error) {
 	f, err := openRegular(path)
 	if err != nil {
@@ -113,7 +114,7 @@ func sitesOf(r io.ReaderAt, path string) ([]Site, error) {
 }
 
 // scan does the work of Sites. missed holds the addresses of candidate bytes
-// that lie in no known function: mostly data.
+// that lie in no known code: mostly data.
 func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
 	var head [20]byte
 	if _, err := r.ReadAt(head[:], 0); err != nil {
@@ -131,6 +132,7 @@ func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
 	s := &scanner{file: file, seen: map[uint64]bool{}}
 	for _, p := range file.Progs {
 		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && p.Filesz > 0 {
+			s.code = append(s.code, p)
 			if err := s.candidates(p); err != nil {
 				return nil, nil, err
 			}
@@ -143,49 +145,63 @@ func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
 	if err := s.functions(); err != nil {
 		return nil, nil, err
 	}
-	return s.result(), s.missed(), nil
+	sites = s.result()
+	for _, site := range sites {
+		s.cover(span{site.Vaddr, site.Vaddr + uint64(site.Len)})
+	}
+	return sites, s.missed(), nil
 }
 
 // A candidate is an address where the opcode bytes of a wanted instruction
 // stand, whatever they belong to.
 type candidate struct {
 	addr    uint64
-	prog    *elf.Prog
-	covered bool
+	covered bool // by known code
 }
 
 type scanner struct {
 	file    *elf.File
+	code    []*elf.Prog // executable segments
 	wanted  []candidate // by address
+	known   []span      // functions
+	unsized []uint64    // starts of functions whose end isn't known
 	seen    map[uint64]bool
 	found   []Site
-	decoded uint64
+	decoded uint64 // bytes
 }
 
 // candidates looks through a segment for opcode bytes, so that only the few
 // functions that hold any are disassembled.
 func (s *scanner) candidates(p *elf.Prog) error {
-	const chunk = 1 << 20
-	const overlap = 2
-	buf := make([]byte, chunk+overlap)
-	for off := uint64(0); off < p.Filesz; off += chunk {
-		n := min(uint64(len(buf)), p.Filesz-off)
-		got, err := p.ReadAt(buf[:n], int64(off))
-		if err != nil && (err != io.EOF || got == 0) {
-			if err == io.EOF {
-				return nil // the file is shorter than its headers say
-			}
-			return fmt.Errorf("read code: %w", err)
-		}
-		b := buf[:got]
-		for i := 0; i+1 < len(b) && i < chunk; i++ {
+	return chunks(p, 2, func(b []byte, n int, addr uint64) error {
+		for i := 0; i < n && i+1 < len(b); i++ {
 			if b[i] != 0x0f || !wantedOpcode(b[i:]) {
 				continue
 			}
 			if len(s.wanted) >= maxWanted {
 				return errTooMuch
 			}
-			s.wanted = append(s.wanted, candidate{addr: p.Vaddr + off + uint64(i), prog: p})
+			s.wanted = append(s.wanted, candidate{addr: addr + uint64(i)})
+		}
+		return nil
+	})
+}
+
+// chunks reads a segment piece by piece. Each has n bytes that are new, the
+// first of them at addr, and up to overlap more that come again.
+func chunks(p *elf.Prog, overlap int, visit func(b []byte, n int, addr uint64) error) error {
+	const size = 1 << 20
+	buf := make([]byte, size+overlap)
+	for off := uint64(0); off < p.Filesz; off += size {
+		got, err := p.ReadAt(buf[:min(uint64(len(buf)), p.Filesz-off)], int64(off))
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read code: %w", err)
+		}
+		if got == 0 {
+			return nil // the file is shorter than its headers say
+		}
+		if err := visit(buf[:got], min(size, got), p.Vaddr+off); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -210,6 +226,7 @@ func (s *scanner) functions() error {
 	var err error
 	visit := func(f span) {
 		if err == nil {
+			s.known = append(s.known, f)
 			err = s.function(f)
 		}
 	}
@@ -226,13 +243,22 @@ func (s *scanner) functions() error {
 			continue // stripped, or damaged
 		}
 		for _, sym := range syms {
-			if elf.ST_TYPE(sym.Info) == elf.STT_FUNC && sym.Section != elf.SHN_UNDEF &&
-				sym.Size > 0 && sym.Value+sym.Size > sym.Value {
+			switch {
+			case elf.ST_TYPE(sym.Info) != elf.STT_FUNC || sym.Section == elf.SHN_UNDEF:
+			case sym.Size == 0:
+				s.unsized = append(s.unsized, sym.Value)
+			case sym.Value+sym.Size > sym.Value:
 				visit(span{sym.Value, sym.Value + sym.Size})
 			}
 		}
 	}
-	return err
+	if err != nil || len(s.missed()) == 0 {
+		return err
+	}
+	if err := s.gaps(); err != nil && err != errTooMuch {
+		return err
+	}
+	return nil // what is known without the gaps stands
 }
 
 // ehFrame returns the bytes of the unwind table and its address: the section,
@@ -269,22 +295,35 @@ func (s *scanner) ehFrame() ([]byte, uint64) {
 	return nil, 0
 }
 
-// function disassembles one function as far as its last candidate. Bytes that
-// don't decode end it: they are data, and so may be what follows.
+// function disassembles one function as far as its last candidate.
 func (s *scanner) function(f span) error {
-	lo, _ := slices.BinarySearchFunc(s.wanted, f.start, func(c candidate, a uint64) int { return cmpU64(c.addr, a) })
-	hi, _ := slices.BinarySearchFunc(s.wanted, f.end, func(c candidate, a uint64) int { return cmpU64(c.addr, a) })
+	lo, hi := s.candidatesIn(f)
 	if lo >= hi || s.seen[f.start] {
 		return nil
 	}
 	s.seen[f.start] = true
-	p := s.wanted[lo].prog
-	if f.start < p.Vaddr || f.start-p.Vaddr >= p.Filesz {
+	end := min(f.end, s.wanted[hi-1].addr+maxInsn)
+	err := s.sweep(span{f.start, end}, func(in insn, code []byte, addr uint64) {
+		if site, ok := siteOf(in, code); ok {
+			site.Vaddr, site.Off = addr, s.offset(addr)
+			s.found = append(s.found, site)
+		}
+	})
+	if err == nil {
+		s.cover(f)
+	}
+	return err
+}
+
+// sweep decodes a function from its start on. Bytes that don't decode end it:
+// they are data, and so may be what follows.
+func (s *scanner) sweep(f span, visit func(in insn, code []byte, addr uint64)) error {
+	p := s.segment(f.start)
+	if p == nil {
 		return nil
 	}
 	off := f.start - p.Vaddr
-	last := s.wanted[hi-1].addr
-	n := min(f.end-f.start, last-f.start+maxInsn, p.Filesz-off)
+	n := min(f.end-f.start, p.Filesz-off)
 	if s.decoded += n; s.decoded > maxDecode {
 		return errTooMuch
 	}
@@ -294,22 +333,46 @@ func (s *scanner) function(f span) error {
 		return fmt.Errorf("read function at %#x: %w", f.start, err)
 	}
 	code = code[:got]
-	for i := 0; i < len(code) && f.start+uint64(i) <= last; {
+	for i := 0; i < len(code); {
 		in, ok := decode(code[i:])
 		if !ok {
 			break
 		}
-		if site, ok := siteOf(in, code[i:]); ok {
-			site.Vaddr = f.start + uint64(i)
-			site.Off = p.Off + off + uint64(i)
-			s.found = append(s.found, site)
-		}
+		visit(in, code[i:], f.start+uint64(i))
 		i += in.len
 	}
+	return nil
+}
+
+// candidatesIn returns the range of candidates within a function.
+func (s *scanner) candidatesIn(f span) (lo, hi int) {
+	at := func(c candidate, a uint64) int { return cmpU64(c.addr, a) }
+	lo, _ = slices.BinarySearchFunc(s.wanted, f.start, at)
+	hi, _ = slices.BinarySearchFunc(s.wanted, f.end, at)
+	return lo, hi
+}
+
+func (s *scanner) cover(f span) {
+	lo, hi := s.candidatesIn(f)
 	for i := lo; i < hi; i++ {
 		s.wanted[i].covered = true
 	}
+}
+
+// segment is the executable segment that holds an address.
+func (s *scanner) segment(addr uint64) *elf.Prog {
+	for _, p := range s.code {
+		if addr >= p.Vaddr && addr-p.Vaddr < p.Filesz {
+			return p
+		}
+	}
 	return nil
+}
+
+// offset is where in the file an address of a segment lies.
+func (s *scanner) offset(addr uint64) uint64 {
+	p := s.segment(addr)
+	return p.Off + addr - p.Vaddr
 }
 
 // siteOf classifies a decoded instruction (Intel SDM volume 2, the pages of

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,6 +117,78 @@ func TestSitesOfSystemFiles(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("sites differ from objdump's (-objdump +found):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSitesInGaps has assembly without unwind information in a stripped
+// library.
+func TestSitesInGaps(t *testing.T) {
+	path := compile(t, "gaps", "-shared", "-nostdlib", "-fcf-protection=none", "-s")
+	sites, err := Sites(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range sites {
+		got = append(got, s.Insn.String())
+	}
+	if diff := cmp.Diff([]string{"cpuid", "rdtsc", "xgetbv"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestSitesWithoutSections reads a library whose section headers are gone.
+func TestSitesWithoutSections(t *testing.T) {
+	path := firstFile(systemFiles[0].globs)
+	if path == "" {
+		t.Skip("no ld.so here")
+	}
+	want, err := Sites(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[0x28:], make([]byte, 8)) // e_shoff
+	copy(b[0x3c:], make([]byte, 4)) // e_shnum, e_shstrndx
+	file := filepath.Join(t.TempDir(), "ld.so")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Sites(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-with +without):\n%s", diff)
+	}
+}
+
+func TestSitesOfOtherFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name    string
+		data    string
+		wantErr bool
+	}{
+		{"empty", "", false},
+		{"script", "#!/bin/sh\necho \x0f\xa2 \x0f\x31 and more\n", false},
+		{"32 bit", "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 60), false},
+		{"ARM", "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x03\x00\xb7\x00" + strings.Repeat("\x00", 44), false},
+		{"cut", "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x03\x00\x3e\x00" + "\x01\x00", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(dir, "file")
+			if err := os.WriteFile(file, []byte(tt.data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			sites, err := Sites(file)
+			if len(sites) > 0 || (err != nil) != tt.wantErr {
+				t.Errorf("got %v, %v", sites, err)
 			}
 		})
 	}
