@@ -33,7 +33,8 @@ var allowed = map[string][]string{
 	"internal/ptrace":    {"internal/linux", "internal/mem"},
 	"internal/inject":    {"internal/linux", "internal/mem"},
 	"internal/unwind":    {"internal/mem", "internal/stack"},
-	"cpython":            {"internal/mem", "internal/stack", "internal/unwind"},
+	// cpython needs the names of the registers, for what a dispatch keeps there.
+	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
 	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":     {"capture", "internal/recording"},
 	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
