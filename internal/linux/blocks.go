@@ -74,10 +74,12 @@ func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
 		}
 	case sysMadvise:
 		switch uint32(args[2]) {
-		case madvDontneed, madvRemove, madvDontneedLocked,
+		case madvDontneed, madvRemove,
 			madvDontfork, madvDofork, madvWipeonfork, madvKeeponfork:
 			return Space, 0
-		case madvFree, madvGuardInstall, madvGuardRemove:
+		case madvFree, madvDontneedLocked, madvGuardInstall, madvGuardRemove:
+			// Pages freed at the kernel's leisure, and advice that programs
+			// have to do without on older kernels.
 			return Hidden, eInval
 		}
 		return Plain, 0
@@ -88,6 +90,11 @@ func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
 			return Faked, 0
 		case prSetUserDispatch, prSetMDWE, prRseqSlice:
 			return Hidden, eInval
+		case prSetTsc:
+			const sigsegv = 2 // PR_TSC_SIGSEGV: also the engine's own reading of the clock
+			if args[1] == sigsegv {
+				return Hidden, eInval
+			}
 		}
 	case sysArchPrctl:
 		switch uint32(args[0]) {

@@ -32,6 +32,7 @@ const (
 	sysFcntl          = 72
 	sysFlock          = 73
 	sysGetdents       = 78
+	sysGetcwd         = 79
 	sysSyslog         = 103
 	sysCapget         = 125
 	sysPrctl          = 157
@@ -141,6 +142,7 @@ const (
 	prSetName               = 0xf
 	prGetName               = 0x10
 	prGetEndian             = 0x13
+	prSetTsc                = 0x1a
 	prGetTsc                = 0x19
 	prGetChildSubreaper     = 0x25
 	prGetTidAddress         = 0x28

@@ -144,6 +144,8 @@ func TestConstants(t *testing.T) {
 		{"PR_SET_NAME", prSetName, unix.PR_SET_NAME},
 		{"PR_GET_NAME", prGetName, unix.PR_GET_NAME},
 		{"PR_GET_ENDIAN", prGetEndian, unix.PR_GET_ENDIAN},
+		{"PR_SET_TSC", prSetTsc, unix.PR_SET_TSC},
+		{"SYS_GETCWD", sysGetcwd, unix.SYS_GETCWD},
 		{"PR_GET_TSC", prGetTsc, unix.PR_GET_TSC},
 		{"PR_GET_CHILD_SUBREAPER", prGetChildSubreaper, unix.PR_GET_CHILD_SUBREAPER},
 		{"PR_GET_TID_ADDRESS", prGetTidAddress, unix.PR_GET_TID_ADDRESS},

@@ -92,17 +92,26 @@ func newDecoder(nr int, args [6]uint64, ret int64, in []byte, read func(addr uin
 	}
 	d.kinds = s.Args
 	i := inIndex(s, args, 0)
+	_, room, str := InArgs(nr, args)
 	switch {
-	case len(in) == 0:
+	case len(in) == 0 && !str:
 	case i < 0:
 		if nr == sysPrctl {
-			d.in[1] = in
+			d.in[1] = ended(in, room)
 		}
-	case isString(s.Args[i].Kind):
+	case str:
 		first, rest, found := cutString(in)
 		d.in[i] = first
+		if !found {
+			d.in[i] = ended(in, room)
+		}
 		if j := inIndex(s, args, 1); j >= 0 && found && len(rest) > 0 {
-			d.in[j], _, _ = cutString(rest)
+			_, room, _ := InArgs2(nr, args)
+			second, _, found := cutString(rest)
+			if !found {
+				second = ended(second, room)
+			}
+			d.in[j] = second
 		}
 	default:
 		d.in[i] = in
@@ -110,10 +119,16 @@ func newDecoder(nr int, args [6]uint64, ret int64, in []byte, read func(addr uin
 	return d
 }
 
-func isString(k ArgKind) bool { return k == Path || k == String }
+// ended gives a string that was kept without its NUL one, unless it fills the
+// room for it and so may have been cut short. None at all was kept of nil.
+func ended(b []byte, room int) []byte {
+	if b == nil || len(b) >= room {
+		return b
+	}
+	return append(append([]byte(nil), b...), 0)
+}
 
-// cutString splits b after its NUL. A string without one was cut short; its
-// result keeps a mark of that for quote.
+// cutString splits b after its first NUL.
 func cutString(b []byte) (s, rest []byte, found bool) {
 	for i, c := range b {
 		if c == 0 {

@@ -41,7 +41,7 @@ func (d *decoder) value(i int) string {
 	v := d.args[i]
 	a := d.kinds[i]
 	if d.in[i] != nil && d.nr == sysPrctl {
-		return quote(d.in[i], true)
+		return quote(d.in[i])
 	}
 	switch a.Kind {
 	case Int, FD:
@@ -93,10 +93,13 @@ func (d *decoder) memory(i int) string {
 	switch d.kinds[i].Kind {
 	case Path, String:
 		if in != nil {
-			return quote(in, true)
+			return quote(in)
 		}
 	case OutString:
 		if b := d.outBytes(i); b != nil {
+			if d.nr == sysGetcwd {
+				return quote(b)
+			}
 			return quoteCut(b, int64(len(b)) < d.ret)
 		}
 		if i+1 < len(d.args) {
@@ -211,11 +214,9 @@ func (d *decoder) pollFDs(i int) string {
 
 // quote shows a string of which b holds the beginning, with its NUL unless it
 // was cut short.
-func quote(b []byte, str bool) string {
-	if str {
-		if s, _, found := cutString(b); found {
-			return quoteCut(s[:len(s)-1], false)
-		}
+func quote(b []byte) string {
+	if s, _, found := cutString(b); found {
+		return quoteCut(s[:len(s)-1], false)
 	}
 	return quoteCut(b, true)
 }

@@ -94,6 +94,7 @@ var ioctls = map[uint32]ioctlReq{
 	0xb701: {"NS_GET_USERNS", 0}, 0xb702: {"NS_GET_PARENT", 0}, 0xb703: {"NS_GET_NSTYPE", 0}, 0xb704: {"NS_GET_OWNER_UID", 4},
 	// Effects of input devices: the kernel writes the effect's id.
 	0x40304580: {"EVIOCSFF", 48},
+	0x07b9:     {"IOCTL_VM_SOCKETS_GET_LOCAL_CID", 4}, // linux/vm_sockets.h
 	// Random numbers: random(4).
 	0x80045200: {"RNDGETENTCNT", 4}, 0x40045201: {"RNDADDTOENTCNT", 0}, 0x40085203: {"RNDADDENTROPY", 0}, 0x5204: {"RNDZAPENTCNT", 0},
 	0x5206: {"RNDCLEARPOOL", 0}, 0x5207: {"RNDRESEEDCRNG", 0},
@@ -119,10 +120,8 @@ func plainIoctl(req uint32) bool {
 		return iocDir(req) != 0 || iocType(req) == 0xff
 	case 'H': // hidraw.h; higher numbers are Bluetooth's
 		return nr < 0x20 && iocDir(req) != 0
-	case 'p': // rtc.h; from 0xa0 on pps.h
-		return nr < 0xa0
-	case 'x': // SOCK_IOC_TYPE is 0x89
-		return false
+	case 'p': // rtc.h; RTC_PARAM_GET at 0x13 lies, from 0xa0 on pps.h
+		return nr < 0x13 || nr < 0xa0 && iocDir(req) == iocRead
 	case 0x89: // SIOCGSTAMP_NEW and its like
 		return iocDir(req) == iocRead
 	}

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"encoding/binary"
 	"fmt"
 )
 
@@ -128,15 +129,13 @@ func (c *call) special(o *Out) {
 // msghdr appends what recvmsg writes: the fields of struct msghdr, the sender's
 // address, n bytes of data and the control messages.
 func (c *call) msghdr(addr, n uint64) {
-	var f [7]uint64
-	for i := range f {
-		v, ok := c.word(addr+uint64(i)*8, 8)
-		if !ok {
-			return
-		}
-		f[i] = v
+	buf := pages.Get().(*[4096]byte)
+	defer pages.Put(buf)
+	if c.m.ReadAt(buf[:56], addr) != nil {
+		return
 	}
-	name, namelen, iov, iovlen, control, controllen := f[0], f[1], f[2], f[3], f[4], f[5]
+	field := func(i int) uint64 { return binary.LittleEndian.Uint64(buf[i*8:]) }
+	name, namelen, iov, iovlen, control, controllen := field(0), field(1), field(2), field(3), field(4), field(5)
 	c.add(addr, 56)
 	if name != 0 {
 		// After the call namelen is the length of the whole address, though
