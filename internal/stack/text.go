@@ -41,7 +41,7 @@ type Line struct {
 
 // Pattern is what a stack is held against.
 type Pattern struct {
-	// Label is what the heading says before the thread.
+	// Label is what the heading says besides the thread.
 	Label string
 	// Thread is a pattern for the thread's name, "" for any.
 	Thread string
@@ -57,7 +57,8 @@ type ParseError struct {
 
 func (e *ParseError) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.Col, e.Msg) }
 
-// Parse reads a text form. A heading starts a new stack.
+// Parse reads a text form. A heading starts a new stack; one without frames
+// stands for a thread that has none.
 func Parse(text string) ([]Pattern, error) {
 	if len(text) > maxText {
 		return nil, &ParseError{1, 1, fmt.Sprintf("more than %d MiB of text", maxText>>20)}
@@ -96,11 +97,6 @@ func Parse(text string) ([]Pattern, error) {
 	}
 	if len(out) == 0 {
 		return nil, &ParseError{1, 1, "no stack in it"}
-	}
-	for _, p := range out {
-		if len(p.Lines) == 0 {
-			return nil, &ParseError{p.Source, 1, "a heading without frames; a line with … stands for any frames"}
-		}
 	}
 	return out, nil
 }

@@ -1,0 +1,160 @@
+package assert
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// fake is a Source made of values. It counts what it is asked for.
+type fake struct {
+	info     Info
+	events   []Event
+	stacks   map[int]Stacks
+	ends     []Stacks
+	err      error // of Events
+	stackErr error
+	opened   int
+	passes   int
+	asked    []int
+	closed   int
+}
+
+func (f *fake) Info() Info               { return f.info }
+func (f *fake) Events() ([]Event, error) { return f.events, f.err }
+func (f *fake) Close() error             { f.closed++; return nil }
+func (f *fake) EndStacks() ([]Stacks, error) {
+	return f.ends, f.stackErr
+}
+
+func (f *fake) Stacks(want []int) (map[int]Stacks, error) {
+	f.passes++
+	if !slices.IsSorted(want) {
+		return nil, errors.New("the wanted events are not in order")
+	}
+	out := map[int]Stacks{}
+	for _, i := range want {
+		if slices.Contains(f.asked, i) {
+			return nil, errors.New("an event is asked for twice")
+		}
+		f.asked = append(f.asked, i)
+		if s, ok := f.stacks[i]; ok {
+			out[i] = s
+		}
+	}
+	return out, f.stackErr
+}
+
+func (f *fake) open(string) (Source, error) { f.opened++; return f, nil }
+
+const ms = time.Millisecond
+
+// pythonStack makes a stack of "file:line func" frames, innermost first.
+func pythonStack(name string, frames ...stack.Frame) Stacks {
+	return Stacks{Proc: 1, Python: stack.Stack{Name: name, Frames: frames}}
+}
+
+func py(fn, file string, line int) stack.Frame {
+	return stack.Frame{Kind: stack.Python, Func: fn, File: file, Line: line}
+}
+
+const site = "/venv/lib/python3.11/site-packages/"
+const lib = "/usr/lib/python3.11/"
+
+// slowHTTP is the story of an HTTP request whose answer never comes.
+func slowHTTP() *fake {
+	connectStack := pythonStack("worker", py("create_connection", site+"urllib3/util/connection.py", 73),
+		py("HTTPConnection._new_conn", site+"urllib3/connection.py", 199), py("get", site+"requests/api.py", 73))
+	sendStack := pythonStack("worker", py("HTTPConnection.send", lib+"http/client.py", 1035),
+		py("HTTPConnection.request", site+"urllib3/connection.py", 441), py("get", site+"requests/api.py", 73))
+	recvStack := pythonStack("worker", py("SocketIO.readinto", lib+"socket.py", 706),
+		py("HTTPResponse.begin", lib+"http/client.py", 318),
+		py("HTTPConnection.getresponse", site+"urllib3/connection.py", 504),
+		py("HTTPConnectionPool._make_request", site+"urllib3/connectionpool.py", 536),
+		py("get", site+"requests/api.py", 73))
+	mainStack := pythonStack("MainThread", py("Thread.join", lib+"threading.py", 1112), py("<module>", "/proj/app.py", 20))
+	ev := func(thread int, instr, own uint64, name string, start, end time.Duration) Event {
+		names := map[int]string{1: "MainThread", 2: "worker"}
+		return Event{Proc: 1, PID: 100, TID: 99 + thread, Thread: thread, ThreadName: names[thread],
+			Pos: recording.Pos{Instr: instr}, ThreadInstr: own, Kind: KindSyscall, Name: name, Start: start, End: end, FD: -1}
+	}
+	f := &fake{info: Info{Root: "/proj", Pythons: map[int]string{1: "3.11.2"}, Arch: "amd64", Wall: 31000 * ms}}
+	socket := ev(2, 181000, 41000, "socket", 900*ms, 900*ms)
+	socket.Ret = 3
+	socket.Args = []Arg{{"domain", "AF_INET", 2}, {"type", "SOCK_STREAM|SOCK_CLOEXEC", 0x80001}, {"protocol", "0", 0}}
+	connect := ev(2, 181380, 41380, "connect", 1000*ms, 1001*ms)
+	connect.FD, connect.Addr = 3, "127.0.0.1:8888"
+	send := ev(2, 182479, 42479, "sendto", 1003*ms, 1003*ms)
+	send.FD, send.Ret = 3, 148
+	futex := ev(1, 183000, 100000, "futex", 1004*ms, 31000*ms)
+	futex.Unfinished = true
+	futex.Args = []Arg{{"uaddr", "0x7f00", 0x7f00}, {"op", "FUTEX_WAIT", 0}}
+	recv := ev(2, 185730, 45730, "recvfrom", 1010*ms, 31000*ms)
+	recv.FD, recv.Unfinished = 3, true
+	other := ev(1, 150000, 90000, "openat", 500*ms, 501*ms)
+	other.Path, other.Ret = "/etc/hosts", 7
+	read := ev(1, 151000, 91000, "read", 510*ms, 510*ms)
+	read.FD, read.Ret = 7, 20
+	closeEv := ev(1, 152000, 92000, "close", 520*ms, 520*ms)
+	closeEv.FD = 7
+	failed := ev(1, 152500, 92500, "openat", 530*ms, 530*ms)
+	failed.Path, failed.Ret, failed.Errno = "/etc/missing", -2, "ENOENT"
+	f.events = []Event{other, read, closeEv, failed, socket, connect, send, futex, recv}
+	extra := func(kind, name string, thread int, instr uint64, at time.Duration) {
+		e := ev(thread, instr, 0, name, at, at)
+		e.Kind = kind
+		f.events = append(f.events, e)
+	}
+	extra(KindSignal, "SIGALRM", 1, 185900, 2000*ms)
+	extra(KindTimeout, "", 1, 186000, 31000*ms)
+	extra(KindEnd, "", 1, 186000, 31000*ms)
+	for i := range f.events {
+		f.events[i].Pos.Event = uint64(i)
+	}
+	f.stacks = map[int]Stacks{5: connectStack, 6: sendStack, 7: mainStack, 8: recvStack}
+	f.ends = []Stacks{mainStack, recvStack}
+	return f
+}
+
+// specIn writes a spec into a folder of its own and loads it. The fake
+// recording exists as a file.
+func specIn(t *testing.T, dir, text string) []*Spec {
+	t.Helper()
+	write(t, filepath.Join(dir, "rec.pyrr.zip"), "")
+	file := filepath.Join(dir, "case.yaml")
+	write(t, file, text)
+	specs, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return specs
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, specs []*Spec, f *fake, opts Options) *Run {
+	t.Helper()
+	run, err := Check(context.Background(), specs, f.open, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.closed != f.opened {
+		t.Errorf("opened %d times, closed %d times", f.opened, f.closed)
+	}
+	return run
+}

@@ -1,0 +1,414 @@
+package assert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"pyrr/internal/stack"
+)
+
+// judge holds one spec against one recording. It works in rounds: a round
+// judges as far as the stacks that are known allow and says which stacks it
+// needs; the last one needs none.
+type judge struct {
+	*timeline
+	spec  *Spec
+	paths stack.Paths
+	bound map[*Expectation]binding
+	found map[*Expectation]*finding
+	refs  map[*EventPattern][]int
+}
+
+func newJudge(t *timeline, s *Spec) *judge {
+	return &judge{timeline: t, spec: s, paths: stack.Paths{Root: t.info.Root}, refs: map[*EventPattern][]int{}}
+}
+
+// binding is the event that an expectation stands for: certain (yes), not
+// known yet (pending), or not to be had (open).
+type binding struct {
+	truth truth
+	event int
+	say   string
+}
+
+func (b binding) answer() answer { return answer{truth: b.truth, say: b.say} }
+
+// finding is what a round found about an expectation.
+type finding struct {
+	verdict Verdict
+	say     string
+	mark    Place
+	// matches satisfy all clauses, opens may, rest do not; pending need a
+	// stack. Each in order.
+	matches, opens, pending []int
+	openSay                 string
+	openMark                Place
+	// nearest are the best of those that do not, and total counts all events
+	// of the kind.
+	nearest []rejection
+	total   int
+	wants   []int
+}
+
+// rejection is an event that failed some clauses.
+type rejection struct {
+	event  int
+	failed int
+	clause *Clause
+	say    string
+}
+
+// maxNearest is how many near misses are kept.
+const maxNearest = 3
+
+// round judges all expectations and returns the events whose stacks are
+// needed to go on.
+func (j *judge) round() []int {
+	j.bound = map[*Expectation]binding{}
+	j.found = map[*Expectation]*finding{}
+	var wants []int
+	for _, e := range inOrder(j.spec.Expect) {
+		f := j.find(e)
+		j.found[e] = f
+		j.bound[e] = j.bind(e, f)
+		wants = append(wants, f.wants...)
+		if len(f.pending) == 0 {
+			j.decide(e, f)
+			if f.verdict != Pass {
+				for _, m := range j.story(e, f) {
+					wants = append(wants, m.event)
+				}
+			}
+		}
+	}
+	for _, g := range j.spec.Golden {
+		if b := j.bound[g.target]; g.target != nil && b.truth == yes {
+			wants = append(wants, b.event)
+		}
+	}
+	return slices.DeleteFunc(wants, func(i int) bool {
+		_, ok := j.stacks[i]
+		return ok || j.noStack[i]
+	})
+}
+
+// unable says why events of a kind can't be found, "" where they can.
+func (j *judge) unable(p *EventPattern) string {
+	switch {
+	case p.executed():
+		return fmt.Sprintf("%s needs the program to be replayed with breakpoints, and check does not do that yet", p.Kind)
+	case (p.Kind == KindTestStart || p.Kind == KindTestEnd) && !j.info.TestMarks:
+		return fmt.Sprintf("%s needs marks of where tests start and end, and the recording holds none", p.Kind)
+	}
+	return ""
+}
+
+// find holds every event of the kind against the clauses.
+func (j *judge) find(e *Expectation) *finding {
+	f := &finding{}
+	if why := j.unable(&e.Event); why != "" {
+		f.openSay, f.openMark = why, e.Event.Place
+		f.verdict = Unjudged
+		return f
+	}
+	for _, n := range e.needs() {
+		if b := j.bound[n]; b.truth == open {
+			f.openSay, f.openMark, f.verdict = b.say, e.Event.Place, Unjudged
+			return f
+		}
+	}
+	all := j.candidates(&e.Event)
+	f.total = len(all)
+	// The earliest match is enough where nothing is counted.
+	one := e.Quantity.Max < 0 && e.Quantity.Min <= 1 && e.Quantity.Nth >= 0
+	for _, i := range all {
+		t, r, needsStack := j.event(e, i)
+		switch t {
+		case yes:
+			f.matches = append(f.matches, i)
+		case open:
+			f.opens = append(f.opens, i)
+			if len(f.opens) == 1 {
+				f.openSay, f.openMark = r.say, r.clause.Place
+			}
+		case pending:
+			f.pending = append(f.pending, i)
+			if needsStack || j.goldenAt(e) {
+				f.wants = append(f.wants, i)
+			}
+		case no:
+			f.reject(r)
+		}
+		if one && t == yes {
+			break
+		}
+	}
+	return f
+}
+
+func (j *judge) goldenAt(e *Expectation) bool {
+	return slices.ContainsFunc(j.spec.Golden, func(g *Golden) bool { return g.target == e })
+}
+
+// event holds one event against all clauses.
+func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needsStack bool) {
+	t = yes
+	r = rejection{event: i}
+	first := func(c *Clause, a answer) {
+		r.clause, r.say = c, a.say
+	}
+	for k := range e.Clauses {
+		c := &e.Clauses[k]
+		a := j.clause(c, e, i)
+		switch a.truth {
+		case no:
+			if r.failed++; r.failed == 1 {
+				first(c, a)
+			}
+			t = no
+		case pending:
+			needsStack = needsStack || a.stack
+			if t != no {
+				t = pending
+			}
+		case open:
+			if t == yes {
+				t = open
+			}
+			if r.clause == nil {
+				first(c, a)
+			}
+		}
+	}
+	return t, r, needsStack
+}
+
+// reject keeps the events that failed the fewest clauses, of equals the
+// earliest.
+func (f *finding) reject(r rejection) {
+	at, _ := slices.BinarySearchFunc(f.nearest, r, func(have, r rejection) int {
+		if have.failed <= r.failed {
+			return -1
+		}
+		return 1
+	})
+	if at >= maxNearest {
+		return
+	}
+	f.nearest = slices.Insert(f.nearest, at, r)
+	f.nearest = f.nearest[:min(len(f.nearest), maxNearest)]
+}
+
+// bind chooses the event that the expectation's id stands for.
+func (j *judge) bind(e *Expectation, f *finding) binding {
+	none := binding{truth: open, say: e.Name + " found no event"}
+	switch {
+	case f.verdict == Unjudged:
+		return binding{truth: open, say: e.Name + " could not be judged"}
+	case len(f.pending) > 0:
+		return binding{truth: pending}
+	}
+	n := max(e.Quantity.Nth, 1)
+	if len(f.matches) < n {
+		return none
+	}
+	b := binding{truth: yes, event: f.matches[n-1]}
+	unsure := func(i int) bool { return j.rank[i] < j.rank[b.event] }
+	if e.Quantity.Nth < 0 {
+		b.event = f.matches[len(f.matches)-1]
+		unsure = func(i int) bool { return j.rank[i] > j.rank[b.event] }
+	}
+	if slices.ContainsFunc(f.opens, unsure) || e.Quantity.Nth < 0 && j.info.Truncated && !j.closed(e) {
+		return binding{truth: open, say: "which event " + e.Name + " is can't be told"}
+	}
+	return b
+}
+
+// decide compares what was found with the quantity.
+func (j *judge) decide(e *Expectation, f *finding) {
+	q := e.Quantity
+	have, maybe := len(f.matches), len(f.matches)+len(f.opens)
+	more := j.info.Truncated && !j.closed(e) // events may be missing
+	f.mark = q.Place
+	if f.mark.Len == 0 {
+		f.mark = e.Event.Place
+	}
+	unjudged := func() {
+		f.verdict = Unjudged
+		f.say, f.mark = f.openSay, f.openMark
+		if f.say == "" {
+			f.say = "the recording was cut: " + orNone("", j.info.Why, "what came later is not known")
+			f.mark = e.Event.Place
+		}
+	}
+	switch {
+	case f.verdict == Unjudged:
+		f.say, f.mark = f.openSay, f.openMark
+	case q.Max >= 0 && have > q.Max:
+		f.verdict, f.say = Fail, "it happened "+times(have)
+	case have < q.Min && (maybe >= q.Min || more):
+		unjudged()
+	case have < q.Min:
+		f.verdict = Fail
+		f.say = j.missing(e, f)
+	case q.Max >= 0 && (maybe > q.Max || more):
+		unjudged()
+	default:
+		f.verdict = Pass
+	}
+}
+
+// missing says what is wrong where there are too few events.
+func (j *judge) missing(e *Expectation, f *finding) string {
+	switch {
+	case len(f.matches) > 0:
+		return "it happened " + times(len(f.matches))
+	case len(f.nearest) > 0:
+		n := f.nearest[0]
+		f.mark = n.clause.Place
+		return n.say
+	}
+	s := "there is none in the recording"
+	if len(e.Event.Names) == 1 && e.Event.Names[0] != e.Event.Text && e.Event.Kind == KindSyscall {
+		s = "there is no " + e.Event.Names[0] + " in the recording"
+	}
+	return s
+}
+
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return grouped(uint64(n)) + " times"
+}
+
+// told is an event of a check's story.
+type told struct {
+	event  int
+	chosen bool
+}
+
+// maxBetween is how many events are told between a reference and an event.
+const maxBetween = 2
+
+// story chooses the events to show for a check that did not pass: the ones
+// that it is about, what they refer to, and what happened to the same
+// descriptor in between.
+func (j *judge) story(e *Expectation, f *finding) []told {
+	var chosen []int
+	switch {
+	case e.Quantity.Max >= 0 && len(f.matches) > e.Quantity.Max:
+		chosen = f.matches[:min(maxNearest, len(f.matches))]
+	case len(f.matches) > 0:
+		chosen = f.matches[:min(maxNearest, len(f.matches))]
+	case len(f.nearest) > 0:
+		for _, r := range f.nearest {
+			chosen = append(chosen, r.event)
+		}
+	case len(f.opens) > 0:
+		chosen = f.opens[:min(maxNearest, len(f.opens))]
+	}
+	var out []told
+	add := func(i int, chosen bool) {
+		for k := range out {
+			if out[k].event == i {
+				out[k].chosen = out[k].chosen || chosen
+				return
+			}
+		}
+		out = append(out, told{i, chosen})
+	}
+	for _, i := range chosen {
+		add(i, true)
+	}
+	for n, i := range chosen {
+		for k := range e.Clauses {
+			for r := range e.Clauses[k].Refs {
+				p, a := j.resolve(&e.Clauses[k].Refs[r], i, e.Clauses[k].Kind == ClauseBefore || r == 1)
+				if a.truth != yes || p.event < 0 {
+					continue
+				}
+				add(p.event, false)
+				if n == 0 {
+					for _, b := range j.inBetween(p.event, i) {
+						add(b, false)
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b told) int { return cmp.Compare(j.rank[a.event], j.rank[b.event]) })
+	return out
+}
+
+// inBetween lists the last calls that the thread of b made on b's descriptor
+// after a.
+func (j *judge) inBetween(a, b int) []int {
+	var out []int
+	want := &j.events[b]
+	for r := j.rank[b] - 1; r > j.rank[a] && len(out) < maxBetween; r-- {
+		i := j.order[r]
+		e := &j.events[i]
+		if e.Proc == want.Proc && e.Thread == want.Thread && e.FD == want.FD && e.FD >= 0 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// moment describes an event for reports.
+func (j *judge) moment(i int, chosen bool) Moment {
+	e := &j.events[i]
+	m := Moment{Index: i, Proc: e.Proc, Thread: e.Thread, ThreadName: e.ThreadName, Pos: e.Pos, Start: e.Start, Event: e.text(), Chosen: chosen}
+	s, _ := j.stackOf(i)
+	for k := range s.Frames {
+		f := &s.Frames[k]
+		if f.Kind != stack.Python {
+			continue
+		}
+		file, origin := j.paths.Short(f.File)
+		if m.File == "" || origin != stack.Stdlib {
+			m.File, m.Line, m.Func = file, f.Line, f.Func
+		}
+		if origin != stack.Stdlib {
+			break
+		}
+	}
+	return m
+}
+
+// result writes down what was found about an expectation.
+func (j *judge) result(e *Expectation) *Result {
+	f := j.found[e]
+	r := &Result{Name: e.Name, ID: j.spec.CheckID(e.Name), Verdict: f.verdict, Want: e.Text, Got: f.say, Place: e.Place, Mark: f.mark}
+	if f.verdict == Pass {
+		if b := j.bound[e]; b.truth == yes {
+			r.Moments = []Moment{j.moment(b.event, true)}
+		}
+		return r
+	}
+	for _, m := range j.story(e, f) {
+		r.Moments = append(r.Moments, j.moment(m.event, m.chosen))
+	}
+	if len(f.matches) == 0 {
+		for _, n := range f.nearest {
+			r.Nearest = append(r.Nearest, Candidate{
+				Moment: j.moment(n.event, true), Clause: j.clauseText(n.clause), Say: n.say, Mark: n.clause.Place,
+			})
+		}
+	}
+	return r
+}
+
+// clauseText is the piece of the spec that a clause was read from.
+func (j *judge) clauseText(c *Clause) string {
+	line := []rune(j.spec.Line(c.Place.Line))
+	if c.Place.Col < 1 || c.Place.Col-1+c.Place.Len > len(line) {
+		return string(c.Kind)
+	}
+	return string(line[c.Place.Col-1 : c.Place.Col-1+c.Place.Len])
+}

@@ -1,0 +1,123 @@
+package assert
+
+import (
+	"fmt"
+	"time"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// The kinds of events that a Source gives.
+const (
+	KindSyscall     = "syscall"
+	KindSignal      = "signal" // a handler's frame was built
+	KindThreadStart = "thread start"
+	KindThreadExit  = "thread exit"
+	KindExec        = "exec"
+	KindExit        = "exit"
+	KindTestStart   = "test start"
+	KindTestEnd     = "test end"
+	KindTimeout     = "timeout"
+	KindEnd         = "end" // of what is recorded of the process
+)
+
+// Arg is one decoded argument.
+type Arg struct {
+	Name string
+	Text string
+	Num  uint64
+}
+
+// Event is one decoded event of one process.
+type Event struct {
+	Proc       int // number of the process, from 1
+	PID, TID   int // as the program saw them
+	Thread     int // number of the thread in its process, from 1 in order of appearance
+	ThreadName string
+	Pos        recording.Pos
+	// ThreadInstr counts the bytecode instructions that the thread itself
+	// had executed.
+	ThreadInstr uint64
+	Kind        string
+	// Name is the kernel's name of the system call, or of the signal.
+	Name  string
+	Args  []Arg
+	Ret   int64  // raw: -errno on failure
+	Errno string // name, "" for success
+	// Unfinished is set for a call that had not returned when the recording
+	// ended; End is then the recording's end.
+	Unfinished bool
+	// Start and End are wall-clock times since the recording began.
+	Start, End time.Duration
+	FD         int    // the descriptor that a call is about, -1 for none
+	Addr       string // 127.0.0.1:8888, [::1]:80, /run/socket
+	Path       string
+}
+
+// Info describes a recording.
+type Info struct {
+	Command []string
+	// Root is the project's folder: goldens name its files from there.
+	Root string
+	// Pythons holds the version of each process's interpreter, by Proc.
+	Pythons map[int]string
+	Arch    string // as GOARCH has it
+	// Truncated is set where the recording does not reach the end of what
+	// it was to record; Why says the reason.
+	Truncated bool
+	Why       string
+	Tests     []string // the pytest ids that it holds
+	// Wall is the length of the recording.
+	Wall time.Duration
+	// NoClock is set where instructions were not counted.
+	NoClock bool
+	// TestMarks is set where Events holds the test starts and ends.
+	TestMarks bool
+}
+
+// Stacks are what was found on one thread's stacks at one point.
+type Stacks struct {
+	// Proc is the number of the process that the thread belongs to.
+	Proc int
+	// Python holds the Python frames, innermost first.
+	Python stack.Stack
+	// Full holds the C and the Python frames as they lie on each other, nil
+	// where C frames were not read.
+	Full *stack.Stack
+}
+
+// Source is one opened recording. Its methods are called from one goroutine.
+type Source interface {
+	Info() Info
+	// Events returns the whole recording, in order per process. The caller
+	// does not change what it gets.
+	Events() ([]Event, error)
+	// Stacks returns the stack of the thread that made each of the wanted
+	// events, at that event, in one pass over the recording; want holds
+	// indexes into Events, rising. An event that is missing in the result
+	// has no stack that could be read.
+	Stacks(want []int) (map[int]Stacks, error)
+	// EndStacks returns the stacks of all threads at the end of the
+	// recording, the main thread of the first process first.
+	EndStacks() ([]Stacks, error)
+	Close() error
+}
+
+// Opener opens a recording.
+type Opener func(path string) (Source, error)
+
+// Divergence is the error of a Source whose replay did not do what was
+// recorded. Nothing can be judged then.
+type Divergence struct {
+	Proc     int
+	Pos      recording.Pos
+	Recorded string // what was recorded
+	Came     string // what came instead
+	Around   []string
+}
+
+func (d *Divergence) Error() string {
+	return fmt.Sprintf("replay diverged at %s (event %d of process %d): recorded %s, came %s",
+		grouped(d.Pos.Instr), d.Pos.Event, d.Proc, d.Recorded, d.Came)
+}

@@ -1,0 +1,487 @@
+// Package report prints the result of a check: for people on a terminal, and
+// for machines as JSON, JUnit XML and GitHub annotations. All of them read
+// the same assert.Run.
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pyrr/assert"
+	"pyrr/internal/stack"
+)
+
+// Options says how to print.
+type Options struct {
+	// Colour allows escape sequences; colour is never the only signal.
+	Colour bool
+	// Durations leaves times out where false, so that goldens are stable.
+	Durations bool
+	// Verbose lists the checks that hold as well.
+	Verbose bool
+	// Hints gives commands to go on with after a failed spec; nil gives the
+	// usual ones.
+	Hints func(s *assert.SpecResult, r *assert.Result) []Hint
+}
+
+// Hint is a command to paste, and what it is for.
+type Hint struct{ Why, Command string }
+
+// The colours in use: SGR parameters of ECMA-48.
+const (
+	red    = "1;31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+	bold   = "1"
+	dim    = "2"
+)
+
+// terminal prints to w; errors of w show at the end.
+type terminal struct {
+	w    io.Writer
+	opts Options
+	err  error
+}
+
+func (t *terminal) printf(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format, args...)
+	}
+}
+
+func (t *terminal) paint(sgr, s string) string {
+	if !t.opts.Colour || s == "" {
+		return s
+	}
+	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
+}
+
+// Terminal prints a run as text: a line for each spec, then what failed, then
+// a summary.
+func Terminal(w io.Writer, run *assert.Run, opts Options) error {
+	t := &terminal{w: w, opts: opts}
+	t.list(run)
+	for _, s := range run.Specs {
+		if s.Verdict == assert.Fail || s.Verdict == assert.Unjudged || s.Verdict == assert.Broken {
+			t.spec(s)
+		}
+	}
+	t.leftOver(run)
+	t.summary(run)
+	return t.err
+}
+
+// labels are the first words of the lines, four characters wide.
+var labels = map[assert.Verdict][2]string{
+	assert.Pass:     {"ok  ", green},
+	assert.Fail:     {"FAIL", red},
+	assert.Unjudged: {"????", yellow},
+	assert.Skip:     {"skip", yellow},
+	assert.XFailed:  {"xfail", yellow},
+	assert.XPassed:  {"XPASS", yellow},
+	assert.Broken:   {"ERR ", red},
+}
+
+func (t *terminal) label(v assert.Verdict) string {
+	l := labels[v]
+	return t.paint(l[1], l[0])
+}
+
+// list prints one line for each spec.
+func (t *terminal) list(run *assert.Run) {
+	several := map[*assert.Spec]int{}
+	for _, s := range run.Specs {
+		several[s.Spec]++
+	}
+	width := 0
+	names := make([]string, len(run.Specs))
+	for i, s := range run.Specs {
+		names[i] = s.Spec.ID()
+		if several[s.Spec] > 1 {
+			names[i] += "  " + s.Recording
+		}
+		names[i] = clean(names[i])
+		width = max(width, utf8.RuneCountInString(names[i]))
+	}
+	for i, s := range run.Specs {
+		gap := strings.Repeat(" ", width-utf8.RuneCountInString(names[i])+3)
+		t.printf("%s  %s\n", t.label(s.Verdict), strings.TrimRight(names[i]+gap+t.specLine(s), " "))
+		if !t.opts.Verbose {
+			continue
+		}
+		for _, c := range s.Checks {
+			t.printf("        %s  %s\n", t.label(c.Verdict), clean(c.Want))
+		}
+	}
+}
+
+// specLine is what stands behind the name of a spec.
+func (t *terminal) specLine(s *assert.SpecResult) string {
+	var parts []string
+	bad := s.Count(assert.Fail) + s.Count(assert.Unjudged) + s.Count(assert.Broken)
+	switch {
+	case s.Verdict == assert.Pass:
+		parts = append(parts, count(len(s.Checks), "check"), fmt.Sprintf("%6s", grouped(uint64(s.Events)))+" events")
+	case s.Divergence != nil:
+		parts = append(parts, "nothing judged: the replay diverged from the recording")
+	case len(s.Checks) == 0 || s.Verdict == assert.XFailed || s.Verdict == assert.XPassed:
+		parts = append(parts, clean(s.Reason))
+	case s.Verdict == assert.Fail:
+		parts = append(parts, fmt.Sprintf("%d of %s failed", s.Count(assert.Fail), count(len(s.Checks), "check")))
+		if n := s.Count(assert.Unjudged); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d not judged", n))
+		}
+	case s.Verdict == assert.Broken:
+		parts = append(parts, fmt.Sprintf("%d of %s broken", bad, count(len(s.Checks), "check")))
+	default:
+		parts = append(parts, fmt.Sprintf("%d of %s not judged", bad, count(len(s.Checks), "check")))
+	}
+	if t.opts.Durations && s.Elapsed > 0 {
+		parts = append(parts, fmt.Sprintf("%.1fs", s.Elapsed.Seconds()))
+	}
+	return strings.Join(parts, "   ")
+}
+
+// spec prints the checks of a spec that do not hold.
+func (t *terminal) spec(s *assert.SpecResult) {
+	if s.Divergence != nil {
+		t.divergence(s)
+		return
+	}
+	if len(s.Checks) == 0 {
+		t.printf("\n%s  %s\n", t.label(s.Verdict), clean(s.Spec.ID()))
+		t.printf("  %s %s\n", t.paint(cyan, "-->"), clean(s.Recording))
+		t.printf("  not judged: %s\n", clean(s.Reason))
+		return
+	}
+	for _, c := range s.Checks {
+		if c.Verdict != assert.Fail && c.Verdict != assert.Unjudged && c.Verdict != assert.Broken {
+			continue
+		}
+		t.printf("\n%s  %s\n", t.label(c.Verdict), t.paint(bold, clean(c.Want)))
+		t.check(s, c)
+		hints := Hints
+		if t.opts.Hints != nil {
+			hints = t.opts.Hints
+		}
+		first := true
+		for _, h := range hints(s, c) {
+			if first {
+				t.printf("\n")
+				first = false
+			}
+			t.printf("  %s %-14s %s\n", t.paint(cyan, "hint:"), h.Why, h.Command)
+		}
+	}
+}
+
+// Hints are the usual ways on from a check that did not pass.
+func Hints(s *assert.SpecResult, c *assert.Result) []Hint {
+	var out []Hint
+	for _, m := range c.Moments {
+		if m.Chosen && s.Recording != "" {
+			out = append(out, Hint{"look around", fmt.Sprintf("pyrr events %s --process %d --thread %d", quote(s.Recording), m.Proc, m.Thread)})
+			break
+		}
+	}
+	if c.Golden != nil && c.Verdict == assert.Fail && c.Golden.Text != "" {
+		why := "if intended"
+		if c.Golden.Missing {
+			why = "to make it"
+		}
+		out = append(out, Hint{why, "pyrr check --update " + quote(s.Spec.File)})
+	}
+	return out
+}
+
+// check prints one check: where it stands, what was found, and the events or
+// the stacks that show it.
+func (t *terminal) check(s *assert.SpecResult, c *assert.Result) {
+	t.printf("  %s %s:%d:%d", t.paint(cyan, "-->"), clean(s.Spec.File), c.Place.Line, c.Place.Col)
+	if c.Golden != nil {
+		t.printf("      %s\n", clean(c.Got))
+		t.golden(c)
+		t.notes(c)
+		return
+	}
+	t.printf("\n")
+	say := c.Got
+	if c.Verdict == assert.Unjudged {
+		say = "can't be judged: " + say
+	}
+	source := s.Spec.Line(c.Mark.Line)
+	caret := assert.Caret(source, c.Mark, say)
+	if caret == "" {
+		t.printf("   %s\n", clean(say))
+	} else {
+		num := fmt.Sprint(c.Mark.Line)
+		t.printf(" %s %s\n", strings.Repeat(" ", len(num)), t.paint(cyan, " |"))
+		for line := range strings.Lines(caret) {
+			t.printf(" %s\n", t.caretLine(strings.TrimSuffix(line, "\n")))
+		}
+		t.printf(" %s %s\n", strings.Repeat(" ", len(num)), t.paint(cyan, " |"))
+	}
+	t.moments(c.Moments)
+	t.nearest(c)
+	t.notes(c)
+}
+
+// caretLine colours a line of assert.Caret.
+func (t *terminal) caretLine(s string) string {
+	s = clean(s)
+	i := strings.IndexByte(s, '|')
+	if i < 0 || !t.opts.Colour {
+		return s
+	}
+	rest := s[i+1:]
+	if k := strings.IndexByte(rest, '^'); k >= 0 && strings.TrimSpace(rest[:k]) == "" {
+		rest = rest[:k] + t.paint(red, rest[k:])
+	}
+	return t.paint(cyan, s[:i+1]) + rest
+}
+
+// nearest prints what the other near misses failed.
+func (t *terminal) nearest(c *assert.Result) {
+	if len(c.Nearest) < 2 {
+		return
+	}
+	for _, n := range c.Nearest {
+		t.printf("   at %s  %s: %s\n", grouped(n.Moment.Pos.Instr), clean(n.Clause), clean(n.Say))
+	}
+}
+
+func (t *terminal) notes(c *assert.Result) {
+	for _, n := range c.Notes {
+		t.printf("   note: %s\n", clean(n))
+	}
+}
+
+// moments prints events as a table.
+func (t *terminal) moments(all []assert.Moment) {
+	if len(all) == 0 {
+		return
+	}
+	processes, framed := map[int]bool{}, false
+	for _, m := range all {
+		processes[m.Proc] = true
+		framed = framed || m.File != ""
+	}
+	head := []string{"", "time", "", "thread", "event", ""}
+	if framed {
+		head[5] = "nearest frame outside the standard library"
+	}
+	rows := [][]string{head}
+	for _, m := range all {
+		mark := " "
+		if m.Chosen {
+			mark = "▶"
+		}
+		thread := strings.TrimSpace(fmt.Sprintf("%d %s", m.Thread, m.ThreadName))
+		if len(processes) > 1 {
+			thread = fmt.Sprintf("%d/%s", m.Proc, thread)
+		}
+		frame := ""
+		if m.File != "" {
+			frame = fmt.Sprintf("%s:%d", m.File, m.Line)
+		}
+		rows = append(rows, []string{mark, grouped(m.Pos.Instr), fmt.Sprintf("%.3fs", m.Start.Seconds()), thread, m.Event, frame, m.Func})
+	}
+	t.columns(rows, map[int]bool{1: true, 2: true})
+}
+
+// columns prints rows with aligned columns; the first row is a heading, whose
+// last cell may be as long as it likes.
+func (t *terminal) columns(rows [][]string, right map[int]bool) {
+	var widths []int
+	for n, row := range rows {
+		for i := range row {
+			row[i] = clean(row[i])
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			if n > 0 || i < len(row)-1 {
+				widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+			}
+		}
+	}
+	for n, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
+			if right[i] {
+				b.WriteString(pad + cell)
+			} else {
+				b.WriteString(cell + pad)
+			}
+			b.WriteString("  ")
+		}
+		line := " " + strings.TrimRight(b.String(), " ")
+		if n == 0 {
+			line = t.paint(dim, line)
+		} else if strings.HasPrefix(line, " ▶") {
+			line = " " + t.paint(red, "▶") + strings.TrimPrefix(line, " ▶")
+		}
+		t.printf("%s\n", line)
+	}
+}
+
+// golden prints stacks beside each other.
+func (t *terminal) golden(c *assert.Result) {
+	g := c.Golden
+	for i := range g.Threads {
+		d := &g.Threads[i]
+		if d.Diff.Equal {
+			continue
+		}
+		if len(g.Threads) > 1 || d.NoGot || d.NoWant || d.Diff.Thread {
+			name := d.Name
+			if name == "" {
+				name = "without a name"
+			}
+			t.printf("     thread %s", clean(name))
+			switch {
+			case d.NoGot:
+				t.printf(": only in the golden\n")
+				continue
+			case d.NoWant:
+				t.printf(": not in the golden\n")
+			case d.Diff.Thread:
+				t.printf(": the golden names another\n")
+			default:
+				t.printf("\n")
+			}
+		}
+		t.diff(&d.Diff)
+	}
+}
+
+// context is how many equal frames are shown around a difference.
+const context = 1
+
+// diff prints the rows of a stack diff; longer runs of equal frames are
+// counted only.
+func (t *terminal) diff(d *stack.Diff) {
+	t.printf("     want got\n")
+	differs := func(i int) bool {
+		return i >= 0 && i < len(d.Rows) && (d.Rows[i].Op == stack.Gone || d.Rows[i].Op == stack.Added)
+	}
+	near := func(i int) bool {
+		for k := i - context; k <= i+context; k++ {
+			if differs(k) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := 0; i < len(d.Rows); i++ {
+		r := &d.Rows[i]
+		if !near(i) {
+			n, any := 0, 0
+			for ; i < len(d.Rows) && !near(i); i++ {
+				switch d.Rows[i].Op {
+				case stack.Any:
+					any++
+				case stack.Same, stack.Moved:
+					n++
+				}
+			}
+			i--
+			t.skipped(n, any)
+			continue
+		}
+		want, got := number(r.Want), number(r.Got)
+		line := r.Line
+		sign, sgr := " ", ""
+		switch r.Op {
+		case stack.Gone:
+			sign, sgr = "-", red
+		case stack.Added:
+			sign, sgr = "+", green
+			line = stack.LineOf(r.Frame)
+		case stack.Any:
+			line = stack.LineOf(r.Frame)
+		case stack.Moved:
+			line.Number = stack.LineOf(r.Frame).Number
+		case stack.Gap:
+			continue
+		}
+		t.printf("     %s\n", t.paint(sgr, strings.TrimRight(fmt.Sprintf("%s%3s %4s   %s", sign, want, got, line.String()), " ")))
+	}
+}
+
+func (t *terminal) skipped(equal, any int) {
+	var parts []string
+	if equal > 0 {
+		parts = append(parts, fmt.Sprintf("%s, equal", count(equal, "more frame")))
+	}
+	if any > 0 {
+		parts = append(parts, fmt.Sprintf("%s that … stands for", count(any, "frame")))
+	}
+	if len(parts) > 0 {
+		t.printf("     … %s\n", strings.Join(parts, ", "))
+	}
+}
+
+func number(n int) string {
+	if n < 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// divergence prints what kept a recording from being judged. It looks unlike
+// a failed check: the program did not change, pyrr can't tell.
+func (t *terminal) divergence(s *assert.SpecResult) {
+	d := s.Divergence
+	t.printf("\n%s  %s: the replay diverged, so nothing was judged\n", t.label(assert.Unjudged), clean(s.Spec.ID()))
+	t.printf("  %s %s, at %s (event %d of process %d)\n", t.paint(cyan, "-->"), clean(s.Recording), grouped(d.Pos.Instr), d.Pos.Event, d.Proc)
+	t.printf("     recorded   %s\n", clean(d.Recorded))
+	t.printf("     came       %s\n", clean(d.Came))
+	for _, a := range d.Around {
+		t.printf("       %s\n", t.paint(dim, clean(a)))
+	}
+	t.printf("\n  %s %-14s pyrr replay --batch %s\n", t.paint(cyan, "hint:"), "to see it again", quote(s.Recording))
+}
+
+// leftOver prints the mistakes that belong to no check.
+func (t *terminal) leftOver(run *assert.Run) {
+	for _, f := range run.Unused {
+		t.printf("\n%s  golden %s is named by no spec\n", t.label(assert.Broken), clean(f))
+		t.printf("  %s %-14s rm %s\n", t.paint(cyan, "hint:"), "if it is old", quote(f))
+	}
+	for _, f := range run.Unmatched {
+		t.printf("\n%s  recording %s holds no test that its specs are about\n", t.label(assert.Broken), clean(f))
+	}
+}
+
+// summary prints the last line.
+func (t *terminal) summary(run *assert.Run) {
+	order := []assert.Verdict{assert.Fail, assert.Broken, assert.Unjudged, assert.XPassed, assert.XFailed, assert.Skip, assert.Pass}
+	words := map[assert.Verdict]string{assert.Fail: "failed", assert.Broken: "broken", assert.Unjudged: "not judged",
+		assert.XPassed: "held against xfail", assert.XFailed: "failed as expected", assert.Skip: "skipped", assert.Pass: "held"}
+	n := map[assert.Verdict]int{}
+	for _, s := range run.Specs {
+		n[s.Verdict]++
+	}
+	var parts []string
+	for _, v := range order {
+		if n[v] > 0 {
+			parts = append(parts, t.paint(labels[v][1], fmt.Sprintf("%d %s", n[v], words[v])))
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "nothing to check")
+	}
+	line := strings.Join(parts, ", ")
+	if len(run.Specs) > 0 {
+		line = count(len(run.Specs), "spec") + ": " + line
+	}
+	if t.opts.Durations {
+		line += fmt.Sprintf("   %.1fs", run.Elapsed.Round(100*time.Millisecond).Seconds())
+	}
+	t.printf("\n%s\n", line)
+}
