@@ -153,7 +153,7 @@ func TestModes(t *testing.T) {
 		{"syscall", ModeSyscall, func(calls, buffered int) bool { return calls > 5000 && buffered == 0 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := start(t, bin, "5000")
+			p := start(t, bin, "5000", tt.name)
 			p.placeArea(false)
 			p.write(p.area.Clock.Mode, le(tt.mode))
 			p.run()
@@ -164,6 +164,31 @@ func TestModes(t *testing.T) {
 				t.Errorf("%d system calls for clock 0, %d answers in the buffer", p.clocks[0], p.answers())
 			}
 		})
+	}
+}
+
+// TestSystemCallsOfTheVDSO has a kernel function that needs a system call for
+// every reading, as with a clock source that only the kernel can read.
+func TestSystemCallsOfTheVDSO(t *testing.T) {
+	bin := compile(t, "clocks")
+	p := start(t, bin, "1000")
+	p.placeArea(false)
+	code := areaBase + uint64(AreaSize) + 0x1000
+	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED_NOREPLACE
+	if got := p.syscall(p.regs().Rip, unix.SYS_MMAP, code, 0x1000, ProtRead|ProtExec, flags, ^uint64(0), 0); got != code {
+		t.Fatalf("mmap: %#x", got)
+	}
+	p.write(code, []byte{0xb8, 228, 0, 0, 0, 0x0f, 0x05, 0xc3}) // mov eax, SYS_clock_gettime; syscall; ret
+	p.write(p.area.Clock.FnCell, le(code))
+	p.run()
+	if out := p.output(); !strings.HasPrefix(out, "ok ") {
+		t.Fatal(out)
+	}
+	if p.clocks[0] != 1 || p.clocks[1] != 1 {
+		t.Errorf("%d and %d system calls are not told from the program's", p.clocks[0], p.clocks[1])
+	}
+	if n := p.answers(); n < 6000 {
+		t.Errorf("%d answers passed the buffer", n)
 	}
 }
 

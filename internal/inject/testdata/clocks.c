@@ -1,6 +1,7 @@
 /* Reads every clock many times and checks the answers against the system
  * call; prints the sum of all times read, which a replay must repeat. */
 #define _GNU_SOURCE
+#include <execinfo.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -21,12 +22,21 @@ static void fail(const char *what, int id, int64_t a, int64_t b)
 }
 
 static sigjmp_buf env;
-static void on_fault(int sig) { (void)sig; siglongjmp(env, 1); }
+static int depth;
+static void on_fault(int sig)
+{
+	void *frames[32];
+	(void)sig;
+	depth = backtrace(frames, 32);
+	siglongjmp(env, 1);
+}
 
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 10000;
 	int replay = argc > 2 && !strcmp(argv[2], "replay");
+	/* The loader does not know the kernel's vDSO then. */
+	int kernel = argc > 2 && !strcmp(argv[2], "passthrough");
 	static const int ids[] = {0, 1, 2, 3, 4, 5, 6, 7, 11};
 	uint64_t sum = 0;
 	for (unsigned k = 0; k < sizeof ids / sizeof *ids; k++) {
@@ -67,6 +77,9 @@ int main(int argc, char **argv)
 		if (!clock_gettime(CLOCK_MONOTONIC, (struct timespec *)16))
 			fail("bad pointer", 1, 0, 0);
 	}
+	/* This handler, the signal frame, the vDSO, main and who called it. */
+	if (depth && depth < 5 && !kernel)
+		fail("backtrace from the fault", 1, depth, 0);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	if (ns(after) < ns(before))
 		fail("after a fault", 1, ns(before), ns(after));
