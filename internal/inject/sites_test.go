@@ -122,6 +122,24 @@ func TestSitesOfSystemFiles(t *testing.T) {
 	}
 }
 
+// compile builds a C program of testdata.
+func compile(t *testing.T, name string, flags ...string) string {
+	t.Helper()
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("gcc is not installed")
+	}
+	out := filepath.Join(t.TempDir(), name)
+	args := append([]string{"-O1", "-o", out, filepath.Join("testdata", name+".c")}, flags...)
+	if msg, err := exec.Command(gcc, args...).CombinedOutput(); err != nil {
+		if strings.Contains(string(msg), "cannot find") {
+			t.Skipf("can't link with %v: %s", flags, msg)
+		}
+		t.Fatalf("%v: %s", err, msg)
+	}
+	return out
+}
+
 // TestSitesInGaps has assembly without unwind information in a stripped
 // library.
 func TestSitesInGaps(t *testing.T) {
