@@ -30,19 +30,6 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// waitErr waits for the background error to show.
-func waitErr(t *testing.T, w *Writer) error {
-	t.Helper()
-	for range 1000 {
-		if err := w.Err(); err != nil {
-			return err
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatal("no error after 5 s")
-	return nil
-}
-
 // fillUntilError appends and flushes until the writer fails; nothing of that
 // may hang.
 func fillUntilError(t *testing.T, w *Writer, proc int) (appended int, err error) {
