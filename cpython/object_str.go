@@ -76,6 +76,17 @@ func (s rawStr) clone() rawStr {
 	return s
 }
 
+// char returns character i of data.
+func (s rawStr) char(i int) rune {
+	switch s.kind {
+	case 1:
+		return rune(s.data[i])
+	case 2:
+		return rune(binary.LittleEndian.Uint16(s.data[2*i:]))
+	}
+	return rune(binary.LittleEndian.Uint32(s.data[4*i:]))
+}
+
 // text decodes to UTF-8. A lone surrogate, which Python puts into file names
 // for bytes that are not UTF-8, becomes \udcXX as in Python's own
 // tracebacks. "…" follows when the object has more characters than were read.
@@ -83,15 +94,7 @@ func (s rawStr) text() string {
 	var b strings.Builder
 	b.Grow(len(s.data))
 	for i := 0; i < len(s.data); i += s.kind {
-		var c rune
-		switch s.kind {
-		case 1:
-			c = rune(s.data[i])
-		case 2:
-			c = rune(binary.LittleEndian.Uint16(s.data[i:]))
-		case 4:
-			c = rune(binary.LittleEndian.Uint32(s.data[i:]))
-		}
+		c := s.char(i / s.kind)
 		switch {
 		case c < utf8.RuneSelf && c >= 0:
 			b.WriteByte(byte(c))
@@ -105,15 +108,6 @@ func (s rawStr) text() string {
 		b.WriteString("…")
 	}
 	return b.String()
-}
-
-// string reads and decodes the str object at addr, cut to limit characters.
-func (r *Runtime) string(v *view, addr uint64, limit int) (string, error) {
-	s, err := r.rawString(v, addr, limit)
-	if err != nil {
-		return "", err
-	}
-	return s.text(), nil
 }
 
 // rawBytes reads the value of the bytes object at addr; more than limit is an

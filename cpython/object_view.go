@@ -14,9 +14,11 @@ import (
 
 const (
 	pageSize = 4096
-	// viewBudget bounds what one request may fetch from a process, so that
-	// forged pointers and lengths cost bounded time.
+	// viewBudget bounds the bytes that one request looks at, so that forged
+	// pointers and lengths cost bounded time; accessCost is added for each
+	// access, of a page already there as well.
 	viewBudget = 64 << 20
+	accessCost = 64
 )
 
 var errBudget = errors.New("too much memory to read")
@@ -174,6 +176,7 @@ func (v *view) bytes(addr uint64, n int) ([]byte, error) {
 	if v.left < n {
 		return nil, &mem.Error{Addr: addr, Len: n, Err: errBudget}
 	}
+	v.left -= n + accessCost
 	off := int(addr % pageSize)
 	if off+n <= pageSize {
 		if p := v.page(addr / pageSize); p != nil {
@@ -186,7 +189,6 @@ func (v *view) bytes(addr uint64, n int) ([]byte, error) {
 			return b, nil
 		}
 	}
-	v.left -= n + 64
 	if err := v.m.ReadAt(b, addr); err != nil {
 		return nil, err
 	}

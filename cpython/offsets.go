@@ -19,11 +19,11 @@ type layout struct {
 	cframe  struct{ currentFrame, previous int }
 	frame   struct{ code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int }
 	code    struct {
-		size, flags, firstLine, nlocals, nlocalsplus int
-		filename, name, qualname, lineTable          int
-		varnames, cellvars, freevars                 int
-		localsplusNames, localsplusKinds             int
-		bytecode, tlbc, firstTraceable               int
+		size, flags, firstLine, argcount, kwonly int
+		filename, name, qualname, lineTable      int
+		varnames, cellvars, freevars             int
+		localsplusNames, localsplusKinds         int
+		bytecode, tlbc, firstTraceable           int
 	}
 	object struct{ typ, size int }
 	str    struct{ length, state, wstr, ascii, compact, data int }
@@ -36,6 +36,8 @@ type layout struct {
 	keys   struct{ size, log2Size, log2IndexBytes, kind, nentries, indices int }
 	set    struct{ used, mask, table int }
 	cell   struct{ ref int }
+	fun    struct{ qualname int }
+	gen    struct{ qualname int }
 	exc    struct{ args int }
 	typ    struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
 }

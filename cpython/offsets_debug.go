@@ -27,21 +27,21 @@ func debugSize(minor int) int {
 
 // parseDebugHeader returns the version and threading model that
 // _Py_DebugOffsets name.
-func parseDebugHeader(b []byte) (v pyVersion, freeThreaded bool, err error) {
+func parseDebugHeader(b []byte) (v Version, freeThreaded bool, err error) {
 	if len(b) < debugHeader || string(b[:8]) != debugCookie {
-		return pyVersion{}, false, errNoDebugOffsets
+		return Version{}, false, errNoDebugOffsets
 	}
 	hex := binary.LittleEndian.Uint64(b[8:])
 	ft := binary.LittleEndian.Uint64(b[16:])
 	if ft > 1 || hex>>32 != 0 {
-		return pyVersion{}, false, fmt.Errorf("%w: version %#x, free_threaded %d", errNoDebugOffsets, hex, ft)
+		return Version{}, false, fmt.Errorf("%w: version %#x, free_threaded %d", errNoDebugOffsets, hex, ft)
 	}
 	return versionFromHex(uint32(hex)), ft == 1, nil
 }
 
 // versionFromHex splits PY_VERSION_HEX (patchlevel.h).
-func versionFromHex(hex uint32) pyVersion {
-	return pyVersion{Major: int(hex >> 24), Minor: int(hex >> 16 & 0xff), Micro: int(hex >> 8 & 0xff)}
+func versionFromHex(hex uint32) Version {
+	return Version{Major: int(hex >> 24), Minor: int(hex >> 16 & 0xff), Micro: int(hex >> 8 & 0xff)}
 }
 
 // debugGroup is one struct inside _Py_DebugOffsets: consecutive u64, the
@@ -123,7 +123,7 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		// localsplusnames, localspluskinds, co_code_adaptive, co_tlbc (3.14)
 		{"code_object", join(
 			f(&l.code.filename, &l.code.name, &l.code.qualname, &l.code.lineTable, &l.code.firstLine,
-				nil, &l.code.localsplusNames, &l.code.localsplusKinds, &l.code.bytecode),
+				&l.code.argcount, &l.code.localsplusNames, &l.code.localsplusKinds, &l.code.bytecode),
 			only14(nil))},
 		{"pyobject", f(&l.object.typ)},
 		// tp_name, tp_repr, tp_flags

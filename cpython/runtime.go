@@ -16,7 +16,7 @@ import (
 type Runtime struct {
 	// Version is CPython's, as far as it could be told: Micro is -1 when
 	// only 3.N is known.
-	Version pyVersion
+	Version Version
 	// Addr is the address of _PyRuntime.
 	Addr uint64
 	// TID, when set, gives the kernel's thread id of a pthread_t. It is used
@@ -30,6 +30,7 @@ type Runtime struct {
 	mu    sync.Mutex
 	codes codeCache
 	hints map[uint64][]uint64 // by PyThreadState: pages its last stack needed
+	found map[string]int      // by name: entry of its dict where it last was
 }
 
 // ErrUnsupported says that the interpreter is not one whose state can be
@@ -39,7 +40,7 @@ var ErrUnsupported = errors.New("unsupported Python")
 // OpenRuntimeAt returns the reader of the runtime whose _PyRuntime is at addr
 // in m. From 3.13 on the version and the offsets come from the
 // _Py_DebugOffsets there and v may be zero; before, they come from v.
-func OpenRuntimeAt(v pyVersion, addr uint64, m mem.Reader) (*Runtime, error) {
+func OpenRuntimeAt(v Version, addr uint64, m mem.Reader) (*Runtime, error) {
 	var head [debugHeader]byte
 	if err := m.ReadAt(head[:], addr); err != nil {
 		return nil, fmt.Errorf("read _PyRuntime: %w", err)
@@ -74,14 +75,14 @@ func OpenRuntimeAt(v pyVersion, addr uint64, m mem.Reader) (*Runtime, error) {
 }
 
 // hexVersion reads Py_Version, the PY_VERSION_HEX that 3.11 and later export.
-func hexVersion(m mem.Reader, addr uint64) (pyVersion, error) {
+func hexVersion(m mem.Reader, addr uint64) (Version, error) {
 	var b [4]byte
 	if err := m.ReadAt(b[:], addr); err != nil {
-		return pyVersion{}, fmt.Errorf("read Py_Version: %w", err)
+		return Version{}, fmt.Errorf("read Py_Version: %w", err)
 	}
 	v := versionFromHex(binary.LittleEndian.Uint32(b[:]))
 	if v.Major != 3 || v.Minor > 99 {
-		return pyVersion{}, fmt.Errorf("Py_Version is %d.%d", v.Major, v.Minor)
+		return Version{}, fmt.Errorf("Py_Version is %d.%d", v.Major, v.Minor)
 	}
 	return v, nil
 }

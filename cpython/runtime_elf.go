@@ -38,7 +38,7 @@ func OpenRuntimeFile(file io.ReaderAt, name string, bias uint64, m mem.Reader) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	r, err := OpenRuntimeAt(pyVersion{}, syms.runtime+bias, m)
+	r, err := OpenRuntimeAt(Version{}, syms.runtime+bias, m)
 	if err == nil || errors.Is(err, ErrUnsupported) || !errors.Is(err, errNoDebugOffsets) {
 		return r, err
 	}
@@ -95,17 +95,17 @@ var (
 // version tells the version of an interpreter without debug offsets: by
 // Py_Version, by the PY_VERSION string that some builds keep in .rodata, by
 // the library's soname, by the file's name.
-func (s symbols) version(f *elf.File, name string, bias uint64, m mem.Reader) (pyVersion, error) {
+func (s symbols) version(f *elf.File, name string, bias uint64, m mem.Reader) (Version, error) {
 	if s.hexVersion != 0 {
 		return hexVersion(m, s.hexVersion+bias)
 	}
-	named := pyVersion{}
+	named := Version{}
 	sonames, _ := f.DynString(elf.DT_SONAME) // no soname in an executable
 	for _, n := range append(sonames, name) {
 		if found := nameVersion.FindStringSubmatch(n); found != nil {
 			minor, err := strconv.Atoi(found[1])
 			if err == nil {
-				named = pyVersion{Major: 3, Minor: minor, Micro: -1}
+				named = Version{Major: 3, Minor: minor, Micro: -1}
 				break
 			}
 		}
@@ -114,32 +114,32 @@ func (s symbols) version(f *elf.File, name string, bias uint64, m mem.Reader) (p
 		return v, nil
 	}
 	if named.Major == 0 {
-		return pyVersion{}, errors.New("cannot tell the Python version")
+		return Version{}, errors.New("cannot tell the Python version")
 	}
 	return named, nil
 }
 
 // versionInRodata looks for PY_VERSION as a string of its own. Several
 // different ones tell nothing.
-func versionInRodata(f *elf.File) (pyVersion, bool) {
+func versionInRodata(f *elf.File) (Version, bool) {
 	sec := f.Section(".rodata")
 	if sec == nil || sec.Size > 64<<20 {
-		return pyVersion{}, false
+		return Version{}, false
 	}
 	data, err := sec.Data()
 	if err != nil {
-		return pyVersion{}, false
+		return Version{}, false
 	}
 	var text []byte
 	for _, found := range rodataVersion.FindAllSubmatch(data, -1) {
 		if text != nil && !bytes.Equal(text, found[1]) {
-			return pyVersion{}, false
+			return Version{}, false
 		}
 		text = found[1]
 	}
-	var v pyVersion
+	var v Version
 	if _, err := fmt.Sscanf(string(text), "%d.%d.%d", &v.Major, &v.Minor, &v.Micro); err != nil {
-		return pyVersion{}, false
+		return Version{}, false
 	}
 	return v, true
 }

@@ -39,6 +39,8 @@ type Thread struct {
 func (r *Runtime) Threads(m mem.Reader) ([]Thread, error) {
 	v := newView(m)
 	defer v.release()
+	v.prefetch(r.hint(0))
+	defer func() { r.setHint(0, v.usedPages()) }()
 	l := r.l
 	interp, err := v.u64(r.Addr + uint64(l.runtime.interpHead))
 	if err != nil {
@@ -84,6 +86,9 @@ func (r *Runtime) interpThreads(v *view, interp uint64) ([]Thread, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A dict that is being changed cannot always be read: names are worth
+	// less than the threads.
+	names, _ := r.threadNames(v, interp)
 	size := max(l.thread.id, l.thread.threadID, l.thread.nativeID) + 8
 	var ts []Thread
 	seen := map[uint64]bool{}
@@ -102,6 +107,7 @@ func (r *Runtime) interpThreads(v *view, interp uint64) ([]Thread, error) {
 			ID:     s.u64(l.thread.id),
 			Ident:  s.u64(l.thread.threadID),
 			HasGIL: addr == holder,
+			Name:   names[s.u64(l.thread.threadID)],
 		}
 		t.NativeID = r.nativeID(v, s, t.Ident)
 		ts = append(ts, t)

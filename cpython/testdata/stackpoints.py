@@ -97,7 +97,7 @@ count = 0
 
 def handling():
     e = sys.exc_info()[1]
-    return None if e is None else [type(e).__name__, str(e)]
+    return "" if e is None else repr(e)
 
 
 def point(h):
@@ -117,9 +117,9 @@ def point(h):
             if HAS_COLUMNS:
                 frames[0].update(endline=CALL_LINE, col=5, endcol=20)
             frames.insert(0, STOP)
-        stacks.append({"ident": ident, "tid": tid, "name": name, "me": ident == me, "frames": frames})
+        stacks.append({"ident": ident, "tid": tid, "name": name, "frames": frames})
     del f, current
-    out = json.dumps({"point": count, "handling": handling(), "stacks": stacks}).encode() + b"\n"
+    out = json.dumps({"point": count, "pid": os.getpid(), "handling": handling(), "stacks": stacks}).encode() + b"\n"
     stop(out, None); CALL_LINE_HERE = 1
     if count >= points:
         os._exit(0)
