@@ -61,6 +61,9 @@ type Table struct {
 	// 64-bit addresses.
 	Rel32 bool
 	Base  uint64
+	// Uncounted lists opcodes that are no instructions of the program, so
+	// that their entries are left alone.
+	Uncounted []int `json:",omitempty"`
 	// Targets is the code that each entry leads to.
 	Targets []uint64
 }
@@ -127,6 +130,11 @@ func (c *Clock) check() error {
 		}
 		if !c.holds(t.Addr, t.Entries*t.size()) || t.Rel32 && !c.holds(t.Base, 1) {
 			return fmt.Errorf("table %d at %#x is outside the module", i, t.Addr)
+		}
+		for _, op := range t.Uncounted {
+			if op < t.First || op >= t.First+t.Entries {
+				return fmt.Errorf("table %d has no opcode %d to leave alone", i, op)
+			}
 		}
 		for _, to := range t.Targets {
 			if !c.holds(to, 1) {

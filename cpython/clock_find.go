@@ -85,7 +85,7 @@ func (im *image) findClock(path string) (*Clock, error) {
 	}
 	c := &Clock{Version: v, Path: path, Relocated: im.dynamic}
 	c.Lo, c.Hi = im.span()
-	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Targets: hit.targets}}
+	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Uncounted: uncounted[v.Minor], Targets: hit.targets}}
 
 	t, err := im.traceLoop(hit.targets)
 	if err != nil {

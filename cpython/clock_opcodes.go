@@ -15,8 +15,17 @@ var deopt311 = [opcodes]uint8{
 	168: 60, 169: 60, 170: 60, 177: 92, 178: 92, 179: 92, 180: 92,
 }
 
-// doTracing311 is where 3.11 dispatches every instruction to while tracing.
-const doTracing311 = 255
+// uncounted lists the opcodes that dis never shows. Some only tell a tracer
+// of the instruction, and dispatch it through the same table then: DO_TRACING
+// of 3.11, INSTRUMENTED_INSTRUCTION and INSTRUMENTED_LINE later.
+// INTERPRETER_EXIT is where the eval loop ends that C code has called, and
+// lies outside any Python function.
+var uncounted = map[int][]int{
+	11: {255},
+	12: {3, 253, 254},
+	13: {22, 247, 254},
+	14: {20, 238, 254},
+}
 
 // firstInstrumented is MIN_INSTRUMENTED_OPCODE (opcode.h): from it on the
 // opcodes of 3.12 and later stand for others while something is traced or
@@ -31,7 +40,7 @@ func dispatchable(minor, have, op int) bool {
 	}
 	switch {
 	case minor == 11:
-		return op == doTracing311 || deopt311[have] != 0 && int(deopt311[have]) == op
+		return deopt311[have] != 0 && int(deopt311[have]) == op
 	case minor >= 12:
 		return have >= firstInstrumented[minor]
 	}

@@ -125,6 +125,9 @@ func (c *Clock) InstalledAt(bias, area uint64) (*Installed, error) {
 			}
 			n++
 		}
+		for _, op := range t.Uncounted {
+			putEntry(t, entries, op-t.First, bias)
+		}
 		in.Writes = append(in.Writes, Write{t.Addr + bias, entries})
 	}
 	return in, nil
@@ -137,16 +140,21 @@ func (i *Installed) Restore() []Write {
 	for k := range i.clock.Tables {
 		t := &i.clock.Tables[k]
 		b := make([]byte, t.Entries*t.size())
-		for j, to := range t.Targets {
-			if t.Rel32 {
-				binary.LittleEndian.PutUint32(b[4*j:], uint32(to-t.Base))
-			} else {
-				binary.LittleEndian.PutUint64(b[8*j:], to+i.bias)
-			}
+		for j := range t.Targets {
+			putEntry(t, b, j, i.bias)
 		}
 		ws = append(ws, Write{t.Addr + i.bias, b})
 	}
 	return ws
+}
+
+// putEntry writes a table's own entry into an image of the table.
+func putEntry(t *Table, b []byte, i int, bias uint64) {
+	if t.Rel32 {
+		binary.LittleEndian.PutUint32(b[4*i:], uint32(t.Targets[i]-t.Base))
+	} else {
+		binary.LittleEndian.PutUint64(b[8*i:], t.Targets[i]+bias)
+	}
 }
 
 // putStub writes the stub that lies at an address.
