@@ -27,7 +27,10 @@ func finish(u *ui, t target, f *recordFlags, info *capture.Info) {
 	defer stop()
 
 	if info.Procs == 0 {
-		u.warn("nothing was recorded")
+		u.warn("nothing was recorded: the command ran no Python")
+		if f.follow != "all" {
+			u.hint("pyrr record --follow all -- …")
+		}
 		if err := t.discard(); err != nil {
 			u.warn(err.Error())
 		}

@@ -154,6 +154,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	status := info.Status
 	if info.TimedOut {
 		status = exitTimeout
+		u.note("the time-out of %v ended the program", f.timeout)
 	}
 	if kept(f.keep, info.Status, info.TimedOut) {
 		finish(u, t, f, info)

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/assert"
+	"pyrr/capture"
+	"pyrr/internal/report"
+)
+
+// checkFlags are the flags of pyrr check.
+type checkFlags struct {
+	verbose, failFast, update, lenient, collect bool
+	keyword                                     string
+	tags                                        []string
+}
+
+// defaultSpecs is the folder that is checked when none is named.
+const defaultSpecs = "specs"
+
+func checkCommand() *command {
+	return &command{
+		name:     "check",
+		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--collect-only]\n[--update] [--allow-inconclusive] [SPEC…]",
+		short:    "hold recordings against specs",
+		long: `A spec is a YAML file that names recordings and says what must be true of
+them, in sentences such as
+
+  - recv at urllib3/connection.py:504 within 20000 instructions of connect
+
+and by stacks that are kept in files, the goldens. SPEC is a file or a folder
+(by default specs). Each recording is opened once, and replayed where stacks
+are needed. What can't be judged, because a recording is cut or diverges, is
+not a pass: it ends with 3, unless --allow-inconclusive is given.`,
+		examples: []example{
+			{"pyrr check", "all of specs"},
+			{"pyrr check -v specs/pool_read.yaml", "one, with the checks that hold"},
+			{"pyrr check --update specs/pool_read.yaml", "make the stacks that are seen the goldens"},
+		},
+		exits: []exitDoc{
+			{"0", "all hold"},
+			{"1", "an expectation failed"},
+			{"2", "usage error, or a mistake in a spec or golden"},
+			{"3", "something could not be judged"},
+			{"4", "this machine can't replay; the reason was printed"},
+			{"5", "there was nothing to check"},
+			{"130", "interrupted"},
+		},
+		operand: "spec",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var f checkFlags
+			fs.BoolVarP(&f.verbose, "verbose", "v", false, "show the checks that hold, too")
+			fs.BoolVarP(&f.failFast, "exitfirst", "x", false, "stop at the first recording that fails")
+			fs.StringVarP(&f.keyword, "keyword", "k", "", "only specs whose file, name or case holds `TEXT`")
+			fs.StringSliceVarP(&f.tags, "tag", "m", nil, "only specs with one of these `tags`")
+			fs.BoolVar(&f.collect, "collect-only", false, "list the checks without making them")
+			fs.BoolVar(&f.update, "update", false, "rewrite the goldens that differ; refused where CI is set")
+			fs.BoolVar(&f.lenient, "allow-inconclusive", false, "let what can not be judged pass")
+			return func(ctx context.Context, u *ui, args []string) error {
+				return check(ctx, u, &f, args)
+			}
+		},
+	}
+}
+
+func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
+	specs, err := loadSpecs(f, args)
+	if err != nil {
+		return err
+	}
+	if len(specs) == 0 {
+		u.note("there is no spec to check")
+		return exitStatusError(exitNothing)
+	}
+	if f.collect {
+		for _, s := range specs {
+			listChecks(u, s)
+		}
+		return nil
+	}
+	if f.update && assert.InCI() {
+		return withHint(&usageError{msg: assert.ErrInCI.Error()}, "unset CI, and look at what changes: git diff")
+	}
+	u.status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
+	run, err := assert.Check(ctx, specs, openSource, assert.Options{
+		SourceText: newSourceLines().line,
+		Record:     recordForSpec(u),
+		FailFast:   f.failFast,
+		Done: func(done, total int, _ []*assert.SpecResult) {
+			u.status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
+		},
+	})
+	u.clearStatus()
+	if err != nil {
+		return err
+	}
+	if f.update {
+		return acceptGoldens(u, run)
+	}
+	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
+		return err
+	}
+	return outcomeStatus(run, f.lenient)
+}
+
+// outcomeStatus turns the result of the checks into an exit status.
+func outcomeStatus(run *assert.Run, lenient bool) error {
+	switch run.Outcome() {
+	case assert.OutcomePass:
+		return nil
+	case assert.OutcomeFail:
+		return exitStatusError(exitFailed)
+	case assert.OutcomeBroken:
+		return exitStatusError(exitUsage)
+	case assert.OutcomeUnjudged:
+		if lenient {
+			return nil
+		}
+		return exitStatusError(exitUnjudged)
+	default:
+		return exitStatusError(exitNothing)
+	}
+}
+
+// loadSpecs reads the specs that the arguments name and the flags choose.
+func loadSpecs(f *checkFlags, args []string) ([]*assert.Spec, error) {
+	if len(args) == 0 {
+		if _, err := os.Stat(defaultSpecs); err != nil {
+			return nil, withHint(usagef("check: name a spec; there is no folder %s here", defaultSpecs), "pyrr check SPEC.yaml")
+		}
+		args = []string{defaultSpecs}
+	}
+	var all []*assert.Spec
+	var errs []error
+	for _, a := range args {
+		specs, err := assert.Load(a)
+		all = append(all, specs...)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, &usageError{msg: "check: " + err.Error()}
+	}
+	return slices.DeleteFunc(all, func(s *assert.Spec) bool { return !f.chooses(s) }), nil
+}
+
+func (f *checkFlags) chooses(s *assert.Spec) bool {
+	if f.keyword != "" && !strings.Contains(s.ID()+" "+s.Name, f.keyword) {
+		return false
+	}
+	return len(f.tags) == 0 || slices.ContainsFunc(f.tags, func(tag string) bool { return slices.Contains(s.Tags, tag) })
+}
+
+func listChecks(u *ui, s *assert.Spec) {
+	fmt.Fprintln(u.out, cleanLine(s.ID()))
+	for _, e := range s.Expect {
+		fmt.Fprintf(u.out, "  %s\n", cleanLine(e.Text))
+	}
+	for _, g := range s.Golden {
+		fmt.Fprintf(u.out, "  %s\n", cleanLine(g.Name()))
+	}
+}
+
+// acceptGoldens writes the goldens that differ and says which.
+func acceptGoldens(u *ui, run *assert.Run) error {
+	written, err := assert.Accept(run, assert.AcceptOptions{Moved: true})
+	for _, a := range written {
+		word := "updated"
+		if a.Created {
+			word = "created"
+		}
+		fmt.Fprintf(u.out, "%s %s\n", word, cleanLine(a.File))
+	}
+	if err != nil {
+		return &usageError{msg: "check: " + err.Error()}
+	}
+	if len(written) == 0 {
+		u.note("no golden had to change")
+	}
+	return nil
+}
+
+// recordForSpec runs the command of a spec and records it in a folder of its
+// own, which is removed after the check.
+func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+	return func(ctx context.Context, dir string, c assert.RecordCommand) (string, func(), error) {
+		tmp, err := os.MkdirTemp("", "pyrr-check-")
+		if err != nil {
+			return "", nil, err
+		}
+		remove := func() {
+			if err := os.RemoveAll(tmp); err != nil {
+				u.warn(err.Error())
+			}
+		}
+		part := filepath.Join(tmp, "spec"+partSuffix)
+		u.status("recording %s", c.Run)
+		info, err := capture.Record(ctx, capture.Options{
+			Command: []string{"/bin/sh", "-c", c.Run}, Dir: part, Timeout: c.Timeout, Warn: u.warn,
+		})
+		if err == nil && info.Procs == 0 {
+			err = errors.New("it ran no Python")
+		}
+		if err != nil {
+			remove()
+			return "", nil, err
+		}
+		return part, remove, nil
+	}
+}
+
+// sourceLines gives lines of source files on this machine, each file read
+// once. It is fit for several goroutines.
+type sourceLines struct {
+	mu    sync.Mutex
+	files map[string][]string
+}
+
+// maxSource is the size from which on a source file is not read.
+const maxSource = 8 << 20
+
+func newSourceLines() *sourceLines { return &sourceLines{files: map[string][]string{}} }
+
+// line implements stack.SourceText.
+func (s *sourceLines) line(file string, n int) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lines, known := s.files[file]
+	if !known {
+		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Size() <= maxSource {
+			if b, err := os.ReadFile(file); err == nil {
+				for l := range bytes.Lines(b) {
+					lines = append(lines, strings.TrimRight(string(l), "\r\n"))
+				}
+			}
+		}
+		s.files[file] = lines
+	}
+	if n < 1 || n > len(lines) {
+		return "", false
+	}
+	return lines[n-1], true
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"pyrr/assert"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+	"pyrr/replay"
+)
+
+// recordingSource lets specs see a recording: its events as the log has
+// them, and the stacks at some of them by a replay.
+type recordingSource struct {
+	rec  *recording.Recording
+	info assert.Info
+
+	events []assert.Event
+	// at tells which of events stand for an event of the log.
+	at map[eventKey][]int
+
+	// passed is set once a replay went to the end; ends and names are what it
+	// found on the way.
+	passed bool
+	ends   []assert.Stacks
+	names  map[threadKey]string
+}
+
+// eventKey is an event of the log: the process's number and its own.
+type eventKey struct {
+	proc  int
+	event uint64
+}
+
+// threadKey is a thread of a recording; Thread counts within the process.
+type threadKey struct{ proc, thread int }
+
+// openSource opens a recording for the checks; it is an assert.Opener.
+func openSource(path string) (assert.Source, error) {
+	rec, err := openRecording("check", path)
+	if err != nil {
+		return nil, err
+	}
+	return &recordingSource{rec: rec}, nil
+}
+
+// Close implements assert.Source.
+func (s *recordingSource) Close() error { return s.rec.Close() }
+
+// Info implements assert.Source.
+func (s *recordingSource) Info() assert.Info {
+	if err := s.read(); err != nil {
+		// Events says so too, and is where errors are expected.
+		s.info.Truncated, s.info.Why = true, err.Error()
+	}
+	return s.info
+}
+
+// Events implements assert.Source.
+func (s *recordingSource) Events() ([]assert.Event, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	// Names of threads lie in the memory of Python.
+	if s.manyThreads() && !s.passed {
+		if _, err := s.pass(nil); err != nil {
+			return nil, err
+		}
+	}
+	return s.events, nil
+}
+
+func (s *recordingSource) manyThreads() bool {
+	for i := range s.events {
+		if s.events[i].Thread > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// Stacks implements assert.Source.
+func (s *recordingSource) Stacks(want []int) (map[int]assert.Stacks, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	if len(want) == 0 {
+		return map[int]assert.Stacks{}, nil
+	}
+	return s.pass(want)
+}
+
+// EndStacks implements assert.Source.
+func (s *recordingSource) EndStacks() ([]assert.Stacks, error) {
+	if err := s.read(); err != nil {
+		return nil, err
+	}
+	if !s.passed {
+		if _, err := s.pass(nil); err != nil {
+			return nil, err
+		}
+	}
+	return s.ends, nil
+}
+
+// read reads the log, once.
+func (s *recordingSource) read() error {
+	if s.at != nil {
+		return nil
+	}
+	r := newEventReader(s.rec)
+	if err := r.readAll(); err != nil {
+		return err
+	}
+	s.info, s.events, s.at = r.info, r.events, r.at
+	return nil
+}
+
+// pass replays the recording to its end and takes the stacks of the wanted
+// events, those at the end and the names of the threads.
+func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
+	if err := canReplay(s.rec); err != nil {
+		return nil, err
+	}
+	wanted := map[eventKey][]int{}
+	for _, i := range want {
+		key := eventKey{s.events[i].Proc, s.events[i].Pos.Event}
+		wanted[key] = append(wanted[key], i)
+	}
+	found := map[int]assert.Stacks{}
+	walk := newStackWalk(s.rec)
+	var ends []endStacks
+	_, err := replay.Batch(s.rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		walk.follow(p, ev)
+		for _, i := range wanted[eventKey{p.Info.ID, p.Number}] {
+			if st, ok := walk.stack(p, t); ok {
+				found[i] = assert.Stacks{Proc: p.Info.ID, Python: st}
+			}
+		}
+		walk.name(p, t, ev)
+		if ev.Kind == recording.KindEnd && ev.Why != recording.EndExited && ev.Why != recording.EndExec {
+			ends = append(ends, endStacks{p.Info.ID, walk.all(p)})
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, sourceError(err)
+	}
+	slices.SortFunc(ends, func(a, b endStacks) int { return a.proc - b.proc })
+	s.ends = nil
+	for _, e := range ends {
+		for _, st := range e.stacks {
+			s.ends = append(s.ends, assert.Stacks{Proc: e.proc, Python: st})
+		}
+	}
+	for i := range s.events {
+		ev := &s.events[i]
+		if ev.ThreadName == "" {
+			ev.ThreadName = walk.names[threadKey{ev.Proc, ev.Thread}]
+		}
+	}
+	s.passed = true
+	return found, nil
+}
+
+// endStacks are the stacks of a process at its end.
+type endStacks struct {
+	proc   int
+	stacks []stack.Stack
+}
+
+// sourceError says in the words of package assert why a replay failed.
+func sourceError(err error) error {
+	d, ok := errors.AsType[*replay.Divergence](err)
+	if !ok {
+		return err
+	}
+	out := &assert.Divergence{Proc: d.Process, Pos: d.Pos, Recorded: describeEvent(&d.Want), Came: d.Got}
+	calls := openCalls{}
+	for i := range d.Before {
+		ev := &d.Before[i]
+		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, calls.follow(ev), calls).text))
+	}
+	return out
+}
+
+// since turns a time of the log into one that package assert uses.
+func since(ns int64) time.Duration { return time.Duration(ns) }

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"debug/elf"
+	"io"
+	"slices"
+
+	"pyrr/cpython"
+	"pyrr/internal/mem"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+	"pyrr/replay"
+)
+
+// stackWalk reads Python stacks during a replay.
+type stackWalk struct {
+	rec   *recording.Recording
+	procs map[int]*walkedProcess
+	names map[threadKey]string
+}
+
+// walkedProcess is what the walk knows of a process.
+type walkedProcess struct {
+	// modules are the beginnings of mapped files, in the order of mapping.
+	modules []module
+	runtime *cpython.Runtime
+	failed  bool // no runtime can be read; not tried again
+
+	numbers map[int32]int // of the threads
+	count   int
+	tries   map[int32]uint64 // events of a thread without a name
+	dead    int32            // the thread that ended at the last event, 0 for none
+}
+
+// module is the beginning of a mapped file.
+type module struct {
+	start uint64
+	file  recording.FileID
+	name  string
+}
+
+func newStackWalk(rec *recording.Recording) *stackWalk {
+	return &stackWalk{rec: rec, procs: map[int]*walkedProcess{}, names: map[threadKey]string{}}
+}
+
+// follow keeps track of what an event changes.
+func (w *stackWalk) follow(p *replay.Process, ev *recording.Event) {
+	wp := w.procs[p.Info.ID]
+	if wp == nil {
+		wp = &walkedProcess{numbers: map[int32]int{}, tries: map[int32]uint64{}}
+		w.procs[p.Info.ID] = wp
+		if parent := w.procs[p.Info.Parent]; p.Info.Fork && parent != nil {
+			wp.modules = slices.Clone(parent.modules)
+			wp.runtime, wp.failed = parent.runtime, parent.failed
+		}
+	}
+	for _, m := range ev.Maps {
+		if m.File != 0 && m.Offset == 0 {
+			wp.modules = append(wp.modules, module{m.Start, m.File, m.Name})
+		}
+	}
+	if wp.dead != 0 {
+		// The id may be used again, by another thread.
+		delete(wp.numbers, wp.dead)
+		delete(wp.tries, wp.dead)
+		wp.dead = 0
+	}
+	if ev.TID != 0 && wp.numbers[ev.TID] == 0 {
+		wp.count++
+		wp.numbers[ev.TID] = wp.count
+	}
+	if ev.Kind == recording.KindDeath {
+		wp.dead = ev.TID
+	}
+}
+
+// open finds the interpreter in the process: the module that is loaded where
+// the clock was installed and holds a CPython runtime.
+func (w *stackWalk) open(p *replay.Process) *cpython.Runtime {
+	wp := w.procs[p.Info.ID]
+	if wp.runtime != nil || wp.failed || p.Info.Python == "" {
+		return wp.runtime
+	}
+	for _, m := range slices.Backward(wp.modules) {
+		file, size, err := w.rec.ReadFile(m.file)
+		if err != nil {
+			continue
+		}
+		if bias, ok := loadBias(io.NewSectionReader(file, 0, size), m.start); !ok || bias != p.ClockBias {
+			continue
+		}
+		if rt, err := cpython.OpenRuntimeFile(file, m.name, p.ClockBias, p.Mem()); err == nil {
+			wp.runtime = rt
+			return rt
+		}
+	}
+	wp.failed = true
+	return nil
+}
+
+// loadBias returns by how much a module whose file begins at start is mapped
+// above its link addresses.
+func loadBias(file io.ReaderAt, start uint64) (uint64, bool) {
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return 0, false
+	}
+	for _, prog := range f.Progs {
+		if prog.Type == elf.PT_LOAD && prog.Off == 0 {
+			return start - prog.Vaddr, true
+		}
+	}
+	return 0, false
+}
+
+// threads lists the Python threads of a process.
+func (w *stackWalk) threads(p *replay.Process) (*cpython.Runtime, []cpython.Thread, mem.Reader) {
+	rt := w.open(p)
+	if rt == nil {
+		return nil, nil, nil
+	}
+	rt.TID = func(pthread uint64) (int, bool) {
+		for tid, t := range p.Threads() {
+			if regs := t.Regs(); regs.FsBase == pthread {
+				return int(tid), true
+			}
+		}
+		return 0, false
+	}
+	m := p.Mem()
+	all, err := rt.Threads(m)
+	if err != nil && len(all) == 0 {
+		return nil, nil, nil
+	}
+	return rt, all, m
+}
+
+// find returns the Python thread that a thread runs. One that has states in
+// several interpreters runs the one that holds a lock, or the last.
+func find(all []cpython.Thread, t *replay.Thread) (cpython.Thread, bool) {
+	var out cpython.Thread
+	ok := false
+	regs := t.Regs()
+	for _, pt := range all {
+		if pt.NativeID != int(t.TID) && pt.Ident != regs.FsBase {
+			continue
+		}
+		if !ok || pt.HasGIL || !out.HasGIL {
+			out, ok = pt, true
+		}
+	}
+	return out, ok
+}
+
+// stack returns the Python stack of a thread at the event at hand.
+func (w *stackWalk) stack(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
+	if t == nil {
+		return stack.Stack{}, false
+	}
+	rt, all, m := w.threads(p)
+	if rt == nil {
+		return stack.Stack{}, false
+	}
+	pt, ok := find(all, t)
+	if !ok {
+		return stack.Stack{}, false
+	}
+	st, err := rt.Stack(m, pt, cpython.Options{})
+	if err != nil {
+		return stack.Stack{}, false
+	}
+	st.Thread = int(t.TID)
+	return st, true
+}
+
+// all returns the Python stacks of all threads of a process, in the order in
+// which the threads appeared.
+func (w *stackWalk) all(p *replay.Process) []stack.Stack {
+	wp := w.procs[p.Info.ID]
+	tids := make([]int32, 0, len(p.Threads()))
+	for tid := range p.Threads() {
+		tids = append(tids, tid)
+	}
+	slices.SortFunc(tids, func(a, b int32) int { return wp.numbers[a] - wp.numbers[b] })
+	var out []stack.Stack
+	for _, tid := range tids {
+		if st, ok := w.stack(p, p.Threads()[tid]); ok {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// name looks up the name of the event's thread, until it has one. A thread
+// registers its name soon after its start, so it is asked at its events 1,
+// 2, 4, 8 and so on, and at its end.
+func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Event) {
+	wp := w.procs[p.Info.ID]
+	key := threadKey{p.Info.ID, wp.numbers[ev.TID]}
+	if t == nil || w.names[key] != "" || p.Info.Python == "" {
+		return
+	}
+	wp.tries[ev.TID]++
+	if n := wp.tries[ev.TID]; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
+		return
+	}
+	_, all, _ := w.threads(p)
+	if pt, ok := find(all, t); ok {
+		w.names[key] = pt.Name
+	}
+}
