@@ -111,7 +111,11 @@ func (p *parser) address(c *Clause) {
 	t := p.toks[p.i-1]
 	host, port, ok := cutPort(s)
 	if !ok {
-		p.failAt(t, s+":*", "a port is missing in the address %q", s)
+		hint := s + ":*"
+		if strings.Count(s, ":") > 1 {
+			hint = "[ADDRESS]:PORT, like [::1]:80"
+		}
+		p.failAt(t, hint, "a port is missing in the address %q", s)
 		return
 	}
 	if n, err := strconv.Atoi(port); port != "*" && (err != nil || n < 0 || n > 65535) {

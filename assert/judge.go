@@ -17,11 +17,11 @@ type judge struct {
 	paths stack.Paths
 	bound map[*Expectation]binding
 	found map[*Expectation]*finding
-	refs  map[*EventPattern][]int
+	refs  map[*EventPattern]*selection
 }
 
 func newJudge(t *timeline, s *Spec) *judge {
-	return &judge{timeline: t, spec: s, paths: stack.Paths{Root: t.info.Root}, refs: map[*EventPattern][]int{}}
+	return &judge{timeline: t, spec: s, paths: stack.Paths{Root: t.info.Root}, refs: map[*EventPattern]*selection{}}
 }
 
 // binding is the event that an expectation stands for: certain (yes), not

@@ -34,6 +34,9 @@ func (l *loader) link(s *Spec) {
 	for _, e := range s.Expect {
 		for i := range e.Clauses {
 			l.linkClause(&e.Clauses[i], ids, known)
+			if e.Clauses[i].Kind == ClauseSameFD && e.anchor() == nil {
+				l.fail(e.Clauses[i].Place, "add: after, before, within or between", "\"same fd\" has no other event to be the same as")
+			}
 		}
 	}
 	for _, g := range s.Golden {
@@ -51,7 +54,9 @@ func (l *loader) link(s *Spec) {
 		}
 	}
 	if len(l.errs) == 0 {
-		l.cycles(s)
+		if e := firstCycle(s.Expect); e != nil {
+			l.fail(e.Place, "", "the expectation %q depends on itself", e.Name)
+		}
 	}
 }
 
@@ -113,21 +118,6 @@ func (e *Expectation) needs() []*Expectation {
 		}
 	}
 	return out
-}
-
-// cycles reports expectations that refer to themselves over others, and a
-// "same fd" that has no other event.
-func (l *loader) cycles(s *Spec) {
-	for _, e := range s.Expect {
-		for i := range e.Clauses {
-			if e.Clauses[i].Kind == ClauseSameFD && e.anchor() == nil {
-				l.fail(e.Clauses[i].Place, "add: after, before, within or between", "\"same fd\" has no other event to be the same as")
-			}
-		}
-	}
-	if e := firstCycle(s.Expect); e != nil {
-		l.fail(e.Place, "", "the expectation %q depends on itself", e.Name)
-	}
 }
 
 // anchor is the reference that "same fd" means: the first that is an event.

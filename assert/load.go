@@ -149,7 +149,10 @@ func (l *loader) text(n *node, what string) (string, func(start, end int) Place)
 		l.fail(l.place(n), "", "%s is empty", what)
 		return "", place
 	}
-	s, at := l.substitute(n)
+	s, at, ok := l.substitute(n)
+	if !ok {
+		return "", place
+	}
 	return s, func(start, end int) Place {
 		at := func(i int) int {
 			if i < len(at) {
@@ -167,10 +170,11 @@ func (l *loader) text(n *node, what string) (string, func(start, end int) Place)
 }
 
 // substitute puts the parameters in for ${NAME}. It returns where each byte
-// of the result comes from.
-func (l *loader) substitute(n *node) (string, []int) {
+// of the result comes from, and false where a parameter is unknown.
+func (l *loader) substitute(n *node) (string, []int, bool) {
 	var b strings.Builder
 	var at []int
+	ok := true
 	for i := 0; i < len(n.value); {
 		rest := n.value[i:]
 		end := strings.IndexByte(rest, '}')
@@ -187,15 +191,13 @@ func (l *loader) substitute(n *node) (string, []int) {
 			if p.Name == name {
 				found = true
 				b.WriteString(p.Value)
-				for range p.Value {
+				for range len(p.Value) {
 					at = append(at, i)
 				}
 			}
 		}
-		for len(at) < b.Len() { // a value's runes of several bytes
-			at = append(at, i)
-		}
 		if !found {
+			ok = false
 			hint := didYouMean(name, names)
 			if hint == "" {
 				hint = "name it under params"
@@ -204,7 +206,7 @@ func (l *loader) substitute(n *node) (string, []int) {
 		}
 		i += end + 1
 	}
-	return b.String(), at
+	return b.String(), at, ok
 }
 
 // list reads a list, or one value in its place.

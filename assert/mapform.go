@@ -164,7 +164,10 @@ func (l *loader) with(k, v *node, add addClause) {
 			l.fail(l.place(v.items[i]), "", "the value of %q is a text, not %s", name.value, v.items[i].kind)
 			return
 		}
-		value, _ := l.substitute(v.items[i])
+		value, _, ok := l.substitute(v.items[i])
+		if !ok {
+			return
+		}
 		if !isIdentifier(name.value, true) {
 			l.fail(l.place(name), "", "%q is not the name of an argument", name.value)
 			return

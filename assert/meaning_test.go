@@ -132,6 +132,8 @@ func TestMeaning(t *testing.T) {
 		{name: "none in a cut recording", expect: "connect\nno bind", change: cutShort, verdict: Unjudged, got: "the recording was cut: killed"},
 		{name: "none in a closed part of a cut recording", expect: "recv as r\nno bind before r", change: cutShort, verdict: Pass},
 		{name: "too many in a cut recording", expect: "connect\nat most 1 openat", change: cutShort, verdict: Fail, got: "it happened twice"},
+		{name: "before in a cut recording", expect: "recv before bind", change: cutShort, verdict: Unjudged, got: "the recording was cut before any bind"},
+		{name: "near the end of a cut recording", expect: "recv within 5 s of end", change: cutShort, verdict: Unjudged, got: "the recording was cut: killed"},
 		{name: "found in a cut recording", expect: "connect", change: cutShort, verdict: Pass},
 	}
 	for _, tt := range tests {

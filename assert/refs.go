@@ -31,44 +31,59 @@ func (j *judge) resolve(r *Ref, i int, forward bool) (point, answer) {
 	if why := j.unable(r.Event); why != "" {
 		return point{}, unclear("%s", why)
 	}
-	all := j.selected(r.Event)
-	at := sort.Search(len(all), func(k int) bool { return j.rank[all[k]] >= j.rank[i] })
-	best := -1
-	if forward {
-		for k := at; k < len(all); k++ {
-			if all[k] == i {
-				continue
-			}
-			if best < 0 {
-				best = all[k]
-			}
-			if j.events[all[k]].Proc == j.events[i].Proc {
-				best = all[k]
-				break
-			}
-		}
-		return point{event: best}, holds(best >= 0, "no %s came after it", r.Text)
+	sel := j.selected(r.Event)
+	best := nearestOf(j.rank, sel.byProc[j.events[i].Proc], i, forward)
+	if best < 0 {
+		best = nearestOf(j.rank, sel.all, i, forward)
 	}
-	for k := at - 1; k >= 0; k-- {
-		if best < 0 {
-			best = all[k]
-		}
-		if j.events[all[k]].Proc == j.events[i].Proc {
-			best = all[k]
-			break
-		}
+	switch {
+	case best >= 0:
+		return point{event: best}, answer{truth: yes}
+	case forward && j.info.Truncated:
+		return point{}, unclear("the recording was cut before any %s", r.Text)
+	case forward:
+		return point{}, answer{truth: no, say: "no " + r.Text + " came after it"}
 	}
-	return point{event: best}, holds(best >= 0, "no %s came before it", r.Text)
+	return point{}, answer{truth: no, say: "no " + r.Text + " came before it"}
+}
+
+// nearestOf finds the last of the events before i or, forward, the first
+// after it; -1 for none.
+func nearestOf(rank []int, all []int, i int, forward bool) int {
+	at := sort.Search(len(all), func(k int) bool { return rank[all[k]] >= rank[i] })
+	if !forward {
+		if at == 0 {
+			return -1
+		}
+		return all[at-1]
+	}
+	if at < len(all) && all[at] == i {
+		at++
+	}
+	if at == len(all) {
+		return -1
+	}
+	return all[at]
+}
+
+// selection is what an event pattern selects.
+type selection struct {
+	all    []int
+	byProc map[int][]int
 }
 
 // selected is candidates, kept for references, which ask often.
-func (j *judge) selected(p *EventPattern) []int {
-	all, ok := j.refs[p]
-	if !ok {
-		all = j.candidates(p)
-		j.refs[p] = all
+func (j *judge) selected(p *EventPattern) *selection {
+	sel := j.refs[p]
+	if sel == nil {
+		sel = &selection{all: j.candidates(p), byProc: map[int][]int{}}
+		for _, i := range sel.all {
+			proc := j.events[i].Proc
+			sel.byProc[proc] = append(sel.byProc[proc], i)
+		}
+		j.refs[p] = sel
 	}
-	return all
+	return sel
 }
 
 func (j *judge) ordered(c *Clause, i int) answer {
@@ -111,6 +126,9 @@ func (j *judge) within(c *Clause, i int) answer {
 	p, a := j.resolve(r, i, false)
 	if a.truth != yes {
 		return a
+	}
+	if p.end && j.info.Truncated {
+		return unclear("the recording was cut: %s", orNone("", j.info.Why, "its end is not the program's"))
 	}
 	if p.event >= 0 && j.rank[p.event] > j.rank[i] {
 		return holds(false, "it came before %s", r.Text)

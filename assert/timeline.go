@@ -25,7 +25,6 @@ type timeline struct {
 	names      map[string][]int // system calls by name
 	endInstr   map[int]uint64   // of each process
 	endThread  map[threadKey]uint64
-	mainTID    map[int]int
 	named      bool // some thread has a name
 	// stacks and noStack are filled in as they are asked for.
 	stacks  map[int]Stacks

@@ -136,6 +136,9 @@ func (d *document) yamlError(err error) {
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
+	if strings.HasPrefix(m[2], "did not find expected") && m[1] != "" {
+		line++ // the library counts these from 0
+	}
 	line = min(max(line, 1), max(len(d.lines), 1))
 	src := d.source(line)
 	text := strings.TrimLeftFunc(src, unicode.IsSpace)

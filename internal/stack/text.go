@@ -74,6 +74,10 @@ func Parse(text string) ([]Pattern, error) {
 		if n > maxLines {
 			return nil, &ParseError{n, 1, fmt.Sprintf("more than %d lines", maxLines)}
 		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return r != '\t' && !unicode.IsPrint(r) }); i >= 0 {
+			r, _ := utf8.DecodeRuneInString(line[i:])
+			return nil, &ParseError{n, utf8.RuneCountInString(line[:i]) + 1, fmt.Sprintf("a character that can't be printed: %U", r)}
+		}
 		if rest, ok := strings.CutPrefix(line, "#"); ok {
 			p := Pattern{Source: n}
 			p.Label, p.Thread = parseHeading(rest)
@@ -257,9 +261,12 @@ func pad(s string, width int) string {
 }
 
 // String is the pattern in the text form.
-func (p Pattern) String() string {
+func (p Pattern) String() string { return p.text(false) }
+
+// text writes the heading where it says something or is asked for.
+func (p Pattern) text(heading bool) string {
 	var b strings.Builder
-	if p.Label != "" || p.Thread != "" {
+	if heading || p.Label != "" || p.Thread != "" {
 		b.WriteByte('#')
 		if p.Label != "" {
 			b.WriteString(" " + p.Label)
@@ -292,7 +299,7 @@ func PatternOf(label string, s Stack) Pattern {
 func Format(patterns []Pattern) string {
 	parts := make([]string, len(patterns))
 	for i, p := range patterns {
-		parts[i] = p.String()
+		parts[i] = p.text(i > 0 || len(p.Lines) == 0)
 	}
 	return strings.Join(parts, "\n")
 }
