@@ -22,11 +22,9 @@ type recordingSource struct {
 	// at tells which of events stand for an event of the log.
 	at map[eventKey][]int
 
-	// passed is set once a replay went to the end; ends and names are what it
-	// found on the way.
+	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool
 	ends   []assert.Stacks
-	names  map[threadKey]string
 }
 
 // eventKey is an event of the log: the process's number and its own.
