@@ -31,7 +31,8 @@ func (r *Recording) file(id FileID) (File, bool) {
 // how many there are (File.Want). They are decompressed where they are read.
 // Where the recorder was killed before it had copied all of them, and the
 // recording is a folder of who reads it, the original is used if it is still
-// the same file; else the error says what is missing.
+// the same file; else the error says what is missing. The reader is an
+// io.Closer too, which frees its memory and descriptor early.
 func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	f, ok := r.file(id)
 	if !ok {
@@ -50,6 +51,7 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	if b.size >= f.Want {
 		return b, int64(f.Want), nil
 	}
+	defer b.Close()
 	if f.Unstable != "" {
 		return fail(fmt.Errorf("%d of %d bytes were kept: %s", b.size, f.Want, f.Unstable))
 	}
@@ -60,7 +62,7 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	if err != nil {
 		return fail(fmt.Errorf("%d of %d bytes were kept, and the original can't be used: %w", b.size, f.Want, err))
 	}
-	return struct{ io.ReaderAt }{src}, int64(f.Want), nil // r closes it
+	return src, int64(f.Want), nil
 }
 
 // original opens the file that was mapped, if it is still the same.
@@ -87,13 +89,6 @@ func (r *Recording) original(f File) (*os.File, error) {
 		src.Close()
 		return nil, errors.New("it has changed since")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if old := r.open[src.Name()]; old != nil {
-		src.Close()
-		return old, nil
-	}
-	r.open[src.Name()] = src // absolute, unlike the names of members
 	return src, nil
 }
 
@@ -146,6 +141,7 @@ func (r *Recording) openBlob(f File) (*blob, error) {
 			err = fmt.Errorf("block of %d bytes from %d on, where %d has to be", h.raw, h.first, b.size)
 		}
 		if err != nil {
+			b.Close()
 			return nil, &DamagedError{File: b.name, Offset: b.end, Err: err}
 		}
 		b.blocks = append(b.blocks, block{h.first, b.end})
@@ -175,6 +171,14 @@ func (b *blob) ReadAt(p []byte, off int64) (int, error) {
 		n += copy(p[n:], raw[pos-b.blocks[i].first:])
 	}
 	return n, nil
+}
+
+// Close implements io.Closer.
+func (b *blob) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cache = [2]cached{}
+	return b.src.Close()
 }
 
 // load returns the block i, unpacked.

@@ -49,6 +49,7 @@ func (r *Recording) Events(procID int) (*Iter, error) {
 	}
 	dec, err := newDecoder()
 	if err != nil {
+		src.Close()
 		return nil, err
 	}
 	return &Iter{r: r, proc: procID, name: name, src: src, dec: dec}, nil
@@ -65,10 +66,11 @@ func (r *Recording) Procs() ([]Proc, error) {
 		}
 		it.headOnly = true
 		var ev Event
-		if err := it.Next(&ev); err != nil {
+		err = it.Next(&ev)
+		it.Close()
+		if err != nil {
 			return procs, err
 		}
-		it.Close()
 		if ev.Kind == KindStart {
 			procs = append(procs, *ev.Proc)
 		}
@@ -79,11 +81,42 @@ func (r *Recording) Procs() ([]Proc, error) {
 // Number returns the number of the event that Next returns next.
 func (it *Iter) Number() uint64 { return it.next }
 
-// Close releases the iterator's memory. It is not needed for correctness.
+// Seek moves on so that Next returns the event number n, as long as the
+// stream has it. What lies between is not decompressed where whole chunks of
+// it can be passed over; it does not go back.
+func (it *Iter) Seek(n uint64) error {
+	for it.err == nil && it.left == 0 && len(it.rest) == 0 {
+		h, _, err := readChunk(it.src, it.off, magicEvents, uint32(it.proc), it.seq, nil)
+		if err != nil || h.first != it.next || h.count == 0 || h.flags&(flagMore|flagRest) != 0 || h.first+uint64(h.count) > n {
+			break // Next deals with it
+		}
+		it.off += chunkHeaderSize + int64(h.packed)
+		it.seq++
+		it.next += uint64(h.count)
+	}
+	var ev Event
+	for it.next < n {
+		if err := it.Next(&ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases the iterator's memory and descriptor. The events that it
+// gave out stay. At the end of the stream and at an error it happens by
+// itself.
 func (it *Iter) Close() {
+	it.release()
+	if it.err == nil {
+		it.err = errors.New("the iterator is closed")
+	}
+}
+
+func (it *Iter) release() {
 	it.dec.Close()
-	it.err = errors.New("the iterator is closed")
-	it.rest, it.packed = nil, nil
+	it.src.Close()
+	it.rest, it.packed, it.event.slab = nil, nil, nil
 }
 
 // Next fills in ev with the next event. Its slices are parts of buffers that
@@ -99,6 +132,7 @@ func (it *Iter) Next(ev *Event) error {
 	if err != nil {
 		*ev = Event{}
 		it.err = err
+		it.release()
 		if cut, ok := err.(*cutError); ok {
 			*ev = Event{Kind: KindEnd, Why: EndTruncated, Text: cut.Error(), TID: it.last.tid, Instr: it.last.instr, Time: it.last.time}
 			it.err = io.EOF

@@ -52,14 +52,13 @@ type Recording struct {
 
 	mu      sync.Mutex
 	summary *Summary
-	open    map[string]*os.File // of a folder's streams and files
 
 	blocks blockDecoder
 }
 
 // Open opens a recording: a folder, finished or cut, or a packed one.
 func Open(path string) (*Recording, error) {
-	r := &Recording{path: path, open: map[string]*os.File{}}
+	r := &Recording{path: path}
 	if err := r.load(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("open recording %s: %w", path, err)
@@ -121,13 +120,6 @@ func (r *Recording) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error
-	for _, f := range r.open {
-		errs = append(errs, f.Close())
-	}
-	clear(r.open)
-	if r.blocks.dec != nil {
-		r.blocks.dec.Close()
-	}
 	if r.root != nil {
 		errs = append(errs, r.root.Close())
 	}
@@ -183,46 +175,39 @@ func (r *Recording) SetVerified(verdict string) error {
 type content struct {
 	io.ReaderAt
 	size int64
+	file *os.File // to be closed, nil for a packed recording
 }
 
-// lookup returns the content of name; fs.ErrNotExist where there is none.
+func (c *content) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}
+
+// lookup opens the member name; fs.ErrNotExist where there is none.
 func (r *Recording) lookup(name string) (content, error) {
 	if r.root == nil {
 		m, ok := r.members[name]
 		if !ok {
 			return content{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
-		return content{io.NewSectionReader(r.zip, m.data, m.size), m.size}, nil
+		return content{ReaderAt: io.NewSectionReader(r.zip, m.data, m.size), size: m.size}, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f := r.open[name]
-	if f == nil {
-		var err error
-		// Not to be held up by a FIFO that somebody put there.
-		if f, err = r.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
-			return content{}, err
-		}
-		r.open[name] = f
-	}
-	st, err := f.Stat()
+	// Not to be held up by a FIFO that somebody put there.
+	f, err := r.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return content{}, err
 	}
-	if !st.Mode().IsRegular() {
-		return content{}, fmt.Errorf("%s is not a file", name)
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", name)
 	}
-	return content{f, st.Size()}, nil
-}
-
-// forget closes a member of a folder.
-func (r *Recording) forget(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if f := r.open[name]; f != nil {
+	if err != nil {
 		f.Close()
-		delete(r.open, name)
+		return content{}, err
 	}
+	return content{f, st.Size(), f}, nil
 }
 
 // readAll reads a member of at most limit bytes.
@@ -231,7 +216,7 @@ func (r *Recording) readAll(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.forget(name)
+	defer c.Close()
 	if c.size > limit {
 		return nil, &DamagedError{File: name, Err: fmt.Errorf("%d bytes are above the limit of %d", c.size, limit)}
 	}

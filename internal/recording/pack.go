@@ -63,7 +63,7 @@ func (r *Recording) packMember(z *zipWriter, name string) error {
 	if err != nil {
 		return err
 	}
-	defer r.forget(name)
+	defer c.Close()
 	return z.add(name, io.NewSectionReader(c, 0, c.size))
 }
 
@@ -111,19 +111,15 @@ func (r *Recording) completeFiles() error {
 		return nil
 	}
 	for i, f := range r.files {
-		b, err := r.openBlob(f)
-		if err != nil {
-			return err
-		}
-		if b.size >= f.Want || f.Unstable != "" || f.Same != 0 {
+		if f.Unstable != "" || f.Same != 0 {
 			continue
 		}
 		src, err := r.original(f)
 		if err != nil {
 			continue
 		}
-		done, err := r.completeFile(f, b, src)
-		r.forget(f.Path)
+		done, err := r.completeFile(f, src)
+		src.Close()
 		if err != nil {
 			return err
 		}
@@ -133,7 +129,15 @@ func (r *Recording) completeFiles() error {
 }
 
 // completeFile appends the blocks that are missing, as the writer would have.
-func (r *Recording) completeFile(f File, b *blob, src *os.File) (File, error) {
+func (r *Recording) completeFile(f File, src *os.File) (File, error) {
+	b, err := r.openBlob(f)
+	if err != nil {
+		return f, err
+	}
+	defer b.Close()
+	if b.size >= f.Want {
+		return f, nil
+	}
 	enc, err := newEncoder()
 	if err != nil {
 		return f, err
@@ -164,7 +168,6 @@ func (r *Recording) completeFile(f File, b *blob, src *os.File) (File, error) {
 	if e.Kept == e.Want {
 		e.SHA256 = sumOf(e.sum)
 	}
-	r.forget(b.name)
 	line := indexLine(&e.File)
 	r.index += int64(len(line))
 	return e.File, w.appendFile(indexName, line)

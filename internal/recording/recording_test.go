@@ -201,20 +201,20 @@ func TestWrittenIsRead(t *testing.T) {
 	w, dir := create(t)
 	want := map[int][]Event{}
 	for proc := 1; proc <= 3; proc++ {
-		want[proc] = randomEvents(rnd, proc, 3000)
+		want[proc] = randomEvents(rnd, proc, 1000)
 	}
-	for i := range 3000 {
+	for i := range 1000 {
 		for proc := 1; proc <= 3; proc++ {
 			ev := want[proc][i]
 			if err := w.Stream(proc).Append(&ev); err != nil {
 				t.Fatalf("process %d event %d: %v", proc, i, err)
 			}
 		}
-		if rnd.IntN(300) == 0 {
+		if rnd.IntN(100) == 0 {
 			w.Flush()
 		}
 	}
-	sum := Summary{Status: 256, Ended: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Events: 9000, Instructions: 5}
+	sum := Summary{Status: 256, Ended: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Events: 3000, Instructions: 5}
 	if err := w.Close(sum); err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestWrittenIsRead(t *testing.T) {
 			}
 			got, ok := r.Summary()
 			wantSum := sum
-			wantSum.Streams = map[int]uint64{1: 3000, 2: 3000, 3: 3000}
+			wantSum.Streams = map[int]uint64{1: 1000, 2: 1000, 3: 1000}
 			if d := cmp.Diff(wantSum, got); !ok || d != "" {
 				t.Errorf("summary (-written +read):\n%s", d)
 			}

@@ -228,7 +228,7 @@ func iterOver(t testing.TB, stream []byte) *Iter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	it := &Iter{r: &Recording{}, proc: 1, name: streamName(1), src: content{bytes.NewReader(stream), int64(len(stream))}, dec: dec}
+	it := &Iter{r: &Recording{}, proc: 1, name: streamName(1), src: content{ReaderAt: bytes.NewReader(stream), size: int64(len(stream))}, dec: dec}
 	t.Cleanup(it.Close)
 	return it
 }
