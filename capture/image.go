@@ -77,7 +77,8 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	for _, w := range sp.area.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	ev.Args[0] = sp.area.Base
+	c := &sp.area.Clock
+	ev.Args = [6]uint64{sp.area.Base, c.FnCell, c.Count, c.Buf, uint64(c.Cap), c.Replay}
 	ev.Regs = &regs
 	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
 		return err

@@ -301,6 +301,7 @@ func (r *recorder) housekeeping() {
 			r.logEnter(sp.cur) // so that a killed recorder leaves it behind
 		}
 	}
+	r.watchNative(now)
 	r.w.Flush()
 	if err := r.w.Err(); err != nil && !r.writeErr {
 		r.writeErr = true
@@ -313,6 +314,41 @@ func (r *recorder) housekeeping() {
 	if !r.killAt.IsZero() && now.After(r.killAt) {
 		r.killAt = time.Time{}
 		r.killTree()
+	}
+}
+
+// nativePatience is how long a thread may run code without bytecode or system
+// calls while a signal or another thread waits for it.
+const (
+	signalPatience = time.Second
+	nativePatience = 20 * time.Second
+)
+
+// watchNative ends the recording of processes that hang because a thread
+// does not come to a point where it could be stopped exactly: native code
+// that waits for another thread by spinning, or never lets a signal in.
+func (r *recorder) watchNative(now time.Time) {
+	for _, sp := range r.spaces {
+		if sp.mode != modeRecord || sp.cur == nil || sp.cur.state != stateRun || sp.cur.stopped {
+			continue
+		}
+		t := sp.cur
+		if len(sp.ready) == 0 && len(t.deferred) == 0 {
+			sp.waited = time.Time{}
+			continue
+		}
+		if sp.waited.IsZero() || sp.waitedAt != sp.events {
+			sp.waited, sp.waitedAt = now, sp.events
+			continue
+		}
+		waited := now.Sub(sp.waited)
+		switch {
+		case sp.clock == nil && len(t.deferred) > 0 && waited > signalPatience:
+			r.leave(sp, fmt.Sprintf("a signal waits for thread %d, which runs code without a bytecode clock", t.tid))
+		case waited > nativePatience && sp.nativeTicks == sp.base:
+			r.leave(sp, fmt.Sprintf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
+		}
+		sp.nativeTicks = sp.base
 	}
 }
 

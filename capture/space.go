@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -70,15 +71,23 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		err = unix.Fstat(int(f.Fd()), &st)
 	}
 	regular := err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
-	if regular && m.Shared && m.Prot&unix.PROT_WRITE == 0 && r.objects[objectKey{st.Dev, st.Ino}] == nil {
+	settled := regular && time.Since(time.Unix(st.Mtim.Unix())) > time.Minute
+	if settled && m.Shared && m.Prot&unix.PROT_WRITE == 0 && r.objects[objectKey{st.Dev, st.Ino}] == nil {
 		m.Shared = false // a file that nobody here writes to by mapping it
 	}
 	if m.Shared {
 		ev.Maps = []recording.Mapping{m}
 		if regular {
 			t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, objectKey{st.Dev, st.Ino})
+			ev.Mem = append(ev.Mem, t.mapped.changed(t.tid, start, end)...)
+			return nil
 		}
 		return r.addPages(t, ev, start, end, nil)
+	}
+	if regular && !settled && end-start <= maxFresh && m.Prot&unix.PROT_EXEC == 0 {
+		// A file that was written just now may be written again, before it
+		// is copied: its bytes are taken at once.
+		regular = false
 	}
 	if !regular {
 		ev.Maps = []recording.Mapping{m}
@@ -104,6 +113,23 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	return nil
 }
 
+// maxFresh bounds the files that are copied while the program waits.
+const maxFresh = 64 << 20
+
+// grownShared takes what a grown shared mapping shows more, unless another
+// process holds it: then this one gets it at its first touch.
+func (r *recorder) grownShared(m *sharedMap, oldLen uint64) error {
+	for u := (m.off + oldLen) / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
+		h := m.obj.holder[u]
+		if h == nil {
+			m.obj.holder[u] = m
+		} else if h != m {
+			return fmt.Errorf("mremap of memory that another process uses")
+		}
+	}
+	return nil
+}
+
 // mremapEffects records bytes that a grown mapping of a file shows.
 func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	args := t.ev.Args
@@ -118,12 +144,16 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	}
 	for _, m := range sp.shared {
 		if old >= m.start && old < m.end {
-			if m.obj.multi {
-				return fmt.Errorf("mremap of memory that processes share")
-			}
 			ofFile = ofFile || m.obj.key.ino != 0
 			m.off += old - m.start
 			m.start, m.end = at, at+newLen
+			if m.obj.multi {
+				if err := r.grownShared(m, oldLen); err != nil {
+					return err
+				}
+				ev.Mem = append(ev.Mem, m.changed(t.tid, at+min(oldLen, newLen), at+newLen)...)
+				return nil
+			}
 		}
 	}
 	if ofFile {

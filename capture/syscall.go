@@ -111,8 +111,11 @@ func (r *recorder) entry(t *task) error {
 // enterCall lets a thread make the call that it stands before, or answers it.
 func (r *recorder) enterCall(t *task) error {
 	sp, nr, args, errno := t.sp, int(t.ev.Nr), t.ev.Args, t.errno
-	if len(sp.shared) > 0 {
+	if len(sp.shared) > 0 || len(r.objects) > 0 {
 		if wait, err := r.needShared(t); wait || err != nil {
+			return err
+		}
+		if err := r.yieldFiles(t); err != nil {
 			return err
 		}
 	}
@@ -201,7 +204,7 @@ func (r *recorder) finishCall(t *task) error {
 		return err
 	}
 	t.inSys = false
-	t.pins = t.pins[:0]
+	t.pins, t.cleared = t.pins[:0], false
 	r.log(sp, &ev)
 	if err := r.afterCall(t, &ev); err != nil {
 		return err

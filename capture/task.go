@@ -87,6 +87,7 @@ type task struct {
 	leaving  bool
 	helper   bool
 	pins     []pin
+	cleared  bool       // nobody else holds the file that it writes to
 	mapped   *sharedMap // made by the call that just returned
 	leadExit bool
 }
@@ -116,9 +117,13 @@ type space struct {
 	nextSum uint64 // event at which to log checksums
 	ended   bool
 
-	slice   uint64
-	since   time.Time // when cur got the slot
-	recheck bool      // cur may be blocked while others are ready
+	slice uint64
+	since time.Time // when cur got the slot
+	// waited is since when something waits for cur, and waitedAt and nativeTicks
+	// what tells whether it got on.
+	waited      time.Time
+	waitedAt    uint64
+	nativeTicks uint64
 
 	area   *inject.AreaImage
 	clock  *cpython.Installed

@@ -145,12 +145,12 @@ func (p *Process) runTo(t *Thread, ev *recording.Event) error {
 		p.pending = append(p.pending, ptrace.Span{Addr: p.cell, Data: cells[0:8]})
 	}
 	if p.area != nil {
-		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Clock.Count, Data: cells[8:16]})
+		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
 		if n := len(ev.Clocks); n > 0 {
-			if n > p.area.Clock.Cap*inject.ClockSlot {
+			if n > p.area.Cap*inject.ClockSlot {
 				return p.damaged("%d bytes of clock readings", n)
 			}
-			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Clock.Buf, Data: ev.Clocks})
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: ev.Clocks})
 		}
 	}
 	if err := p.flush(t); err != nil {
@@ -199,7 +199,7 @@ func (p *Process) counts() (left int64, clocks uint64, err error) {
 		spans = append(spans, ptrace.Span{Addr: p.cell, Data: b[0:8]})
 	}
 	if p.area != nil {
-		spans = append(spans, ptrace.Span{Addr: p.area.Clock.Count, Data: b[8:16]})
+		spans = append(spans, ptrace.Span{Addr: p.area.Count, Data: b[8:16]})
 	}
 	if _, err := ptrace.ReadV(p.pid, spans); err != nil && len(spans) > 0 {
 		return 0, 0, fmt.Errorf("read the counters: %w", err)

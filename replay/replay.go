@@ -62,9 +62,9 @@ type Process struct {
 	have    bool
 	pid     int // of the stub
 	threads map[int32]*Thread
-	area    *inject.AreaImage
-	cell    uint64 // address of the budget, 0 before the clock runs
-	stubs   uint64 // address of the counting stubs
+	area    *inject.Clock // the buffer of clock readings
+	cell    uint64        // address of the budget, 0 before the clock runs
+	stubs   uint64        // address of the counting stubs
 	// ClockBias is the load bias of the module that holds the interpreter.
 	ClockBias uint64
 	brk       uint64

@@ -105,9 +105,10 @@ func (p *Process) begin(ev *recording.Event) error {
 		}
 	}
 	if ev.Args[0] != 0 {
-		if p.area, err = inject.Build(ev.Args[0], nil, 0); err != nil {
-			return p.damaged("%v", err)
+		if ev.Args[4] > 1<<20 {
+			return p.damaged("room for %d clock readings", ev.Args[4])
 		}
+		p.area = &inject.Clock{FnCell: ev.Args[1], Count: ev.Args[2], Buf: ev.Args[3], Cap: int(ev.Args[4]), Replay: ev.Args[5]}
 	}
 	p.brk = ev.Proc.Brk
 	p.write(ev.Mem)
@@ -117,7 +118,7 @@ func (p *Process) begin(ev *recording.Event) error {
 	if p.area != nil {
 		// The clock function of the recording called the kernel's vDSO; this
 		// one leaves what is in the buffer.
-		if err := ptrace.WriteU64(pid, p.area.Clock.FnCell, p.area.Clock.Replay); err != nil {
+		if err := ptrace.WriteU64(pid, p.area.FnCell, p.area.Replay); err != nil {
 			return p.damaged("write the clock function: %v", err)
 		}
 	}
