@@ -31,6 +31,9 @@ func FormatEvent(b []byte, n uint64, ev *Event) []byte {
 	b = append(b, ' ')
 	b = append(b, ev.Kind.String()...)
 	have := ev.fields()
+	if row := ev.Kind.row(); row != nil {
+		have |= row.show
+	}
 	for i := range textFields {
 		f := &textFields[i]
 		if have&f.bit != 0 {
