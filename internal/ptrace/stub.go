@@ -143,6 +143,9 @@ func emptyStub(pid int, gadget uint64) error {
 	if err := Write(pid, gadget, Gadget); err != nil {
 		return fmt.Errorf("write the gadget: %w", err)
 	}
+	if err := dropRseq(pid, gadget); err != nil {
+		return err
+	}
 	const top = 0x7fffffff000 << 4
 	for _, span := range [][2]uint64{{0, gadget}, {gadget + page, top}} {
 		if ret, err := Inject(pid, gadget, unix.SYS_MUNMAP, [6]uint64{span[0], span[1] - span[0]}, nil); err != nil || ret != 0 {
@@ -152,11 +155,30 @@ func emptyStub(pid int, gadget uint64) error {
 	return nil
 }
 
+// dropRseq takes back the registration of restartable sequences (rseq(2))
+// that the C library makes in a pyrr that is linked with one: its memory goes
+// away, and the kernel would end the stub for that.
+func dropRseq(pid int, gadget uint64) error {
+	const reqGetRseq, unregister = 0x420f, 1
+	var conf struct {
+		addr                  uint64
+		size, sig, flags, pad uint32
+	}
+	if err := callPtr(reqGetRseq, pid, unsafe.Sizeof(conf), unsafe.Pointer(&conf)); err != nil || conf.addr == 0 {
+		return nil // nothing registered, or a kernel too old to tell
+	}
+	ret, err := Inject(pid, gadget, unix.SYS_RSEQ, [6]uint64{conf.addr, uint64(conf.size), unregister, uint64(conf.sig)}, nil)
+	if err != nil || ret != 0 {
+		return fmt.Errorf("unregister restartable sequences: result %d: %w", ret, err)
+	}
+	return nil
+}
+
 // stubAllowed are the calls that a replayed process may really make, all of
 // them injected: they change its own address space or its own threads.
 var stubAllowed = []uint32{
 	unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
-	unix.SYS_CLONE, unix.SYS_EXIT, unix.SYS_PAUSE,
+	unix.SYS_CLONE, unix.SYS_EXIT, unix.SYS_PAUSE, unix.SYS_RSEQ,
 }
 
 func stubFilter() []unix.SockFilter {
