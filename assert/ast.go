@@ -112,6 +112,13 @@ type Clause struct {
 	Place    Place
 }
 
+// word is where the clause's first words stand.
+func (c *Clause) word() Place {
+	p := c.Place
+	p.Len = min(p.Len, len(c.Kind))
+	return p
+}
+
 // Unit is what a distance is measured in.
 type Unit string
 

@@ -130,7 +130,7 @@ func (j *judge) find(e *Expectation) *finding {
 		case open:
 			f.opens = append(f.opens, i)
 			if len(f.opens) == 1 {
-				f.openSay, f.openMark = r.say, r.clause.Place
+				f.openSay, f.openMark = r.say, r.clause.word()
 			}
 		case pending:
 			f.pending = append(f.pending, i)
@@ -266,7 +266,7 @@ func (j *judge) missing(e *Expectation, f *finding) string {
 		return "it happened " + times(len(f.matches))
 	case len(f.nearest) > 0:
 		n := f.nearest[0]
-		f.mark = n.clause.Place
+		f.mark = n.clause.word()
 		return n.say
 	}
 	s := "there is none in the recording"
@@ -371,6 +371,10 @@ func (j *judge) moment(i int, chosen bool) Moment {
 			continue
 		}
 		file, origin := j.paths.Short(f.File)
+		if m.File == "" {
+			m.Inner = *f
+			m.Inner.File = file
+		}
 		if m.File == "" || origin != stack.Stdlib {
 			m.File, m.Line, m.Func = file, f.Line, f.Func
 		}
@@ -397,7 +401,7 @@ func (j *judge) result(e *Expectation) *Result {
 	if len(f.matches) == 0 {
 		for _, n := range f.nearest {
 			r.Nearest = append(r.Nearest, Candidate{
-				Moment: j.moment(n.event, true), Clause: j.clauseText(n.clause), Say: n.say, Mark: n.clause.Place,
+				Moment: j.moment(n.event, true), Clause: j.clauseText(n.clause), Say: n.say, Mark: n.clause.word(),
 			})
 		}
 	}

@@ -56,6 +56,8 @@ type Moment struct {
 	File string
 	Line int
 	Func string
+	// Inner is the innermost Python frame itself, its file shortened.
+	Inner stack.Frame
 	// Chosen marks the events that the check is about; the others only show
 	// what came before.
 	Chosen bool

@@ -6,6 +6,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -75,20 +76,22 @@ func Terminal(w io.Writer, run *assert.Run, opts Options) error {
 	return t.err
 }
 
-// labels are the first words of the lines, four characters wide.
+// labels are the first words of the lines.
 var labels = map[assert.Verdict][2]string{
-	assert.Pass:     {"ok  ", green},
+	assert.Pass:     {"ok", green},
 	assert.Fail:     {"FAIL", red},
 	assert.Unjudged: {"????", yellow},
 	assert.Skip:     {"skip", yellow},
 	assert.XFailed:  {"xfail", yellow},
 	assert.XPassed:  {"XPASS", yellow},
-	assert.Broken:   {"ERR ", red},
+	assert.Broken:   {"ERR", red},
 }
+
+const labelWidth = 6
 
 func (t *terminal) label(v assert.Verdict) string {
 	l := labels[v]
-	return t.paint(l[1], l[0])
+	return t.paint(l[1], l[0]) + strings.Repeat(" ", labelWidth-len(l[0]))
 }
 
 // list prints one line for each spec.
@@ -109,12 +112,12 @@ func (t *terminal) list(run *assert.Run) {
 	}
 	for i, s := range run.Specs {
 		gap := strings.Repeat(" ", width-utf8.RuneCountInString(names[i])+3)
-		t.printf("%s  %s\n", t.label(s.Verdict), strings.TrimRight(names[i]+gap+t.specLine(s), " "))
+		t.printf("%s%s\n", t.label(s.Verdict), strings.TrimRight(names[i]+gap+t.specLine(s), " "))
 		if !t.opts.Verbose {
 			continue
 		}
 		for _, c := range s.Checks {
-			t.printf("        %s  %s\n", t.label(c.Verdict), clean(c.Want))
+			t.printf("        %s%s\n", t.label(c.Verdict), clean(c.Want))
 		}
 	}
 }
@@ -153,29 +156,33 @@ func (t *terminal) spec(s *assert.SpecResult) {
 		return
 	}
 	if len(s.Checks) == 0 {
-		t.printf("\n%s  %s\n", t.label(s.Verdict), clean(s.Spec.ID()))
+		t.printf("\n%s%s\n", t.label(s.Verdict), clean(s.Spec.ID()))
 		t.printf("  %s %s\n", t.paint(cyan, "-->"), clean(s.Recording))
 		t.printf("  not judged: %s\n", clean(s.Reason))
 		return
 	}
+	hintsOf := Hints
+	if t.opts.Hints != nil {
+		hintsOf = t.opts.Hints
+	}
+	var hints []Hint
 	for _, c := range s.Checks {
 		if c.Verdict != assert.Fail && c.Verdict != assert.Unjudged && c.Verdict != assert.Broken {
 			continue
 		}
-		t.printf("\n%s  %s\n", t.label(c.Verdict), t.paint(bold, clean(c.Want)))
+		t.printf("\n%s%s\n", t.label(c.Verdict), t.paint(bold, clean(c.Want)))
 		t.check(s, c)
-		hints := Hints
-		if t.opts.Hints != nil {
-			hints = t.opts.Hints
-		}
-		first := true
-		for _, h := range hints(s, c) {
-			if first {
-				t.printf("\n")
-				first = false
+		for _, h := range hintsOf(s, c) {
+			if !slices.ContainsFunc(hints, func(have Hint) bool { return have.Command == h.Command }) {
+				hints = append(hints, h)
 			}
-			t.printf("  %s %-14s %s\n", t.paint(cyan, "hint:"), h.Why, h.Command)
 		}
+	}
+	if len(hints) > 0 {
+		t.printf("\n")
+	}
+	for _, h := range hints {
+		t.printf("  %s %-14s %s\n", t.paint(cyan, "hint:"), h.Why, h.Command)
 	}
 }
 
@@ -377,6 +384,13 @@ func (t *terminal) diff(d *stack.Diff) {
 		}
 		return false
 	}
+	funcs, places := 0, 0
+	for i := range d.Rows {
+		if l := rowLine(&d.Rows[i]); near(i) {
+			funcs = max(funcs, utf8.RuneCountInString(l.Func))
+			places = max(places, utf8.RuneCountInString(l.Place()))
+		}
+	}
 	for i := 0; i < len(d.Rows); i++ {
 		r := &d.Rows[i]
 		if !near(i) {
@@ -394,23 +408,36 @@ func (t *terminal) diff(d *stack.Diff) {
 			continue
 		}
 		want, got := number(r.Want), number(r.Got)
-		line := r.Line
 		sign, sgr := " ", ""
 		switch r.Op {
 		case stack.Gone:
 			sign, sgr = "-", red
 		case stack.Added:
 			sign, sgr = "+", green
-			line = stack.LineOf(r.Frame)
-		case stack.Any:
-			line = stack.LineOf(r.Frame)
-		case stack.Moved:
-			line.Number = stack.LineOf(r.Frame).Number
 		case stack.Gap:
 			continue
 		}
-		t.printf("     %s\n", t.paint(sgr, strings.TrimRight(fmt.Sprintf("%s%3s %4s   %s", sign, want, got, line.String()), " ")))
+		l := rowLine(r)
+		kind := "Py"
+		if l.Kind == stack.C {
+			kind = "C "
+		}
+		line := fmt.Sprintf("%s%3s %4s   %s  %-*s  %-*s  %s", sign, want, got, kind, funcs, l.Func, places, l.Place(), l.Text)
+		t.printf("     %s\n", t.paint(sgr, strings.TrimRight(line, " ")))
 	}
+}
+
+// rowLine is what a row shows of its frame.
+func rowLine(r *stack.Row) stack.Line {
+	switch r.Op {
+	case stack.Added, stack.Any:
+		return stack.LineOf(r.Frame)
+	case stack.Moved:
+		l := r.Line
+		l.Number = stack.LineOf(r.Frame).Number
+		return l
+	}
+	return r.Line
 }
 
 func (t *terminal) skipped(equal, any int) {
@@ -437,24 +464,24 @@ func number(n int) string {
 // a failed check: the program did not change, pyrr can't tell.
 func (t *terminal) divergence(s *assert.SpecResult) {
 	d := s.Divergence
-	t.printf("\n%s  %s: the replay diverged, so nothing was judged\n", t.label(assert.Unjudged), clean(s.Spec.ID()))
+	t.printf("\n%s%s: the replay diverged, so nothing was judged\n", t.label(assert.Unjudged), clean(s.Spec.ID()))
 	t.printf("  %s %s, at %s (event %d of process %d)\n", t.paint(cyan, "-->"), clean(s.Recording), grouped(d.Pos.Instr), d.Pos.Event, d.Proc)
 	t.printf("     recorded   %s\n", clean(d.Recorded))
 	t.printf("     came       %s\n", clean(d.Came))
 	for _, a := range d.Around {
 		t.printf("       %s\n", t.paint(dim, clean(a)))
 	}
-	t.printf("\n  %s %-14s pyrr replay --batch %s\n", t.paint(cyan, "hint:"), "to see it again", quote(s.Recording))
+	t.printf("\n  %s %-14s pyrr replay --batch %s\n", t.paint(cyan, "hint:"), "see it again", quote(s.Recording))
 }
 
 // leftOver prints the mistakes that belong to no check.
 func (t *terminal) leftOver(run *assert.Run) {
 	for _, f := range run.Unused {
-		t.printf("\n%s  golden %s is named by no spec\n", t.label(assert.Broken), clean(f))
+		t.printf("\n%s%s is a golden that no spec names\n", t.label(assert.Broken), clean(f))
 		t.printf("  %s %-14s rm %s\n", t.paint(cyan, "hint:"), "if it is old", quote(f))
 	}
 	for _, f := range run.Unmatched {
-		t.printf("\n%s  recording %s holds no test that its specs are about\n", t.label(assert.Broken), clean(f))
+		t.printf("\n%s%s is a recording that holds no test that its specs are about\n", t.label(assert.Broken), clean(f))
 	}
 }
 
@@ -472,6 +499,12 @@ func (t *terminal) summary(run *assert.Run) {
 		if n[v] > 0 {
 			parts = append(parts, t.paint(labels[v][1], fmt.Sprintf("%d %s", n[v], words[v])))
 		}
+	}
+	if n := len(run.Unused); n > 0 {
+		parts = append(parts, t.paint(red, count(n, "unused golden")))
+	}
+	if n := len(run.Unmatched); n > 0 {
+		parts = append(parts, t.paint(red, count(n, "unmatched recording")))
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "nothing to check")
