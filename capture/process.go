@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -250,6 +251,7 @@ func (r *recorder) forked(t, child *task) error {
 			ev.Mem = append(ev.Mem, recording.Write{Addr: t.ev.Args[3], Data: b})
 		}
 	}
+	r.inherited(t, child, &ev)
 	if err := r.openStream(sp); err != nil {
 		return err
 	}
@@ -267,6 +269,36 @@ func (r *recorder) forked(t, child *task) error {
 	child.state = stateReady
 	r.settle(child, sp, r.enqueue(child, wakeStart))
 	return nil
+}
+
+// inherited adds what calls of the parent's other threads had written into
+// the copied memory already, although they have not returned yet.
+func (r *recorder) inherited(t, child *task, ev *recording.Event) {
+	const most = 1 << 20
+	for _, o := range t.sp.tasks {
+		if o == t || !o.inSys || o.call == nil || o.class != linux.Plain {
+			continue
+		}
+		ret := o.lastRet
+		if o.state != stateReady {
+			switch o.ev.Nr {
+			case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
+				ret = int64(min(o.ev.Args[2], most))
+			default:
+				continue
+			}
+		}
+		ranges, err := linux.Outputs(int(o.ev.Nr), o.ev.Args, ret, ptrace.Mem(child.tid), nil)
+		if err != nil {
+			continue
+		}
+		for _, g := range ranges {
+			b := make([]byte, min(g.Len, most))
+			if (ptrace.Mem)(child.tid).ReadAt(b, g.Addr) == nil {
+				ev.Mem = append(ev.Mem, recording.Write{Addr: g.Addr, Data: b})
+			}
+		}
+	}
 }
 
 func (r *recorder) newSpace(leader *task, m mode) *space {

@@ -85,9 +85,23 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return r.addPages(t, ev, start, end, nil)
 	}
 	if regular && !settled && end-start <= maxFresh && m.Prot&unix.PROT_EXEC == 0 {
-		// A file that was written just now may be written again, before it
-		// is copied: its bytes are taken at once.
-		regular = false
+		// A file that was written just now may be written again: before it is
+		// copied, and in sight of this mapping (mmap(2) leaves open whether
+		// MAP_PRIVATE shows later changes). Its bytes are taken at once, and
+		// written back, which makes the pages the program's own.
+		ev.Maps = []recording.Mapping{m}
+		if err := r.addPages(t, ev, start, end, nil); err != nil {
+			return err
+		}
+		for at := start; at < end && at-start < pageUp(uint64(st.Size)-min(uint64(st.Size), args[5])); at += pageSize {
+			page := make([]byte, pageSize)
+			if (ptrace.Mem)(t.tid).ReadAt(page, at) == nil {
+				if err := forceWrite(t.tid, at, page); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	}
 	if !regular {
 		ev.Maps = []recording.Mapping{m}
@@ -111,6 +125,17 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return r.codeMapped(t, ev, link, start, end, args[5], dup)
 	}
 	return nil
+}
+
+// forceWrite writes by /proc/PID/mem, which a read-only mapping allows too.
+func forceWrite(tid int, addr uint64, b []byte) error {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", tid), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open memory of %d: %w", tid, err)
+	}
+	defer f.Close()
+	_, err = f.WriteAt(b, int64(addr))
+	return err
 }
 
 // maxFresh bounds the files that are copied while the program waits.
