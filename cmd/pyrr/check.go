@@ -91,8 +91,32 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 	if f.update && assert.InCI() {
 		return withHint(&usageError{msg: assert.ErrInCI.Error()}, "unset CI, and look at what changes: git diff")
 	}
+	run, err := runChecks(ctx, u, f, specs)
+	if err != nil {
+		return err
+	}
+	if f.update {
+		written, err := acceptGoldens(u, run)
+		if err != nil {
+			return err
+		}
+		if written {
+			// What is reported is how things stand now.
+			if run, err = runChecks(ctx, u, f, specs); err != nil {
+				return err
+			}
+		}
+	}
+	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
+		return err
+	}
+	return outcomeStatus(run, f.lenient)
+}
+
+func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
 	u.status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
-	run, err := assert.Check(ctx, specs, openSource, assert.Options{
+	defer u.clearStatus()
+	return assert.Check(ctx, specs, openSource, assert.Options{
 		SourceText: newSourceLines().line,
 		Record:     recordForSpec(u),
 		FailFast:   f.failFast,
@@ -100,17 +124,6 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 			u.status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
 		},
 	})
-	u.clearStatus()
-	if err != nil {
-		return err
-	}
-	if f.update {
-		return acceptGoldens(u, run)
-	}
-	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
-		return err
-	}
-	return outcomeStatus(run, f.lenient)
 }
 
 // outcomeStatus turns the result of the checks into an exit status.
@@ -171,22 +184,22 @@ func listChecks(u *ui, s *assert.Spec) {
 }
 
 // acceptGoldens writes the goldens that differ and says which.
-func acceptGoldens(u *ui, run *assert.Run) error {
-	written, err := assert.Accept(run, assert.AcceptOptions{Moved: true})
-	for _, a := range written {
+func acceptGoldens(u *ui, run *assert.Run) (written bool, err error) {
+	files, err := assert.Accept(run, assert.AcceptOptions{Moved: true})
+	for _, a := range files {
 		word := "updated"
 		if a.Created {
 			word = "created"
 		}
-		fmt.Fprintf(u.out, "%s %s\n", word, cleanLine(a.File))
+		u.note("%s %s", word, a.File)
 	}
 	if err != nil {
-		return &usageError{msg: "check: " + err.Error()}
+		return false, &usageError{msg: "check: " + err.Error()}
 	}
-	if len(written) == 0 {
+	if len(files) == 0 {
 		u.note("no golden had to change")
 	}
-	return nil
+	return len(files) > 0, nil
 }
 
 // recordForSpec runs the command of a spec and records it in a folder of its

@@ -2,6 +2,7 @@ package main
 
 import (
 	"debug/elf"
+	"fmt"
 	"io"
 	"slices"
 
@@ -86,10 +87,15 @@ func (w *stackWalk) open(p *replay.Process) *cpython.Runtime {
 		if err != nil {
 			continue
 		}
-		if bias, ok := loadBias(io.NewSectionReader(file, 0, size), m.start); !ok || bias != p.ClockBias {
+		contents := io.NewSectionReader(file, 0, size)
+		if bias, ok := loadBias(contents, m.start); !ok || bias != p.ClockBias {
 			continue
 		}
-		if rt, err := cpython.OpenRuntimeFile(file, m.name, p.ClockBias, p.Mem()); err == nil {
+		addr, err := dynamicSymbol(contents, p.Mem(), p.ClockBias, "_PyRuntime")
+		if err != nil {
+			continue
+		}
+		if rt, err := cpython.OpenRuntimeAt(parseVersion(p.Info.Python), addr, p.Mem()); err == nil {
 			wp.runtime = rt
 			return rt
 		}
@@ -101,16 +107,23 @@ func (w *stackWalk) open(p *replay.Process) *cpython.Runtime {
 // loadBias returns by how much a module whose file begins at start is mapped
 // above its link addresses.
 func loadBias(file io.ReaderAt, start uint64) (uint64, bool) {
-	f, err := elf.NewFile(file)
+	progs, err := programHeaders(file)
 	if err != nil {
 		return 0, false
 	}
-	for _, prog := range f.Progs {
+	for _, prog := range progs {
 		if prog.Type == elf.PT_LOAD && prog.Off == 0 {
 			return start - prog.Vaddr, true
 		}
 	}
 	return 0, false
+}
+
+// parseVersion reads a version as the clock's event has it: 3.11.7, or 3.11.
+func parseVersion(s string) cpython.Version {
+	v := cpython.Version{Micro: -1}
+	fmt.Sscanf(s, "%d.%d.%d", &v.Major, &v.Minor, &v.Micro) // what is missing stays
+	return v
 }
 
 // threads lists the Python threads of a process.

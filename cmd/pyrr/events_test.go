@@ -75,7 +75,7 @@ func writeRecording(t *testing.T) string {
 		recording.Event{Kind: recording.KindDeath, TID: 102, Instr: 183300, Time: 9 * ms},
 		recording.Event{Kind: recording.KindEnd, TID: 102, Instr: 183300, Time: 10 * ms, Why: recording.EndExited, Ret: 2 << 8},
 	)
-	if err := w.Close(recording.Summary{Status: int(unix.SIGINT), Ended: started.Add(31 * time.Second), Events: 17, Instructions: 1}); err != nil {
+	if err := w.Close(recording.Summary{Status: 130, Ended: started.Add(31 * time.Second), Events: 17, Instructions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

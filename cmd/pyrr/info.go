@@ -135,7 +135,7 @@ func summarize(rec *recording.Recording, path string, progress func(uint64)) (*r
 	}
 	if sum, ok := rec.Summary(); ok {
 		info.Complete, info.Why = !sum.Truncated, sum.Why
-		status := shellStatus(sum.Status)
+		status := sum.Status // as a shell has it
 		info.Status = &status
 		if sum.Verified != "" {
 			info.Verified = sum.Verified

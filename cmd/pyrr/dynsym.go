@@ -1,0 +1,215 @@
+package main
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"pyrr/internal/mem"
+)
+
+// Bounds for what a module in memory may claim.
+const (
+	maxDynamic = 4096    // entries of PT_DYNAMIC
+	maxChain   = 1 << 20 // symbols of one hash chain
+)
+
+// dynamicSymbol looks a symbol up in a module that is mapped bias above its
+// link addresses, as ld.so does: by the hash table that PT_DYNAMIC names. A
+// recording holds of a file what was mapped, which leaves the section headers
+// out. Structures are those of the System V ABI, the GNU hash table that of
+// binutils.
+func dynamicSymbol(file io.ReaderAt, m mem.Reader, bias uint64, name string) (uint64, error) {
+	progs, err := programHeaders(file)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range progs {
+		if p.Type == elf.PT_DYNAMIC {
+			d, err := readDynamic(m, bias, p)
+			if err != nil {
+				return 0, err
+			}
+			return d.lookup(name)
+		}
+	}
+	return 0, errors.New("the module has no dynamic segment")
+}
+
+// programHeaders reads the program headers of a 64-bit little-endian ELF file
+// without its sections.
+func programHeaders(file io.ReaderAt) ([]*elf.Prog, error) {
+	f, err := elf.NewFile(noSections{file})
+	if err != nil {
+		return nil, err
+	}
+	if f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB {
+		return nil, fmt.Errorf("%v %v", f.Class, f.Data)
+	}
+	return f.Progs, nil
+}
+
+// noSections shows an ELF file without section headers: e_shoff, e_shnum and
+// e_shstrndx of its header are 0.
+type noSections struct{ io.ReaderAt }
+
+func (f noSections) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.ReaderAt.ReadAt(p, off)
+	for _, field := range [][2]int64{{0x28, 8}, {0x3c, 4}} {
+		for at := field[0]; at < field[0]+field[1]; at++ {
+			if i := at - off; i >= 0 && i < int64(n) {
+				p[i] = 0
+			}
+		}
+	}
+	return n, err
+}
+
+// dynamic is a module's dynamic symbol table in memory; addresses are real
+// ones.
+type dynamic struct {
+	m                         mem.Reader
+	bias                      uint64
+	symtab, strtab, gnu, sysv uint64
+}
+
+func readDynamic(m mem.Reader, bias uint64, p *elf.Prog) (*dynamic, error) {
+	d := &dynamic{m: m, bias: bias}
+	for i := range min(p.Memsz/16, maxDynamic) {
+		tag, err := mem.U64(m, bias+p.Vaddr+16*i)
+		if err != nil {
+			return nil, err
+		}
+		val, err := mem.U64(m, bias+p.Vaddr+16*i+8)
+		if err != nil {
+			return nil, err
+		}
+		// glibc relocates these entries in place; others leave them.
+		at := val
+		if at < bias {
+			at += bias
+		}
+		switch elf.DynTag(tag) {
+		case elf.DT_NULL:
+			return d, nil
+		case elf.DT_SYMTAB:
+			d.symtab = at
+		case elf.DT_STRTAB:
+			d.strtab = at
+		case elf.DT_GNU_HASH:
+			d.gnu = at
+		case elf.DT_HASH:
+			d.sysv = at
+		}
+	}
+	return d, nil
+}
+
+func (d *dynamic) lookup(name string) (uint64, error) {
+	if d.symtab == 0 || d.strtab == 0 {
+		return 0, errors.New("the module has no dynamic symbols")
+	}
+	switch {
+	case d.gnu != 0:
+		return d.lookupGNU(name)
+	case d.sysv != 0:
+		return d.lookupSysV(name)
+	}
+	return 0, errors.New("the module has no hash table of symbols")
+}
+
+// symbol returns the address of symbol i if it has the name and is defined.
+func (d *dynamic) symbol(i uint32, name string) (uint64, bool, error) {
+	sym, err := mem.Bytes(d.m, d.symtab+24*uint64(i), 24) // Elf64_Sym
+	if err != nil {
+		return 0, false, err
+	}
+	s, ok, err := mem.CString(d.m, d.strtab+uint64(binary.LittleEndian.Uint32(sym)), len(name)+1)
+	if err != nil || !ok || s != name {
+		return 0, false, err
+	}
+	if binary.LittleEndian.Uint16(sym[6:]) == uint16(elf.SHN_UNDEF) {
+		return 0, false, nil
+	}
+	return d.bias + binary.LittleEndian.Uint64(sym[8:]), true, nil
+}
+
+func (d *dynamic) missing(name string) error { return fmt.Errorf("the module has no symbol %s", name) }
+
+// lookupGNU follows the table of DT_GNU_HASH: four words, a Bloom filter, the
+// buckets, and for each symbol from the first hashed one on its hash, the last
+// bit of which ends a chain.
+func (d *dynamic) lookupGNU(name string) (uint64, error) {
+	var head [4]uint32
+	for i := range head {
+		var err error
+		if head[i], err = mem.U32(d.m, d.gnu+4*uint64(i)); err != nil {
+			return 0, err
+		}
+	}
+	buckets, first, bloom := head[0], head[1], head[2]
+	if buckets == 0 {
+		return 0, d.missing(name)
+	}
+	hash := uint32(5381)
+	for i := range len(name) {
+		hash = hash*33 + uint32(name[i])
+	}
+	table := d.gnu + 16 + 8*uint64(bloom)
+	i, err := mem.U32(d.m, table+4*uint64(hash%buckets))
+	if err != nil {
+		return 0, err
+	}
+	if i < first {
+		return 0, d.missing(name)
+	}
+	chains := table + 4*uint64(buckets)
+	for range maxChain {
+		h, err := mem.U32(d.m, chains+4*uint64(i-first))
+		if err != nil {
+			return 0, err
+		}
+		if h|1 == hash|1 {
+			if v, ok, err := d.symbol(i, name); err != nil || ok {
+				return v, err
+			}
+		}
+		if h&1 != 0 {
+			break
+		}
+		i++
+	}
+	return 0, d.missing(name)
+}
+
+// lookupSysV follows the table of DT_HASH: two counts, the buckets, the
+// chains.
+func (d *dynamic) lookupSysV(name string) (uint64, error) {
+	buckets, err := mem.U32(d.m, d.sysv)
+	if err != nil {
+		return 0, err
+	}
+	if buckets == 0 {
+		return 0, d.missing(name)
+	}
+	var hash uint32
+	for i := range len(name) {
+		hash = hash<<4 + uint32(name[i])
+		g := hash & 0xf0000000
+		hash = (hash ^ g>>24) &^ g
+	}
+	i, err := mem.U32(d.m, d.sysv+8+4*uint64(hash%buckets))
+	for n := 0; err == nil && i != 0 && n < maxChain; n++ {
+		v, ok, serr := d.symbol(i, name)
+		if serr != nil || ok {
+			return v, serr
+		}
+		i, err = mem.U32(d.m, d.sysv+8+4*uint64(buckets)+4*uint64(i))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 0, d.missing(name)
+}
