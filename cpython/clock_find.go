@@ -42,8 +42,9 @@ func opcodeSet(list string) (set [opcodes]bool) {
 }
 
 const (
-	minDistinct = 100 // different targets of a dispatch table
-	minSites    = 50  // jumps that must refer to it
+	minDistinct = 100     // different targets of a dispatch table
+	minSites    = 50      // jumps that must refer to it
+	maxWindows  = 1 << 18 // windows of 256 code addresses in a segment
 )
 
 // nextInstrBias is what must be added to next_instr at a dispatch to get the
@@ -146,7 +147,7 @@ func (im *image) fingerprint(minor int) []tableHit {
 }
 
 func (im *image) fingerprintIn(s *segment, sets *[maxMinor + 1]*[opcodes]bool, hits []tableHit) []tableHit {
-	run := 0
+	run, windows := 0, 0
 	for off := int(-s.vaddr & 7); off+8 <= len(s.data); off += 8 {
 		if !im.isCode(binary.LittleEndian.Uint64(s.data[off:])) {
 			run = 0
@@ -154,6 +155,9 @@ func (im *image) fingerprintIn(s *segment, sets *[maxMinor + 1]*[opcodes]bool, h
 		}
 		if run++; run < opcodes {
 			continue
+		}
+		if windows++; windows > maxWindows {
+			break
 		}
 		start := off + 8 - opcodes*8
 		for m, set := range sets {

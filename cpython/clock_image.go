@@ -14,10 +14,10 @@ import (
 
 // Limits of what is read of an ELF file.
 const (
-	maxSegments    = 64
-	maxSegmentSize = 256 << 20
-	maxDynamic     = 512
-	maxRelocs      = 4 << 20
+	maxSegments = 64
+	maxLoaded   = 256 << 20 // bytes of all segments
+	maxDynamic  = 512
+	maxRelocs   = 1 << 20
 )
 
 // Tags of the dynamic section that debug/elf does not name (gABI, elf.h).
@@ -86,7 +86,7 @@ func loadImage(r io.ReaderAt) (*image, error) {
 		return nil, fmt.Errorf("read program headers: %w", err)
 	}
 	im := &image{r: r, dynamic: typ == elf.ET_DYN}
-	var dynAddr, dynSize uint64
+	var dynAddr, dynSize, total uint64
 	for ; len(ph) > 0; ph = ph[progSize:] {
 		s := segment{
 			off: le.Uint64(ph[8:]), vaddr: le.Uint64(ph[16:]),
@@ -95,7 +95,7 @@ func loadImage(r io.ReaderAt) (*image, error) {
 		}
 		switch elf.ProgType(le.Uint32(ph)) {
 		case elf.PT_LOAD:
-			if s.filesz > maxSegmentSize || s.memsz > 1<<40 || s.memsz < s.filesz || s.vaddr > 1<<47 || s.off > 1<<40 {
+			if total += min(s.filesz, maxLoaded+1); total > maxLoaded || s.memsz > 1<<40 || s.memsz < s.filesz || s.vaddr > 1<<47 || s.off > 1<<40 {
 				return nil, errors.New("unusual segment")
 			}
 			im.segs = append(im.segs, s)

@@ -20,8 +20,8 @@ const (
 	valTarget                  // the latter plus the table's address
 )
 
-// value is what a tracer knows of a register. For the last three kinds, disp
-// is the index into tracer.lookups.
+// value is what a tracer knows of a register. For the last three kinds, off
+// is an index into tracer.lookups.
 type value struct {
 	kind  valueKind
 	id    int32
@@ -62,17 +62,14 @@ type tracer struct {
 	regs    [numRegs]value
 	lastID  int32
 	lookups []opcodeLookup
-	// compared is the last comparison of an opcode with a constant.
-	compared value
-	limit    int64
-	bound    int64 // set once the comparison was followed by a ja
-	bounded  value
+	// compared is the opcode last compared with a constant, limit; bounded and
+	// bound are the same once a ja followed.
+	compared, bounded value
+	limit, bound      int64
 
 	sites []site
 	// slots are the constants that the code stores in stack slots.
 	slots map[slotConst]int
-	// leas counts address constants in registers.
-	leas map[uint64]int
 }
 
 type slotConst struct {
@@ -81,7 +78,7 @@ type slotConst struct {
 }
 
 func newTracer() *tracer {
-	t := &tracer{slots: map[slotConst]int{}, leas: map[uint64]int{}}
+	t := &tracer{slots: map[slotConst]int{}}
 	t.forget()
 	return t
 }

@@ -109,7 +109,6 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 	case x86asm.Imm:
 		if n >= 4 {
 			v = value{kind: valConst, off: int64(a)}
-			t.leas[uint64(a)]++
 		}
 	}
 	t.regs[r] = v
@@ -157,9 +156,6 @@ func (t *tracer) address(dst, src x86asm.Arg, next uint64) {
 		v = t.base(m, next)
 		if n == 4 && v.kind != valOpcode {
 			v = t.fresh()
-		}
-		if v.kind == valConst {
-			t.leas[uint64(v.off)]++
 		}
 	}
 	t.regs[r] = v

@@ -111,18 +111,24 @@ func (im *image) lookupSysV(at uint64, name string) (elfSymbol, bool) {
 	return elfSymbol{}, false
 }
 
+// maxImports bounds the symbols that imports looks at.
+const maxImports = 1 << 16
+
 // imports says whether the file refers to one of the named functions of
 // another module. It goes by relocations: hash tables leave out undefined
 // symbols, and nothing tells their number.
 func (im *image) imports(names ...string) bool {
 	tables := [][2]elf.DynTag{{elf.DT_JMPREL, elf.DT_PLTRELSZ}, {elf.DT_RELA, elf.DT_RELASZ}}
-	seen := uint64(0)
+	seen, symbols := uint64(0), 0
 	for _, t := range tables {
 		b, ok := im.dynBytes(t[0], t[1], 24)
 		for ; ok && len(b) >= 24; b = b[24:] {
 			i := binary.LittleEndian.Uint64(b[8:]) >> 32
 			if i == 0 || i == seen {
 				continue
+			}
+			if symbols++; symbols > maxImports {
+				return false
 			}
 			seen = i
 			s, ok := im.symbol(i)
