@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"sort"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ type interpreter struct {
 	name string
 	path string
 	root string // run by chroot(2) in it, "" for none
+	// flags come before the script.
+	flags []string
 }
 
 // interpreters lists every place where one may be; the tests skip those that
@@ -45,6 +48,17 @@ func interpreters() []interpreter {
 		})
 	}
 	return append(list, interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")})
+}
+
+// minorVersion returns the minor version that an interpreter's name ends in.
+func minorVersion(t testing.TB, in interpreter) int {
+	t.Helper()
+	var minor int
+	_, version, _ := strings.Cut(in.name, "-")
+	if _, err := fmt.Sscanf(version, "3.%d", &minor); err != nil {
+		t.Fatal(err)
+	}
+	return minor
 }
 
 // process is a Python program under test.
@@ -81,7 +95,8 @@ func startPython(t testing.TB, in interpreter, script string, args ...string) *p
 		t.Fatal(err)
 	}
 	path = strings.TrimPrefix(path, in.root)
-	argv := append([]string{in.path, "-X", "faulthandler", path}, args...)
+	argv := append([]string{in.path, "-X", "faulthandler"}, in.flags...)
+	argv = append(append(argv, path), args...)
 	if in.root != "" {
 		argv = append([]string{"chroot", in.root}, argv...)
 	}
@@ -102,6 +117,8 @@ func startPython(t testing.TB, in interpreter, script string, args ...string) *p
 	t.Cleanup(func() {
 		p.cmd.Process.Kill()
 		p.cmd.Wait()
+		// What -X perf leaves behind.
+		os.Remove(filepath.Join(in.root, fmt.Sprintf("/tmp/perf-%d.map", p.cmd.Process.Pid)))
 	})
 	p.m = mem.Live{PID: p.cmd.Process.Pid}
 	return p
@@ -218,32 +235,64 @@ type point struct {
 // TestStacksAgainstPython compares, at random points of a program, the stack
 // of every thread read from memory with what the interpreter itself reports.
 func TestStacksAgainstPython(t *testing.T) {
-	const points, threads = 250, 3
 	for i, in := range interpreters() {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
-			seed := 1 + i
-			p := startPython(t, in, "stackpoints.py", fmt.Sprint(seed), fmt.Sprint(points), fmt.Sprint(threads))
-			var r *Runtime
-			frames := 0
-			for n := 1; n <= points; n++ {
-				var want point
-				if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
-					t.Fatal(err)
-				}
-				p.awaitRead(t)
-				if r == nil {
-					r = openLive(t, in, p.m.PID)
-				}
-				frames += comparePoint(t, r, p.m, want)
-				if t.Failed() {
-					t.Fatalf("point %d, seed %d", n, seed)
-				}
-				p.proceed(t)
-			}
-			t.Logf("Python %v: %d points, %d frames", r.Version, points, frames)
+			comparePoints(t, in, 1+i, 250, 3)
 		})
 	}
+}
+
+// TestStacksOfVariants is the same for interpreters run with options that
+// change how frames or line tables come about.
+func TestStacksOfVariants(t *testing.T) {
+	variants := []struct {
+		name  string
+		since int
+		flags []string
+	}{
+		{"optimized", 8, []string{"-OO"}},
+		{"without columns", 11, []string{"-X", "no_debug_ranges"}},
+		// Every call goes through machine code made at run time and is a C
+		// call of the eval loop, with a shim of its own.
+		{"perf trampoline", 12, []string{"-X", "perf"}},
+	}
+	for i, in := range interpreters() {
+		for _, v := range variants {
+			t.Run(in.name+"/"+v.name, func(t *testing.T) {
+				if minorVersion(t, in) < v.since {
+					t.Skipf("since 3.%d", v.since)
+				}
+				t.Parallel()
+				in := in
+				in.flags = v.flags
+				comparePoints(t, in, 100+i, 40, 1)
+			})
+		}
+	}
+}
+
+// comparePoints compares every thread at each of a number of points.
+func comparePoints(t *testing.T, in interpreter, seed, points, threads int) {
+	p := startPython(t, in, "stackpoints.py", fmt.Sprint(seed), fmt.Sprint(points), fmt.Sprint(threads))
+	var r *Runtime
+	frames := 0
+	for n := 1; n <= points; n++ {
+		var want point
+		if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
+			t.Fatal(err)
+		}
+		p.awaitRead(t)
+		if r == nil {
+			r = openLive(t, in, p.m.PID)
+		}
+		frames += comparePoint(t, r, p.m, want)
+		if t.Failed() {
+			t.Fatalf("point %d, seed %d", n, seed)
+		}
+		p.proceed(t)
+	}
+	t.Logf("Python %v: %d points, %d frames", r.Version, points, frames)
 }
 
 // comparePoint compares all threads and returns the number of frames.
@@ -287,8 +336,8 @@ func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
 			}
 		}
 	}
-	if d := cmp.Diff(want.Stacks, got); d != "" {
-		t.Errorf("stacks differ (-Python +memory):\n%s", d)
+	if !reflect.DeepEqual(want.Stacks, got) { // much faster than cmp.Diff
+		t.Errorf("stacks differ (-Python +memory):\n%s", cmp.Diff(want.Stacks, got))
 	}
 	return n
 }

@@ -74,6 +74,8 @@ func runtimeSymbols(f *elf.File) (symbols, error) {
 				s.runtime = sym.Value
 			case "Py_Version":
 				s.hexVersion = sym.Value
+			case "_Py_NegativeRefcount": // Py_REF_DEBUG (object.h)
+				return s, fmt.Errorf("%w: a debug build", ErrUnsupported)
 			}
 		}
 		if s.runtime != 0 {

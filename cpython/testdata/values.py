@@ -84,6 +84,22 @@ class Empty:
     pass
 
 
+def legacy_str():
+    """A str whose characters are still a wchar_t array (not "ready")."""
+    if sys.version_info >= (3, 12):
+        return None
+    import ctypes
+    new = ctypes.pythonapi.PyUnicode_FromUnicode
+    new.restype = ctypes.py_object
+    new.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t]
+    chars = ctypes.pythonapi.PyUnicode_AsUnicode
+    chars.restype = ctypes.c_void_p
+    chars.argtypes = [ctypes.py_object]
+    s = new(None, 3)
+    (ctypes.c_wchar * 3).from_address(chars(s))[:] = "\u65e5a\U0001f40d"
+    return s
+
+
 Pair = collections.namedtuple("Pair", "a b")
 
 
@@ -109,9 +125,11 @@ def strings(a, b=2, *rest, key="k", **more):
     bempty, bplain, bquote = b"", b"abc\x00\xff\n", b"it's"
     long_str, long_bytes = "x" * 500, b"y" * 500
     my_str = MyStr("sub")
+    legacy = legacy_str()
     made = "".join([plain, "x" * a])
     want(sys._getframe(), ("a", "b", "rest", "key", "more"), long_str=repr("x" * 200) + "…",
-         long_bytes=repr(b"y" * 200) + "…", my_str="MyStr('sub')")
+         long_bytes=repr(b"y" * 200) + "…", my_str="MyStr('sub')",
+         legacy="'\u65e5a\U0001f40d'" if sys.version_info < (3, 12) else "None")
     numbers()
 
 
