@@ -1,0 +1,52 @@
+# The targets that people use: demo, test. `.ci/run` runs `make test`.
+
+GO ?= go
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: all build setup demo test test-as-nobody lint generate native conformance soak bench fuzz-short clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pyrr ./cmd/pyrr
+
+# Interpreters and the virtual environment; what is there is kept.
+setup:
+	scripts/setup.sh
+
+# The main job: records a test that hangs, and holds the recording against specs/.
+demo: build
+	scripts/demo.sh
+
+test: build setup
+	scripts/test.sh
+
+lint:
+	test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+generate:
+	$(GO) generate ./...
+
+# The fixtures without pyrr, on every interpreter.
+native:
+	scripts/native.py
+
+# CPython's own regression tests, all files; writes docs/conformance.md.
+conformance: build
+	scripts/conformance.sh
+
+# A thousand record and replay pairs; writes their count to docs/conformance.md.
+soak: build setup
+	scripts/soak.sh
+
+# Ratios to native; writes docs/performance.md.
+bench: build setup
+	$(GO) run ./bench
+
+fuzz-short:
+	scripts/fuzz.sh 5s
+
+clean:
+	rm -rf bin
