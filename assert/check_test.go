@@ -63,6 +63,26 @@ expect: [connect as conn, recv within 5000 instructions of conn, recv blocked at
 	}
 }
 
+// TestLateNames: names of threads that come with the stacks are used, and are
+// no reason for a pass of their own.
+func TestLateNames(t *testing.T) {
+	f := slowHTTP()
+	f.late = true
+	run := check(t, specIn(t, t.TempDir(), `version: 1
+recording: rec.pyrr.zip
+expect:
+  - recv by worker at urllib3/connection.py:504 as r
+  - no sendto by MainThread
+  - futex by "Main*" before r
+`), f, Options{})
+	if run.Outcome() != OutcomePass || f.passes != 1 {
+		for _, c := range run.Specs[0].Checks {
+			t.Log(c.Verdict, c.Want, c.Got)
+		}
+		t.Errorf("outcome %v, %d passes", run.Outcome(), f.passes)
+	}
+}
+
 // TestEarliest holds that an expectation binds to the earliest event that
 // satisfies all of its clauses, those about stacks included.
 func TestEarliest(t *testing.T) {

@@ -25,8 +25,9 @@ const (
 type answer struct {
 	truth truth
 	say   string
-	// stack is set where the event's stack is what is needed.
-	stack bool
+	// stack is set where the event's stack is what is needed, name where the
+	// name of its thread is, which comes with any stack.
+	stack, name bool
 }
 
 func holds(ok bool, format string, args ...any) answer {
@@ -49,7 +50,7 @@ func (j *judge) clause(c *Clause, e *Expectation, i int) answer {
 	case ClauseThrough:
 		return j.throughC(c, i)
 	case ClauseBy:
-		return j.byThread(c, ev)
+		return j.byThread(c, i)
 	case ClauseFD:
 		v, a := j.value(&c.Value)
 		if a.truth != yes {
@@ -204,7 +205,8 @@ func symbolMatches(want, have string) bool {
 	return ok && (rest == want || strings.TrimPrefix(rest, "libc_") == want)
 }
 
-func (j *judge) byThread(c *Clause, e *Event) answer {
+func (j *judge) byThread(c *Clause, i int) answer {
+	e := &j.events[i]
 	v, a := j.value(&c.Value)
 	if a.truth != yes {
 		return a
@@ -217,6 +219,9 @@ func (j *judge) byThread(c *Clause, e *Event) answer {
 		return holds(e.Thread == n, "%s", made)
 	}
 	if !j.named {
+		if !j.passed {
+			return answer{truth: pending, name: true}
+		}
 		return unclear("the recording holds no names of threads")
 	}
 	return holds(e.ThreadName != "" && stack.Glob(v, e.ThreadName), "%s", made)

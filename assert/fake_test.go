@@ -25,11 +25,23 @@ type fake struct {
 	passes   int
 	asked    []int
 	closed   int
+	// late gives the threads their names only after Stacks.
+	late bool
 }
 
-func (f *fake) Info() Info               { return f.info }
-func (f *fake) Events() ([]Event, error) { return f.events, f.err }
-func (f *fake) Close() error             { f.closed++; return nil }
+func (f *fake) Info() Info   { return f.info }
+func (f *fake) Close() error { f.closed++; return nil }
+
+func (f *fake) Events() ([]Event, error) {
+	out := slices.Clone(f.events)
+	for i := range out {
+		if f.late && f.passes == 0 {
+			out[i].ThreadName = ""
+		}
+	}
+	return out, f.err
+}
+
 func (f *fake) EndStacks() ([]Stacks, error) {
 	return f.ends, f.stackErr
 }

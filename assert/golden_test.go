@@ -22,11 +22,11 @@ golden:
 `
 
 const recvGolden = `# recv  thread worker
-Py  SocketIO.readinto   socket.py:706                    return self._sock.recv_into(b)
-Py  HTTPResponse.begin  http/client.py:318               version, status, reason = self._read_status()
-Py  HTTPConnection.getresponse  urllib3/connection.py:504        httplib_response = super().getresponse()
-Py  HTTPConnectionPool._make_request  urllib3/connectionpool.py:536    response = conn.getresponse()
-Py  get                 requests/api.py:73               return request("get", url, \*\*kwargs)
+Py  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)
+Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()
+Py  HTTPConnection.getresponse        urllib3/connection.py:504         httplib_response = super().getresponse()
+Py  HTTPConnectionPool._make_request  urllib3/connectionpool.py:536     response = conn.getresponse()
+Py  get                               requests/api.py:73                return request("get", url, \*\*kwargs)
 `
 
 // sources is what the lines of slowHTTP's stacks say.
@@ -67,11 +67,11 @@ func TestGolden(t *testing.T) {
 		{name: "missing", verdict: Fail, got: "there is no DIR/golden/recv.stack yet", accepted: recvGolden},
 		{name: "other text", golden: edit("_read_status()", "_read()"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 5", accepted: recvGolden},
 		{name: "other function", golden: edit("_make_request", "urlopen"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 3 of 5", accepted: recvGolden},
-		{name: "frame gone", golden: edit("Py  HTTPResponse.begin  http/client.py:318               version, status, reason = self._read_status()\n", ""),
+		{name: "frame gone", golden: edit("Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n", ""),
 			verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 4", accepted: recvGolden},
-		{name: "frame more", golden: recvGolden + "Py  main  app.py:3\n", verdict: Fail, got: "DIR/golden/recv.stack differs at frame 5 of 6", accepted: recvGolden},
-		{name: "swapped frames", golden: edit("Py  SocketIO.readinto   socket.py:706                    return self._sock.recv_into(b)\nPy  HTTPResponse.begin  http/client.py:318               version, status, reason = self._read_status()\n",
-			"Py  HTTPResponse.begin  http/client.py:318               version, status, reason = self._read_status()\nPy  SocketIO.readinto   socket.py:706                    return self._sock.recv_into(b)\n"),
+		{name: "frame more", golden: recvGolden + "Py  main                              app.py:3\n", verdict: Fail, got: "DIR/golden/recv.stack differs at frame 5 of 6", accepted: recvGolden},
+		{name: "swapped frames", golden: edit("Py  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n",
+			"Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\nPy  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\n"),
 			verdict: Fail, got: "DIR/golden/recv.stack differs at frame 0 of 5", accepted: recvGolden},
 		{name: "moved", golden: edit(":504", ":510"), verdict: Pass, notes: []string{"1 frame moved to another line, with the same text"}},
 		{name: "moved, but exact", golden: edit(":504", ":510"), spec: func(s string) string { return s + "    lines: exact\n" },
@@ -79,12 +79,12 @@ func TestGolden(t *testing.T) {
 		{name: "wildcards", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  get  requests/api.py:73  return request(*)\n", verdict: Pass},
 		{name: "wildcards kept", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  post  requests/api.py:73  return request(*)\n", verdict: Fail,
 			got:      "DIR/golden/recv.stack differs at frame 1 of 2",
-			accepted: "# recv  thread worker\nPy  *.readinto          socket.py:*\n…\nPy  get                 requests/api.py:73               return request(\"get\", url, \\*\\*kwargs)\n"},
+			accepted: "# recv  thread worker\nPy  *.readinto                        socket.py:*\n…\nPy  get                               requests/api.py:73                return request(\"get\", url, \\*\\*kwargs)\n"},
 		{name: "no sources", golden: recvGolden, text: func(string, int) (string, bool) { return "", false }, verdict: Pass,
 			notes: []string{"source not at hand for 5 frames: the line number decided"}},
 		{name: "no sources, another line", golden: edit(":504", ":505"), text: func(string, int) (string, bool) { return "", false }, verdict: Fail,
 			got: "DIR/golden/recv.stack differs at frame 2 of 5", notes: []string{"source not at hand for 4 frames: the line number decided"},
-			accepted: strings.Replace(recvGolden, "        httplib_response = super().getresponse()", "", 1)},
+			accepted: strings.Replace(recvGolden, "         httplib_response = super().getresponse()", "", 1)},
 		{name: "no sources and any line", golden: edit(":504", ":*"), text: func(string, int) (string, bool) { return "", false }, verdict: Unjudged,
 			got:   "the golden gives the source text of 1 frame but any line, and the source is not at hand",
 			notes: []string{"source not at hand for 4 frames: the line number decided"}},
@@ -113,7 +113,7 @@ func TestGolden(t *testing.T) {
 		{name: "at the end, a thread too many", golden: "# end  thread worker\n…\n",
 			spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
 			verdict: Fail, got: "DIR/golden/recv.stack does not have the thread MainThread",
-			accepted: "# end 1  thread MainThread\nPy  Thread.join         threading.py:1112                self._wait_for_tstate_lock()\nPy  <module>            app.py:20                        worker.join()\n\n# end 2  thread worker\n…\n"},
+			accepted: "# end 1  thread MainThread\nPy  Thread.join                       threading.py:1112                 self._wait_for_tstate_lock()\nPy  <module>                          app.py:20                         worker.join()\n\n# end 2  thread worker\n…\n"},
 		{name: "at the end, a thread missing", golden: "# a  thread worker\n…\n\n# b  thread MainThread\n…\n\n# c  thread third\n…\n",
 			spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
 			verdict: Fail, got: "DIR/golden/recv.stack has a thread that is not there: third",

@@ -123,7 +123,7 @@ func (j *judge) find(e *Expectation) *finding {
 	// The earliest match is enough where nothing is counted.
 	one := e.Quantity.Max < 0 && e.Quantity.Min <= 1 && e.Quantity.Nth >= 0
 	for _, i := range all {
-		t, r, needsStack := j.event(e, i)
+		t, r, needs := j.event(e, i)
 		switch t {
 		case yes:
 			f.matches = append(f.matches, i)
@@ -134,7 +134,7 @@ func (j *judge) find(e *Expectation) *finding {
 			}
 		case pending:
 			f.pending = append(f.pending, i)
-			if needsStack || j.goldenAt(e) {
+			if needs.stack || needs.name && len(f.wants) == 0 || j.goldenAt(e) {
 				f.wants = append(f.wants, i)
 			}
 		case no:
@@ -152,7 +152,7 @@ func (j *judge) goldenAt(e *Expectation) bool {
 }
 
 // event holds one event against all clauses.
-func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needsStack bool) {
+func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needs answer) {
 	t = yes
 	r = rejection{event: i}
 	first := func(c *Clause, a answer) {
@@ -168,7 +168,8 @@ func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needsStack b
 			}
 			t = no
 		case pending:
-			needsStack = needsStack || a.stack
+			needs.stack = needs.stack || a.stack
+			needs.name = needs.name || a.name
 			if t != no {
 				t = pending
 			}
@@ -181,7 +182,7 @@ func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needsStack b
 			}
 		}
 	}
-	return t, r, needsStack
+	return t, r, needs
 }
 
 // reject keeps the events that failed the fewest clauses, of equals the

@@ -91,7 +91,9 @@ type Stacks struct {
 type Source interface {
 	Info() Info
 	// Events returns the whole recording, in order per process. The caller
-	// does not change what it gets.
+	// does not change what it gets. ThreadName may be missing until Stacks
+	// was called, since names lie in the program's memory: Check calls Events
+	// again then.
 	Events() ([]Event, error)
 	// Stacks returns the stack of the thread that made each of the wanted
 	// events, at that event, in one pass over the recording; want holds

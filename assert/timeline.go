@@ -26,6 +26,7 @@ type timeline struct {
 	endInstr   map[int]uint64   // of each process
 	endThread  map[threadKey]uint64
 	named      bool // some thread has a name
+	passed     bool // stacks were asked for, so that names are known if ever
 	// stacks and noStack are filled in as they are asked for.
 	stacks  map[int]Stacks
 	noStack map[int]bool
@@ -194,6 +195,16 @@ func (t *timeline) fetch(src Source, want []int) error {
 	if err != nil {
 		return err
 	}
+	// Names of threads may have come with the stacks.
+	events, err := src.Events()
+	if err != nil {
+		return err
+	}
+	for i := range t.events[:min(len(t.events), len(events))] {
+		t.events[i].ThreadName = events[i].ThreadName
+		t.named = t.named || events[i].ThreadName != ""
+	}
+	t.passed = true
 	for _, i := range missing {
 		if s, ok := got[i]; ok {
 			t.stacks[i] = s

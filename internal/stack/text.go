@@ -228,8 +228,8 @@ func fieldOf(s string) string {
 // Columns of the text form; a longer field pushes the next ones right. They
 // are fixed, so that one changed frame is one changed line.
 const (
-	funcWidth  = 18
-	placeWidth = 31
+	funcWidth  = 32
+	placeWidth = 32
 )
 
 // Place is the file with the line number, or the module.

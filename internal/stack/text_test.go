@@ -88,14 +88,14 @@ func TestGlob(t *testing.T) {
 }
 
 const sample = `# recv  thread worker
-Py  getresponse         urllib3/connection.py:504        httplib_response = super().getresponse()
-Py  Pool._make_request  urllib3/connectionpool.py:536
+Py  getresponse                       urllib3/connection.py:504         httplib_response = super().getresponse()
+Py  Pool._make_request                urllib3/connectionpool.py:536
 …
-C   __libc_recv         libc.so.6
+C   __libc_recv                       libc.so.6
 
 # end
-Py  <module>            <frozen importlib._bootstrap>:?
-Py  f                   a.py:*                           return g(\*args)
+Py  <module>                          <frozen importlib._bootstrap>:?
+Py  f                                 a.py:*                            return g(\*args)
 `
 
 func TestParse(t *testing.T) {
