@@ -106,7 +106,7 @@ func TestCutStream(t *testing.T) {
 		cuts = append(cuts, max(e-1, 0), e, e+1, e+chunkHeaderSize-1, e+chunkHeaderSize, e+chunkHeaderSize+1)
 	}
 	rnd := rand.New(rand.NewPCG(9, 9))
-	for range 200 {
+	for range 100 {
 		cuts = append(cuts, rnd.IntN(len(whole)))
 	}
 	for _, finished := range []bool{true, false} {
@@ -209,7 +209,7 @@ func TestBitFlips(t *testing.T) {
 	}
 	t.Run("zip", func(t *testing.T) { flip(t, zip, zip, 1000) })
 	for _, name := range []string{headerName, summaryName, indexName, "events/0002", "files/0001"} {
-		t.Run(strings.ReplaceAll(name, "/", "_"), func(t *testing.T) { flip(t, filepath.Join(dir, name), dir, 300) })
+		t.Run(strings.ReplaceAll(name, "/", "_"), func(t *testing.T) { flip(t, filepath.Join(dir, name), dir, 150) })
 	}
 }
 

@@ -33,6 +33,9 @@ const (
 	blockSize = 1 << 20
 	// maxFile is the limit of one stored file.
 	maxFile = 8 << 30
+	// maxPath is the limit of its path; in a line of the index, each byte may
+	// take six.
+	maxPath = 8 << 10
 	// maxJSON is the limit of pyrr.json and summary.json, maxIndex that of
 	// files/index, maxLine that of one of its lines.
 	maxJSON  = 16 << 20

@@ -263,13 +263,10 @@ func (r *Recording) listStreams() ([]int, error) {
 	var ids []int
 	for _, n := range names {
 		id, err := strconv.Atoi(n)
-		if err != nil || id < 0 || eventsDir+"/"+n != streamName(id) {
+		if err != nil || id < 1 || id > maxStreams || eventsDir+"/"+n != streamName(id) {
 			continue // a name of a later version
 		}
 		ids = append(ids, id)
-	}
-	if len(ids) > maxStreams {
-		return nil, &DamagedError{File: eventsDir, Err: fmt.Errorf("more than %d streams", maxStreams)}
 	}
 	slices.Sort(ids)
 	return ids, nil

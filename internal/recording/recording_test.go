@@ -323,6 +323,42 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
+func TestWriterHoldsToTheLimits(t *testing.T) {
+	h := testHeader()
+	h.Command = []string{string(make([]byte, maxJSON))}
+	if _, err := Create(filepath.Join(t.TempDir(), "x"), h); err == nil {
+		t.Error("made a recording with a header that can't be read")
+	}
+	w, dir := create(t)
+	for _, id := range []int{-1, 0, maxStreams + 1} {
+		if err := w.Stream(id).Append(&Event{Kind: KindStart, Proc: &Proc{ID: id}}); err == nil {
+			t.Errorf("process %d: Append took it", id)
+		}
+	}
+	long := string(make([]byte, maxPath+1))
+	f, st := testFile(t, t.TempDir(), "f", []byte("content"))
+	if _, err := w.AddFile(long, int(f.Fd()), st, 7); err == nil {
+		t.Error("AddFile took a long path")
+	}
+	if _, err := w.AddFileBytes(long, nil); err == nil {
+		t.Error("AddFileBytes took a long name")
+	}
+	id, err := w.AddFileBytes(long[1:], []byte("content"))
+	if err != nil {
+		t.Error(err)
+	}
+	st.Mode = st.Mode&^0o170000 | 0o20000
+	if _, err := w.AddFile("tty", int(f.Fd()), st, 7); err == nil {
+		t.Error("AddFile took a device")
+	}
+	if err := w.Close(Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := readFile(t, open(t, dir), id); string(got) != "content" {
+		t.Errorf("read %q", got)
+	}
+}
+
 func repeat[T any](v T, n int) []T {
 	s := make([]T, n)
 	for i := range s {

@@ -86,6 +86,8 @@ func (st *store) init(w *Writer) {
 	st.byContent = map[contentKey]owner{}
 }
 
+var errLongPath = fmt.Errorf("store file: its path has more than %d bytes", maxPath)
+
 // AddFile registers a file that the program mapped: its first upto bytes are
 // copied in the background, from a duplicate of fd. The same file (device,
 // inode, size and time of change) keeps its number; a larger upto extends
@@ -94,6 +96,9 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 	fail := func(err error) (FileID, error) { return 0, fmt.Errorf("store file %s: %w", path, err) }
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return fail(errors.New("not a regular file"))
+	}
+	if len(path) > maxPath {
+		return 0, errLongPath
 	}
 	upto = min(upto, uint64(st.Size))
 	if upto > maxFile {
@@ -154,6 +159,9 @@ func (w *Writer) AddFileBytes(name string, data []byte) (FileID, error) {
 	}
 	if uint64(len(data)) > maxFile {
 		return 0, fmt.Errorf("store %s: %d bytes are above the limit of %d", name, len(data), uint64(maxFile))
+	}
+	if len(name) > maxPath {
+		return 0, errLongPath
 	}
 	sum := sha256.Sum256(data)
 	n := uint64(len(data))

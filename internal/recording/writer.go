@@ -71,6 +71,7 @@ func Create(dir string, h Header) (*Writer, error) {
 	err = errors.Join(root.Mkdir(eventsDir, 0o700), root.Mkdir(filesDir, 0o700), writeJSON(root, headerName, h))
 	if err != nil {
 		root.Close()
+		os.RemoveAll(dir) // which did not exist before
 		return fail(err)
 	}
 	w.q.init()
@@ -84,6 +85,9 @@ func writeJSON(root *os.Root, name string, v any) error {
 	b, err := marshalJSON(v)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if len(b) > maxJSON {
+		return fmt.Errorf("write %s: %d bytes are above the limit of %d", name, len(b), maxJSON)
 	}
 	tmp := name + ".tmp"
 	if err := root.WriteFile(tmp, b, 0o600); err != nil {
@@ -196,6 +200,8 @@ func (s *Stream) Append(ev *Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.id < 1 || s.id > maxStreams:
+		return fmt.Errorf("append event to process %d: processes are numbered from 1 to %d", s.id, maxStreams)
 	case s.ended || s.closed:
 		return fmt.Errorf("append %s event to process %d: %w", ev.Kind, s.id, errEnded)
 	case (s.next == 0) != (ev.Kind == KindStart):
@@ -276,9 +282,12 @@ func (s *Stream) seal(flags uint16) {
 	s.d = deltas{}
 }
 
-// flush seals the chunk unless the queue is full.
+// flush seals the chunk unless the queue is full, or somebody is appending
+// just now, perhaps waiting for room in the queue.
 func (s *Stream) flush() {
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		return
+	}
 	defer s.mu.Unlock()
 	if len(s.buf) > 0 && !s.w.q.full() {
 		s.seal(0)

@@ -134,14 +134,11 @@ func TestBackPressure(t *testing.T) {
 	if q := queued(w); q > maxQueue {
 		t.Errorf("%d bytes in the queue", q)
 	}
-	w.Stream(2) // a stream that nobody holds
-	w.streamMu.Lock()
-	s2 := w.streams[2]
-	w.streamMu.Unlock()
+	s2 := w.Stream(2)
 	if err := s2.Append(&Event{Kind: KindStart, Proc: &Proc{ID: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	s2.flush()
+	w.Flush() // hangs the test if it waits
 	r, err := os.Open(fifo)
 	if err != nil {
 		t.Fatal(err)
