@@ -158,9 +158,9 @@ expect:
 func TestProcesses(t *testing.T) {
 	f := slowHTTP()
 	server := f.events[5]
-	server.Proc, server.PID, server.Start = 2, 200, 1005*ms
+	server.Proc, server.PID, server.Start = 4, 400, 1005*ms
 	f.events = append(f.events, server)
-	end := Event{Proc: 2, Kind: KindEnd, Start: 2000 * ms, FD: -1}
+	end := Event{Proc: 4, Kind: KindEnd, Start: 2000 * ms, FD: -1}
 	f.events = append(f.events, end)
 	run := check(t, specIn(t, t.TempDir(), `version: 1
 recording: rec.pyrr.zip
@@ -171,7 +171,7 @@ expect:
   - recv within 5 ms of other
   - recv within 1 events of other
   - recv on same fd after other
-  - exactly 2 end
+  - exactly 4 end
 `), f, Options{})
 	var got []string
 	for _, c := range run.Specs[0].Checks {

@@ -110,6 +110,7 @@ func slowHTTP() *fake {
 	futex.Args = []Arg{{"uaddr", "0x7f00", 0x7f00}, {"op", "FUTEX_WAIT", 0}}
 	recv := ev(2, 185730, 45730, "recvfrom", 1010*ms, 31000*ms)
 	recv.FD, recv.Unfinished = 3, true
+	recv.Args = []Arg{{"fd", "3", 3}, {"size", "8192", 8192}}
 	other := ev(1, 150000, 90000, "openat", 500*ms, 501*ms)
 	other.Path, other.Ret = "/etc/hosts", 7
 	read := ev(1, 151000, 91000, "read", 510*ms, 510*ms)
@@ -130,6 +131,15 @@ func slowHTTP() *fake {
 	for i := range f.events {
 		f.events[i].Pos.Event = uint64(i)
 	}
+	// A helper: a process that becomes another program, which ends.
+	helper := func(proc int, kinds ...string) {
+		for i, kind := range kinds {
+			f.events = append(f.events, Event{Proc: proc, PID: 200, TID: 200, Thread: 1, Pos: recording.Pos{Event: uint64(i)},
+				Kind: kind, Start: 600 * ms, End: 600 * ms, FD: -1})
+		}
+	}
+	helper(2, KindThreadStart, KindExec, KindEnd)
+	helper(3, KindThreadStart, KindThreadExit, KindExit, KindEnd)
 	f.stacks = map[int]Stacks{5: connectStack, 6: sendStack, 7: mainStack, 8: recvStack}
 	f.ends = []Stacks{mainStack, recvStack}
 	return f
