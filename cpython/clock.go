@@ -1,6 +1,8 @@
 package cpython
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -65,7 +67,36 @@ type Table struct {
 	// that their entries are left alone.
 	Uncounted []int `json:",omitempty"`
 	// Targets is the code that each entry leads to.
-	Targets []uint64
+	Targets Addresses
+}
+
+// Addresses is a list of addresses. Its text form is the base64 of their
+// little-endian bytes: a stored clock is read whenever a Python starts.
+type Addresses []uint64
+
+// MarshalText writes the text form.
+func (a Addresses) MarshalText() ([]byte, error) {
+	b := make([]byte, 0, 8*len(a))
+	for _, v := range a {
+		b = binary.LittleEndian.AppendUint64(b, v)
+	}
+	return base64.StdEncoding.AppendEncode(nil, b), nil
+}
+
+// UnmarshalText reads the text form.
+func (a *Addresses) UnmarshalText(text []byte) error {
+	b, err := base64.StdEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return err
+	}
+	if len(b)%8 != 0 || len(b) > 8*opcodes {
+		return fmt.Errorf("%d bytes of addresses", len(b))
+	}
+	*a = make(Addresses, len(b)/8)
+	for i := range *a {
+		(*a)[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return nil
 }
 
 // NextInstr names the register that holds next_instr at a dispatch. The

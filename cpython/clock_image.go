@@ -38,12 +38,11 @@ type image struct {
 	dyn     map[elf.DynTag]uint64
 }
 
-// segment is one PT_LOAD. data is nil until it is read.
+// segment is one PT_LOAD. data is nil until it is loaded.
 type segment struct {
 	vaddr, off, filesz, memsz uint64
 	exec                      bool
 	data                      []byte
-	relocated                 bool // data has the relocations in it
 }
 
 // openFile opens a regular file, without waiting for a FIFO's other end.
@@ -128,25 +127,21 @@ func (im *image) segmentAt(addr, n uint64) *segment {
 	return nil
 }
 
-// bytes returns n bytes of the file at a link-time address. Data segments
-// are read once and as a whole, code is read in parts.
+// bytes returns n bytes of the file at a link-time address.
 func (im *image) bytes(addr, n uint64) ([]byte, bool) {
 	s := im.segmentAt(addr, n)
 	if s == nil {
 		return nil, false
 	}
 	off := addr - s.vaddr
-	if s.exec && s.data == nil {
-		b := make([]byte, n)
-		_, err := im.r.ReadAt(b, int64(s.off+off))
-		return b, err == nil || n == 0
+	if s.data != nil {
+		return s.data[off : off+n : off+n], true
 	}
-	if im.load(s) != nil {
-		return nil, false
-	}
-	return s.data[off : off+n : off+n], true
+	b, err := readCapped(im.r, s.off+off, n)
+	return b, err == nil
 }
 
+// load reads a whole segment.
 func (im *image) load(s *segment) error {
 	if s.data != nil {
 		return nil

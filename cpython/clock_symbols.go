@@ -118,6 +118,9 @@ const maxImports = 1 << 16
 // another module. It goes by relocations: hash tables leave out undefined
 // symbols, and nothing tells their number.
 func (im *image) imports(names ...string) bool {
+	if s := im.segmentAt(im.dyn[elf.DT_SYMTAB], elf.Sym64Size); s != nil && s.filesz < 8<<20 {
+		_ = im.load(s) // only saves reads
+	}
 	tables := [][2]elf.DynTag{{elf.DT_JMPREL, elf.DT_PLTRELSZ}, {elf.DT_RELA, elf.DT_RELASZ}}
 	seen, symbols := uint64(0), 0
 	for _, t := range tables {
@@ -193,7 +196,7 @@ func (im *image) kind(path string) (Version, error) {
 	v := Version{3, -1, -1}
 	if s, ok := im.lookup("Py_Version"); ok {
 		if hex, ok := im.u32(s.value); ok {
-			v = Version{int(hex >> 24), int(hex >> 16 & 0xff), int(hex >> 8 & 0xff)}
+			v = versionFromHex(hex)
 		}
 	} else if found := im.versionInCode(); found.Major != 0 {
 		v = found
@@ -223,6 +226,10 @@ const supportedHint = "CPython 3.8 to 3.14 are supported"
 // freeThreaded reads the flag of that name in the _Py_DebugOffsets
 // (pycore_debug_offsets.h, 3.13 and later) at the start of _PyRuntime.
 func (im *image) freeThreaded(runtime uint64) bool {
-	b, ok := im.bytes(runtime, 24)
-	return ok && string(b[:8]) == "xdebugpy" && binary.LittleEndian.Uint64(b[16:]) != 0
+	b, ok := im.bytes(runtime, debugHeader)
+	if !ok {
+		return false
+	}
+	_, free, err := parseDebugHeader(b)
+	return err == nil && free
 }
