@@ -21,15 +21,18 @@ func (l *loader) link(s *Spec) {
 		known = append(known, e.ID)
 	}
 	used := map[string]int{}
+	for id := range ids {
+		used[id] = 1
+	}
 	for _, e := range s.Expect {
-		name := e.ID
-		if name == "" {
-			name = e.Event.Text
+		e.Name = e.ID
+		if e.ID != "" {
+			continue
 		}
-		if used[name]++; used[name] > 1 {
-			name = fmt.Sprintf("%s#%d", name, used[name])
+		e.Name = e.Event.Text
+		if used[e.Name]++; used[e.Name] > 1 {
+			e.Name = fmt.Sprintf("%s#%d", e.Name, used[e.Name])
 		}
-		e.Name = name
 	}
 	for _, e := range s.Expect {
 		for i := range e.Clauses {

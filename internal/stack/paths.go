@@ -64,16 +64,28 @@ type SourceText func(file string, line int) (string, bool)
 
 // Normal returns a copy of the stack as goldens hold it: file names
 // shortened, C symbols without compiler and linker suffixes, modules without
-// folders, the source text beside the line. text may be nil.
+// folders, the source text beside the line. text may be nil. A file in which
+// a frame's columns don't fall on the bounds of an expression is not the one
+// that ran, and none of its text is taken.
 func (p Paths) Normal(s Stack, text SourceText) Stack {
 	frames := make([]Frame, len(s.Frames))
+	other := map[string]bool{}
 	for i, f := range s.Frames {
+		f.Text = ""
+		if f.Kind == Python && text != nil && f.Line > 0 {
+			if t, ok := text(f.File, f.Line); ok {
+				f.Text = tidy(t)
+				other[f.File] = other[f.File] || !f.agrees(t)
+			}
+		}
+		frames[i] = f
+	}
+	for i := range frames {
+		f := &frames[i]
 		switch f.Kind {
 		case Python:
-			if text != nil && f.Line > 0 {
-				if t, ok := text(f.File, f.Line); ok {
-					f.Text = tidy(t)
-				}
+			if other[f.File] {
+				f.Text = ""
 			}
 			f.File, _ = p.Short(f.File)
 		case C:
@@ -84,10 +96,51 @@ func (p Paths) Normal(s Stack, text SourceText) Stack {
 			}
 			f.File, f.Line, f.Offset = "", 0, 0
 		}
-		frames[i] = f
 	}
 	s.Frames = frames
 	return s
+}
+
+// agrees reports whether the line can be the one that the frame's columns
+// are about: they are those of an expression or a statement, which begins and
+// ends with a token and leaves no bracket open.
+func (f *Frame) agrees(line string) bool {
+	start, end := f.Col-1, len(line)
+	if start < 0 || f.EndCol == 0 {
+		return true
+	}
+	if f.EndLine == f.Line {
+		end = f.EndCol - 1
+	}
+	if start >= end || end > len(line) || isBlank(line[start]) {
+		return false
+	}
+	if start > 0 && inWord(line[start-1]) && inWord(line[start]) {
+		return false
+	}
+	if f.EndLine != f.Line {
+		return true
+	}
+	if isBlank(line[end-1]) || end < len(line) && inWord(line[end-1]) && inWord(line[end]) {
+		return false
+	}
+	code := line[start:end]
+	if strings.ContainsAny(code, "'\"#") {
+		return true // brackets in a text count for nothing
+	}
+	for _, pair := range [...]string{"()", "[]", "{}"} {
+		if strings.Count(code, pair[:1]) != strings.Count(code, pair[1:]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// inWord reports whether a byte is part of a name or a number.
+func inWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
 // compilerSuffix matches what GCC and LLVM append to a function's clones.

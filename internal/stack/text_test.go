@@ -55,6 +55,47 @@ func TestSymbolName(t *testing.T) {
 	}
 }
 
+// TestAgrees holds that the text of a file which is not the one that ran is
+// noticed, where CPython gives columns.
+func TestAgrees(t *testing.T) {
+	frame := func(endLine, col, endCol int) Frame {
+		return Frame{Kind: Python, File: "a.py", Line: 5, EndLine: endLine, Col: col, EndCol: endCol}
+	}
+	const line = "    x = f(a, b)  # first"
+	tests := []struct {
+		name  string
+		frame Frame
+		line  string
+		want  bool
+	}{
+		{"no columns", frame(0, 0, 0), line, true},
+		{"a call", frame(5, 9, 16), line, true},
+		{"a name", frame(5, 11, 12), line, true},
+		{"several lines", frame(7, 9, 2), "    x = f(a,", true},
+		{"begins in a blank", frame(5, 8, 16), line, false},
+		{"ends in a blank", frame(5, 9, 17), line, false},
+		{"brackets left open", frame(5, 9, 12), line, false},
+		{"begins in a word", frame(5, 20, 23), line, false},
+		{"ends in a word", frame(5, 20, 22), "    x = f(a, b)  + first", false},
+		{"line too short", frame(5, 9, 30), line, false},
+		{"line much too short", frame(6, 40, 3), line, false},
+		{"brackets in a text", frame(5, 5, 8), `    "(" + x`, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.frame.agrees(tt.line); got != tt.want {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+	// One frame that does not agree is enough for the file, others keep theirs.
+	s := Stack{Frames: []Frame{frame(5, 9, 16), frame(5, 8, 16), {Kind: Python, File: "b.py", Line: 1}}}
+	n := Paths{}.Normal(s, func(string, int) (string, bool) { return line, true })
+	if n.Frames[0].Text != "" || n.Frames[1].Text != "" || n.Frames[2].Text != "x = f(a, b) # first" {
+		t.Errorf("%+v", n.Frames)
+	}
+}
+
 func TestGlob(t *testing.T) {
 	tests := []struct {
 		pattern, s string
