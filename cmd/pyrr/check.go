@@ -21,7 +21,8 @@ import (
 // checkFlags are the flags of pyrr check.
 type checkFlags struct {
 	verbose, failFast, update, lenient, collect bool
-	keyword                                     string
+	json, github                                bool
+	keyword, junit                              string
 	tags                                        []string
 }
 
@@ -31,7 +32,7 @@ const defaultSpecs = "specs"
 func checkCommand() *command {
 	return &command{
 		name:     "check",
-		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--collect-only]\n[--update] [--allow-inconclusive] [SPEC…]",
+		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--collect-only] [--update]\n[--allow-inconclusive] [--json] [--junitxml FILE] [--github] [SPEC…]",
 		short:    "hold recordings against specs",
 		long: `A spec is a YAML file that names recordings and says what must be true of
 them, in sentences such as
@@ -45,6 +46,7 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 		examples: []example{
 			{"pyrr check", "all of specs"},
 			{"pyrr check -v specs/pool_read.yaml", "one, with the checks that hold"},
+			{"pyrr check --junitxml out.xml", "for a CI that reads JUnit"},
 			{"pyrr check --update specs/pool_read.yaml", "make the stacks that are seen the goldens"},
 		},
 		exits: []exitDoc{
@@ -65,6 +67,9 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			fs.StringSliceVarP(&f.tags, "tag", "m", nil, "only specs with one of these `tags`")
 			fs.BoolVar(&f.collect, "collect-only", false, "list the checks without making them")
 			fs.BoolVar(&f.update, "update", false, "rewrite the goldens that differ; refused where CI is set")
+			fs.BoolVar(&f.json, "json", false, "print JSON")
+			fs.StringVar(&f.junit, "junitxml", "", "write the results to `FILE` as JUnit XML, too")
+			fs.BoolVar(&f.github, "github", os.Getenv("GITHUB_ACTIONS") == "true", "print annotations for GitHub Actions, too (the default there)")
 			fs.BoolVar(&f.lenient, "allow-inconclusive", false, "let what can not be judged pass")
 			return func(ctx context.Context, u *ui, args []string) error {
 				return check(ctx, u, &f, args)
@@ -107,10 +112,33 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 			}
 		}
 	}
-	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
+	if err := printRun(u, f, run); err != nil {
 		return err
 	}
 	return outcomeStatus(run, f.lenient)
+}
+
+// printRun prints the result in all forms that are asked for.
+func printRun(u *ui, f *checkFlags, run *assert.Run) error {
+	if f.junit != "" {
+		var b bytes.Buffer
+		if err := report.JUnit(&b, run, f.lenient); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.junit, b.Bytes(), 0o666); err != nil {
+			return fmt.Errorf("write JUnit XML: %w", err)
+		}
+	}
+	if f.json {
+		return report.JSON(u.out, run)
+	}
+	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
+		return err
+	}
+	if f.github {
+		return report.GitHub(u.out, run, f.lenient)
+	}
+	return nil
 }
 
 func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
@@ -210,11 +238,11 @@ func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (s
 		if err != nil {
 			return "", nil, err
 		}
-		remove := func() {
+		remove := u.cleanups.add(func() {
 			if err := os.RemoveAll(tmp); err != nil {
 				u.warn(err.Error())
 			}
-		}
+		})
 		part := filepath.Join(tmp, "spec"+partSuffix)
 		u.status("recording %s", c.Run)
 		info, err := capture.Record(ctx, capture.Options{

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
 	"pyrr/internal/recording"
@@ -44,7 +41,9 @@ func finish(u *ui, t target, f *recordFlags, info *capture.Info) {
 	u.status("packing the recording")
 	if err := recording.Pack(t.part, t.packed); err != nil {
 		u.warn(err.Error())
-		u.note("recorded %s  not packed, %s", t.part, about(info, verdict))
+		if _, err := os.Stat(t.part); err == nil {
+			u.note("recorded %s  not packed, %s", t.part, about(info, verdict))
+		}
 		return
 	}
 	if err := t.discard(); err != nil {
@@ -92,23 +91,4 @@ func verify(u *ui, t target) string {
 		}
 	}
 	return verdict
-}
-
-// onInterrupt calls f when Ctrl-C is pressed, until the returned function is
-// called.
-func onInterrupt(f func()) func() {
-	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, unix.SIGINT, unix.SIGTERM)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-ch:
-			f()
-		case <-done:
-		}
-	}()
-	return func() {
-		signal.Stop(ch)
-		close(done)
-	}
 }

@@ -211,8 +211,11 @@ func (info *recordingInfo) readProcess(rec *recording.Recording, proc *recording
 		case recording.KindEnd:
 			p.End = describeEnd(&ev)
 			info.TimedOut = info.TimedOut || ev.Why == recording.EndTimeout
-			if ev.Why == recording.EndTruncated {
+			if ev.Why == recording.EndTruncated || ev.Why == recording.EndDetached {
 				info.Complete = false
+				if info.Why == "" {
+					info.Why = fmt.Sprintf("process %d: %s", proc.ID, p.End)
+				}
 			}
 		}
 	}

@@ -138,6 +138,13 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 		c.printHelp(u.out)
 		return nil
 	}
+	if !c.runsProgram {
+		defer onInterrupt(func() {
+			u.clearStatus()
+			u.cleanups.run()
+			os.Exit(exitInterrupted)
+		})()
+	}
 	return do(ctx, u, fs.Args())
 }
 

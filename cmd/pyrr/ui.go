@@ -24,6 +24,8 @@ type ui struct {
 	live  bool
 	width int // of the status line
 
+	cleanups cleanups
+
 	shown time.Time // when the status line was last written, zero for not shown
 }
 

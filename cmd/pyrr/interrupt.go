@@ -1,0 +1,63 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// onInterrupt calls f when Ctrl-C is pressed or pyrr is asked to end, until
+// the returned function is called.
+func onInterrupt(f func()) func() {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, unix.SIGINT, unix.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-ch:
+			f()
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(ch)
+		close(done)
+	}
+}
+
+// cleanups are to be made before pyrr ends early.
+type cleanups struct {
+	mu   sync.Mutex
+	next int
+	list map[int]func()
+}
+
+// add registers a cleanup; the returned function makes it now.
+func (c *cleanups) add(f func()) (now func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.list == nil {
+		c.list = map[int]func(){}
+	}
+	c.next++
+	n := c.next
+	c.list[n] = f
+	return func() {
+		c.mu.Lock()
+		delete(c.list, n)
+		c.mu.Unlock()
+		f()
+	}
+}
+
+// run makes all cleanups that are left.
+func (c *cleanups) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.list {
+		f()
+	}
+	c.list = nil
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pyrr/internal/probe"
+)
+
+// TestKilledRecorder kills pyrr in the middle of a recording. The program
+// must end with it, and what was written must open, replay and say where it
+// is cut.
+func TestKilledRecorder(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	dir := t.TempDir()
+	const program = `
+import os, time
+print(os.getpid(), flush=True)
+n = 0
+while True:
+    n += 1
+    os.stat("/")
+    if n % 1000 == 0:
+        os.write(1, b"line %d\n" % n)
+`
+	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(program), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "record", "-o", "x.pyrr.zip", python, "app.py")
+	cmd.Args[0] = "pyrr"
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	var seen []string
+	for len(seen) < 4 && lines.Scan() {
+		seen = append(seen, lines.Text())
+	}
+	if len(seen) < 4 {
+		t.Fatalf("the program printed only %q", seen)
+	}
+	go func() { // who prints must not wait for who reads
+		for lines.Scan() {
+		}
+	}()
+	// The events are flushed now and then; a folder that is being written
+	// opens as well.
+	part := filepath.Join(dir, "x.pyrr.part")
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_, text, errs := capturePyrr("events", "--kind", "write", part)
+		if strings.Contains(text, "line 2000") {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("nothing is flushed after 30 s:\n%s%s", text, errs)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // killed
+	pid, err := strconv.Atoi(seen[0])
+	if err != nil {
+		t.Fatalf("the program printed %q", seen)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err := syscall.Kill(pid, 0); err == syscall.ESRCH {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the program outlives its recorder: %v", err)
+		}
+	}
+
+	status, text, errs := capturePyrr("info", part)
+	if status != 0 || !strings.Contains(text, "incomplete") || !strings.Contains(text, "truncated at instruction ") {
+		t.Errorf("info: status %d\n%s%s", status, text, errs)
+	}
+	status, text, errs = capturePyrr("replay", "--batch", part)
+	if status != 0 || !strings.Contains(errs, "exact as far as the recording goes: truncated at instruction ") {
+		t.Errorf("replay: status %d, stderr %q", status, errs)
+	}
+	if want := strings.Join(seen[:3], "\n") + "\n"; !strings.HasPrefix(text, want) {
+		t.Errorf("the replay printed\n%.300s, want it to begin with\n%s", text, want)
+	}
+	// The next recording under that name says what is in its way.
+	status, _, errs = capturePyrr("record", "-o", filepath.Join(dir, "x.pyrr.zip"), "true")
+	if status != exitOwn || !strings.Contains(errs, "is there already") {
+		t.Errorf("record over it: status %d, stderr %q", status, errs)
+	}
+}
