@@ -1,7 +1,6 @@
 package cpython
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -49,7 +48,7 @@ func OpenRuntimeAt(v Version, addr uint64, m mem.Reader) (*Runtime, error) {
 	if err == nil {
 		v = found
 	} else if v.Major == 0 {
-		return nil, fmt.Errorf("version of the interpreter unknown: %w", err)
+		return nil, errNoVersion
 	} else if v.Major == 3 && v.Minor >= 13 {
 		return nil, fmt.Errorf("_PyRuntime of %d.%d at %#x: %w", v.Major, v.Minor, addr, err)
 	}
@@ -72,19 +71,6 @@ func OpenRuntimeAt(v Version, addr uint64, m mem.Reader) (*Runtime, error) {
 	f := &l.frame
 	size := max(f.code, f.previous, f.ip, f.owner, f.isEntry, f.tlbcIndex, f.locals) + 8
 	return &Runtime{Version: v, Addr: addr, l: l, frameSize: size}, nil
-}
-
-// hexVersion reads Py_Version, the PY_VERSION_HEX that 3.11 and later export.
-func hexVersion(m mem.Reader, addr uint64) (Version, error) {
-	var b [4]byte
-	if err := m.ReadAt(b[:], addr); err != nil {
-		return Version{}, fmt.Errorf("read Py_Version: %w", err)
-	}
-	v := versionFromHex(binary.LittleEndian.Uint32(b[:]))
-	if v.Major != 3 || v.Minor > 99 {
-		return Version{}, fmt.Errorf("Py_Version is %d.%d", v.Major, v.Minor)
-	}
-	return v, nil
 }
 
 // maxHints bounds the thread states whose pages are remembered.
