@@ -13,6 +13,7 @@ import (
 
 	"pyrr/capture"
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // recordFlags are the flags of pyrr record.
@@ -180,22 +181,42 @@ func kept(keep string, status int, timedOut bool) bool {
 
 // recordFailed explains why the command did not run.
 func recordFailed(u *ui, t target, args []string, err error) error {
-	if derr := t.discard(); derr != nil {
-		u.warn(derr.Error())
-	}
-	if start, ok := errors.AsType[*capture.StartError](err); ok {
-		u.fail(withHint(err, startHint(args[0])))
-		if errors.Is(err, syscall.EISDIR) {
-			return exitStatusError(exitCannotRun)
+	discardEmpty(u, t)
+	start, isStart := errors.AsType[*capture.StartError](err)
+	// EPERM is what a refused ptrace gives, EACCES what a file gives.
+	if !isStart || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
+		if missing := probe.Machine().Missing(false); len(missing) > 0 {
+			return cannot("record", missing[0], err)
 		}
-		return exitStatusError(start.Status)
 	}
-	// Was it this machine? The probe tells, and what to do about it.
-	if missing := probe.Machine().Missing(false); len(missing) > 0 {
-		f := missing[0]
-		return withHint(fmt.Errorf("%w (%s: %v: %s)", err, f.Title, f.Answer, f.Reason), f.Remedy, "pyrr doctor")
+	if !isStart {
+		return err
 	}
-	return err
+	u.fail(withHint(err, startHint(args[0])))
+	if errors.Is(err, syscall.EISDIR) {
+		return exitStatusError(exitCannotRun)
+	}
+	return exitStatusError(start.Status)
+}
+
+// discardEmpty removes the .part folder unless events were written to it.
+func discardEmpty(u *ui, t target) {
+	if rec, err := recording.Open(t.part); err == nil {
+		procs, err := rec.Procs()
+		rec.Close()
+		if err == nil && len(procs) > 0 {
+			u.note("what was recorded is in %s", t.part)
+			return
+		}
+	}
+	if err := t.discard(); err != nil {
+		u.warn(err.Error())
+	}
+}
+
+// cannot says what this machine lacks, as the probe found it.
+func cannot(what string, f probe.Feature, err error) error {
+	return withHint(&machineError{fmt.Sprintf("this machine can't %s: %s (%v)", what, f.Reason, err)}, f.Remedy, "pyrr doctor")
 }
 
 // startHint guesses what was meant by a command that does not start.

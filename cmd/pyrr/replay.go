@@ -99,8 +99,7 @@ func replayFailed(err error, path string) error {
 		return err
 	}
 	if missing := probe.Machine().Missing(true); len(missing) > 0 {
-		f := missing[0]
-		return withHint(&machineError{fmt.Sprintf("%v (%s: %v: %s)", err, f.Title, f.Answer, f.Reason)}, f.Remedy, "pyrr doctor")
+		return cannot("replay", missing[0], err)
 	}
 	return err
 }
