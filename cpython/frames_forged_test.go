@@ -257,6 +257,53 @@ func TestForgedLists(t *testing.T) {
 	}
 }
 
+// TestRaising: an exception on its way, made an object or, before 3.12, not
+// yet.
+func TestRaising(t *testing.T) {
+	for _, minor := range forgedMinors {
+		t.Run(fmt.Sprintf("3.%d", minor), func(t *testing.T) {
+			f := forge(t, minor, 1)
+			l := f.l
+			typeOf := func(name string, flags uint64) uint64 {
+				typ := f.alloc(1024)
+				f.put(typ, l.typ.name, f.text(name))
+				f.put(typ, l.typ.flags, flags)
+				return typ
+			}
+			valueError := typeOf("ValueError", flagException)
+			text := f.str("bad")
+			f.put(text, l.object.typ, typeOf("str", flagStr))
+			args := f.alloc(64)
+			f.put(args, l.object.size, 1)
+			f.put(args, l.tuple.items, text)
+			exc := f.alloc(128)
+			f.put(exc, l.object.typ, valueError)
+			f.put(exc, l.exc.args, args)
+			get := func() *Exception {
+				t.Helper()
+				raising, handling, err := f.rt.Exceptions(&f.arena, Thread{Addr: f.thread})
+				if err != nil || handling != nil {
+					t.Errorf("handling %+v, error %v", handling, err)
+				}
+				return raising
+			}
+			if e := get(); e != nil {
+				t.Errorf("without one: %+v", e)
+			}
+			f.put(f.thread, l.thread.curExcType, valueError)
+			f.put(f.thread, l.thread.curExc, exc)
+			want := Exception{Addr: exc, Type: "ValueError", Text: "ValueError('bad')"}
+			if e := get(); e == nil || *e != want {
+				t.Errorf("an object: %+v", e)
+			}
+			f.put(f.thread, l.thread.curExc, 0)
+			if e := get(); minor <= 11 && (e == nil || e.Text != "ValueError") || minor >= 12 && e != nil {
+				t.Errorf("a type alone: %+v", e)
+			}
+		})
+	}
+}
+
 // TestForgedShims: a chain of the interpreter's own frames alone ends too.
 func TestForgedShims(t *testing.T) {
 	f := forge(t, 13, 3)

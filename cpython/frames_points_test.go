@@ -325,6 +325,7 @@ func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
 			n++
 		}
 		got = append(got, s)
+		checkEntries(t, r, frames)
 	}
 	sort.Slice(got, func(i, j int) bool { return got[i].Ident < got[j].Ident })
 	sort.Slice(want.Stacks, func(i, j int) bool { return want.Stacks[i].Ident < want.Stacks[j].Ident })
@@ -340,6 +341,22 @@ func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
 		t.Errorf("stacks differ (-Python +memory):\n%s", cmp.Diff(want.Stacks, got))
 	}
 	return n
+}
+
+// checkEntries: each call of the eval loop has its place on the C stack, the
+// outer ones higher, and the outermost frame has one.
+func checkEntries(t *testing.T, r *Runtime, frames []Frame) {
+	t.Helper()
+	last := uint64(0)
+	for i, f := range frames {
+		if f.Entry != 0 && f.Entry <= last {
+			t.Errorf("frame %d: entry %#x after %#x", i, f.Entry, last)
+		}
+		last = max(last, f.Entry)
+	}
+	if outer := frames[len(frames)-1].Entry; (outer != 0) != (r.Version.Minor >= 11) {
+		t.Errorf("outermost frame: entry %#x", outer)
+	}
 }
 
 func comparePointException(t *testing.T, r *Runtime, m mem.Reader, th Thread, want point) {

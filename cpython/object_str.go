@@ -149,6 +149,10 @@ func (v *view) cstring(addr uint64, limit int) (string, error) {
 	for len(out) < limit {
 		n := min(pageSize-int(addr%pageSize), limit-len(out))
 		b, err := v.bytes(addr, n)
+		for err != nil && n > 1 { // a reader may know only part of a page
+			n /= 2
+			b, err = v.bytes(addr, n)
+		}
 		if err != nil {
 			return "", err
 		}
