@@ -395,6 +395,7 @@ func (r *recorder) finish() (*Info, error) {
 			r.leave(sp, "the command ended while this process was still running")
 		}
 	}
+	r.drain()
 	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Procs: len(r.spaces), Events: r.events}
 	for _, sp := range r.spaces {
 		info.Instructions += sp.base
@@ -410,6 +411,42 @@ func (r *recorder) finish() (*Info, error) {
 		r.warnf("the recording is incomplete: %v", err)
 	}
 	return info, nil
+}
+
+// drain waits until every thread that is to be let go has been: those still
+// traced would be killed when the tracer ends.
+func (r *recorder) drain() {
+	const patience = 2 * time.Second
+	for until := time.Now().Add(patience); time.Now().Before(until); {
+		waiting := false
+		for _, t := range r.tasks {
+			if !t.dead && !t.helper && (t.leaving || t.sp == nil || t.sp.mode != modeRecord) && t.tid != r.rootPID {
+				waiting = true
+				if t.sp != nil && t.sp.mode == modeWatch && !t.leaving {
+					t.leaving = true
+					ptrace.Interrupt(t.tid)
+				}
+			}
+		}
+		if !waiting && len(r.queued) == 0 {
+			return
+		}
+		if len(r.queued) > 0 {
+			s := r.queued[0]
+			r.queued = r.queued[1:]
+			r.handle(s.tid, s.st)
+			continue
+		}
+		tid, st, err := ptrace.Poll(-1)
+		if err != nil {
+			return
+		}
+		if tid == 0 {
+			time.Sleep(200 * time.Microsecond)
+			continue
+		}
+		r.handle(tid, st)
+	}
 }
 
 func exitStatus(st unix.WaitStatus) int {

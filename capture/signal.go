@@ -32,6 +32,7 @@ func (r *recorder) signal(t *task, sig int) error {
 		return err
 	}
 	t.sigstop = sig
+	t.takeRedirected()
 	var regs linux.Regs
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
@@ -73,6 +74,9 @@ func (r *recorder) signal(t *task, sig int) error {
 		info := t.info
 		return r.deliver(t, &info, recording.StopTrap, &regs)
 	}
+	if r.redirect(t) {
+		return r.resume(t, 0)
+	}
 	if t.restart || t.inSys {
 		// Its call was interrupted: the handler runs before the call's end.
 		if t.sp.cur == t {
@@ -86,6 +90,56 @@ func (r *recorder) signal(t *task, sig int) error {
 	}
 	r.deferSignal(t)
 	return r.runOn(t)
+}
+
+// redirect passes a signal for the process on to its first thread, which a
+// kernel prefers that is not watched: a thread in a ptrace stop is passed
+// over, and one that leaves such a stop takes whatever is pending. It matters,
+// because a program may wait in its first thread to be interrupted.
+func (r *recorder) redirect(t *task) bool {
+	const siTkill = -6
+	if t.tid == t.pid || t.info.Code() == siTkill {
+		return false
+	}
+	lead := r.tasks[t.pid]
+	if lead == nil || lead.dead || lead.leadExit || lead.sp != t.sp || lead.state == stateDying {
+		return false
+	}
+	mask, err := blockedBy(lead)
+	if err != nil || mask&(1<<(t.sigstop-1)) != 0 {
+		return false
+	}
+	if unix.Tgkill(lead.pid, lead.tid, unix.Signal(t.sigstop)) != nil {
+		return false
+	}
+	lead.redirected = append(lead.redirected, t.info)
+	return true
+}
+
+// takeRedirected gives a signal that redirect sent its original siginfo.
+func (t *task) takeRedirected() {
+	for i := range t.redirected {
+		if t.redirected[i].Signo() == t.sigstop {
+			t.info = t.redirected[i]
+			t.redirected = append(t.redirected[:i], t.redirected[i+1:]...)
+			return
+		}
+	}
+}
+
+// blockedBy reads SigBlk of /proc/PID/task/TID/status, of a thread that need
+// not be stopped.
+func blockedBy(t *task) (uint64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", t.pid, t.tid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, "SigBlk:"); ok {
+			return strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		}
+	}
+	return 0, fmt.Errorf("no SigBlk in the status of thread %d", t.tid)
 }
 
 // deferSignal keeps the current signal for the next exact position. Standard

@@ -76,6 +76,8 @@ type task struct {
 	// deferred are signals taken in the middle of user code, to be delivered
 	// at the next exact position.
 	deferred []ptrace.SigInfo
+	// redirected are signals that were taken by another thread and sent on.
+	redirected []ptrace.SigInfo
 	// ctid is cleared by the kernel when the thread ends.
 	ctid uint64
 	// insns are what the log needs to show the thread's last result.
