@@ -1,0 +1,203 @@
+// Command bench measures what recording and replaying cost, as ratios to the
+// native run in the same session, and writes docs/performance.md.
+//
+// Native, recorded and replayed runs take turns, so that a busy moment of the
+// machine falls on all of them; the table holds medians.
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// work is a program to measure.
+type work struct {
+	name string
+	argv []string // after the interpreter
+	// cpu: it counts for the geometric mean of computing programs.
+	cpu bool
+	// target is the ratio to reach for recording, 0 for none.
+	target float64
+}
+
+var works = []work{
+	{"nothing", []string{"bench/programs/nothing.py"}, false, 0},
+	{"CPU loop", []string{"bench/programs/loop.py"}, true, 0},
+	{"fib", []string{"bench/programs/fib.py"}, true, 0},
+	{"json", []string{"bench/programs/json_round.py"}, true, 0},
+	{"sort and dict", []string{"bench/programs/sort_dict.py"}, true, 0},
+	{"import requests", []string{"bench/programs/import_requests.py"}, false, 2.0},
+	{"51-test HTTP suite", []string{"-m", "pytest", "-q", "-p", "no:cacheprovider", "fixtures/http_suite"}, false, 1.35},
+	{"two CPU threads", []string{"bench/programs/two_threads.py"}, false, 1.25},
+	{"busy-wait", []string{"bench/programs/busy_wait.py"}, false, 0},
+	{"20,000 os.stat", []string{"bench/programs/os_stat.py"}, false, 12},
+	{"50,000 clock reads", []string{"bench/programs/clock_reads.py"}, false, 3},
+	{"queue ping", []string{"bench/programs/queue_ping.py"}, false, 0},
+	{"subprocesses", []string{"bench/programs/subprocesses.py"}, false, 0},
+	{"pool of 2 CPU workers", []string{"bench/programs/cpu_pool.py"}, false, 1.3},
+}
+
+// row is what was measured of one program.
+type row struct {
+	work
+	native, record, replay time.Duration // medians
+	recordRatio            float64       // median over rounds
+	replayRatio            float64       // to native
+	ofRecording            float64       // replay to recording
+	packed                 int64
+	memory                 int64 // of the recorder, KiB
+}
+
+func main() {
+	rounds := pflag.IntP("rounds", "n", 5, "runs of each kind")
+	only := pflag.String("only", "", "only programs whose name contains this")
+	out := pflag.String("output", "docs/performance.md", "file to write, - for standard output")
+	python := pflag.String("python", "", "interpreter (default the tests' virtual environment)")
+	pflag.Parse()
+	if err := run(*rounds, *only, *out, *python); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(rounds int, only, out, python string) error {
+	if python == "" {
+		b, err := exec.Command("scripts/venv.sh").Output()
+		if err != nil {
+			return fmt.Errorf("make the virtual environment: %w", err)
+		}
+		python = filepath.Join(strings.TrimSpace(string(b)), "bin/python")
+	}
+	dir, err := os.MkdirTemp("", "pyrr-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var rows []row
+	for _, w := range works {
+		if !strings.Contains(w.name, only) {
+			continue
+		}
+		r, err := measure(w, python, dir, rounds)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%-22s native %8v  record %.2f  replay %.2f\n", w.name, r.native.Round(time.Millisecond), r.recordRatio, r.replayRatio)
+		rows = append(rows, r)
+	}
+	text := table(rows, rounds, python)
+	if out == "-" {
+		_, err = os.Stdout.WriteString(text)
+		return err
+	}
+	return os.WriteFile(out, []byte(text), 0o666)
+}
+
+func measure(w work, python, dir string, rounds int) (row, error) {
+	r := row{work: w}
+	zip := filepath.Join(dir, "x.pyrr.zip")
+	native := append([]string{python}, w.argv...)
+	record := append([]string{"bin/pyrr", "record", "--keep=never", "-o", zip, "--"}, native...)
+	keep := append([]string{"bin/pyrr", "record", "--verify=none", "-o", zip, "--"}, native...)
+	replay := []string{"bin/pyrr", "replay", "--batch", zip}
+	if _, _, err := timed(keep); err != nil { // also warms caches
+		return r, err
+	}
+	if st, err := os.Stat(zip); err == nil {
+		r.packed = st.Size()
+	}
+	var n, c, p []time.Duration
+	var cr, pr, pc []float64
+	for range rounds {
+		a, _, err := timed(native)
+		if err != nil {
+			return r, err
+		}
+		b, mem, err := timed(record)
+		if err != nil {
+			return r, err
+		}
+		d, _, err := timed(replay)
+		if err != nil {
+			return r, err
+		}
+		r.memory = max(r.memory, mem)
+		n, c, p = append(n, a), append(c, b), append(p, d)
+		cr, pr, pc = append(cr, ratio(b, a)), append(pr, ratio(d, a)), append(pc, ratio(d, b))
+	}
+	r.native, r.record, r.replay = median(n), median(c), median(p)
+	r.recordRatio, r.replayRatio, r.ofRecording = median(cr), median(pr), median(pc)
+	return r, nil
+}
+
+// timed runs a command and returns its time and its largest memory in KiB.
+func timed(argv []string) (time.Duration, int64, error) {
+	if argv[0] == "bin/pyrr" && argv[1] == "record" {
+		os.Remove(argv[4])
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	began := time.Now()
+	err := cmd.Run()
+	took := time.Since(began)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.String())
+	}
+	return took, maxRSS(cmd), nil
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+func median[T int64 | float64 | time.Duration](v []T) T {
+	s := slices.Clone(v)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+func table(rows []row, rounds int, python string) string {
+	var b strings.Builder
+	version, _ := exec.Command(python, "-V").Output()
+	fmt.Fprintf(&b, `# What recording and replaying cost
+
+Written by `+"`make bench`"+`. Medians of %d rounds in which the native, the recorded and
+the replayed run took turns, on %d cores, %s (%s).
+Ratios are to the native run of the same round. *record* is the run under
+`+"`pyrr record`"+` as a passing test sees it (`+"`--keep never`"+`); keeping a recording adds a
+replay and the packing.
+
+| work | native | record | to reach | replay | replay of recording | recording, packed | recorder's memory |
+|---|---|---|---|---|---|---|---|
+`, rounds, runtime.NumCPU(), strings.TrimSpace(string(version)), runtime.GOARCH)
+	product, n := 1.0, 0
+	for _, r := range rows {
+		target := ""
+		if r.target > 0 {
+			target = fmt.Sprintf("≤ %.2f", r.target)
+		}
+		fmt.Fprintf(&b, "| %s | %d ms | %.2f | %s | %.2f | %.2f | %.1f MB | %d MB |\n", r.name, r.native.Milliseconds(),
+			r.recordRatio, target, r.replayRatio, r.ofRecording, float64(r.packed)/1e6, r.memory>>10)
+		if r.cpu {
+			product *= r.recordRatio
+			n++
+		}
+	}
+	if n > 0 {
+		fmt.Fprintf(&b, "\nGeometric mean of the computing programs (CPU loop, fib, json, sort and dict): %.2f (to reach: ≤ 1.15).\n", math.Pow(product, 1/float64(n)))
+	}
+	for _, r := range rows {
+		if r.name == "nothing" {
+			fmt.Fprintf(&b, "\nFixed cost of a recording: %d ms (to reach: ≤ 30 ms).\n", (r.record - r.native).Milliseconds())
+		}
+	}
+	return b.String()
+}
