@@ -54,7 +54,10 @@ func newView(ev, enter *recording.Event, open openCalls) *view {
 			v.text = describeStart(ev.Proc)
 		}
 	case recording.KindEnd:
-		v.text = "end: " + describeEnd(ev) + unfinished(ev, open)
+		v.text = "end: " + describeEnd(ev)
+		if ev.Why != recording.EndExited { // there it would be exit_group
+			v.text += unfinished(ev, open)
+		}
 	case recording.KindDeath:
 		v.text = "the thread ends"
 	case recording.KindSwitch:

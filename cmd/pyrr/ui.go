@@ -250,7 +250,7 @@ func seconds(d time.Duration) string {
 		return "-" + seconds(-d)
 	case d < 10*time.Microsecond:
 		return fmt.Sprintf("%d ns", d.Nanoseconds())
-	case d < 10*time.Millisecond:
+	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
 	default:
 		return fmt.Sprintf("%.3f s", d.Seconds())
