@@ -10,6 +10,8 @@ A fixture's header, in comments of the form "# key: value":
     exit: 139                 the exit status, 128+n for signal n; 0 without
     hangs: yes                never ends by itself: interrupted after a while, ends with 130
 
+and two that are about recording it: follow, incomplete.
+
 Lines of stdout that begin with "~" may differ between two runs; all others may
 not, on the same interpreter. Each is run -n times (2) and those are compared.
 """
