@@ -15,7 +15,7 @@ import (
 // finish verifies and packs a recording that is to be kept and names it. The
 // program has ended, so trouble here is a warning: its status stands, and the
 // .part folder stays.
-func finish(u *ui, t target, f *recordFlags, info *capture.Info) {
+func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	stop := onInterrupt(func() {
 		u.clearStatus()
 		u.warn("interrupted: the recording stays as it is, in " + t.part)
@@ -66,7 +66,7 @@ func about(info *capture.Info, verdict string) string {
 }
 
 // verify replays the recording in t once and notes in it what came out.
-func verify(u *ui, t target) string {
+func verify(u *ui, t *target) string {
 	rec, err := recording.Open(t.part)
 	if err != nil {
 		u.warn(err.Error())
@@ -89,6 +89,9 @@ func verify(u *ui, t target) string {
 		if err := rec.SetVerified(mark); err != nil {
 			u.warn(err.Error())
 		}
+	}
+	if cut, err := truncations(rec); err == nil && len(cut) > 0 {
+		verdict = "incomplete, " + verdict
 	}
 	return verdict
 }

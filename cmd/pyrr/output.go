@@ -25,6 +25,8 @@ const (
 // program runs and the file that is kept.
 type target struct {
 	part, packed string
+	// made is set where prepare made the folder that they are in.
+	made bool
 }
 
 // planTarget decides where the recording of a command goes. out is the value
@@ -38,13 +40,13 @@ func planTarget(out string, command []string) (target, error) {
 		if st, err := os.Stat(out); err == nil && st.IsDir() {
 			return target{}, usagef("record: -o %s is a folder", out)
 		}
-		return target{base + partSuffix, out}, nil
+		return target{part: base + partSuffix, packed: out}, nil
 	}
 	if out == "" {
 		out = defaultDir
 	}
 	name := recordingName(command) + "-" + shortID()
-	return target{filepath.Join(out, name+partSuffix), filepath.Join(out, name+packedSuffix)}, nil
+	return target{part: filepath.Join(out, name+partSuffix), packed: filepath.Join(out, name+packedSuffix)}, nil
 }
 
 // minFree is the least room on the disk to begin a recording with.
@@ -52,8 +54,11 @@ const minFree = 32 << 20
 
 // prepare makes the folder of the target and tries to write there, so that
 // what can't be kept is said before the program starts.
-func (t target) prepare() error {
+func (t *target) prepare() error {
 	dir := filepath.Dir(t.part)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		t.made = true
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
 	}
@@ -80,10 +85,14 @@ func (t target) prepare() error {
 	return nil
 }
 
-// discard removes the .part folder.
-func (t target) discard() error {
+// discard removes the .part folder, and the folder that it was in if that was
+// made for it and holds nothing else.
+func (t *target) discard() error {
 	if err := os.RemoveAll(t.part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", t.part, err)
+	}
+	if t.made {
+		os.Remove(filepath.Dir(t.part)) // fails where something is in it
 	}
 	return nil
 }

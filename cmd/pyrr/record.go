@@ -150,7 +150,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	}
 	info, err := capture.Record(ctx, o)
 	if err != nil {
-		return recordFailed(u, t, args, err)
+		return recordFailed(u, &t, args, err)
 	}
 	status := info.Status
 	if info.TimedOut {
@@ -158,7 +158,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		u.note("the time-out of %v ended the program", f.timeout)
 	}
 	if kept(f.keep, info.Status, info.TimedOut) {
-		finish(u, t, f, info)
+		finish(u, &t, f, info)
 	} else if err := t.discard(); err != nil {
 		u.warn(err.Error())
 	}
@@ -180,7 +180,7 @@ func kept(keep string, status int, timedOut bool) bool {
 }
 
 // recordFailed explains why the command did not run.
-func recordFailed(u *ui, t target, args []string, err error) error {
+func recordFailed(u *ui, t *target, args []string, err error) error {
 	discardEmpty(u, t)
 	start, isStart := errors.AsType[*capture.StartError](err)
 	// EPERM is what a refused ptrace gives, EACCES what a file gives.
@@ -200,7 +200,7 @@ func recordFailed(u *ui, t target, args []string, err error) error {
 }
 
 // discardEmpty removes the .part folder unless events were written to it.
-func discardEmpty(u *ui, t target) {
+func discardEmpty(u *ui, t *target) {
 	if rec, err := recording.Open(t.part); err == nil {
 		procs, err := rec.Procs()
 		rec.Close()

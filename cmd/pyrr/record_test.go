@@ -90,7 +90,7 @@ func TestPlanTarget(t *testing.T) {
 
 func TestPrepare(t *testing.T) {
 	dir := t.TempDir()
-	fresh := target{filepath.Join(dir, "new", "deep", "x.pyrr.part"), filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
+	fresh := target{part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
 	if err := fresh.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,12 +103,18 @@ func TestPrepare(t *testing.T) {
 	if err := fresh.prepare(); err == nil || !strings.Contains(err.Error(), "is there already") || len(hintsOf(err)) == 0 {
 		t.Errorf("an existing .part: %v", err)
 	}
+	if err := fresh.discard(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(fresh.part)); err == nil {
+		t.Error("the folder that was made for it is left")
+	}
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{filepath.Join(file, "x"), "/proc/x", "/sys/kernel/x"} {
-		if err := (target{part: bad + partSuffix, packed: bad + packedSuffix}).prepare(); err == nil {
+		if err := (&target{part: bad + partSuffix, packed: bad + packedSuffix}).prepare(); err == nil {
 			t.Errorf("%s counts as writable", bad)
 		}
 	}
