@@ -263,12 +263,8 @@ func install(c *Clock, pid int, bias uint64) (*Installed, error) {
 		return nil, err
 	}
 	const size = AreaCodeSize + AreaDataSize
-	hint := uint64(0)
-	if lo, _ := c.LoadRange(); c.NeedsNear() {
-		hint = lo + bias - 64<<20
-	}
 	area, err := ptrace.Inject(pid, regs.Rip, unix.SYS_MMAP, [6]uint64{
-		hint, size, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, ^uint64(0), 0,
+		c.AreaHint(bias), size, unix.PROT_READ | unix.PROT_EXEC, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS, ^uint64(0), 0,
 	}, nil)
 	if err != nil || area < 0 {
 		return nil, fmt.Errorf("map the area: %d, %v", area, err)

@@ -14,12 +14,14 @@ import (
 //
 //	dec  qword [rip+budget]
 //	js   trap
-//	jmp  [rip+target]
+//	jmp  target
 //	trap: int3
 //
-// It changes no register and no stack, only flags, which no dispatch keeps:
-// the loop's labels are entered from many places with any flags. The data
-// behind the code is the budget, then the target of each stub.
+// The jmp is direct where its reach of 2 GiB allows, which is faster, else
+// through a word of the data. A stub changes no register and no stack, only
+// flags, which no dispatch keeps: the loop's labels are entered from many
+// places with any flags. The data behind the code is the budget, then the
+// target of each stub.
 const (
 	stubSize  = 32
 	stubJump  = 9  // offset of the jmp
@@ -55,6 +57,21 @@ type Installed struct {
 
 // NoTrap is a budget that is never used up.
 const NoTrap = 1 << 62
+
+// AreaHint returns an address to ask mmap(2) for the area at, within reach of
+// a module loaded at bias and where hardly anything else is mapped. A kernel
+// that has no room there maps the area elsewhere, which only NeedsNear rules
+// out.
+func (c *Clock) AreaHint(bias uint64) uint64 {
+	const below, lowest = 64 << 20, 1 << 20
+	at := c.Lo + bias
+	if at > below+lowest {
+		return (at - below) &^ 4095
+	}
+	// An executable that is linked to a fixed address, usually 4 MiB: under
+	// it is nothing, above its heap.
+	return lowest
+}
 
 // Ready says whether the dynamic linker has filled in the dispatch table of a
 // module loaded at bias, and it is not redirected yet.
@@ -111,8 +128,8 @@ func (c *Clock) InstalledAt(bias, area uint64) (*Installed, error) {
 		entries := make([]byte, t.Entries*t.size())
 		for j, to := range t.Targets {
 			stub := area + uint64(n*stubSize)
-			target := in.Budget + budgetSize + uint64(n*8)
-			putStub(code[n*stubSize:], stub, in.Budget, target)
+			cell := in.Budget + budgetSize + uint64(n*8)
+			putStub(code[n*stubSize:], stub, in.Budget, cell, to+bias)
 			binary.LittleEndian.PutUint64(data[budgetSize+n*8:], to+bias)
 			if t.Rel32 {
 				off := int64(stub - (t.Base + bias))
@@ -157,8 +174,9 @@ func putEntry(t *Table, b []byte, i int, bias uint64) {
 	}
 }
 
-// putStub writes the stub that lies at an address.
-func putStub(b []byte, at, budget, target uint64) {
+// putStub writes the stub that lies at an address. cell is the word that
+// holds its target.
+func putStub(b []byte, at, budget, cell, target uint64) {
 	copy(b, []byte{
 		0x48, 0xff, 0x0d, 0, 0, 0, 0, // dec qword [rip+...]
 		0x78, 6, // js over the jmp
@@ -166,7 +184,12 @@ func putStub(b []byte, at, budget, target uint64) {
 		0xcc, // int3
 	})
 	binary.LittleEndian.PutUint32(b[3:], uint32(budget-(at+7)))
-	binary.LittleEndian.PutUint32(b[11:], uint32(target-(at+15)))
+	binary.LittleEndian.PutUint32(b[11:], uint32(cell-(at+15)))
+	if reach := int64(target - (at + 14)); reach == int64(int32(reach)) {
+		b[stubJump] = 0xe9 // jmp rel32, of 5 bytes
+		binary.LittleEndian.PutUint32(b[10:], uint32(reach))
+		b[14] = 0xcc // never run
+	}
 }
 
 // Trap tells a thread stopped by the int3 of a stub, whose pc is behind it:

@@ -50,7 +50,15 @@ const (
 )
 
 func TestInstall(t *testing.T) {
-	c := twoTables()
+	t.Run("near", func(t *testing.T) { testInstall(t, twoTables(), testArea, true) })
+	t.Run("far", func(t *testing.T) {
+		c := twoTables()
+		c.Tables = c.Tables[:1]
+		testInstall(t, c, 0x10000000, false)
+	})
+}
+
+func testInstall(t *testing.T, c *Clock, testArea uint64, direct bool) {
 	in, err := c.InstalledAt(testBias, testArea)
 	if err != nil {
 		t.Fatal(err)
@@ -107,18 +115,22 @@ func TestInstall(t *testing.T) {
 					t.Fatal(err)
 				}
 				at += uint64(inst.Len)
-				if mem, ok := inst.Args[0].(x86asm.Mem); ok {
-					where := at + uint64(mem.Disp)
-					switch inst.Op {
-					case x86asm.DEC:
-						if where != in.Budget {
-							t.Errorf("stub at %#x counts at %#x", to, where)
-						}
-					case x86asm.JMP:
-						if word(where, 8) != table.Targets[j]+testBias {
-							t.Errorf("stub at %#x leads to %#x", to, word(where, 8))
-						}
+				switch arg := inst.Args[0].(type) {
+				case x86asm.Rel:
+					if to := at + uint64(int64(arg)); inst.Op == x86asm.JMP && (!direct || to != table.Targets[j]+testBias) {
+						t.Errorf("stub at %#x leads to %#x directly", at, to)
 					}
+				case x86asm.Mem:
+					where := at + uint64(arg.Disp)
+					if inst.Op == x86asm.DEC && where != in.Budget {
+						t.Errorf("stub counts at %#x", where)
+					}
+					if inst.Op == x86asm.JMP && (direct || word(where, 8) != table.Targets[j]+testBias) {
+						t.Errorf("stub leads to %#x by %#x", word(where, 8), where)
+					}
+				}
+				if inst.Op == x86asm.JMP {
+					at = to + stubAfter - 1
 				}
 				text = append(text, inst.Op.String())
 			}
