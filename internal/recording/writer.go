@@ -30,8 +30,9 @@ func blobName(id FileID) string { return fmt.Sprintf("%s/%04d", filesDir, id) }
 // goroutine, in the order of the calls; the first error there ends the
 // writing and shows in Err and in every later call.
 type Writer struct {
-	root *os.Root
-	err  atomic.Pointer[error]
+	blocks *blockCache
+	root   *os.Root
+	err    atomic.Pointer[error]
 
 	streamMu sync.Mutex
 	streams  map[int]*Stream
@@ -67,7 +68,7 @@ func Create(dir string, h Header) (*Writer, error) {
 	if err != nil {
 		return fail(err)
 	}
-	w := &Writer{root: root, streams: map[int]*Stream{}, enc: enc, done: make(chan struct{})}
+	w := &Writer{blocks: openBlockCache(), root: root, streams: map[int]*Stream{}, enc: enc, done: make(chan struct{})}
 	err = errors.Join(root.Mkdir(eventsDir, 0o700), root.Mkdir(filesDir, 0o700), writeJSON(root, headerName, h))
 	if err != nil {
 		root.Close()
@@ -334,6 +335,13 @@ func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
 	w.packed = append(w.packed[:0], zero[:]...)
 	if h.magic == magicFile && isZero(raw) {
 		h.flags |= flagZero
+	} else if h.magic == magicFile {
+		var path string
+		var ok bool
+		if w.packed, path, ok = w.blocks.get(w.packed, raw); !ok {
+			w.packed = w.enc.EncodeAll(raw, w.packed)
+			w.blocks.put(path, w.packed[chunkHeaderSize:])
+		}
 	} else {
 		w.packed = w.enc.EncodeAll(raw, w.packed)
 	}
