@@ -132,3 +132,20 @@ func (m Mem) ReadAt(p []byte, addr uint64) error {
 	}
 	return nil
 }
+
+// ReadBatch fills each of bufs from the address with the same index, in
+// order, and returns how many were filled whole.
+func (m Mem) ReadBatch(bufs [][]byte, addrs []uint64) int {
+	spans := make([]Span, len(bufs))
+	for i := range bufs {
+		spans[i] = Span{Addr: addrs[i], Data: bufs[i]}
+	}
+	n, _ := ReadV(int(m), spans)
+	for i := range bufs {
+		if n < len(bufs[i]) {
+			return i
+		}
+		n -= len(bufs[i])
+	}
+	return len(bufs)
+}
