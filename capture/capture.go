@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -116,6 +117,9 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 		info *Info
 		err  error
 	}
+	// Little is allocated and less is kept, so collecting rarely is cheap; a
+	// collection interrupts the tracer.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	done := make(chan result, 1)
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.

@@ -1,8 +1,8 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +59,7 @@ func (r *recorder) entry(t *task) error {
 		return err
 	}
 	if str {
-		if i := strings.IndexByte(string(in), 0); i >= 0 {
+		if i := bytes.IndexByte(in, 0); i >= 0 {
 			in = in[:i]
 		}
 	}
@@ -73,7 +73,8 @@ func (r *recorder) entry(t *task) error {
 		Nr: int32(nr), Args: args, Time: r.since(),
 	}
 	if len(in) > 0 {
-		t.ev.In = append([]byte(nil), in...)
+		t.in = append(t.in[:0], in...)
+		t.ev.In = t.in
 	}
 	if clocks > 0 {
 		if t.ev.Clocks, err = r.takeClocks(t, clocks); err != nil {

@@ -53,6 +53,7 @@ type task struct {
 	inSys   bool
 	entered bool
 	ev      recording.Event
+	in      []byte // what ev.In points to
 	call    *linux.Syscall
 	class   linux.Class
 	errno   int

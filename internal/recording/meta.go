@@ -35,7 +35,8 @@ type Host struct {
 // Summary says how the recording ended (summary.json). A recording without
 // one was cut: its recorder was killed.
 type Summary struct {
-	// Status is the exit status of the command as wait(2) gives it.
+	// Status is the exit status of the command as a shell gives it: 128+n for
+	// signal n.
 	Status int       `json:"status"`
 	Ended  time.Time `json:"ended"`
 	// Truncated is set where the recording does not reach the end of every
