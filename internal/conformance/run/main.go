@@ -187,6 +187,10 @@ func (o options) soak(ctx context.Context) error {
 	bad, failed := 0, 0
 	for n := 0; n < o.pairs && failed < o.pairs; {
 		c := cases[(n+failed)%len(cases)]
+		// Every second pair with slices far finer than usual, of another length each.
+		if n%2 == 1 {
+			c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+n*37%2500))
+		}
 		row, err := t.Run(ctx, c)
 		if err != nil {
 			return err

@@ -1,0 +1,75 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const repo = "../.."
+
+// TestDocument holds docs/conformance.md to the kept results.
+func TestDocument(t *testing.T) {
+	kept, err := ReadKept(repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(repo, Document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Report(kept), string(got)); d != "" {
+		t.Errorf("%s is not what `go run ./internal/conformance/run report` writes (-want +got):\n%s", Document, d)
+	}
+}
+
+// TestCauses holds that every failure has a named cause, and that no cause is
+// kept for what is good by now.
+func TestCauses(t *testing.T) {
+	kept, err := ReadKept(repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Count(kept.Corpus, kept.Causes).Unnamed {
+		t.Errorf("%s fails without a cause in causes.tsv", name)
+	}
+	for name := range kept.Causes {
+		for _, r := range kept.Corpus {
+			if r.Name == name && r.Good() {
+				t.Errorf("%s is good, and has a cause in causes.tsv", name)
+			}
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	k := Kept{
+		Corpus: []Row{
+			{Name: "test_good", Native: Pass, Record: Same, Replay: Exact},
+			{Name: "test_bad", Native: Pass, Record: Same, Replay: Diverged, Detail: "at | 5"},
+			{Name: "test_new", Native: Pass, Record: Different, Replay: Exact},
+			{Name: "test_skip", Native: Skip},
+			{Name: "test_fail", Native: Fail, Detail: "<last>"},
+		},
+		Soak:   []SoakRow{{"deb311/a", 10, 1, "why"}, {"deb311/b", 5, 0, ""}, {"sid/a", 7, 0, ""}},
+		Causes: map[string]string{"test_bad": "a named cause"},
+	}
+	text := Report(k)
+	for _, want := range []string{
+		"| in the suite | 5 |", "| **pass without pyrr, so tried** | 3 |", "| **both** | 1 |", "33.3 %",
+		`| test_bad | same | diverged | at \| 5 | a named cause |`,
+		"| test_new | different | exact |  | **not known yet** |",
+		"| test_fail | &lt;last> |",
+		"**22 pairs of a recording and a replay, 1 with a difference.**", "| deb311 | 15 | 1 |", "| deb311/a | 10 | 1 | why |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "test_skip |") {
+		t.Errorf("the report lists a skipped file:\n%s", text)
+	}
+}

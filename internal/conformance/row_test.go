@@ -1,0 +1,88 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rows.tsv")
+	want := []Row{
+		{Name: "test_a", Native: Pass, Record: Same, Replay: Exact, NativeSeconds: 1.5, RecordSeconds: 2, ReplaySeconds: 0.5},
+		{Name: "test_b", Native: Pass, Record: TimedOut, Replay: None, NativeSeconds: 3, Detail: "tabs and lines are one line"},
+	}
+	in := append([]Row(nil), want...)
+	in[1].Detail = "tabs\tand\nlines are  one line"
+	if err := WriteRows(path, in); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadRows(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("rows read back (-want +got):\n%s", d)
+	}
+	if rows, err := ReadRows(filepath.Join(t.TempDir(), "none")); rows != nil || err != nil {
+		t.Errorf("a table that is not there: %v, %v", rows, err)
+	}
+	if err := os.WriteFile(path, []byte("a\tb\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadRows(path); err == nil || !strings.Contains(err.Error(), "rows.tsv:1: 2 columns") {
+		t.Errorf("a short row: %v", err)
+	}
+}
+
+func TestReadCauses(t *testing.T) {
+	for _, test := range []struct {
+		name, text, want string
+	}{
+		{"good", "# comment\n\ntest_a\tits cause\n", ""},
+		{"no cause", "test_a\n", "causes.tsv:1: no tab"},
+		{"empty cause", "test_a\t  \n", "causes.tsv:1: no tab"},
+		{"twice", "test_a\tx\ntest_a\ty\n", "causes.tsv:2: a second cause"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "causes.tsv")
+			if err := os.WriteFile(path, []byte(test.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ReadCauses(path)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("ReadCauses: %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestSoakRows(t *testing.T) {
+	var rows []SoakRow
+	for _, r := range []Row{
+		{Name: "b/x", Record: Same, Replay: Exact},
+		{Name: "a/x", Record: Same, Replay: Diverged, Detail: "why"},
+		{Name: "b/x", Record: Same, Replay: Exact},
+		{Name: "a/x", Record: Same, Replay: Exact},
+	} {
+		rows = AddPair(rows, r)
+	}
+	want := []SoakRow{{"a/x", 2, 1, "why"}, {"b/x", 2, 0, ""}}
+	if d := cmp.Diff(want, rows); d != "" {
+		t.Errorf("rows (-want +got):\n%s", d)
+	}
+	path := filepath.Join(t.TempDir(), "soak.tsv")
+	if err := WriteSoak(path, rows); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadSoak(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("rows read back (-want +got):\n%s", d)
+	}
+}
