@@ -1,26 +1,21 @@
 #!/usr/bin/env bash
-# Runs the command's tests as the user nobody: no root, no capability. The test
-# binaries are built first, for nobody has no build cache and needs none.
+# Records and replays every fixture once as the user nobody: no root, no
+# capability. What that needs is built first, for nobody has no build cache.
 #
-# Usage: as-nobody.sh [PACKAGE]...    default: ./cmd/pyrr
+# Usage: as-nobody.sh [INTERPRETER]    default: deb311
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 [ "$(id -u)" = 0 ] || { say "needs root, to become nobody"; exit 1; }
-[ $# -gt 0 ] || set -- ./cmd/pyrr
-work=$(mktemp -d)
+as_nobody=(setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all)
+"${as_nobody[@]}" test -r fixtures/README.md || { say "skip: nobody can't read $PWD"; exit 0; }
+# Short: sockets below it have paths of at most 107 bytes.
+work=$(mktemp -d /tmp/pyrr-n-XXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-mkdir "$work/home" && chown nobody "$work/home"
-for package in "$@"; do
-  go test -c -o "$work/test.bin" "$package"
-  if ! setpriv --reuid nobody --regid nogroup --clear-groups test -r "$package"; then
-    say "skip $package as nobody: it can't read $PWD"
-    continue
-  fi
-  say "$package as nobody"
-  (cd "$package" && env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$work/home" TMPDIR="$work/home" LANG=C.UTF-8 CI="${CI:-}" \
-    PYRR_CACHE="${PYRR_CACHE:-}" setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs --inh-caps=-all \
-    "$work/test.bin" -test.timeout 10m -test.short)
-done
+mkdir "$work/h" && chown nobody "$work/h"
+CGO_ENABLED=0 go build -trimpath -o "$work/pyrr" ./cmd/pyrr
+go build -o "$work/conformance" ./internal/conformance/run
+env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$work/h" TMPDIR="$work/h" LANG=C.UTF-8 PYRR_CACHE="$(pyrr_cache)" \
+  "${as_nobody[@]}" "$work/conformance" soak --pyrr "$work/pyrr" --only "${1:-deb311}/" --pairs 0

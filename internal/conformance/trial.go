@@ -178,13 +178,13 @@ type folders struct {
 }
 
 func (t *Trial) folders(c Case) (*folders, error) {
-	base, err := os.MkdirTemp(t.Scratch, "pyrr-trial-")
+	base, err := os.MkdirTemp(t.Scratch, "t")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for %s: %w", c.Name, err)
 	}
 	f := &folders{base: base, top: base}
 	if c.Root != "" {
-		if f.top, err = os.MkdirTemp(filepath.Join(c.Root, "tmp"), "pyrr-trial-"); err != nil {
+		if f.top, err = os.MkdirTemp(filepath.Join(c.Root, "tmp"), "t"); err != nil {
 			os.RemoveAll(base)
 			return nil, fmt.Errorf("make a folder for %s: %w", c.Name, err)
 		}

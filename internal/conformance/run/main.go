@@ -40,7 +40,7 @@ func main() {
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
 	pflag.BoolVar(&o.keep, "keep", false, "corpus and soak: keep the results, and write docs/conformance.md")
-	pflag.IntVarP(&o.pairs, "pairs", "n", 1000, "soak: how many pairs")
+	pflag.IntVarP(&o.pairs, "pairs", "n", 1000, "soak: how many pairs; 0 for one of each fixture")
 	pflag.DurationVar(&o.limit, "limit", 5*time.Minute, "corpus: time limit of a native run")
 	pflag.StringSliceVar(&o.recordFlags, "record-flags", nil, "further flags of pyrr record")
 	pflag.Parse()
@@ -71,7 +71,7 @@ func run(ctx context.Context, o options, args []string) error {
 // trial makes the trial with a copy of the binary, so that a new build does not
 // change what is measured half-way.
 func (o options) trial() (*conformance.Trial, func(), error) {
-	dir, err := os.MkdirTemp("", "pyrr-conformance-")
+	dir, err := os.MkdirTemp("", "pyrr-c-")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -177,6 +177,9 @@ func (o options) soak(ctx context.Context) error {
 	cases = slices.DeleteFunc(cases, func(c conformance.Case) bool { return !strings.Contains(c.Name, o.only) })
 	if len(cases) == 0 {
 		return errors.New("no fixture to run")
+	}
+	if o.pairs == 0 {
+		o.pairs = len(cases)
 	}
 	t, clean, err := o.trial()
 	if err != nil {
