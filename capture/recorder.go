@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,7 @@ type recorder struct {
 	killAt    time.Time
 	timedOut  bool
 	stopped   bool // recording is over, the command still runs
+	failed    bool // a mistake of pyrr's was caught
 	outID     [3]string
 	chaos     *chaos
 	events    uint64
@@ -190,6 +192,13 @@ func (r *recorder) step() error {
 // handle takes one wait status and keeps errors of recording from becoming
 // errors of the program.
 func (r *recorder) handle(tid int, st unix.WaitStatus) {
+	defer r.survive()
+	if t := r.tasks[tid]; t != nil {
+		t.stopped = st.Stopped()
+	}
+	if testHook != nil {
+		testHook()
+	}
 	t := r.tasks[tid]
 	if t == nil {
 		if st.Stopped() {
@@ -205,6 +214,23 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 	sp := t.sp
 	err := r.dispatch(t, st)
 	r.settle(t, sp, err)
+}
+
+// testHook is called at each stop, in tests.
+var testHook func()
+
+// survive keeps a mistake of pyrr's from ending the program: the recording
+// ends, and the program is let go.
+func (r *recorder) survive() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if r.failed {
+		panic(p) // letting go fails too
+	}
+	r.failed = true
+	r.leaveAll(fmt.Sprintf("internal error, please report it: %v\n%s", p, debug.Stack()))
 }
 
 // settle ends the recording of a space after an error that is not the
