@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -23,7 +24,7 @@ func (r *recorder) logChecksums(t *task) error {
 	if err != nil {
 		return err
 	}
-	inFlight := sp.inFlight(t)
+	inFlight, stacks := sp.inFlight(t), sp.stackPointers()
 	ev := recording.Event{Kind: recording.KindChecksum, TID: int32(t.tid), Instr: sp.base}
 	for _, m := range maps {
 		if m.prot&unix.PROT_WRITE == 0 || m.shared || strings.HasPrefix(m.path, "[v") {
@@ -35,6 +36,12 @@ func (r *recorder) logChecksums(t *task) error {
 		if sp.clock != nil && m.start <= sp.clock.Budget && sp.clock.Budget < m.end {
 			continue // the budget is the engine's
 		}
+		live := m.start // below it lies the unused part of a stack
+		for _, rsp := range stacks {
+			if rsp >= m.start && rsp < m.end {
+				live = max(live, rsp)
+			}
+		}
 		sums := make([]byte, 0, (m.end-m.start)/pageSize*4)
 		buf := make([]byte, 1<<20)
 		for at := m.start; at < m.end; {
@@ -44,7 +51,7 @@ func (r *recorder) logChecksums(t *task) error {
 			}
 			for off := uint64(0); off < n; off += pageSize {
 				sum := max(crc32.Checksum(buf[off:off+pageSize], castagnoli), 1)
-				if inFlight(at + off) {
+				if inFlight(at+off) || at+off < live {
 					sum = 0 // not to be compared
 				}
 				sums = binary.LittleEndian.AppendUint32(sums, sum)
@@ -55,6 +62,26 @@ func (r *recorder) logChecksums(t *task) error {
 	}
 	r.log(sp, &ev)
 	return nil
+}
+
+// stackPointers returns where the stacks of the threads end, for each that is
+// known. What lies below is dead, and not all of it is reproducible: ld.so
+// saves the extended registers there when it binds a function, and which of
+// them the processor takes to be in use depends on context switches.
+func (sp *space) stackPointers() []uint64 {
+	const redZone = 128 // System V ABI x86-64, 3.2.2
+	var all []uint64
+	for _, t := range sp.tasks {
+		rsp := t.regs.Rsp
+		var regs linux.Regs
+		if t.stopped && ptrace.GetRegs(t.tid, &regs) == nil {
+			rsp = regs.Rsp
+		}
+		if rsp > redZone {
+			all = append(all, rsp-redZone)
+		}
+	}
+	return all
 }
 
 // inFlight tells pages that the kernel may be writing for threads inside a
