@@ -106,7 +106,7 @@ func measure(w work, python, dir string, rounds int) (row, error) {
 	r := row{work: w}
 	zip := filepath.Join(dir, "x.pyrr.zip")
 	native := append([]string{python}, w.argv...)
-	record := append([]string{"bin/pyrr", "record", "--keep=never", "-o", zip, "--"}, native...)
+	record := append([]string{"bin/pyrr", "record", "--keep=never", "-o", filepath.Join(dir, "never.pyrr.zip"), "--"}, native...)
 	keep := append([]string{"bin/pyrr", "record", "--verify=none", "-o", zip, "--"}, native...)
 	replay := []string{"bin/pyrr", "replay", "--batch", zip}
 	if _, _, err := timed(keep); err != nil { // also warms caches
