@@ -3,6 +3,8 @@ package replay
 import (
 	"fmt"
 	"io"
+	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -17,12 +19,30 @@ const firstFile = 600
 // which the stubs inherit read-only: a stub can't open anything itself.
 func (s *session) loadFiles() error {
 	s.keep = firstFile
-	for _, f := range s.rec.Files() {
-		fd, err := s.loadFile(f)
-		if err != nil {
-			return fmt.Errorf("read file %d (%s) of the recording: %w", f.ID, f.Path, err)
+	files := s.rec.Files()
+	fds := make([]int, len(files))
+	errs := make([]error, len(files))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, runtime.NumCPU())
+	for i, f := range files {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			fds[i], errs[i] = s.loadFile(f)
+		}()
+	}
+	wg.Wait()
+	for i, f := range files {
+		if errs[i] == nil {
+			s.files[f.ID] = fds[i]
 		}
-		s.files[f.ID] = fd
+	}
+	for i, f := range files {
+		if errs[i] != nil {
+			return fmt.Errorf("read file %d (%s) of the recording: %w", f.ID, f.Path, errs[i])
+		}
 	}
 	return nil
 }
