@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test test-as-nobody lint generate native conformance soak bench fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak bench fuzz-short clean
 
 all: build
 
@@ -20,6 +20,10 @@ demo: build
 
 test: build setup
 	scripts/test.sh
+
+# Every fixture once as an ordinary user; `make test` does this too, as root.
+as-nobody:
+	scripts/as-nobody.sh
 
 lint:
 	test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
