@@ -494,6 +494,9 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 	if int32(args[0]) == 0 {
 		target = t
 	}
+	if target == nil && (nr == unix.SYS_SCHED_SETAFFINITY || nr == unix.SYS_SCHED_GETAFFINITY) {
+		return r.resume(t, 0) // not one of those that are pinned
+	}
 	switch nr {
 	case unix.SYS_SCHED_SETAFFINITY:
 		n := min(int(args[1]), len(r.cpus)*8)
@@ -514,14 +517,11 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 		if any == 0 {
 			return r.answer(t, -int64(unix.EINVAL))
 		}
-		if target == nil {
-			return r.answer(t, -int64(unix.ESRCH))
-		}
 		target.affinity = b
 		return r.answer(t, 0)
 	case unix.SYS_SCHED_GETAFFINITY:
 		mask := r.affinityBytes()
-		if target != nil && target.affinity != nil {
+		if target.affinity != nil {
 			mask = target.affinity
 		}
 		size := affinitySize(mask)
