@@ -50,7 +50,7 @@ bench: build setup
 	$(GO) run ./bench
 
 fuzz-short:
-	scripts/fuzz.sh 5s
+	scripts/fuzz.sh
 
 clean:
 	rm -rf bin

@@ -15,7 +15,7 @@ step go vet ./...
 if [ "$(id -u)" = 0 ]; then
   step scripts/as-nobody.sh
 fi
-step scripts/fuzz.sh 2s
+step scripts/fuzz.sh 3000x
 # The tests are about time-outs and schedules: two packages at once on two cores
 # are as many as leave a program under test a core of its own.
 step go test -timeout 25m -p 2 ${PYRR_TEST_FLAGS:-} ./...
