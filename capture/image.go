@@ -158,17 +158,22 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []mapping, proc *recordin
 // inject makes a stopped thread execute a system call of pyrr's. Signals
 // that arrive meanwhile are kept for later.
 func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64) (int64, error) {
-	return ptrace.Inject(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
-		if ptrace.Event(st) != 0 {
-			return nil
-		}
-		t.sigstop = int(st.StopSignal())
-		if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
-			return err
-		}
-		r.deferSignal(t)
-		return nil
+	return ptrace.InjectStops(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
+		return r.injectedStop(t, st)
 	})
+}
+
+// injectedStop keeps a signal that arrives during an injected call for later.
+func (r *recorder) injectedStop(t *task, st unix.WaitStatus) error {
+	if ptrace.Event(st) != 0 {
+		return nil
+	}
+	t.sigstop = int(st.StopSignal())
+	if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
+		return err
+	}
+	r.deferSignal(t)
+	return nil
 }
 
 func errnoOf(ret int64) error {

@@ -3,6 +3,7 @@ package capture
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,7 +128,7 @@ func (r *recorder) born(t *task, tid, event int) error {
 	if nr == unix.SYS_CLONE {
 		flags = t.ev.Args[0]
 	}
-	child := &task{tid: tid, pid: tid}
+	child := &task{tid: tid, pid: tid, blocked: t.blocked}
 	if flags&unix.CLONE_THREAD != 0 {
 		child.pid = t.pid
 	}
@@ -241,6 +242,9 @@ func (r *recorder) forked(t, child *task) error {
 		child.ctid = t.ev.Args[3]
 	}
 	child.affinity = t.affinity
+	if from.actions != nil {
+		sp.actions = maps.Clone(from.actions)
+	}
 	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Proc{
 		ID: sp.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
 		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),
@@ -404,6 +408,9 @@ func (r *recorder) begin(t *task, from *space) error {
 		parent, parentEvent = from.id, from.events-1
 	}
 	setAffinity(t.tid, sp.cpu)
+	if err := r.noteInherited(t); err != nil {
+		return err
+	}
 	if err := r.startImage(t, parent, parentEvent); err != nil {
 		return err
 	}

@@ -236,21 +236,13 @@ func (r *recorder) makeHelper(t *task) error {
 		return nil
 	}
 	var child uint64
-	ret, err := ptrace.Inject(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
+	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
 		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {
 			var err error
 			child, err = ptrace.EventMsg(t.tid)
 			return err
 		}
-		if ptrace.Event(st) != 0 {
-			return nil
-		}
-		t.sigstop = int(st.StopSignal())
-		if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
-			return err
-		}
-		r.deferSignal(t)
-		return nil
+		return r.injectedStop(t, st)
 	})
 	if err == nil && (ret < 0 || child == 0) {
 		err = errnoOf(ret)
@@ -416,6 +408,9 @@ func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, er
 	unit := m.unitOf(addr)
 	if m.obj.holder[unit] == m {
 		return false, nil // a fault of the program's own
+	}
+	if err := r.unforce(t); err != nil {
+		return true, err
 	}
 	if _, _, err := r.counters(t, 0, 0); err != nil {
 		return true, err

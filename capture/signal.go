@@ -39,16 +39,25 @@ func (r *recorder) signal(t *task, sig int) error {
 	}
 	switch sig {
 	case int(unix.SIGTRAP):
-		if t.sp.clock != nil && t.info.Code() > 0 {
+		if t.sp.clock != nil {
 			if resumeAt, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
+				if err := r.unforce(t); err != nil {
+					return err
+				}
 				return r.stubTrap(t, &regs, resumeAt)
 			}
 		}
 		if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
+			if err := r.unforce(t); err != nil {
+				return err
+			}
 			return r.clocksFull(t, &regs)
 		}
 	case int(unix.SIGILL):
-		if p, ok := t.sp.patches[regs.Rip]; ok {
+		if p, ok := t.sp.patches[regs.Rip]; ok && t.info.Code() > 0 {
+			if err := r.unforce(t); err != nil {
+				return err
+			}
 			return r.insn(t, &regs, p)
 		}
 	case int(unix.SIGSEGV):
@@ -330,6 +339,9 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 	}
 	t.inSys, t.restart, t.entered = false, false, false
 	t.ev.Kind = 0
+	if err := r.noteMask(t); err != nil {
+		return err
+	}
 	r.log(sp, &ev)
 	return r.runOn(t)
 }

@@ -204,6 +204,9 @@ func (r *recorder) finishCall(t *task) error {
 	if err := r.effects(t, &ev); err != nil {
 		return err
 	}
+	if err := r.noteSignals(t); err != nil {
+		return err
+	}
 	t.inSys = false
 	t.pins, t.cleared = t.pins[:0], false
 	r.log(sp, &ev)

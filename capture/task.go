@@ -71,6 +71,8 @@ type task struct {
 	// execing: inside execve, past the point of no return or not.
 	execing bool
 
+	// blocked are the signals of pyrr's own traps that the program blocks.
+	blocked uint64
 	// sigstop is the number of the signal of the current signal-delivery-stop.
 	sigstop int
 	info    ptrace.SigInfo
@@ -136,6 +138,7 @@ type space struct {
 	base, budget uint64
 	verified     bool // the clock was checked at a first trap
 
+	actions actions          // what the program does about the signals of traps
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64
 	shared  []*sharedMap

@@ -149,6 +149,10 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
 	return img, nil
 }
 
+// Scratch is writable memory of at least a page that nothing of the program's
+// uses: the far end of the private stack.
+func (img *AreaImage) Scratch() uint64 { return img.stack.Addr }
+
 // InClock tells whether a thread with this stack pointer is inside the
 // kernel's clock_gettime, called by the stub. A system call stop there (the
 // kernel's code makes one when the clock source or the clock needs it) is no

@@ -59,6 +59,50 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 	return ret, nil
 }
 
+// InjectStops is Inject by system call stops instead of the int3: for a thread
+// whose program may block or ignore SIGTRAP, which a trap would undo. It takes
+// twice the stops.
+func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
+	var saved linux.Regs
+	if err := GetRegs(tid, &saved); err != nil {
+		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
+	}
+	r := saved
+	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
+	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
+	if err := SetRegs(tid, &r); err != nil {
+		return 0, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
+	}
+	for stops := 0; stops < 2; {
+		if err := Syscall(tid, 0); err != nil {
+			return 0, fmt.Errorf("inject syscall %d: %w", nr, err)
+		}
+		_, st, err := WaitFor(tid)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("inject syscall %d: wait: %w", nr, err)
+		case !st.Stopped():
+			return 0, fmt.Errorf("inject syscall %d: thread %d %s: %w", nr, tid, Describe(st), unix.ESRCH)
+		case st.StopSignal() == SyscallStop:
+			stops++
+			continue
+		case other == nil:
+			return 0, fmt.Errorf("inject syscall %d: thread %d %s", nr, tid, Describe(st))
+		}
+		if err := other(st); err != nil {
+			return 0, err
+		}
+	}
+	ret, err := PeekUser(tid, OffRax)
+	if err != nil {
+		return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
+	}
+	if err := SetRegs(tid, &saved); err != nil {
+		return int64(ret), fmt.Errorf("inject syscall %d: restore registers: %w", nr, err)
+	}
+	return int64(ret), nil
+}
+
 // WaitFor is Wait for one thread, repeated over interruptions.
 func WaitFor(tid int) (int, unix.WaitStatus, error) {
 	for {

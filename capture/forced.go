@@ -1,0 +1,140 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+)
+
+// The signals of pyrr's own traps. A fault is delivered even to a program that
+// blocks or ignores its signal: the kernel then unblocks the signal for ever and
+// takes the handler away (force_sig_info_to_task, kernel/signal.c). The program
+// must not notice, so both are put back.
+var trapSignals = [...]int{int(unix.SIGTRAP), int(unix.SIGILL), int(unix.SIGSEGV)}
+
+const trapMask = 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGILL-1) | 1<<(unix.SIGSEGV-1)
+
+// sigactionSize is the size of the kernel's struct sigaction: handler, flags,
+// restorer and mask.
+const sigactionSize = 32
+
+// sigIgn is the handler SIG_IGN.
+const sigIgn = 1
+
+// actions holds what a process does about the signals of traps, as it told the
+// kernel last. Signals that are not in it have the default action.
+type actions map[int][sigactionSize]byte
+
+// noteSignals keeps what a returned call did to the signals of traps.
+func (r *recorder) noteSignals(t *task) error {
+	switch t.ev.Nr {
+	case unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN:
+		return r.noteMask(t)
+	case unix.SYS_RT_SIGACTION:
+		if t.pid != t.sp.pid {
+			return nil // a vfork child has handlers of its own
+		}
+		sig := int(int32(t.ev.Args[0]))
+		if sig != trapSignals[0] && sig != trapSignals[1] && sig != trapSignals[2] || t.lastRet != 0 || t.ev.Args[1] == 0 {
+			return nil
+		}
+		var act [sigactionSize]byte
+		if err := (ptrace.Mem)(t.tid).ReadAt(act[:], t.ev.Args[1]); err != nil {
+			return fmt.Errorf("read what to do about signal %d: %w", sig, err)
+		}
+		if t.sp.actions == nil {
+			t.sp.actions = actions{}
+		}
+		t.sp.actions[sig] = act
+	}
+	return nil
+}
+
+// noteMask keeps which signals of traps a thread blocks.
+func (r *recorder) noteMask(t *task) error {
+	mask, err := ptrace.SigMask(t.tid)
+	if err != nil {
+		return err
+	}
+	t.blocked = mask & trapMask
+	return nil
+}
+
+// noteInherited reads what a program that was just executed blocks and ignores.
+func (r *recorder) noteInherited(t *task) error {
+	if err := r.noteMask(t); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.pid))
+	if err != nil {
+		return unix.ESRCH
+	}
+	t.sp.actions = nil
+	_, rest, _ := strings.Cut(string(b), "SigIgn:")
+	line, _, _ := strings.Cut(rest, "\n")
+	ignored, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+	if err != nil {
+		return fmt.Errorf("read the ignored signals of process %d: %w", t.pid, err)
+	}
+	for _, sig := range trapSignals {
+		if ignored&(1<<(sig-1)) != 0 {
+			var act [sigactionSize]byte
+			binary.LittleEndian.PutUint64(act[:], sigIgn)
+			if t.sp.actions == nil {
+				t.sp.actions = actions{}
+			}
+			t.sp.actions[sig] = act
+		}
+	}
+	return nil
+}
+
+// unforce puts back what the kernel changed to deliver the trap that t is
+// stopped at.
+func (r *recorder) unforce(t *task) error {
+	sig := t.sigstop
+	bit := uint64(1) << (sig - 1)
+	act, acted := t.sp.actions[sig]
+	ignored := acted && binary.LittleEndian.Uint64(act[:]) == sigIgn
+	if t.blocked&bit == 0 && !ignored {
+		return nil
+	}
+	info := t.info
+	if acted {
+		at := t.sp.area.Scratch()
+		if err := ptrace.Write(t.tid, at, act[:]); err != nil {
+			return err
+		}
+		ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), at, 0, 8, 0, 0)
+		if err != nil {
+			return err
+		}
+		if ret != 0 {
+			return fmt.Errorf("restore the handler of signal %d: %w", sig, errnoOf(ret))
+		}
+	}
+	if t.blocked&bit != 0 {
+		mask, err := ptrace.SigMask(t.tid)
+		if err != nil {
+			return err
+		}
+		if err := ptrace.SetSigMask(t.tid, mask|bit); err != nil {
+			return err
+		}
+	}
+	t.sigstop = sig
+	t.info = info
+	if info.Code() <= 0 {
+		// The program's own signal was waiting for the thread, and the trap was
+		// merged with it: it waits again.
+		t.redirected = append(t.redirected, info)
+		return unix.Tgkill(t.pid, t.tid, unix.Signal(sig))
+	}
+	return nil
+}
