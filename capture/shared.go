@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +35,7 @@ type sharedObject struct {
 	// to whoever touches it first.
 	holder map[uint64]*sharedMap
 	multi  bool // it is or was shown by more than one mapping
+	file   *os.File
 }
 
 type objectKey struct{ dev, ino uint64 }
@@ -112,8 +114,14 @@ func (r *recorder) dropShared(m *sharedMap) {
 			delete(o.holder, u)
 		}
 	}
-	if len(o.maps) == 0 && r.objects[o.key] == o {
-		delete(r.objects, o.key)
+	if len(o.maps) == 0 {
+		if r.objects[o.key] == o {
+			delete(r.objects, o.key)
+		}
+		if o.file != nil {
+			o.file.Close()
+			o.file = nil
+		}
 	}
 	for i, x := range m.sp.shared {
 		if x == m {
@@ -134,30 +142,6 @@ func (m *sharedMap) span(unit uint64) (start, end uint64) {
 }
 
 func (m *sharedMap) unitOf(addr uint64) uint64 { return (m.off + addr - m.start) / unitSize }
-
-// changed reads a unit as it is now, and returns the pages that differ from
-// what the process saw last; they are seen from then on.
-func (m *sharedMap) changed(tid int, start, end uint64) []recording.Write {
-	var ws []recording.Write
-	for at := start; at < end; at += pageSize {
-		page := make([]byte, pageSize)
-		if (ptrace.Mem)(tid).ReadAt(page, at) != nil {
-			continue // beyond the end of the file
-		}
-		n := (m.off + at - m.start) / pageSize
-		h := maphash.Bytes(seenSeed, page)
-		old, ok := m.seen[n]
-		if !ok {
-			old = zeroPage // replay begins with zeros
-		}
-		m.seen[n] = h
-		if old == h {
-			continue
-		}
-		ws = append(ws, recording.Write{Addr: at, Data: page})
-	}
-	return ws
-}
 
 // forkShared gives a forked child its own view of what its parent shares: it
 // holds nothing at first.

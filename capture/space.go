@@ -3,6 +3,8 @@ package capture
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,6 +81,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		ev.Maps = []recording.Mapping{m}
 		if regular {
 			t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, objectKey{st.Dev, st.Ino})
+			t.mapped.obj.keepOpen(f)
 			ev.Mem = append(ev.Mem, t.mapped.changed(t.tid, start, end)...)
 			return nil
 		}
@@ -251,18 +254,47 @@ func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
 	if err := unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st); err != nil {
 		return nil
 	}
+	from, to := uint64(0), ^uint64(0)
+	switch n := uint64(ev.Ret); t.ev.Nr {
+	case unix.SYS_PWRITE64:
+		from, to = t.ev.Args[3], t.ev.Args[3]+n
+	case unix.SYS_WRITE:
+		if pos, ok := filePos(t.pid, int(int32(t.ev.Args[0]))); ok && pos >= n {
+			from, to = pos-n, pos
+		}
+	}
 	for _, m := range t.sp.shared {
 		if m.obj.key != (objectKey{st.Dev, st.Ino}) {
 			continue
 		}
-		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
-			if h := m.obj.holder[u]; !m.obj.multi || h == m {
+		lo, hi := max(from, m.off), min(to, m.off+m.end-m.start)
+		if lo >= hi {
+			continue
+		}
+		if !m.obj.multi {
+			start, end := m.start+lo&^(pageSize-1)-m.off, m.start+pageUp(hi)-m.off
+			ev.Mem = append(ev.Mem, m.changed(t.tid, start, end)...)
+			continue
+		}
+		for u := lo / unitSize; u*unitSize < hi; u++ {
+			if m.obj.holder[u] == m {
 				start, end := m.span(u)
 				ev.Mem = append(ev.Mem, m.changed(t.tid, start, end)...)
 			}
 		}
 	}
 	return nil
+}
+
+// filePos is the position of a descriptor of another process (proc_pid_fdinfo(5)).
+func filePos(pid, fd int) (uint64, bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, fd))
+	if err != nil {
+		return 0, false
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	pos, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(line, "pos:")), 10, 64)
+	return pos, err == nil
 }
 
 // fdKey is a descriptor of a process: a vfork child shares the space of its
