@@ -31,9 +31,14 @@ const sigIgn = 1
 // kernel last. Signals that are not in it have the default action.
 type actions map[int][sigactionSize]byte
 
-// noteSignals keeps what a returned call did to the signals of traps.
-func (r *recorder) noteSignals(t *task) error {
+// note keeps what a returned call did to the state of its thread in the kernel
+// that matters later.
+func (r *recorder) note(t *task) error {
 	switch t.ev.Nr {
+	case unix.SYS_SET_ROBUST_LIST:
+		if t.lastRet == 0 {
+			t.robust = t.ev.Args[0]
+		}
 	case unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN:
 		return r.noteMask(t)
 	case unix.SYS_RT_SIGACTION:

@@ -28,6 +28,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
 		t.execing = true
 	case unix.SYS_EXIT:
+		t.died = t.robustWords()
 		r.logEnter(t)
 		t.state = stateDying
 		t.stopped = false
@@ -349,7 +350,7 @@ func (r *recorder) execed(t *task) error {
 	if old != nil && old.mode == modeRecord {
 		r.logEnter(t) // replay has to run the thread up to here
 	}
-	t.execing, t.inSys, t.vfork, t.ctid = false, false, false, 0
+	t.execing, t.inSys, t.vfork, t.ctid, t.robust = false, false, false, 0, 0
 	t.deferred, t.restart, t.affinity = nil, false, nil
 	if old != nil {
 		delete(old.tasks, t.tid)
@@ -453,16 +454,16 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 func (r *recorder) logDeath(t *task) {
 	sp := t.sp
 	ev := recording.Event{Kind: recording.KindDeath, TID: int32(t.tid), Instr: sp.base}
+	words := t.died
 	if t.ctid != 0 {
-		b := make([]byte, 4)
+		words = append(words, t.ctid)
+	}
+	if len(words) > 0 {
 		for _, o := range sp.tasks {
-			if o.dead || o.leadExit {
-				continue
+			if !o.dead && !o.leadExit {
+				ev.Mem = wordsOf(o.tid, words)
+				break
 			}
-			if (ptrace.Mem)(o.tid).ReadAt(b, t.ctid) == nil {
-				ev.Mem = []recording.Write{{Addr: t.ctid, Data: b}}
-			}
-			break
 		}
 	}
 	r.log(sp, &ev)

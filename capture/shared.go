@@ -482,6 +482,7 @@ type pin struct {
 // pointers lists addresses that a call's arguments may lead the kernel to.
 func (r *recorder) pointers(t *task) []uint64 {
 	list := append([]uint64(nil), t.ev.Args[:]...)
+	list = append(list, r.dyingWords(t)...)
 	switch t.ev.Nr {
 	case unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_RECVFROM, unix.SYS_SENDTO:
 		for off := uint64(unitSize); off < t.ev.Args[2] && off < 1<<30; off += unitSize {

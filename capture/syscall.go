@@ -204,7 +204,7 @@ func (r *recorder) finishCall(t *task) error {
 	if err := r.effects(t, &ev); err != nil {
 		return err
 	}
-	if err := r.noteSignals(t); err != nil {
+	if err := r.note(t); err != nil {
 		return err
 	}
 	t.inSys = false

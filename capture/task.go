@@ -83,6 +83,10 @@ type task struct {
 	redirected []ptrace.SigInfo
 	// ctid is cleared by the kernel when the thread ends.
 	ctid uint64
+	// robust is the head of its list of robust mutexes, and died the words in
+	// them that the kernel is about to write.
+	robust uint64
+	died   []uint64
 	// insns are what the log needs to show the thread's last result.
 	lastRet int64
 	// dead: it has been waited for.

@@ -1,0 +1,85 @@
+package capture
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// Layout of struct robust_list_head, and of a futex word (linux/futex.h).
+const (
+	robustHeadSize  = 24
+	robustLimit     = 2048 // ROBUST_LIST_LIMIT
+	futexTIDMask    = 0x3fffffff
+	robustPIPointer = 1 // the lowest bit of an entry marks a mutex with priority inheritance
+)
+
+// robustWords lists the futex words that the kernel will mark with
+// FUTEX_OWNER_DIED when t ends: those of the robust mutexes that it holds
+// (exit_robust_list, kernel/futex/core.c).
+func (t *task) robustWords() []uint64 {
+	if t.robust == 0 {
+		return nil
+	}
+	m := ptrace.Mem(t.tid)
+	var head [robustHeadSize]byte
+	if m.ReadAt(head[:], t.robust) != nil {
+		return nil
+	}
+	next := binary.LittleEndian.Uint64(head[0:])
+	offset := binary.LittleEndian.Uint64(head[8:])
+	pending := binary.LittleEndian.Uint64(head[16:])
+	var words []uint64
+	add := func(entry uint64) {
+		var w [4]byte
+		at := entry&^robustPIPointer + offset
+		if m.ReadAt(w[:], at) == nil && binary.LittleEndian.Uint32(w[:])&futexTIDMask == uint32(t.tid) {
+			words = append(words, at)
+		}
+	}
+	for n := 0; next&^robustPIPointer != t.robust && n < robustLimit; n++ {
+		add(next)
+		var b [8]byte
+		if m.ReadAt(b[:], next&^robustPIPointer) != nil {
+			break
+		}
+		next = binary.LittleEndian.Uint64(b[:])
+	}
+	if pending != 0 {
+		add(pending)
+	}
+	return words
+}
+
+// dyingWords lists the words that the kernel writes when the call at hand ends
+// threads.
+func (r *recorder) dyingWords(t *task) []uint64 {
+	switch t.ev.Nr {
+	case unix.SYS_EXIT:
+		return t.robustWords()
+	case unix.SYS_EXIT_GROUP:
+		var words []uint64
+		for _, o := range t.sp.tasks {
+			if o.pid == t.pid {
+				words = append(words, o.robustWords()...)
+			}
+		}
+		return words
+	}
+	return nil
+}
+
+// wordsOf reads 32-bit words from the memory of a thread.
+func wordsOf(tid int, at []uint64) []recording.Write {
+	var ws []recording.Write
+	for _, a := range at {
+		b := make([]byte, 4)
+		if (ptrace.Mem)(tid).ReadAt(b, a) == nil {
+			ws = append(ws, recording.Write{Addr: a, Data: b})
+		}
+	}
+	return ws
+}
