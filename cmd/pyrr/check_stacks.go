@@ -10,20 +10,23 @@ import (
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
 // stackWalk reads Python stacks during a replay.
 type stackWalk struct {
-	rec   *recording.Recording
-	procs map[int]*walkedProcess
-	names map[threadKey]string
+	rec    *recording.Recording
+	procs  map[int]*walkedProcess
+	names  map[threadKey]string
+	images *unwind.Images
 }
 
 // walkedProcess is what the walk knows of a process.
 type walkedProcess struct {
 	// modules are the beginnings of mapped files, in the order of mapping.
 	modules []module
+	code    *codeMap
 	runtime *cpython.Runtime
 	failed  bool // no runtime can be read; not tried again
 
@@ -41,20 +44,22 @@ type module struct {
 }
 
 func newStackWalk(rec *recording.Recording) *stackWalk {
-	return &stackWalk{rec: rec, procs: map[int]*walkedProcess{}, names: map[threadKey]string{}}
+	return &stackWalk{rec: rec, procs: map[int]*walkedProcess{}, names: map[threadKey]string{}, images: imagesOf()}
 }
 
 // follow keeps track of what an event changes.
 func (w *stackWalk) follow(p *replay.Process, ev *recording.Event) {
 	wp := w.procs[p.Info.ID]
 	if wp == nil {
-		wp = &walkedProcess{numbers: map[int32]int{}, tries: map[int32]uint64{}}
+		wp = &walkedProcess{code: newCodeMap(), numbers: map[int32]int{}, tries: map[int32]uint64{}}
 		w.procs[p.Info.ID] = wp
 		if parent := w.procs[p.Info.Parent]; p.Info.Fork && parent != nil {
 			wp.modules = slices.Clone(parent.modules)
+			wp.code = parent.code.clone()
 			wp.runtime, wp.failed = parent.runtime, parent.failed
 		}
 	}
+	wp.code.follow(w.rec, w.images, p.Mem(), ev)
 	for _, m := range ev.Maps {
 		if m.File != 0 && m.Offset == 0 {
 			wp.modules = append(wp.modules, module{m.Start, m.File, m.Name})

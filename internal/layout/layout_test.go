@@ -53,6 +53,7 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":          {"cmd", "bench", "internal/conformance"},
 	"golang.org/x/term":               {"cmd"},
 	"github.com/go-delve/delve":       {"internal/unwind"},
+	"github.com/ulikunitz/xz":         {"internal/unwind"},
 	"github.com/klauspost/compress":   {"internal/recording"},
 	"github.com/sergi/go-diff":        {"assert", "internal/stack", "internal/report"},
 	"github.com/rogpeppe/go-internal": {},

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/cpython"
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+	"pyrr/internal/recording"
+	"pyrr/internal/unwind"
+	"pyrr/replay"
+)
+
+// codeMap follows where a replayed process has code mapped.
+type codeMap struct {
+	space *unwind.Space
+	// stubs is where the counting stubs lie, 0 before they do.
+	stubs uint64
+}
+
+func newCodeMap() *codeMap {
+	c := &codeMap{space: &unwind.Space{}}
+	c.space.Redirect = c.redirect
+	return c
+}
+
+func (c *codeMap) clone() *codeMap {
+	out := &codeMap{space: c.space.Clone(), stubs: c.stubs}
+	out.space.Redirect = out.redirect
+	return out
+}
+
+func (c *codeMap) redirect(m mem.Reader, pc uint64) (uint64, bool) {
+	if c.stubs == 0 {
+		return 0, false
+	}
+	return cpython.StubTarget(m, c.stubs, pc)
+}
+
+// imagesOf returns the images of a recording's files. What the recording has
+// not kept of them is looked for on this machine.
+func imagesOf() *unwind.Images {
+	return &unwind.Images{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}, Originals: true}}
+}
+
+// follow keeps track of what an event maps and unmaps.
+func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.Reader, ev *recording.Event) {
+	for i := range ev.Maps {
+		mp := &ev.Maps[i]
+		switch {
+		case mp.File != 0 && mp.Offset == 0:
+			im, err := images.Get(mp.File, mp.Name, func() (io.ReaderAt, int64, error) { return rec.ReadFile(mp.File) })
+			if err == nil {
+				c.space.Map(mp.Start, im)
+			}
+		case mp.Prot&unix.PROT_EXEC == 0:
+		case mp.Name == "[pyrr clock]":
+			c.stubs = mp.Start
+		case mp.Name == "[pyrr]":
+			// The stand-in for the vDSO.
+			if im, err := unwind.MemoryImage(mp.Name, m, mp.Start, mp.End); err == nil {
+				c.space.Map(mp.Start, im)
+			}
+		}
+	}
+	if ev.Nr == unix.SYS_MUNMAP && ev.Kind == recording.KindSyscall && ev.Ret == 0 {
+		c.space.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
+	}
+}
+
+// walk returns the C frames of a thread at the event at hand.
+func (c *codeMap) walk(p *replay.Process, t *replay.Thread) []unwind.Frame {
+	regs := t.Regs()
+	return c.space.Walk(p.Mem(), unwindRegs(&regs), 0)
+}
+
+// unwindRegs puts a thread's registers in DWARF's order.
+func unwindRegs(r *linux.Regs) unwind.Regs {
+	return unwind.AllRegs([17]uint64{r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip})
+}

@@ -1,0 +1,147 @@
+package unwind
+
+import (
+	"bytes"
+	"slices"
+
+	"pyrr/internal/mem"
+)
+
+// Space says what is mapped where in one address space. It also keeps what
+// walks found out, and may be used by one goroutine at a time.
+type Space struct {
+	// Redirect, when set, gives for an address that belongs to no image the
+	// one to take instead: code that was put into the process stands before
+	// the code that it goes on to.
+	Redirect func(m mem.Reader, pc uint64) (uint64, bool)
+
+	mods  []*Module // by Start, without overlap
+	cache map[rowKey]cached
+	block []byte
+}
+
+// Module is an image that is mapped.
+type Module struct {
+	*Image
+	Start, End uint64
+	// Bias is what to add to a link address for the real one.
+	Bias uint64
+}
+
+type cached struct {
+	mod *Module
+	row *row
+	err error
+}
+
+const (
+	maxModules = 1 << 16
+	maxCached  = 1 << 16
+)
+
+// Map notes that the beginning of an image's file was mapped at start. What
+// was there before is gone.
+func (s *Space) Map(start uint64, im *Image) (*Module, bool) {
+	bias, ok := im.Bias(start)
+	lo, hi := im.span()
+	if !ok || lo == hi || len(s.mods) >= maxModules {
+		return nil, false
+	}
+	m := &Module{Image: im, Start: lo + bias, End: (hi + bias + 4095) &^ 4095, Bias: bias}
+	if m.Start >= m.End {
+		return nil, false
+	}
+	s.Unmap(m.Start, m.End)
+	i, _ := slices.BinarySearchFunc(s.mods, m.Start, func(o *Module, at uint64) int { return cmpU64(o.Start, at) })
+	s.mods = slices.Insert(s.mods, i, m)
+	clear(s.cache)
+	return m, true
+}
+
+// Unmap notes that nothing is mapped from start to end any more. An image
+// that lies there in part is cut where that leaves its beginning.
+func (s *Space) Unmap(start, end uint64) {
+	changed := false
+	s.mods = slices.DeleteFunc(s.mods, func(m *Module) bool {
+		if m.End <= start || end <= m.Start {
+			return false
+		}
+		changed = true
+		return start <= m.Start
+	})
+	if !changed {
+		return
+	}
+	for i, m := range s.mods {
+		if m.Start < start && start < m.End {
+			cut := *m
+			cut.End = start
+			s.mods[i] = &cut
+		}
+	}
+	clear(s.cache)
+}
+
+// Clone returns a copy for a forked process.
+func (s *Space) Clone() *Space {
+	return &Space{Redirect: s.Redirect, mods: slices.Clone(s.mods)}
+}
+
+// Modules returns the images mapped, by address.
+func (s *Space) Modules() []*Module { return slices.Clone(s.mods) }
+
+// Find returns the image at an address, nil for none.
+func (s *Space) Find(addr uint64) *Module {
+	i, ok := slices.BinarySearchFunc(s.mods, addr, func(o *Module, at uint64) int { return cmpU64(o.Start, at) })
+	if !ok {
+		i--
+	}
+	if i < 0 || addr >= s.mods[i].End {
+		return nil
+	}
+	return s.mods[i]
+}
+
+func cmpU64(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// MemoryImage makes an image of what is mapped from start to end and is no
+// file's, such as the vDSO.
+func MemoryImage(name string, m mem.Reader, start, end uint64) (*Image, error) {
+	const limit = 1 << 20
+	b, err := mem.Bytes(m, start, int(min(end-start, limit)))
+	if err != nil {
+		return nil, err
+	}
+	return NewImage(name, bytes.NewReader(b), int64(len(b)), nil)
+}
+
+// lookup returns the image and the rules for an address.
+func (s *Space) lookup(pc uint64, ret bool) cached {
+	key := rowKey{pc, ret}
+	if c, ok := s.cache[key]; ok {
+		return c
+	}
+	var c cached
+	at := pc
+	if ret {
+		at--
+	}
+	if c.mod = s.Find(at); c.mod == nil {
+		c.err = errNoCFI
+	} else {
+		c.row, c.err = c.mod.rowAt(rowKey{pc - c.mod.Bias, ret})
+	}
+	if s.cache == nil || len(s.cache) >= maxCached {
+		s.cache = map[rowKey]cached{}
+	}
+	s.cache[key] = c
+	return c
+}
