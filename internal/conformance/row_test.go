@@ -3,6 +3,7 @@ package conformance
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,5 +85,23 @@ func TestSoakRows(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("rows read back (-want +got):\n%s", d)
+	}
+}
+
+// A soak that goes on where it was spreads its pairs evenly.
+func TestNextPair(t *testing.T) {
+	cases := []Case{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	var rows []SoakRow
+	var got []string
+	for range 5 {
+		c := NextPair(cases, rows, 0)
+		got = append(got, c.Name)
+		rows = AddPair(rows, Row{Name: c.Name, Record: Same, Replay: Exact})
+	}
+	if want := []string{"a", "b", "c", "a", "b"}; !slices.Equal(got, want) {
+		t.Errorf("pairs of %v, want %v", got, want)
+	}
+	if c := NextPair(cases, rows, 1); c.Name != "a" {
+		t.Errorf("after c, which can't be tried, comes %s, want a", c.Name)
 	}
 }

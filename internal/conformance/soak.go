@@ -64,6 +64,22 @@ func WriteSoak(path string, rows []SoakRow) error {
 	return nil
 }
 
+// Pairs is how many pairs of a case a table has.
+func Pairs(rows []SoakRow, name string) int {
+	if i := slices.IndexFunc(rows, func(r SoakRow) bool { return r.Name == name }); i >= 0 {
+		return rows[i].Pairs
+	}
+	return 0
+}
+
+// NextPair is the case with the fewest pairs, in the order of cases; skip of
+// those are passed over.
+func NextPair(cases []Case, rows []SoakRow, skip int) Case {
+	order := slices.Clone(cases)
+	slices.SortStableFunc(order, func(a, b Case) int { return Pairs(rows, a.Name) - Pairs(rows, b.Name) })
+	return order[skip%len(order)]
+}
+
 // AddPair counts one pair in a soak's table, which stays sorted by name.
 func AddPair(rows []SoakRow, r Row) []SoakRow {
 	i, found := slices.BinarySearchFunc(rows, r.Name, func(s SoakRow, name string) int { return strings.Compare(s.Name, name) })

@@ -187,12 +187,18 @@ func (o options) soak(ctx context.Context) error {
 	}
 	defer clean()
 	var rows []conformance.SoakRow
+	if o.state != "" {
+		if rows, err = conformance.ReadSoak(o.state); err != nil {
+			return err
+		}
+	}
 	bad, failed := 0, 0
 	for n := 0; n < o.pairs && failed < o.pairs; {
-		c := cases[(n+failed)%len(cases)]
-		// Every second pair with slices far finer than usual, of another length each.
-		if n%2 == 1 {
-			c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+n*37%2500))
+		c := conformance.NextPair(cases, rows, failed)
+		// Every second pair of a fixture with slices far finer than usual, of
+		// another length each.
+		if done := conformance.Pairs(rows, c.Name); done%2 == 1 {
+			c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(n+done)*37%2500))
 		}
 		row, err := t.Run(ctx, c)
 		if err != nil {
@@ -211,6 +217,11 @@ func (o options) soak(ctx context.Context) error {
 			fmt.Printf("%5d %s: %s, %s: %s\n", n, c.Name, row.Record, row.Replay, row.Detail)
 		} else if n%100 == 0 {
 			fmt.Printf("%5d pairs, %d bad\n", n, bad)
+		}
+		if o.state != "" {
+			if err := conformance.WriteSoak(o.state, rows); err != nil {
+				return err
+			}
 		}
 	}
 	fmt.Printf("%d pairs, %d with a difference, %d native runs failed\n", o.pairs, bad, failed)
