@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"hash/maphash"
-	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -112,14 +111,4 @@ func (o *sharedObject) data(off, end uint64) (lo, hi uint64) {
 		return uint64(at), end
 	}
 	return uint64(at), uint64(till)
-}
-
-// keepOpen keeps a descriptor of the file of an object, to find its holes by.
-func (o *sharedObject) keepOpen(f *os.File) {
-	if o.file != nil {
-		return
-	}
-	if fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
-		o.file = os.NewFile(uintptr(fd), f.Name())
-	}
 }

@@ -50,6 +50,9 @@ type sharedMap struct {
 	// seen holds a hash of each page as the process last saw it, by its
 	// number in the object.
 	seen map[uint64]uint64
+	// noFile is where replay lets accesses fault as those beyond the end of the
+	// file do; 0 where it does not.
+	noFile uint64
 }
 
 var (

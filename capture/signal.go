@@ -65,6 +65,9 @@ func (r *recorder) signal(t *task, sig int) error {
 			return err
 		}
 	}
+	if sig == int(unix.SIGBUS) {
+		r.beyondFile(t)
+	}
 	disp, err := dispositionOf(t.pid, t.tid, sig)
 	if err != nil {
 		return err

@@ -3,8 +3,6 @@ package capture
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -221,6 +219,7 @@ func (r *recorder) unmap(sp *space, start, end uint64) {
 // protects the relocated data of each module (RELRO) before any code of it
 // runs.
 func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
+	r.resized(t)
 	if m := t.mapped; m != nil {
 		t.mapped = nil
 		// Another process may map the same file while this one waits in the
@@ -234,67 +233,6 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 		return r.installClock(t)
 	}
 	return nil
-}
-
-// writers are the calls that change a file's content through a descriptor,
-// with the argument that holds the descriptor.
-var writers = map[int]int{
-	unix.SYS_WRITE: 0, unix.SYS_PWRITE64: 0, unix.SYS_WRITEV: 0, unix.SYS_PWRITEV: 0, unix.SYS_PWRITEV2: 0,
-	unix.SYS_FTRUNCATE: 0, unix.SYS_FALLOCATE: 0, unix.SYS_SENDFILE: 0, unix.SYS_COPY_FILE_RANGE: 2, unix.SYS_SPLICE: 2,
-}
-
-// sharedEffects records what a call on a descriptor changed in shared
-// mappings of the same file.
-func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
-	arg, ok := writers[int(t.ev.Nr)]
-	if !ok || ev.Ret < 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st); err != nil {
-		return nil
-	}
-	from, to := uint64(0), ^uint64(0)
-	switch n := uint64(ev.Ret); t.ev.Nr {
-	case unix.SYS_PWRITE64:
-		from, to = t.ev.Args[3], t.ev.Args[3]+n
-	case unix.SYS_WRITE:
-		if pos, ok := filePos(t.pid, int(int32(t.ev.Args[0]))); ok && pos >= n {
-			from, to = pos-n, pos
-		}
-	}
-	for _, m := range t.sp.shared {
-		if m.obj.key != (objectKey{st.Dev, st.Ino}) {
-			continue
-		}
-		lo, hi := max(from, m.off), min(to, m.off+m.end-m.start)
-		if lo >= hi {
-			continue
-		}
-		if !m.obj.multi {
-			start, end := m.start+lo&^(pageSize-1)-m.off, m.start+pageUp(hi)-m.off
-			ev.Mem = append(ev.Mem, m.changed(t.tid, start, end)...)
-			continue
-		}
-		for u := lo / unitSize; u*unitSize < hi; u++ {
-			if m.obj.holder[u] == m {
-				start, end := m.span(u)
-				ev.Mem = append(ev.Mem, m.changed(t.tid, start, end)...)
-			}
-		}
-	}
-	return nil
-}
-
-// filePos is the position of a descriptor of another process (proc_pid_fdinfo(5)).
-func filePos(pid, fd int) (uint64, bool) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, fd))
-	if err != nil {
-		return 0, false
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	pos, err := strconv.ParseUint(strings.TrimSpace(strings.TrimPrefix(line, "pos:")), 10, 64)
-	return pos, err == nil
 }
 
 // fdKey is a descriptor of a process: a vfork child shares the space of its

@@ -99,6 +99,7 @@ type task struct {
 	cleared  bool       // nobody else holds the file that it writes to
 	mapped   *sharedMap // made by the call that just returned
 	leadExit bool
+	resize   []recording.Event // what follows from a file's new size
 }
 
 // mode says what the recorder does with an address space.

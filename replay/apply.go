@@ -79,6 +79,9 @@ func (p *Process) apply(ev *recording.Event) error {
 			t.enter = recording.Event{}
 		}
 	case recording.KindWrite, recording.KindFault:
+		if err := p.flush(t); err != nil {
+			return err
+		}
 		for i := range ev.Maps {
 			if err := p.mapIn(t, ev.Maps[i], ev.Kind == recording.KindFault); err != nil {
 				return err
