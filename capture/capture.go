@@ -53,6 +53,10 @@ type Options struct {
 	// DisableSyscall names system calls that the recorder is to treat as
 	// unknown; tests of failing open use it.
 	DisableSyscall []string
+	// Keep says whether a recording with this outcome is wanted; nil keeps
+	// all. What is not wanted is not written to its end, and Dir is left as
+	// it is.
+	Keep func(*Info) bool
 	// Warn takes one line for the user.
 	Warn func(string)
 }
@@ -170,41 +174,6 @@ func lookPath(name string) (string, error) {
 		}
 	}
 	return path, nil
-}
-
-// wakeups makes blocking waits of the tracer thread return now and then, for
-// what is due by the clock: flushes and time-outs. It returns a function
-// that stops it.
-//
-// wait4(2) has no time-out. A signal whose handler was installed without
-// SA_RESTART interrupts it, so the handler that Go installed for SIGUSR2 is
-// installed once more without that flag.
-func wakeups(every time.Duration) func() {
-	sink := make(chan os.Signal, 1)
-	signal.Notify(sink, unix.SIGUSR2)
-	withoutRestart(unix.SIGUSR2)
-	pid, tid := unix.Getpid(), unix.Gettid()
-	stop := make(chan struct{})
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-sink:
-			case <-tick.C:
-				unix.Tgkill(pid, tid, unix.SIGUSR2)
-			}
-		}
-	}()
-	return func() {
-		close(stop)
-		<-gone
-		signal.Stop(sink)
-	}
 }
 
 // holdSignals keeps the terminal's signals from ending pyrr: the program

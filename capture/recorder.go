@@ -96,8 +96,11 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		return nil, fmt.Errorf("read the processor affinity: %w", err)
 	}
 	r.pin()
-	stopWakeups := wakeups(50 * time.Millisecond)
-	defer stopWakeups()
+	unattend, err := ptrace.Attend(50 * time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	defer unattend()
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	if err != nil {
 		r.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
@@ -429,6 +432,9 @@ func (r *recorder) finish() (*Info, error) {
 	why := ""
 	if r.timedOut {
 		why = recording.EndTimeout
+	}
+	if r.o.Keep != nil && !r.o.Keep(info) {
+		return info, r.w.Discard()
 	}
 	err := r.w.Close(recording.Summary{
 		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions,

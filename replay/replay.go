@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -131,6 +132,12 @@ func Batch(rec *recording.Recording, o Options) (*Result, error) {
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread goes with its tracees
 		pinHere()
+		unattend, err := ptrace.Attend(100 * time.Millisecond)
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		defer unattend()
 		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
 		res, err := s.run()
 		done <- result{res, err}

@@ -140,6 +140,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		Slice:          f.slice,
 		AVX512:         f.avx512,
 		DisableSyscall: f.disable,
+		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
 		Warn:           u.warn,
 	}
 	if f.verify == verifyFull {

@@ -202,10 +202,12 @@ func SetSigMask(tid int, mask uint64) error {
 }
 
 // Wait waits for a stop or an end of tid, or of any tracee with -1, blocking
-// the goroutine's thread. It returns EINTR as an error.
+// the thread unknown to the Go scheduler: handing its place to another and
+// taking it back costs more than a stop. It returns EINTR as an error, which
+// comes at least as often as Attend was told.
 func Wait(tid int) (int, unix.WaitStatus, error) {
 	var st unix.WaitStatus
-	r, _, e := syscall.Syscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL, 0, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL, 0, 0, 0)
 	if e != 0 {
 		return 0, 0, e
 	}
