@@ -67,6 +67,7 @@ func commands() []*command {
 		replayCommand(),
 		eventsCommand(),
 		infoCommand(),
+		packCommand(),
 		doctorCommand(),
 		completionCommand(),
 		versionCommand(),

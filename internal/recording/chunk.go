@@ -126,10 +126,12 @@ func parseChunkHeader(b []byte, magic [4]byte, stream, seq uint32) (h chunkHeade
 }
 
 // newEncoder makes the encoder for chunks.
-func newEncoder() (*zstd.Encoder, error) {
+func newEncoder() (*zstd.Encoder, error) { return newEncoderLevel(zstd.SpeedFastest) }
+
+func newEncoderLevel(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 	// The chunk header has lengths and a checksum of its own, so the frame
 	// needs none; the window covers a sealed chunk.
-	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithWindowSize(4<<20))
 }
 

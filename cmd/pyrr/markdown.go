@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// printMarkdown prints a block for a bug report about a packed recording.
+func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recording.Redaction) error {
+	info, err := summarize(rec, path, func(uint64) {})
+	if err != nil {
+		return err
+	}
+	all, err := endings(rec, false)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	h := rec.Header()
+	what := "ended"
+	switch {
+	case info.TimedOut:
+		what = "hangs"
+	case info.Status != nil && *info.Status != 0:
+		what = "fails"
+	}
+	fmt.Fprintf(&b, "### `%s` %s\n\n", code(shorten(shellJoin(h.Command), 120)), what)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "- **%s** %s\n", name, fmt.Sprintf(format, args...))
+	}
+	if len(info.Pythons) > 0 {
+		row("Python:", "%s, Linux %s", strings.Join(info.Pythons, ", "), cleanLine(info.Kernel))
+	}
+	switch {
+	case info.TimedOut:
+		row("Ended:", "by the time-out after %s", seconds(time.Duration(info.Seconds*1e9)))
+	case info.Status != nil:
+		row("Ended:", "%s", describeStatus(*info.Status))
+	}
+	w, found := hung(all)
+	if found {
+		name := ""
+		if w.Name != "" {
+			name = ", `" + code(w.Name) + "`"
+		}
+		row("Where:", "thread %d%s %s%s", w.Num, name, waitsFor(&w), lasting(&w))
+		if w.Call != "" {
+			row("Call:", "`%s` at instruction %s", code(shorten(w.Call, 160)), grouped(w.Instr))
+		}
+	}
+	verified := "not verified"
+	if info.Verified == "exact" {
+		verified = "a replay of it was exact"
+	}
+	row("Recording:", "`%s`, %s, %s instructions, %s", code(filepath.Base(path)), byteSize(info.Sizes.Total), grouped(info.Instructions), verified)
+	if len(manifest.Secrets) > 0 {
+		var names []string
+		for _, s := range manifest.Secrets {
+			names = append(names, "`"+code(s.Name)+"`")
+		}
+		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
+	}
+	if found && len(w.Stack.Frames) > 0 {
+		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", fenced(stackLines(w.Stack)))
+	}
+	if others := otherThreads(all, &w); others != "" {
+		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", fenced(others))
+	}
+	base := shellQuote(filepath.Base(path))
+	fmt.Fprintf(&b, "\nTo see the same run again, on Linux x86-64, without the network or the files of it:\n\n%s",
+		fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
+	_, err = fmt.Fprint(u.out, b.String())
+	return err
+}
+
+// lasting says for how long a thread has been in its call.
+func lasting(w *waiting) string {
+	if w.Call == "" {
+		return ""
+	}
+	return ", for " + seconds(w.For)
+}
+
+// otherThreads lists the stacks of all threads but one.
+func otherThreads(all []ending, but *waiting) string {
+	var b strings.Builder
+	for _, e := range all {
+		for i := range e.Threads {
+			w := &e.Threads[i]
+			if w.Proc.ID == but.Proc.ID && w.TID == but.TID || len(w.Stack.Frames) == 0 && w.Call == "" {
+				continue
+			}
+			if b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(&b, "# process %d, thread %d", e.Proc.ID, w.Num)
+			if w.Name != "" {
+				fmt.Fprintf(&b, " %s", cleanLine(w.Name))
+			}
+			fmt.Fprintf(&b, ": %s%s\n%s", waitsFor(w), lasting(w), stackLines(w.Stack))
+		}
+	}
+	return b.String()
+}
+
+// stackLines prints a stack with paths as they are usual in reports.
+func stackLines(s stack.Stack) string {
+	var b strings.Builder
+	for i, f := range s.Frames {
+		const most = 60
+		if i == most {
+			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(s.Frames)-most), "more frame", "more frames"))
+			break
+		}
+		b.WriteString(stack.LineOf(f).String())
+		b.WriteByte('\n')
+	}
+	if err := s.Err(); err != "" {
+		fmt.Fprintf(&b, "… %s\n", cleanLine(err))
+	}
+	return b.String()
+}
+
+// code makes text fit for a code span of Markdown.
+func code(s string) string {
+	return strings.ReplaceAll(cleanLine(s), "`", "'")
+}
+
+// fenced makes a block of code, whose fence is longer than any inside.
+func fenced(text string) string {
+	fence := "```"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	return fence + "text\n" + strings.TrimRight(clean(text), "\n") + "\n" + fence + "\n"
+}

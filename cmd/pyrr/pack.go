@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/redact"
+)
+
+// packFlags are the flags of pyrr pack.
+type packFlags struct {
+	out      string
+	maxSize  size
+	markdown bool
+	secrets  secretFlags
+}
+
+// attachmentLimit keeps below the 25 MB that issue trackers take.
+const attachmentLimit = 24 << 20
+
+func packCommand() *command {
+	return &command{
+		name: "pack",
+		synopsis: `[-o FILE.pyrr.zip] [--max-size SIZE] [--markdown]
+[--secret NAME]… [--masks FILE] RECORDING`,
+		short: "make one self-contained file to attach, with secrets replaced",
+		long: `Writes a recording once more, as one small zip file that replays anywhere, and
+replaces the secrets that are known: the values of environment variables with
+names like API_TOKEN or DB_PASSWORD, those named by --secret, passwords in
+URLs, netrc and pip's configuration, and what --masks lists. Each gets a
+placeholder of the same length and kind, everywhere: in the environment, in
+memory, in what was read and received, in base64, URL encoding and UTF-16 too.
+
+The result is replayed before it gets its name. Where the program does
+something else with a placeholder, or where a known secret shows up in its
+memory, nothing is kept. redacted.json in the zip file lists the names of
+what was replaced.
+
+Known secrets only: a recording holds all that the program read, and what
+nobody named stays in it.`,
+		examples: []example{
+			{"pyrr pack recordings/app-k3x9fa.pyrr.zip", "write app-k3x9fa-packed.pyrr.zip beside it"},
+			{"pyrr pack --secret LICENCE -o bug.pyrr.zip rec.pyrr.zip", "a variable whose name does not say it"},
+			{"pyrr pack --markdown rec.pyrr.zip >report.md", "and a block to paste into a bug report"},
+		},
+		exits: []exitDoc{
+			{"0", "the file was written, and a replay of it was exact"},
+			{"2", "usage error"},
+			{"3", "not written: a secret survives or changes the run, it is too large, or damaged"},
+			{"4", "this machine can't replay it"},
+			{"130", "interrupted"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			f := packFlags{maxSize: attachmentLimit}
+			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
+			fs.Var(&f.maxSize, "max-size", "refuse a result above this `size`: 5MB, 24MiB (default 24MiB)")
+			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
+			fs.StringArrayVar(&f.secrets.names, "secret", nil, "the value of the environment variable `NAME` is a secret too;\nmay be given several times")
+			fs.StringVar(&f.secrets.masks, "masks", "", "a `FILE` with secrets, one a line, or lines ::add-mask::VALUE;\n- for standard input")
+			return func(_ context.Context, u *ui, args []string) error {
+				return pack(u, &f, args)
+			}
+		},
+	}
+}
+
+func pack(u *ui, f *packFlags, args []string) error {
+	rec, path, err := oneRecording("pack", args)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	out := f.out
+	switch {
+	case out == "":
+		out = strings.TrimSuffix(strings.TrimSuffix(path, packedSuffix), partSuffix) + "-packed" + packedSuffix
+	case !strings.HasSuffix(out, packedSuffix):
+		return withHint(usagef("pack: -o %s: the name must end in %s, by which the file is known", out, packedSuffix),
+			"pyrr pack -o "+shellQuote(out+packedSuffix)+" "+shellQuote(path))
+	}
+	if same(out, path) {
+		return withHint(usagef("pack: -o %s is the recording itself", out), "pyrr pack -o "+shellQuote(strings.TrimSuffix(out, packedSuffix)+"-packed"+packedSuffix)+" "+shellQuote(path))
+	}
+	if err := canReplay(rec); err != nil {
+		return err
+	}
+	set, err := f.secrets.find(u, rec)
+	if err != nil {
+		return err
+	}
+	manifest, bytes, err := packTo(u, rec, path, out, set, int64(f.maxSize))
+	if err != nil {
+		return err
+	}
+	sayRedacted(u, manifest)
+	u.note("packed %s  %s, verified", out, byteSize(bytes))
+	if f.markdown {
+		packed, err := recording.Open(out)
+		if err != nil {
+			return err
+		}
+		defer packed.Close()
+		return printMarkdown(u, packed, out, manifest)
+	}
+	return nil
+}
+
+// packTo writes the packed form of rec to out and returns what was replaced
+// in it and its size.
+func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, limit int64) (*recording.Redaction, int64, error) {
+	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
+		return nil, 0, fmt.Errorf("make the folder for %s: %w", out, err)
+	}
+	work, err := os.MkdirTemp(filepath.Dir(out), ".pyrr-pack-*")
+	if err != nil {
+		return nil, 0, fmt.Errorf("write beside %s: %w", out, err)
+	}
+	remove := func() { os.RemoveAll(work) }
+	defer u.cleanups.add(remove)()
+	defer remove()
+	defer u.clearStatus()
+	dir := filepath.Join(work, "recording")
+	manifest, err := redacted(u, rec, dir, set, true)
+	if err != nil {
+		return nil, 0, packFailed(err, path)
+	}
+	u.status("packing")
+	zip := filepath.Join(work, "packed.zip")
+	if err := recording.Pack(dir, zip); err != nil {
+		return nil, 0, err
+	}
+	st, err := os.Stat(zip)
+	if err != nil {
+		return nil, 0, err
+	}
+	if limit > 0 && st.Size() > limit {
+		return nil, 0, withHint(fmt.Errorf("the packed recording takes %s, more than --max-size %s; it was not kept", byteSize(st.Size()), byteSize(limit)),
+			"pyrr pack --max-size "+fmt.Sprint(st.Size())+" "+shellQuote(path))
+	}
+	if err := os.Rename(zip, out); err != nil {
+		return nil, 0, err
+	}
+	return manifest, st.Size(), nil
+}
+
+// packFailed explains why there is no packed recording.
+func packFailed(err error, path string) error {
+	if s, ok := errors.AsType[*survivorError](err); ok {
+		return withHint(fmt.Errorf("nothing was packed: %w", s), "report the bug without the recording: pyrr events "+shellQuote(path))
+	}
+	if isDivergence(err) {
+		return withHint(fmt.Errorf("nothing was packed: the program does something else with the placeholders of its secrets, or the recording itself is not exact:\n%w", replayFailed(err, path)),
+			"pyrr replay --batch "+shellQuote(path))
+	}
+	return err
+}
+
+// same says whether two paths name one file.
+func same(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
+// size is a flag that takes a number of bytes: 5MB, 24MiB, 1000000.
+type size int64
+
+func (s *size) Type() string { return "size" }
+
+func (s *size) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return byteSize(int64(*s))
+}
+
+func (s *size) Set(text string) error {
+	units := []struct {
+		suffix string
+		factor float64
+	}{
+		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9},
+		{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"b", 1}, {"", 1},
+	}
+	low := strings.ToLower(strings.TrimSpace(text))
+	for _, u := range units {
+		number, ok := strings.CutSuffix(low, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(v > 0) || v*u.factor > 1e15 {
+			break
+		}
+		*s = size(v * u.factor)
+		return nil
+	}
+	return fmt.Errorf("must be a number of bytes, such as 5MB or 24MiB")
+}

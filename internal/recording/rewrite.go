@@ -1,0 +1,283 @@
+package recording
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Changes are what Rewrite does besides copying. A nil function changes
+// nothing.
+type Changes struct {
+	// Event may replace fields of an event; it must not write into their
+	// slices.
+	Event func(proc int, number uint64, ev *Event)
+	// Text replaces a string of the header, the summary, the index of files.
+	Text func(string) string
+	// Files holds bytes to put over those of stored files, in ascending
+	// order.
+	Files map[FileID][]Patch
+	// Redaction, if not nil, is the manifest to write.
+	Redaction *Redaction
+	// Drop says which members that are no part of the format to leave out.
+	Drop func(name string) bool
+	// Small spends more time on compressing.
+	Small bool
+}
+
+// Patch is bytes that replace others.
+type Patch struct {
+	Mem  int // the number of the write, in an event
+	Off  uint64
+	Data []byte
+}
+
+// Rewrite writes the recording once more into the folder dir, which must not
+// exist, with changes. What a killed recorder left out stays left out.
+func (r *Recording) Rewrite(dir string, c Changes) error {
+	if c.Text == nil {
+		c.Text = func(s string) string { return s }
+	}
+	if err := r.rewrite(dir, &c); err != nil {
+		os.RemoveAll(dir)
+		return fmt.Errorf("rewrite %s: %w", r.path, err)
+	}
+	return nil
+}
+
+func (r *Recording) rewrite(dir string, c *Changes) error {
+	if r.root != nil {
+		if err := r.completeFiles(); err != nil {
+			return err
+		}
+	}
+	h := r.header
+	h.Cwd = c.Text(h.Cwd)
+	h.Command = slices.Clone(h.Command)
+	for i := range h.Command {
+		h.Command[i] = c.Text(h.Command[i])
+	}
+	options := map[string]string{}
+	for k, v := range h.Options {
+		options[k] = c.Text(v)
+	}
+	h.Options = options
+	w, err := Create(dir, h)
+	if err != nil {
+		return err
+	}
+	level := zstd.SpeedFastest
+	if c.Small {
+		level = zstd.SpeedBetterCompression
+	}
+	enc, err := newEncoderLevel(level)
+	if err == nil {
+		w.enc.Close()
+		w.enc = enc
+	}
+	for _, id := range r.streams {
+		if err == nil {
+			err = r.rewriteStream(w, id, c)
+		}
+	}
+	sum, ok := r.Summary()
+	if !ok {
+		sum.Truncated, sum.Why = true, "the recorder was killed"
+	}
+	sum.Why = c.Text(sum.Why)
+	if c.Event != nil {
+		sum.Verified = "" // that was another one
+	}
+	err = errors.Join(err, w.Close(sum))
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := r.rewriteFiles(root, c, level); err != nil {
+		return err
+	}
+	if err := r.copyOthers(root, c.Drop); err != nil {
+		return err
+	}
+	if c.Redaction != nil {
+		return writeJSON(root, redactionName, c.Redaction)
+	}
+	return nil
+}
+
+func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) error {
+	it, err := r.Events(id)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	s := w.Stream(id)
+	var ev Event
+	for {
+		number := it.Number()
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if ev.Kind == KindEnd && ev.Why == EndTruncated {
+			return nil // made up by the iterator
+		}
+		if c.Event != nil {
+			c.Event(id, number, &ev)
+		}
+		if err := s.Append(&ev); err != nil {
+			return err
+		}
+	}
+}
+
+// rewriteFiles copies the stored files and their index.
+func (r *Recording) rewriteFiles(root *os.Root, c *Changes, level zstd.EncoderLevel) error {
+	enc, err := newEncoderLevel(level)
+	if err != nil {
+		return err
+	}
+	defer enc.Close()
+	w := &Writer{root: root, enc: enc, blocks: openBlockCache()}
+	if c.Small {
+		w.blocks.dir = filepath.Join(filepath.Dir(w.blocks.dir), "blocks-small")
+	}
+	for _, f := range r.files {
+		if f.Same == 0 && f.Want > 0 {
+			if err := r.rewriteFile(w, &f, c); err != nil {
+				return fmt.Errorf("file %d (%s): %w", f.ID, f.Path, err)
+			}
+		} else if f.Same != 0 && len(c.Files[f.Same]) > 0 {
+			f.SHA256 = "" // of other bytes
+		}
+		f.Path, f.Unstable = c.Text(f.Path), c.Text(f.Unstable)
+		if err := w.appendFile(indexName, indexLine(&f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
+	b, err := r.openBlob(*f)
+	if err != nil {
+		return err
+	}
+	if b.src.ReaderAt == nil {
+		return nil // nothing of it was kept
+	}
+	defer b.Close()
+	patches := c.Files[f.ID]
+	if len(patches) == 0 && !c.Small {
+		return w.appendFrom(b.name, io.NewSectionReader(b.src, 0, b.end))
+	}
+	sum := newHash()
+	for i := range b.blocks {
+		raw, err := b.load(i)
+		if err != nil {
+			return err
+		}
+		first := b.blocks[i].first
+		raw = patched(raw, first, patches)
+		sum.Write(raw)
+		blocks := w.blocks
+		if len(patches) > 0 {
+			w.blocks = nil // what was redacted is nobody else's block
+		}
+		head := chunkHeader{magic: magicFile, stream: uint32(f.ID), seq: uint32(i), first: first}
+		err = w.writeChunk(b.name, head, raw)
+		w.blocks = blocks
+		if err != nil {
+			return err
+		}
+	}
+	if f.SHA256 != "" {
+		f.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	}
+	return nil
+}
+
+// patched returns a block that begins at first with the patches put over it.
+func patched(raw []byte, first uint64, patches []Patch) []byte {
+	own := false
+	end := first + uint64(len(raw))
+	for _, p := range patches {
+		from, to := max(p.Off, first), min(p.Off+uint64(len(p.Data)), end)
+		if from >= to {
+			continue
+		}
+		if !own {
+			own, raw = true, slices.Clone(raw)
+		}
+		copy(raw[from-first:to-first], p.Data[from-p.Off:])
+	}
+	return raw
+}
+
+// appendFrom copies a member.
+func (w *Writer) appendFrom(name string, src io.Reader) error {
+	out, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, src)
+	return errors.Join(err, out.Close())
+}
+
+// copyOthers copies the members that are no part of the format.
+func (r *Recording) copyOthers(root *os.Root, drop func(string) bool) error {
+	names, err := r.allNames()
+	if err != nil {
+		return err
+	}
+	w := &Writer{root: root}
+	for _, name := range names {
+		if _, err := root.Lstat(name); err == nil || name == redactionName || drop != nil && drop(name) {
+			continue
+		}
+		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		src, err := r.lookup(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = w.appendFrom(name, io.NewSectionReader(src, 0, src.size))
+		src.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allNames lists the members of a recording in either form.
+func (r *Recording) allNames() ([]string, error) {
+	if r.root != nil {
+		names, _, err := r.memberNames()
+		return names, err
+	}
+	var names []string
+	for name := range r.members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
