@@ -52,6 +52,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("REPO", root)
 			env.Setenv("PATH", env.Getenv("PATH"))
 			env.Setenv("PYTHON", testPython())
+			// Packed blocks of the interpreter are kept between tests.
+			if cache, err := os.UserCacheDir(); err == nil {
+				env.Setenv("XDG_CACHE_HOME", cache)
+			}
 			env.Setenv("ESC", "\x1b[31mred")
 			// txtar has no modes: what begins with #! is a program.
 			return filepath.WalkDir(env.WorkDir, func(path string, d fs.DirEntry, err error) error {

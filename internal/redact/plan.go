@@ -399,19 +399,9 @@ func (p *Plan) fields(ev *recording.Event, found func(secret int, where string))
 // it, so its end may be the beginning of a secret.
 func (p *Plan) input(in []byte, count func(int)) []byte {
 	out := []byte(p.set.Replace(string(in), count))
-	const minBegin, cutAt = 4, 256 // what the recorder keeps at most
-	if len(in) < cutAt {
-		return out
-	}
-	for i := range p.set.patterns {
-		f := &p.set.patterns[i]
-		for n := min(len(f.from)-1, len(out)); n >= minBegin; n-- {
-			if string(out[len(out)-n:]) == string(f.from[:n]) {
-				copy(out[len(out)-n:], f.to)
-				count(f.secret)
-				return out
-			}
-		}
+	const cutFrom = 64 // no shorter input is ever cut
+	if len(in) >= cutFrom {
+		p.set.begin(out, count)
 	}
 	return out
 }

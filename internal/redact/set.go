@@ -195,6 +195,19 @@ func (s *Set) Replace(text string, count func(secret int)) string {
 	return out
 }
 
+// begin replaces the beginning of a secret at the end of data, in place.
+func (s *Set) begin(data []byte, count func(secret int)) {
+	for i := max(0, len(data)-s.longest); i+minAnchor <= len(data); i++ {
+		for _, n := range s.byAnchor[binary.LittleEndian.Uint32(data[i:])] {
+			if p := &s.patterns[n]; bytes.HasPrefix(p.from, data[i:]) {
+				copy(data[i:], p.to)
+				count(p.secret)
+				return
+			}
+		}
+	}
+}
+
 // at says whether the pattern's from stands in data at i, and what replaces
 // it.
 func (p *pattern) at(data []byte, i int) (Match, bool) {
