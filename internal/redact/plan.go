@@ -255,7 +255,23 @@ func (s *process) memory(ev *recording.Event, where string) {
 				s.found(m.Secret, where)
 			})
 		}
+		s.edges(ev, i, j, where)
 		i = j
+	}
+}
+
+// edges searches for parts of a secret at the ends of a run of writes. What
+// the recorder keeps of a call's output reaches a little too far, so that
+// older bytes of the program lie beside it, cut anywhere.
+func (s *process) edges(ev *recording.Event, i, j int, where string) {
+	const least = 6
+	if m, ok := s.set.End(ev.Mem[i].Data, least); ok {
+		s.patch(s.number, i, m.Off, m.To)
+		s.found(m.Secret, where)
+	}
+	if m, ok := s.set.Begin(ev.Mem[j-1].Data, least); ok {
+		s.patch(s.number, j-1, m.Off, m.To)
+		s.found(m.Secret, where)
 	}
 }
 
@@ -401,7 +417,10 @@ func (p *Plan) input(in []byte, count func(int)) []byte {
 	out := []byte(p.set.Replace(string(in), count))
 	const cutFrom = 64 // no shorter input is ever cut
 	if len(in) >= cutFrom {
-		p.set.begin(out, count)
+		if m, ok := p.set.Begin(out, minAnchor); ok {
+			copy(out[m.Off:], m.To)
+			count(m.Secret)
+		}
 	}
 	return out
 }

@@ -33,7 +33,8 @@ type Set struct {
 	Left     []Left
 	patterns []pattern
 	byAnchor map[uint32][]int // patterns by their first four bytes, longest first
-	filter   [1024]uint64     // a bit for each hash of an anchor
+	byTail   map[uint32][]int // and by their last
+	filter   [1024]uint64     // a bit for each hash of those
 	longest  int
 	windows  map[uint64]window // every eight bytes of the values
 }
@@ -49,7 +50,7 @@ type window struct {
 // NewSet prepares the search for secrets. The same value is searched once,
 // under its first name.
 func NewSet(secrets []Secret) *Set {
-	s := &Set{byAnchor: map[uint32][]int{}, windows: map[uint64]window{}}
+	s := &Set{byAnchor: map[uint32][]int{}, byTail: map[uint32][]int{}, windows: map[uint64]window{}}
 	seen := map[string]bool{}
 	for _, x := range secrets {
 		switch {
@@ -79,8 +80,11 @@ func NewSet(secrets []Secret) *Set {
 		p := &s.patterns[i]
 		a := binary.LittleEndian.Uint32(p.from)
 		s.byAnchor[a] = append(s.byAnchor[a], i)
-		h := anchorHash(a)
-		s.filter[h/64] |= 1 << (h % 64)
+		z := binary.LittleEndian.Uint32(p.from[len(p.from)-minAnchor:])
+		s.byTail[z] = append(s.byTail[z], i)
+		for _, h := range []uint32{anchorHash(a), anchorHash(z)} {
+			s.filter[h/64] |= 1 << (h % 64)
+		}
 		s.longest = max(s.longest, len(p.from)+8)
 	}
 	return s
@@ -195,17 +199,38 @@ func (s *Set) Replace(text string, count func(secret int)) string {
 	return out
 }
 
-// begin replaces the beginning of a secret at the end of data, in place.
-func (s *Set) begin(data []byte, count func(secret int)) {
-	for i := max(0, len(data)-s.longest); i+minAnchor <= len(data); i++ {
-		for _, n := range s.byAnchor[binary.LittleEndian.Uint32(data[i:])] {
+// Begin finds the beginning of a secret, of at least min bytes, at the end of
+// data, where the rest was cut off.
+func (s *Set) Begin(data []byte, min int) (Match, bool) {
+	for i := max(0, len(data)-s.longest); i+min <= len(data); i++ {
+		a := binary.LittleEndian.Uint32(data[i:])
+		if h := anchorHash(a); s.filter[h/64]&(1<<(h%64)) == 0 {
+			continue
+		}
+		for _, n := range s.byAnchor[a] {
 			if p := &s.patterns[n]; bytes.HasPrefix(p.from, data[i:]) {
-				copy(data[i:], p.to)
-				count(p.secret)
-				return
+				return Match{p.secret, p.form, i, p.to[:len(data)-i]}, true
 			}
 		}
 	}
+	return Match{}, false
+}
+
+// End finds the end of a secret, of at least min bytes, at the beginning of
+// data.
+func (s *Set) End(data []byte, min int) (Match, bool) {
+	for n := min; n <= len(data) && n < s.longest; n++ {
+		a := binary.LittleEndian.Uint32(data[n-minAnchor:])
+		if h := anchorHash(a); s.filter[h/64]&(1<<(h%64)) == 0 {
+			continue
+		}
+		for _, k := range s.byTail[a] {
+			if p := &s.patterns[k]; n < len(p.from) && bytes.HasSuffix(p.from, data[:n]) {
+				return Match{p.secret, p.form, 0, p.to[len(p.to)-n:]}, true
+			}
+		}
+	}
+	return Match{}, false
 }
 
 // at says whether the pattern's from stands in data at i, and what replaces
