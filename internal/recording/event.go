@@ -61,6 +61,10 @@ const (
 	// handled itself: the page of a shared mapping was brought up to date.
 	// Maps holds the new protections, Mem the new bytes.
 	KindFault
+	// KindThread is a thread that exists when the recording of its process
+	// begins: Regs and XState are its state. With Why InCall it waits in the
+	// call that Nr, Args and In describe, like after a KindEnter.
+	KindThread
 )
 
 // Stop says how a thread gets from its last event to this one, which is what
@@ -87,7 +91,20 @@ const (
 	EndExec      = "exec"      // it became another program; Text names it
 	EndDetached  = "detached"  // the recording stops here and the program went on; Text says why
 	EndTimeout   = "timeout"   // stopped by the time-out
+	EndTest      = "test"      // the test that was recorded ended and the process went on; Text says how
 	EndTruncated = "truncated" // made up by the reader: the stream ends without KindEnd
+)
+
+// InCall in Event.Why of KindThread: the thread waits in a system call.
+const InCall = "call"
+
+// What a test runner said, in Event.Why of KindNote. Text is the id of the
+// test; for MarkTestEnd its outcome and a space come before.
+const (
+	MarkTestStart = "test start"
+	MarkTestPhase = "test phase" // Text: setup, call or teardown
+	MarkTestEnd   = "test end"
+	MarkSession   = "test session" // Text: start, collect, run, finish
 )
 
 // Marks of calls that wrote to the command's own standard output or error,

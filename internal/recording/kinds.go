@@ -123,6 +123,10 @@ var kindTable = [...]kindRow{
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
 		0,
 		"A synchronous fault that the recorder handled itself: Maps holds the new protections, Mem the new bytes."},
+	KindThread: {"thread", fRegs,
+		reached | fNr | fArgs | fRet | fIn | fXState | fWhy,
+		0,
+		"A thread that exists when the recording begins, in the state Regs and XState; with Why `call`, it waits in the system call that Nr, Args and In describe."},
 }
 
 // row returns the table's row for k, or nil where the format has no such kind.

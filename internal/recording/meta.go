@@ -19,6 +19,9 @@ type Header struct {
 	Started time.Time         `json:"started"`
 	Host    Host              `json:"host"`
 	Options map[string]string `json:"options,omitempty"`
+	// Test is the id of the test that the recording is of, as its runner
+	// gives it; "" for a recording of the whole command.
+	Test string `json:"test,omitempty"`
 }
 
 // Host describes the machine as the program could see it.
@@ -43,6 +46,9 @@ type Summary struct {
 	// process, Why says the reason.
 	Truncated bool   `json:"truncated"`
 	Why       string `json:"why,omitempty"`
+	// Outcome is how the test ended that the recording is of: "timeout",
+	// "failed", or "crashed" where its process ended in the middle.
+	Outcome string `json:"outcome,omitempty"`
 	// Verified is "" for not yet, "exact", or "diverged: …".
 	Verified string `json:"verified,omitempty"`
 	// Events and Instructions are sums over all processes.

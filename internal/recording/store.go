@@ -106,6 +106,9 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 	}
 	key := fileKey{st.Dev, st.Ino, uint64(st.Size), st.Mtim.Nano()}
 	s := &w.store
+	if w.held && s.waiting() >= maxFileCopies {
+		w.start()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.pending) >= maxFileCopies && w.Err() == nil {
@@ -341,6 +344,12 @@ func unchanged(e *entry) error {
 		return &unstableError{"it was written to while it was mapped"}
 	}
 	return nil
+}
+
+func (st *store) waiting() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.pending)
 }
 
 // wake lets those waiting for room look at the writer's error.

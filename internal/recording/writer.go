@@ -30,6 +30,10 @@ func blobName(id FileID) string { return fmt.Sprintf("%s/%04d", filesDir, id) }
 // goroutine, in the order of the calls; the first error there ends the
 // writing and shows in Err and in every later call.
 type Writer struct {
+	dir    string
+	header Header
+	held   bool      // it may never go to the disk; see hold.go
+	begin  sync.Once // makes the folder and starts the background goroutine
 	blocks *blockCache
 	root   *os.Root
 	err    atomic.Pointer[error]
@@ -49,36 +53,67 @@ type Writer struct {
 // Create makes the folder dir, which must not exist, and writes the header
 // into it.
 func Create(dir string, h Header) (*Writer, error) {
+	w := newWriter(dir, h)
+	w.start()
+	if err := w.Err(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func newWriter(dir string, h Header) *Writer {
 	if h.Format == 0 {
 		h.Format = FormatVersion
 	}
-	fail := func(err error) (*Writer, error) { return nil, fmt.Errorf("create recording: %w", err) }
-	enc, err := newEncoder()
-	if err != nil {
-		return fail(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return fail(err)
-	}
-	// A recording holds what the program read, so it is for its owner only.
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fail(err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return fail(err)
-	}
-	w := &Writer{blocks: openBlockCache(), root: root, streams: map[int]*Stream{}, enc: enc, done: make(chan struct{})}
-	err = errors.Join(root.Mkdir(eventsDir, 0o700), root.Mkdir(filesDir, 0o700), writeJSON(root, headerName, h))
-	if err != nil {
-		root.Close()
-		os.RemoveAll(dir) // which did not exist before
-		return fail(err)
-	}
+	w := &Writer{dir: dir, header: h, streams: map[int]*Stream{}, done: make(chan struct{})}
 	w.q.init()
 	w.store.init(w)
-	go w.run()
-	return w, nil
+	return w
+}
+
+// start makes the folder and starts the background goroutine, once.
+func (w *Writer) start() {
+	w.begin.Do(func() {
+		if err := w.open(); err != nil {
+			w.fail(fmt.Errorf("create recording: %w", err))
+			w.store.close()
+			close(w.done)
+			return
+		}
+		go w.run()
+	})
+}
+
+func (w *Writer) open() error {
+	enc, err := newEncoder()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(w.dir), 0o777); err != nil {
+		return err
+	}
+	// A recording holds what the program read, so it is for its owner only.
+	if err := os.Mkdir(w.dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(w.dir)
+	if err != nil {
+		return err
+	}
+	dirs := []string{eventsDir, filesDir}
+	if w.held {
+		dirs = append(dirs, tailsDir)
+	}
+	for _, d := range dirs {
+		err = errors.Join(err, root.Mkdir(d, 0o700))
+	}
+	if err = errors.Join(err, writeJSON(root, headerName, w.header)); err != nil {
+		root.Close()
+		os.RemoveAll(w.dir) // which did not exist before
+		return err
+	}
+	w.root, w.enc, w.blocks = root, enc, openBlockCache()
+	return nil
 }
 
 // writeJSON replaces the document name in one step.
@@ -139,6 +174,7 @@ func (w *Writer) Flush() {
 // Close writes everything out, and the summary with the number of events of
 // each stream. Nothing may be called after it.
 func (w *Writer) Close(sum Summary) error {
+	w.start()
 	w.streamMu.Lock()
 	sum.Streams = map[int]uint64{}
 	for id, s := range w.streams {
@@ -151,7 +187,13 @@ func (w *Writer) Close(sum Summary) error {
 	w.streamMu.Unlock()
 	w.q.close()
 	<-w.done
+	if w.root == nil {
+		return w.Err()
+	}
 	err := w.Err()
+	if err == nil {
+		err = w.joinAll()
+	}
 	if err != nil {
 		// Which events made it to the disk is for the reader to find out.
 		sum.Streams = nil
@@ -199,6 +241,19 @@ type Stream struct {
 	ended  bool   // KindEnd was appended
 	closed bool
 	seq    uint32
+	// reserved is how many events are handed in later, begun whether they
+	// were, and shift how many chunks they filled.
+	reserved uint64
+	begun    bool
+	shift    uint32
+}
+
+// name is the member that the stream's chunks go to.
+func (s *Stream) name() string {
+	if s.reserved > 0 {
+		return tailName(s.id)
+	}
+	return streamName(s.id)
 }
 
 var errEnded = errors.New("the stream has ended")
@@ -296,7 +351,8 @@ func (s *Stream) seal(flags uint16) {
 	if s.rest {
 		h.first = s.next
 	}
-	s.w.q.put(job{name: streamName(s.id), head: h, raw: s.buf}, s.w.Err)
+	s.w.makeRoom()
+	s.w.q.put(job{name: s.name(), head: h, raw: s.buf}, s.w.Err)
 	s.buf, s.count, s.rest = nil, 0, false
 	s.seq++
 	s.d = deltas{}

@@ -1,0 +1,169 @@
+package recording
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// holdLimit is how many bytes of events a held recording keeps in memory
+// before it goes to the disk.
+const holdLimit = 16 << 20
+
+// tailsDir holds the events of streams whose beginning is not written yet.
+const tailsDir = "tails"
+
+func tailName(id int) string { return fmt.Sprintf("%s/%04d", tailsDir, id) }
+
+var errDiscarded = errors.New("the recording is discarded")
+
+// Hold returns a Writer for a recording that is likely to be thrown away: it
+// makes the folder dir only when more than a few megabytes are appended, or
+// at Close. Discard ends it instead of Close.
+func Hold(dir string, h Header) *Writer {
+	w := newWriter(dir, h)
+	w.held = true
+	return w
+}
+
+// Reserve leaves room for n events at the beginning of the stream, which has
+// none yet: a process's image, for instance, is written only when it is
+// known that the recording is kept. They are handed in by Begin.
+func (s *Stream) Reserve(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next, s.reserved = n, n
+}
+
+// Begin writes the events for which Reserve left room. Like Append, it may
+// be called while others append to the same stream.
+func (w *Writer) Begin(procID int, events []Event) error {
+	s := w.Stream(procID)
+	s.mu.Lock()
+	reserved := s.reserved
+	s.mu.Unlock()
+	if reserved == 0 || reserved != uint64(len(events)) {
+		return fmt.Errorf("begin process %d: %d events, where %d are left out", procID, len(events), reserved)
+	}
+	w.start()
+	head := &Stream{w: w, id: procID}
+	for i := range events {
+		if err := head.Append(&events[i]); err != nil {
+			return err
+		}
+	}
+	head.mu.Lock()
+	head.seal(0)
+	chunks := head.seq
+	head.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun, s.shift = true, chunks
+	return nil
+}
+
+// Discard ends a held recording and leaves nothing of it. It does not wait
+// for a disk.
+func (w *Writer) Discard() {
+	w.fail(errDiscarded)
+	w.streamMu.Lock()
+	for _, s := range w.streams {
+		if s.mu.TryLock() {
+			s.closed, s.buf = true, nil
+			s.mu.Unlock()
+		}
+	}
+	w.streamMu.Unlock()
+	// From here on nothing starts it any more.
+	w.begin.Do(func() {
+		w.store.close()
+		close(w.done)
+	})
+	w.q.close()
+	if w.root == nil {
+		return
+	}
+	go func() {
+		<-w.done
+		w.root.Close()
+		os.RemoveAll(w.dir)
+	}()
+}
+
+// join puts the events of a stream behind its beginning. What was appended
+// meanwhile has its own count of chunks, from 0.
+func (w *Writer) join(s *Stream) error {
+	if !s.begun {
+		return fmt.Errorf("process %d: its beginning was not written", s.id)
+	}
+	src, err := w.root.Open(tailName(s.id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // no event came after it
+	}
+	if err != nil {
+		return fmt.Errorf("join the events of process %d: %w", s.id, err)
+	}
+	defer src.Close()
+	dst, err := w.root.OpenFile(streamName(s.id), os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("join the events of process %d: %w", s.id, err)
+	}
+	var head [chunkHeaderSize]byte
+	for seq := uint32(0); err == nil; seq++ {
+		if _, err = io.ReadFull(src, head[:]); err != nil {
+			break
+		}
+		var h chunkHeader
+		if h, err = parseChunkHeader(head[:], magicEvents, uint32(s.id), seq); err != nil {
+			break
+		}
+		h.seq += s.shift
+		h.put(head[:])
+		if _, err = io.Copy(dst, io.MultiReader(bytes.NewReader(head[:]), io.LimitReader(src, int64(h.packed)))); err != nil {
+			break
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	if cerr := dst.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("join the events of process %d: %w", s.id, err)
+	}
+	return w.root.Remove(tailName(s.id))
+}
+
+// joinAll joins the streams that were begun late.
+func (w *Writer) joinAll() error {
+	late := false
+	for _, s := range w.streams {
+		if s.reserved > 0 {
+			late = true
+			if err := w.join(s); err != nil {
+				return err
+			}
+		}
+	}
+	if late {
+		w.root.Remove(tailsDir)
+	}
+	return nil
+}
+
+// makeRoom lets a held recording that has grown large go to the disk.
+func (w *Writer) makeRoom() {
+	if w.held && w.q.size() > holdLimit {
+		w.start()
+	}
+}
+
+func (q *queue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
