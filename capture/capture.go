@@ -57,6 +57,9 @@ type Options struct {
 	// all. What is not wanted is not written to its end, and Dir is left as
 	// it is.
 	Keep func(*Info) bool
+	// From makes the recording begin after so many events of the first
+	// process, from an image of it; 0 is its start.
+	From uint64
 	// Warn takes one line for the user.
 	Warn func(string)
 }
@@ -71,6 +74,9 @@ type Info struct {
 	Events   uint64
 	// Instructions is the sum over all processes.
 	Instructions uint64
+	// Kept are the recordings of tests. Where there are some, and Procs is 0,
+	// there is none of the whole command in Dir.
+	Kept []Kept
 }
 
 // StartError says that the command could not be started.
@@ -113,7 +119,8 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the current folder: %w", err)
 	}
-	w, err := recording.Create(o.Dir, header(o, cwd, cpu))
+	h := header(o, cwd, cpu)
+	w, err := recording.Create(o.Dir, h)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +135,7 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.
 		runtime.LockOSThread()
-		r := newRecorder(o, w, cpu)
+		r := newRecorder(o, w, h, cpu)
 		info, err := r.run(ctx, path)
 		done <- result{info, err}
 	}()

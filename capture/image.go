@@ -41,7 +41,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return fmt.Errorf("find the program of process %d: %w", t.pid, err)
 	}
 	sp.exe = strings.TrimSuffix(exe, " (deleted)")
-	sp.argv = procStrings(t.pid, "cmdline")
+	sp.argv, sp.env = procStrings(t.pid, "cmdline"), procStrings(t.pid, "environ")
 	var regs linux.Regs
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
 	proc := &recording.Proc{
 		ID: sp.id, PID: t.pid, Parent: parent, ParentEvent: parentEvent,
-		Exe: sp.exe, Argv: sp.argv, Env: procStrings(t.pid, "environ"), Cwd: cwd,
+		Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd,
 		Start: r.start.UnixNano() + r.since(), StackLimit: stackLimit(t.pid),
 	}
 	ev.Proc = proc
@@ -83,9 +83,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
 		return err
 	}
-	if err := r.openStream(sp); err != nil {
-		return err
-	}
+	r.openStream(sp)
 	for _, m := range maps {
 		if m.prot&unix.PROT_EXEC != 0 && m.ino != 0 {
 			if err := r.codeMapped(t, ev, m.path, m.start, m.end, m.off, m.open(t.pid)); err != nil {
@@ -248,7 +246,7 @@ func (r *recorder) addImageMapping(t *task, ev *recording.Event, m mapping, rsp 
 		return r.addPages(t, ev, m.start, m.end, nil)
 	}
 	defer f.Close()
-	id, err := r.addFile(f, m.path, m.off+(m.end-m.start))
+	id, err := r.addFile(t.sp, f, m.path, m.off+(m.end-m.start))
 	if err != nil {
 		return err
 	}
@@ -310,12 +308,15 @@ func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64, bas
 func isEOF(err error) bool { return errors.Is(err, errEOF) }
 
 // addFile registers a mapped file with the recording.
-func (r *recorder) addFile(f *os.File, name string, upto uint64) (recording.FileID, error) {
+func (r *recorder) addFile(sp *space, f *os.File, name string, upto uint64) (recording.FileID, error) {
+	if sp.ep == nil {
+		return 0, nil // nothing is written
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return 0, fmt.Errorf("stat %s: %w", name, err)
 	}
-	return r.w.AddFile(name, int(f.Fd()), st, upto)
+	return sp.ep.w.AddFile(name, int(f.Fd()), st, upto)
 }
 
 // codeMapped handles executable code that appeared in the process: it patches
@@ -408,7 +409,7 @@ func (r *recorder) installClock(t *task) error {
 	}
 	ev.Args = [6]uint64{in.Budget, area, find.bias}
 	ev.Text = find.clock.Version.String()
-	sp.clock = in
+	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
 	r.log(sp, ev)
 	sp.base, sp.budget = 0, 0
 	return r.arm(t, r.o.Slice)

@@ -22,7 +22,7 @@ func (r *recorder) log(sp *space, ev *recording.Event) {
 		r.warnf("the recording can't be written: %v", err)
 	}
 	sp.events++
-	r.events++
+	sp.ep.events++
 }
 
 func (r *recorder) since() int64 { return int64(time.Since(r.start)) }

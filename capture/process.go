@@ -229,6 +229,9 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 func (r *recorder) forked(t, child *task) error {
 	from := t.sp
 	sp := r.newSpace(child, modeRecord)
+	r.join(sp, from.ep)
+	sp.clockArea, sp.clockBias, sp.env = from.clockArea, from.clockBias, from.env
+	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.base, sp.budget = 0, 0
 	sp.verified = from.verified
@@ -257,9 +260,7 @@ func (r *recorder) forked(t, child *task) error {
 		}
 	}
 	r.inherited(t, child, &ev)
-	if err := r.openStream(sp); err != nil {
-		return err
-	}
+	r.openStream(sp)
 	r.log(sp, &ev)
 	if sp.clock != nil {
 		if err := r.arm(child, r.o.Slice); err != nil {
@@ -313,18 +314,15 @@ func (r *recorder) newSpace(leader *task, m mode) *space {
 	}
 	if m == modeRecord {
 		r.spaces = append(r.spaces, sp)
-		sp.id = len(r.spaces)
 	}
 	leader.sp = sp
 	return sp
 }
 
-func (r *recorder) openStream(sp *space) error {
-	if sp.stream != nil {
-		return nil
+func (r *recorder) openStream(sp *space) {
+	if sp.stream == nil && sp.ep != nil {
+		sp.stream = sp.ep.w.Stream(sp.id)
 	}
-	sp.stream = r.w.Stream(sp.id)
-	return nil
 }
 
 // execed handles a successful exec: t's old space loses it, and a new one
@@ -395,10 +393,16 @@ func (r *recorder) execed(t *task) error {
 // begin decides about a program that was just executed: it is recorded, or
 // only watched for what it starts.
 func (r *recorder) begin(t *task, from *space) error {
+	ep := r.command
+	if from != nil {
+		if ep = from.ep; ep != nil && ep.ended {
+			ep = nil
+		}
+	}
 	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
 	if !r.o.FollowAll && !isPython(exe) {
 		sp := r.newSpace(t, modeWatch)
-		sp.exe = exe
+		sp.exe, sp.ep = exe, ep // what it starts belongs there
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		return r.cont(t, 0)
 	}
@@ -408,6 +412,7 @@ func (r *recorder) begin(t *task, from *space) error {
 	if from != nil && from.mode == modeRecord {
 		parent, parentEvent = from.id, from.events-1
 	}
+	r.join(sp, ep)
 	setAffinity(t.tid, sp.cpu)
 	if err := r.noteInherited(t); err != nil {
 		return err
@@ -488,6 +493,7 @@ func (r *recorder) bury(t *task) {
 
 func (r *recorder) close(sp *space) {
 	sp.ended = true
+	r.quit(sp)
 	sp.mode = modeLeave
 	delete(r.recheck, sp)
 	if len(sp.tasks) == 0 {

@@ -25,9 +25,9 @@ var errGone = errors.New("thread is gone")
 // goroutine.
 type recorder struct {
 	o     Options
-	w     *recording.Writer
 	cpu   *inject.CPU
 	start time.Time
+	epochs
 
 	tasks   map[int]*task
 	spaces  []*space // recorded ones, also ended, by id
@@ -70,9 +70,9 @@ type stop struct {
 	st  unix.WaitStatus
 }
 
-func newRecorder(o Options, w *recording.Writer, cpu *inject.CPU) *recorder {
+func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
 	r := &recorder{
-		o: o, w: w, cpu: cpu, start: time.Now(),
+		o: o, cpu: cpu, epochs: epochs{command: &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}, header: h}, start: time.Now(),
 		tasks: map[int]*task{}, early: map[int]unix.WaitStatus{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
 		disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
 	}
@@ -81,6 +81,7 @@ func newRecorder(o Options, w *recording.Writer, cpu *inject.CPU) *recorder {
 			r.disabled[nr] = true
 		}
 	}
+	r.images = o.From > 0
 	if o.Chaos {
 		r.chaos = newChaos(o.Seed, o.Slice)
 	}
@@ -103,7 +104,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	defer unattend()
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	if err != nil {
-		r.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
+		r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
 		return nil, startError(path, err)
 	}
 	defer holdSignals(pid)()
@@ -331,11 +332,7 @@ func (r *recorder) housekeeping() {
 		}
 	}
 	r.watchNative(now)
-	r.w.Flush()
-	if err := r.w.Err(); err != nil && !r.writeErr {
-		r.writeErr = true
-		r.leaveAll(fmt.Sprintf("the recording can't be written: %v", err))
-	}
+	r.flush()
 	if !r.deadline.IsZero() && now.After(r.deadline) {
 		r.deadline = time.Time{}
 		r.expire()
@@ -425,18 +422,24 @@ func (r *recorder) finish() (*Info, error) {
 		}
 	}
 	r.drain()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Procs: len(r.spaces), Events: r.events}
-	for _, sp := range r.spaces {
-		info.Instructions += sp.base
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir}
+	r.finishEpochs()
+	for _, k := range r.kept {
+		info.Kept = append(info.Kept, *k)
 	}
+	ep := r.command
+	if ep == nil {
+		return info, nil
+	}
+	info.Procs, info.Events, info.Instructions = ep.whole, ep.events, ep.instructions
 	why := ""
 	if r.timedOut {
 		why = recording.EndTimeout
 	}
 	if r.o.Keep != nil && !r.o.Keep(info) {
-		return info, r.w.Discard()
+		return info, ep.w.Discard()
 	}
-	err := r.w.Close(recording.Summary{
+	err := ep.w.Close(recording.Summary{
 		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions,
 	})
 	if err != nil {

@@ -36,6 +36,12 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		if !failed {
 			r.unmap(t.sp, args[0], args[0]+pageUp(args[1]))
 		}
+	case unix.SYS_BRK:
+		t.sp.brk = uint64(ret)
+	case unix.SYS_MADVISE:
+		if !failed {
+			t.sp.madvised(args[0], args[0]+pageUp(args[1]), args[2])
+		}
 	case unix.SYS_ARCH_PRCTL:
 		ranges, err := linux.Outputs(int(t.ev.Nr), args, ret, ptrace.Mem(t.tid), r.ranges[:0])
 		if err != nil {
@@ -111,7 +117,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		}
 		return r.addPages(t, ev, start, end, nil)
 	}
-	id, err := r.addFile(f, link, args[5]+(end-start))
+	id, err := r.addFile(sp, f, link, args[5]+(end-start))
 	if err != nil {
 		return err
 	}
@@ -191,18 +197,34 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	return nil
 }
 
+// madvised notes memory that forks don't get.
+func (sp *space) madvised(start, end, advice uint64) {
+	switch advice {
+	case unix.MADV_DONTFORK, unix.MADV_WIPEONFORK:
+		sp.noFork = append(sp.noFork, span{start, end})
+	case unix.MADV_DOFORK, unix.MADV_KEEPONFORK:
+		sp.noFork = without(sp.noFork, start, end)
+	}
+}
+
+// without takes the spans out of a list that lie within one.
+func without(list []span, start, end uint64) []span {
+	keep := list[:0]
+	for _, s := range list {
+		if s.start < start || s.end > end {
+			keep = append(keep, s)
+		}
+	}
+	return keep
+}
+
 // span is a part of the address space.
 type span struct{ start, end uint64 }
 
 // unmap forgets what is known of a part of the address space.
 func (r *recorder) unmap(sp *space, start, end uint64) {
-	keep := sp.files[:0]
-	for _, s := range sp.files {
-		if s.start < start || s.end > end {
-			keep = append(keep, s)
-		}
-	}
-	sp.files = keep
+	sp.files = without(sp.files, start, end)
+	sp.noFork = without(sp.noFork, start, end)
 	for _, m := range append([]*sharedMap(nil), sp.shared...) {
 		if m.start >= start && m.end <= end {
 			r.dropShared(m)

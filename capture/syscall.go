@@ -101,6 +101,14 @@ func (r *recorder) entry(t *task) error {
 	} else if i >= 0 && nr != unix.SYS_RT_SIGRETURN && t.class != linux.Process {
 		return r.deliverAtEntry(t, i)
 	}
+	if t.blocks && r.images && len(sp.tasks) > 1 {
+		// An image may be taken while it waits, where it can't be asked.
+		x, err := ptrace.GetXState(t.tid, r.xstate)
+		if err != nil {
+			return err
+		}
+		t.xstate = append(t.xstate[:0], x...)
+	}
 	r.noteFD(t, nr, args)
 	t.errno = errno
 	if len(sp.shared) > 0 {
@@ -215,6 +223,9 @@ func (r *recorder) finishCall(t *task) error {
 	}
 	if sp.mode != modeRecord || sp.cur != t || !t.stopped {
 		return nil
+	}
+	if r.o.From > 0 && sp.events >= r.o.From && sp.ep == r.command && sp.pid == r.rootPID {
+		r.beginLate(t)
 	}
 	if r.o.Checksums > 0 && sp.events >= sp.nextSum {
 		sp.nextSum = sp.events + r.o.Checksums

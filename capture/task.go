@@ -95,6 +95,7 @@ type task struct {
 	affinity []byte
 	leaving  bool
 	helper   bool
+	xstate   []byte // at the entry of a call that may wait, where images may be taken
 	pins     []pin
 	cleared  bool       // nobody else holds the file that it writes to
 	mapped   *sharedMap // made by the call that just returned
@@ -116,7 +117,8 @@ const (
 // space is an address space with its schedule and its log: a process of the
 // recording. A vfork child lives in its parent's space until it execs.
 type space struct {
-	id      int
+	ep      *epoch // nil while nothing of it is written
+	id      int    // in its epoch
 	mode    mode
 	pid     int // of the process that the log is about
 	stream  *recording.Stream
@@ -155,6 +157,11 @@ type space struct {
 	cpu     int
 	exe     string
 	argv    []string
+	env     []string
+	// clockArea and clockBias are what the log says of the clock.
+	clockArea, clockBias uint64
+	noFork               []span // memory that a fork does not get as it is
+	zombies              []int  // ended images that it has to wait for
 }
 
 // pendingClock is a runtime found in a mapped file, to be installed when its

@@ -32,6 +32,9 @@ func (p *Process) apply(ev *recording.Event) error {
 	if p.pid == 0 {
 		return p.diverged(ev, "the process has not begun")
 	}
+	if ev.Kind == recording.KindThread {
+		return p.thread(ev)
+	}
 	t := p.threads[ev.TID]
 	if t == nil {
 		return p.diverged(ev, "there is no such thread")

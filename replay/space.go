@@ -231,27 +231,13 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 			return fmt.Errorf("set registers: %w", err)
 		}
 	}
-	const asThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
 	real := uint64(0)
 	if shares {
 		real = asThread
 	}
-	var tid uint64
-	ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{real}, func(st unix.WaitStatus) error {
-		var err error
-		if ptrace.Event(st) != 0 {
-			tid, err = ptrace.EventMsg(t.tid)
-		}
-		return err
-	})
+	tid, err := p.clone(t, real)
 	if err != nil {
 		return fmt.Errorf("make a thread for %s: %w", name(call.Nr), err)
-	}
-	if ret < 0 || tid == 0 {
-		return fmt.Errorf("make a thread for %s: %w", name(call.Nr), unix.Errno(-ret))
-	}
-	if _, st, err := ptrace.WaitFor(int(tid)); err != nil || !st.Stopped() {
-		return fmt.Errorf("make a thread for %s: the new one %s: %w", name(call.Nr), ptrace.Describe(st), err)
 	}
 	regs := saved
 	regs.Rax, regs.OrigRax = 0, nrNone
@@ -264,11 +250,68 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 		}
 	}
 	if shares {
-		p.threads[ev.Child] = &Thread{TID: ev.Child, tid: int(tid), regs: regs, dirty: true}
+		p.threads[ev.Child] = &Thread{TID: ev.Child, tid: tid, regs: regs, dirty: true}
 		return nil
 	}
-	p.s.forks[forkKey{p.Info.ID, p.Number}] = &stubChild{parent: p, pid: int(tid), regs: regs}
+	p.s.forks[forkKey{p.Info.ID, p.Number}] = &stubChild{parent: p, pid: tid, regs: regs}
 	return nil
+}
+
+const asThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+
+// clone makes the stub's thread t make another, which is stopped.
+func (p *Process) clone(t *Thread, flags uint64) (int, error) {
+	var tid uint64
+	ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+		var err error
+		if ptrace.Event(st) != 0 {
+			tid, err = ptrace.EventMsg(t.tid)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if ret < 0 || tid == 0 {
+		return 0, unix.Errno(-ret)
+	}
+	if _, st, err := ptrace.WaitFor(int(tid)); err != nil || !st.Stopped() {
+		return 0, fmt.Errorf("the new one %s: %w", ptrace.Describe(st), err)
+	}
+	return int(tid), nil
+}
+
+// thread makes a thread that existed when the recording began.
+func (p *Process) thread(ev *recording.Event) error {
+	if p.threads[ev.TID] != nil {
+		return p.damaged("thread %d exists already", ev.TID)
+	}
+	if p.Number >= uint64(len(p.threads))+1 {
+		return p.damaged("a thread that existed from the start, after other events")
+	}
+	var lead *Thread
+	for _, t := range p.threads {
+		if t.tid == p.pid {
+			lead = t
+		}
+	}
+	if lead == nil || ev.Regs == nil {
+		return p.damaged("a thread without registers, or without a process")
+	}
+	tid, err := p.clone(lead, asThread)
+	if err != nil {
+		return fmt.Errorf("make thread %d: %w", ev.TID, err)
+	}
+	t := &Thread{TID: ev.TID, tid: tid, regs: *ev.Regs, dirty: true}
+	p.threads[ev.TID] = t
+	if err := ptrace.SetXState(tid, ev.XState); err != nil {
+		return fmt.Errorf("set the extended registers: %w", err)
+	}
+	if ev.Why == recording.InCall {
+		t.enter = *ev
+		t.enter.Kind, t.enter.Why = recording.KindEnter, ""
+	}
+	return p.show(t, ev)
 }
 
 func name(nr int32) string {

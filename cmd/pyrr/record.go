@@ -30,6 +30,7 @@ type recordFlags struct {
 	// Hidden, for tests.
 	slice   uint64
 	disable []string
+	from    uint64
 }
 
 // The values of --keep.
@@ -103,7 +104,8 @@ seconds later.`,
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
 			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
-			for _, name := range []string{"slice", "disable-syscall"} {
+			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
+			for _, name := range []string{"slice", "disable-syscall", "from-event"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}
@@ -141,6 +143,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		AVX512:         f.avx512,
 		DisableSyscall: f.disable,
 		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
+		From:           f.from,
 		Warn:           u.warn,
 	}
 	if f.verify == verifyFull {
@@ -157,6 +160,14 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	if info.TimedOut {
 		status = exitTimeout
 		u.note("the time-out of %v ended the program", f.timeout)
+	}
+	if len(info.Kept) > 0 && f.from > 0 {
+		late := info.Kept[0]
+		info.Procs, info.Events, info.Instructions = late.Procs, late.Events, late.Instructions
+		if late.Err != nil {
+			u.warn(late.Err.Error())
+		}
+		t.part = late.Dir
 	}
 	if kept(f.keep, info.Status, info.TimedOut) {
 		finish(u, &t, f, info)

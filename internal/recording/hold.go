@@ -17,7 +17,7 @@ const tailsDir = "tails"
 
 func tailName(id int) string { return fmt.Sprintf("%s/%04d", tailsDir, id) }
 
-var errDiscarded = errors.New("the recording is discarded")
+var errDiscarded = errors.New("the recording was discarded")
 
 // Hold returns a Writer for a recording that is likely to be thrown away: it
 // makes the folder dir only when more than a few megabytes are appended, or
@@ -64,16 +64,17 @@ func (w *Writer) Begin(procID int, events []Event) error {
 	return nil
 }
 
-// Discard ends a held recording and leaves nothing of it. It does not wait
-// for a disk.
-func (w *Writer) Discard() {
+// Discard ends the writing at once, for a recording that nobody wants: what is
+// still to be written and copied is not. Nothing may be called after it. The
+// folder is left to the caller; that of a held recording is removed, in the
+// background.
+func (w *Writer) Discard() error {
 	w.fail(errDiscarded)
 	w.streamMu.Lock()
 	for _, s := range w.streams {
-		if s.mu.TryLock() {
-			s.closed, s.buf = true, nil
-			s.mu.Unlock()
-		}
+		s.mu.Lock()
+		s.closed, s.buf = true, nil
+		s.mu.Unlock()
 	}
 	w.streamMu.Unlock()
 	// From here on nothing starts it any more.
@@ -83,13 +84,18 @@ func (w *Writer) Discard() {
 	})
 	w.q.close()
 	if w.root == nil {
-		return
+		return nil
+	}
+	if !w.held {
+		<-w.done
+		return w.root.Close()
 	}
 	go func() {
 		<-w.done
 		w.root.Close()
 		os.RemoveAll(w.dir)
 	}()
+	return nil
 }
 
 // join puts the events of a stream behind its beginning. What was appended
@@ -166,4 +172,3 @@ func (q *queue) size() int {
 	defer q.mu.Unlock()
 	return q.bytes
 }
-

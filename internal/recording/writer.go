@@ -205,25 +205,6 @@ func (w *Writer) Close(sum Summary) error {
 	return errors.Join(err, writeJSON(w.root, summaryName, sum), w.root.Close())
 }
 
-// Discard ends the writing at once, for a recording that nobody wants: what is
-// still to be written and copied is not. The folder is left to the caller.
-// Nothing may be called after it.
-func (w *Writer) Discard() error {
-	w.fail(errDiscarded)
-	w.streamMu.Lock()
-	for _, s := range w.streams {
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-	}
-	w.streamMu.Unlock()
-	w.q.close()
-	<-w.done
-	return w.root.Close()
-}
-
-var errDiscarded = errors.New("the recording was discarded")
-
 // Stream is the log of one process. Its methods may be called from several
 // goroutines.
 type Stream struct {

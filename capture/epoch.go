@@ -1,0 +1,239 @@
+package capture
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/recording"
+)
+
+// An epoch is one recording with the processes that it holds. The command's
+// own begins with the command. Others begin in the middle of a process that
+// runs already, from an image of it, and hold what that process and those
+// that it starts do from there on. A process is in one epoch at a time, or in
+// none: it is traced and scheduled as ever then, but nothing is written.
+//
+// The image is a fork of the process that never runs (see freeze.go). The
+// kernel copies a page of it only when the process changes that page, so an
+// epoch costs a few milliseconds; what it holds is read only if the recording
+// is kept.
+type epoch struct {
+	w     *recording.Writer
+	dir   string
+	procs int // processes so far, which are numbered from 1
+	live  map[*space]bool
+
+	// Of one that began in the middle:
+	lead   *space
+	name   string // of its test, "" for one that has none
+	frozen *frozen
+	first  recording.Event // the image but for its memory
+	rest   []recording.Event
+	began  int64
+
+	ended bool
+
+	events, instructions uint64
+	whole                int // processes in it, also ended
+}
+
+// Kept is a recording of one test that was kept.
+type Kept struct {
+	// Test is the test's id, Outcome "timeout", "failed" or "crashed".
+	Test, Outcome string
+	Dir           string
+	Procs         int
+	Events        uint64
+	Instructions  uint64
+	// Err says why the recording is not whole, nil where it is.
+	Err error
+}
+
+// join makes a process part of an epoch, nil for none.
+func (r *recorder) join(sp *space, ep *epoch) {
+	sp.ep = ep
+	if ep == nil {
+		sp.id, sp.stream = 0, nil
+		return
+	}
+	ep.procs++
+	ep.whole++
+	ep.live[sp] = true
+	sp.id = ep.procs
+}
+
+// part ends the log of a process in its epoch, but not the process.
+func (r *recorder) part(sp *space, ev *recording.Event) {
+	ep := sp.ep
+	if ep == nil {
+		return
+	}
+	if sp.stream != nil && !sp.ended {
+		r.log(sp, ev)
+	}
+	r.quit(sp)
+	sp.ep = nil
+}
+
+// quit takes a process out of its epoch, whose log of it has ended. Where it
+// became another program, that one still belongs there.
+func (r *recorder) quit(sp *space) {
+	ep := sp.ep
+	if ep == nil || !ep.live[sp] {
+		return
+	}
+	ep.instructions += sp.base
+	delete(ep.live, sp)
+	sp.stream = nil
+}
+
+// beginEpoch makes a new epoch that begins with the process of t where it
+// stands: t is at the exit of a system call and holds the slot. On an error
+// everything is as before.
+func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
+	sp := t.sp
+	if err := r.canFreeze(t); err != nil {
+		return nil, err
+	}
+	ep := &epoch{dir: dir, live: map[*space]bool{}, lead: sp, name: test, began: r.since()}
+	if err := r.describeThreads(t, ep); err != nil {
+		return nil, err
+	}
+	var err error
+	if ep.frozen, err = r.freeze(t); err != nil {
+		return nil, err
+	}
+	h := r.header
+	h.Test = test
+	h.Started = time.Now()
+	ep.w = recording.Hold(dir, h)
+	old := sp.ep
+	end := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "a recording of a test begins"}
+	if old != nil {
+		r.part(sp, &end)
+		r.abandoned(old)
+	}
+	r.join(sp, ep)
+	ep.first.Proc.ID = sp.id
+	sp.stream = ep.w.Stream(sp.id)
+	sp.stream.Reserve(uint64(1 + len(ep.rest)))
+	sp.base, sp.events, sp.nextSum = 0, uint64(1+len(ep.rest)), 0
+	r.epochs.list = append(r.epochs.list, ep)
+	return ep, nil
+}
+
+// abandoned throws the command's own epoch away when nothing is in it any
+// more.
+func (r *recorder) abandoned(ep *epoch) {
+	if ep == r.command && len(ep.live) == 0 {
+		ep.w.Discard()
+		ep.ended, r.command = true, nil
+	}
+}
+
+// endEpoch ends an epoch: what is in it goes on unrecorded.
+func (r *recorder) endEpoch(ep *epoch, why, text string) {
+	for sp := range ep.live {
+		for _, t := range sp.tasks {
+			if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
+				r.logEnter(t)
+			}
+		}
+		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: why, Text: text})
+	}
+	ep.ended = true
+	for i, e := range r.epochs.list {
+		if e == ep {
+			r.epochs.list = append(r.epochs.list[:i], r.epochs.list[i+1:]...)
+			break
+		}
+	}
+}
+
+// drop throws away an epoch that has ended.
+func (r *recorder) drop(ep *epoch) {
+	ep.w.Discard()
+	r.thaw(ep.frozen)
+	ep.frozen = nil
+}
+
+// keep writes out an epoch that has ended, in the background.
+func (r *recorder) keep(ep *epoch, outcome string) {
+	k := &Kept{Test: ep.name, Outcome: outcome, Dir: ep.dir, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
+	r.kept = append(r.kept, k)
+	sum := recording.Summary{Ended: time.Now(), Outcome: outcome, Events: ep.events, Instructions: ep.instructions}
+	if outcome == recording.EndTimeout {
+		sum.Why = recording.EndTimeout
+	}
+	f := ep.frozen
+	ep.frozen = nil
+	r.writing.Add(1)
+	go func() {
+		defer r.writing.Done()
+		defer unix.Kill(f.pid, unix.SIGKILL)
+		k.Err = ep.write(f, sum)
+	}()
+}
+
+// finishEpochs waits for recordings that are being written.
+func (r *recorder) finishEpochs() {
+	if ep := r.late; ep != nil {
+		r.endEpoch(ep, recording.EndTest, "the command ended")
+		r.keep(ep, "")
+	}
+	r.writing.Wait()
+	for _, ep := range r.epochs.list {
+		r.drop(ep)
+	}
+	r.epochs.list = nil
+}
+
+type epochs struct {
+	command *epoch // of the whole command; nil once it is thrown away
+	list    []*epoch
+	kept    []*Kept
+	writing sync.WaitGroup
+	header  recording.Header
+	late    *epoch // of Options.From
+	images  bool   // may be taken at any system call
+}
+
+// lateDir is where a recording goes that begins in the middle.
+func (r *recorder) lateDir(n int) string {
+	return fmt.Sprintf("%s.%d", filepath.Clean(r.o.Dir), n)
+}
+
+// flush hands what was logged to the disk, and ends recordings that can't be
+// written.
+func (r *recorder) flush() {
+	if ep := r.command; ep != nil {
+		ep.w.Flush()
+		if err := ep.w.Err(); err != nil && !r.writeErr {
+			r.writeErr = true
+			r.leaveAll(fmt.Sprintf("the recording can't be written: %v", err))
+		}
+	}
+	for _, ep := range append([]*epoch(nil), r.epochs.list...) {
+		ep.w.Flush()
+		if err := ep.w.Err(); err != nil {
+			r.warnf("the recording of %s can't be written: %v", ep.name, err)
+			r.endEpoch(ep, recording.EndDetached, err.Error())
+			r.drop(ep)
+		}
+	}
+}
+
+// beginLate begins the recording in the middle of the command (Options.From).
+func (r *recorder) beginLate(t *task) {
+	r.o.From = 0
+	ep, err := r.beginEpoch(t, r.lateDir(1), "")
+	if err != nil {
+		r.warnf("no recording from event %d on: %v", t.sp.events, err)
+		return
+	}
+	r.late = ep
+}

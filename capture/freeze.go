@@ -1,0 +1,284 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// frozen is a fork of a process that never runs: it keeps the bytes that the
+// process's memory had.
+type frozen struct {
+	pid int
+	// parent is the process that has to wait for it in the end; nil where
+	// that is pyrr itself.
+	parent *space
+	// copies hold what a fork shares with the process instead of copying it.
+	copies []recording.Write
+	skip   []span // memory that nothing is to be taken of
+}
+
+// maxShared bounds the shared memory that is copied while a process waits.
+const maxShared = 64 << 20
+
+// canFreeze says why no image can be taken of t's process just now.
+func (r *recorder) canFreeze(t *task) error {
+	sp := t.sp
+	if sp.area == nil {
+		return fmt.Errorf("process %d has not begun", sp.pid)
+	}
+	if len(t.deferred) > 0 && sp.clock == nil {
+		return fmt.Errorf("a signal waits for thread %d", t.tid)
+	}
+	for _, o := range sp.tasks {
+		switch {
+		case o.vfork || o.pid != sp.pid:
+			return fmt.Errorf("process %d is being started in its memory", o.pid)
+		case o.execing:
+			return fmt.Errorf("thread %d is executing another program", o.tid)
+		case o.leadExit:
+			return fmt.Errorf("its first thread has ended")
+		case o.state == stateNew:
+			return fmt.Errorf("thread %d has not begun", o.tid)
+		}
+	}
+	for _, w := range r.waiters {
+		if w.t.sp == sp {
+			return fmt.Errorf("thread %d waits for memory of another process", w.t.tid)
+		}
+	}
+	size := uint64(0)
+	for _, m := range sp.shared {
+		size += m.end - m.start
+	}
+	if size > maxShared {
+		return fmt.Errorf("it shares %d MB of memory", size>>20)
+	}
+	return nil
+}
+
+// describeThreads notes the state of all threads of t's process.
+func (r *recorder) describeThreads(t *task, ep *epoch) error {
+	sp := t.sp
+	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	x, err := ptrace.GetXState(t.tid, r.xstate)
+	if err != nil {
+		return err
+	}
+	regs.OrigRax = nrNone
+	c := &sp.area.Clock
+	ep.first = recording.Event{
+		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: append([]byte(nil), x...), Time: r.since(),
+		Args: [6]uint64{sp.area.Base, c.FnCell, c.Count, c.Buf, uint64(c.Cap), c.Replay},
+		Proc: &recording.Proc{
+			PID: sp.pid, Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd, Python: sp.python,
+			Start: r.start.UnixNano() + r.since(), Brk: sp.brk, StackLimit: stackLimit(sp.pid),
+		},
+	}
+	for _, o := range sp.tasks {
+		if o == t {
+			continue
+		}
+		ev := recording.Event{Kind: recording.KindThread, TID: int32(o.tid), Time: r.since()}
+		regs := new(linux.Regs)
+		switch {
+		case o.inSys && o.call != nil || o.state == stateDying:
+			// Inside a call: it is where it entered, and its result is still
+			// to come.
+			*regs = o.regs
+			ev.Why, ev.Nr, ev.Args = recording.InCall, o.ev.Nr, o.ev.Args
+			ev.In = append([]byte(nil), o.ev.In...)
+			ev.XState = append([]byte(nil), o.xstate...)
+		case o.stopped && o.state == stateReady:
+			if err := ptrace.GetRegs(o.tid, regs); err != nil {
+				return err
+			}
+			x, err := ptrace.GetXState(o.tid, r.xstate)
+			if err != nil {
+				return err
+			}
+			ev.XState = append([]byte(nil), x...)
+			regs.OrigRax = nrNone
+		default:
+			return fmt.Errorf("thread %d is in state %d", o.tid, o.state)
+		}
+		ev.Regs = regs
+		ep.rest = append(ep.rest, ev)
+	}
+	if sp.clock != nil {
+		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
+			Args: [6]uint64{sp.clock.Budget, sp.clockArea, sp.clockBias}, Text: sp.python})
+	}
+	return nil
+}
+
+// freeze forks t's process. The child is closed to everything outside at
+// once: it must hold none of the program's pipes and sockets open.
+func (r *recorder) freeze(t *task) (*frozen, error) {
+	sp := t.sp
+	r.reapFrozen(t)
+	f := &frozen{}
+	// The program must not find the child by waiting for its children. That
+	// of the command itself is made pyrr's own; another has no exit signal,
+	// so that only who asks for such children finds it (wait(2), __WCLONE),
+	// and pyrr makes its parent do so.
+	flags := uint64(0)
+	if sp.pid == r.rootPID {
+		flags = unix.CLONE_PARENT | uint64(unix.SIGCHLD)
+	} else {
+		f.parent = sp
+	}
+	var child uint64
+	ret, err := ptrace.Inject(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+		switch ptrace.Event(st) {
+		case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
+			var err error
+			child, err = ptrace.EventMsg(t.tid)
+			return err
+		case 0:
+			t.sigstop = int(st.StopSignal())
+			if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
+				return err
+			}
+			r.deferSignal(t)
+		}
+		return nil
+	})
+	if err == nil && (ret < 0 || child == 0) {
+		err = errnoOf(ret)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fork it: %w", err)
+	}
+	f.pid = int(child)
+	fail := func(err error) (*frozen, error) {
+		r.thaw(f)
+		return nil, fmt.Errorf("prepare its image: %w", err)
+	}
+	if _, ok := r.early[f.pid]; ok {
+		delete(r.early, f.pid)
+	} else if _, st, err := ptrace.WaitFor(f.pid); err != nil || !st.Stopped() {
+		return fail(fmt.Errorf("it %s: %v", ptrace.Describe(st), err))
+	}
+	ret, err = ptrace.Inject(f.pid, sp.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops)
+	if err != nil {
+		return fail(err)
+	}
+	if ret != 0 {
+		if err := r.closeAll(f.pid, sp.area.Gadget); err != nil {
+			return fail(err)
+		}
+	}
+	unix.SchedSetaffinity(f.pid, &r.cpus) // it ends beside the program
+	if err := f.copyShared(r, t); err != nil {
+		return fail(err)
+	}
+	return f, nil
+}
+
+// closeAll closes the descriptors of a stopped process one by one, for
+// kernels before 5.9.
+func (r *recorder) closeAll(pid int, gadget uint64) error {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if _, err := ptrace.Inject(pid, gadget, unix.SYS_CLOSE, [6]uint64{uint64(fd)}, ignoreStops); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyShared takes what a fork does not freeze: shared memory, and what the
+// program keeps from forks.
+func (f *frozen) copyShared(r *recorder, t *task) error {
+	sp := t.sp
+	for _, m := range sp.shared {
+		f.skip = append(f.skip, span{m.start, m.end})
+		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
+			start, end := m.span(u)
+			if start == end {
+				continue
+			}
+			if m.obj.multi && m.obj.holder[u] != m {
+				// Held by another process: replay begins with zeros, and gets
+				// all of it with the first touch.
+				for p := (m.off + start - m.start) / pageSize; p*pageSize < m.off+end-m.start; p++ {
+					delete(m.seen, p)
+				}
+				continue
+			}
+			b := make([]byte, end-start)
+			if err := (ptrace.Mem)(t.tid).ReadAt(b, start); err != nil {
+				b = readPages(t.tid, start, end)
+			}
+			f.copies = append(f.copies, recording.Write{Addr: start, Data: b})
+		}
+	}
+	for _, s := range sp.noFork {
+		f.skip = append(f.skip, s)
+		b := make([]byte, s.end-s.start)
+		if err := (ptrace.Mem)(t.tid).ReadAt(b, s.start); err != nil {
+			b = readPages(t.tid, s.start, s.end)
+		}
+		f.copies = append(f.copies, recording.Write{Addr: s.start, Data: b})
+	}
+	return nil
+}
+
+// readPages reads what can be read of a span; the rest is zeros, as beyond
+// the end of a mapped file.
+func readPages(tid int, start, end uint64) []byte {
+	b := make([]byte, end-start)
+	for at := start; at < end; at += pageSize {
+		page := b[at-start:][:pageSize]
+		if (ptrace.Mem)(tid).ReadAt(page, at) != nil {
+			clear(page)
+		}
+	}
+	return b
+}
+
+// thaw ends a frozen process that is not needed any more.
+func (r *recorder) thaw(f *frozen) {
+	if f == nil {
+		return
+	}
+	unix.Kill(f.pid, unix.SIGKILL)
+	if f.parent != nil {
+		f.parent.zombies = append(f.parent.zombies, f.pid)
+	}
+}
+
+// reapFrozen makes a process wait for the frozen ones that were its
+// children: they would stay as zombies until it ends.
+func (r *recorder) reapFrozen(t *task) {
+	sp := t.sp
+	if len(sp.zombies) == 0 {
+		return
+	}
+	left := sp.zombies[:0]
+	for _, pid := range sp.zombies {
+		ret, err := r.inject(t, sp.area.Gadget, unix.SYS_WAIT4, uint64(pid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
+		if err == nil && ret == 0 {
+			left = append(left, pid) // it has not ended yet
+		}
+	}
+	sp.zombies = left
+}

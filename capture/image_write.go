@@ -1,0 +1,202 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// maxImage bounds the memory of an image that is written out.
+const maxImage = 3 << 30
+
+// imageWriter reads the memory of a frozen process into a start event. It
+// makes no ptrace call, so it may run beside the tracer.
+type imageWriter struct {
+	w       *recording.Writer
+	f       *frozen
+	ev      *recording.Event
+	size    int
+	pagemap *os.File
+}
+
+// write completes the recording of an epoch: the image, then the summary.
+func (ep *epoch) write(f *frozen, sum recording.Summary) error {
+	iw := &imageWriter{w: ep.w, f: f, ev: &ep.first}
+	err := iw.read()
+	if err == nil {
+		err = ep.w.Begin(ep.first.Proc.ID, append([]recording.Event{ep.first}, ep.rest...))
+	}
+	ep.first = recording.Event{}
+	if err != nil {
+		sum.Truncated = true
+		sum.Why = err.Error()
+	}
+	return errors.Join(err, ep.w.Close(sum))
+}
+
+func (iw *imageWriter) read() error {
+	maps, err := readMaps(iw.f.pid)
+	if err != nil {
+		return err
+	}
+	if len(maps) == 0 {
+		return fmt.Errorf("the image of process %d is gone", iw.ev.Proc.PID)
+	}
+	// Without it every page is looked at.
+	if iw.pagemap, err = os.Open(fmt.Sprintf("/proc/%d/pagemap", iw.f.pid)); err == nil {
+		defer iw.pagemap.Close()
+	}
+	for i := range maps {
+		if err := iw.mapping(&maps[i]); err != nil {
+			return fmt.Errorf("read the image of process %d: %w", iw.ev.Proc.PID, err)
+		}
+	}
+	for _, c := range iw.f.copies {
+		if err := iw.add(c.Addr, c.Data); err != nil {
+			return err
+		}
+	}
+	sort.SliceStable(iw.ev.Maps, func(i, k int) bool { return iw.ev.Maps[i].Start < iw.ev.Maps[k].Start })
+	return nil
+}
+
+func (iw *imageWriter) skipped(m *mapping) bool {
+	for _, s := range iw.f.skip {
+		if m.start >= s.start && m.end <= s.end {
+			return true
+		}
+	}
+	return false
+}
+
+func (iw *imageWriter) mapping(m *mapping) error {
+	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
+		return nil
+	}
+	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
+	if iw.skipped(m) {
+		iw.ev.Maps = append(iw.ev.Maps, rm)
+		return nil
+	}
+	var f *os.File
+	if m.ino != 0 {
+		f = m.open(iw.f.pid)
+	}
+	if f == nil {
+		iw.ev.Maps = append(iw.ev.Maps, rm)
+		return iw.pages(m, nil)
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("stat %s: %w", m.path, err)
+	}
+	id, err := iw.w.AddFile(m.path, int(f.Fd()), st, m.off+(m.end-m.start))
+	if err != nil {
+		return err
+	}
+	rm.File, rm.Offset = id, m.off
+	iw.ev.Maps = append(iw.ev.Maps, rm)
+	return iw.pages(m, f)
+}
+
+const entrySize = 8
+
+// What /proc/PID/pagemap says of a page (Documentation/admin-guide/mm/pagemap.rst).
+const (
+	pagePresent = 1 << 63
+	pageSwapped = 1 << 62
+	pageOfFile  = 1 << 61
+)
+
+// pages adds those pages of a private mapping that the program changed: that
+// differ from the file, or from zeros.
+func (iw *imageWriter) pages(m *mapping, file *os.File) error {
+	const chunk = 512 // pages
+	var entries [chunk * entrySize]byte
+	buf := make([]byte, chunk*pageSize)
+	base := make([]byte, chunk*pageSize)
+	for at := m.start; at < m.end; at += chunk * pageSize {
+		n := int(min(chunk, (m.end-at)/pageSize))
+		known := false
+		if iw.pagemap != nil {
+			k, err := iw.pagemap.ReadAt(entries[:n*entrySize], int64(at/pageSize*entrySize))
+			known = err == nil && k == n*entrySize
+		}
+		wanted := func(i int) bool {
+			if !known {
+				return true
+			}
+			e := binary.LittleEndian.Uint64(entries[i*entrySize:])
+			if file == nil {
+				return e&(pagePresent|pageSwapped) != 0
+			}
+			return e&pageSwapped != 0 || e&pagePresent != 0 && e&pageOfFile == 0
+		}
+		for i := 0; i < n; {
+			if !wanted(i) {
+				i++
+				continue
+			}
+			k := i
+			for k < n && wanted(k) {
+				k++
+			}
+			start := at + uint64(i)*pageSize
+			b := buf[:(k-i)*pageSize]
+			if err := (ptrace.Mem)(iw.f.pid).ReadAt(b, start); err != nil {
+				if ptrace.Gone(err) {
+					return err
+				}
+				copy(b, readPages(iw.f.pid, start, start+uint64(len(b))))
+			}
+			want := base[:len(b)]
+			clear(want)
+			if file != nil {
+				if _, err := file.ReadAt(want, int64(m.off+start-m.start)); err != nil && !isEOF(err) {
+					return fmt.Errorf("read %s: %w", m.path, err)
+				}
+			}
+			if err := iw.differing(start, b, want); err != nil {
+				return err
+			}
+			i = k
+		}
+	}
+	return nil
+}
+
+// differing adds the runs of pages of b that are not as in want.
+func (iw *imageWriter) differing(start uint64, b, want []byte) error {
+	run := -1
+	for off := 0; off <= len(b); off += pageSize {
+		same := off == len(b) || bytes.Equal(b[off:off+pageSize], want[off:off+pageSize])
+		if !same && run < 0 {
+			run = off
+		}
+		if same && run >= 0 {
+			if err := iw.add(start+uint64(run), b[run:off]); err != nil {
+				return err
+			}
+			run = -1
+		}
+	}
+	return nil
+}
+
+func (iw *imageWriter) add(addr uint64, b []byte) error {
+	if iw.size += len(b); iw.size > maxImage {
+		return fmt.Errorf("the process has more than %d MB of memory", maxImage>>20)
+	}
+	iw.ev.Mem = append(iw.ev.Mem, recording.Write{Addr: addr, Data: append([]byte(nil), b...)})
+	return nil
+}
