@@ -101,6 +101,13 @@ type walk struct {
 	nextErr error
 	cframe  uint64 // 3.11: the _PyCFrame of the current eval loop
 	frames  []Frame
+
+	// Of a Tracker (track): the steps of the last walk and of this one, whether code
+	// is known to be what it was, which is to be checked in turn, and how
+	// many frames were taken over.
+	last, steps []step
+	track, sure bool
+	turn, same  int
 }
 
 // top returns the address of a thread's innermost frame, 0 for none.
@@ -140,10 +147,14 @@ func (w *walk) run(addr uint64) error {
 		if err != nil {
 			return err
 		}
+		if len(w.last) > 0 && w.reuse(s, first) {
+			return nil
+		}
 		if l.frame.owner != no && s.u8(l.frame.owner) >= ownedByCStack {
 			if n := len(w.frames); n > 0 && w.frames[n-1].Entry == 0 {
 				w.frames[n-1].Entry = addr
 			}
+			w.note(s, addr, nil)
 		} else if err := w.frame(s, first); err != nil {
 			return fmt.Errorf("frame at %#x: %w", addr, err)
 		}
@@ -186,6 +197,7 @@ func (w *walk) frame(s record, first bool) error {
 			if n := len(w.frames); entry != 0 && n > 0 && w.frames[n-1].Entry == 0 {
 				w.frames[n-1].Entry = entry
 			}
+			w.note(s, entry, nil)
 			return nil
 		}
 		f.Instr = max(int(int64(ip-base)), -1)
@@ -202,6 +214,7 @@ func (w *walk) frame(s record, first bool) error {
 		Line: int(p.line), EndLine: int(p.endLine), Col: int(p.col), EndCol: int(p.endCol),
 	}
 	w.frames = append(w.frames, f)
+	w.note(s, entry, co)
 	return nil
 }
 

@@ -33,6 +33,14 @@ func BenchmarkStack30(b *testing.B) {
 					read(b)
 				}
 			})
+			b.Run("tracked", func(b *testing.B) {
+				k := r.NewTracker()
+				for b.Loop() {
+					if s, _, _, ok, err := k.Frames(p.m, ts[0].Ident); err != nil || !ok || len(s) != 30 {
+						b.Fatal(len(s), ok, err)
+					}
+				}
+			})
 			b.Run("threads", func(b *testing.B) {
 				for b.Loop() {
 					if _, err := r.Threads(p.m); err != nil {

@@ -26,6 +26,7 @@ type code struct {
 	lineTable []byte
 
 	fileText, nameText string
+	dynamic            bool // see Tracker
 	positions          []position
 }
 
@@ -136,6 +137,7 @@ func (r *Runtime) readCode(v *view, addr uint64, key codeKey) (*code, error) {
 	}
 	co := &code{key: key, file: file.clone(), name: name.clone(), lineTable: bytes.Clone(table)}
 	co.fileText, co.nameText = co.file.text(), co.name.text()
+	co.dynamic = dynamicFile(co.fileText)
 	co.positions = decodeLines(r.l.minor, co.lineTable, key.firstLine)
 	return co, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -276,6 +277,7 @@ func TestStacksOfVariants(t *testing.T) {
 func comparePoints(t *testing.T, in interpreter, seed, points, threads int) {
 	p := startPython(t, in, "stackpoints.py", fmt.Sprint(seed), fmt.Sprint(points), fmt.Sprint(threads))
 	var r *Runtime
+	var k *Tracker
 	frames := 0
 	for n := 1; n <= points; n++ {
 		var want point
@@ -285,8 +287,9 @@ func comparePoints(t *testing.T, in interpreter, seed, points, threads int) {
 		p.awaitRead(t)
 		if r == nil {
 			r = openLive(t, in, p.m.PID)
+			k = r.NewTracker()
 		}
-		frames += comparePoint(t, r, p.m, want)
+		frames += comparePoint(t, r, k, p.m, want)
 		if t.Failed() {
 			t.Fatalf("point %d, seed %d", n, seed)
 		}
@@ -296,7 +299,7 @@ func comparePoints(t *testing.T, in interpreter, seed, points, threads int) {
 }
 
 // comparePoint compares all threads and returns the number of frames.
-func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
+func comparePoint(t *testing.T, r *Runtime, k *Tracker, m mem.Reader, want point) int {
 	t.Helper()
 	threads, err := r.Threads(m)
 	if err != nil {
@@ -308,9 +311,13 @@ func comparePoint(t *testing.T, r *Runtime, m mem.Reader, want point) int {
 		if th.HasGIL {
 			t.Errorf("thread %d has the GIL, but all are in a blocking read", th.NativeID)
 		}
-		frames, err := r.Frames(m, th, Options{Limit: 5000})
+		frames, err := r.Frames(m, th, Options{})
 		if err != nil {
 			t.Error(err)
+		}
+		tracked, same, of, ok, err := k.Frames(m, th.Ident)
+		if err != nil || !ok || of.Addr != th.Addr || same > len(tracked) || !slices.Equal(tracked, frames) {
+			t.Errorf("tracked frames of thread %d, %d taken over, error %v (-read anew +tracked):\n%s", th.NativeID, same, err, cmp.Diff(frames, tracked))
 		}
 		s := pointStack{Ident: th.Ident, TID: th.NativeID, Name: th.Name}
 		if th.NativeID == want.PID {

@@ -110,7 +110,7 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		{"interpreter_state", join(
 			f(&l.interp.id, &l.interp.next, &l.interp.threads), only14(nil),
 			f(nil, &l.interp.modules, nil, nil, &l.interp.gil, gilBase, nil, &l.gil.locked, &l.gil.lastHolder),
-			only14(nil, nil))},
+			only14(&l.interp.codeGeneration, nil))},
 		// prev, next, interp, current_frame, thread_id, native_thread_id,
 		// datastack_chunk, status
 		{"thread_state", f(nil, &l.thread.next, &l.thread.interp, &l.thread.frame, &l.thread.threadID, &l.thread.nativeID, nil, nil)},

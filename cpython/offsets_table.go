@@ -24,6 +24,8 @@ var layoutRows = []layoutRow{
 	{"PyInterpreterState.threads.head | tstate_head", "pycore_interp.h", func(l *layout) *int { return &l.interp.threads }, columns{8, 8, 8, 16, 72, 7344, 7344, 7344, 7344}},
 	{"PyInterpreterState.imports.modules | modules", "pycore_interp.h", func(l *layout) *int { return &l.interp.modules }, columns{56, 856, 856, 888, 944, 7656, 7664, 7688, 7712}},
 	{"PyInterpreterState.ceval.gil", "pycore_interp.h", func(l *layout) *int { return &l.interp.gil }, columns{no, no, no, no, 384, 16, 16, 16, 16}},
+	// Only _Py_DebugOffsets has it.
+	{"PyInterpreterState._code_object_generation", "pycore_interp.h", func(l *layout) *int { return &l.interp.codeGeneration }, columns{no, no, no, no, no, no, no, no, no}},
 	{"struct _gil_runtime_state.last_holder", "pycore_gil.h", func(l *layout) *int { return &l.gil.lastHolder }, columns{no, no, no, no, 8, 8, 16, 8, 16}},
 	{"struct _gil_runtime_state.locked", "pycore_gil.h", func(l *layout) *int { return &l.gil.locked }, columns{no, no, no, no, 16, 16, 24, 16, 24}},
 	{"PyThreadState.next", "cpython/pystate.h", func(l *layout) *int { return &l.thread.next }, columns{8, 8, 8, 8, 8, 8, 8, 8, 8}},
