@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"pyrr/capture"
 	"pyrr/internal/recording"
@@ -65,7 +66,16 @@ func about(info *capture.Info, verdict string) string {
 	}, ", ")
 }
 
-// verify replays the recording in t once and notes in it what came out.
+// ended is when the recorded command ended.
+func ended(rec *recording.Recording) time.Time {
+	if sum, ok := rec.Summary(); ok {
+		return sum.Ended
+	}
+	return time.Now()
+}
+
+// verify replays the recording in t once, notes in it what came out and makes
+// its index.
 func verify(u *ui, t *target) string {
 	rec, err := recording.Open(t.part)
 	if err != nil {
@@ -73,7 +83,21 @@ func verify(u *ui, t *target) string {
 		return "not verified"
 	}
 	defer rec.Close()
-	_, err = replay.Batch(rec, replay.Options{Stdout: io.Discard, Stderr: io.Discard})
+	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard}
+	index, err := newIndexer(rec)
+	if err != nil {
+		u.warn(err.Error())
+	} else {
+		o.OnEvent = index.event
+	}
+	_, err = replay.Batch(rec, o)
+	if index != nil {
+		if err != nil {
+			index.abort()
+		} else if ierr := index.close(rec, ended(rec)); ierr != nil {
+			u.warn(ierr.Error())
+		}
+	}
 	verdict, mark := "verified", "exact"
 	if err != nil {
 		verdict = "not verified"

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"internal/mem":       {},
 	"internal/probe":     {},
 	"internal/layout":    {},
-	"internal/recording": {"internal/linux"},
+	"internal/recording": {"internal/linux", "internal/stack"},
 	"internal/ptrace":    {"internal/linux", "internal/mem"},
 	"internal/inject":    {"internal/linux", "internal/mem"},
 	"internal/unwind":    {"internal/mem", "internal/stack"},

@@ -44,4 +44,17 @@ const (
 	// maxStreams and maxFiles limit what one recording may hold.
 	maxStreams = 1 << 16
 	maxFiles   = 1 << 18
+	// Limits of the index of stacks: the length of a text in it, how many
+	// texts, frames, nodes and names there are, how deep a stack is.
+	maxStackText   = 64 << 10
+	maxStackTexts  = 1 << 22
+	maxStackTotal  = 256 << 20
+	maxStackFrames = 1 << 22
+	maxStackNodes  = 1 << 24
+	maxStackNames  = 1 << 20
+	maxStackDepth  = 1 << 16
+	// MaxSource is the limit of a source file that is kept, maxSources that
+	// of all together.
+	MaxSource  = 4 << 20
+	maxSources = 256 << 20
 )

@@ -54,6 +54,10 @@ type Recording struct {
 	summary *Summary
 
 	blocks blockDecoder
+
+	sourcesOnce sync.Once
+	sources     map[string][]byte
+	sourcesErr  error
 }
 
 // Open opens a recording: a folder, finished or cut, or a packed one.

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"pyrr/cpython"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// indexer makes the index of a recording during a replay: the stack at each
+// event, and the names of the threads.
+type indexer struct {
+	w     *recording.StackWriter
+	walk  *stackWalk
+	procs map[int]*indexedProcess
+}
+
+// indexedProcess is what the indexer knows of a process.
+type indexedProcess struct {
+	events  uint64 // written so far
+	tracker *cpython.Tracker
+	paths   map[uint64][]uint32 // by fs base: the nodes of the last stack, outermost first
+	threads map[int32]*indexedThread
+}
+
+type indexedThread struct {
+	first uint64 // its first event
+	tries uint64
+	name  string
+	node  uint32 // of its last event
+}
+
+// newIndexer begins the index of a recording that is a folder.
+func newIndexer(rec *recording.Recording) (*indexer, error) {
+	w, err := rec.WriteStacks()
+	if err != nil {
+		return nil, err
+	}
+	return &indexer{w: w, walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}, nil
+}
+
+// event takes the stack at an event of the replay.
+func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+	x.walk.follow(p, ev)
+	ip := x.procs[p.Info.ID]
+	if ip == nil {
+		ip = &indexedProcess{paths: map[uint64][]uint32{}, threads: map[int32]*indexedThread{}}
+		x.procs[p.Info.ID] = ip
+	}
+	for ; ip.events < p.Number; ip.events++ {
+		x.w.Event(p.Info.ID, 0) // an event without a thread
+	}
+	it := ip.threads[ev.TID]
+	if it == nil {
+		it = &indexedThread{first: p.Number}
+		ip.threads[ev.TID] = it
+	}
+	if t != nil {
+		// Between its events a thread that is not running stays where it is.
+		if ev.Stop != recording.StopNone {
+			it.node = x.stack(p, ip, t, ev)
+		}
+		x.name(p, t, it, ev)
+	}
+	x.w.Event(p.Info.ID, it.node)
+	ip.events++
+	switch ev.Kind {
+	case recording.KindDeath:
+		x.w.Name(p.Info.ID, ev.TID, it.first, it.name)
+		delete(ip.threads, ev.TID)
+	case recording.KindEnd:
+		for tid, it := range ip.threads {
+			if it.name != "" {
+				x.w.Name(p.Info.ID, tid, it.first, it.name)
+			}
+		}
+		ip.tracker, ip.paths = nil, nil
+	}
+	return nil
+}
+
+// stack returns the node of a thread's stack.
+func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread, ev *recording.Event) uint32 {
+	if ip.tracker == nil {
+		rt := x.walk.open(p)
+		if rt == nil {
+			return 0
+		}
+		ip.tracker = rt.NewTracker()
+	}
+	regs := t.Regs()
+	frames, same, _, ok, _ := ip.tracker.Frames(p.Mem(), regs.FsBase)
+	if !ok {
+		return 0
+	}
+	path := ip.paths[regs.FsBase][:same]
+	node := uint32(0)
+	if same > 0 {
+		node = path[same-1]
+	}
+	for i := len(frames) - same - 1; i >= 0; i-- {
+		node = x.w.Node(node, frames[i].Frame)
+		path = append(path, node)
+	}
+	ip.paths[regs.FsBase] = path
+	return node
+}
+
+// name looks up a thread's name until it has one. It registers it soon after
+// its start, so it is asked at its events 1, 2, 4, 8 and so on, and at its
+// end.
+func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, ev *recording.Event) {
+	if it.name != "" || p.Info.Python == "" {
+		return
+	}
+	it.tries++
+	if n := it.tries; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
+		return
+	}
+	_, all, _ := x.walk.threads(p)
+	if pt, ok := find(all, t); ok {
+		it.name = pt.Name
+	}
+}
+
+// close completes the index and keeps the text of the Python files in it.
+func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
+	files := x.w.Files()
+	procs, err := rec.Procs()
+	if err != nil {
+		x.abort()
+		return err
+	}
+	if err := x.w.Close(); err != nil {
+		return err
+	}
+	w, err := rec.WriteSources()
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		if text, ok := sourceText(name, procs, ended); ok {
+			if err := w.Add(name, text); err != nil && err != recording.ErrTooLarge {
+				break // Close says so too
+			}
+		}
+	}
+	return w.Close()
+}
+
+// abort drops the index of a replay that failed.
+func (x *indexer) abort() { x.w.Abort() }
+
+// sourceText reads a source file by the name that Python has for it. One that
+// was changed after the recording is not what ran.
+func sourceText(name string, procs []recording.Proc, ended time.Time) ([]byte, bool) {
+	paths := []string{name}
+	if !filepath.IsAbs(name) {
+		paths = paths[:0]
+		for i := range procs {
+			paths = append(paths, filepath.Join(procs[i].Cwd, name))
+		}
+	}
+	for _, path := range paths {
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		text, ok := readSource(f, ended)
+		f.Close()
+		if ok {
+			return text, true
+		}
+	}
+	return nil, false
+}
+
+func readSource(f *os.File, ended time.Time) ([]byte, bool) {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || st.ModTime().After(ended) || st.Size() > recording.MaxSource {
+		return nil, false
+	}
+	text := make([]byte, st.Size())
+	if _, err := io.ReadFull(f, text); err != nil {
+		return nil, false
+	}
+	return text, true
+}

@@ -1,0 +1,413 @@
+package recording
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+
+	"pyrr/internal/stack"
+)
+
+// The index of stacks (member "stacks") holds the stack of the thread of
+// each event, as a replay found them: a prefix tree of frames, and for each
+// event the node of its innermost frame. docs/format.md has the layout. It
+// is made after the recording and can be made again, so it has a version of
+// its own, and a reader that does not know it goes without.
+const (
+	stacksName    = "stacks"
+	sourcesName   = "sources"
+	stacksVersion = 1
+
+	// Kinds of sections, the first byte of a chunk.
+	sectionStrings = 1
+	sectionFrames  = 2
+	sectionNodes   = 3
+	sectionEvents  = 4
+	sectionNames   = 5
+	sectionEnd     = 6
+
+	// sectionEvery is how many events one section has, but for the last.
+	sectionEvery = 1 << 16
+)
+
+var (
+	magicStacks  = [4]byte{'P', 'Y', 'R', 'I'}
+	magicSources = [4]byte{'P', 'Y', 'R', 'S'}
+)
+
+// ErrNoIndex says that a recording has no index of stacks that this pyrr
+// can use: its recorder was killed, or another version made it.
+var ErrNoIndex = errors.New("the recording has no index of stacks")
+
+// Frame flags of the index.
+const (
+	frameC = 1 << iota // else Python
+	frameColumns
+	frameModule
+	frameErr
+
+	knownFrameFlags = frameC | frameColumns | frameModule | frameErr
+)
+
+// StackWriter makes the index of a recording. Stacks are built from their
+// outermost frames inwards: Node extends one by a frame.
+type StackWriter struct {
+	r       *Recording
+	f       *os.File
+	enc     *zstd.Encoder
+	err     error
+	seq     uint32
+	packed  []byte
+	strings map[string]uint32
+	texts   []string
+	frames  map[frameRow]uint32
+	list    []frameRow
+	nodes   map[uint64]uint32
+	tree    []treeNode
+	procs   map[int]*eventColumn
+	order   []int
+	names   map[int][]threadName
+	full    bool
+}
+
+// frameRow is what the index keeps of a frame.
+type frameRow struct {
+	kind                       stack.Kind
+	fn, file                   string
+	line, endLine, col, endCol int
+	module                     string
+	offset                     uint64
+	err                        string
+}
+
+// treeNode is a frame on top of another stack; 0 is the empty one.
+type treeNode struct{ parent, frame uint32 }
+
+// eventColumn holds the nodes of a process's events that are not written yet.
+type eventColumn struct {
+	first uint64
+	nodes []uint32
+}
+
+// threadName is a name that a thread has from one event of its process on.
+type threadName struct {
+	tid   int32
+	event uint64
+	name  string
+}
+
+// WriteStacks begins the index of a recording that is a folder. It appears
+// there when the writer is closed.
+func (r *Recording) WriteStacks() (*StackWriter, error) {
+	fail := func(err error) (*StackWriter, error) {
+		return nil, fmt.Errorf("write the index of %s: %w", r.path, err)
+	}
+	if r.root == nil {
+		return fail(errors.New("the recording is packed"))
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderCRC(false), zstd.WithWindowSize(4<<20))
+	if err != nil {
+		return fail(err)
+	}
+	f, err := r.root.OpenFile(stacksName+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		enc.Close()
+		return fail(err)
+	}
+	return &StackWriter{
+		r: r, f: f, enc: enc,
+		strings: map[string]uint32{"": 0}, texts: []string{""},
+		frames: map[frameRow]uint32{}, nodes: map[uint64]uint32{}, tree: make([]treeNode, 1),
+		procs: map[int]*eventColumn{}, names: map[int][]threadName{},
+	}, nil
+}
+
+// Node returns the stack that has f inside the stack outer, 0 for none. What
+// is beyond the limits of the format is left out.
+func (w *StackWriter) Node(outer uint32, f stack.Frame) uint32 {
+	row := frameRow{f.Kind, f.Func, f.File, f.Line, f.EndLine, f.Col, f.EndCol, f.Module, f.Offset, f.Err}
+	id, ok := w.frames[row]
+	if !ok {
+		if len(w.list) >= maxStackFrames {
+			return outer
+		}
+		id = uint32(len(w.list))
+		w.list = append(w.list, row)
+		w.frames[row] = id
+	}
+	key := uint64(outer)<<32 | uint64(id)
+	n, ok := w.nodes[key]
+	if !ok {
+		if len(w.tree) >= maxStackNodes {
+			return outer
+		}
+		n = uint32(len(w.tree))
+		w.tree = append(w.tree, treeNode{outer, id})
+		w.nodes[key] = n
+	}
+	return n
+}
+
+// Event gives the next event of a process its stack, 0 for none.
+func (w *StackWriter) Event(proc int, node uint32) {
+	c := w.procs[proc]
+	if c == nil {
+		c = &eventColumn{}
+		w.procs[proc] = c
+		w.order = append(w.order, proc)
+	}
+	c.nodes = append(c.nodes, node)
+	if len(c.nodes) == sectionEvery {
+		w.flushEvents(proc, c)
+	}
+}
+
+// Name says that a thread has a name from one event of its process on.
+func (w *StackWriter) Name(proc int, tid int32, event uint64, name string) {
+	if len(name) <= maxBytes {
+		w.names[proc] = append(w.names[proc], threadName{tid, event, name})
+	}
+}
+
+// Files returns the files of the Python frames so far.
+func (w *StackWriter) Files() []string {
+	seen := map[string]bool{}
+	var files []string
+	for i := range w.list {
+		if f := &w.list[i]; f.kind == stack.Python && !seen[f.file] {
+			seen[f.file] = true
+			files = append(files, f.file)
+		}
+	}
+	return files
+}
+
+// SetFull says that the stacks have the C frames too.
+func (w *StackWriter) SetFull() { w.full = true }
+
+func (w *StackWriter) flushEvents(proc int, c *eventColumn) {
+	b := binary.AppendUvarint([]byte{sectionEvents}, uint64(proc))
+	last := uint32(0)
+	for _, n := range c.nodes {
+		b = appendSigned(b, int64(n)-int64(last))
+		last = n
+	}
+	w.chunk(b, c.first, len(c.nodes))
+	c.first += uint64(len(c.nodes))
+	c.nodes = c.nodes[:0]
+}
+
+func (w *StackWriter) chunk(raw []byte, first uint64, count int) {
+	if w.err != nil {
+		return
+	}
+	h := chunkHeader{magic: magicStacks, seq: w.seq, first: first, count: uint32(count), raw: uint32(len(raw)), sum: crc32.Checksum(raw, castagnoli)}
+	w.seq++
+	w.packed = writeTo(w.packed, w.enc, h, raw)
+	_, w.err = w.f.Write(w.packed)
+}
+
+// writeTo packs a chunk into buf.
+func writeTo(buf []byte, enc *zstd.Encoder, h chunkHeader, raw []byte) []byte {
+	var zero [chunkHeaderSize]byte
+	buf = enc.EncodeAll(raw, append(buf[:0], zero[:]...))
+	h.packed = uint32(len(buf) - chunkHeaderSize)
+	h.put(buf)
+	return buf
+}
+
+// Close writes what is left and puts the index in its place.
+func (w *StackWriter) Close() error {
+	for _, proc := range w.order {
+		if c := w.procs[proc]; len(c.nodes) > 0 {
+			w.flushEvents(proc, c)
+		}
+	}
+	w.writeNodes()
+	w.writeNames()
+	w.writeFrames()
+	w.writeStrings()
+	full := byte(0)
+	if w.full {
+		full = 1
+	}
+	b := []byte{sectionEnd, stacksVersion, full}
+	for _, n := range []int{len(w.texts), len(w.list), len(w.tree), len(w.order)} {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	w.chunk(b, 0, 0)
+	err := errors.Join(w.err, w.f.Close())
+	w.enc.Close()
+	if err == nil {
+		err = w.r.root.Rename(stacksName+".tmp", stacksName)
+	}
+	if err != nil {
+		w.r.root.Remove(stacksName + ".tmp")
+		return fmt.Errorf("write the index of %s: %w", w.r.path, err)
+	}
+	return nil
+}
+
+// Abort drops the index.
+func (w *StackWriter) Abort() {
+	w.f.Close()
+	w.enc.Close()
+	w.r.root.Remove(stacksName + ".tmp")
+}
+
+func (w *StackWriter) text(s string) uint64 {
+	if len(s) > maxStackText {
+		s = s[:maxStackText]
+	}
+	id, ok := w.strings[s]
+	if !ok {
+		id = uint32(len(w.texts))
+		w.texts = append(w.texts, s)
+		w.strings[s] = id
+	}
+	return uint64(id)
+}
+
+// section writes n entries in chunks of bounded size.
+func (w *StackWriter) section(kind byte, from, n int, entry func(b []byte, i int, first bool) []byte) {
+	b, first := []byte{kind}, from
+	for i := from; i < n; i++ {
+		b = entry(b, i, i == first)
+		if len(b) >= chunkTarget || i == n-1 {
+			w.chunk(b, uint64(first), i+1-first)
+			b, first = b[:1], i+1
+		}
+	}
+}
+
+func (w *StackWriter) writeStrings() {
+	w.section(sectionStrings, 1, len(w.texts), func(b []byte, i int, _ bool) []byte { return appendString(b, w.texts[i]) })
+}
+
+func (w *StackWriter) writeNodes() {
+	last := uint32(0)
+	w.section(sectionNodes, 1, len(w.tree), func(b []byte, i int, first bool) []byte {
+		n := w.tree[i]
+		if first {
+			last = 0
+		}
+		b = binary.AppendUvarint(b, uint64(i)-uint64(n.parent)-1)
+		b = appendSigned(b, int64(n.frame)-int64(last))
+		last = n.frame
+		return b
+	})
+}
+
+func (w *StackWriter) writeFrames() {
+	var fn, file, module, line int64
+	w.section(sectionFrames, 0, len(w.list), func(b []byte, i int, first bool) []byte {
+		f := &w.list[i]
+		if first {
+			fn, file, module, line = 0, 0, 0, 0
+		}
+		flags := byte(0)
+		if f.kind == stack.C {
+			flags |= frameC
+		}
+		if f.endLine != 0 || f.col != 0 || f.endCol != 0 {
+			flags |= frameColumns
+		}
+		if f.module != "" || f.offset != 0 {
+			flags |= frameModule
+		}
+		if f.err != "" {
+			flags |= frameErr
+		}
+		b = append(b, flags)
+		delta := func(last *int64, v int64) {
+			b = appendSigned(b, v-*last)
+			*last = v
+		}
+		delta(&fn, int64(w.text(f.fn)))
+		delta(&file, int64(w.text(f.file)))
+		delta(&line, int64(f.line))
+		if flags&frameColumns != 0 {
+			b = appendSigned(b, int64(f.endLine-f.line))
+			b = appendSigned(b, int64(f.col))
+			b = appendSigned(b, int64(f.endCol))
+		}
+		if flags&frameModule != 0 {
+			delta(&module, int64(w.text(f.module)))
+			b = binary.AppendUvarint(b, f.offset)
+		}
+		if flags&frameErr != 0 {
+			b = binary.AppendUvarint(b, w.text(f.err))
+		}
+		return b
+	})
+}
+
+func (w *StackWriter) writeNames() {
+	for _, proc := range w.order {
+		names := w.names[proc]
+		w.section(sectionNames, 0, len(names), func(b []byte, i int, first bool) []byte {
+			if first {
+				b = binary.AppendUvarint(b, uint64(proc))
+			}
+			n := &names[i]
+			b = appendSigned(b, int64(n.tid))
+			b = binary.AppendUvarint(b, n.event)
+			return binary.AppendUvarint(b, w.text(n.name))
+		})
+	}
+}
+
+// HasStacks tells that there is an index of stacks, of any version.
+func (r *Recording) HasStacks() bool {
+	c, err := r.lookup(stacksName)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// eachChunk calls f with the unpacked content of each chunk of a member. A
+// cut member is damage.
+func (r *Recording) eachChunk(name string, magic [4]byte, f func(h *chunkHeader, raw []byte) error) error {
+	src, err := r.lookup(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return ErrNoIndex
+		}
+		return err
+	}
+	defer src.Close()
+	dec, err := newDecoder()
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	var buf []byte
+	at := int64(0)
+	for seq := uint32(0); at < src.size; seq++ {
+		h, packed, err := readChunk(src, at, magic, 0, seq, &buf)
+		var raw []byte
+		if err == nil {
+			raw, err = h.unpack(dec, packed)
+		}
+		if err == nil {
+			err = f(&h, raw)
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = errors.New("it is cut")
+			}
+			return &DamagedError{File: name, Offset: at, Err: err}
+		}
+		at += chunkHeaderSize + int64(h.packed)
+	}
+	return nil
+}
