@@ -103,11 +103,10 @@ type walk struct {
 	frames  []Frame
 
 	// Of a Tracker (track): the steps of the last walk and of this one, whether code
-	// is known to be what it was, which is to be checked in turn, and how
-	// many frames were taken over.
+	// is known to be what it was, and how many frames were taken over.
 	last, steps []step
 	track, sure bool
-	turn, same  int
+	same        int
 }
 
 // top returns the address of a thread's innermost frame, 0 for none.

@@ -3,6 +3,7 @@ package cpython
 import (
 	"bytes"
 	"path"
+	"strings"
 
 	"pyrr/internal/mem"
 )
@@ -16,7 +17,7 @@ import (
 // interpreter counts the code objects that it frees (3.14). Before, it is
 // certain for frames that changed and for code without a file of its own
 // (exec, eval, made in the program), which alone is freed and made anew as a
-// matter of course; the others take turns, one at each call.
+// matter of course.
 type Tracker struct {
 	r       *Runtime
 	threads map[uint64]*trackedThread // by Ident
@@ -34,7 +35,6 @@ type trackedThread struct {
 	spare      []step
 	frames     []Frame
 	generation uint64
-	turn       int
 }
 
 // step is one frame or shim of a walk.
@@ -134,8 +134,7 @@ func (k *Tracker) thread(v *view, m mem.Reader, ident uint64) (*trackedThread, e
 
 // walk walks a thread's frames, and takes over those that have not changed.
 func (k *Tracker) walk(v *view, t *trackedThread) ([]Frame, int, error) {
-	w := walk{r: k.r, v: v, limit: defaultLimit, frames: t.frames[:0], track: true, last: t.steps, steps: t.spare[:0], turn: t.turn}
-	t.turn++
+	w := walk{r: k.r, v: v, limit: defaultLimit, frames: t.frames[:0], track: true, last: t.steps, steps: t.spare[:0]}
 	if g := k.r.l.interp.codeGeneration; g != no {
 		interp, err := v.u64(t.Addr + uint64(k.r.l.thread.interp))
 		if err == nil {
@@ -211,7 +210,7 @@ func (w *walk) reuse(s record, first bool) bool {
 	if !w.sure {
 		for i := range rest {
 			co := rest[i].co
-			if co == nil || !co.dynamic && i != w.turn%len(rest) {
+			if co == nil || !co.dynamic {
 				continue
 			}
 			if now, _, err := w.r.code(w.v, rest[i].frame.Code); err != nil || now != co {
@@ -235,5 +234,8 @@ func (w *walk) reuse(s record, first bool) bool {
 	return true
 }
 
-// dynamicFile tells the file name of code that was not imported from a file.
-func dynamicFile(name string) bool { return !path.IsAbs(name) }
+// dynamicFile tells the file name of code that was neither imported from a
+// file nor frozen into the interpreter.
+func dynamicFile(name string) bool {
+	return !path.IsAbs(name) && !strings.HasPrefix(name, "<frozen ")
+}

@@ -9,6 +9,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/recording"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
@@ -18,13 +19,21 @@ type indexer struct {
 	w     *recording.StackWriter
 	walk  *stackWalk
 	procs map[int]*indexedProcess
+	c     map[cFrame]uint32 // C frames by where they are
+}
+
+// cFrame tells C frames apart that are described in the same way.
+type cFrame struct {
+	image       *unwind.Image
+	pc          uint64 // a link address
+	isRet, eval bool
 }
 
 // indexedProcess is what the indexer knows of a process.
 type indexedProcess struct {
 	events  uint64 // written so far
 	tracker *cpython.Tracker
-	paths   map[uint64][]uint32 // by fs base: the nodes of the last stack, outermost first
+	paths   map[uint64][]uint32 // by fs base: the frames of the last Python stack, outermost first
 	threads map[int32]*indexedThread
 }
 
@@ -41,7 +50,7 @@ func newIndexer(rec *recording.Recording) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &indexer{w: w, walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}, nil
+	return &indexer{w: w, walk: newStackWalk(rec), procs: map[int]*indexedProcess{}, c: map[cFrame]uint32{}}, nil
 }
 
 // event takes the stack at an event of the replay.
@@ -63,7 +72,7 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 	if t != nil {
 		// Between its events a thread that is not running stays where it is.
 		if ev.Stop != recording.StopNone {
-			it.node = x.stack(p, ip, t, ev)
+			it.node = x.stack(p, ip, t)
 		}
 		x.name(p, t, it, ev)
 	}
@@ -85,30 +94,70 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 }
 
 // stack returns the node of a thread's stack.
-func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread, ev *recording.Event) uint32 {
-	if ip.tracker == nil {
-		rt := x.walk.open(p)
-		if rt == nil {
-			return 0
+func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread) uint32 {
+	c := x.walk.procs[p.Info.ID].code.walk(p, t)
+	frames, path, rt := x.python(p, ip, t)
+	node := uint32(0)
+	if rt == nil {
+		for i := len(c) - 1; i >= 0; i-- {
+			node = x.w.Node(node, x.cFrame(&c[i], false))
 		}
+		return node
+	}
+	merged := rt.Merge(c, frames)
+	k := 0
+	for i := len(merged) - 1; i >= 0; i-- {
+		if f := &merged[i]; f.C != nil {
+			node = x.w.Node(node, x.cFrame(f.C, f.Eval))
+		} else {
+			node = x.w.Node(node, path[k])
+			k++
+		}
+	}
+	return node
+}
+
+// python returns a thread's Python frames, and their numbers in the index
+// from the outermost on; no runtime where the thread has no Python.
+func (x *indexer) python(p *replay.Process, ip *indexedProcess, t *replay.Thread) ([]cpython.Frame, []uint32, *cpython.Runtime) {
+	rt := x.walk.open(p)
+	if rt == nil {
+		return nil, nil, nil
+	}
+	if ip.tracker == nil {
 		ip.tracker = rt.NewTracker()
 	}
 	regs := t.Regs()
 	frames, same, _, ok, _ := ip.tracker.Frames(p.Mem(), regs.FsBase)
 	if !ok {
-		return 0
+		return nil, nil, nil
 	}
 	path := ip.paths[regs.FsBase][:same]
-	node := uint32(0)
-	if same > 0 {
-		node = path[same-1]
-	}
 	for i := len(frames) - same - 1; i >= 0; i-- {
-		node = x.w.Node(node, frames[i].Frame)
-		path = append(path, node)
+		path = append(path, x.w.Frame(&frames[i].Frame))
 	}
 	ip.paths[regs.FsBase] = path
-	return node
+	return frames, path, rt
+}
+
+// cFrame returns the number of a C frame in the index.
+func (x *indexer) cFrame(f *unwind.Frame, eval bool) uint32 {
+	key := cFrame{pc: f.PC, isRet: f.Return, eval: eval}
+	if f.Module != nil {
+		key.image, key.pc = f.Module.Image, f.PC-f.Module.Bias
+	}
+	if f.Err == "" {
+		if id, ok := x.c[key]; ok {
+			return id
+		}
+	}
+	d := f.Describe()
+	d.Eval = eval
+	id := x.w.Frame(&d)
+	if f.Err == "" {
+		x.c[key] = id
+	}
+	return id
 }
 
 // name looks up a thread's name until it has one. It registers it soon after
@@ -130,6 +179,7 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 
 // close completes the index and keeps the text of the Python files in it.
 func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
+	x.w.SetFull()
 	files := x.w.Files()
 	procs, err := rec.Procs()
 	if err != nil {

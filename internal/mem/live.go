@@ -24,3 +24,17 @@ func (l Live) ReadAt(p []byte, addr uint64) error {
 	}
 	return nil
 }
+
+// ReadSome implements PartReader.
+func (l Live) ReadSome(p []byte, addr uint64) int {
+	if len(p) == 0 {
+		return 0
+	}
+	local := []unix.Iovec{{Base: &p[0], Len: uint64(len(p))}}
+	remote := []unix.RemoteIovec{{Base: uintptr(addr), Len: len(p)}}
+	n, err := unix.ProcessVMReadv(l.PID, local, remote, 0)
+	if err != nil {
+		return 0
+	}
+	return n
+}

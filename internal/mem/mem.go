@@ -17,6 +17,13 @@ type Reader interface {
 	ReadAt(p []byte, addr uint64) error
 }
 
+// PartReader is a Reader that can read as much as there is: ReadSome fills p
+// from addr on and returns how many bytes it could read, 0 for none. At the
+// end of a mapping it spares the caller to try smaller and smaller blocks.
+type PartReader interface {
+	ReadSome(p []byte, addr uint64) int
+}
+
 // Error says which bytes could not be read.
 type Error struct {
 	Addr uint64

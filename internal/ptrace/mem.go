@@ -149,3 +149,9 @@ func (m Mem) ReadBatch(bufs [][]byte, addrs []uint64) int {
 	}
 	return len(bufs)
 }
+
+// ReadSome implements mem.PartReader.
+func (m Mem) ReadSome(p []byte, addr uint64) int {
+	n, _ := ReadV(int(m), []Span{{Addr: addr, Data: p}})
+	return n
+}

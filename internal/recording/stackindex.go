@@ -51,8 +51,9 @@ const (
 	frameColumns
 	frameModule
 	frameErr
+	frameEval
 
-	knownFrameFlags = frameC | frameColumns | frameModule | frameErr
+	knownFrameFlags = frameC | frameColumns | frameModule | frameErr | frameEval
 )
 
 // StackWriter makes the index of a recording. Stacks are built from their
@@ -70,6 +71,7 @@ type StackWriter struct {
 	list    []frameRow
 	nodes   map[uint64]uint32
 	tree    []treeNode
+	depth   []uint32
 	procs   map[int]*eventColumn
 	order   []int
 	names   map[int][]threadName
@@ -84,6 +86,7 @@ type frameRow struct {
 	module                     string
 	offset                     uint64
 	err                        string
+	eval                       bool
 }
 
 // treeNode is a frame on top of another stack; 0 is the empty one.
@@ -124,32 +127,42 @@ func (r *Recording) WriteStacks() (*StackWriter, error) {
 	return &StackWriter{
 		r: r, f: f, enc: enc,
 		strings: map[string]uint32{"": 0}, texts: []string{""},
-		frames: map[frameRow]uint32{}, nodes: map[uint64]uint32{}, tree: make([]treeNode, 1),
+		frames: map[frameRow]uint32{}, nodes: map[uint64]uint32{}, tree: make([]treeNode, 1), depth: make([]uint32, 1),
 		procs: map[int]*eventColumn{}, names: map[int][]threadName{},
 	}, nil
 }
 
-// Node returns the stack that has f inside the stack outer, 0 for none. What
-// is beyond the limits of the format is left out.
-func (w *StackWriter) Node(outer uint32, f stack.Frame) uint32 {
-	row := frameRow{f.Kind, f.Func, f.File, f.Line, f.EndLine, f.Col, f.EndCol, f.Module, f.Offset, f.Err}
+// noFrame stands for a frame beyond the limits of the format.
+const noFrame = ^uint32(0)
+
+// Frame returns the number of a frame. Its Text is not kept: it is in the
+// sources.
+func (w *StackWriter) Frame(f *stack.Frame) uint32 {
+	row := frameRow{f.Kind, f.Func, f.File, f.Line, f.EndLine, f.Col, f.EndCol, f.Module, f.Offset, f.Err, f.Eval}
 	id, ok := w.frames[row]
 	if !ok {
 		if len(w.list) >= maxStackFrames {
-			return outer
+			return noFrame
 		}
 		id = uint32(len(w.list))
 		w.list = append(w.list, row)
 		w.frames[row] = id
 	}
-	key := uint64(outer)<<32 | uint64(id)
+	return id
+}
+
+// Node returns the stack that has the frame with that number inside the stack
+// outer, 0 for none. What is beyond the limits of the format is left out.
+func (w *StackWriter) Node(outer, frame uint32) uint32 {
+	key := uint64(outer)<<32 | uint64(frame)
 	n, ok := w.nodes[key]
 	if !ok {
-		if len(w.tree) >= maxStackNodes {
+		if frame == noFrame || len(w.tree) >= maxStackNodes || w.depth[outer] >= maxStackDepth {
 			return outer
 		}
 		n = uint32(len(w.tree))
-		w.tree = append(w.tree, treeNode{outer, id})
+		w.tree = append(w.tree, treeNode{outer, frame})
+		w.depth = append(w.depth, w.depth[outer]+1)
 		w.nodes[key] = n
 	}
 	return n
@@ -324,6 +337,9 @@ func (w *StackWriter) writeFrames() {
 		}
 		if f.err != "" {
 			flags |= frameErr
+		}
+		if f.eval {
+			flags |= frameEval
 		}
 		b = append(b, flags)
 		delta := func(last *int64, v int64) {

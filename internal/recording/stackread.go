@@ -255,7 +255,7 @@ func (d *indexDecoder) finish() error {
 	for i := range d.rows {
 		row := &d.rows[i]
 		f := stack.Frame{Kind: stack.Python, Func: text(row.fn), File: text(row.file), Line: int(row.line),
-			Module: text(row.module), Offset: row.offset, Err: text(row.err)}
+			Module: text(row.module), Offset: row.offset, Err: text(row.err), Eval: row.flags&frameEval != 0}
 		if row.flags&frameC != 0 {
 			f.Kind = stack.C
 		}

@@ -32,6 +32,9 @@ type Frame struct {
 	// offset of the program counter in it.
 	Module string
 	Offset uint64
+	// Eval marks a C frame of the interpreter's evaluation loop that runs
+	// the Python frames before it.
+	Eval bool
 	// Err is set on the last frame when the walk could not go on.
 	Err string
 }

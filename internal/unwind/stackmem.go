@@ -42,6 +42,16 @@ func (st *stackMemory) read(p []byte, addr uint64) error {
 	if cap(st.buf) < firstBlock {
 		st.buf = make([]byte, firstBlock)
 	}
+	if m, ok := st.m.(mem.PartReader); ok && start+firstBlock > start {
+		st.buf, st.addr = st.buf[:firstBlock], start
+		st.buf = st.buf[:m.ReadSome(st.buf, start)]
+		if d := addr - start; uint64(len(st.buf)) >= d && uint64(len(st.buf))-d >= uint64(len(p)) {
+			copy(p, st.buf[d:])
+			return nil
+		}
+		st.buf = st.buf[:0]
+		return st.m.ReadAt(p, addr)
+	}
 	for n := uint64(firstBlock); n >= page; n /= 2 {
 		if addr-start+uint64(len(p)) > n || start+n < start {
 			break

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// BenchmarkIndex replays a recording of the HTTP suite without and with the
+// making of the index: the difference is what the index costs, of which the
+// sizes say how much of the recording it is.
+func BenchmarkIndex(b *testing.B) {
+	probe.Require(b)
+	python := "/var/cache/pyrr/venv-311/bin/python"
+	if _, err := os.Stat(python); err != nil {
+		b.Skip(err)
+	}
+	suite, err := filepath.Abs("../../fixtures/http_suite")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	cmd := exec.Command(os.Args[0], "record", "--keep", "always", "--verify", "none", "-o", "suite.pyrr.zip", "--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", suite)
+	cmd.Args[0], cmd.Dir = "pyrr", dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	packed := filepath.Join(dir, "suite.pyrr.zip")
+	st, err := os.Stat(packed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	folder := filepath.Join(dir, "suite.part")
+	if out, err := exec.Command("python3", "-m", "zipfile", "-e", packed, folder).CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	rec, err := recording.Open(folder)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rec.Close()
+	events := uint64(0)
+	b.Run("replay", func(b *testing.B) {
+		for b.Loop() {
+			res, err := replay.Batch(rec, replay.Options{Stdout: io.Discard})
+			if err != nil {
+				b.Fatal(err)
+			}
+			events = res.Events
+		}
+	})
+	b.Run("index", func(b *testing.B) {
+		for b.Loop() {
+			x, err := newIndexer(rec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: x.event}); err != nil {
+				b.Fatal(err)
+			}
+			if err := x.close(rec, time.Now()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, name := range []string{"stacks", "sources"} {
+			st2, err := os.Stat(filepath.Join(folder, name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(100*float64(st2.Size())/float64(st.Size()), name+"-%")
+		}
+		b.ReportMetric(float64(events), "events")
+	})
+}
