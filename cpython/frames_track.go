@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"bytes"
+	"errors"
 	"path"
 	"strings"
 
@@ -21,12 +22,7 @@ import (
 type Tracker struct {
 	r       *Runtime
 	threads map[uint64]*trackedThread // by Ident
-	// none holds threads without a PyThreadState, as long as head, the
-	// newest thread state and its ID, is what it was then.
-	none map[uint64]headKey
 }
-
-type headKey struct{ addr, id uint64 }
 
 type trackedThread struct {
 	Thread
@@ -48,7 +44,7 @@ type step struct {
 
 // NewTracker returns a Tracker for a process of which r is the runtime.
 func (r *Runtime) NewTracker() *Tracker {
-	return &Tracker{r: r, threads: map[uint64]*trackedThread{}, none: map[uint64]headKey{}}
+	return &Tracker{r: r, threads: map[uint64]*trackedThread{}}
 }
 
 // Frames returns the stack of the thread whose fs base is ident, innermost
@@ -71,9 +67,7 @@ func (k *Tracker) Frames(m mem.Reader, ident uint64) (frames []Frame, same int, 
 	return frames, same, tt.Thread, true, err
 }
 
-// thread returns the thread state that an OS thread runs: with one
-// interpreter the one that has its ident, with several the one that holds
-// the lock, or the last.
+// thread returns the thread state that an OS thread runs.
 func (k *Tracker) thread(v *view, m mem.Reader, ident uint64) (*trackedThread, error) {
 	l := k.r.l
 	interp, err := v.u64(k.r.Addr + uint64(l.runtime.interpHead))
@@ -84,52 +78,70 @@ func (k *Tracker) thread(v *view, m mem.Reader, ident uint64) (*trackedThread, e
 	if err != nil {
 		return nil, err
 	}
-	var head headKey
 	if next == 0 {
 		if t := k.threads[ident]; t != nil {
-			now, err := v.u64(t.Addr + uint64(l.thread.threadID))
-			of, err2 := v.u64(t.Addr + uint64(l.thread.interp))
-			if err == nil && err2 == nil && now == ident && of == interp {
+			if k.alive(v, t, interp) {
 				return t, nil
 			}
 			delete(k.threads, ident)
 		}
-		if head.addr, err = v.u64(interp + uint64(l.interp.threads)); err != nil {
+		// Most of what Threads finds out is of no use for a thread that is
+		// none of Python's.
+		if ok, err := k.has(v, interp, ident); !ok || err != nil {
 			return nil, err
-		}
-		if head.addr != 0 {
-			if head.id, err = v.u64(head.addr + uint64(l.thread.id)); err != nil {
-				return nil, err
-			}
-		}
-		if none, known := k.none[ident]; known && none == head {
-			return nil, nil
 		}
 	}
 	all, err := k.r.Threads(m)
 	if err != nil && len(all) == 0 {
 		return nil, err
 	}
-	var found *Thread
-	for i := range all {
-		if t := &all[i]; t.Ident == ident && (found == nil || t.HasGIL || !found.HasGIL) {
-			found = t
-		}
-	}
-	if found == nil {
-		if next == 0 {
-			k.none[ident] = head
-		}
+	found, ok := k.r.pick(v, all, func(t *Thread) bool { return t.Ident == ident })
+	if !ok {
 		return nil, nil
 	}
-	delete(k.none, ident)
 	t := k.threads[ident]
 	if t == nil || t.Addr != found.Addr {
 		t = &trackedThread{}
 		k.threads[ident] = t
 	}
-	t.Thread = *found
+	t.Thread = found
 	return t, nil
+}
+
+// alive tells whether a thread state is still in its interpreter's list: the
+// memory of one that was freed often holds what it did.
+func (k *Tracker) alive(v *view, t *trackedThread, interp uint64) bool {
+	l := k.r.l
+	s, err := v.record("PyThreadState", t.Addr, max(l.thread.threadID, l.thread.interp)+8)
+	if err != nil || s.u64(l.thread.threadID) != t.Ident || s.u64(l.thread.interp) != interp {
+		return false
+	}
+	from := interp + uint64(l.interp.threads)
+	if prev := s.u64(0); prev != 0 { // PyThreadState.prev is the first member
+		from = prev + uint64(l.thread.next)
+	}
+	at, err := v.u64(from)
+	return err == nil && at == t.Addr
+}
+
+// has tells whether a thread state of an interpreter is of the thread ident.
+func (k *Tracker) has(v *view, interp, ident uint64) (bool, error) {
+	l := k.r.l
+	addr, err := v.u64(interp + uint64(l.interp.threads))
+	for n := 0; err == nil && addr != 0; n++ {
+		if n >= maxThreads {
+			return false, errors.New("list of threads does not end")
+		}
+		var s record
+		if s, err = v.record("PyThreadState", addr, l.thread.threadID+8); err != nil {
+			break
+		}
+		if s.u64(l.thread.threadID) == ident {
+			return true, nil
+		}
+		addr = s.u64(l.thread.next)
+	}
+	return false, err
 }
 
 // walk walks a thread's frames, and takes over those that have not changed.

@@ -116,6 +116,42 @@ func (r *Runtime) interpThreads(v *view, interp uint64) ([]Thread, error) {
 	return ts, nil
 }
 
+// Of returns the one of all thread states that an OS thread runs, by its
+// kernel's id or its fs base: it may have one in several interpreters, and
+// before 3.12 the state of a thread that is just being started carries the
+// ident of the one that starts it.
+func (r *Runtime) Of(m mem.Reader, all []Thread, tid int, fsBase uint64) (Thread, bool) {
+	v := newView(m)
+	defer v.release()
+	return r.pick(v, all, func(t *Thread) bool { return t.NativeID == tid || t.Ident == fsBase })
+}
+
+// pick prefers a thread state that holds its interpreter's lock, then one
+// that has frames, then the last.
+func (r *Runtime) pick(v *view, all []Thread, match func(*Thread) bool) (Thread, bool) {
+	best, bestRank := -1, -1
+	for i := range all {
+		if !match(&all[i]) {
+			continue
+		}
+		rank := 0
+		if all[i].HasGIL {
+			rank = 2
+		} else if w := (walk{r: r, v: v}); best >= 0 || i+1 < len(all) {
+			if top, err := w.top(all[i].Addr); err == nil && top != 0 {
+				rank = 1
+			}
+		}
+		if rank >= bestRank {
+			best, bestRank = i, rank
+		}
+	}
+	if best < 0 {
+		return Thread{}, false
+	}
+	return all[best], true
+}
+
 // gilHolder returns the thread state that holds the lock of an interpreter,
 // 0 when none does. Up to 3.11 it is _PyRuntime.gilstate.tstate_current, which
 // is NULL while the lock is free; later the lock says whether it is locked

@@ -153,21 +153,10 @@ func (w *stackWalk) threads(p *replay.Process) (*cpython.Runtime, []cpython.Thre
 	return rt, all, m
 }
 
-// find returns the Python thread that a thread runs. One that has states in
-// several interpreters runs the one that holds a lock, or the last.
-func find(all []cpython.Thread, t *replay.Thread) (cpython.Thread, bool) {
-	var out cpython.Thread
-	ok := false
+// threadOf returns the Python thread that a thread runs.
+func threadOf(rt *cpython.Runtime, m mem.Reader, all []cpython.Thread, t *replay.Thread) (cpython.Thread, bool) {
 	regs := t.Regs()
-	for _, pt := range all {
-		if pt.NativeID != int(t.TID) && pt.Ident != regs.FsBase {
-			continue
-		}
-		if !ok || pt.HasGIL || !out.HasGIL {
-			out, ok = pt, true
-		}
-	}
-	return out, ok
+	return rt.Of(m, all, int(t.TID), regs.FsBase)
 }
 
 // stack returns the Python stack of a thread at the event at hand.
@@ -179,7 +168,7 @@ func (w *stackWalk) stack(p *replay.Process, t *replay.Thread) (stack.Stack, boo
 	if rt == nil {
 		return stack.Stack{}, false
 	}
-	pt, ok := find(all, t)
+	pt, ok := threadOf(rt, m, all, t)
 	if !ok {
 		return stack.Stack{}, false
 	}
@@ -222,8 +211,11 @@ func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Even
 	if n := wp.tries[ev.TID]; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
-	_, all, _ := w.threads(p)
-	if pt, ok := find(all, t); ok {
+	rt, all, m := w.threads(p)
+	if rt == nil {
+		return
+	}
+	if pt, ok := threadOf(rt, m, all, t); ok {
 		w.names[key] = pt.Name
 	}
 }

@@ -65,13 +65,14 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		x.w.Event(p.Info.ID, 0) // an event without a thread
 	}
 	it := ip.threads[ev.TID]
-	if it == nil {
+	isNew := it == nil
+	if isNew {
 		it = &indexedThread{first: p.Number}
 		ip.threads[ev.TID] = it
 	}
 	if t != nil {
 		// Between its events a thread that is not running stays where it is.
-		if ev.Stop != recording.StopNone {
+		if ev.Stop != recording.StopNone || isNew {
 			it.node = x.stack(p, ip, t)
 		}
 		x.name(p, t, it, ev)
@@ -171,8 +172,11 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 	if n := it.tries; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
-	_, all, _ := x.walk.threads(p)
-	if pt, ok := find(all, t); ok {
+	rt, all, m := x.walk.threads(p)
+	if rt == nil {
+		return
+	}
+	if pt, ok := threadOf(rt, m, all, t); ok {
 		it.name = pt.Name
 	}
 }
