@@ -1,6 +1,14 @@
 package unwind
 
-import "pyrr/internal/stack"
+import (
+	"debug/dwarf"
+	"errors"
+	"fmt"
+	"strings"
+
+	"pyrr/internal/mem"
+	"pyrr/internal/stack"
+)
 
 // Describe says what a frame is by symbols alone: function, module, offset.
 func (f *Frame) Describe() stack.Frame {
@@ -11,7 +19,219 @@ func (f *Frame) Describe() stack.Frame {
 	}
 	out.Module, out.Offset = f.Module.Name, f.PC-f.Module.Bias
 	if name, _, ok := f.Module.Symbol(f.callPC() - f.Module.Bias); ok {
-		out.Func = name
+		out.Func = PlainName(name)
 	}
 	return out
+}
+
+// PlainName takes off what compilers add to the name of a function that they
+// have copied or split: .lto_priv.0, .constprop.1, .isra.0, .part.2, .cold.
+func PlainName(name string) string {
+	i := strings.IndexByte(name, '.')
+	if i <= 0 {
+		return name
+	}
+	for _, add := range []string{".lto_priv", ".constprop", ".isra", ".part", ".cold", ".localalias", ".llvm"} {
+		if strings.HasPrefix(name[i:], add) {
+			return name[:i]
+		}
+	}
+	return name
+}
+
+// Described is what a frame is in the source.
+type Described struct {
+	stack.Frame
+	// Index is the frame's index in the walk. Functions that the compiler has
+	// inlined share one.
+	Index int
+	// PC is the address of the next instruction.
+	PC uint64
+	// Inlined is set for a function that was inlined into the next one.
+	Inlined bool
+	// Tail is set for a function that has left the stack: its last act was to
+	// jump to the one before.
+	Tail bool
+	// Debug is set where DWARF describes the function; then Args are its
+	// arguments.
+	Debug bool
+	Args  []Arg
+	// Signal marks the frame that the kernel made to run a signal's handler.
+	Signal bool
+}
+
+// Arg is an argument of a function, or its value when the function was called
+// (Name ends in @entry). Where both are known and equal, Name is
+// "name=name@entry", as gdb prints it.
+type Arg struct{ Name, Value string }
+
+// ArgText joins arguments: fd=3, len=16.
+func ArgText(args []Arg) string {
+	parts := make([]string, len(args))
+	for i, a := range args {
+		parts[i] = a.Name + "=" + a.Value
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Explain describes the frames of a walk with all that DWARF has: inlined
+// functions, source lines, arguments with their values. It opens debug files,
+// which takes a while the first time.
+func (s *Space) Explain(m mem.Reader, frames []Frame) []Described {
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	frames, tails := s.withTailCalls(frames)
+	var out []Described
+	for i := range frames {
+		var ds []Described
+		err := guard(func() error {
+			ds = s.explain(m, frames[i:])
+			return nil
+		})
+		if err != nil || len(ds) == 0 {
+			ds = []Described{{Frame: frames[i].Describe(), Signal: frames[i].Signal}}
+		}
+		for j := range ds {
+			ds[j].Index, ds[j].PC, ds[j].Tail = tails[i].index, frames[i].PC, tails[i].tail
+		}
+		ds[len(ds)-1].Err = frames[i].Err
+		out = append(out, ds...)
+	}
+	return out
+}
+
+// explain describes the first of frames, inlined functions first.
+func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
+	f := &frames[0]
+	if f.Module == nil || f.Signal {
+		return nil
+	}
+	d := f.Module.dwarfOf()
+	if d == nil {
+		return nil
+	}
+	pc := f.callPC() - f.Module.Bias
+	fn := d.functionAt(pc)
+	if fn == nil {
+		return nil
+	}
+	p := &place{space: s, m: m, frames: frames, d: d, fn: fn}
+	file, line := d.line(fn.u, pc)
+	chain := fn.chain(pc)
+	out := make([]Described, 0, len(chain))
+	for i, sc := range chain {
+		e := Described{Frame: f.Describe(), Inlined: i < len(chain)-1, Debug: true}
+		if name := d.name(sc.entry); name != "" {
+			e.Func = PlainName(name)
+		}
+		e.File, e.Line = file, line
+		e.Err = ""
+		e.Args = s.args(p, sc)
+		out = append(out, e)
+		if sc.inlined {
+			file, line = d.file(fn.u, sc.callFile), int(sc.callLine)
+		}
+	}
+	return out
+}
+
+// args prints the arguments of a function or of one inlined into it.
+func (s *Space) args(p *place, sc *scope) []Arg {
+	var out []Arg
+	seen := map[dwarf.Offset]bool{}
+	for _, e := range sc.params {
+		if off, ok := e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset); ok {
+			seen[off] = true
+		}
+		out = append(out, s.arg(p, sc, e)...)
+	}
+	// What the compiler has dropped from this copy is in the abstract one.
+	off, ok := sc.entry.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
+	if !ok {
+		return out
+	}
+	r := p.d.d.Reader()
+	r.Seek(off)
+	if e, err := r.Next(); err != nil || e == nil || !e.Children {
+		return out
+	}
+	for len(out) < 256 {
+		e, err := r.Next()
+		if err != nil || e == nil || e.Tag == 0 {
+			break
+		}
+		if e.Tag == dwarf.TagFormalParameter && !seen[e.Offset] {
+			out = append(out, s.arg(p, sc, e)...)
+		}
+		r.SkipChildren()
+	}
+	return out
+}
+
+// arg prints an argument and, where the caller tells it, what it was at the
+// call.
+func (s *Space) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
+	name := p.d.name(e)
+	if name == "" {
+		return nil
+	}
+	t := p.d.typeOf(e)
+	now, raw, err := s.value(p, e, t)
+	if sc.inlined && sc != p.fn.tree && e.AttrField(dwarf.AttrLocation) == nil && e.Val(dwarf.AttrConstValue) == nil {
+		return []Arg{{name, now}}
+	}
+	entry, ok := s.atEntry(p, e)
+	switch {
+	case !ok || t.kind == kindAggregate:
+		return []Arg{{name, now}}
+	case err == nil && t.narrow(raw) == t.narrow(entry):
+		return []Arg{{name + "=" + name + "@entry", now}}
+	}
+	return []Arg{{name, now}, {name + "@entry", formatValue(s, p.m, t, entry)}}
+}
+
+// value prints a variable; raw are its bytes.
+func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint64, err error) {
+	if c := p.d.attr(e, dwarf.AttrConstValue); c != nil && e.AttrField(dwarf.AttrLocation) == nil {
+		if v, ok := c.(int64); ok {
+			return formatValue(s, p.m, t, uint64(v)), uint64(v), nil
+		}
+	}
+	pc := p.frame().callPC() - p.bias()
+	expr, err := p.d.locationOf(p.fn.u, e, pc)
+	if err == nil {
+		var loc location
+		if loc, err = p.locate(expr); err == nil {
+			switch {
+			case loc.kind == isSynthetic:
+				return synthetic, 0, errOptimizedOut
+			case t.kind == kindAggregate:
+				return "...", 0, nil
+			}
+			if raw, err = readValue(p.m, loc, t.size); err == nil {
+				return formatValue(s, p.m, t, raw), raw, nil
+			}
+			return fmt.Sprintf("<error: Cannot access memory at address %#x>", loc.addr), 0, err
+		}
+	}
+	if t.kind == kindAggregate {
+		return "...", 0, err
+	}
+	if memErr, ok := errors.AsType[*mem.Error](err); ok {
+		return fmt.Sprintf("<error: Cannot access memory at address %#x>", memErr.Addr), 0, err
+	}
+	return optimizedOut, 0, err
+}
+
+// atEntry finds what an argument was when its function was called.
+func (s *Space) atEntry(p *place, e *dwarf.Entry) (uint64, bool) {
+	expr, err := p.d.locationOf(p.fn.u, e, p.fn.low)
+	if err != nil || len(expr) == 0 {
+		return 0, false
+	}
+	if _, ok := singleRegister(expr); !ok && expr[0] != opFbreg {
+		return 0, false
+	}
+	v, err := p.entryValue(expr)
+	return v, err == nil
 }

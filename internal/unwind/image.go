@@ -36,6 +36,8 @@ type Image struct {
 
 	cfi  cfi
 	syms symbols
+	dwf  dwarfInfo
+	plt  plt
 }
 
 // NewImage reads the headers of an ELF file for x86-64 of which size bytes

@@ -12,14 +12,17 @@ import (
 // symbols are the functions of an image by address, from all its tables.
 type symbols struct {
 	once sync.Once
-	all  []symbol // by address; of each address the best name
-	err  error
+	all  []symbol // by address; for each address the best name first
+	data []symbol // variables, likewise
+
+	byName     map[string]uint64
+	byNameOnce sync.Once
+	err        error
 }
 
 type symbol struct {
 	addr, size uint64
 	name       string
-	rank       int
 }
 
 // maxSymbols bounds a table.
@@ -29,25 +32,80 @@ const maxSymbols = 4 << 20
 // begins. An address counts only within the function's size: parts that the
 // compiler split off lie behind other functions.
 func (im *Image) Symbol(addr uint64) (name string, start uint64, ok bool) {
-	s := &im.syms
-	s.once.Do(im.loadSymbols)
-	i, found := slices.BinarySearchFunc(s.all, addr, func(s symbol, at uint64) int { return cmpU64(s.addr, at) })
-	if !found {
-		i--
+	im.syms.once.Do(im.loadSymbols)
+	if s := lookupSymbol(im.syms.all, addr); s != nil {
+		return s.name, s.addr, true
 	}
-	// A smaller symbol may lie inside a larger one.
-	for n := 0; i >= 0 && n < 8; i, n = i-1, n+1 {
-		if sym := &s.all[i]; addr-sym.addr < sym.size || addr == sym.addr && sym.size == 0 {
-			return sym.name, sym.addr, true
-		}
+	if name := im.pltName(addr); name != "" {
+		return name, addr &^ 15, true
 	}
 	return "", 0, false
 }
 
+// dataSymbol is Symbol for variables.
+func (im *Image) dataSymbol(addr uint64) (name string, start uint64, ok bool) {
+	im.syms.once.Do(im.loadSymbols)
+	if s := lookupSymbol(im.syms.data, addr); s != nil {
+		return s.name, s.addr, true
+	}
+	return "", 0, false
+}
+
+// hasName says whether a function that begins at a link address has a name,
+// among others.
+func (im *Image) hasName(start uint64, name string) bool {
+	im.syms.once.Do(im.loadSymbols)
+	all := im.syms.all
+	i, _ := slices.BinarySearchFunc(all, start, bySymbolAddr)
+	for ; i < len(all) && all[i].addr == start; i++ {
+		if all[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// function finds the link address of a function by its name.
+func (im *Image) function(name string) (uint64, bool) {
+	s := &im.syms
+	s.once.Do(im.loadSymbols)
+	s.byNameOnce.Do(func() {
+		s.byName = make(map[string]uint64, len(s.all))
+		for i := range s.all {
+			if _, dup := s.byName[s.all[i].name]; !dup {
+				s.byName[s.all[i].name] = s.all[i].addr
+			}
+		}
+	})
+	addr, ok := s.byName[name]
+	return addr, ok
+}
+
+func bySymbolAddr(s symbol, at uint64) int { return cmpU64(s.addr, at) }
+
+// lookupSymbol finds the symbol that an address lies in.
+func lookupSymbol(all []symbol, addr uint64) *symbol {
+	i, found := slices.BinarySearchFunc(all, addr, bySymbolAddr)
+	if found {
+		return &all[i] // the first of that address
+	}
+	// A smaller symbol may lie inside a larger one.
+	for n := 0; i > 0 && n < 64; n++ {
+		i--
+		if s := &all[i]; addr-s.addr < s.size {
+			for i > 0 && all[i-1].addr == s.addr && addr-s.addr < all[i-1].size {
+				i--
+			}
+			return &all[i]
+		}
+	}
+	return nil
+}
+
 func (im *Image) loadSymbols() {
 	s := &im.syms
-	var all []symbol
-	add := func(f *elf.File, table, names string, rank int) {
+	var all, data []symbol
+	add := func(f *elf.File, table, names string) {
 		if f == nil {
 			return
 		}
@@ -59,27 +117,31 @@ func (im *Image) loadSymbols() {
 		if err != nil {
 			return
 		}
-		all = appendSymbols(all, syms, strs, rank)
+		all, data = appendSymbols(all, data, syms, strs)
 	}
 	whole, debug, mini := im.wholeFile(), im.debugFile(), im.miniDebug()
-	add(debug, ".symtab", ".strtab", 0)
-	add(whole, ".symtab", ".strtab", 0)
-	add(mini, ".symtab", ".strtab", 0)
-	add(whole, ".dynsym", ".dynstr", 1)
+	add(debug, ".symtab", ".strtab")
+	add(whole, ".symtab", ".strtab")
+	add(mini, ".symtab", ".strtab")
+	add(whole, ".dynsym", ".dynstr")
 	if whole == nil {
 		if syms, strs, err := im.dynamicSymbols(); err == nil {
-			all = appendSymbols(all, syms, strs, 1)
+			all, data = appendSymbols(all, data, syms, strs)
 		} else {
 			s.err = err
 		}
 	}
+	s.all, s.data = sortSymbols(all), sortSymbols(data)
+}
+
+func sortSymbols(all []symbol) []symbol {
 	slices.SortFunc(all, func(a, b symbol) int {
 		if c := cmpU64(a.addr, b.addr); c != 0 {
 			return c
 		}
 		return betterName(a, b)
 	})
-	s.all = slices.CompactFunc(all, func(a, b symbol) bool { return a.addr == b.addr })
+	return slices.Compact(all)
 }
 
 // betterName orders the names of one function: those with a size first, then
@@ -101,9 +163,9 @@ func betterName(a, b symbol) int {
 	return strings.Compare(a.name, b.name)
 }
 
-// appendSymbols takes the functions out of a symbol table (Elf64_Sym, 24
-// bytes each).
-func appendSymbols(all []symbol, syms, strs []byte, rank int) []symbol {
+// appendSymbols takes the functions and the variables out of a symbol table
+// (Elf64_Sym, 24 bytes each).
+func appendSymbols(all, data []symbol, syms, strs []byte) (_, _ []symbol) {
 	for n := 0; len(syms) >= elf.Sym64Size && n < maxSymbols; n++ {
 		b := syms[:elf.Sym64Size]
 		syms = syms[elf.Sym64Size:]
@@ -112,7 +174,7 @@ func appendSymbols(all []symbol, syms, strs []byte, rank int) []symbol {
 		if section == elf.SHN_UNDEF || section == elf.SHN_ABS {
 			continue
 		}
-		if typ != elf.STT_FUNC && typ != elf.STT_GNU_IFUNC && typ != elf.STT_NOTYPE {
+		if typ != elf.STT_FUNC && typ != elf.STT_GNU_IFUNC && typ != elf.STT_NOTYPE && typ != elf.STT_OBJECT {
 			continue
 		}
 		name := binary.LittleEndian.Uint32(b)
@@ -125,16 +187,20 @@ func appendSymbols(all []symbol, syms, strs []byte, rank int) []symbol {
 		}
 		sym := symbol{
 			addr: binary.LittleEndian.Uint64(b[8:]), size: binary.LittleEndian.Uint64(b[16:]),
-			name: string(strs[name : int(name)+end]), rank: rank,
+			name: string(strs[name : int(name)+end]),
 		}
 		if typ == elf.STT_NOTYPE && sym.size == 0 {
 			continue
 		}
 		// A version is no part of the name.
 		sym.name, _, _ = strings.Cut(sym.name, "@")
-		all = append(all, sym)
+		if typ == elf.STT_OBJECT {
+			data = append(data, sym)
+		} else {
+			all = append(all, sym)
+		}
 	}
-	return all
+	return all, data
 }
 
 // dynamicSymbols reads the table that PT_DYNAMIC names: a file without

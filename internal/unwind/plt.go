@@ -1,0 +1,112 @@
+package unwind
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"sync"
+)
+
+// plt names the entries of an image's procedure linkage table, which have no
+// symbols: an entry jumps through a word that a relocation fills with the
+// address of a symbol.
+type plt struct {
+	once  sync.Once
+	slots map[uint64]string // by the word's link address
+}
+
+// Relocations that fill a word with a symbol's address (System V ABI, 4.4.1).
+const (
+	relocGlobDat  = 6
+	relocJumpSlot = 7
+)
+
+// pltName names the entry at a link address, "" where there is none: an
+// instruction of it jumps through a word that has a name.
+func (im *Image) pltName(addr uint64) string {
+	im.plt.once.Do(im.loadPLT)
+	if len(im.plt.slots) == 0 {
+		return ""
+	}
+	// Entries have 16 bytes, of which the first may be an endbr64.
+	start := addr &^ 15
+	b, err := im.at(start, 16)
+	if err != nil {
+		return ""
+	}
+	i := 0
+	if binary.LittleEndian.Uint32(b) == 0xfa1e0ff3 { // endbr64
+		i = 4
+	}
+	if b[i] == 0xf2 { // bnd
+		i++
+	}
+	if b[i] != 0xff || b[i+1] != 0x25 { // jmp [rip+rel32]
+		return ""
+	}
+	rel := int32(binary.LittleEndian.Uint32(b[i+2:]))
+	if name := im.plt.slots[start+uint64(i)+6+uint64(int64(rel))]; name != "" {
+		return name + "@plt"
+	}
+	return ""
+}
+
+func (im *Image) loadPLT() {
+	for i := range im.progs {
+		if p := &im.progs[i]; p.Type == elf.PT_DYNAMIC {
+			_ = guard(func() error { return im.readPLT(p) })
+			return
+		}
+	}
+}
+
+func (im *Image) readPLT(p *elf.ProgHeader) error {
+	dyn, err := im.at(p.Vaddr, min(p.Filesz, 1<<16))
+	if err != nil {
+		return err
+	}
+	tags := map[elf.DynTag]uint64{}
+	for ; len(dyn) >= 16; dyn = dyn[16:] {
+		tags[elf.DynTag(binary.LittleEndian.Uint64(dyn))] = binary.LittleEndian.Uint64(dyn[8:])
+	}
+	syms, strs, err := im.dynamicSymbols()
+	if err != nil || syms == nil {
+		return err
+	}
+	im.plt.slots = map[uint64]string{}
+	for _, t := range [][2]elf.DynTag{{elf.DT_JMPREL, elf.DT_PLTRELSZ}, {elf.DT_RELA, elf.DT_RELASZ}} {
+		if tags[t[0]] == 0 || tags[t[1]] == 0 {
+			continue
+		}
+		rels, err := im.at(tags[t[0]], tags[t[1]])
+		if err != nil {
+			continue
+		}
+		for ; len(rels) >= 24; rels = rels[24:] { // Elf64_Rela
+			info := binary.LittleEndian.Uint64(rels[8:])
+			if kind := uint32(info); kind != relocGlobDat && kind != relocJumpSlot {
+				continue
+			}
+			if name := symbolName(syms, strs, info>>32); name != "" {
+				im.plt.slots[binary.LittleEndian.Uint64(rels)] = name
+			}
+		}
+	}
+	return nil
+}
+
+// symbolName returns the name of the symbol with a number.
+func symbolName(syms, strs []byte, n uint64) string {
+	if n >= uint64(len(syms))/elf.Sym64Size {
+		return ""
+	}
+	off := uint64(binary.LittleEndian.Uint32(syms[n*elf.Sym64Size:]))
+	if off >= uint64(len(strs)) {
+		return ""
+	}
+	for i, c := range strs[off:] {
+		if c == 0 {
+			return string(strs[off : off+uint64(i)])
+		}
+	}
+	return ""
+}
