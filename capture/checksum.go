@@ -30,6 +30,9 @@ func (r *recorder) logChecksums(t *task) error {
 		if m.prot&unix.PROT_WRITE == 0 || m.shared || strings.HasPrefix(m.path, "[v") {
 			continue
 		}
+		if m.start >= scratchBase && m.start < scratchBase+scratchSize {
+			continue
+		}
 		if m.start >= areaBase && m.start < areaBase+inject.AreaSize {
 			continue // differs by design: the clock's function and its stack
 		}

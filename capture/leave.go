@@ -109,6 +109,12 @@ func (r *recorder) release1(t *task, sig int) {
 	if sig == 0 && t.sigstop != 0 && t.wake == wakeSignal && t.state == stateReady {
 		sig = t.sigstop
 	}
+	if t.diverted != 0 {
+		// A result that the program has not seen yet, or a call to be made again.
+		if rax, err := ptrace.PeekUser(t.tid, ptrace.OffRax); err == nil {
+			r.undivert(t, int64(rax))
+		}
+	}
 	if t.answered && t.inSys {
 		// Its call was not made; what it is told instead stands in rax when
 		// it returns.

@@ -220,6 +220,9 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 		return nil
 	}
 	if child.sp != nil {
+		if err := r.mapScratch(t); err != nil {
+			return err
+		}
 		return r.enqueue(child, wakeStart)
 	}
 	return r.forked(t, child)
@@ -235,6 +238,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.base, sp.budget = 0, 0
 	sp.verified = from.verified
+	sp.scratch = from.scratch
 	sp.brk, sp.exe, sp.argv = from.brk, from.exe, from.argv
 	sp.files = append([]span(nil), from.files...)
 	sp.patches = make(map[uint64]patch, len(from.patches))
@@ -282,7 +286,7 @@ func (r *recorder) forked(t, child *task) error {
 func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 	const most = 1 << 20
 	for _, o := range t.sp.tasks {
-		if o == t || !o.inSys || o.call == nil || o.class != linux.Plain {
+		if o == t || !o.inSys || o.diverted != 0 || o.call == nil || o.class != linux.Plain {
 			continue
 		}
 		ret := o.lastRet
@@ -482,6 +486,7 @@ func (r *recorder) bury(t *task) {
 	if sp == nil {
 		return
 	}
+	t.freeSlot()
 	delete(sp.tasks, t.tid)
 	for i, o := range sp.ready {
 		if o == t {

@@ -276,6 +276,9 @@ func (r *recorder) raise(t *task, info *ptrace.SigInfo) error {
 func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at *linux.Regs) error {
 	sp := t.sp
 	sig := info.Signo()
+	if _, err := r.undivert(t, 0); err != nil {
+		return err
+	}
 	var before linux.Regs
 	if err := ptrace.GetRegs(t.tid, &before); err != nil {
 		return err

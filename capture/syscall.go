@@ -136,8 +136,13 @@ func (r *recorder) enterCall(t *task) error {
 	case linux.Faked:
 		return r.enterFaked(t, nr, args, errno)
 	}
-	if t.blocks && len(sp.ready) > 0 {
-		r.recheck[sp] = true
+	if t.blocks {
+		if len(sp.ready) > 0 {
+			r.recheck[sp] = true
+		}
+		if err := r.divert(t); err != nil {
+			return err
+		}
 	}
 	return r.resume(t, 0)
 }
@@ -207,6 +212,18 @@ func (r *recorder) finishCall(t *task) error {
 		ev.Child = t.ev.Child
 	} else {
 		ev.EndTime = r.since()
+	}
+	if t.diverted != 0 {
+		ret, err := r.undivert(t, t.lastRet)
+		if err != nil {
+			return err
+		}
+		if ret != t.lastRet {
+			if err := ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(ret)); err != nil {
+				return err
+			}
+			t.lastRet = ret
+		}
 	}
 	ev.Ret = t.lastRet
 	if err := r.effects(t, &ev); err != nil {

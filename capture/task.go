@@ -100,6 +100,7 @@ type task struct {
 	cleared  bool       // nobody else holds the file that it writes to
 	mapped   *sharedMap // made by the call that just returned
 	leadExit bool
+	diverted uint64            // where its call writes to instead, or 0; see scratch.go
 	resize   []recording.Event // what follows from a file's new size
 }
 
@@ -150,6 +151,8 @@ type space struct {
 	brk     uint64
 	shared  []*sharedMap
 	helper  *task            // changes protections for it; see shared.go
+	scratch bool             // the scratch area is mapped
+	slots   uint64           // of it in use, a bit each
 	wanted  bool             // others wait for what it holds
 	atTick  *task            // stands before an exact instruction that is not in the log yet
 	files   []span           // private mappings of files

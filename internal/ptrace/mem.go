@@ -98,6 +98,12 @@ func WriteV(tid int, spans []Span) error {
 	return nil
 }
 
+// WriteUser writes data at addr as far as the program itself could, and returns
+// how much that was.
+func WriteUser(tid int, addr uint64, data []byte) (int, error) {
+	return writeV(tid, []Span{{Addr: addr, Data: data}})
+}
+
 // Write writes data at addr.
 func Write(tid int, addr uint64, data []byte) error {
 	return WriteV(tid, []Span{{Addr: addr, Data: data}})

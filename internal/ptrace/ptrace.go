@@ -36,6 +36,7 @@ const SyscallStop = unix.SIGTRAP | 0x80
 // Offsets into struct user (sys/user.h) for PeekUser and PokeUser.
 const (
 	OffRax     = 80
+	OffRsi     = 104
 	OffOrigRax = 120
 	OffRip     = 128
 )

@@ -1,0 +1,98 @@
+package capture
+
+import (
+	"math/bits"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+)
+
+// What the kernel writes for a thread that waits in a call becomes visible to
+// the other threads at once, but in the log it appears when the waiting thread
+// runs again. So that both are the same moment, calls that may wait and fill one
+// buffer fill a slot of the scratch area instead, in processes of several
+// threads, and the bytes are copied when the thread runs.
+const (
+	scratchBase  = areaBase + 1<<24
+	scratchSlot  = 128 << 10
+	scratchSlots = 64
+	scratchSize  = scratchSlots * scratchSlot
+)
+
+var _ [scratchBase - areaBase - inject.AreaSize]struct{} // they do not overlap
+
+// mapScratch maps the scratch area of a process that is about to have a second
+// thread. t stands at the exit of a system call. A process that has no room for
+// it goes without.
+func (r *recorder) mapScratch(t *task) error {
+	sp := t.sp
+	if sp.scratch || sp.area == nil || t.pid != sp.pid {
+		return nil
+	}
+	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, scratchBase, scratchSize, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+	sp.scratch = ret == scratchBase
+	return err
+}
+
+// divert makes the call that t stands before write to the scratch area.
+func (r *recorder) divert(t *task) error {
+	sp := t.sp
+	switch t.ev.Nr {
+	case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
+	default:
+		return nil
+	}
+	n := t.ev.Args[2]
+	if !sp.scratch || len(sp.tasks) < 2 || len(sp.shared) > 0 || n == 0 || n > scratchSlot || sp.slots == ^uint64(0) {
+		return nil
+	}
+	slot := bits.TrailingZeros64(^sp.slots)
+	t.diverted = scratchBase + uint64(slot)*scratchSlot
+	sp.slots |= 1 << slot
+	return ptrace.PokeUser(t.tid, ptrace.OffRsi, t.diverted)
+}
+
+// undivert ends what divert began: ret bytes go where the program wants them,
+// and the register shows that again. It returns what the call comes to.
+func (r *recorder) undivert(t *task, ret int64) (int64, error) {
+	at := t.diverted
+	if at == 0 {
+		return ret, nil
+	}
+	t.freeSlot()
+	if err := ptrace.PokeUser(t.tid, ptrace.OffRsi, t.ev.Args[1]); err != nil {
+		return ret, err
+	}
+	n := min(ret, int64(t.ev.Args[2]))
+	if n <= 0 {
+		return ret, nil
+	}
+	if int(n) > len(r.buf) {
+		r.buf = make([]byte, n)
+	}
+	b := r.buf[:n]
+	if err := (ptrace.Mem)(t.tid).ReadAt(b, at); err != nil {
+		return ret, err
+	}
+	done, err := ptrace.WriteUser(t.tid, t.ev.Args[1], b)
+	switch {
+	case ptrace.Gone(err):
+		return ret, err
+	case err != nil && done == 0:
+		return -int64(unix.EFAULT), nil
+	case err != nil:
+		return int64(done), nil
+	}
+	return ret, nil
+}
+
+// freeSlot gives the slot of a thread to others.
+func (t *task) freeSlot() {
+	if t.diverted != 0 {
+		t.sp.slots &^= 1 << ((t.diverted - scratchBase) / scratchSlot)
+		t.diverted = 0
+	}
+}
