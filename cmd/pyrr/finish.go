@@ -19,6 +19,7 @@ import (
 func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	stop := onInterrupt(func() {
 		u.clearStatus()
+		u.cleanups.run()
 		u.warn("interrupted: the recording stays as it is, in " + t.part)
 		os.Exit(exitInterrupted)
 	})
@@ -34,13 +35,29 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		}
 		return
 	}
-	verdict := "not verified"
-	if f.verify != verifyNone {
+	h, err := hideSecrets(u, t, f)
+	if err != nil {
+		u.warn(err.Error())
+		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+		return
+	}
+	defer u.cleanups.add(h.discard)()
+	from := t.part
+	if h != nil {
+		from = h.dir
+	}
+	verdict, exact := "not verified", false
+	if f.verify != verifyNone || h != nil {
 		u.status("verifying the recording by a replay")
-		verdict = verify(u, t)
+		verdict, exact = verify(u, from, t.packed, h.watch())
+	}
+	if h != nil && !exact {
+		u.warn("it was tried without its secrets: with placeholders for them it can't be kept")
+		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+		return
 	}
 	u.status("packing the recording")
-	if err := recording.Pack(t.part, t.packed); err != nil {
+	if err := recording.Pack(from, t.packed); err != nil {
 		u.warn(err.Error())
 		if _, err := os.Stat(t.part); err == nil {
 			u.note("recorded %s  not packed, %s", t.part, about(info, verdict))
@@ -53,6 +70,9 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	size := int64(0)
 	if st, err := os.Stat(t.packed); err == nil {
 		size = st.Size()
+	}
+	if h != nil {
+		sayRedacted(u, h.manifest)
 	}
 	u.note("recorded %s  %s, %s", t.packed, byteSize(size), about(info, verdict))
 }
@@ -74,21 +94,22 @@ func ended(rec *recording.Recording) time.Time {
 	return time.Now()
 }
 
-// verify replays the recording in t once, notes in it what came out and makes
-// its index.
-func verify(u *ui, t *target) string {
-	rec, err := recording.Open(t.part)
+// verify replays the recording in the folder dir once, which will be packed
+// to the given file, notes in it what came out and makes its index. watch, if
+// not nil, sees every event of the replay.
+func verify(u *ui, dir, packed string, watch replayWatch) (verdict string, exact bool) {
+	rec, err := recording.Open(dir)
 	if err != nil {
 		u.warn(err.Error())
-		return "not verified"
+		return "not verified", false
 	}
 	defer rec.Close()
-	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard}
+	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard, OnEvent: watch}
 	index, err := newIndexer(rec)
 	if err != nil {
 		u.warn(err.Error())
 	} else {
-		o.OnEvent = index.event
+		o.OnEvent = both(index.event, watch)
 	}
 	_, err = replay.Batch(rec, o)
 	if index != nil {
@@ -102,12 +123,14 @@ func verify(u *ui, t *target) string {
 	if err != nil {
 		verdict = "not verified"
 		mark = ""
-		if _, ok := errors.AsType[*replay.Divergence](err); ok {
+		if isDivergence(err) {
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
 		u.warn("the replay that verifies the recording failed: " + err.Error())
-		u.hint("pyrr replay --batch " + shellQuote(t.packed))
+		if _, hidden := errors.AsType[*survivorError](err); !hidden && watch == nil {
+			u.hint("pyrr replay --batch " + shellQuote(packed))
+		}
 	}
 	if mark != "" {
 		if err := rec.SetVerified(mark); err != nil {
@@ -117,5 +140,5 @@ func verify(u *ui, t *target) string {
 	if cut, err := truncations(rec); err == nil && len(cut) > 0 {
 		verdict = "incomplete, " + verdict
 	}
-	return verdict
+	return verdict, mark == "exact"
 }

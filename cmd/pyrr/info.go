@@ -91,6 +91,9 @@ type recordingInfo struct {
 	Lacking   []string          `json:"cpu_lacking_here"`
 	Options   map[string]string `json:"options,omitempty"`
 	Sizes     sizeInfo          `json:"sizes"`
+	// Redacted lists what was replaced by placeholders, nil where secrets
+	// were never looked for.
+	Redacted *recording.Redaction `json:"redacted,omitempty"`
 }
 
 // sizeInfo holds sizes in bytes.
@@ -146,6 +149,11 @@ func summarize(rec *recording.Recording, path string, progress func(uint64)) (*r
 	var err error
 	if info.Sizes, err = sizesOf(rec, path); err != nil {
 		return info, err
+	}
+	if m, ok, rerr := rec.Redaction(); rerr != nil {
+		return info, rerr
+	} else if ok {
+		info.Redacted = &m
 	}
 	procs, err := rec.Procs()
 	for i := range procs {
@@ -276,6 +284,13 @@ func (info *recordingInfo) print(u *ui) {
 	row("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
 	if len(info.Pythons) > 0 {
 		row("python", "%s", strings.Join(info.Pythons, ", "))
+	}
+	if m := info.Redacted; m != nil {
+		text := "known secrets were looked for, none is in it"
+		if len(m.Secrets) > 0 {
+			text = plural(uint64(len(m.Secrets)), "known secret", "known secrets") + " replaced: " + m.Names()
+		}
+		row("secrets", "%s", text)
 	}
 	size := byteSize(info.Sizes.Total)
 	if info.Sizes.Packed {

@@ -64,8 +64,7 @@ nobody named stays in it.`,
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
 			fs.Var(&f.maxSize, "max-size", "refuse a result above this `size`: 5MB, 24MiB (default 24MiB)")
 			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
-			fs.StringArrayVar(&f.secrets.names, "secret", nil, "the value of the environment variable `NAME` is a secret too;\nmay be given several times")
-			fs.StringVar(&f.secrets.masks, "masks", "", "a `FILE` with secrets, one a line, or lines ::add-mask::VALUE;\n- for standard input")
+			f.secrets.declare(fs)
 			return func(_ context.Context, u *ui, args []string) error {
 				return pack(u, &f, args)
 			}
@@ -130,6 +129,9 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	defer u.clearStatus()
 	dir := filepath.Join(work, "recording")
 	manifest, err := redacted(u, rec, dir, set, true)
+	if err == nil {
+		err = proven(u, dir, set)
+	}
 	if err != nil {
 		return nil, 0, packFailed(err, path)
 	}

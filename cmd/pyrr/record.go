@@ -27,6 +27,8 @@ type recordFlags struct {
 	seed      uint64
 	verify    string
 	avx512    bool
+	redact    string
+	secrets   secretFlags
 	// Hidden, for tests.
 	slice   uint64
 	disable []string
@@ -57,7 +59,8 @@ func recordCommand() *command {
 		name: "record",
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all]
-[--chaos[=SEED]] [--verify replay|full|none] [--] CMD [ARG…]`,
+[--chaos[=SEED]] [--verify replay|full|none]
+[--redact auto|always|never] [--secret NAME]… [--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
 		long: `Runs CMD and records it: standard input, output, error and the terminal are
 CMD's own, and so are Ctrl-C and the exit status. What follows CMD belongs to
@@ -101,6 +104,9 @@ seconds later.`,
 			fs.Lookup("chaos").NoOptDefVal = chaosRandom
 			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
 				verifyReplay, verifyFull, verifyNone)
+			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
+				redactAuto, redactAlways, redactNever)
+			f.secrets.declare(fs)
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
 			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
@@ -123,6 +129,9 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	}
 	if args[0] == "" {
 		return usagef("record: the command is empty")
+	}
+	if f.secrets.masks == "-" {
+		return usagef("record: --masks -: standard input is the program's; name a file")
 	}
 	t, err := planTarget(f.out, args)
 	if err != nil {

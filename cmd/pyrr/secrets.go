@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
@@ -24,7 +24,13 @@ type secretFlags struct {
 	masks string // a file, - for standard input
 }
 
-// findSecrets collects what is known to be secret: from the recording, from
+// declare adds the flags to a command.
+func (s *secretFlags) declare(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&s.names, "secret", nil, "the value of the environment variable `NAME` is a secret too;\nmay be given several times")
+	fs.StringVar(&s.masks, "masks", "", "a `FILE` with secrets, one a line, or lines ::add-mask::VALUE;\n- for standard input")
+}
+
+// find collects what is known to be secret: from the recording, from
 // the environment and the configuration of who packs, and from the masks.
 func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Set, error) {
 	f := redact.NewFinder(s.names)
@@ -40,9 +46,6 @@ func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Set, error)
 			return nil, fmt.Errorf("read the values to replace: %w", err)
 		}
 		f.Masks(string(text))
-	}
-	if masks := os.Getenv("PYRR_MASKS"); masks != "" {
-		f.Masks(masks)
 	}
 	if err := f.Recording(rec); err != nil {
 		return nil, err
@@ -89,15 +92,28 @@ func (e *survivorError) Error() string {
 	return fmt.Sprintf("the known secret %s is still in %s", e.name, e.where)
 }
 
-// searched replays a recording and looks for the secrets in what the program
-// makes of it: in all of its memory where a process ends and a few times
-// before, and in what it writes. A value that reached the program compressed,
-// encrypted or in pieces shows up here.
-func searched(rec *recording.Recording, set *redact.Set, events uint64) error {
+// replayWatch sees the events of a replay.
+type replayWatch = func(*replay.Process, *replay.Thread, *recording.Event) error
+
+// both calls two watches; the second may be nil.
+func both(a, b replayWatch) replayWatch {
+	if b == nil {
+		return a
+	}
+	return func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		return errors.Join(a(p, t, ev), b(p, t, ev))
+	}
+}
+
+// searcher looks for the secrets in what the program makes of a replay: in
+// all of its memory where a process ends and a few times before, and in what
+// it writes. A value that reached the program compressed, encrypted or in
+// pieces shows up here.
+func searcher(set *redact.Set, events uint64) replayWatch {
 	const looks = 6
 	every := max(events/looks, 2000)
 	var total uint64
-	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+	return func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		total++
 		switch {
 		case ev.Kind == recording.KindEnd || total%every == 0:
@@ -106,8 +122,7 @@ func searched(rec *recording.Recording, set *redact.Set, events uint64) error {
 			return searchRange(p, set, replay.Range{Start: ev.Args[1], End: ev.Args[1] + min(ev.Args[2], 1<<20)}, "what the program wrote")
 		}
 		return nil
-	}})
-	return err
+	}
 }
 
 func searchMemory(p *replay.Process, set *redact.Set) error {
@@ -145,8 +160,8 @@ func searchRange(p *replay.Process, set *redact.Set, r replay.Range, where strin
 }
 
 // redacted writes rec into the new folder dir with its secrets replaced, and
-// replays the result. A divergence and a survivor are errors, and dir is then
-// gone.
+// holds the result against them. A survivor is an error, and dir is then gone.
+// The result is not replayed yet.
 func redacted(u *ui, rec *recording.Recording, dir string, set *redact.Set, small bool) (*recording.Redaction, error) {
 	u.status("looking for secrets")
 	plan, err := redact.NewPlan(rec, set)
@@ -154,53 +169,129 @@ func redacted(u *ui, rec *recording.Recording, dir string, set *redact.Set, smal
 		return nil, err
 	}
 	manifest := plan.Manifest()
-	changes := recording.Changes{Small: small, Redaction: &manifest}
+	changes := recording.Changes{}
 	if !plan.Empty() {
 		changes = plan.Changes()
-		changes.Small, changes.Redaction = small, &manifest
 	}
+	changes.Small, changes.Redaction = small, &manifest
 	u.status("writing the recording")
 	if err := rec.Rewrite(dir, changes); err != nil {
 		return nil, err
 	}
-	if err := proven(u, dir, set); err != nil {
+	if err := holdsNone(dir, set); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
 	return &manifest, nil
 }
 
-// proven holds a rewritten recording against its secrets, replays it, and
-// marks it as verified.
+// holdsNone reads a rewritten recording through for what should be gone.
+func holdsNone(dir string, set *redact.Set) error {
+	out, err := recording.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	plan, err := redact.NewPlan(out, set)
+	if err != nil || plan.Empty() {
+		return err
+	}
+	for _, s := range plan.Manifest().Secrets {
+		return &survivorError{s.Name, "the packed recording, in its " + strings.Join(slices.Sorted(maps.Keys(s.Counts)), ", ")}
+	}
+	return nil
+}
+
+// proven replays a rewritten recording, looks for the secrets in what the
+// program does then, and marks it as verified.
 func proven(u *ui, dir string, set *redact.Set) error {
 	out, err := recording.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	again, err := redact.NewPlan(out, set)
-	if err != nil {
-		return err
-	}
-	if !again.Empty() {
-		for _, s := range again.Manifest().Secrets {
-			return &survivorError{s.Name, "the packed recording, in its " + strings.Join(slices.Sorted(maps.Keys(s.Counts)), ", ")}
-		}
-	}
 	if err := canReplay(out); err != nil {
 		return err
 	}
 	u.status("replaying the packed recording")
-	sum, _ := out.Summary()
-	if len(set.Secrets) == 0 {
-		_, err = replay.Batch(out, replay.Options{})
-	} else {
-		err = searched(out, set, sum.Events)
+	o := replay.Options{}
+	if len(set.Secrets) > 0 {
+		sum, _ := out.Summary()
+		o.OnEvent = searcher(set, sum.Events)
 	}
-	if err != nil {
+	if _, err := replay.Batch(out, o); err != nil {
 		return err
 	}
 	return out.SetVerified("exact")
+}
+
+// hidden is a recording that was written again without its secrets.
+type hidden struct {
+	dir      string
+	set      *redact.Set
+	manifest *recording.Redaction
+	events   uint64
+}
+
+// The values of --redact.
+const (
+	redactAuto   = "auto"
+	redactAlways = "always"
+	redactNever  = "never"
+)
+
+// wanted says whether record replaces secrets: where continuous integration
+// would publish them, and where some were named.
+func (s *secretFlags) wanted(when string) bool {
+	ci := os.Getenv("CI")
+	return when == redactAlways || when == redactAuto && (len(s.names) > 0 || s.masks != "" || ci != "" && ci != "false" && ci != "0")
+}
+
+// hideSecrets writes the recording of t once more without its known secrets,
+// if that is wanted and it holds any; else it returns nil.
+func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, error) {
+	if !f.secrets.wanted(f.redact) {
+		return nil, nil
+	}
+	rec, err := recording.Open(t.part)
+	if err != nil {
+		return nil, err
+	}
+	defer rec.Close()
+	set, err := f.secrets.find(u, rec)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := redact.NewPlan(rec, set)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Empty() {
+		m := plan.Manifest()
+		return nil, rec.SetRedaction(&m)
+	}
+	h := &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix, set: set}
+	if sum, ok := rec.Summary(); ok {
+		h.events = sum.Events
+	}
+	if h.manifest, err = redacted(u, rec, h.dir, set, false); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *hidden) discard() {
+	if h != nil {
+		os.RemoveAll(h.dir)
+	}
+}
+
+// watch returns what has to see the replay that verifies the recording.
+func (h *hidden) watch() replayWatch {
+	if h == nil {
+		return nil
+	}
+	return searcher(h.set, h.events)
 }
 
 // isDivergence says whether a replay went another way.
@@ -217,15 +308,12 @@ func sayRedacted(u *ui, m *recording.Redaction) {
 	if len(m.Secrets) == 0 {
 		return
 	}
-	var names []string
 	places := 0
 	for _, s := range m.Secrets {
-		names = append(names, s.Name)
 		for _, n := range s.Counts {
 			places += n
 		}
 	}
-	sort.Strings(names)
-	u.note("replaced %s in %s: %s", plural(uint64(len(names)), "known secret", "known secrets"),
-		plural(uint64(places), "place", "places"), strings.Join(names, ", "))
+	u.note("replaced %s in %s: %s", plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
+		plural(uint64(places), "place", "places"), m.Names())
 }

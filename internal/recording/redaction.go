@@ -3,6 +3,8 @@ package recording
 import (
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 )
 
 // redactionName is the manifest of what was replaced in a recording.
@@ -40,4 +42,22 @@ func (r *Recording) Redaction() (Redaction, bool, error) {
 		return m, false, nil
 	}
 	return m, err == nil, err
+}
+
+// Names returns the names of the secrets that were replaced.
+func (m *Redaction) Names() string {
+	var names []string
+	for _, s := range m.Secrets {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// SetRedaction notes in a recording that is a folder what was looked for.
+func (r *Recording) SetRedaction(m *Redaction) error {
+	if r.root == nil {
+		return errors.New("write the manifest of secrets: the recording is packed")
+	}
+	return writeJSON(r.root, redactionName, m)
 }
