@@ -36,7 +36,7 @@ func (q Quantity) none() bool { return q.Max == 0 }
 
 // EventPattern selects events by what they are.
 type EventPattern struct {
-	// Kind is one of the Kind constants, or call, return, line, raise, enter.
+	// Kind is one of the Kind constants.
 	Kind string
 	// Text is the event as it was written.
 	Text string
@@ -48,19 +48,10 @@ type EventPattern struct {
 	Place   Place
 }
 
-// The kinds of events that only an execution shows.
-const (
-	kindCall   = "call"
-	kindReturn = "return"
-	kindLine   = "line"
-	kindRaise  = "raise"
-	kindEnter  = "enter"
-)
-
 // executed reports whether finding the events needs the program's execution.
 func (e *EventPattern) executed() bool {
 	switch e.Kind {
-	case kindCall, kindReturn, kindLine, kindRaise, kindEnter:
+	case KindCall, KindReturn, KindLine, KindRaise, KindEnter:
 		return true
 	}
 	return false

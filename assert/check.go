@@ -226,7 +226,8 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 	info := src.Info()
 	var t *timeline
 	judges := make([]*judge, len(j.specs))
-	ends := false
+	ends, c := false, false
+	var executed []*EventPattern
 	for i, s := range j.specs {
 		if s.Test != "" && !slices.ContainsFunc(info.Tests, func(have string) bool { return testMatches(s.Test, have) }) {
 			continue
@@ -236,26 +237,35 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 			out[i].Verdict, out[i].Reason = Skip, why
 			continue
 		}
-		if t == nil {
-			events, err := src.Events()
-			if err != nil {
-				return err
-			}
-			t = newTimeline(info, events)
-		}
-		judges[i] = newJudge(t, s)
+		judges[i] = &judge{spec: s}
+		executed = append(executed, s.executed()...)
+		c = c || s.needsC()
 		ends = ends || slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.AtEnd() })
 	}
-	if t == nil {
+	if !slices.ContainsFunc(judges, func(jd *judge) bool { return jd != nil }) {
 		return nil
 	}
-	if err := rounds(ctx, judges, t, src); err != nil {
+	if len(executed) > 0 {
+		if err := src.Execute(executed); err != nil {
+			return err
+		}
+	}
+	events, err := src.Events()
+	if err != nil {
+		return err
+	}
+	t = newTimeline(info, events)
+	for i, jd := range judges {
+		if jd != nil {
+			judges[i] = newJudge(t, jd.spec)
+		}
+	}
+	if err := rounds(ctx, judges, t, src, c); err != nil {
 		return err
 	}
 	var endStacks []Stacks
 	if ends {
-		var err error
-		if endStacks, err = src.EndStacks(); err != nil {
+		if endStacks, err = src.EndStacks(c); err != nil {
 			return err
 		}
 	}
@@ -279,7 +289,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 
 // rounds judges until no more stacks are needed. All judges ask together, so
 // that one pass over the recording serves them all.
-func rounds(ctx context.Context, judges []*judge, t *timeline, src Source) error {
+func rounds(ctx context.Context, judges []*judge, t *timeline, src Source, c bool) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -293,7 +303,7 @@ func rounds(ctx context.Context, judges []*judge, t *timeline, src Source) error
 		if len(wants) == 0 {
 			return nil
 		}
-		if err := t.fetch(src, wants); err != nil {
+		if err := t.fetch(src, wants, c); err != nil {
 			return err
 		}
 	}

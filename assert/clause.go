@@ -289,7 +289,7 @@ func (p *parser) ref() Ref {
 // isEventStart reports whether a word begins an event.
 func isEventStart(s string) bool {
 	switch s {
-	case kindCall, kindReturn, kindLine, kindRaise, kindEnter, "signal", "thread", "test", KindExec, KindExit, KindTimeout:
+	case KindCall, KindReturn, KindLine, KindRaise, KindEnter, "signal", "thread", "test", KindExec, KindExit, KindTimeout:
 		return true
 	}
 	return linux.Aliases(s) != nil
@@ -351,12 +351,12 @@ func (p *parser) fit(e *Expectation, c *Clause) {
 	syscall := e.Event.Kind == KindSyscall
 	switch c.Kind {
 	case ClauseFD, ClauseSameFD, ClausePath, ClauseTo, ClauseReturning, ClauseFailing, ClauseBlocked:
-		if !syscall && !(c.Kind == ClauseReturning && e.Event.Kind == kindReturn) {
+		if !syscall && !(c.Kind == ClauseReturning && e.Event.Kind == KindExit) {
 			p.failAt(last, "", "%q needs a system call, and %s is none", c.Kind, e.Event.Text)
 		}
 	case ClauseTaking:
-		if !syscall && e.Event.Kind != kindCall {
-			p.failAt(last, "", "%q needs a system call or a call, and %s is none", c.Kind, e.Event.Text)
+		if !syscall {
+			p.failAt(last, "", "%q needs a system call, and %s is none", c.Kind, e.Event.Text)
 		}
 	case ClauseWith:
 		if !syscall {

@@ -63,10 +63,8 @@ func TestDocs(t *testing.T) {
 				docEvents(t, b.text)
 			case "expect":
 				docExpect(t, b.text, Pass, "")
-			case "needs-execution":
-				docExpect(t, b.text, Unjudged, "needs ")
-			case "needs-c":
-				docExpect(t, b.text, Unjudged, "needs C stacks")
+			case "needs-marks":
+				docExpect(t, b.text, Unjudged, "needs marks")
 			case "golden":
 				docGolden(t, b.text)
 			case "mistakes":
@@ -83,7 +81,7 @@ func TestDocs(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"yaml", "grammar", "events", "expect", "needs-execution", "needs-c", "golden", "mistakes"} {
+	for _, kind := range []string{"yaml", "grammar", "events", "expect", "needs-marks", "golden", "mistakes"} {
 		if seen[kind] == 0 {
 			t.Errorf("no block %q", kind)
 		}
@@ -195,7 +193,7 @@ func TestDocsExamples(t *testing.T) {
 	missing["capture"] = true
 	missing["±"] = true
 	for _, b := range docBlocks(t) {
-		if b.kind != "expect" && b.kind != "needs-execution" && b.kind != "needs-c" {
+		if b.kind != "expect" && b.kind != "needs-marks" {
 			continue
 		}
 		for line := range strings.Lines(b.text) {

@@ -27,6 +27,38 @@ type fake struct {
 	closed   int
 	// late gives the threads their names only after Stacks.
 	late bool
+	// shown are the events that Execute finds; each has the stack beside it.
+	shown      []Event
+	shownStack []Stacks
+	executed   int
+}
+
+// Execute puts the wanted events where their positions are.
+func (f *fake) Execute(want []*EventPattern) error {
+	f.executed++
+	var merged []Event
+	stacks := map[int]Stacks{}
+	next := 0
+	show := func(limit uint64) {
+		for ; next < len(f.shown) && f.shown[next].Pos.Instr < limit; next++ {
+			e := f.shown[next]
+			if slices.ContainsFunc(want, func(p *EventPattern) bool { return p.Executed(&e, f.info.Pythons[1]) }) {
+				stacks[len(merged)] = f.shownStack[next]
+				merged = append(merged, e)
+			}
+		}
+	}
+	for i, e := range f.events {
+		if e.Proc == 1 {
+			show(e.Pos.Instr)
+		}
+		if s, ok := f.stacks[i]; ok {
+			stacks[len(merged)] = s
+		}
+		merged = append(merged, e)
+	}
+	f.events, f.stacks = merged, stacks
+	return nil
 }
 
 func (f *fake) Info() Info   { return f.info }
@@ -42,11 +74,11 @@ func (f *fake) Events() ([]Event, error) {
 	return out, f.err
 }
 
-func (f *fake) EndStacks() ([]Stacks, error) {
+func (f *fake) EndStacks(bool) ([]Stacks, error) {
 	return f.ends, f.stackErr
 }
 
-func (f *fake) Stacks(want []int) (map[int]Stacks, error) {
+func (f *fake) Stacks(want []int, c bool) (map[int]Stacks, error) {
 	f.passes++
 	if !slices.IsSorted(want) {
 		return nil, errors.New("the wanted events are not in order")
@@ -142,6 +174,25 @@ func slowHTTP() *fake {
 	helper(3, KindThreadStart, KindThreadExit, KindExit, KindEnd)
 	f.stacks = map[int]Stacks{5: connectStack, 6: sendStack, 7: mainStack, 8: recvStack}
 	f.ends = []Stacks{mainStack, recvStack}
+	show := func(thread int, instr uint64, kind, name string, s Stacks) {
+		e := ev(thread, instr, instr-140000, name, 520*ms, 520*ms)
+		e.Kind = kind
+		if kind != KindEnter {
+			e.Frame = &s.Python.Frames[0]
+		}
+		f.shown, f.shownStack = append(f.shown, e), append(f.shownStack, s)
+	}
+	config := pythonStack("MainThread", py("config", "/proj/app.py", 7), py("<module>", "/proj/app.py", 18))
+	show(1, 152510, KindRaise, "FileNotFoundError", config)
+	lookup := pythonStack("worker", py("getaddrinfo", lib+"socket.py", 952), py("create_connection", site+"urllib3/util/connection.py", 60))
+	show(2, 180500, KindCall, "", lookup)
+	show(2, 180900, KindReturn, "", lookup)
+	line := Stacks{Proc: 1, Python: stack.Stack{Name: "worker", Frames: recvStack.Python.Frames[2:]}}
+	show(2, 185600, KindLine, "", line)
+	c := func(fn string) stack.Frame { return stack.Frame{Kind: stack.C, Func: fn, Module: "libc.so.6"} }
+	recvStack.Full = &stack.Stack{Name: "worker", Frames: append([]stack.Frame{c("__libc_recv"), c("sock_recv")}, recvStack.Python.Frames...)}
+	f.stacks[8] = recvStack
+	show(2, 185720, KindEnter, "sock_recv", recvStack)
 	return f
 }
 

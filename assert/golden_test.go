@@ -97,6 +97,11 @@ func TestGolden(t *testing.T) {
 		{name: "stack cut short", golden: recvGolden, change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" },
 			verdict: Unjudged, got: "the stack could not be read whole: bad pointer"},
 		{name: "C stacks", golden: recvGolden, spec: func(s string) string { return s + "    stacks: [python, c]\n" },
+			change: func(f *fake) {
+				s := f.stacks[8]
+				s.Full = nil
+				f.stacks[8] = s
+			},
 			verdict: Unjudged, got: "needs C stacks, which were not read"},
 		{name: "C stacks there", golden: "C   __libc_recv  libc.so.6\n", spec: func(s string) string { return s + "    stacks: c\n" },
 			change: func(f *fake) {

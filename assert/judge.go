@@ -51,6 +51,35 @@ type finding struct {
 	wants   []int
 }
 
+// executed lists the patterns of a spec whose events only an execution shows.
+func (s *Spec) executed() []*EventPattern {
+	var out []*EventPattern
+	add := func(p *EventPattern) {
+		if p != nil && p.executed() {
+			out = append(out, p)
+		}
+	}
+	for _, e := range s.Expect {
+		add(&e.Event)
+		for i := range e.Clauses {
+			for k := range e.Clauses[i].Refs {
+				if r := &e.Clauses[i].Refs[k]; r.target == nil {
+					add(r.Event)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// needsC reports whether a spec asks for C frames.
+func (s *Spec) needsC() bool {
+	return slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.C }) ||
+		slices.ContainsFunc(s.Expect, func(e *Expectation) bool {
+			return slices.ContainsFunc(e.Clauses, func(c Clause) bool { return c.Kind == ClauseThrough })
+		})
+}
+
 // rejection is an event that failed some clauses.
 type rejection struct {
 	event  int
@@ -96,8 +125,6 @@ func (j *judge) round() []int {
 // unable says why events of a kind can't be found, "" where they can.
 func (j *judge) unable(p *EventPattern) string {
 	switch {
-	case p.executed():
-		return fmt.Sprintf("%s needs the program to be replayed with breakpoints, and check does not do that yet", p.Kind)
 	case (p.Kind == KindTestStart || p.Kind == KindTestEnd) && !j.info.TestMarks:
 		return fmt.Sprintf("%s needs marks of where tests start and end, and the recording holds none", p.Kind)
 	}

@@ -46,7 +46,9 @@ func (l *loader) link(s *Spec) {
 		if g.At == "end" || g.At == "" {
 			continue
 		}
-		if g.target = ids[g.At]; g.target == nil {
+		if g.target = ids[g.At]; g.target == nil && slices.Contains(l.lost, g.At) {
+			continue
+		} else if g.target == nil {
 			hint := didYouMean(g.At, append(slices.Clone(known), "end"))
 			if hint == "" {
 				hint = "add \"as " + g.At + "\" to the expectation that finds it"
@@ -67,6 +69,8 @@ func (l *loader) linkClause(c *Clause, ids map[string]*Expectation, known []stri
 	link := func(id string, p Place, hint string) *Expectation {
 		target := ids[id]
 		switch {
+		case target == nil && slices.Contains(l.lost, id):
+			// Its expectation has a mistake of its own.
 		case target == nil:
 			if h := didYouMean(id, known); h != "" {
 				hint = h

@@ -104,6 +104,8 @@ func Parse(file string, text []byte) ([]*Spec, error) {
 type loader struct {
 	*document
 	params []Param
+	// lost are the ids of expectations with mistakes.
+	lost []string
 }
 
 var specKeys = []string{"version", "name", "recording", "record", "params", "tags", "requires", "test", "xfail", "expect", "golden"}

@@ -20,11 +20,23 @@ func (l *loader) expectation(n *node) *Expectation {
 		e, err := parseSentence(s, place)
 		if err != nil {
 			l.mistake(err, place)
+			words := strings.Fields(s)
+			for i, w := range words[1:] {
+				if words[i] == "as" {
+					l.lost = append(l.lost, w)
+				}
+			}
 			return nil
 		}
 		return e
 	}
-	return l.mapForm(n)
+	e := l.mapForm(n)
+	for i, k := range n.keys {
+		if e == nil && k.value == "id" {
+			l.lost = append(l.lost, n.items[i].value)
+		}
+	}
+	return e
 }
 
 func (l *loader) mistake(m *mistake, place func(start, end int) Place) {

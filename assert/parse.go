@@ -241,7 +241,7 @@ func ordinal(s string) int {
 	return n
 }
 
-var eventWords = []string{kindCall, kindReturn, kindLine, kindRaise, kindEnter, "signal", "thread start", "thread exit",
+var eventWords = []string{KindCall, KindReturn, KindLine, KindRaise, KindEnter, "signal", "thread start", "thread exit",
 	"exec", "exit", "test start", "test end", "timeout", "end"}
 
 // event reads what the event is.
@@ -253,21 +253,21 @@ func (p *parser) event() EventPattern {
 		return e
 	}
 	switch t.text {
-	case kindCall, kindReturn:
+	case KindCall, KindReturn:
 		e.Kind = t.text
 		e.Frame = p.frame("a function")
 		if e.Frame != nil && e.Frame.Line > 0 {
 			p.failAt(p.toks[p.i-1], "FILE::FUNCTION; or: line "+e.Frame.Text, "%s needs a function, not a line", t.text)
 		}
-	case kindLine:
+	case KindLine:
 		e.Kind = t.text
 		e.Frame = p.frame("a line")
 		if e.Frame != nil && e.Frame.Line == 0 {
 			p.failAt(p.toks[p.i-1], "FILE:LINE; or: call "+e.Frame.Text, "line needs a line")
 		}
-	case kindRaise, kindEnter:
+	case KindRaise, KindEnter:
 		e.Kind = t.text
-		what := map[string]string{kindRaise: "an exception", kindEnter: "a C function"}[t.text]
+		what := map[string]string{KindRaise: "an exception", KindEnter: "a C function"}[t.text]
 		if n := p.next(what); p.err == nil {
 			e.Operand = n.text
 			if !isFunction(n.text) {

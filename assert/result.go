@@ -196,6 +196,9 @@ func (e *Event) text() string {
 		if e.Name != "" {
 			s += " " + e.Name
 		}
+		if e.Frame != nil && e.Name == "" {
+			s += " " + e.Frame.Func
+		}
 		return s
 	}
 	var args []string

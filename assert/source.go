@@ -20,6 +20,13 @@ const (
 	KindTestEnd     = "test end"
 	KindTimeout     = "timeout"
 	KindEnd         = "end" // of what is recorded of the process
+
+	// The kinds that only an execution shows.
+	KindCall   = "call"   // a Python function is about to run
+	KindReturn = "return" // a Python function ends, by a result or an exception
+	KindLine   = "line"   // a line is about to run
+	KindRaise  = "raise"  // an exception is raised
+	KindEnter  = "enter"  // a C function is entered
 )
 
 // Arg is one decoded argument.
@@ -40,8 +47,11 @@ type Event struct {
 	// had executed.
 	ThreadInstr uint64
 	Kind        string
-	// Name is the kernel's name of the system call, or of the signal.
-	Name  string
+	// Name is the kernel's name of the system call, or of the signal; the
+	// class of the exception, the symbol of the C function.
+	Name string
+	// Frame is the Python frame that a call, return, line or raise is about.
+	Frame *stack.Frame
 	Args  []Arg
 	Ret   int64  // raw: -errno on failure
 	Errno string // name, "" for success
@@ -95,14 +105,19 @@ type Source interface {
 	// was called, since names lie in the program's memory: Check calls Events
 	// again then.
 	Events() ([]Event, error)
+	// Execute says which events that only an execution shows are wanted: of
+	// all specs together, so that one pass over the recording finds them. It
+	// is called at most once, before Events, which has them in their places.
+	// An event that several patterns select comes once.
+	Execute(want []*EventPattern) error
 	// Stacks returns the stack of the thread that made each of the wanted
 	// events, at that event, in one pass over the recording; want holds
 	// indexes into Events, rising. An event that is missing in the result
-	// has no stack that could be read.
-	Stacks(want []int) (map[int]Stacks, error)
+	// has no stack that could be read. Full is left out unless c is set.
+	Stacks(want []int, c bool) (map[int]Stacks, error)
 	// EndStacks returns the stacks of all threads at the end of the
 	// recording, the main thread of the first process first.
-	EndStacks() ([]Stacks, error)
+	EndStacks(c bool) ([]Stacks, error)
 	Close() error
 }
 

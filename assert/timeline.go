@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"pyrr/internal/stack"
@@ -129,6 +130,9 @@ func (t *timeline) descriptors() {
 
 // candidates lists the events that a pattern selects, in order.
 func (t *timeline) candidates(p *EventPattern) []int {
+	if p.executed() {
+		return slices.DeleteFunc(slices.Clone(t.kinds[p.Kind]), func(i int) bool { return !p.Executed(&t.events[i], t.python(t.events[i].Proc)) })
+	}
 	if p.Kind != KindSyscall {
 		all := t.kinds[p.Kind]
 		if p.Names == nil {
@@ -145,6 +149,20 @@ func (t *timeline) candidates(p *EventPattern) []int {
 	}
 	slices.SortFunc(all, func(a, b int) int { return t.rank[a] - t.rank[b] })
 	return slices.DeleteFunc(all, func(i int) bool { return !isCall(p.Text, &t.events[i]) })
+}
+
+// Executed reports whether the pattern selects an event that an execution
+// shows; python is the version of the interpreter.
+func (p *EventPattern) Executed(e *Event, python string) bool {
+	switch {
+	case p.Kind != e.Kind:
+		return false
+	case p.Kind == KindEnter:
+		return symbolMatches(p.Operand, e.Name)
+	case p.Kind == KindRaise:
+		return e.Name == p.Operand || strings.HasSuffix(e.Name, "."+p.Operand) || strings.HasSuffix(p.Operand, "."+e.Name)
+	}
+	return e.Frame != nil && p.Frame.frame(e.Frame, qualifiedNames(python)) != matchNo
 }
 
 // isCall tells apart what clone does under several names of the C library
@@ -179,7 +197,7 @@ func (t *timeline) stackOf(i int) (stack.Stack, bool) {
 }
 
 // fetch asks the source for the stacks that are not known yet.
-func (t *timeline) fetch(src Source, want []int) error {
+func (t *timeline) fetch(src Source, want []int, c bool) error {
 	var missing []int
 	for _, i := range want {
 		if _, ok := t.stacks[i]; !ok && !t.noStack[i] {
@@ -191,7 +209,7 @@ func (t *timeline) fetch(src Source, want []int) error {
 	}
 	slices.Sort(missing)
 	missing = slices.Compact(missing)
-	got, err := src.Stacks(missing)
+	got, err := src.Stacks(missing, c)
 	if err != nil {
 		return err
 	}

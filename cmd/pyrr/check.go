@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
-	"pyrr/capture"
 	"pyrr/internal/report"
 )
 
@@ -24,6 +22,7 @@ type checkFlags struct {
 	json, github                                bool
 	keyword, junit                              string
 	tags                                        []string
+	workers                                     int
 }
 
 // defaultSpecs is the folder that is checked when none is named.
@@ -70,6 +69,7 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			fs.BoolVar(&f.json, "json", false, "print JSON")
 			fs.StringVar(&f.junit, "junitxml", "", "write the results to `FILE` as JUnit XML, too")
 			fs.BoolVar(&f.github, "github", os.Getenv("GITHUB_ACTIONS") == "true", "print annotations for GitHub Actions, too (the default there)")
+			fs.IntVarP(&f.workers, "jobs", "n", 1, "judge `N` recordings at once")
 			fs.BoolVar(&f.lenient, "allow-inconclusive", false, "let what can not be judged pass")
 			return func(ctx context.Context, u *ui, args []string) error {
 				return check(ctx, u, &f, args)
@@ -147,6 +147,7 @@ func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) 
 	return assert.Check(ctx, specs, openSource, assert.Options{
 		SourceText: newSourceLines().line,
 		Record:     recordForSpec(u),
+		Workers:    f.workers,
 		FailFast:   f.failFast,
 		Done: func(done, total int, _ []*assert.SpecResult) {
 			u.status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
@@ -228,35 +229,6 @@ func acceptGoldens(u *ui, run *assert.Run) (written bool, err error) {
 		u.note("no golden had to change")
 	}
 	return len(files) > 0, nil
-}
-
-// recordForSpec runs the command of a spec and records it in a folder of its
-// own, which is removed after the check.
-func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
-	return func(ctx context.Context, dir string, c assert.RecordCommand) (string, func(), error) {
-		tmp, err := os.MkdirTemp("", "pyrr-check-")
-		if err != nil {
-			return "", nil, err
-		}
-		remove := u.cleanups.add(func() {
-			if err := os.RemoveAll(tmp); err != nil {
-				u.warn(err.Error())
-			}
-		})
-		part := filepath.Join(tmp, "spec"+partSuffix)
-		u.status("recording %s", c.Run)
-		info, err := capture.Record(ctx, capture.Options{
-			Command: []string{"/bin/sh", "-c", c.Run}, Dir: part, Timeout: c.Timeout, Warn: u.warn,
-		})
-		if err == nil && info.Procs == 0 {
-			err = errors.New("it ran no Python")
-		}
-		if err != nil {
-			remove()
-			return "", nil, err
-		}
-		return part, remove, nil
-	}
 }
 
 // sourceLines gives lines of source files on this machine, each file read

@@ -193,14 +193,17 @@ func (w *stackWalk) all(p *replay.Process) []stack.Stack {
 	for _, tid := range tids {
 		if st, ok := w.stack(p, p.Threads()[tid]); ok {
 			out = append(out, st)
+			if key := (threadKey{p.Info.ID, wp.numbers[tid]}); w.names[key] == "" {
+				w.names[key] = st.Name
+			}
 		}
 	}
 	return out
 }
 
 // name looks up the name of the event's thread, until it has one. A thread
-// registers its name soon after its start, so it is asked at its events 1,
-// 2, 4, 8 and so on, and at its end.
+// registers its name soon after its start, so it is asked at its first
+// events, at its events 32, 64, 128 and so on, and at its end.
 func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Event) {
 	wp := w.procs[p.Info.ID]
 	key := threadKey{p.Info.ID, wp.numbers[ev.TID]}
@@ -208,7 +211,7 @@ func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Even
 		return
 	}
 	wp.tries[ev.TID]++
-	if n := wp.tries[ev.TID]; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
+	if n := wp.tries[ev.TID]; n > 16 && n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
 	rt, all, m := w.threads(p)
