@@ -52,9 +52,13 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		verdict, exact = verify(u, from, t.packed, h.watch())
 	}
 	if h != nil && !exact {
-		u.warn("it was tried without its secrets: with placeholders for them it can't be kept")
-		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
-		return
+		if err := h.indexOnly(u, t.part); err != nil {
+			u.warn(err.Error())
+			u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+			return
+		}
+		u.warn("with placeholders for its secrets the recording can't be replayed: events, stacks and output are kept, and no memory")
+		verdict = "without memory"
 	}
 	u.status("packing the recording")
 	if err := recording.Pack(from, t.packed); err != nil {

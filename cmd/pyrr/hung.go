@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -38,56 +40,158 @@ type ending struct {
 	Threads []waiting
 }
 
-// endings replays a recording and looks at all threads of the processes that
-// were stopped by the time-out, or that the recording does not follow to the
-// end; with all also at those that ended by themselves.
+// endings looks at all threads of the processes that were stopped by the
+// time-out, or that the recording does not follow to the end; with all also
+// at those that ended by themselves. The stacks come from the index, or from a
+// replay where there is none.
 func endings(rec *recording.Recording, all bool) ([]ending, error) {
+	index, err := rec.StackIndex()
+	if err == nil {
+		return endingsOfIndex(rec, index, all)
+	}
+	if !errors.Is(err, recording.ErrNoIndex) {
+		return nil, err
+	}
 	if err := canReplay(rec); err != nil {
 		return nil, err
 	}
 	var out []ending
 	walk := newStackWalk(rec)
-	type key struct {
-		proc int
-		tid  int32
-	}
-	type call struct {
-		ev     recording.Event
-		number uint64
-	}
-	open := map[key]call{}
-	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+	follow := map[int]*follower{}
+	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		walk.follow(p, ev)
 		walk.name(p, t, ev)
-		k := key{p.Info.ID, ev.TID}
-		switch ev.Kind {
-		case recording.KindEnter:
-			brief := *ev
-			brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
-			open[k] = call{brief, p.Number}
-		case recording.KindExit, recording.KindDeath, recording.KindSignal, recording.KindSyscall:
-			delete(open, k)
-		case recording.KindEnd:
-			if !all && (ev.Why == recording.EndExited || ev.Why == recording.EndExec) {
-				return nil
+		f := follow[p.Info.ID]
+		if f == nil {
+			f = newFollower(p.Info)
+			follow[p.Info.ID] = f
+		}
+		f.event(p.Number, ev)
+		if ev.Kind == recording.KindEnd && (all || stopped(ev)) {
+			e := f.end(p.Number, ev)
+			for i := range e.Threads {
+				w := &e.Threads[i]
+				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
+				w.Stack, _ = walk.stack(p, p.Threads()[w.TID])
 			}
-			e := ending{Proc: p.Info, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: p.Number}, Time: ev.Time}
-			wp := walk.procs[p.Info.ID]
-			for tid, th := range p.Threads() {
-				w := waiting{Proc: p.Info, TID: tid, Num: wp.numbers[tid], Name: walk.names[threadKey{p.Info.ID, wp.numbers[tid]}], Instr: ev.Instr}
-				if c, ok := open[key{p.Info.ID, tid}]; ok {
-					w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(&c.ev, &c.ev, false), c.ev.Nr, c.ev.Time, c.number, c.ev.Instr
-					w.For = time.Duration(max(0, ev.Time-c.ev.Time))
-				}
-				w.Stack, _ = walk.stack(p, th)
-				e.Threads = append(e.Threads, w)
-			}
-			slices.SortFunc(e.Threads, func(a, b waiting) int { return a.Num - b.Num })
 			out = append(out, e)
 		}
 		return nil
 	}})
 	return out, err
+}
+
+// endingsOfIndex is endings without a replay.
+func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all bool) ([]ending, error) {
+	procs, err := rec.Procs()
+	if err != nil {
+		return nil, err
+	}
+	var out []ending
+	for _, p := range procs {
+		f := newFollower(p)
+		if err := eachEvent(rec, p.ID, func(number uint64, ev *recording.Event) error {
+			f.event(number, ev)
+			if ev.Kind != recording.KindEnd || !all && !stopped(ev) {
+				return nil
+			}
+			e := f.end(number, ev)
+			for i := range e.Threads {
+				w := &e.Threads[i]
+				st, _, err := index.Stack(p.ID, w.TID, f.last[w.TID])
+				if err != nil {
+					return err
+				}
+				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.last[w.TID])
+			}
+			out = append(out, e)
+			return nil
+		}); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// eachEvent calls f with the events of a process.
+func eachEvent(rec *recording.Recording, proc int, f func(number uint64, ev *recording.Event) error) error {
+	it, err := rec.Events(proc)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	var ev recording.Event
+	for {
+		number := it.Number()
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f(number, &ev); err != nil {
+			return err
+		}
+	}
+}
+
+// stopped says whether a process did not end by itself.
+func stopped(ev *recording.Event) bool {
+	return ev.Why != recording.EndExited && ev.Why != recording.EndExec
+}
+
+// follower keeps track of the threads of a process and their open calls.
+type follower struct {
+	proc   recording.Proc
+	order  []int32 // the threads that exist, in the order of appearance
+	number map[int32]int
+	count  int
+	open   map[int32]recording.Event
+	at     map[int32]uint64 // the number of the event that opened the call
+	last   map[int32]uint64 // the last event of each thread
+}
+
+func newFollower(p recording.Proc) *follower {
+	return &follower{proc: p, number: map[int32]int{}, open: map[int32]recording.Event{}, at: map[int32]uint64{}, last: map[int32]uint64{}}
+}
+
+func (f *follower) event(number uint64, ev *recording.Event) {
+	if ev.TID == 0 {
+		return
+	}
+	if f.number[ev.TID] == 0 {
+		f.count++
+		f.number[ev.TID] = f.count
+		f.order = append(f.order, ev.TID)
+	}
+	f.last[ev.TID] = number
+	switch ev.Kind {
+	case recording.KindEnter:
+		brief := *ev
+		brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
+		f.open[ev.TID], f.at[ev.TID] = brief, number
+	case recording.KindDeath:
+		delete(f.open, ev.TID)
+		delete(f.number, ev.TID)
+		f.order = slices.DeleteFunc(f.order, func(tid int32) bool { return tid == ev.TID })
+	case recording.KindExit, recording.KindSignal, recording.KindSyscall:
+		delete(f.open, ev.TID)
+	}
+}
+
+// end describes the threads at the end of the process.
+func (f *follower) end(number uint64, ev *recording.Event) ending {
+	e := ending{Proc: f.proc, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time}
+	for _, tid := range f.order {
+		w := waiting{Proc: f.proc, TID: tid, Num: f.number[tid], Instr: ev.Instr}
+		if c, ok := f.open[tid]; ok {
+			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(&c, &c, false), c.Nr, c.Time, f.at[tid], c.Instr
+			w.For = time.Duration(max(0, ev.Time-c.Time))
+		}
+		e.Threads = append(e.Threads, w)
+	}
+	return e
 }
 
 // hung picks the thread that a report is about: the one that the others wait

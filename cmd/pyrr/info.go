@@ -91,6 +91,8 @@ type recordingInfo struct {
 	Lacking   []string          `json:"cpu_lacking_here"`
 	Options   map[string]string `json:"options,omitempty"`
 	Sizes     sizeInfo          `json:"sizes"`
+	// Form is "index" for a recording without memory.
+	Form string `json:"form,omitempty"`
 	// Redacted lists what was replaced by placeholders, nil where secrets
 	// were never looked for.
 	Redacted *recording.Redaction `json:"redacted,omitempty"`
@@ -128,7 +130,7 @@ type processInfo struct {
 func summarize(rec *recording.Recording, path string, progress func(uint64)) (*recordingInfo, error) {
 	h := rec.Header()
 	info := &recordingInfo{
-		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Started: h.Started,
+		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Form: h.Form, Started: h.Started,
 		Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Options: h.Options,
 		Verified: "no", Pythons: []string{}, Processes: []processInfo{},
 		Lacking: inject.Host().Missing(h.Host.Features),
@@ -284,6 +286,9 @@ func (info *recordingInfo) print(u *ui) {
 	row("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
 	if len(info.Pythons) > 0 {
 		row("python", "%s", strings.Join(info.Pythons, ", "))
+	}
+	if info.Form != "" {
+		row("form", "events, stacks and output, without memory")
 	}
 	if m := info.Redacted; m != nil {
 		text := "known secrets were looked for, none is in it"

@@ -57,6 +57,9 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recor
 	if info.Verified == "exact" {
 		verified = "a replay of it was exact"
 	}
+	if h.Form == recording.FormIndex {
+		verified = "events, stacks and output, no memory"
+	}
 	row("Recording:", "`%s`, %s, %s instructions, %s", code(filepath.Base(path)), byteSize(info.Sizes.Total), grouped(info.Instructions), verified)
 	if len(manifest.Secrets) > 0 {
 		var names []string
@@ -72,8 +75,12 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recor
 		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", fenced(others))
 	}
 	base := shellQuote(filepath.Base(path))
-	fmt.Fprintf(&b, "\nTo see the same run again, on Linux x86-64, without the network or the files of it:\n\n%s",
-		fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
+	if h.Form == recording.FormIndex {
+		fmt.Fprintf(&b, "\nTo look into it:\n\n%s", fenced("pyrr explain "+base+"\npyrr events "+base+"\n"))
+	} else {
+		fmt.Fprintf(&b, "\nTo see the same run again, on Linux x86-64, without the network or the files of it:\n\n%s",
+			fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
+	}
 	_, err = fmt.Fprint(u.out, b.String())
 	return err
 }

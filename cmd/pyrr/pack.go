@@ -13,6 +13,7 @@ import (
 
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
+	"pyrr/replay"
 )
 
 // packFlags are the flags of pyrr pack.
@@ -41,8 +42,9 @@ memory, in what was read and received, in base64, URL encoding and UTF-16 too.
 
 The result is replayed before it gets its name. Where the program does
 something else with a placeholder, or where a known secret shows up in its
-memory, nothing is kept. redacted.json in the zip file lists the names of
-what was replaced.
+memory, the file gets events, stacks and output only, and no memory; it can
+be read, not replayed. redacted.json in the zip file lists the names of what
+was replaced.
 
 Known secrets only: a recording holds all that the program read, and what
 nobody named stays in it.`,
@@ -52,9 +54,9 @@ nobody named stays in it.`,
 			{"pyrr pack --markdown rec.pyrr.zip >report.md", "and a block to paste into a bug report"},
 		},
 		exits: []exitDoc{
-			{"0", "the file was written, and a replay of it was exact"},
+			{"0", "the file was written"},
 			{"2", "usage error"},
-			{"3", "not written: a secret survives or changes the run, it is too large, or damaged"},
+			{"3", "not written: it is too large, or the recording is damaged or not exact"},
 			{"4", "this machine can't replay it"},
 			{"130", "interrupted"},
 		},
@@ -101,13 +103,17 @@ func pack(u *ui, f *packFlags, args []string) error {
 		return err
 	}
 	sayRedacted(u, manifest)
-	u.note("packed %s  %s, verified", out, byteSize(bytes))
+	packed, err := recording.Open(out)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	verdict := "verified"
+	if packed.Header().Form == recording.FormIndex {
+		verdict = "without memory"
+	}
+	u.note("packed %s  %s, %s", out, byteSize(bytes), verdict)
 	if f.markdown {
-		packed, err := recording.Open(out)
-		if err != nil {
-			return err
-		}
-		defer packed.Close()
 		return printMarkdown(u, packed, out, manifest)
 	}
 	return nil
@@ -132,6 +138,12 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	if err == nil {
 		err = proven(u, dir, set)
 	}
+	if why := onlyIndex(err); why != "" {
+		os.RemoveAll(dir)
+		if manifest, err = packIndexForm(u, rec, dir, set); err == nil {
+			u.warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
+		}
+	}
 	if err != nil {
 		return nil, 0, packFailed(err, path)
 	}
@@ -154,16 +166,24 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	return manifest, st.Size(), nil
 }
 
+// onlyIndex says why a recording can go without its memory only, "" where
+// that is no way out.
+func onlyIndex(err error) string {
+	if s, ok := errors.AsType[*survivorError](err); ok {
+		return s.Error()
+	}
+	if d, ok := errors.AsType[*replay.Divergence](err); ok {
+		return fmt.Sprintf("the program does something else with the placeholders of its secrets, at instruction %s of process %d", grouped(d.Pos.Instr), d.Process)
+	}
+	return ""
+}
+
 // packFailed explains why there is no packed recording.
 func packFailed(err error, path string) error {
-	if s, ok := errors.AsType[*survivorError](err); ok {
-		return withHint(fmt.Errorf("nothing was packed: %w", s), "report the bug without the recording: pyrr events "+shellQuote(path))
-	}
 	if isDivergence(err) {
-		return withHint(fmt.Errorf("nothing was packed: the program does something else with the placeholders of its secrets, or the recording itself is not exact:\n%w", replayFailed(err, path)),
-			"pyrr replay --batch "+shellQuote(path))
+		return withHint(fmt.Errorf("nothing was packed: the recording is not exact: %w", replayFailed(err, path)), "pyrr replay --batch "+shellQuote(path))
 	}
-	return err
+	return fmt.Errorf("nothing was packed: %w", err)
 }
 
 // same says whether two paths name one file.

@@ -82,8 +82,12 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	return nil
 }
 
-// canReplay says before the start what this processor lacks.
+// canReplay says before the start why a recording can't be replayed: it has no
+// memory, or this processor lacks something.
 func canReplay(rec *recording.Recording) error {
+	if rec.Header().Form == recording.FormIndex {
+		return withHint(errors.New("this recording was packed without memory, so it can't be replayed; events, stacks and output can be read"), "pyrr events RECORDING", "pyrr explain RECORDING")
+	}
 	if lacking := inject.Host().Missing(rec.Header().Host.Features); len(lacking) > 0 {
 		return &machineError{fmt.Sprintf("this processor lacks what the recording needs: %s", strings.Join(lacking, ", "))}
 	}

@@ -280,6 +280,21 @@ func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, error) {
 	return h, nil
 }
 
+// indexOnly makes the form without memory of the recording in the folder part
+// take the place of the one that does not replay.
+func (h *hidden) indexOnly(u *ui, part string) error {
+	if err := os.RemoveAll(h.dir); err != nil {
+		return err
+	}
+	rec, err := recording.Open(part)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	h.manifest, err = packIndexForm(u, rec, h.dir, h.set)
+	return err
+}
+
 func (h *hidden) discard() {
 	if h != nil {
 		os.RemoveAll(h.dir)

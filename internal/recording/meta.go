@@ -22,7 +22,13 @@ type Header struct {
 	// Test is the id of the test that the recording is of, as its runner
 	// gives it; "" for a recording of the whole command.
 	Test string `json:"test,omitempty"`
+	// Form is "" for a recording that replays, FormIndex for one without
+	// memory: events, stacks and output to read.
+	Form string `json:"form,omitempty"`
 }
+
+// FormIndex is the form of a recording that holds no memory.
+const FormIndex = "index"
 
 // Host describes the machine as the program could see it.
 type Host struct {

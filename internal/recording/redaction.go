@@ -10,6 +10,9 @@ import (
 // redactionName is the manifest of what was replaced in a recording.
 const redactionName = "redacted.json"
 
+// StacksMember is the name of the index of stacks.
+const StacksMember = stacksName
+
 // Redaction lists the secrets that were replaced by placeholders in a
 // recording, by name and number: neither values nor lengths.
 type Redaction struct {

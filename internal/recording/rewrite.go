@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"pyrr/internal/linux"
 )
 
 // Changes are what Rewrite does besides copying. A nil function changes
@@ -30,6 +34,9 @@ type Changes struct {
 	Drop func(name string) bool
 	// Small spends more time on compressing.
 	Small bool
+	// NoMemory leaves out memory, registers and mapped files: what remains
+	// can be read, not replayed.
+	NoMemory bool
 }
 
 // Patch is bytes that replace others.
@@ -69,6 +76,9 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 		options[k] = c.Text(v)
 	}
 	h.Options = options
+	if c.NoMemory {
+		h.Form = FormIndex
+	}
 	w, err := Create(dir, h)
 	if err != nil {
 		return err
@@ -92,7 +102,7 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 		sum.Truncated, sum.Why = true, "the recorder was killed"
 	}
 	sum.Why = c.Text(sum.Why)
-	if c.Event != nil {
+	if c.Event != nil && !c.NoMemory {
 		sum.Verified = "" // that was another one
 	}
 	err = errors.Join(err, w.Close(sum))
@@ -108,6 +118,9 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 		return err
 	}
 	if err := r.copyOthers(root, c.Drop); err != nil {
+		return err
+	}
+	if err := r.rewriteSources(dir, c); err != nil {
 		return err
 	}
 	if c.Redaction != nil {
@@ -139,10 +152,39 @@ func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) error {
 		if c.Event != nil {
 			c.Event(id, number, &ev)
 		}
+		if c.NoMemory {
+			ev.Mem, ev.XState, ev.Clocks, ev.RegSum = nil, nil, nil, 0
+			if ev.Regs != nil {
+				ev.Regs = &linux.Regs{}
+			}
+		}
 		if err := s.Append(&ev); err != nil {
 			return err
 		}
 	}
+}
+
+// rewriteSources copies the texts of source files.
+func (r *Recording) rewriteSources(dir string, c *Changes) error {
+	texts, err := r.Sources()
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	out, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	w, err := out.WriteSources()
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(texts)) {
+		if err := w.Add(c.Text(path), []byte(c.Text(string(texts[path])))); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
 }
 
 // rewriteFiles copies the stored files and their index.
@@ -157,6 +199,9 @@ func (r *Recording) rewriteFiles(root *os.Root, c *Changes, level zstd.EncoderLe
 		w.blocks.dir = filepath.Join(filepath.Dir(w.blocks.dir), "blocks-small")
 	}
 	for _, f := range r.files {
+		if c.NoMemory {
+			f.Want, f.Kept, f.Same, f.SHA256 = 0, 0, 0, ""
+		}
 		if f.Same == 0 && f.Want > 0 {
 			if err := r.rewriteFile(w, &f, c); err != nil {
 				return fmt.Errorf("file %d (%s): %w", f.ID, f.Path, err)
@@ -246,7 +291,7 @@ func (r *Recording) copyOthers(root *os.Root, drop func(string) bool) error {
 	}
 	w := &Writer{root: root}
 	for _, name := range names {
-		if _, err := root.Lstat(name); err == nil || name == redactionName || drop != nil && drop(name) {
+		if _, err := root.Lstat(name); err == nil || name == redactionName || name == sourcesName || strings.HasPrefix(name, filesDir+"/") || drop != nil && drop(name) {
 			continue
 		}
 		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {

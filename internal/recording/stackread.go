@@ -389,6 +389,17 @@ func (x *StackIndex) Name(proc int, tid int32, event uint64) string {
 	return name
 }
 
+// ThreadNames returns all names of threads.
+func (x *StackIndex) ThreadNames() []string {
+	var out []string
+	for _, list := range x.names {
+		for _, n := range list {
+			out = append(out, n.name)
+		}
+	}
+	return out
+}
+
 // AllFrames returns each frame of the index once. The caller does not change
 // them.
 func (x *StackIndex) AllFrames() []stack.Frame { return x.frames }

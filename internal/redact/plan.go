@@ -20,6 +20,7 @@ const (
 	InFiles       = "mapped files"
 	InRegisters   = "registers"
 	InTexts       = "texts for the reader"
+	InSources     = "source files"
 )
 
 // Plan is what has to change in a recording.
@@ -28,9 +29,9 @@ type Plan struct {
 	counts []map[string]int // by secret, by kind of place
 	events map[place][]recording.Patch
 	files  map[recording.FileID][]recording.Patch
-	// sums is set where checksums of memory are to be left out: they are of
-	// the secrets too.
-	any bool
+	any    bool
+	// stacks is set where the index of stacks has a secret in it.
+	stacks bool
 }
 
 // place is an event of a process.
@@ -66,8 +67,7 @@ func NewPlan(rec *recording.Recording, set *Set) (*Plan, error) {
 			return nil, err
 		}
 	}
-	p.texts(rec)
-	return p, nil
+	return p, p.texts(rec)
 }
 
 // Empty says that no secret is in the recording.
@@ -124,7 +124,7 @@ func (p *Plan) readFile(rec *recording.Recording, f recording.File) error {
 }
 
 // texts counts what stands in the header and the names of files.
-func (p *Plan) texts(rec *recording.Recording) {
+func (p *Plan) texts(rec *recording.Recording) error {
 	count := func(secret int) { p.found(secret, InTexts) }
 	h := rec.Header()
 	for _, s := range slices.Concat(h.Command, []string{h.Cwd}) {
@@ -141,6 +141,34 @@ func (p *Plan) texts(rec *recording.Recording) {
 		p.set.Replace(f.Path, count)
 		p.set.Replace(f.Unstable, count)
 	}
+	sources, err := rec.Sources()
+	if err != nil {
+		return err
+	}
+	for path, text := range sources {
+		p.set.Replace(path, count)
+		p.set.Find(text, func(m Match) { p.found(m.Secret, InSources) })
+	}
+	x, err := rec.StackIndex()
+	if errors.Is(err, recording.ErrNoIndex) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	inStacks := func(secret int) {
+		p.stacks = true
+		count(secret)
+	}
+	for _, f := range x.AllFrames() {
+		for _, s := range []string{f.Func, f.File, f.Module, f.Text, f.Err} {
+			p.set.Replace(s, inStacks)
+		}
+	}
+	for _, name := range x.ThreadNames() {
+		p.set.Replace(name, inStacks)
+	}
+	return nil
 }
 
 // process is the state of reading one process.
@@ -477,5 +505,6 @@ func (p *Plan) Changes() recording.Changes {
 		Event: p.Apply,
 		Text:  func(s string) string { return p.set.Replace(s, func(int) {}) },
 		Files: p.files,
+		Drop:  func(name string) bool { return p.stacks && name == recording.StacksMember },
 	}
 }

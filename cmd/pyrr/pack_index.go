@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/redact"
+	"pyrr/replay"
+)
+
+// outputMember is where the form without memory keeps what the program wrote
+// to its standard output and error.
+const outputMember = "output.txt"
+
+// maxOutput is how much of it is kept.
+const maxOutput = 4 << 20
+
+// packIndexForm writes the form of a recording that holds no memory into the
+// new folder dir: events, stacks, sources and output, with the secrets
+// replaced. The stacks come from a replay of the recording as it is.
+func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set) (*recording.Redaction, error) {
+	from := rec
+	var x *indexer
+	if !rec.HasStacks() {
+		// An index is written into a folder.
+		whole := dir + ".whole"
+		defer os.RemoveAll(whole)
+		if err := rec.Rewrite(whole, recording.Changes{}); err != nil {
+			return nil, err
+		}
+		copied, err := recording.Open(whole)
+		if err != nil {
+			return nil, err
+		}
+		defer copied.Close()
+		if x, err = newIndexer(copied); err != nil {
+			return nil, err
+		}
+		from = copied
+	}
+	u.status("replaying the recording for its stacks and output")
+	output := &capped{left: maxOutput}
+	o := replay.Options{Stdout: output, Stderr: output}
+	if x != nil {
+		o.OnEvent = x.event
+	}
+	_, err := replay.Batch(from, o)
+	if x != nil {
+		if err != nil {
+			x.abort()
+		} else if cerr := x.close(from, ended(from)); cerr != nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("replay the recording as it is: %w", err)
+	}
+	plan, err := redact.NewPlan(from, set)
+	if err != nil {
+		return nil, err
+	}
+	manifest := plan.Manifest()
+	changes := plan.Changes()
+	changes.Redaction, changes.Small, changes.NoMemory = &manifest, true, true
+	if err := from.Rewrite(dir, changes); err != nil {
+		return nil, err
+	}
+	text := set.Replace(string(output.data), func(int) {})
+	if err := os.WriteFile(filepath.Join(dir, outputMember), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	if err := holdsNone(dir, set); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	out, err := recording.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	return &manifest, out.SetVerified("exact")
+}
+
+// capped keeps the first bytes that are written to it.
+type capped struct {
+	data []byte
+	left int
+}
+
+func (c *capped) Write(b []byte) (int, error) {
+	n := min(len(b), c.left)
+	c.data = append(c.data, b[:n]...)
+	c.left -= n
+	return len(b), nil
+}
