@@ -20,11 +20,15 @@ type eventReader struct {
 	info   assert.Info
 	events []assert.Event
 	at     map[eventKey][]int
+	// counts holds how many events the log has of each process, alive the
+	// threads that were there when it stopped short of the process's end.
+	counts map[int]uint64
+	alive  []lastSeen
 }
 
 func newEventReader(rec *recording.Recording) *eventReader {
 	h := rec.Header()
-	return &eventReader{rec: rec, at: map[eventKey][]int{}, info: assert.Info{
+	return &eventReader{rec: rec, at: map[eventKey][]int{}, counts: map[int]uint64{}, info: assert.Info{
 		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, NoClock: true,
 	}}
 }
@@ -59,6 +63,7 @@ type processReader struct {
 // threadState is what is known of a thread while its process is read.
 type threadState struct {
 	number int
+	last   uint64 // its last event so far
 	instr  uint64 // instructions that it executed itself
 	// open is the index of the call that it is in, -1 for none; enter is the
 	// call's event in the log.
@@ -121,6 +126,7 @@ func (r *processReader) event(n uint64, ev *recording.Event) {
 		t.instr += ev.Instr - r.instr
 	}
 	r.instr = max(r.instr, ev.Instr)
+	r.counts[r.proc.ID], t.last = n+1, n
 	if isNew {
 		r.add(n, ev, t, assert.KindThreadStart, "")
 	}
@@ -180,6 +186,13 @@ func (r *processReader) end(n uint64, ev *recording.Event, t *threadState) {
 		}
 	}
 	r.add(n, ev, t, assert.KindEnd, "")
+	if ev.Why != recording.EndExited && ev.Why != recording.EndExec {
+		from := len(r.alive)
+		for tid, other := range r.threads {
+			r.alive = append(r.alive, lastSeen{r.proc.ID, tid, other.last})
+		}
+		slices.SortFunc(r.alive[from:], func(a, b lastSeen) int { return r.threads[a.tid].number - r.threads[b.tid].number })
+	}
 }
 
 // finish fills in a call: its arguments, and with exit its result.

@@ -13,7 +13,8 @@ import (
 )
 
 // recordingSource lets specs see a recording: its events as the log has
-// them, and the stacks at some of them by a replay.
+// them, and the stacks at some of them from the index, or by a replay where
+// there is none.
 type recordingSource struct {
 	rec  *recording.Recording
 	info assert.Info
@@ -21,6 +22,13 @@ type recordingSource struct {
 	events []assert.Event
 	// at tells which of events stand for an event of the log.
 	at map[eventKey][]int
+
+	// counts and alive are what the index of stacks is asked with, see
+	// eventReader; x is nil where there is none.
+	counts     map[int]uint64
+	alive      []lastSeen
+	x          *recording.StackIndex
+	indexTried bool
 
 	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool
@@ -63,7 +71,9 @@ func (s *recordingSource) Events() ([]assert.Event, error) {
 		return nil, err
 	}
 	// Names of threads lie in the memory of Python.
-	if s.manyThreads() && !s.passed {
+	if x := s.index(); x != nil {
+		s.nameThreads(x)
+	} else if s.manyThreads() && !s.passed {
 		if _, err := s.pass(nil); err != nil {
 			return nil, err
 		}
@@ -93,6 +103,9 @@ func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, err
 	if len(want) == 0 {
 		return map[int]assert.Stacks{}, nil
 	}
+	if x := s.index(); x != nil {
+		return s.indexed(x, want)
+	}
 	return s.pass(want)
 }
 
@@ -100,6 +113,9 @@ func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, err
 func (s *recordingSource) EndStacks(c bool) ([]assert.Stacks, error) {
 	if err := s.read(); err != nil {
 		return nil, err
+	}
+	if x := s.index(); x != nil {
+		return s.indexedEnds(x)
 	}
 	if !s.passed {
 		if _, err := s.pass(nil); err != nil {
@@ -118,7 +134,7 @@ func (s *recordingSource) read() error {
 	if err := r.readAll(); err != nil {
 		return err
 	}
-	s.info, s.events, s.at = r.info, r.events, r.at
+	s.info, s.events, s.at, s.counts, s.alive = r.info, r.events, r.at, r.counts, r.alive
 	return nil
 }
 
