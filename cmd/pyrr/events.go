@@ -19,6 +19,7 @@ import (
 // eventFlags are the flags of pyrr events.
 type eventFlags struct {
 	json, raw bool
+	stack     bool
 	process   int
 	thread    int
 	kinds     []string
@@ -27,7 +28,7 @@ type eventFlags struct {
 func eventsCommand() *command {
 	return &command{
 		name:     "events",
-		synopsis: "[--json|--raw] [--process P] [--thread T] [--kind K,…] RECORDING",
+		synopsis: "[--json|--raw] [--stack] [--process P] [--thread T] [--kind K,…] RECORDING",
 		short:    "list what a recording holds",
 		long: `Lists the events of each process in the order in which they happened there:
 
@@ -47,11 +48,18 @@ signals, and of kinds of events:
 
 --json prints one JSON object per line: process, event, instruction, thread,
 kind, name (of the call or signal), text (as in the list), and where there is
-one: args (each with name, value, num), result, errno, time, took (seconds).`,
+one: args (each with name, value, num), result, errno, time, took (seconds),
+threadName, and with --stack: stack (frames with kind, func, file, line, col,
+module, offset, innermost first).
+
+--stack shows the Python stack of each event's thread, innermost frame first.
+The stacks are in the recording: its program is not replayed for them. With
+--raw, all that the recording holds of stacks follows the events.`,
 		examples: []example{
 			{"pyrr events app.pyrr.zip | less", ""},
 			{"pyrr events app.pyrr.zip --kind connect,recv", "two system calls"},
 			{"pyrr events app.pyrr.zip --kind signal,death", "signals and ends of threads"},
+			{"pyrr events app.pyrr.zip --kind connect --stack", "and the lines of Python that connected"},
 			{"pyrr events app.pyrr.zip --json | jq -s 'max_by(.took)'", "the longest call"},
 		},
 		exits: []exitDoc{
@@ -65,6 +73,7 @@ one: args (each with name, value, num), result, errno, time, took (seconds).`,
 			var f eventFlags
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
 			fs.BoolVar(&f.raw, "raw", false, "print everything, in the text form of the format")
+			fs.BoolVar(&f.stack, "stack", false, "show the Python stack at each event")
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.IntVar(&f.thread, "thread", 0, "only the thread with the id `T`")
 			fs.StringSliceVar(&f.kinds, "kind", nil, "only these `kinds`, system calls and signals")
@@ -164,6 +173,13 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 			return withHint(fmt.Errorf("%s has no process %d, it has: %s", path, f.process, strings.Join(ids, ", ")), "pyrr info "+shellQuote(path))
 		}
 	}
+	x, err := rec.StackIndex()
+	if err != nil {
+		x = nil // names are not worth an error
+		if f.stack {
+			return withHint(fmt.Errorf("%s: %w", path, err), "pyrr bt "+shellQuote(path)+" --at EVENT")
+		}
+	}
 	out := bufio.NewWriterSize(u.out, 64<<10)
 	var l eventList
 	switch {
@@ -172,9 +188,13 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 	case f.json:
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
-		l = jsonList{enc}
+		l = jsonList{enc, x, f.stack}
 	default:
-		l = &textList{u: u, w: out, many: len(procs) > 1}
+		t := &textList{u: u, w: out, many: len(procs) > 1}
+		if f.stack {
+			t.stacks = x
+		}
+		l = t
 	}
 	shown := uint64(0)
 	for i := range procs {
@@ -183,6 +203,9 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 		if err = errors.Join(err, perr); perr != nil {
 			break
 		}
+	}
+	if err == nil && f.raw && f.stack {
+		err = x.WriteText(out)
 	}
 	if ferr := out.Flush(); ferr != nil {
 		return ferr

@@ -11,6 +11,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 )
 
 // view is an event prepared for printing.
@@ -157,6 +158,8 @@ type textList struct {
 	w    *bufio.Writer
 	many bool
 	rows int
+	// stacks is set where they are to be shown.
+	stacks *recording.StackIndex
 }
 
 func (l *textList) begin(p *recording.Proc) error {
@@ -172,7 +175,7 @@ func (l *textList) begin(p *recording.Proc) error {
 	return err
 }
 
-func (l *textList) event(_ *recording.Proc, n uint64, ev *recording.Event, v *view) error {
+func (l *textList) event(p *recording.Proc, n uint64, ev *recording.Event, v *view) error {
 	took := ""
 	if v.took >= 0 {
 		took = seconds(v.took)
@@ -181,6 +184,18 @@ func (l *textList) event(_ *recording.Proc, n uint64, ev *recording.Event, v *vi
 	_, err := fmt.Fprintf(l.w, "%15s %9s %8d %11.6f %11s  %s\n", grouped(ev.Instr), grouped(n), ev.TID, float64(ev.Time)/1e9, took, cleanLine(lines[0]))
 	for _, more := range lines[1:] {
 		_, err = fmt.Fprintf(l.w, "%60s%s\n", "", cleanLine(more))
+	}
+	if l.stacks == nil || err != nil {
+		return err
+	}
+	st, _, err := l.stacks.Stack(p.ID, ev.TID, n)
+	if err != nil {
+		return err
+	}
+	for i := range st.Frames {
+		if f := &st.Frames[i]; f.Kind == stack.Python {
+			_, err = fmt.Fprintf(l.w, "%60s%s\n", "", cleanLine(stack.LineOf(*f).String()))
+		}
 	}
 	return err
 }
@@ -209,9 +224,39 @@ type jsonEvent struct {
 	Errno       string    `json:"errno,omitempty"`
 	Time        float64   `json:"time"`
 	Took        *float64  `json:"took,omitempty"`
+	ThreadName  string    `json:"threadName,omitempty"`
+
+	Stack []jsonFrame `json:"stack,omitempty"`
 }
 
-type jsonList struct{ enc *json.Encoder }
+// jsonFrame is a frame in the JSON form of pyrr events.
+type jsonFrame struct {
+	Kind    string `json:"kind"`
+	Func    string `json:"func,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	EndLine int    `json:"endLine,omitempty"`
+	Col     int    `json:"col,omitempty"`
+	EndCol  int    `json:"endCol,omitempty"`
+	Module  string `json:"module,omitempty"`
+	Offset  uint64 `json:"offset,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+func newJSONFrame(f *stack.Frame) jsonFrame {
+	kind := "python"
+	if f.Kind == stack.C {
+		kind = "c"
+	}
+	return jsonFrame{kind, f.Func, f.File, f.Line, f.EndLine, f.Col, f.EndCol, f.Module, f.Offset, f.Err}
+}
+
+// jsonList prints the JSON form; x is nil where the recording has no index.
+type jsonList struct {
+	enc    *json.Encoder
+	x      *recording.StackIndex
+	stacks bool
+}
 
 func (l jsonList) begin(*recording.Proc) error { return nil }
 func (l jsonList) end() error                  { return nil }
@@ -222,6 +267,18 @@ func (l jsonList) event(p *recording.Proc, n uint64, ev *recording.Event, v *vie
 	if v.took >= 0 {
 		s := v.took.Seconds()
 		e.Took = &s
+	}
+	if l.x != nil {
+		e.ThreadName = l.x.Name(p.ID, ev.TID, n)
+	}
+	if l.stacks {
+		st, _, err := l.x.Stack(p.ID, ev.TID, n)
+		if err != nil {
+			return err
+		}
+		for i := range st.Frames {
+			e.Stack = append(e.Stack, newJSONFrame(&st.Frames[i]))
+		}
 	}
 	return l.enc.Encode(e)
 }
