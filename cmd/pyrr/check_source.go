@@ -180,6 +180,9 @@ func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
 		if ev.ThreadName == "" {
 			ev.ThreadName = walk.names[threadKey{ev.Proc, ev.Thread}]
 		}
+		if ev.ThreadName == "" && ev.TID == ev.PID && s.info.Pythons[ev.Proc] != "" {
+			ev.ThreadName = mainThread
+		}
 	}
 	s.passed = true
 	return found, nil

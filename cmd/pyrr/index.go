@@ -81,13 +81,11 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 	ip.events++
 	switch ev.Kind {
 	case recording.KindDeath:
-		x.w.Name(p.Info.ID, ev.TID, it.first, it.name)
+		x.keepName(p, ev.TID, it)
 		delete(ip.threads, ev.TID)
 	case recording.KindEnd:
 		for tid, it := range ip.threads {
-			if it.name != "" {
-				x.w.Name(p.Info.ID, tid, it.first, it.name)
-			}
+			x.keepName(p, tid, it)
 		}
 		ip.tracker, ip.paths = nil, nil
 	}
@@ -180,6 +178,18 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 		it.name = pt.Name
 	}
 }
+
+// keepName puts a thread's name into the index. The main thread of a program
+// that has not imported threading has the name that it would get there.
+func (x *indexer) keepName(p *replay.Process, tid int32, it *indexedThread) {
+	if it.name == "" && p.Info.Python != "" && int(tid) == p.Info.PID {
+		it.name = mainThread
+	}
+	x.w.Name(p.Info.ID, tid, it.first, it.name)
+}
+
+// mainThread is the name that threading gives the main thread.
+const mainThread = "MainThread"
 
 // close completes the index and keeps the text of the Python files in it.
 func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
