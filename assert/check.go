@@ -279,12 +279,23 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 			r.Checks = append(r.Checks, jd.result(e))
 		}
 		for _, g := range jd.spec.Golden {
-			r.Checks = append(r.Checks, jd.goldenResult(g, endStacks, opts.SourceText))
+			r.Checks = append(r.Checks, jd.goldenResult(g, endStacks, textOf(src, opts.SourceText)))
 		}
 		r.settle()
 		r.Elapsed = time.Since(start)
 	}
 	return nil
+}
+
+// textOf takes source text from the recording, and what it lacks from this
+// machine.
+func textOf(src Source, here stack.SourceText) stack.SourceText {
+	return func(file string, line int) (string, bool) {
+		if text, ok := src.SourceText(file, line); ok || here == nil {
+			return text, ok
+		}
+		return here(file, line)
+	}
 }
 
 // rounds judges until no more stacks are needed. All judges ask together, so

@@ -146,6 +146,8 @@ func (j *judge) onStack(c *Clause, i int) answer {
 			j.python(j.events[i].Proc), c.Frame.Func)
 	case best == matchOpen:
 		return unclear("a frame of %s could not be read whole", c.Frame.Text)
+	case j.stacks[i].NoPython:
+		return answer{truth: no, say: "it runs no Python there"}
 	case s.Err() != "" && c.Kind != ClauseDirectly || len(s.Frames) == 0:
 		return unclear("the Python stack could not be read whole: %s", orNone("", s.Err(), "it is empty"))
 	}

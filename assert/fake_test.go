@@ -74,6 +74,8 @@ func (f *fake) Events() ([]Event, error) {
 	return out, f.err
 }
 
+func (f *fake) SourceText(string, int) (string, bool) { return "", false }
+
 func (f *fake) EndStacks(bool) ([]Stacks, error) {
 	return f.ends, f.stackErr
 }

@@ -95,6 +95,8 @@ type Stacks struct {
 	// Full holds the C and the Python frames as they lie on each other, nil
 	// where C frames were not read.
 	Full *stack.Stack
+	// NoPython is set where it is certain that the thread runs no Python.
+	NoPython bool
 }
 
 // Source is one opened recording. Its methods are called from one goroutine.
@@ -118,6 +120,8 @@ type Source interface {
 	// EndStacks returns the stacks of all threads at the end of the
 	// recording, the main thread of the first process first.
 	EndStacks(c bool) ([]Stacks, error)
+	// SourceText gives a line of a Python file, where the recording has it.
+	SourceText(file string, line int) (string, bool)
 	Close() error
 }
 

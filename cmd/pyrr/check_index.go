@@ -65,6 +65,9 @@ func (s *recordingSource) indexedEnds(x *recording.StackIndex) ([]assert.Stacks,
 		if err != nil {
 			return nil, err
 		}
+		if ok && !slices.ContainsFunc(st.Frames, func(f stack.Frame) bool { return f.Kind == stack.Python }) {
+			continue // it runs no Python
+		}
 		if ok {
 			out = append(out, bothStacks(last.proc, st, x.Full()))
 		}
@@ -77,6 +80,7 @@ func (s *recordingSource) indexedEnds(x *recording.StackIndex) ([]assert.Stacks,
 func bothStacks(proc int, st stack.Stack, full bool) assert.Stacks {
 	out := assert.Stacks{Proc: proc, Python: st}
 	out.Python.Frames = slices.DeleteFunc(slices.Clone(st.Frames), func(f stack.Frame) bool { return f.Kind != stack.Python })
+	out.NoPython = full && len(out.Python.Frames) == 0 && st.Err() == ""
 	if full {
 		st.Frames = slices.DeleteFunc(st.Frames, func(f stack.Frame) bool { return f.Eval })
 		out.Full = &st

@@ -29,6 +29,7 @@ type recordingSource struct {
 	alive      []lastSeen
 	x          *recording.StackIndex
 	indexTried bool
+	texts      map[string][]string // lines of the Python files
 
 	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool

@@ -160,14 +160,14 @@ func (x *indexer) cFrame(f *unwind.Frame, eval bool) uint32 {
 }
 
 // name looks up a thread's name until it has one. It registers it soon after
-// its start, so it is asked at its events 1, 2, 4, 8 and so on, and at its
-// end.
+// its start, so it is asked at its first events, at its events 32, 64, 128 and
+// so on, and at its end.
 func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, ev *recording.Event) {
 	if it.name != "" || p.Info.Python == "" {
 		return
 	}
 	it.tries++
-	if n := it.tries; n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
+	if n := it.tries; n > 16 && n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
 	rt, all, m := x.walk.threads(p)

@@ -65,7 +65,9 @@ type source struct {
 func (s *source) Info() assert.Info                                 { return s.info }
 func (s *source) Events() ([]assert.Event, error)                   { return s.events, nil }
 func (s *source) Stacks([]int, bool) (map[int]assert.Stacks, error) { return s.stacks, s.err }
-func (s *source) Execute([]*assert.EventPattern) error              { return nil }
+func (s *source) SourceText(string, int) (string, bool)             { return "", false }
+
+func (s *source) Execute([]*assert.EventPattern) error { return nil }
 
 func (s *source) EndStacks(bool) ([]assert.Stacks, error) { return s.ends, s.err }
 func (s *source) Close() error                            { return nil }
