@@ -195,39 +195,48 @@ func (f *follower) end(number uint64, ev *recording.Event) ending {
 }
 
 // hung picks the thread that a report is about: the one that the others wait
-// for, most probably. That is a thread which waits for something outside the
-// program, the longest of them; else the main thread of the last process.
+// for, most probably. That is the one that waits longest for something outside
+// the program.
 func hung(all []ending) (waiting, bool) {
-	var best waiting
-	found := false
-	better := func(w waiting) bool {
-		if !found {
-			return true
-		}
-		a, b := outside(w.Nr) && w.Call != "", outside(best.Nr) && best.Call != ""
-		if a != b {
-			return a
-		}
-		if (len(w.Stack.Frames) > 0) != (len(best.Stack.Frames) > 0) {
-			return len(w.Stack.Frames) > 0
-		}
-		return a && w.For > best.For
-	}
-	for _, e := range all {
-		for _, w := range e.Threads {
-			if better(w) {
-				best, found = w, true
+	var best *waiting
+	for i := range all {
+		for j := range all[i].Threads {
+			w := &all[i].Threads[j]
+			if best == nil || better(w, best) {
+				best = w
 			}
 		}
 	}
-	return best, found
+	if best == nil {
+		return waiting{}, false
+	}
+	return *best, true
 }
 
-// outside says whether a call waits for the network, a file, a child or the
-// clock, and not for another thread.
-func outside(nr int32) bool {
-	name := linux.Name(int(nr))
-	return name != "" && !strings.HasPrefix(name, "futex") && name != "rt_sigtimedwait"
+func better(a, b *waiting) bool {
+	if x, y := suspicion(a), suspicion(b); x != y {
+		return x > y
+	}
+	if x, y := len(a.Stack.Frames) > 0, len(b.Stack.Frames) > 0; x != y {
+		return x
+	}
+	return a.For > b.For
+}
+
+// suspicion says how probably what a thread does is the reason of a hang: more
+// for an answer that does not come than for servers that wait for work, and
+// least for waiting for another thread.
+func suspicion(w *waiting) int {
+	name := linux.Name(int(w.Nr))
+	switch {
+	case w.Call == "":
+		return 2 // it computes
+	case strings.HasPrefix(name, "futex"), name == "rt_sigtimedwait", name == "pause":
+		return 0
+	case strings.HasPrefix(name, "accept"), strings.Contains(name, "poll"), strings.Contains(name, "select"), strings.HasPrefix(name, "epoll"):
+		return 1
+	}
+	return 3
 }
 
 // waitsFor says in words what a call waits for.

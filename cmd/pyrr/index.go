@@ -85,6 +85,9 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		delete(ip.threads, ev.TID)
 	case recording.KindEnd:
 		for tid, it := range ip.threads {
+			if t := p.Threads()[tid]; t != nil {
+				x.name(p, t, it, ev) // one that waits since its beginning
+			}
 			x.keepName(p, tid, it)
 		}
 		ip.tracker, ip.paths = nil, nil

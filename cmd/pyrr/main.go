@@ -67,6 +67,7 @@ func commands() []*command {
 		replayCommand(),
 		eventsCommand(),
 		infoCommand(),
+		explainCommand(),
 		packCommand(),
 		doctorCommand(),
 		completionCommand(),

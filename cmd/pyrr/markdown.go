@@ -69,9 +69,9 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recor
 		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
 	}
 	if found && len(w.Stack.Frames) > 0 {
-		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", fenced(stackLines(w.Stack)))
+		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", fenced(stackLines(rec, w.Stack)))
 	}
-	if others := otherThreads(all, &w); others != "" {
+	if others := otherThreads(rec, all, &w); others != "" {
 		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", fenced(others))
 	}
 	base := shellQuote(filepath.Base(path))
@@ -94,7 +94,7 @@ func lasting(w *waiting) string {
 }
 
 // otherThreads lists the stacks of all threads but one.
-func otherThreads(all []ending, but *waiting) string {
+func otherThreads(rec *recording.Recording, all []ending, but *waiting) string {
 	var b strings.Builder
 	for _, e := range all {
 		for i := range e.Threads {
@@ -109,19 +109,25 @@ func otherThreads(all []ending, but *waiting) string {
 			if w.Name != "" {
 				fmt.Fprintf(&b, " %s", cleanLine(w.Name))
 			}
-			fmt.Fprintf(&b, ": %s%s\n%s", waitsFor(w), lasting(w), stackLines(w.Stack))
+			fmt.Fprintf(&b, ": %s%s\n%s", waitsFor(w), lasting(w), stackLines(rec, w.Stack))
 		}
 	}
 	return b.String()
 }
 
-// stackLines prints a stack with paths as they are usual in reports.
-func stackLines(s stack.Stack) string {
+// stackLines prints a stack as goldens hold it: short names of files, and the
+// text of the lines where the recording has it.
+func stackLines(rec *recording.Recording, s stack.Stack) string {
+	paths := stack.Paths{Root: rec.Header().Cwd}
+	normal := paths.Normal(s, func(file string, line int) (string, bool) {
+		text := sourceLine(rec, file, line)
+		return text, text != ""
+	})
 	var b strings.Builder
-	for i, f := range s.Frames {
-		const most = 60
+	for i, f := range normal.Frames {
+		const most = 80
 		if i == most {
-			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(s.Frames)-most), "more frame", "more frames"))
+			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(normal.Frames)-most), "more frame", "more frames"))
 			break
 		}
 		b.WriteString(stack.LineOf(f).String())
