@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes $PYRR_CACHE/venv-311, a virtual environment of Debian's Python 3.11 with
-# what fixtures/requirements.txt pins, and prints its path. Safe to run again:
+# what fixtures/requirements.txt pins, and prints its path. In its folder
+# connection/ is another urllib3, for PYTHONPATH. Safe to run again:
 # nothing is done while the pins and the interpreter are the same. Every user
 # can run it (the tests run once as nobody).
 set -euo pipefail
@@ -8,6 +9,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 
 requirements=../fixtures/requirements.txt
+connection=../fixtures/requirements-connection.txt
 cache=$(pyrr_cache)
 venv=$cache/venv-311
 
@@ -19,7 +21,7 @@ fi
 # Debian splits ensurepip off into python3.11-venv.
 "$py" -c 'import ensurepip' 2>/dev/null || apt_install python3.11-venv
 
-stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements"; } | sha256sum)
+stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" "$connection"; } | sha256sum)
 exec 9>"$cache/.venv.lock"
 flock 9
 if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c 'import requests' 2>/dev/null; then
@@ -29,8 +31,10 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -
   "$py" -m venv "$venv"
   "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
     --disable-pip-version-check -r "$requirements" </dev/null >&2
+  "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
+    --disable-pip-version-check -r "$connection" </dev/null >&2
   # Byte code now, so that the first recorded run does not differ from the rest.
-  "$venv/bin/python" -m compileall -q "$venv/lib" >/dev/null || true
+  "$venv/bin/python" -m compileall -q "$venv/lib" "$venv/connection" >/dev/null || true
   chmod -R a+rX "$venv"
   echo "$stamp" >"$venv/.stamp"
 fi
