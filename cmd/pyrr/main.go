@@ -64,6 +64,7 @@ func commands() []*command {
 	return []*command{
 		recordCommand(),
 		checkCommand(),
+		btCommand(),
 		replayCommand(),
 		eventsCommand(),
 		infoCommand(),

@@ -118,6 +118,13 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 	p := &place{space: s, m: m, frames: frames, d: d, fn: fn}
 	file, line := d.line(fn.u, pc)
 	chain := fn.chain(pc)
+	if !f.Return {
+		// Nothing of an inlined function has run at its first instruction.
+		for len(chain) > 1 && chain[0].entryPC() == pc {
+			file, line = d.file(fn.u, chain[0].callFile), int(chain[0].callLine)
+			chain = chain[1:]
+		}
+	}
 	out := make([]Described, 0, len(chain))
 	for i, sc := range chain {
 		e := Described{Frame: f.Describe(), Inlined: i < len(chain)-1, Debug: true}

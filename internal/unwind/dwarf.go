@@ -50,6 +50,14 @@ type unit struct {
 	funcsOK bool
 }
 
+// offset makes a reference within the unit one within the file.
+func (u *unit) offset(in dwarf.Offset) dwarf.Offset {
+	if u.version >= 5 {
+		return u.entry.Offset - 12 + in
+	}
+	return u.entry.Offset - 11 + in
+}
+
 // maxUnits and maxFunctions bound what a file may claim.
 const (
 	maxUnits     = 1 << 18
@@ -153,16 +161,17 @@ func (d *dwarfData) version(first dwarf.Offset) int {
 	return 0
 }
 
-// unitAt finds the unit that covers an address.
-func (d *dwarfData) unitAt(pc uint64) *unit {
+// unitsAt finds the units that cover an address. There may be several where
+// a linker left a range of a function that it dropped.
+func (d *dwarfData) unitsAt(pc uint64) []*unit {
 	i := sort.Search(len(d.ranges), func(i int) bool { return d.ranges[i].lo > pc }) - 1
-	// Ranges may nest where a linker left one of a function that it dropped.
-	for n := 0; i >= 0 && n < 16; i, n = i-1, n+1 {
+	var out []*unit
+	for n := 0; i >= 0 && n < 64; i, n = i-1, n+1 {
 		if pc < d.ranges[i].hi {
-			return d.ranges[i].u
+			out = append(out, d.ranges[i].u)
 		}
 	}
-	return nil
+	return out
 }
 
 // name returns the name of an entry, which may be that of the abstract

@@ -106,6 +106,7 @@ const (
 	opGNUDerefType      = 0xf6
 	opGNUConvert        = 0xf7
 	opGNUReinterpret    = 0xf9
+	opGNUParameterRef   = 0xfa
 	maxSteps            = 4096
 	maxStack            = 256
 	maxEntryValueNested = 16
@@ -336,6 +337,12 @@ func (e *eval) step(op byte) (loc location, done bool) {
 			e.err = err
 		}
 		e.push(v)
+	case opGNUParameterRef:
+		v, err := e.p.parameter(e.p.fn.u.offset(dwarf.Offset(e.fixed(4))))
+		if err != nil {
+			e.err = err
+		}
+		e.push(v)
 	case opPiece:
 		e.err = errors.New("a variable in pieces")
 	default:
@@ -492,12 +499,7 @@ func (e *eval) baseType() *ctype {
 	if off == 0 {
 		return &ctype{kind: kindInt, size: 8}
 	}
-	u := e.p.fn.u
-	header := dwarf.Offset(11)
-	if u.version >= 5 {
-		header = 12
-	}
-	t := e.p.d.typeAt(u.entry.Offset-header+dwarf.Offset(off), 0)
+	t := e.p.d.typeAt(e.p.fn.u.offset(dwarf.Offset(off)), 0)
 	if t.kind != kindInt && t.kind != kindPointer && e.err == nil {
 		e.err = errors.New("arithmetic on floating-point numbers")
 	}

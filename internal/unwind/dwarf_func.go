@@ -49,9 +49,12 @@ type callSite struct {
 	tail   bool
 }
 
-// callParam is an argument: where the callee finds it, and what it is in the
-// caller.
-type callParam struct{ where, value []byte }
+// callParam is an argument: where the callee finds it, or which parameter it
+// is where it is not passed, and what it is in the caller.
+type callParam struct {
+	where, value []byte
+	ref          dwarf.Offset
+}
 
 // Attributes and tags that package dwarf has no names for (DWARF 5, table
 // 7.5; the GNU ones are of binutils' dwarf2.def).
@@ -124,14 +127,12 @@ func covers(ranges [][2]uint64, pc uint64) bool {
 
 // functionAt finds the function at an address.
 func (d *dwarfData) functionAt(pc uint64) *function {
-	u := d.unitAt(pc)
-	if u == nil {
-		return nil
-	}
-	for _, f := range d.functions(u) {
-		if covers(f.ranges, pc) {
-			d.readTree(f)
-			return f
+	for _, u := range d.unitsAt(pc) {
+		for _, f := range d.functions(u) {
+			if covers(f.ranges, pc) {
+				d.readTree(f)
+				return f
+			}
 		}
 	}
 	return nil
@@ -198,7 +199,11 @@ func (d *dwarfData) readTree(f *function) {
 				if !ok {
 					value, _ = e.Val(attrGNUCallValue).([]byte)
 				}
-				top.site.params = append(top.site.params, callParam{where, value})
+				ref, ok := e.Val(dwarf.AttrCallParameter).(dwarf.Offset)
+				if !ok {
+					ref, _ = e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
+				}
+				top.site.params = append(top.site.params, callParam{where, value, ref})
 			}
 			skip = true
 		default:
@@ -262,6 +267,17 @@ func (f *function) chain(pc uint64) []*scope {
 		s = in
 	}
 	return out
+}
+
+// entryPC is the address of an inlined function's first instruction.
+func (s *scope) entryPC() uint64 {
+	if len(s.ranges) == 0 {
+		return 0
+	}
+	if v, ok := s.entry.Val(dwarf.AttrEntrypc).(uint64); ok {
+		return v
+	}
+	return s.ranges[0][0]
 }
 
 func (s *scope) find(pc uint64, depth int) *scope {

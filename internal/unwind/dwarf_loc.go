@@ -135,20 +135,30 @@ func findLoclist4(data []byte, off int64, base, pc uint64) ([]byte, error) {
 // entered, as the call site in the caller has it (DWARF 5, 2.5.1.7). expr is
 // DW_OP_regN, or DW_OP_fbreg of a slot.
 func (p *place) entryValue(expr []byte) (uint64, error) {
+	return p.passed(func(c *callParam) bool { return sameLocation(c.where, expr) })
+}
+
+// parameter returns what the caller would have passed as a parameter that the
+// compiler has optimized away.
+func (p *place) parameter(ref dwarf.Offset) (uint64, error) {
+	return p.passed(func(c *callParam) bool { return len(c.where) == 0 && c.ref == ref })
+}
+
+// passed returns what the caller passed as one of the arguments.
+func (p *place) passed(is func(*callParam) bool) (uint64, error) {
 	if p.nested >= maxEntryValueNested || len(p.frames) < 2 {
 		return 0, errNoEntryValue
 	}
-	caller := p.frames[1:]
-	site, cp := p.callSite(caller)
+	site, cp := p.callSite(p.frames[1:])
 	if site == nil {
 		return 0, errNoEntryValue
 	}
-	for _, param := range site.params {
-		if sameLocation(param.where, expr) {
-			if len(param.value) == 0 {
+	for i := range site.params {
+		if c := &site.params[i]; is(c) {
+			if len(c.value) == 0 {
 				return 0, errNoEntryValue
 			}
-			return cp.compute(param.value)
+			return cp.compute(c.value)
 		}
 	}
 	return 0, errNoEntryValue
@@ -245,12 +255,16 @@ func (s *Space) resolve(mod *Module, t target) (*Module, uint64, bool) {
 	if t.name == "" {
 		return nil, 0, false
 	}
-	if low, ok := mod.function(t.name); ok {
-		return mod, low, true
-	}
-	for _, m := range s.mods {
-		if low, ok := m.function(t.name); ok {
-			return m, low, true
+	// What is local to a file, as what is hidden in a library becomes, counts
+	// where nothing else has the name.
+	for _, global := range []bool{true, false} {
+		if low, ok := mod.function(t.name, global); ok {
+			return mod, low, true
+		}
+		for _, m := range s.mods {
+			if low, ok := m.function(t.name, global); ok {
+				return m, low, true
+			}
 		}
 	}
 	return nil, 0, false

@@ -15,7 +15,8 @@ type symbols struct {
 	all  []symbol // by address; for each address the best name first
 	data []symbol // variables, likewise
 
-	byName     map[string]uint64
+	byName     map[string]uint64 // what other files see
+	local      map[string]uint64 // what they don't
 	byNameOnce sync.Once
 	err        error
 }
@@ -23,6 +24,9 @@ type symbols struct {
 type symbol struct {
 	addr, size uint64
 	name       string
+	// global is set for what other files see under that name: not for what is
+	// local, nor for a version of it that only old programs use.
+	global bool
 }
 
 // maxSymbols bounds a table.
@@ -65,19 +69,28 @@ func (im *Image) hasName(start uint64, name string) bool {
 	return false
 }
 
-// function finds the link address of a function by its name.
-func (im *Image) function(name string) (uint64, bool) {
+// function finds the link address of a function by its name: among those that
+// other files see, or the others.
+func (im *Image) function(name string, global bool) (uint64, bool) {
 	s := &im.syms
 	s.once.Do(im.loadSymbols)
 	s.byNameOnce.Do(func() {
-		s.byName = make(map[string]uint64, len(s.all))
+		s.byName, s.local = map[string]uint64{}, map[string]uint64{}
 		for i := range s.all {
-			if _, dup := s.byName[s.all[i].name]; !dup {
-				s.byName[s.all[i].name] = s.all[i].addr
+			m := s.local
+			if s.all[i].global {
+				m = s.byName
+			}
+			if _, dup := m[s.all[i].name]; !dup {
+				m[s.all[i].name] = s.all[i].addr
 			}
 		}
 	})
-	addr, ok := s.byName[name]
+	m := s.local
+	if global {
+		m = s.byName
+	}
+	addr, ok := m[name]
 	return addr, ok
 }
 
@@ -122,14 +135,19 @@ func (im *Image) loadSymbols() {
 	whole, debug, mini := im.wholeFile(), im.debugFile(), im.miniDebug()
 	add(debug, ".symtab", ".strtab")
 	add(whole, ".symtab", ".strtab")
+	// What they have of .dynsym's names has the version with it.
+	full := len(all) > 0
 	add(mini, ".symtab", ".strtab")
-	add(whole, ".dynsym", ".dynstr")
-	if whole == nil {
-		if syms, strs, err := im.dynamicSymbols(); err == nil {
-			all, data = appendSymbols(all, data, syms, strs)
-		} else {
+	switch {
+	case full:
+	case whole != nil:
+		add(whole, ".dynsym", ".dynstr")
+	default:
+		syms, strs, err := im.dynamicSymbols()
+		if err != nil {
 			s.err = err
 		}
+		all, data = appendSymbols(all, data, syms, strs)
 	}
 	s.all, s.data = sortSymbols(all), sortSymbols(data)
 }
@@ -187,13 +205,16 @@ func appendSymbols(all, data []symbol, syms, strs []byte) (_, _ []symbol) {
 		}
 		sym := symbol{
 			addr: binary.LittleEndian.Uint64(b[8:]), size: binary.LittleEndian.Uint64(b[16:]),
-			name: string(strs[name : int(name)+end]),
+			name:   string(strs[name : int(name)+end]),
+			global: elf.ST_BIND(b[4]) != elf.STB_LOCAL,
 		}
 		if typ == elf.STT_NOTYPE && sym.size == 0 {
 			continue
 		}
-		// A version is no part of the name.
-		sym.name, _, _ = strings.Cut(sym.name, "@")
+		// A version is no part of the name; the default one has two signs.
+		if base, version, ok := strings.Cut(sym.name, "@"); ok {
+			sym.name, sym.global = base, strings.HasPrefix(version, "@")
+		}
 		if typ == elf.STT_OBJECT {
 			data = append(data, sym)
 		} else {

@@ -122,10 +122,10 @@ func (s *Space) symbolic(addr uint64) string {
 		return ""
 	}
 	name, start, ok := mod.Symbol(addr - mod.Bias)
-	if !ok {
-		if name, start, ok = mod.dataSymbol(addr - mod.Bias); !ok {
-			return ""
-		}
+	if ok {
+		name = PlainName(name)
+	} else if name, start, ok = mod.dataSymbol(addr - mod.Bias); !ok {
+		return ""
 	}
 	if off := addr - mod.Bias - start; off != 0 {
 		return fmt.Sprintf("%s+%d", name, off)

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+
+	"pyrr/cpython"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+	"pyrr/internal/unwind"
+	"pyrr/replay"
+)
+
+// btStack is the stack of a thread at a place.
+type btStack struct {
+	at     *place
+	thread int32
+	name   string
+	frames []btFrame
+}
+
+// btFrame is a frame with all that is known of it.
+type btFrame struct {
+	stack.Frame
+	pc             uint64
+	debug          bool // DWARF describes it, and args are its arguments
+	args           []unwind.Arg
+	inlined, tail  bool
+	signal         bool
+	locals         []cpython.Variable
+	localsErr      string
+	sharesPhysical bool // with the frame before it, which is inlined into it
+}
+
+// wantsThread says whether a thread is asked for.
+func (f *btFlags) wantsThread(at *place, tid int32, name string) bool {
+	switch f.thread {
+	case "":
+		return at.end || tid == at.tid
+	case "all":
+		return true
+	}
+	if n, err := strconv.Atoi(f.thread); err == nil {
+		return int32(n) == tid
+	}
+	return f.thread == name
+}
+
+// indexedStacks reads stacks from the index of the recording.
+func indexedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
+	index, err := rec.StackIndex()
+	if err != nil {
+		return nil, err
+	}
+	if !index.Full() && !f.python {
+		return nil, recording.ErrNoIndex
+	}
+	var out []btStack
+	for i := range places {
+		at := &places[i]
+		events, order, err := lastEvents(rec, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, tid := range order {
+			st, ok, err := index.Stack(at.proc.ID, tid, events[tid])
+			if err != nil {
+				return nil, err
+			}
+			if !ok || !f.wantsThread(at, tid, st.Name) {
+				continue
+			}
+			b := btStack{at: at, thread: tid, name: st.Name}
+			for _, fr := range st.Frames {
+				b.frames = append(b.frames, btFrame{Frame: fr})
+			}
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// lastEvents returns for each thread that exists at a place its last event up
+// to there, and the threads in the order of their first events.
+func lastEvents(rec *recording.Recording, at *place) (map[int32]uint64, []int32, error) {
+	it, err := rec.Events(at.proc.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer it.Close()
+	last := map[int32]uint64{}
+	var order []int32
+	dead := int32(0)
+	var ev recording.Event
+	for n := uint64(0); n <= at.event; n++ {
+		if err := it.Next(&ev); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+		if dead != 0 {
+			delete(last, dead)
+			order = slices.DeleteFunc(order, func(t int32) bool { return t == dead })
+			dead = 0
+		}
+		if ev.Kind == recording.KindDeath {
+			dead = ev.TID
+		}
+		if ev.TID == 0 || ev.Kind == recording.KindEnd {
+			continue
+		}
+		if _, known := last[ev.TID]; !known {
+			order = append(order, ev.TID)
+		}
+		last[ev.TID] = n
+	}
+	return last, order, nil
+}
+
+// errRead ends a replay when all has been read.
+var errRead = errors.New("all was read")
+
+// replayedStacks reads stacks during a replay.
+func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
+	walk := newStackWalk(rec)
+	if f.debuginfod {
+		walk.images.Find.Fetch = unwind.Debuginfod
+	}
+	left := len(places)
+	found := make([][]btStack, len(places))
+	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		walk.follow(p, ev)
+		for i := range places {
+			if at := &places[i]; at.proc.ID == p.Info.ID && at.event == p.Number {
+				found[i] = walk.full(p, at, f)
+				left--
+			}
+		}
+		if left == 0 {
+			return errRead
+		}
+		return nil
+	}})
+	if err != nil && !errors.Is(err, errRead) {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
+}
+
+// full reads the stacks of the threads asked for, with all details.
+func (w *stackWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
+	wp := w.procs[p.Info.ID]
+	threads := p.Threads()
+	tids := make([]int32, 0, len(threads))
+	for tid := range threads {
+		tids = append(tids, tid)
+	}
+	slices.SortFunc(tids, func(a, b int32) int { return wp.numbers[a] - wp.numbers[b] })
+	rt, all, _ := w.threads(p)
+	var out []btStack
+	for _, tid := range tids {
+		t := threads[tid]
+		regs := t.Regs()
+		name := ""
+		var states []cpython.Thread
+		for _, pt := range all {
+			if pt.Ident == regs.FsBase || pt.NativeID == int(tid) && rt.Version.Minor >= 11 {
+				states = append(states, pt)
+				if name == "" {
+					name = pt.Name
+				}
+			}
+		}
+		if !f.wantsThread(at, tid, name) {
+			continue
+		}
+		out = append(out, btStack{at: at, thread: tid, name: name, frames: w.frames(p, t, rt, states, f)})
+	}
+	return out
+}
+
+// frames reads the merged stack of a thread.
+func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, states []cpython.Thread, f *btFlags) []btFrame {
+	m := p.Mem()
+	code := w.procs[p.Info.ID].code
+	raw := code.walk(p, t)
+	var described []unwind.Described
+	if f.args || f.format == "gdb" {
+		described = code.space.Explain(m, raw)
+	} else {
+		for i := range raw {
+			described = append(described, unwind.Described{Frame: raw[i].Describe(), Index: i, PC: raw[i].PC, Signal: raw[i].Signal})
+		}
+	}
+	byIndex := map[int][]unwind.Described{}
+	for _, d := range described {
+		byIndex[d.Index] = append(byIndex[d.Index], d)
+	}
+	var lists [][]cpython.Frame
+	for _, st := range states {
+		if frames, err := rt.Frames(m, st, cpython.Options{}); len(frames) > 0 || err != nil {
+			lists = append(lists, frames)
+		}
+	}
+	var merged []cpython.MergedFrame
+	if rt != nil {
+		merged = rt.Merge(raw, lists...)
+	} else {
+		for i := range raw {
+			merged = append(merged, cpython.MergedFrame{C: &raw[i]})
+		}
+	}
+	numbers := map[*unwind.Frame]int{}
+	for i := range raw {
+		numbers[&raw[i]] = i
+	}
+	var out []btFrame
+	for i := range merged {
+		mf := &merged[i]
+		if mf.Python != nil {
+			b := btFrame{Frame: mf.Python.Frame}
+			if f.locals {
+				var err error
+				if b.locals, err = rt.Locals(m, *mf.Python); err != nil {
+					b.localsErr = err.Error()
+				}
+			}
+			out = append(out, b)
+			continue
+		}
+		for j, d := range byIndex[numbers[mf.C]] {
+			b := btFrame{Frame: d.Frame, pc: d.PC, debug: d.Debug, args: d.Args, inlined: d.Inlined, tail: d.Tail, signal: d.Signal}
+			b.Eval = mf.Eval
+			b.sharesPhysical = j > 0 && !d.Tail
+			out = append(out, b)
+		}
+	}
+	return out
+}
