@@ -211,19 +211,19 @@ func printGDB(u *ui, f *btFlags, s *btStack) {
 	}
 }
 
-// jsonStack is a stack as --json prints it.
-type jsonStack struct {
-	Process     int         `json:"process"`
-	PID         int         `json:"pid"`
-	Thread      int32       `json:"thread"`
-	Name        string      `json:"name,omitempty"`
-	Instruction uint64      `json:"instruction"`
-	Event       uint64      `json:"event"`
-	Text        string      `json:"text,omitempty"`
-	Frames      []jsonFrame `json:"frames"`
+// btJSONStack is a stack as --json prints it.
+type btJSONStack struct {
+	Process     int           `json:"process"`
+	PID         int           `json:"pid"`
+	Thread      int32         `json:"thread"`
+	Name        string        `json:"name,omitempty"`
+	Instruction uint64        `json:"instruction"`
+	Event       uint64        `json:"event"`
+	Text        string        `json:"text,omitempty"`
+	Frames      []btJSONFrame `json:"frames"`
 }
 
-type jsonFrame struct {
+type btJSONFrame struct {
 	Kind    string      `json:"kind"`
 	Func    string      `json:"function"`
 	File    string      `json:"file,omitempty"`
@@ -249,19 +249,19 @@ type jsonNamed struct {
 	Arg   bool   `json:"argument,omitempty"`
 }
 
-func jsonStacks(f *btFlags, stacks []btStack) []jsonStack {
-	out := make([]jsonStack, 0, len(stacks))
+func jsonStacks(f *btFlags, stacks []btStack) []btJSONStack {
+	out := make([]btJSONStack, 0, len(stacks))
 	for i := range stacks {
 		s := &stacks[i]
-		j := jsonStack{Process: s.at.proc.ID, PID: s.at.proc.PID, Thread: s.thread, Name: s.name,
-			Instruction: s.at.instr, Event: s.at.event, Frames: []jsonFrame{}}
+		j := btJSONStack{Process: s.at.proc.ID, PID: s.at.proc.PID, Thread: s.thread, Name: s.name,
+			Instruction: s.at.instr, Event: s.at.event, Frames: []btJSONFrame{}}
 		j.Text = s.at.doing(s.thread)
 		for k := range s.frames {
 			fr := &s.frames[k]
 			if f.python && fr.Kind != stack.Python || f.c && fr.Kind != stack.C {
 				continue
 			}
-			jf := jsonFrame{Kind: "python", Func: fr.Func, File: fr.File, Line: fr.Line, EndLine: fr.EndLine,
+			jf := btJSONFrame{Kind: "python", Func: fr.Func, File: fr.File, Line: fr.Line, EndLine: fr.EndLine,
 				Col: fr.Col, EndCol: fr.EndCol, Module: fr.Module, Offset: fr.Offset,
 				Inlined: fr.inlined, Tail: fr.tail, Signal: fr.signal, Eval: fr.Eval, Err: fr.Err}
 			if fr.Kind == stack.C {
