@@ -60,6 +60,8 @@ type Options struct {
 	// From makes the recording begin after so many events of the first
 	// process, from an image of it; 0 is its start.
 	From uint64
+	// Tests records each test by itself; nil records the command as a whole.
+	Tests *Tests
 	// Warn takes one line for the user.
 	Warn func(string)
 }
@@ -77,6 +79,8 @@ type Info struct {
 	// Kept are the recordings of tests. Where there are some, and Procs is 0,
 	// there is none of the whole command in Dir.
 	Kept []Kept
+	// Runner is set where the command ran a test runner that marks its tests.
+	Runner bool
 }
 
 // StartError says that the command could not be started.
@@ -120,8 +124,10 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 		return nil, fmt.Errorf("find the current folder: %w", err)
 	}
 	h := header(o, cwd, cpu)
-	w, err := recording.Create(o.Dir, h)
-	if err != nil {
+	var w *recording.Writer
+	if o.Tests != nil {
+		w = recording.Hold(o.Dir, h) // most often the tests' own recordings are what is wanted
+	} else if w, err = recording.Create(o.Dir, h); err != nil {
 		return nil, err
 	}
 	type result struct {

@@ -53,6 +53,24 @@ type Kept struct {
 	Err error
 }
 
+// Tests says how to record test by test where the command runs a test runner
+// that marks its tests.
+type Tests struct {
+	// Plugin is the folder of the runner's plugin, for PYTHONPATH.
+	Plugin string
+	// Limit is how long a test may take that has no limit of its own; 0 is for
+	// ever.
+	Limit time.Duration
+	// Failures keeps failing tests too, not only those that take too long.
+	Failures bool
+	// MaxKept is how many recordings to keep; 0 is all.
+	MaxKept int
+	// Path gives the folder to write the recording of a test to, and Final
+	// the name by which a user is told of it.
+	Path  func(test string) string
+	Final func(dir string) string
+}
+
 // join makes a process part of an epoch, nil for none.
 func (r *recorder) join(sp *space, ep *epoch) {
 	sp.ep = ep
@@ -198,6 +216,8 @@ type epochs struct {
 	kept    []*Kept
 	writing sync.WaitGroup
 	header  recording.Header
+	runners bool   // a test runner was seen
+	surplus int    // recordings that were one too many
 	late    *epoch // of Options.From
 	images  bool   // may be taken at any system call
 }

@@ -63,6 +63,11 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return err
 	}
 	sp.brk = proc.Brk
+	if r.o.Tests != nil && r.o.Tests.Plugin != "" && isPython(sp.exe) {
+		if err := r.addToPath(t, r.o.Tests.Plugin, &regs); err != nil {
+			r.warnf("process %d: the test runner's plugin is not added: %v", t.pid, err)
+		}
+	}
 	if err := r.patchAuxv(t, regs.Rsp); err != nil {
 		return err
 	}

@@ -106,7 +106,23 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 
 // release1 detaches one stopped thread.
 func (r *recorder) release1(t *task, sig int) {
-	if sig == 0 && t.sigstop != 0 && t.wake == wakeSignal && t.state == stateReady {
+	if back := r.putBack(t); sig == 0 {
+		sig = back
+	}
+	if t.affinity == nil {
+		unix.SchedSetaffinity(t.tid, &r.cpus)
+	}
+	t.stopped = false
+	ptrace.Detach(t.tid, sig)
+	if t.tid != r.rootPID {
+		r.bury(t)
+	}
+}
+
+// putBack gives a stopped thread what was kept back from it, and returns the
+// signal that its stop was for.
+func (r *recorder) putBack(t *task) (sig int) {
+	if t.sigstop != 0 && t.wake == wakeSignal && t.state == stateReady {
 		sig = t.sigstop
 	}
 	if t.diverted != 0 {
@@ -124,14 +140,7 @@ func (r *recorder) release1(t *task, sig int) {
 		unix.Tgkill(t.pid, t.tid, unix.Signal(t.deferred[i].Signo()))
 	}
 	t.deferred = nil
-	if t.affinity == nil {
-		unix.SchedSetaffinity(t.tid, &r.cpus)
-	}
-	t.stopped = false
-	ptrace.Detach(t.tid, sig)
-	if t.tid != r.rootPID {
-		r.bury(t)
-	}
+	return sig
 }
 
 // restore takes back what was put into the address space: patched
@@ -154,6 +163,39 @@ func (r *recorder) restore(sp *space, tid int) error {
 	r.restoreShared(sp, tid)
 	if sp.area != nil {
 		return ptrace.Write(tid, sp.area.Clock.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
+	}
+	return nil
+}
+
+// onlyWatch ends the recording of a process like leave, but goes on watching
+// for what it starts.
+func (r *recorder) onlyWatch(sp *space, why string) error {
+	if old := sp.ep; old != nil {
+		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndTest, Text: why})
+		r.abandoned(old)
+	}
+	sp.ready, sp.cur, sp.mode = nil, nil, modeWatch
+	delete(r.recheck, sp)
+	restored := false
+	for _, t := range sp.tasks {
+		if t.dead {
+			continue
+		}
+		if !restored {
+			restored = r.restore(sp, t.tid) == nil
+		}
+		if t.affinity == nil {
+			unix.SchedSetaffinity(t.tid, &r.cpus)
+		}
+		t.ev, t.child = recording.Event{}, nil
+		if !t.stopped {
+			continue // it goes on by itself at its next stop
+		}
+		sig := r.putBack(t)
+		t.inSys, t.restart = false, false
+		if err := r.cont(t, sig); err != nil && !ptrace.Gone(err) {
+			return err
+		}
 	}
 	return nil
 }

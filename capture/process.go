@@ -42,6 +42,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		}
 		return nil
 	case unix.SYS_EXIT_GROUP:
+		t.sp.exitTID = t.tid
 		r.logEnter(t)
 		t.state = stateDying
 	}
@@ -233,6 +234,10 @@ func (r *recorder) forked(t, child *task) error {
 	from := t.sp
 	sp := r.newSpace(child, modeRecord)
 	r.join(sp, from.ep)
+	sp.within = from.inTest()
+	if from.runner != nil && sp.within == nil {
+		sp.runner = &runner{handles: from.runner.handles, worker: true} // of a test in a process of its own
+	}
 	sp.clockArea, sp.clockBias, sp.env = from.clockArea, from.clockBias, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
@@ -403,10 +408,14 @@ func (r *recorder) begin(t *task, from *space) error {
 			ep = nil
 		}
 	}
+	var within *testRun
+	if from != nil {
+		within = from.inTest()
+	}
 	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
 	if !r.o.FollowAll && !isPython(exe) {
 		sp := r.newSpace(t, modeWatch)
-		sp.exe, sp.ep = exe, ep // what it starts belongs there
+		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		return r.cont(t, 0)
 	}
@@ -417,6 +426,7 @@ func (r *recorder) begin(t *task, from *space) error {
 		parent, parentEvent = from.id, from.events-1
 	}
 	r.join(sp, ep)
+	sp.within = within
 	setAffinity(t.tid, sp.cpu)
 	if err := r.noteInherited(t); err != nil {
 		return err
@@ -448,6 +458,7 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: sp.base, Why: recording.EndExited, Ret: int64(uint32(st))}
 		r.log(sp, &ev)
 		r.close(sp)
+		r.endedInTest(sp)
 		return nil
 	}
 	if !wasLead {

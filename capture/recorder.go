@@ -81,7 +81,7 @@ func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject
 			r.disabled[nr] = true
 		}
 	}
-	r.images = o.From > 0
+	r.images = o.From > 0 || o.Tests != nil
 	if o.Chaos {
 		r.chaos = newChaos(o.Seed, o.Slice)
 	}
@@ -332,6 +332,9 @@ func (r *recorder) housekeeping() {
 		}
 	}
 	r.watchNative(now)
+	if r.runners && r.o.Tests != nil {
+		r.watchTests(now)
+	}
 	r.flush()
 	if !r.deadline.IsZero() && now.After(r.deadline) {
 		r.deadline = time.Time{}
@@ -422,7 +425,7 @@ func (r *recorder) finish() (*Info, error) {
 		}
 	}
 	r.drain()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners}
 	r.finishEpochs()
 	for _, k := range r.kept {
 		info.Kept = append(info.Kept, *k)

@@ -111,6 +111,11 @@ func (r *recorder) entry(t *task) error {
 	}
 	r.noteFD(t, nr, args)
 	t.errno = errno
+	if r.runners {
+		if done, err := r.asked(t); done || err != nil {
+			return err
+		}
+	}
 	if len(sp.shared) > 0 {
 		r.serveAt(t)
 	}
@@ -243,6 +248,14 @@ func (r *recorder) finishCall(t *task) error {
 	}
 	if r.o.From > 0 && sp.events >= r.o.From && sp.ep == r.command && sp.pid == r.rootPID {
 		r.beginLate(t)
+	}
+	if isMark(t) {
+		if err := r.mark(t); err != nil {
+			return err
+		}
+		if sp.mode != modeRecord || !t.stopped {
+			return nil
+		}
 	}
 	if r.o.Checksums > 0 && sp.events >= sp.nextSum {
 		sp.nextSum = sp.events + r.o.Checksums

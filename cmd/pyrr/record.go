@@ -33,6 +33,7 @@ type recordFlags struct {
 	slice   uint64
 	disable []string
 	from    uint64
+	keepMax int
 }
 
 // The values of --keep.
@@ -95,6 +96,7 @@ seconds later.`,
 			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
 			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never",
 				keepAlways, keepTimeout, keepFailure, keepNever)
+			fs.IntVar(&f.keepMax, "keep-max", 0, "keep the recordings of at most so many tests; 0 is all (default)")
 			fs.Var(duration{&f.timeout}, "timeout", "end CMD after this `time`: 30, 2.5s, 5m")
 			choiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
 				"interrupt", "kill")
@@ -161,7 +163,9 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	if f.chaos {
 		u.note("chaos seed %d", f.seed)
 	}
+	tidy := testByTest(u, &o, &t, f)
 	info, err := capture.Record(ctx, o)
+	tidy()
 	if err != nil {
 		return recordFailed(u, &t, args, err)
 	}
@@ -169,6 +173,13 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	if info.TimedOut {
 		status = exitTimeout
 		u.note("the time-out of %v ended the program", f.timeout)
+	}
+	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
+		finishTests(u, &t, f, info.Kept)
+		if err := t.discard(); err != nil {
+			u.warn(err.Error())
+		}
+		return exitStatusError(status)
 	}
 	if len(info.Kept) > 0 && f.from > 0 {
 		late := info.Kept[0]

@@ -13,7 +13,8 @@ import (
 //
 //	0x00000  R-X  image of the stand-in vDSO: ELF headers and tables
 //	0x01000  R-X  code: syscall gadget, clock_gettime, its replay function
-//	0x02000  RW-  cells: function, mode, count, saved registers
+//	0x02000  RW-  cells: function, mode, count, saved registers; from 0x02200 on
+//	              room for the engine
 //	0x03000  RW-  clock buffer: ClockCap times struct timespec
 //	0x13000  RW-  private stack
 //	0x17000       end
@@ -34,6 +35,7 @@ const (
 	countOff  = dataOff + 0x10
 	userSPOff = dataOff + 0x18
 	userTSOff = dataOff + 0x20
+	roomOff   = dataOff + 0x200
 
 	// AreaSize is the size of the area, CodeSize that of its first, R-X part.
 	AreaSize = 0x17000
@@ -42,6 +44,8 @@ const (
 	// ClockSlot bytes: a struct timespec.
 	ClockCap  = (stackOff - bufOff) / ClockSlot
 	ClockSlot = 16
+	// RoomSize is the size of AreaImage.Room.
+	RoomSize = bufOff - roomOff
 )
 
 // What the mode cell (32 bits) makes clock_gettime do.
@@ -95,6 +99,7 @@ type AreaImage struct {
 	Writes   []Write
 	Gadget   uint64 // syscall; int3
 	VdsoBase uint64 // for AT_SYSINFO_EHDR
+	Room     uint64 // memory for the engine's own use
 	Clock    Clock
 	stack    mem.Range
 }
@@ -116,6 +121,7 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
 			{mem.Range{Addr: base + dataOff, Len: AreaSize - dataOff}, ProtRead | ProtWrite},
 		},
 		Gadget:   base + uint64(l.gadget),
+		Room:     base + roomOff,
 		VdsoBase: base,
 		Clock: Clock{
 			FnCell: base + fnOff, Mode: base + modeOff, Count: base + countOff,

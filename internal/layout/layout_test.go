@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	// cpython needs the names of the registers, for what a dispatch keeps there.
 	"cpython":         {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
 	"capture":         {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
-	"capture/pytest":  {"capture", "internal/recording"},
+	"capture/pytest":  {},
 	"replay":          {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
 	"assert":          {"internal/linux", "internal/recording", "internal/stack"},
 	"internal/report": {"assert", "internal/stack"},

@@ -28,6 +28,17 @@ func Hold(dir string, h Header) *Writer {
 	return w
 }
 
+// Rename changes the folder and the test's name of a held recording, as long
+// as nothing of it is on the disk. It returns the folder.
+func (w *Writer) Rename(dir, test string) string {
+	w.streamMu.Lock()
+	defer w.streamMu.Unlock()
+	if w.root == nil && w.Err() == nil {
+		w.dir, w.header.Test = dir, test
+	}
+	return w.dir
+}
+
 // Reserve leaves room for n events at the beginning of the stream, which has
 // none yet: a process's image, for instance, is written only when it is
 // known that the recording is kept. They are handed in by Begin.

@@ -1,0 +1,345 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// A test runner tells the recorder what it does by access(2) of paths below
+// markPrefix, which fail without a recorder too; package capture/pytest is
+// the other side. The rest of the path is a word and what belongs to it:
+//
+//	session/start|worker/handles   a session begins; it minds signalExpired
+//	session/controller             of a process that only hands out tests
+//	session/run                    the collected tests begin
+//	session/finish                 the session ends
+//	collect/ID                     a file is going to be collected
+//	start/LIMIT/minded/ID          a test begins; its own time limit in seconds,
+//	                               and whether somebody else minds it too
+//	phase/setup|call|teardown
+//	end/OUTCOME/ID
+//
+// readlink(2) of markPrefix+"why" gives the reason of a signalExpired.
+const (
+	markPrefix = "/dev/null/pyrr/1/"
+	markWhy    = markPrefix + "why"
+	// signalExpired is the signal that tells a runner that its test's time is
+	// up. No C library and few programs use it.
+	signalExpired = 60
+)
+
+var markBytes = []byte(markPrefix)
+
+// isMark reports whether the call that t has just made is a mark.
+func isMark(t *task) bool {
+	return t.ev.Nr == unix.SYS_ACCESS && t.lastRet < 0 && bytes.HasPrefix(t.ev.In, markBytes)
+}
+
+// runner is a process that runs tests.
+type runner struct {
+	handles bool // signalExpired has a handler
+	worker  bool
+	ran     bool // its first test was seen
+	test    *testRun
+	// deadline is of what happens outside of tests.
+	deadline time.Time
+}
+
+// testRun is a test between its marks.
+type testRun struct {
+	id       string
+	limit    time.Duration
+	deadline time.Time
+	ep       *epoch // nil where there is none
+	dir      string
+	minded   bool // the runner has a time limit of its own for it
+	expired  bool
+	why      string // what a runner gets to know of it
+	killAt   time.Time
+}
+
+// mark takes in what a test runner says. t is at the exit of the call, and
+// holds the slot.
+func (r *recorder) mark(t *task) error {
+	path := readString(t.tid, t.ev.Args[0], unix.PathMax) // the event has its beginning
+	word, rest, _ := strings.Cut(strings.TrimPrefix(path, markPrefix), "/")
+	sp := t.sp
+	if sp.within != nil {
+		return nil // a session that a test runs
+	}
+	switch word {
+	case "session":
+		what, flags, _ := strings.Cut(rest, "/")
+		r.noteMark(t, recording.MarkSession, what)
+		return r.session(t, what, flags)
+	case "collect":
+		if sp.runner != nil && r.o.Tests != nil {
+			sp.runner.deadline = r.limitFrom(r.o.Tests.Limit)
+		}
+	case "start":
+		f := strings.SplitN(rest, "/", 3)
+		if len(f) == 3 && sp.runner != nil {
+			return r.testStart(t, f[2], f[0], f[1] != "")
+		}
+	case "phase":
+		r.noteMark(t, recording.MarkTestPhase, rest)
+	case "end":
+		outcome, id, _ := strings.Cut(rest, "/")
+		if sp.runner != nil {
+			r.noteMark(t, recording.MarkTestEnd, outcome+" "+id)
+			r.testEnd(t, outcome)
+		}
+	}
+	return nil
+}
+
+// noteMark logs a mark.
+func (r *recorder) noteMark(t *task, why, text string) {
+	r.log(t.sp, &recording.Event{Kind: recording.KindNote, TID: int32(t.tid), Instr: t.sp.base, Why: why, Text: text})
+}
+
+func (r *recorder) limitFrom(limit time.Duration) time.Time {
+	if limit <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(limit)
+}
+
+// session handles the marks of a whole session.
+func (r *recorder) session(t *task, what, flags string) error {
+	sp := t.sp
+	tests := r.o.Tests
+	switch what {
+	case "start", "worker":
+		sp.runner = &runner{handles: flags == "handles", worker: what == "worker"}
+		r.runners = true
+		if tests != nil {
+			// From here on what counts is the time of each test, and of each
+			// file that is collected.
+			r.deadline = time.Time{}
+			sp.runner.deadline = r.limitFrom(tests.Limit)
+		}
+	case "controller":
+		r.runners = true
+		if tests != nil {
+			r.deadline = time.Time{}
+			return r.onlyWatch(sp, "it only hands out tests")
+		}
+	case "run":
+		if tests != nil && sp.runner != nil {
+			sp.runner.deadline = time.Time{}
+			if old := sp.ep; old != nil {
+				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "its tests begin"})
+				r.abandoned(old)
+			}
+		}
+	case "finish":
+		if sp.runner != nil && sp.runner.test != nil {
+			r.testOver(sp, "interrupted")
+		}
+		if tests != nil && sp.runner != nil && !sp.runner.worker {
+			sp.runner.deadline = r.limitFrom(tests.Limit)
+		}
+	}
+	return nil
+}
+
+// testStart begins the recording of a test.
+func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
+	sp := t.sp
+	run := sp.runner
+	if r.o.Tests == nil {
+		run.test = &testRun{id: id}
+		r.noteMark(t, recording.MarkTestStart, id)
+		return nil
+	}
+	if run.test != nil {
+		r.testOver(sp, "crashed")
+	}
+	test := &testRun{id: id, limit: r.o.Tests.Limit, minded: minded}
+	if s, err := strconv.ParseFloat(limit, 64); err == nil && s >= 0 && s < 1e8 {
+		// The runner's own limit comes first where it minds it.
+		const after = 5 * time.Second
+		if test.limit = time.Duration(s * float64(time.Second)); minded && s > 0 {
+			test.limit += after
+		}
+	}
+	last := sp.ep
+	test.dir = r.o.Tests.Path(id)
+	ep, err := r.beginEpoch(t, test.dir, id)
+	switch {
+	case err == nil:
+		test.ep = ep
+		if last != nil && last.lead == sp {
+			r.endEpoch(last, recording.EndTest, "another test begins")
+			r.drop(last)
+		}
+	case last != nil && last.lead == sp:
+		r.warnf("%s is recorded together with the test before it: %v", id, err)
+		last.name = id
+		last.dir = last.w.Rename(test.dir, id)
+		test.dir, test.ep = last.dir, last
+	default:
+		r.warnf("%s is not recorded: %v", id, err)
+	}
+	run.test, run.ran = test, true
+	test.deadline = r.limitFrom(test.limit)
+	r.noteMark(t, recording.MarkTestStart, id)
+	return nil
+}
+
+// testEnd decides what becomes of a test's recording.
+func (r *recorder) testEnd(t *task, outcome string) {
+	run := t.sp.runner
+	if run.test == nil {
+		return
+	}
+	if r.o.Tests == nil {
+		run.test = nil
+		return
+	}
+	r.testOver(t.sp, outcome)
+}
+
+// testOver ends the test of a process: by its mark, or with the process.
+func (r *recorder) testOver(sp *space, outcome string) {
+	test := sp.runner.test
+	sp.runner.test = nil
+	ep := test.ep
+	if ep == nil || test.expired {
+		return
+	}
+	wanted := outcome == "timeout" || r.o.Tests.Failures && (outcome == "failed" || outcome == "crashed")
+	switch {
+	case wanted:
+		r.endEpoch(ep, recording.EndTest, outcome)
+		r.keepTest(ep, outcome)
+	case ep.ended:
+		r.drop(ep)
+	case sp.ended:
+		r.endEpoch(ep, recording.EndTest, outcome)
+		r.drop(ep)
+	}
+	// Else it goes on until the next test has its own: if that fails, the
+	// next test is recorded from here.
+}
+
+// keepTest keeps the recording of a test, if not too many were.
+func (r *recorder) keepTest(ep *epoch, outcome string) {
+	if most := r.o.Tests.MaxKept; most > 0 && len(r.kept) >= most {
+		if r.surplus++; r.surplus == 1 {
+			r.warnf("%s: %s; its recording is not kept, %d are already (--keep-max)", ep.name, outcome, most)
+		}
+		r.drop(ep)
+		return
+	}
+	r.keep(ep, outcome)
+}
+
+// watchTests ends what has taken too long.
+func (r *recorder) watchTests(now time.Time) {
+	for _, sp := range r.spaces {
+		run := sp.runner
+		if run == nil || sp.ended {
+			continue
+		}
+		test := run.test
+		switch {
+		case test == nil:
+			if !run.deadline.IsZero() && now.After(run.deadline) {
+				run.deadline = time.Time{}
+				r.expire()
+				return
+			}
+		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
+			r.expireTest(sp)
+		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
+			test.killAt = time.Time{}
+			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
+			if sp.pid == r.rootPID {
+				r.timedOut = true
+			}
+			unix.Kill(sp.pid, unix.SIGKILL)
+		}
+	}
+}
+
+// expireTest finishes the recording of a test whose time is up, and tells the
+// runner.
+func (r *recorder) expireTest(sp *space) {
+	test := sp.runner.test
+	test.expired = true
+	test.killAt = time.Now().Add(r.o.Grace)
+	test.why = fmt.Sprintf("not recorded by pyrr, after %v", test.limit)
+	if ep := test.ep; ep != nil {
+		for o := range ep.live {
+			for _, t := range o.tasks {
+				if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
+					r.logEnter(t)
+				}
+			}
+			r.log(o, &recording.Event{Kind: recording.KindTimeout, TID: int32(o.pid), Instr: r.countNow(o)})
+		}
+		before := len(r.kept)
+		r.endEpoch(ep, recording.EndTimeout, fmt.Sprintf("after %v", test.limit))
+		r.keepTest(ep, "timeout")
+		if len(r.kept) > before {
+			test.why = fmt.Sprintf("recorded by pyrr in %s, after %v", r.o.Tests.Final(test.dir), test.limit)
+		}
+	}
+	sig := unix.Signal(signalExpired)
+	if !sp.runner.handles {
+		sig = unix.SIGINT
+	}
+	if r.o.Kill {
+		sig = unix.SIGKILL
+	}
+	unix.Tgkill(sp.pid, sp.pid, sig)
+}
+
+// asked answers a runner that wants to know why it got signalExpired. It
+// reports whether the call was that question.
+func (r *recorder) asked(t *task) (bool, error) {
+	if t.ev.Nr != unix.SYS_READLINK || !bytes.Equal(t.ev.In, []byte(markWhy)) {
+		return false, nil
+	}
+	run := t.sp.runner
+	if run == nil || run.test == nil || !run.test.expired {
+		return false, nil
+	}
+	b := []byte(run.test.why)
+	b = b[:min(uint64(len(b)), t.ev.Args[2])]
+	if err := ptrace.Write(t.tid, t.ev.Args[1], b); err != nil {
+		return false, err
+	}
+	return true, r.answer(t, int64(len(b)))
+}
+
+// inTest is the test that a process runs, or was started by; nil for none.
+func (sp *space) inTest() *testRun {
+	if sp.runner != nil && sp.runner.test != nil {
+		return sp.runner.test
+	}
+	return sp.within
+}
+
+// endedInTest deals with a test whose process ended in its middle.
+func (r *recorder) endedInTest(sp *space) {
+	if sp.runner == nil || sp.runner.test == nil || r.o.Tests == nil {
+		return
+	}
+	outcome := "crashed"
+	if sp.exitTID != 0 && sp.exitTID != sp.pid && sp.runner.test.minded {
+		// pytest-timeout's other method: a thread that ends the process.
+		outcome = "timeout"
+	}
+	r.testOver(sp, outcome)
+}
