@@ -10,6 +10,7 @@ cd "$(dirname "$0")"
 
 command -v go >/dev/null || { say "needs Go 1.26 on the PATH"; exit 1; }
 ./venv.sh >/dev/null
+./venv.sh pytest >/dev/null
 [ "${1:-}" = --minimal ] && exit 0
 # Tests run these programs; the regression tests are Debian's, of the same build as its Python.
 apt_install procps util-linux || true

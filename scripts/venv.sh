@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Makes $PYRR_CACHE/venv-311, a virtual environment of Debian's Python 3.11 with
 # what fixtures/requirements.txt pins, and prints its path. In its folder
-# connection/ is another urllib3, for PYTHONPATH. Safe to run again:
+# connection/ is another urllib3, for PYTHONPATH. With the argument pytest it is
+# venv-pytest: pytest and its plugins, which would load themselves into every
+# session of the other. Safe to run again:
 # nothing is done while the pins and the interpreter are the same. Every user
 # can run it (the tests run once as nobody).
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./lib.sh
 
-requirements=../fixtures/requirements.txt
-connection=../fixtures/requirements-connection.txt
 cache=$(pyrr_cache)
-venv=$cache/venv-311
+case ${1-} in
+  "") requirements=../fixtures/requirements.txt connection=../fixtures/requirements-connection.txt
+    venv=$cache/venv-311 module=requests ;;
+  pytest) requirements=../fixtures/pytest_suite/requirements.txt connection=""
+    venv=$cache/venv-pytest module=xdist ;;
+  *) say "usage: venv.sh [pytest]"; exit 2 ;;
+esac
 
 if ! py=$(debian_python); then
   apt_install python3.11 || true
@@ -21,20 +27,20 @@ fi
 # Debian splits ensurepip off into python3.11-venv.
 "$py" -c 'import ensurepip' 2>/dev/null || apt_install python3.11-venv
 
-stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" "$connection"; } | sha256sum)
-exec 9>"$cache/.venv.lock"
+stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" ${connection:+"$connection"}; } | sha256sum)
+exec 9>"$cache/.${venv##*/}.lock"
 flock 9
-if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c 'import requests' 2>/dev/null; then
+if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c "import $module" 2>/dev/null; then
   say "making $venv"
   umask 022
   rm -rf "$venv"
   "$py" -m venv "$venv"
   "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
     --disable-pip-version-check -r "$requirements" </dev/null >&2
-  "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
+  [ -z "$connection" ] || "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
     --disable-pip-version-check -r "$connection" </dev/null >&2
   # Byte code now, so that the first recorded run does not differ from the rest.
-  "$venv/bin/python" -m compileall -q "$venv/lib" "$venv/connection" >/dev/null || true
+  "$venv/bin/python" -m compileall -q "$venv/lib" ${connection:+"$venv/connection"} >/dev/null || true
   chmod -R a+rX "$venv"
   echo "$stamp" >"$venv/.stamp"
 fi
