@@ -82,7 +82,7 @@ func (r *recorder) mark(t *task) error {
 		return r.session(t, what, flags)
 	case "collect":
 		if sp.runner != nil && r.o.Tests != nil {
-			sp.runner.deadline = r.limitFrom(r.o.Tests.Limit)
+			sp.runner.deadline = r.limitOutside()
 		}
 	case "start":
 		f := strings.SplitN(rest, "/", 3)
@@ -113,6 +113,15 @@ func (r *recorder) limitFrom(limit time.Duration) time.Time {
 	return time.Now().Add(limit)
 }
 
+// limitOutside is until when the next thing that is no test has to be done:
+// the import of a file of tests may take longer than a test should.
+func (r *recorder) limitOutside() time.Time {
+	if r.o.Tests.Limit <= 0 {
+		return time.Time{}
+	}
+	return r.limitFrom(max(r.o.Tests.Limit, time.Minute))
+}
+
 // session handles the marks of a whole session.
 func (r *recorder) session(t *task, what, flags string) error {
 	sp := t.sp
@@ -125,7 +134,7 @@ func (r *recorder) session(t *task, what, flags string) error {
 			// From here on what counts is the time of each test, and of each
 			// file that is collected.
 			r.deadline = time.Time{}
-			sp.runner.deadline = r.limitFrom(tests.Limit)
+			sp.runner.deadline = r.limitOutside()
 		}
 	case "controller":
 		r.runners = true
@@ -146,7 +155,7 @@ func (r *recorder) session(t *task, what, flags string) error {
 			r.testOver(sp, "interrupted")
 		}
 		if tests != nil && sp.runner != nil && !sp.runner.worker {
-			sp.runner.deadline = r.limitFrom(tests.Limit)
+			sp.runner.deadline = r.limitOutside()
 		}
 	}
 	return nil
