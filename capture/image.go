@@ -412,7 +412,7 @@ func (r *recorder) installClock(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	ev.Args = [6]uint64{in.Budget, area, find.bias}
+	ev.Args = [6]uint64{in.Budget, area, find.bias, 1 + uint64(find.clock.NextInstr.Reg)}
 	ev.Text = find.clock.Version.String()
 	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
 	r.log(sp, ev)

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pyrr/internal/inject"
+	"pyrr/cpython"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -39,7 +39,7 @@ func (p *Process) apply(ev *recording.Event) error {
 	if t == nil {
 		return p.diverged(ev, "there is no such thread")
 	}
-	if ev.Stop != recording.StopNone {
+	if ev.Stop != recording.StopNone && !p.arrived {
 		if err := p.runTo(t, ev); err != nil {
 			return err
 		}
@@ -68,6 +68,7 @@ func (p *Process) apply(ev *recording.Event) error {
 			}
 		}
 	case recording.KindSignal, recording.KindInsn:
+		t.told = false
 		if ev.Regs == nil {
 			return p.damaged("a %s event without registers", ev.Kind)
 		}
@@ -93,7 +94,11 @@ func (p *Process) apply(ev *recording.Event) error {
 		p.write(ev.Mem)
 		if ev.Kind == recording.KindWrite && ev.Args[0] != 0 {
 			p.cell, p.stubs, p.ClockBias = ev.Args[0], ev.Args[1], ev.Args[2]
+			if n := ev.Args[3]; n > 0 {
+				p.nextReg, p.nextKnown = cpython.Reg(n-1), true
+			}
 			p.Info.Python = ev.Text
+			p.unsynced = true
 		}
 	case recording.KindDeath:
 		p.write(ev.Mem)
@@ -128,144 +133,14 @@ func (p *Process) flush(t *Thread) error {
 	if len(p.pending) == 0 {
 		return nil
 	}
+	if len(p.patches) > 0 {
+		p.overwrite(p.pending)
+	}
 	err := ptrace.WriteV(p.pid, p.pending)
 	p.pending = p.pending[:0]
 	if err != nil {
 		return p.damaged("write to memory: %v", err)
 	}
-	return nil
-}
-
-// runTo lets one thread run until the next event's stop and compares.
-func (p *Process) runTo(t *Thread, ev *recording.Event) error {
-	var cells [24]byte
-	if p.cell != 0 {
-		if ev.Instr < p.now() {
-			return p.damaged("the instruction count goes back from %d to %d", p.now(), ev.Instr)
-		}
-		left := ev.Instr - p.now()
-		if ev.Stop == recording.StopInstr {
-			left-- // the dispatch that makes the count trap
-		}
-		binary.LittleEndian.PutUint64(cells[0:], left)
-		p.pending = append(p.pending, ptrace.Span{Addr: p.cell, Data: cells[0:8]})
-	}
-	if p.area != nil {
-		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
-		if n := len(ev.Clocks); n > 0 {
-			if n > p.area.Cap*inject.ClockSlot {
-				return p.damaged("%d bytes of clock readings", n)
-			}
-			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: ev.Clocks})
-		}
-	}
-	if err := p.flush(t); err != nil {
-		return err
-	}
-	if t.dirty {
-		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
-			return fmt.Errorf("set registers: %w", err)
-		}
-		t.dirty = false
-	}
-	p.s.watch.begin(p.pid)
-	if err := ptrace.Sysemu(t.tid, 0); err != nil {
-		return fmt.Errorf("resume thread %d: %w", t.TID, err)
-	}
-	_, st, err := ptrace.WaitFor(t.tid)
-	p.s.watch.end()
-	if err != nil {
-		return fmt.Errorf("wait for thread %d: %w", t.TID, err)
-	}
-	if !st.Stopped() {
-		t.gone = true
-		if p.s.watch.fired() {
-			return p.diverged(ev, "the thread ran on without reaching the event")
-		}
-		return p.diverged(ev, "the thread %s", ptrace.Describe(st))
-	}
-	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
-		return fmt.Errorf("read registers: %w", err)
-	}
-	left, clocks, err := p.counts()
-	if err != nil {
-		return err
-	}
-	return p.compare(t, ev, st, left, clocks)
-}
-
-// now is the instruction count that the last event left.
-func (p *Process) now() uint64 { return p.counted }
-
-// counts reads the counting cell and the number of clock readings used.
-func (p *Process) counts() (left int64, clocks uint64, err error) {
-	var b [16]byte
-	spans := make([]ptrace.Span, 0, 2)
-	if p.cell != 0 {
-		spans = append(spans, ptrace.Span{Addr: p.cell, Data: b[0:8]})
-	}
-	if p.area != nil {
-		spans = append(spans, ptrace.Span{Addr: p.area.Count, Data: b[8:16]})
-	}
-	if _, err := ptrace.ReadV(p.pid, spans); err != nil && len(spans) > 0 {
-		return 0, 0, fmt.Errorf("read the counters: %w", err)
-	}
-	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]), nil
-}
-
-// compare holds a stop against the event that was expected there.
-func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, left int64, clocks uint64) error {
-	r := &t.regs
-	sig := st.StopSignal()
-	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.Rip >= p.stubs && r.Rip-p.stubs < clockCode && (r.Rip-p.stubs)%stubSize == stubTrap
-	if atStub {
-		r.Rip -= stubTrap - stubJump
-		t.dirty = true
-	}
-	what := ""
-	switch ev.Stop {
-	case recording.StopSyscall:
-		switch {
-		case atStub:
-			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
-		case sig != ptrace.SyscallStop:
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
-		case int64(int32(r.OrigRax)) != int64(ev.Nr):
-			what = fmt.Sprintf("system call %s", p.describe(t))
-		case r.Args() != ev.Args:
-			what = fmt.Sprintf("its arguments are %#x instead of %#x", r.Args(), ev.Args)
-		}
-	case recording.StopInstr:
-		if !atStub {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
-		}
-	case recording.StopTrap:
-		if atStub || sig == ptrace.SyscallStop {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
-		}
-	}
-	if what == "" && p.cell != 0 {
-		want := int64(0)
-		if ev.Stop == recording.StopInstr {
-			want = -1
-		}
-		if left != want {
-			what = fmt.Sprintf("it comes after %d instructions", int64(ev.Instr)-(left-want))
-		}
-	}
-	if what == "" && p.area != nil && clocks != uint64(len(ev.Clocks)/inject.ClockSlot) {
-		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, len(ev.Clocks)/inject.ClockSlot)
-	}
-	if what == "" && r.Rip != ev.PC {
-		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)
-	}
-	if what == "" && recording.RegSum(r) != ev.RegSum {
-		what = "other values in the callee-saved registers"
-	}
-	if what != "" {
-		return p.diverged(ev, "%s", what)
-	}
-	p.counted = ev.Instr
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 
-	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
@@ -18,6 +17,7 @@ func (p *Process) checksum(ev *recording.Event) error {
 		return err
 	}
 	var page [pageSize]byte
+	m := p.Mem()
 	for _, w := range ev.Mem {
 		for i := 0; i+4 <= len(w.Data); i += 4 {
 			addr := w.Addr + uint64(i/4)*pageSize
@@ -25,7 +25,7 @@ func (p *Process) checksum(ev *recording.Event) error {
 			if want == 0 {
 				continue // a system call was writing there
 			}
-			if err := (ptrace.Mem)(p.pid).ReadAt(page[:], addr); err != nil {
+			if err := m.ReadAt(page[:], addr); err != nil {
 				return p.diverged(ev, "the page at %#x is not there: %v", addr, err)
 			}
 			if max(crc32.Checksum(page[:], castagnoli), 1) != want {

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
-	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -33,6 +33,10 @@ type Options struct {
 	// takes effect: at a system call its registers and memory are those of
 	// the call. An error from it ends the replay and is returned.
 	OnEvent func(*Process, *Thread, *recording.Event) error
+	// Breaks are breakpoints, and OnHit is called where a thread stands at
+	// some of them. It may read, but not keep, what it is given.
+	Breaks []*Break
+	OnHit  func(*Hit) error
 }
 
 // Result sums up a complete replay.
@@ -73,7 +77,28 @@ type Process struct {
 	recent    []recording.Event // a ring of the last events, for reports
 	done      bool
 	parked    []*Thread
-	counted   uint64
+
+	counted uint64 // instructions executed so far
+	armed   uint64 // the count at which the budget is used up
+	primed  bool   // the thread of the next event is under way to it
+	arrived bool   // and has reached it
+
+	// What breakpoints need.
+	modules   []Module
+	python    python
+	nextReg   cpython.Reg // holds next_instr at a dispatch
+	nextKnown bool
+	patches   patches
+	hooks     hookSet
+	sites     map[uint64][]*site
+	native    map[uint64][]*Break
+	begun     map[begun]bool
+	lastCall  lastCall
+	hit       *Hit // where haltPython stopped
+	gen       int  // of the breakpoints that are in place
+	unsynced  bool // what they apply to has changed
+	stale     bool // the table of known functions is not that of the memory
+	looked    bool
 }
 
 // Thread is a thread of a process while it is replayed.
@@ -85,13 +110,13 @@ type Thread struct {
 	enter recording.Event
 	dirty bool // regs are to be set before it runs
 	gone  bool
+	told  bool // the breakpoint where it stands was told
+
+	watches int // the session's watchGen that its debug registers have
 }
 
 // Regs returns the registers of a thread at the event at hand.
 func (t *Thread) Regs() linux.Regs { return t.regs }
-
-// Mem reads the memory of the process as it is at the event at hand.
-func (p *Process) Mem() mem.Reader { return ptrace.Mem(p.pid) }
 
 // Threads returns the threads that exist, by the id that the program saw.
 func (p *Process) Threads() map[int32]*Thread { return p.threads }
@@ -108,6 +133,10 @@ type session struct {
 	res    Result
 	xstate []byte
 	watch  *watchdog
+
+	breaks   breakpoints
+	watches  []Watch // at most four
+	watchGen int
 }
 
 type forkKey struct {
@@ -117,9 +146,9 @@ type forkKey struct {
 
 // stubChild is a forked stub that waits for its stream to begin.
 type stubChild struct {
-	parent *Process
-	pid    int
-	regs   linux.Regs
+	of   Process // what it has of its parent
+	pid  int
+	regs linux.Regs
 }
 
 // Batch replays all processes of a recording to their ends.
@@ -139,6 +168,7 @@ func Batch(rec *recording.Recording, o Options) (*Result, error) {
 		}
 		defer unattend()
 		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
+		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}
 		res, err := s.run()
 		done <- result{res, err}
 	}()
@@ -268,6 +298,7 @@ func (p *Process) step() error {
 	}
 	p.s.res.Events++
 	p.Number++
+	p.primed, p.arrived = false, false
 	const keep = 16
 	if len(p.recent) >= 2*keep {
 		p.recent = append(p.recent[:0], p.recent[keep:]...)

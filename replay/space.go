@@ -33,7 +33,7 @@ func (p *Process) call(t *Thread, nr uint64, args ...uint64) (int64, error) {
 // program become private ones: what others wrote into them is in the log.
 func (p *Process) mapIn(t *Thread, m recording.Mapping, protectOnly bool) error {
 	if m.Start%pageSize != 0 || m.End%pageSize != 0 || m.Start >= m.End || m.End > userTop+pageSize ||
-		(m.Start < gadgetBase+pageSize && m.End > gadgetBase) {
+		(m.Start < hookEnd && m.End > gadgetBase) {
 		return p.damaged("a mapping at %#x-%#x", m.Start, m.End)
 	}
 	if protectOnly {
@@ -77,11 +77,13 @@ func (p *Process) begin(ev *recording.Event) error {
 			return p.damaged("process %d did not fork it", p.Info.Parent)
 		}
 		delete(p.s.forks, key)
-		p.pid, p.area, p.cell, p.stubs, p.brk, p.ClockBias = c.pid, c.parent.area, c.parent.cell, c.parent.stubs, c.parent.brk, c.parent.ClockBias
+		p.inherit(&c.of)
+		p.pid = c.pid
 		p.threads[ev.TID] = &Thread{TID: ev.TID, tid: c.pid, regs: c.regs, dirty: true}
 		p.write(ev.Mem)
 		return p.show(p.threads[ev.TID], ev)
 	}
+	p.mapped(ev.Maps)
 	pid, err := ptrace.StartStub(gadgetBase, p.s.keep)
 	if err != nil {
 		return err
@@ -130,12 +132,26 @@ func (p *Process) begin(ev *recording.Event) error {
 	return p.show(t, ev)
 }
 
+// inherit takes over what a fork has of its parent.
+func (p *Process) inherit(of *Process) {
+	p.area, p.cell, p.stubs, p.brk, p.ClockBias = of.area, of.cell, of.stubs, of.brk, of.ClockBias
+	p.modules, p.patches = of.modules, of.patches
+	p.python, p.hooks = of.python.clone(), of.hooks.clone()
+	p.python.tstates = nil
+	p.nextReg, p.nextKnown, p.looked = of.nextReg, of.nextKnown, of.looked
+	p.unsynced, p.stale = true, of.hooks.mapped
+	if p.python.rt != nil {
+		p.python.rt.TID = p.threadOf
+	}
+}
+
 // spaceCall repeats a call that changed the address space.
 func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 	if ev.Ret < 0 && ev.Ret > -4096 {
 		return nil
 	}
 	a := call.Args
+	defer p.spaceChanged()
 	// What is pending was written before the mapping changed.
 	if err := p.flush(t); err != nil {
 		return err
@@ -158,6 +174,7 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 	}
 	switch call.Nr {
 	case unix.SYS_MMAP:
+		p.mapped(ev.Maps)
 		for _, m := range ev.Maps {
 			if err := p.mapIn(t, m, false); err != nil {
 				return err
@@ -165,6 +182,7 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 		}
 		return nil
 	case unix.SYS_MUNMAP:
+		p.unmapped(a[0], pageUp(a[0]+a[1]))
 		return same(p.call(t, uint64(call.Nr), a[0], a[1]))
 	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
 		return same(p.call(t, unix.SYS_MPROTECT, a[0], a[1], a[2]))
@@ -253,7 +271,9 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 		p.threads[ev.Child] = &Thread{TID: ev.Child, tid: tid, regs: regs, dirty: true}
 		return nil
 	}
-	p.s.forks[forkKey{p.Info.ID, p.Number}] = &stubChild{parent: p, pid: tid, regs: regs}
+	c := &stubChild{pid: tid, regs: regs}
+	c.of.inherit(p)
+	p.s.forks[forkKey{p.Info.ID, p.Number}] = c
 	return nil
 }
 

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"debug/elf"
-	"fmt"
-	"io"
 	"slices"
 
 	"pyrr/cpython"
@@ -24,23 +21,12 @@ type stackWalk struct {
 
 // walkedProcess is what the walk knows of a process.
 type walkedProcess struct {
-	// modules are the beginnings of mapped files, in the order of mapping.
-	modules []module
-	code    *codeMap
-	runtime *cpython.Runtime
-	failed  bool // no runtime can be read; not tried again
+	code *codeMap
 
 	numbers map[int32]int // of the threads
 	count   int
 	tries   map[int32]uint64 // events of a thread without a name
 	dead    int32            // the thread that ended at the last event, 0 for none
-}
-
-// module is the beginning of a mapped file.
-type module struct {
-	start uint64
-	file  recording.FileID
-	name  string
 }
 
 func newStackWalk(rec *recording.Recording) *stackWalk {
@@ -54,17 +40,10 @@ func (w *stackWalk) follow(p *replay.Process, ev *recording.Event) {
 		wp = &walkedProcess{code: newCodeMap(), numbers: map[int32]int{}, tries: map[int32]uint64{}}
 		w.procs[p.Info.ID] = wp
 		if parent := w.procs[p.Info.Parent]; p.Info.Fork && parent != nil {
-			wp.modules = slices.Clone(parent.modules)
 			wp.code = parent.code.clone()
-			wp.runtime, wp.failed = parent.runtime, parent.failed
 		}
 	}
 	wp.code.follow(w.rec, w.images, p.Mem(), ev)
-	for _, m := range ev.Maps {
-		if m.File != 0 && m.Offset == 0 {
-			wp.modules = append(wp.modules, module{m.Start, m.File, m.Name})
-		}
-	}
 	if wp.dead != 0 {
 		// The id may be used again, by another thread.
 		delete(wp.numbers, wp.dead)
@@ -80,70 +59,11 @@ func (w *stackWalk) follow(p *replay.Process, ev *recording.Event) {
 	}
 }
 
-// open finds the interpreter in the process: the module that is loaded where
-// the clock was installed and holds a CPython runtime.
-func (w *stackWalk) open(p *replay.Process) *cpython.Runtime {
-	wp := w.procs[p.Info.ID]
-	if wp.runtime != nil || wp.failed || p.Info.Python == "" {
-		return wp.runtime
-	}
-	for _, m := range slices.Backward(wp.modules) {
-		file, size, err := w.rec.ReadFile(m.file)
-		if err != nil {
-			continue
-		}
-		contents := io.NewSectionReader(file, 0, size)
-		if bias, ok := loadBias(contents, m.start); !ok || bias != p.ClockBias {
-			continue
-		}
-		addr, err := dynamicSymbol(contents, p.Mem(), p.ClockBias, "_PyRuntime")
-		if err != nil {
-			continue
-		}
-		if rt, err := cpython.OpenRuntimeAt(parseVersion(p.Info.Python), addr, p.Mem()); err == nil {
-			wp.runtime = rt
-			return rt
-		}
-	}
-	wp.failed = true
-	return nil
-}
-
-// loadBias returns by how much a module whose file begins at start is mapped
-// above its link addresses.
-func loadBias(file io.ReaderAt, start uint64) (uint64, bool) {
-	progs, err := programHeaders(file)
-	if err != nil {
-		return 0, false
-	}
-	for _, prog := range progs {
-		if prog.Type == elf.PT_LOAD && prog.Off == 0 {
-			return start - prog.Vaddr, true
-		}
-	}
-	return 0, false
-}
-
-// parseVersion reads a version as the clock's event has it: 3.11.7, or 3.11.
-func parseVersion(s string) cpython.Version {
-	v := cpython.Version{Micro: -1}
-	fmt.Sscanf(s, "%d.%d.%d", &v.Major, &v.Minor, &v.Micro) // what is missing stays
-	return v
-}
-
 // threads lists the Python threads of a process.
 func (w *stackWalk) threads(p *replay.Process) (*cpython.Runtime, []cpython.Thread, mem.Reader) {
-	rt := w.open(p)
-	if rt == nil {
+	rt, err := p.Runtime()
+	if err != nil {
 		return nil, nil, nil
-	}
-	rt.TID = func(pthread uint64) (int, bool) {
-		for tid, t := range p.Threads() {
-			if regs := t.Regs(); regs.FsBase == pthread {
-				return int(tid), true
-			}
-		}
-		return 0, false
 	}
 	m := p.Mem()
 	all, err := rt.Threads(m)

@@ -122,8 +122,8 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread)
 // python returns a thread's Python frames, and their numbers in the index
 // from the outermost on; no runtime where the thread has no Python.
 func (x *indexer) python(p *replay.Process, ip *indexedProcess, t *replay.Thread) ([]cpython.Frame, []uint32, *cpython.Runtime) {
-	rt := x.walk.open(p)
-	if rt == nil {
+	rt, err := p.Runtime()
+	if err != nil {
 		return nil, nil, nil
 	}
 	if ip.tracker == nil {

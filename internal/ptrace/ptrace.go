@@ -21,6 +21,7 @@ import (
 // Requests of ptrace(2) that x/sys/unix has no constant for.
 const (
 	reqSysemu     = 31
+	reqSysemuStep = 32
 	reqGetSigMask = 0x420a
 	reqSetSigMask = 0x420b
 	ntX86XState   = 0x202
@@ -39,6 +40,7 @@ const (
 	OffRsi     = 104
 	OffOrigRax = 120
 	OffRip     = 128
+	OffDebug   = 848 // u_debugreg[0]
 )
 
 // Gone reports whether err says that the tracee does not exist any more, or
@@ -90,6 +92,13 @@ func Syscall(tid int, sig int) error {
 // Sysemu resumes a thread until its next system call, which is not executed.
 func Sysemu(tid int, sig int) error {
 	_, err := call(reqSysemu, tid, 0, uintptr(sig))
+	return err
+}
+
+// SysemuStep resumes a thread for one instruction; where that is a system
+// call, it stops there as with Sysemu.
+func SysemuStep(tid int, sig int) error {
+	_, err := call(reqSysemuStep, tid, 0, uintptr(sig))
 	return err
 }
 

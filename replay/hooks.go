@@ -1,0 +1,421 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/cpython"
+	"pyrr/internal/ptrace"
+)
+
+// Breakpoints on bytecode live in the counting stubs. While there are any, the
+// stubs of the opcodes concerned lead to a piece of code of their own, the
+// hook, in an area that only the replay has:
+//
+//	stub:  dec [budget]; js trap; jmp over; trap: int3; over: jmp hook
+//	hook:  cmp r32, address; je hit; …; jmp handler
+//	hit:   int3; jmp handler
+//
+// A hook compares the lower half of the next-instruction register with the
+// addresses of the instructions that have a breakpoint: a search tree of
+// compares with constants, that changes no register but the flags, which are
+// dead at a dispatch. The instruction was counted before, so the count stays
+// exact, and one without a breakpoint costs a compare or two.
+//
+// The hooks of the instructions that enter a function first look its address
+// up in a table of those that are known, and trap where it is new: so no code
+// object runs unseen, whenever it is made. An entry holds two fields of the
+// code object with their addresses, which tell another one made at the same
+// place later.
+const (
+	hookBase  = gadgetBase + 0x100000
+	hookCode  = 0x100000 // bytes of code
+	hookCells = hookBase + hookCode
+	hookTable = hookCells + pageSize
+	// The table is open-addressed by slots of tableEntry bytes: key, address
+	// and value, address and value, unused.
+	tableSlots = 1 << 14
+	tableSlack = 64 // slots behind the last home, the last always empty
+	tableEntry = 64
+	hookEnd    = hookTable + (tableSlots+tableSlack)*tableEntry
+	maxKnown   = tableSlots / 2
+	stubs      = clockCode / stubSize
+	stubAfter  = 16 // bytes of a stub that are its code
+)
+
+type trapKind uint8
+
+const (
+	trapSite trapKind = iota // an instruction with a breakpoint
+	trapNew                  // an unknown function is entered
+)
+
+// hookTrap is a stop in a hook.
+type hookTrap struct {
+	stub  int
+	kind  trapKind
+	fault bool // in the lookup, which has registers in use
+}
+
+// hookSet is what the hooks of a process are at the moment.
+type hookSet struct {
+	mapped  bool
+	targets []uint64            // where each stub leads, 0 for no stub
+	traps   map[uint64]hookTrap // by the address behind the int3
+	spans   []hookSpan          // code of each hook, in order
+	stubs   uint64
+	on      map[int]bool // stubs that lead to a hook
+}
+
+type hookSpan struct {
+	lo, hi uint64
+	stub   int
+}
+
+func (h *hookSet) clone() hookSet {
+	c := *h
+	c.on = maps.Clone(h.on)
+	return c
+}
+
+// handler returns where a thread goes on that stands at the jump of a stub
+// with a hook, 0 for any other place.
+func (h *hookSet) handler(pc uint64) uint64 {
+	if len(h.on) == 0 || pc < h.stubs || pc-h.stubs >= clockCode || (pc-h.stubs)%stubSize != stubJump {
+		return 0
+	}
+	n := int((pc - h.stubs) / stubSize)
+	if !h.on[n] {
+		return 0
+	}
+	return h.targets[n]
+}
+
+// trap tells whether a stop at pc is one of a hook's. A signal other than the
+// int3's there comes from reading what is no code object any more.
+func (h *hookSet) trap(pc uint64, sig unix.Signal) (hookTrap, bool) {
+	if pc < hookBase || pc >= hookBase+hookCode {
+		return hookTrap{}, false
+	}
+	if sig == unix.SIGTRAP {
+		t, ok := h.traps[pc]
+		return t, ok
+	}
+	i, ok := slices.BinarySearchFunc(h.spans, pc, func(s hookSpan, pc uint64) int {
+		switch {
+		case s.hi <= pc:
+			return -1
+		case s.lo > pc:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return hookTrap{}, false
+	}
+	return hookTrap{h.spans[i].stub, trapNew, true}, true
+}
+
+// readStubs finds out where the stubs lead.
+func (p *Process) readStubs() error {
+	h := &p.hooks
+	if h.targets != nil && h.stubs == p.stubs {
+		return nil
+	}
+	m := p.Mem()
+	code := make([]byte, clockCode)
+	if err := m.ReadAt(code, p.stubs); err != nil {
+		return fmt.Errorf("read the counting stubs: %w", err)
+	}
+	h.stubs, h.targets, h.on = p.stubs, make([]uint64, stubs), map[int]bool{}
+	for n := range stubs {
+		at := p.stubs + uint64(n*stubSize)
+		b := code[n*stubSize:]
+		switch {
+		case b[stubJump] == 0xe9: // jmp rel32
+			h.targets[n] = at + stubJump + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(b[stubJump+1:]))))
+		case b[stubJump] == 0xff && b[stubJump+1] == 0x25: // jmp [rip+rel32]
+			cell := at + stubJump + 6 + uint64(int64(int32(binary.LittleEndian.Uint32(b[stubJump+2:]))))
+			var w [8]byte
+			if err := m.ReadAt(w[:], cell); err != nil {
+				return fmt.Errorf("read the target of a counting stub: %w", err)
+			}
+			h.targets[n] = binary.LittleEndian.Uint64(w[:])
+		}
+	}
+	return nil
+}
+
+// asm collects the code of the hooks.
+type asm struct {
+	b     []byte
+	base  uint64
+	calls []jump
+}
+
+type jump struct {
+	at    int // of the displacement
+	label *int
+}
+
+func (a *asm) here() uint64 { return a.base + uint64(len(a.b)) }
+
+func (a *asm) emit(b ...byte) { a.b = append(a.b, b...) }
+
+// mem emits an instruction that ends in a displacement to an address.
+func (a *asm) mem(addr uint64, op ...byte) {
+	a.emit(op...)
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(addr-(a.here()+4)))
+}
+
+// to emits a jump with a 32-bit displacement to a label.
+func (a *asm) to(label *int, op ...byte) {
+	a.emit(op...)
+	a.calls = append(a.calls, jump{len(a.b), label})
+	a.emit(0, 0, 0, 0)
+}
+
+func (a *asm) link() {
+	for _, j := range a.calls {
+		binary.LittleEndian.PutUint32(a.b[j.at:], uint32(*j.label-(j.at+4)))
+	}
+	a.calls = nil
+}
+
+// leave emits the jump to an address anywhere.
+func (a *asm) leave(addr uint64) {
+	a.emit(0xff, 0x25, 0, 0, 0, 0) // jmp [rip+0]
+	a.b = binary.LittleEndian.AppendUint64(a.b, addr)
+}
+
+// search emits compares of the next-instruction register with the sorted
+// values, which end at hit or at miss.
+func (a *asm) search(reg cpython.Reg, values []uint32, hit, miss *int) {
+	cmp := func(v uint32) {
+		if reg >= 8 {
+			a.emit(0x41)
+		}
+		a.emit(0x81, 0xf8|byte(reg&7)) // cmp r32, imm32
+		a.b = binary.LittleEndian.AppendUint32(a.b, v)
+	}
+	if len(values) <= 3 {
+		for _, v := range values {
+			cmp(v)
+			a.to(hit, 0x0f, 0x84) // je
+		}
+		a.to(miss, 0xe9)
+		return
+	}
+	mid := len(values) / 2
+	right := new(int)
+	cmp(values[mid])
+	a.to(hit, 0x0f, 0x84)   // je
+	a.to(right, 0x0f, 0x87) // ja
+	a.search(reg, values[:mid], hit, miss)
+	*right = len(a.b)
+	a.search(reg, values[mid+1:], hit, miss)
+}
+
+// Scratch registers of the lookup, kept in cells meanwhile.
+const (
+	cellRax = hookCells
+	cellRcx = hookCells + 8
+	cellRdx = hookCells + 16
+)
+
+// lookup emits the search for the next-instruction register in the table of
+// known functions; it goes on behind the code or to miss, with all registers
+// as they were.
+func (a *asm) lookup(reg cpython.Reg, miss *int) {
+	found, ok, probe, unknown := new(int), new(int), new(int), new(int)
+	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
+	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
+	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
+	// mov rax, reg: none of them has changed yet.
+	rex := byte(0x48)
+	if reg >= 8 {
+		rex |= 4
+	}
+	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3)
+	a.emit(0x89, 0xc1)    // mov ecx, eax
+	a.emit(0xc1, 0xe9, 4) // shr ecx, 4
+	a.emit(0x81, 0xe1)    // and ecx, tableSlots-1
+	a.b = binary.LittleEndian.AppendUint32(a.b, tableSlots-1)
+	a.emit(0x48, 0xc1, 0xe1, 6)        // shl rcx, 6: tableEntry
+	a.mem(hookTable, 0x48, 0x8d, 0x15) // lea rdx, [table]
+	a.emit(0x48, 0x01, 0xd1)           // add rcx, rdx
+	*probe = len(a.b)
+	a.emit(0x48, 0x39, 0x01)       // cmp [rcx], rax
+	a.to(found, 0x0f, 0x84)        // je
+	a.emit(0x48, 0x83, 0x39, 0)    // cmp qword [rcx], 0
+	a.to(unknown, 0x0f, 0x84)      // je
+	a.emit(0x48, 0x83, 0xc1, 0x40) // add rcx, tableEntry
+	a.to(probe, 0xe9)
+	*found = len(a.b)
+	for _, off := range []byte{8, 24} {
+		a.emit(0x48, 0x8b, 0x51, off)   // mov rdx, [rcx+off]
+		a.emit(0x48, 0x8b, 0x12)        // mov rdx, [rdx]
+		a.emit(0x48, 0x3b, 0x51, off+8) // cmp rdx, [rcx+off+8]
+		a.to(unknown, 0x0f, 0x85)       // jne
+	}
+	a.to(ok, 0xe9)
+	*unknown = len(a.b)
+	a.restore()
+	a.to(miss, 0xe9)
+	*ok = len(a.b)
+	a.restore()
+}
+
+func (a *asm) restore() {
+	a.mem(cellRdx, 0x48, 0x8b, 0x15) // mov rdx, [cell]
+	a.mem(cellRcx, 0x48, 0x8b, 0x0d) // mov rcx, [cell]
+	a.mem(cellRax, 0x48, 0x8b, 0x05) // mov rax, [cell]
+}
+
+// writeHooks makes the hooks of the given stubs: values are the addresses to
+// stop at, entries the stubs that look functions up.
+func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int]bool) error {
+	h := &p.hooks
+	if err := p.mapHooks(t); err != nil {
+		return err
+	}
+	h.traps, h.spans = map[uint64]hookTrap{}, nil
+	a := &asm{base: hookBase}
+	starts := map[int]uint64{}
+	for n := range stubs {
+		if h.targets[n] == 0 || len(values[n]) == 0 && !entries[n] {
+			continue
+		}
+		lo := a.here()
+		starts[n] = lo
+		hit, out, miss := new(int), new(int), new(int)
+		if entries[n] {
+			a.lookup(p.nextReg, miss)
+		}
+		a.search(p.nextReg, values[n], hit, out)
+		for _, k := range []struct {
+			label *int
+			kind  trapKind
+			used  bool
+		}{{hit, trapSite, len(values[n]) > 0}, {miss, trapNew, entries[n]}} {
+			*k.label = len(a.b)
+			if k.used {
+				a.emit(0xcc)
+				h.traps[a.here()] = hookTrap{stub: n, kind: k.kind}
+			}
+		}
+		*out = len(a.b)
+		a.leave(h.targets[n])
+		h.spans = append(h.spans, hookSpan{lo, a.here(), n})
+	}
+	a.link()
+	if len(a.b) > hookCode {
+		return fmt.Errorf("breakpoints at so many instructions need %d bytes of code, more than %d", len(a.b), hookCode)
+	}
+	if len(a.b) > 0 {
+		if err := ptrace.Write(p.pid, hookBase, a.b); err != nil {
+			return fmt.Errorf("write the hooks: %w", err)
+		}
+	}
+	for n := range stubs {
+		if err := p.aim(n, starts[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aim makes a stub lead to the code at to, or for 0 where it led before.
+func (p *Process) aim(n int, to uint64) error {
+	h := &p.hooks
+	at := p.stubs + uint64(n*stubSize) + stubJump
+	if h.on[n] {
+		if err := p.take(at); err != nil {
+			return err
+		}
+		delete(h.on, n)
+	}
+	if to == 0 {
+		return nil
+	}
+	b := make([]byte, stubSize-stubJump)
+	for i := range b {
+		b[i] = 0xcc
+	}
+	b[0], b[1] = 0xeb, stubAfter-stubJump-2 // jmp over the trap
+	over := b[stubAfter-stubJump:]
+	copy(over, []byte{0xff, 0x25, 0, 0, 0, 0})
+	binary.LittleEndian.PutUint64(over[6:], to)
+	if err := p.put(at, b); err != nil {
+		return err
+	}
+	h.on[n] = true
+	return nil
+}
+
+// mapHooks makes the area of the hooks.
+func (p *Process) mapHooks(t *Thread) error {
+	h := &p.hooks
+	if h.mapped {
+		return nil
+	}
+	if err := p.settle(t); err != nil {
+		return err
+	}
+	for _, m := range []struct{ at, size, prot uint64 }{
+		{hookBase, hookCode, unix.PROT_READ | unix.PROT_EXEC},
+		{hookCells, hookEnd - hookCells, unix.PROT_READ | unix.PROT_WRITE},
+	} {
+		const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
+		ret, err := p.call(t, unix.SYS_MMAP, m.at, m.size, m.prot, flags, nrNone, 0)
+		if err != nil {
+			return err
+		}
+		if uint64(ret) != m.at {
+			return fmt.Errorf("map the hooks of breakpoints at %#x: %w", m.at, unix.Errno(-ret))
+		}
+	}
+	h.mapped = true
+	return nil
+}
+
+// settle gives a thread its registers, so that a call injected into it puts
+// back the right ones.
+func (p *Process) settle(t *Thread) error {
+	if !t.dirty {
+		return nil
+	}
+	if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+		return fmt.Errorf("set registers: %w", err)
+	}
+	t.dirty = false
+	return nil
+}
+
+// unhook gives all stubs back.
+func (p *Process) unhook() error {
+	for n := range p.hooks.on {
+		if err := p.take(p.stubs + uint64(n*stubSize) + stubJump); err != nil {
+			return err
+		}
+	}
+	clear(p.hooks.on)
+	return nil
+}
+
+// scratch puts the registers back that a hook had in use when it faulted.
+func (p *Process) scratch(t *Thread) error {
+	var b [24]byte
+	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], cellRax); err != nil {
+		return fmt.Errorf("read the cells of a hook: %w", err)
+	}
+	t.regs.Rax = binary.LittleEndian.Uint64(b[0:])
+	t.regs.Rcx = binary.LittleEndian.Uint64(b[8:])
+	t.regs.Rdx = binary.LittleEndian.Uint64(b[16:])
+	t.dirty = true
+	return nil
+}

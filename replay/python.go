@@ -1,0 +1,353 @@
+package replay
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"pyrr/cpython"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// Module is a file that a process has mapped.
+type Module struct {
+	Start uint64 // where its beginning is mapped
+	File  recording.FileID
+	Name  string
+	// age counts the changes of the address space since it was mapped.
+	age int
+}
+
+// python is what is known of a process's interpreter.
+type python struct {
+	rt     *cpython.Runtime
+	failed error
+	// known are the functions that may be entered without a stop, by the
+	// value that the next-instruction register has then; codes are theirs, by
+	// address.
+	known map[uint64]*cpython.Code
+	codes map[uint64]*cpython.Code
+	// tstates are the thread states by the thread's number.
+	tstates map[int32]cpython.Thread
+}
+
+func (y *python) clone() python {
+	return python{rt: y.rt, failed: y.failed, known: maps.Clone(y.known), codes: maps.Clone(y.codes), tstates: maps.Clone(y.tstates)}
+}
+
+// Modules lists the files that the process has mapped, in the order of
+// mapping.
+func (p *Process) Modules() []Module { return p.modules }
+
+// mapped keeps track of mappings.
+func (p *Process) mapped(ms []recording.Mapping) {
+	for _, m := range ms {
+		p.unmapped(m.Start, m.End)
+		if m.File != 0 && m.Offset == 0 {
+			p.modules = append(slices.Clip(p.modules), Module{Start: m.Start, File: m.File, Name: m.Name})
+		}
+	}
+}
+
+// unmapped forgets what lay in a range.
+func (p *Process) unmapped(lo, hi uint64) {
+	in := func(m Module) bool { return m.Start >= lo && m.Start < hi }
+	if slices.ContainsFunc(p.modules, in) {
+		p.modules = slices.DeleteFunc(slices.Clone(p.modules), in)
+	}
+	p.forget(lo, hi)
+}
+
+// ErrNoPython says that a process runs no Python whose state can be read, or
+// not yet.
+var ErrNoPython = errors.New("no Python is running here")
+
+// Runtime returns the reader of the process's interpreter.
+func (p *Process) Runtime() (*cpython.Runtime, error) {
+	y := &p.python
+	if y.rt != nil || y.failed != nil {
+		return y.rt, y.failed
+	}
+	if p.cell == 0 {
+		return nil, ErrNoPython
+	}
+	m := p.Mem()
+	err := ErrNoPython
+	for _, mod := range slices.Backward(p.modules) {
+		file, bias, ok := p.moduleFile(mod)
+		if !ok || bias != p.ClockBias {
+			continue
+		}
+		var addr uint64
+		if addr, err = dynamicSymbol(file, m, bias, "_PyRuntime"); err != nil {
+			continue
+		}
+		var rt *cpython.Runtime
+		if rt, err = cpython.OpenRuntimeAt(parseVersion(p.Info.Python), addr, m); err == nil {
+			rt.TID = p.threadOf
+			y.rt = rt
+			return rt, nil
+		}
+	}
+	y.failed = fmt.Errorf("interpreter of process %d: %w", p.Info.ID, err)
+	return nil, y.failed
+}
+
+// threadOf returns the number of the thread whose pthread_t is given.
+func (p *Process) threadOf(pthread uint64) (int, bool) {
+	for tid, t := range p.threads {
+		if t.regs.FsBase == pthread {
+			return int(tid), true
+		}
+	}
+	return 0, false
+}
+
+// moduleFile returns a module's file, as far as the recording has it, and by
+// how much it is mapped above its link addresses.
+func (p *Process) moduleFile(mod Module) (io.ReaderAt, uint64, bool) {
+	file, size, err := p.s.rec.ReadFile(mod.File)
+	if err != nil {
+		return nil, 0, false
+	}
+	contents := io.NewSectionReader(file, 0, size)
+	bias, ok := loadBias(contents, mod.Start)
+	return contents, bias, ok
+}
+
+// loadBias returns by how much a module whose file begins at start is mapped
+// above its link addresses.
+func loadBias(file io.ReaderAt, start uint64) (uint64, bool) {
+	progs, err := programHeaders(file)
+	if err != nil {
+		return 0, false
+	}
+	for _, prog := range progs {
+		if prog.Type == elf.PT_LOAD && prog.Off == 0 {
+			return start - prog.Vaddr, true
+		}
+	}
+	return 0, false
+}
+
+// parseVersion reads a version as the clock's event has it: 3.11.7, or 3.11.
+func parseVersion(s string) cpython.Version {
+	v := cpython.Version{Micro: -1}
+	fmt.Sscanf(s, "%d.%d.%d", &v.Major, &v.Minor, &v.Micro) // what is missing stays
+	return v
+}
+
+// PyThread returns the Python thread that a thread runs. One that has states
+// in several interpreters runs the one that holds a lock, or the last.
+func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
+	rt, err := p.Runtime()
+	if err != nil {
+		return cpython.Thread{}, err
+	}
+	all, err := rt.Threads(p.Mem())
+	if err != nil && len(all) == 0 {
+		return cpython.Thread{}, err
+	}
+	var out cpython.Thread
+	for _, pt := range all {
+		if pt.NativeID != int(t.TID) && pt.Ident != t.regs.FsBase {
+			continue
+		}
+		if out.Addr == 0 || pt.HasGIL || !out.HasGIL {
+			out = pt
+		}
+	}
+	if out.Addr == 0 {
+		return out, fmt.Errorf("thread %d: %w", t.TID, ErrNoPython)
+	}
+	return out, nil
+}
+
+// NextInstr returns the address of the bytecode instruction that a thread is
+// about to run, which is known where it stands at a dispatch; else 0.
+func (p *Process) NextInstr(t *Thread) uint64 {
+	if !p.atDispatch(t) || !p.nextKnown {
+		return 0
+	}
+	return p.nextReg.Value(&t.regs) + p.nextBias()
+}
+
+// atDispatch says whether a thread stands at the jump of a counting stub.
+func (p *Process) atDispatch(t *Thread) bool {
+	pc := t.regs.Rip
+	return p.stubs != 0 && pc >= p.stubs && pc-p.stubs < clockCode && (pc-p.stubs)%stubSize == stubJump
+}
+
+// nextBias is what to add to the register: up to 3.10 next_instr points
+// behind the instruction.
+func (p *Process) nextBias() uint64 {
+	if v := parseVersion(p.Info.Python); v.Minor <= 10 {
+		return ^uint64(1) // -2
+	}
+	return 0
+}
+
+// topFrame reads the innermost Python frame of a thread; its Instr is what
+// memory has, which is from 3.11 on the instruction before a dispatch.
+func (p *Process) topFrame(t *Thread) (cpython.Frame, error) {
+	rt, err := p.Runtime()
+	if err != nil {
+		return cpython.Frame{}, err
+	}
+	m := p.Mem()
+	read := func(pt cpython.Thread) (cpython.Frame, error) {
+		fs, err := rt.Frames(m, pt, cpython.Options{Limit: 1})
+		if len(fs) == 0 {
+			if err == nil {
+				err = ErrNoPython
+			}
+			return cpython.Frame{}, err
+		}
+		return fs[0], nil
+	}
+	if pt, ok := p.python.tstates[t.TID]; ok && pt.Ident == t.regs.FsBase {
+		if f, err := read(pt); err == nil {
+			return f, nil
+		}
+	}
+	pt, err := p.PyThread(t)
+	if err != nil {
+		return cpython.Frame{}, err
+	}
+	if p.python.tstates == nil {
+		p.python.tstates = map[int32]cpython.Thread{}
+	}
+	p.python.tstates[t.TID] = pt
+	return read(pt)
+}
+
+// learn makes the code object of a thread's innermost frame known, which it
+// enters with the instruction at hand.
+func (p *Process) learn(t *Thread) error {
+	next := p.NextInstr(t)
+	f, err := p.topFrame(t)
+	if err != nil {
+		return fmt.Errorf("function that is entered: %w", err)
+	}
+	c, err := p.code(f.Code)
+	if err != nil {
+		return fmt.Errorf("function that is entered: %w", err)
+	}
+	if next-c.Base >= uint64(c.Size) {
+		// Not the code that runs: the frame is not up to date. It has no
+		// breakpoint then, and is not looked at again.
+		return p.know(next, c)
+	}
+	return p.know(next, c)
+}
+
+// code returns a code object, from memory where it is not known.
+func (p *Process) code(addr uint64) (*cpython.Code, error) {
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil, err
+	}
+	y := &p.python
+	if c := y.codes[addr]; c != nil && rt.Holds(p.Mem(), c) {
+		return c, nil
+	}
+	c, err := rt.Code(p.Mem(), addr)
+	if err != nil {
+		return nil, err
+	}
+	if y.codes == nil {
+		y.codes = map[uint64]*cpython.Code{}
+	}
+	y.codes[addr] = c
+	if p.matchesAny(c) {
+		p.unsynced = true
+	}
+	return c, nil
+}
+
+// know lets a function be entered at an instruction without a stop.
+func (p *Process) know(next uint64, c *cpython.Code) error {
+	y := &p.python
+	if y.known == nil || len(y.known) >= maxKnown {
+		y.known = map[uint64]*cpython.Code{}
+		p.stale = true
+	}
+	value := next - p.nextBias()
+	y.known[value] = c
+	if p.stale {
+		return nil
+	}
+	return p.tabulate(value, c)
+}
+
+// tabulate writes an entry of the table of known functions.
+func (p *Process) tabulate(value uint64, c *cpython.Code) error {
+	e, err := p.entry(value, c)
+	if err != nil {
+		return err
+	}
+	var keys [tableSlack * tableEntry]byte
+	at := hookTable + tableHome(value)
+	if err := (ptrace.Mem)(p.pid).ReadAt(keys[:], at); err != nil {
+		return fmt.Errorf("read the table of functions: %w", err)
+	}
+	for i := range tableSlack - 1 {
+		k := binary.LittleEndian.Uint64(keys[i*tableEntry:])
+		if k == 0 || k == value {
+			return ptrace.Write(p.pid, at+uint64(i*tableEntry), e[:])
+		}
+	}
+	// Too many in one place: begin anew.
+	p.python.known = map[uint64]*cpython.Code{}
+	p.stale = true
+	return nil
+}
+
+func tableHome(value uint64) uint64 {
+	return (uint64(uint32(value)) >> 4 & (tableSlots - 1)) * tableEntry
+}
+
+func (p *Process) entry(value uint64, c *cpython.Code) (e [tableEntry]byte, err error) {
+	rt, err := p.Runtime()
+	if err != nil {
+		return e, err
+	}
+	addrs, values, err := rt.Identity(p.Mem(), c)
+	if err != nil {
+		return e, fmt.Errorf("code object at %#x: %w", c.Addr, err)
+	}
+	binary.LittleEndian.PutUint64(e[0:], value)
+	for i := range addrs {
+		binary.LittleEndian.PutUint64(e[8+16*i:], addrs[i])
+		binary.LittleEndian.PutUint64(e[16+16*i:], values[i])
+	}
+	return e, nil
+}
+
+// retabulate writes the whole table: into a process that was copied at
+// another time than what is known.
+func (p *Process) retabulate() error {
+	b := make([]byte, (tableSlots+tableSlack)*tableEntry)
+	for value, c := range p.python.known {
+		e, err := p.entry(value, c)
+		if err != nil {
+			delete(p.python.known, value) // it is not there at this time
+			continue
+		}
+		home := tableHome(value)
+		for i := range uint64(tableSlack - 1) {
+			slot := b[home+i*tableEntry:]
+			if binary.LittleEndian.Uint64(slot) == 0 {
+				copy(slot, e[:])
+				break
+			}
+		}
+	}
+	p.stale = false
+	return ptrace.Write(p.pid, hookTable, b)
+}

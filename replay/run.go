@@ -1,0 +1,329 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// halt says why a thread that ran towards its next event stopped.
+type halt uint8
+
+const (
+	haltEvent  halt = iota // it is at the event
+	haltCount              // it stands at the dispatch that it was to stop at
+	haltBreak              // it stands at an address with a breakpoint
+	haltPython             // it stands at the dispatch of a bytecode instruction with one
+	haltStep               // one machine instruction was executed
+	haltWatch              // watched memory was touched by the instruction before
+)
+
+// noLimit is a count that no thread reaches.
+const noLimit = ^uint64(0)
+
+// runTo lets one thread run until the next event's stop, and compares. At
+// the breakpoints on the way it calls the user's hook.
+func (p *Process) runTo(t *Thread, ev *recording.Event) error {
+	for {
+		h, err := p.leg(t, ev, noLimit, false)
+		if err != nil {
+			return err
+		}
+		if h == haltEvent {
+			return nil
+		}
+		if err := p.tell(t, ev); err != nil {
+			return err
+		}
+	}
+}
+
+// leg lets a thread run towards the next event until something stops it: a
+// breakpoint, the dispatch that makes the process's count limit, or the
+// event, which is held against the log.
+func (p *Process) leg(t *Thread, ev *recording.Event, limit uint64, step bool) (halt, error) {
+	for {
+		if err := p.sync(t); err != nil {
+			return 0, err
+		}
+		if err := p.arm(t, ev, limit); err != nil {
+			return 0, err
+		}
+		over, err := p.passOver(t)
+		if err != nil {
+			return 0, err
+		}
+		single := step || over != 0
+		st, err := p.resume(t, ev, single)
+		if err == nil && over != 0 {
+			err = ptrace.Write(p.pid, over, int3)
+		}
+		if err != nil {
+			return 0, err
+		}
+		h, again, err := p.stopped(t, ev, st, limit, single)
+		if err != nil {
+			return 0, err
+		}
+		if h == haltStep && !step {
+			continue // it was only to get past a breakpoint
+		}
+		if !again {
+			return h, nil
+		}
+	}
+}
+
+// arm writes the budget that stops the thread in time, and once for each
+// event what its clock readings are.
+func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
+	var cells [24]byte
+	if p.cell != 0 {
+		if ev.Instr < p.counted {
+			return p.damaged("the instruction count goes back from %d to %d", p.counted, ev.Instr)
+		}
+		total := ev.Instr
+		if ev.Stop == recording.StopInstr {
+			total-- // the dispatch that makes the count traps
+		}
+		if limit != noLimit && int64(limit-1-total) < 0 {
+			total = limit - 1
+		}
+		if !p.primed || p.armed != total {
+			binary.LittleEndian.PutUint64(cells[0:], total-p.counted)
+			p.pending = append(p.pending, ptrace.Span{Addr: p.cell, Data: cells[0:8]})
+			p.armed = total
+		}
+	}
+	if p.area != nil && !p.primed {
+		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
+		if n := len(ev.Clocks); n > 0 {
+			if n > p.area.Cap*inject.ClockSlot {
+				return p.damaged("%d bytes of clock readings", n)
+			}
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: ev.Clocks})
+		}
+	}
+	p.primed = true
+	return p.flush(t)
+}
+
+// int3 is what a breakpoint puts over an instruction.
+var int3 = []byte{0xcc}
+
+// passOver readies a thread to leave a place that was told already: past the
+// hook of a dispatch, or with the instruction under a breakpoint put back,
+// whose address it then returns.
+func (p *Process) passOver(t *Thread) (uint64, error) {
+	if !t.told {
+		return 0, nil
+	}
+	t.told = false
+	if target := p.hooks.handler(t.regs.Rip); target != 0 {
+		t.regs.Rip, t.dirty = target, true
+		return 0, nil
+	}
+	i, ok := p.patches.find(t.regs.Rip)
+	if !ok || len(p.patches[i].orig) != 1 {
+		return 0, nil
+	}
+	return t.regs.Rip, ptrace.Write(p.pid, t.regs.Rip, p.patches[i].orig)
+}
+
+// resume lets a thread run, by one machine instruction or freely, and waits
+// for its stop.
+func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.WaitStatus, error) {
+	if t.dirty {
+		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+			return 0, fmt.Errorf("set registers: %w", err)
+		}
+		t.dirty = false
+	}
+	if err := p.setWatches(t); err != nil {
+		return 0, err
+	}
+	run, flags := ptrace.Sysemu, false
+	if single {
+		run = ptrace.SysemuStep
+		flags = p.pushesFlags(t.regs.Rip)
+	}
+	p.s.watch.begin(p.pid)
+	if err := run(t.tid, 0); err != nil {
+		return 0, fmt.Errorf("resume thread %d: %w", t.TID, err)
+	}
+	_, st, err := ptrace.WaitFor(t.tid)
+	p.s.watch.end()
+	if err != nil {
+		return 0, fmt.Errorf("wait for thread %d: %w", t.TID, err)
+	}
+	if !st.Stopped() {
+		t.gone = true
+		if p.s.watch.fired() {
+			return 0, p.diverged(ev, "the thread ran on without reaching the event")
+		}
+		return 0, p.diverged(ev, "the thread %s", ptrace.Describe(st))
+	}
+	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
+		return 0, fmt.Errorf("read registers: %w", err)
+	}
+	if flags {
+		err = p.clearTrapFlag(t.regs.Rsp)
+	}
+	return st, err
+}
+
+// pushesFlags says whether the instruction at pc is a pushf, which would
+// leave the trap flag of a single step in the program's memory.
+func (p *Process) pushesFlags(pc uint64) bool {
+	var b [2]byte
+	return p.Mem().ReadAt(b[:], pc) == nil && (b[0] == 0x9c || b[1] == 0x9c && (b[0] == 0x66 || b[0]&0xf0 == 0x40))
+}
+
+func (p *Process) clearTrapFlag(at uint64) error {
+	var b [2]byte
+	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], at); err != nil {
+		return fmt.Errorf("flags on the stack: %w", err)
+	}
+	b[1] &^= 1
+	return ptrace.Write(p.pid, at, b[:])
+}
+
+// stopped tells what a stop is. again says that the thread is to run on.
+func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, limit uint64, single bool) (h halt, again bool, err error) {
+	left, clocks, err := p.counts()
+	if err != nil {
+		return 0, false, err
+	}
+	count := p.armed - uint64(left)
+	r := &t.regs
+	sig := st.StopSignal()
+	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.Rip >= p.stubs && r.Rip-p.stubs < clockCode && (r.Rip-p.stubs)%stubSize == stubTrap
+	if atStub {
+		r.Rip -= stubTrap - stubJump
+		t.dirty = true
+		if count == limit && (ev.Stop != recording.StopInstr || limit != ev.Instr) {
+			p.counted = count
+			t.told = true
+			return haltCount, false, nil
+		}
+		return haltEvent, false, p.compare(t, ev, st, count, clocks, true)
+	}
+	if hook, ok := p.hooks.trap(r.Rip, sig); ok {
+		p.counted = count
+		r.Rip, t.dirty = p.stubs+uint64(hook.stub)*stubSize+stubJump, true
+		return p.atHook(t, hook)
+	}
+	if sig == unix.SIGTRAP && !single {
+		if i, ok := p.patches.find(r.Rip - 1); ok && len(p.patches[i].orig) == 1 {
+			r.Rip--
+			t.dirty, t.told = true, true
+			p.counted = count
+			return haltBreak, false, nil
+		}
+	}
+	if sig == unix.SIGTRAP && len(p.s.watches) > 0 {
+		hit, err := p.watched(t)
+		if err != nil {
+			return 0, false, err
+		}
+		if hit {
+			p.counted = count
+			return haltWatch, false, nil
+		}
+	}
+	if sig == unix.SIGTRAP && single {
+		code, err := trapCode(t)
+		if err != nil {
+			return 0, false, err
+		}
+		if code == trapTrace {
+			p.counted = count
+			if i, ok := p.patches.find(r.Rip); ok && len(p.patches[i].orig) == 1 {
+				t.told = true
+				return haltBreak, false, nil
+			}
+			return haltStep, false, nil
+		}
+	}
+	return haltEvent, false, p.compare(t, ev, st, count, clocks, false)
+}
+
+// trapTrace is the si_code of a SIGTRAP from a single step (TRAP_TRACE,
+// asm-generic/siginfo.h).
+const trapTrace = 2
+
+func trapCode(t *Thread) (int, error) {
+	var info ptrace.SigInfo
+	if err := ptrace.GetSigInfo(t.tid, &info); err != nil {
+		return 0, fmt.Errorf("read the trap's code: %w", err)
+	}
+	return info.Code(), nil
+}
+
+// counts reads the counting cell and the number of clock readings used.
+func (p *Process) counts() (left int64, clocks uint64, err error) {
+	var b [16]byte
+	spans := make([]ptrace.Span, 0, 2)
+	if p.cell != 0 {
+		spans = append(spans, ptrace.Span{Addr: p.cell, Data: b[0:8]})
+	}
+	if p.area != nil {
+		spans = append(spans, ptrace.Span{Addr: p.area.Count, Data: b[8:16]})
+	}
+	if _, err := ptrace.ReadV(p.pid, spans); err != nil && len(spans) > 0 {
+		return 0, 0, fmt.Errorf("read the counters: %w", err)
+	}
+	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]), nil
+}
+
+// compare holds a stop against the event that was expected there. A thread
+// that was stopped by a counting stub stands at the stub's jump by now.
+func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, clocks uint64, atStub bool) error {
+	r := &t.regs
+	sig := st.StopSignal()
+	what := ""
+	switch ev.Stop {
+	case recording.StopSyscall:
+		switch {
+		case atStub:
+			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
+		case sig != ptrace.SyscallStop:
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		case int64(int32(r.OrigRax)) != int64(ev.Nr):
+			what = fmt.Sprintf("system call %s", p.describe(t))
+		case r.Args() != ev.Args:
+			what = fmt.Sprintf("its arguments are %#x instead of %#x", r.Args(), ev.Args)
+		}
+	case recording.StopInstr:
+		if !atStub {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
+	case recording.StopTrap:
+		if atStub || sig == ptrace.SyscallStop {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
+	}
+	if what == "" && p.cell != 0 && count != ev.Instr {
+		what = fmt.Sprintf("it comes after %d instructions", count)
+	}
+	if what == "" && p.area != nil && clocks != uint64(len(ev.Clocks)/inject.ClockSlot) {
+		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, len(ev.Clocks)/inject.ClockSlot)
+	}
+	if what == "" && r.Rip != ev.PC {
+		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)
+	}
+	if what == "" && recording.RegSum(r) != ev.RegSum {
+		what = "other values in the callee-saved registers"
+	}
+	if what != "" {
+		return p.diverged(ev, "%s", what)
+	}
+	p.counted = ev.Instr
+	p.arrived = true
+	return nil
+}
