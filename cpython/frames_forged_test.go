@@ -320,6 +320,28 @@ func TestForgedShims(t *testing.T) {
 	}
 }
 
+// TestForgedAwaits: a coroutine that awaits itself ends in an error.
+func TestForgedAwaits(t *testing.T) {
+	f := forge(t, 13, 0)
+	l := f.l
+	gen := f.alloc(512)
+	typ := f.alloc(1024)
+	f.put(typ, l.typ.name, f.text("coroutine"))
+	f.put(gen, l.object.typ, typ)
+	f.b[gen-arenaBase+uint64(l.gen.state)] = 0xff // FRAME_SUSPENDED_YIELD_FROM
+	frame := gen + uint64(l.gen.iframe)
+	f.put(frame, l.frame.code, f.code)
+	f.put(frame, l.frame.ip, f.code+uint64(l.code.bytecode))
+	f.put(frame, l.frame.stacktop, 1)
+	f.put(frame, l.frame.localsplus, gen)
+	v := newView(&f.arena)
+	defer v.release()
+	frames, _, _, err := f.rt.chain(v, gen)
+	if err == nil || len(frames) != maxAwaits || frames[0].Func != "C.f" {
+		t.Errorf("%d frames, error %v", len(frames), err)
+	}
+}
+
 // readEverything uses every entry point on a process's memory, and fails when
 // that takes too long.
 func readEverything(t testing.TB, r *Runtime, m mem.Reader, next uint64) {
@@ -337,6 +359,13 @@ func readEverything(t testing.TB, r *Runtime, m mem.Reader, next uint64) {
 			r.Locals(m, f)
 		}
 		r.Exceptions(m, th)
+	}
+	r.Tasks(m)
+	k := r.NewTracker()
+	for range 2 {
+		for i := range min(3, len(ts)) {
+			k.Frames(m, ts[i].Ident)
+		}
 	}
 	if d := time.Since(start); d > 10*time.Second {
 		t.Fatalf("took %v", d)

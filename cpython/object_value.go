@@ -1,6 +1,7 @@
 package cpython
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -249,31 +250,24 @@ func (p *printer) dict(addr uint64) error {
 	})
 }
 
-// set prints the items of a set or frozenset in the order of its table:
-// mask+1 entries of key and hash. A deleted entry's key is the dummy object,
-// whose hash is -1 (Objects/setobject.c).
+// set prints the items of a set or frozenset.
 func (p *printer) set(addr uint64) error {
-	l := p.r.l
-	s, err := p.v.record("set", addr, max(l.set.mask, l.set.table)+8)
-	if err != nil {
-		return err
-	}
 	items := list{p: p}
-	for i := uint64(0); i <= min(s.u64(l.set.mask), maxEntries); i++ {
-		e, err := p.v.record("set entry", s.u64(l.set.table)+16*i, 16)
-		if err != nil {
-			return err
-		}
-		if e.u64(0) == 0 || int64(e.u64(8)) == -1 {
-			continue
-		}
+	err := p.r.setItems(p.v, addr, func(item uint64) error {
 		if !items.next() {
-			break
+			return errEnough
 		}
-		p.object(e.u64(0))
+		p.object(item)
+		return nil
+	})
+	if err == errEnough {
+		err = nil
 	}
-	return nil
+	return err
 }
+
+// errEnough ends a walk over items.
+var errEnough = errors.New("no more items are shown")
 
 // exception prints Type(args…), as BaseException.__repr__ does.
 func (p *printer) exception(addr uint64, t typeInfo) error {

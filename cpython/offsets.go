@@ -17,29 +17,34 @@ type layout struct {
 	gil     struct{ lastHolder, locked int }
 	thread  struct{ next, interp, frame, cframe, id, threadID, nativeID, excInfo, curExc, curExcType int }
 	cframe  struct{ currentFrame, previous int }
-	frame   struct{ code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int }
-	code    struct {
+	frame   struct {
+		code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int
+		valuestack, stacktop, stackdepth, stackpointer, state             int
+	}
+	code struct {
 		size, flags, firstLine, argcount, kwonly int
 		filename, name, qualname, lineTable      int
-		varnames, cellvars, freevars             int
+		varnames, cellvars, freevars, code       int
 		localsplusNames, localsplusKinds         int
 		bytecode, tlbc, firstTraceable           int
 	}
-	object struct{ typ, size int }
-	str    struct{ length, state, wstr, ascii, compact, data int }
-	bytes  struct{ value int }
-	tuple  struct{ items int }
-	list   struct{ items int }
-	long   struct{ tag, digits int }
-	float  struct{ value int }
-	dict   struct{ used, keys, values int }
-	keys   struct{ size, log2Size, log2IndexBytes, kind, nentries, indices int }
-	set    struct{ used, mask, table int }
-	cell   struct{ ref int }
-	fun    struct{ qualname int }
-	gen    struct{ qualname int }
-	exc    struct{ args int }
-	typ    struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
+	object  struct{ typ, size int }
+	str     struct{ length, state, wstr, ascii, compact, data int }
+	bytes   struct{ value int }
+	tuple   struct{ items int }
+	list    struct{ items int }
+	long    struct{ tag, digits int }
+	float   struct{ value int }
+	dict    struct{ used, keys, values int }
+	keys    struct{ size, log2Size, log2IndexBytes, kind, nentries, indices int }
+	set     struct{ used, mask, table int }
+	cell    struct{ ref int }
+	fun     struct{ qualname int }
+	gen     struct{ qualname, frame, iframe, state int }
+	weakref struct{ object int }
+	task    struct{ coro, tasksHead, node int }
+	exc     struct{ args int }
+	typ     struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
 }
 
 // columns has one offset for each supported layout: 3.8, 3.9, 3.10, 3.11,

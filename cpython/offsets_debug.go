@@ -118,7 +118,7 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		// and tlbc_index (3.14)
 		{"interpreter_frame", join(
 			f(&l.frame.previous, &l.frame.code, &l.frame.ip, &l.frame.localsplus, &l.frame.owner),
-			only14(nil, nil))},
+			only14(&l.frame.stackpointer, nil))},
 		// filename, name, qualname, linetable, firstlineno, argcount,
 		// localsplusnames, localspluskinds, co_code_adaptive, co_tlbc (3.14)
 		{"code_object", join(
@@ -135,7 +135,7 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		// used, table, mask
 		groups = append(groups, debugGroup{"set_object", f(&l.set.used, &l.set.table, &l.set.mask)})
 	}
-	return append(groups,
+	groups = append(groups,
 		debugGroup{"dict_object", f(&l.dict.keys, &l.dict.values)},
 		debugGroup{"float_object", f(&l.float.value)},
 		debugGroup{"long_object", f(&l.long.tag, &l.long.digits)},
@@ -145,6 +145,11 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		debugGroup{"unicode_object", f(&l.str.state, &l.str.length, &l.str.ascii)},
 		debugGroup{"gc", f(nil)},
 	)
+	if is14 {
+		// gi_name, gi_iframe, gi_frame_state
+		groups = append(groups, debugGroup{"gen_object", f(nil, &l.gen.iframe, &l.gen.state)})
+	}
+	return groups
 }
 
 // checkLayout refuses offsets with which the walkers would read absurd

@@ -8,14 +8,7 @@ func (r *Runtime) threadNames(v *view, interp uint64) (map[uint64]string, error)
 	if err != nil || modules == 0 {
 		return nil, err
 	}
-	module, err := r.find(v, modules, "threading")
-	if err != nil || module == 0 {
-		return nil, err
-	}
-	if typ, err := r.typeName(v, module); err != nil || typ != "module" {
-		return nil, err // sys.modules takes anything
-	}
-	dict, err := v.u64(module + uint64(r.l.object.typ) + 8) // PyModuleObject.md_dict
+	dict, err := r.moduleDict(v, modules, "threading")
 	if err != nil || dict == 0 {
 		return nil, err
 	}
