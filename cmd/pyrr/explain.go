@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -14,7 +16,7 @@ import (
 func explainCommand() *command {
 	return &command{
 		name:     "explain",
-		synopsis: "[--all] [--json] RECORDING",
+		synopsis: "[--all] [--json | --markdown | --github] RECORDING",
 		short:    "say why the program hung",
 		long: `Says of each thread that was still there at the end what it waited in, since
 when, and where in Python: of the processes that the time-out stopped, or that
@@ -38,6 +40,8 @@ one it replays the recording.`,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			asJSON := fs.Bool("json", false, "print JSON")
+			markdown := fs.Bool("markdown", false, "print a block for a bug report")
+			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
 				rec, path, err := oneRecording("explain", args)
 				if err != nil {
@@ -50,9 +54,15 @@ one it replays the recording.`,
 				if err != nil {
 					return replayFailed(err, path)
 				}
-				if *asJSON {
+				switch {
+				case *markdown:
+					return printMarkdown(u, rec, path, ends)
+				case *github:
+					annotate(u, ends)
+					return nil
+				case *asJSON:
 					err = u.printJSON(explanationOf(ends))
-				} else {
+				default:
 					explain(u, rec, ends)
 				}
 				if err == nil && len(ends) == 0 {
@@ -111,6 +121,39 @@ func explain(u *ui, rec *recording.Recording, ends []ending) {
 			show(w)
 		}
 	}
+}
+
+// annotate prints a workflow command that makes GitHub show the hang beside
+// the line of the program that it happened in.
+func annotate(u *ui, ends []ending) {
+	w, ok := hung(ends)
+	if !ok {
+		return
+	}
+	f, ok := ownFrame(w.Stack)
+	if !ok {
+		return
+	}
+	place := ""
+	root := os.Getenv("GITHUB_WORKSPACE")
+	if rel, err := filepath.Rel(root, f.File); root != "" && err == nil && filepath.IsLocal(rel) {
+		place = fmt.Sprintf(" file=%s,line=%d,", workflowEscape(rel, true), f.Line)
+	}
+	message := fmt.Sprintf("%s%s%s in %s (%s:%d)", strings.TrimSpace("thread "+w.Name+" "), " "+waitsFor(&w), lasting(&w), f.Func, f.File, f.Line)
+	if place == "" {
+		place = " "
+	}
+	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape("pyrr: hung", true), workflowEscape(clean(message), false))
+}
+
+// workflowEscape escapes text for a workflow command, in a property or in the
+// message.
+func workflowEscape(s string, property bool) string {
+	s = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+	if property {
+		s = strings.NewReplacer(":", "%3A", ",", "%2C").Replace(s)
+	}
+	return s
 }
 
 func indent(text, by string) string {

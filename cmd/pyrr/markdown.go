@@ -10,13 +10,9 @@ import (
 	"pyrr/internal/stack"
 )
 
-// printMarkdown prints a block for a bug report about a packed recording.
-func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recording.Redaction) error {
+// printMarkdown prints a block for a bug report about a recording.
+func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) error {
 	info, err := summarize(rec, path, func(uint64) {})
-	if err != nil {
-		return err
-	}
-	all, err := endings(rec, false)
 	if err != nil {
 		return err
 	}
@@ -61,7 +57,7 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, manifest *recor
 		verified = "events, stacks and output, no memory"
 	}
 	row("Recording:", "`%s`, %s, %s instructions, %s", code(filepath.Base(path)), byteSize(info.Sizes.Total), grouped(info.Instructions), verified)
-	if len(manifest.Secrets) > 0 {
+	if manifest := info.Redacted; manifest != nil && len(manifest.Secrets) > 0 {
 		var names []string
 		for _, s := range manifest.Secrets {
 			names = append(names, "`"+code(s.Name)+"`")

@@ -114,7 +114,11 @@ func pack(u *ui, f *packFlags, args []string) error {
 	}
 	u.note("packed %s  %s, %s", out, byteSize(bytes), verdict)
 	if f.markdown {
-		return printMarkdown(u, packed, out, manifest)
+		all, err := endings(packed, false)
+		if err != nil {
+			return err
+		}
+		return printMarkdown(u, packed, out, all)
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"replay":          {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
 	"assert":          {"internal/linux", "internal/recording", "internal/stack"},
 	"internal/report": {"assert", "internal/stack"},
+	"internal/action": {},
 	"internal/redact": {"internal/linux", "internal/recording"},
 }
 
