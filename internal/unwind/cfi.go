@@ -71,6 +71,10 @@ type rule struct {
 	expr []byte
 }
 
+// maxProgram bounds the instructions for one function; an interpreter's
+// longest have 3 KiB.
+const maxProgram = 32 << 10
+
 // maxRows bounds the rows kept of an image.
 const maxRows = 1 << 16
 
@@ -177,6 +181,9 @@ func (im *Image) makeRow(key rowKey) (*row, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(e.Instructions) > maxProgram {
+		return nil, fmt.Errorf("a program of %d bytes", len(e.Instructions))
 	}
 	ctx, err := e.EstablishFrame(pc)
 	if err != nil {

@@ -115,7 +115,7 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 	if fn == nil {
 		return nil
 	}
-	p := &place{space: s, m: m, frames: frames, d: d, fn: fn}
+	p := &place{space: s, m: m, frames: frames, d: d, fn: fn, steps: new(int)}
 	file, line := d.line(fn.u, pc)
 	chain := fn.chain(pc)
 	if !f.Return {
@@ -162,11 +162,12 @@ func (s *Space) args(p *place, sc *scope) []Arg {
 	if e, err := r.Next(); err != nil || e == nil || !e.Children {
 		return out
 	}
-	for len(out) < 256 {
+	for last := off; len(out) < 256; {
 		e, err := r.Next()
-		if err != nil || e == nil || e.Tag == 0 {
+		if err != nil || e == nil || e.Tag == 0 || e.Offset <= last {
 			break
 		}
+		last = e.Offset
 		if e.Tag == dwarf.TagFormalParameter && !seen[e.Offset] {
 			out = append(out, s.arg(p, sc, e)...)
 		}

@@ -119,14 +119,16 @@ func openDWARF(f *elf.File) (out *dwarfData, err error) {
 // readUnits lists the units and the addresses that they cover.
 func (d *dwarfData) readUnits() error {
 	r := d.d.Reader()
+	last := dwarf.Offset(0)
 	for len(d.units) < maxUnits {
 		e, err := r.Next()
 		if err != nil {
 			return err
 		}
-		if e == nil {
+		if e == nil || e.Offset <= last {
 			break
 		}
+		last = e.Offset
 		r.SkipChildren()
 		if e.Tag != dwarf.TagCompileUnit {
 			continue

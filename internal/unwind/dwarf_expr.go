@@ -107,7 +107,7 @@ const (
 	opGNUConvert        = 0xf7
 	opGNUReinterpret    = 0xf9
 	opGNUParameterRef   = 0xfa
-	maxSteps            = 4096
+	maxSteps            = 1 << 16
 	maxStack            = 256
 	maxEntryValueNested = 16
 )
@@ -120,6 +120,9 @@ type place struct {
 	d      *dwarfData
 	fn     *function
 	nested int
+	// steps counts operations; places reached from one another share it, since
+	// an expression may ask for others again and again.
+	steps *int
 }
 
 func (p *place) frame() *Frame { return &p.frames[0] }
@@ -236,8 +239,8 @@ func (e *eval) deref(addr uint64, size int) uint64 {
 }
 
 func (e *eval) run() (location, error) {
-	for steps := 0; e.in.Len() > 0; steps++ {
-		if steps > maxSteps {
+	for e.in.Len() > 0 {
+		if *e.p.steps++; *e.p.steps > maxSteps {
 			return location{}, errors.New("an expression does not end")
 		}
 		op, _ := e.in.ReadByte()

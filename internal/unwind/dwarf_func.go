@@ -83,11 +83,13 @@ func (d *dwarfData) functions(u *unit) []*function {
 	if e, err := r.Next(); err != nil || e == nil || !e.Children {
 		return nil
 	}
+	last := u.entry.Offset
 	for depth := 0; len(u.funcs) < maxFunctions; {
 		e, err := r.Next()
-		if err != nil || e == nil {
-			break
+		if err != nil || e == nil || e.Offset <= last {
+			break // or it goes back to a sibling, which no compiler makes
 		}
+		last = e.Offset
 		switch e.Tag {
 		case 0:
 			if depth == 0 {
@@ -160,11 +162,13 @@ func (d *dwarfData) readTree(f *function) {
 		site *callSite
 	}
 	open := []level{{s: f.tree}}
+	last := f.off
 	for n := 0; n < maxEntries; n++ {
 		e, err := r.Next()
-		if err != nil || e == nil {
+		if err != nil || e == nil || e.Offset <= last {
 			return
 		}
+		last = e.Offset
 		if e.Tag == 0 {
 			if open = open[:len(open)-1]; len(open) == 0 {
 				return

@@ -185,7 +185,7 @@ func (p *place) callSite(caller []Frame) (*callSite, *place) {
 	if site == nil {
 		return nil, nil
 	}
-	cp := &place{space: p.space, m: p.m, frames: caller, d: d, fn: fn, nested: p.nested + 1}
+	cp := &place{space: p.space, m: p.m, frames: caller, d: d, fn: fn, nested: p.nested + 1, steps: p.steps}
 	if !cp.calls(site, p) {
 		return nil, nil
 	}

@@ -151,11 +151,12 @@ func (d *dwarfData) readEnum(t *ctype, off dwarf.Offset) {
 	if err != nil || e == nil || !e.Children {
 		return
 	}
-	for len(t.enum) < maxEnum {
+	for last := off; len(t.enum) < maxEnum; {
 		c, err := r.Next()
-		if err != nil || c == nil || c.Tag == 0 {
+		if err != nil || c == nil || c.Tag == 0 || c.Offset <= last {
 			return
 		}
+		last = c.Offset
 		if c.Tag == dwarf.TagEnumerator {
 			v, _ := c.Val(dwarf.AttrConstValue).(int64)
 			name, _ := c.Val(dwarf.AttrName).(string)
