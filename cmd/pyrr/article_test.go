@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/probe"
+)
+
+// venvPython returns the interpreter of the virtual environment that has
+// requests; scripts/venv.sh makes it.
+func venvPython(t *testing.T) string {
+	t.Helper()
+	home, _ := os.UserHomeDir()
+	for _, dir := range []string{os.Getenv("PYRR_CACHE"), "/var/cache/pyrr", filepath.Join(home, ".cache/pyrr")} {
+		python := filepath.Join(dir, "venv-311/bin/python")
+		if _, err := os.Stat(python); dir != "" && err == nil {
+			return python
+		}
+	}
+	t.Skip("no virtual environment: scripts/venv.sh")
+	return ""
+}
+
+// TestHangingRequest reads the two stacks that explain a hanging HTTP request:
+// a thread in requests.get, at its first connect, which resolves the name, and
+// at the recv that never returns.
+func TestHangingRequest(t *testing.T) {
+	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
+		t.Skip("this machine can't record and replay")
+	}
+	python := venvPython(t)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := filepath.Join(t.TempDir(), "slow.pyrr.zip")
+	status, _, errs := capturePyrr("record", "--timeout", "2s", "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
+	if status != 124 {
+		t.Fatalf("record: status %d\n%s", status, errs)
+	}
+	short := func(s string) string {
+		venv := filepath.Dir(filepath.Dir(python))
+		return strings.NewReplacer(venv, "VENV", root, "REPO").Replace(s)
+	}
+	bt := func(args ...string) string {
+		t.Helper()
+		status, out, errs := capturePyrr(append([]string{"bt", rec}, args...)...)
+		if status != 0 {
+			t.Fatalf("bt %v: status %d\n%s", args, status, errs)
+		}
+		return short(out)
+	}
+	for _, call := range []string{"connect", "recv"} {
+		got := bt("--at", call, "--format", "openresty")
+		golden := filepath.Join("testdata/golden", "request_"+call+".txt")
+		if updating(t) {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), got); d != "" {
+			t.Errorf("at %s (-want +got):\n%s", call, d)
+		}
+	}
+
+	// In C, with arguments where the debug files are installed.
+	type frame struct {
+		Function, File string
+		Args           []jsonNamed
+	}
+	cFrames := func(call string) []frame {
+		t.Helper()
+		var stacks []struct{ Frames []frame }
+		if err := json.Unmarshal([]byte(bt("--at", call, "--c", "--args", "--json")), &stacks); err != nil || len(stacks) != 1 {
+			t.Fatal(len(stacks), err)
+		}
+		return stacks[0].Frames
+	}
+	at := cFrames("recv")
+	if at[0].File == "" || at[4].File == "" {
+		t.Skip("no debug files: apt-get install libc6-dbg python3.11-dbg")
+	}
+	args := map[string]string{}
+	for _, a := range at[0].Args {
+		args[strings.SplitN(a.Name, "=", 2)[0]] = a.Value
+	}
+	if at[0].Function != "__libc_recv" || args["len"] != "8192" || args["flags"] != "0" {
+		t.Errorf("innermost is %+v", at[0])
+	}
+	tests := []struct {
+		call string
+		want []string // functions in this order, others between them
+	}{
+		{"connect", []string{"__libc_connect", "getaddrinfo", "socket_getaddrinfo", "cfunction_call", "_PyObject_MakeTpCall",
+			"_PyEval_EvalFrameDefault", "method_vectorcall", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
+		{"recv", []string{"__libc_recv", "sock_recv_impl", "sock_call_ex", "sock_recv_into", "_PyEval_EvalFrameDefault", "_bufferedreader_raw_read",
+			"_io__Buffered_readline", "_PyEval_EvalFrameDefault", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
+	}
+	for _, tt := range tests {
+		frames := cFrames(tt.call)
+		i := 0
+		for _, f := range frames {
+			if i < len(tt.want) && strings.HasSuffix(f.Function, tt.want[i]) {
+				i++
+			}
+		}
+		if i < len(tt.want) {
+			t.Errorf("at %s: no frame of %s where it should be, in %d frames", tt.call, tt.want[i], len(frames))
+		}
+	}
+}
