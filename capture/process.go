@@ -417,6 +417,7 @@ func (r *recorder) begin(t *task, from *space) error {
 		sp := r.newSpace(t, modeWatch)
 		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
 		unix.SchedSetaffinity(t.tid, &r.cpus)
+		r.yieldAll()
 		return r.cont(t, 0)
 	}
 	sp := r.newSpace(t, modeRecord)

@@ -583,10 +583,27 @@ func (r *recorder) arrive(w *waiter) error {
 // that may wait, while programs run that are not recorded: they may change
 // those files, and the next touch then finds out.
 func (r *recorder) yieldFiles(t *task) error {
-	sp := t.sp
-	if !t.blocks || len(sp.shared) == 0 || !r.watching() {
+	if !t.blocks || len(t.sp.shared) == 0 || !r.watching() {
 		return nil
 	}
+	return r.yieldSpace(t.sp, t)
+}
+
+// yieldAll does the same for all processes that wait, when a program begins that
+// is not recorded.
+func (r *recorder) yieldAll() {
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord && len(sp.shared) > 0 {
+			if err := r.yieldSpace(sp, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
+				r.leave(sp, err.Error())
+			}
+		}
+	}
+}
+
+// yieldSpace gives up what a process holds of mapped files and no running code
+// is using; t is about to wait.
+func (r *recorder) yieldSpace(sp *space, t *task) error {
 	for _, m := range append([]*sharedMap(nil), sp.shared...) {
 		o := m.obj
 		if o.key.ino == 0 {
@@ -602,7 +619,7 @@ func (r *recorder) yieldFiles(t *task) error {
 			}
 		}
 		for u, h := range o.holder {
-			if h == m && !r.busy(m, u, t) && !t.pinned(m, u) {
+			if h == m && !r.busy(m, u, t) && (t == nil || !t.pinned(m, u)) {
 				if err := r.revoke(m, u); err != nil {
 					return err
 				}
