@@ -42,6 +42,9 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		if !failed {
 			t.sp.madvised(args[0], args[0]+pageUp(args[1]), args[2])
 		}
+		if !failed && args[2] == unix.MADV_DONTNEED {
+			return r.rereadFiles(t, ev, args[0], args[0]+pageUp(args[1]))
+		}
 	case unix.SYS_ARCH_PRCTL:
 		ranges, err := linux.Outputs(int(t.ev.Nr), args, ret, ptrace.Mem(t.tid), r.ranges[:0])
 		if err != nil {
@@ -97,6 +100,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		// MAP_PRIVATE shows later changes). Its bytes are taken at once, and
 		// written back, which makes the pages the program's own.
 		ev.Maps = []recording.Mapping{m}
+		sp.files = append(sp.files, span{start, end})
 		if err := r.addPages(t, ev, start, end, nil); err != nil {
 			return err
 		}
@@ -130,6 +134,31 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 			return nil
 		}
 		return r.codeMapped(t, ev, link, start, end, args[5], dup)
+	}
+	return nil
+}
+
+// rereadFiles takes what private mappings of files show after the program gave
+// up its own pages of them: the file's content as it is now.
+func (r *recorder) rereadFiles(t *task, ev *recording.Event, start, end uint64) error {
+	for _, s := range t.sp.files {
+		lo, hi := max(s.start, start), min(s.end, end)
+		if lo >= hi {
+			continue
+		}
+		if hi-lo > maxFresh {
+			return fmt.Errorf("madvise at instruction %d gives up %d bytes of a mapped file", t.sp.base, hi-lo)
+		}
+		for at := lo; at < hi; at += pageSize {
+			page := make([]byte, pageSize)
+			if (ptrace.Mem)(t.tid).ReadAt(page, at) != nil {
+				continue // beyond the end of the file
+			}
+			ev.Mem = append(ev.Mem, recording.Write{Addr: at, Data: page})
+			if err := forceWrite(t.tid, at, page); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
