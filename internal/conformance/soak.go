@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // SoakRow counts the pairs of one fixture under one interpreter.
@@ -64,22 +66,6 @@ func WriteSoak(path string, rows []SoakRow) error {
 	return nil
 }
 
-// Pairs is how many pairs of a case a table has.
-func Pairs(rows []SoakRow, name string) int {
-	if i := slices.IndexFunc(rows, func(r SoakRow) bool { return r.Name == name }); i >= 0 {
-		return rows[i].Pairs
-	}
-	return 0
-}
-
-// NextPair is the case with the fewest pairs, in the order of cases; skip of
-// those are passed over.
-func NextPair(cases []Case, rows []SoakRow, skip int) Case {
-	order := slices.Clone(cases)
-	slices.SortStableFunc(order, func(a, b Case) int { return Pairs(rows, a.Name) - Pairs(rows, b.Name) })
-	return order[skip%len(order)]
-}
-
 // AddPair counts one pair in a soak's table, which stays sorted by name.
 func AddPair(rows []SoakRow, r Row) []SoakRow {
 	i, found := slices.BinarySearchFunc(rows, r.Name, func(s SoakRow, name string) int { return strings.Compare(s.Name, name) })
@@ -92,4 +78,97 @@ func AddPair(rows []SoakRow, r Row) []SoakRow {
 		rows[i].Detail = r.Detail
 	}
 	return rows
+}
+
+// Soak makes pairs of a recording and a replay of many cases, those with the
+// fewest pairs first.
+type Soak struct {
+	// Report is called after each pair, never twice at once, with the number of
+	// pairs made, the pair's result and the table so far.
+	Report func(n int, row Row, rows []SoakRow) error
+	// Done counts the pairs made, Bad those with a difference, and Failed the
+	// native runs that failed, which make no pair.
+	Done, Bad, Failed int
+
+	mu      sync.Mutex
+	cases   []Case
+	rows    []SoakRow
+	started map[string]int
+	left    int
+}
+
+// NewSoak plans pairs of the cases, after those in rows.
+func NewSoak(cases []Case, rows []SoakRow, pairs int) *Soak {
+	s := &Soak{cases: slices.Clone(cases), rows: slices.Clone(rows), started: map[string]int{}, left: pairs}
+	for _, r := range rows {
+		s.started[r.Name] = r.Pairs
+	}
+	return s
+}
+
+// next is the case to run next, if there is one.
+func (s *Soak) next() (Case, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left == 0 || len(s.cases) == 0 {
+		return Case{}, false
+	}
+	c := slices.MinFunc(s.cases, func(a, b Case) int { return s.started[a.Name] - s.started[b.Name] })
+	// Every second pair of a case with slices far finer than usual, of another
+	// length each.
+	n := s.started[c.Name]
+	if n%2 == 1 {
+		c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(s.left+n)*37%2500))
+	}
+	s.started[c.Name]++
+	s.left--
+	return c, true
+}
+
+// done takes a result. A case that fails natively is not tried again.
+func (s *Soak) done(row Row) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if row.Native != Pass {
+		s.Failed++
+		s.left++
+		s.cases = slices.DeleteFunc(s.cases, func(c Case) bool { return c.Name == row.Name })
+	} else {
+		s.Done++
+		s.rows = AddPair(s.rows, row)
+		if !row.Good() {
+			s.Bad++
+		}
+	}
+	if s.Report == nil {
+		return nil
+	}
+	return s.Report(s.Done, row, s.rows)
+}
+
+// Go makes the pairs, jobs at once, and returns the table of all.
+func (s *Soak) Go(ctx context.Context, t *Trial, jobs int) ([]SoakRow, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for range jobs {
+		mine := *t
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				c, ok := s.next()
+				if !ok {
+					return
+				}
+				row, err := mine.Run(ctx, c)
+				if err == nil {
+					err = s.done(row)
+				}
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return s.rows, context.Cause(ctx)
 }

@@ -25,7 +25,7 @@ import (
 type options struct {
 	repo, pyrr, python, state, only string
 	all, failed, keep               bool
-	pairs                           int
+	pairs, jobs                     int
 	limit                           time.Duration
 	recordFlags                     []string
 }
@@ -41,6 +41,7 @@ func main() {
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
 	pflag.BoolVar(&o.keep, "keep", false, "corpus and soak: keep the results, and write docs/conformance.md")
 	pflag.IntVarP(&o.pairs, "pairs", "n", 1000, "soak: how many pairs; 0 for one of each fixture")
+	pflag.IntVarP(&o.jobs, "jobs", "j", 1, "soak: how many pairs at once")
 	pflag.DurationVar(&o.limit, "limit", 5*time.Minute, "corpus: time limit of a native run")
 	pflag.StringSliceVar(&o.recordFlags, "record-flags", nil, "further flags of pyrr record")
 	pflag.Parse()
@@ -192,39 +193,25 @@ func (o options) soak(ctx context.Context) error {
 			return err
 		}
 	}
-	bad, failed := 0, 0
-	for n := 0; n < o.pairs && failed < o.pairs; {
-		c := conformance.NextPair(cases, rows, failed)
-		// Every second pair of a fixture with slices far finer than usual, of
-		// another length each.
-		if done := conformance.Pairs(rows, c.Name); done%2 == 1 {
-			c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(n+done)*37%2500))
+	run := conformance.NewSoak(cases, rows, o.pairs)
+	run.Report = func(n int, row conformance.Row, rows []conformance.SoakRow) error {
+		switch {
+		case row.Native != conformance.Pass:
+			fmt.Printf("%5d %s: %s without pyrr: %s\n", n, row.Name, row.Native, row.Detail)
+		case !row.Good():
+			fmt.Printf("%5d %s: %s, %s: %s\n", n, row.Name, row.Record, row.Replay, row.Detail)
+		case n%100 == 0:
+			fmt.Printf("%5d pairs, %d bad\n", n, run.Bad)
 		}
-		row, err := t.Run(ctx, c)
-		if err != nil {
-			return err
+		if o.state == "" {
+			return nil
 		}
-		if row.Native != conformance.Pass {
-			// Not pyrr's doing: such a run makes no pair.
-			failed++
-			fmt.Printf("%5d %s: %s without pyrr: %s\n", n, c.Name, row.Native, row.Detail)
-			continue
-		}
-		n++
-		rows = conformance.AddPair(rows, row)
-		if !row.Good() {
-			bad++
-			fmt.Printf("%5d %s: %s, %s: %s\n", n, c.Name, row.Record, row.Replay, row.Detail)
-		} else if n%100 == 0 {
-			fmt.Printf("%5d pairs, %d bad\n", n, bad)
-		}
-		if o.state != "" {
-			if err := conformance.WriteSoak(o.state, rows); err != nil {
-				return err
-			}
-		}
+		return conformance.WriteSoak(o.state, rows)
 	}
-	fmt.Printf("%d pairs, %d with a difference, %d native runs failed\n", o.pairs, bad, failed)
+	if rows, err = run.Go(ctx, t, o.jobs); err != nil {
+		return err
+	}
+	fmt.Printf("%d pairs, %d with a difference, %d native runs failed\n", run.Done, run.Bad, run.Failed)
 	if o.keep {
 		if err := conformance.WriteSoak(filepath.Join(o.repo, conformance.Data, "soak.tsv"), rows); err != nil {
 			return err
@@ -233,8 +220,11 @@ func (o options) soak(ctx context.Context) error {
 			return err
 		}
 	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d pairs differ", bad, o.pairs)
+	if run.Bad > 0 {
+		return fmt.Errorf("%d of %d pairs differ", run.Bad, run.Done)
+	}
+	if run.Done < o.pairs {
+		return fmt.Errorf("only %d of %d pairs, since native runs failed", run.Done, o.pairs)
 	}
 	return nil
 }
