@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak bench fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak bench packages fuzz-short clean
 
 all: build
 
@@ -49,8 +49,13 @@ soak: build setup
 bench: build setup
 	$(GO) run ./bench
 
+# The archive, the Debian package and the wheel, in dist/.
+VERSION ?= 0.1.0.dev0
+packages:
+	scripts/packages/build.sh $(VERSION)
+
 fuzz-short:
 	scripts/fuzz.sh
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

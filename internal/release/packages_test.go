@@ -1,0 +1,157 @@
+package release
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const version = "9.8.7rc1"
+
+// run executes a command and returns what it printed.
+func run(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			if os.Getenv("PYRR_NO_SKIP") != "" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+}
+
+// build makes the packages in a new folder.
+func build(t *testing.T, env ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, env, "../../scripts/packages/build.sh", version, dir)
+	return dir
+}
+
+func TestPackages(t *testing.T) {
+	need(t, "dpkg-deb", "dpkg", "python3", "sha256sum")
+	dir := build(t)
+	sums := run(t, nil, "sh", "-c", "cd "+dir+" && sha256sum --check SHA256SUMS")
+	if n := strings.Count(sums, ": OK"); n != 3 {
+		t.Errorf("%d files have checksums:\n%s", n, sums)
+	}
+	t.Run("archive", func(t *testing.T) {
+		into := t.TempDir()
+		run(t, nil, "tar", "-xzf", filepath.Join(dir, "pyrr-"+version+"-linux-amd64.tar.gz"), "-C", into)
+		works(t, filepath.Join(into, "pyrr"))
+		for _, name := range []string{"README.md", "LICENSE", "docs/format.md", "completions/pyrr.bash"} {
+			if _, err := os.Stat(filepath.Join(into, name)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Run("deb", func(t *testing.T) { installDeb(t, filepath.Join(dir, "pyrr_9.8.7~rc1_amd64.deb")) })
+	t.Run("wheel", func(t *testing.T) { installWheel(t, dir) })
+	if os.Getenv("PYRR_E2E") == "full" {
+		t.Run("again", func(t *testing.T) {
+			other := build(t, "TZ=Asia/Tokyo", "LANG=C.UTF-8")
+			for _, name := range []string{"SHA256SUMS"} {
+				a, _ := os.ReadFile(filepath.Join(dir, name))
+				b, _ := os.ReadFile(filepath.Join(other, name))
+				if diff := cmp.Diff(string(a), string(b)); diff != "" {
+					t.Errorf("the same source gives other bytes (-first +second):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// works runs an installed pyrr.
+func works(t *testing.T, bin string) {
+	t.Helper()
+	if out := run(t, nil, bin, "version"); !strings.HasPrefix(out, "pyrr v"+version+" ") {
+		t.Errorf("it says %q", out)
+	}
+}
+
+// installDeb installs the package into a root that holds nothing but dpkg's
+// own records, runs it there, and removes it.
+func installDeb(t *testing.T, deb string) {
+	root := t.TempDir()
+	admin := filepath.Join(root, "var/lib/dpkg")
+	for _, d := range []string{"info", "updates", "triggers"} {
+		if err := os.MkdirAll(filepath.Join(admin, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"status", "available"} {
+		if err := os.WriteFile(filepath.Join(admin, f), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := []string{"--root=" + root, "--log=/dev/null", "--force-not-root"}
+	run(t, nil, "dpkg", append(flags, "--install", deb)...)
+	works(t, filepath.Join(root, "usr/bin/pyrr"))
+	if os.Geteuid() == 0 {
+		// Static: it needs nothing else of the root.
+		if out := run(t, nil, "chroot", root, "/usr/bin/pyrr", "help"); !strings.Contains(out, "COMMANDS") {
+			t.Errorf("in the root it says %q", out)
+		}
+	}
+	run(t, nil, "dpkg", append(flags, "--verify", "pyrr")...)
+	files := run(t, nil, "dpkg-query", "--admindir="+admin, "-L", "pyrr")
+	for _, want := range []string{"/usr/bin/pyrr", "/usr/share/bash-completion/completions/pyrr", "/usr/share/doc/pyrr/copyright"} {
+		if !strings.Contains(files, want+"\n") {
+			t.Errorf("the package has no %s:\n%s", want, files)
+		}
+	}
+	owners := run(t, nil, "dpkg-deb", "--contents", deb)
+	for line := range strings.Lines(owners) {
+		if !strings.Contains(line, " root/root ") || strings.HasPrefix(line, "-rwxrwx") {
+			t.Errorf("owner or mode: %s", line)
+		}
+	}
+	run(t, nil, "dpkg", append(flags, "--purge", "pyrr")...)
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/pyrr")); err == nil {
+		t.Error("it is there after it was removed")
+	}
+}
+
+// installWheel installs the wheel with pip into a new virtual environment,
+// without any index.
+func installWheel(t *testing.T, dir string) {
+	wheels, _ := filepath.Glob(filepath.Join(dir, "pyrr_replay-"+version+"-*.whl"))
+	if len(wheels) != 1 {
+		t.Fatalf("wheels: %v", wheels)
+	}
+	venv := filepath.Join(t.TempDir(), "venv")
+	if out, err := exec.Command("python3", "-m", "venv", venv).CombinedOutput(); err != nil {
+		if os.Getenv("PYRR_NO_SKIP") == "" && bytes.Contains(out, []byte("ensurepip")) {
+			t.Skip("this Python makes no virtual environments")
+		}
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pip := filepath.Join(venv, "bin/pip")
+	run(t, nil, pip, "install", "--quiet", "--no-index", "--disable-pip-version-check", wheels[0])
+	works(t, filepath.Join(venv, "bin/pyrr"))
+	run(t, nil, pip, "check", "--disable-pip-version-check")
+	if out := run(t, nil, pip, "show", "--disable-pip-version-check", "pyrr-replay"); !strings.Contains(out, "Version: "+version) {
+		t.Errorf("pip says:\n%s", out)
+	}
+	run(t, nil, pip, "uninstall", "--yes", "--quiet", "--disable-pip-version-check", "pyrr-replay")
+	if _, err := os.Stat(filepath.Join(venv, "bin/pyrr")); err == nil {
+		t.Error("it is there after it was removed")
+	}
+}

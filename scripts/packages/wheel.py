@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Makes a wheel that carries the binary, so that pip can install it.
+
+Usage: wheel.py VERSION BINARY FOLDER
+
+The distribution is called pyrr-replay, as pyrr is another project's on PyPI;
+the command is pyrr. The binary is static and depends on no libc, hence the tags
+(PEP 600, PEP 656). The file is the same for the same input.
+"""
+import base64
+import hashlib
+import os
+import sys
+import time
+import zipfile
+
+NAME = "pyrr_replay"
+TAGS = ["manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64"]
+
+
+def main(version, binary, folder):
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))
+    date = time.gmtime(max(epoch, 315532800))[:6]  # a zip file begins in 1980
+    info = f"{NAME}-{version}.dist-info"
+    with open("README.md", encoding="utf-8") as f:
+        readme = f.read()
+    with open("LICENSE", "rb") as f:
+        license = f.read()
+    with open(binary, "rb") as f:
+        program = f.read()
+    metadata = f"""Metadata-Version: 2.1
+Name: pyrr-replay
+Version: {version}
+Summary: Record a run of a Python program and replay it exactly
+Keywords: debugging,record,replay,pytest,timeout
+Requires-Python: >=3.8
+Classifier: Operating System :: POSIX :: Linux
+Classifier: Topic :: Software Development :: Debuggers
+Classifier: Topic :: Software Development :: Testing
+Description-Content-Type: text/markdown
+
+{readme}"""
+    wheel = "Wheel-Version: 1.0\nGenerator: pyrr\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{t}\n" for t in TAGS)
+    files = [
+        (f"{NAME}-{version}.data/scripts/pyrr", program, 0o755),
+        (f"{info}/METADATA", metadata.encode(), 0o644),
+        (f"{info}/WHEEL", wheel.encode(), 0o644),
+        (f"{info}/licenses/LICENSE", license, 0o644),
+    ]
+    record = ""
+    for name, data, _ in files:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        record += f"{name},sha256={digest},{len(data)}\n"
+    files.append((f"{info}/RECORD", (record + f"{info}/RECORD,,\n").encode(), 0o644))
+
+    path = os.path.join(folder, f"{NAME}-{version}-py3-none-{'.'.join(TAGS)}.whl")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data, mode in files:
+            entry = zipfile.ZipInfo(name, date)
+            entry.create_system = 3
+            entry.external_attr = (0o100000 | mode) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            z.writestr(entry, data, compresslevel=9)
+    print(path, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
