@@ -440,12 +440,16 @@ func (l *loader) golden(n *node) *Golden {
 			}
 		}
 	})
-	switch {
-	case !ok:
+	if !ok {
 		return nil
-	case g.At == "":
+	}
+	has := func(key string) bool {
+		return slices.ContainsFunc(n.keys, func(k *node) bool { return k.value == key })
+	}
+	switch {
+	case !has("at"):
 		l.fail(l.place(n), "at: an id, or end", "the golden doesn't say at which point")
-	case g.File == "":
+	case !has("file"):
 		l.fail(l.place(n), "file: golden/NAME.stack", "the golden names no file")
 	}
 	if g.Threads != "" && g.At != "end" {

@@ -133,7 +133,7 @@ expect:
     failing: true
     fd: same
     after: conn
-    with: size=3, flags=0
+    with: len=3, flags=0
     between: start and end
 golden:
   - {at: conn, file: a.stack, stacks: [python, c], lines: exact}
