@@ -22,6 +22,8 @@ type AcceptOptions struct {
 	InCI bool
 	// Moved rewrites also goldens that hold but for moved lines.
 	Moved bool
+	// Create makes goldens that are missing.
+	Create bool
 	// Want chooses among the goldens; nil means all.
 	Want func(s *SpecResult, r *Result) bool
 }
@@ -51,11 +53,14 @@ func Accept(run *Run, opts AcceptOptions) ([]Accepted, error) {
 	for _, s := range run.Specs {
 		for _, r := range s.Checks {
 			g := r.Golden
-			if g == nil || g.Text == "" || opts.Want != nil && !opts.Want(s, r) {
+			if g == nil || g.Text == "" || g.Missing && !opts.Create {
 				continue
 			}
 			moved := opts.Moved && r.Verdict == Pass && slices.ContainsFunc(g.Threads, func(t ThreadDiff) bool { return t.Diff.Moved > 0 })
 			if r.Verdict != Fail && r.Verdict != Broken && !moved {
+				continue
+			}
+			if opts.Want != nil && !opts.Want(s, r) {
 				continue
 			}
 			w := write{Accepted{File: g.File, Check: r.ID, Created: g.Missing}, g.Text, s.Recording}

@@ -161,7 +161,7 @@ func work(ctx context.Context, jobs []*job, open Opener, opts Options) error {
 				if opts.Done != nil {
 					opts.Done(done, len(jobs), j.results)
 				}
-				if opts.FailFast && slices.ContainsFunc(j.results, func(r *SpecResult) bool { return r != nil && r.failed() }) {
+				if opts.FailFast && slices.ContainsFunc(j.results, func(r *SpecResult) bool { return r != nil && r.Failed() }) {
 					cancel(errFailFast)
 				}
 				mu.Unlock()

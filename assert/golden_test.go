@@ -160,7 +160,7 @@ func TestGolden(t *testing.T) {
 			if diff := cmp.Diff(tt.notes, c.Notes); diff != "" {
 				t.Errorf("notes (-want +got):\n%s", diff)
 			}
-			written, err := Accept(run, AcceptOptions{})
+			written, err := Accept(run, AcceptOptions{Create: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +194,7 @@ func TestAcceptMoved(t *testing.T) {
 	file := filepath.Join(dir, "golden/recv.stack")
 	write(t, file, strings.Replace(recvGolden, ":504", ":510", 1))
 	run := check(t, specIn(t, dir, goldenSpec), slowHTTP(), Options{SourceText: sources})
-	if written, err := Accept(run, AcceptOptions{}); err != nil || len(written) != 0 {
+	if written, err := Accept(run, AcceptOptions{Create: true}); err != nil || len(written) != 0 {
 		t.Errorf("%v %v", written, err)
 	}
 	if written, err := Accept(run, AcceptOptions{Moved: true}); err != nil || len(written) != 1 || written[0].Created {
@@ -209,13 +209,13 @@ func TestAcceptInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	dir := t.TempDir()
 	run := check(t, specIn(t, dir, goldenSpec), slowHTTP(), Options{SourceText: sources})
-	if _, err := Accept(run, AcceptOptions{}); !errors.Is(err, ErrInCI) {
+	if _, err := Accept(run, AcceptOptions{Create: true}); !errors.Is(err, ErrInCI) {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "golden")); err == nil {
 		t.Error("something was written")
 	}
-	if written, err := Accept(run, AcceptOptions{InCI: true}); err != nil || len(written) != 1 || !written[0].Created {
+	if written, err := Accept(run, AcceptOptions{InCI: true, Create: true}); err != nil || len(written) != 1 || !written[0].Created {
 		t.Errorf("%v %v", written, err)
 	}
 }
@@ -239,7 +239,7 @@ func TestAcceptConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Accept(run, AcceptOptions{})
+	_, err = Accept(run, AcceptOptions{Create: true})
 	want := "accept DIR/golden/recv.stack: DIR/a.zip and DIR/b.zip have different stacks; give each a golden of its own by a parameter"
 	if err == nil || strings.ReplaceAll(err.Error(), dir, "DIR") != want {
 		t.Errorf("%v", err)

@@ -24,6 +24,36 @@ func newJudge(t *timeline, s *Spec) *judge {
 	return &judge{timeline: t, spec: s, paths: stack.Paths{Root: t.info.Root}, refs: map[*EventPattern]*selection{}}
 }
 
+// candidates lists the events that a pattern selects, of the spec's test
+// where the recording says which those are.
+func (j *judge) candidates(p *EventPattern) []int {
+	all := j.timeline.candidates(p)
+	if j.spec.Test == "" || !j.info.TestMarks {
+		return all
+	}
+	from, to := j.window()
+	return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return j.rank[i] < from || j.rank[i] > to })
+}
+
+// window gives the places of the first and the last event of the spec's test.
+func (j *judge) window() (from, to int) {
+	to = len(j.order)
+	if starts := j.kinds[KindTestStart]; len(starts) > 0 {
+		from = to
+		for _, i := range starts {
+			if testMatches(j.spec.Test, j.events[i].Name) {
+				from = min(from, j.rank[i])
+			}
+		}
+	}
+	for _, i := range j.kinds[KindTestEnd] {
+		if testMatches(j.spec.Test, j.events[i].Name) && j.rank[i] > from {
+			to = j.rank[i]
+		}
+	}
+	return from, to
+}
+
 // binding is the event that an expectation stands for: certain (yes), not
 // known yet (pending), or not to be had (open).
 type binding struct {

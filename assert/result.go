@@ -138,8 +138,9 @@ func (s *SpecResult) settle() {
 	}
 }
 
-// failed reports whether the verdict fails the run.
-func (s *SpecResult) failed() bool {
+// Failed reports whether the verdict fails the run for good: what could not
+// be judged does not.
+func (s *SpecResult) Failed() bool {
 	return s.Verdict == Fail || s.Verdict == XPassed && s.Spec.XFail.Strict
 }
 
@@ -174,7 +175,7 @@ func (r *Run) Outcome() Outcome {
 	for _, s := range r.Specs {
 		o := OutcomePass
 		switch {
-		case s.failed():
+		case s.Failed():
 			o = OutcomeFail
 		case s.Verdict == Broken:
 			o = OutcomeBroken

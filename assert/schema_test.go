@@ -266,7 +266,7 @@ func breakNode(rng *rand.Rand, doc *yaml.Node) string {
 		if len(m.Content) < 2 {
 			return ""
 		}
-		k := rng.IntN(len(m.Content) / 2) * 2
+		k := rng.IntN(len(m.Content)/2) * 2
 		m.Content[k].Value += "x"
 		return "misspelt " + m.Content[k].Value
 	case 5:

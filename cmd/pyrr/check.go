@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ import (
 // checkFlags are the flags of pyrr check.
 type checkFlags struct {
 	verbose, failFast, update, lenient, collect bool
-	json, github                                bool
-	keyword, junit                              string
+	json, github, tap                           bool
+	lastFailed, inCI, schema                    bool
+	keyword, junit, html, shard                 string
 	tags                                        []string
 	workers                                     int
 }
@@ -31,7 +33,7 @@ const defaultSpecs = "specs"
 func checkCommand() *command {
 	return &command{
 		name:     "check",
-		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--collect-only] [--update]\n[--allow-inconclusive] [--json] [--junitxml FILE] [--github] [SPEC…]",
+		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
 		short:    "hold recordings against specs",
 		long: `A spec is a YAML file that names recordings and says what must be true of
 them, in sentences such as
@@ -46,7 +48,9 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			{"pyrr check", "all of specs"},
 			{"pyrr check -v specs/pool_read.yaml", "one, with the checks that hold"},
 			{"pyrr check --junitxml out.xml", "for a CI that reads JUnit"},
-			{"pyrr check --update specs/pool_read.yaml", "make the stacks that are seen the goldens"},
+			{"pyrr check -n 2 --html check.html", "two recordings at once, and a page to look at"},
+			{"pyrr check --shard 3/10", "the third of ten parts, for a CI with ten jobs"},
+			{"pyrr check --schema >pyrr.schema.json", "completion for editors"},
 		},
 		exits: []exitDoc{
 			{"0", "all hold"},
@@ -65,9 +69,15 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			fs.StringVarP(&f.keyword, "keyword", "k", "", "only specs whose file, name or case holds `TEXT`")
 			fs.StringSliceVarP(&f.tags, "tag", "m", nil, "only specs with one of these `tags`")
 			fs.BoolVar(&f.collect, "collect-only", false, "list the checks without making them")
+			fs.BoolVar(&f.lastFailed, "lf", false, "only the specs that failed the last time, all if none did")
+			fs.StringVar(&f.shard, "shard", "", "only part I of N, as `I/N`")
 			fs.BoolVar(&f.update, "update", false, "rewrite the goldens that differ; refused where CI is set")
+			fs.BoolVar(&f.inCI, "in-ci", false, "let --update write even where CI is set")
 			fs.BoolVar(&f.json, "json", false, "print JSON")
-			fs.StringVar(&f.junit, "junitxml", "", "write the results to `FILE` as JUnit XML, too")
+			fs.BoolVar(&f.tap, "tap", false, "print the Test Anything Protocol, version 14")
+			fs.StringVar(&f.junit, "junitxml", "", "write the results to `FILE` as JUnit XML, too, after each spec")
+			fs.StringVar(&f.html, "html", "", "write one HTML `FILE`, too")
+			fs.BoolVar(&f.schema, "schema", false, "print the JSON Schema of specs, for editors")
 			fs.BoolVar(&f.github, "github", os.Getenv("GITHUB_ACTIONS") == "true", "print annotations for GitHub Actions, too (the default there)")
 			fs.IntVarP(&f.workers, "jobs", "n", 1, "judge `N` recordings at once")
 			fs.BoolVar(&f.lenient, "allow-inconclusive", false, "let what can not be judged pass")
@@ -79,8 +89,15 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 }
 
 func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
+	if f.schema {
+		_, err := u.out.Write(assert.Schema)
+		return err
+	}
 	specs, err := loadSpecs(f, args)
 	if err != nil {
+		return err
+	}
+	if specs, err = f.part(specs); err != nil {
 		return err
 	}
 	if len(specs) == 0 {
@@ -93,15 +110,17 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 		}
 		return nil
 	}
-	if f.update && assert.InCI() {
-		return withHint(&usageError{msg: assert.ErrInCI.Error()}, "unset CI, and look at what changes: git diff")
+	if f.update {
+		if err := mayAccept(f); err != nil {
+			return err
+		}
 	}
 	run, err := runChecks(ctx, u, f, specs)
 	if err != nil {
 		return err
 	}
 	if f.update {
-		written, err := acceptGoldens(u, run)
+		written, err := acceptGoldens(u, run, assert.AcceptOptions{Moved: true, InCI: f.inCI})
 		if err != nil {
 			return err
 		}
@@ -112,6 +131,7 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 			}
 		}
 	}
+	rememberFailed(u, run)
 	if err := printRun(u, f, run); err != nil {
 		return err
 	}
@@ -121,16 +141,25 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 // printRun prints the result in all forms that are asked for.
 func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	if f.junit != "" {
-		var b bytes.Buffer
-		if err := report.JUnit(&b, run, f.lenient); err != nil {
+		if err := writeJUnit(f, run); err != nil {
 			return err
 		}
-		if err := os.WriteFile(f.junit, b.Bytes(), 0o666); err != nil {
-			return fmt.Errorf("write JUnit XML: %w", err)
+	}
+	if f.html != "" {
+		if err := writeWhole(f.html, func(w io.Writer) error { return report.HTML(w, run) }); err != nil {
+			return fmt.Errorf("write HTML: %w", err)
 		}
 	}
-	if f.json {
+	if file := os.Getenv("GITHUB_STEP_SUMMARY"); f.github && file != "" {
+		if err := appendSummary(file, run); err != nil {
+			u.warn(err.Error())
+		}
+	}
+	switch {
+	case f.json:
 		return report.JSON(u.out, run)
+	case f.tap:
+		return report.TAP(u.out, run, f.lenient)
 	}
 	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
 		return err
@@ -144,12 +173,19 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
 	u.status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
 	defer u.clearStatus()
+	partial := &assert.Run{}
 	return assert.Check(ctx, specs, openSource, assert.Options{
 		SourceText: newSourceLines().line,
 		Record:     recordForSpec(u),
 		Workers:    f.workers,
 		FailFast:   f.failFast,
-		Done: func(done, total int, _ []*assert.SpecResult) {
+		Done: func(done, total int, results []*assert.SpecResult) {
+			if f.junit != "" {
+				addResults(partial, specs, results)
+				if err := writeJUnit(f, partial); err != nil {
+					u.warn(err.Error())
+				}
+			}
 			u.status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
 		},
 	})
@@ -213,8 +249,8 @@ func listChecks(u *ui, s *assert.Spec) {
 }
 
 // acceptGoldens writes the goldens that differ and says which.
-func acceptGoldens(u *ui, run *assert.Run) (written bool, err error) {
-	files, err := assert.Accept(run, assert.AcceptOptions{Moved: true})
+func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written bool, err error) {
+	files, err := assert.Accept(run, opts)
 	for _, a := range files {
 		word := "updated"
 		if a.Created {
@@ -223,7 +259,7 @@ func acceptGoldens(u *ui, run *assert.Run) (written bool, err error) {
 		u.note("%s %s", word, a.File)
 	}
 	if err != nil {
-		return false, &usageError{msg: "check: " + err.Error()}
+		return false, &usageError{msg: err.Error()}
 	}
 	if len(files) == 0 {
 		u.note("no golden had to change")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -159,10 +160,28 @@ func (r *processReader) event(n uint64, ev *recording.Event) {
 	case recording.KindDeath:
 		r.add(n, ev, t, assert.KindThreadExit, "")
 		delete(r.threads, ev.TID)
+	case recording.KindNote:
+		r.mark(n, ev, t)
 	case recording.KindTimeout:
 		r.add(n, ev, t, assert.KindTimeout, "")
 	case recording.KindEnd:
 		r.end(n, ev, t)
+	}
+}
+
+// mark notes what the test runner said.
+func (r *processReader) mark(n uint64, ev *recording.Event, t *threadState) {
+	switch ev.Why {
+	case recording.MarkSession:
+		r.info.TestMarks = true
+	case recording.MarkTestStart:
+		r.info.TestMarks = true
+		r.info.Tests = append(r.info.Tests, ev.Text)
+		r.add(n, ev, t, assert.KindTestStart, ev.Text)
+	case recording.MarkTestEnd:
+		r.info.TestMarks = true
+		_, id, _ := strings.Cut(ev.Text, " ")
+		r.add(n, ev, t, assert.KindTestEnd, id)
 	}
 }
 

@@ -64,6 +64,8 @@ func commands() []*command {
 	return []*command{
 		recordCommand(),
 		checkCommand(),
+		acceptCommand(),
+		newCommand(),
 		btCommand(),
 		replayCommand(),
 		eventsCommand(),

@@ -200,7 +200,7 @@ func Hints(s *assert.SpecResult, c *assert.Result) []Hint {
 		if c.Golden.Missing {
 			why = "to make it"
 		}
-		out = append(out, Hint{why, "pyrr check --update " + quote(s.Spec.File)})
+		out = append(out, Hint{why, "pyrr accept " + quote(s.Spec.File)})
 	}
 	return out
 }
@@ -287,7 +287,7 @@ func (t *terminal) moments(all []assert.Moment) {
 		if m.Chosen {
 			mark = "▶"
 		}
-		thread := strings.TrimSpace(fmt.Sprintf("%d %s", m.Thread, m.ThreadName))
+		thread := threadText(&m)
 		if len(processes) > 1 {
 			thread = fmt.Sprintf("%d/%s", m.Proc, thread)
 		}
@@ -298,6 +298,10 @@ func (t *terminal) moments(all []assert.Moment) {
 		rows = append(rows, []string{mark, grouped(m.Pos.Instr), fmt.Sprintf("%.3fs", m.Start.Seconds()), thread, m.Event, frame, m.Func})
 	}
 	t.columns(rows, map[int]bool{1: true, 2: true})
+}
+
+func threadText(m *assert.Moment) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", m.Thread, m.ThreadName))
 }
 
 // columns prints rows with aligned columns; the first row is a heading, whose
@@ -364,6 +368,14 @@ func (t *terminal) golden(c *assert.Result) {
 		}
 		t.diff(&d.Diff)
 	}
+}
+
+// GoldenDiff prints how the stacks of a golden differ from it.
+func GoldenDiff(w io.Writer, r *assert.Result, opts Options) error {
+	t := &terminal{w: w, opts: opts}
+	t.golden(r)
+	t.notes(r)
+	return t.err
 }
 
 // context is how many equal frames are shown around a difference.
@@ -487,6 +499,15 @@ func (t *terminal) leftOver(run *assert.Run) {
 
 // summary prints the last line.
 func (t *terminal) summary(run *assert.Run) {
+	line := countsOf(run, t.paint)
+	if t.opts.Durations {
+		line += fmt.Sprintf("   %.1fs", run.Elapsed.Round(100*time.Millisecond).Seconds())
+	}
+	t.printf("\n%s\n", line)
+}
+
+// countsOf sums a run up in one line.
+func countsOf(run *assert.Run, paint func(sgr, s string) string) string {
 	order := []assert.Verdict{assert.Fail, assert.Broken, assert.Unjudged, assert.XPassed, assert.XFailed, assert.Skip, assert.Pass}
 	words := map[assert.Verdict]string{assert.Fail: "failed", assert.Broken: "broken", assert.Unjudged: "not judged",
 		assert.XPassed: "held against xfail", assert.XFailed: "failed as expected", assert.Skip: "skipped", assert.Pass: "held"}
@@ -497,14 +518,14 @@ func (t *terminal) summary(run *assert.Run) {
 	var parts []string
 	for _, v := range order {
 		if n[v] > 0 {
-			parts = append(parts, t.paint(labels[v][1], fmt.Sprintf("%d %s", n[v], words[v])))
+			parts = append(parts, paint(labels[v][1], fmt.Sprintf("%d %s", n[v], words[v])))
 		}
 	}
 	if n := len(run.Unused); n > 0 {
-		parts = append(parts, t.paint(red, count(n, "unused golden")))
+		parts = append(parts, paint(red, count(n, "unused golden")))
 	}
 	if n := len(run.Unmatched); n > 0 {
-		parts = append(parts, t.paint(red, count(n, "unmatched recording")))
+		parts = append(parts, paint(red, count(n, "unmatched recording")))
 	}
 	if len(parts) == 0 {
 		parts = append(parts, "nothing to check")
@@ -513,8 +534,8 @@ func (t *terminal) summary(run *assert.Run) {
 	if len(run.Specs) > 0 {
 		line = count(len(run.Specs), "spec") + ": " + line
 	}
-	if t.opts.Durations {
-		line += fmt.Sprintf("   %.1fs", run.Elapsed.Round(100*time.Millisecond).Seconds())
-	}
-	t.printf("\n%s\n", line)
+	return line
 }
+
+// unpainted leaves text as it is.
+func unpainted(_, s string) string { return s }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pyrr/assert"
+	"pyrr/internal/report"
+)
+
+// part chooses among the specs what --lf and --shard leave.
+func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
+	if f.lastFailed {
+		if failed := lastFailed(); len(failed) > 0 {
+			some := slices.DeleteFunc(slices.Clone(specs), func(s *assert.Spec) bool { return !slices.Contains(failed, s.ID()) })
+			if len(some) > 0 {
+				specs = some
+			}
+		}
+	}
+	if f.shard == "" {
+		return specs, nil
+	}
+	var i, n int
+	if k, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); k != 2 || err != nil || n < 1 || i < 1 || i > n || f.shard != fmt.Sprintf("%d/%d", i, n) {
+		return nil, withHint(usagef("check: %q is not a part I/N", f.shard), "pyrr check --shard 1/4")
+	}
+	// By recording, so that one is opened in one part only.
+	parts := map[string]int{}
+	var mine []*assert.Spec
+	for _, s := range specs {
+		key := s.ID()
+		if s.Record == nil {
+			key = s.Path(s.Recording)
+		}
+		if _, ok := parts[key]; !ok {
+			parts[key] = len(parts)
+		}
+		if parts[key]%n == i-1 {
+			mine = append(mine, s)
+		}
+	}
+	return mine, nil
+}
+
+// failedFile is where the ids of the specs are kept that failed the last time
+// that specs were checked in this folder.
+func failedFile() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(cache, "pyrr", "failed", fmt.Sprintf("%x", sha256.Sum256([]byte(cwd)))[:16]), nil
+}
+
+func lastFailed() []string {
+	file, err := failedFile()
+	if err != nil {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// rememberFailed keeps the ids of what failed, for --lf, and drops those that
+// hold now. That it can't is no reason to say anything: CI has no home.
+func rememberFailed(u *ui, run *assert.Run) {
+	file, err := failedFile()
+	if err != nil {
+		return
+	}
+	failed := lastFailed()
+	for _, s := range run.Specs {
+		id := s.Spec.ID()
+		failed = slices.DeleteFunc(failed, func(f string) bool { return f == id || f == "" })
+	}
+	for _, s := range run.Specs {
+		if id := s.Spec.ID(); (s.Failed() || s.Verdict == assert.Unjudged || s.Verdict == assert.Broken) && !slices.Contains(failed, id) {
+			failed = append(failed, id)
+		}
+	}
+	if os.MkdirAll(filepath.Dir(file), 0o777) != nil {
+		return
+	}
+	_ = writeWhole(file, func(w io.Writer) error { // see above
+		_, err := io.WriteString(w, strings.Join(failed, "\n"))
+		return err
+	})
+}
+
+// writeWhole writes a file in one step: who reads it meanwhile finds the old
+// one or the new one, whole.
+func writeWhole(file string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+func writeJUnit(f *checkFlags, run *assert.Run) error {
+	if err := writeWhole(f.junit, func(w io.Writer) error { return report.JUnit(w, run, f.lenient) }); err != nil {
+		return fmt.Errorf("write JUnit XML: %w", err)
+	}
+	return nil
+}
+
+// addResults puts results into a run that is not complete, in the order of
+// the specs.
+func addResults(run *assert.Run, specs []*assert.Spec, results []*assert.SpecResult) {
+	for _, r := range results {
+		if r != nil {
+			run.Specs = append(run.Specs, r)
+		}
+	}
+	place := map[*assert.Spec]int{}
+	for i, s := range specs {
+		place[s] = i
+	}
+	slices.SortStableFunc(run.Specs, func(a, b *assert.SpecResult) int {
+		if d := place[a.Spec] - place[b.Spec]; d != 0 {
+			return d
+		}
+		return strings.Compare(a.Recording, b.Recording)
+	})
+}
+
+// appendSummary adds the job's summary to the file that GitHub shows.
+func appendSummary(file string, run *assert.Run) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("write the job's summary: %w", err)
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = report.Markdown(f, run, report.MaxSummary-int(size))
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the job's summary: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/assert"
+)
+
+// newFlags are the flags of pyrr new.
+type newFlags struct {
+	out, at, unlike string
+	force           bool
+}
+
+func newCommand() *command {
+	return &command{
+		name:     "new",
+		synopsis: "[--at hang|exit|EVENT] [--unlike RECORDING] [-o SPEC.yaml] [--force]\nRECORDING",
+		short:    "write a spec and its golden from a recording",
+		long: `Drafts a spec that says what happened in the recording, for you to edit: where
+the program hangs, since when and after what, or with what it failed, and the
+stack there. It holds for the recording; --unlike names one that it must not
+hold for, such as one of the same test passing.
+
+--at chooses the moment: hang, a thread that waits at the end (as pyrr explain
+picks it); exit, the end of the program and the last failed call before;
+EVENT, a number that pyrr events lists, of the first process or as 2:EVENT of
+the second. Without it the draft is about the hang, if there is one.`,
+		examples: []example{
+			{"pyrr new recordings/test_pool.pyrr.zip", "writes specs/test_pool.yaml, and a golden"},
+			{"pyrr new --unlike good.pyrr.zip bad.pyrr.zip", "a spec that tells the two apart"},
+		},
+		exits: []exitDoc{
+			{"0", "the spec was written, and holds"},
+			{"1", "what could be said holds for the --unlike recording too; nothing was written"},
+			{"2", "usage error, or the file exists"},
+			{"3", "the recording is missing or damaged, or its replay diverged"},
+			{"4", "this machine can't replay it, and it has no index"},
+			{"5", "there is nothing to say: no hang, no failure"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var f newFlags
+			fs.StringVarP(&f.out, "output", "o", "", "write to this `FILE` (default specs/NAME.yaml)")
+			fs.StringVar(&f.at, "at", "", "the `moment`: hang, exit or the number of an event")
+			fs.StringVar(&f.unlike, "unlike", "", "a `recording` that the spec must not hold for")
+			fs.BoolVar(&f.force, "force", false, "write over a file")
+			return func(ctx context.Context, u *ui, args []string) error {
+				return newSpec(ctx, u, &f, args)
+			}
+		},
+	}
+}
+
+func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
+	rec, path, err := oneRecording("new", args)
+	if err != nil {
+		return err
+	}
+	rec.Close()
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), packedSuffix), partSuffix)
+	out := f.out
+	if out == "" {
+		out = filepath.Join(defaultSpecs, safeName(name)+".yaml")
+	}
+	if _, err := os.Stat(out); err == nil && !f.force {
+		return withHint(usagef("new: %s exists", out), "pyrr new --force "+shellQuote(path), "pyrr new -o OTHER.yaml "+shellQuote(path))
+	}
+	src, err := openSource(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	d, err := newDraft(src, f.at)
+	if err != nil {
+		return replayFailed(err, path)
+	}
+	if d == nil {
+		u.note("the program neither hung nor failed, so there is nothing to say of it")
+		u.hint("pyrr events " + shellQuote(path))
+		u.hint("pyrr new --at EVENT " + shellQuote(path))
+		return exitStatusError(exitNothing)
+	}
+	return d.write(ctx, u, f, path, out)
+}
+
+// write writes the spec, and the golden, and takes both back where the spec
+// does not hold as it should.
+func (d *draft) write(ctx context.Context, u *ui, f *newFlags, path, out string) error {
+	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
+		return err
+	}
+	golden := ""
+	if d.golden {
+		golden = "golden/" + strings.TrimSuffix(filepath.Base(out), filepath.Ext(out)) + "/" + d.id + ".stack"
+	}
+	text := d.text(relative(filepath.Dir(out), path), golden)
+	specs, err := assert.Parse(out, []byte(text))
+	if err != nil {
+		return fmt.Errorf("the draft is no spec (please report this): %w\n%s", err, text)
+	}
+	run, err := assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
+	if err != nil {
+		return err
+	}
+	for _, r := range run.Specs[0].Checks {
+		if r.Verdict != assert.Pass && (r.Golden == nil || !r.Golden.Missing && !f.force) {
+			return fmt.Errorf("the draft does not hold (please report this): %s: %s\n%s", r.Want, r.Got, text)
+		}
+	}
+	if f.unlike != "" {
+		differs, err := d.differs(ctx, u, f.unlike, out, text, run)
+		if err != nil {
+			return err
+		}
+		if !differs {
+			u.warn(f.unlike + " is the same in all that the draft says, so nothing was written")
+			u.hint("pyrr new --at EVENT " + shellQuote(path))
+			return exitStatusError(exitFailed)
+		}
+	}
+	if err := os.WriteFile(out, []byte(text), 0o666); err != nil {
+		return err
+	}
+	u.note("created %s", out)
+	if golden != "" {
+		if _, err := acceptGoldens(u, run, assert.AcceptOptions{Create: true, InCI: true}); err != nil {
+			return err
+		}
+	}
+	u.hint("pyrr check -v " + shellQuote(out))
+	return nil
+}
+
+// differs reports whether the draft does not hold for the other recording. An
+// expectation that can't be judged there does not count.
+func (d *draft) differs(ctx context.Context, u *ui, unlike, out, text string, seen *assert.Run) (bool, error) {
+	if _, err := os.Stat(unlike); err != nil {
+		return false, fmt.Errorf("--unlike: %w", err)
+	}
+	other := strings.Replace(text, "recording: "+d.recording, "recording: "+strconv.Quote(globQuote(relative(filepath.Dir(out), unlike))), 1)
+	specs, err := assert.Parse(out, []byte(other))
+	if err != nil {
+		return false, err
+	}
+	run, err := assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
+	if err != nil {
+		return false, err
+	}
+	s := run.Specs[0]
+	if s.Verdict == assert.Unjudged && len(s.Checks) == 0 {
+		return false, fmt.Errorf("--unlike %s: %s", unlike, s.Reason)
+	}
+	for i, r := range s.Checks {
+		switch {
+		case r.Golden == nil && r.Verdict == assert.Fail:
+			return true, nil
+		case r.Golden != nil && r.Golden.Text != "" && r.Golden.Text != seen.Specs[0].Checks[i].Golden.Text:
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// relative is path seen from a folder.
+func relative(dir, path string) string {
+	a, err1 := filepath.Abs(dir)
+	b, err2 := filepath.Abs(path)
+	if rel, err := filepath.Rel(a, b); err1 == nil && err2 == nil && err == nil {
+		return rel
+	}
+	return path
+}
+
+// globQuote keeps what a name holds from being a pattern.
+func globQuote(s string) string {
+	if _, err := filepath.Match(s, ""); err == nil && !strings.ContainsAny(s, `*?[`) {
+		return s
+	}
+	return strings.NewReplacer(`*`, `?`, `[`, `?`).Replace(s)
+}
