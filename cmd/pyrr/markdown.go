@@ -48,6 +48,10 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) e
 		if w.Call != "" {
 			row("Call:", "`%s` at instruction %s", code(shorten(w.Call, 160)), grouped(w.Instr))
 		}
+		if f, ok := ownFrame(w.Stack); ok {
+			file, _ := stack.Paths{Root: h.Cwd}.Short(f.File)
+			row("At:", "`%s:%d` in `%s`", code(file), f.Line, code(f.Func))
+		}
 	}
 	verified := "not verified"
 	if info.Verified == "exact" {
@@ -126,13 +130,28 @@ func stackLines(rec *recording.Recording, s stack.Stack) string {
 			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(normal.Frames)-most), "more frame", "more frames"))
 			break
 		}
-		b.WriteString(stack.LineOf(f).String())
+		b.WriteString(frameLine(&f))
 		b.WriteByte('\n')
 	}
 	if err := s.Err(); err != "" {
 		fmt.Fprintf(&b, "… %s\n", cleanLine(err))
 	}
 	return b.String()
+}
+
+// frameLine is a frame as goldens show it, without the escapes that make it a
+// pattern.
+func frameLine(f *stack.Frame) string {
+	kind, place, name := "Py", f.File, f.Func
+	if f.Kind == stack.C {
+		kind, place = "C ", f.Module
+	} else if f.Line > 0 {
+		place += fmt.Sprintf(":%d", f.Line)
+	}
+	if name == "" {
+		name = "?"
+	}
+	return strings.TrimRight(cleanLine(fmt.Sprintf("%s  %-32s  %-32s  %s", kind, name, place, strings.TrimSpace(f.Text))), " ")
 }
 
 // code makes text fit for a code span of Markdown.

@@ -1,0 +1,153 @@
+package action
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+)
+
+// snippet returns the code block of docs/ci.md with a name.
+func snippet(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/ci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)<!-- snippet: " + name + " -->\n```\\w+\n(.*?)\n```").FindSubmatch(b)
+	if m == nil {
+		t.Fatalf("docs/ci.md has no snippet %s", name)
+	}
+	return string(m[1])
+}
+
+// shop is a folder with a hanging test and the programs that a CI image has.
+func shop(t *testing.T) (dir string, env []string) {
+	t.Helper()
+	py := python(t)
+	dir = t.TempDir()
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "pyrr"), "./cmd/pyrr")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, text := range map[string]string{
+		"bin/pip":             "#!/bin/sh\necho pip \"$@\"\n",
+		"bin/pytest":          "#!/bin/sh\nexec " + py + " hang.py\n",
+		"bin/buildkite-agent": "#!/bin/sh\necho agent \"$@\"\ncat\n",
+		"hang.py":             hang,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "CI=true", "API_TOKEN=tok-0123456789"}
+}
+
+// try runs shell code as a CI does, with a short time-out, and returns its
+// status and output.
+func try(t *testing.T, dir string, env []string, shell []string, code string) (int, string) {
+	t.Helper()
+	if !strings.Contains(code, "--timeout 10m") {
+		t.Fatalf("no time-out in %s", code)
+	}
+	code = strings.ReplaceAll(code, "--timeout 10m", "--timeout 1s")
+	cmd := exec.Command(shell[0], append(shell[1:], "-c", code)...)
+	cmd.Dir, cmd.Env = dir, env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return exit.ExitCode(), string(out)
+		}
+		t.Fatal(err)
+	}
+	return 0, string(out)
+}
+
+// TestSnippets runs the shell parts of the other CIs' configurations in
+// docs/ci.md on a hanging test.
+func TestSnippets(t *testing.T) {
+	dir, env := shop(t)
+	expect := func(t *testing.T, status int, out string) {
+		t.Helper()
+		for _, want := range []string{"pip install pyrr-replay", "replaced 1 known secret", "waits for data from a socket", "return b.recv(100)"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("it did not print %q", want)
+			}
+		}
+		zips, _ := filepath.Glob(filepath.Join(dir, "recordings/*.pyrr.zip"))
+		if status != 124 || len(zips) != 1 || t.Failed() {
+			t.Errorf("status %d, recordings %v\n%s", status, zips, out)
+		}
+		os.RemoveAll(filepath.Join(dir, "recordings"))
+	}
+	t.Run("gitlab", func(t *testing.T) {
+		var doc map[string]struct {
+			Script      []string
+			AfterScript []string `yaml:"after_script"`
+			Artifacts   struct{ Paths []string }
+		}
+		if err := yaml.Unmarshal([]byte(snippet(t, "gitlab")), &doc); err != nil {
+			t.Fatal(err)
+		}
+		job := doc["test"]
+		if len(job.Artifacts.Paths) != 1 || job.Artifacts.Paths[0] != "recordings/*.pyrr.zip" {
+			t.Errorf("artifacts %v", job.Artifacts.Paths)
+		}
+		status, out := try(t, dir, env, []string{"bash", "-e", "-o", "pipefail"}, strings.Join(job.Script, "\n"))
+		// after_script runs in a shell of its own, whatever became of the script.
+		after := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(job.AfterScript, "\n"))
+		after.Dir, after.Env = dir, env
+		more, err := after.CombinedOutput()
+		if err != nil {
+			t.Error(err)
+		}
+		expect(t, status, out+string(more))
+	})
+	t.Run("jenkins", func(t *testing.T) {
+		text := snippet(t, "jenkins")
+		m := regexp.MustCompile(`(?s)sh '''\n(.*?)'''`).FindStringSubmatch(text)
+		n := regexp.MustCompile(`sh '(for .*)'\n`).FindStringSubmatch(text)
+		if m == nil || n == nil || strings.Count(text, "{") != strings.Count(text, "}") {
+			t.Fatalf("no steps in\n%s", text)
+		}
+		status, out := try(t, dir, env, []string{"sh", "-xe"}, m[1])
+		after := exec.Command("sh", "-xe", "-c", n[1])
+		after.Dir, after.Env = dir, env
+		more, err := after.CombinedOutput()
+		if err != nil {
+			t.Error(err)
+		}
+		expect(t, status, out+string(more))
+	})
+	t.Run("buildkite", func(t *testing.T) {
+		var doc struct {
+			Steps []struct {
+				Command       string
+				ArtifactPaths []string `yaml:"artifact_paths"`
+			}
+		}
+		if err := yaml.Unmarshal([]byte(snippet(t, "buildkite")), &doc); err != nil {
+			t.Fatal(err)
+		}
+		// The agent's interpolation makes $$ a dollar.
+		status, out := try(t, dir, env, []string{"bash", "-e"}, strings.ReplaceAll(doc.Steps[0].Command, "$$", "$"))
+		if !strings.Contains(out, "agent annotate --style error --append\n### `") {
+			t.Errorf("no annotation in\n%s", out)
+		}
+		expect(t, status, out)
+	})
+}
