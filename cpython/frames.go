@@ -146,7 +146,7 @@ func (w *walk) run(addr uint64) error {
 		if err != nil {
 			return err
 		}
-		if len(w.last) > 0 && w.reuse(s, first) {
+		if len(w.last) > 0 && !(first && w.next != 0) && w.reuse(s, first) {
 			return nil
 		}
 		if l.frame.owner != no && s.u8(l.frame.owner) >= ownedByCStack {

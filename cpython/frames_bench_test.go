@@ -36,7 +36,7 @@ func BenchmarkStack30(b *testing.B) {
 			b.Run("tracked", func(b *testing.B) {
 				k := r.NewTracker()
 				for b.Loop() {
-					if s, _, _, ok, err := k.Frames(p.m, ts[0].Ident); err != nil || !ok || len(s) != 30 {
+					if s, _, _, ok, err := k.Frames(p.m, ts[0].Ident, 0); err != nil || !ok || len(s) != 30 {
 						b.Fatal(len(s), ok, err)
 					}
 				}

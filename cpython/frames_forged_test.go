@@ -364,7 +364,7 @@ func readEverything(t testing.TB, r *Runtime, m mem.Reader, next uint64) {
 	k := r.NewTracker()
 	for range 2 {
 		for i := range min(3, len(ts)) {
-			k.Frames(m, ts[i].Ident)
+			k.Frames(m, ts[i].Ident, next)
 		}
 	}
 	if d := time.Since(start); d > 10*time.Second {

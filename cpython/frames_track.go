@@ -22,6 +22,7 @@ import (
 type Tracker struct {
 	r       *Runtime
 	threads map[uint64]*trackedThread // by Ident
+	several bool
 }
 
 type trackedThread struct {
@@ -47,11 +48,15 @@ func (r *Runtime) NewTracker() *Tracker {
 	return &Tracker{r: r, threads: map[uint64]*trackedThread{}}
 }
 
+// Several tells whether there was more than one interpreter at the last call
+// of Frames: a thread may then have frames in each.
+func (k *Tracker) Several() bool { return k.several }
+
 // Frames returns the stack of the thread whose fs base is ident, innermost
-// frame first, and how many frames at its outer end are those of the last
+// frame first (next is Options.NextInstr), and how many frames at its outer end are those of the last
 // call for that thread. The slice is good until the next call. ok is false
 // for a thread without Python.
-func (k *Tracker) Frames(m mem.Reader, ident uint64) (frames []Frame, same int, t Thread, ok bool, err error) {
+func (k *Tracker) Frames(m mem.Reader, ident, next uint64) (frames []Frame, same int, t Thread, ok bool, err error) {
 	v := newView(m)
 	defer v.release()
 	old := k.threads[ident]
@@ -62,7 +67,7 @@ func (k *Tracker) Frames(m mem.Reader, ident uint64) (frames []Frame, same int, 
 	if err != nil || tt == nil {
 		return nil, 0, Thread{}, false, err
 	}
-	frames, same, err = k.walk(v, tt)
+	frames, same, err = k.walk(v, tt, next)
 	tt.pages = v.usedPages()
 	return frames, same, tt.Thread, true, err
 }
@@ -78,7 +83,7 @@ func (k *Tracker) thread(v *view, m mem.Reader, ident uint64) (*trackedThread, e
 	if err != nil {
 		return nil, err
 	}
-	if next == 0 {
+	if k.several = next != 0; !k.several {
 		if t := k.threads[ident]; t != nil {
 			if k.alive(v, t, interp) {
 				return t, nil
@@ -145,8 +150,8 @@ func (k *Tracker) has(v *view, interp, ident uint64) (bool, error) {
 }
 
 // walk walks a thread's frames, and takes over those that have not changed.
-func (k *Tracker) walk(v *view, t *trackedThread) ([]Frame, int, error) {
-	w := walk{r: k.r, v: v, limit: defaultLimit, frames: t.frames[:0], track: true, last: t.steps, steps: t.spare[:0]}
+func (k *Tracker) walk(v *view, t *trackedThread, next uint64) ([]Frame, int, error) {
+	w := walk{r: k.r, v: v, limit: defaultLimit, next: next, frames: t.frames[:0], track: true, last: t.steps, steps: t.spare[:0]}
 	if g := k.r.l.interp.codeGeneration; g != no {
 		interp, err := v.u64(t.Addr + uint64(k.r.l.thread.interp))
 		if err == nil {
@@ -182,6 +187,9 @@ func (w *walk) note(s record, entry uint64, co *code) {
 	st.addr, st.raw, st.entry, st.co = s.addr, append(st.raw[:0], s.b...), entry, co
 	if co != nil {
 		st.frame = w.frames[len(w.frames)-1] // before a shim is entered in it
+		if len(w.steps) == 1 && w.next != 0 {
+			st.raw = st.raw[:0] // memory does not tell where it is: never the same
+		}
 	}
 }
 

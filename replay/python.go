@@ -142,8 +142,7 @@ func parseVersion(s string) cpython.Version {
 	return v
 }
 
-// PyThread returns the Python thread that a thread runs. One that has states
-// in several interpreters runs the one that holds a lock, or the last.
+// PyThread returns the Python thread that a thread runs.
 func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 	rt, err := p.Runtime()
 	if err != nil {
@@ -153,16 +152,8 @@ func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 	if err != nil && len(all) == 0 {
 		return cpython.Thread{}, err
 	}
-	var out cpython.Thread
-	for _, pt := range all {
-		if pt.NativeID != int(t.TID) && pt.Ident != t.regs.FsBase {
-			continue
-		}
-		if out.Addr == 0 || pt.HasGIL || !out.HasGIL {
-			out = pt
-		}
-	}
-	if out.Addr == 0 {
+	out, ok := rt.Of(p.Mem(), all, int(t.TID), t.regs.FsBase)
+	if !ok {
 		return out, fmt.Errorf("thread %d: %w", t.TID, ErrNoPython)
 	}
 	return out, nil

@@ -164,10 +164,8 @@ func (w *stackWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
 		t := threads[tid]
 		regs := t.Regs()
 		name := ""
-		var states []cpython.Thread
 		for _, pt := range all {
 			if pt.Ident == regs.FsBase || pt.NativeID == int(tid) && rt.Version.Minor >= 11 {
-				states = append(states, pt)
 				if name == "" {
 					name = pt.Name
 				}
@@ -176,13 +174,13 @@ func (w *stackWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
 		if !f.wantsThread(at, tid, name) {
 			continue
 		}
-		out = append(out, btStack{at: at, thread: tid, name: name, frames: w.frames(p, t, rt, states, f)})
+		out = append(out, btStack{at: at, thread: tid, name: name, frames: w.frames(p, t, rt, all, f)})
 	}
 	return out
 }
 
 // frames reads the merged stack of a thread.
-func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, states []cpython.Thread, f *btFlags) []btFrame {
+func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, all []cpython.Thread, f *btFlags) []btFrame {
 	m := p.Mem()
 	code := w.procs[p.Info.ID].code
 	raw := code.walk(p, t)
@@ -198,15 +196,9 @@ func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runt
 	for _, d := range described {
 		byIndex[d.Index] = append(byIndex[d.Index], d)
 	}
-	var lists [][]cpython.Frame
-	for _, st := range states {
-		if frames, err := rt.Frames(m, st, cpython.Options{}); len(frames) > 0 || err != nil {
-			lists = append(lists, frames)
-		}
-	}
 	var merged []cpython.MergedFrame
 	if rt != nil {
-		merged = rt.Merge(raw, lists...)
+		merged = rt.Merge(raw, framesOf(rt, p, t, all, raw)...)
 	} else {
 		for i := range raw {
 			merged = append(merged, cpython.MergedFrame{C: &raw[i]})

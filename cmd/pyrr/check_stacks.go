@@ -92,7 +92,7 @@ func (w *stackWalk) stack(p *replay.Process, t *replay.Thread) (stack.Stack, boo
 	if !ok {
 		return stack.Stack{}, false
 	}
-	st, err := rt.Stack(m, pt, cpython.Options{})
+	st, err := rt.Stack(m, pt, cpython.Options{NextInstr: p.NextInstr(t)})
 	if err != nil {
 		return stack.Stack{}, false
 	}
@@ -141,4 +141,36 @@ func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Even
 	if pt, ok := threadOf(rt, m, all, t); ok {
 		w.names[key] = pt.Name
 	}
+}
+
+// framesOf returns a thread's Python frames in each interpreter in which it
+// has some. A thread state of another interpreter may carry the ident of the
+// thread that made it: from 3.11 on its frames say on which C stack they run.
+func framesOf(rt *cpython.Runtime, p *replay.Process, t *replay.Thread, all []cpython.Thread, c []unwind.Frame) [][]cpython.Frame {
+	regs := t.Regs()
+	var lists [][]cpython.Frame
+	for _, pt := range all {
+		mine := pt.Ident == regs.FsBase || pt.NativeID == int(t.TID) && rt.Version.Minor >= 11
+		if !mine && pt.Interp == 0 {
+			continue
+		}
+		var o cpython.Options
+		if mine && pt.HasGIL {
+			o.NextInstr = p.NextInstr(t)
+		}
+		frames, err := rt.Frames(p.Mem(), pt, o)
+		if len(frames) == 0 {
+			if mine && err != nil {
+				lists = append(lists, []cpython.Frame{{Frame: stack.Frame{Kind: stack.Python, Err: err.Error()}}})
+			}
+			continue
+		}
+		if entry := frames[len(frames)-1].Entry; entry != 0 && pt.Interp != 0 && len(c) > 1 {
+			mine = entry >= c[0].SP() && entry < c[len(c)-2].CFA
+		}
+		if mine {
+			lists = append(lists, frames)
+		}
+	}
+	return lists
 }

@@ -98,7 +98,7 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 // stack returns the node of a thread's stack.
 func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread) uint32 {
 	c := x.walk.procs[p.Info.ID].code.walk(p, t)
-	frames, path, rt := x.python(p, ip, t)
+	rt, lists := x.python(p, ip, t, c)
 	node := uint32(0)
 	if rt == nil {
 		for i := len(c) - 1; i >= 0; i-- {
@@ -106,40 +106,51 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread)
 		}
 		return node
 	}
-	merged := rt.Merge(c, frames)
-	k := 0
+	merged := rt.Merge(c, lists...)
+	path, k := ip.paths[t.Regs().FsBase], 0
 	for i := len(merged) - 1; i >= 0; i-- {
-		if f := &merged[i]; f.C != nil {
+		switch f := &merged[i]; {
+		case f.C != nil:
 			node = x.w.Node(node, x.cFrame(f.C, f.Eval))
-		} else {
+		case len(lists) == 1:
 			node = x.w.Node(node, path[k])
 			k++
+		default:
+			node = x.w.Node(node, x.w.Frame(&f.Python.Frame))
 		}
 	}
 	return node
 }
 
-// python returns a thread's Python frames, and their numbers in the index
-// from the outermost on; no runtime where the thread has no Python.
-func (x *indexer) python(p *replay.Process, ip *indexedProcess, t *replay.Thread) ([]cpython.Frame, []uint32, *cpython.Runtime) {
+// python returns a thread's Python frames, in each interpreter that it runs;
+// no runtime where it has no Python. With one interpreter ip.paths has their
+// numbers in the index, from the outermost on.
+func (x *indexer) python(p *replay.Process, ip *indexedProcess, t *replay.Thread, c []unwind.Frame) (*cpython.Runtime, [][]cpython.Frame) {
 	rt, err := p.Runtime()
 	if err != nil {
-		return nil, nil, nil
+		return nil, nil
 	}
 	if ip.tracker == nil {
 		ip.tracker = rt.NewTracker()
 	}
 	regs := t.Regs()
-	frames, same, _, ok, _ := ip.tracker.Frames(p.Mem(), regs.FsBase)
+	next := p.NextInstr(t)
+	frames, same, _, ok, _ := ip.tracker.Frames(p.Mem(), regs.FsBase, next)
 	if !ok {
-		return nil, nil, nil
+		return nil, nil
 	}
 	path := ip.paths[regs.FsBase][:same]
 	for i := len(frames) - same - 1; i >= 0; i-- {
 		path = append(path, x.w.Frame(&frames[i].Frame))
 	}
 	ip.paths[regs.FsBase] = path
-	return frames, path, rt
+	if ip.tracker.Several() {
+		all, _ := rt.Threads(p.Mem())
+		if lists := framesOf(rt, p, t, all, c); len(lists) > 1 {
+			return rt, lists
+		}
+	}
+	return rt, [][]cpython.Frame{frames}
 }
 
 // cFrame returns the number of a C frame in the index.
