@@ -62,6 +62,9 @@ type Options struct {
 	From uint64
 	// Tests records each test by itself; nil records the command as a whole.
 	Tests *Tests
+	// NoBuffer stops at every system call, also at those that could be noted
+	// in a buffer of the process.
+	NoBuffer bool
 	// Warn takes one line for the user.
 	Warn func(string)
 }

@@ -20,7 +20,8 @@ const noBudget = 1 << 60
 // and with them an input argument of at most n bytes; one call to the kernel.
 func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks int, err error) {
 	sp := t.sp
-	b := r.buf[: 16+n : 16+n]
+	const cells = 24
+	b := r.buf[: cells+n : cells+n]
 	spans := r.spans[:0]
 	head := 0
 	if sp.clock != nil {
@@ -31,13 +32,17 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 		spans = append(spans, ptrace.Span{Addr: sp.area.Clock.Count, Data: b[8:16]})
 		head += 8
 	}
+	if sp.calls != nil {
+		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Pos, Data: b[16:24]})
+		head += 8
+	}
 	if n > 0 {
 		// A string may end before the page does: two spans keep a fault in
 		// the second page from losing the first.
 		first := min(n, int(4096-inAddr%4096))
-		spans = append(spans, ptrace.Span{Addr: inAddr, Data: b[16 : 16+first]})
+		spans = append(spans, ptrace.Span{Addr: inAddr, Data: b[cells : cells+first]})
 		if first < n {
-			spans = append(spans, ptrace.Span{Addr: inAddr + uint64(first), Data: b[16+first : 16+n]})
+			spans = append(spans, ptrace.Span{Addr: inAddr + uint64(first), Data: b[cells+first : cells+n]})
 		}
 	}
 	r.spans = spans[:0]
@@ -55,7 +60,10 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 	if sp.area != nil {
 		clocks = int(binary.LittleEndian.Uint64(b[8:16]))
 	}
-	return b[16 : 16+max(0, got-head)], clocks, nil
+	if sp.calls != nil {
+		sp.callPos = binary.LittleEndian.Uint64(b[16:24])
+	}
+	return b[cells : cells+max(0, got-head)], clocks, nil
 }
 
 // setCount folds a cell value into base, so that budget = cell afterwards.
@@ -90,7 +98,14 @@ func (r *recorder) arm(t *task, n uint64) error {
 		return nil
 	}
 	sp.budget = n
-	if err := ptrace.WriteU64(t.tid, sp.clock.Budget, n); err != nil {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[0:], n)
+	spans := append(r.spans[:0], ptrace.Span{Addr: sp.clock.Budget, Data: b[0:8]})
+	if sp.calls != nil {
+		binary.LittleEndian.PutUint64(b[8:], sp.base+n)
+		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Total, Data: b[8:16]})
+	}
+	if err := ptrace.WriteV(t.tid, spans); err != nil {
 		return fmt.Errorf("set the budget of thread %d: %w", t.tid, err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,9 @@ import (
 // blocks or ignores its signal: the kernel then unblocks the signal for ever and
 // takes the handler away (force_sig_info_to_task, kernel/signal.c). The program
 // must not notice, so both are put back.
-var trapSignals = [...]int{int(unix.SIGTRAP), int(unix.SIGILL), int(unix.SIGSEGV)}
+var trapSignals = [...]int{int(unix.SIGTRAP), int(unix.SIGILL), int(unix.SIGSEGV), int(unix.SIGSYS)}
 
-const trapMask = 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGILL-1) | 1<<(unix.SIGSEGV-1)
+const trapMask = 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGILL-1) | 1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSYS-1)
 
 // sigactionSize is the size of the kernel's struct sigaction: handler, flags,
 // restorer and mask.
@@ -46,7 +47,7 @@ func (r *recorder) note(t *task) error {
 			return nil // a vfork child has handlers of its own
 		}
 		sig := int(int32(t.ev.Args[0]))
-		if sig != trapSignals[0] && sig != trapSignals[1] && sig != trapSignals[2] || t.lastRet != 0 || t.ev.Args[1] == 0 {
+		if !slices.Contains(trapSignals[:], sig) || t.lastRet != 0 || t.ev.Args[1] == 0 {
 			return nil
 		}
 		var act [sigactionSize]byte

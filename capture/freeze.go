@@ -115,6 +115,10 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 		ev.Regs = regs
 		ep.rest = append(ep.rest, ev)
 	}
+	if sp.calls != nil {
+		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
+			Args: [6]uint64{5: sp.calls.img.Data}})
+	}
 	if sp.clock != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
 			Args: [6]uint64{sp.clock.Budget, sp.clockArea, sp.clockBias}, Text: sp.python})
@@ -209,6 +213,10 @@ func (r *recorder) closeAll(pid int, gadget uint64) error {
 // program keeps from forks.
 func (f *frozen) copyShared(r *recorder, t *task) error {
 	sp := t.sp
+	if sp.calls != nil {
+		img := sp.calls.img
+		f.skip = append(f.skip, span{img.Data, img.Base + img.Size}) // a replay begins with zeros there
+	}
 	for _, m := range sp.shared {
 		f.skip = append(f.skip, span{m.start, m.end})
 		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {

@@ -161,6 +161,9 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []mapping, proc *recordin
 // inject makes a stopped thread execute a system call of pyrr's. Signals
 // that arrive meanwhile are kept for later.
 func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64) (int64, error) {
+	if err := r.endDispatch(t); err != nil {
+		return 0, err
+	}
 	return ptrace.InjectStops(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)
 	})
@@ -334,6 +337,9 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	defer f.Close()
 	sp := t.sp
 	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if isLibc(name) {
+		r.libcMapped(sp, self, f, start, end, off)
+	}
 	sites, err := inject.SitesCached(self)
 	if err == nil {
 		for _, s := range sites {
@@ -417,5 +423,8 @@ func (r *recorder) installClock(t *task) error {
 	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
 	r.log(sp, ev)
 	sp.base, sp.budget = 0, 0
+	if err := r.tellClock(t); err != nil {
+		return err
+	}
 	return r.arm(t, r.o.Slice)
 }

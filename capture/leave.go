@@ -83,6 +83,12 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 				sig = 0
 			}
 		}
+		if sig == int(unix.SIGSYS) && t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Code() == ptrace.SysUserDispatch {
+			if err := r.takeBack(t); err != nil {
+				return err
+			}
+			sig = 0
+		}
 		if sig == int(unix.SIGILL) && t.sp != nil {
 			if _, ok := t.sp.patches[regs.Rip]; ok {
 				sig = 0 // the instruction itself is back by now
@@ -112,6 +118,7 @@ func (r *recorder) release1(t *task, sig int) {
 	if t.affinity == nil {
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 	}
+	r.endDispatch(t)
 	t.stopped = false
 	ptrace.Detach(t.tid, sig)
 	if t.tid != r.rootPID {
@@ -159,6 +166,12 @@ func (r *recorder) restore(sp *space, tid int) error {
 		if err := ptrace.WriteU64(tid, sp.clock.Budget, noBudget); err != nil {
 			return err
 		}
+	}
+	if sp.calls != nil {
+		if err := ptrace.Write(tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}); err != nil {
+			return err
+		}
+		sp.fast = false
 	}
 	r.restoreShared(sp, tid)
 	if sp.area != nil {

@@ -21,6 +21,7 @@ func (r *recorder) log(sp *space, ev *recording.Event) {
 		r.writeErr = true
 		r.warnf("the recording can't be written: %v", err)
 	}
+	sp.lastTime = ev.Time
 	sp.events++
 	sp.ep.events++
 }
@@ -38,7 +39,7 @@ func (r *recorder) logAt(t *task, ev *recording.Event, regs *linux.Regs) error {
 		if err != nil {
 			return err
 		}
-		if ev.Clocks, err = r.takeClocks(t, int(n)); err != nil {
+		if ev.Clocks, err = r.takeBuffers(t, int(n)); err != nil {
 			return err
 		}
 	}

@@ -241,6 +241,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.clockArea, sp.clockBias, sp.env = from.clockArea, from.clockBias, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
+	sp.calls, sp.fast, sp.callPos = from.calls, from.fast, from.callPos
 	sp.base, sp.budget = 0, 0
 	sp.verified = from.verified
 	sp.scratch = from.scratch
@@ -358,6 +359,7 @@ func (r *recorder) execed(t *task) error {
 		r.logEnter(t) // replay has to run the thread up to here
 	}
 	t.execing, t.inSys, t.vfork, t.ctid, t.robust = false, false, false, 0, 0
+	t.dispatch = false // exec takes it off
 	t.deferred, t.restart, t.affinity = nil, false, nil
 	if old != nil {
 		delete(old.tasks, t.tid)

@@ -57,6 +57,9 @@ type recorder struct {
 	outID     [3]string
 	chaos     *chaos
 	events    uint64
+	noBuffer  bool   // all system calls stop
+	callBuf   []byte // what a process's buffer of calls held
+	tsc       uint64 // the processor's time stamp counter at start
 	buf       []byte
 	spans     []ptrace.Span
 	ranges    []mem.Range
@@ -82,6 +85,8 @@ func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject
 		}
 	}
 	r.images = o.From > 0 || o.Tests != nil
+	// Where a call is to be refused, or a schedule to be varied, each call stops.
+	r.noBuffer = o.NoBuffer || o.Chaos || len(o.DisableSyscall) > 0
 	if o.Chaos {
 		r.chaos = newChaos(o.Seed, o.Slice)
 	}
@@ -109,7 +114,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	}
 	defer holdSignals(pid)()
 	r.rootPID = pid
-	r.start = time.Now()
+	r.start, r.tsc = time.Now(), inject.TSC()
 	if r.o.Timeout > 0 {
 		r.deadline = r.start.Add(r.o.Timeout)
 	}
@@ -298,8 +303,17 @@ func (r *recorder) resume(t *task, sig int) error {
 	t.stopped = false
 	if t.inSys {
 		t.state = stateKernel
-	} else {
-		t.state = stateRun
+		return ptrace.Syscall(t.tid, sig)
+	}
+	t.state = stateRun
+	if t.sp.calls != nil {
+		fast := r.mayBuffer(t)
+		if err := r.setFast(t, fast); err != nil {
+			return err
+		}
+		if fast && !r.noBuffer {
+			return ptrace.Cont(t.tid, sig)
+		}
 	}
 	return ptrace.Syscall(t.tid, sig)
 }

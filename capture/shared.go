@@ -222,6 +222,9 @@ func (r *recorder) makeHelper(t *task) error {
 	if sp.helper != nil {
 		return nil
 	}
+	if err := r.endDispatch(t); err != nil {
+		return err
+	}
 	var child uint64
 	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
 		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {

@@ -31,6 +31,9 @@ func (r *recorder) signal(t *task, sig int) error {
 		}
 		return err
 	}
+	if sig == int(unix.SIGSYS) && t.dispatch && t.info.Code() == ptrace.SysUserDispatch {
+		return r.dispatched(t)
+	}
 	t.sigstop = sig
 	t.takeRedirected()
 	var regs linux.Regs
@@ -296,7 +299,7 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 			if err != nil {
 				return err
 			}
-			if ev.Clocks, err = r.takeClocks(t, int(n)); err != nil {
+			if ev.Clocks, err = r.takeBuffers(t, int(n)); err != nil {
 				return err
 			}
 		}

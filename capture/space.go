@@ -270,6 +270,11 @@ func (r *recorder) unmap(sp *space, start, end uint64) {
 // protects the relocated data of each module (RELRO) before any code of it
 // runs.
 func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
+	if t.sp.findCalls != nil {
+		if err := r.installCalls(t); err != nil {
+			return err
+		}
+	}
 	r.resized(t)
 	if m := t.mapped; m != nil {
 		t.mapped = nil
@@ -322,6 +327,7 @@ func (r *recorder) markOutput(t *task, ev *recording.Event) {
 
 // noteFD forgets what a descriptor was before a call that may change it.
 func (r *recorder) noteFD(t *task, nr int, args [6]uint64) {
+	r.forgetFD(t, nr, args)
 	switch nr {
 	case unix.SYS_CLOSE:
 		delete(t.sp.fds, fdKey{t.pid, int(int32(args[0]))})

@@ -76,8 +76,8 @@ func (r *recorder) entry(t *task) error {
 		t.in = append(t.in[:0], in...)
 		t.ev.In = t.in
 	}
-	if clocks > 0 {
-		if t.ev.Clocks, err = r.takeClocks(t, clocks); err != nil {
+	if clocks > 0 || sp.calls != nil && sp.callPos != sp.calls.img.Buf {
+		if t.ev.Clocks, err = r.takeBuffers(t, clocks); err != nil {
 			return err
 		}
 	}

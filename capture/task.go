@@ -61,6 +61,8 @@ type task struct {
 	// restart: the call was interrupted, and the kernel is going to start it
 	// again or to deliver a signal.
 	restart bool
+	// dispatch: its system calls become SIGSYS, see calls.go.
+	dispatch bool
 	// answer replaces the result of a call that was not made.
 	answer   int64
 	answered bool
@@ -146,7 +148,13 @@ type space struct {
 	base, budget uint64
 	verified     bool // the clock was checked at a first trap
 
-	actions actions          // what the program does about the signals of traps
+	actions   actions // what the program does about the signals of traps
+	calls     *callBuffer
+	findCalls *pendingCalls
+	fast      bool   // calls go to the buffer: its mode cell is 1
+	callPos   uint64 // end of what the buffer holds
+	lastTime  int64  // of the last event
+
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64
 	shared  []*sharedMap

@@ -39,6 +39,9 @@ func (p *Process) apply(ev *recording.Event) error {
 	if t == nil {
 		return p.diverged(ev, "there is no such thread")
 	}
+	if ev.Stop == recording.StopBuffered && p.canFeed() {
+		return p.feedCall(t, ev)
+	}
 	if ev.Stop != recording.StopNone && !p.arrived {
 		if err := p.runTo(t, ev); err != nil {
 			return err
@@ -99,6 +102,9 @@ func (p *Process) apply(ev *recording.Event) error {
 			}
 			p.Info.Python = ev.Text
 			p.unsynced = true
+		}
+		if ev.Kind == recording.KindWrite && ev.Args[5] != 0 {
+			p.calls = newCallFeed(ev.Args[5])
 		}
 	case recording.KindDeath:
 		p.write(ev.Mem)

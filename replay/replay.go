@@ -72,6 +72,7 @@ type Process struct {
 	stubs   uint64        // address of the counting stubs
 	// ClockBias is the load bias of the module that holds the interpreter.
 	ClockBias uint64
+	calls     *callFeed // nil where there is no buffer of calls
 	brk       uint64
 	pending   []ptrace.Span
 	recent    []recording.Event // a ring of the last events, for reports
@@ -133,6 +134,8 @@ type session struct {
 	res    Result
 	xstate []byte
 	watch  *watchdog
+	// unseen: nobody looks at the process before its end.
+	unseen bool
 
 	breaks   breakpoints
 	watches  []Watch // at most four
@@ -168,6 +171,7 @@ func Batch(rec *recording.Recording, o Options) (*Result, error) {
 		}
 		defer unattend()
 		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
+		s.unseen = o.OnEvent == nil && len(o.Breaks) == 0
 		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}
 		res, err := s.run()
 		done <- result{res, err}

@@ -100,13 +100,24 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 			p.armed = total
 		}
 	}
+	readings := ev.Clocks
+	if !p.calls.empty() && !p.primed {
+		if p.calls.thread != t {
+			return p.damaged("calls of another thread in the buffer")
+		}
+		p.calls.clocks = append(p.calls.clocks, readings...)
+		readings = p.calls.clocks
+		for _, w := range p.calls.feed.Writes(p.cell, p.armed, p.area.Count) {
+			p.pending = append(p.pending, ptrace.Span{Addr: w.Addr, Data: w.Data})
+		}
+	}
 	if p.area != nil && !p.primed {
 		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
-		if n := len(ev.Clocks); n > 0 {
+		if n := len(readings); n > 0 {
 			if n > p.area.Cap*inject.ClockSlot {
 				return p.damaged("%d bytes of clock readings", n)
 			}
-			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: ev.Clocks})
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: readings})
 		}
 	}
 	p.primed = true
@@ -286,9 +297,16 @@ func (p *Process) counts() (left int64, clocks uint64, err error) {
 func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, clocks uint64, atStub bool) error {
 	r := &t.regs
 	sig := st.StopSignal()
+	readings := uint64(len(ev.Clocks) / inject.ClockSlot)
+	if !p.calls.empty() {
+		readings = uint64(len(p.calls.clocks) / inject.ClockSlot)
+		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.Rip)); err != nil {
+			return err
+		}
+	}
 	what := ""
 	switch ev.Stop {
-	case recording.StopSyscall:
+	case recording.StopSyscall, recording.StopBuffered:
 		switch {
 		case atStub:
 			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
@@ -311,8 +329,8 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	if what == "" && p.cell != 0 && count != ev.Instr {
 		what = fmt.Sprintf("it comes after %d instructions", count)
 	}
-	if what == "" && p.area != nil && clocks != uint64(len(ev.Clocks)/inject.ClockSlot) {
-		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, len(ev.Clocks)/inject.ClockSlot)
+	if what == "" && p.area != nil && clocks != readings {
+		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, readings)
 	}
 	if what == "" && r.Rip != ev.PC {
 		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)

@@ -135,6 +135,9 @@ func (p *Process) begin(ev *recording.Event) error {
 // inherit takes over what a fork has of its parent.
 func (p *Process) inherit(of *Process) {
 	p.area, p.cell, p.stubs, p.brk, p.ClockBias = of.area, of.cell, of.stubs, of.brk, of.ClockBias
+	if of.calls != nil {
+		p.calls = newCallFeed(of.calls.feed.Data())
+	}
 	p.modules, p.patches = of.modules, of.patches
 	p.python, p.hooks = of.python.clone(), of.hooks.clone()
 	p.python.tstates = nil

@@ -20,26 +20,13 @@ var errTooMuch = errors.New("more code to disassemble than is plausible")
 // scan does the work of Sites. missed holds the addresses of candidate bytes
 // that lie in no known code: mostly data.
 func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
-	var head [20]byte
-	if _, err := r.ReadAt(head[:], 0); err != nil {
-		return nil, nil, nil // too short
-	}
-	// EI_CLASS, EI_DATA, e_machine
-	if string(head[:4]) != elf.ELFMAG || head[4] != byte(elf.ELFCLASS64) ||
-		head[5] != byte(elf.ELFDATA2LSB) || head[18] != byte(elf.EM_X86_64) || head[19] != 0 {
-		return nil, nil, nil
-	}
-	file, err := elf.NewFile(r)
-	if err != nil {
+	s, err := newScanner(r)
+	if s == nil || err != nil {
 		return nil, nil, err
 	}
-	s := &scanner{file: file, seen: map[uint64]bool{}}
-	for _, p := range file.Progs {
-		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && p.Filesz > 0 {
-			s.code = append(s.code, p)
-			if err := s.candidates(p); err != nil {
-				return nil, nil, err
-			}
+	for _, p := range s.code {
+		if err := s.candidates(p); err != nil {
+			return nil, nil, err
 		}
 	}
 	if len(s.wanted) == 0 {
@@ -54,6 +41,30 @@ func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
 		s.cover(span{site.Vaddr, site.Vaddr + uint64(site.Len)})
 	}
 	return sites, s.missed(), nil
+}
+
+// newScanner opens an ELF file; nil for what is none, or not for x86-64.
+func newScanner(r io.ReaderAt) (*scanner, error) {
+	var head [20]byte
+	if _, err := r.ReadAt(head[:], 0); err != nil {
+		return nil, nil // too short
+	}
+	// EI_CLASS, EI_DATA, e_machine
+	if string(head[:4]) != elf.ELFMAG || head[4] != byte(elf.ELFCLASS64) ||
+		head[5] != byte(elf.ELFDATA2LSB) || head[18] != byte(elf.EM_X86_64) || head[19] != 0 {
+		return nil, nil
+	}
+	file, err := elf.NewFile(r)
+	if err != nil {
+		return nil, err
+	}
+	s := &scanner{file: file, seen: map[uint64]bool{}}
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && p.Filesz > 0 {
+			s.code = append(s.code, p)
+		}
+	}
+	return s, nil
 }
 
 // A candidate is an address where the opcode bytes of a wanted instruction

@@ -28,20 +28,18 @@ func SitesCached(path string) ([]Site, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var st syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	id, err := idOf(f)
+	if err != nil {
+		return nil, err
 	}
-	id := fileID{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}
-	entry := ""
-	if dir, err := os.UserCacheDir(); err == nil {
-		entry = filepath.Join(dir, "pyrr", "sites", "v"+cacheVersion, id.String()+".json")
-		if sites, ok := readEntry(entry, id); ok {
+	entry := entryPath("sites", id)
+	if lines, ok := readEntry(entry, id); ok {
+		if sites, ok := decodeSites(lines); ok {
 			return sites, nil
 		}
 	}
 	sites, err := sitesOf(f, path)
-	if err == nil && entry != "" {
+	if err == nil {
 		e := cacheEntry{File: id, Sites: make([]string, len(sites))}
 		for i, s := range sites {
 			e.Sites[i] = encodeSite(s)
@@ -49,6 +47,23 @@ func SitesCached(path string) ([]Site, error) {
 		writeEntry(entry, e)
 	}
 	return sites, err
+}
+
+func idOf(f *os.File) (fileID, error) {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return fileID{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return fileID{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}, nil
+}
+
+// entryPath is where the cache keeps what it knows of a file, "" without one.
+func entryPath(kind string, id fileID) string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "pyrr", kind, "v"+cacheVersion, id.String()+".json")
 }
 
 // A fileID tells one version of a file's contents from another.
@@ -95,7 +110,10 @@ func decodeSite(text string) (Site, bool) {
 	return s, err == nil
 }
 
-func readEntry(name string, id fileID) ([]Site, bool) {
+func readEntry(name string, id fileID) ([]string, bool) {
+	if name == "" {
+		return nil, false
+	}
 	f, err := openRegular(name)
 	if err != nil {
 		return nil, false
@@ -113,8 +131,12 @@ func readEntry(name string, id fileID) ([]Site, bool) {
 	if json.Unmarshal(b, &e) != nil || e.File != id {
 		return nil, false
 	}
+	return e.Sites, true
+}
+
+func decodeSites(lines []string) ([]Site, bool) {
 	var sites []Site
-	for _, text := range e.Sites {
+	for _, text := range lines {
 		s, ok := decodeSite(text)
 		if !ok {
 			return nil, false
@@ -127,7 +149,7 @@ func readEntry(name string, id fileID) ([]Site, bool) {
 // writeEntry replaces the entry at once, so that no reader sees half of it.
 func writeEntry(name string, e cacheEntry) {
 	b, err := json.Marshal(e)
-	if err != nil || len(b) > maxCacheEntry {
+	if err != nil || len(b) > maxCacheEntry || name == "" {
 		return
 	}
 	dir := filepath.Dir(name)

@@ -121,7 +121,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		return 0, fmt.Errorf("unknown field %d", bits.TrailingZeros64(uint64(low)))
 	}
 	if m&fStop != 0 {
-		if ev.Stop = Stop(p.byte()); ev.Stop > StopTrap {
+		if ev.Stop = Stop(p.byte()); ev.Stop > StopBuffered {
 			return 0, fmt.Errorf("unknown stop %d", ev.Stop)
 		}
 	}

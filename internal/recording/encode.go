@@ -60,7 +60,7 @@ func checkEvent(ev *Event, have fieldSet) (data uint64, err error) {
 	if err := ev.Kind.check(have); err != nil {
 		return 0, err
 	}
-	if ev.Stop > StopTrap {
+	if ev.Stop > StopBuffered {
 		return 0, fmt.Errorf("%s event with stop %d", ev.Kind, ev.Stop)
 	}
 	const rare = fIn | fClocks | fMaps | fXState | fProc | fWhy | fText | fMem

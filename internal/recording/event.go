@@ -83,6 +83,9 @@ const (
 	// StopTrap: the thread runs to a trap that the program's execution
 	// raises by itself: a patched instruction, a full clock buffer, a fault.
 	StopTrap
+	// StopBuffered: the thread runs to a system call that was made and noted
+	// without a stop. It can be replayed like one that stops.
+	StopBuffered
 )
 
 // End reasons, in Event.Why of KindEnd.

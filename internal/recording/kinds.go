@@ -155,7 +155,7 @@ func KindByName(name string) (Kind, bool) {
 	return 0, false
 }
 
-var stopNames = [...]string{StopNone: "none", StopSyscall: "syscall", StopInstr: "instr", StopTrap: "trap"}
+var stopNames = [...]string{StopNone: "none", StopSyscall: "syscall", StopInstr: "instr", StopTrap: "trap", StopBuffered: "buffered"}
 
 // String returns the name of the stop in the text form.
 func (s Stop) String() string {

@@ -1,0 +1,285 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// Calls that can't wait are made without a stop, and noted in a buffer of the
+// process (inject.BuildCalls). Each becomes an event like any other, at the
+// next stop of its thread: until then nothing happened in the process that
+// another thread of it could have seen. On replay they are system calls that
+// stop.
+//
+// While a thread runs so, the kernel turns its other system calls into SIGSYS
+// (ptrace.Dispatch), and the recorder has them made again with a stop.
+
+// maxPathShown bounds the path that is kept to show a call to people.
+const maxPathShown = 256
+
+// callBuffer is the calls area of an address space.
+type callBuffer struct {
+	img  *inject.CallsImage
+	bias uint64
+}
+
+// pendingCalls is a C library whose code was just mapped.
+type pendingCalls struct {
+	sites []inject.CallSite
+	bias  uint64
+	end   uint64
+}
+
+// isLibc tells a C library by its name: libc.so.6, libc-2.31.so.
+func isLibc(path string) bool {
+	name := shortName(path)
+	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") && strings.HasSuffix(name, ".so")
+}
+
+// libcMapped notes the sites of a C library whose code was mapped at start.
+func (r *recorder) libcMapped(sp *space, self string, f *os.File, start, end, off uint64) {
+	if r.noBuffer || sp.calls != nil || sp.findCalls != nil || sp.area == nil {
+		return
+	}
+	all, err := inject.CallSitesCached(self)
+	if err != nil || len(all) == 0 {
+		return
+	}
+	bias, err := loadBias(f, start, off)
+	if err != nil {
+		return
+	}
+	sites := make([]inject.CallSite, 0, len(all))
+	for _, s := range all {
+		if s.Off >= off && s.Off+uint64(s.Len) <= off+(end-start) {
+			sites = append(sites, s)
+		}
+	}
+	sp.findCalls = &pendingCalls{sites: sites, bias: bias, end: end}
+}
+
+// installCalls makes the calls area and patches the C library. It must be
+// called at a syscall exit, with the call in the log.
+func (r *recorder) installCalls(t *task) error {
+	sp, find := t.sp, t.sp.findCalls
+	sp.findCalls = nil
+	size := inject.CallsSize(len(find.sites))
+	at, err := r.findGap(t.pid, find.end, find.end, size)
+	if err != nil {
+		return nil // it goes without
+	}
+	img, err := inject.BuildCalls(at, find.bias, find.sites)
+	if err != nil {
+		return nil
+	}
+	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+	if err != nil {
+		return err
+	}
+	if uint64(ret) != at {
+		return nil
+	}
+	if ret, err = r.inject(t, sp.area.Gadget, unix.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0); err != nil || ret != 0 {
+		return fmt.Errorf("protect the calls area: result %d: %w", ret, err)
+	}
+	data := img.Code.Addr + img.Code.Len
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
+		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: "[pyrr calls]"},
+		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[pyrr calls]"},
+	}}
+	for _, w := range img.Writes {
+		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+			return err
+		}
+		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	for _, w := range img.Cells(sp.area.Clock.Count) {
+		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+			return err
+		}
+	}
+	ev.Instr, ev.Args[5] = sp.base, img.Data
+	r.log(sp, ev)
+	sp.calls = &callBuffer{img: img, bias: find.bias}
+	sp.callPos = img.Buf
+	return r.tellClock(t)
+}
+
+// tellClock tells the calls area where the clock is.
+func (r *recorder) tellClock(t *task) error {
+	sp := t.sp
+	if sp.calls == nil || sp.clock == nil {
+		return nil
+	}
+	if err := ptrace.WriteU64(t.tid, sp.calls.img.Total, sp.base+sp.budget); err != nil {
+		return err
+	}
+	return ptrace.WriteU64(t.tid, sp.calls.img.Budget, sp.clock.Budget)
+}
+
+// mayBuffer says whether a thread may run with buffered calls now.
+func (r *recorder) mayBuffer(t *task) bool {
+	sp := t.sp
+	switch {
+	case r.noBuffer || t.pid != sp.pid:
+		return false // a vfork child has descriptors of its own
+	case len(sp.shared) > 0 || len(r.objects) > 0:
+		return false // reading a file may need the turn of another process
+	case t.blocked&(1<<(unix.SIGSYS-1)) != 0:
+		return false // the kernel would unblock it for ever
+	}
+	_, acted := sp.actions[int(unix.SIGSYS)]
+	return !acted
+}
+
+// setFast lets a stopped thread run with buffered calls or without.
+func (r *recorder) setFast(t *task, on bool) error {
+	sp := t.sp
+	pass := sp.calls.img.Pass
+	if on && !t.dispatch {
+		if err := ptrace.Dispatch(t.tid, pass.Addr+2, 1); err != nil {
+			if ptrace.Gone(err) {
+				return err
+			}
+			r.noBuffer, on = true, false // this kernel has it not
+		} else {
+			t.dispatch = true
+		}
+	}
+	if !on {
+		if err := r.endDispatch(t); err != nil {
+			return err
+		}
+	}
+	if sp.fast != on {
+		mode := []byte{0, 0, 0, 0}
+		if on {
+			mode[0] = 1
+		}
+		if err := ptrace.Write(t.tid, sp.calls.img.Mode, mode); err != nil {
+			return err
+		}
+		sp.fast = on
+	}
+	return nil
+}
+
+// endDispatch lets a stopped thread make system calls again.
+func (r *recorder) endDispatch(t *task) error {
+	if !t.dispatch {
+		return nil
+	}
+	t.dispatch = false
+	return ptrace.EndDispatch(t.tid)
+}
+
+// dispatched handles a system call that the kernel turned into a SIGSYS: it
+// is made again, and stops this time.
+func (r *recorder) dispatched(t *task) error {
+	if err := r.takeBack(t); err != nil {
+		return err
+	}
+	t.stopped = false
+	return ptrace.Syscall(t.tid, 0)
+}
+
+// takeBack leads a thread at such a SIGSYS back to its system call.
+func (r *recorder) takeBack(t *task) error {
+	if err := r.endDispatch(t); err != nil {
+		return err
+	}
+	// si_call_addr is the address behind the instruction.
+	return ptrace.PokeUser(t.tid, ptrace.OffRip, t.info.Addr()-restartInsnSize)
+}
+
+// takeBuffers empties the buffers of clock readings and of calls. The calls
+// go to the log; the readings after the last of them are returned. counters
+// must have been called at this stop.
+func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
+	b, err := r.takeClocks(t, clocks)
+	sp := t.sp
+	if err != nil || sp.calls == nil || sp.callPos == sp.calls.img.Buf {
+		return b, err
+	}
+	img := sp.calls.img
+	bad := func(err error) ([]byte, error) {
+		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
+	}
+	if sp.callPos < img.Buf || sp.callPos > img.Base+img.Size {
+		return bad(fmt.Errorf("it was overwritten"))
+	}
+	if n := int(sp.callPos - img.Buf); n > len(r.callBuf) {
+		r.callBuf = make([]byte, n+n/2)
+	}
+	raw := r.callBuf[:sp.callPos-img.Buf]
+	if err := (ptrace.Mem)(t.tid).ReadAt(raw, img.Buf); err != nil {
+		return bad(err)
+	}
+	if err := ptrace.WriteU64(t.tid, img.Pos, img.Buf); err != nil {
+		return bad(err)
+	}
+	sp.callPos = img.Buf
+	calls, err := inject.ParseCalls(raw)
+	if err != nil {
+		return bad(err)
+	}
+	now, tsc := r.since(), inject.TSC()
+	at := func(stamp uint64) int64 {
+		ago := float64(tsc-stamp) * float64(now) / float64(max(tsc-r.tsc, 1))
+		return max(now-int64(ago), min(sp.lastTime, now))
+	}
+	used := 0
+	for i := range calls {
+		c := &calls[i]
+		if n := c.Clocks * inject.ClockSlot; n < used || n > len(b) {
+			return bad(fmt.Errorf("it was overwritten"))
+		}
+		ev := recording.Event{
+			Kind: recording.KindSyscall, Stop: recording.StopBuffered, TID: int32(t.tid), Instr: c.Instr,
+			PC: c.Regs.Rip, RegSum: recording.RegSum(&c.Regs), Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
+			Time: at(c.Began), EndTime: at(c.Ended), Clocks: b[used : c.Clocks*inject.ClockSlot],
+		}
+		used = c.Clocks * inject.ClockSlot
+		if _, _, str := linux.InArgs(c.Nr, c.Args); str && len(c.Path) > 0 {
+			ev.In = c.Path[:min(len(c.Path), maxPathShown)]
+		}
+		if len(c.Out) > 0 {
+			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
+		}
+		r.noteFD(t, c.Nr, c.Args)
+		r.log(sp, &ev)
+	}
+	return b[used:], nil
+}
+
+// forgetFD takes descriptors that a stopping call closes, or makes anew, from
+// the map of regular files.
+func (r *recorder) forgetFD(t *task, nr int, args [6]uint64) {
+	sp := t.sp
+	if sp.calls == nil || t.pid != sp.pid {
+		return
+	}
+	fd, n := uint64(0), 1
+	switch nr {
+	case unix.SYS_CLOSE:
+		fd = args[0]
+	case unix.SYS_DUP2, unix.SYS_DUP3:
+		fd = args[1]
+	case unix.SYS_CLOSE_RANGE, unix.SYS_UNSHARE:
+		n = inject.CallFDs
+	default:
+		return
+	}
+	if fd < inject.CallFDs {
+		ptrace.Write(t.tid, sp.calls.img.FDs+fd, make([]byte, n))
+	}
+}

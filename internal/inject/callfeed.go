@@ -1,0 +1,102 @@
+package inject
+
+import (
+	"encoding/binary"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+)
+
+// A CallFeed collects what buffered calls did, for a replayed process that is
+// to go through them without a stop.
+type CallFeed struct {
+	data  uint64
+	b     []byte
+	heads []int // offsets of the records
+}
+
+// NewCallFeed is for the calls area whose cells begin at data.
+func NewCallFeed(data uint64) *CallFeed { return &CallFeed{data: data} }
+
+// Data is what NewCallFeed was given.
+func (f *CallFeed) Data() uint64 { return f.data }
+
+// Len is the number of calls.
+func (f *CallFeed) Len() int { return len(f.heads) }
+
+// Reset empties the feed.
+func (f *CallFeed) Reset() { f.b, f.heads = f.b[:0], f.heads[:0] }
+
+// Add appends a call that returned ret and wrote out at addr. It reports
+// false, and adds nothing, where the buffer has no room for it.
+func (f *CallFeed) Add(ret int64, addr uint64, out []byte) bool {
+	size := (callHead + len(out) + 7) &^ 7
+	if len(f.b)+size > callBufSize {
+		return false
+	}
+	at := len(f.b)
+	f.heads = append(f.heads, at)
+	f.b = append(f.b, make([]byte, size)...)
+	rec := f.b[at:]
+	binary.LittleEndian.PutUint64(rec[recRet:], uint64(ret))
+	binary.LittleEndian.PutUint64(rec[recOut:], addr)
+	binary.LittleEndian.PutUint64(rec[recOutLen:], uint64(len(out)))
+	binary.LittleEndian.PutUint64(rec[recNext:], f.data+callBufOff+uint64(at+size))
+	copy(rec[callHead:], out)
+	return true
+}
+
+// Writes are what is to be written before the thread runs. The instruction
+// count is total less the word at budget; clocks is the address of the count
+// of clock readings.
+func (f *CallFeed) Writes(budget, total, clocks uint64) []Write {
+	buf := f.data + callBufOff
+	return []Write{
+		{f.data + cellMode, le(uint64(callsFed), buf, buf+uint64(len(f.b)))},
+		{f.data + cellBudget, le(budget, total, clocks)},
+		{buf, f.b},
+	}
+}
+
+// A FedCall is what a thread made a call with.
+type FedCall struct {
+	Nr     uint64
+	Args   [6]uint64
+	Instr  uint64
+	Clocks uint64     // readings of the clock before it
+	Regs   linux.Regs // the callee-saved ones and Rip
+}
+
+// Made reads how many calls were made, and what they were made with.
+func (f *CallFeed) Made(m mem.Reader) ([]FedCall, error) {
+	pos, err := mem.U64(m, f.data+cellPos)
+	if err != nil {
+		return nil, err
+	}
+	buf := f.data + callBufOff
+	var out []FedCall
+	for _, at := range f.heads {
+		if buf+uint64(at) >= pos {
+			break
+		}
+		b := f.b[at : at+callHead]
+		if err := m.ReadAt(b, buf+uint64(at)); err != nil {
+			return nil, err
+		}
+		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+		c := FedCall{Nr: word(recNr), Instr: word(recInstr), Clocks: word(recClocks)}
+		for i := range c.Args {
+			c.Args[i] = word(recArgs + 8*i)
+		}
+		for i, p := range calleeSaved(&c.Regs) {
+			*p = word(recRegs + 8*i)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// calleeSaved are the registers of a record, and the program counter.
+func calleeSaved(r *linux.Regs) [8]*uint64 {
+	return [8]*uint64{&r.Rbx, &r.Rbp, &r.Rsp, &r.R12, &r.R13, &r.R14, &r.R15, &r.Rip}
+}

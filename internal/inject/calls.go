@@ -1,0 +1,287 @@
+package inject
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/mem"
+)
+
+// The calls area lets a process make the commonest system calls without being
+// stopped, and keeps what the recorder has to know of each in a buffer:
+//
+//	0x0000  R-X  common code, then a trampoline for each patched site
+//	 ....   RW-  cells, the table of calls, the map of descriptors
+//	 ....   RW-  buffer of records
+//
+// A site is `syscall; cmp $-4096,%rax` in the C library, replaced by a jump to
+// its trampoline. Where the mode cell is callsOff the trampoline makes the call
+// by a syscall instruction of its own, which stops as any other does. Where it
+// is callsOn, and the call is one of the table that can't wait, the common code
+// makes it from the one syscall instruction that the kernel lets pass (Syscall
+// User Dispatch), and appends a record. A replay leaves the cell at callsOff,
+// and each call stops, or sets it to callsFed and takes many at once.
+//
+// Both ways leave rcx and r11, which a system call destroys, at zero. The code
+// is written for one thread at a time, like that of the engine area.
+const (
+	callCommon  = 0x400 // room for the common code
+	trampSize   = 32
+	trampSlow   = 12 // offset of the trampoline's syscall instruction
+	cellMode    = 0x00
+	cellPos     = 0x08
+	cellLimit   = 0x10
+	cellRet     = 0x18
+	cellCur     = 0x20
+	cellClass   = 0x28
+	cellBudget  = 0x30
+	cellBase    = 0x38
+	cellClocks  = 0x40
+	cellClasses = 0x80
+	cellTable   = 0x100
+	cellFDs     = 0x300
+	callBufOff  = 0x1000 // of the buffer behind the cells
+	callBufSize = 0x80000
+
+	callTable = 0x200 // entries of the table of calls
+	// CallFDs is the number of descriptors in the map of regular files.
+	CallFDs = 0x400
+	// maxCallData bounds what a buffered call may write, maxCallPath the path
+	// that is kept of it.
+	maxCallData = 0x10000
+	maxCallPath = 0x400
+	// callHead is the size of a record without its data.
+	callHead = 192
+	maxSites = 4096
+)
+
+// Offsets in a record.
+const (
+	recNr     = 0
+	recArgs   = 8
+	recRet    = 56
+	recInstr  = 64
+	recBegan  = 72
+	recEnded  = 80
+	recRegs   = 88 // rbx, rbp, rsp, r12 … r15
+	recPC     = 144
+	recClocks = 152
+	recOut    = 160
+	recOutLen = 168
+	recInLen  = 176
+	recNext   = recEnded // on replay: where the next record is
+)
+
+// What the mode cell says.
+const (
+	callsOff = 0 // every call stops
+	callsOn  = 1 // calls of the table are made and noted
+	callsFed = 2 // the records in the buffer say what the next calls did
+)
+
+// callClass says what a buffered call writes, and what must hold for it.
+type callClass struct {
+	out   byte // offset in the record of the pointer that it writes to, 0 none
+	kind  byte // 1: size bytes on success; 2: as many as it returns
+	size  uint16
+	path  byte // offset in the record of the pointer to a path that it reads
+	fstat byte // tells what kind of file a descriptor is
+	_     uint16
+}
+
+const (
+	argDI = recArgs
+	argSI = recArgs + 8
+	argDX = recArgs + 16
+)
+
+// Classes of buffered calls. Those up to classFcntl are checked by the common
+// code first; see assembleCalls.
+const (
+	classNone  = iota
+	classRead  // of a regular file: rdi in the map, rdx bounded
+	classIoctl // TCGETS, which fails for what is no terminal
+	classFutex // FUTEX_WAKE
+	classClose // rdi leaves the map
+	classDup2  // rsi leaves the map
+	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
+	classGetdents
+	classPlain // no output
+	classNewfstatat
+	classStat
+	classFstat
+	classCount
+)
+
+var callClasses = [classCount]callClass{
+	classRead:       {out: argSI, kind: 2},
+	classIoctl:      {out: argDX, kind: 1, size: 36},
+	classGetdents:   {out: argSI, kind: 2},
+	classNewfstatat: {out: argDX, kind: 1, size: 144, path: argSI, fstat: 1},
+	classStat:       {out: argSI, kind: 1, size: 144, path: argDI},
+	classFstat:      {out: argSI, kind: 1, size: 144, fstat: 1},
+}
+
+// bufferedCalls are the calls that never wait for another thread of the same
+// process. close, dup2 and ftruncate may take long on some file systems, but so
+// does the program's own thread then.
+var bufferedCalls = map[int]byte{
+	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
+	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDup2, unix.SYS_FCNTL: classFcntl,
+	unix.SYS_GETDENTS64: classGetdents,
+	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classPlain, unix.SYS_GETPID: classPlain,
+	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
+	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
+	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
+}
+
+// A CallsImage says how to lay out the calls area of a process.
+type CallsImage struct {
+	Base   uint64
+	Size   uint64
+	Code   mem.Range // R-X, the rest RW-
+	Buf    uint64    // of records
+	Writes []Write
+	// Pass is the code that the kernel is to let make system calls: the one
+	// syscall instruction of the common code.
+	Pass mem.Range
+	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes.
+	// Budget (8) holds the address of the clock's cell or 0, Total (8) what
+	// less that cell is the instruction count. FDs holds a byte for each
+	// descriptor, 1 for a regular file.
+	Mode, Pos, Budget, Total, FDs uint64
+	// Data is where the cells begin, which is what NewCallFeed takes.
+	Data  uint64
+	sites []CallSite
+}
+
+// CallsSize is the size of the calls area for so many sites.
+func CallsSize(sites int) uint64 {
+	return callsCode(sites) + callBufOff + callBufSize
+}
+
+func callsCode(sites int) uint64 {
+	return (callCommon + uint64(sites)*trampSize + 0xfff) &^ 0xfff
+}
+
+// BuildCalls lays out the calls area at base for code that lies at bias plus
+// its link-time address, within 2 GiB of it.
+func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
+	code := callsCode(len(sites))
+	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}, sites: sites}
+	data := base + code
+	img.Data, img.Buf = data, data+callBufOff
+	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
+
+	text, pass := assembleCalls(uint32(code))
+	if len(text) > callCommon {
+		return nil, fmt.Errorf("calls area: %d bytes of common code don't fit", len(text))
+	}
+	img.Pass = mem.Range{Addr: base + uint64(pass), Len: 2 + 1} // the address behind it is what the kernel looks at
+	text = append(text, make([]byte, callCommon-len(text))...)
+	rel := func(from, to uint64) uint32 { return uint32(to - from) }
+	for i, s := range sites {
+		at := base + callCommon + uint64(i)*trampSize
+		site := bias + s.Vaddr
+		if d := int64(at - site); d > 1<<31-1<<20 || d < -(1<<31-1<<20) {
+			return nil, fmt.Errorf("calls area at %#x: too far from the code at %#x", base, site)
+		}
+		t := []byte{0x48, 0x8d, 0x0d, trampSlow + 2 - 7, 0, 0, 0, 0xe9} // lea rcx, [behind the syscall]; jmp common
+		t = binary.LittleEndian.AppendUint32(t, rel(at+12, base))
+		t = append(t, 0x0f, 0x05)                   // syscall
+		t = append(t, 0x31, 0xc9, 0x45, 0x31, 0xdb) // xor ecx, ecx; xor r11d, r11d
+		t = append(t, s.cmp()...)
+		t = append(t, 0xe9)
+		t = binary.LittleEndian.AppendUint32(t, rel(at+uint64(len(t))+4, site+uint64(s.Len)))
+		for len(t) < trampSize {
+			t = append(t, 0xcc)
+		}
+		text = append(text, t...)
+
+		jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, rel(site+5, at))
+		for len(jump) < s.Len {
+			jump = append(jump, 0x90)
+		}
+		img.Writes = append(img.Writes, Write{site, jump})
+	}
+	img.Writes = append(img.Writes, Write{base, text})
+	return img, nil
+}
+
+// Cells are the writes that a recorder makes to the area beyond Writes, which
+// it keeps from the recording: a replay does without.
+func (img *CallsImage) Cells(clocks uint64) []Write {
+	data := img.Code.Addr + img.Code.Len
+	table := make([]byte, callTable)
+	for nr, class := range bufferedCalls {
+		table[nr] = class
+	}
+	limit := img.Buf + callBufSize - (callHead + maxCallData + maxCallPath + 64)
+	return []Write{
+		{data + cellPos, le(img.Buf, limit)},
+		{data + cellClocks, le(clocks)},
+		{data + cellClasses, le(callClasses)},
+		{data + cellTable, table},
+	}
+}
+
+// Site returns the address of the system call in the program's code that a
+// thread makes whose program counter is in a trampoline: the program counter
+// that it would have there.
+func (img *CallsImage) Site(pc, bias uint64) (uint64, bool) {
+	off := pc - img.Base - callCommon
+	if pc < img.Base+callCommon || off/trampSize >= uint64(len(img.sites)) {
+		return 0, false
+	}
+	return bias + img.sites[off/trampSize].Vaddr + 2, true
+}
+
+// A BufferedCall is a record of the buffer.
+type BufferedCall struct {
+	Nr           int
+	Args         [6]uint64
+	Ret          int64
+	Instr        uint64
+	Began, Ended uint64     // by the processor's time stamp counter
+	Regs         linux.Regs // the callee-saved ones and Rip
+	Clocks       int        // readings of the clock before it
+	Addr         uint64     // Out is what it wrote there
+	Out          []byte
+	Path         []byte
+}
+
+// ParseCalls reads the records in a buffer. What a process has overwritten is
+// an error.
+func ParseCalls(b []byte) ([]BufferedCall, error) {
+	var out []BufferedCall
+	for len(b) > 0 {
+		if len(b) < callHead {
+			return nil, fmt.Errorf("a record of %d bytes", len(b))
+		}
+		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+		outLen, inLen := word(recOutLen), word(recInLen)
+		if outLen > maxCallData || inLen > maxCallPath || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
+			return nil, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
+		}
+		c := BufferedCall{
+			Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
+			Clocks: int(word(recClocks)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
+			Path: b[callHead+outLen : callHead+outLen+inLen],
+		}
+		for i := range c.Args {
+			c.Args[i] = word(recArgs + 8*i)
+		}
+		for i, p := range calleeSaved(&c.Regs) {
+			*p = word(recRegs + 8*i)
+		}
+		out = append(out, c)
+		b = b[min(uint64(len(b)), (callHead+outLen+inLen+7)&^7):]
+	}
+	return out, nil
+}
+
+// TSC reads the processor's time stamp counter.
+func TSC() uint64 { return rdtsc() }

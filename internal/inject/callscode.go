@@ -1,0 +1,273 @@
+package inject
+
+import "encoding/binary"
+
+// assembleCalls makes the common code of a calls area whose cells lie dataOff
+// behind its start, and returns the offset of its syscall instruction.
+//
+// It is entered by a jump from a trampoline, with the registers as at the
+// system call but for rcx, which points behind the trampoline's own syscall
+// instruction: the way to go on after the call, and two bytes before that the
+// way to have it made there.
+//
+// Fed on replay, it keeps in the record what it was called with, as it does
+// while recording, and takes the result and what the call wrote from there.
+func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
+	a := &asm{labels: map[string]int{}}
+	cell := func(off uint32, op []byte, imm ...byte) { a.data(dataOff+off, op, imm...) }
+	imm32 := func(v uint32) { a.b = binary.LittleEndian.AppendUint32(a.b, v) }
+	// load and store move between a register and the record that r11 points to.
+	move := func(op byte, reg, off int) {
+		rex := byte(0x49) // REX.W, REX.B for r11
+		if reg >= 8 {
+			rex |= 4
+		}
+		a.emit(rex, op, byte(0x80|reg&7<<3|3))
+		imm32(uint32(off))
+	}
+	store := func(reg, off int) { move(0x89, reg, off) }
+	load := func(reg, off int) { move(0x8b, reg, off) }
+	const rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r12 = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12
+	jmp := func(l string) { a.jump(l, 0xe9) }
+	ja := func(l string) { a.jump(l, 0x0f, 0x87) }
+	jae := func(l string) { a.jump(l, 0x0f, 0x83) }
+	je := func(l string) { a.jump(l, 0x0f, 0x84) }
+	jne := func(l string) { a.jump(l, 0x0f, 0x85) }
+	jle := func(l string) { a.jump(l, 0x0f, 0x8e) }
+
+	cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
+	a.jump("slow", 0x0f, 0x82)                  // jb
+	ja("feed")
+	a.emit(0x48, 0x3d) // cmp rax, callTable
+	imm32(callTable)
+	jae("slow")
+	cell(cellTable, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [table]
+	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x03)      // movzx r11d, byte [r11+rax]
+	a.emit(0x45, 0x85, 0xdb)                  // test r11d, r11d
+	je("slow")
+	cell(cellClass, []byte{0x4c, 0x89, 0x1d}) // mov [class], r11
+	is := func(class byte, l string) {
+		a.emit(0x41, 0x83, 0xfb, class) // cmp r11d, class
+		je(l)
+	}
+	is(classRead, "read")
+	is(classIoctl, "ioctl")
+	is(classFutex, "futex")
+	is(classClose, "close")
+	is(classDup2, "dup2")
+	is(classFcntl, "fcntl")
+	is(classGetdents, "bounded")
+	jmp("go")
+
+	a.label("read")
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0x80, 0x3c, 0x3b, 1)       // cmp byte [r11+rdi], 1
+	jne("slow")
+	a.label("bounded")
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
+	imm32(maxCallData)
+	ja("slow")
+	jmp("go")
+
+	const tcgets = 0x5401 // asm-generic/ioctls.h
+	a.label("ioctl")
+	a.emit(0x81, 0xfe) // cmp esi, TCGETS
+	imm32(tcgets)
+	jne("slow")
+	jmp("go")
+
+	const futexWake, futexCmd = 1, 0x7f // linux/futex.h
+	a.label("futex")
+	a.emit(0x41, 0x89, 0xf3)            // mov r11d, esi
+	a.emit(0x41, 0x83, 0xe3, futexCmd)  // and r11d, futexCmd
+	a.emit(0x41, 0x83, 0xfb, futexWake) // cmp r11d, FUTEX_WAKE
+	jne("slow")
+	jmp("go")
+
+	a.label("close")
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xc6, 0x04, 0x3b, 0)       // mov byte [r11+rdi], 0
+	jmp("go")
+
+	a.label("dup2")
+	a.emit(0x48, 0x81, 0xfe) // cmp rsi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xc6, 0x04, 0x33, 0)       // mov byte [r11+rsi], 0
+	jmp("go")
+
+	a.label("fcntl")
+	a.emit(0x44, 0x8d, 0x5e, 0xff) // lea r11d, [rsi-1]: F_GETFD is 1, F_SETFL 4
+	a.emit(0x41, 0x83, 0xfb, 3)    // cmp r11d, 3
+	ja("slow")
+
+	a.label("go")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	ja("slow")
+	a.label("begin")
+	cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	store(rcx, recPC)
+	store(rax, recNr)
+	for i, reg := range []int{rdi, rsi, rdx, r10, r8, r9} {
+		store(reg, recArgs+8*i)
+	}
+	for i, reg := range []int{rbx, rbp, rsp, r12, r12 + 1, r12 + 2, r12 + 3} {
+		store(reg, recRegs+8*i)
+	}
+	cell(cellBudget, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [budget]
+	a.emit(0x48, 0x85, 0xc9)                   // test rcx, rcx
+	je("counted")
+	a.emit(0x48, 0x8b, 0x09)                 // mov rcx, [rcx]
+	a.emit(0x48, 0xf7, 0xd9)                 // neg rcx
+	cell(cellBase, []byte{0x48, 0x03, 0x0d}) // add rcx, [base]
+	a.label("counted")
+	store(rcx, recInstr)
+	cell(cellClocks, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [clocks]
+	a.emit(0x48, 0x8b, 0x09)                   // mov rcx, [rcx]
+	store(rcx, recClocks)
+	cell(cellCur, []byte{0x4c, 0x89, 0x1d})     // mov [cur], r11
+	cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
+	jne("fed")
+	stamp := func(off int) {
+		a.emit(0x0f, 0x31)             // rdtsc
+		a.emit(0x48, 0xc1, 0xe2, 0x20) // shl rdx, 32
+		a.emit(0x48, 0x09, 0xd0)       // or rax, rdx
+		store(rax, off)
+	}
+	stamp(recBegan)
+	load(rax, recNr)
+	load(rdx, argDX)
+	pass = a.here()
+	a.emit(0x0f, 0x05)                      // syscall
+	cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
+	store(rax, recRet)
+	stamp(recEnded)
+	load(rax, recRet)
+
+	// What it wrote.
+	a.emit(0x31, 0xc9) // xor ecx, ecx
+	store(rcx, recOutLen)
+	store(rcx, recInLen)
+	a.emit(0x49, 0x8d, 0xbb) // lea rdi, [r11+callHead]
+	imm32(callHead)
+	cell(cellClasses, []byte{0x48, 0x8d, 0x15}) // lea rdx, [classes]
+	cell(cellClass, []byte{0x48, 0x8b, 0x0d})   // mov rcx, [class]
+	a.emit(0x48, 0x8d, 0x14, 0xca)              // lea rdx, [rdx+rcx*8]
+	a.emit(0x0f, 0xb6, 0x32)                    // movzx esi, byte [rdx+out]
+	a.emit(0x85, 0xf6)                          // test esi, esi
+	je("path")
+	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0x80, 0x7a, 1, 2)       // cmp byte [rdx+kind], 2
+	je("returned")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	jne("path")
+	a.emit(0x0f, 0xb7, 0x4a, 2) // movzx ecx, word [rdx+size]
+	jmp("copy")
+	a.label("returned")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	jle("path")
+	a.emit(0x48, 0x89, 0xc1) // mov rcx, rax
+	a.label("copy")
+	store(rsi, recOut)
+	store(rcx, recOutLen)
+	a.emit(0xf3, 0xa4) // rep movsb
+
+	// The path that it read.
+	a.label("path")
+	a.emit(0x0f, 0xb6, 0x72, 4) // movzx esi, byte [rdx+path]
+	a.emit(0x85, 0xf6)          // test esi, esi
+	je("kind")
+	// After other errors it may be that nothing was read, and that the
+	// pointer leads nowhere.
+	a.emit(0x48, 0x85, 0xc0)       // test rax, rax
+	a.jump("named", 0x0f, 0x89)    // jns
+	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
+	je("named")
+	a.emit(0x48, 0x83, 0xf8, 0xec) // cmp rax, -ENOTDIR
+	jne("kind")
+	a.label("named")
+	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0x48, 0x85, 0xf6)       // test rsi, rsi
+	je("kind")
+	a.emit(0x31, 0xc9) // xor ecx, ecx
+	a.label("byte")
+	a.emit(0x81, 0xf9) // cmp ecx, maxCallPath
+	imm32(maxCallPath)
+	jae("end")
+	a.emit(0x8a, 0x04, 0x0e) // mov al, [rsi+rcx]
+	a.emit(0x84, 0xc0)       // test al, al
+	je("end")
+	a.emit(0x88, 0x04, 0x0f) // mov [rdi+rcx], al
+	a.emit(0xff, 0xc1)       // inc ecx
+	jmp("byte")
+	a.label("end")
+	store(rcx, recInLen)
+	a.emit(0x48, 0x01, 0xcf) // add rdi, rcx
+
+	// What kind of file a descriptor is, which it told.
+	a.label("kind")
+	a.emit(0x80, 0x7a, 5, 0) // cmp byte [rdx+fstat], 0
+	je("done")
+	a.emit(0x49, 0x83, 0xbb) // cmp qword [r11+recRet], 0
+	imm32(recRet)
+	a.emit(0)
+	jne("done")
+	a.emit(0x49, 0x83, 0xbb) // cmp qword [r11+recInLen], 0
+	imm32(recInLen)
+	a.emit(0)
+	jne("done")
+	load(rcx, argDI)
+	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
+	imm32(CallFDs)
+	jae("done")
+	const stMode, sIfmt, sIfreg = 24, 0xf000, 0x8000 // asm/stat.h
+	a.emit(0x41, 0x8b, 0xb3)                         // mov esi, [r11+callHead+stMode]
+	imm32(callHead + stMode)
+	a.emit(0x81, 0xe6) // and esi, S_IFMT
+	imm32(sIfmt)
+	a.emit(0x81, 0xfe) // cmp esi, S_IFREG
+	imm32(sIfreg)
+	cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x0f, 0x94, 0x04, 0x0e)          // sete [rsi+rcx]
+
+	a.label("done")
+	a.emit(0x48, 0x83, 0xc7, 7)    // add rdi, 7
+	a.emit(0x48, 0x83, 0xe7, 0xf8) // and rdi, -8
+	a.label("finish")
+	cell(cellPos, []byte{0x48, 0x89, 0x3d}) // mov [pos], rdi
+	load(rax, recRet)
+	load(rdi, argDI)
+	load(rsi, argSI)
+	load(rdx, argDX)
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.emit(0xff, 0xe1)                      // jmp rcx
+
+	// On replay, the next record holds what the call did.
+	a.label("feed")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	jae("slow")
+	jmp("begin")
+	a.label("fed")
+	load(rdi, recOut)
+	load(rcx, recOutLen)
+	a.emit(0x49, 0x8d, 0xb3) // lea rsi, [r11+callHead]
+	imm32(callHead)
+	a.emit(0xf3, 0xa4) // rep movsb
+	load(rdi, recNext)
+	jmp("finish")
+
+	a.label("slow")
+	a.emit(0x48, 0x83, 0xe9, 2) // sub rcx, 2
+	a.emit(0xff, 0xe1)          // jmp rcx
+	a.link()
+	return a.b, pass
+}

@@ -1,0 +1,163 @@
+package inject
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// A CallSite is a system call instruction in an executable file together with
+// the comparison of its result that follows, which a jump can replace.
+type CallSite struct {
+	Off   uint64 // where in the file
+	Vaddr uint64 // link-time address
+	Len   int    // of both instructions
+	Orig  []byte // their bytes
+}
+
+func (s CallSite) cmp() []byte { return s.Orig[2:] }
+
+// comparison returns the length of the comparison with a constant that b
+// starts with: cmp rax, imm32 or cmp eax, imm32.
+func comparison(b []byte) int {
+	switch {
+	case len(b) >= 6 && b[0] == 0x48 && b[1] == 0x3d:
+		return 6
+	case len(b) >= 5 && b[0] == 0x3d:
+		return 5
+	}
+	return 0
+}
+
+// CallSites finds the system calls of a C library that can be replaced by
+// jumps. Functions are disassembled from their starts, as by Sites; a pair of
+// instructions is left alone where any branch leads to the second of them.
+func CallSites(path string) ([]CallSite, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sites, err := callSites(f)
+	if err != nil {
+		return nil, fmt.Errorf("disassemble %s: %w", path, err)
+	}
+	return sites, nil
+}
+
+func callSites(r io.ReaderAt) ([]CallSite, error) {
+	s, err := newScanner(r)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	data, addr := s.ehFrame()
+	if data == nil {
+		return nil, nil
+	}
+	var sites []CallSite
+	targets := map[uint64]bool{}
+	seen := map[uint64]bool{}
+	var failed error
+	_ = frameSpans(data, addr, func(f span) {
+		if failed != nil || seen[f.start] {
+			return
+		}
+		seen[f.start] = true
+		failed = s.sweep(f, func(in insn, code []byte, addr uint64) {
+			if to, ok := branch(in, code, addr); ok {
+				targets[to] = true
+				return
+			}
+			if in.m != map0F || in.op != 0x05 || in.len != 2 {
+				return
+			}
+			n := comparison(code[2:])
+			if n == 0 || addr+uint64(2+n) > f.end {
+				return
+			}
+			sites = append(sites, CallSite{Off: s.offset(addr), Vaddr: addr, Len: 2 + n, Orig: slices.Clone(code[:2+n])})
+		})
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	sites = slices.DeleteFunc(sites, func(c CallSite) bool {
+		for a := c.Vaddr + 1; a < c.Vaddr+uint64(c.Len); a++ {
+			if targets[a] {
+				return true
+			}
+		}
+		return false
+	})
+	slices.SortFunc(sites, func(a, b CallSite) int { return cmpU64(a.Vaddr, b.Vaddr) })
+	sites = slices.CompactFunc(sites, func(a, b CallSite) bool { return a.Vaddr == b.Vaddr })
+	if len(sites) > maxSites {
+		sites = sites[:maxSites]
+	}
+	return sites, nil
+}
+
+// branch returns where a direct jump or call leads to.
+func branch(in insn, code []byte, addr uint64) (uint64, bool) {
+	end := addr + uint64(in.len)
+	switch {
+	case in.m == mapOne && (in.op >= 0x70 && in.op <= 0x7f || in.op >= 0xe0 && in.op <= 0xe3 || in.op == 0xeb):
+		return end + uint64(int64(int8(code[in.len-1]))), true
+	case in.m == mapOne && (in.op == 0xe8 || in.op == 0xe9), in.m == map0F && in.op >= 0x80 && in.op <= 0x8f:
+		if in.len < 5 {
+			return 0, false
+		}
+		return end + uint64(int64(int32(binary.LittleEndian.Uint32(code[in.len-4:])))), true
+	}
+	return 0, false
+}
+
+// CallSitesCached is CallSites with its results kept like those of
+// SitesCached.
+func CallSitesCached(path string) ([]CallSite, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	id, err := idOf(f)
+	if err != nil {
+		return nil, err
+	}
+	entry := entryPath("calls", id)
+	if lines, ok := readEntry(entry, id); ok {
+		if sites, ok := decodeCallSites(lines); ok {
+			return sites, nil
+		}
+	}
+	sites, err := callSites(f)
+	if err != nil {
+		return nil, fmt.Errorf("disassemble %s: %w", path, err)
+	}
+	e := cacheEntry{File: id}
+	for _, s := range sites {
+		e.Sites = append(e.Sites, fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig))
+	}
+	writeEntry(entry, e)
+	return sites, nil
+}
+
+func decodeCallSites(lines []string) ([]CallSite, bool) {
+	var out []CallSite
+	for _, l := range lines {
+		var s CallSite
+		var text string
+		if n, err := fmt.Sscanf(l, "%x %x %s", &s.Off, &s.Vaddr, &text); n != 3 || err != nil {
+			return nil, false
+		}
+		b, err := hex.DecodeString(text)
+		if err != nil || len(b) < 7 || b[0] != 0x0f || b[1] != 0x05 || comparison(b[2:]) != len(b)-2 {
+			return nil, false
+		}
+		s.Orig, s.Len = b, len(b)
+		out = append(out, s)
+	}
+	return out, len(out) <= maxSites
+}
