@@ -83,12 +83,6 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 				sig = 0
 			}
 		}
-		if sig == int(unix.SIGSYS) && t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Code() == ptrace.SysUserDispatch {
-			if err := r.takeBack(t); err != nil {
-				return err
-			}
-			sig = 0
-		}
 		if sig == int(unix.SIGILL) && t.sp != nil {
 			if _, ok := t.sp.patches[regs.Rip]; ok {
 				sig = 0 // the instruction itself is back by now
@@ -117,6 +111,10 @@ func (r *recorder) release1(t *task, sig int) {
 	}
 	if t.affinity == nil {
 		unix.SchedSetaffinity(t.tid, &r.cpus)
+	}
+	if t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch {
+		r.takeBack(t) // it has not made its call yet
+		sig = 0
 	}
 	r.endDispatch(t)
 	t.stopped = false

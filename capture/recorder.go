@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -201,7 +202,7 @@ func (r *recorder) step() error {
 // handle takes one wait status and keeps errors of recording from becoming
 // errors of the program.
 func (r *recorder) handle(tid int, st unix.WaitStatus) {
-	defer r.survive()
+	defer r.survive(tid, st)
 	if t := r.tasks[tid]; t != nil {
 		t.stopped = st.Stopped()
 	}
@@ -229,8 +230,8 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 var testHook func()
 
 // survive keeps a mistake of pyrr's from ending the program: the recording
-// ends, and the program is let go.
-func (r *recorder) survive() {
+// ends, and the program is let go, also the thread whose stop it was about.
+func (r *recorder) survive(tid int, st unix.WaitStatus) {
 	p := recover()
 	if p == nil {
 		return
@@ -239,7 +240,21 @@ func (r *recorder) survive() {
 		panic(p) // letting go fails too
 	}
 	r.failed = true
-	r.leaveAll(fmt.Sprintf("internal error, please report it: %v\n%s", p, debug.Stack()))
+	why := fmt.Sprintf("internal error, please report it: %v\n%s", p, debug.Stack())
+	if !slices.ContainsFunc(r.spaces, func(sp *space) bool { return sp.mode == modeRecord }) {
+		r.warnf("%s", why) // nothing is recorded yet
+	}
+	r.leaveAll(why)
+	switch t := r.tasks[tid]; {
+	case !st.Stopped():
+		if tid == r.rootPID && !r.over {
+			r.status, r.over = st, true
+		}
+	case t == nil:
+		r.early[tid] = st
+	case t.stopped && !t.dead:
+		r.letGo(t, st)
+	}
 }
 
 // settle ends the recording of a space after an error that is not the

@@ -2,41 +2,48 @@ package capture
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// A mistake of the recorder's ends the recording, never the program.
+// A mistake of the recorder's ends the recording, never the program, whatever
+// its threads are doing then.
 func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("no python3")
 	}
 	t.Cleanup(func() { testHook = nil })
-	calls := 0
-	testHook = func() {
-		if calls++; calls == 300 {
-			panic("made up")
-		}
-	}
-	var said []string
-	info, err := Record(context.Background(), Options{
-		Command: []string{python, "-c", "import threading, json, sys\nt = threading.Thread(target=json.dumps, args=([1],))\nt.start(); t.join()\nsys.exit(5)"},
-		Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
-		Warn:    func(s string) { said = append(said, s) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if calls < 300 {
-		t.Fatalf("only %d stops", calls)
-	}
-	if info.Status != 5 {
-		t.Errorf("the program ended with %d, not with 5", info.Status)
-	}
-	if len(said) != 1 || !strings.Contains(said[0], "made up") {
-		t.Errorf("the user is told %q", said)
+	const code = "import threading, json, sys\nt = threading.Thread(target=json.dumps, args=([1],))\nt.start(); t.join()\nsys.exit(5)"
+	for at := 20; at <= 800; at += 61 {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			calls := 0
+			testHook = func() {
+				if calls++; calls == at {
+					panic("made up")
+				}
+			}
+			var said []string
+			info, err := Record(context.Background(), Options{
+				Command: []string{python, "-c", code},
+				Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
+				Warn:    func(s string) { said = append(said, s) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if calls < at {
+				t.Fatalf("only %d stops", calls)
+			}
+			if info.Status != 5 {
+				t.Errorf("the program ended with %d, not with 5", info.Status)
+			}
+			if len(said) != 1 || !strings.Contains(said[0], "made up") {
+				t.Errorf("the user is told %q", said)
+			}
+		})
 	}
 }
