@@ -16,13 +16,13 @@ type btFlags struct {
 	process              int
 	python, c            bool
 	locals, args, asJSON bool
-	debuginfod           bool
+	debuginfod, tasks    bool
 }
 
 func btCommand() *command {
 	return &command{
 		name:     "bt",
-		synopsis: "[--at WHERE] [--thread T|all] [--python|--c] [--args] [--locals] [--json] RECORDING",
+		synopsis: "[--at WHERE] [--thread T|all] [--tasks|--python|--c] [--locals] [--json] RECORDING",
 		short:    "print C and Python stacks at a point of a recording",
 		long: `Prints call stacks, innermost frame first. Python frames stand where the C
 frames are that run them.
@@ -39,6 +39,9 @@ frames are that run them.
 --thread takes a thread's id or name, or all. By default it is the thread of
 the event, and all threads at the end.
 
+--tasks prints the asyncio tasks instead, all that are not done: what each waits
+for, and the stack of its coroutine and of those that it awaits.
+
 What a recording's index has is read from there, in no time and on any machine.
 C arguments and source lines (--args, --format gdb) and Python locals (--locals)
 are read by replaying to the place. They need the debug files of the libraries,
@@ -50,6 +53,7 @@ such as those of Debian's packages libc6-dbg and python3.11-dbg.
 			{"pyrr bt app.pyrr.zip", "where every thread was at the end"},
 			{"pyrr bt app.pyrr.zip --at connect", "the first connect"},
 			{"pyrr bt app.pyrr.zip --at 185730 --python --locals", "Python alone, with variables"},
+			{"pyrr bt app.pyrr.zip --tasks", "what every asyncio task waited for"},
 			{"pyrr bt app.pyrr.zip --at recv:2 --c --args", "C alone, with arguments"},
 		},
 		exits: []exitDoc{
@@ -68,6 +72,7 @@ such as those of Debian's packages libc6-dbg and python3.11-dbg.
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.BoolVar(&f.python, "python", false, "Python frames only")
 			fs.BoolVar(&f.c, "c", false, "C frames only")
+			fs.BoolVar(&f.tasks, "tasks", false, "asyncio tasks instead of threads")
 			fs.BoolVar(&f.args, "args", false, "C arguments and source lines, from debug files")
 			fs.BoolVar(&f.locals, "locals", false, "the variables of Python frames")
 			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
@@ -83,6 +88,9 @@ such as those of Debian's packages libc6-dbg and python3.11-dbg.
 func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	if f.python && f.c {
 		return usagef("bt: --python and --c exclude each other")
+	}
+	if f.tasks && (f.c || f.args || f.thread != "" || f.format != "text") {
+		return usagef("bt: --tasks excludes --c, --args, --thread and --format")
 	}
 	if f.asJSON && f.format != "text" {
 		return usagef("bt: --json and --format exclude each other")
@@ -108,6 +116,10 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	if err != nil {
 		return replayFailed(err, path)
 	}
+	if len(stacks) == 0 && f.tasks {
+		u.note("no asyncio task there")
+		return exitStatusError(exitNothing)
+	}
 	if len(stacks) == 0 {
 		u.note("no thread %s there", f.thread)
 		return exitStatusError(exitNothing)
@@ -118,7 +130,7 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 // readStacks takes the stacks from the index where it has all that is asked
 // for, else from a replay.
 func readStacks(u *ui, rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
-	if !f.args && !f.locals && f.format != "gdb" && !between(places) {
+	if !f.tasks && !f.args && !f.locals && f.format != "gdb" && !between(places) {
 		stacks, err := indexedStacks(rec, f, places)
 		if err == nil {
 			return stacks, nil
@@ -132,7 +144,11 @@ func readStacks(u *ui, rec *recording.Recording, f *btFlags, places []place) ([]
 	}
 	u.status("replaying …")
 	defer u.clearStatus()
-	stacks, err := replayedStacks(rec, f, places)
+	read := replayedStacks
+	if f.tasks {
+		read = replayedTasks
+	}
+	stacks, err := read(rec, f, places)
 	if err != nil {
 		return nil, fmt.Errorf("replay to the place: %w", err)
 	}

@@ -59,7 +59,11 @@ func showStacks(u *ui, rec *recording.Recording, f *btFlags, stacks []btStack) e
 // stackHeading says whose stack it is, and where.
 func stackHeading(s *btStack, manyProcs bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "thread %d", s.thread)
+	if s.task != nil {
+		b.WriteString(s.task.heading())
+	} else {
+		fmt.Fprintf(&b, "thread %d", s.thread)
+	}
 	if s.name != "" {
 		fmt.Fprintf(&b, " %q", s.name)
 	}
@@ -67,7 +71,7 @@ func stackHeading(s *btStack, manyProcs bool) string {
 		fmt.Fprintf(&b, " of process %d (pid %d)", s.at.proc.ID, s.at.proc.PID)
 	}
 	fmt.Fprintf(&b, " at %s, e%d", grouped(s.at.instr), s.at.event)
-	if doing := s.at.doing(s.thread); doing != "" {
+	if doing := s.at.doing(s.thread); doing != "" && s.task == nil {
 		b.WriteString(": " + doing)
 	}
 	return b.String()
@@ -127,6 +131,9 @@ func printText(u *ui, f *btFlags, s *btStack, sources stack.SourceText) {
 		if fr.Err != "" {
 			fmt.Fprintf(u.out, "  … %s\n", cleanLine(fr.Err))
 		}
+	}
+	if s.task != nil && s.task.Err != "" {
+		fmt.Fprintf(u.out, "  … %s\n", cleanLine(s.task.Err))
 	}
 }
 
@@ -220,6 +227,7 @@ type btJSONStack struct {
 	Instruction uint64        `json:"instruction"`
 	Event       uint64        `json:"event"`
 	Text        string        `json:"text,omitempty"`
+	Task        *btTask       `json:"task,omitempty"`
 	Frames      []btJSONFrame `json:"frames"`
 }
 
@@ -255,7 +263,9 @@ func jsonStacks(f *btFlags, stacks []btStack) []btJSONStack {
 		s := &stacks[i]
 		j := btJSONStack{Process: s.at.proc.ID, PID: s.at.proc.PID, Thread: s.thread, Name: s.name,
 			Instruction: s.at.instr, Event: s.at.event, Frames: []btJSONFrame{}}
-		j.Text = s.at.doing(s.thread)
+		if j.Task = s.task; s.task == nil {
+			j.Text = s.at.doing(s.thread)
+		}
 		for k := range s.frames {
 			fr := &s.frames[k]
 			if f.python && fr.Kind != stack.Python || f.c && fr.Kind != stack.C {

@@ -19,6 +19,7 @@ type btStack struct {
 	thread int32
 	name   string
 	frames []btFrame
+	task   *btTask // nil for a thread's own stack
 }
 
 // btFrame is a frame with all that is known of it.
