@@ -71,8 +71,10 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	if err := r.patchAuxv(t, regs.Rsp); err != nil {
 		return err
 	}
+	iw := newImageWriter(t.pid, ev)
+	defer iw.close()
 	for _, m := range maps {
-		if err := r.addImageMapping(t, ev, m, regs.Rsp); err != nil {
+		if err := r.addImageMapping(t, iw, m); err != nil {
 			return err
 		}
 	}
@@ -235,23 +237,20 @@ func (r *recorder) patchAuxv(t *task, sp uint64) error {
 func (r *recorder) areaVdso(t *task) uint64 { return t.sp.area.VdsoBase }
 
 // addImageMapping adds one mapping of the fresh program to the image.
-func (r *recorder) addImageMapping(t *task, ev *recording.Event, m mapping, rsp uint64) error {
+func (r *recorder) addImageMapping(t *task, iw *imageWriter, m mapping) error {
+	ev := iw.ev
 	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
 		return nil
 	}
 	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
 	if m.ino == 0 {
-		if m.path == "[stack]" {
-			// Only what the kernel put there; the rest is zeros.
-			rm.Start = m.start
-		}
 		ev.Maps = append(ev.Maps, rm)
-		return r.addPages(t, ev, m.start, m.end, nil)
+		return iw.pages(&m, nil)
 	}
 	f := m.open(t.pid)
 	if f == nil {
 		ev.Maps = append(ev.Maps, rm)
-		return r.addPages(t, ev, m.start, m.end, nil)
+		return iw.pages(&m, nil)
 	}
 	defer f.Close()
 	id, err := r.addFile(t.sp, f, m.path, m.off+(m.end-m.start))
@@ -263,15 +262,11 @@ func (r *recorder) addImageMapping(t *task, ev *recording.Event, m mapping, rsp 
 	if m.prot&unix.PROT_WRITE == 0 {
 		return nil
 	}
-	base := make([]byte, m.end-m.start)
-	if _, err := f.ReadAt(base, int64(m.off)); err != nil && !isEOF(err) {
-		return fmt.Errorf("read %s: %w", m.path, err)
-	}
-	return r.addPages(t, ev, m.start, m.end, base)
+	return iw.pages(&m, f)
 }
 
-// addPages adds the pages of a span that differ from base (nil is zeros).
-func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64, base []byte) error {
+// addPages adds the pages of a span that are not zeros.
+func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64) error {
 	const chunk = 1 << 20
 	zero := make([]byte, pageSize)
 	for at := start; at < end; at += chunk {
@@ -293,14 +288,7 @@ func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64, bas
 		}
 		run := -1
 		for off := 0; off <= len(b); off += pageSize {
-			same := true
-			if off < len(b) {
-				want := zero
-				if base != nil {
-					want = base[at-start+uint64(off):][:pageSize]
-				}
-				same = bytes.Equal(b[off:off+pageSize], want)
-			}
+			same := off == len(b) || bytes.Equal(b[off:off+pageSize], zero)
 			if !same && run < 0 {
 				run = off
 			}

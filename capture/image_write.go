@@ -23,14 +23,31 @@ const maxImage = 3 << 30
 type imageWriter struct {
 	w       *recording.Writer
 	f       *frozen
+	pid     int
 	ev      *recording.Event
 	size    int
-	pagemap *os.File
+	pagemap *os.File // nil: every page is looked at
+}
+
+func newImageWriter(pid int, ev *recording.Event) *imageWriter {
+	iw := &imageWriter{pid: pid, ev: ev}
+	if f, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid)); err == nil {
+		iw.pagemap = f
+	}
+	return iw
+}
+
+func (iw *imageWriter) close() {
+	if iw.pagemap != nil {
+		iw.pagemap.Close()
+	}
 }
 
 // write completes the recording of an epoch: the image, then the summary.
 func (ep *epoch) write(f *frozen, sum recording.Summary) error {
-	iw := &imageWriter{w: ep.w, f: f, ev: &ep.first}
+	iw := newImageWriter(f.pid, &ep.first)
+	defer iw.close()
+	iw.w, iw.f = ep.w, f
 	err := iw.read()
 	if err == nil {
 		err = ep.w.Begin(ep.first.Proc.ID, append([]recording.Event{ep.first}, ep.rest...))
@@ -50,10 +67,6 @@ func (iw *imageWriter) read() error {
 	}
 	if len(maps) == 0 {
 		return fmt.Errorf("the image of process %d is gone", iw.ev.Proc.PID)
-	}
-	// Without it every page is looked at.
-	if iw.pagemap, err = os.Open(fmt.Sprintf("/proc/%d/pagemap", iw.f.pid)); err == nil {
-		defer iw.pagemap.Close()
 	}
 	for i := range maps {
 		if err := iw.mapping(&maps[i]); err != nil {
@@ -123,8 +136,7 @@ const (
 func (iw *imageWriter) pages(m *mapping, file *os.File) error {
 	const chunk = 512 // pages
 	var entries [chunk * entrySize]byte
-	buf := make([]byte, chunk*pageSize)
-	base := make([]byte, chunk*pageSize)
+	var buf, base []byte // as large as the longest run of pages
 	for at := m.start; at < m.end; at += chunk * pageSize {
 		n := int(min(chunk, (m.end-at)/pageSize))
 		known := false
@@ -152,12 +164,15 @@ func (iw *imageWriter) pages(m *mapping, file *os.File) error {
 				k++
 			}
 			start := at + uint64(i)*pageSize
+			if len(buf) < (k-i)*pageSize {
+				buf, base = make([]byte, (k-i)*pageSize), make([]byte, (k-i)*pageSize)
+			}
 			b := buf[:(k-i)*pageSize]
-			if err := (ptrace.Mem)(iw.f.pid).ReadAt(b, start); err != nil {
+			if err := (ptrace.Mem)(iw.pid).ReadAt(b, start); err != nil {
 				if ptrace.Gone(err) {
 					return err
 				}
-				copy(b, readPages(iw.f.pid, start, start+uint64(len(b))))
+				copy(b, readPages(iw.pid, start, start+uint64(len(b))))
 			}
 			want := base[:len(b)]
 			clear(want)

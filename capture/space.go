@@ -92,7 +92,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 			ev.Mem = append(ev.Mem, t.mapped.changed(t.tid, start, end)...)
 			return nil
 		}
-		return r.addPages(t, ev, start, end, nil)
+		return r.addPages(t, ev, start, end)
 	}
 	if regular && !settled && end-start <= maxFresh && m.Prot&unix.PROT_EXEC == 0 {
 		// A file that was written just now may be written again: before it is
@@ -101,7 +101,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		// written back, which makes the pages the program's own.
 		ev.Maps = []recording.Mapping{m}
 		sp.files = append(sp.files, span{start, end})
-		if err := r.addPages(t, ev, start, end, nil); err != nil {
+		if err := r.addPages(t, ev, start, end); err != nil {
 			return err
 		}
 		for at := start; at < end && at-start < pageUp(uint64(st.Size)-min(uint64(st.Size), args[5])); at += pageSize {
@@ -119,7 +119,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		if link == "/dev/zero" {
 			return nil
 		}
-		return r.addPages(t, ev, start, end, nil)
+		return r.addPages(t, ev, start, end)
 	}
 	id, err := r.addFile(sp, f, link, args[5]+(end-start))
 	if err != nil {
@@ -220,7 +220,7 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	if ofFile {
 		sp.files = append(sp.files, span{at, at + newLen})
 		if newLen > oldLen {
-			return r.addPages(t, ev, at+oldLen, at+newLen, nil)
+			return r.addPages(t, ev, at+oldLen, at+newLen)
 		}
 	}
 	return nil
