@@ -49,8 +49,10 @@ type EventPattern struct {
 }
 
 // executed reports whether finding the events needs the program's execution.
-func (e *EventPattern) executed() bool {
-	switch e.Kind {
+func (e *EventPattern) executed() bool { return executed(e.Kind) }
+
+func executed(kind string) bool {
+	switch kind {
 	case KindCall, KindReturn, KindLine, KindRaise, KindEnter:
 		return true
 	}

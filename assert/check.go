@@ -245,9 +245,15 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 	if !slices.ContainsFunc(judges, func(jd *judge) bool { return jd != nil }) {
 		return nil
 	}
+	noExecution := ""
 	if len(executed) > 0 {
+		// That it can't be executed is no reason not to judge the rest; that
+		// it diverges is.
 		if err := src.Execute(executed); err != nil {
-			return err
+			if _, ok := errors.AsType[*Divergence](err); ok {
+				return err
+			}
+			noExecution = err.Error()
 		}
 	}
 	events, err := src.Events()
@@ -255,6 +261,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 		return err
 	}
 	t = newTimeline(info, events)
+	t.noExecution = noExecution
 	for i, jd := range judges {
 		if jd != nil {
 			judges[i] = newJudge(t, jd.spec)

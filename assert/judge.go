@@ -155,6 +155,8 @@ func (j *judge) round() []int {
 // unable says why events of a kind can't be found, "" where they can.
 func (j *judge) unable(p *EventPattern) string {
 	switch {
+	case p.executed() && j.noExecution != "":
+		return j.noExecution
 	case (p.Kind == KindTestStart || p.Kind == KindTestEnd) && !j.info.TestMarks:
 		return fmt.Sprintf("%s needs marks of where tests start and end, and the recording holds none", p.Kind)
 	}

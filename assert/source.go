@@ -65,6 +65,9 @@ type Event struct {
 	Path       string
 }
 
+// Executed reports whether only an execution shows the event.
+func (e *Event) Executed() bool { return executed(e.Kind) }
+
 // Info describes a recording.
 type Info struct {
 	Command []string

@@ -31,6 +31,8 @@ type timeline struct {
 	// stacks and noStack are filled in as they are asked for.
 	stacks  map[int]Stacks
 	noStack map[int]bool
+	// noExecution says why the events of an execution are not there.
+	noExecution string
 }
 
 type threadKey struct{ proc, thread int }

@@ -76,6 +76,7 @@ type site struct {
 	loop, behind bool
 	prev         int
 	switched     bool // only through the switch's table, up to 3.10
+	anywhere     bool // not only where a line begins
 }
 
 // breakpoints are those of a session; gen changes with them.
@@ -331,7 +332,7 @@ func (p *Process) findSites() {
 				p.addSite(&site{code: c, off: c.Entry(), switched: true}, b)
 			case BreakReturn:
 				for _, off := range c.Returns() {
-					p.addSite(&site{code: c, off: off}, b)
+					p.addSite(&site{code: c, off: off, anywhere: true}, b)
 				}
 			case BreakLine:
 				if starts == nil {
@@ -354,7 +355,7 @@ func (p *Process) findSites() {
 func (p *Process) addSite(s *site, b *Break) {
 	addr := s.code.Base + uint64(s.off)
 	for _, have := range p.sites[addr] {
-		if have.loop == s.loop && have.behind == s.behind && have.switched == s.switched {
+		if have.loop == s.loop && have.behind == s.behind && have.switched == s.switched && have.anywhere == s.anywhere {
 			have.breaks = append(have.breaks, b)
 			return
 		}
@@ -436,12 +437,12 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 				continue // a second dispatch: it was specialised just now
 			case s.behind && before != s.prev:
 				continue
-			case !s.switched && !s.behind && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
+			case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
 				continue // it came from before, on the same line
 			}
 		} else if s.behind || s.loop && !p.cameBack(t, s) {
 			continue
-		} else if !s.loop && !s.switched {
+		} else if !s.loop && !s.switched && !s.anywhere {
 			p.lineBegins(t, s)
 		}
 		if hit == nil {

@@ -21,6 +21,9 @@ type eventReader struct {
 	info   assert.Info
 	events []assert.Event
 	at     map[eventKey][]int
+	// hits are to be put among the events; hitStacks are their stacks.
+	hits      map[int][]hit
+	hitStacks map[int]assert.Stacks
 	// counts holds how many events the log has of each process, alive the
 	// threads that were there when it stopped short of the process's end.
 	counts map[int]uint64
@@ -29,7 +32,7 @@ type eventReader struct {
 
 func newEventReader(rec *recording.Recording) *eventReader {
 	h := rec.Header()
-	return &eventReader{rec: rec, at: map[eventKey][]int{}, counts: map[int]uint64{}, info: assert.Info{
+	return &eventReader{rec: rec, at: map[eventKey][]int{}, hitStacks: map[int]assert.Stacks{}, counts: map[int]uint64{}, info: assert.Info{
 		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, NoClock: true,
 	}}
 }
@@ -59,6 +62,8 @@ type processReader struct {
 	threads map[int32]*threadState
 	count   int    // of threads so far
 	instr   uint64 // of the event before
+	time    int64  // of the event before
+	nextHit int    // index into the process's hits
 }
 
 // threadState is what is known of a thread while its process is read.
@@ -122,11 +127,13 @@ func (r *processReader) event(n uint64, ev *recording.Event) {
 	case t == nil: // the process ends after its last thread
 		t = &threadState{open: -1}
 	}
+	r.addHits(n, ev)
 	// What was executed since the event before, this thread executed.
 	if ev.Instr > r.instr && n > 0 {
 		t.instr += ev.Instr - r.instr
 	}
 	r.instr = max(r.instr, ev.Instr)
+	r.time = max(r.time, ev.Time, ev.EndTime)
 	r.counts[r.proc.ID], t.last = n+1, n
 	if isNew {
 		r.add(n, ev, t, assert.KindThreadStart, "")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,6 +31,11 @@ type recordingSource struct {
 	x          *recording.StackIndex
 	indexTried bool
 	texts      map[string][]string // lines of the Python files
+
+	// hits are what an execution showed, by process, and hitStacks the stacks
+	// there, by events.
+	hits      map[int][]hit
+	hitStacks map[int]assert.Stacks
 
 	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool
@@ -91,23 +97,31 @@ func (s *recordingSource) manyThreads() bool {
 	return false
 }
 
-// Execute implements assert.Source.
-func (s *recordingSource) Execute([]*assert.EventPattern) error {
-	return errors.New("call, return, line, raise and enter need breakpoints, which this pyrr does not set yet")
-}
-
 // Stacks implements assert.Source.
 func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}
-	if len(want) == 0 {
-		return map[int]assert.Stacks{}, nil
+	found := map[int]assert.Stacks{}
+	// The stacks of an execution's events came with them.
+	rest := slices.DeleteFunc(slices.Clone(want), func(i int) bool {
+		if st, ok := s.hitStacks[i]; ok {
+			found[i] = st
+		}
+		return s.events[i].Executed()
+	})
+	var more map[int]assert.Stacks
+	var err error
+	switch x := s.index(); {
+	case len(rest) == 0:
+		return found, nil
+	case x != nil:
+		more, err = s.indexed(x, rest)
+	default:
+		more, err = s.pass(rest)
 	}
-	if x := s.index(); x != nil {
-		return s.indexed(x, want)
-	}
-	return s.pass(want)
+	maps.Copy(found, more)
+	return found, err
 }
 
 // EndStacks implements assert.Source.
@@ -132,10 +146,12 @@ func (s *recordingSource) read() error {
 		return nil
 	}
 	r := newEventReader(s.rec)
+	r.hits = s.hits
 	if err := r.readAll(); err != nil {
 		return err
 	}
 	s.info, s.events, s.at, s.counts, s.alive = r.info, r.events, r.at, r.counts, r.alive
+	s.hitStacks = r.hitStacks
 	return nil
 }
 
