@@ -143,20 +143,14 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 		f.parent = sp
 	}
 	var child uint64
-	ret, err := ptrace.Inject(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
 		switch ptrace.Event(st) {
 		case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
 			var err error
 			child, err = ptrace.EventMsg(t.tid)
 			return err
-		case 0:
-			t.sigstop = int(st.StopSignal())
-			if err := ptrace.GetSigInfo(t.tid, &t.info); err != nil {
-				return err
-			}
-			r.deferSignal(t)
 		}
-		return nil
+		return r.injectedStop(t, st)
 	})
 	if err == nil && (ret < 0 || child == 0) {
 		err = errnoOf(ret)
@@ -219,6 +213,7 @@ func (f *frozen) copyShared(r *recorder, t *task) error {
 	}
 	for _, m := range sp.shared {
 		f.skip = append(f.skip, span{m.start, m.end})
+		m.noFile = 0 // the image has all of it accessible
 		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
 			start, end := m.span(u)
 			if start == end {

@@ -92,6 +92,9 @@ func (iw *imageWriter) skipped(m *mapping) bool {
 }
 
 func (iw *imageWriter) mapping(m *mapping) error {
+	if m.start == scratchBase {
+		return nil // pyrr's own, and replay has no use for it
+	}
 	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
 		return nil
 	}
