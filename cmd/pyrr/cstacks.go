@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/cpython"
+	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
@@ -18,6 +19,8 @@ type codeMap struct {
 	space *unwind.Space
 	// stubs is where the counting stubs lie, 0 before they do.
 	stubs uint64
+	// calls is where the trampolines of system calls lie.
+	calls, callsEnd uint64
 }
 
 func newCodeMap() *codeMap {
@@ -27,12 +30,15 @@ func newCodeMap() *codeMap {
 }
 
 func (c *codeMap) clone() *codeMap {
-	out := &codeMap{space: c.space.Clone(), stubs: c.stubs}
+	out := &codeMap{space: c.space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd}
 	out.space.Redirect = out.redirect
 	return out
 }
 
 func (c *codeMap) redirect(m mem.Reader, pc uint64) (uint64, bool) {
+	if pc >= c.calls && pc < c.callsEnd {
+		return inject.CallSiteOf(m, c.calls, pc)
+	}
 	if c.stubs == 0 {
 		return 0, false
 	}
@@ -58,6 +64,8 @@ func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.
 		case mp.Prot&unix.PROT_EXEC == 0:
 		case mp.Name == "[pyrr clock]":
 			c.stubs = mp.Start
+		case mp.Name == "[pyrr calls]":
+			c.calls, c.callsEnd = mp.Start, mp.End
 		case mp.Name == "[pyrr]":
 			// The stand-in for the vDSO.
 			if im, err := unwind.MemoryImage(mp.Name, m, mp.Start, mp.End); err == nil {

@@ -171,7 +171,7 @@ func callsCode(sites int) uint64 {
 // its link-time address, within 2 GiB of it.
 func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	code := callsCode(len(sites))
-	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}, sites: sites}
+	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf = data, data+callBufOff
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
@@ -228,17 +228,6 @@ func (img *CallsImage) Cells(clocks uint64) []Write {
 	}
 }
 
-// Site returns the address of the system call in the program's code that a
-// thread makes whose program counter is in a trampoline: the program counter
-// that it would have there.
-func (img *CallsImage) Site(pc, bias uint64) (uint64, bool) {
-	off := pc - img.Base - callCommon
-	if pc < img.Base+callCommon || off/trampSize >= uint64(len(img.sites)) {
-		return 0, false
-	}
-	return bias + img.sites[off/trampSize].Vaddr + 2, true
-}
-
 // A BufferedCall is a record of the buffer.
 type BufferedCall struct {
 	Nr           int
@@ -285,3 +274,25 @@ func ParseCalls(b []byte) ([]BufferedCall, error) {
 
 // TSC reads the processor's time stamp counter.
 func TSC() uint64 { return rdtsc() }
+
+// CallSiteOf returns the address in the C library that a program counter in
+// the trampolines of a calls area stands for: the one behind the system call
+// that the trampoline replaces. base is where the area begins.
+func CallSiteOf(m mem.Reader, base, pc uint64) (uint64, bool) {
+	if pc < base+callCommon {
+		return 0, false
+	}
+	at := base + callCommon + (pc-base-callCommon)/trampSize*trampSize
+	const cmp = trampSlow + 2 + 5 // behind the two xor
+	var b [trampSize]byte
+	if m.ReadAt(b[:], at) != nil {
+		return 0, false
+	}
+	n := comparison(b[cmp:])
+	if n == 0 || b[cmp+n] != 0xe9 {
+		return 0, false
+	}
+	end := at + uint64(cmp+n+5)
+	next := end + uint64(int64(int32(binary.LittleEndian.Uint32(b[cmp+n+1:]))))
+	return next - uint64(n), true
+}
