@@ -44,6 +44,8 @@ type Break struct {
 	Thread int32
 	// Proc, when not 0, is the only process.
 	Proc int
+	// Cond, when not nil, decides about each stop.
+	Cond func(*Hit) bool
 	// Off leaves it out.
 	Off bool
 }
@@ -83,6 +85,10 @@ type site struct {
 type breakpoints struct {
 	list []*Break
 	gen  int
+	// quiet leaves all out, while going somewhere; temp are addresses to stop
+	// at all the same.
+	quiet bool
+	temp  []uint64
 }
 
 func (b *breakpoints) python() bool {
@@ -129,10 +135,10 @@ func (p *Process) matchesAny(c *cpython.Code) bool {
 // next.
 func (p *Process) sync(t *Thread) error {
 	b := &p.s.breaks
-	if p.gen == b.gen && !p.unsynced && !p.stale {
+	if p.gen == b.gen && (!p.unsynced && !p.stale || b.quiet && len(b.temp) == 0) {
 		return nil
 	}
-	if len(b.list) == 0 && len(p.patches) == 0 {
+	if len(b.list) == 0 && len(b.temp) == 0 && len(p.patches) == 0 {
 		p.gen, p.unsynced = b.gen, false
 		return nil
 	}
@@ -157,8 +163,11 @@ const raiseSymbol = "PyTraceBack_Here"
 // there is none any more.
 func (p *Process) syncNative() error {
 	want := map[uint64][]*Break{}
+	for _, a := range p.s.breaks.temp {
+		want[a] = []*Break{}
+	}
 	for _, b := range p.s.breaks.list {
-		if b.Off || b.Proc != 0 && b.Proc != p.Info.ID {
+		if b.Off || p.s.breaks.quiet || b.Proc != 0 && b.Proc != p.Info.ID {
 			continue
 		}
 		switch b.Kind {
@@ -194,17 +203,41 @@ func (p *Process) syncNative() error {
 	return nil
 }
 
+// symbolKey is a symbol of a file that is mapped somewhere.
+type symbolKey struct {
+	file  recording.FileID
+	start uint64
+	name  string
+}
+
 // Symbol returns the addresses of a dynamic symbol in the modules of the
 // process.
 func (p *Process) Symbol(name string) []uint64 {
 	var found []uint64
 	m := p.Mem()
 	for i := range p.modules {
-		file, bias, ok := p.moduleFile(p.modules[i])
-		if !ok {
-			continue
+		mod := &p.modules[i]
+		key := symbolKey{mod.File, mod.Start, name}
+		a, known := p.s.symbols[key]
+		if !known {
+			file, bias, ok := p.moduleFile(*mod)
+			if !ok {
+				continue
+			}
+			var err error
+			a, err = dynamicSymbol(file, m, bias, name)
+			if err != nil {
+				a = 0
+			}
+			// One that is still being mapped may get it.
+			if err == nil || mod.age >= youth {
+				if p.s.symbols == nil {
+					p.s.symbols = map[symbolKey]uint64{}
+				}
+				p.s.symbols[key] = a
+			}
 		}
-		if a, err := dynamicSymbol(file, m, bias, name); err == nil && !slices.Contains(found, a) {
+		if a != 0 && !slices.Contains(found, a) {
 			found = append(found, a)
 		}
 	}
@@ -244,6 +277,13 @@ func (p *Process) syncPython(t *Thread) error {
 	if !p.s.breaks.python() {
 		p.sites = nil
 		return p.unhook()
+	}
+	if p.s.breaks.quiet {
+		p.sites, p.looked = nil, false
+		if len(p.hooks.on) == 0 {
+			return nil
+		}
+		return p.writeHooks(t, nil, nil)
 	}
 	if !p.nextKnown {
 		return errors.New("this recording does not say where the interpreter keeps its next instruction; record it again to have Python breakpoints")

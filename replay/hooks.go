@@ -45,6 +45,7 @@ const (
 	maxKnown   = tableSlots / 2
 	stubs      = clockCode / stubSize
 	stubAfter  = 16 // bytes of a stub that are its code
+	slotSize   = 8
 )
 
 type trapKind uint8
@@ -284,14 +285,17 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		return err
 	}
 	h.traps, h.spans = map[uint64]hookTrap{}, nil
-	a := &asm{base: hookBase}
-	starts := map[int]uint64{}
+	// The stubs lead to slots, so that other hooks only need other slots.
+	a := &asm{base: hookBase, b: make([]byte, stubs*slotSize)}
 	for n := range stubs {
-		if h.targets[n] == 0 || len(values[n]) == 0 && !entries[n] {
+		wanted := len(values[n]) > 0 || entries[n]
+		if h.targets[n] == 0 || !wanted && !h.on[n] {
 			continue
 		}
 		lo := a.here()
-		starts[n] = lo
+		slot := a.b[n*slotSize:]
+		slot[0] = 0xe9 // jmp rel32
+		binary.LittleEndian.PutUint32(slot[1:], uint32(len(a.b)-(n*slotSize+5)))
 		hit, out, miss := new(int), new(int), new(int)
 		if entries[n] {
 			a.lookup(p.nextReg, miss)
@@ -316,32 +320,23 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 	if len(a.b) > hookCode {
 		return fmt.Errorf("breakpoints at so many instructions need %d bytes of code, more than %d", len(a.b), hookCode)
 	}
-	if len(a.b) > 0 {
-		if err := ptrace.Write(p.pid, hookBase, a.b); err != nil {
-			return fmt.Errorf("write the hooks: %w", err)
-		}
+	if err := ptrace.Write(p.pid, hookBase, a.b); err != nil {
+		return fmt.Errorf("write the hooks: %w", err)
 	}
-	for n := range stubs {
-		if err := p.aim(n, starts[n]); err != nil {
-			return err
+	for _, s := range h.spans {
+		if !h.on[s.stub] {
+			if err := p.aim(s.stub, hookBase+uint64(s.stub*slotSize)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// aim makes a stub lead to the code at to, or for 0 where it led before.
+// aim makes a stub lead to the code at to.
 func (p *Process) aim(n int, to uint64) error {
 	h := &p.hooks
 	at := p.stubs + uint64(n*stubSize) + stubJump
-	if h.on[n] {
-		if err := p.take(at); err != nil {
-			return err
-		}
-		delete(h.on, n)
-	}
-	if to == 0 {
-		return nil
-	}
 	b := make([]byte, stubSize-stubJump)
 	for i := range b {
 		b[i] = 0xcc

@@ -111,13 +111,27 @@ func (p *Process) threadOf(pthread uint64) (int, bool) {
 // moduleFile returns a module's file, as far as the recording has it, and by
 // how much it is mapped above its link addresses.
 func (p *Process) moduleFile(mod Module) (io.ReaderAt, uint64, bool) {
-	file, size, err := p.s.rec.ReadFile(mod.File)
-	if err != nil {
-		return nil, 0, false
+	mf, ok := p.s.modfiles[mod.File]
+	if !ok {
+		if file, size, err := p.s.rec.ReadFile(mod.File); err == nil {
+			mf.r = io.NewSectionReader(file, 0, size)
+			// The headers are in the first page; the bias is that of a module
+			// at 0.
+			mf.bias, mf.ok = loadBias(mf.r, 0)
+		}
+		if p.s.modfiles == nil {
+			p.s.modfiles = map[recording.FileID]modFile{}
+		}
+		p.s.modfiles[mod.File] = mf
 	}
-	contents := io.NewSectionReader(file, 0, size)
-	bias, ok := loadBias(contents, mod.Start)
-	return contents, bias, ok
+	return mf.r, mf.bias + mod.Start, mf.ok
+}
+
+// modFile is what is kept of a module's file.
+type modFile struct {
+	r    io.ReaderAt
+	bias uint64
+	ok   bool
 }
 
 // loadBias returns by how much a module whose file begins at start is mapped

@@ -140,6 +140,8 @@ type session struct {
 	breaks   breakpoints
 	watches  []Watch // at most four
 	watchGen int
+	modfiles map[recording.FileID]modFile
+	symbols  map[symbolKey]uint64 // 0: it has none
 }
 
 type forkKey struct {

@@ -216,6 +216,7 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.Rip >= p.stubs && r.Rip-p.stubs < clockCode && (r.Rip-p.stubs)%stubSize == stubTrap
 	if atStub {
 		r.Rip -= stubTrap - stubJump
+		r.Eflags &^= arithmetic
 		t.dirty = true
 		if count == limit && (ev.Stop != recording.StopInstr || limit != ev.Instr) {
 			p.counted = count
@@ -227,6 +228,7 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 	if hook, ok := p.hooks.trap(r.Rip, sig); ok {
 		p.counted = count
 		r.Rip, t.dirty = p.stubs+uint64(hook.stub)*stubSize+stubJump, true
+		r.Eflags &^= arithmetic
 		return p.atHook(t, hook)
 	}
 	if sig == unix.SIGTRAP && !single {
@@ -263,6 +265,10 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 	}
 	return haltEvent, false, p.compare(t, ev, st, count, clocks, false)
 }
+
+// arithmetic are the flags that stubs and hooks change, dead at a dispatch:
+// with them cleared, a thread's state there does not tell what stopped it.
+const arithmetic = 0x8d5 // CF, PF, AF, ZF, SF, OF
 
 // trapTrace is the si_code of a SIGTRAP from a single step (TRAP_TRACE,
 // asm-generic/siginfo.h).
