@@ -45,10 +45,13 @@ type Break struct {
 	// Proc, when not 0, is the only process.
 	Proc int
 	// Cond, when not nil, decides about each stop.
-	Cond func(*Hit) bool
+	Cond Condition
 	// Off leaves it out.
 	Off bool
 }
+
+// Condition decides whether a breakpoint stops.
+type Condition interface{ Holds(*Hit) bool }
 
 // Hit is a stop at breakpoints.
 type Hit struct {

@@ -143,7 +143,7 @@ func (p *Process) judge(hit *Hit) *Hit {
 		if b.Cond != nil {
 			one := *hit
 			one.Breaks = []*Break{b}
-			if !b.Cond(&one) {
+			if !b.Cond.Holds(&one) {
 				continue
 			}
 		}
