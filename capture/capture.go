@@ -84,6 +84,9 @@ type Info struct {
 	Kept []Kept
 	// Runner is set where the command ran a test runner that marks its tests.
 	Runner bool
+	// Images says how long the program stood still for each image that was
+	// taken of it.
+	Images []time.Duration
 }
 
 // StartError says that the command could not be started.

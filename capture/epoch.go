@@ -114,6 +114,7 @@ func (r *recorder) quit(sp *space) {
 // everything is as before.
 func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 	sp := t.sp
+	began := time.Now()
 	if err := r.canFreeze(t); err != nil {
 		return nil, err
 	}
@@ -144,6 +145,7 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 		return nil, err
 	}
 	r.epochs.list = append(r.epochs.list, ep)
+	r.took = append(r.took, time.Since(began))
 	return ep, nil
 }
 
@@ -219,10 +221,11 @@ type epochs struct {
 	kept    []*Kept
 	writing sync.WaitGroup
 	header  recording.Header
-	runners bool   // a test runner was seen
-	surplus int    // recordings that were one too many
-	late    *epoch // of Options.From
-	images  bool   // may be taken at any system call
+	runners bool            // a test runner was seen
+	took    []time.Duration // for each image
+	surplus int             // recordings that were one too many
+	late    *epoch          // of Options.From
+	images  bool            // may be taken at any system call
 }
 
 // lateDir is where a recording goes that begins in the middle.

@@ -454,7 +454,7 @@ func (r *recorder) finish() (*Info, error) {
 		}
 	}
 	r.drain()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Images: r.took}
 	r.finishEpochs()
 	for _, k := range r.kept {
 		info.Kept = append(info.Kept, *k)

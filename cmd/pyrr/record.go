@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ type recordFlags struct {
 	disable []string
 	from    uint64
 	keepMax int
+	images  bool
 }
 
 // The values of --keep.
@@ -112,8 +114,9 @@ seconds later.`,
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
 			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
+			fs.BoolVar(&f.images, "image-times", false, "say how long the program stood still for images")
 			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
-			for _, name := range []string{"slice", "disable-syscall", "from-event"} {
+			for _, name := range []string{"slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}
@@ -168,6 +171,10 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	tidy()
 	if err != nil {
 		return recordFailed(u, &t, args, err)
+	}
+	if n := len(info.Images); f.images && n > 0 {
+		slices.Sort(info.Images)
+		u.note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
 	}
 	status := info.Status
 	if info.TimedOut {
