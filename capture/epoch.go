@@ -34,6 +34,7 @@ type epoch struct {
 	first  recording.Event // the image but for its memory
 	rest   []recording.Event
 	began  int64
+	from   uint64 // the event at which its last test begins, where it holds more
 
 	ended bool
 
@@ -45,10 +46,13 @@ type epoch struct {
 type Kept struct {
 	// Test is the test's id, Outcome "timeout", "failed" or "crashed".
 	Test, Outcome string
-	Dir           string
-	Procs         int
-	Events        uint64
-	Instructions  uint64
+	// From is the event of the first process at which the test begins, where
+	// the recording begins before it; else 0.
+	From         uint64
+	Dir          string
+	Procs        int
+	Events       uint64
+	Instructions uint64
 	// Err says why the recording is not whole, nil where it is.
 	Err error
 }
@@ -186,7 +190,7 @@ func (r *recorder) drop(ep *epoch) {
 
 // keep writes out an epoch that has ended, in the background.
 func (r *recorder) keep(ep *epoch, outcome string) {
-	k := &Kept{Test: ep.name, Outcome: outcome, Dir: ep.dir, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
+	k := &Kept{Test: ep.name, Outcome: outcome, Dir: ep.dir, From: ep.from, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
 	r.kept = append(r.kept, k)
 	sum := recording.Summary{Ended: time.Now(), Outcome: outcome, Events: ep.events, Instructions: ep.instructions}
 	if outcome == recording.EndTimeout {

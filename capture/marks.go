@@ -183,6 +183,11 @@ func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
 	}
 	last := sp.ep
 	test.dir = r.o.Tests.Path(id)
+	run.test, run.ran = test, true
+	if last != nil && last.lead == sp && r.young(last) {
+		r.joinTest(t, last, test)
+		return nil
+	}
 	ep, err := r.beginEpoch(t, test.dir, id)
 	switch {
 	case err == nil:
@@ -193,16 +198,35 @@ func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
 		}
 	case last != nil && last.lead == sp:
 		r.warnf("%s is recorded together with the test before it: %v", id, err)
-		last.name = id
-		last.dir = last.w.Rename(test.dir, id)
-		test.dir, test.ep = last.dir, last
+		r.joinTest(t, last, test)
+		return nil
 	default:
 		r.warnf("%s is not recorded: %v", id, err)
 	}
-	run.test, run.ran = test, true
 	test.deadline = r.limitFrom(test.limit)
 	r.noteMark(t, recording.MarkTestStart, id)
 	return nil
+}
+
+// An image for each test would cost short ones more than they take, so they
+// share one for youth, or until so much was logged. What is kept is cut to
+// begin at its test afterwards.
+const (
+	youth    = 50 * time.Millisecond
+	smallLog = 2 << 20
+)
+
+func (r *recorder) young(ep *epoch) bool {
+	return !ep.ended && time.Duration(r.since()-ep.began) < youth && ep.w.Size() < smallLog
+}
+
+// joinTest adds a test to an epoch that began before it.
+func (r *recorder) joinTest(t *task, ep *epoch, test *testRun) {
+	ep.name, ep.from = test.id, t.sp.events
+	ep.dir = ep.w.Rename(test.dir, test.id)
+	test.dir, test.ep = ep.dir, ep
+	test.deadline = r.limitFrom(test.limit)
+	r.noteMark(t, recording.MarkTestStart, test.id)
 }
 
 // testEnd decides what becomes of a test's recording.

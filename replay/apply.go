@@ -129,6 +129,11 @@ func (p *Process) show(t *Thread, ev *recording.Event) error {
 
 // write keeps bytes to be written before a thread runs or memory is read.
 func (p *Process) write(ws []recording.Write) {
+	if p.guard != nil {
+		for _, w := range ws {
+			p.guard.of.mark(w.Addr, w.Addr+uint64(len(w.Data)))
+		}
+	}
 	for _, w := range ws {
 		p.pending = append(p.pending, ptrace.Span{Addr: w.Addr, Data: w.Data})
 	}

@@ -134,6 +134,9 @@ func (m memory) ReadBatch(bufs [][]byte, addrs []uint64) int {
 // Mem reads the memory of the process as it is at the event at hand, without
 // anything that the replay has put into it.
 func (p *Process) Mem() mem.Reader {
+	if p.guard != nil {
+		return watchedMem{ptrace.Mem(p.pid), p.guard.of}
+	}
 	if len(p.patches) == 0 {
 		return ptrace.Mem(p.pid)
 	}

@@ -78,6 +78,9 @@ type Process struct {
 	recent    []recording.Event // a ring of the last events, for reports
 	done      bool
 	parked    []*Thread
+	startArgs [6]uint64           // of the image
+	laid      []recording.Mapping // all that was mapped, for the names
+	guard     *guard              // while what is touched is noted
 
 	counted uint64 // instructions executed so far
 	armed   uint64 // the count at which the budget is used up
@@ -137,6 +140,7 @@ type session struct {
 	// unseen: nobody looks at the process before its end.
 	unseen bool
 
+	cut      *cut
 	breaks   breakpoints
 	watches  []Watch // at most four
 	watchGen int
@@ -157,7 +161,9 @@ type stubChild struct {
 }
 
 // Batch replays all processes of a recording to their ends.
-func Batch(rec *recording.Recording, o Options) (*Result, error) {
+func Batch(rec *recording.Recording, o Options) (*Result, error) { return batch(rec, o, nil) }
+
+func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 	type result struct {
 		res *Result
 		err error
@@ -173,7 +179,8 @@ func Batch(rec *recording.Recording, o Options) (*Result, error) {
 		}
 		defer unattend()
 		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
-		s.unseen = o.OnEvent == nil && len(o.Breaks) == 0
+		s.unseen = o.OnEvent == nil && len(o.Breaks) == 0 && c == nil
+		s.cut = c
 		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}
 		res, err := s.run()
 		done <- result{res, err}
@@ -298,6 +305,11 @@ func (p *Process) fetch() error {
 // step takes the next event.
 func (p *Process) step() error {
 	ev := p.next
+	if c := p.s.cut; c != nil && c.begin == nil && c.proc == p.Info.ID && c.event == p.Number && p.pid != 0 {
+		if err := c.here(p, &ev); err != nil {
+			return err
+		}
+	}
 	err := p.apply(&ev)
 	if err != nil {
 		return err

@@ -163,12 +163,22 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 		run = ptrace.SysemuStep
 		flags = p.pushesFlags(t.regs.Rip)
 	}
+again:
 	p.s.watch.begin(p.pid)
 	if err := run(t.tid, 0); err != nil {
 		return 0, fmt.Errorf("resume thread %d: %w", t.TID, err)
 	}
 	_, st, err := ptrace.WaitFor(t.tid)
 	p.s.watch.end()
+	if p.guard != nil && err == nil && st.Stopped() && st.StopSignal() == unix.SIGSEGV {
+		ok, ferr := p.faulted(t)
+		if ferr != nil {
+			return 0, ferr
+		}
+		if ok {
+			goto again
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("wait for thread %d: %w", t.TID, err)
 	}

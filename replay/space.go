@@ -36,12 +36,19 @@ func (p *Process) mapIn(t *Thread, m recording.Mapping, protectOnly bool) error 
 		(m.Start < hookEnd && m.End > gadgetBase) {
 		return p.damaged("a mapping at %#x-%#x", m.Start, m.End)
 	}
+	if err := p.unguard(t, m.Start, m.End); err != nil {
+		return err
+	}
 	if protectOnly {
 		ret, err := p.call(t, unix.SYS_MPROTECT, m.Start, m.End-m.Start, uint64(m.Prot))
 		if err == nil && ret != 0 {
 			err = p.damaged("protect %#x-%#x: %v", m.Start, m.End, unix.Errno(-ret))
 		}
 		return err
+	}
+	p.laid = append(p.laid, m)
+	if p.guard != nil && m.File != 0 {
+		p.s.cut.mapped = append(p.s.cut.mapped, m)
 	}
 	flags := uint64(unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE)
 	fd, off := nrNone, uint64(0)
@@ -70,6 +77,9 @@ func (p *Process) begin(ev *recording.Event) error {
 		return p.damaged("a start without a process")
 	}
 	p.Info = *ev.Proc
+	if c := p.s.cut; c != nil && c.begin != nil && c.later[p.Info.Parent] {
+		c.later[p.Info.ID] = true
+	}
 	if p.Info.Fork {
 		key := forkKey{p.Info.Parent, p.Info.ParentEvent}
 		c := p.s.forks[key]
@@ -106,6 +116,7 @@ func (p *Process) begin(ev *recording.Event) error {
 			return err
 		}
 	}
+	p.startArgs = ev.Args
 	if ev.Args[0] != 0 {
 		if ev.Args[4] > 1<<20 {
 			return p.damaged("room for %d clock readings", ev.Args[4])
@@ -141,6 +152,7 @@ func (p *Process) inherit(of *Process) {
 	p.modules, p.patches = of.modules, of.patches
 	p.python, p.hooks = of.python.clone(), of.hooks.clone()
 	p.python.tstates = nil
+	p.laid, p.guard = of.laid[:len(of.laid):len(of.laid)], of.guard.clone()
 	p.nextReg, p.nextKnown, p.looked = of.nextReg, of.nextKnown, of.looked
 	p.unsynced, p.stale = true, of.hooks.mapped
 	if p.python.rt != nil {
@@ -174,6 +186,12 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 			return fmt.Errorf("set registers: %w", err)
 		}
 		t.dirty = false
+	}
+	switch call.Nr {
+	case unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT, unix.SYS_MADVISE, unix.SYS_MREMAP:
+		if err := p.unguard(t, a[0], pageUp(a[0]+a[1])); err != nil {
+			return err
+		}
 	}
 	switch call.Nr {
 	case unix.SYS_MMAP:
@@ -226,6 +244,9 @@ func (p *Process) setBrk(t *Thread, to uint64) error {
 	case now > from:
 		return p.mapIn(t, recording.Mapping{Start: from, End: now, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[heap]"}, false)
 	case now < from:
+		if err := p.unguard(t, now, from); err != nil {
+			return err
+		}
 		ret, err := p.call(t, unix.SYS_MUNMAP, now, from-now)
 		if err == nil && ret != 0 {
 			err = p.damaged("shrink the heap to %#x: %v", to, unix.Errno(-ret))

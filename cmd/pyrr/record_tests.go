@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"pyrr/capture"
 	"pyrr/capture/pytest"
+	"pyrr/internal/recording"
+	"pyrr/replay"
 )
 
 // testByTest sets o up to record each test by itself, where only some
@@ -57,6 +60,73 @@ func finishTests(u *ui, t *target, f *recordFlags, kept []capture.Kept) {
 		one := &target{part: k.Dir, packed: packedName(k.Dir)}
 		info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
 		u.note("%s: %s", k.Outcome, k.Test)
+		if f.verify != verifyNone && k.Err == nil {
+			if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
+				u.warn("the recording is larger than it need be: " + err.Error())
+			}
+			if rec, err := recording.Open(k.Dir); err == nil {
+				if sum, ok := rec.Summary(); ok {
+					info.Events, info.Instructions = sum.Events, sum.Instructions
+				}
+				rec.Close()
+			}
+		}
 		finish(u, one, f, info)
+	}
+}
+
+// shortenTest cuts the recording of a test to begin at its test, and to hold only
+// memory that the test touched or that its stacks are read from.
+func shortenTest(u *ui, t *target, from uint64) error {
+	rec, err := recording.Open(t.part)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	const first = 1 // the process of the test
+	if from == 0 {
+		if from, err = afterImage(rec, first); err != nil {
+			return err
+		}
+	}
+	o := replay.Options{}
+	index, err := newIndexer(rec)
+	if err != nil {
+		return err
+	}
+	defer index.abort()
+	o.OnEvent = index.event
+	u.status("shortening the recording")
+	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
+	if err := replay.Shorten(rec, short, first, from, o); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(t.part); err != nil {
+		return err
+	}
+	return os.Rename(short, t.part)
+}
+
+// afterImage is the number of the first event that follows those which
+// describe the image that the recording of a process begins with.
+func afterImage(rec *recording.Recording, proc int) (uint64, error) {
+	it, err := rec.Events(proc)
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	var ev recording.Event
+	for {
+		n := it.Number()
+		if err := it.Next(&ev); err != nil {
+			return 0, err
+		}
+		switch ev.Kind {
+		case recording.KindStart, recording.KindThread, recording.KindWrite:
+		case recording.KindEnd:
+			return 0, errors.New("nothing happens in it")
+		default:
+			return n, nil
+		}
 	}
 }

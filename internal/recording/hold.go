@@ -178,6 +178,9 @@ func (w *Writer) makeRoom() {
 	}
 }
 
+// Size is how many bytes a held recording keeps in memory.
+func (w *Writer) Size() int { return w.q.size() }
+
 func (q *queue) size() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

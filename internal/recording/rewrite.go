@@ -28,6 +28,10 @@ type Changes struct {
 	// Files holds bytes to put over those of stored files, in ascending
 	// order.
 	Files map[FileID][]Patch
+	// Begin replaces the beginnings of streams, and Leave says which streams
+	// to leave out.
+	Begin map[int]Beginning
+	Leave func(proc int) bool
 	// Redaction, if not nil, is the manifest to write.
 	Redaction *Redaction
 	// Drop says which members that are no part of the format to leave out.
@@ -37,6 +41,12 @@ type Changes struct {
 	// NoMemory leaves out memory, registers and mapped files: what remains
 	// can be read, not replayed.
 	NoMemory bool
+}
+
+// Beginning is events that stand for those before the event From.
+type Beginning struct {
+	From   uint64
+	Events []Event
 }
 
 // Patch is bytes that replace others.
@@ -92,12 +102,18 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 		w.enc.Close()
 		w.enc = enc
 	}
+	var events, instructions uint64
 	for _, id := range r.streams {
-		if err == nil {
-			err = r.rewriteStream(w, id, c)
+		if err == nil && (c.Leave == nil || !c.Leave(id)) {
+			var n, instr uint64
+			n, instr, err = r.rewriteStream(w, id, c)
+			events, instructions = events+n, instructions+instr
 		}
 	}
 	sum, ok := r.Summary()
+	if len(c.Begin) > 0 {
+		sum.Events, sum.Instructions = events, instructions
+	}
 	if !ok {
 		sum.Truncated, sum.Why = true, "the recorder was killed"
 	}
@@ -129,25 +145,35 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 	return nil
 }
 
-func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) error {
+func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) (events, instructions uint64, err error) {
 	it, err := r.Events(id)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer it.Close()
 	s := w.Stream(id)
 	var ev Event
+	if b, ok := c.Begin[id]; ok {
+		for i := range b.Events {
+			if err := s.Append(&b.Events[i]); err != nil {
+				return 0, 0, err
+			}
+		}
+		if err := it.Seek(b.From); err != nil {
+			return 0, 0, err
+		}
+	}
 	for {
 		number := it.Number()
 		err := it.Next(&ev)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return s.next, instructions, nil
 		}
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		if ev.Kind == KindEnd && ev.Why == EndTruncated {
-			return nil // made up by the iterator
+			return s.next, instructions, nil // made up by the iterator
 		}
 		if c.Event != nil {
 			c.Event(id, number, &ev)
@@ -159,8 +185,9 @@ func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) error {
 			}
 		}
 		if err := s.Append(&ev); err != nil {
-			return err
+			return 0, 0, err
 		}
+		instructions = ev.Instr
 	}
 }
 

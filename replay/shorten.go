@@ -1,0 +1,172 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// Shorten makes a recording smaller. It replays the recording, takes an image
+// of one process at one of its events, sees from there on which memory is
+// touched, and writes to a new folder what begins at that event and holds no
+// more than that: of the process itself, and of those that it made later.
+//
+// Memory that is neither touched nor read by the hooks in o is left out of
+// the image; unused parts of mapped files become zeros. An error means that
+// there is no new recording.
+func Shorten(rec *recording.Recording, dir string, proc int, event uint64, o Options) error {
+	c := &cut{proc: proc, event: event}
+	if _, err := batch(rec, o, c); err != nil {
+		return fmt.Errorf("shorten the recording: %w", err)
+	}
+	if c.begin == nil {
+		return fmt.Errorf("shorten the recording: process %d has no event %d", proc, event)
+	}
+	changes, err := c.changes(rec)
+	if err != nil {
+		return fmt.Errorf("shorten the recording: %w", err)
+	}
+	return rec.Rewrite(dir, changes)
+}
+
+// cut is where a recording is to begin, and what was found out about it.
+type cut struct {
+	proc  int
+	event uint64
+
+	begin   []recording.Event // of the new stream
+	instr   uint64            // instructions before it
+	touched *touched
+	// later maps the processes that the new recording holds: the process, and
+	// those that it or one of them made after the event.
+	later map[int]bool
+	// mapped are parts of files that were mapped after the event.
+	mapped []recording.Mapping
+}
+
+// here takes the image of the process p, which stands at the event.
+func (c *cut) here(p *Process, at *recording.Event) error {
+	if err := p.flush(nil); err != nil {
+		return err
+	}
+	if p.startArgs[0] == 0 || len(p.patches) > 0 {
+		return errors.New("the process does not begin with an image, or has breakpoints")
+	}
+	lead := p.threads[at.TID]
+	if lead == nil {
+		return fmt.Errorf("there is no thread %d", at.TID)
+	}
+	info := p.Info
+	info.Parent, info.ParentEvent, info.Fork, info.Brk = 0, 0, false, p.brk
+	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArgs, Proc: &info}
+	state := func(t *Thread) (*linux.Regs, []byte, error) {
+		x, err := ptrace.GetXState(t.tid, make([]byte, 1<<14))
+		regs := t.regs
+		return &regs, x, err
+	}
+	var err error
+	if start.Regs, start.XState, err = state(lead); err != nil {
+		return err
+	}
+	start.Regs.OrigRax = nrNone
+	c.begin = []recording.Event{start}
+	var tids []int32
+	for tid := range p.threads {
+		if tid != at.TID {
+			tids = append(tids, tid)
+		}
+	}
+	slices.Sort(tids)
+	for _, tid := range tids {
+		t := p.threads[tid]
+		ev := recording.Event{Kind: recording.KindThread, TID: tid, Time: at.Time}
+		if ev.Regs, ev.XState, err = state(t); err != nil {
+			return err
+		}
+		if t.enter.Kind != 0 {
+			ev.Why, ev.Nr, ev.Args, ev.In = recording.InCall, t.enter.Nr, t.enter.Args, t.enter.In
+		} else {
+			ev.Regs.OrigRax = nrNone
+		}
+		c.begin = append(c.begin, ev)
+	}
+	if p.cell != 0 {
+		c.begin = append(c.begin, recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
+			Args: [6]uint64{p.cell, p.stubs, p.ClockBias}, Text: p.Info.Python})
+	}
+	c.instr = p.counted
+	c.later = map[int]bool{p.Info.ID: true}
+	return c.image(p, lead)
+}
+
+// image notes what the process has mapped, and takes access to it away.
+func (c *cut) image(p *Process, t *Thread) error {
+	maps, err := p.layout()
+	if err != nil {
+		return err
+	}
+	c.touched = &touched{}
+	p.guard = &guard{of: c.touched, hidden: map[uint64]bool{}}
+	for _, m := range maps {
+		a := &area{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
+		if err := a.read(p); err != nil {
+			return err
+		}
+		c.touched.areas = append(c.touched.areas, a)
+		const most = 1 << 30
+		if p.isEngine(&m) || m.Prot == 0 || m.End-m.Start > most {
+			a.all(m.Prot != 0)
+			continue
+		}
+		for at := m.Start; at < m.End; at += pageSize {
+			p.guard.hidden[at] = true
+		}
+		if ret, err := p.call(t, unix.SYS_MPROTECT, m.Start, m.End-m.Start, unix.PROT_NONE); err != nil || ret != 0 {
+			return fmt.Errorf("hide %#x-%#x: result %d: %w", m.Start, m.End, ret, err)
+		}
+	}
+	return nil
+}
+
+// isEngine tells pyrr's own memory, which is read and written all the time.
+func (p *Process) isEngine(m *recording.Mapping) bool {
+	base := p.startArgs[0]
+	return m.Start < base+inject.AreaSize && m.End > base ||
+		p.cell != 0 && (p.cell >= m.Start && p.cell < m.End || p.stubs >= m.Start && p.stubs < m.End)
+}
+
+// changes describes the new recording.
+func (c *cut) changes(rec *recording.Recording) (recording.Changes, error) {
+	start := &c.begin[0]
+	for _, a := range c.touched.areas {
+		a.add(start)
+	}
+	shift := int64(len(c.begin)) - int64(c.event)
+	files, err := c.unused(rec)
+	if err != nil {
+		return recording.Changes{}, err
+	}
+	return recording.Changes{
+		Begin: map[int]recording.Beginning{c.proc: {From: c.event, Events: c.begin}},
+		Leave: func(proc int) bool { return !c.later[proc] },
+		Files: files,
+		Event: func(proc int, _ uint64, ev *recording.Event) {
+			if proc == c.proc {
+				ev.Instr -= min(ev.Instr, c.instr)
+			}
+			if ev.Kind == recording.KindStart && ev.Proc.Parent == c.proc {
+				moved := *ev.Proc
+				moved.ParentEvent = uint64(int64(moved.ParentEvent) + shift)
+				ev.Proc = &moved
+			}
+		},
+		Small: true,
+	}, nil
+}

@@ -1,0 +1,406 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/mem"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// touched is the memory of an image, and what of it was used since.
+type touched struct{ areas []*area }
+
+// area is a mapping of the image.
+type area struct {
+	recording.Mapping
+	seen []bool // pages
+	// own are the bytes that differ from the file, or from zeros, in runs of
+	// pages.
+	own []recording.Write
+}
+
+func (a *area) all(seen bool) {
+	for i := range a.seen {
+		a.seen[i] = seen
+	}
+}
+
+func (t *touched) find(addr uint64) *area {
+	lo, hi := 0, len(t.areas)
+	for lo < hi {
+		if mid := (lo + hi) / 2; t.areas[mid].End <= addr {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < len(t.areas) && addr >= t.areas[lo].Start {
+		return t.areas[lo]
+	}
+	return nil
+}
+
+// mark notes that a span was used.
+func (t *touched) mark(start, end uint64) {
+	for at := start &^ (pageSize - 1); at < end; at += pageSize {
+		if a := t.find(at); a != nil {
+			a.seen[(at-a.Start)/pageSize] = true
+		}
+	}
+}
+
+// add adds an area to the start event: all of a mapped file, whose bytes are
+// cheap, else the pages that were used.
+func (a *area) add(start *recording.Event) {
+	if a.File != 0 || a.Prot == 0 || a.Name == "[stack]" {
+		start.Maps = append(start.Maps, a.Mapping)
+	} else {
+		for i := 0; i < len(a.seen); {
+			if !a.seen[i] {
+				i++
+				continue
+			}
+			k := i
+			for k < len(a.seen) && a.seen[k] {
+				k++
+			}
+			m := a.Mapping
+			m.Start, m.End = a.Start+uint64(i)*pageSize, a.Start+uint64(k)*pageSize
+			start.Maps = append(start.Maps, m)
+			i = k
+		}
+	}
+	for _, w := range a.own {
+		first := (w.Addr - a.Start) / pageSize
+		n := len(w.Data) / pageSize
+		for i := 0; i < n; {
+			if !a.seen[first+uint64(i)] {
+				i++
+				continue
+			}
+			k := i
+			for k < n && a.seen[first+uint64(k)] {
+				k++
+			}
+			start.Mem = append(start.Mem, recording.Write{Addr: w.Addr + uint64(i)*pageSize, Data: w.Data[i*pageSize : k*pageSize]})
+			i = k
+		}
+	}
+}
+
+// read takes the bytes that differ from what is mapped.
+func (a *area) read(p *Process) error {
+	pagemap, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", p.pid))
+	if err != nil {
+		return fmt.Errorf("read which pages process %d has: %w", p.Info.ID, err)
+	}
+	defer pagemap.Close()
+	const chunk, present, swapped, ofFile = 512, 1 << 63, 1 << 62, 1 << 61
+	var entries [chunk * 8]byte
+	buf, zero := make([]byte, chunk*pageSize), make([]byte, pageSize)
+	for at := a.Start; at < a.End; at += chunk * pageSize {
+		n := int(min(chunk, (a.End-at)/pageSize))
+		if _, err := pagemap.ReadAt(entries[:n*8], int64(at/pageSize*8)); err != nil {
+			return fmt.Errorf("read which pages process %d has: %w", p.Info.ID, err)
+		}
+		has := func(i int) bool {
+			e := binary.LittleEndian.Uint64(entries[i*8:])
+			return e&swapped != 0 || e&present != 0 && (a.File == 0 || e&ofFile == 0)
+		}
+		for i := 0; i < n; i++ {
+			if !has(i) {
+				continue
+			}
+			k := i
+			for k < n && has(k) {
+				k++
+			}
+			b := buf[:(k-i)*pageSize]
+			if err := (ptrace.Mem)(p.pid).ReadAt(b, at+uint64(i)*pageSize); err != nil {
+				return err
+			}
+			for len(b) > 0 && a.File == 0 && bytes.Equal(b[:pageSize], zero) {
+				b, i = b[pageSize:], i+1
+			}
+			if len(b) > 0 {
+				a.own = append(a.own, recording.Write{Addr: at + uint64(i)*pageSize, Data: append([]byte(nil), b...)})
+			}
+			i = k
+		}
+	}
+	return nil
+}
+
+// guard is what a process can't get at yet, so that its first touch shows.
+type guard struct {
+	of     *touched
+	hidden map[uint64]bool // pages
+}
+
+func (g *guard) clone() *guard {
+	if g == nil {
+		return nil
+	}
+	n := &guard{of: g.of, hidden: make(map[uint64]bool, len(g.hidden))}
+	for a := range g.hidden {
+		n.hidden[a] = true
+	}
+	return n
+}
+
+// faulted gives a thread, stopped by SIGSEGV, the page that it touched. It
+// reports whether that was what it stopped for.
+func (p *Process) faulted(t *Thread) (bool, error) {
+	var info ptrace.SigInfo
+	if err := ptrace.GetSigInfo(t.tid, &info); err != nil {
+		return false, fmt.Errorf("read the fault of thread %d: %w", t.TID, err)
+	}
+	page := info.Addr() &^ (pageSize - 1)
+	if !p.guard.hidden[page] {
+		return false, nil
+	}
+	return true, p.show1(t, page, page+pageSize)
+}
+
+// show1 gives back the hidden pages of a span, and notes that they are used.
+func (p *Process) show1(t *Thread, start, end uint64) error {
+	g := p.guard
+	for at := start &^ (pageSize - 1); at < end; {
+		a := g.of.find(at)
+		if !g.hidden[at] || a == nil {
+			at += pageSize
+			continue
+		}
+		to := at
+		for to < end && to < a.End && g.hidden[to] {
+			delete(g.hidden, to)
+			a.seen[(to-a.Start)/pageSize] = true
+			to += pageSize
+		}
+		ret, err := p.call(t, unix.SYS_MPROTECT, at, to-at, uint64(a.Prot))
+		if err != nil {
+			return err
+		}
+		if ret != 0 {
+			return fmt.Errorf("give back %#x-%#x: %w", at, to, unix.Errno(-ret))
+		}
+		at = to
+	}
+	return nil
+}
+
+// unguard gives back what a call is going to change as a whole.
+func (p *Process) unguard(t *Thread, start, end uint64) error {
+	if p.guard == nil || start >= end {
+		return nil
+	}
+	if end-start > 1<<36 {
+		return fmt.Errorf("a call on %d bytes of memory", end-start)
+	}
+	p.guard.of.mark(start, end)
+	return p.show1(t, start, end)
+}
+
+// watchedMem notes what is read.
+type watchedMem struct {
+	mem.Reader
+	of *touched
+}
+
+func (m watchedMem) ReadAt(b []byte, addr uint64) error {
+	err := m.Reader.ReadAt(b, addr)
+	if err == nil {
+		m.of.mark(addr, addr+uint64(len(b)))
+	}
+	return err
+}
+
+// layout lists the mappings of the process, named as the recording names
+// them.
+func (p *Process) layout() ([]recording.Mapping, error) {
+	type inode struct{ dev, ino uint64 }
+	files := map[inode]recording.FileID{}
+	for id, fd := range p.s.files {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return nil, fmt.Errorf("stat file %d of the recording: %w", id, err)
+		}
+		files[inode{st.Dev, st.Ino}] = id
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", p.pid))
+	if err != nil {
+		return nil, fmt.Errorf("read the mappings of process %d: %w", p.Info.ID, err)
+	}
+	defer f.Close()
+	var out []recording.Mapping
+	for in := bufio.NewScanner(f); in.Scan(); {
+		var m recording.Mapping
+		var prot string
+		var major, minor uint32
+		var ino uint64
+		if _, err := fmt.Sscanf(in.Text(), "%x-%x %s %x %x:%x %d", &m.Start, &m.End, &prot, &m.Offset, &major, &minor, &ino); err != nil {
+			return nil, fmt.Errorf("read the mappings of process %d: %q", p.Info.ID, in.Text())
+		}
+		if m.Start >= gadgetBase && m.Start < hookEnd || m.Start > userTop {
+			continue
+		}
+		for i, bit := range []uint32{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
+			if prot[i] != '-' {
+				m.Prot |= bit
+			}
+		}
+		if ino != 0 {
+			m.File = files[inode{unix.Mkdev(major, minor), ino}]
+		}
+		if m.File == 0 {
+			m.Offset = 0
+		}
+		for i := len(p.laid) - 1; i >= 0; i-- {
+			if l := &p.laid[i]; l.Start < m.End && m.Start < l.End {
+				m.Name = l.Name
+				// Neighbours of the same kind are one mapping for the kernel.
+				if m.File == 0 && l.Start > m.Start && l.Name != "" {
+					rest := m
+					m.End, m.Name = l.Start, ""
+					out = append(out, m)
+					m = rest
+					m.Start, m.Name = l.Start, l.Name
+				}
+				if m.File == 0 && l.End < m.End && l.Name != "" {
+					rest := m
+					m.End = l.End
+					out = append(out, m)
+					m = rest
+					m.Start, m.Name = l.End, ""
+				}
+				break
+			}
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// unused finds what the new recording does not need of the mapped files.
+func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording.Patch, error) {
+	need := map[recording.FileID][]bool{}
+	pages := func(id recording.FileID, from, to uint64) {
+		for at := from / pageSize; at*pageSize < to; at++ {
+			for uint64(len(need[id])) <= at {
+				need[id] = append(need[id], false)
+			}
+			need[id][at] = true
+		}
+	}
+	for _, a := range c.touched.areas {
+		if a.File == 0 {
+			continue
+		}
+		for i, seen := range a.seen {
+			if seen {
+				pages(a.File, a.Offset+uint64(i)*pageSize, a.Offset+uint64(i+1)*pageSize)
+			}
+		}
+	}
+	for _, m := range c.mapped {
+		pages(m.File, m.Offset, m.Offset+m.End-m.Start)
+	}
+	const most = 1 << 20
+	zeros := make([]byte, most)
+	patches := map[recording.FileID][]recording.Patch{}
+	for _, f := range rec.Files() {
+		if f.Want > 1<<36 {
+			return nil, fmt.Errorf("file %d has %d bytes", f.ID, f.Want)
+		}
+		r, size, err := rec.ReadFile(f.ID)
+		if err != nil {
+			return nil, err
+		}
+		keepTables(r, uint64(size), func(from, to uint64) { pages(f.ID, from, min(to, uint64(size))) })
+		if c, ok := r.(io.Closer); ok {
+			c.Close()
+		}
+		needed := need[f.ID]
+		for at := uint64(0); at < uint64(size); {
+			page := at / pageSize
+			if page < uint64(len(needed)) && needed[page] {
+				at += pageSize
+				continue
+			}
+			to := at
+			for to < uint64(size) && to-at < most && (to/pageSize >= uint64(len(needed)) || !needed[to/pageSize]) {
+				to += pageSize
+			}
+			to = min(to, uint64(size))
+			patches[f.ID] = append(patches[f.ID], recording.Patch{Off: at, Data: zeros[:to-at]})
+			at = to
+		}
+	}
+	return patches, nil
+}
+
+// keepTables names the parts of an ELF file that readers of stacks need,
+// whether the program touches them or not: headers, dynamic symbols, unwind
+// tables, notes.
+func keepTables(r io.ReaderAt, size uint64, keep func(from, to uint64)) {
+	e, err := elf.NewFile(io.NewSectionReader(r, 0, int64(size)))
+	var head [64]byte
+	if err != nil {
+		// Its section headers lie behind the bytes that are kept.
+		if _, rerr := r.ReadAt(head[:], 0); rerr != nil || string(head[:4]) != elf.ELFMAG {
+			return
+		}
+		binary.LittleEndian.PutUint64(head[0x28:], 0) // e_shoff
+		clear(head[0x3c:0x40])                        // e_shnum, e_shstrndx
+		rest := io.NewSectionReader(r, 0, int64(size))
+		if e, err = elf.NewFile(&patchedHead{head[:], rest}); err != nil {
+			return
+		}
+	}
+	keep(0, pageSize)
+	var segments []*elf.Prog
+	for _, p := range e.Progs {
+		if p.Type == elf.PT_LOAD {
+			segments = append(segments, p)
+		}
+	}
+	for _, p := range e.Progs {
+		switch {
+		case p.Type == elf.PT_LOAD && p.Off == 0 && p.Flags&elf.PF_X == 0:
+			keep(0, p.Filesz) // symbols, their names, relocations
+		case p.Type == elf.PT_LOAD && p.Off == 0:
+			keep(0, e.Entry-min(e.Entry, p.Vaddr))
+		case p.Type == elf.PT_DYNAMIC, p.Type == elf.PT_NOTE:
+			keep(p.Off, p.Off+p.Filesz)
+		case p.Type == elf.PT_GNU_EH_FRAME:
+			for _, s := range segments {
+				if p.Off >= s.Off && p.Off < s.Off+s.Filesz {
+					keep(p.Off, s.Off+s.Filesz)
+				}
+			}
+		}
+	}
+}
+
+// patchedHead is a file with another beginning.
+type patchedHead struct {
+	head []byte
+	rest io.ReaderAt
+}
+
+func (p *patchedHead) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.rest.ReadAt(b, off)
+	if off < int64(len(p.head)) {
+		copy(b[:n], p.head[off:])
+	}
+	return n, err
+}
