@@ -93,8 +93,8 @@ func (r *recorder) installCalls(t *task) error {
 	}
 	data := img.Code.Addr + img.Code.Len
 	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
-		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: "[pyrr calls]"},
-		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[pyrr calls]"},
+		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameCalls},
+		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameCalls},
 	}}
 	for _, w := range img.Writes {
 		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {

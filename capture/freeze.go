@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/cpython"
+	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -22,7 +24,33 @@ type frozen struct {
 	// copies hold what a fork shares with the process instead of copying it.
 	copies []recording.Write
 	skip   []span // memory that nothing is to be taken of
+	engine []engineSpan
 }
+
+// engineSpan is memory of pyrr's own, and what a recording calls it.
+type engineSpan struct {
+	span
+	name string
+}
+
+// engineSpans lists what pyrr has mapped into a process.
+func (sp *space) engineSpans() []engineSpan {
+	list := []engineSpan{{span{sp.area.Base, sp.area.Base + inject.AreaSize}, nameArea}}
+	if sp.clock != nil {
+		list = append(list, engineSpan{span{sp.clockArea, sp.clockArea + cpython.AreaCodeSize + cpython.AreaDataSize}, nameClock})
+	}
+	if sp.calls != nil {
+		list = append(list, engineSpan{span{sp.calls.img.Base, sp.calls.img.Base + sp.calls.img.Size}, nameCalls})
+	}
+	return list
+}
+
+// Names of pyrr's own mappings in a recording.
+const (
+	nameArea  = "[pyrr]"
+	nameClock = "[pyrr clock]"
+	nameCalls = "[pyrr calls]"
+)
 
 // maxShared bounds the shared memory that is copied while a process waits.
 const maxShared = 64 << 20
@@ -131,7 +159,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 func (r *recorder) freeze(t *task) (*frozen, error) {
 	sp := t.sp
 	r.reapFrozen(t)
-	f := &frozen{}
+	f := &frozen{engine: sp.engineSpans()}
 	// The program must not find the child by waiting for its children. That
 	// of the command itself is made pyrr's own; another has no exit signal,
 	// so that only who asks for such children finds it (wait(2), __WCLONE),

@@ -79,7 +79,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		}
 	}
 	for _, m := range sp.area.Maps {
-		ev.Maps = append(ev.Maps, recording.Mapping{Start: m.Addr, End: m.Addr + m.Len, Prot: uint32(m.Prot), Name: "[pyrr]"})
+		ev.Maps = append(ev.Maps, recording.Mapping{Start: m.Addr, End: m.Addr + m.Len, Prot: uint32(m.Prot), Name: nameArea})
 	}
 	for _, w := range sp.area.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
@@ -397,8 +397,8 @@ func (r *recorder) installClock(t *task) error {
 		return nil
 	}
 	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
-		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: "[pyrr clock]"},
-		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: "[pyrr clock]"},
+		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameClock},
+		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameClock},
 	}}
 	for _, w := range in.Writes {
 		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {

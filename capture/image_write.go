@@ -99,6 +99,11 @@ func (iw *imageWriter) mapping(m *mapping) error {
 		return nil
 	}
 	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
+	for _, e := range iw.f.engine {
+		if m.start >= e.start && m.end <= e.end {
+			rm.Name = e.name
+		}
+	}
 	if iw.skipped(m) {
 		iw.ev.Maps = append(iw.ev.Maps, rm)
 		return nil
