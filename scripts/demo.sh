@@ -17,4 +17,4 @@ status=0
 show bin/pyrr record --timeout 5s --keep timeout -o "$recording" -- "$python" fixtures/slow_http.py || status=$?
 [ $status = 124 ] || { say "the recorder ended with $status, not with 124 for a time-out"; exit 1; }
 show bin/pyrr info "$recording"
-show bin/pyrr check -v specs/
+show bin/pyrr check -v specs/slow_http.yaml

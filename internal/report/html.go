@@ -120,6 +120,9 @@ func htmlCheckOf(s *assert.SpecResult, c *assert.Result) htmlCheck {
 		out.Moments = append(out.Moments, h)
 	}
 	for _, n := range c.Nearest {
+		if len(c.Nearest) < 2 {
+			break // it is told above
+		}
 		out.Nearest = append(out.Nearest, clean(fmt.Sprintf("%s, %s: %s: %s", grouped(n.Moment.Pos.Instr), n.Moment.Event, n.Clause, n.Say)))
 	}
 	for _, n := range c.Notes {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"pyrr/assert"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// benchProgram is a client that hangs, with threads and imports as a test
+// has them.
+const benchProgram = `
+import socket, threading, json, email.message, http.client
+def fetch(addr):
+    c = socket.create_connection(addr)
+    c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    return c.recv(100)
+srv = socket.socket()
+srv.bind(("127.0.0.1", 0))
+srv.listen()
+t = threading.Thread(target=fetch, args=(srv.getsockname(),), name="client")
+t.start()
+t.join()
+`
+
+// benchRecording records benchProgram once.
+func benchRecording(b *testing.B) string {
+	b.Helper()
+	probe.Require(b)
+	python := testPython()
+	if python == "" {
+		b.Skip("there is no Python")
+	}
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "hang.py"), []byte(benchProgram), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "record", "--timeout", "2", "--on-timeout=kill", "-o", "hang.pyrr.zip", python, "hang.py")
+	cmd.Args[0], cmd.Dir = "pyrr", dir
+	out, _ := cmd.CombinedOutput() // it ends by the time-out
+	if _, err := os.Stat(filepath.Join(dir, "hang.pyrr.zip")); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(dir, "hang.pyrr.zip")
+}
+
+func parseSpecs(b *testing.B, file, expect string) []*assert.Spec {
+	b.Helper()
+	specs, err := assert.Parse(file, []byte("version: 1\nrecording: \"*.pyrr.zip\"\nexpect:\n"+expect))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return specs
+}
+
+// BenchmarkCheckIndexed checks 200 recordings by five expectations each,
+// from the index, two at once. It says recordings a second, and the most
+// memory that was in use.
+func BenchmarkCheckIndexed(b *testing.B) {
+	one := benchRecording(b)
+	dir := b.TempDir()
+	const n = 200
+	for i := range n {
+		if err := os.Link(one, filepath.Join(dir, fmt.Sprintf("r%03d.pyrr.zip", i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	specs := parseSpecs(b, filepath.Join(dir, "spec.yaml"), `  - connect to 127.0.0.1:* at hang.py:4 by client as conn
+  - recv at hang.py:6 within 200 instructions of conn as recv
+  - recv blocked at end for > 100ms by client
+  - sendto on same fd between conn and recv
+  - no close on same fd after conn
+`)
+	var most uint64
+	for b.Loop() {
+		run, err := assert.Check(context.Background(), specs, openSource, assert.Options{Workers: 2, Done: func(done, _ int, _ []*assert.SpecResult) {
+			var m runtime.MemStats
+			if done%10 == 0 {
+				runtime.ReadMemStats(&m)
+				most = max(most, m.Sys-m.HeapReleased)
+			}
+		}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, s := range run.Specs {
+			if s.Verdict != assert.Pass {
+				b.Fatalf("%s %s: %+v", s.Verdict, s.Reason, s.Checks[0])
+			}
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "recordings/s")
+	b.ReportMetric(float64(most)/(1<<20), "MiB")
+}
+
+// BenchmarkCheckExecuted checks a spec that needs Python breakpoints, and
+// says how much longer that takes than a replay alone.
+func BenchmarkCheckExecuted(b *testing.B) {
+	one := benchRecording(b)
+	specs := parseSpecs(b, filepath.Join(filepath.Dir(one), "spec.yaml"), `  - call hang.py::fetch by client as fetch
+  - line hang.py:6 within 2000 instructions of fetch
+  - call socket.py::create_connection after fetch
+  - return create_connection
+`)
+	var plain, checked time.Duration
+	for b.Loop() {
+		start := time.Now()
+		rec, err := recording.Open(one)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, Stderr: io.Discard}); err != nil {
+			b.Fatal(err)
+		}
+		rec.Close()
+		plain += time.Since(start)
+		start = time.Now()
+		run, err := assert.Check(context.Background(), specs, openSource, assert.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		checked += time.Since(start)
+		if s := run.Specs[0]; s.Verdict != assert.Pass {
+			b.Fatalf("%s %s %+v", s.Verdict, s.Reason, s.Checks[0])
+		}
+	}
+	b.ReportMetric(checked.Seconds()/plain.Seconds(), "x-replay")
+}
