@@ -83,6 +83,13 @@ func (q *queue) empty() bool {
 	return q.at == len(q.jobs)
 }
 
+// ending says that close was called.
+func (q *queue) ending() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
 func (q *queue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

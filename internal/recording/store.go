@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,10 +78,18 @@ type store struct {
 	byContent map[contentKey]owner
 	pending   []*entry
 	block     []byte // of the background goroutine
+	began     time.Time
 }
+
+// copyDelay is how long copying waits: most commands end before, and most
+// recordings are not kept. Until a file is copied, a recording whose recorder
+// was killed uses the original.
+const copyDelay = 300 * time.Millisecond
 
 func (st *store) init(w *Writer) {
 	st.w = w
+	st.began = time.Now()
+	time.AfterFunc(copyDelay, w.q.poke)
 	st.room.L = &st.mu
 	st.byKey = map[fileKey]*entry{}
 	st.byContent = map[contentKey]owner{}
@@ -217,6 +226,10 @@ func indexLine(f *File) []byte {
 func (st *store) step() bool {
 	st.mu.Lock()
 	if len(st.pending) == 0 {
+		st.mu.Unlock()
+		return false
+	}
+	if len(st.pending) < maxFileCopies/2 && time.Since(st.began) < copyDelay && !st.w.q.ending() {
 		st.mu.Unlock()
 		return false
 	}
