@@ -169,7 +169,9 @@ func (w *walk) frame(s record, first bool) error {
 	if l.minor >= 14 {
 		f.Code &^= stackrefTags
 	}
+	w.v.aside = w.track
 	co, cs, err := w.r.code(w.v, f.Code)
+	w.v.aside = false
 	if err != nil {
 		return err
 	}

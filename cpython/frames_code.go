@@ -3,6 +3,7 @@ package cpython
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // A code cache is dropped whole when it holds this much.
@@ -24,6 +25,8 @@ type code struct {
 	file      rawStr
 	name      rawStr // co_qualname, or co_name before 3.11
 	lineTable []byte
+
+	proof []proof // see sameCode
 
 	fileText, nameText string
 	dynamic            bool // see Tracker
@@ -99,7 +102,64 @@ func (r *Runtime) code(v *view, addr uint64) (*code, record, error) {
 	return co, s, nil
 }
 
+// proof is a piece of memory that shows that a code object is the one known.
+type proof struct {
+	addr uint64
+	want []byte
+}
+
+// proofOf returns the pieces that hold an object's length and content, the
+// content being want at data: what lies around them may change.
+func (r *Runtime) proofOf(v *view, length, data uint64, want []byte) []proof {
+	b, err := v.bytes(length, 8)
+	if err != nil {
+		return nil
+	}
+	return []proof{{length, bytes.Clone(b)}, {data, want}}
+}
+
+// sameCode compares the file name, name and line table of a code object with
+// those that it had.
 func (r *Runtime) sameCode(v *view, co *code) (bool, error) {
+	read := v.batch()
+	if len(co.proof) == 0 || read == nil {
+		return r.sameCodeSlowly(v, co)
+	}
+	var addrs [6]uint64
+	var bufs [6][]byte
+	var against [6][]byte
+	n, room := 0, v.room[:]
+	for i := range co.proof {
+		p := &co.proof[i]
+		if b, ok := v.cached(p.addr, len(p.want)); ok {
+			if !bytes.Equal(b, p.want) {
+				return false, nil
+			}
+			continue
+		}
+		if len(p.want) > len(room) {
+			return r.sameCodeSlowly(v, co)
+		}
+		bufs[n], room = room[:len(p.want):len(p.want)], room[len(p.want):]
+		addrs[n], against[n] = p.addr, p.want
+		n++
+	}
+	if n == 0 {
+		return true, nil
+	}
+	v.left -= n * accessCost
+	if read(bufs[:n], addrs[:n]) < n {
+		return r.sameCodeSlowly(v, co)
+	}
+	for i := range n {
+		if !bytes.Equal(bufs[i], against[i]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (r *Runtime) sameCodeSlowly(v *view, co *code) (bool, error) {
 	file, err := r.rawString(v, co.key.filename, maxString)
 	if err != nil {
 		return false, fmt.Errorf("file name: %w", err)
@@ -138,6 +198,14 @@ func (r *Runtime) readCode(v *view, addr uint64, key codeKey) (*code, error) {
 	co := &code{key: key, file: file.clone(), name: name.clone(), lineTable: bytes.Clone(table)}
 	co.fileText, co.nameText = co.file.text(), co.name.text()
 	co.dynamic = dynamicFile(co.fileText)
+	pieces := [][]proof{
+		r.proofOf(v, key.filename+uint64(r.l.str.length), file.at, co.file.data),
+		r.proofOf(v, key.name+uint64(r.l.str.length), name.at, co.name.data),
+		r.proofOf(v, key.lineTable+uint64(r.l.object.size), key.lineTable+uint64(r.l.bytes.value), co.lineTable),
+	}
+	if pieces[0] != nil && pieces[1] != nil && pieces[2] != nil && len(co.file.data) > 0 && len(co.name.data) > 0 && len(co.lineTable) > 0 {
+		co.proof = slices.Concat(pieces...)
+	}
 	co.positions = decodeLines(r.l.minor, co.lineTable, key.firstLine)
 	return co, nil
 }

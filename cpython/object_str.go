@@ -18,6 +18,7 @@ type rawStr struct {
 	kind   int // bytes a character: 1 (Latin-1), 2 (UCS2), 4 (UCS4)
 	length int // characters in the object; data holds at most the limit asked for
 	data   []byte
+	at     uint64 // where data lies
 }
 
 // rawString reads the str object at addr up to limit characters.
@@ -63,7 +64,7 @@ func (r *Runtime) rawString(v *view, addr uint64, limit int) (rawStr, error) {
 	if err != nil {
 		return rawStr{}, fmt.Errorf("characters of str at %#x: %w", addr, err)
 	}
-	return rawStr{kind, int(length), b}, nil
+	return rawStr{kind, int(length), b, data}, nil
 }
 
 // equal tells whether s is what keep was, a copy made by clone.

@@ -42,6 +42,9 @@ type view struct {
 	spare []*page
 	left  int
 	seen  map[uint64]struct{} // scratch of walks
+	room  [16 << 10]byte      // scratch of comparisons
+	// aside is set while what is read is not likely to be needed next time.
+	aside bool
 }
 
 type page struct {
@@ -55,7 +58,7 @@ var views = sync.Pool{New: func() any {
 
 func newView(m mem.Reader) *view {
 	v := views.Get().(*view)
-	v.m, v.left = m, viewBudget
+	v.m, v.left, v.aside = m, viewBudget, false
 	return v
 }
 
@@ -85,7 +88,7 @@ func (v *view) newPage() *page {
 
 func (v *view) page(n uint64) *page {
 	if p, ok := v.pages[n]; ok {
-		if p != nil {
+		if p != nil && !v.aside {
 			p.used = true
 		}
 		return p
@@ -96,10 +99,35 @@ func (v *view) page(n uint64) *page {
 		v.spare = append(v.spare, p)
 		p = nil
 	} else {
-		p.used = true
+		p.used = !v.aside
 	}
 	v.pages[n] = p
 	return p
+}
+
+// cached returns n bytes at addr if they lie in one page that was read.
+func (v *view) cached(addr uint64, n int) ([]byte, bool) {
+	off := int(addr % pageSize)
+	if off+n > pageSize {
+		return nil, false
+	}
+	p := v.pages[addr/pageSize]
+	if p == nil {
+		return nil, false
+	}
+	v.left -= accessCost
+	return p.data[off : off+n], true
+}
+
+// batch returns what reads many ranges at once, nil if the reader can't.
+func (v *view) batch() func(bufs [][]byte, addrs []uint64) int {
+	switch m := v.m.(type) {
+	case BatchReader:
+		return m.ReadBatch
+	case mem.Live:
+		return func(bufs [][]byte, addrs []uint64) int { return readLive(m.PID, bufs, addrs) }
+	}
+	return nil
 }
 
 // maxPrefetch is the most pages that are read on suspicion.
@@ -107,13 +135,8 @@ const maxPrefetch = 256
 
 // prefetch reads, at once if the reader can, pages likely to be needed.
 func (v *view) prefetch(numbers []uint64) {
-	var read func([][]byte, []uint64) int
-	switch m := v.m.(type) {
-	case BatchReader:
-		read = m.ReadBatch
-	case mem.Live:
-		read = func(bufs [][]byte, addrs []uint64) int { return readLive(m.PID, bufs, addrs) }
-	default:
+	read := v.batch()
+	if read == nil {
 		return
 	}
 	ps := make([]*page, len(numbers))
