@@ -50,11 +50,15 @@ func (c *codeCache) put(addr uint64, co *code) {
 
 // codeRecord reads the fixed part of a code object and its key.
 func (r *Runtime) codeRecord(v *view, addr uint64) (record, codeKey, error) {
-	l := r.l
-	s, err := v.record("code object", addr, l.code.size)
+	s, err := v.record("code object", addr, r.l.code.size)
 	if err != nil {
 		return record{}, codeKey{}, err
 	}
+	return s, r.keyOf(s), nil
+}
+
+func (r *Runtime) keyOf(s record) codeKey {
+	l := r.l
 	k := codeKey{
 		filename:  s.u64(l.code.filename),
 		name:      s.u64(l.code.name),
@@ -68,7 +72,7 @@ func (r *Runtime) codeRecord(v *view, addr uint64) (record, codeKey, error) {
 	if l.minor >= 11 {
 		k.units = s.i32(l.object.size) // Py_SIZE: code units
 	}
-	return s, k, nil
+	return k
 }
 
 // code returns the code object at addr. A cached one counts only while
@@ -76,13 +80,18 @@ func (r *Runtime) codeRecord(v *view, addr uint64) (record, codeKey, error) {
 // table behind them: a program may free a code object and make another one
 // in its place.
 func (r *Runtime) code(v *view, addr uint64) (*code, record, error) {
+	r.mu.Lock()
+	old := r.codes.m[addr]
+	r.mu.Unlock()
+	if old != nil {
+		if s, ok := r.known(v, addr, old); ok {
+			return old, s, nil
+		}
+	}
 	s, key, err := r.codeRecord(v, addr)
 	if err != nil {
 		return nil, s, err
 	}
-	r.mu.Lock()
-	old := r.codes.m[addr]
-	r.mu.Unlock()
 	if old != nil && old.key == key {
 		same, err := r.sameCode(v, old)
 		if err != nil {
@@ -118,48 +127,51 @@ func (r *Runtime) proofOf(v *view, length, data uint64, want []byte) []proof {
 	return []proof{{length, bytes.Clone(b)}, {data, want}}
 }
 
+// known tells whether the code object at addr is the one known, by reading
+// all that tells with one call. The record is good until the next call.
+func (r *Runtime) known(v *view, addr uint64, co *code) (record, bool) {
+	read := v.batch()
+	if len(co.proof) == 0 || read == nil {
+		return record{}, false
+	}
+	var addrs [8]uint64
+	var bufs, against [8][]byte
+	n, room := 0, v.room[:]
+	want := func(addr uint64, size int, b []byte) ([]byte, bool) {
+		if got, ok := v.cached(addr, size); ok {
+			return got, b == nil || bytes.Equal(got, b)
+		}
+		if size > len(room) {
+			return nil, false
+		}
+		addrs[n], bufs[n], against[n] = addr, room[:size:size], b
+		room = room[size:]
+		n++
+		return bufs[n-1], true
+	}
+	raw, ok := want(addr, r.l.code.size, nil)
+	for i := 0; ok && i < len(co.proof); i++ {
+		_, ok = want(co.proof[i].addr, len(co.proof[i].want), co.proof[i].want)
+	}
+	if !ok {
+		return record{}, false
+	}
+	v.left -= n * accessCost
+	if n > 0 && read(bufs[:n], addrs[:n]) < n {
+		return record{}, false
+	}
+	for i := range n {
+		if against[i] != nil && !bytes.Equal(bufs[i], against[i]) {
+			return record{}, false
+		}
+	}
+	s := record{addr, raw}
+	return s, r.keyOf(s) == co.key
+}
+
 // sameCode compares the file name, name and line table of a code object with
 // those that it had.
 func (r *Runtime) sameCode(v *view, co *code) (bool, error) {
-	read := v.batch()
-	if len(co.proof) == 0 || read == nil {
-		return r.sameCodeSlowly(v, co)
-	}
-	var addrs [6]uint64
-	var bufs [6][]byte
-	var against [6][]byte
-	n, room := 0, v.room[:]
-	for i := range co.proof {
-		p := &co.proof[i]
-		if b, ok := v.cached(p.addr, len(p.want)); ok {
-			if !bytes.Equal(b, p.want) {
-				return false, nil
-			}
-			continue
-		}
-		if len(p.want) > len(room) {
-			return r.sameCodeSlowly(v, co)
-		}
-		bufs[n], room = room[:len(p.want):len(p.want)], room[len(p.want):]
-		addrs[n], against[n] = p.addr, p.want
-		n++
-	}
-	if n == 0 {
-		return true, nil
-	}
-	v.left -= n * accessCost
-	if read(bufs[:n], addrs[:n]) < n {
-		return r.sameCodeSlowly(v, co)
-	}
-	for i := range n {
-		if !bytes.Equal(bufs[i], against[i]) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-func (r *Runtime) sameCodeSlowly(v *view, co *code) (bool, error) {
 	file, err := r.rawString(v, co.key.filename, maxString)
 	if err != nil {
 		return false, fmt.Errorf("file name: %w", err)
