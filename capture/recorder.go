@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -51,22 +52,25 @@ type recorder struct {
 	home      int // the processor of the tracer
 	nextFlush time.Time
 	deadline  time.Time
-	killAt    time.Time
-	timedOut  bool
-	stopped   bool // recording is over, the command still runs
-	failed    bool // a mistake of pyrr's was caught
-	outID     [3]string
-	chaos     *chaos
-	events    uint64
-	noBuffer  bool   // all system calls stop
-	callBuf   []byte // what a process's buffer of calls held
-	tsc       uint64 // the processor's time stamp counter at start
-	buf       []byte
-	spans     []ptrace.Span
-	ranges    []mem.Range
-	writes    []recording.Write
-	xstate    []byte
-	writeErr  bool
+	// expireBy is when the time-out takes effect at the latest, set while it
+	// waits for a computing thread to come to an exact instruction.
+	expireBy time.Time
+	killAt   time.Time
+	timedOut bool
+	stopped  bool // recording is over, the command still runs
+	failed   bool // a mistake of pyrr's was caught
+	outID    [3]string
+	chaos    *chaos
+	events   uint64
+	noBuffer bool   // all system calls stop
+	callBuf  []byte // what a process's buffer of calls held
+	tsc      uint64 // the processor's time stamp counter at start
+	buf      []byte
+	spans    []ptrace.Span
+	ranges   []mem.Range
+	writes   []recording.Write
+	xstate   []byte
+	writeErr bool
 }
 
 type stop struct {
@@ -365,9 +369,18 @@ func (r *recorder) housekeeping() {
 		r.watchTests(now)
 	}
 	r.flush()
-	if !r.deadline.IsZero() && now.After(r.deadline) {
+	switch {
+	case !r.expireBy.IsZero():
+		if now.After(r.expireBy) {
+			r.expire()
+		}
+	case !r.deadline.IsZero() && now.After(r.deadline):
 		r.deadline = time.Time{}
-		r.expire()
+		if r.computes() {
+			r.expireBy = now.Add(tickPatience)
+		} else {
+			r.expire()
+		}
 	}
 	if !r.killAt.IsZero() && now.After(r.killAt) {
 		r.killAt = time.Time{}
@@ -410,9 +423,40 @@ func (r *recorder) watchNative(now time.Time) {
 	}
 }
 
+// tickPatience is how long the time-out waits for a computing thread's budget
+// to run out. That takes a few milliseconds, unless it runs native code.
+const tickPatience = 200 * time.Millisecond
+
+// computes reports whether a thread is executing bytecode, so that it will
+// come to an exact instruction soon.
+func (r *recorder) computes() bool {
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord && sp.clock != nil && sp.cur != nil && sp.cur.state == stateRun && !sp.cur.inSys {
+			return true
+		}
+	}
+	return false
+}
+
+// expireAt lets the time-out take effect where a thread stands before an
+// exact instruction, so that a replay gets there too and shows what it was
+// computing.
+func (r *recorder) expireAt(t *task) error {
+	ev := recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr}
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	if err := r.logAt(t, &ev, &regs); err != nil {
+		return err
+	}
+	r.expire()
+	return nil
+}
+
 // expire ends the recording because of the time-out, and then the command.
 func (r *recorder) expire() {
-	r.timedOut = true
+	r.timedOut, r.expireBy = true, time.Time{}
 	for _, sp := range r.spaces {
 		if sp.mode != modeRecord {
 			continue

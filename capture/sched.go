@@ -180,6 +180,9 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 		how = recording.StopNone // an event was logged here already
 	}
 	sp.atTick = nil
+	if !r.expireBy.IsZero() && how == recording.StopInstr {
+		return r.expireAt(t)
+	}
 	if i, err := r.deliverable(t); err != nil {
 		return err
 	} else if i >= 0 {
