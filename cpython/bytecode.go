@@ -321,3 +321,25 @@ func (v Version) EntryOpcodes() []int {
 func (c *Code) JumpsBack(off int) bool {
 	return off >= 0 && off < len(c.instrs) && has(opBack[c.minor], c.base(c.instrs[off]))
 }
+
+// After returns the offset behind the instruction at an offset and its inline
+// caches.
+func (c *Code) After(off int) int {
+	end := off + 2
+	c.each(func(in instruction) {
+		if in.off == off || in.at == off || off > in.off && off < in.end {
+			end = in.end
+		}
+	})
+	return end
+}
+
+// StartsLine says whether a line begins at an offset.
+func (c *Code) StartsLine(off int) bool {
+	for _, s := range c.LineStarts() {
+		if s.Offset == off {
+			return true
+		}
+	}
+	return false
+}

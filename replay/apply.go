@@ -86,6 +86,9 @@ func (p *Process) apply(ev *recording.Event) error {
 			t.enter = recording.Event{}
 		}
 	case recording.KindWrite, recording.KindFault:
+		if ev.Kind == recording.KindWrite {
+			p.mapped(ev.Maps)
+		}
 		if err := p.flush(t); err != nil {
 			return err
 		}

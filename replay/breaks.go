@@ -48,6 +48,8 @@ type Break struct {
 	Cond Condition
 	// Off leaves it out.
 	Off bool
+
+	frames *frameStops
 }
 
 // Condition decides whether a breakpoint stops.
@@ -80,8 +82,9 @@ type site struct {
 	// instruction behind a fused one.
 	loop, behind bool
 	prev         int
-	switched     bool // only through the switch's table, up to 3.10
-	anywhere     bool // not only where a line begins
+	switched     bool   // only through the switch's table, up to 3.10
+	after        uint64 // the frame that goes on here behind a call, 0 for no such
+	anywhere     bool   // not only where a line begins
 }
 
 // breakpoints are those of a session; gen changes with them.
@@ -95,7 +98,7 @@ type breakpoints struct {
 }
 
 func (b *breakpoints) python() bool {
-	return slices.ContainsFunc(b.list, func(b *Break) bool { return !b.Off && b.Kind <= BreakReturn })
+	return slices.ContainsFunc(b.list, func(b *Break) bool { return !b.Off && (b.Kind <= BreakReturn || b.frames != nil) })
 }
 
 // matchFile says whether a file's path ends in the components of a pattern.
@@ -125,6 +128,8 @@ func (b *Break) matches(p *Process, c *cpython.Code) bool {
 		return matchFunc(b.Func, c.Func, parseVersion(p.Info.Python).Minor >= 11)
 	case BreakLine:
 		return b.Line >= c.FirstLine
+	case breakFrames:
+		return b.frames.codes[c.Addr]
 	}
 	return false
 }
@@ -377,6 +382,20 @@ func (p *Process) findSites() {
 				for _, off := range c.Returns() {
 					p.addSite(&site{code: c, off: off, anywhere: true}, b)
 				}
+			case breakFrames:
+				if b.frames.entry {
+					p.addSite(&site{code: c, off: c.Entry(), switched: true}, b)
+					break
+				}
+				for _, s := range c.LineStarts() {
+					p.addSite(&site{code: c, off: s.Offset, loop: s.Loop}, b)
+					if s.Fused != 0 {
+						p.addSite(&site{code: c, off: s.Fused, behind: true, prev: s.Prev}, b)
+					}
+				}
+				if c.Addr == b.frames.afterCode {
+					p.addSite(&site{code: c, off: b.frames.after, after: b.frames.afterFrame}, b)
+				}
 			case BreakLine:
 				if starts == nil {
 					starts = c.LineStarts()
@@ -398,7 +417,7 @@ func (p *Process) findSites() {
 func (p *Process) addSite(s *site, b *Break) {
 	addr := s.code.Base + uint64(s.off)
 	for _, have := range p.sites[addr] {
-		if have.loop == s.loop && have.behind == s.behind && have.switched == s.switched && have.anywhere == s.anywhere {
+		if have.loop == s.loop && have.behind == s.behind && have.switched == s.switched && have.anywhere == s.anywhere && have.after == s.after {
 			have.breaks = append(have.breaks, b)
 			return
 		}
@@ -470,6 +489,10 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 				}
 			}
 			switch before := frame.Instr; {
+			case s.after != 0:
+				if frame.Addr != s.after {
+					continue
+				}
 			case s.switched && version.Minor >= 13:
 				// A new frame has its first instruction there already.
 				again := p.lastCall == lastCall{t.TID, next, p.counted - 1}
@@ -483,10 +506,25 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 			case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
 				continue // it came from before, on the same line
 			}
+		} else if s.after != 0 {
+			if frame, err = p.topFrame(t); err != nil || frame.Addr != s.after {
+				continue
+			}
 		} else if s.behind || s.loop && !p.cameBack(t, s) {
 			continue
 		} else if !s.loop && !s.switched && !s.anywhere {
 			p.lineBegins(t, s)
+		}
+		if slices.ContainsFunc(on, func(b *Break) bool { return b.frames != nil }) {
+			if frame.Addr == 0 {
+				if frame, err = p.topFrame(t); err != nil {
+					continue
+				}
+			}
+			on = slices.DeleteFunc(on, func(b *Break) bool { return b.frames != nil && !b.frames.frames[frame.Addr] })
+			if len(on) == 0 {
+				continue
+			}
 		}
 		if hit == nil {
 			off := s.off

@@ -213,3 +213,45 @@ func (d *dynamic) lookupSysV(name string) (uint64, error) {
 	}
 	return 0, d.missing(name)
 }
+
+// fileImage reads a module's file as if it were mapped at its link addresses.
+type fileImage struct {
+	file  io.ReaderAt
+	progs []*elf.Prog
+}
+
+func (f fileImage) ReadAt(b []byte, addr uint64) error {
+	for _, p := range f.progs {
+		if p.Type == elf.PT_LOAD && addr >= p.Vaddr && addr-p.Vaddr+uint64(len(b)) <= p.Filesz {
+			if _, err := f.file.ReadAt(b, int64(p.Off+addr-p.Vaddr)); err != nil {
+				return &mem.Error{Addr: addr, Len: len(b), Err: err}
+			}
+			return nil
+		}
+	}
+	return &mem.Error{Addr: addr, Len: len(b), Err: errors.New("not in the file")}
+}
+
+// Exports says whether a file of the recording has a dynamic symbol.
+func (x *Session) Exports(name string) bool {
+	found := false
+	x.do(func() error {
+		for _, f := range x.s.rec.Files() {
+			file, size, err := x.s.rec.ReadFile(f.ID)
+			if err != nil {
+				continue
+			}
+			r := io.NewSectionReader(file, 0, size)
+			progs, err := programHeaders(r)
+			if err != nil {
+				continue
+			}
+			if _, err := dynamicSymbol(r, fileImage{r, progs}, 0, name); err == nil {
+				found = true
+				return nil
+			}
+		}
+		return nil
+	})
+	return found
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"pyrr/cpython"
 	"pyrr/internal/ptrace"
@@ -44,10 +45,16 @@ func (y *python) clone() python {
 // mapping.
 func (p *Process) Modules() []Module { return p.modules }
 
+// Engine lists the mappings that the recorder added to the program.
+func (p *Process) Engine() []recording.Mapping { return p.engine }
+
 // mapped keeps track of mappings.
 func (p *Process) mapped(ms []recording.Mapping) {
 	for _, m := range ms {
 		p.unmapped(m.Start, m.End)
+		if m.File == 0 && strings.HasPrefix(m.Name, "[pyrr") {
+			p.engine = append(slices.Clip(p.engine), m)
+		}
 		if m.File != 0 && m.Offset == 0 {
 			p.modules = append(slices.Clip(p.modules), Module{Start: m.Start, File: m.File, Name: m.Name})
 		}

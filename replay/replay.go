@@ -89,6 +89,7 @@ type Process struct {
 
 	// What breakpoints need.
 	modules   []Module
+	engine    []recording.Mapping
 	python    python
 	nextReg   cpython.Reg // holds next_instr at a dispatch
 	nextKnown bool

@@ -149,7 +149,7 @@ func (p *Process) inherit(of *Process) {
 	if of.calls != nil {
 		p.calls = newCallFeed(of.calls.feed.Data())
 	}
-	p.modules, p.patches = of.modules, of.patches
+	p.modules, p.engine, p.patches = of.modules, of.engine, of.patches
 	p.python, p.hooks = of.python.clone(), of.hooks.clone()
 	p.python.tstates = nil
 	p.laid, p.guard = of.laid[:len(of.laid):len(of.laid)], of.guard.clone()

@@ -55,6 +55,10 @@ type command struct {
 	usageStatus int
 	// runsProgram ends pyrr's flags at the first argument that is none.
 	runsProgram bool
+	// interactive commands deal with Ctrl-C themselves.
+	interactive bool
+	// rewrite, when not nil, is applied to the arguments first.
+	rewrite func([]string) []string
 	// setup declares the flags and returns what to do with the arguments.
 	setup func(*pflag.FlagSet) func(ctx context.Context, u *ui, args []string) error
 }
@@ -136,6 +140,9 @@ func run(ctx context.Context, u *ui, args []string) int {
 func (c *command) run(ctx context.Context, u *ui, args []string) error {
 	fs := c.flagSet()
 	do := c.setup(fs)
+	if c.rewrite != nil {
+		args = c.rewrite(args)
+	}
 	if err := fs.Parse(args); err != nil {
 		return c.flagError(fs, err)
 	}
@@ -143,7 +150,7 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 		c.printHelp(u.out)
 		return nil
 	}
-	if !c.runsProgram {
+	if !c.runsProgram && !c.interactive {
 		defer onInterrupt(func() {
 			u.clearStatus()
 			u.cleanups.run()

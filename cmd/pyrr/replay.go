@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -17,20 +19,35 @@ import (
 
 func replayCommand() *command {
 	return &command{
-		name:     "replay",
-		synopsis: "--batch RECORDING",
-		short:    "run a recording again, exactly as it was",
-		long: `Executes the recorded program again, to its end, from the recording alone:
-no file, server or clock of the first run is needed, and nothing outside is
-touched. Every event is held against the recording: thread, system call,
-arguments, instruction count, program counter. The recorded output appears on
-standard output and standard error. Waiting takes no time.
+		name:        "replay",
+		synopsis:    "[--batch|--gdb|--gdbserver ADDR] [-ex CMD]… [-x FILE] RECORDING",
+		short:       "travel through a recording, forwards and backwards",
+		interactive: true,
+		rewrite:     gdbFlags,
+		long: `Executes the recorded program again, from the recording alone: no file, server
+or clock of the first run is needed, and nothing outside is touched. Every event
+is held against the recording: thread, system call, arguments, instruction
+count, program counter. Waiting takes no time.
 
-On the first difference it stops, and prints what was recorded, what came
-instead, and the events before.`,
+Without flags it is a debugger, with commands like gdb's, that goes backwards as
+well; "help" in it lists them. The prompt says where it is: how much of the
+instructions lies before, and how many. Breakpoints are in Python (FILE:LINE,
+FILE::FUNCTION, FUNCTION) or in C (FUNCTION, *ADDRESS), also in code that is not
+loaded yet. What takes no commands from a terminal takes them from standard
+input.
+
+--batch replays to the end. The recorded output appears on standard output and
+standard error. On the first difference it stops, and prints what was recorded,
+what came instead, and the events before.
+
+--gdb starts gdb on the recording, --gdbserver waits for one: gdb's commands,
+its reverse ones and its Python scripts work as on a live process.`,
 		examples: []example{
+			{"pyrr replay app.pyrr.zip", "look around"},
+			{`pyrr replay -ex "break connect" -ex c -ex bt app.pyrr.zip </dev/null`, "from a script"},
+			{"pyrr replay --at 185730 app.pyrr.zip", "begin at a position"},
 			{"pyrr replay --batch app.pyrr.zip", "replay, and see that it is exact"},
-			{"pyrr replay --batch app.pyrr.zip >/dev/null && echo exact", ""},
+			{"pyrr replay --gdb app.pyrr.zip", "with gdb"},
 		},
 		exits: []exitDoc{
 			{"0", "the replay was exact"},
@@ -42,23 +59,60 @@ instead, and the events before.`,
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			batch := fs.Bool("batch", false, "replay to the end without asking anything")
+			commands := fs.StringArray("ex", nil, "run `CMD` first (-ex will do, as with gdb)")
+			file := fs.StringP("command", "x", "", "run the commands of `FILE` first")
+			at := fs.String("at", "", "begin at `POS`: a position, N%, eN, start or end")
+			process := fs.Int("process", 0, "begin with process `P`: its number in the recording")
+			gdb := fs.Bool("gdb", false, "start gdb on the recording; -ex and -x are gdb's then")
+			server := fs.String("gdbserver", "", "wait for gdb at `ADDR`: HOST:PORT, or :PORT for this machine alone")
 			return func(_ context.Context, u *ui, args []string) error {
-				if !*batch {
-					hint := "pyrr replay --batch " + shellJoin(args)
-					if len(args) == 0 {
-						hint = "pyrr replay --batch RECORDING"
-					}
-					return withHint(usagef("replay: say --batch: this version replays to the end only"), hint)
+				if *batch && (*gdb || *server != "" || len(*commands) > 0 || *file != "") {
+					return usagef("replay: --batch takes no commands and no gdb")
 				}
-				rec, path, err := oneRecording("replay --batch", args)
+				rec, path, err := oneRecording("replay", args)
 				if err != nil {
 					return err
 				}
 				defer rec.Close()
-				return replayBatch(u, rec, path)
+				switch {
+				case *batch:
+					defer onInterrupt(func() {
+						u.clearStatus()
+						u.cleanups.run()
+						os.Exit(exitInterrupted)
+					})()
+					return replayBatch(u, rec, path)
+				case *gdb || *server != "":
+					return replayGDB(u, rec, path, *server, *at, *process, *commands, *file)
+				}
+				list := *commands
+				if *file != "" {
+					list = append([]string{"source " + *file}, list...)
+				}
+				if *at != "" {
+					list = append([]string{"goto " + *at}, list...)
+				}
+				if *process != 0 {
+					list = append([]string{fmt.Sprintf("process %d", *process)}, list...)
+				}
+				return runConsole(u, rec, path, list, os.Stdin)
 			}
 		},
 	}
+}
+
+// gdbFlags lets -ex stand for --ex, as with gdb.
+func gdbFlags(args []string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if a == "-ex" || strings.HasPrefix(a, "-ex=") {
+			out[i] = "-" + a
+		}
+	}
+	return out
 }
 
 func replayBatch(u *ui, rec *recording.Recording, path string) error {

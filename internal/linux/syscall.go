@@ -126,6 +126,16 @@ func Lookup(nr int) (*Syscall, bool) {
 	return table[nr], true
 }
 
+// LookupName returns the row of the system call with a name.
+func LookupName(name string) (*Syscall, bool) {
+	for _, s := range table {
+		if s != nil && s.Name == name {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
 // Name returns the name of system call nr, or "syscall_N" for an unknown one.
 func Name(nr int) string {
 	if s, ok := Lookup(nr); ok {

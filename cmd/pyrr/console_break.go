@@ -1,0 +1,315 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pyrr/cpython"
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// consoleBreak is a breakpoint of the user's: at a place, or at events.
+type consoleBreak struct {
+	n      int
+	b      *replay.Break // nil for one at events
+	event  func(*recording.Event) bool
+	text   string
+	temp   bool
+	off    bool
+	hidden bool
+	hits   int
+	watch  *replay.Watch
+}
+
+var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
+
+// parseBreak reads a place, and what restricts it.
+func (c *console) parseBreak(args string) (*replay.Break, error) {
+	b := &replay.Break{}
+	place, cond, conditional := strings.Cut(args, " if ")
+	if conditional {
+		k, err := parseCondition(cond)
+		if err != nil {
+			return nil, err
+		}
+		b.Cond = k
+	}
+	if before, thread, ok := strings.Cut(place, " thread "); ok {
+		tid, err := c.threadByName(strings.TrimSpace(thread))
+		if err != nil {
+			return nil, err
+		}
+		place, b.Thread = before, tid
+	}
+	place = strings.TrimSpace(place)
+	m := fileLine.FindStringSubmatch(place)
+	file, fn, inFile := strings.Cut(place, "::")
+	switch {
+	case place == "":
+		return nil, errors.New("break: where? FILE:LINE, FILE::FUNCTION, FUNCTION or *ADDRESS")
+	case place[0] == '*':
+		a, err := c.address(place[1:])
+		if err != nil {
+			return nil, err
+		}
+		b.Kind, b.Addr = replay.BreakAddr, a
+	case inFile:
+		b.Kind, b.File, b.Func = replay.BreakCall, file, fn
+	case m != nil:
+		b.Kind, b.File = replay.BreakLine, m[1]
+		b.Line, _ = strconv.Atoi(m[2])
+	case strings.HasPrefix(place, "python:"):
+		b.Kind, b.Func = replay.BreakCall, strings.TrimPrefix(place, "python:")
+	case strings.HasPrefix(place, "c:"):
+		b.Kind, b.Name = replay.BreakSymbol, strings.TrimPrefix(place, "c:")
+	case isNumber(place):
+		f, err := c.pythonFrame()
+		if err != nil {
+			return nil, err
+		}
+		b.Kind, b.File = replay.BreakLine, f.File
+		b.Line, _ = strconv.Atoi(place)
+	case !strings.Contains(place, ".") && c.x.Exports(place):
+		b.Kind, b.Name = replay.BreakSymbol, place
+	default:
+		b.Kind, b.Func = replay.BreakCall, place
+	}
+	return b, nil
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 32)
+	return err == nil
+}
+
+func (c *console) setBreak(args string, temp bool) error {
+	b, err := c.parseBreak(args)
+	if err != nil {
+		return err
+	}
+	k := &consoleBreak{n: c.nextBreak, b: b, text: args, temp: temp}
+	c.add(k)
+	kind := "Breakpoint"
+	if temp {
+		kind = "Temporary breakpoint"
+	}
+	where := ""
+	if b.Kind == replay.BreakSymbol {
+		c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+			for _, a := range p.Symbol(b.Name) {
+				where = fmt.Sprintf(" at %#x", a)
+			}
+			return nil
+		})
+		if where == "" {
+			where = " (pending: its library is not loaded yet)"
+		}
+		fmt.Fprintf(c.u.out, "%s %d%s: %s\n", kind, k.n, where, b.Name)
+		return nil
+	}
+	fmt.Fprintf(c.u.out, "%s %d: %s\n", kind, k.n, b)
+	return nil
+}
+
+func (c *console) add(k *consoleBreak) {
+	c.nextBreak++
+	c.breaks = append(c.breaks, k)
+	c.install()
+}
+
+// install tells the session which breakpoints there are.
+func (c *console) install() {
+	var list []*replay.Break
+	var watches []replay.Watch
+	for _, k := range c.breaks {
+		switch {
+		case k.off:
+		case k.b != nil:
+			list = append(list, k.b)
+		case k.watch != nil:
+			watches = append(watches, *k.watch)
+		}
+	}
+	c.x.SetBreaks(list)
+	if err := c.x.SetWatches(watches); err != nil {
+		fmt.Fprintln(c.u.out, cleanLine(err.Error()))
+	}
+}
+
+// catch stops at events.
+func (c *console) catch(args string) error {
+	what, name, _ := strings.Cut(args, " ")
+	name = strings.TrimSpace(name)
+	k := &consoleBreak{n: c.nextBreak, text: "catch " + args}
+	switch what {
+	case "syscall":
+		nr := int32(-1)
+		if name != "" {
+			call, ok := linux.LookupName(name)
+			if !ok {
+				return fmt.Errorf("there is no system call %q", name)
+			}
+			nr = int32(call.Nr)
+		}
+		k.event = func(ev *recording.Event) bool {
+			return (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) && (nr < 0 || ev.Nr == nr)
+		}
+	case "signal":
+		k.event = func(ev *recording.Event) bool {
+			return ev.Kind == recording.KindSignal && (name == "" || linux.Signal(int(ev.Nr)) == name)
+		}
+	case "thread":
+		k.event = func(ev *recording.Event) bool { return ev.Child != 0 || ev.Kind == recording.KindDeath }
+	case "raise", "throw":
+		k.b = &replay.Break{Kind: replay.BreakRaise, Name: name}
+	default:
+		return errors.New("catch: syscall [NAME], signal [NAME], raise [CLASS] or thread")
+	}
+	c.add(k)
+	fmt.Fprintf(c.u.out, "Catchpoint %d (%s)\n", k.n, strings.TrimPrefix(k.text, "catch "))
+	return nil
+}
+
+// stopAt picks the events that a catchpoint waits for.
+func (c *console) stopAt() func(*recording.Event) bool {
+	return func(ev *recording.Event) bool {
+		return slices.ContainsFunc(c.breaks, func(k *consoleBreak) bool { return k.event != nil && !k.off && k.event(ev) })
+	}
+}
+
+// chosen returns the breakpoints with the numbers given, all for none.
+func (c *console) chosen(args string) ([]*consoleBreak, error) {
+	fields := strings.Fields(args)
+	if len(fields) > 0 && strings.HasPrefix("breakpoints", fields[0]) {
+		fields = fields[1:]
+	}
+	if len(fields) == 0 {
+		return slices.Clone(c.breaks), nil
+	}
+	var out []*consoleBreak
+	for _, f := range fields {
+		i := slices.IndexFunc(c.breaks, func(k *consoleBreak) bool { return strconv.Itoa(k.n) == f })
+		if i < 0 {
+			return nil, fmt.Errorf("No breakpoint number %s.", f)
+		}
+		out = append(out, c.breaks[i])
+	}
+	return out, nil
+}
+
+func (c *console) deleteBreaks(args string) error {
+	gone, err := c.chosen(args)
+	if err != nil {
+		return err
+	}
+	c.breaks = slices.DeleteFunc(c.breaks, func(k *consoleBreak) bool { return slices.Contains(gone, k) })
+	c.install()
+	return nil
+}
+
+func (c *console) enable(args string, on bool) error {
+	list, err := c.chosen(args)
+	if err != nil {
+		return err
+	}
+	for _, k := range list {
+		k.off = !on
+	}
+	c.install()
+	return nil
+}
+
+func (c *console) infoBreaks() error {
+	if len(c.breaks) == 0 {
+		fmt.Fprintln(c.u.out, "No breakpoints.")
+		return nil
+	}
+	rows := [][]string{{"Num", "Enb", "Hits", "What"}}
+	for _, k := range c.breaks {
+		enabled, what := "y", k.text
+		if k.off {
+			enabled = "n"
+		}
+		if k.b != nil {
+			what = k.b.String()
+		}
+		rows = append(rows, []string{strconv.Itoa(k.n), enabled, strconv.Itoa(k.hits), cleanLine(what)})
+	}
+	table(c.u.out, nil, rows)
+	return nil
+}
+
+// condition compares a local variable with a value: x == 3, name != 'a'.
+type condition struct {
+	name, op, value string
+}
+
+var conditionForm = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$`)
+
+func parseCondition(s string) (*condition, error) {
+	m := conditionForm.FindStringSubmatch(s)
+	if m == nil {
+		return nil, fmt.Errorf("a condition compares a local variable with a value, as in x == 3: %q", s)
+	}
+	value := m[3]
+	if strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) && !strings.Contains(value, "'") {
+		value = "'" + strings.Trim(value, `"`) + "'" // as repr has it
+	}
+	return &condition{m[1], m[2], value}, nil
+}
+
+// Holds implements replay.Condition.
+func (k *condition) Holds(h *replay.Hit) bool {
+	rt, err := h.Process.Runtime()
+	if err != nil {
+		return false
+	}
+	pt, err := h.Process.PyThread(h.Thread)
+	if err != nil {
+		return false
+	}
+	frames, err := rt.Frames(h.Process.Mem(), pt, cpython.Options{Limit: 1, NextInstr: h.NextInstr})
+	if err != nil || len(frames) == 0 {
+		return false
+	}
+	locals, _ := rt.Locals(h.Process.Mem(), frames[0])
+	for _, v := range locals {
+		if v.Name == k.name {
+			return k.compare(v.Value)
+		}
+	}
+	return false
+}
+
+func (k *condition) compare(have string) bool {
+	a, errA := strconv.ParseFloat(have, 64)
+	b, errB := strconv.ParseFloat(k.value, 64)
+	if errA == nil && errB == nil {
+		switch k.op {
+		case "<":
+			return a < b
+		case ">":
+			return a > b
+		case "<=":
+			return a <= b
+		case ">=":
+			return a >= b
+		case "==":
+			return a == b
+		}
+		return a != b
+	}
+	switch k.op {
+	case "==":
+		return have == k.value
+	case "!=":
+		return have != k.value
+	}
+	return false
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// consoleCommand is a command of the console.
+type consoleCommand struct {
+	name    string
+	aliases []string
+	args    string // as help shows them
+	short   string
+	words   []string // that may follow
+	run     func(c *console, args string) error
+}
+
+var consoleCommands []consoleCommand
+
+func init() {
+	move := func(f func(*replay.Session) (*replay.Stop, error)) func(*console, string) error {
+		return func(c *console, args string) error { return c.repeat(args, f) }
+	}
+	consoleCommands = []consoleCommand{
+		{"break", []string{"b", "br"}, "PLACE [thread N] [if COND]", "stop at FILE:LINE, FILE::FUNCTION, a C or Python FUNCTION, or *ADDRESS", nil,
+			func(c *console, a string) error { return c.setBreak(a, false) }},
+		{"tbreak", []string{"tb"}, "PLACE", "break once", nil, func(c *console, a string) error { return c.setBreak(a, true) }},
+		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | thread", "stop at events", []string{"syscall", "signal", "raise", "thread"}, (*console).catch},
+		{"delete", []string{"d"}, "[breakpoints] [N…]", "delete breakpoints, all by default", nil, (*console).deleteBreaks},
+		{"disable", nil, "[N…]", "leave breakpoints out", nil, func(c *console, a string) error { return c.enable(a, false) }},
+		{"enable", nil, "[N…]", "put breakpoints in again", nil, func(c *console, a string) error { return c.enable(a, true) }},
+		{"continue", []string{"c"}, "[N]", "run to the next breakpoint, or the end", nil, (*console).forward},
+		{"reverse-continue", []string{"rc"}, "[N]", "go back to the last breakpoint, or the start", nil, (*console).backward},
+		{"step", []string{"s"}, "[N]", "run to the next line of Python, into calls", nil, move((*replay.Session).StepLine)},
+		{"next", []string{"n"}, "[N]", "run to the next line of this Python function", nil, move((*replay.Session).NextLine)},
+		{"finish", []string{"fin"}, "", "run until this Python function has returned", nil, move((*replay.Session).Finish)},
+		{"stepi", []string{"si"}, "[N]", "execute one machine instruction", nil, move((*replay.Session).StepInstr)},
+		{"reverse-step", []string{"rs"}, "[N]", "step, backwards", nil, move((*replay.Session).ReverseStepLine)},
+		{"reverse-next", []string{"rn"}, "[N]", "next, backwards", nil, move((*replay.Session).ReverseNextLine)},
+		{"reverse-finish", []string{"rfin"}, "", "go back to the call of this Python function", nil, move((*replay.Session).ReverseFinish)},
+		{"reverse-stepi", []string{"rsi"}, "[N]", "undo one machine instruction", nil, move((*replay.Session).ReverseStepInstr)},
+		{"until", []string{"u", "advance"}, "PLACE", "run to a place", nil, (*console).until},
+		{"goto", []string{"ugo"}, "POS|N%|eN|start|end|BOOKMARK", "go to a position, an event, a bookmark", []string{"start", "end"}, (*console).goTo},
+		{"when", nil, "", "say where this is", nil, (*console).when},
+		{"bt", []string{"backtrace", "where"}, "[N]", "print the C and Python stack", nil, (*console).backtrace},
+		{"python_bt", []string{"pybt", "py-bt"}, "", "print the Python stack", nil, (*console).pythonBacktrace},
+		{"frame", []string{"f"}, "[N]", "select a frame", nil, (*console).selectFrame},
+		{"up", nil, "[N]", "select the frame that called this one", nil, func(c *console, a string) error { return c.moveFrame(a, 1) }},
+		{"down", nil, "[N]", "select the frame that this one called", nil, func(c *console, a string) error { return c.moveFrame(a, -1) }},
+		{"thread", []string{"t"}, "[N]", "select a thread", nil, (*console).selectThread},
+		{"process", []string{"inferior"}, "[N]", "travel through another process", nil, (*console).switchProcess},
+		{"info", []string{"i"}, "breakpoints|threads|locals|args|registers|events|processes|checkpoints|source", "show what there is",
+			[]string{"breakpoints", "threads", "locals", "args", "registers", "events", "processes", "checkpoints", "source"}, (*console).info},
+		{"list", []string{"l"}, "[LINE|FILE:LINE]", "print source lines", nil, (*console).list},
+		{"print", []string{"p", "inspect"}, "NAME[.ATTR…]|$REGISTER|NUMBER", "print a variable", nil, (*console).print},
+		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u, s", nil, (*console).examine},
+		{"watch", nil, "ADDRESS [LENGTH]", "stop when memory changes", nil, (*console).watch},
+		{"last", nil, "NAME", "go back to where a variable got its value", nil, (*console).lastChange},
+		{"events", nil, "[N]", "list the events around here", nil, (*console).events},
+		{"checkpoint", nil, "", "keep a copy of the process here, to come back fast", nil, func(c *console, _ string) error { return c.x.Keep() }},
+		{"bookmark", nil, "[NAME]", "remember this place, or list what is remembered", nil, (*console).bookmark},
+		{"set", nil, "…", "accepted for scripts made for gdb; nothing to set", nil, func(*console, string) error { return nil }},
+		{"echo", nil, "TEXT", "print a text", nil, func(c *console, a string) error { fmt.Fprintln(c.u.out, a); return nil }},
+		{"source", nil, "FILE", "run the commands of a file", nil, (*console).source},
+		{"help", []string{"h", "?"}, "[COMMAND]", "print this", nil, (*console).help},
+		{"quit", []string{"q", "exit"}, "", "leave", nil, func(c *console, _ string) error { c.quit = true; return nil }},
+	}
+}
+
+func (c *console) help(args string) error {
+	if args != "" {
+		cmd, err := findConsole(args)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.u.out, "%s %s\n  %s\n", cmd.name, cmd.args, cmd.short)
+		if len(cmd.aliases) > 0 {
+			fmt.Fprintf(c.u.out, "  also %s\n", strings.Join(cmd.aliases, ", "))
+		}
+		return nil
+	}
+	for i := range consoleCommands {
+		cmd := &consoleCommands[i]
+		fmt.Fprintf(c.u.out, "%-17s %s\n", cmd.name, cmd.short)
+	}
+	fmt.Fprintln(c.u.out, "An empty line repeats the last command. Beginnings of names will do.")
+	return nil
+}
+
+func (c *console) source(args string) error {
+	data, err := os.ReadFile(args)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := c.do(line); err != nil || c.quit {
+			return err
+		}
+	}
+	return nil
+}
+
+// count parses the number that may follow a command.
+func count(args string) (int, error) {
+	if args == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(args)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("not a number: %q", args)
+	}
+	return n, nil
+}
+
+// repeat moves a number of times, until something else stops it.
+func (c *console) repeat(args string, f func(*replay.Session) (*replay.Stop, error)) error {
+	n, err := count(args)
+	if err != nil {
+		return err
+	}
+	var st *replay.Stop
+	for range n {
+		if st, err = f(c.x); err != nil {
+			return err
+		}
+		if st.Kind != replay.StopStep {
+			break
+		}
+	}
+	return c.arrived(st, false)
+}
+
+func (c *console) forward(args string) error {
+	n, err := count(args)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.u.out, "Continuing.")
+	var st *replay.Stop
+	for range n {
+		if st, err = c.x.Continue(c.stopAt()); err != nil {
+			return err
+		}
+		if st.Kind == replay.StopEnd || st.Kind == replay.StopInterrupted {
+			break
+		}
+	}
+	return c.arrived(st, true)
+}
+
+func (c *console) backward(args string) error {
+	n, err := count(args)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.u.out, "Continuing backwards.")
+	var st *replay.Stop
+	for range n {
+		if st, err = c.x.ReverseContinue(c.stopAt()); err != nil {
+			return err
+		}
+		if st.Kind == replay.StopStart || st.Kind == replay.StopInterrupted {
+			break
+		}
+	}
+	return c.arrived(st, false)
+}
+
+func (c *console) until(args string) error {
+	b, err := c.parseBreak(args)
+	if err != nil {
+		return err
+	}
+	c.breaks = append(c.breaks, &consoleBreak{b: b, hidden: true})
+	c.install()
+	defer func() {
+		c.breaks = c.breaks[:len(c.breaks)-1]
+		c.install()
+	}()
+	return c.forward("")
+}
+
+// goTo goes to a place that is named in one of many ways.
+func (c *console) goTo(args string) error {
+	if args == "" {
+		return errors.New("goto: where? a position, N%, eN, start, end or a bookmark")
+	}
+	for _, m := range c.marks {
+		if m.name == args {
+			return c.moved(c.x.Goto(m.at))
+		}
+	}
+	places, err := c.x.Places()
+	if err != nil {
+		return err
+	}
+	number := strings.ReplaceAll(args, ",", "")
+	switch {
+	case args == "start":
+		return c.moved(c.x.Goto(replay.Point{Pos: recording.Pos{Event: 1}}))
+	case args == "end":
+		return c.moved(c.x.RunTo(recording.Pos{Event: uint64(len(places)), Instr: 1 << 62}))
+	case strings.HasSuffix(number, "%"):
+		p, err := strconv.ParseFloat(strings.TrimSuffix(number, "%"), 64)
+		if err != nil || p < 0 || p > 100 {
+			return fmt.Errorf("goto: not a percentage: %q", args)
+		}
+		return c.moved(c.x.ToCount(uint64(p / 100 * float64(c.total()))))
+	case number[0] == 'e':
+		n, err := strconv.ParseUint(number[1:], 10, 64)
+		if err != nil || n == 0 || n >= uint64(len(places)) {
+			return fmt.Errorf("goto: there is no event %q", args)
+		}
+		return c.moved(c.x.RunTo(recording.Pos{Event: n, Instr: places[n].Instr}))
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return fmt.Errorf("goto: not a position: %q", args)
+	}
+	if n > c.total() {
+		return fmt.Errorf("goto: the recording ends after %s instructions", grouped(c.total()))
+	}
+	return c.moved(c.x.ToCount(n))
+}
+
+func (c *console) moved(st *replay.Stop, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.arrived(st, false)
+}
+
+func (c *console) when(string) error {
+	at := c.x.Point()
+	fmt.Fprintf(c.u.out, "instruction %s of %s, ", grouped(at.Instr), grouped(c.total()))
+	if at.At {
+		fmt.Fprintf(c.u.out, "at event %d", at.Event)
+	} else {
+		fmt.Fprintf(c.u.out, "before event %d", at.Event)
+	}
+	if ev := c.x.Next(); ev != nil {
+		fmt.Fprintf(c.u.out, " (%s), %.6f s after the beginning", cleanLine(newView(ev, nil, openCalls{}).text), float64(ev.Time)/1e9)
+	}
+	fmt.Fprintln(c.u.out)
+	return nil
+}
+
+func (c *console) bookmark(args string) error {
+	if args == "" {
+		if len(c.marks) == 0 {
+			fmt.Fprintln(c.u.out, "No bookmarks.")
+		}
+		for _, m := range c.marks {
+			fmt.Fprintf(c.u.out, "%-20s %s, event %d\n", m.name, grouped(m.at.Instr), m.at.Event)
+		}
+		return nil
+	}
+	c.marks = slices.DeleteFunc(c.marks, func(m bookmark) bool { return m.name == args })
+	c.marks = append(c.marks, bookmark{args, c.x.Point()})
+	return nil
+}
+
+func (c *console) switchProcess(args string) error {
+	procs := c.x.Procs()
+	if args == "" {
+		return c.infoProcesses()
+	}
+	n, err := strconv.Atoi(args)
+	if err != nil || !slices.ContainsFunc(procs, func(p recording.Proc) bool { return p.ID == n }) {
+		return fmt.Errorf("there is no process %q; info processes lists them", args)
+	}
+	if err := c.x.Select(n); err != nil {
+		return err
+	}
+	c.selectProcess()
+	return c.showPlace()
+}
