@@ -90,6 +90,7 @@ const (
 	WriteMemory   = "write-memory"
 	ThreadState   = "thread-state"
 	SyscallInfo   = "syscall-info"
+	Dispatch      = "syscall-user-dispatch"
 	Sysemu        = "sysemu"
 	SeccompFilter = "seccomp-filter"
 	VDSO          = "vdso"

@@ -18,7 +18,7 @@ func TestMachine(t *testing.T) {
 	r := Machine()
 	want := []string{
 		Arch, Kernel, Procfs, Yama, Sandbox,
-		TraceMe, Seize, ReadMemory, WriteMemory, ThreadState, SyscallInfo, Sysemu, SeccompFilter,
+		TraceMe, Seize, ReadMemory, WriteMemory, ThreadState, SyscallInfo, Dispatch, Sysemu, SeccompFilter,
 		VDSO, Pin, Cores, CPU,
 	}
 	var got []string

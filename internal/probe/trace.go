@@ -28,6 +28,7 @@ var trials = []trial{
 	{WriteMemory, "write read-only memory through /proc/PID/mem", NeedBoth, tryWrite},
 	{ThreadState, "registers, vector state and signal mask of a thread", NeedBoth, tryState},
 	{SyscallInfo, "PTRACE_GET_SYSCALL_INFO", NeedBoth, trySyscallInfo},
+	{Dispatch, "system calls told apart by where they are made (Syscall User Dispatch)", NeedSpeed, tryDispatch},
 	{Sysemu, "system calls stopped before they happen (PTRACE_SYSEMU)", NeedReplay, trySysemu},
 	{SeccompFilter, "a seccomp filter around a replayed program", NeedReplay, trySeccomp},
 }
@@ -178,6 +179,31 @@ func trySyscallInfo(c *child) error {
 		return wrong(fmt.Sprintf("an injected getppid returned %d, not %d", ppid, os.Getpid()))
 	}
 	return nil
+}
+
+// tryDispatch has the child make a call that is to end in a SIGSYS instead
+// (linux/ptrace.h, PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, since Linux 6.4).
+func tryDispatch(c *child) error {
+	const setConfig = 0x4210
+	config := func(mode uint64) error {
+		cfg := [4]uint64{mode, 0, 0, 0} // struct ptrace_sud_config: mode, selector, offset, len
+		err := c.ptrace(setConfig, unsafe.Sizeof(cfg), uintptr(unsafe.Pointer(&cfg)))
+		runtime.KeepAlive(&cfg)
+		if err == syscall.EIO || err == syscall.EINVAL {
+			return wrong("this kernel can't: every system call of a recorded program is stopped at")
+		}
+		return err
+	}
+	if err := config(1); err != nil {
+		return err
+	}
+	regs := c.regs
+	setCall(&regs, unix.SYS_GETPPID, nil)
+	if err := unix.PtraceSetRegs(c.pid, &regs); err != nil {
+		return fmt.Errorf("PTRACE_SETREGS: %w", err)
+	}
+	err := c.resume(unix.PTRACE_CONT, unix.SIGSYS)
+	return errors.Join(err, config(0))
 }
 
 // trySysemu has the child ask for its parent's id, keeps the call from
