@@ -191,7 +191,10 @@ func Hints(s *assert.SpecResult, c *assert.Result) []Hint {
 	var out []Hint
 	for _, m := range c.Moments {
 		if m.Chosen && s.Recording != "" {
-			out = append(out, Hint{"look around", fmt.Sprintf("pyrr events %s --process %d --thread %d", quote(s.Recording), m.Proc, m.Thread)})
+			if m.Proc == 1 {
+				out = append(out, Hint{"where it was", fmt.Sprintf("pyrr bt --at e%d %s", m.Pos.Event, quote(s.Recording))})
+			}
+			out = append(out, Hint{"look around", fmt.Sprintf("pyrr events --process %d %s", m.Proc, quote(s.Recording))})
 			break
 		}
 	}
