@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak bench packages fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites bench packages fuzz-short clean
 
 all: build
 
@@ -44,6 +44,10 @@ conformance: build
 # A thousand record and replay pairs; writes their count to docs/conformance.md.
 soak: build setup
 	scripts/soak.sh
+
+# The tests of well-known packages, natively and recorded; writes docs/suites.md.
+suites: build
+	scripts/suites.py
 
 # Ratios to native; writes docs/performance.md.
 bench: build setup

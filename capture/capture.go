@@ -60,6 +60,10 @@ type Options struct {
 	// From makes the recording begin after so many events of the first
 	// process, from an image of it; 0 is its start.
 	From uint64
+	// MaxSize and MaxTime bound a recording: its events on the disk, and how
+	// long it goes on. The program goes on without it. 0 is no bound.
+	MaxSize int64
+	MaxTime time.Duration
 	// Tests records each test by itself; nil records the command as a whole.
 	Tests *Tests
 	// NoBuffer stops at every system call, also at those that could be noted

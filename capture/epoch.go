@@ -267,3 +267,29 @@ func (r *recorder) beginLate(t *task) {
 	}
 	r.late = ep
 }
+
+// bound ends what has become too large or too long.
+func (r *recorder) bound() {
+	over := func(ep *epoch) string {
+		switch {
+		case r.o.MaxSize > 0 && ep.w.Written() > r.o.MaxSize:
+			return "it reached --max-size"
+		case r.o.MaxTime > 0 && time.Duration(r.since()-ep.began) > r.o.MaxTime:
+			return "it reached --max-time"
+		}
+		return ""
+	}
+	if ep := r.command; ep != nil && len(ep.live) > 0 {
+		if why := over(ep); why != "" {
+			for sp := range ep.live {
+				r.leave(sp, why)
+			}
+		}
+	}
+	for _, ep := range append([]*epoch(nil), r.epochs.list...) {
+		// What there is of it is kept if its test turns out to be wanted.
+		if why := over(ep); why != "" {
+			r.endEpoch(ep, recording.EndDetached, why)
+		}
+	}
+}

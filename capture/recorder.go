@@ -369,6 +369,9 @@ func (r *recorder) housekeeping() {
 		r.watchTests(now)
 	}
 	r.flush()
+	if r.o.MaxSize > 0 || r.o.MaxTime > 0 {
+		r.bound()
+	}
 	switch {
 	case !r.expireBy.IsZero():
 		if now.After(r.expireBy) {

@@ -35,6 +35,8 @@ type recordFlags struct {
 	disable []string
 	from    uint64
 	keepMax int
+	maxSize size
+	maxTime time.Duration
 	images  bool
 }
 
@@ -61,6 +63,7 @@ func recordCommand() *command {
 	return &command{
 		name: "record",
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
+[--keep-max N] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all]
 [--chaos[=SEED]] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--] CMD [ARG…]`,
@@ -76,10 +79,20 @@ Without -o it goes to the folder recordings.
 
 The time-out is pyrr's own: it fires wherever the program hangs, in a blocked
 C call too. The recording ends there; CMD then gets SIGINT, and SIGKILL five
-seconds later.`,
+seconds later.
+
+With --keep timeout or failure, where CMD runs pytest (itself, or by tox, nox,
+coverage, a script), each test has a recording of its own, which begins at the
+test; only those of tests that took too long, or failed, are kept. --timeout is
+then for each test, and pytest.mark.timeout overrides it. A test that takes too
+long is interrupted, fails with "Timeout: recorded by pyrr in …", and pytest
+goes on with the next; one that does not let itself be interrupted is ended
+with its process after five seconds. Of memory, such a recording holds what the
+test touched.`,
 		examples: []example{
 			{"pyrr record -- python app.py --port 80", "record a run"},
 			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
+			{"pyrr record --keep timeout --timeout 60s pytest", "keep the tests that take longer than 60 s"},
 			{"pyrr record --keep failure -o out pytest", "keep only what fails"},
 			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
 		},
@@ -96,10 +109,12 @@ seconds later.`,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			var f recordFlags
 			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
-			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never",
+			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
 				keepAlways, keepTimeout, keepFailure, keepNever)
 			fs.IntVar(&f.keepMax, "keep-max", 0, "keep the recordings of at most so many tests; 0 is all (default)")
-			fs.Var(duration{&f.timeout}, "timeout", "end CMD after this `time`: 30, 2.5s, 5m")
+			fs.Var(&f.maxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
+			fs.Var(duration{&f.maxTime}, "max-time", "stop recording, not CMD, after this `time`")
+			fs.Var(duration{&f.timeout}, "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
 			choiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
@@ -158,6 +173,8 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		DisableSyscall: f.disable,
 		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
 		From:           f.from,
+		MaxSize:        int64(f.maxSize),
+		MaxTime:        f.maxTime,
 		Warn:           u.warn,
 	}
 	if f.verify == verifyFull {

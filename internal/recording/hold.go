@@ -178,6 +178,9 @@ func (w *Writer) makeRoom() {
 	}
 }
 
+// Written is how many bytes of events are on the disk, or held for it.
+func (w *Writer) Written() int64 { return w.disk.Load() + int64(w.q.size()) }
+
 // Size is how many bytes a held recording keeps in memory.
 func (w *Writer) Size() int { return w.q.size() }
 

@@ -37,6 +37,7 @@ type Writer struct {
 	blocks *blockCache
 	root   *os.Root
 	err    atomic.Pointer[error]
+	disk   atomic.Int64 // bytes of events written
 
 	streamMu sync.Mutex
 	streams  map[int]*Stream
@@ -403,6 +404,9 @@ func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
 	}
 	h.packed = uint32(len(w.packed) - chunkHeaderSize)
 	h.put(w.packed)
+	if h.magic == magicEvents {
+		w.disk.Add(int64(len(w.packed)))
+	}
 	return w.appendFile(name, w.packed)
 }
 
