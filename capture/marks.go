@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -60,7 +61,8 @@ type testRun struct {
 	deadline time.Time
 	ep       *epoch // nil where there is none
 	dir      string
-	minded   bool // the runner has a time limit of its own for it
+	minded   bool      // the runner has a time limit of its own for it
+	expireBy time.Time // set while its time-out waits for a computing thread
 	expired  bool
 	why      string // what a runner gets to know of it
 	killAt   time.Time
@@ -292,8 +294,16 @@ func (r *recorder) watchTests(now time.Time) {
 				r.expire()
 				return
 			}
+		case !test.expireBy.IsZero():
+			if now.After(test.expireBy) {
+				r.expireTest(sp)
+			}
 		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
-			r.expireTest(sp)
+			if c := sp.cur; sp.clock != nil && c != nil && c.state == stateRun && !c.inSys && sp.ep != nil {
+				test.expireBy = now.Add(tickPatience)
+			} else {
+				r.expireTest(sp)
+			}
 		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
 			test.killAt = time.Time{}
 			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
@@ -305,11 +315,30 @@ func (r *recorder) watchTests(now time.Time) {
 	}
 }
 
+// expiring reports whether a time-out waits for an exact instruction.
+func (run *runner) expiring() bool {
+	return run.test != nil && !run.test.expireBy.IsZero()
+}
+
+// expireTestAt is expireTest where a thread stands before an exact
+// instruction, so that a replay gets there too.
+func (r *recorder) expireTestAt(t *task) error {
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	if err := r.logAt(t, &recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr}, &regs); err != nil {
+		return err
+	}
+	r.expireTest(t.sp)
+	return nil
+}
+
 // expireTest finishes the recording of a test whose time is up, and tells the
 // runner.
 func (r *recorder) expireTest(sp *space) {
 	test := sp.runner.test
-	test.expired = true
+	test.expired, test.expireBy = true, time.Time{}
 	test.killAt = time.Now().Add(r.o.Grace)
 	test.why = fmt.Sprintf("not recorded by pyrr, after %v", test.limit)
 	if ep := test.ep; ep != nil {

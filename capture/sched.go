@@ -180,6 +180,12 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 		how = recording.StopNone // an event was logged here already
 	}
 	sp.atTick = nil
+	if how == recording.StopInstr && sp.runner != nil && sp.runner.expiring() {
+		if err := r.expireTestAt(t); err != nil {
+			return err
+		}
+		how = recording.StopNone
+	}
 	if !r.expireBy.IsZero() && how == recording.StopInstr {
 		return r.expireAt(t)
 	}
