@@ -154,8 +154,7 @@ type CallsImage struct {
 	// descriptor, 1 for a regular file.
 	Mode, Pos, Budget, Total, FDs uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
-	Data  uint64
-	sites []CallSite
+	Data uint64
 }
 
 // CallsSize is the size of the calls area for so many sites.

@@ -40,17 +40,16 @@ func CallSites(path string) ([]CallSite, error) {
 		return nil, err
 	}
 	defer f.Close()
-	sites, err := callSites(f)
+	return callSites(f, path)
+}
+
+func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
+	s, err := newScanner(r)
 	if err != nil {
 		return nil, fmt.Errorf("disassemble %s: %w", path, err)
 	}
-	return sites, nil
-}
-
-func callSites(r io.ReaderAt) ([]CallSite, error) {
-	s, err := newScanner(r)
-	if s == nil || err != nil {
-		return nil, err
+	if s == nil {
+		return nil, nil
 	}
 	data, addr := s.ehFrame()
 	if data == nil {
@@ -81,7 +80,7 @@ func callSites(r io.ReaderAt) ([]CallSite, error) {
 		})
 	})
 	if failed != nil {
-		return nil, failed
+		return nil, fmt.Errorf("disassemble %s: %w", path, failed)
 	}
 	sites = slices.DeleteFunc(sites, func(c CallSite) bool {
 		for a := c.Vaddr + 1; a < c.Vaddr+uint64(c.Len); a++ {
@@ -114,35 +113,7 @@ func branch(in insn, code []byte, addr uint64) (uint64, bool) {
 	return 0, false
 }
 
-// CallSitesCached is CallSites with its results kept like those of
-// SitesCached.
-func CallSitesCached(path string) ([]CallSite, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	id, err := idOf(f)
-	if err != nil {
-		return nil, err
-	}
-	entry := entryPath("calls", id)
-	if lines, ok := readEntry(entry, id); ok {
-		if sites, ok := decodeCallSites(lines); ok {
-			return sites, nil
-		}
-	}
-	sites, err := callSites(f)
-	if err != nil {
-		return nil, fmt.Errorf("disassemble %s: %w", path, err)
-	}
-	e := cacheEntry{File: id}
-	for _, s := range sites {
-		e.Sites = append(e.Sites, fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig))
-	}
-	writeEntry(entry, e)
-	return sites, nil
-}
+func encodeCallSite(s CallSite) string { return fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig) }
 
 func decodeCallSites(lines []string) ([]CallSite, bool) {
 	var out []CallSite

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,6 +24,16 @@ const maxCacheEntry = 1 << 20
 // as absent; a cache that can't be written is done without. Any number of
 // processes may use it at once.
 func SitesCached(path string) ([]Site, error) {
+	return cached(path, "sites", sitesOf, encodeSite, decodeSites)
+}
+
+// CallSitesCached is CallSites with its results kept likewise.
+func CallSitesCached(path string) ([]CallSite, error) {
+	return cached(path, "calls", callSites, encodeCallSite, decodeCallSites)
+}
+
+// cached finds something in a file, or takes it from the cache's entry.
+func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error), encode func(T) string, decode func([]string) ([]T, bool)) ([]T, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
@@ -32,21 +43,22 @@ func SitesCached(path string) ([]Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry := entryPath("sites", id)
+	entry := entryPath(kind, id)
 	if lines, ok := readEntry(entry, id); ok {
-		if sites, ok := decodeSites(lines); ok {
+		if sites, ok := decode(lines); ok {
 			return sites, nil
 		}
 	}
-	sites, err := sitesOf(f, path)
-	if err == nil {
-		e := cacheEntry{File: id, Sites: make([]string, len(sites))}
-		for i, s := range sites {
-			e.Sites[i] = encodeSite(s)
-		}
-		writeEntry(entry, e)
+	sites, err := find(f, path)
+	if err != nil {
+		return nil, err
 	}
-	return sites, err
+	e := cacheEntry{File: id, Sites: make([]string, len(sites))}
+	for i, s := range sites {
+		e.Sites[i] = encode(s)
+	}
+	writeEntry(entry, e)
+	return sites, nil
 }
 
 func idOf(f *os.File) (fileID, error) {

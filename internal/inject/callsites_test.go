@@ -1,0 +1,139 @@
+package inject
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// cLibraries are the C libraries of the machine and of the other interpreters'.
+func cLibraries(t *testing.T) []string {
+	all, _ := filepath.Glob("/lib/x86_64-linux-gnu/libc.so.6")
+	more, _ := filepath.Glob("/var/cache/pyrr/roots/*/lib/x86_64-linux-gnu/libc.so.6")
+	all = append(all, more...)
+	if len(all) == 0 {
+		t.Skip("no C library of Debian's here")
+	}
+	return all
+}
+
+func TestCallSitesOfLibc(t *testing.T) {
+	for _, path := range cLibraries(t) {
+		path, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites, err := CallSites(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// glibc has about 400 system call instructions, most followed by the
+		// comparison of their result.
+		if len(sites) < 200 {
+			t.Errorf("%s: only %d sites", path, len(sites))
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range sites {
+			if !bytes.Equal(file[s.Off:s.Off+uint64(s.Len)], s.Orig) || s.Orig[0] != 0x0f || s.Orig[1] != 0x05 {
+				t.Fatalf("%s: site at %#x: % x", path, s.Vaddr, s.Orig)
+			}
+			if i > 0 && sites[i-1].Vaddr+uint64(sites[i-1].Len) > s.Vaddr {
+				t.Fatalf("%s: sites at %#x and %#x overlap", path, sites[i-1].Vaddr, s.Vaddr)
+			}
+		}
+		var text []string
+		for _, s := range sites {
+			text = append(text, encodeCallSite(s))
+		}
+		again, ok := decodeCallSites(text)
+		if !ok || len(again) != len(sites) || again[len(again)-1].Vaddr != sites[len(sites)-1].Vaddr {
+			t.Errorf("%s: the cache gives %d of %d sites", path, len(again), len(sites))
+		}
+	}
+}
+
+// Every jump that BuildCalls makes leads where it should, and a trampoline
+// leads back to its site.
+func TestBuildCalls(t *testing.T) {
+	const bias, base = 0x7f0000000000, 0x7effff000000
+	sites := []CallSite{
+		{Vaddr: 0x1000, Len: 8, Orig: []byte{0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff}},
+		{Vaddr: 0x2345, Len: 7, Orig: []byte{0x0f, 0x05, 0x3d, 0, 0xf0, 0xff, 0xff}},
+	}
+	img, err := BuildCalls(base, bias, sites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := writes(img.Writes)
+	for i, s := range sites {
+		at := uint64(base + callCommon + i*trampSize)
+		if to := m.jump(t, bias+s.Vaddr); to != at {
+			t.Errorf("the site at %#x leads to %#x, not %#x", s.Vaddr, to, at)
+		}
+		if to := m.jump(t, at+7); to != base {
+			t.Errorf("trampoline %d leads to %#x, not to the common code", i, to)
+		}
+		if to := m.jump(t, at+uint64(trampSlow+2+5+s.Len-2)); to != bias+s.Vaddr+uint64(s.Len) {
+			t.Errorf("trampoline %d goes on at %#x", i, to)
+		}
+		if pc, ok := CallSiteOf(m, base, at+trampSlow+2); !ok || pc != bias+s.Vaddr+2 {
+			t.Errorf("trampoline %d stands for %#x, %v", i, pc, ok)
+		}
+	}
+	if _, ok := CallSiteOf(m, base, base+callCommon+2*trampSize); ok {
+		t.Error("a third trampoline stands for something")
+	}
+	if _, err := BuildCalls(base-1<<32, bias, sites); err == nil {
+		t.Error("an area 4 GiB away is taken")
+	}
+}
+
+// writes are memory: what was written, and zeros elsewhere in it.
+type writes []Write
+
+func (w writes) ReadAt(p []byte, addr uint64) error {
+	clear(p)
+	for _, x := range w {
+		for i := range p {
+			if at := addr + uint64(i); at >= x.Addr && at-x.Addr < uint64(len(x.Data)) {
+				p[i] = x.Data[at-x.Addr]
+			}
+		}
+	}
+	return nil
+}
+
+// jump is where the jump at addr leads to.
+func (w writes) jump(t *testing.T, addr uint64) uint64 {
+	var b [5]byte
+	w.ReadAt(b[:], addr)
+	if b[0] != 0xe9 {
+		t.Fatalf("no jump at %#x but % x", addr, b)
+	}
+	return addr + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
+}
+
+func FuzzParseCalls(f *testing.F) {
+	rec := make([]byte, callHead+16)
+	rec[recOutLen], rec[recInLen] = 9, 3
+	f.Add(rec)
+	f.Add(append(bytes.Clone(rec), rec...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		calls, err := ParseCalls(b)
+		if err != nil {
+			return
+		}
+		n := 0
+		for _, c := range calls {
+			n += callHead + len(c.Out) + len(c.Path)
+		}
+		if n > len(b) {
+			t.Errorf("%d bytes of calls in %d", n, len(b))
+		}
+	})
+}
