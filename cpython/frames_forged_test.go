@@ -361,6 +361,7 @@ func readEverything(t testing.TB, r *Runtime, m mem.Reader, next uint64) {
 		r.Exceptions(m, th)
 	}
 	r.Tasks(m)
+	r.Greenlets(m)
 	k := r.NewTracker()
 	for range 2 {
 		for i := range min(3, len(ts)) {

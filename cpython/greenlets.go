@@ -148,11 +148,25 @@ func (g *greenletReader) topFrame(obj uint64) (uint64, error) {
 		if name, err := g.r.typeName(g.v, p); err != nil || name != "frame" {
 			continue
 		}
-		if l.minor <= 10 {
-			return p, nil
+		frame := p
+		if l.minor >= 11 {
+			// PyFrameObject.f_frame follows PyObject_HEAD and f_back.
+			if frame, err = g.v.u64(p + uint64(l.object.typ) + 16); err != nil {
+				continue
+			}
 		}
-		// PyFrameObject.f_frame follows PyObject_HEAD and f_back.
-		return g.v.u64(p + uint64(l.object.typ) + 16)
+		// A stack address among the words may lead to what looks like a frame.
+		f, err := g.v.record("frame", frame, g.r.frameSize)
+		if err != nil {
+			continue
+		}
+		code := f.u64(l.frame.code)
+		if l.minor >= 14 {
+			code &^= stackrefTags
+		}
+		if name, err := g.r.typeName(g.v, code); err == nil && name == "code" {
+			return frame, nil
+		}
 	}
 	return 0, nil
 }
@@ -170,9 +184,9 @@ func (r *Runtime) eachTracked(v *view, interp, known uint64, f func(obj uint64) 
 		flags      = 3
 	)
 	// Where the heads are: in the interpreter from 3.9 on, before in _PyRuntime.
-	lo, hi := interp, interp+(1<<20)
+	lo, hi := interp, interp+uint64(r.l.interp.structSize)
 	if r.l.minor == 8 {
-		lo, hi = r.Addr, r.Addr+(1<<13)
+		lo, hi = r.Addr, r.Addr+uint64(r.l.interp.structSize)
 	}
 	visited := 0
 	list := func(head, from uint64, f func(obj uint64) error) (heads []uint64, err error) {

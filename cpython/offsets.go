@@ -13,7 +13,7 @@ type layout struct {
 	freeThreaded bool
 
 	runtime struct{ interpHead, tstateCurrent, mainThread int }
-	interp  struct{ next, id, threads, modules, gil, codeGeneration int }
+	interp  struct{ next, id, threads, modules, gil, codeGeneration, structSize int }
 	gil     struct{ lastHolder, locked int }
 	thread  struct{ next, interp, frame, cframe, id, threadID, nativeID, excInfo, curExc, curExcType int }
 	cframe  struct{ currentFrame, previous int }

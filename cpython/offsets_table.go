@@ -23,6 +23,8 @@ var layoutRows = []layoutRow{
 	{"PyInterpreterState.id", "pycore_interp.h", func(l *layout) *int { return &l.interp.id }, columns{16, 24, 24, 48, 8, 7272, 7272, 7280, 7280}},
 	{"PyInterpreterState.threads.head | tstate_head", "pycore_interp.h", func(l *layout) *int { return &l.interp.threads }, columns{8, 8, 8, 16, 72, 7344, 7344, 7344, 7344}},
 	{"PyInterpreterState.imports.modules | modules", "pycore_interp.h", func(l *layout) *int { return &l.interp.modules }, columns{56, 856, 856, 888, 944, 7656, 7664, 7688, 7712}},
+	// Of 3.8: sizeof _PyRuntimeState, which has the lists of the collector there.
+	{"sizeof PyInterpreterState", "pycore_interp.h", func(l *layout) *int { return &l.interp.structSize }, columns{1464, 5656, 113528, 107752, 383552, 194976, 215616, 225864, 249976}},
 	{"PyInterpreterState.ceval.gil", "pycore_interp.h", func(l *layout) *int { return &l.interp.gil }, columns{no, no, no, no, 384, 16, 16, 16, 16}},
 	// Only _Py_DebugOffsets has it.
 	{"PyInterpreterState._code_object_generation", "pycore_interp.h", func(l *layout) *int { return &l.interp.codeGeneration }, columns{no, no, no, no, no, no, no, no, no}},

@@ -40,7 +40,8 @@ frames are that run them.
 the event, and all threads at the end.
 
 --tasks prints the asyncio tasks instead, all that are not done: what each waits
-for, and the stack of its coroutine and of those that it awaits.
+for, and the stack of its coroutine and of those that it awaits. Greenlets that
+are suspended (gevent's, say) follow.
 
 What a recording's index has is read from there, in no time and on any machine.
 C arguments and source lines (--args, --format gdb) and Python locals (--locals)
@@ -72,7 +73,7 @@ such as those of Debian's packages libc6-dbg and python3.11-dbg.
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.BoolVar(&f.python, "python", false, "Python frames only")
 			fs.BoolVar(&f.c, "c", false, "C frames only")
-			fs.BoolVar(&f.tasks, "tasks", false, "asyncio tasks instead of threads")
+			fs.BoolVar(&f.tasks, "tasks", false, "asyncio tasks and greenlets instead of threads")
 			fs.BoolVar(&f.args, "args", false, "C arguments and source lines, from debug files")
 			fs.BoolVar(&f.locals, "locals", false, "the variables of Python frames")
 			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
@@ -117,7 +118,7 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 		return replayFailed(err, path)
 	}
 	if len(stacks) == 0 && f.tasks {
-		u.note("no asyncio task there")
+		u.note("no asyncio task and no greenlet there")
 		return exitStatusError(exitNothing)
 	}
 	if len(stacks) == 0 {

@@ -11,9 +11,12 @@ import (
 	"pyrr/replay"
 )
 
-// btTask is what bt says of a stack that is an asyncio task's.
+// btTask is what bt says of a stack that is an asyncio task's or a greenlet's.
 type btTask struct {
-	Name    string `json:"name"`
+	Name string `json:"name"`
+	// Greenlet is the class of one, "" for a task; its Name is the address.
+	Greenlet string `json:"greenlet,omitempty"`
+
 	Running bool   `json:"running,omitempty"`
 	Waits   string `json:"waits,omitempty"`
 	// Loop tells event loops apart; Thread is the thread that runs it, by the
@@ -25,6 +28,9 @@ type btTask struct {
 
 // heading is the line above a task's stack.
 func (t *btTask) heading() string {
+	if t.Greenlet != "" {
+		return fmt.Sprintf("greenlet %s %s is suspended", t.Greenlet, t.Name)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "task %q", t.Name)
 	switch {
@@ -89,16 +95,33 @@ func tasksOf(p *replay.Process, at *place, f *btFlags) ([]btStack, error) {
 				s.thread, s.task.Thread = tid, tid
 			}
 		}
-		for _, fr := range t.Frames {
-			b := btFrame{Frame: fr.Frame}
-			if f.locals {
-				b.locals, b.localsErr = localsOf(rt, p, fr)
-			}
-			s.frames = append(s.frames, b)
-		}
+		s.frames = pythonOnly(rt, p, t.Frames, f)
+		out = append(out, s)
+	}
+	greenlets, err := rt.Greenlets(p.Mem())
+	if err != nil && len(greenlets) == 0 {
+		return nil, fmt.Errorf("read the greenlets of process %d: %w", p.Info.ID, err)
+	}
+	for i := range greenlets {
+		g := &greenlets[i]
+		s := btStack{at: at, task: &btTask{Name: fmt.Sprintf("%#x", g.Addr), Greenlet: g.Type}}
+		s.frames = pythonOnly(rt, p, g.Frames, f)
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// pythonOnly are the frames of a stack that is on no C stack.
+func pythonOnly(rt *cpython.Runtime, p *replay.Process, frames []cpython.Frame, f *btFlags) []btFrame {
+	var out []btFrame
+	for _, fr := range frames {
+		b := btFrame{Frame: fr.Frame}
+		if f.locals {
+			b.locals, b.localsErr = localsOf(rt, p, fr)
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // localsOf renders a frame's variables, and says what went wrong.
