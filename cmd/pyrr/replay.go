@@ -63,7 +63,7 @@ its reverse ones and its Python scripts work as on a live process.`,
 			file := fs.StringP("command", "x", "", "run the commands of `FILE` first")
 			at := fs.String("at", "", "begin at `POS`: a position, N%, eN, start or end")
 			process := fs.Int("process", 0, "begin with process `P`: its number in the recording")
-			gdb := fs.Bool("gdb", false, "start gdb on the recording; -ex and -x are gdb's then")
+			gdb := fs.Bool("gdb", false, "start gdb on the recording, with -ex and -x as its own")
 			server := fs.String("gdbserver", "", "wait for gdb at `ADDR`: HOST:PORT, or :PORT for this machine alone")
 			return func(_ context.Context, u *ui, args []string) error {
 				if *batch && (*gdb || *server != "" || len(*commands) > 0 || *file != "") {

@@ -1,11 +1,113 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
 
+	"pyrr/internal/gdbserver"
 	"pyrr/internal/recording"
 )
 
+// replayGDB lets gdb travel through a recording: one that it starts itself,
+// or one that connects to addr.
 func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
-	return errors.New("not yet")
+	c, err := newConsole(u, rec)
+	if err != nil {
+		return replayFailed(err, path)
+	}
+	defer c.x.Close()
+	if process != 0 {
+		if err := c.do(fmt.Sprintf("process %d", process)); err != nil {
+			return err
+		}
+	}
+	own := addr == ""
+	if own {
+		addr = "127.0.0.1:0"
+	} else if strings.HasPrefix(addr, ":") {
+		addr = "127.0.0.1" + addr
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen for gdb: %w", err)
+	}
+	defer l.Close()
+	s := &gdbserver.Server{Session: c.x, Recording: rec, Monitor: func(cmd string) string { return c.printed(cmd) }}
+	if !own {
+		u.note("waiting for gdb: target remote %s", l.Addr())
+		conn, err := l.Accept()
+		if err != nil {
+			return fmt.Errorf("wait for gdb: %w", err)
+		}
+		defer conn.Close()
+		return replayFailed(s.Serve(conn), path)
+	}
+	gdb, err := exec.LookPath("gdb")
+	if err != nil {
+		return withHint(errors.New("there is no gdb on this machine"), "pyrr replay --gdbserver :1234 "+shellQuote(path))
+	}
+	args := []string{"-q", "-iex", "set sysroot target:", "-iex", "set breakpoint pending on", "-iex", "set remotetimeout 3600", "-ex", "target remote " + l.Addr().String()}
+	if at != "" {
+		args = append(args, "-ex", "monitor goto "+at)
+	}
+	for _, cmd := range commands {
+		args = append(args, "-ex", cmd)
+	}
+	if file != "" {
+		args = append(args, "-x", file)
+	}
+	cmd := exec.Command(gdb, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// Ctrl-C is for gdb, which passes it on.
+	signal.Ignore(os.Interrupt)
+	defer signal.Reset(os.Interrupt)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start gdb: %w", err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			served <- nil
+			return
+		}
+		defer conn.Close()
+		served <- s.Serve(conn)
+	}()
+	err = cmd.Wait()
+	l.Close()
+	if serr := <-served; serr != nil {
+		return replayFailed(serr, path)
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return exitStatusError(exit.ExitCode())
+	}
+	return err
+}
+
+// printed runs a command and returns what it prints; python-bt is python_bt,
+// as gdb's monitor commands are mostly spelt.
+func (c *console) printed(command string) string {
+	out := c.u.out
+	var b bytes.Buffer
+	c.u.out = &b
+	defer func() { c.u.out = out }()
+	for _, t := range c.stateOfThreads() {
+		if t.Current {
+			c.tid, c.frame = t.TID, 0
+		}
+	}
+	if name, rest, _ := strings.Cut(command, " "); name == "python-bt" || name == "py-bt" {
+		command = strings.TrimSpace("python_bt " + rest)
+	}
+	if err := c.do(command); err != nil {
+		return err.Error() + "\n"
+	}
+	return b.String()
 }
