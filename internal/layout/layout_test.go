@@ -34,15 +34,16 @@ var allowed = map[string][]string{
 	"internal/inject":    {"internal/linux", "internal/mem"},
 	"internal/unwind":    {"internal/mem", "internal/stack"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
-	"cpython":          {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
-	"capture":          {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
-	"capture/pytest":   {},
-	"replay":           {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
-	"assert":           {"internal/linux", "internal/recording", "internal/stack"},
-	"internal/report":  {"assert", "internal/stack"},
-	"internal/action":  {},
-	"internal/release": {},
-	"internal/redact":  {"internal/linux", "internal/recording"},
+	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
+	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
+	"capture/pytest":     {},
+	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
+	"internal/gdbserver": {"internal/mem", "internal/recording", "replay"},
+	"assert":             {"internal/linux", "internal/recording", "internal/stack"},
+	"internal/report":    {"assert", "internal/stack"},
+	"internal/action":    {},
+	"internal/release":   {},
+	"internal/redact":    {"internal/linux", "internal/recording"},
 }
 
 // free lists the packages that tie the others together and may import all:
