@@ -1,0 +1,146 @@
+package recording
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pyrr/internal/linux"
+)
+
+// appendCalls appends n system calls of a process, each with some memory.
+func appendCalls(t *testing.T, s *Stream, n, size int) {
+	t.Helper()
+	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	for i := range n {
+		ev := Event{Kind: KindSyscall, Stop: StopSyscall, TID: 7, Instr: uint64(i), PC: 0x1000, Nr: 1, Ret: int64(i), Time: int64(i),
+			Mem: []Write{{Addr: 0x7000, Data: data}}}
+		if err := s.Append(&ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestHold(t *testing.T) {
+	tests := []struct {
+		name     string
+		n, size  int
+		flush    bool
+		wantDisk bool // before the end
+	}{
+		{"nothing", 0, 0, false, false},
+		{"a few events", 5, 16, false, false},
+		{"flushed now and then", 50, 1024, true, false},
+		{"more than stays in memory", 40, 1 << 20, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+			w := Hold(dir, Header{Tool: "test", Started: time.Now(), Test: "t.py::t"})
+			s := w.Stream(1)
+			s.Reserve(3)
+			for i := 0; i < tt.n; i += 5 {
+				appendCalls(t, s, min(5, tt.n-i), tt.size)
+				if tt.flush {
+					w.Flush()
+				}
+			}
+			if _, err := os.Stat(dir); (err == nil) != tt.wantDisk {
+				t.Errorf("the folder before the end: %v", err)
+			}
+			image := bytes.Repeat([]byte{1, 2, 3, 4}, 3<<20)
+			begin := []Event{
+				{Kind: KindStart, TID: 7, Proc: &Proc{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Mem: []Write{{Addr: 0x10000, Data: image}}},
+				{Kind: KindThread, TID: 8, Regs: &linux.Regs{Rip: 2}, Why: InCall, Nr: 202},
+				{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
+			}
+			if err := w.Begin(1, begin[:2]); err == nil {
+				t.Error("two events took the place of three")
+			}
+			if err := w.Begin(1, begin); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Append(&Event{Kind: KindEnd, TID: 7, Why: EndTest}); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(Summary{Outcome: "timeout"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, tailsDir)); err == nil {
+				t.Error("the events' first place is left")
+			}
+			r, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if r.Header().Test != "t.py::t" {
+				t.Errorf("the test is %q", r.Header().Test)
+			}
+			it, err := r.Events(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ev Event
+			var kinds []Kind
+			for it.Next(&ev) == nil {
+				kinds = append(kinds, ev.Kind)
+				if ev.Kind == KindStart && !bytes.Equal(ev.Mem[0].Data, image) {
+					t.Error("the image has other bytes")
+				}
+				if ev.Kind == KindSyscall && ev.Ret != int64((len(kinds)-4)%5) {
+					t.Errorf("event %d has the result %d", len(kinds)-1, ev.Ret)
+				}
+			}
+			if len(kinds) != 3+tt.n+1 || kinds[0] != KindStart || kinds[1] != KindThread || kinds[len(kinds)-1] != KindEnd {
+				t.Errorf("%d events: %v …", len(kinds), kinds[:min(len(kinds), 6)])
+			}
+		})
+	}
+}
+
+func TestHoldDiscard(t *testing.T) {
+	for name, size := range map[string]int{"in memory": 16, "on the disk": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+			w := Hold(dir, Header{Tool: "test"})
+			s := w.Stream(1)
+			s.Reserve(1)
+			appendCalls(t, s, 30, size)
+			if err := w.Discard(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Append(&Event{Kind: KindSyscall}); err == nil {
+				t.Error("an event was appended after the end")
+			}
+			for range 200 {
+				if _, err := os.Stat(dir); os.IsNotExist(err) {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Error("the folder is left")
+		})
+	}
+}
+
+func TestHoldRename(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a")
+	w := Hold(dir, Header{Tool: "test", Test: "a"})
+	if got := w.Rename(dir+"b", "b"); got != dir+"b" {
+		t.Errorf("the folder is %s", got)
+	}
+	if err := w.Close(Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir + "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Header().Test != "b" {
+		t.Errorf("the test is %q", r.Header().Test)
+	}
+}
