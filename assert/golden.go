@@ -45,15 +45,38 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 		r.Moments = []Moment{j.moment(b.event, true)}
 	}
 	var got []stack.Stack
-	for _, s := range at {
+	cut := make([]string, len(at)) // why a stack is not whole
+	for i, s := range at {
 		st, why := g.choose(s)
 		if why != "" {
 			return unjudged("%s", why)
 		}
+		st, cut[i] = readable(st)
+		if cut[i] != "" && len(st.Frames) == 0 {
+			return unjudged("the stack could not be read: %s", cut[i])
+		}
 		got = append(got, j.paths.Normal(st, text))
 	}
-	j.compareGolden(r, g, got)
+	j.compareGolden(r, g, got, cut)
 	return r
+}
+
+// readable returns the frames of a stack up to the one that could not be
+// read, and why that was; "" for a whole stack.
+func readable(s stack.Stack) (stack.Stack, string) {
+	n := slices.IndexFunc(s.Frames, func(f stack.Frame) bool { return f.Err != "" })
+	if n < 0 {
+		return s, ""
+	}
+	why := s.Frames[n].Err
+	if f := &s.Frames[n]; f.Func != "" && (f.Kind == stack.C || f.Line > 0) {
+		n++ // only what comes after it is not known
+	}
+	s.Frames = slices.Clone(s.Frames[:n])
+	if n > 0 {
+		s.Frames[n-1].Err = ""
+	}
+	return s, why
 }
 
 // chooseEnds picks the threads that a golden at the end is about.
@@ -79,14 +102,12 @@ func (g *Golden) choose(s Stacks) (stack.Stack, string) {
 			st.Frames = slices.DeleteFunc(slices.Clone(st.Frames), func(f stack.Frame) bool { return f.Kind != stack.C })
 		}
 	}
-	if err := st.Err(); err != "" {
-		return st, "the stack could not be read whole: " + err
-	}
 	return st, ""
 }
 
 // compareGolden reads the golden's file and compares.
-func (j *judge) compareGolden(r *Result, g *Golden, got []stack.Stack) {
+// What lies beyond the readable part of a stack, only "…" can stand for.
+func (j *judge) compareGolden(r *Result, g *Golden, got []stack.Stack, cut []string) {
 	gr := r.Golden
 	label := func(n int) string {
 		if len(got) > 1 {
@@ -97,6 +118,9 @@ func (j *judge) compareGolden(r *Result, g *Golden, got []stack.Stack) {
 	fresh := make([]stack.Pattern, len(got))
 	for n, s := range got {
 		fresh[n] = stack.PatternOf(label(n), s)
+		if cut[n] != "" {
+			fresh[n].Lines = append(fresh[n].Lines, stack.Line{Gap: true})
+		}
 	}
 	gr.Text = stack.Format(fresh)
 	want, err := readGolden(gr.File)
@@ -124,7 +148,15 @@ func (j *judge) compareGolden(r *Result, g *Golden, got []stack.Stack) {
 		merged = append(merged, mergePattern(fresh[n], want, s, g.Exact))
 	}
 	gr.Text = stack.Format(merged)
+	part := ""
+	for n, why := range cut {
+		if why != "" && !openEnded(want, got[n], g.Exact) && mayFit(want, got[n], g.Exact) {
+			part = why
+		}
+	}
 	switch {
+	case part != "":
+		r.Verdict, r.Got = Unjudged, "the stack could not be read whole: "+part
 	case differ > 0:
 		r.Verdict, r.Got = Fail, j.goldenSays(gr)
 	case unsure > 0:
@@ -138,6 +170,30 @@ func (j *judge) compareGolden(r *Result, g *Golden, got []stack.Stack) {
 	if byNumber > 0 {
 		r.Notes = append(r.Notes, "source not at hand for "+frames(byNumber)+": the line number decided")
 	}
+}
+
+// openEnded reports whether the golden fits the readable part of a stack, and
+// leaves open what comes after it.
+func openEnded(want []stack.Pattern, s stack.Stack, exact bool) bool {
+	return slices.ContainsFunc(want, func(p stack.Pattern) bool {
+		n := len(p.Lines)
+		return n > 0 && p.Lines[n-1].Gap && stack.Compare(p, s, exact).Equal
+	})
+}
+
+// mayFit reports whether frames that could not be read could make a stack fit
+// the golden: some beginning of it fits those that could.
+func mayFit(want []stack.Pattern, s stack.Stack, exact bool) bool {
+	for _, p := range want {
+		for n := range len(p.Lines) + 1 {
+			head := p
+			head.Lines = p.Lines[:n]
+			if stack.Compare(head, s, exact).Equal {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func frames(n int) string {

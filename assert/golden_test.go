@@ -96,6 +96,11 @@ func TestGolden(t *testing.T) {
 			verdict: Unjudged, got: "recv found no event"},
 		{name: "stack cut short", golden: recvGolden, change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" },
 			verdict: Unjudged, got: "the stack could not be read whole: bad pointer"},
+		{name: "stack cut short where the golden is open", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.begin  http/client.py:318\n…\n",
+			change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Pass},
+		{name: "stack cut short where the golden is open, but differs", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.end  http/client.py:318\n…\n",
+			change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 2",
+			accepted: "# recv  thread worker\nPy  SocketIO.readinto                 socket.py:706\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n…\n"},
 		{name: "C stacks", golden: recvGolden, spec: func(s string) string { return s + "    stacks: [python, c]\n" },
 			change: func(f *fake) {
 				s := f.stacks[8]

@@ -88,6 +88,9 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 		u.hint("pyrr new --at EVENT " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}
+	if tests := src.Info().Tests; len(tests) == 1 {
+		d.test = tests[0]
+	}
 	return d.write(ctx, u, f, path, out)
 }
 

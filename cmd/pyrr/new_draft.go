@@ -24,6 +24,7 @@ type draft struct {
 	expect    []string
 	id        string // of the event that the golden is about
 	golden    bool
+	test      string // the only one of the recording
 }
 
 // drafter looks at a recording for what to say.
@@ -106,7 +107,7 @@ func (d *drafter) hang() (*draft, error) {
 		}
 	}
 	if best < 0 {
-		return nil, nil
+		return d.spin()
 	}
 	out, err := d.about(best)
 	if err != nil || out == nil {
@@ -119,6 +120,26 @@ func (d *drafter) hang() (*draft, error) {
 		}
 	}
 	return out, nil
+}
+
+// spin drafts a spec about a thread that computes when the time-out comes.
+func (d *drafter) spin() (*draft, error) {
+	for i := range d.events {
+		e := &d.events[i]
+		if e.Kind != assert.KindTimeout {
+			continue
+		}
+		s := d.stackOf(i)
+		for k := range s.Frames {
+			f := &s.Frames[k]
+			if file, origin := d.paths.Short(f.File); origin != stack.Stdlib && !strings.ContainsAny(file, " <\"") {
+				// The line changes from run to run.
+				return &draft{id: "hang", name: f.Func + " does not end", python: d.python(e.Proc),
+					expect: []string{fmt.Sprintf("timeout in %s::%s as hang", file, f.Func)}}, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // neverReturn are the calls after which nothing is left to return to.
@@ -159,7 +180,7 @@ func (d *drafter) about(i int) (*draft, error) {
 	if where := d.where(s); where != "" {
 		sentence += " " + where
 	}
-	out.golden = len(s.Frames) > 0 && s.Err() == ""
+	out.golden = len(s.Frames) > 1 || len(s.Frames) == 1 && s.Err() == ""
 	if conn, text := d.connection(i); conn >= 0 {
 		out.expect = append(out.expect, text+" as conn")
 		sentence += " on same fd"
@@ -343,6 +364,9 @@ func (d *draft) text(recording, golden string) string {
 	fmt.Fprintf(&b, "version: 1\nname: %s\nrecording: %s\n", strconv.Quote(d.name), d.recording)
 	if d.python != "" && golden != "" {
 		fmt.Fprintf(&b, "requires: { python: \"%s\" }\n", d.python)
+	}
+	if d.test != "" {
+		fmt.Fprintf(&b, "test: %s\n", strconv.Quote(d.test))
 	}
 	b.WriteString("\nexpect:\n")
 	for _, e := range d.expect {
