@@ -76,7 +76,11 @@ type StackWriter struct {
 	order   []int
 	names   map[int][]threadName
 	full    bool
+	limit   int // of nodes
 }
+
+// writtenNodes bounds the memory of the writer; a reader takes more.
+const writtenNodes = maxStackNodes / 4
 
 // frameRow is what the index keeps of a frame.
 type frameRow struct {
@@ -128,7 +132,7 @@ func (r *Recording) WriteStacks() (*StackWriter, error) {
 		r: r, f: f, enc: enc,
 		strings: map[string]uint32{"": 0}, texts: []string{""},
 		frames: map[frameRow]uint32{}, nodes: map[uint64]uint32{}, tree: make([]treeNode, 1), depth: make([]uint32, 1),
-		procs: map[int]*eventColumn{}, names: map[int][]threadName{},
+		procs: map[int]*eventColumn{}, names: map[int][]threadName{}, limit: writtenNodes,
 	}, nil
 }
 
@@ -142,6 +146,7 @@ func (w *StackWriter) Frame(f *stack.Frame) uint32 {
 	id, ok := w.frames[row]
 	if !ok {
 		if len(w.list) >= maxStackFrames {
+			w.tooMany("frames")
 			return noFrame
 		}
 		id = uint32(len(w.list))
@@ -151,13 +156,22 @@ func (w *StackWriter) Frame(f *stack.Frame) uint32 {
 	return id
 }
 
+// tooMany gives the index up: half a stack would be worse than none, and a
+// replay has them all.
+func (w *StackWriter) tooMany(what string) {
+	if w.err == nil {
+		w.err = fmt.Errorf("too many %s for an index", what)
+	}
+}
+
 // Node returns the stack that has the frame with that number inside the stack
-// outer, 0 for none. What is beyond the limits of the format is left out.
+// outer, 0 for none.
 func (w *StackWriter) Node(outer, frame uint32) uint32 {
 	key := uint64(outer)<<32 | uint64(frame)
 	n, ok := w.nodes[key]
 	if !ok {
-		if frame == noFrame || len(w.tree) >= maxStackNodes || w.depth[outer] >= maxStackDepth {
+		if frame == noFrame || len(w.tree) >= w.limit || w.depth[outer] >= maxStackDepth {
+			w.tooMany("stacks")
 			return outer
 		}
 		n = uint32(len(w.tree))

@@ -136,6 +136,29 @@ func TestStackIndexRoundTrip(t *testing.T) {
 	}
 }
 
+// TestStackIndexLimit: an index that would be too large is none.
+func TestStackIndexLimit(t *testing.T) {
+	r, dir := emptyRecording(t)
+	w, err := r.WriteStacks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.limit = 3
+	for i := range 5 {
+		w.Event(1, w.Node(0, w.Frame(&stack.Frame{Kind: stack.Python, Func: "f", Line: i})))
+	}
+	if err := w.Close(); err == nil || !strings.Contains(err.Error(), "too many stacks") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := r.StackIndex(); !errors.Is(err, ErrNoIndex) {
+		t.Errorf("there is one: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "stacks*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestStackIndexText(t *testing.T) {
 	r, _ := emptyRecording(t)
 	w, err := r.WriteStacks()
