@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -117,5 +118,72 @@ func TestHangingRequest(t *testing.T) {
 		if i < len(tt.want) {
 			t.Errorf("at %s: no frame of %s where it should be, in %d frames", tt.call, tt.want[i], len(frames))
 		}
+	}
+}
+
+// TestArticle runs the session of docs/article.md and holds the page against
+// what it prints: each line of the page has to come, in order, with other
+// numbers.
+func TestArticle(t *testing.T) {
+	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
+		t.Skip("this machine can't record and replay")
+	}
+	if _, err := os.Stat("/usr/lib/debug/.build-id"); err != nil {
+		t.Skip("no debug files: the page has arguments of C functions")
+	}
+	python := venvPython(t)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/article.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := filepath.Join(t.TempDir(), "slow.pyrr.zip")
+	status, _, errs := capturePyrr("record", "--timeout", "2s", "--verify", "none", "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
+	if status != 124 {
+		t.Fatalf("record: status %d\n%s", status, errs)
+	}
+	prompt := regexp.MustCompile(`^(?:start|end|\d+%) [\d,]+> (.*)$`)
+	number := regexp.MustCompile(`0x[0-9a-f]+|[\d,]*\d`)
+	plain := func(s string) string {
+		if m := prompt.FindStringSubmatch(s); m != nil {
+			s = "> " + m[1]
+		}
+		return number.ReplaceAllString(strings.TrimSpace(s), "N")
+	}
+	var want []string
+	args := []string{"replay"}
+	inside := false
+	for line := range strings.Lines(string(page)) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, "```") {
+			inside = !inside
+			continue
+		}
+		if !inside {
+			continue
+		}
+		want = append(want, line)
+		if m := prompt.FindStringSubmatch(line); m != nil {
+			args = append(args, "-ex", m[1])
+		}
+	}
+	status, out, errs := capturePyrr(append(args, "-ex", "quit", rec)...)
+	if status != 0 {
+		t.Fatalf("replay: status %d\n%s", status, errs)
+	}
+	out = strings.NewReplacer(filepath.Dir(filepath.Dir(python)), "VENV", root, "REPO").Replace(out)
+	got := strings.Split(out, "\n")
+	at := 0
+	for _, w := range want {
+		for at < len(got) && plain(got[at]) != plain(w) {
+			at++
+		}
+		if at == len(got) {
+			t.Fatalf("the page has %q, which does not come\n%s", w, out)
+		}
+		at++
 	}
 }

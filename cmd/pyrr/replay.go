@@ -69,7 +69,11 @@ its reverse ones and its Python scripts work as on a live process.`,
 				if *batch && (*gdb || *server != "" || len(*commands) > 0 || *file != "") {
 					return usagef("replay: --batch takes no commands and no gdb")
 				}
-				rec, path, err := oneRecording("replay", args)
+				called := "replay"
+				if *batch {
+					called = "replay --batch"
+				}
+				rec, path, err := oneRecording(called, args)
 				if err != nil {
 					return err
 				}
