@@ -118,8 +118,12 @@ func TestTrialNotices(t *testing.T) {
 		{"slow", "import time; time.sleep(60)", Slow, None},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			limit := time.Minute
+			if test.native == Slow {
+				limit = 2 * time.Second
+			}
 			row, err := newTrial(t).Run(context.Background(), Case{Name: test.name, Argv: []string{python, "-c", test.code}, Judge: same,
-				NativeLimit: 5 * time.Second})
+				NativeLimit: limit})
 			if err != nil {
 				t.Fatal(err)
 			}
