@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -68,6 +69,30 @@ func readFile(t testing.TB, r *Recording, id FileID) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// A recording that is closed at any moment after a file was added holds the
+// file: the background goroutine may be about to look for work just then.
+func TestCloseAfterAddFile(t *testing.T) {
+	content := []byte("small")
+	f, _ := testFile(t, t.TempDir(), "small", content)
+	rounds := 300
+	if testing.Short() {
+		rounds = 30
+	}
+	for i := range rounds {
+		w, dir := create(t)
+		id := addFile(t, w, f, 4096)
+		for range i % 50 * 100 {
+			runtime.Gosched()
+		}
+		if err := w.Close(Summary{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := readFile(t, open(t, dir), id); !bytes.Equal(got, content) {
+			t.Fatalf("round %d: the file holds %q, want %q", i, got, content)
+		}
+	}
 }
 
 func TestStoredFilesAreRead(t *testing.T) {

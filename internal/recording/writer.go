@@ -369,6 +369,9 @@ func (w *Writer) run() {
 		case w.store.step():
 		default:
 			if w.q.wait() {
+				// The end may have come after step looked, and it no longer delays.
+				for w.store.step() {
+				}
 				w.store.close()
 				w.enc.Close()
 				return
