@@ -149,7 +149,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	}
 	if sp.clock != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: [6]uint64{sp.clock.Budget, sp.clockArea, sp.clockBias}, Text: sp.python})
+			Args: [6]uint64{sp.clock.Budget, sp.clockArea, sp.clockBias, sp.clockReg}, Text: sp.python})
 	}
 	return nil
 }

@@ -406,7 +406,8 @@ func (r *recorder) installClock(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	ev.Args = [6]uint64{in.Budget, area, find.bias, 1 + uint64(find.clock.NextInstr.Reg)}
+	sp.clockReg = 1 + uint64(find.clock.NextInstr.Reg)
+	ev.Args = [6]uint64{in.Budget, area, find.bias, sp.clockReg}
 	ev.Text = find.clock.Version.String()
 	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
 	r.log(sp, ev)

@@ -238,7 +238,7 @@ func (r *recorder) forked(t, child *task) error {
 	if from.runner != nil && sp.within == nil {
 		sp.runner = &runner{handles: from.runner.handles, worker: true} // of a test in a process of its own
 	}
-	sp.clockArea, sp.clockBias, sp.env = from.clockArea, from.clockBias, from.env
+	sp.clockArea, sp.clockBias, sp.clockReg, sp.env = from.clockArea, from.clockBias, from.clockReg, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.calls, sp.fast, sp.callPos = from.calls, from.fast, from.callPos

@@ -169,13 +169,13 @@ type space struct {
 	exe     string
 	argv    []string
 	env     []string
-	// clockArea and clockBias are what the log says of the clock.
-	clockArea, clockBias uint64
-	noFork               []span // memory that a fork does not get as it is
-	exitTID              int    // of the thread that ended it by exit_group
-	runner               *runner
-	within               *testRun // that started it
-	zombies              []int    // ended images that it has to wait for
+	// clockArea, clockBias and clockReg are what the log says of the clock.
+	clockArea, clockBias, clockReg uint64
+	noFork                         []span // memory that a fork does not get as it is
+	exitTID                        int    // of the thread that ended it by exit_group
+	runner                         *runner
+	within                         *testRun // that started it
+	zombies                        []int    // ended images that it has to wait for
 }
 
 // pendingClock is a runtime found in a mapped file, to be installed when its

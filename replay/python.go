@@ -105,6 +105,10 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 	return nil, y.failed
 }
 
+// ForgetPython makes the process's interpreter be read anew from here on,
+// with nothing taken from what was read before.
+func (p *Process) ForgetPython() { p.python.rt, p.python.failed = nil, nil }
+
 // threadOf returns the number of the thread whose pthread_t is given.
 func (p *Process) threadOf(pthread uint64) (int, bool) {
 	for tid, t := range p.threads {

@@ -97,9 +97,16 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 		}
 		c.begin = append(c.begin, ev)
 	}
-	if p.cell != 0 {
-		c.begin = append(c.begin, recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
-			Args: [6]uint64{p.cell, p.stubs, p.ClockBias}, Text: p.Info.Python})
+	if p.cell != 0 || p.calls != nil {
+		write := recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
+			Args: [6]uint64{p.cell, p.stubs, p.ClockBias}, Text: p.Info.Python}
+		if p.nextKnown {
+			write.Args[3] = 1 + uint64(p.nextReg)
+		}
+		if p.calls != nil {
+			write.Args[5] = p.calls.feed.Data()
+		}
+		c.begin = append(c.begin, write)
 	}
 	c.instr = p.counted
 	c.later = map[int]bool{p.Info.ID: true}
@@ -138,6 +145,11 @@ func (c *cut) image(p *Process, t *Thread) error {
 // isEngine tells pyrr's own memory, which is read and written all the time.
 func (p *Process) isEngine(m *recording.Mapping) bool {
 	base := p.startArgs[0]
+	for _, e := range p.engine {
+		if m.Start < e.End && m.End > e.Start {
+			return true
+		}
+	}
 	return m.Start < base+inject.AreaSize && m.End > base ||
 		p.cell != 0 && (p.cell >= m.Start && p.cell < m.End || p.stubs >= m.Start && p.stubs < m.End)
 }

@@ -95,6 +95,36 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 	return nil
 }
 
+// forget makes a process's stacks be read anew from here on.
+func (x *indexer) forget(p *replay.Process) {
+	p.ForgetPython()
+	if ip := x.procs[p.Info.ID]; ip != nil {
+		ip.tracker, ip.paths = nil, map[uint64][]uint32{}
+	}
+}
+
+// readAll reads all that can be asked for at a point: the stacks of all
+// threads, with their variables and exceptions, and the tasks. Where memory is
+// noted that is read, it will be there.
+func (x *indexer) readAll(p *replay.Process) {
+	rt, all, m := x.walk.threads(p)
+	if rt == nil {
+		return
+	}
+	for _, t := range p.Threads() {
+		c := x.walk.procs[p.Info.ID].code.walk(p, t)
+		for _, frames := range framesOf(rt, p, t, all, c) {
+			for i := range frames {
+				rt.Locals(m, frames[i])
+			}
+		}
+		if pt, ok := threadOf(rt, m, all, t); ok {
+			rt.Exceptions(m, pt)
+		}
+	}
+	rt.Tasks(m)
+}
+
 // stack returns the node of a thread's stack.
 func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread) uint32 {
 	c := x.walk.procs[p.Info.ID].code.walk(p, t)

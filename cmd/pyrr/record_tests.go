@@ -95,7 +95,21 @@ func shortenTest(u *ui, t *target, from uint64) error {
 		return err
 	}
 	defer index.abort()
-	o.OnEvent = index.event
+	o.OnEvent = func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		// What was read before the cut need not be read again, but whoever
+		// opens the new recording has read nothing yet.
+		start := p.Info.ID == first && (p.Number == from || p.Number == from+1)
+		if start {
+			index.forget(p)
+		}
+		if err := index.event(p, t, ev); err != nil {
+			return err
+		}
+		if start || ev.Kind == recording.KindTimeout || ev.Kind == recording.KindEnd {
+			index.readAll(p)
+		}
+		return nil
+	}
 	u.status("shortening the recording")
 	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
 	if err := replay.Shorten(rec, short, first, from, o); err != nil {
