@@ -181,7 +181,7 @@ func (in *terminal) line(prompt string) (string, error) {
 		return "", fmt.Errorf("set the terminal up: %w", err)
 	}
 	defer term.Restore(in.fd, old)
-	if w, h, err := term.GetSize(in.fd); err == nil {
+	if w, h, err := term.GetSize(in.fd); err == nil && w > 0 && h > 0 {
 		in.t.SetSize(w, h)
 	}
 	in.t.SetPrompt(prompt)

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pyrr/internal/probe"
+)
+
+const consoleProgram = `import threading
+
+def double(x):
+    y = x * 2
+    return y
+
+def work(n):
+    total = 0
+    for i in range(n):
+        total += double(i)
+    return total
+
+t = threading.Thread(target=work, args=(3,), name="worker")
+t.start()
+t.join()
+print(work(4))
+`
+
+// consoleRecording records a small program with two threads.
+func consoleRecording(t *testing.T) string {
+	t.Helper()
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(consoleProgram), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	rec := filepath.Join(dir, "x.pyrr.zip")
+	if status, _, errs := capturePyrr("record", "-o", rec, "--", python, filepath.Join(dir, "app.py")); status != 0 {
+		t.Fatalf("record: status %d\n%s", status, errs)
+	}
+	return rec
+}
+
+// typed runs commands in the console and returns what each printed.
+func typed(t *testing.T, rec string, list ...string) map[string]string {
+	t.Helper()
+	args := []string{"replay"}
+	for _, c := range list {
+		args = append(args, "-ex", c)
+	}
+	status, out, errs := capturePyrr(append(args, "-ex", "quit", rec)...)
+	if status != 0 {
+		t.Fatalf("status %d\n%s\n%s", status, out, errs)
+	}
+	answers := map[string]string{}
+	prompt := regexp.MustCompile(`(?m)^(?:start|end|\d+%) [\d,]+> (.*)$`)
+	marks := prompt.FindAllStringSubmatchIndex(out, -1)
+	for i, m := range marks {
+		end := len(out)
+		if i+1 < len(marks) {
+			end = marks[i+1][0]
+		}
+		answers[out[m[2]:m[3]]] = out[m[1]:end]
+	}
+	return answers
+}
+
+// TestConsole goes forwards and back through a program and looks around.
+func TestConsole(t *testing.T) {
+	rec := consoleRecording(t)
+	got := typed(t, rec,
+		"break app.py:4 if x == 2", "tbreak app.py::work", "c", "info threads", "continue", "print x", "info locals",
+		"step", "up", "info args", "down", "finish", "reverse-continue", "reverse-finish", "list 4", "reverse-step", "when", "python_bt",
+		"bookmark here", "goto end", "goto here", "delete 1", "last i", "events 4", "x/2xg $rsp", "nonsense", "break nowhere if what")
+	for _, tt := range []struct{ command, want string }{
+		{"break app.py:4 if x == 2", `Breakpoint 1: line app.py:4`},
+		{"c", `\[New Thread \d+\]\n\[Switching to Thread \d+\]\n\nThread 2 "worker" hit Breakpoint 2, work \(\) at \S+app.py:\d`},
+		{"info threads", `\*  2   \d+ +worker`},
+		{"continue", `Thread 2 "worker" hit Breakpoint 1, double \(\) at \S+app.py:4\n4\t    y = x \* 2`},
+		{"print x", `x = 2\n`},
+		{"step", `double \(\) at \S+app.py:5`},
+		{"up", `#1  work \(\) at \S+app.py:10`},
+		{"info args", `n = 3\n`},
+		{"finish", `work \(\) at \S+app.py:10`},
+		{"reverse-continue", `Thread 2 "worker" hit Breakpoint 1, double`},
+		{"reverse-finish", `work \(\) at \S+app.py:10`},
+		{"list 4", `4\t    y = x \* 2\n`},
+		{"reverse-step", `work \(\) at \S+app.py:10`},
+		{"when", `instruction [\d,]+ of [\d,]+, before event \d+`},
+		{"python_bt", `@\S+app.py:10\nwork\n@\S+threading.py:\d+\nrun\n`},
+		{"goto end", `.`},
+		{"goto here", `work \(\) at \S+app.py:10`},
+		{"events 4", `(?m)^> +[\d,]+ +e\d+`},
+		{"x/2xg $rsp", `0x[0-9a-f]+:\t0x[0-9a-f]{16}\t0x[0-9a-f]{16}`},
+		{"nonsense", `Undefined command: "nonsense"`},
+		{"break nowhere if what", `a condition compares`},
+	} {
+		if !regexp.MustCompile(tt.want).MatchString(got[tt.command]) {
+			t.Errorf("%s: no match for %s in\n%s", tt.command, tt.want, got[tt.command])
+		}
+	}
+}
+
+// TestConsoleOnTerminal types commands, with completion and history.
+func TestConsoleOnTerminal(t *testing.T) {
+	rec := consoleRecording(t)
+	r := onTerminal(t, filepath.Dir(rec), "replay", rec)
+	r.until(t, "start 1> ")
+	for _, step := range []struct{ keys, want string }{
+		{"tbre\tapp.py:4\r", "Temporary breakpoint 1: line app.py:4"},
+		{"c\r", "double () at"},
+		{"p x\r", "x = 0"},
+		{"\x1b[A\r", "x = 0"}, // the arrow up: the command before
+		{"quit\r", ""},
+	} {
+		if _, err := r.master.WriteString(step.keys); err != nil {
+			t.Fatal(err)
+		}
+		if step.want != "" {
+			seen := r.until(t, step.want)
+			if !strings.Contains(seen[strings.LastIndex(seen, step.want):], "> ") {
+				r.until(t, "> ")
+			}
+		}
+	}
+	if out, status := r.rest(t); status != 0 {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+}
+
+// TestGDB lets the real gdb go forwards and backwards through a recording.
+func TestGDB(t *testing.T) {
+	if _, err := exec.LookPath("gdb"); err != nil {
+		t.Skip("there is no gdb")
+	}
+	rec := consoleRecording(t)
+	cmd := exec.Command(os.Args[0], "replay", "--gdb")
+	cmd.Args[0] = "pyrr" // TestMain runs main for that name
+	marks := 0
+	say := func(commands ...string) {
+		for _, c := range commands {
+			cmd.Args = append(cmd.Args, "-ex", c)
+		}
+	}
+	mark := func() { say("echo @@\\n"); marks++ }
+	say("set pagination off", "set confirm off", "set width 0", "break write", "continue")
+	mark()
+	say("bt 3", "info threads")
+	mark()
+	say("p/x $pc")
+	mark()
+	say("reverse-stepi", "reverse-stepi", "stepi", "stepi", "p/x $pc")
+	mark()
+	say("p/x $rsp", "info registers xmm0 ymm0", "x/2i $pc")
+	mark()
+	say("watch *(long*)($rsp-64)", "continue", "delete 2")
+	mark()
+	say("reverse-continue", "p/x $pc")
+	mark()
+	say("monitor when", "monitor python-bt")
+	mark()
+	say("reverse-continue")
+	mark()
+	cmd.Args = append(cmd.Args, "-ex", "quit", rec)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	parts := strings.Split(string(out), "@@\n")
+	if len(parts) != marks+1 {
+		t.Fatalf("%d parts, not %d\n%s", len(parts), marks+1, out)
+	}
+	pc := regexp.MustCompile(`\$\d+ = (0x[0-9a-f]+)`)
+	value := func(s string) string {
+		m := pc.FindAllStringSubmatch(s, -1)
+		if len(m) == 0 {
+			t.Fatalf("no value in %q\n%s", s, out)
+		}
+		return m[len(m)-1][1]
+	}
+	if !regexp.MustCompile(`Breakpoint 1, .*write`).MatchString(parts[0]) {
+		t.Errorf("continue did not stop at write:\n%s", parts[0])
+	}
+	if !strings.Contains(parts[1], "#0 ") || !strings.Contains(parts[1], "write") || !strings.Contains(parts[1], "* 1") {
+		t.Errorf("bt and info threads:\n%s", parts[1])
+	}
+	if a, b := value(parts[2]), value(parts[3]); a != b {
+		t.Errorf("two steps back and two forwards lead from %s to %s", a, b)
+	}
+	if !strings.Contains(parts[4], "v4_int64") && !strings.Contains(parts[4], "v4_double") {
+		t.Errorf("no AVX registers:\n%s", parts[4])
+	}
+	if a, b := value(parts[2]), value(parts[6]); a != b {
+		t.Errorf("reverse-continue from behind write leads to %s, not %s:\n%s", b, a, parts[6])
+	}
+	if !strings.Contains(parts[7], "instruction ") || !strings.Contains(parts[7], "app.py:") {
+		t.Errorf("monitor commands:\n%s", parts[7])
+	}
+	if !strings.Contains(parts[8], "No more reverse-execution history") {
+		t.Errorf("no beginning:\n%s", parts[8])
+	}
+}
