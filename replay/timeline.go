@@ -152,6 +152,13 @@ func (s *session) beginning(id, depth int) (*Process, error) {
 		p.kill()
 		return nil, err
 	}
+	// The other threads of an image are part of the beginning.
+	for p.have && p.next.Kind == recording.KindThread {
+		if err := p.step(); err != nil {
+			p.kill()
+			return nil, err
+		}
+	}
 	s.orphan(forkKey{})
 	return p, nil
 }
@@ -171,15 +178,15 @@ func (s *session) orphan(but forkKey) {
 func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 	p := l.p
 	t := l.thread()
-	if t == nil {
-		return 0, p.diverged(&p.next, "there is no such thread")
-	}
 	if p.arrived {
 		return haltEvent, nil
 	}
 	if p.next.Stop == recording.StopNone {
 		p.arrived, l.path = true, nil
 		return haltEvent, nil
+	}
+	if t == nil {
+		return 0, p.diverged(&p.next, "there is no such thread")
 	}
 	h, err := p.leg(t, &p.next, limit, step)
 	if err != nil {
