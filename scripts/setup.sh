@@ -14,7 +14,10 @@ command -v go >/dev/null || { say "needs Go 1.26 on the PATH"; exit 1; }
 [ "${1:-}" = --minimal ] && exit 0
 # Tests run these programs; the regression tests are Debian's, of the same build as its Python.
 apt_install procps util-linux || true
+# C stacks are held against gdb's, with the debug files that both read.
+apt_install gdb libc6-dbg || say "no gdb: the tests that compare with it are skipped"
 if debian_python >/dev/null; then
+  apt_install python3.11-dbg || true
   apt_install libpython3.11-testsuite || say "no regression tests of CPython: that part is skipped"
 fi
 ./interpreters.sh
