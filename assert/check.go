@@ -181,13 +181,22 @@ func work(ctx context.Context, jobs []*job, open Opener, opts Options) error {
 
 var errFailFast = errors.New("a check failed")
 
+// name is what reports call the recording. A fresh one is gone after the
+// check.
+func (j *job) name() string {
+	if r := j.specs[0].Record; r != nil {
+		return "a fresh recording of " + r.Run
+	}
+	return j.path
+}
+
 // run judges all specs of one recording.
 func (j *job) run(ctx context.Context, open Opener, opts Options) []*SpecResult {
 	start := time.Now()
 	out := make([]*SpecResult, len(j.specs))
 	all := func(v Verdict, format string, args ...any) []*SpecResult {
 		for i, s := range j.specs {
-			out[i] = &SpecResult{Spec: s, Recording: j.path, Verdict: v, Reason: fmt.Sprintf(format, args...), Elapsed: time.Since(start)}
+			out[i] = &SpecResult{Spec: s, Recording: j.name(), Verdict: v, Reason: fmt.Sprintf(format, args...), Elapsed: time.Since(start)}
 		}
 		return out
 	}
@@ -232,7 +241,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 		if s.Test != "" && !slices.ContainsFunc(info.Tests, func(have string) bool { return testMatches(s.Test, have) }) {
 			continue
 		}
-		out[i] = &SpecResult{Spec: s, Recording: j.path}
+		out[i] = &SpecResult{Spec: s, Recording: j.name()}
 		if why := s.Requires.unmet(&info); why != "" {
 			out[i].Verdict, out[i].Reason = Skip, why
 			continue

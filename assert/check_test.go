@@ -256,7 +256,7 @@ func TestRecord(t *testing.T) {
 		return "fresh", func() { removed = true }, nil
 	}}
 	run := check(t, specs, f, opts)
-	if run.Outcome() != OutcomePass || !removed || run.Specs[0].Recording != "fresh" {
+	if run.Outcome() != OutcomePass || !removed || run.Specs[0].Recording != "a fresh recording of python x.py" {
 		t.Errorf("outcome %v, removed %v, %+v", run.Outcome(), removed, run.Specs[0])
 	}
 	opts.Record = func(context.Context, string, RecordCommand) (string, func(), error) {

@@ -189,10 +189,19 @@ func (t *terminal) spec(s *assert.SpecResult) {
 // Hints are the usual ways on from a check that did not pass.
 func Hints(s *assert.SpecResult, c *assert.Result) []Hint {
 	var out []Hint
+	if r := s.Spec.Record; r != nil {
+		command := "pyrr record"
+		if r.Timeout > 0 {
+			command += " --timeout " + r.Timeout.String()
+		}
+		out = append(out, Hint{"to look at it", command + " -- " + clean(r.Run)})
+	}
 	for _, m := range c.Moments {
-		if m.Chosen && s.Recording != "" {
+		if m.Chosen && s.Recording != "" && s.Spec.Record == nil {
 			if m.Proc == 1 {
-				out = append(out, Hint{"where it was", fmt.Sprintf("pyrr bt --at e%d %s", m.Pos.Event, quote(s.Recording))})
+				out = append(out, Hint{"where it was", fmt.Sprintf("pyrr bt --at e%d %s", m.Pos.Event, quote(s.Recording))},
+					Hint{"look around", fmt.Sprintf("pyrr replay --at e%d %s", m.Pos.Event, quote(s.Recording))})
+				break
 			}
 			out = append(out, Hint{"look around", fmt.Sprintf("pyrr events --process %d %s", m.Proc, quote(s.Recording))})
 			break
