@@ -51,6 +51,19 @@ func pythons(t *testing.T) []string {
 	return list
 }
 
+// pythonOf is the interpreter of the system.
+func pythonOf(t testing.TB) string {
+	t.Helper()
+	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
+		t.Skip("this machine can't record and replay")
+	}
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		t.Skip("there is no Python")
+	}
+	return strings.TrimSpace(string(out))
+}
+
 func record(t testing.TB, o capture.Options) *recording.Recording {
 	t.Helper()
 	o.Dir = filepath.Join(t.TempDir(), "r.pyrr.part")

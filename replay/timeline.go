@@ -84,7 +84,6 @@ type timeline struct {
 	touched int
 
 	interrupt func() bool
-	end       Point
 }
 
 var errInterrupted = errors.New("interrupted")

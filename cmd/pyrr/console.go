@@ -139,9 +139,8 @@ func (in *scripted) line(prompt string) (string, error) {
 
 // terminal reads commands with editing, history and completion.
 type terminal struct {
-	t    *term.Terminal
-	fd   int
-	tabs func(string) []string
+	t  *term.Terminal
+	fd int
 }
 
 func newTerminal(in *os.File, out io.Writer, complete func(string) []string) *terminal {
@@ -276,7 +275,7 @@ func findConsole(name string) (*consoleCommand, error) {
 			return cmd, nil
 		}
 	}
-	return nil, fmt.Errorf("Undefined command: %q.  Try \"help\".", name)
+	return nil, fmt.Errorf("undefined command: %q; try \"help\"", name)
 }
 
 // complete lists what a line that was begun may become.

@@ -196,7 +196,7 @@ func (c *console) chosen(args string) ([]*consoleBreak, error) {
 	for _, f := range fields {
 		i := slices.IndexFunc(c.breaks, func(k *consoleBreak) bool { return strconv.Itoa(k.n) == f })
 		if i < 0 {
-			return nil, fmt.Errorf("No breakpoint number %s.", f)
+			return nil, fmt.Errorf("no breakpoint number %s", f)
 		}
 		out = append(out, c.breaks[i])
 	}

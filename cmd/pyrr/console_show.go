@@ -195,7 +195,7 @@ func (c *console) moveFrame(args string, by int) error {
 	}
 	to := c.frame + n*by
 	if to < 0 {
-		return errors.New("Bottom (innermost) frame selected; you can't go down.")
+		return errors.New("the innermost frame is selected, there is none further down")
 	}
 	return c.toFrame(to)
 }
@@ -206,7 +206,7 @@ func (c *console) toFrame(n int) error {
 		return err
 	}
 	if n >= len(frames) {
-		return errors.New("Initial frame selected; you can't go up.")
+		return errors.New("the outermost frame is selected, there is none further up")
 	}
 	c.frame, c.listed = n, ""
 	fmt.Fprintf(c.u.out, "#%-3d", n)
@@ -533,7 +533,7 @@ func (c *console) print(args string) error {
 			break
 		}
 	}
-	return fmt.Errorf("No symbol %q in current context.", args)
+	return fmt.Errorf("no symbol %q in the current context", args)
 }
 
 // examine prints memory as gdb's x does.
@@ -576,7 +576,7 @@ func (c *console) examine(args string) error {
 		var b [8]byte
 		at := addr + uint64(i*size)
 		if err := m.ReadAt(b[:size], at); err != nil {
-			return fmt.Errorf("Cannot access memory at address %#x", at)
+			return fmt.Errorf("cannot access memory at address %#x", at)
 		}
 		if i%per == 0 {
 			fmt.Fprintf(c.u.out, "%#x:", at)
@@ -657,7 +657,7 @@ func (c *console) lastChange(args string) error {
 	}
 	now, frame, ok := value()
 	if !ok {
-		return fmt.Errorf("No symbol %q in the innermost Python frame.", args)
+		return fmt.Errorf("no symbol %q in the innermost Python frame", args)
 	}
 	for {
 		st, err := c.x.ReverseNextLine()

@@ -99,7 +99,7 @@ func TestConsole(t *testing.T) {
 		{"goto here", `work \(\) at \S+app.py:10`},
 		{"events 4", `(?m)^> +[\d,]+ +e\d+`},
 		{"x/2xg $rsp", `0x[0-9a-f]+:\t0x[0-9a-f]{16}\t0x[0-9a-f]{16}`},
-		{"nonsense", `Undefined command: "nonsense"`},
+		{"nonsense", `undefined command: "nonsense"`},
 		{"break nowhere if what", `a condition compares`},
 	} {
 		if !regexp.MustCompile(tt.want).MatchString(got[tt.command]) {
