@@ -127,7 +127,9 @@ func (x *indexer) readAll(p *replay.Process) {
 
 // stack returns the node of a thread's stack.
 func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread) uint32 {
-	c := x.walk.procs[p.Info.ID].code.walk(p, t)
+	code := x.walk.procs[p.Info.ID].code
+	code.space.Reuse = true // what follows keeps nothing of the frames
+	c := code.walk(p, t)
 	rt, lists := x.python(p, ip, t, c)
 	node := uint32(0)
 	if rt == nil {

@@ -15,9 +15,16 @@ type Space struct {
 	// the code that it goes on to.
 	Redirect func(m mem.Reader, pc uint64) (uint64, bool)
 
+	// Reuse makes each walk return its frames in the memory of the last one's.
+	Reuse bool
+
 	mods  []*Module // by Start, without overlap
 	cache map[rowKey]cached
 	block []byte
+	// extent is how much of its stack the last walk needed: the next one is
+	// mostly of the same thread.
+	extent int
+	frames []Frame
 }
 
 // Module is an image that is mapped.
@@ -84,7 +91,7 @@ func (s *Space) Unmap(start, end uint64) {
 
 // Clone returns a copy for a forked process.
 func (s *Space) Clone() *Space {
-	return &Space{Redirect: s.Redirect, mods: slices.Clone(s.mods)}
+	return &Space{Redirect: s.Redirect, Reuse: s.Reuse, mods: slices.Clone(s.mods)}
 }
 
 // Modules returns the images mapped, by address.

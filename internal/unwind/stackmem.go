@@ -12,6 +12,10 @@ type stackMemory struct {
 	m    mem.Reader
 	addr uint64
 	buf  []byte
+	// first is how much is read at first, and high where the highest word was
+	// that a walk needed.
+	first       int
+	start, high uint64
 }
 
 // firstBlock is read at once: most of a Python thread's stack.
@@ -20,7 +24,16 @@ const (
 	page       = 4096
 )
 
+// extent returns how much a walk needed, in whole pages, for the next one.
+func (st *stackMemory) extent() int {
+	if st.start == 0 || st.high <= st.start || st.high-st.start > firstBlock {
+		return firstBlock
+	}
+	return int((st.high - st.start + page) &^ (page - 1))
+}
+
 func (st *stackMemory) u64(addr uint64) (uint64, error) {
+	st.high = max(st.high, addr+8)
 	if d := addr - st.addr; d < uint64(len(st.buf)) && uint64(len(st.buf))-d >= 8 {
 		return binary.LittleEndian.Uint64(st.buf[d:]), nil
 	}
@@ -43,7 +56,11 @@ func (st *stackMemory) read(p []byte, addr uint64) error {
 		st.buf = make([]byte, firstBlock)
 	}
 	if m, ok := st.m.(mem.PartReader); ok && start+firstBlock > start {
-		st.buf, st.addr = st.buf[:firstBlock], start
+		n := firstBlock
+		if st.start == 0 {
+			st.start, n = start, st.first
+		}
+		st.buf, st.addr = st.buf[:n], start
 		st.buf = st.buf[:m.ReadSome(st.buf, start)]
 		if d := addr - start; uint64(len(st.buf)) >= d && uint64(len(st.buf))-d >= uint64(len(p)) {
 			copy(p, st.buf[d:])

@@ -55,8 +55,11 @@ func (s *Space) Walk(m mem.Reader, regs Regs, limit int) []Frame {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
-	st := stackMemory{m: m, buf: s.block[:0]}
-	defer func() { s.block = st.buf[:0] }()
+	st := stackMemory{m: m, buf: s.block[:0], first: firstBlock}
+	if s.extent > 0 {
+		st.first = s.extent
+	}
+	defer func() { s.block, s.extent = st.buf[:0], st.extent() }()
 	if _, ok := regs.Get(RIP); !ok {
 		return []Frame{{Err: "the program counter is unknown"}}
 	}
@@ -65,8 +68,15 @@ func (s *Space) Walk(m mem.Reader, regs Regs, limit int) []Frame {
 			regs.R[RIP] = pc
 		}
 	}
-	frames := make([]Frame, 1, 48)
-	frames[0] = Frame{PC: regs.R[RIP], Regs: regs}
+	var frames []Frame
+	if s.Reuse {
+		frames = s.frames[:0]
+		defer func() { s.frames = frames }()
+	}
+	if cap(frames) == 0 {
+		frames = make([]Frame, 0, 48)
+	}
+	frames = append(frames, Frame{PC: regs.R[RIP], Regs: regs})
 	for {
 		f := &frames[len(frames)-1]
 		next, more, err := s.step(&st, f)
