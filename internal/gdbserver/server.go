@@ -198,6 +198,9 @@ func (s *Server) handle(p string) (reply string, done bool, err error) {
 	case 'm':
 		return s.memory(p[1:]), false, nil
 	case 'H':
+		if len(p) < 3 {
+			return "E01", false, nil
+		}
 		if tid, err := strconv.ParseInt(p[2:], 16, 32); err == nil && tid > 0 && p[1] == 'g' {
 			s.general = int32(tid)
 		} else if p[1] == 'g' {
