@@ -57,8 +57,9 @@ type recorder struct {
 	expireBy time.Time
 	killAt   time.Time
 	timedOut bool
-	stopped  bool // recording is over, the command still runs
-	failed   bool // a mistake of pyrr's was caught
+	expired  []int // pidfds of what the time-out is to end
+	stopped  bool  // recording is over, the command still runs
+	failed   bool  // a mistake of pyrr's was caught
 	outID    [3]string
 	chaos    *chaos
 	events   uint64
@@ -460,6 +461,7 @@ func (r *recorder) expireAt(t *task) error {
 // expire ends the recording because of the time-out, and then the command.
 func (r *recorder) expire() {
 	r.timedOut, r.expireBy = true, time.Time{}
+	r.expired = r.group()
 	for _, sp := range r.spaces {
 		if sp.mode != modeRecord {
 			continue
@@ -475,9 +477,10 @@ func (r *recorder) expire() {
 	}
 	if r.o.Kill {
 		r.killTree()
+		r.signalGroup(unix.SIGKILL)
 		return
 	}
-	unix.Kill(r.rootPID, unix.SIGINT)
+	r.signalGroup(unix.SIGINT)
 	r.killAt = time.Now().Add(r.o.Grace)
 }
 
@@ -501,6 +504,7 @@ func (r *recorder) finish() (*Info, error) {
 		}
 	}
 	r.drain()
+	r.endGroup()
 	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Images: r.took}
 	r.finishEpochs()
 	for _, k := range r.kept {

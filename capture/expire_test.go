@@ -1,0 +1,60 @@
+package capture
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A time-out reaches a program that a shell waits for, as Ctrl-C does, and
+// leaves nothing behind of what does not heed it.
+func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
+	python, err := exec.LookPath("/usr/bin/python3")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, heeds := range []bool{true, false} {
+		t.Run(strconv.FormatBool(heeds), func(t *testing.T) {
+			dir := t.TempDir()
+			code := "import os, signal, time\nopen('pid', 'w').write(str(os.getpid()))\n"
+			if !heeds {
+				code += "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+			}
+			code += "try:\n  time.sleep(600)\nexcept KeyboardInterrupt:\n  open('told', 'w').close()\n"
+			if err := os.WriteFile(filepath.Join(dir, "p.py"), []byte(code), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			info, err := Record(context.Background(), Options{
+				Command: []string{"/bin/sh", "-c", "cd " + dir + " && " + python + " p.py; :"},
+				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 700 * time.Millisecond, Grace: 500 * time.Millisecond,
+			})
+			if err != nil || !info.TimedOut {
+				t.Fatalf("%+v, %v", info, err)
+			}
+			b, err := os.ReadFile(filepath.Join(dir, "pid"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if unix.Kill(pid, 0) == nil {
+				stat, _ := os.ReadFile("/proc/" + string(b) + "/stat")
+				if !strings.Contains(string(stat), ") Z ") {
+					t.Errorf("the program is still there: %s", stat)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, "told")); (err == nil) != heeds {
+				t.Errorf("the program was told: %v", err == nil)
+			}
+		})
+	}
+}
