@@ -62,7 +62,6 @@ type recorder struct {
 	failed   bool  // a mistake of pyrr's was caught
 	outID    [3]string
 	chaos    *chaos
-	events   uint64
 	noBuffer bool   // all system calls stop
 	callBuf  []byte // what a process's buffer of calls held
 	tsc      uint64 // the processor's time stamp counter at start
