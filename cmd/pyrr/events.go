@@ -173,11 +173,11 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 			return withHint(fmt.Errorf("%s has no process %d, it has: %s", path, f.process, strings.Join(ids, ", ")), "pyrr info "+shellQuote(path))
 		}
 	}
-	x, err := rec.StackIndex()
-	if err != nil {
+	x, xerr := rec.StackIndex()
+	if xerr != nil {
 		x = nil // names are not worth an error
 		if f.stack {
-			return withHint(fmt.Errorf("%s: %w", path, err), "pyrr bt "+shellQuote(path)+" --at EVENT")
+			return withHint(fmt.Errorf("%s: %w", path, xerr), "pyrr bt "+shellQuote(path)+" --at EVENT")
 		}
 	}
 	out := bufio.NewWriterSize(u.out, 64<<10)

@@ -138,8 +138,10 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 		e = &entry{File: File{ID: s.last + 1, Path: path, Dev: key.dev, Ino: key.ino, Size: key.size, Mtime: key.mtime}}
 	}
 	if e.pending {
-		// Its line is written when the copy is complete.
+		// Its last line is written when the copy is complete, and may never be.
 		e.Want = upto
+		f := File{ID: e.ID, Path: e.Path, Dev: e.Dev, Ino: e.Ino, Size: e.Size, Mtime: e.Mtime, Want: upto}
+		w.q.putLine(job{name: indexName, raw: indexLine(&f), line: true})
 		return e.ID, nil
 	}
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
