@@ -92,3 +92,9 @@ func (r *Runtime) setHint(tstate uint64, pages []uint64) {
 	}
 	r.hints[tstate] = pages
 }
+
+// Clone returns a reader of the same interpreter in another process, one that
+// began as a copy or is another state of it: with caches of its own.
+func (r *Runtime) Clone() *Runtime {
+	return &Runtime{Version: r.Version, Addr: r.Addr, TID: r.TID, l: r.l, frameSize: r.frameSize}
+}

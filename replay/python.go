@@ -28,6 +28,8 @@ type Module struct {
 type python struct {
 	rt     *cpython.Runtime
 	failed error
+	// failedAt is the event at which.
+	failedAt uint64
 	// known are the functions that may be entered without a stop, by the
 	// value that the next-instruction register has then; codes are theirs, by
 	// address.
@@ -38,7 +40,12 @@ type python struct {
 }
 
 func (y *python) clone() python {
-	return python{rt: y.rt, failed: y.failed, known: maps.Clone(y.known), codes: maps.Clone(y.codes), tstates: maps.Clone(y.tstates)}
+	c := python{known: maps.Clone(y.known), codes: maps.Clone(y.codes), tstates: maps.Clone(y.tstates)}
+	if y.rt != nil {
+		// Its own, as it asks its process for the numbers of threads.
+		c.rt = y.rt.Clone()
+	}
+	return c
 }
 
 // Modules lists the files that the process has mapped, in the order of
@@ -77,7 +84,7 @@ var ErrNoPython = errors.New("no Python is running here")
 // Runtime returns the reader of the process's interpreter.
 func (p *Process) Runtime() (*cpython.Runtime, error) {
 	y := &p.python
-	if y.rt != nil || y.failed != nil {
+	if y.rt != nil || y.failed != nil && y.failedAt == p.Number {
 		return y.rt, y.failed
 	}
 	if p.cell == 0 {
@@ -101,7 +108,8 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 			return rt, nil
 		}
 	}
-	y.failed = fmt.Errorf("interpreter of process %d: %w", p.Info.ID, err)
+	// It may be that the interpreter is not ready yet.
+	y.failed, y.failedAt = fmt.Errorf("interpreter of process %d: %w", p.Info.ID, err), p.Number
 	return nil, y.failed
 }
 
