@@ -148,3 +148,44 @@ func checkMerged(t *testing.T, merged []MergedFrame, ways [][2]string, helpers i
 		t.Error("no C frames below the main module")
 	}
 }
+
+// BenchmarkMerged reads the C and the Python stack of a live process and puts
+// them together, with the names of all C functions.
+func BenchmarkMerged(b *testing.B) {
+	for _, in := range interpreters() {
+		b.Run(in.name, func(b *testing.B) {
+			p := startPython(b, in, "merged.py")
+			p.line(b)
+			p.awaitRead(b)
+			r := openLive(b, in, p.m.PID)
+			regs := stopHere(b, p.m.PID)
+			ts, err := r.Threads(p.m)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := unwind.LiveSpace(p.m.PID, p.m, &unwind.Images{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			read := func() (n int) {
+				py, err := r.Frames(p.m, ts[0], Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, f := range r.Merge(s.Walk(p.m, regs, 0), py) {
+					if f.C != nil {
+						f.C.Describe()
+					}
+					n++
+				}
+				return n
+			}
+			n := read() // loads the modules
+			b.ResetTimer()
+			for b.Loop() {
+				read()
+			}
+			b.ReportMetric(float64(n), "frames")
+		})
+	}
+}

@@ -33,6 +33,8 @@ var allowed = map[string][]string{
 	"internal/ptrace":    {"internal/linux", "internal/mem"},
 	"internal/inject":    {"internal/linux", "internal/mem"},
 	"internal/unwind":    {"internal/mem", "internal/stack"},
+	// For tests alone.
+	"internal/unwind/gdbtest": {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
 	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
 	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},

@@ -4,6 +4,7 @@ import (
 	"debug/dwarf"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pyrr/internal/mem"
@@ -119,8 +120,9 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 	file, line := d.line(fn.u, pc)
 	chain := fn.chain(pc)
 	if !f.Return {
-		// Nothing of an inlined function has run at its first instruction.
-		for len(chain) > 1 && chain[0].entryPC() == pc {
+		// Nothing of an inlined function has run at its first instruction, so
+		// gdb does not show it yet.
+		for len(chain) > 1 && !covers(chain[0].ranges, pc-1) {
 			file, line = d.file(fn.u, chain[0].callFile), int(chain[0].callLine)
 			chain = chain[1:]
 		}
@@ -144,13 +146,28 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 
 // args prints the arguments of a function or of one inlined into it.
 func (s *Space) args(p *place, sc *scope) []Arg {
+	params := s.params(p, sc)
+	// A copy of a function may have a parameter twice: where it is in this
+	// copy, and that it is gone. As in gdb the last one counts for both.
+	last := map[string]*dwarf.Entry{}
+	for _, e := range params {
+		last[p.d.name(e)] = e
+	}
 	var out []Arg
+	for _, e := range params {
+		out = append(out, s.arg(p, sc, last[p.d.name(e)])...)
+	}
+	return out
+}
+
+// params lists the parameters of a function or of one inlined into it.
+func (s *Space) params(p *place, sc *scope) []*dwarf.Entry {
+	out := slices.Clone(sc.params)
 	seen := map[dwarf.Offset]bool{}
 	for _, e := range sc.params {
 		if off, ok := e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset); ok {
 			seen[off] = true
 		}
-		out = append(out, s.arg(p, sc, e)...)
 	}
 	// What the compiler has dropped from this copy is in the abstract one.
 	off, ok := sc.entry.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
@@ -169,7 +186,7 @@ func (s *Space) args(p *place, sc *scope) []Arg {
 		}
 		last = e.Offset
 		if e.Tag == dwarf.TagFormalParameter && !seen[e.Offset] {
-			out = append(out, s.arg(p, sc, e)...)
+			out = append(out, e)
 		}
 		r.SkipChildren()
 	}
@@ -227,6 +244,9 @@ func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint
 	}
 	if memErr, ok := errors.AsType[*mem.Error](err); ok {
 		return fmt.Sprintf("<error: Cannot access memory at address %#x>", memErr.Addr), 0, err
+	}
+	if errors.Is(err, errUnread) {
+		return "<unavailable>", 0, err
 	}
 	return optimizedOut, 0, err
 }

@@ -125,7 +125,7 @@ func (d *dwarfData) readUnits() error {
 		if err != nil {
 			return err
 		}
-		if e == nil || e.Offset <= last {
+		if e == nil || e.Tag != 0 && e.Offset <= last {
 			break
 		}
 		last = e.Offset

@@ -36,6 +36,9 @@ var (
 	errNoEntryValue = errors.New("no entry value")
 )
 
+// errUnread says that a value is in a vector register, which walks leave out.
+var errUnread = errors.New("in a vector register")
+
 // Operations of DWARF expressions (DWARF 5, 7.7.1) that the switch below
 // names.
 const (
@@ -220,7 +223,11 @@ func (e *eval) fixed(n int) uint64 {
 
 func (e *eval) reg(n uint64) uint64 {
 	v, ok := e.p.frame().Regs.Get(n)
-	if !ok && e.err == nil {
+	switch {
+	case ok || e.err != nil:
+	case n >= numRegs && !e.p.frame().Return:
+		e.err = errUnread
+	default:
 		e.err = errOptimizedOut
 	}
 	return v

@@ -86,7 +86,7 @@ func (d *dwarfData) functions(u *unit) []*function {
 	last := u.entry.Offset
 	for depth := 0; len(u.funcs) < maxFunctions; {
 		e, err := r.Next()
-		if err != nil || e == nil || e.Offset <= last {
+		if err != nil || e == nil || e.Tag != 0 && e.Offset <= last {
 			break // or it goes back to a sibling, which no compiler makes
 		}
 		last = e.Offset
@@ -165,7 +165,7 @@ func (d *dwarfData) readTree(f *function) {
 	last := f.off
 	for n := 0; n < maxEntries; n++ {
 		e, err := r.Next()
-		if err != nil || e == nil || e.Offset <= last {
+		if err != nil || e == nil || e.Tag != 0 && e.Offset <= last {
 			return
 		}
 		last = e.Offset
@@ -271,17 +271,6 @@ func (f *function) chain(pc uint64) []*scope {
 		s = in
 	}
 	return out
-}
-
-// entryPC is the address of an inlined function's first instruction.
-func (s *scope) entryPC() uint64 {
-	if len(s.ranges) == 0 {
-		return 0
-	}
-	if v, ok := s.entry.Val(dwarf.AttrEntrypc).(uint64); ok {
-		return v
-	}
-	return s.ranges[0][0]
 }
 
 func (s *scope) find(pc uint64, depth int) *scope {

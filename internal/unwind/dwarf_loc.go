@@ -234,7 +234,7 @@ func (d *dwarfData) target(site *callSite) target {
 	if t == nil {
 		return target{}
 	}
-	if decl, _ := t.Val(dwarf.AttrDeclaration).(bool); decl {
+	if decl, _ := d.attr(t, dwarf.AttrDeclaration).(bool); decl {
 		return target{name: d.name(t)}
 	}
 	low, _ := t.Val(dwarf.AttrLowpc).(uint64)

@@ -55,9 +55,9 @@ func (im *Image) dataSymbol(addr uint64) (name string, start uint64, ok bool) {
 	return "", 0, false
 }
 
-// hasName says whether a function that begins at a link address has a name,
+// HasName says whether a function that begins at a link address has a name,
 // among others.
-func (im *Image) hasName(start uint64, name string) bool {
+func (im *Image) HasName(start uint64, name string) bool {
 	im.syms.once.Do(im.loadSymbols)
 	all := im.syms.all
 	i, _ := slices.BinarySearchFunc(all, start, bySymbolAddr)
