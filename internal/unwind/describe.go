@@ -114,7 +114,7 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 	pc := f.callPC() - f.Module.Bias
 	fn := d.functionAt(pc)
 	if fn == nil {
-		return nil
+		return lineOnly(f, d, pc)
 	}
 	p := &place{space: s, m: m, frames: frames, d: d, fn: fn, steps: new(int)}
 	file, line := d.line(fn.u, pc)
@@ -142,6 +142,19 @@ func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
 		}
 	}
 	return out
+}
+
+// lineOnly describes a frame of code that has source lines, but of which the
+// compiler describes no function.
+func lineOnly(f *Frame, d *dwarfData, pc uint64) []Described {
+	for _, u := range d.unitsAt(pc) {
+		if file, line := d.line(u, pc); line != 0 {
+			e := Described{Frame: f.Describe(), Debug: true}
+			e.File, e.Line, e.Err = file, line, ""
+			return []Described{e}
+		}
+	}
+	return nil
 }
 
 // args prints the arguments of a function or of one inlined into it.

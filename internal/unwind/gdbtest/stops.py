@@ -43,6 +43,7 @@ def main():
     setup()
     out = os.fdopen(3, "w")
     if os.environ.get("CORE"):
+        gdb.execute("set print entry-values no")
         out.write(json.dumps({"pid": 0, "regs": {}, "frames": stack()}) + "\n")
         out.flush()
         return

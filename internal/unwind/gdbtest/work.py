@@ -108,7 +108,8 @@ def calls():
 
 def main():
     end = time.monotonic() + float(sys.argv[1])
-    signal.setitimer(signal.ITIMER_PROF, 0.011, float(sys.argv[2]))
+    if float(sys.argv[2]):
+        signal.setitimer(signal.ITIMER_PROF, 0.011, float(sys.argv[2]))
     while time.monotonic() < end:
         for part in (sqlite, openssl, compress, encode, match, order, calls):
             part()
