@@ -92,6 +92,11 @@ func (s *Space) Explain(m mem.Reader, frames []Frame) []Described {
 		if err != nil || len(ds) == 0 {
 			ds = []Described{{Frame: frames[i].Describe(), Signal: frames[i].Signal}}
 		}
+		if tails[i].tail {
+			// Of a function with others inlined gdb shows the one that jumped.
+			ds = ds[:1]
+			ds[0].Inlined = false
+		}
 		for j := range ds {
 			ds[j].Index, ds[j].PC, ds[j].Tail = tails[i].index, frames[i].PC, tails[i].tail
 		}

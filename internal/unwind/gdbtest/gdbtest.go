@@ -104,6 +104,9 @@ type Comparison struct {
 	// values of arguments at the call: gdb does not look for them where it reads
 	// a core file.
 	Present bool
+	// Allow is how many stops may differ: they are arbitrary, and gdb has
+	// rules of its own for rare ones, such as the names of entries of a PLT.
+	Allow int
 
 	stops, frames, sources, args, differ int
 	modules                              map[string]int
@@ -150,7 +153,11 @@ func (c *Comparison) Compare(t *testing.T, s *unwind.Space, want []Frame, got []
 	c.modules[path.Base(got[0].Module)]++
 	if d := c.diff(s, want, got); d != "" {
 		c.differ++
-		t.Errorf("stop %d: %s\npyrr:\n%sgdb:\n%s", c.stops, d, describedText(got), gdbText(want))
+		say := t.Errorf
+		if c.differ <= c.Allow {
+			say = t.Logf
+		}
+		say("stop %d: %s\npyrr:\n%sgdb:\n%s", c.stops, d, describedText(got), gdbText(want))
 	}
 }
 
