@@ -91,12 +91,17 @@ func TestHangingRequest(t *testing.T) {
 	if at[0].File == "" || at[4].File == "" {
 		t.Skip("no debug files: apt-get install libc6-dbg python3.11-dbg")
 	}
+	// Part of it is a function of the same name that was inlined into it.
+	recv := at[0]
+	if at[1].Function == recv.Function {
+		recv = at[1]
+	}
 	args := map[string]string{}
-	for _, a := range at[0].Args {
+	for _, a := range recv.Args {
 		args[strings.SplitN(a.Name, "=", 2)[0]] = a.Value
 	}
-	if at[0].Function != "__libc_recv" || args["len"] != "8192" || args["flags"] != "0" {
-		t.Errorf("innermost is %+v", at[0])
+	if recv.Function != "__libc_recv" || args["len"] != "8192" || args["flags"] != "0" {
+		t.Errorf("innermost is %+v", at[:2])
 	}
 	tests := []struct {
 		call string

@@ -164,7 +164,7 @@ func TestGDB(t *testing.T) {
 	mark()
 	say("reverse-continue", "p/x $pc")
 	mark()
-	say("monitor when", "monitor python-bt")
+	say("monitor when", "monitor python-bt", "monitor info threads", "monitor bt")
 	mark()
 	say("reverse-continue")
 	mark()
