@@ -4,7 +4,7 @@ import multiprocessing
 
 def work(n):
     x = n
-    for i in range(5_000_000):
+    for i in range(12_000_000):
         x = (x * 31 + i) & 0xFFFFFF
     return x
 

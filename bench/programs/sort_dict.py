@@ -14,7 +14,7 @@ class Point:
 
 points = [Point(i % 523, i % 389) for i in range(40000)]
 total = 0
-for _ in range(30):
+for _ in range(90):
     points.sort(key=Point.key)
     groups = {}
     for p in points:

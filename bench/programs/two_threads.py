@@ -6,7 +6,7 @@ results = {}
 
 def work(n):
     x = n
-    for i in range(6_000_000):
+    for i in range(12_000_000):
         x = (x * 31 + i) & 0xFFFFFF
     results[n] = x
 
