@@ -36,26 +36,36 @@ func (r *recorder) signalGroup(sig unix.Signal) {
 	}
 }
 
+// killWait is how long the kernel may take to end a process that got SIGKILL:
+// long for one that is in the midst of a core dump or of a slow disk.
+const killWait = 10 * time.Second
+
 // endGroup waits for what group opened, as long as the command has to end by
-// itself, and ends what is left then.
+// itself, and ends what is left then. Nothing of it runs once it returns.
 func (r *recorder) endGroup() {
 	until := time.Now()
 	if !r.killAt.IsZero() {
 		until = r.killAt
 	}
 	for _, fd := range r.expired {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		for {
-			n, err := unix.Poll(poll, int(max(0, time.Until(until).Milliseconds())))
-			if err == unix.EINTR {
-				continue
-			}
-			if n == 0 || err != nil {
-				unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-			}
-			break
+		if !pidfdEnded(fd, time.Until(until)) {
+			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+			pidfdEnded(fd, killWait)
 		}
 		unix.Close(fd)
 	}
 	r.expired = nil
+}
+
+// pidfdEnded reports whether the process behind a pidfd ends within d.
+// A pidfd is readable once its process is a zombie or gone (pidfd_open(2)).
+func pidfdEnded(fd int, d time.Duration) bool {
+	until := time.Now().Add(d)
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(poll, int(max(0, time.Until(until).Milliseconds())))
+		if err != unix.EINTR {
+			return n > 0 && err == nil
+		}
+	}
 }
