@@ -33,7 +33,7 @@ func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 			}
 			info, err := Record(context.Background(), Options{
 				Command: []string{"/bin/sh", "-c", "cd " + dir + " && " + python + " p.py; :"},
-				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 700 * time.Millisecond, Grace: 500 * time.Millisecond,
+				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 3 * time.Second, Grace: 3 * time.Second,
 			})
 			if err != nil || !info.TimedOut {
 				t.Fatalf("%+v, %v", info, err)

@@ -86,7 +86,7 @@ expect:
 				}
 				return string(out)
 			}
-			out := pyrr(exitTimeout, "record", "--timeout", "2", "-o", "hang.pyrr.zip", python, "hang.py")
+			out := pyrr(exitTimeout, "record", "--timeout", "4", "-o", "hang.pyrr.zip", python, "hang.py")
 			if !strings.Contains(out, ", verified\n") {
 				t.Errorf("not verified:\n%s", out)
 			}

@@ -129,8 +129,9 @@ func TestTerminalAndCtrlC(t *testing.T) {
 	program := `
 import sys, time
 print("tty", sys.stdin.isatty(), sys.stdout.isatty(), flush=True)
-print("read", sys.stdin.readline().strip(), flush=True)
+line = sys.stdin.readline().strip()
 try:
+    print("read", line, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -145,7 +146,6 @@ except KeyboardInterrupt:
 		t.Fatal(err)
 	}
 	r.until(t, "read hello")
-	time.Sleep(100 * time.Millisecond) // it is in its sleep now
 	if _, err := r.master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}

@@ -323,7 +323,7 @@ t.join()
 // TestHang is what the action is for: a command that hangs.
 func TestHang(t *testing.T) {
 	py := python(t)
-	r := newRunner(t, map[string]string{"run": py + " tests/hang.py", "timeout": "1s", "version": "source", "secrets": "::add-mask::masked-value-1\n"})
+	r := newRunner(t, map[string]string{"run": py + " tests/hang.py", "timeout": "4s", "version": "source", "secrets": "::add-mask::masked-value-1\n"})
 	r.env = append(r.env, "API_TOKEN=tok-0123456789")
 	r.write("tests/hang.py", hang)
 	if r.run() {

@@ -64,7 +64,7 @@ func try(t *testing.T, dir string, env []string, shell []string, code string) (i
 	if !strings.Contains(code, "--timeout 10m") {
 		t.Fatalf("no time-out in %s", code)
 	}
-	code = strings.ReplaceAll(code, "--timeout 10m", "--timeout 1s")
+	code = strings.ReplaceAll(code, "--timeout 10m", "--timeout 4s")
 	cmd := exec.Command(shell[0], append(shell[1:], "-c", code)...)
 	cmd.Dir, cmd.Env = dir, env
 	out, err := cmd.CombinedOutput()

@@ -115,7 +115,7 @@ func TestHoldDiscard(t *testing.T) {
 			if err := s.Append(&Event{Kind: KindSyscall}); err == nil {
 				t.Error("an event was appended after the end")
 			}
-			for range 200 {
+			for range 3000 {
 				if _, err := os.Stat(dir); os.IsNotExist(err) {
 					return
 				}

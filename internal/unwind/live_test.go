@@ -2,7 +2,9 @@ package unwind
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -47,7 +49,12 @@ func stopped(tb testing.TB, python, program string) int {
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil && err != io.EOF {
 		tb.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond)
+	// It is about to block in a read.
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && strings.Contains(string(stat), ") S ") {
+			break
+		}
+	}
 	if err := ptrace.Seize(pid, 0); err != nil {
 		tb.Skipf("trace %d: %v", pid, err)
 	}
