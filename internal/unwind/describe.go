@@ -225,7 +225,7 @@ func (s *Space) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
 	}
 	entry, ok := s.atEntry(p, e)
 	switch {
-	case !ok || t.kind == kindAggregate:
+	case !ok || t.kind == kindAggregate && (t.size > 8 || err != nil && !errors.Is(err, errPieces) && !errors.Is(err, errOptimizedOut)):
 		return []Arg{{name, now}}
 	case err == nil && t.narrow(raw) == t.narrow(entry):
 		return []Arg{{name + "=" + name + "@entry", now}}
@@ -248,7 +248,7 @@ func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint
 			switch {
 			case loc.kind == isSynthetic:
 				return synthetic, 0, errOptimizedOut
-			case t.kind == kindAggregate:
+			case t.kind == kindAggregate && t.size > 8:
 				return "...", 0, nil
 			}
 			if raw, err = readValue(p.m, loc, t.size); err == nil {

@@ -36,6 +36,9 @@ var (
 	errNoEntryValue = errors.New("no entry value")
 )
 
+// errPieces says that a variable is put together from several places.
+var errPieces = errors.New("a variable in pieces")
+
 // errUnread says that a value is in a vector register, which walks leave out.
 var errUnread = errors.New("in a vector register")
 
@@ -257,7 +260,7 @@ func (e *eval) run() (location, error) {
 		}
 		if done {
 			if e.in.Len() > 0 { // put together from pieces
-				return location{}, errors.New("a variable in pieces")
+				return location{}, errPieces
 			}
 			return loc, nil
 		}
@@ -354,7 +357,7 @@ func (e *eval) step(op byte) (loc location, done bool) {
 		}
 		e.push(v)
 	case opPiece:
-		e.err = errors.New("a variable in pieces")
+		e.err = errPieces
 	default:
 		if !e.stackOp(op) && e.err == nil {
 			e.err = fmt.Errorf("expression operation %#x", op)
@@ -398,13 +401,13 @@ func (e *eval) stackOp(op byte) bool {
 		e.push(e.deref(e.pop(), n))
 	case opDerefType, opGNUDerefType:
 		n := int(e.fixed(1))
-		t := e.baseType()
+		t := e.baseType(true)
 		e.push(t.narrow(e.deref(e.pop(), n)))
 	case opRegvalType, opGNURegvalType:
 		v := e.reg(e.uleb())
-		e.push(e.baseType().narrow(v))
+		e.push(e.baseType(true).narrow(v))
 	case opConstType, opGNUConstType:
-		t := e.baseType()
+		t := e.baseType(true)
 		n := int(e.fixed(1))
 		if n > 8 {
 			e.err = errors.New("a long constant")
@@ -412,7 +415,7 @@ func (e *eval) stackOp(op byte) bool {
 		}
 		e.push(t.narrow(e.fixed(n)))
 	case opConvert, opGNUConvert, opReinterpret, opGNUReinterpret:
-		t := e.baseType()
+		t := e.baseType(false)
 		e.push(t.narrow(e.pop()))
 	case opPlusUconst:
 		n := e.uleb()
@@ -503,14 +506,18 @@ func (e *eval) binaryOp(op byte) bool {
 }
 
 // baseType reads the operand of a typed operation: the unit's own offset of a
-// base type, 0 for a machine word.
-func (e *eval) baseType() *ctype {
+// base type, 0 for a machine word. Floating-point numbers are taken only as the
+// bits that they are.
+func (e *eval) baseType(bits bool) *ctype {
 	off := e.uleb()
 	if off == 0 {
 		return &ctype{kind: kindInt, size: 8}
 	}
 	t := e.p.d.typeAt(e.p.fn.u.offset(dwarf.Offset(off)), 0)
-	if t.kind != kindInt && t.kind != kindPointer && e.err == nil {
+	if t.kind == kindFloat && bits {
+		return t
+	}
+	if t.kind != kindInt && t.kind != kindChar && t.kind != kindBool && t.kind != kindPointer && e.err == nil {
 		e.err = errors.New("arithmetic on floating-point numbers")
 	}
 	return t

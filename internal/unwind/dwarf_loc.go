@@ -287,6 +287,11 @@ func singleRegister(expr []byte) (uint64, bool) {
 	case len(expr) >= 2 && expr[0] == opRegx:
 		n, size := leb128.DecodeUnsigned(bytes.NewBuffer(expr[1:]))
 		return n, int(size) == len(expr)-1
+	case len(expr) >= 3 && (expr[0] == opRegvalType || expr[0] == opGNURegvalType):
+		b := bytes.NewBuffer(expr[1:])
+		n, _ := leb128.DecodeUnsigned(b)
+		_, _ = leb128.DecodeUnsigned(b) // the type it is taken as
+		return n, b.Len() == 0
 	}
 	return 0, false
 }

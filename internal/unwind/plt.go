@@ -27,8 +27,16 @@ func (im *Image) pltName(addr uint64) string {
 	if len(im.plt.slots) == 0 {
 		return ""
 	}
-	// Entries have 16 bytes, of which the first may be an endbr64.
-	start := addr &^ 15
+	// Entries have 16 bytes, of which the first may be an endbr64, or 8.
+	for _, start := range []uint64{addr &^ 7, addr &^ 15} {
+		if name := im.pltEntry(start); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func (im *Image) pltEntry(start uint64) string {
 	b, err := im.at(start, 16)
 	if err != nil {
 		return ""

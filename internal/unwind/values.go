@@ -127,6 +127,10 @@ func (s *Space) symbolic(addr uint64) string {
 	} else if name, start, ok = mod.dataSymbol(addr - mod.Bias); !ok {
 		return ""
 	}
+	// A variable of a function has its number behind its name.
+	if i := strings.LastIndexByte(name, '.'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" {
+		name = name[:i]
+	}
 	if off := addr - mod.Bias - start; off != 0 {
 		return fmt.Sprintf("%s+%d", name, off)
 	}
