@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"pyrr/cpython"
+	"pyrr/internal/mem"
+	"pyrr/internal/stack"
+	"pyrr/replay"
+)
+
+// address reads a number or a register.
+func (c *console) address(s string) (uint64, error) {
+	s = strings.TrimSpace(s)
+	if name, ok := strings.CutPrefix(s, "$"); ok {
+		if v, ok := c.register(name); ok {
+			return v, nil
+		}
+		return 0, fmt.Errorf("there is no register %s", s)
+	}
+	v, err := strconv.ParseUint(s, 0, 64)
+	if err == nil {
+		return v, nil
+	}
+	found := uint64(0)
+	c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+		if as := p.Symbol(s); len(as) > 0 {
+			found = as[0]
+		}
+		return nil
+	})
+	if found == 0 {
+		return 0, fmt.Errorf("not an address: %q", s)
+	}
+	return found, nil
+}
+
+// print prints a variable of the selected frame, C's or Python's.
+func (c *console) print(args string) error {
+	if strings.HasPrefix(args, "/") {
+		_, args, _ = strings.Cut(args, " ")
+	}
+	args = strings.TrimSpace(args)
+	if args == "" {
+		return errors.New("print: what?")
+	}
+	if args[0] == '$' || args[0] >= '0' && args[0] <= '9' {
+		v, err := c.address(args)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.u.out, "%#x (%d)\n", v, int64(v))
+		return nil
+	}
+	frames, err := c.frames(c.tid, &btFlags{args: true, locals: true})
+	if err != nil {
+		return err
+	}
+	for i := c.frame; i < len(frames); i++ {
+		for _, a := range frames[i].args {
+			if a.Name == args {
+				fmt.Fprintf(c.u.out, "%s = %s\n", args, cleanLine(a.Value))
+				return nil
+			}
+		}
+		for _, v := range frames[i].locals {
+			if v.Name == args {
+				fmt.Fprintf(c.u.out, "%s = %s\n", args, cleanLine(v.Value))
+				return nil
+			}
+		}
+		if frames[i].Kind == stack.Python {
+			break
+		}
+	}
+	return fmt.Errorf("no symbol %q in the current context", args)
+}
+
+// examine prints memory as gdb's x does.
+func (c *console) examine(args string) error {
+	n, format, unit := 1, byte('x'), byte('g')
+	if f, rest, ok := strings.Cut(strings.TrimPrefix(args, "/"), " "); ok && strings.HasPrefix(args, "/") {
+		args = rest
+		digits := strings.TrimRight(f, "abcdefghijklmnopqrstuvwxyz")
+		if digits != "" {
+			v, err := strconv.Atoi(digits)
+			if err != nil || v < 1 || v > 4096 {
+				return fmt.Errorf("x: not a number of units: %q", digits)
+			}
+			n = v
+		}
+		for _, ch := range []byte(f[len(digits):]) {
+			if strings.IndexByte("bhwg", ch) >= 0 {
+				unit = ch
+			} else {
+				format = ch
+			}
+		}
+	}
+	addr, err := c.address(args)
+	if err != nil {
+		return err
+	}
+	m := c.x.Memory()
+	if format == 's' {
+		s, _, err := mem.CString(m, addr, 4096)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.u.out, "%#x:\t%q\n", addr, s)
+		return nil
+	}
+	size := map[byte]int{'b': 1, 'h': 2, 'w': 4, 'g': 8}[unit]
+	per := 16 / size
+	for i := range n {
+		var b [8]byte
+		at := addr + uint64(i*size)
+		if err := m.ReadAt(b[:size], at); err != nil {
+			return fmt.Errorf("cannot access memory at address %#x", at)
+		}
+		if i%per == 0 {
+			fmt.Fprintf(c.u.out, "%#x:", at)
+		}
+		v := binary.LittleEndian.Uint64(b[:])
+		switch format {
+		case 'd':
+			fmt.Fprintf(c.u.out, "\t%d", int64(v<<(64-8*size))>>(64-8*size))
+		case 'u':
+			fmt.Fprintf(c.u.out, "\t%d", v)
+		default:
+			fmt.Fprintf(c.u.out, "\t0x%0*x", 2*size, v)
+		}
+		if i%per == per-1 || i == n-1 {
+			fmt.Fprintln(c.u.out)
+		}
+	}
+	return nil
+}
+
+func (c *console) watch(args string) error {
+	where, length, _ := strings.Cut(strings.TrimPrefix(args, "*"), " ")
+	n := 8
+	if length != "" {
+		v, err := strconv.Atoi(strings.TrimSpace(length))
+		if err != nil {
+			return fmt.Errorf("watch: not a length: %q", length)
+		}
+		n = v
+	}
+	a, err := c.address(where)
+	if err != nil {
+		return err
+	}
+	w := replay.Watch{Addr: a, Len: n}
+	if err := c.x.SetWatches([]replay.Watch{w}); err != nil {
+		return err
+	}
+	k := &consoleBreak{n: c.nextBreak, text: fmt.Sprintf("watch %#x, %d bytes", a, n), watch: &w}
+	c.add(k)
+	fmt.Fprintf(c.u.out, "Hardware watchpoint %d: %#x\n", k.n, a)
+	return nil
+}
+
+// lastChange goes back line by line to where a local variable got the value
+// that it has.
+func (c *console) lastChange(args string) error {
+	if args == "" {
+		return errors.New("last: which variable?")
+	}
+	value := func() (string, uint64, bool) {
+		var text string
+		var frame uint64
+		ok := false
+		c.x.With(func(p *replay.Process, cur *replay.Thread) error {
+			rt, err := p.Runtime()
+			if err != nil || cur == nil {
+				return err
+			}
+			pt, err := p.PyThread(cur)
+			if err != nil {
+				return err
+			}
+			frames, _ := rt.Frames(p.Mem(), pt, cpython.Options{Limit: 1, NextInstr: p.NextInstr(cur)})
+			if len(frames) == 0 {
+				return nil
+			}
+			frame = frames[0].Addr
+			locals, _ := rt.Locals(p.Mem(), frames[0])
+			for _, v := range locals {
+				if v.Name == args {
+					text, ok = v.Value, true
+				}
+			}
+			return nil
+		})
+		return text, frame, ok
+	}
+	now, frame, ok := value()
+	if !ok {
+		return fmt.Errorf("no symbol %q in the innermost Python frame", args)
+	}
+	for {
+		st, err := c.x.ReverseNextLine()
+		if err != nil {
+			return err
+		}
+		if st.Kind != replay.StopStep {
+			return c.arrived(st, false)
+		}
+		if v, f, ok := value(); f != frame || !ok || v != now {
+			if f == frame && ok {
+				fmt.Fprintf(c.u.out, "%s was %s before this line, %s after it\n", args, cleanLine(v), cleanLine(now))
+			} else {
+				fmt.Fprintf(c.u.out, "%s got its value %s by this line\n", args, cleanLine(now))
+			}
+			return c.arrived(st, false)
+		}
+	}
+}

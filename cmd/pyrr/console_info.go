@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+)
+
+func (c *console) info(args string) error {
+	what, rest, _ := strings.Cut(args, " ")
+	topics := []struct {
+		name string
+		run  func(string) error
+	}{
+		{"breakpoints", func(string) error { return c.infoBreaks() }},
+		{"threads", func(string) error { return c.infoThreads() }},
+		{"locals", func(string) error { return c.infoLocals(false) }},
+		{"args", func(string) error { return c.infoLocals(true) }},
+		{"registers", func(string) error { return c.infoRegisters() }},
+		{"events", c.events},
+		{"processes", func(string) error { return c.infoProcesses() }},
+		{"inferiors", func(string) error { return c.infoProcesses() }},
+		{"checkpoints", func(string) error { return c.infoCheckpoints() }},
+		{"source", func(string) error { return c.infoSource() }},
+	}
+	for _, t := range topics {
+		if what != "" && strings.HasPrefix(t.name, what) {
+			return t.run(rest)
+		}
+	}
+	return errors.New("info: breakpoints, threads, locals, args, registers, events, processes, checkpoints or source")
+}
+
+func (c *console) infoThreads() error {
+	rows := [][]string{{"", "Id", "Thread", "Name", "In"}}
+	for _, t := range c.stateOfThreads() {
+		mark, in := "", ""
+		if t.TID == c.tid {
+			mark = "*"
+		}
+		if t.Call != nil {
+			in = newView(t.Call, nil, openCalls{}).text
+		} else if fs, err := c.frames(t.TID, &btFlags{}); err == nil && len(fs) > 0 {
+			in = functionText(&fs[0])
+			if p := placeText(&fs[0]); p != "" {
+				in += " at " + p
+			}
+		}
+		rows = append(rows, []string{mark, strconv.Itoa(c.threads[t.TID]), strconv.Itoa(int(t.TID)), c.threadName(t.TID), cleanLine(in)})
+	}
+	table(c.u.out, nil, rows)
+	return nil
+}
+
+func (c *console) infoLocals(args bool) error {
+	f, err := c.pythonFrame()
+	if err != nil {
+		return err
+	}
+	none := true
+	for _, v := range f.locals {
+		if !args || v.Arg {
+			fmt.Fprintf(c.u.out, "%s = %s\n", cleanLine(v.Name), cleanLine(v.Value))
+			none = false
+		}
+	}
+	switch {
+	case f.localsErr != "":
+		return errors.New(f.localsErr)
+	case none:
+		fmt.Fprintln(c.u.out, "No locals.")
+	}
+	return nil
+}
+
+// registerNames are in the order of gdb's info registers.
+var registerNames = []string{"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags", "fs_base", "gs_base"}
+
+func registerValues(r *linux.Regs) []uint64 {
+	return []uint64{r.Rax, r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip, r.Eflags, r.FsBase, r.GsBase}
+}
+
+func (c *console) register(name string) (uint64, bool) {
+	if name == "pc" {
+		name = "rip"
+	}
+	if name == "sp" {
+		name = "rsp"
+	}
+	for _, t := range c.stateOfThreads() {
+		if i := slices.Index(registerNames, name); t.TID == c.tid && i >= 0 {
+			return registerValues(&t.Regs)[i], true
+		}
+	}
+	return 0, false
+}
+
+func (c *console) infoRegisters() error {
+	for _, t := range c.stateOfThreads() {
+		if t.TID == c.tid {
+			for i, v := range registerValues(&t.Regs) {
+				fmt.Fprintf(c.u.out, "%-15s%-19s%d\n", registerNames[i], fmt.Sprintf("%#x", v), int64(v))
+			}
+		}
+	}
+	return nil
+}
+
+func (c *console) infoProcesses() error {
+	rows := [][]string{{"", "Num", "Pid", "Command"}}
+	for _, p := range c.x.Procs() {
+		mark := ""
+		if p.ID == c.x.Proc().ID {
+			mark = "*"
+		}
+		rows = append(rows, []string{mark, strconv.Itoa(p.ID), strconv.Itoa(p.PID), cleanLine(strings.Join(p.Argv, " "))})
+	}
+	table(c.u.out, nil, rows)
+	return nil
+}
+
+func (c *console) infoCheckpoints() error {
+	for i, pt := range c.x.Checkpoints() {
+		fmt.Fprintf(c.u.out, "%4d  instruction %s, event %d\n", i, grouped(pt.Instr), pt.Event)
+	}
+	return nil
+}
+
+// events lists the events around here.
+func (c *console) events(args string) error {
+	n := 10
+	if args != "" {
+		var err error
+		if n, err = count(args); err != nil {
+			return err
+		}
+	}
+	at := c.x.Point()
+	it, err := c.rec.Events(c.x.Proc().ID)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	from := uint64(0)
+	if half := uint64(n / 2); at.Event > half {
+		from = at.Event - half
+	}
+	if err := it.Seek(from); err != nil {
+		return err
+	}
+	var ev recording.Event
+	for i := from; i < from+uint64(n) && it.Next(&ev) == nil; i++ {
+		mark := " "
+		if i == at.Event {
+			mark = ">"
+		}
+		fmt.Fprintf(c.u.out, "%s %12s %9s %8d  %s\n", mark, grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, cleanLine(newView(&ev, nil, openCalls{}).text))
+	}
+	return nil
+}

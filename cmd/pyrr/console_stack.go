@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+	"pyrr/replay"
+)
+
+// frames reads the merged stack of a thread.
+func (c *console) frames(tid int32, f *btFlags) ([]btFrame, error) {
+	var out []btFrame
+	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+		t := p.Threads()[tid]
+		if t == nil {
+			return fmt.Errorf("there is no thread %d here", tid)
+		}
+		code := newCodeMap()
+		for _, m := range p.Modules() {
+			code.follow(c.rec, c.w.images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
+		}
+		code.follow(c.rec, c.w.images, p.Mem(), &recording.Event{Maps: p.Engine()})
+		c.w.procs[p.Info.ID] = &walkedProcess{code: code, numbers: map[int32]int{}, tries: map[int32]uint64{}}
+		rt, all, _ := c.w.threads(p)
+		out = c.w.frames(p, t, rt, all, f)
+		return nil
+	})
+	return slices.DeleteFunc(out, func(fr btFrame) bool { return fr.Eval }), err
+}
+
+func (c *console) backtrace(args string) error {
+	frames, err := c.frames(c.tid, &btFlags{args: true})
+	if err != nil {
+		return err
+	}
+	if args != "" {
+		n, err := count(args)
+		if err != nil {
+			return err
+		}
+		frames = frames[:min(n, len(frames))]
+	}
+	printGDB(c.u, &btFlags{}, &btStack{frames: frames})
+	return nil
+}
+
+func (c *console) pythonBacktrace(string) error {
+	var out []btFrame
+	err := c.x.With(func(*replay.Process, *replay.Thread) error { return nil })
+	if err == nil {
+		out, err = c.frames(c.tid, &btFlags{})
+	}
+	if err != nil {
+		return err
+	}
+	printOpenResty(c.u, &btFlags{}, &btStack{frames: out})
+	return nil
+}
+
+func (c *console) selectFrame(args string) error {
+	if args != "" {
+		n, err := strconv.Atoi(args)
+		if err != nil || n < 0 {
+			return fmt.Errorf("not a frame: %q", args)
+		}
+		return c.toFrame(n)
+	}
+	return c.toFrame(c.frame)
+}
+
+func (c *console) moveFrame(args string, by int) error {
+	n, err := count(args)
+	if err != nil {
+		return err
+	}
+	to := c.frame + n*by
+	if to < 0 {
+		return errors.New("the innermost frame is selected, there is none further down")
+	}
+	return c.toFrame(to)
+}
+
+func (c *console) toFrame(n int) error {
+	frames, err := c.frames(c.tid, &btFlags{args: true})
+	if err != nil {
+		return err
+	}
+	if n >= len(frames) {
+		return errors.New("the outermost frame is selected, there is none further up")
+	}
+	c.frame, c.listed = n, ""
+	fmt.Fprintf(c.u.out, "#%-3d", n)
+	c.printFrame(&frames[n])
+	return nil
+}
+
+// pythonFrame returns the selected frame, or the next one that is Python's.
+func (c *console) pythonFrame() (*btFrame, error) {
+	frames, err := c.frames(c.tid, &btFlags{locals: true})
+	if err != nil {
+		return nil, err
+	}
+	for i := c.frame; i < len(frames); i++ {
+		if frames[i].Kind == stack.Python {
+			return &frames[i], nil
+		}
+	}
+	return nil, errors.New("no Python frame is selected")
+}
+
+func (c *console) localNames() []string {
+	f, err := c.pythonFrame()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, v := range f.locals {
+		out = append(out, v.Name)
+	}
+	return out
+}
+
+// threadName is a thread's name in Python, or that of its program.
+func (c *console) threadName(tid int32) string {
+	name := ""
+	c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+		name = path.Base(p.Info.Exe)
+		rt, all, _ := c.w.threads(p)
+		t := p.Threads()[tid]
+		if rt == nil || t == nil {
+			return nil
+		}
+		for _, pt := range all {
+			if regs := t.Regs(); (pt.Ident == regs.FsBase || pt.NativeID == int(tid)) && pt.Name != "" {
+				name = pt.Name
+			}
+		}
+		return nil
+	})
+	return cleanLine(name)
+}
+
+func (c *console) threadByName(s string) (int32, error) {
+	n, err := strconv.Atoi(s)
+	for tid, k := range c.threads {
+		if err == nil && (k == n || int(tid) == n) || err != nil && c.threadName(tid) == s {
+			return tid, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no thread %s", s)
+}
+
+func (c *console) selectThread(args string) error {
+	if args != "" {
+		tid, err := c.threadByName(args)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(c.stateOfThreads(), func(t replay.ThreadState) bool { return t.TID == tid }) {
+			return fmt.Errorf("thread %s does not exist here", args)
+		}
+		c.tid, c.frame = tid, 0
+	}
+	fmt.Fprintf(c.u.out, "[Thread %d (%d) %q]\n", c.threads[c.tid], c.tid, c.threadName(c.tid))
+	return c.showPlace()
+}

@@ -1,0 +1,223 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+
+	"pyrr/cpython"
+	"pyrr/internal/recording"
+)
+
+// atHook handles a stop in a hook.
+func (p *Process) atHook(t *Thread, h hookTrap) (halt, bool, error) {
+	if h.kind == trapNew {
+		if h.fault {
+			if err := p.scratch(t); err != nil {
+				return 0, false, err
+			}
+		}
+		if err := p.learn(t); err != nil {
+			t.told = true // it stays unknown, and runs on
+		}
+		return 0, true, nil
+	}
+	p.hit = p.atSite(t, h.stub)
+	t.told = true
+	if p.hit == nil {
+		return 0, true, nil
+	}
+	return haltPython, false, nil
+}
+
+// atSite returns the breakpoints of the bytecode instruction that a thread is
+// about to run through the stub, nil when none applies.
+func (p *Process) atSite(t *Thread, stub int) *Hit {
+	next := p.NextInstr(t)
+	sites := p.sites[next]
+	if len(sites) == 0 {
+		return nil
+	}
+	m := p.Mem()
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil
+	}
+	version := parseVersion(p.Info.Python)
+	var hit *Hit
+	var frame cpython.Frame
+	for _, s := range sites {
+		var on []*Break
+		for _, b := range s.breaks {
+			if !b.Off && (b.Thread == 0 || b.Thread == t.TID) {
+				on = append(on, b)
+			}
+		}
+		if len(on) == 0 {
+			continue
+		}
+		if !rt.Holds(m, s.code) {
+			delete(p.python.codes, s.code.Addr)
+			p.unsynced = true
+			continue
+		}
+		if version.Minor <= 10 && s.switched && stub < stubs/2 {
+			continue // a loop's jump back to the first instruction
+		}
+		if version.Minor >= 11 {
+			// Memory has the instruction before this one.
+			if frame.Addr == 0 {
+				if frame, err = p.topFrame(t); err != nil {
+					continue
+				}
+			}
+			switch before := frame.Instr; {
+			case s.after != 0:
+				if frame.Addr != s.after {
+					continue
+				}
+			case s.switched && version.Minor >= 13:
+				// A new frame has its first instruction there already.
+				again := p.lastCall == lastCall{t.TID, next, p.counted - 1}
+				if p.lastCall = (lastCall{t.TID, next, p.counted}); again {
+					continue
+				}
+			case before == s.off && !s.code.JumpsBack(s.off):
+				continue // a second dispatch: it was specialised just now
+			case s.behind && before != s.prev:
+				continue
+			case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
+				continue // it came from before, on the same line
+			}
+		} else if s.after != 0 {
+			if frame, err = p.topFrame(t); err != nil || frame.Addr != s.after {
+				continue
+			}
+		} else if s.behind || s.loop && !p.cameBack(t, s) {
+			continue
+		} else if !s.loop && !s.switched && !s.anywhere {
+			p.lineBegins(t, s)
+		}
+		if slices.ContainsFunc(on, func(b *Break) bool { return b.frames != nil }) {
+			if frame.Addr == 0 {
+				if frame, err = p.topFrame(t); err != nil {
+					continue
+				}
+			}
+			on = slices.DeleteFunc(on, func(b *Break) bool { return b.frames != nil && !b.frames.frames[frame.Addr] })
+			if len(on) == 0 {
+				continue
+			}
+		}
+		if hit == nil {
+			off := s.off
+			if s.behind {
+				off = s.off - 2
+			}
+			hit = &Hit{Process: p, Thread: t, Code: s.code, Offset: s.off, Line: s.code.Line(off), NextInstr: next}
+		}
+		hit.Breaks = append(hit.Breaks, on...)
+	}
+	if hit != nil {
+		hit.Pos = recording.Pos{Instr: p.counted, Event: p.Number}
+	}
+	return hit
+}
+
+// Up to 3.10 memory does not tell which instruction came before a dispatch.
+// The first instruction of a line that is a loop by itself is passed once for
+// each beginning of the line before a jump comes back to it.
+
+// lastCall is the last function that was told to be entered.
+type lastCall struct {
+	tid   int32
+	next  uint64
+	count uint64
+}
+
+type begun struct {
+	tid  int32
+	code uint64
+	line int
+}
+
+func (p *Process) lineBegins(t *Thread, s *site) {
+	if p.begun == nil {
+		p.begun = map[begun]bool{}
+	}
+	p.begun[begun{t.TID, s.code.Addr, s.code.Line(s.off)}] = true
+}
+
+func (p *Process) cameBack(t *Thread, s *site) bool {
+	key := begun{t.TID, s.code.Addr, s.code.Line(s.off)}
+	if p.begun[key] {
+		delete(p.begun, key)
+		return false
+	}
+	return true
+}
+
+// atNative returns the breakpoints of the address that a thread stands at,
+// nil when none applies.
+func (p *Process) atNative(t *Thread) *Hit {
+	var hit *Hit
+	for _, b := range p.native[t.regs.Rip] {
+		if b.Off || b.Thread != 0 && b.Thread != t.TID {
+			continue
+		}
+		var exc *cpython.Exception
+		var frame cpython.Frame
+		if b.Kind == BreakRaise {
+			var err error
+			if frame, err = p.topFrame(t); err != nil || !matchFile(b.File, frame.File) {
+				continue
+			}
+			if exc = p.raising(t, b.Name); exc == nil {
+				continue
+			}
+		}
+		if hit == nil {
+			hit = &Hit{Process: p, Thread: t, Pos: recording.Pos{Instr: p.counted, Event: p.Number}}
+		}
+		if exc != nil {
+			hit.Code, _ = p.code(frame.Code) // only what it belongs to
+			hit.Offset, hit.Line = frame.Instr, frame.Line
+		}
+		hit.Breaks = append(hit.Breaks, b)
+		hit.Exception = cmp.Or(hit.Exception, exc)
+	}
+	return hit
+}
+
+// raising returns the exception that a thread is raising, if it has no
+// traceback yet and is of a class with the name.
+func (p *Process) raising(t *Thread, name string) *cpython.Exception {
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil
+	}
+	pt, err := p.PyThread(t)
+	if err != nil {
+		return nil
+	}
+	exc, err := rt.Raised(p.Mem(), pt, name)
+	if err != nil {
+		return nil
+	}
+	return exc
+}
+
+// tell calls the user's hook for a breakpoint that was hit.
+func (p *Process) tell(t *Thread, ev *recording.Event) error {
+	hit := p.hit
+	if hit == nil {
+		hit = p.atNative(t)
+	}
+	p.hit = nil
+	if hit == nil || p.s.o.OnHit == nil {
+		return nil
+	}
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	return p.s.o.OnHit(hit)
+}

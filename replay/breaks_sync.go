@@ -1,0 +1,148 @@
+package replay
+
+import (
+	"errors"
+	"slices"
+
+	"pyrr/internal/mem"
+	"pyrr/internal/recording"
+)
+
+// sync brings what is written into the process in line with the breakpoints,
+// the modules and the code objects that there are. t is the thread that runs
+// next.
+func (p *Process) sync(t *Thread) error {
+	b := &p.s.breaks
+	if p.gen == b.gen && (!p.unsynced && !p.stale || b.quiet && len(b.temp) == 0) {
+		return nil
+	}
+	if len(b.list) == 0 && len(b.temp) == 0 && len(p.patches) == 0 {
+		p.gen, p.unsynced = b.gen, false
+		return nil
+	}
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	if err := p.syncNative(); err != nil {
+		return err
+	}
+	if err := p.syncPython(t); err != nil {
+		return err
+	}
+	p.gen, p.unsynced = b.gen, false
+	return nil
+}
+
+// raiseSymbol is called by the eval loop for each frame that an exception
+// passes (Python/ceval.c, label error).
+const raiseSymbol = "PyTraceBack_Here"
+
+// syncNative puts an int3 where a C breakpoint is, and takes it away where
+// there is none any more.
+func (p *Process) syncNative() error {
+	want := map[uint64][]*Break{}
+	for _, a := range p.s.breaks.temp {
+		want[a] = []*Break{}
+	}
+	for _, b := range p.s.breaks.list {
+		if b.Off || p.s.breaks.quiet || b.Proc != 0 && b.Proc != p.Info.ID {
+			continue
+		}
+		switch b.Kind {
+		case BreakAddr:
+			want[b.Addr] = append(want[b.Addr], b)
+		case BreakSymbol:
+			for _, a := range p.Symbol(b.Name) {
+				want[a] = append(want[a], b)
+			}
+		case BreakRaise:
+			for _, a := range p.Symbol(raiseSymbol) {
+				want[a] = append(want[a], b)
+			}
+		}
+	}
+	for _, q := range slices.Clone(p.patches) {
+		if len(q.orig) == 1 && want[q.addr] == nil {
+			if err := p.take(q.addr); err != nil {
+				return err
+			}
+		}
+	}
+	for a := range want {
+		if _, ok := p.patches.find(a); ok {
+			continue
+		}
+		var unmapped *mem.Error
+		if err := p.put(a, int3); err != nil && !errors.As(err, &unmapped) {
+			return err
+		}
+	}
+	p.native = want
+	return nil
+}
+
+// symbolKey is a symbol of a file that is mapped somewhere.
+type symbolKey struct {
+	file  recording.FileID
+	start uint64
+	name  string
+}
+
+// Symbol returns the addresses of a dynamic symbol in the modules of the
+// process.
+func (p *Process) Symbol(name string) []uint64 {
+	var found []uint64
+	m := p.Mem()
+	for i := range p.modules {
+		mod := &p.modules[i]
+		key := symbolKey{mod.File, mod.Start, name}
+		a, known := p.s.symbols[key]
+		if !known {
+			file, bias, ok := p.moduleFile(*mod)
+			if !ok {
+				continue
+			}
+			var err error
+			a, err = dynamicSymbol(file, m, bias, name)
+			if err != nil {
+				a = 0
+			}
+			// One that is still being mapped may get it.
+			if err == nil || mod.age >= youth {
+				if p.s.symbols == nil {
+					p.s.symbols = map[symbolKey]uint64{}
+				}
+				p.s.symbols[key] = a
+			}
+		}
+		if a != 0 && !slices.Contains(found, a) {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// youth is for how many changes of the address space a module may still be
+// in the making.
+const youth = 24
+
+// spaceChanged looks for symbols that were not there before.
+func (p *Process) spaceChanged() {
+	young := false
+	for i := range p.modules {
+		if p.modules[i].age < youth {
+			young = true
+			break
+		}
+	}
+	if !young {
+		return
+	}
+	p.modules = slices.Clone(p.modules)
+	for i := range p.modules {
+		p.modules[i].age++
+	}
+	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool { return b.Kind == BreakSymbol || b.Kind == BreakRaise }) {
+		p.unsynced = true
+	}
+}
