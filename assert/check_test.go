@@ -154,6 +154,45 @@ expect:
 	}
 }
 
+// TestNearestOf holds that of events that fail the same clause the one comes
+// first that fails it by the least.
+func TestNearestOf(t *testing.T) {
+	withCalls := func() *fake {
+		f := slowHTTP()
+		recv, stacks := f.events[8], f.stacks[8]
+		for i := range 4 { // four calls that returned, before the one that did not
+			e := recv
+			e.Unfinished, e.Ret = false, 10
+			e.Start -= time.Duration(6-i) * ms
+			e.End = e.Start + time.Duration(i)*100*time.Microsecond
+			e.Pos.Instr -= uint64(6 - i)
+			e.ThreadInstr -= uint64(6 - i)
+			f.events = append(f.events, e)
+			f.stacks[len(f.events)-1] = stacks
+		}
+		return f
+	}
+	for _, tt := range []struct{ expect, want string }{
+		{"recv blocked at end for > 60s", "recvfrom(3) unfinished 30s | it had lasted 30s at the end"},
+		{"recv taking > 60s", "recvfrom(3) unfinished 30s | it had lasted 30s at the end"},
+		{"recv blocked at end returning 10", "recvfrom(3) unfinished 30s | it had not returned at the end"},
+		{"recv within 4000 instructions of connect", "recvfrom(3, 10 bytes) | it came after 4,344"},
+		{"recv on fd 4", "recvfrom(3) unfinished 30s | its descriptor is 3"},
+	} {
+		run := check(t, specIn(t, t.TempDir(), "version: 1\nrecording: rec.pyrr.zip\nexpect:\n  - "+tt.expect+"\n"), withCalls(), Options{})
+		if len(run.Specs[0].Checks) != 1 {
+			t.Fatalf("%s: %+v", tt.expect, run.Specs[0])
+		}
+		c := run.Specs[0].Checks[0]
+		if c.Verdict != Fail || len(c.Nearest) == 0 {
+			t.Fatalf("%s: %s %q, nearest %+v", tt.expect, c.Verdict, c.Got, c.Nearest)
+		}
+		if got := c.Nearest[0].Moment.Event + " | " + c.Nearest[0].Say; got != tt.want {
+			t.Errorf("%s: nearest is %s, want %s", tt.expect, got, tt.want)
+		}
+	}
+}
+
 // TestProcesses holds what references and distances mean over processes.
 func TestProcesses(t *testing.T) {
 	f := slowHTTP()

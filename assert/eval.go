@@ -28,13 +28,32 @@ type answer struct {
 	// stack is set where the event's stack is what is needed, name where the
 	// name of its thread is, which comes with any stack.
 	stack, name bool
+	// miss is by how much it is not so, where that has a measure: from 0 (just)
+	// to 1 (by far, or without a measure), and more for what is of another kind.
+	miss float64
 }
 
 func holds(ok bool, format string, args ...any) answer {
 	if ok {
 		return answer{truth: yes}
 	}
-	return answer{truth: no, say: fmt.Sprintf(format, args...)}
+	return answer{truth: no, say: fmt.Sprintf(format, args...), miss: 1}
+}
+
+// over says by how much the greater of two amounts exceeds the smaller one.
+func over[T uint64 | time.Duration](a, b T) float64 {
+	if a == b {
+		return 0
+	}
+	return 1 - float64(min(a, b))/float64(max(a, b))
+}
+
+// by gives an answer that is no the measure of its miss.
+func (a answer) by(miss float64) answer {
+	if a.truth == no {
+		a.miss = miss
+	}
+	return a
 }
 
 func unclear(format string, args ...any) answer {
@@ -147,15 +166,15 @@ func (j *judge) onStack(c *Clause, i int) answer {
 	case best == matchOpen:
 		return unclear("a frame of %s could not be read whole", c.Frame.Text)
 	case j.stacks[i].NoPython:
-		return answer{truth: no, say: "it runs no Python there"}
+		return holds(false, "it runs no Python there").by(2)
 	case s.Err() != "" && c.Kind != ClauseDirectly || len(s.Frames) == 0:
 		return unclear("the Python stack could not be read whole: %s", orNone("", s.Err(), "it is empty"))
 	}
-	return answer{truth: no, say: j.notOnStack(c.Frame, frames)}
+	return j.notOnStack(c.Frame, frames)
 }
 
 // notOnStack says which frame comes nearest to the wanted one.
-func (j *judge) notOnStack(p *FramePattern, frames []stack.Frame) string {
+func (j *judge) notOnStack(p *FramePattern, frames []stack.Frame) answer {
 	var near *stack.Frame
 	distance := 0
 	for k := range frames {
@@ -170,9 +189,9 @@ func (j *judge) notOnStack(p *FramePattern, frames []stack.Frame) string {
 	}
 	if near != nil {
 		file, _ := j.paths.Short(near.File)
-		return fmt.Sprintf("its stack has %s:%d %s", file, near.Line, near.Func)
+		return holds(false, "its stack has %s:%d %s", file, near.Line, near.Func).by(1 - 1/float64(1+distance))
 	}
-	return "that is not on its stack"
+	return holds(false, "that is not on its stack").by(2)
 }
 
 func (j *judge) throughC(c *Clause, i int) answer {
@@ -193,7 +212,7 @@ func (j *judge) throughC(c *Clause, i int) answer {
 	if err := s.Full.Err(); err != "" {
 		return unclear("the C stack could not be read whole: %s", err)
 	}
-	return answer{truth: no, say: "it is not on its C stack"}
+	return holds(false, "it is not on its C stack")
 }
 
 // symbolMatches also takes a C library's public name for its internal ones:
@@ -332,7 +351,7 @@ func (j *judge) unreturned() answer {
 	if j.info.Truncated {
 		return unclear("the recording was cut before it returned")
 	}
-	return answer{truth: no, say: "it had not returned at the end"}
+	return holds(false, "it had not returned at the end")
 }
 
 func (e *Event) result() string {
@@ -357,7 +376,7 @@ func (j *judge) failing(c *Clause, e *Event) answer {
 func (j *judge) taking(e *Event, cmp string, d time.Duration, verb string) answer {
 	took := e.elapsed()
 	if !e.Unfinished {
-		return holds(compare(took, cmp, d), "it %s %s", verb, durationText(took))
+		return holds(compare(took, cmp, d), "it %s %s", verb, durationText(took)).by(over(took, d))
 	}
 	switch cmp {
 	case ">", ">=":
@@ -367,10 +386,10 @@ func (j *judge) taking(e *Event, cmp string, d time.Duration, verb string) answe
 		if j.info.Truncated {
 			return unclear("the recording was cut after %s of it", durationText(took))
 		}
-		return holds(false, "it had lasted %s at the end", durationText(took))
+		return holds(false, "it had lasted %s at the end", durationText(took)).by(over(took, d))
 	default:
 		if took > d || cmp == "<" && took == d {
-			return holds(false, "it had lasted %s at the end", durationText(took))
+			return holds(false, "it had lasted %s at the end", durationText(took)).by(over(took, d))
 		}
 		return unclear("it had not returned at the end, after %s", durationText(took))
 	}
@@ -382,7 +401,8 @@ const blockedAtLeast = time.Millisecond
 func (j *judge) blocked(c *Clause, e *Event) answer {
 	if c.AtEnd {
 		if !e.Unfinished {
-			return holds(false, "it returned after %s", durationText(e.elapsed()))
+			// One that did not return is nearer, then the one that took longest.
+			return holds(false, "it returned after %s", durationText(e.elapsed())).by(1 + 1/(1+e.elapsed().Seconds()))
 		}
 		if j.info.Truncated {
 			return unclear("the recording was cut: %s", orNone("", j.info.Why, "its end is not the program's"))

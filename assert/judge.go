@@ -114,6 +114,7 @@ func (s *Spec) needsC() bool {
 type rejection struct {
 	event  int
 	failed int
+	miss   float64 // of all that failed
 	clause *Clause
 	say    string
 }
@@ -222,6 +223,7 @@ func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needs answer
 		a := j.clause(c, e, i)
 		switch a.truth {
 		case no:
+			r.miss += a.miss
 			if r.failed++; r.failed == 1 {
 				first(c, a)
 			}
@@ -244,14 +246,14 @@ func (j *judge) event(e *Expectation, i int) (t truth, r rejection, needs answer
 	return t, r, needs
 }
 
-// reject keeps the events that failed the fewest clauses, of equals the
-// earliest.
+// reject keeps the events that failed the fewest clauses, of equals those that
+// failed them by the least, then the earliest.
 func (f *finding) reject(r rejection) {
 	at, _ := slices.BinarySearchFunc(f.nearest, r, func(have, r rejection) int {
-		if have.failed <= r.failed {
-			return -1
+		if c := cmp.Or(cmp.Compare(have.failed, r.failed), cmp.Compare(have.miss, r.miss)); c != 0 {
+			return c
 		}
-		return 1
+		return -1
 	})
 	if at >= maxNearest {
 		return

@@ -42,9 +42,9 @@ func (j *judge) resolve(r *Ref, i int, forward bool) (point, answer) {
 	case forward && j.info.Truncated:
 		return point{}, unclear("the recording was cut before any %s", r.Text)
 	case forward:
-		return point{}, answer{truth: no, say: "no " + r.Text + " came after it"}
+		return point{}, holds(false, "no %s came after it", r.Text)
 	}
-	return point{}, answer{truth: no, say: "no " + r.Text + " came before it"}
+	return point{}, holds(false, "no %s came before it", r.Text)
 }
 
 // nearestOf finds the last of the events before i or, forward, the first
@@ -135,13 +135,14 @@ func (j *judge) within(c *Clause, i int) answer {
 	}
 	if d := c.Unit.duration(); d > 0 {
 		have := j.timeBetween(p, i)
-		return holds(have <= time.Duration(c.N)*d, "it came %s %s", sideOf(p), durationText(have))
+		limit := time.Duration(c.N) * d
+		return holds(have <= limit, "it came %s %s", sideOf(p), durationText(have)).by(over(have, limit))
 	}
 	have, a := j.countBetween(c.Unit, p, i)
 	if a.truth != yes {
 		return a
 	}
-	return holds(have <= c.N, "it came %s %s", sideOf(p), grouped(have))
+	return holds(have <= c.N, "it came %s %s", sideOf(p), grouped(have)).by(over(have, c.N))
 }
 
 // sideOf is the word before a distance.
