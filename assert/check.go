@@ -258,7 +258,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 	if len(executed) > 0 {
 		// That it can't be executed is no reason not to judge the rest; that
 		// it diverges is.
-		if err := src.Execute(executed); err != nil {
+		if err := src.Execute(executed, c); err != nil {
 			if _, ok := errors.AsType[*Divergence](err); ok {
 				return err
 			}

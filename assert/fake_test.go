@@ -34,7 +34,7 @@ type fake struct {
 }
 
 // Execute puts the wanted events where their positions are.
-func (f *fake) Execute(want []*EventPattern) error {
+func (f *fake) Execute(want []*EventPattern, _ bool) error {
 	f.executed++
 	var merged []Event
 	stacks := map[int]Stacks{}

@@ -113,8 +113,9 @@ type Source interface {
 	// Execute says which events that only an execution shows are wanted: of
 	// all specs together, so that one pass over the recording finds them. It
 	// is called at most once, before Events, which has them in their places.
-	// An event that several patterns select comes once.
-	Execute(want []*EventPattern) error
+	// An event that several patterns select comes once. With c their stacks
+	// have C frames too.
+	Execute(want []*EventPattern, c bool) error
 	// Stacks returns the stack of the thread that made each of the wanted
 	// events, at that event, in one pass over the recording; want holds
 	// indexes into Events, rising. An event that is missing in the result

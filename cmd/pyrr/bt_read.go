@@ -197,14 +197,7 @@ func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runt
 	for _, d := range described {
 		byIndex[d.Index] = append(byIndex[d.Index], d)
 	}
-	var merged []cpython.MergedFrame
-	if rt != nil {
-		merged = rt.Merge(raw, framesOf(rt, p, t, all, raw)...)
-	} else {
-		for i := range raw {
-			merged = append(merged, cpython.MergedFrame{C: &raw[i]})
-		}
-	}
+	merged := mergedFrames(rt, all, p, t, raw)
 	numbers := map[*unwind.Frame]int{}
 	for i := range raw {
 		numbers[&raw[i]] = i

@@ -31,7 +31,7 @@ type hit struct {
 
 // Execute implements assert.Source: one replay with breakpoints at all that
 // is wanted.
-func (s *recordingSource) Execute(want []*assert.EventPattern) error {
+func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	if err := canReplay(s.rec); err != nil {
 		return err
 	}
@@ -42,15 +42,25 @@ func (s *recordingSource) Execute(want []*assert.EventPattern) error {
 	hits := map[int][]hit{}
 	count := 0
 	pythons := map[int]string{}
-	_, err = replay.Batch(s.rec, replay.Options{Breaks: breaks, OnHit: func(h *replay.Hit) error {
+	var walk *stackWalk
+	opts := replay.Options{Breaks: breaks}
+	if c {
+		walk = newStackWalk(s.rec)
+		opts.OnEvent = func(p *replay.Process, _ *replay.Thread, ev *recording.Event) error {
+			walk.follow(p, ev)
+			return nil
+		}
+	}
+	opts.OnHit = func(h *replay.Hit) error {
 		if count++; count > maxHits {
 			return fmt.Errorf("the specs ask for calls, lines and the like that happened more than %s times; name rarer ones", grouped(maxHits))
 		}
 		proc := h.Process.Info.ID
 		pythons[proc] = h.Process.Info.Python
-		hits[proc] = append(hits[proc], hitsOf(h)...)
+		hits[proc] = append(hits[proc], hitsOf(h, walk)...)
 		return nil
-	}})
+	}
+	_, err = replay.Batch(s.rec, opts)
 	if err != nil {
 		return sourceError(err)
 	}
@@ -99,8 +109,9 @@ func breaksFor(want []*assert.EventPattern) ([]*replay.Break, error) {
 	return out, nil
 }
 
-// hitsOf turns a stop at breakpoints into events: one for each kind.
-func hitsOf(h *replay.Hit) []hit {
+// hitsOf turns a stop at breakpoints into events: one for each kind. With a
+// walk they have C stacks as well.
+func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 	base := hit{pos: h.Pos, tid: h.Thread.TID}
 	if rt, err := h.Process.Runtime(); err == nil {
 		m := h.Process.Mem()
@@ -113,6 +124,10 @@ func hitsOf(h *replay.Hit) []hit {
 				}
 			}
 		}
+	}
+	if full, ok := walk.merged(h.Process, h.Thread); ok {
+		full.Thread, full.Name = int(h.Thread.TID), base.stacks.Python.Name
+		base.stacks.Proc, base.stacks.Full, base.known = h.Process.Info.ID, &full, true
 	}
 	if h.Code != nil {
 		// What the breakpoint found out is certain.

@@ -121,6 +121,38 @@ func (w *stackWalk) all(p *replay.Process) []stack.Stack {
 	return out
 }
 
+// merged returns the C stack of a thread with its Python frames in it, without
+// what the evaluation loop does.
+func (w *stackWalk) merged(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
+	if w == nil || t == nil || w.procs[p.Info.ID] == nil {
+		return stack.Stack{}, false
+	}
+	raw := w.procs[p.Info.ID].code.walk(p, t)
+	var st stack.Stack
+	rt, all, _ := w.threads(p)
+	for _, f := range mergedFrames(rt, all, p, t, raw) {
+		switch {
+		case f.Python != nil:
+			st.Frames = append(st.Frames, f.Python.Frame)
+		case !f.Eval:
+			st.Frames = append(st.Frames, f.C.Describe())
+		}
+	}
+	return st, len(st.Frames) > 0
+}
+
+// mergedFrames puts a thread's Python frames between its C frames.
+func mergedFrames(rt *cpython.Runtime, all []cpython.Thread, p *replay.Process, t *replay.Thread, raw []unwind.Frame) []cpython.MergedFrame {
+	if rt != nil {
+		return rt.Merge(raw, framesOf(rt, p, t, all, raw)...)
+	}
+	out := make([]cpython.MergedFrame, len(raw))
+	for i := range raw {
+		out[i].C = &raw[i]
+	}
+	return out
+}
+
 // name looks up the name of the event's thread, until it has one. A thread
 // registers its name soon after its start, so it is asked at its first
 // events, at its events 32, 64, 128 and so on, and at its end.

@@ -67,7 +67,7 @@ func (s *source) Events() ([]assert.Event, error)                   { return s.e
 func (s *source) Stacks([]int, bool) (map[int]assert.Stacks, error) { return s.stacks, s.err }
 func (s *source) SourceText(string, int) (string, bool)             { return "", false }
 
-func (s *source) Execute([]*assert.EventPattern) error { return nil }
+func (s *source) Execute([]*assert.EventPattern, bool) error { return nil }
 
 func (s *source) EndStacks(bool) ([]assert.Stacks, error) { return s.ends, s.err }
 func (s *source) Close() error                            { return nil }
