@@ -2,11 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
-	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -48,41 +44,6 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 	}
 	t.stopped = false
 	return ptrace.Syscall(t.tid, 0)
-}
-
-// livingThreads counts the threads of process pid.
-func (r *recorder) livingThreads(pid int) int {
-	n := 0
-	for _, t := range r.tasks {
-		if t.pid == pid && !t.dead && !t.leadExit {
-			n++
-		}
-	}
-	return n
-}
-
-// leaderExit waits until the exiting leader is a zombie: from then on it
-// runs no more code, and the kernel has cleared its thread id word.
-func (r *recorder) leaderExit(t *task) error {
-	path := fmt.Sprintf("/proc/%d/task/%d/stat", t.pid, t.tid)
-	for range 2000 {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			break
-		}
-		i := strings.LastIndexByte(string(b), ')')
-		if i >= 0 && i+2 < len(b) && (b[i+2] == 'Z' || b[i+2] == 'X') {
-			break
-		}
-		ptrace.Yield()
-	}
-	t.leadExit = true
-	r.logDeath(t)
-	sp := t.sp
-	if sp.cur == t {
-		r.release(sp)
-	}
-	return r.schedule(sp)
 }
 
 // event handles a PTRACE_EVENT stop.
@@ -329,197 +290,6 @@ func (r *recorder) newSpace(leader *task, m mode) *space {
 	return sp
 }
 
-func (r *recorder) openStream(sp *space) {
-	if sp.stream == nil && sp.ep != nil {
-		sp.stream = sp.ep.w.Stream(sp.id)
-	}
-}
-
-// execed handles a successful exec: t's old space loses it, and a new one
-// begins, recorded or watched.
-func (r *recorder) execed(t *task) error {
-	old := t.sp
-	if former, err := ptrace.EventMsg(t.tid); err == nil && int(former) != t.tid {
-		// Another thread made the call; it has the leader's id from now on,
-		// and the leader's own record is the one that ended.
-		if caller := r.tasks[int(former)]; caller != nil && caller != t {
-			r.bury(t)
-			delete(r.tasks, caller.tid)
-			if caller.sp != nil {
-				delete(caller.sp.tasks, caller.tid)
-			}
-			caller.tid = t.tid
-			caller.stopped = true
-			r.tasks[t.tid] = caller
-			t = caller
-			t.sp = old
-		}
-	}
-	if old != nil && old.mode == modeRecord {
-		r.logEnter(t) // replay has to run the thread up to here
-	}
-	t.execing, t.inSys, t.vfork, t.ctid, t.robust = false, false, false, 0, 0
-	t.dispatch = false // exec takes it off
-	t.deferred, t.restart, t.affinity = nil, false, nil
-	if old != nil {
-		delete(old.tasks, t.tid)
-		if old.mode == modeRecord {
-			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
-			ev := recording.Event{Kind: recording.KindDeath, TID: t.ev.TID, Instr: old.base, Why: recording.EndExec, Text: exe}
-			if len(old.tasks) == 0 {
-				ev.Kind = recording.KindEnd
-			}
-			r.log(old, &ev)
-			if len(old.tasks) == 0 {
-				r.close(old)
-			}
-			if old.cur == t {
-				r.release(old)
-			}
-		}
-	}
-	t.sp = nil
-	if r.stopped {
-		return r.cont(t, 0)
-	}
-	// Go on to the exit of the exec, where the new image is complete.
-	t.stopped = false
-	if err := ptrace.Syscall(t.tid, 0); err != nil {
-		return err
-	}
-	if _, err := r.waitSync(t); err != nil {
-		return err
-	}
-	err := r.begin(t, old)
-	if old != nil && old.mode == modeRecord {
-		r.settle(t, old, r.schedule(old))
-	}
-	if err != nil && t.sp != nil && t.sp.mode == modeRecord {
-		r.settle(t, t.sp, err)
-		return nil
-	}
-	return err
-}
-
-// begin decides about a program that was just executed: it is recorded, or
-// only watched for what it starts.
-func (r *recorder) begin(t *task, from *space) error {
-	ep := r.command
-	if from != nil {
-		if ep = from.ep; ep != nil && ep.ended {
-			ep = nil
-		}
-	}
-	var within *testRun
-	if from != nil {
-		within = from.inTest()
-	}
-	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
-	if !r.o.FollowAll && !isPython(exe) {
-		sp := r.newSpace(t, modeWatch)
-		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
-		unix.SchedSetaffinity(t.tid, &r.cpus)
-		r.yieldAll()
-		return r.cont(t, 0)
-	}
-	sp := r.newSpace(t, modeRecord)
-	parent := 0
-	var parentEvent uint64
-	if from != nil && from.mode == modeRecord {
-		parent, parentEvent = from.id, from.events-1
-	}
-	r.join(sp, ep)
-	sp.within = within
-	setAffinity(t.tid, sp.cpu)
-	if err := r.noteInherited(t); err != nil {
-		return err
-	}
-	if err := r.startImage(t, parent, parentEvent); err != nil {
-		return err
-	}
-	t.state = stateReady
-	return r.enqueue(t, wakeStart)
-}
-
-// ended handles the end of a thread.
-func (r *recorder) ended(t *task, st unix.WaitStatus) error {
-	sp := t.sp
-	if t.tid == r.rootPID {
-		r.status, r.over = st, true
-	}
-	if t.dead {
-		delete(r.tasks, t.tid)
-		return nil
-	}
-	wasLead := t.leadExit
-	r.bury(t)
-	if sp == nil || sp.mode != modeRecord {
-		return nil
-	}
-	if len(sp.tasks) == 0 {
-		r.countNow(sp)
-		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: sp.base, Why: recording.EndExited, Ret: int64(uint32(st))}
-		r.log(sp, &ev)
-		r.close(sp)
-		r.endedInTest(sp)
-		return nil
-	}
-	if !wasLead {
-		r.logDeath(t)
-	}
-	if sp.cur == t {
-		r.release(sp)
-	}
-	return r.schedule(sp)
-}
-
-// logDeath logs the end of a thread and the word that the kernel cleared.
-func (r *recorder) logDeath(t *task) {
-	sp := t.sp
-	ev := recording.Event{Kind: recording.KindDeath, TID: int32(t.tid), Instr: sp.base}
-	words := t.died
-	if t.ctid != 0 {
-		words = append(words, t.ctid)
-	}
-	if len(words) > 0 {
-		for _, o := range sp.tasks {
-			if !o.dead && !o.leadExit {
-				ev.Mem = wordsOf(o.tid, words)
-				break
-			}
-		}
-	}
-	r.log(sp, &ev)
-}
-
-// bury forgets a thread that ended.
-func (r *recorder) bury(t *task) {
-	t.dead = true
-	delete(r.tasks, t.tid)
-	sp := t.sp
-	if sp == nil {
-		return
-	}
-	t.freeSlot()
-	delete(sp.tasks, t.tid)
-	for i, o := range sp.ready {
-		if o == t {
-			sp.ready = append(sp.ready[:i], sp.ready[i+1:]...)
-			break
-		}
-	}
-}
-
-func (r *recorder) close(sp *space) {
-	sp.ended = true
-	r.quit(sp)
-	sp.mode = modeLeave
-	delete(r.recheck, sp)
-	if len(sp.tasks) == 0 {
-		r.endShared(sp)
-	}
-}
-
 // enterFaked answers calls about processor affinity: pyrr pins the threads,
 // which the program should not see.
 func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error {
@@ -590,5 +360,3 @@ func affinitySize(mask []byte) int {
 	}
 	return n
 }
-
-func shortName(path string) string { return filepath.Base(path) }

@@ -1,0 +1,203 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+)
+
+type stop struct {
+	tid int
+	st  unix.WaitStatus
+}
+
+// step waits for one stop and handles it.
+func (r *recorder) step() error {
+	if len(r.queued) > 0 {
+		s := r.queued[0]
+		r.queued = r.queued[1:]
+		r.handle(s.tid, s.st)
+		return nil
+	}
+	if len(r.recheck) > 0 || len(r.waiters) > 0 {
+		tid, st, err := ptrace.Poll(-1)
+		if err == nil && tid != 0 {
+			r.handle(tid, st)
+			return nil
+		}
+		if r.recheckAll() {
+			return nil
+		}
+		r.serveAll()
+		ptrace.Yield()
+		r.housekeeping()
+		return nil
+	}
+	tid, st, err := ptrace.Wait(-1)
+	switch {
+	case err == unix.EINTR:
+		r.housekeeping()
+		return nil
+	case err == unix.ECHILD:
+		r.over = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("wait for the command: %w", err)
+	}
+	r.handle(tid, st)
+	return nil
+}
+
+// handle takes one wait status and keeps errors of recording from becoming
+// errors of the program.
+func (r *recorder) handle(tid int, st unix.WaitStatus) {
+	defer r.survive(tid, st)
+	if t := r.tasks[tid]; t != nil {
+		t.stopped = st.Stopped()
+	}
+	if testHook != nil {
+		testHook()
+	}
+	t := r.tasks[tid]
+	if t == nil {
+		if st.Stopped() {
+			r.early[tid] = st
+		} else {
+			delete(r.early, tid)
+			if tid == r.rootPID {
+				r.status, r.over = st, true
+			}
+		}
+		return
+	}
+	sp := t.sp
+	err := r.dispatch(t, st)
+	r.settle(t, sp, err)
+}
+
+// testHook is called at each stop, in tests.
+var testHook func()
+
+// survive keeps a mistake of pyrr's from ending the program: the recording
+// ends, and the program is let go, also the thread whose stop it was about.
+func (r *recorder) survive(tid int, st unix.WaitStatus) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if r.failed {
+		panic(p) // letting go fails too
+	}
+	r.failed = true
+	why := fmt.Sprintf("internal error, please report it: %v\n%s", p, debug.Stack())
+	if !slices.ContainsFunc(r.spaces, func(sp *space) bool { return sp.mode == modeRecord }) {
+		r.warnf("%s", why) // nothing is recorded yet
+	}
+	r.leaveAll(why)
+	switch t := r.tasks[tid]; {
+	case !st.Stopped():
+		if tid == r.rootPID && !r.over {
+			r.status, r.over = st, true
+		}
+	case t == nil:
+		r.early[tid] = st
+	case t.stopped && !t.dead:
+		r.letGo(t, st)
+	}
+}
+
+// settle ends the recording of a space after an error that is not the
+// disappearance of a thread.
+func (r *recorder) settle(t *task, sp *space, err error) {
+	if err == nil || errors.Is(err, errGone) || ptrace.Gone(err) {
+		return
+	}
+	if sp == nil {
+		sp = t.sp
+	}
+	if sp != nil && sp.mode == modeRecord {
+		r.leave(sp, err.Error())
+		return
+	}
+	if t.stopped {
+		ptrace.Detach(t.tid, 0)
+		t.stopped = false
+	}
+}
+
+// dispatch handles a stop or an end of t.
+func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
+	if st.Exited() || st.Signaled() {
+		return r.ended(t, st)
+	}
+	t.stopped = true
+	if t.helper {
+		return nil // it is left where it is
+	}
+	if t.leaving || (t.sp != nil && t.sp.mode == modeLeave) {
+		return r.letGo(t, st)
+	}
+	if ev := ptrace.Event(st); ev != 0 {
+		return r.event(t, ev, st)
+	}
+	if t.sp == nil || t.sp.mode != modeRecord {
+		sig := int(st.StopSignal())
+		if st.StopSignal() == ptrace.SyscallStop {
+			sig = 0
+		}
+		return r.cont(t, sig)
+	}
+	if st.StopSignal() == ptrace.SyscallStop {
+		if t.inSys && !t.restart {
+			return r.exit(t)
+		}
+		return r.entry(t)
+	}
+	return r.signal(t, int(st.StopSignal()))
+}
+
+// cont resumes a thread that is not recorded.
+func (r *recorder) cont(t *task, sig int) error {
+	t.stopped = false
+	return ptrace.Cont(t.tid, sig)
+}
+
+// resume lets a recorded thread run to its next system call stop.
+func (r *recorder) resume(t *task, sig int) error {
+	t.stopped = false
+	if t.inSys {
+		t.state = stateKernel
+		return ptrace.Syscall(t.tid, sig)
+	}
+	t.state = stateRun
+	if t.sp.calls != nil {
+		fast := r.mayBuffer(t)
+		if err := r.setFast(t, fast); err != nil {
+			return err
+		}
+		if fast && !r.noBuffer {
+			return ptrace.Cont(t.tid, sig)
+		}
+	}
+	return ptrace.Syscall(t.tid, sig)
+}
+
+// waitSync waits for the next stop of one thread while everything else
+// stays as it is. The thread must be sure to stop soon.
+func (r *recorder) waitSync(t *task) (unix.WaitStatus, error) {
+	_, st, err := ptrace.WaitFor(t.tid)
+	if err != nil {
+		return st, fmt.Errorf("wait for thread %d: %w", t.tid, err)
+	}
+	if !st.Stopped() {
+		r.queued = append(r.queued, stop{t.tid, st})
+		return st, errGone
+	}
+	t.stopped = true
+	return st, nil
+}

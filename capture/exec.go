@@ -1,0 +1,126 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// execed handles a successful exec: t's old space loses it, and a new one
+// begins, recorded or watched.
+func (r *recorder) execed(t *task) error {
+	old := t.sp
+	if former, err := ptrace.EventMsg(t.tid); err == nil && int(former) != t.tid {
+		// Another thread made the call; it has the leader's id from now on,
+		// and the leader's own record is the one that ended.
+		if caller := r.tasks[int(former)]; caller != nil && caller != t {
+			r.bury(t)
+			delete(r.tasks, caller.tid)
+			if caller.sp != nil {
+				delete(caller.sp.tasks, caller.tid)
+			}
+			caller.tid = t.tid
+			caller.stopped = true
+			r.tasks[t.tid] = caller
+			t = caller
+			t.sp = old
+		}
+	}
+	if old != nil && old.mode == modeRecord {
+		r.logEnter(t) // replay has to run the thread up to here
+	}
+	t.execing, t.inSys, t.vfork, t.ctid, t.robust = false, false, false, 0, 0
+	t.dispatch = false // exec takes it off
+	t.deferred, t.restart, t.affinity = nil, false, nil
+	if old != nil {
+		delete(old.tasks, t.tid)
+		if old.mode == modeRecord {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
+			ev := recording.Event{Kind: recording.KindDeath, TID: t.ev.TID, Instr: old.base, Why: recording.EndExec, Text: exe}
+			if len(old.tasks) == 0 {
+				ev.Kind = recording.KindEnd
+			}
+			r.log(old, &ev)
+			if len(old.tasks) == 0 {
+				r.close(old)
+			}
+			if old.cur == t {
+				r.release(old)
+			}
+		}
+	}
+	t.sp = nil
+	if r.stopped {
+		return r.cont(t, 0)
+	}
+	// Go on to the exit of the exec, where the new image is complete.
+	t.stopped = false
+	if err := ptrace.Syscall(t.tid, 0); err != nil {
+		return err
+	}
+	if _, err := r.waitSync(t); err != nil {
+		return err
+	}
+	err := r.begin(t, old)
+	if old != nil && old.mode == modeRecord {
+		r.settle(t, old, r.schedule(old))
+	}
+	if err != nil && t.sp != nil && t.sp.mode == modeRecord {
+		r.settle(t, t.sp, err)
+		return nil
+	}
+	return err
+}
+
+// begin decides about a program that was just executed: it is recorded, or
+// only watched for what it starts.
+func (r *recorder) begin(t *task, from *space) error {
+	ep := r.command
+	if from != nil {
+		if ep = from.ep; ep != nil && ep.ended {
+			ep = nil
+		}
+	}
+	var within *testRun
+	if from != nil {
+		within = from.inTest()
+	}
+	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
+	if !r.o.FollowAll && !isPython(exe) {
+		sp := r.newSpace(t, modeWatch)
+		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
+		unix.SchedSetaffinity(t.tid, &r.cpus)
+		r.yieldAll()
+		return r.cont(t, 0)
+	}
+	sp := r.newSpace(t, modeRecord)
+	parent := 0
+	var parentEvent uint64
+	if from != nil && from.mode == modeRecord {
+		parent, parentEvent = from.id, from.events-1
+	}
+	r.join(sp, ep)
+	sp.within = within
+	setAffinity(t.tid, sp.cpu)
+	if err := r.noteInherited(t); err != nil {
+		return err
+	}
+	if err := r.startImage(t, parent, parentEvent); err != nil {
+		return err
+	}
+	t.state = stateReady
+	return r.enqueue(t, wakeStart)
+}
+
+func (r *recorder) openStream(sp *space) {
+	if sp.stream == nil && sp.ep != nil {
+		sp.stream = sp.ep.w.Stream(sp.id)
+	}
+}
+
+func shortName(path string) string { return filepath.Base(path) }

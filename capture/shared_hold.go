@@ -1,0 +1,187 @@
+package capture
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// protect changes the protection of a part of an address space whose threads
+// may all be waiting in the kernel.
+func (r *recorder) protect(sp *space, start, end, prot uint64) error {
+	if sp.helper == nil {
+		return fmt.Errorf("process %d shares memory and has no helper", sp.pid)
+	}
+	ret, err := ptrace.Inject(sp.helper.tid, sp.area.Gadget, unix.SYS_MPROTECT, [6]uint64{start, end - start, prot}, ignoreStops)
+	if err != nil {
+		return fmt.Errorf("protect shared memory of process %d: %w", sp.pid, err)
+	}
+	if ret != 0 {
+		return fmt.Errorf("protect shared memory of process %d: %w", sp.pid, errnoOf(ret))
+	}
+	return nil
+}
+
+// busy reports whether a space runs code, or is inside a call, that may be
+// using a unit which m holds.
+func (r *recorder) busy(m *sharedMap, unit uint64, forTask *task) bool {
+	sp := m.sp
+	if sp.mode != modeRecord {
+		return false
+	}
+	if c := sp.cur; c != nil && c != forTask && c.state == stateRun && !c.stopped && !c.dead {
+		return true
+	}
+	for _, t := range sp.tasks {
+		if t == forTask || t.stopped || t.dead || t.state != stateKernel {
+			continue
+		}
+		for _, p := range t.pins {
+			if p.m == m && p.unit == unit && !(t.ev.Nr == unix.SYS_FUTEX && sleeping(t.tid)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// take makes m the holder of a unit. The thread t, of m's process, is
+// stopped. It returns what changed for that process, or errBusy.
+func (r *recorder) take(t *task, m *sharedMap, unit uint64) (recording.Mapping, []recording.Write, error) {
+	start, end := m.span(unit)
+	if h := m.obj.holder[unit]; h != nil && h != m {
+		if r.busy(h, unit, t) {
+			return recording.Mapping{}, nil, errBusy
+		}
+		if err := r.revoke(h, unit); err != nil {
+			return recording.Mapping{}, nil, err
+		}
+	}
+	m.obj.holder[unit] = m
+	if err := r.protect(m.sp, start, end, m.prot); err != nil {
+		return recording.Mapping{}, nil, err
+	}
+	return recording.Mapping{Start: start, End: end, Prot: uint32(m.prot)}, m.changed(t.tid, start, end), nil
+}
+
+// revoke takes a unit from its holder, which runs no user code.
+func (r *recorder) revoke(h *sharedMap, unit uint64) error {
+	sp := h.sp
+	delete(h.obj.holder, unit)
+	if sp.mode != modeRecord || len(sp.tasks) == 0 || sp.helper == nil {
+		return nil
+	}
+	start, end := h.span(unit)
+	if start == end {
+		return nil
+	}
+	h.changed(sp.helper.tid, start, end) // its own writes are seen
+	if err := r.protect(sp, start, end, unix.PROT_NONE); err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Maps: []recording.Mapping{{Start: start, End: end}}}
+	if t := sp.atTick; t != nil {
+		ev.Stop = recording.StopInstr
+		sp.atTick = nil // one event reaches the position, later ones stand there
+		var regs linux.Regs
+		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+			return err
+		}
+		return r.logAt(t, &ev, &regs)
+	}
+	for _, t := range sp.tasks {
+		if t.inSys && !t.entered && t.call != nil {
+			r.logEnter(t)
+		}
+	}
+	for _, t := range sp.tasks {
+		if !t.dead && !t.leadExit && t.state != stateNew {
+			ev.TID = int32(t.tid)
+			break
+		}
+	}
+	r.log(sp, &ev)
+	return nil
+}
+
+// findShared finds the shared mapping that holds addr, if others show the
+// same object and the unit is not m's.
+func (sp *space) findShared(addr uint64) *sharedMap {
+	for _, m := range sp.shared {
+		if addr >= m.start && addr < m.end {
+			if m.obj.multi {
+				return m
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// makeHelper adds a thread of pyrr's own to an address space that shares
+// memory: a process that never runs, through which protections can be
+// changed while all of the program's threads wait in the kernel. t must be
+// stopped in user mode or at a system call exit.
+func (r *recorder) makeHelper(t *task) error {
+	sp := t.sp
+	if sp.helper != nil {
+		return nil
+	}
+	if err := r.endDispatch(t); err != nil {
+		return err
+	}
+	var child uint64
+	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
+		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {
+			var err error
+			child, err = ptrace.EventMsg(t.tid)
+			return err
+		}
+		return r.injectedStop(t, st)
+	})
+	if err == nil && (ret < 0 || child == 0) {
+		err = errnoOf(ret)
+	}
+	if err != nil {
+		return fmt.Errorf("make a helper thread: %w", err)
+	}
+	h := &task{tid: int(child), pid: int(child), helper: true}
+	if _, ok := r.early[h.tid]; ok {
+		delete(r.early, h.tid)
+	} else if _, st, err := ptrace.WaitFor(h.tid); err != nil || !st.Stopped() {
+		return fmt.Errorf("make a helper thread: it is %s: %w", ptrace.Describe(st), err)
+	}
+	h.stopped = true
+	r.tasks[h.tid] = h
+	sp.helper = h
+	var regs linux.Regs
+	if err := ptrace.GetRegs(h.tid, &regs); err != nil {
+		return err
+	}
+	// It must hold none of the program's pipes and sockets open, and the
+	// terminal's signals are not for it.
+	if _, err := ptrace.Inject(h.tid, sp.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops); err != nil {
+		return fmt.Errorf("prepare the helper thread: %w", err)
+	}
+	_, err = ptrace.Inject(h.tid, sp.area.Gadget, unix.SYS_SETSID, [6]uint64{}, ignoreStops)
+	return err
+}
+
+// dropHelper ends the helper thread of a space.
+func (r *recorder) dropHelper(sp *space) {
+	h := sp.helper
+	if h == nil {
+		return
+	}
+	sp.helper = nil
+	h.dead = true
+	unix.Kill(h.tid, unix.SIGKILL)
+}
+
+const closeRange = 436
+
+func ignoreStops(unix.WaitStatus) error { return nil }

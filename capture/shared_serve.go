@@ -1,0 +1,314 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// waiter is a thread that needs a unit which is held by running code.
+type waiter struct {
+	t    *task
+	m    *sharedMap
+	unit uint64
+	// file is set instead where it wants nobody to hold anything of a file
+	// that it is about to write to.
+	file *sharedObject
+	// atEntry: it stands before a system call that points there, else at a
+	// fault with these registers.
+	atEntry bool
+	regs    linux.Regs
+	arrived bool // that it stands there is in the log
+}
+
+// pin is a unit that a call in progress may touch.
+type pin struct {
+	m    *sharedMap
+	unit uint64
+}
+
+// sharedFault handles a fault in memory that another mapping holds.
+func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, error) {
+	m := t.sp.findShared(addr)
+	if m == nil {
+		return false, nil
+	}
+	unit := m.unitOf(addr)
+	if m.obj.holder[unit] == m {
+		return false, nil // a fault of the program's own
+	}
+	if err := r.unforce(t); err != nil {
+		return true, err
+	}
+	if _, _, err := r.counters(t, 0, 0); err != nil {
+		return true, err
+	}
+	w := &waiter{t: t, m: m, unit: unit, regs: *regs}
+	return true, r.serve(w)
+}
+
+// revokeFile takes all of a file's units from other processes, before t
+// changes the file through a descriptor.
+func (r *recorder) revokeFile(o *sharedObject, t *task) error {
+	for u, h := range o.holder {
+		if h.sp != t.sp && r.busy(h, u, t) {
+			return errBusy
+		}
+	}
+	for u, h := range o.holder {
+		if h.sp != t.sp {
+			if err := r.revoke(h, u); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writesShared returns the object that the call at hand is going to change
+// through a descriptor, if other processes show it.
+func (r *recorder) writesShared(t *task) *sharedObject {
+	arg, ok := writers[int(t.ev.Nr)]
+	if !ok || t.cleared {
+		return nil
+	}
+	var st unix.Stat_t
+	if unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st) != nil {
+		return nil
+	}
+	o := r.objects[objectKey{st.Dev, st.Ino}]
+	if o == nil || !o.multi {
+		return nil
+	}
+	for _, h := range o.holder {
+		if h.sp != t.sp {
+			return o
+		}
+	}
+	return nil
+}
+
+// needShared acquires what the arguments of the call at hand point to, since
+// the kernel takes no fault for it. It reports whether the thread must wait.
+func (r *recorder) needShared(t *task) (wait bool, err error) {
+	t.pins = t.pins[:0]
+	if o := r.writesShared(t); o != nil {
+		return true, r.serve(&waiter{t: t, file: o, atEntry: true})
+	}
+	if len(t.sp.shared) == 0 {
+		return false, nil
+	}
+	for _, a := range r.pointers(t) {
+		m := t.sp.findShared(a)
+		if m == nil {
+			continue
+		}
+		unit := m.unitOf(a)
+		t.pins = append(t.pins, pin{m, unit})
+		if m.obj.holder[unit] == m {
+			continue
+		}
+		w := &waiter{t: t, m: m, unit: unit, atEntry: true}
+		if err := r.serve(w); err != nil {
+			return true, err
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// pointers lists addresses that a call's arguments may lead the kernel to.
+func (r *recorder) pointers(t *task) []uint64 {
+	list := append([]uint64(nil), t.ev.Args[:]...)
+	list = append(list, r.dyingWords(t)...)
+	switch t.ev.Nr {
+	case unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_RECVFROM, unix.SYS_SENDTO:
+		for off := uint64(unitSize); off < t.ev.Args[2] && off < 1<<30; off += unitSize {
+			list = append(list, t.ev.Args[1]+off)
+		}
+		list = append(list, t.ev.Args[1]+t.ev.Args[2]-1)
+	case unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MSYNC:
+		// The whole of it, so that all has one protection.
+		for off := uint64(unitSize); off < t.ev.Args[1] && off < 1<<40; off += unitSize {
+			list = append(list, t.ev.Args[0]+off)
+		}
+	case unix.SYS_READV, unix.SYS_WRITEV:
+		for i := uint64(0); i < min(t.ev.Args[2], 64); i++ {
+			if base, err := readU64(t.tid, t.ev.Args[1]+16*i); err == nil {
+				list = append(list, base)
+			}
+		}
+	}
+	return list
+}
+
+// serve gives a waiter what it needs, or puts it in line for that.
+func (r *recorder) serve(w *waiter) error {
+	t := w.t
+	var mp recording.Mapping
+	var mem []recording.Write
+	var err error
+	if w.file != nil {
+		err = r.revokeFile(w.file, t)
+	} else {
+		if h := w.m.obj.holder[w.unit]; h != nil && h.sp == t.sp {
+			// It is taken from another mapping of the same process, which
+			// must not happen before the thread gets here.
+			if err := r.arrive(w); err != nil {
+				return err
+			}
+		}
+		mp, mem, err = r.take(t, w.m, w.unit)
+	}
+	if errors.Is(err, errBusy) {
+		// That it stands there goes into the log first: what its process
+		// holds may be taken while it waits.
+		if err := r.arrive(w); err != nil {
+			return err
+		}
+		r.waiters = append(r.waiters, w)
+		if w.file != nil {
+			for _, h := range w.file.holder {
+				h.sp.wanted = true
+			}
+		} else if h := w.m.obj.holder[w.unit]; h != nil {
+			h.sp.wanted = true
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if w.file != nil {
+		t.cleared = true
+		return r.enterCall(t)
+	}
+	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base, Maps: []recording.Mapping{mp}, Mem: mem}
+	if w.atEntry {
+		r.logEnter(t)
+		r.log(t.sp, &ev)
+		return r.enterCall(t)
+	}
+	if w.arrived {
+		r.log(t.sp, &ev)
+		return r.runOn(t)
+	}
+	ev.Stop = recording.StopTrap
+	if err := r.logAt(t, &ev, &w.regs); err != nil {
+		return err
+	}
+	return r.runOn(t)
+}
+
+// arrive logs that a waiter stands where it does.
+func (r *recorder) arrive(w *waiter) error {
+	if w.arrived {
+		return nil
+	}
+	w.arrived = true
+	if w.atEntry {
+		r.logEnter(w.t)
+		return nil
+	}
+	ev := recording.Event{Kind: recording.KindFault, Stop: recording.StopTrap}
+	return r.logAt(w.t, &ev, &w.regs)
+}
+
+// yieldFiles gives up what t's process holds of mapped files before a call
+// that may wait, while programs run that are not recorded: they may change
+// those files, and the next touch then finds out.
+func (r *recorder) yieldFiles(t *task) error {
+	if !t.blocks || len(t.sp.shared) == 0 || !r.watching() {
+		return nil
+	}
+	return r.yieldSpace(t.sp, t)
+}
+
+// yieldAll does the same for all processes that wait, when a program begins that
+// is not recorded.
+func (r *recorder) yieldAll() {
+	for _, sp := range r.spaces {
+		if sp.mode == modeRecord && len(sp.shared) > 0 {
+			if err := r.yieldSpace(sp, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
+				r.leave(sp, err.Error())
+			}
+		}
+	}
+}
+
+// yieldSpace gives up what a process holds of mapped files and no running code
+// is using; t is about to wait.
+func (r *recorder) yieldSpace(sp *space, t *task) error {
+	for _, m := range append([]*sharedMap(nil), sp.shared...) {
+		o := m.obj
+		if o.key.ino == 0 {
+			continue
+		}
+		if !o.multi {
+			if sp.helper == nil {
+				continue
+			}
+			o.multi = true
+			for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
+				o.holder[u] = m
+			}
+		}
+		for u, h := range o.holder {
+			if h == m && !r.busy(m, u, t) && (t == nil || !t.pinned(m, u)) {
+				if err := r.revoke(m, u); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (t *task) pinned(m *sharedMap, unit uint64) bool {
+	for _, p := range t.pins {
+		if p.m == m && p.unit == unit {
+			return true
+		}
+	}
+	return false
+}
+
+// watching reports whether a program that is not recorded runs.
+func (r *recorder) watching() bool {
+	for _, t := range r.tasks {
+		if t.sp != nil && t.sp.mode == modeWatch && !t.dead {
+			return true
+		}
+	}
+	return false
+}
+
+// serveAll retries what waits. It is called when a space stops running code
+// (sp), or with nil now and then.
+func (r *recorder) serveAll() {
+	if len(r.waiters) == 0 {
+		return
+	}
+	ws := r.waiters
+	r.waiters = nil
+	for _, w := range ws {
+		if w.t.dead || w.t.sp == nil || w.t.sp.mode != modeRecord {
+			continue
+		}
+		r.settle(w.t, w.t.sp, r.serve(w))
+	}
+}
+
+// serveAt lets others take what the space of t holds while t stands at a
+// position that replay finds again: a system call or a tick.
+func (r *recorder) serveAt(t *task) {
+	if t.sp.wanted {
+		t.sp.wanted = false
+		r.serveAll()
+	}
+}
