@@ -5,6 +5,7 @@ import (
 	"debug/dwarf"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/go-delve/delve/pkg/dwarf/leb128"
 )
@@ -203,14 +204,15 @@ func (p *place) calls(site *callSite, callee *place) bool {
 		v, err := p.compute(t.expr)
 		return err == nil && v == callee.fn.low+callee.bias()
 	}
-	mod, low, ok := p.space.resolve(p.frame().Module, t)
-	return ok && low+mod.Bias == callee.fn.low+callee.bias()
+	mod, lows, ok := p.space.resolve(p.frame().Module, t)
+	return ok && slices.Contains(lows, callee.fn.low+callee.bias()-mod.Bias)
 }
 
-// target is what a call site calls: a function of the same file by its
-// address, one of any file by its name, or what an expression gives.
+// target is what a call site calls: a function of the same file by the
+// addresses of its parts, one of any file by its name, or what an expression
+// gives.
 type target struct {
-	low  uint64
+	lows []uint64
 	name string
 	expr []byte
 }
@@ -237,37 +239,40 @@ func (d *dwarfData) target(site *callSite) target {
 	if decl, _ := d.attr(t, dwarf.AttrDeclaration).(bool); decl {
 		return target{name: d.name(t)}
 	}
-	low, _ := t.Val(dwarf.AttrLowpc).(uint64)
-	if low == 0 {
-		if ranges, err := d.d.Ranges(t); err == nil && len(ranges) > 0 {
-			low = ranges[0][0]
+	if low, _ := t.Val(dwarf.AttrLowpc).(uint64); low != 0 {
+		return target{lows: []uint64{low}}
+	}
+	var lows []uint64
+	if ranges, err := d.d.Ranges(t); err == nil {
+		for _, r := range ranges {
+			lows = append(lows, r[0])
 		}
 	}
-	return target{low: low}
+	return target{lows: lows}
 }
 
-// resolve finds the module and link address of the function that a call site
+// resolve finds the module and link addresses of the function that a call site
 // in a module calls.
-func (s *Space) resolve(mod *Module, t target) (*Module, uint64, bool) {
-	if t.low != 0 {
-		return mod, t.low, true
+func (s *Space) resolve(mod *Module, t target) (*Module, []uint64, bool) {
+	if len(t.lows) > 0 {
+		return mod, t.lows, true
 	}
 	if t.name == "" {
-		return nil, 0, false
+		return nil, nil, false
 	}
 	// What is local to a file, as what is hidden in a library becomes, counts
 	// where nothing else has the name.
 	for _, global := range []bool{true, false} {
 		if low, ok := mod.function(t.name, global); ok {
-			return mod, low, true
+			return mod, []uint64{low}, true
 		}
 		for _, m := range s.mods {
 			if low, ok := m.function(t.name, global); ok {
-				return m, low, true
+				return m, []uint64{low}, true
 			}
 		}
 	}
-	return nil, 0, false
+	return nil, nil, false
 }
 
 // sameLocation says whether two expressions name the same register or slot.

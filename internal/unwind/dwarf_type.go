@@ -10,6 +10,7 @@ type ctype struct {
 	signed bool
 	elem   *ctype // of a pointer
 	enum   []enumValue
+	prefix string // of a literal of wide characters: L, u or U
 }
 
 type enumValue struct {
@@ -22,7 +23,7 @@ type ctypeKind uint8
 const (
 	kindUnknown ctypeKind = iota
 	kindInt
-	kindChar // an integer of one byte
+	kindChar // an integer of one byte, or a wide character
 	kindBool
 	kindFloat
 	kindPointer
@@ -42,6 +43,21 @@ const (
 	encUnsignedChar = 0x08
 	encUTF          = 0x10
 )
+
+// wide are the types of wide characters by their names, and how literals of
+// them begin. C has them as names for integers.
+var wide = map[string]string{"wchar_t": "L", "char16_t": "u", "char32_t": "U"}
+
+// asWide makes a character of an integer whose type has the name of one.
+func asWide(t *ctype, name string) *ctype {
+	prefix := wide[name]
+	if prefix == "" || t.kind != kindInt || t.size > 4 {
+		return t
+	}
+	c := *t
+	c.kind, c.prefix = kindChar, prefix
+	return &c
+}
 
 // narrow cuts a value to the type's size and extends its sign.
 func (t *ctype) narrow(v uint64) uint64 {
@@ -89,6 +105,9 @@ func (d *dwarfData) typeAt(off dwarf.Offset, depth int) *ctype {
 	switch e.Tag {
 	case dwarf.TagTypedef, dwarf.TagConstType, dwarf.TagVolatileType, dwarf.TagRestrictType, dwarf.TagAtomicType:
 		t = inner()
+		if name, _ := e.Val(dwarf.AttrName).(string); e.Tag == dwarf.TagTypedef {
+			t = asWide(t, name)
+		}
 	case dwarf.TagBaseType:
 		enc, _ := e.Val(dwarf.AttrEncoding).(int64)
 		switch enc {
@@ -103,6 +122,9 @@ func (d *dwarfData) typeAt(off dwarf.Offset, depth int) *ctype {
 		}
 		if t.kind == kindInt && t.size == 1 {
 			t.kind = kindChar
+		}
+		if name, _ := e.Val(dwarf.AttrName).(string); enc == encUTF {
+			t = asWide(t, name)
 		}
 	case dwarf.TagPointerType, dwarf.TagReferenceType, dwarf.TagRvalueReferenceType:
 		t.kind, t.size = kindPointer, 8
@@ -122,6 +144,7 @@ func (d *dwarfData) typeAt(off dwarf.Offset, depth int) *ctype {
 
 // pointee returns the type that a pointer points to, as far as it matters.
 func (d *dwarfData) pointee(e *dwarf.Entry, depth int) *ctype {
+	named := ""
 	for range maxTypeDepth {
 		off, ok := e.Val(dwarf.AttrType).(dwarf.Offset)
 		if !ok {
@@ -130,11 +153,14 @@ func (d *dwarfData) pointee(e *dwarf.Entry, depth int) *ctype {
 		if e = d.entry(off); e == nil {
 			break
 		}
+		if name, _ := e.Val(dwarf.AttrName).(string); e.Tag == dwarf.TagTypedef && wide[name] != "" {
+			named = name
+		}
 		switch e.Tag {
 		case dwarf.TagTypedef, dwarf.TagConstType, dwarf.TagVolatileType, dwarf.TagRestrictType, dwarf.TagAtomicType:
 			continue
 		case dwarf.TagBaseType, dwarf.TagSubroutineType:
-			return d.typeAt(off, depth+1)
+			return asWide(d.typeAt(off, depth+1), named)
 		}
 		break
 	}

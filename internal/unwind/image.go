@@ -110,17 +110,6 @@ func (im *Image) span() (lo, hi uint64) {
 	return lo, hi
 }
 
-// executable says whether a link address lies in a segment with code.
-func (im *Image) executable(addr uint64) bool {
-	for i := range im.progs {
-		p := &im.progs[i]
-		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && addr-p.Vaddr < p.Memsz {
-			return true
-		}
-	}
-	return false
-}
-
 // fileOffset returns where in the file the byte at a link address is, and how
 // many follow it in its segment.
 func (im *Image) fileOffset(addr uint64) (off, left uint64, ok bool) {

@@ -38,13 +38,21 @@ func (c codePlace) tailSites() []tailSite {
 	return out
 }
 
-// follow returns where a call of a function goes: its module and link address.
-func (s *Space) follow(c codePlace, site *callSite) (*Module, uint64, bool) {
+// follow returns where a call of a function goes: a module and the link address
+// of a function there. Of one that the compiler has split there are those of all
+// parts: as gdb does, the entry is taken for certain only where it is looked for.
+func (s *Space) follow(c codePlace, site *callSite) (*Module, []uint64, bool) {
 	t := c.d.target(site)
 	if t.expr != nil {
-		return nil, 0, false // depends on registers that are gone
+		return nil, nil, false // depends on registers that are gone
 	}
 	return s.resolve(c.mod, t)
+}
+
+// entryAt finds the function that begins at a link address.
+func (m *Module) entryAt(addr uint64) (codePlace, bool) {
+	c, ok := m.functionAt(addr)
+	return c, ok && c.fn.low == addr
 }
 
 // maxTailCalls bounds the calls looked at for one question.
@@ -69,17 +77,19 @@ func (s *Space) enteredOnce(mod *Module, f *function) bool {
 		}
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		m, low, ok := s.follow(at.in, at.site)
-		if !ok || m == mod && low == f.low {
+		m, lows, ok := s.follow(at.in, at.site)
+		if !ok || m == mod && slices.Contains(lows, f.low) {
 			return false
 		}
-		next, ok := m.functionAt(low)
-		if !ok {
-			return false
-		}
-		if !seen[next.fn] {
-			seen[next.fn] = true
-			todo = append(todo, next.tailSites()...)
+		for _, low := range lows {
+			next, ok := m.entryAt(low)
+			if !ok {
+				return false
+			}
+			if !seen[next.fn] {
+				seen[next.fn] = true
+				todo = append(todo, next.tailSites()...)
+			}
 		}
 	}
 	f.once = yes
@@ -129,30 +139,32 @@ func (s *Space) findChain(from codePlace, site *callSite, mod *Module, callee ui
 		if steps++; steps > maxTailCalls || len(way) > maxDepth {
 			return false
 		}
-		m, low, ok := s.follow(c, site)
+		m, lows, ok := s.follow(c, site)
 		if !ok {
 			return false
 		}
-		if m.Image == mod.Image && low == callee {
+		if m.Image == mod.Image && slices.Contains(lows, callee) {
 			ok := chain.add(!found, way)
 			found = true
 			return ok
 		}
-		next, ok := m.functionAt(low)
-		if !ok {
-			return false
-		}
-		for _, t := range next.tailSites() {
-			if visited[t.site] {
-				continue
-			}
-			visited[t.site] = true
-			way = append(way, t)
-			ok := visit(t.in, t.site)
-			way = way[:len(way)-1]
-			delete(visited, t.site)
+		for _, low := range lows {
+			next, ok := m.entryAt(low)
 			if !ok {
 				return false
+			}
+			for _, t := range next.tailSites() {
+				if visited[t.site] {
+					continue
+				}
+				visited[t.site] = true
+				way = append(way, t)
+				ok := visit(t.in, t.site)
+				way = way[:len(way)-1]
+				delete(visited, t.site)
+				if !ok {
+					return false
+				}
 			}
 		}
 		return true

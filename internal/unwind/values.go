@@ -14,13 +14,6 @@ import (
 // structures and arrays are "...", pointers to characters show the string,
 // pointers to code and to variables the symbol.
 
-// maxString is how much of a string is printed, repeats how many equal
-// characters are counted instead.
-const (
-	maxString = 200
-	repeats   = 10
-)
-
 // formatValue prints a value of a type; raw holds its bytes in a register.
 func formatValue(s *Space, m mem.Reader, t *ctype, raw uint64) string {
 	v := t.narrow(raw)
@@ -38,7 +31,8 @@ func formatValue(s *Space, m mem.Reader, t *ctype, raw uint64) string {
 		if t.signed {
 			n = strconv.FormatInt(int64(v), 10)
 		}
-		return n + " '" + escapeByte(byte(v), '\'', false) + "'"
+		var esc escaper
+		return n + " " + t.prefix + "'" + esc.char(uint32(v)&(1<<(8*t.size)-1), '\'') + "'"
 	case kindBool:
 		switch v {
 		case 0:
@@ -110,7 +104,7 @@ func formatPointer(s *Space, m mem.Reader, elem *ctype, v uint64) string {
 		out += " <" + sym + ">"
 	}
 	if elem != nil && elem.kind == kindChar && v != 0 {
-		out += " " + formatString(m, v)
+		out += " " + formatString(m, elem, v)
 	}
 	return out
 }
@@ -135,102 +129,6 @@ func (s *Space) symbolic(addr uint64) string {
 		return fmt.Sprintf("%s+%d", name, off)
 	}
 	return name
-}
-
-// formatString prints the string at an address.
-func formatString(m mem.Reader, addr uint64) string {
-	var b []byte
-	ended := false
-	for len(b) < maxString {
-		// Never beyond the page, which may be the last.
-		n := min(maxString-len(b), int(page-(addr+uint64(len(b)))%page))
-		part := make([]byte, n)
-		if err := m.ReadAt(part, addr+uint64(len(b))); err != nil {
-			if len(b) == 0 {
-				return fmt.Sprintf("<error: Cannot access memory at address %#x>", addr)
-			}
-			break
-		}
-		for _, c := range part {
-			if c == 0 {
-				ended = true
-				break
-			}
-			b = append(b, c)
-		}
-		if ended {
-			break
-		}
-	}
-	return quoteString(b, !ended)
-}
-
-// quoteString prints bytes as gdb does: runs of more than the threshold are
-// counted, and what is not ASCII is octal.
-func quoteString(b []byte, cut bool) string {
-	if len(b) == 0 {
-		return `""`
-	}
-	var out []string
-	var run strings.Builder
-	flush := func() {
-		if run.Len() > 0 {
-			out = append(out, `"`+run.String()+`"`)
-			run.Reset()
-		}
-	}
-	octal := false
-	for i := 0; i < len(b); {
-		n := 1
-		for i+n < len(b) && b[i+n] == b[i] {
-			n++
-		}
-		if n >= repeats {
-			flush()
-			out = append(out, fmt.Sprintf("'%s' <repeats %d times>", escapeByte(b[i], '\'', false), n))
-			i += n
-			octal = false
-			continue
-		}
-		run.WriteString(escapeByte(b[i], '"', octal))
-		octal = b[i] >= 0x7f || b[i] < 0x20 && !strings.ContainsRune("\a\b\t\n\v\f\r\x1b", rune(b[i]))
-		i++
-	}
-	flush()
-	s := strings.Join(out, ", ")
-	if cut {
-		s += "..."
-	}
-	return s
-}
-
-// escapeByte prints a character within quotes. afterOctal has a digit escaped
-// that would else belong to the escape before it.
-func escapeByte(c byte, quote byte, afterOctal bool) string {
-	switch c {
-	case '\a':
-		return `\a`
-	case '\b':
-		return `\b`
-	case '\t':
-		return `\t`
-	case '\n':
-		return `\n`
-	case '\v':
-		return `\v`
-	case '\f':
-		return `\f`
-	case '\r':
-		return `\r`
-	case 0x1b:
-		return `\033`
-	case quote, '\\':
-		return `\` + string(rune(c))
-	}
-	if c < 0x20 || c >= 0x7f || afterOctal && c >= '0' && c <= '7' {
-		return fmt.Sprintf(`\%03o`, c)
-	}
-	return string(rune(c))
 }
 
 // readValue reads a variable's bytes from where it is.

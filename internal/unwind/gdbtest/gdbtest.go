@@ -35,6 +35,9 @@ type Frame struct {
 	Kind, Name, File, Text string
 	PC                     uint64
 	Line                   int
+	// MixedUp are the arguments for which gdb shows a variable of an inner block
+	// that has the same name and no address.
+	MixedUp []string
 }
 
 var dwarfNames = strings.Fields("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip")
@@ -208,8 +211,7 @@ func (c *Comparison) diff(s *unwind.Space, want []Frame, got []unwind.Described)
 			return fmt.Sprintf("frame %d: can't read gdb's %q", i, w.Text)
 		}
 		c.args += len(g.Args)
-		have, text := ltoSuffix.ReplaceAllString(unwind.ArgText(g.Args), ""), ltoSuffix.ReplaceAllString(text, "")
-		if have != text && !agrees(have, text) {
+		if have, text := comparable(w, unwind.ArgText(g.Args)), comparable(w, text); have != text && !agrees(have, text) {
 			return fmt.Sprintf("frame %d: %s (%s)\n         gdb has (%s)", i, g.Func, have, text)
 		}
 	}
@@ -218,10 +220,6 @@ func (c *Comparison) diff(s *unwind.Space, want []Frame, got []unwind.Described)
 	}
 	return ""
 }
-
-// ltoSuffix is what link-time optimization adds to the names of static symbols.
-// Several may stand for one address, and gdb takes any.
-var ltoSuffix = regexp.MustCompile(`\.lto_priv(\.\d+)?`)
 
 // agrees says whether arguments are equal but for those that are in vector
 // registers, which walks do not read.

@@ -24,6 +24,22 @@ def setup():
     gdb.execute("handle SIGALRM stop nopass print", to_string=True)
 
 
+def mixed_up(frame):
+    """The names of arguments for which gdb shows another variable.
+
+    gdb looks an argument up by its name, among all variables of the function's
+    block. Those of inner blocks that have no addresses are there too.
+    """
+    try:
+        block = frame.block()
+    except RuntimeError:
+        return []
+    while block.function is None:
+        block = block.superblock
+    names = [[s.name for s in block if s.is_argument == arg] for arg in (True, False)]
+    return sorted(set(names[0]) & set(names[1]))
+
+
 def stack():
     text = [l for l in gdb.execute("bt", to_string=True).splitlines() if l.startswith("#")]
     frames = []
@@ -32,7 +48,8 @@ def stack():
         sal = f.find_sal()
         file = sal.symtab.fullname() if sal.symtab else ""
         frames.append({"kind": KINDS.get(f.type(), str(f.type())), "name": f.name() or "", "pc": f.pc(),
-                       "file": file, "line": sal.line if sal.symtab else 0})
+                       "file": file, "line": sal.line if sal.symtab else 0,
+                       "mixedUp": mixed_up(f)})
         f = f.older()
     for frame, line in zip(frames, text):
         frame["text"] = line

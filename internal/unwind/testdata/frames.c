@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
+#include <wchar.h>
 
 static volatile double sink;
 static volatile int depth;
@@ -32,6 +33,12 @@ __attribute__((noinline)) static int clocks(int n)
         sum += ts.tv_nsec & 1;
     }
     return sum;
+}
+
+/* Strings that take some care to print. */
+__attribute__((noinline)) static int texts(const char *s, const wchar_t *w, wchar_t c, int n)
+{
+    return clocks(n) + (int)strlen(s) + (int)wcslen(w) + c;
 }
 
 static void handler(int sig, siginfo_t *info, void *context)
@@ -81,6 +88,10 @@ int main(void)
         qsort(data, 40, sizeof data[0], compare);
         raise(SIGUSR1);
         sink += jump(5) + clocks(4);
+        wchar_t odd[] = {0xfa5e0c0, '1', 0xd800, '2', 0x1ff, '3', 0x200, 'a', 0};
+        sink += texts("\0017\3758\0339\177\"7, b=3", L"h\x1" L"7\xe9\x20ac\x1f600" L"8\n", L'\x20ac', 4);
+        sink += texts("a\301\301\301\301\301\301\301\301\301\301\301\301\301b", odd, 7, 4);
+        sink += texts("", L"aaaaaaaaaaaaaaaaaaaaab", L'a', 4);
         jmp_buf to;
         if (!setjmp(to))
             never(&to, 30);
