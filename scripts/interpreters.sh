@@ -34,7 +34,7 @@ pbs314() {
   say "pbs314: go mod download $PBS_MODULE@$PBS_VERSION"
   scratch=$(mktemp -d)
   # A module of its own: nothing of the download reaches this repository's go.mod.
-  json=$(cd "$scratch" && go mod init scratch >/dev/null 2>&1 && go mod download -json "$PBS_MODULE@$PBS_VERSION") ||
+  json=$(cd "$scratch" && go mod init scratch >/dev/null 2>&1 && retry go mod download -json "$PBS_MODULE@$PBS_VERSION") ||
     { rm -rf "$scratch"; say "skip pbs314: download failed: $json"; return 0; }
   rm -rf "$scratch"
   dir=$("$py" -c 'import json,sys; print(json.load(sys.stdin)["Dir"])' <<<"$json")
@@ -105,7 +105,8 @@ root() {
     for d in "$dst" "$dst.tmp"; do
       unmount_under "$d" && rm -rf --one-file-system "$d"
     done
-    if ! debootstrap --variant=minbase --include=python3 "$suite" "$dst.tmp" </dev/null >"$cache/roots/$suite.log" 2>&1; then
+    # What a first try has unpacked is no obstacle to the second.
+    if ! retry debootstrap --variant=minbase --include=python3 "$suite" "$dst.tmp" </dev/null >"$cache/roots/$suite.log" 2>&1; then
       tail -5 "$cache/roots/$suite.log" >&2
       say "skip $suite: debootstrap failed (log: $cache/roots/$suite.log)"
       unmount_under "$dst.tmp" && rm -rf --one-file-system "$dst.tmp"

@@ -16,6 +16,17 @@ pyrr_cache() {
 
 say() { echo "$(basename "$0"): $*" >&2; }
 
+# retry COMMAND... tries up to three times what the network may spoil.
+retry() {
+  local n
+  for n in 1 2; do
+    "$@" && return 0
+    say "failed, once more: $*"
+    sleep $((5 * n))
+  done
+  "$@"
+}
+
 # apt_install PACKAGE... installs those that are missing; needs root and apt.
 apt_install() {
   local missing=() p
@@ -30,8 +41,8 @@ apt_install() {
   say "apt-get install ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2 && return 0
-  apt-get update -qq </dev/null >&2
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2
+  retry apt-get update -qq </dev/null >&2
+  retry apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2
 }
 
 # debian_python prints the path of Debian's own Python 3.11, or fails. Other

@@ -35,9 +35,9 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -
   umask 022
   rm -rf "$venv"
   "$py" -m venv "$venv"
-  "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
+  retry "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
     --disable-pip-version-check -r "$requirements" </dev/null >&2
-  [ -z "$connection" ] || "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
+  [ -z "$connection" ] || retry "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
     --disable-pip-version-check -r "$connection" </dev/null >&2
   # Byte code now, so that the first recorded run does not differ from the rest.
   "$venv/bin/python" -m compileall -q "$venv/lib" ${connection:+"$venv/connection"} >/dev/null || true
