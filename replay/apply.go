@@ -47,11 +47,15 @@ func (p *Process) apply(ev *recording.Event) error {
 			return err
 		}
 	}
+	p.Instr = ev.Instr
 	if err := p.show(t, ev); err != nil {
 		return err
 	}
 	switch ev.Kind {
 	case recording.KindSyscall, recording.KindExit:
+		if p.adapting() && ev.Kind == recording.KindExit {
+			t.moveOutput(ev)
+		}
 		call := ev
 		if ev.Kind == recording.KindExit {
 			call = &t.enter
@@ -76,6 +80,9 @@ func (p *Process) apply(ev *recording.Event) error {
 			return p.damaged("a %s event without registers", ev.Kind)
 		}
 		p.write(ev.Mem)
+		if p.adapting() && ev.Kind == recording.KindInsn {
+			ev.Regs = merged(&t.regs, ev.Regs)
+		}
 		t.regs, t.dirty = *ev.Regs, true
 		if len(ev.XState) > 0 {
 			if err := ptrace.SetXState(t.tid, ev.XState); err != nil {

@@ -33,6 +33,9 @@ type Options struct {
 	// takes effect: at a system call its registers and memory are those of
 	// the call. An error from it ends the replay and is returned.
 	OnEvent func(*Process, *Thread, *recording.Event) error
+	// Adapt, if set, is called for every event that comes a little otherwise
+	// than recorded, and is taken as it came: see adapt.go.
+	Adapt func(proc int, number uint64, ev *recording.Event)
 	// Breaks are breakpoints, and OnHit is called where a thread stands at
 	// some of them. It may read, but not keep, what it is given.
 	Breaks []*Break
@@ -86,6 +89,7 @@ type Process struct {
 	armed   uint64 // the count at which the budget is used up
 	primed  bool   // the thread of the next event is under way to it
 	arrived bool   // and has reached it
+	shift   int64  // by how much the count is ahead of the recorded one, when adapting
 
 	// What breakpoints need.
 	modules   []Module
@@ -116,6 +120,8 @@ type Thread struct {
 	dirty bool // regs are to be set before it runs
 	gone  bool
 	told  bool // the breakpoint where it stands was told
+	// moves are the buffers of its call that are elsewhere, when adapting.
+	moves []relocation
 
 	watches int // the session's watchGen that its debug registers have
 }
@@ -306,6 +312,10 @@ func (p *Process) fetch() error {
 // step takes the next event.
 func (p *Process) step() error {
 	ev := p.next
+	was := ev
+	if p.adapting() {
+		p.shifted(&ev)
+	}
 	if c := p.s.cut; c != nil && c.begin == nil && c.proc == p.Info.ID && c.event == p.Number && p.pid != 0 {
 		if err := c.here(p, &ev); err != nil {
 			return err
@@ -314,6 +324,9 @@ func (p *Process) step() error {
 	err := p.apply(&ev)
 	if err != nil {
 		return err
+	}
+	if p.adapting() {
+		p.adapted(&ev, &was)
 	}
 	p.s.res.Events++
 	p.Number++

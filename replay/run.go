@@ -90,6 +90,8 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 		total := ev.Instr
 		if ev.Stop == recording.StopInstr {
 			total-- // the dispatch that makes the count traps
+		} else if p.adapting() {
+			total += slack
 		}
 		if limit != noLimit && int64(limit-1-total) < 0 {
 			total = limit - 1
@@ -319,6 +321,9 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.Rip)); err != nil {
 			return err
 		}
+	}
+	if p.adapting() {
+		p.adopt(t, ev, count, atStub)
 	}
 	what := ""
 	switch ev.Stop {

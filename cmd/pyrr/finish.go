@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,10 +45,18 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	if h != nil {
 		from = h.dir
 	}
-	verdict, exact := "not verified", false
-	if f.verify != verifyNone || h != nil {
+	verdict, exact := "not verified", true
+	if h != nil {
+		if _, err := adapted(u, h.dir, h.set); err != nil {
+			if onlyIndex(err) == "" {
+				u.warn(err.Error())
+			}
+			exact = false
+		}
+	}
+	if exact && (f.verify != verifyNone || h != nil) {
 		u.status("verifying the recording by a replay")
-		verdict, exact = verify(u, from, t.packed, h.watch())
+		verdict, exact = verify(u, from, t.packed)
 	}
 	if h != nil && !exact {
 		if err := h.indexOnly(u, t.part); err != nil {
@@ -99,21 +106,20 @@ func ended(rec *recording.Recording) time.Time {
 }
 
 // verify replays the recording in the folder dir once, which will be packed
-// to the given file, notes in it what came out and makes its index. watch, if
-// not nil, sees every event of the replay.
-func verify(u *ui, dir, packed string, watch replayWatch) (verdict string, exact bool) {
+// to the given file, notes in it what came out and makes its index.
+func verify(u *ui, dir, packed string) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.warn(err.Error())
 		return "not verified", false
 	}
 	defer rec.Close()
-	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard, OnEvent: watch}
+	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard}
 	index, err := newIndexer(rec)
 	if err != nil {
 		u.warn(err.Error())
 	} else {
-		o.OnEvent = both(index.event, watch)
+		o.OnEvent = index.event
 	}
 	_, err = replay.Batch(rec, o)
 	if index != nil {
@@ -132,9 +138,7 @@ func verify(u *ui, dir, packed string, watch replayWatch) (verdict string, exact
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
 		u.warn("the replay that verifies the recording failed: " + err.Error())
-		if _, hidden := errors.AsType[*survivorError](err); !hidden && watch == nil {
-			u.hint("pyrr replay --batch " + shellQuote(packed))
-		}
+		u.hint("pyrr replay --batch " + shellQuote(packed))
 	}
 	if mark != "" {
 		if err := rec.SetVerified(mark); err != nil {

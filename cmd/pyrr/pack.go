@@ -38,7 +38,8 @@ replaces the secrets that are known: the values of environment variables with
 names like API_TOKEN or DB_PASSWORD, those named by --secret, passwords in
 URLs, netrc and pip's configuration, and what --masks lists. Each gets a
 placeholder of the same length and kind, everywhere: in the environment, in
-memory, in what was read and received, in base64, URL encoding and UTF-16 too.
+memory, in what was read and received, in base64, URL encoding and UTF-16 too,
+in upper and lower case, and in the escapes of JSON, HTML, shells and Python.
 
 The result is replayed before it gets its name. Where the program does
 something else with a placeholder, or where a known secret shows up in its

@@ -95,16 +95,6 @@ func (e *survivorError) Error() string {
 // replayWatch sees the events of a replay.
 type replayWatch = func(*replay.Process, *replay.Thread, *recording.Event) error
 
-// both calls two watches; the second may be nil.
-func both(a, b replayWatch) replayWatch {
-	if b == nil {
-		return a
-	}
-	return func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		return errors.Join(a(p, t, ev), b(p, t, ev))
-	}
-}
-
 // searcher looks for the secrets in what the program makes of a replay: in
 // all of its memory where a process ends and a few times before, and in what
 // it writes. A value that reached the program compressed, encrypted or in
@@ -202,25 +192,24 @@ func holdsNone(dir string, set *redact.Set) error {
 	return nil
 }
 
-// proven replays a rewritten recording, looks for the secrets in what the
-// program does then, and marks it as verified.
+// proven replays a rewritten recording, adapts it to its placeholders, and
+// marks it as verified. It looks for the secrets in what the program does.
 func proven(u *ui, dir string, set *redact.Set) error {
+	changed, err := adapted(u, dir, set)
+	if err != nil {
+		return err
+	}
 	out, err := recording.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	if err := canReplay(out); err != nil {
-		return err
-	}
-	u.status("replaying the packed recording")
-	o := replay.Options{}
-	if len(set.Secrets) > 0 {
+	if changed > 0 {
+		u.status("replaying the packed recording")
 		sum, _ := out.Summary()
-		o.OnEvent = searcher(set, sum.Events)
-	}
-	if _, err := replay.Batch(out, o); err != nil {
-		return err
+		if _, err := replay.Batch(out, replay.Options{OnEvent: searcher(set, sum.Events)}); err != nil {
+			return err
+		}
 	}
 	return out.SetVerified("exact")
 }
@@ -230,7 +219,6 @@ type hidden struct {
 	dir      string
 	set      *redact.Set
 	manifest *recording.Redaction
-	events   uint64
 }
 
 // The values of --redact.
@@ -271,9 +259,6 @@ func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, error) {
 		return nil, rec.SetRedaction(&m)
 	}
 	h := &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix, set: set}
-	if sum, ok := rec.Summary(); ok {
-		h.events = sum.Events
-	}
 	if h.manifest, err = redacted(u, rec, h.dir, set, false); err != nil {
 		return nil, err
 	}
@@ -299,14 +284,6 @@ func (h *hidden) discard() {
 	if h != nil {
 		os.RemoveAll(h.dir)
 	}
-}
-
-// watch returns what has to see the replay that verifies the recording.
-func (h *hidden) watch() replayWatch {
-	if h == nil {
-		return nil
-	}
-	return searcher(h.set, h.events)
 }
 
 // isDivergence says whether a replay went another way.

@@ -34,6 +34,8 @@ type Changes struct {
 	Leave func(proc int) bool
 	// Redaction, if not nil, is the manifest to write.
 	Redaction *Redaction
+	// KeepManifest copies the one that is there.
+	KeepManifest bool
 	// Drop says which members that are no part of the format to leave out.
 	Drop func(name string) bool
 	// Small spends more time on compressing.
@@ -133,7 +135,7 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 	if err := r.rewriteFiles(root, c, level); err != nil {
 		return err
 	}
-	if err := r.copyOthers(root, c.Drop); err != nil {
+	if err := r.copyOthers(root, c); err != nil {
 		return err
 	}
 	if err := r.rewriteSources(dir, c); err != nil {
@@ -311,14 +313,14 @@ func (w *Writer) appendFrom(name string, src io.Reader) error {
 }
 
 // copyOthers copies the members that are no part of the format.
-func (r *Recording) copyOthers(root *os.Root, drop func(string) bool) error {
+func (r *Recording) copyOthers(root *os.Root, c *Changes) error {
 	names, err := r.allNames()
 	if err != nil {
 		return err
 	}
 	w := &Writer{root: root}
 	for _, name := range names {
-		if _, err := root.Lstat(name); err == nil || name == redactionName || name == sourcesName || strings.HasPrefix(name, filesDir+"/") || drop != nil && drop(name) {
+		if _, err := root.Lstat(name); err == nil || name == redactionName && !c.KeepManifest || name == sourcesName || strings.HasPrefix(name, filesDir+"/") || c.Drop != nil && c.Drop(name) {
 			continue
 		}
 		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {

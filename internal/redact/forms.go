@@ -1,11 +1,12 @@
 package redact
 
 import (
+	"encoding/base32"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"html"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -15,16 +16,18 @@ type pattern struct {
 	secret   int // in Set.Secrets
 	form     string
 	from, to []byte
-	// base64: the value's first lead and last trail bytes share characters
+	// base64, base32: the value's first lead and last trail bytes share characters
 	// with what stands beside it. from and to cover the whole groups between;
 	// fromValue and toValue are the value.
 	lead, trail        int
 	fromValue, toValue []byte
 	alphabet           string
+	bits               int // of a character
 }
 
-// The alphabets of RFC 4648, sections 4 and 5.
+// The alphabets of RFC 4648, sections 4 to 6.
 const (
+	base32Std = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	base64Std = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 )
@@ -32,63 +35,112 @@ const (
 // forms returns the forms of a secret, each as its bytes and those that
 // replace them, which are as many.
 func forms(secret int, value, stand string) []pattern {
-	var out []pattern
-	seen := map[string]bool{}
-	add := func(p pattern) {
-		key := fmt.Sprintf("%s\x00%d", p.from, p.lead)
-		if len(p.from) < minAnchor || len(p.from) != len(p.to) || seen[key] {
-			return
-		}
-		seen[key] = true
-		p.secret = secret
-		out = append(out, p)
+	c := collector{secret: secret, seen: map[string]bool{}}
+	for _, v := range variants(value, stand) {
+		c.all(v.kind, v.value, v.stand)
 	}
-	text := func(form string, encode func(string) string) {
-		from, to := encode(value), encode(stand)
-		add(pattern{form: form, from: []byte(from), to: []byte(to)})
-		if form == "plain" || strings.HasPrefix(form, "url") {
-			for _, w := range []struct {
-				form string
-				wide func(string) []byte
-			}{{"utf-16", wide16(false)}, {"utf-16", wide16(true)}, {"utf-32", wide32(false)}, {"utf-32", wide32(true)}} {
-				if utf8.ValidString(value) {
-					add(pattern{form: w.form, from: w.wide(from), to: w.wide(to)})
-				}
+	return c.list
+}
+
+// variant is a value with its letters in some case, and its placeholder.
+type variant struct{ kind, value, stand string }
+
+func variants(value, stand string) []variant {
+	list := []variant{{"", value, stand}}
+	// In another case a short value would be a part of many words.
+	const least = 8
+	if len(value) < least {
+		return list
+	}
+	for _, k := range cases {
+		v := variant{k.name, k.change(value), k.change(stand)}
+		if len(v.value) == len(v.stand) && !slices.ContainsFunc(list, func(x variant) bool { return x.value == v.value }) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// cases are the changes that programs make to letters: a header's value
+// capitalised, a code compared in upper case.
+var cases = []struct {
+	name   string
+	change func(string) string
+}{
+	{"upper case ", strings.ToUpper}, {"lower case ", strings.ToLower}, {"title case ", titleCase},
+	{"capitalised ", func(s string) string { return upperFirst(strings.ToLower(s)) }}, {"capitalised ", upperFirst},
+}
+
+// titleCase is Python's str.title, which http.client and others use.
+func titleCase(s string) string {
+	var b strings.Builder
+	within := false
+	for _, r := range s {
+		if within {
+			b.WriteRune(unicode.ToLower(r))
+		} else {
+			b.WriteRune(unicode.ToUpper(r))
+		}
+		within = unicode.IsLetter(r)
+	}
+	return b.String()
+}
+
+func upperFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// collector gathers the forms of one secret.
+type collector struct {
+	secret int
+	list   []pattern
+	seen   map[string]bool
+}
+
+func (c *collector) add(p pattern) {
+	key := fmt.Sprintf("%s\x00%d", p.from, p.lead)
+	if len(p.from) < minAnchor || len(p.from) != len(p.to) || c.seen[key] {
+		return
+	}
+	c.seen[key] = true
+	p.secret = c.secret
+	c.list = append(c.list, p)
+}
+
+// all adds the encodings of a value; kind says how it differs from the secret.
+func (c *collector) all(kind, value, stand string) {
+	for _, e := range encodings {
+		from, to := e.encode(value), e.encode(stand)
+		c.add(pattern{form: kind + e.name, from: []byte(from), to: []byte(to)})
+		if e.wide && utf8.ValidString(value) {
+			for i, w := range []func(string) []byte{wide16(false), wide16(true), wide32(false), wide32(true)} {
+				c.add(pattern{form: kind + []string{"utf-16", "utf-32"}[i/2], from: w(from), to: w(to)})
 			}
 		}
 	}
-	text("plain", func(s string) string { return s })
-	for _, safe := range []string{"", "/", "!'()*", "!$&'()*+,;=", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?"} {
-		for _, upper := range []bool{true, false} {
-			text("url", func(s string) string { return escapeURL(s, "-._~"+safe, upper) })
-		}
-	}
-	for _, upper := range []bool{true, false} {
-		text("url", func(s string) string { return strings.ReplaceAll(escapeURL(s, "-._~ ", upper), " ", "+") })
-		text("url", func(s string) string { return strings.ReplaceAll(escapeURL(s, "*-._ ", upper), " ", "+") })
-	}
-	text("json", func(s string) string { return escapeJSON(s, false) })
-	text("json", func(s string) string { return escapeJSON(s, true) })
-	text("html", html.EscapeString)
-	text("latin-1", latin1)
-	text("hex", func(s string) string { return hex.EncodeToString([]byte(s)) })
-	text("hex", func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) })
 	for _, alphabet := range []string{base64Std, base64URL} {
 		enc := base64.NewEncoding(alphabet).WithPadding(base64.NoPadding)
-		for lead := range 3 {
-			whole := (len(value) - lead) / 3 * 3
-			if whole <= 0 {
-				continue
-			}
-			add(pattern{
-				form: "base64", from: []byte(enc.EncodeToString([]byte(value[lead : lead+whole]))),
-				to:   []byte(enc.EncodeToString([]byte(stand[lead : lead+whole]))),
-				lead: lead, trail: len(value) - lead - whole,
-				fromValue: []byte(value), toValue: []byte(stand), alphabet: alphabet,
-			})
-		}
+		c.groups(kind+"base64", value, stand, alphabet, 6, 3, enc.EncodeToString)
 	}
-	return out
+	c.groups(kind+"base32", value, stand, base32Std, 5, 5, base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString)
+}
+
+// groups adds the forms of an encoding that turns groups of so many bytes into
+// characters of so many bits: one for each place in a group where the value may
+// begin.
+func (c *collector) groups(form, value, stand, alphabet string, bits, group int, encode func([]byte) string) {
+	for lead := range group {
+		whole := (len(value) - lead) / group * group
+		if whole <= 0 {
+			continue
+		}
+		c.add(pattern{
+			form: form, from: []byte(encode([]byte(value[lead : lead+whole]))), to: []byte(encode([]byte(stand[lead : lead+whole]))),
+			lead: lead, trail: len(value) - lead - whole,
+			fromValue: []byte(value), toValue: []byte(stand), alphabet: alphabet, bits: bits,
+		})
+	}
 }
 
 func wide16(big bool) func(string) []byte {
@@ -128,52 +180,6 @@ func latin1(s string) string {
 			return ""
 		}
 		b.WriteByte(byte(r))
-	}
-	return b.String()
-}
-
-func escapeURL(s, safe string, upper bool) string {
-	format := "%%%02x"
-	if upper {
-		format = "%%%02X"
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c) || strings.IndexByte(safe, c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, format, c)
-		}
-	}
-	return b.String()
-}
-
-// escapeJSON is the inside of a JSON string; slash escapes / too, and all
-// that is not ASCII, as PHP and Python do.
-func escapeJSON(s string, slash bool) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\' || r == '/' && slash:
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x20:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		case r >= 0x10000 && slash:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
-		case r >= 0x80 && slash:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
 	}
 	return b.String()
 }

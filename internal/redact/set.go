@@ -67,11 +67,13 @@ func NewSet(secrets []Secret) *Set {
 	for i := range s.Secrets {
 		x := &s.Secrets[i]
 		s.patterns = append(s.patterns, forms(i, x.Value, x.stand)...)
-		for at := 0; at+8 <= len(x.Value); at++ {
-			from := binary.LittleEndian.Uint64([]byte(x.Value[at : at+8]))
-			to := binary.LittleEndian.Uint64([]byte(x.stand[at : at+8]))
-			if _, ok := s.windows[from]; !ok && from != to {
-				s.windows[from] = window{i, to}
+		for _, v := range variants(x.Value, x.stand) {
+			for at := 0; at+8 <= len(v.value); at++ {
+				from := binary.LittleEndian.Uint64([]byte(v.value[at : at+8]))
+				to := binary.LittleEndian.Uint64([]byte(v.stand[at : at+8]))
+				if _, ok := s.windows[from]; !ok && from != to {
+					s.windows[from] = window{i, to}
+				}
 			}
 		}
 	}
@@ -242,31 +244,31 @@ func (p *pattern) at(data []byte, i int) (Match, bool) {
 	if p.alphabet == "" {
 		return Match{p.secret, p.form, i, p.to}, true
 	}
-	// The bits of the value from its first to its last, six a character.
-	first := i*6 - p.lead*8
+	// The bits of the value from its first to its last, so many a character.
+	first := i*p.bits - p.lead*8
 	last := first + len(p.fromValue)*8
 	if first < 0 {
 		return Match{}, false
 	}
-	from, to := first/6, (last+5)/6
+	from, to := first/p.bits, (last+p.bits-1)/p.bits
 	if to > len(data) {
 		return Match{}, false
 	}
 	out := slices.Clone(data[from:to])
 	for bit := first; bit < last; bit++ {
-		c := bit / 6
+		c := bit / p.bits
 		if c >= i && c < i+len(p.from) {
 			continue
 		}
-		v := sextet(data[c])
+		v, place := p.digit(data[c]), p.bits-1-bit%p.bits
 		k := bit - first
 		want := p.fromValue[k/8] >> (7 - k%8) & 1
-		if v < 0 || byte(v)>>(5-bit%6)&1 != want {
+		if v < 0 || byte(v)>>place&1 != want {
 			return Match{}, false
 		}
 		put := p.toValue[k/8] >> (7 - k%8) & 1
-		u := sextet(out[c-from])
-		u = u&^(1<<(5-bit%6)) | int(put)<<(5-bit%6)
+		u := p.digit(out[c-from])
+		u = u&^(1<<place) | int(put)<<place
 		out[c-from] = p.letter(u, data[c])
 	}
 	copy(out[i-from:], p.to)
@@ -276,16 +278,24 @@ func (p *pattern) at(data []byte, i int) (Match, bool) {
 // letter is the character of six bits, in the alphabet of the character that
 // it replaces.
 func (p *pattern) letter(v int, old byte) byte {
-	switch old {
-	case '+', '/':
+	switch {
+	case p.bits == 6 && (old == '+' || old == '/'):
 		return base64Std[v]
-	case '-', '_':
+	case p.bits == 6 && (old == '-' || old == '_'):
 		return base64URL[v]
 	}
 	return p.alphabet[v]
 }
 
-// sextet is the value of a character in either alphabet, -1 for none.
+// digit is the value of a character of an encoding, -1 for none.
+func (p *pattern) digit(c byte) int {
+	if p.bits == 6 {
+		return sextet(c)
+	}
+	return strings.IndexByte(p.alphabet, c)
+}
+
+// sextet is the value of a character in either alphabet of base64, -1 for none.
 func sextet(c byte) int {
 	switch {
 	case c >= 'A' && c <= 'Z':
