@@ -30,7 +30,8 @@ frames are that run them.
 --at says where:
 
   end          the end of each process (default)
-  185730       a position: so many instructions executed; 185,730 will do
+  185730       a position: before the next instruction after so many, exactly;
+               185,730 will do
   e1234        the event with the number 1234, as pyrr events lists it
   recv         the first event of a system call, signal or kind of event, by
                the names that pyrr events --kind takes
@@ -145,11 +146,7 @@ func readStacks(u *ui, rec *recording.Recording, f *btFlags, places []place) ([]
 	}
 	u.status("replaying …")
 	defer u.clearStatus()
-	read := replayedStacks
-	if f.tasks {
-		read = replayedTasks
-	}
-	stacks, err := read(rec, f, places)
+	stacks, err := readPlaces(rec, f, places)
 	if err != nil {
 		return nil, fmt.Errorf("replay to the place: %w", err)
 	}

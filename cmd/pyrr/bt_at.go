@@ -172,7 +172,9 @@ func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*pla
 		}
 		time = ev.Time
 		if s.instr != nil {
-			last.between = ev.Instr > *s.instr
+			if last.between = ev.Instr > *s.instr; last.between {
+				last.instr, last.text = *s.instr, ""
+			}
 		}
 		if !s.end {
 			return last, time, nil

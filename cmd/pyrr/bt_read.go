@@ -126,9 +126,7 @@ var errRead = errors.New("all was read")
 // replayedStacks reads stacks during a replay.
 func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
 	walk := newStackWalk(rec)
-	if f.debuginfod {
-		walk.images.Find.Fetch = unwind.Debuginfod
-	}
+	walk.debuginfod(f)
 	left := len(places)
 	found := make([][]btStack, len(places))
 	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
@@ -148,6 +146,13 @@ func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btS
 		return nil, err
 	}
 	return slices.Concat(found...), nil
+}
+
+// debuginfod lets missing debug files be fetched if that is asked for.
+func (w *stackWalk) debuginfod(f *btFlags) {
+	if f.debuginfod {
+		w.images.Find.Fetch = unwind.Debuginfod
+	}
 }
 
 // full reads the stacks of the threads asked for, with all details.

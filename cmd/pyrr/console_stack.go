@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
@@ -20,12 +19,7 @@ func (c *console) frames(tid int32, f *btFlags) ([]btFrame, error) {
 		if t == nil {
 			return fmt.Errorf("there is no thread %d here", tid)
 		}
-		code := newCodeMap()
-		for _, m := range p.Modules() {
-			code.follow(c.rec, c.w.images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
-		}
-		code.follow(c.rec, c.w.images, p.Mem(), &recording.Event{Maps: p.Engine()})
-		c.w.procs[p.Info.ID] = &walkedProcess{code: code, numbers: map[int32]int{}, tries: map[int32]uint64{}}
+		c.w.at(p)
 		rt, all, _ := c.w.threads(p)
 		out = c.w.frames(p, t, rt, all, f)
 		return nil

@@ -26,7 +26,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	}
 	stops, full := 2, os.Getenv("PYRR_E2E") == "full"
 	if full {
-		stops = 60
+		stops = 220
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "work.pyrr.zip")

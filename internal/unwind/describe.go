@@ -64,7 +64,12 @@ type Described struct {
 // Arg is an argument of a function, or its value when the function was called
 // (Name ends in @entry). Where both are known and equal, Name is
 // "name=name@entry", as gdb prints it.
-type Arg struct{ Name, Value string }
+type Arg struct {
+	Name, Value string
+	// Passed is set where the value is what the caller passed, as its call site
+	// has it, since the function itself no longer has it.
+	Passed bool
+}
 
 // ArgText joins arguments: fd=3, len=16.
 func ArgText(args []Arg) string {
@@ -221,16 +226,17 @@ func (s *Space) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
 	t := p.d.typeOf(e)
 	now, raw, err := s.value(p, e, t)
 	if sc.inlined && sc != p.fn.tree && e.AttrField(dwarf.AttrLocation) == nil && e.Val(dwarf.AttrConstValue) == nil {
-		return []Arg{{name, now}}
+		return []Arg{{name, now, p.passedOn}}
 	}
+	fromCaller := p.passedOn
 	entry, ok := s.atEntry(p, e)
 	switch {
 	case !ok || t.kind == kindAggregate && (t.size > 8 || err != nil && !errors.Is(err, errPieces) && !errors.Is(err, errOptimizedOut)):
-		return []Arg{{name, now}}
+		return []Arg{{name, now, fromCaller}}
 	case err == nil && t.narrow(raw) == t.narrow(entry):
-		return []Arg{{name + "=" + name + "@entry", now}}
+		return []Arg{{name + "=" + name + "@entry", now, fromCaller}}
 	}
-	return []Arg{{name, now}, {name + "@entry", formatValue(s, p.m, t, entry)}}
+	return []Arg{{name, now, fromCaller}, {name + "@entry", formatValue(s, p.m, t, entry), true}}
 }
 
 // value prints a variable; raw are its bytes.
@@ -240,6 +246,7 @@ func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint
 			return formatValue(s, p.m, t, uint64(v)), uint64(v), nil
 		}
 	}
+	p.passedOn = false
 	pc := p.frame().callPC() - p.bias()
 	expr, err := p.d.locationOf(p.fn.u, e, pc)
 	if err == nil {

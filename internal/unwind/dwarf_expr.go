@@ -126,6 +126,8 @@ type place struct {
 	d      *dwarfData
 	fn     *function
 	nested int
+	// passedOn is set when an expression took what the caller passed.
+	passedOn bool
 	// steps counts operations; places reached from one another share it, since
 	// an expression may ask for others again and again.
 	steps *int

@@ -150,6 +150,7 @@ func (p *place) passed(is func(*callParam) bool) (uint64, error) {
 	if p.nested >= maxEntryValueNested || len(p.frames) < 2 {
 		return 0, errNoEntryValue
 	}
+	p.passedOn = true
 	site, cp := p.callSite(p.frames[1:])
 	if site == nil {
 		return 0, errNoEntryValue

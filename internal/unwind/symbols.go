@@ -14,6 +14,9 @@ type symbols struct {
 	once sync.Once
 	all  []symbol // by address; for each address the best name first
 	data []symbol // variables, likewise
+	// labels are places in code without type and size, as in functions written
+	// in assembler.
+	labels []symbol
 
 	byName     map[string]uint64 // what other files see
 	local      map[string]uint64 // what they don't
@@ -43,7 +46,29 @@ func (im *Image) Symbol(addr uint64) (name string, start uint64, ok bool) {
 	if name := im.pltName(addr); name != "" {
 		return name, addr &^ 15, true
 	}
+	if s := im.syms.label(addr); s != nil {
+		return s.name, s.addr, true
+	}
 	return "", 0, false
+}
+
+// maxLabel is how far from a label its code is believed to reach.
+const maxLabel = 4096
+
+// label finds the label before an address, if no function is between the two.
+func (s *symbols) label(addr uint64) *symbol {
+	i, found := slices.BinarySearchFunc(s.labels, addr, bySymbolAddr)
+	if !found {
+		i--
+	}
+	if i < 0 || addr-s.labels[i].addr > maxLabel {
+		return nil
+	}
+	j, found := slices.BinarySearchFunc(s.all, addr, bySymbolAddr)
+	if found || j > 0 && s.all[j-1].addr >= s.labels[i].addr {
+		return nil
+	}
+	return &s.labels[i]
 }
 
 // dataSymbol is Symbol for variables.
@@ -117,7 +142,7 @@ func lookupSymbol(all []symbol, addr uint64) *symbol {
 
 func (im *Image) loadSymbols() {
 	s := &im.syms
-	var all, data []symbol
+	var t symbolTable
 	add := func(f *elf.File, table, names string) {
 		if f == nil {
 			return
@@ -130,13 +155,13 @@ func (im *Image) loadSymbols() {
 		if err != nil {
 			return
 		}
-		all, data = appendSymbols(all, data, syms, strs)
+		t.add(f, syms, strs)
 	}
 	whole, debug, mini := im.wholeFile(), im.debugFile(), im.miniDebug()
 	add(debug, ".symtab", ".strtab")
 	add(whole, ".symtab", ".strtab")
 	// What they have of .dynsym's names has the version with it.
-	full := len(all) > 0
+	full := len(t.all) > 0
 	add(mini, ".symtab", ".strtab")
 	switch {
 	case full:
@@ -147,9 +172,9 @@ func (im *Image) loadSymbols() {
 		if err != nil {
 			s.err = err
 		}
-		all, data = appendSymbols(all, data, syms, strs)
+		t.add(nil, syms, strs)
 	}
-	s.all, s.data = sortSymbols(all), sortSymbols(data)
+	s.all, s.data, s.labels = sortSymbols(t.all), sortSymbols(t.data), sortSymbols(t.labels)
 }
 
 func sortSymbols(all []symbol) []symbol {
@@ -181,9 +206,15 @@ func betterName(a, b symbol) int {
 	return strings.Compare(a.name, b.name)
 }
 
-// appendSymbols takes the functions and the variables out of a symbol table
-// (Elf64_Sym, 24 bytes each).
-func appendSymbols(all, data []symbol, syms, strs []byte) (_, _ []symbol) {
+// symbolTable collects symbols of several tables.
+type symbolTable struct{ all, data, labels []symbol }
+
+// add takes the functions and the variables out of a symbol table (Elf64_Sym,
+// 24 bytes each), and where the file is given the labels.
+func (t *symbolTable) add(f *elf.File, syms, strs []byte) {
+	code := func(i elf.SectionIndex) bool {
+		return f != nil && int(i) < len(f.Sections) && f.Sections[i].Flags&elf.SHF_EXECINSTR != 0
+	}
 	for n := 0; len(syms) >= elf.Sym64Size && n < maxSymbols; n++ {
 		b := syms[:elf.Sym64Size]
 		syms = syms[elf.Sym64Size:]
@@ -209,6 +240,9 @@ func appendSymbols(all, data []symbol, syms, strs []byte) (_, _ []symbol) {
 			global: elf.ST_BIND(b[4]) != elf.STB_LOCAL,
 		}
 		if typ == elf.STT_NOTYPE && sym.size == 0 {
+			if code(section) && sym.name[0] != '.' && sym.name[0] != '$' { // those are marks of tools
+				t.labels = append(t.labels, sym)
+			}
 			continue
 		}
 		// A version is no part of the name; the default one has two signs.
@@ -216,12 +250,11 @@ func appendSymbols(all, data []symbol, syms, strs []byte) (_, _ []symbol) {
 			sym.name, sym.global = base, strings.HasPrefix(version, "@")
 		}
 		if typ == elf.STT_OBJECT {
-			data = append(data, sym)
+			t.data = append(t.data, sym)
 		} else {
-			all = append(all, sym)
+			t.all = append(t.all, sym)
 		}
 	}
-	return all, data
 }
 
 // dynamicSymbols reads the table that PT_DYNAMIC names: a file without

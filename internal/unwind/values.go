@@ -121,11 +121,6 @@ func (s *Space) symbolic(addr uint64) string {
 	} else if name, start, ok = mod.dataSymbol(addr - mod.Bias); !ok {
 		return ""
 	}
-	// A variable of a function has a number behind its name. gdb drops it where
-	// the name might be one of Ada's, which have no capitals.
-	if i := strings.LastIndexByte(name, '.'); i > 0 && name[0] != '_' && strings.ToLower(name) == name && strings.Trim(name[i+1:], "0123456789") == "" {
-		name = name[:i]
-	}
 	if off := addr - mod.Bias - start; off != 0 {
 		return fmt.Sprintf("%s+%d", name, off)
 	}
