@@ -109,7 +109,7 @@ func docEvents(t *testing.T, text string) {
 	var b strings.Builder
 	for _, i := range tl.order {
 		e := &tl.events[i]
-		fmt.Fprintf(&b, "%9s  %d/%-12s  %s\n", grouped(e.Pos.Instr), e.Proc, e.threadText(), e.text())
+		fmt.Fprintf(&b, "%9s  %d/%-12s  %s\n", grouped(e.Pos.Instr), e.Proc, e.threadText(), e.Text())
 	}
 	if diff := cmp.Diff(b.String(), text); diff != "" {
 		t.Errorf("-recording +docs:\n%s\n%s", diff, b.String())

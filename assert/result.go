@@ -189,9 +189,9 @@ func (r *Run) Outcome() Outcome {
 	return out
 }
 
-// text describes an event in the way of strace(1), shortened to what tells
+// Text describes an event in the way of strace(1), shortened to what tells
 // one call from another.
-func (e *Event) text() string {
+func (e *Event) Text() string {
 	if e.Kind != KindSyscall {
 		s := e.Kind
 		if e.Name != "" {

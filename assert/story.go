@@ -84,7 +84,7 @@ func (j *judge) inBetween(a, b int) []int {
 // moment describes an event for reports.
 func (j *judge) moment(i int, chosen bool) Moment {
 	e := &j.events[i]
-	m := Moment{Index: i, Proc: e.Proc, Thread: e.Thread, ThreadName: e.ThreadName, Pos: e.Pos, Start: e.Start, Event: e.text(), Chosen: chosen}
+	m := Moment{Index: i, Proc: e.Proc, Thread: e.Thread, ThreadName: e.ThreadName, Pos: e.Pos, Start: e.Start, Event: e.Text(), Chosen: chosen}
 	s, _ := j.stackOf(i)
 	for k := range s.Frames {
 		f := &s.Frames[k]

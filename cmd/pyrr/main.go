@@ -75,6 +75,7 @@ func commands() []*command {
 		eventsCommand(),
 		infoCommand(),
 		explainCommand(),
+		diffCommand(),
 		packCommand(),
 		doctorCommand(),
 		completionCommand(),

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/gdbserver": {"internal/mem", "internal/recording", "replay"},
 	"assert":             {"internal/linux", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},
+	"internal/compare":   {"assert", "internal/stack"},
 	"internal/action":    {},
 	"internal/release":   {},
 	"internal/redact":    {"internal/linux", "internal/recording"},
