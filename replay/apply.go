@@ -146,8 +146,13 @@ func (p *Process) write(ws []recording.Write) {
 	}
 	for _, w := range ws {
 		p.pending = append(p.pending, ptrace.Span{Addr: w.Addr, Data: w.Data})
+		p.held += len(w.Data)
 	}
 }
+
+// maxHeld is how many bytes of events wait to be written, so that a recording
+// of events at which nothing runs can't fill pyrr's own memory.
+const maxHeld = 64 << 20
 
 // flush writes what is pending.
 func (p *Process) flush(t *Thread) error {
@@ -157,12 +162,13 @@ func (p *Process) flush(t *Thread) error {
 	if len(p.patches) > 0 {
 		p.overwrite(p.pending)
 	}
-	err := ptrace.WriteV(p.pid, p.pending)
-	p.pending = p.pending[:0]
-	if err != nil {
-		return p.damaged("write to memory: %v", err)
+	err := p.poke(p.pending...)
+	clear(p.pending) // the bytes are the recording's, and many
+	p.pending, p.held = p.pending[:0], 0
+	if err != nil && !Damaged(err) {
+		err = p.damaged("write to memory: %v", err)
 	}
-	return nil
+	return err
 }
 
 // finishCall gives a thread the result of a system call. call holds its

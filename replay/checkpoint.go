@@ -56,7 +56,7 @@ func (p *Process) freeze(at Point) (*checkpoint, error) {
 		}
 		c.threads[id] = savedThread{*u, slices.Clone(x)}
 	}
-	pid, err := p.clone(t, 0)
+	pid, err := p.clone(t, ptrace.CloneFork)
 	if err != nil {
 		return nil, fmt.Errorf("copy process %d: %w", p.Info.ID, err)
 	}
@@ -88,7 +88,7 @@ func (s *session) thaw(c *checkpoint, py *python) (*Process, error) {
 	lead := c.threads[c.leader].thread
 	frozen := lead
 	frozen.tid = c.pid
-	pid, err := p.clone(&frozen, 0)
+	pid, err := p.clone(&frozen, ptrace.CloneFork)
 	if err != nil {
 		return nil, fmt.Errorf("go back to instruction %d: %w", c.at.Instr, err)
 	}
@@ -99,7 +99,7 @@ func (s *session) thaw(c *checkpoint, py *python) (*Process, error) {
 		if id != c.leader {
 			first := lead
 			first.tid = pid
-			if t.tid, err = p.clone(&first, asThread); err != nil {
+			if t.tid, err = p.clone(&first, ptrace.CloneThread); err != nil {
 				return p, fmt.Errorf("go back to instruction %d: make thread %d: %w", c.at.Instr, id, err)
 			}
 		}

@@ -3,6 +3,7 @@ package replay
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // forge writes a recording whose program is code, mapped at 0x10000 with the
-// string path behind it, and which starts at pc with regs.
+// string path behind it, and which starts with regs; where events begin with a
+// start of their own, it is that.
 func forge(t *testing.T, code []byte, path string, regs linux.Regs, events ...recording.Event) *recording.Recording {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "forged.pyrr.part")
@@ -31,7 +33,10 @@ func forge(t *testing.T, code []byte, path string, regs linux.Regs, events ...re
 		Mem:  []recording.Write{{Addr: 0x10000, Data: page}},
 		Regs: &regs,
 	}
-	for _, ev := range append([]recording.Event{start}, events...) {
+	if len(events) == 0 || events[0].Kind != recording.KindStart {
+		events = append([]recording.Event{start}, events...)
+	}
+	for _, ev := range events {
 		if err := s.Append(&ev); err != nil {
 			t.Fatal(err)
 		}
@@ -89,5 +94,84 @@ func TestForgedRecordingsReachNothing(t *testing.T) {
 				t.Errorf("the program made %s", made)
 			}
 		})
+	}
+}
+
+// What lies at the gadget is executed with real system calls, so nothing of a
+// recording gets there: no bytes, no mapping, by whatever way.
+func TestForgedRecordingsLeaveTheGadgetAlone(t *testing.T) {
+	loop := []byte{0xeb, 0xfe} // would keep an injected call from returning
+	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
+	call := func(nr int32, ret int64, args ...uint64) recording.Event {
+		// Not reached by running: the thread is in it from the start.
+		ev := recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: nr, Ret: ret, PC: 0x10002}
+		copy(ev.Args[:], args)
+		return ev
+	}
+	again := call(unix.SYS_MUNMAP, 0, 0x10000, 4096)
+	clock := recording.Event{
+		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &regs,
+		Args: [6]uint64{1, gadgetBase, 0x10800, 0x10900, 4, 0x9090909090909090},
+		Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}},
+	}
+	budget := recording.Event{Kind: recording.KindWrite, TID: 1, Args: [6]uint64{gadgetBase, 0x10000}}
+	stopped := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002, Instr: 7}
+	brk := clock // with a heap that ends right behind it
+	brk.Args, brk.Proc = [6]uint64{}, &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}, Brk: gadgetBase + 4096}
+	for _, test := range []struct {
+		name   string
+		events []recording.Event
+	}{
+		{"bytes", []recording.Event{{Kind: recording.KindWrite, TID: 1, Mem: []recording.Write{{Addr: gadgetBase, Data: loop}}}, again}},
+		{"bytes that reach into it", []recording.Event{{Kind: recording.KindWrite, TID: 1, Mem: []recording.Write{{Addr: 0x10000, Data: make([]byte, 4096)}, {Addr: gadgetBase - 1, Data: loop}}}, again}},
+		{"a budget", []recording.Event{budget, stopped}},
+		{"munmap", []recording.Event{call(unix.SYS_MUNMAP, 0, gadgetBase, 1)}},
+		{"munmap of all", []recording.Event{call(unix.SYS_MUNMAP, 0, 0, userTop)}},
+		{"mprotect", []recording.Event{call(unix.SYS_MPROTECT, 0, gadgetBase, 4096, 7)}},
+		{"madvise", []recording.Event{call(unix.SYS_MADVISE, 0, gadgetBase, 4096, unix.MADV_DONTNEED)}},
+		{"mremap to it", []recording.Event{call(unix.SYS_MREMAP, gadgetBase, 0x10000, 4096, 4096, unix.MREMAP_MAYMOVE)}},
+		{"mremap from it", []recording.Event{call(unix.SYS_MREMAP, 0x20000, gadgetBase, 4096, 4096, unix.MREMAP_MAYMOVE)}},
+		{"brk", []recording.Event{brk, call(unix.SYS_BRK, gadgetBase)}},
+		{"the clock's function", []recording.Event{clock}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Batch(forge(t, []byte{0x0f, 0x05, 0xcc}, "", regs, test.events...), Options{})
+			if err == nil || !Damaged(err) || !strings.Contains(err.Error(), "the replay's own") {
+				t.Errorf("the replay says: %v", err)
+			}
+		})
+	}
+}
+
+// Events at which nothing runs may hold any amount of memory. It does not
+// gather in pyrr: it is written on the way, which fails here.
+func TestForgedRecordingsDoNotFillMemory(t *testing.T) {
+	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
+	bytes := []recording.Write{{Addr: 0x40000000, Data: make([]byte, maxHeld/2)}} // no mapping there
+	var events []recording.Event
+	for range 4 {
+		events = append(events, recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_READ, Mem: bytes})
+	}
+	events = append(events, recording.Event{Kind: recording.KindEnd, TID: 1, Why: recording.EndExited})
+	_, err := Batch(forge(t, nil, "", regs, events...), Options{})
+	if err == nil || !strings.Contains(err.Error(), "event 3: damaged recording: write to memory") {
+		t.Errorf("the replay says: %v", err)
+	}
+}
+
+// A forked stub is made only where a process of the recording begins in it.
+func TestForgedRecordingsForkNoMoreThanTheyNeed(t *testing.T) {
+	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
+	var events []recording.Event
+	for i := range 50 {
+		events = append(events, recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_FORK, Child: int32(100 + i), Ret: int64(100 + i)})
+	}
+	children := 0
+	_, err := Batch(forge(t, nil, "", regs, events...), Options{OnEvent: func(p *Process, _ *Thread, _ *recording.Event) error {
+		children = max(children, len(p.s.forks))
+		return nil
+	}})
+	if err != nil || children > 0 {
+		t.Errorf("%d stubs wait for nobody; %v", children, err)
 	}
 }

@@ -54,7 +54,7 @@ func (p *Process) put(addr uint64, now []byte) error {
 	if err := (ptrace.Mem)(p.pid).ReadAt(orig, addr); err != nil {
 		return err
 	}
-	if err := ptrace.Write(p.pid, addr, now); err != nil {
+	if err := p.poke(ptrace.Span{Addr: addr, Data: now}); err != nil {
 		return fmt.Errorf("patch %#x: %w", addr, err)
 	}
 	i, ok := p.patches.find(addr)
@@ -74,7 +74,7 @@ func (p *Process) take(addr uint64) error {
 	orig := p.patches[i].orig
 	p.patches = slices.Delete(slices.Clone(p.patches), i, i+1)
 	// What is not mapped any more needs nothing.
-	if err := ptrace.Write(p.pid, addr, orig); err != nil && ptrace.Gone(err) {
+	if err := p.poke(ptrace.Span{Addr: addr, Data: orig}); err != nil && ptrace.Gone(err) {
 		return err
 	}
 	return nil

@@ -78,6 +78,7 @@ type Process struct {
 	calls     *callFeed // nil where there is no buffer of calls
 	brk       uint64
 	pending   []ptrace.Span
+	held      int               // bytes in pending, of the recording
 	recent    []recording.Event // a ring of the last events, for reports
 	done      bool
 	parked    []*Thread
@@ -327,6 +328,11 @@ func (p *Process) step() error {
 	}
 	if p.adapting() {
 		p.adapted(&ev, &was)
+	}
+	if p.held > maxHeld && p.pid != 0 {
+		if err := p.flush(nil); err != nil {
+			return err
+		}
 	}
 	p.s.res.Events++
 	p.Number++

@@ -61,7 +61,7 @@ func (p *Process) leg(t *Thread, ev *recording.Event, limit uint64, step bool) (
 		single := step || over != 0
 		st, err := p.resume(t, ev, single)
 		if err == nil && over != 0 {
-			err = ptrace.Write(p.pid, over, int3)
+			err = p.poke(ptrace.Span{Addr: over, Data: int3})
 		}
 		if err != nil {
 			return 0, err
@@ -145,7 +145,7 @@ func (p *Process) passOver(t *Thread) (uint64, error) {
 	if !ok || len(p.patches[i].orig) != 1 {
 		return 0, nil
 	}
-	return t.regs.Rip, ptrace.Write(p.pid, t.regs.Rip, p.patches[i].orig)
+	return t.regs.Rip, p.poke(ptrace.Span{Addr: t.regs.Rip, Data: p.patches[i].orig})
 }
 
 // resume lets a thread run, by one machine instruction or freely, and waits
@@ -213,7 +213,7 @@ func (p *Process) clearTrapFlag(at uint64) error {
 		return fmt.Errorf("flags on the stack: %w", err)
 	}
 	b[1] &^= 1
-	return ptrace.Write(p.pid, at, b[:])
+	return p.poke(ptrace.Span{Addr: at, Data: b[:]})
 }
 
 // stopped tells what a stop is. again says that the thread is to run on.

@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,10 +20,30 @@ func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 // userTop is the end of the address space of x86-64 programs.
 const userTop = 1<<47 - pageSize
 
+// ownPage is the gadget's page. What lies there is executed with real system
+// calls, so nothing of a recording may get there: neither bytes, nor a mapping.
+func ownPage(start, length uint64) bool {
+	return start < gadgetBase+pageSize && (start+length > gadgetBase || start+length < start)
+}
+
+// poke writes memory of the process. Every address here may come out of the
+// recording.
+func (p *Process) poke(spans ...ptrace.Span) error {
+	for _, s := range spans {
+		if ownPage(s.Addr, uint64(len(s.Data))) {
+			return p.damaged("%d bytes at %#x, which is the replay's own", len(s.Data), s.Addr)
+		}
+	}
+	return ptrace.WriteV(p.pid, spans)
+}
+
 // call makes the stub execute an address-space call.
 func (p *Process) call(t *Thread, nr uint64, args ...uint64) (int64, error) {
 	var a [6]uint64
 	copy(a[:], args)
+	if ownPage(a[0], pageUp(a[1])) || nr == unix.SYS_MREMAP && ownPage(a[4], pageUp(a[2])) {
+		return 0, p.damaged("%s of %#x-%#x, which is the replay's own", name(int32(nr)), a[0], a[0]+a[1])
+	}
 	ret, err := ptrace.Inject(t.tid, gadgetBase, nr, a, nil)
 	if err != nil {
 		return 0, fmt.Errorf("in the stub of process %d: %w", p.Info.ID, err)
@@ -131,7 +153,7 @@ func (p *Process) begin(ev *recording.Event) error {
 	if p.area != nil {
 		// The clock function of the recording called the kernel's vDSO; this
 		// one leaves what is in the buffer.
-		if err := ptrace.WriteU64(pid, p.area.FnCell, p.area.Replay); err != nil {
+		if err := p.poke(ptrace.Span{Addr: p.area.FnCell, Data: binary.LittleEndian.AppendUint64(nil, p.area.Replay)}); err != nil {
 			return p.damaged("write the clock function: %v", err)
 		}
 	}
@@ -264,6 +286,10 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 		flags = call.Args[0]
 	}
 	shares := call.Nr == unix.SYS_VFORK || flags&unix.CLONE_VM != 0
+	key := forkKey{p.Info.ID, p.Number}
+	if !shares && !slices.ContainsFunc(p.s.procs, func(c recording.Proc) bool { return c.Fork && key == forkKey{c.Parent, c.ParentEvent} }) {
+		return nil // nobody goes on from it
+	}
 	if err := p.flush(t); err != nil {
 		return err
 	}
@@ -273,9 +299,9 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 			return fmt.Errorf("set registers: %w", err)
 		}
 	}
-	real := uint64(0)
+	real := uint64(ptrace.CloneFork)
 	if shares {
-		real = asThread
+		real = ptrace.CloneThread
 	}
 	tid, err := p.clone(t, real)
 	if err != nil {
@@ -297,11 +323,12 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 	}
 	c := &stubChild{pid: tid, regs: regs}
 	c.of.inherit(p)
-	p.s.forks[forkKey{p.Info.ID, p.Number}] = c
+	if old := p.s.forks[key]; old != nil {
+		killStub(old.pid)
+	}
+	p.s.forks[key] = c
 	return nil
 }
-
-const asThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
 
 // clone makes the stub's thread t make another, which is stopped.
 func (p *Process) clone(t *Thread, flags uint64) (int, error) {
@@ -342,7 +369,7 @@ func (p *Process) thread(ev *recording.Event) error {
 	if lead == nil || ev.Regs == nil {
 		return p.damaged("a thread without registers, or without a process")
 	}
-	tid, err := p.clone(lead, asThread)
+	tid, err := p.clone(lead, ptrace.CloneThread)
 	if err != nil {
 		return fmt.Errorf("make thread %d: %w", ev.TID, err)
 	}

@@ -73,14 +73,18 @@ func TestStubHoldsOnlyTheGadget(t *testing.T) {
 func TestStubDiesOfAnyOtherSyscall(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for _, nr := range []uint64{unix.SYS_OPENAT, unix.SYS_SOCKET, unix.SYS_WRITE, unix.SYS_KILL, unix.SYS_EXECVE, unix.SYS_PTRACE} {
+	for _, call := range [][2]uint64{
+		{unix.SYS_OPENAT}, {unix.SYS_SOCKET}, {unix.SYS_WRITE}, {unix.SYS_KILL}, {unix.SYS_EXECVE}, {unix.SYS_PTRACE},
+		{unix.SYS_CLONE, unix.CLONE_UNTRACED}, {unix.SYS_CLONE, unix.CLONE_NEWUSER}, {unix.SYS_CLONE, CloneThread | unix.CLONE_UNTRACED},
+		{unix.SYS_CLONE, 1 << 32}, {unix.SYS_CLONE3}, {unix.SYS_FORK}, {unix.SYS_VFORK},
+	} {
 		pid, err := StartStub(testGadget, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ret, err := Inject(pid, testGadget, nr, [6]uint64{}, nil)
+		ret, err := Inject(pid, testGadget, call[0], [6]uint64{call[1]}, nil)
 		if err == nil {
-			t.Errorf("syscall %d was made and returned %d", nr, ret)
+			t.Errorf("syscall %d with %#x was made and returned %d", call[0], call[1], ret)
 			unix.Kill(pid, unix.SIGKILL)
 			WaitFor(pid)
 		}

@@ -29,8 +29,8 @@ const stubOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix
 // StartStub makes a process to replay in. Its address space holds nothing
 // but the gadget (syscall; int3) at address gadget, one page long. It has no
 // open files below keepFrom, can't gain privileges, and a seccomp filter kills it for
-// any system call that does more than change its own address space or make
-// and end threads of its own.
+// any system call that does more than change its own address space, make and end
+// threads of its own, or fork; and what it forks stays traced. It leaves no core file.
 //
 // The stub is a fork of pyrr itself that is then emptied: nothing has to be
 // executed, so no file and no /proc is needed.
@@ -80,6 +80,8 @@ func stubChild(prog *unix.SockFprog, keepFrom, ppid uintptr) {
 	}
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 	syscall.RawSyscall(closeRange, 0, keepFrom-1, 0)
+	var none unix.Rlimit
+	syscall.RawSyscall(unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&none)), 0)
 	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	_, _, e := syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(prog)), 0, 0, 0)
 	if e != 0 {
@@ -175,11 +177,21 @@ func dropRseq(pid int, gadget uint64) error {
 }
 
 // stubAllowed are the calls that a replayed process may really make, all of
-// them injected: they change its own address space or its own threads.
-var stubAllowed = []uint32{
-	unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
-	unix.SYS_CLONE, unix.SYS_EXIT, unix.SYS_PAUSE, unix.SYS_RSEQ,
-}
+// them injected: they change its own address space or its own threads. A clone
+// may have the flags of stubClones alone: no other namespace, nothing untraced.
+var (
+	stubAllowed = []uint32{
+		unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
+		unix.SYS_EXIT, unix.SYS_PAUSE, unix.SYS_RSEQ,
+	}
+	stubClones = []uint32{CloneFork, CloneThread}
+)
+
+// Flags of clone(2) with which a stub makes others.
+const (
+	CloneFork   = 0
+	CloneThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+)
 
 func stubFilter() []unix.SockFilter {
 	const (
@@ -198,5 +210,16 @@ func stubFilter() []unix.SockFilter {
 			unix.SockFilter{Code: jeq, Jf: 1, K: nr},
 			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
 	}
-	return append(f, unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_KILL_PROCESS})
+	kill := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_KILL_PROCESS}
+	f = append(f,
+		unix.SockFilter{Code: jeq, Jt: 1, K: unix.SYS_CLONE}, kill,
+		unix.SockFilter{Code: ld, K: 16 + 4}, // the upper half of args[0]
+		unix.SockFilter{Code: jeq, Jt: 1, K: 0}, kill,
+		unix.SockFilter{Code: ld, K: 16})
+	for _, flags := range stubClones {
+		f = append(f,
+			unix.SockFilter{Code: jeq, Jf: 1, K: flags},
+			unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW})
+	}
+	return append(f, kill)
 }
