@@ -12,12 +12,15 @@ import (
 func (p *Process) atHook(t *Thread, h hookTrap) (halt, bool, error) {
 	if h.kind == trapNew {
 		if h.fault {
-			if err := p.scratch(t); err != nil {
+			if err := p.scratch(t, h.filter); err != nil {
 				return 0, false, err
 			}
 		}
 		if err := p.learn(t); err != nil {
 			t.told = true // it stays unknown, and runs on
+		}
+		if p.hooks.canPass && p.hooks.filter == nil {
+			p.unsynced = true
 		}
 		return 0, true, nil
 	}
@@ -219,5 +222,13 @@ func (p *Process) tell(t *Thread, ev *recording.Event) error {
 	if err := p.flush(t); err != nil {
 		return err
 	}
-	return p.s.o.OnHit(hit)
+	// Whoever is told sees the event that the thread is on its way to.
+	number := p.Number
+	var err error
+	if p.Number, err = p.onWayTo(); err == nil {
+		hit.Pos.Event = p.Number
+		err = p.s.o.OnHit(hit)
+	}
+	p.Number = number
+	return err
 }

@@ -39,6 +39,7 @@ func (p *Process) syncPython(t *Thread) error {
 	if err := p.mapHooks(t); err != nil {
 		return err
 	}
+	p.setFilter()
 	if !p.looked {
 		p.looked = true
 		p.lookAround()

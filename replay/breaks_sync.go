@@ -107,8 +107,9 @@ func (p *Process) Symbol(name string) []uint64 {
 			if err != nil {
 				a = 0
 			}
-			// One that is still being mapped may get it.
-			if err == nil || mod.age >= youth {
+			// One that is still being mapped may get it: its tables can't
+			// be read as yet.
+			if err == nil || mod.age >= youth || errors.Is(err, errNoSymbol) {
 				if p.s.symbols == nil {
 					p.s.symbols = map[symbolKey]uint64{}
 				}

@@ -61,6 +61,19 @@ func (p *Process) feedCall(t *Thread, ev *recording.Event) error {
 	return nil
 }
 
+// onWayTo returns the number of the event that a thread is on its way to: of
+// a call in the buffer, where it has not made all of them.
+func (p *Process) onWayTo() (uint64, error) {
+	if p.calls.empty() {
+		return p.Number, nil
+	}
+	made, err := p.calls.feed.Count(p.Mem())
+	if err != nil {
+		return 0, fmt.Errorf("read the buffer of calls of process %d: %w", p.Info.ID, err)
+	}
+	return p.Number - uint64(len(p.calls.want)-min(made, len(p.calls.want))), nil
+}
+
 // checkFed holds the calls that a thread made on its way to a stop against
 // the log.
 func (p *Process) checkFed(t *Thread, stop string) error {

@@ -77,15 +77,12 @@ type dynamic struct {
 
 func readDynamic(m mem.Reader, bias uint64, p *elf.Prog) (*dynamic, error) {
 	d := &dynamic{m: m, bias: bias}
-	for i := range min(p.Memsz/16, maxDynamic) {
-		tag, err := mem.U64(m, bias+p.Vaddr+16*i)
-		if err != nil {
-			return nil, err
-		}
-		val, err := mem.U64(m, bias+p.Vaddr+16*i+8)
-		if err != nil {
-			return nil, err
-		}
+	b, err := mem.Bytes(m, bias+p.Vaddr, int(16*min(p.Memsz/16, maxDynamic)))
+	if err != nil {
+		return nil, err
+	}
+	for ; len(b) > 0; b = b[16:] {
+		tag, val := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
 		// glibc relocates these entries in place; others leave them.
 		at := val
 		if at < bias {
@@ -136,20 +133,22 @@ func (d *dynamic) symbol(i uint32, name string) (uint64, bool, error) {
 	return d.bias + binary.LittleEndian.Uint64(sym[8:]), true, nil
 }
 
-func (d *dynamic) missing(name string) error { return fmt.Errorf("the module has no symbol %s", name) }
+// errNoSymbol says that the tables of a module were read, and a symbol is not
+// in them.
+var errNoSymbol = errors.New("the module has no such symbol")
+
+func (d *dynamic) missing(name string) error { return fmt.Errorf("%w: %s", errNoSymbol, name) }
 
 // lookupGNU follows the table of DT_GNU_HASH: four words, a Bloom filter, the
 // buckets, and for each symbol from the first hashed one on its hash, the last
 // bit of which ends a chain.
 func (d *dynamic) lookupGNU(name string) (uint64, error) {
-	var head [4]uint32
-	for i := range head {
-		var err error
-		if head[i], err = mem.U32(d.m, d.gnu+4*uint64(i)); err != nil {
-			return 0, err
-		}
+	head, err := mem.Bytes(d.m, d.gnu, 16)
+	if err != nil {
+		return 0, err
 	}
-	buckets, first, bloom := head[0], head[1], head[2]
+	word := func(i int) uint32 { return binary.LittleEndian.Uint32(head[4*i:]) }
+	buckets, first, bloom := word(0), word(1), word(2)
 	if buckets == 0 {
 		return 0, d.missing(name)
 	}

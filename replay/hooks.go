@@ -60,6 +60,8 @@ type hookTrap struct {
 	stub  int
 	kind  trapKind
 	fault bool // in the lookup, which has registers in use
+	// filter says that the fault is in the filter, which has more in use.
+	filter bool
 }
 
 // hookSet is what the hooks of a process are at the moment.
@@ -70,11 +72,17 @@ type hookSet struct {
 	spans   []hookSpan          // code of each hook, in order
 	stubs   uint64
 	on      map[int]bool // stubs that lead to a hook
+	// filter lets functions pass that fit none of the patterns; nil traps for
+	// each.
+	filter   *cpython.Entry
+	patterns []filterPattern
+	canPass  bool // there can be a filter, once a code object is known
 }
 
 type hookSpan struct {
-	lo, hi uint64
-	stub   int
+	lo, hi            uint64
+	filter, filterEnd uint64
+	stub              int
 }
 
 func (h *hookSet) clone() hookSet {
@@ -118,7 +126,8 @@ func (h *hookSet) trap(pc uint64, sig unix.Signal) (hookTrap, bool) {
 	if !ok {
 		return hookTrap{}, false
 	}
-	return hookTrap{h.spans[i].stub, trapNew, true}, true
+	s := &h.spans[i]
+	return hookTrap{s.stub, trapNew, true, pc >= s.filter && pc < s.filterEnd}, true
 }
 
 // readStubs finds out where the stubs lead.
@@ -230,9 +239,9 @@ const (
 
 // lookup emits the search for the next-instruction register in the table of
 // known functions; it goes on behind the code or to miss, with all registers
-// as they were.
-func (a *asm) lookup(reg cpython.Reg, miss *int) {
-	found, ok, probe, unknown := new(int), new(int), new(int), new(int)
+// as they were. It returns where the code lies that uses those of pass.
+func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd uint64) {
+	found, ok, probe, unknown, trap := new(int), new(int), new(int), new(int), new(int)
 	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
 	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
 	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
@@ -265,10 +274,15 @@ func (a *asm) lookup(reg cpython.Reg, miss *int) {
 	}
 	a.to(ok, 0xe9)
 	*unknown = len(a.b)
+	if h.filter != nil {
+		filter, filterEnd = a.pass(h.filter, h.patterns, ok, trap)
+	}
+	*trap = len(a.b)
 	a.restore()
 	a.to(miss, 0xe9)
 	*ok = len(a.b)
 	a.restore()
+	return filter, filterEnd
 }
 
 func (a *asm) restore() {
@@ -297,8 +311,9 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		slot[0] = 0xe9 // jmp rel32
 		binary.LittleEndian.PutUint32(slot[1:], uint32(len(a.b)-(n*slotSize+5)))
 		hit, out, miss := new(int), new(int), new(int)
+		span := hookSpan{lo: lo, stub: n}
 		if entries[n] {
-			a.lookup(p.nextReg, miss)
+			span.filter, span.filterEnd = a.lookup(p.nextReg, h, miss)
 		}
 		a.search(p.nextReg, values[n], hit, out)
 		for _, k := range []struct {
@@ -314,7 +329,8 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		}
 		*out = len(a.b)
 		a.leave(h.targets[n])
-		h.spans = append(h.spans, hookSpan{lo, a.here(), n})
+		span.hi = a.here()
+		h.spans = append(h.spans, span)
 	}
 	a.link()
 	if len(a.b) > hookCode {
@@ -403,14 +419,19 @@ func (p *Process) unhook() error {
 }
 
 // scratch puts the registers back that a hook had in use when it faulted.
-func (p *Process) scratch(t *Thread) error {
-	var b [24]byte
+func (p *Process) scratch(t *Thread, filter bool) error {
+	var b [48]byte
 	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], cellRax); err != nil {
 		return fmt.Errorf("read the cells of a hook: %w", err)
 	}
 	t.regs.Rax = binary.LittleEndian.Uint64(b[0:])
 	t.regs.Rcx = binary.LittleEndian.Uint64(b[8:])
 	t.regs.Rdx = binary.LittleEndian.Uint64(b[16:])
+	if filter {
+		t.regs.Rsi = binary.LittleEndian.Uint64(b[24:])
+		t.regs.Rdi = binary.LittleEndian.Uint64(b[32:])
+		t.regs.R8 = binary.LittleEndian.Uint64(b[40:])
+	}
 	t.dirty = true
 	return nil
 }

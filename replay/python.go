@@ -373,5 +373,8 @@ func (p *Process) retabulate() error {
 		}
 	}
 	p.stale = false
+	if err := ptrace.WriteU64(p.pid, cellPassed, 0); err != nil {
+		return fmt.Errorf("write the cells of hooks: %w", err)
+	}
 	return ptrace.Write(p.pid, hookTable, b)
 }

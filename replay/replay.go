@@ -145,7 +145,7 @@ type session struct {
 	res    Result
 	xstate []byte
 	watch  *watchdog
-	// unseen: nobody looks at the process before its end.
+	// unseen: nobody looks at the events on the way.
 	unseen bool
 
 	cut      *cut
@@ -187,7 +187,7 @@ func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 		}
 		defer unattend()
 		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
-		s.unseen = o.OnEvent == nil && len(o.Breaks) == 0 && c == nil
+		s.unseen = o.OnEvent == nil && c == nil
 		s.cut = c
 		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}
 		res, err := s.run()

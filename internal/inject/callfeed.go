@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/binary"
+	"sort"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"
@@ -65,6 +66,17 @@ type FedCall struct {
 	Instr  uint64
 	Clocks uint64     // readings of the clock before it
 	Regs   linux.Regs // the callee-saved ones and Rip
+}
+
+// Count reads how many calls were made.
+func (f *CallFeed) Count(m mem.Reader) (int, error) {
+	pos, err := mem.U64(m, f.data+cellPos)
+	if err != nil {
+		return 0, err
+	}
+	buf := f.data + callBufOff
+	n := sort.Search(len(f.heads), func(i int) bool { return buf+uint64(f.heads[i]) >= pos })
+	return n, nil
 }
 
 // Made reads how many calls were made, and what they were made with.
