@@ -91,7 +91,14 @@ func (r *recorder) begin(t *task, from *space) error {
 		within = from.inTest()
 	}
 	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
-	if !r.o.FollowAll && !isPython(exe) {
+	python := isPython(exe)
+	if !python && r.tracesOthers(exe) {
+		r.newSpace(t, modeWatch)
+		r.letTrace(t, exe)
+		r.yieldAll()
+		return nil
+	}
+	if !r.o.FollowAll && !python {
 		sp := r.newSpace(t, modeWatch)
 		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
 		unix.SchedSetaffinity(t.tid, &r.cpus)

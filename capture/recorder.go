@@ -32,6 +32,7 @@ type recorder struct {
 	tasks   map[int]*task
 	spaces  []*space // recorded ones, also ended, by id
 	rootPID int
+	tracers map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	status  unix.WaitStatus
 	over    bool
 
