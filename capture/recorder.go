@@ -1,9 +1,12 @@
 package capture
 
 import (
+	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -107,6 +110,9 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	}
 	defer unattend()
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
+	if errors.Is(err, unix.ENOEXEC) && isText(path) {
+		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
+	}
 	if err != nil {
 		r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
 		return nil, startError(path, err)
@@ -138,8 +144,28 @@ func startError(path string, err error) error {
 	status := 126
 	if errors.Is(err, unix.ENOENT) {
 		status = 127
+		if st, serr := os.Stat(path); serr == nil && !st.IsDir() {
+			err = fmt.Errorf("the interpreter or loader that it names: %w", err)
+		}
 	}
 	return &StartError{Path: path, Status: status, Err: err}
+}
+
+// shell runs what the kernel takes for no program, as it does from a shell and
+// by execvp(3): a script without #!.
+const shell = "/bin/sh"
+
+// isText says whether a file may be a script: a shell, too, executes none that
+// has a zero byte in its beginning.
+func isText(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, 80)
+	n, err := f.Read(b)
+	return (err == nil || err == io.EOF) && !bytes.Contains(b[:n], []byte{0}) && !bytes.HasPrefix(b[:n], []byte(elf.ELFMAG))
 }
 
 // pin keeps the tracer and what it starts on one processor: a stop costs a
