@@ -205,6 +205,11 @@ func (p *place) calls(site *callSite, callee *place) bool {
 		v, err := p.compute(t.expr)
 		return err == nil && v == callee.fn.low+callee.bias()
 	}
+	// Of several modules that have the name the dynamic linker takes one by rules
+	// of its own: C libraries replace functions of the dynamic linker itself.
+	if t.name != "" && callee.frame().Module.HasName(callee.fn.low, t.name) {
+		return true
+	}
 	mod, lows, ok := p.space.resolve(p.frame().Module, t)
 	return ok && slices.Contains(lows, callee.fn.low+callee.bias()-mod.Bias)
 }
