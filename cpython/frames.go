@@ -107,6 +107,8 @@ type walk struct {
 	last, steps []step
 	track, sure bool
 	same        int
+	check       []codeCheck
+	distrust    bool // code objects are compared in full
 }
 
 // top returns the address of a thread's innermost frame, 0 for none.
@@ -169,11 +171,16 @@ func (w *walk) frame(s record, first bool) error {
 	if l.minor >= 14 {
 		f.Code &^= stackrefTags
 	}
-	w.v.aside = w.track
-	co, cs, err := w.r.code(w.v, f.Code)
-	w.v.aside = false
-	if err != nil {
-		return err
+	co := w.trusted(f.Code)
+	var cs record
+	if co == nil {
+		w.v.aside = w.track
+		var err error
+		co, cs, err = w.r.code(w.v, f.Code)
+		w.v.aside = false
+		if err != nil {
+			return err
+		}
 	}
 	entry := uint64(0)
 	if l.frame.isEntry != no && s.u8(l.frame.isEntry) != 0 {
@@ -194,7 +201,7 @@ func (w *walk) frame(s record, first bool) error {
 				w.nextErr = fmt.Errorf("next instruction %#x is outside the innermost frame's code (%#x+%d)", w.next, base, co.key.units*2)
 			}
 		}
-		if hidden(s.u8(l.frame.owner), ip, base+uint64(cs.i32(l.code.firstTraceable))*2, co, first) {
+		if hidden(s.u8(l.frame.owner), ip, base+uint64(co.traceable)*2, co, first) {
 			if n := len(w.frames); entry != 0 && n > 0 && w.frames[n-1].Entry == 0 {
 				w.frames[n-1].Entry = entry
 			}

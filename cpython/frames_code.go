@@ -30,6 +30,7 @@ type code struct {
 
 	fileText, nameText string
 	dynamic            bool // see Tracker
+	traceable          int  // _co_firsttraceable: code units before the first instruction that is shown
 	positions          []position
 }
 
@@ -73,6 +74,68 @@ func (r *Runtime) keyOf(s record) codeKey {
 		k.units = s.i32(l.object.size) // Py_SIZE: code units
 	}
 	return k
+}
+
+// trusted returns the code object at addr if a Tracker has it already: what is
+// read of it then, to see whether it still is the same, is left for checkTrusted.
+func (w *walk) trusted(addr uint64) *code {
+	if !w.track || w.distrust || w.r.l.code.tlbc != no {
+		return nil
+	}
+	w.r.mu.Lock()
+	co := w.r.codes.m[addr]
+	w.r.mu.Unlock()
+	if co == nil || co.dynamic || len(w.check) >= maxCheck {
+		return nil
+	}
+	w.check = append(w.check, codeCheck{addr, co})
+	return co
+}
+
+// maxCheck is how many code objects are looked at afterwards, with one read.
+const maxCheck = 64
+
+// codeCheck is a code object that was taken for the one known.
+type codeCheck struct {
+	addr uint64
+	co   *code
+}
+
+// checkTrusted tells whether all code objects of a walk that were taken for
+// known ones are those.
+func (w *walk) checkTrusted() bool {
+	if len(w.check) == 0 {
+		return true
+	}
+	size := w.r.l.code.size
+	var bufs [maxCheck][]byte
+	var addrs [maxCheck]uint64
+	var of [maxCheck]*code
+	n, room := 0, w.v.room[:]
+	for _, c := range w.check {
+		if b, ok := w.v.cached(c.addr, size); ok {
+			if w.r.keyOf(record{c.addr, b}) != c.co.key {
+				return false
+			}
+			continue
+		}
+		if size > len(room) {
+			return false
+		}
+		addrs[n], bufs[n], of[n] = c.addr, room[:size:size], c.co
+		room = room[size:]
+		n++
+	}
+	read := w.v.batch()
+	if n > 0 && (read == nil || read(bufs[:n], addrs[:n]) < n) {
+		return false
+	}
+	for i := range n {
+		if w.r.keyOf(record{addrs[i], bufs[i]}) != of[i].key {
+			return false
+		}
+	}
+	return true
 }
 
 // code returns the code object at addr. A cached one counts only while
@@ -217,6 +280,9 @@ func (r *Runtime) readCode(v *view, addr uint64, key codeKey) (*code, error) {
 	}
 	if pieces[0] != nil && pieces[1] != nil && pieces[2] != nil && len(co.file.data) > 0 && len(co.name.data) > 0 && len(co.lineTable) > 0 {
 		co.proof = slices.Concat(pieces...)
+	}
+	if s, err := v.record("code object", addr, r.l.code.size); err == nil {
+		co.traceable = s.i32(r.l.code.firstTraceable)
 	}
 	co.positions = decodeLines(r.l.minor, co.lineTable, key.firstLine)
 	return co, nil

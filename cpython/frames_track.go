@@ -16,13 +16,15 @@ import (
 //
 // That an unchanged frame still has the same code is certain where the
 // interpreter counts the code objects that it frees (3.14). Before, it is
-// certain for frames that changed and for code without a file of its own
-// (exec, eval, made in the program), which alone is freed and made anew as a
-// matter of course.
+// certain for code without a file of its own (exec, eval, made in the program),
+// which alone is freed and made anew as a matter of course. Of a frame that
+// changed, the code is the one known if its file, its name, its line table, its
+// first line and its size are where and what they were.
 type Tracker struct {
 	r       *Runtime
 	threads map[uint64]*trackedThread // by Ident
 	several bool
+	check   []codeCheck // scratch
 }
 
 type trackedThread struct {
@@ -164,10 +166,19 @@ func (k *Tracker) walk(v *view, t *trackedThread, next uint64) ([]Frame, int, er
 			w.last = nil
 		}
 	}
+	w.check = k.check[:0]
 	addr, err := w.top(t.Addr)
 	if err == nil {
 		err = w.run(addr)
 	}
+	if err == nil && !w.checkTrusted() {
+		w.distrust, w.same, w.cframe = true, 0, 0
+		w.frames, w.steps = w.frames[:0], w.steps[:0]
+		if addr, err = w.top(t.Addr); err == nil {
+			err = w.run(addr)
+		}
+	}
+	k.check = w.check
 	if err != nil && len(w.frames) > 0 {
 		w.frames[len(w.frames)-1].Err = err.Error()
 		err = nil
