@@ -121,7 +121,9 @@ func (w *walk) top(tstate uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	w.cframe = cframe
+	if w.cframe = cframe; cframe == 0 {
+		return 0, nil // a thread state that is being made, or has ended
+	}
 	addr, err := w.v.u64(cframe + uint64(l.cframe.currentFrame))
 	if err != nil {
 		return 0, fmt.Errorf("_PyCFrame: %w", err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -114,20 +113,9 @@ func verify(u *ui, dir, packed string) (verdict string, exact bool) {
 		return "not verified", false
 	}
 	defer rec.Close()
-	o := replay.Options{Stdout: io.Discard, Stderr: io.Discard}
-	index, err := newIndexer(rec)
-	if err != nil {
-		u.warn(err.Error())
-	} else {
-		o.OnEvent = index.event
-	}
-	_, err = replay.Batch(rec, o)
-	if index != nil {
-		if err != nil {
-			index.abort()
-		} else if ierr := index.close(rec, ended(rec)); ierr != nil {
-			u.warn(ierr.Error())
-		}
+	indexErr, err := replayIndexed(rec, replay.Options{})
+	if indexErr != nil {
+		u.warn(indexErr.Error())
 	}
 	verdict, mark := "verified", "exact"
 	if err != nil {

@@ -1,47 +1,50 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pyrr/cpython"
+	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
 // indexer makes the index of a recording during a replay: the stack at each
-// event, and the names of the threads.
+// event, and the names of the threads. The replay's goroutine reads what can be
+// read only while the process stands still: the Python frames, and a copy of the
+// C stack. The rest is made of it by another goroutine, the stacker, meanwhile.
 type indexer struct {
-	w     *recording.StackWriter
 	walk  *stackWalk
 	procs map[int]*indexedProcess
-	c     map[cFrame]uint32 // C frames by where they are
-}
-
-// cFrame tells C frames apart that are described in the same way.
-type cFrame struct {
-	image       *unwind.Image
-	pc          uint64 // a link address
-	isRet, eval bool
+	st    *stacker
+	// alone has all done by the replay's goroutine, in the live memory.
+	alone bool
 }
 
 // indexedProcess is what the indexer knows of a process.
 type indexedProcess struct {
-	events  uint64 // written so far
+	events  uint64 // given to the stacker so far
+	code    *codeMap
 	tracker *cpython.Tracker
-	paths   map[uint64][]uint32 // by fs base: the frames of the last Python stack, outermost first
 	threads map[int32]*indexedThread
+	targets map[uint64]uint64 // see redirect
 }
 
 type indexedThread struct {
 	first uint64 // its first event
 	tries uint64
 	name  string
-	node  uint32 // of its last event
+	stack threadStack
 }
 
 // newIndexer begins the index of a recording that is a folder.
@@ -50,19 +53,16 @@ func newIndexer(rec *recording.Recording) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &indexer{w: w, walk: newStackWalk(rec), procs: map[int]*indexedProcess{}, c: map[cFrame]uint32{}}, nil
+	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}
+	x.st = newStacker(w)
+	return x, nil
 }
 
 // event takes the stack at an event of the replay.
 func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-	x.walk.follow(p, ev)
-	ip := x.procs[p.Info.ID]
-	if ip == nil {
-		ip = &indexedProcess{paths: map[uint64][]uint32{}, threads: map[int32]*indexedThread{}}
-		x.procs[p.Info.ID] = ip
-	}
+	ip := x.follow(p, ev)
 	for ; ip.events < p.Number; ip.events++ {
-		x.w.Event(p.Info.ID, 0) // an event without a thread
+		x.st.do(job{kind: jobEvent, proc: p.Info.ID}) // an event without a thread
 	}
 	it := ip.threads[ev.TID]
 	isNew := it == nil
@@ -73,11 +73,11 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 	if t != nil {
 		// Between its events a thread that is not running stays where it is.
 		if ev.Stop != recording.StopNone || isNew {
-			it.node = x.stack(p, ip, t)
+			x.stack(p, ip, t, it)
 		}
 		x.name(p, t, it, ev)
 	}
-	x.w.Event(p.Info.ID, it.node)
+	x.st.do(job{kind: jobEvent, proc: p.Info.ID, thread: &it.stack})
 	ip.events++
 	switch ev.Kind {
 	case recording.KindDeath:
@@ -90,16 +90,39 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		ip.tracker, ip.paths = nil, nil
+		ip.tracker = nil
+		x.st.do(job{kind: jobForget, proc: p.Info.ID})
 	}
 	return nil
+}
+
+// follow keeps track of what an event maps.
+func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess {
+	ip := x.procs[p.Info.ID]
+	own := slices.ContainsFunc(ev.Maps, func(m recording.Mapping) bool { return strings.HasPrefix(m.Name, "[pyrr") })
+	switch {
+	case ip == nil || own:
+		// Its images are made of memory.
+		x.st.wait()
+		x.walk.follow(p, ev)
+		if ip == nil {
+			ip = &indexedProcess{threads: map[int32]*indexedThread{}, code: x.walk.procs[p.Info.ID].code}
+			x.procs[p.Info.ID] = ip
+		}
+		ip.targets = map[uint64]uint64{}
+	case len(ev.Maps) > 0 || ev.Nr == unix.SYS_MUNMAP:
+		brief := recording.Event{Kind: ev.Kind, Nr: ev.Nr, Ret: ev.Ret, Args: ev.Args, Maps: slices.Clone(ev.Maps)}
+		x.st.do(job{kind: jobCall, call: func() { ip.code.follow(x.walk.rec, x.walk.images, nil, &brief) }})
+	}
+	return ip
 }
 
 // forget makes a process's stacks be read anew from here on.
 func (x *indexer) forget(p *replay.Process) {
 	p.ForgetPython()
 	if ip := x.procs[p.Info.ID]; ip != nil {
-		ip.tracker, ip.paths = nil, map[uint64][]uint32{}
+		ip.tracker = nil
+		x.st.do(job{kind: jobForget, proc: p.Info.ID})
 	}
 }
 
@@ -107,6 +130,7 @@ func (x *indexer) forget(p *replay.Process) {
 // threads, with their variables and exceptions, and the tasks. Where memory is
 // noted that is read, it will be there.
 func (x *indexer) readAll(p *replay.Process) {
+	x.st.wait()
 	rt, all, m := x.walk.threads(p)
 	if rt == nil {
 		return
@@ -125,84 +149,56 @@ func (x *indexer) readAll(p *replay.Process) {
 	rt.Tasks(m)
 }
 
-// stack returns the node of a thread's stack.
-func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread) uint32 {
-	code := x.walk.procs[p.Info.ID].code
-	code.space.Reuse = true // what follows keeps nothing of the frames
-	c := code.walk(p, t)
-	rt, lists := x.python(p, ip, t, c)
-	node := uint32(0)
-	if rt == nil {
-		for i := len(c) - 1; i >= 0; i-- {
-			node = x.w.Node(node, x.cFrame(&c[i], false))
-		}
-		return node
-	}
-	merged := rt.Merge(c, lists...)
-	path, k := ip.paths[t.Regs().FsBase], 0
-	for i := len(merged) - 1; i >= 0; i-- {
-		switch f := &merged[i]; {
-		case f.C != nil:
-			node = x.w.Node(node, x.cFrame(f.C, f.Eval))
-		case len(lists) == 1:
-			node = x.w.Node(node, path[k])
-			k++
-		default:
-			node = x.w.Node(node, x.w.Frame(&f.Python.Frame))
-		}
-	}
-	return node
-}
-
-// python returns a thread's Python frames, in each interpreter that it runs;
-// no runtime where it has no Python. With one interpreter ip.paths has their
-// numbers in the index, from the outermost on.
-func (x *indexer) python(p *replay.Process, ip *indexedProcess, t *replay.Thread, c []unwind.Frame) (*cpython.Runtime, [][]cpython.Frame) {
-	rt, err := p.Runtime()
-	if err != nil {
-		return nil, nil
-	}
-	if ip.tracker == nil {
-		ip.tracker = rt.NewTracker()
-	}
+// stack reads a thread's stack.
+func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread, it *indexedThread) {
 	regs := t.Regs()
-	next := p.NextInstr(t)
-	frames, same, _, ok, _ := ip.tracker.Frames(p.Mem(), regs.FsBase, next)
-	if !ok {
-		return nil, nil
+	regs.Rip = ip.redirect(p.Mem(), regs.Rip)
+	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.FsBase, regs: unwindRegs(&regs)}
+	m := &captureMem{Reader: p.Mem()}
+	if !x.alone {
+		m.addr, m.b = it.stack.copied(regs.Rsp)
 	}
-	path := ip.paths[regs.FsBase][:same]
-	for i := len(frames) - same - 1; i >= 0; i-- {
-		path = append(path, x.w.Frame(&frames[i].Frame))
-	}
-	ip.paths[regs.FsBase] = path
-	if ip.tracker.Several() {
-		all, _ := rt.Threads(p.Mem())
-		if lists := framesOf(rt, p, t, all, c); len(lists) > 1 {
-			return rt, lists
+	if rt, err := p.Runtime(); err == nil {
+		if ip.tracker == nil {
+			ip.tracker = rt.NewTracker()
+		}
+		frames, same, _, ok, _ := ip.tracker.Frames(m, regs.FsBase, p.NextInstr(t))
+		if ok {
+			j.rt, j.same = rt, same
+			j.top = append(newFrames(), frames[:len(frames)-same]...)
 		}
 	}
-	return rt, [][]cpython.Frame{frames}
+	if j.rt != nil && ip.tracker.Several() {
+		// Which of its frames are this thread's depends on its C stack.
+		j.rest = func(c []unwind.Frame) [][]cpython.Frame {
+			all, _ := j.rt.Threads(p.Mem())
+			return framesOf(j.rt, p, t, all, c)
+		}
+		m.b = nil
+	}
+	if m.copy() {
+		j.copied = stackCopy{addr: m.addr, b: m.b}
+		x.st.do(j)
+		return
+	}
+	j.live = p.Mem()
+	x.st.now(j)
 }
 
-// cFrame returns the number of a C frame in the index.
-func (x *indexer) cFrame(f *unwind.Frame, eval bool) uint32 {
-	key := cFrame{pc: f.PC, isRet: f.Return, eval: eval}
-	if f.Module != nil {
-		key.image, key.pc = f.Module.Image, f.PC-f.Module.Bias
+// redirect returns where a thread is in the program's code that is in code of
+// pyrr's; what that stands for does not change.
+func (ip *indexedProcess) redirect(m mem.Reader, pc uint64) uint64 {
+	if pc-ip.code.calls >= ip.code.callsEnd-ip.code.calls && pc-ip.code.stubs >= cpython.AreaCodeSize {
+		return pc
 	}
-	if f.Err == "" {
-		if id, ok := x.c[key]; ok {
-			return id
+	to, ok := ip.targets[pc]
+	if !ok {
+		if to, ok = ip.code.redirect(m, pc); !ok {
+			to = pc
 		}
+		ip.targets[pc] = to
 	}
-	d := f.Describe()
-	d.Eval = eval
-	id := x.w.Frame(&d)
-	if f.Err == "" {
-		x.c[key] = id
-	}
-	return id
+	return to
 }
 
 // name looks up a thread's name until it has one. It registers it soon after
@@ -231,7 +227,8 @@ func (x *indexer) keepName(p *replay.Process, tid int32, it *indexedThread) {
 	if it.name == "" && p.Info.Python != "" && int(tid) == p.Info.PID {
 		it.name = mainThread
 	}
-	x.w.Name(p.Info.ID, tid, it.first, it.name)
+	proc, first, name := p.Info.ID, it.first, it.name
+	x.st.do(job{kind: jobCall, call: func() { x.st.w.Name(proc, tid, first, name) }})
 }
 
 // mainThread is the name that threading gives the main thread.
@@ -239,14 +236,18 @@ const mainThread = "MainThread"
 
 // close completes the index and keeps the text of the Python files in it.
 func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
-	x.w.SetFull()
-	files := x.w.Files()
+	if !x.st.end() {
+		x.st.w.Abort()
+		return errElsewhere
+	}
+	x.st.w.SetFull()
+	files := x.st.w.Files()
 	procs, err := rec.Procs()
 	if err != nil {
-		x.abort()
+		x.st.w.Abort()
 		return err
 	}
-	if err := x.w.Close(); err != nil {
+	if err := x.st.w.Close(); err != nil {
 		return err
 	}
 	w, err := rec.WriteSources()
@@ -264,7 +265,38 @@ func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
 }
 
 // abort drops the index of a replay that failed.
-func (x *indexer) abort() { x.w.Abort() }
+func (x *indexer) abort() {
+	x.st.end()
+	x.st.w.Abort()
+}
+
+// errElsewhere says that some stack had parts that lie outside what was copied
+// of it. The index must be made by the replay's goroutine alone.
+var errElsewhere = errors.New("a stack in several places")
+
+// replayIndexed replays a recording and makes its index on the way. The error
+// of the index is apart.
+func replayIndexed(rec *recording.Recording, o replay.Options) (indexErr, err error) {
+	for _, alone := range []bool{false, true} {
+		var x *indexer
+		if x, indexErr = newIndexer(rec); indexErr != nil {
+			o.OnEvent = nil
+			_, err = replay.Batch(rec, o)
+			return indexErr, err
+		}
+		x.alone = alone
+		o.OnEvent = x.event
+		if _, err = replay.Batch(rec, o); err != nil {
+			x.abort()
+			return nil, err
+		}
+		if indexErr = x.close(rec, ended(rec)); !errors.Is(indexErr, errElsewhere) {
+			return indexErr, nil
+		}
+		o.Stdout, o.Stderr = nil, nil // all was printed
+	}
+	return indexErr, nil
+}
 
 // sourceText reads a source file by the name that Python has for it. One that
 // was changed after the recording is not what ran.

@@ -109,6 +109,14 @@ func compareIndex(t *testing.T, python string) {
 			want = fresh.Frames
 			withPython++
 		}
+		if rt, all, _ := walk.threads(p); rt != nil && ok && ev.Stop != recording.StopNone {
+			whole := frameKeys(walk.frames(p, th, rt, all, &btFlags{}))
+			if have := stackKeys(st.Frames); !slices.Equal(whole, have) {
+				if wrong++; wrong < 4 {
+					t.Errorf("event %d of process %d, %s, thread %d, with C (-replay +index):\n%s", p.Number, p.Info.ID, ev.Kind, ev.TID, cmp.Diff(whole, have))
+				}
+			}
+		}
 		if !ok && len(want) > 0 || !slices.Equal(want, got) {
 			if wrong++; wrong < 4 {
 				t.Errorf("event %d of process %d, %s, thread %d (-replay +index):\n%s", p.Number, p.Info.ID, ev.Kind, ev.TID, cmp.Diff(want, got))
@@ -151,6 +159,23 @@ func compareIndex(t *testing.T, python string) {
 		t.Errorf("%d sources, the program's has %d bytes, error %v", len(sources), len(sources[program]), err)
 	}
 	t.Logf("%d events, %d Python stacks, %d different", points, withPython, wrong)
+}
+
+// frameKeys are frames without their text, which the index has elsewhere.
+func frameKeys(frames []btFrame) []stack.Frame {
+	var out []stack.Frame
+	for i := range frames {
+		out = append(out, frames[i].Frame)
+	}
+	return stackKeys(out)
+}
+
+func stackKeys(frames []stack.Frame) []stack.Frame {
+	out := slices.Clone(frames)
+	for i := range out {
+		out[i].Text = ""
+	}
+	return out
 }
 
 func pythonFrames(all []stack.Frame) []stack.Frame {

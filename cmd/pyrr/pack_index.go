@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ const maxOutput = 4 << 20
 // replaced. The stacks come from a replay of the recording as it is.
 func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set) (*recording.Redaction, error) {
 	from := rec
-	var x *indexer
+	index := false
 	if !rec.HasStacks() {
 		// An index is written into a folder.
 		whole := dir + ".whole"
@@ -35,25 +36,18 @@ func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set)
 			return nil, err
 		}
 		defer copied.Close()
-		if x, err = newIndexer(copied); err != nil {
-			return nil, err
-		}
-		from = copied
+		from, index = copied, true
 	}
 	u.status("replaying the recording for its stacks and output")
 	output := &capped{left: maxOutput}
 	o := replay.Options{Stdout: output, Stderr: output}
-	if x != nil {
-		o.OnEvent = x.event
+	var indexErr, err error
+	if index {
+		indexErr, err = replayIndexed(from, o)
+	} else {
+		_, err = replay.Batch(from, o)
 	}
-	_, err := replay.Batch(from, o)
-	if x != nil {
-		if err != nil {
-			x.abort()
-		} else if cerr := x.close(from, ended(from)); cerr != nil {
-			err = cerr
-		}
-	}
+	err = errors.Join(err, indexErr)
 	if err != nil {
 		return nil, fmt.Errorf("replay the recording as it is: %w", err)
 	}

@@ -95,6 +95,7 @@ func shortenTest(u *ui, t *target, from uint64) error {
 		return err
 	}
 	defer index.abort()
+	index.alone = true // what is read is noted
 	o.OnEvent = func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		// What was read before the cut need not be read again, but whoever
 		// opens the new recording has read nothing yet.
