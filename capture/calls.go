@@ -97,15 +97,10 @@ func (r *recorder) installCalls(t *task) error {
 		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameCalls},
 	}}
 	for _, w := range img.Writes {
-		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
-			return err
-		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	for _, w := range img.Cells(sp.area.Clock.Count) {
-		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
-			return err
-		}
+	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count), img.Writes...))); err != nil {
+		return err
 	}
 	ev.Instr, ev.Args[5] = sp.base, img.Data
 	r.log(sp, ev)

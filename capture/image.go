@@ -151,13 +151,18 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []mapping, proc *recordin
 	if err != nil {
 		return err
 	}
-	for _, w := range area.Writes {
-		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
-			return err
-		}
-	}
 	t.sp.area = area
-	return nil
+	return ptrace.WriteV(t.tid, spansOf(area.Writes))
+}
+
+// spansOf makes one write of many: those to code pages cost a file to open,
+// all together once.
+func spansOf(writes []inject.Write) []ptrace.Span {
+	out := make([]ptrace.Span, len(writes))
+	for i, w := range writes {
+		out[i] = ptrace.Span(w)
+	}
+	return out
 }
 
 // inject makes a stopped thread execute a system call of pyrr's. Signals
@@ -330,16 +335,18 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	}
 	sites, err := inject.SitesCached(self)
 	if err == nil {
+		var traps []ptrace.Span
 		for _, s := range sites {
 			if s.Off < off || s.Off+uint64(s.Len) > off+(end-start) {
 				continue
 			}
 			addr := start + s.Off - off
-			if err := ptrace.Write(t.tid, addr, s.Trap()); err != nil {
-				return err
-			}
+			traps = append(traps, ptrace.Span{Addr: addr, Data: s.Trap()})
 			sp.patches[addr] = patch{site: s}
 			ev.Mem = append(ev.Mem, recording.Write{Addr: addr, Data: s.Trap()})
+		}
+		if err := ptrace.WriteV(t.tid, traps); err != nil {
+			return err
 		}
 	}
 	if sp.clock != nil || sp.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != sp.exe {
