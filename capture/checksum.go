@@ -20,38 +20,38 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // strongest proof there is that both are one execution.
 func (r *recorder) logChecksums(t *task) error {
 	sp := t.sp
-	maps, err := readMaps(t.pid)
+	maps, err := linux.ReadMaps(t.pid)
 	if err != nil {
 		return err
 	}
 	inFlight, stacks := sp.inFlight(t), sp.stackPointers()
 	ev := recording.Event{Kind: recording.KindChecksum, TID: int32(t.tid), Instr: sp.base}
 	for _, m := range maps {
-		if m.prot&unix.PROT_WRITE == 0 || m.shared || strings.HasPrefix(m.path, "[v") {
+		if m.Prot&unix.PROT_WRITE == 0 || m.Shared || strings.HasPrefix(m.Path, "[v") {
 			continue
 		}
-		if m.start >= scratchBase && m.start < scratchBase+scratchSize {
+		if m.Start >= scratchBase && m.Start < scratchBase+scratchSize {
 			continue
 		}
-		if m.start >= areaBase && m.start < areaBase+inject.AreaSize {
+		if m.Start >= areaBase && m.Start < areaBase+inject.AreaSize {
 			continue // differs by design: the clock's function and its stack
 		}
-		if sp.calls != nil && m.start >= sp.calls.img.Base && m.start < sp.calls.img.Base+sp.calls.img.Size {
+		if sp.calls != nil && m.Start >= sp.calls.img.Base && m.Start < sp.calls.img.Base+sp.calls.img.Size {
 			continue // so is the buffer of calls
 		}
-		if sp.clock != nil && m.start <= sp.clock.Budget && sp.clock.Budget < m.end {
+		if sp.clock != nil && m.Start <= sp.clock.Budget && sp.clock.Budget < m.End {
 			continue // the budget is the engine's
 		}
-		live := m.start // below it lies the unused part of a stack
+		live := m.Start // below it lies the unused part of a stack
 		for _, rsp := range stacks {
-			if rsp >= m.start && rsp < m.end {
+			if rsp >= m.Start && rsp < m.End {
 				live = max(live, rsp)
 			}
 		}
-		sums := make([]byte, 0, (m.end-m.start)/pageSize*4)
+		sums := make([]byte, 0, (m.End-m.Start)/pageSize*4)
 		buf := make([]byte, 1<<20)
-		for at := m.start; at < m.end; {
-			n := min(uint64(len(buf)), m.end-at)
+		for at := m.Start; at < m.End; {
+			n := min(uint64(len(buf)), m.End-at)
 			if err := (ptrace.Mem)(t.tid).ReadAt(buf[:n], at); err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (r *recorder) logChecksums(t *task) error {
 			}
 			at += n
 		}
-		ev.Mem = append(ev.Mem, recording.Write{Addr: m.start, Data: sums})
+		ev.Mem = append(ev.Mem, recording.Write{Addr: m.Start, Data: sums})
 	}
 	r.log(sp, &ev)
 	return nil

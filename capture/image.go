@@ -46,7 +46,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	maps, err := readMaps(t.pid)
+	maps, err := linux.ReadMaps(t.pid)
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	}
 	r.openStream(sp)
 	for _, m := range maps {
-		if m.prot&unix.PROT_EXEC != 0 && m.ino != 0 {
-			if err := r.codeMapped(t, ev, m.path, m.start, m.end, m.off, m.open(t.pid)); err != nil {
+		if m.Prot&unix.PROT_EXEC != 0 && m.Ino != 0 {
+			if err := r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, openMapped(&m, t.pid)); err != nil {
 				return err
 			}
 		}
@@ -105,14 +105,14 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 
 // mapArea maps the engine area. The calls for that run at the program's own
 // first instruction, which is borrowed for them.
-func (r *recorder) mapArea(t *task, entry uint64, maps []mapping, proc *recording.Proc) error {
+func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *recording.Proc) error {
 	var vdso []byte
 	var vdsoBase uint64
 	for _, m := range maps {
-		if m.path == "[vdso]" {
-			vdsoBase = m.start
-			vdso = make([]byte, m.end-m.start)
-			if err := (ptrace.Mem)(t.tid).ReadAt(vdso, m.start); err != nil {
+		if m.Path == "[vdso]" {
+			vdsoBase = m.Start
+			vdso = make([]byte, m.End-m.Start)
+			if err := (ptrace.Mem)(t.tid).ReadAt(vdso, m.Start); err != nil {
 				return fmt.Errorf("read the vDSO: %w", err)
 			}
 		}
@@ -242,29 +242,29 @@ func (r *recorder) patchAuxv(t *task, sp uint64) error {
 func (r *recorder) areaVdso(t *task) uint64 { return t.sp.area.VdsoBase }
 
 // addImageMapping adds one mapping of the fresh program to the image.
-func (r *recorder) addImageMapping(t *task, iw *imageWriter, m mapping) error {
+func (r *recorder) addImageMapping(t *task, iw *imageWriter, m linux.Mapping) error {
 	ev := iw.ev
-	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
+	if m.Path == "[vdso]" || m.Path == "[vsyscall]" || strings.HasPrefix(m.Path, "[vvar") {
 		return nil
 	}
-	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
-	if m.ino == 0 {
+	rm := recording.Mapping{Start: m.Start, End: m.End, Prot: m.Prot, Name: m.Path}
+	if m.Ino == 0 {
 		ev.Maps = append(ev.Maps, rm)
 		return iw.pages(&m, nil)
 	}
-	f := m.open(t.pid)
+	f := openMapped(&m, t.pid)
 	if f == nil {
 		ev.Maps = append(ev.Maps, rm)
 		return iw.pages(&m, nil)
 	}
 	defer f.Close()
-	id, err := r.addFile(t.sp, f, m.path, m.off+(m.end-m.start))
+	id, err := r.addFile(t.sp, f, m.Path, m.Off+(m.End-m.Start))
 	if err != nil {
 		return err
 	}
-	rm.File, rm.Offset = id, m.off
+	rm.File, rm.Offset = id, m.Off
 	ev.Maps = append(ev.Maps, rm)
-	if m.prot&unix.PROT_WRITE == 0 {
+	if m.Prot&unix.PROT_WRITE == 0 {
 		return nil
 	}
 	return iw.pages(&m, f)

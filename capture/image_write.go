@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -61,7 +62,7 @@ func (ep *epoch) write(f *frozen, sum recording.Summary) error {
 }
 
 func (iw *imageWriter) read() error {
-	maps, err := readMaps(iw.f.pid)
+	maps, err := linux.ReadMaps(iw.f.pid)
 	if err != nil {
 		return err
 	}
@@ -82,25 +83,25 @@ func (iw *imageWriter) read() error {
 	return nil
 }
 
-func (iw *imageWriter) skipped(m *mapping) bool {
+func (iw *imageWriter) skipped(m *linux.Mapping) bool {
 	for _, s := range iw.f.skip {
-		if m.start >= s.start && m.end <= s.end {
+		if m.Start >= s.start && m.End <= s.end {
 			return true
 		}
 	}
 	return false
 }
 
-func (iw *imageWriter) mapping(m *mapping) error {
-	if m.start == scratchBase {
+func (iw *imageWriter) mapping(m *linux.Mapping) error {
+	if m.Start == scratchBase {
 		return nil // pyrr's own, and replay has no use for it
 	}
-	if m.path == "[vdso]" || m.path == "[vsyscall]" || strings.HasPrefix(m.path, "[vvar") {
+	if m.Path == "[vdso]" || m.Path == "[vsyscall]" || strings.HasPrefix(m.Path, "[vvar") {
 		return nil
 	}
-	rm := recording.Mapping{Start: m.start, End: m.end, Prot: m.prot, Name: m.path}
+	rm := recording.Mapping{Start: m.Start, End: m.End, Prot: m.Prot, Name: m.Path}
 	for _, e := range iw.f.engine {
-		if m.start >= e.start && m.end <= e.end {
+		if m.Start >= e.start && m.End <= e.end {
 			rm.Name = e.name
 		}
 	}
@@ -109,8 +110,8 @@ func (iw *imageWriter) mapping(m *mapping) error {
 		return nil
 	}
 	var f *os.File
-	if m.ino != 0 {
-		f = m.open(iw.f.pid)
+	if m.Ino != 0 {
+		f = openMapped(m, iw.f.pid)
 	}
 	if f == nil {
 		iw.ev.Maps = append(iw.ev.Maps, rm)
@@ -119,13 +120,13 @@ func (iw *imageWriter) mapping(m *mapping) error {
 	defer f.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fmt.Errorf("stat %s: %w", m.path, err)
+		return fmt.Errorf("stat %s: %w", m.Path, err)
 	}
-	id, err := iw.w.AddFile(m.path, int(f.Fd()), st, m.off+(m.end-m.start))
+	id, err := iw.w.AddFile(m.Path, int(f.Fd()), st, m.Off+(m.End-m.Start))
 	if err != nil {
 		return err
 	}
-	rm.File, rm.Offset = id, m.off
+	rm.File, rm.Offset = id, m.Off
 	iw.ev.Maps = append(iw.ev.Maps, rm)
 	return iw.pages(m, f)
 }
@@ -141,12 +142,12 @@ const (
 
 // pages adds those pages of a private mapping that the program changed: that
 // differ from the file, or from zeros.
-func (iw *imageWriter) pages(m *mapping, file *os.File) error {
+func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
 	const chunk = 512 // pages
 	var entries [chunk * entrySize]byte
 	var buf, base []byte // as large as the longest run of pages
-	for at := m.start; at < m.end; at += chunk * pageSize {
-		n := int(min(chunk, (m.end-at)/pageSize))
+	for at := m.Start; at < m.End; at += chunk * pageSize {
+		n := int(min(chunk, (m.End-at)/pageSize))
 		known := false
 		if iw.pagemap != nil {
 			k, err := iw.pagemap.ReadAt(entries[:n*entrySize], int64(at/pageSize*entrySize))
@@ -185,8 +186,8 @@ func (iw *imageWriter) pages(m *mapping, file *os.File) error {
 			want := base[:len(b)]
 			clear(want)
 			if file != nil {
-				if _, err := file.ReadAt(want, int64(m.off+start-m.start)); err != nil && !isEOF(err) {
-					return fmt.Errorf("read %s: %w", m.path, err)
+				if _, err := file.ReadAt(want, int64(m.Off+start-m.Start)); err != nil && !isEOF(err) {
+					return fmt.Errorf("read %s: %w", m.Path, err)
 				}
 			}
 			if err := iw.differing(start, b, want); err != nil {

@@ -1,11 +1,11 @@
 package capture
 
 import (
-	"bufio"
 	"debug/elf"
 	"fmt"
 	"io"
 	"os"
+	"pyrr/internal/linux"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,66 +13,15 @@ import (
 
 var errEOF = io.EOF
 
-// mapping is a line of /proc/PID/maps (proc(5)).
-type mapping struct {
-	start, end uint64
-	prot       uint32
-	shared     bool
-	off        uint64
-	dev        uint64
-	ino        uint64
-	path       string
-}
-
-func readMaps(pid int) ([]mapping, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
-	}
-	defer f.Close()
-	var all []mapping
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		m, err := parseMapping(sc.Text())
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return all, sc.Err()
-}
-
-func parseMapping(line string) (mapping, error) {
-	var m mapping
-	var perms string
-	var major, minor uint32
-	n, err := fmt.Sscanf(line, "%x-%x %s %x %x:%x %d", &m.start, &m.end, &perms, &m.off, &major, &minor, &m.ino)
-	if n != 7 {
-		return m, fmt.Errorf("read mapping %q: %w", line, err)
-	}
-	m.dev = unix.Mkdev(major, minor)
-	for i, bit := range []uint32{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
-		if perms[i] != '-' {
-			m.prot |= bit
-		}
-	}
-	m.shared = perms[3] == 's'
-	if i := strings.IndexAny(line, "/["); i > 0 {
-		m.path = line[i:]
-	}
-	return m, nil
-}
-
-// open opens the file behind a mapping, nil if it can't be had any more.
-func (m *mapping) open(pid int) *os.File {
-	for _, path := range []string{fmt.Sprintf("/proc/%d/root%s", pid, m.path), fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.start, m.end)} {
+// openMapped opens the file behind a mapping, nil if it can't be had any more.
+func openMapped(m *linux.Mapping, pid int) *os.File {
+	for _, path := range []string{fmt.Sprintf("/proc/%d/root%s", pid, m.Path), fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.Start, m.End)} {
 		f, err := os.Open(path)
 		if err != nil {
 			continue
 		}
 		var st unix.Stat_t
-		if unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == m.ino && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == m.Ino && st.Mode&unix.S_IFMT == unix.S_IFREG {
 			return f
 		}
 		f.Close()
@@ -99,32 +48,32 @@ func loadBias(f *os.File, start, off uint64) (uint64, error) {
 // that relative jump tables reach.
 func (r *recorder) findGap(pid int, lo, hi, size uint64) (uint64, error) {
 	const reach = 1 << 30
-	maps, err := readMaps(pid)
+	maps, err := linux.ReadMaps(pid)
 	if err != nil {
 		return 0, err
 	}
 	for i := len(maps) - 1; i >= 0; i-- {
-		if maps[i].start > lo {
+		if maps[i].Start > lo {
 			continue
 		}
 		floor := uint64(1 << 20)
 		if i > 0 {
-			floor = maps[i-1].end
+			floor = maps[i-1].End
 		}
-		if at := maps[i].start - size; maps[i].start > size && at >= floor+1<<20 && lo-at < reach {
+		if at := maps[i].Start - size; maps[i].Start > size && at >= floor+1<<20 && lo-at < reach {
 			return at - 1<<19, nil
 		}
 	}
 	for i := range maps {
-		if maps[i].end < hi {
+		if maps[i].End < hi {
 			continue
 		}
 		ceil := uint64(1 << 47)
 		if i+1 < len(maps) {
-			ceil = maps[i+1].start
+			ceil = maps[i+1].Start
 		}
 		// Not directly above: the heap of the program grows there.
-		if at := maps[i].end + reach/2; at+size < ceil && at-lo < 2*reach-size {
+		if at := maps[i].End + reach/2; at+size < ceil && at-lo < 2*reach-size {
 			return at, nil
 		}
 	}

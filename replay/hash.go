@@ -1,14 +1,11 @@
 package replay
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"hash/fnv"
-	"os"
 	"slices"
-	"strings"
 
 	"pyrr/internal/ptrace"
 )
@@ -81,11 +78,10 @@ const redZone = 128
 
 // writable lists the program's writable memory.
 func (p *Process) writable() ([][2]uint64, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", p.pid))
+	maps, err := p.Writable()
 	if err != nil {
-		return nil, fmt.Errorf("list the mappings: %w", err)
+		return nil, err
 	}
-	defer f.Close()
 	own := func(a uint64) bool {
 		switch {
 		case a >= gadgetBase && a < hookEnd:
@@ -96,25 +92,19 @@ func (p *Process) writable() ([][2]uint64, error) {
 		return p.area != nil && a >= p.area.Count&^(pageSize-1) && a < p.area.Count&^(pageSize-1)+0x15000
 	}
 	var out [][2]uint64
-	s := bufio.NewScanner(f)
-	for s.Scan() {
-		var lo, hi uint64
-		var prot string
-		if n, _ := fmt.Sscanf(s.Text(), "%x-%x %s", &lo, &hi, &prot); n != 3 || !strings.Contains(prot, "w") {
-			continue
-		}
-		for a := lo; a < hi; {
+	for _, m := range maps {
+		for a := m.Start; a < m.End; {
 			if own(a) {
 				a += pageSize
 				continue
 			}
 			b := a
-			for b < hi && !own(b) {
+			for b < m.End && !own(b) {
 				b += pageSize
 			}
 			out = append(out, [2]uint64{a, b})
 			a = b
 		}
 	}
-	return out, s.Err()
+	return out, nil
 }

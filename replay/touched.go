@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bufio"
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -236,30 +236,18 @@ func (p *Process) layout() ([]recording.Mapping, error) {
 		}
 		files[inode{st.Dev, st.Ino}] = id
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", p.pid))
+	maps, err := linux.ReadMaps(p.pid)
 	if err != nil {
-		return nil, fmt.Errorf("read the mappings of process %d: %w", p.Info.ID, err)
+		return nil, err
 	}
-	defer f.Close()
 	var out []recording.Mapping
-	for in := bufio.NewScanner(f); in.Scan(); {
-		var m recording.Mapping
-		var prot string
-		var major, minor uint32
-		var ino uint64
-		if _, err := fmt.Sscanf(in.Text(), "%x-%x %s %x %x:%x %d", &m.Start, &m.End, &prot, &m.Offset, &major, &minor, &ino); err != nil {
-			return nil, fmt.Errorf("read the mappings of process %d: %q", p.Info.ID, in.Text())
-		}
+	for _, have := range maps {
+		m := recording.Mapping{Start: have.Start, End: have.End, Prot: have.Prot, Offset: have.Off}
 		if m.Start >= gadgetBase && m.Start < hookEnd || m.Start > userTop {
 			continue
 		}
-		for i, bit := range []uint32{unix.PROT_READ, unix.PROT_WRITE, unix.PROT_EXEC} {
-			if prot[i] != '-' {
-				m.Prot |= bit
-			}
-		}
-		if ino != 0 {
-			m.File = files[inode{unix.Mkdev(major, minor), ino}]
+		if have.Ino != 0 {
+			m.File = files[inode{have.Dev, have.Ino}]
 		}
 		if m.File == 0 {
 			m.Offset = 0

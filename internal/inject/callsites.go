@@ -2,7 +2,6 @@ package inject
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -118,17 +117,11 @@ func encodeCallSite(s CallSite) string { return fmt.Sprintf("%x %x %x", s.Off, s
 func decodeCallSites(lines []string) ([]CallSite, bool) {
 	var out []CallSite
 	for _, l := range lines {
-		var s CallSite
-		var text string
-		if n, err := fmt.Sscanf(l, "%x %x %s", &s.Off, &s.Vaddr, &text); n != 3 || err != nil {
-			return nil, false
-		}
-		b, err := hex.DecodeString(text)
+		off, vaddr, b, err := splitSite(l)
 		if err != nil || len(b) < 7 || b[0] != 0x0f || b[1] != 0x05 || comparison(b[2:]) != len(b)-2 {
 			return nil, false
 		}
-		s.Orig, s.Len = b, len(b)
-		out = append(out, s)
+		out = append(out, CallSite{Off: off, Vaddr: vaddr, Orig: b, Len: len(b)})
 	}
 	return out, len(out) <= maxSites
 }

@@ -100,10 +100,22 @@ func encodeSite(s Site) string {
 	return fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig[:s.Len])
 }
 
+// splitSite takes apart what encodeSite made.
+func splitSite(text string) (off, vaddr uint64, code []byte, err error) {
+	first, rest, _ := strings.Cut(text, " ")
+	second, third, _ := strings.Cut(rest, " ")
+	if off, err = strconv.ParseUint(first, 16, 64); err != nil {
+		return
+	}
+	if vaddr, err = strconv.ParseUint(second, 16, 64); err != nil {
+		return
+	}
+	code, err = hex.DecodeString(third)
+	return
+}
+
 func decodeSite(text string) (Site, bool) {
-	off, rest, _ := strings.Cut(text, " ")
-	vaddr, code, _ := strings.Cut(rest, " ")
-	b, err := hex.DecodeString(code)
+	off, vaddr, b, err := splitSite(text)
 	if err != nil {
 		return Site{}, false
 	}
@@ -112,14 +124,8 @@ func decodeSite(text string) (Site, bool) {
 		return Site{}, false
 	}
 	s, ok := siteOf(in, b)
-	if !ok {
-		return Site{}, false
-	}
-	if s.Off, err = strconv.ParseUint(off, 16, 64); err != nil {
-		return Site{}, false
-	}
-	s.Vaddr, err = strconv.ParseUint(vaddr, 16, 64)
-	return s, err == nil
+	s.Off, s.Vaddr = off, vaddr
+	return s, ok
 }
 
 func readEntry(name string, id fileID) ([]string, bool) {
