@@ -98,6 +98,13 @@ func (r *recorder) begin(t *task, from *space) error {
 		r.yieldAll()
 		return nil
 	}
+	if file, ok := r.deprived(t, exe); ok {
+		r.newSpace(t, modeWatch)
+		if r.letGain(t, exe, file) {
+			r.yieldAll()
+			return nil
+		}
+	}
 	if !r.o.FollowAll && !python {
 		sp := r.newSpace(t, modeWatch)
 		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there

@@ -35,6 +35,7 @@ type recorder struct {
 	tasks   map[int]*task
 	spaces  []*space // recorded ones, also ended, by id
 	rootPID int
+	gained  map[string]bool    // programs with privileges of their own, of which it was said
 	tracers map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	status  unix.WaitStatus
 	over    bool
