@@ -17,14 +17,16 @@ type greenletSeen struct {
 }
 
 // TestGreenletsAgainstPython compares, at random points, all suspended
-// greenlets read from memory with what greenlet itself reports. It needs the
-// package greenlet, installed or in PYTHONPATH.
+// greenlets read from memory with what greenlet itself reports, in the virtual
+// environment that has the package, and in interpreters that have it installed or
+// find it in PYTHONPATH.
 func TestGreenletsAgainstPython(t *testing.T) {
 	points := 20
 	if fullTests {
 		points = 100
 	}
-	for i, in := range interpreters() {
+	with := interpreter{name: "greenlet-3.11", path: "/var/cache/pyrr/venv-greenlet/bin/python"}
+	for i, in := range append(interpreters(), with) {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
 			p := startPython(t, in, "greenletpoints.py", fmt.Sprint(i+1), fmt.Sprint(points))
