@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"pyrr/internal/mem"
@@ -69,21 +70,30 @@ func (r *Runtime) Code(m mem.Reader, addr uint64) (*Code, error) {
 func (r *Runtime) Holds(m mem.Reader, c *Code) bool {
 	v := newView(m)
 	defer v.release()
-	s, key, err := r.codeRecord(v, c.Addr)
-	if err != nil || key != c.key {
+	co, s, err := r.code(v, c.Addr)
+	if err != nil || co.key != c.key || co.fileText != c.File || co.nameText != c.Func {
 		return false
 	}
 	return c.minor >= 11 || s.u64(coCode310)+uint64(r.l.bytes.value) == c.Base
 }
 
-// Identity returns two places in the code object, and the values there, that
-// tell it from another made at the same address, cheaply.
-func (r *Runtime) Identity(m mem.Reader, c *Code) (addrs, values [2]uint64, err error) {
-	addrs = [2]uint64{c.Addr + uint64(r.l.code.firstLine), c.Addr + uint64(r.l.code.filename)}
+// Identity returns places in the code object and in the name of its file, and
+// the values there, that tell it from another made at the same address, cheaply.
+func (r *Runtime) Identity(m mem.Reader, c *Code) (addrs, values [3]uint64, err error) {
+	v := newView(m)
+	defer v.release()
+	file, err := r.rawString(v, c.key.filename, maxString)
+	if err != nil {
+		return addrs, values, fmt.Errorf("file name: %w", err)
+	}
+	end := file.at + uint64(max(len(file.data)-8, 0)) // of a short one the beginning
+	addrs = [3]uint64{c.Addr + uint64(r.l.code.firstLine), c.Addr + uint64(r.l.code.filename), end}
 	for i, a := range addrs {
-		if values[i], err = mem.U64(m, a); err != nil {
+		b, err := v.bytes(a, 8)
+		if err != nil {
 			return addrs, values, err
 		}
+		values[i] = binary.LittleEndian.Uint64(b)
 	}
 	return addrs, values, nil
 }

@@ -19,7 +19,7 @@ func (p *Process) atHook(t *Thread, h hookTrap) (halt, bool, error) {
 		if err := p.learn(t); err != nil {
 			t.told = true // it stays unknown, and runs on
 		}
-		if p.hooks.canPass && p.hooks.filter == nil {
+		if p.hooks.entry == nil {
 			p.unsynced = true
 		}
 		return 0, true, nil
@@ -62,6 +62,17 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 			delete(p.python.codes, s.code.Addr)
 			p.unsynced = true
 			continue
+		}
+		if version.Minor <= 10 {
+			// Other code may have got the memory of the instructions.
+			if frame.Addr == 0 {
+				if frame, err = p.topFrame(t); err != nil {
+					return nil
+				}
+			}
+			if frame.Code != s.code.Addr {
+				continue
+			}
 		}
 		if version.Minor <= 10 && s.switched && stub < stubs/2 {
 			continue // a loop's jump back to the first instruction

@@ -149,7 +149,7 @@ func (p *Process) findSites() {
 func (p *Process) addSite(s *site, b *Break) {
 	addr := s.code.Base + uint64(s.off)
 	for _, have := range p.sites[addr] {
-		if have.loop == s.loop && have.behind == s.behind && have.switched == s.switched && have.anywhere == s.anywhere && have.after == s.after {
+		if have.code == s.code && have.loop == s.loop && have.behind == s.behind && have.switched == s.switched && have.anywhere == s.anywhere && have.after == s.after {
 			have.breaks = append(have.breaks, b)
 			return
 		}

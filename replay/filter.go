@@ -78,8 +78,8 @@ func (p *Process) setFilter() {
 	if h.mapped && !slices.Equal(ps, h.patterns) {
 		p.stale, p.looked = true, false
 	}
-	h.patterns, h.filter, h.canPass = ps, nil, ok
-	if !ok {
+	h.patterns, h.canPass = ps, ok
+	if h.entry != nil {
 		return
 	}
 	rt, err := p.Runtime()
@@ -88,7 +88,7 @@ func (p *Process) setFilter() {
 	}
 	for _, c := range p.python.codes {
 		if e, err := rt.Entry(p.Mem(), c); err == nil && rt.Holds(p.Mem(), c) {
-			h.filter = e
+			h.entry = e
 			return
 		}
 	}
@@ -134,13 +134,7 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 
 	// The code object, to rsi.
 	if e.TState != 0 {
-		a.const64(rdx, e.TState)
-		for _, off := range []int{0, e.Frame} {
-			a.load(rdx, rdx, off)
-			a.emit(0x48, 0x85, 0xd2) // test rdx, rdx
-			je(out)
-		}
-		a.load(rsi, rdx, e.Code)
+		a.codeOf(rsi, rdx, e, out)
 		a.load(rdx, rsi, e.Bytes)
 		a.emit(0x48, 0x89, 0xc7) // mov rdi, rax
 		a.emit(0x48, 0x29, 0xd7) // sub rdi, rdx
@@ -200,6 +194,10 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 	a.mem(cellPassed, 0x48, 0x89, 0x15) // mov [passed], rdx
 	a.mem(cellCode, 0x48, 0x8b, 0x35)   // mov rsi, [code]
 	a.emit(0x48, 0x89, 0x01)            // mov [rcx], rax
+	a.emit(0x48, 0x8d, 0x57, 0xf8)      // lea rdx, [rdi-8]
+	a.emit(0x48, 0x89, 0x51, 40)        // mov [rcx+40], rdx
+	a.load(rdx, rdx, 0)
+	a.emit(0x48, 0x89, 0x51, 48) // mov [rcx+48], rdx
 	for i, off := range []int{e.FirstLine, e.Filename} {
 		a.based(0x8d, rdx, rsi, off)            // lea rdx, [rsi+off]
 		a.emit(0x48, 0x89, 0x51, byte(8+16*i))  // mov [rcx+8+16i], rdx
@@ -219,6 +217,18 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 	*out = len(a.b)
 	restore(trap)
 	return from, to
+}
+
+// codeOf emits the loading of the code object of the running thread's frame
+// to dst, by way of another register; or the jump to none.
+func (a *asm) codeOf(dst, by byte, e *cpython.Entry, none *int) {
+	a.const64(by, e.TState)
+	for _, off := range []int{0, e.Frame} {
+		a.load(by, by, off)
+		a.emit(0x48, 0x85, 0xc0|by<<3|by) // test by, by
+		a.to(none, 0x0f, 0x84)            // je
+	}
+	a.load(dst, by, e.Code)
 }
 
 // tail emits a comparison of the end of a string, which ends at the address

@@ -29,15 +29,15 @@ import (
 // The hooks of the instructions that enter a function first look its address
 // up in a table of those that are known, and trap where it is new: so no code
 // object runs unseen, whenever it is made. An entry holds two fields of the
-// code object with their addresses, which tell another one made at the same
-// place later.
+// code object, and the end of its file's name, with their addresses: they tell
+// another one made at the same place later.
 const (
 	hookBase  = gadgetBase + 0x100000
 	hookCode  = 0x100000 // bytes of code
 	hookCells = hookBase + hookCode
 	hookTable = hookCells + pageSize
-	// The table is open-addressed by slots of tableEntry bytes: key, address
-	// and value, address and value, unused.
+	// The table is open-addressed by slots of tableEntry bytes: a key, and
+	// three times an address and the value there.
 	tableSlots = 1 << 14
 	tableSlack = 64 // slots behind the last home, the last always empty
 	tableEntry = 64
@@ -72,11 +72,11 @@ type hookSet struct {
 	spans   []hookSpan          // code of each hook, in order
 	stubs   uint64
 	on      map[int]bool // stubs that lead to a hook
-	// filter lets functions pass that fit none of the patterns; nil traps for
-	// each.
-	filter   *cpython.Entry
+	// entry says where code objects are, nil as long as none is known. With
+	// it, functions pass that fit none of the patterns, if these can tell.
+	entry    *cpython.Entry
 	patterns []filterPattern
-	canPass  bool // there can be a filter, once a code object is known
+	canPass  bool
 }
 
 type hookSpan struct {
@@ -266,7 +266,15 @@ func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd 
 	a.emit(0x48, 0x83, 0xc1, 0x40) // add rcx, tableEntry
 	a.to(probe, 0xe9)
 	*found = len(a.b)
-	for _, off := range []byte{8, 24} {
+	if e := h.entry; e != nil && e.TState != 0 {
+		// Up to 3.10 another code object may have got the memory of the
+		// instructions: it must be that of the frame.
+		a.codeOf(rdx, rdx, e, unknown)
+		a.based(0x8d, rdx, rdx, e.FirstLine) // lea rdx, [rdx+firstline]
+		a.based(0x3b, rdx, rcx, 8)           // cmp rdx, [rcx+8]
+		a.to(unknown, 0x0f, 0x85)            // jne
+	}
+	for _, off := range []byte{8, 24, 40} {
 		a.emit(0x48, 0x8b, 0x51, off)   // mov rdx, [rcx+off]
 		a.emit(0x48, 0x8b, 0x12)        // mov rdx, [rdx]
 		a.emit(0x48, 0x3b, 0x51, off+8) // cmp rdx, [rcx+off+8]
@@ -274,8 +282,8 @@ func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd 
 	}
 	a.to(ok, 0xe9)
 	*unknown = len(a.b)
-	if h.filter != nil {
-		filter, filterEnd = a.pass(h.filter, h.patterns, ok, trap)
+	if h.entry != nil && h.canPass {
+		filter, filterEnd = a.pass(h.entry, h.patterns, ok, trap)
 	}
 	*trap = len(a.b)
 	a.restore()
