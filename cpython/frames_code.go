@@ -78,7 +78,8 @@ func (r *Runtime) keyOf(s record) codeKey {
 
 // trusted returns the code object at addr if a Tracker has it already: what is
 // read of it then, to see whether it still is the same, is left for checkTrusted.
-func (w *walk) trusted(addr uint64) *code {
+// Of a frame that had the same code the last time nothing is read: see Tracker.
+func (w *walk) trusted(frame, addr uint64) *code {
 	if !w.track || w.distrust || w.r.l.code.tlbc != no {
 		return nil
 	}
@@ -87,6 +88,11 @@ func (w *walk) trusted(addr uint64) *code {
 	w.r.mu.Unlock()
 	if co == nil || co.dynamic || len(w.check) >= maxCheck {
 		return nil
+	}
+	for i := range w.last {
+		if st := &w.last[i]; st.addr == frame && st.co == co && st.frame.Code == addr {
+			return co
+		}
 	}
 	w.check = append(w.check, codeCheck{addr, co})
 	return co

@@ -314,12 +314,35 @@ func (s *stackCopy) ReadSome(p []byte, addr uint64) int {
 	return 0
 }
 
-// captureMem reads memory, and along with the first batch a copy of a stack.
+// captureMem reads memory, and along with the first batch a copy of a stack,
+// from which it takes what else is asked for there.
 type captureMem struct {
 	mem.Reader
 	addr uint64
 	b    []byte // nil: none is wanted
 	got  bool
+
+	bufs  [][]byte
+	addrs []uint64
+}
+
+// within returns the part of the copy at an address, nil where it has not all.
+func (m *captureMem) within(addr uint64, n int) []byte {
+	if d := addr - m.addr; d < uint64(len(m.b)) && uint64(len(m.b))-d >= uint64(n) {
+		return m.b[d : d+uint64(n)]
+	}
+	return nil
+}
+
+// ReadAt implements mem.Reader.
+func (m *captureMem) ReadAt(p []byte, addr uint64) error {
+	if m.got {
+		if b := m.within(addr, len(p)); b != nil {
+			copy(p, b)
+			return nil
+		}
+	}
+	return m.Reader.ReadAt(p, addr)
 }
 
 // ReadBatch implements cpython.BatchReader.
@@ -333,16 +356,26 @@ func (m *captureMem) ReadBatch(bufs [][]byte, addrs []uint64) int {
 		}
 		return len(bufs)
 	}
-	if m.got || m.b == nil {
+	if m.b == nil {
 		return r.ReadBatch(bufs, addrs)
 	}
-	n := r.ReadBatch(append([][]byte{m.b}, bufs...), append([]uint64{m.addr}, addrs...))
-	if n == 0 {
-		m.b = nil
-		return r.ReadBatch(bufs, addrs)
+	m.bufs, m.addrs = m.bufs[:0], m.addrs[:0]
+	if !m.got {
+		m.bufs, m.addrs = append(m.bufs, m.b), append(m.addrs, m.addr)
+	}
+	for i := range bufs {
+		if m.within(addrs[i], len(bufs[i])) == nil {
+			m.bufs, m.addrs = append(m.bufs, bufs[i]), append(m.addrs, addrs[i])
+		}
+	}
+	if len(m.bufs) > 0 && r.ReadBatch(m.bufs, m.addrs) < len(m.bufs) {
+		return r.ReadBatch(bufs, addrs) // something is gone
 	}
 	m.got = true
-	return n - 1
+	for i := range bufs {
+		copy(bufs[i], m.within(addrs[i], len(bufs[i])))
+	}
+	return len(bufs)
 }
 
 // copy reads the stack if that has not been done, and says whether it is there.

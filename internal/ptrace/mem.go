@@ -44,7 +44,12 @@ func transfer(nr uintptr, tid int, spans []Span) (int, error) {
 				continue
 			}
 			local = append(local, unix.Iovec{Base: &s.Data[0], Len: uint64(len(s.Data))})
-			remote = append(remote, unix.RemoteIovec{Base: uintptr(s.Addr), Len: len(s.Data)})
+			// Each range of the other process costs; what adjoins is one.
+			if k := len(remote) - 1; k >= 0 && remote[k].Base+uintptr(remote[k].Len) == uintptr(s.Addr) {
+				remote[k].Len += len(s.Data)
+			} else {
+				remote = append(remote, unix.RemoteIovec{Base: uintptr(s.Addr), Len: len(s.Data)})
+			}
 			want += len(s.Data)
 		}
 		spans = spans[n:]
