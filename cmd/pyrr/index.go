@@ -2,13 +2,8 @@ package main
 
 import (
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +22,7 @@ type indexer struct {
 	walk  *stackWalk
 	procs map[int]*indexedProcess
 	st    *stacker
+	src   *sourceKeeper
 	// alone has all done by the replay's goroutine, in the live memory.
 	alone bool
 }
@@ -54,7 +50,11 @@ func newIndexer(rec *recording.Recording) (*indexer, error) {
 		return nil, err
 	}
 	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}
-	x.st = newStacker(w)
+	if x.src, err = keepSources(rec); err != nil {
+		w.Abort()
+		return nil, err
+	}
+	x.st = newStacker(w, x.src)
 	return x, nil
 }
 
@@ -235,39 +235,31 @@ func (x *indexer) keepName(p *replay.Process, tid int32, it *indexedThread) {
 const mainThread = "MainThread"
 
 // close completes the index and keeps the text of the Python files in it.
-func (x *indexer) close(rec *recording.Recording, ended time.Time) error {
+func (x *indexer) close() error {
 	if !x.st.end() {
-		x.st.w.Abort()
+		x.drop()
 		return errElsewhere
 	}
 	x.st.w.SetFull()
-	files := x.st.w.Files()
-	procs, err := rec.Procs()
-	if err != nil {
-		x.st.w.Abort()
-		return err
+	for _, name := range x.st.w.Files() {
+		x.src.see(name) // where it did not see them before
 	}
 	if err := x.st.w.Close(); err != nil {
+		x.src.abort()
 		return err
 	}
-	w, err := rec.WriteSources()
-	if err != nil {
-		return err
-	}
-	for _, name := range files {
-		if text, ok := sourceText(name, procs, ended); ok {
-			if err := w.Add(name, text); err != nil && err != recording.ErrTooLarge {
-				break // Close says so too
-			}
-		}
-	}
-	return w.Close()
+	return x.src.close()
 }
 
 // abort drops the index of a replay that failed.
 func (x *indexer) abort() {
 	x.st.end()
+	x.drop()
+}
+
+func (x *indexer) drop() {
 	x.st.w.Abort()
+	x.src.abort()
 }
 
 // errElsewhere says that some stack had parts that lie outside what was copied
@@ -290,46 +282,10 @@ func replayIndexed(rec *recording.Recording, o replay.Options) (indexErr, err er
 			x.abort()
 			return nil, err
 		}
-		if indexErr = x.close(rec, ended(rec)); !errors.Is(indexErr, errElsewhere) {
+		if indexErr = x.close(); !errors.Is(indexErr, errElsewhere) {
 			return indexErr, nil
 		}
 		o.Stdout, o.Stderr = nil, nil // all was printed
 	}
 	return indexErr, nil
-}
-
-// sourceText reads a source file by the name that Python has for it. One that
-// was changed after the recording is not what ran.
-func sourceText(name string, procs []recording.Proc, ended time.Time) ([]byte, bool) {
-	paths := []string{name}
-	if !filepath.IsAbs(name) {
-		paths = paths[:0]
-		for i := range procs {
-			paths = append(paths, filepath.Join(procs[i].Cwd, name))
-		}
-	}
-	for _, path := range paths {
-		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
-			continue
-		}
-		text, ok := readSource(f, ended)
-		f.Close()
-		if ok {
-			return text, true
-		}
-	}
-	return nil, false
-}
-
-func readSource(f *os.File, ended time.Time) ([]byte, bool) {
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() || st.ModTime().After(ended) || st.Size() > recording.MaxSource {
-		return nil, false
-	}
-	text := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, text); err != nil {
-		return nil, false
-	}
-	return text, true
 }

@@ -78,7 +78,7 @@ func BenchmarkIndex(b *testing.B) {
 			if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: x.event}); err != nil {
 				b.Fatal(err)
 			}
-			if err := x.close(rec, time.Now()); err != nil {
+			if err := x.close(); err != nil {
 				b.Fatal(err)
 			}
 		}

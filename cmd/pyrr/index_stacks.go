@@ -14,6 +14,8 @@ import (
 // them into the index.
 type stacker struct {
 	w     *recording.StackWriter
+	src   *sourceKeeper
+	files uint32            // frames up to that one have their files kept
 	c     map[cFrame]uint32 // C frames by where they are
 	paths map[pathKey]*pythonPath
 
@@ -89,8 +91,8 @@ const (
 	jobQueue = 8
 )
 
-func newStacker(w *recording.StackWriter) *stacker {
-	s := &stacker{w: w, c: map[cFrame]uint32{}, paths: map[pathKey]*pythonPath{},
+func newStacker(w *recording.StackWriter, src *sourceKeeper) *stacker {
+	s := &stacker{w: w, src: src, c: map[cFrame]uint32{}, paths: map[pathKey]*pythonPath{},
 		jobs: make(chan []job, jobQueue), free: make(chan []job, jobQueue+2), ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
@@ -227,7 +229,12 @@ func (s *stacker) path(j *job) *pythonPath {
 	}
 	p.frames, p.ids = p.frames[:j.same], p.ids[:j.same]
 	for i := len(j.top) - 1; i >= 0; i-- {
-		p.frames, p.ids = append(p.frames, j.top[i]), append(p.ids, s.w.Frame(&j.top[i].Frame))
+		id := s.w.Frame(&j.top[i].Frame)
+		p.frames, p.ids = append(p.frames, j.top[i]), append(p.ids, id)
+		if id >= s.files { // a new one
+			s.files = id + 1
+			s.src.see(j.top[i].File)
+		}
 	}
 	giveFrames(j.top)
 	p.inward = p.inward[:0]

@@ -91,6 +91,13 @@ func (w *SourceWriter) Close() error {
 	return nil
 }
 
+// Abort drops the sources.
+func (w *SourceWriter) Abort() {
+	w.f.Close()
+	w.enc.Close()
+	w.r.root.Remove(sourcesName + ".tmp")
+}
+
 // Sources returns the text of the source files in the recording, by the path
 // that Python has for them; empty where there are none.
 func (r *Recording) Sources() (map[string][]byte, error) {

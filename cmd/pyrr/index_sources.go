@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"pyrr/internal/recording"
+)
+
+// sourceKeeper keeps the text of Python files in a recording. It reads and
+// compresses them on a goroutine of its own.
+type sourceKeeper struct {
+	w     *recording.SourceWriter
+	seen  map[string]bool
+	names chan string
+	ended chan struct{}
+}
+
+// keepSources begins to keep sources in a recording that is a folder.
+func keepSources(rec *recording.Recording) (*sourceKeeper, error) {
+	procs, err := rec.Procs()
+	if err != nil {
+		return nil, err
+	}
+	w, err := rec.WriteSources()
+	if err != nil {
+		return nil, err
+	}
+	k := &sourceKeeper{w: w, seen: map[string]bool{}, names: make(chan string, 64), ended: make(chan struct{})}
+	before := ended(rec)
+	go func() {
+		defer close(k.ended)
+		failed := false
+		for name := range k.names {
+			if text, ok := sourceText(name, procs, before); ok && !failed {
+				err := w.Add(name, text)
+				failed = err != nil && !errors.Is(err, recording.ErrTooLarge) // Close says so too
+			}
+		}
+	}()
+	return k, nil
+}
+
+// see keeps a file, by the name that Python has for it.
+func (k *sourceKeeper) see(name string) {
+	if !k.seen[name] {
+		k.seen[name] = true
+		k.names <- name
+	}
+}
+
+func (k *sourceKeeper) stop() {
+	if k.names != nil {
+		close(k.names)
+		<-k.ended
+		k.names = nil
+	}
+}
+
+// close puts the sources in their place.
+func (k *sourceKeeper) close() error {
+	k.stop()
+	return k.w.Close()
+}
+
+// abort drops them.
+func (k *sourceKeeper) abort() {
+	k.stop()
+	k.w.Abort()
+}
+
+// sourceText reads a source file by the name that Python has for it. One that
+// was changed after the recording is not what ran.
+func sourceText(name string, procs []recording.Proc, ended time.Time) ([]byte, bool) {
+	paths := []string{name}
+	if !filepath.IsAbs(name) {
+		paths = paths[:0]
+		for i := range procs {
+			paths = append(paths, filepath.Join(procs[i].Cwd, name))
+		}
+	}
+	for _, path := range paths {
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		text, ok := readSource(f, ended)
+		f.Close()
+		if ok {
+			return text, true
+		}
+	}
+	return nil, false
+}
+
+func readSource(f *os.File, ended time.Time) ([]byte, bool) {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || st.ModTime().After(ended) || st.Size() > recording.MaxSource {
+		return nil, false
+	}
+	text := make([]byte, st.Size())
+	if _, err := io.ReadFull(f, text); err != nil {
+		return nil, false
+	}
+	return text, true
+}
