@@ -200,9 +200,9 @@ func lookPath(name string) (string, error) {
 }
 
 // holdSignals keeps the terminal's signals from ending pyrr: the program
-// gets them too, and pyrr outlives it. A SIGTERM to pyrr alone is passed on
-// to pid.
-func holdSignals(pid int) func() {
+// gets them too, and pyrr outlives it. On a SIGTERM, which is for pyrr alone,
+// terminate is called.
+func holdSignals(terminate func()) func() {
 	ch := make(chan os.Signal, 8)
 	signal.Notify(ch, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM)
 	stop := make(chan struct{})
@@ -213,7 +213,7 @@ func holdSignals(pid int) func() {
 				return
 			case s := <-ch:
 				if s == unix.SIGTERM {
-					unix.Kill(pid, unix.SIGTERM)
+					terminate()
 				}
 			}
 		}

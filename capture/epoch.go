@@ -31,6 +31,7 @@ type epoch struct {
 	lead   *space
 	name   string // of its test, "" for one that has none
 	frozen *frozen
+	image  *imageTask      // nil until it is being written
 	first  recording.Event // the image but for its memory
 	rest   []recording.Event
 	began  int64
@@ -44,7 +45,8 @@ type epoch struct {
 
 // Kept is a recording of one test that was kept.
 type Kept struct {
-	// Test is the test's id, Outcome "timeout", "failed" or "crashed".
+	// Test is the test's id, Outcome "timeout", "failed", "crashed" or
+	// "cancelled".
 	Test, Outcome string
 	// From is the event of the first process at which the test begins, where
 	// the recording begins before it; else 0.
@@ -162,6 +164,26 @@ func (r *recorder) abandoned(ep *epoch) {
 	}
 }
 
+// beginsAnew says whether a process's next test begins a recording of its
+// own, so that the end of the present one needs not be that of its tracing.
+func (r *recorder) beginsAnew(sp *space) bool { return sp.runner != nil && r.o.Tests != nil }
+
+// endHere ends the recording that a runner of tests is in, because of a call
+// that can't be recorded.
+func (r *recorder) endHere(sp *space, why error) {
+	ep := sp.ep
+	switch {
+	case ep == nil:
+		return
+	case ep.lead == sp:
+		r.warnf("%s: its recording stopped: %v; the next test has one again", ep.name, why)
+		r.endEpoch(ep, recording.EndDetached, why.Error())
+	default:
+		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndDetached, Text: why.Error()})
+		r.abandoned(ep)
+	}
+}
+
 // endEpoch ends an epoch: what is in it goes on unrecorded.
 func (r *recorder) endEpoch(ep *epoch, why, text string) {
 	for sp := range ep.live {
@@ -183,9 +205,24 @@ func (r *recorder) endEpoch(ep *epoch, why, text string) {
 
 // drop throws away an epoch that has ended.
 func (r *recorder) drop(ep *epoch) {
-	ep.w.Discard()
 	r.thaw(ep.frozen)
 	ep.frozen = nil
+	image := ep.image
+	if image == nil {
+		ep.w.Discard()
+	}
+	if image == nil && ep.w.Written() == 0 {
+		return
+	}
+	r.writing.Add(1)
+	go func() {
+		defer r.writing.Done()
+		if image != nil {
+			<-image.done
+			ep.w.Discard()
+		}
+		ep.w.Gone()
+	}()
 }
 
 // keep writes out an epoch that has ended, in the background.
@@ -198,12 +235,27 @@ func (r *recorder) keep(ep *epoch, outcome string) {
 	}
 	f := ep.frozen
 	ep.frozen = nil
+	ep.writeImage(f)
 	r.writing.Add(1)
 	go func() {
 		defer r.writing.Done()
 		defer unix.Kill(f.pid, unix.SIGKILL)
-		k.Err = ep.write(f, sum)
+		k.Err = ep.close(sum)
 	}()
+}
+
+// spillAfter is how old an epoch is when it begins to be written to the disk
+// as it goes: a recorder that is killed leaves what there is of a test that
+// takes so long.
+const spillAfter = 5 * time.Second
+
+// spill writes out what has become old.
+func (r *recorder) spill() {
+	for _, ep := range r.epochs.list {
+		if ep.image == nil && ep.frozen != nil && time.Duration(r.since()-ep.began) > spillAfter {
+			ep.writeImage(ep.frozen)
+		}
+	}
 }
 
 // finishEpochs waits for recordings that are being written.
@@ -212,11 +264,11 @@ func (r *recorder) finishEpochs() {
 		r.endEpoch(ep, recording.EndTest, "the command ended")
 		r.keep(ep, "")
 	}
-	r.writing.Wait()
 	for _, ep := range r.epochs.list {
 		r.drop(ep)
 	}
 	r.epochs.list = nil
+	r.writing.Wait()
 }
 
 type epochs struct {
@@ -282,13 +334,19 @@ func (r *recorder) bound() {
 	if ep := r.command; ep != nil && len(ep.live) > 0 {
 		if why := over(ep); why != "" {
 			for sp := range ep.live {
-				r.leave(sp, why)
+				if r.o.Tests == nil {
+					r.leave(sp, why)
+					continue
+				}
+				// It may be about to run tests, which have recordings of their own.
+				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndDetached, Text: why})
 			}
 		}
 	}
 	for _, ep := range append([]*epoch(nil), r.epochs.list...) {
 		// What there is of it is kept if its test turns out to be wanted.
 		if why := over(ep); why != "" {
+			r.warnf("%s: its recording stopped: %s; the test goes on", ep.name, why)
 			r.endEpoch(ep, recording.EndDetached, why)
 		}
 	}

@@ -72,6 +72,8 @@ func (r *recorder) canFreeze(t *task) error {
 			return fmt.Errorf("thread %d is executing another program", o.tid)
 		case o.leadExit:
 			return fmt.Errorf("its first thread has ended")
+		case o.strange && o.inSys:
+			return fmt.Errorf("thread %d makes a call that can't be recorded", o.tid)
 		case o.state == stateNew:
 			return fmt.Errorf("thread %d has not begun", o.tid)
 		}

@@ -44,16 +44,41 @@ func (iw *imageWriter) close() {
 	}
 }
 
-// write completes the recording of an epoch: the image, then the summary.
-func (ep *epoch) write(f *frozen, sum recording.Summary) error {
-	iw := newImageWriter(f.pid, &ep.first)
-	defer iw.close()
-	iw.w, iw.f = ep.w, f
-	err := iw.read()
-	if err == nil {
-		err = ep.w.Begin(ep.first.Proc.ID, append([]recording.Event{ep.first}, ep.rest...))
+// imageTask is the writing of an epoch's image in the background.
+type imageTask struct {
+	done chan struct{}
+	err  error // once it is done
+}
+
+// writeImage begins to write the image of an epoch, unless that was begun
+// already, and with it all that was logged since.
+func (ep *epoch) writeImage(f *frozen) {
+	if ep.image != nil {
+		return
 	}
-	ep.first = recording.Event{}
+	task := &imageTask{done: make(chan struct{})}
+	ep.image = task
+	first, rest := ep.first, ep.rest
+	ep.first, ep.rest = recording.Event{}, nil
+	go func() {
+		defer close(task.done)
+		iw := newImageWriter(f.pid, &first)
+		defer iw.close()
+		iw.w, iw.f = ep.w, f
+		if task.err = iw.read(); task.err != nil {
+			return
+		}
+		id := first.Proc.ID
+		if task.err = ep.w.Begin(id, append([]recording.Event{first}, rest...)); task.err == nil {
+			ep.w.Settle(id)
+		}
+	}()
+}
+
+// close completes the recording of an epoch whose image is being written.
+func (ep *epoch) close(sum recording.Summary) error {
+	<-ep.image.done
+	err := ep.image.err
 	if err != nil {
 		sum.Truncated = true
 		sum.Why = err.Error()

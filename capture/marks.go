@@ -64,8 +64,10 @@ type testRun struct {
 	minded   bool      // the runner has a time limit of its own for it
 	expireBy time.Time // set while its time-out waits for a computing thread
 	expired  bool
-	why      string // what a runner gets to know of it
-	killAt   time.Time
+	// cancelled: not its time is up, but that of the whole command.
+	cancelled bool
+	why       string // what a runner gets to know of it
+	killAt    time.Time
 }
 
 // mark takes in what a test runner says. t is at the exit of the call, and
@@ -150,6 +152,8 @@ func (r *recorder) session(t *task, what, flags string) error {
 			if old := sp.ep; old != nil {
 				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "its tests begin"})
 				r.abandoned(old)
+			} else if r.command != nil {
+				r.abandoned(r.command) // it grew too large before
 			}
 		}
 	case "finish":
@@ -299,11 +303,7 @@ func (r *recorder) watchTests(now time.Time) {
 				r.expireTest(sp)
 			}
 		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
-			if c := sp.cur; sp.clock != nil && c != nil && c.state == stateRun && !c.inSys && sp.ep != nil {
-				test.expireBy = now.Add(tickPatience)
-			} else {
-				r.expireTest(sp)
-			}
+			r.expireSoon(sp, now)
 		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
 			test.killAt = time.Time{}
 			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
@@ -312,6 +312,16 @@ func (r *recorder) watchTests(now time.Time) {
 			}
 			unix.Kill(sp.pid, unix.SIGKILL)
 		}
+	}
+}
+
+// expireSoon ends the time of a test: at an exact instruction, where it
+// computes.
+func (r *recorder) expireSoon(sp *space, now time.Time) {
+	if c := sp.cur; sp.clock != nil && c != nil && c.state == stateRun && !c.inSys && sp.ep != nil {
+		sp.runner.test.expireBy = now.Add(tickPatience)
+	} else {
+		r.expireTest(sp)
 	}
 }
 
@@ -339,6 +349,13 @@ func (r *recorder) expireTestAt(t *task) error {
 func (r *recorder) expireTest(sp *space) {
 	test := sp.runner.test
 	test.expired, test.expireBy = true, time.Time{}
+	if test.cancelled {
+		if ep := test.ep; ep != nil {
+			r.endEpoch(ep, recording.EndTest, outcomeCancelled)
+			r.keepTest(ep, outcomeCancelled)
+		}
+		return
+	}
 	test.killAt = time.Now().Add(r.o.Grace)
 	test.why = fmt.Sprintf("not recorded by pyrr, after %v", test.limit)
 	if ep := test.ep; ep != nil {

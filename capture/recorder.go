@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,17 +64,20 @@ type recorder struct {
 	expired  []int // pidfds of what the time-out is to end
 	stopped  bool  // recording is over, the command still runs
 	failed   bool  // a mistake of pyrr's was caught
-	outID    [3]string
-	chaos    *chaos
-	noBuffer bool   // all system calls stop
-	callBuf  []byte // what a process's buffer of calls held
-	tsc      uint64 // the processor's time stamp counter at start
-	buf      []byte
-	spans    []ptrace.Span
-	ranges   []mem.Range
-	writes   []recording.Write
-	xstate   []byte
-	writeErr bool
+	// cancelled: pyrr got SIGTERM, cancelBy is when the command gets it.
+	cancelled atomic.Bool
+	cancelBy  time.Time
+	outID     [3]string
+	chaos     *chaos
+	noBuffer  bool   // all system calls stop
+	callBuf   []byte // what a process's buffer of calls held
+	tsc       uint64 // the processor's time stamp counter at start
+	buf       []byte
+	spans     []ptrace.Span
+	ranges    []mem.Range
+	writes    []recording.Write
+	xstate    []byte
+	writeErr  bool
 }
 
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
@@ -118,8 +122,8 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
 		return nil, startError(path, err)
 	}
-	defer holdSignals(pid)()
 	r.rootPID = pid
+	defer holdSignals(r.terminate)()
 	r.start, r.tsc = time.Now(), inject.TSC()
 	if r.o.Timeout > 0 {
 		r.deadline = r.start.Add(r.o.Timeout)
@@ -202,7 +206,9 @@ func (r *recorder) housekeeping() {
 	r.watchNative(now)
 	if r.runners && r.o.Tests != nil {
 		r.watchTests(now)
+		r.spill()
 	}
+	r.cancelTests(now)
 	r.flush()
 	if r.o.MaxSize > 0 || r.o.MaxTime > 0 {
 		r.bound()

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,7 +65,7 @@ func (r *recorder) entry(t *task) error {
 		}
 	}
 	call, known := linux.Lookup(nr)
-	t.call, t.inSys, t.entered, t.answered, t.child = call, true, false, false, nil
+	t.call, t.inSys, t.entered, t.answered, t.child, t.strange = call, true, false, false, nil, false
 	var errno int
 	t.class, errno = linux.ClassOf(nr, args)
 	t.ev = recording.Event{
@@ -93,7 +94,16 @@ func (r *recorder) entry(t *task) error {
 			}
 		}
 		r.logEnter(t)
-		return fmt.Errorf("%s at instruction %d %s", name, sp.base, why)
+		err := fmt.Errorf("%s at instruction %d %s", name, sp.base, why)
+		if !r.beginsAnew(sp) {
+			return err
+		}
+		r.endHere(sp, err)
+		if !known {
+			t.call = &linux.Syscall{Nr: nr, Name: name}
+		}
+		t.strange, t.class, t.blocks = true, linux.Plain, true
+		return r.resume(t, 0)
 	}
 	t.blocks = linux.MayBlock(nr, args)
 	if i, err := r.deliverable(t); err != nil {
@@ -272,7 +282,7 @@ func (r *recorder) finishCall(t *task) error {
 // effects collects what a returned call changed in the process.
 func (r *recorder) effects(t *task, ev *recording.Event) error {
 	nr, args, ret := int(t.ev.Nr), t.ev.Args, ev.Ret
-	if t.answered && t.class == linux.Hidden {
+	if t.answered && t.class == linux.Hidden || t.strange {
 		return nil
 	}
 	switch t.class {
@@ -286,7 +296,12 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	ranges, err := linux.Outputs(nr, args, ret, ptrace.Mem(t.tid), r.ranges[:0])
 	r.ranges = ranges[:0]
 	if err != nil {
-		return fmt.Errorf("%s at instruction %d: %w", t.call.Name, t.sp.base, err)
+		err = fmt.Errorf("%s at instruction %d: %w", t.call.Name, t.sp.base, err)
+		if _, unknown := errors.AsType[*linux.UnknownError](err); !unknown || !r.beginsAnew(t.sp) {
+			return err
+		}
+		r.endHere(t.sp, err)
+		return nil
 	}
 	if err := r.capture(t, ev, ranges); err != nil {
 		return err

@@ -58,6 +58,7 @@ type task struct {
 	class   linux.Class
 	errno   int
 	blocks  bool
+	strange bool // pyrr does not know what its call does, and nothing is written
 	// restart: the call was interrupted, and the kernel is going to start it
 	// again or to deliver a signal.
 	restart bool

@@ -68,6 +68,10 @@ type recordingInfo struct {
 	Cwd     string   `json:"cwd"`
 	Tool    string   `json:"tool"`
 	Format  int      `json:"format"`
+	// Test is the id of the test that the recording is of, and Outcome how it
+	// ended; "" where it is of a command.
+	Test    string `json:"test,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
 
 	Started      time.Time `json:"started"`
 	Seconds      float64   `json:"seconds"`
@@ -132,14 +136,14 @@ func summarize(rec *recording.Recording, path string, progress func(uint64)) (*r
 	info := &recordingInfo{
 		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Form: h.Form, Started: h.Started,
 		Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Options: h.Options,
-		Verified: "no", Pythons: []string{}, Processes: []processInfo{},
+		Test: h.Test, Verified: "no", Pythons: []string{}, Processes: []processInfo{},
 		Lacking: inject.Host().Missing(h.Host.Features),
 	}
 	if info.Lacking == nil {
 		info.Lacking = []string{}
 	}
 	if sum, ok := rec.Summary(); ok {
-		info.Complete, info.Why = !sum.Truncated, sum.Why
+		info.Complete, info.Why, info.Outcome = !sum.Truncated, sum.Why, sum.Outcome
 		status := sum.Status // as a shell has it
 		info.Status = &status
 		if sum.Verified != "" {
@@ -269,6 +273,9 @@ func (info *recordingInfo) print(u *ui) {
 	}
 	row("recording", "%s", info.Path)
 	row("command", "%s", shellJoin(info.Command))
+	if info.Test != "" {
+		row("test", "%s", strings.TrimSuffix(info.Test+", "+info.Outcome, ", "))
+	}
 	row("in", "%s", info.Cwd)
 	row("started", "%s", info.Started.Local().Format("2006-01-02 15:04:05 -07:00"))
 	row("length", "%s instructions, %s events, %s", grouped(info.Instructions), grouped(info.Events), seconds(time.Duration(info.Seconds*1e9)))

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -67,6 +69,10 @@ type runner struct {
 	uploaded  string // the paths that upload-artifact was given
 	setupGo   bool
 	failed    bool
+	// cancel is called while the step that records runs, and cancelled set
+	// when that was told to end.
+	cancel    func(*os.Process)
+	cancelled bool
 }
 
 func newRunner(t *testing.T, inputs map[string]string) *runner {
@@ -160,6 +166,8 @@ var comparison = regexp.MustCompile(`^(\S+) (==|!=|>) ('[^']*'|\d+)$`)
 func (r *runner) term(s string) bool {
 	switch s {
 	case "!cancelled()":
+		return !r.cancelled
+	case "always()":
 		return true
 	case "!startsWith(github.action_ref, 'v')":
 		return true // it is main here
@@ -229,8 +237,17 @@ func (r *runner) step(i int, s *step) bool {
 	cmd := exec.Command("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", script)
 	cmd.Env = env
 	cmd.Dir = filepath.Join(r.workspace, r.expand(s.WorkingDirectory))
-	out, err := cmd.CombinedOutput()
-	fmt.Fprintf(&r.log, "--- %s\n%s", s.Name, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Start()
+	if err == nil && s.ID == "record" && r.cancel != nil {
+		r.cancel(cmd.Process)
+		r.cancelled = true
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
+	fmt.Fprintf(&r.log, "--- %s\n%s", s.Name, &out)
 	if err != nil {
 		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 			r.t.Fatal(err)
@@ -310,12 +327,13 @@ func python(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
+// hang waits for data that never comes, and ends at once when it is interrupted.
 const hang = `import os, socket, threading
 a, b = socket.socketpair()
 def read():
     return b.recv(100)
 print("token", os.environ.get("API_TOKEN"), os.environ.get("PYRR_SECRETS"), flush=True)
-t = threading.Thread(target=read, name="reader")
+t = threading.Thread(target=read, name="reader", daemon=True)
 t.start()
 t.join()
 `
@@ -369,6 +387,38 @@ func TestHang(t *testing.T) {
 	}
 	if strings.ContainsAny(filepath.Base(zips[0]), `":<>|*?\/`) {
 		t.Errorf("%s is no name for an artifact", zips[0])
+	}
+}
+
+// TestCancelled cancels a job in the middle of a test that hangs, as GitHub's
+// runner does: by SIGINT to the step's shell alone.
+func TestCancelled(t *testing.T) {
+	py := python(t)
+	if exec.Command(py, "-c", "import pytest").Run() != nil {
+		out, err := exec.Command("../../scripts/venv.sh", "pytest").Output()
+		if err != nil {
+			t.Fatalf("the virtual environment of pytest: %v", err)
+		}
+		py = filepath.Join(strings.TrimSpace(string(out)), "bin/python")
+	}
+	r := newRunner(t, map[string]string{"run": py + " -m pytest -q -p no:cacheprovider test_hang.py", "keep": "timeout", "version": "source"})
+	r.write("test_hang.py", "import socket\n\ndef test_hang():\n    a, b = socket.socketpair()\n    open('begun', 'w').close()\n    a.recv(1)\n")
+	r.cancel = func(p *os.Process) {
+		for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(r.workspace, "begun")); err == nil {
+				break
+			}
+		}
+		p.Signal(os.Interrupt)
+	}
+	r.run()
+	log := r.log.String()
+	zips, _ := filepath.Glob(r.uploaded)
+	if len(zips) != 1 || !strings.Contains(filepath.Base(zips[0]), "test_hang.test_hang-") || !strings.Contains(log, "cancelled: test_hang.py::test_hang") {
+		t.Errorf("uploaded %q: %v\n%s", r.uploaded, zips, log)
+	}
+	if r.output("result") != "failed" || strings.Contains(log, "--- Check") {
+		t.Errorf("result %q\n%s", r.output("result"), log)
 	}
 }
 

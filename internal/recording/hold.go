@@ -59,7 +59,7 @@ func (w *Writer) Begin(procID int, events []Event) error {
 		return fmt.Errorf("begin process %d: %d events, where %d are left out", procID, len(events), reserved)
 	}
 	w.start()
-	head := &Stream{w: w, id: procID}
+	head := &Stream{w: w, id: procID, image: true}
 	for i := range events {
 		if err := head.Append(&events[i]); err != nil {
 			return err
@@ -73,6 +73,23 @@ func (w *Writer) Begin(procID int, events []Event) error {
 	defer s.mu.Unlock()
 	s.begun, s.shift = true, chunks
 	return nil
+}
+
+// Settle makes the folder one that a reader takes as it is, should the
+// recorder be killed from now on: the events of a process, whose beginning was
+// handed in, go behind it at once instead of at Close. Like Append, it may be
+// called while others append to the stream.
+func (w *Writer) Settle(procID int) {
+	s := w.Stream(procID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun || s.reserved == 0 || s.closed {
+		return
+	}
+	s.seal(0)
+	s.reserved = 0
+	s.seq += s.shift
+	w.q.put(job{join: s}, w.Err)
 }
 
 // Discard ends the writing at once, for a recording that nobody wants: what is
@@ -95,19 +112,25 @@ func (w *Writer) Discard() error {
 	})
 	w.q.close()
 	if w.root == nil {
+		close(w.gone)
 		return nil
 	}
 	if !w.held {
 		<-w.done
+		close(w.gone)
 		return w.root.Close()
 	}
 	go func() {
 		<-w.done
 		w.root.Close()
 		os.RemoveAll(w.dir)
+		close(w.gone)
 	}()
 	return nil
 }
+
+// Gone waits until Discard has removed the folder.
+func (w *Writer) Gone() { <-w.gone }
 
 // join puts the events of a stream behind its beginning. What was appended
 // meanwhile has its own count of chunks, from 0.
@@ -178,8 +201,13 @@ func (w *Writer) makeRoom() {
 	}
 }
 
-// Written is how many bytes of events are on the disk, or held for it.
-func (w *Writer) Written() int64 { return w.disk.Load() + int64(w.q.size()) }
+// Written is how many bytes of events are on the disk, or held for it. What
+// Begin wrote does not count.
+func (w *Writer) Written() int64 {
+	w.q.mu.Lock()
+	defer w.q.mu.Unlock()
+	return w.disk.Load() + int64(w.q.bytes-w.q.images)
+}
 
 // Size is how many bytes a held recording keeps in memory.
 func (w *Writer) Size() int { return w.q.size() }

@@ -144,3 +144,63 @@ func TestHoldRename(t *testing.T) {
 		t.Errorf("the test is %q", r.Header().Test)
 	}
 }
+
+// TestSettle reads a recording whose recorder never comes to the end of it.
+func TestSettle(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+	w := Hold(dir, Header{Tool: "test", Test: "t.py::t"})
+	s := w.Stream(1)
+	s.Reserve(2)
+	appendCalls(t, s, 5, 1<<10)
+	w.Flush()
+	appendCalls(t, s, 5, 1<<10)
+	begin := []Event{
+		{Kind: KindStart, TID: 7, Proc: &Proc{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Mem: []Write{{Addr: 0x10000, Data: bytes.Repeat([]byte{1, 2}, 1<<20)}}},
+		{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
+	}
+	if err := w.Begin(1, begin); err != nil {
+		t.Fatal(err)
+	}
+	appendCalls(t, s, 5, 1<<10)
+	w.Settle(1)
+	w.Settle(1) // once is enough
+	appendCalls(t, s, 5, 1<<10)
+	w.Flush()
+	if n := w.Written(); n > 1<<20 {
+		t.Errorf("%d bytes are counted: the image is none of them", n)
+	}
+	count := func() int {
+		r, err := Open(dir)
+		if err != nil {
+			return 0
+		}
+		defer r.Close()
+		it, err := r.Events(1)
+		if err != nil {
+			return 0
+		}
+		defer it.Close()
+		var ev Event
+		n := 0
+		for it.Next(&ev) == nil {
+			n++
+		}
+		return n
+	}
+	const want = 2 + 4*5 + 1 // the reader adds an end
+	for deadline := time.Now().Add(30 * time.Second); count() != want; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events are there, want %d", count(), want)
+		}
+	}
+	// Closed after all, it is the same.
+	if err := w.Close(Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n != want && n != want-1 {
+		t.Errorf("%d events are there at the end", n)
+	}
+	if _, err := os.Stat(filepath.Join(dir, tailsDir)); err == nil {
+		t.Error("the events' first place is left")
+	}
+}

@@ -53,7 +53,8 @@ type Summary struct {
 	Truncated bool   `json:"truncated"`
 	Why       string `json:"why,omitempty"`
 	// Outcome is how the test ended that the recording is of: "timeout",
-	// "failed", or "crashed" where its process ended in the middle.
+	// "failed", "crashed" where its process ended in the middle, or
+	// "cancelled" where the recorder was told to end.
 	Outcome string `json:"outcome,omitempty"`
 	// Verified is "" for not yet, "exact", or "diverged: …".
 	Verified string `json:"verified,omitempty"`

@@ -17,6 +17,9 @@ type job struct {
 	head chunkHeader
 	raw  []byte
 	line bool
+	// image: it is no event of the run, and not counted as one.
+	image bool
+	join  *Stream // see Settle
 }
 
 // queue hands jobs to the background goroutine, in order. Who puts waits
@@ -28,6 +31,7 @@ type queue struct {
 	jobs   []job
 	at     int // jobs[:at] are taken
 	bytes  int // of jobs waiting and in work
+	images int // of those, what is no event of the run
 	poked  bool
 	closed bool
 	free   [][]byte // buffers to be used again
@@ -67,6 +71,9 @@ func (q *queue) put(j job, failed func() error) {
 	}
 	q.jobs = append(q.jobs, j)
 	q.bytes += len(j.raw)
+	if j.image {
+		q.images += len(j.raw)
+	}
 	q.ready.Signal()
 }
 
@@ -113,10 +120,14 @@ func (q *queue) get() (job, bool) {
 }
 
 // finish says that a job's bytes are no longer needed.
-func (q *queue) finish(raw []byte) {
+func (q *queue) finish(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	raw := j.raw
 	q.bytes -= len(raw)
+	if j.image {
+		q.images -= len(raw)
+	}
 	if cap(raw) <= 2*chunkTarget && len(q.free) < 8 {
 		q.free = append(q.free, raw[:0])
 	}

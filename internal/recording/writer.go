@@ -45,6 +45,7 @@ type Writer struct {
 	q     queue
 	store store
 	done  chan struct{} // closed when the background goroutine has ended
+	gone  chan struct{} // closed when a discarded folder is removed
 
 	// Of the background goroutine only.
 	enc    *zstd.Encoder
@@ -66,7 +67,7 @@ func newWriter(dir string, h Header) *Writer {
 	if h.Format == 0 {
 		h.Format = FormatVersion
 	}
-	w := &Writer{dir: dir, header: h, streams: map[int]*Stream{}, done: make(chan struct{})}
+	w := &Writer{dir: dir, header: h, streams: map[int]*Stream{}, done: make(chan struct{}), gone: make(chan struct{})}
 	w.q.init()
 	w.store.init(w)
 	return w
@@ -228,6 +229,7 @@ type Stream struct {
 	reserved uint64
 	begun    bool
 	shift    uint32
+	image    bool
 }
 
 // name is the member that the stream's chunks go to.
@@ -334,7 +336,7 @@ func (s *Stream) seal(flags uint16) {
 		h.first = s.next
 	}
 	s.w.makeRoom()
-	s.w.q.put(job{name: s.name(), head: h, raw: s.buf}, s.w.Err)
+	s.w.q.put(job{name: s.name(), head: h, raw: s.buf, image: s.image}, s.w.Err)
 	s.buf, s.count, s.rest = nil, 0, false
 	s.seq++
 	s.d = deltas{}
@@ -365,7 +367,7 @@ func (w *Writer) run() {
 					w.fail(err)
 				}
 			}
-			w.q.finish(j.raw)
+			w.q.finish(&j)
 		case w.store.step():
 		default:
 			if w.q.wait() {
@@ -382,10 +384,20 @@ func (w *Writer) run() {
 
 // write compresses a chunk and appends it to its file, or appends a line.
 func (w *Writer) write(j *job) error {
-	if j.line {
+	switch {
+	case j.line:
 		return w.appendFile(j.name, j.raw)
+	case j.join != nil:
+		err := w.join(j.join)
+		w.root.Remove(tailsDir) // unless another is still there
+		return err
 	}
-	return w.writeChunk(j.name, j.head, j.raw)
+	before := w.disk.Load()
+	err := w.writeChunk(j.name, j.head, j.raw)
+	if j.image {
+		w.disk.Store(before)
+	}
+	return err
 }
 
 func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {

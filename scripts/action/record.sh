@@ -28,7 +28,19 @@ run=${PYRR_RUN:?}
 unset PYRR_RUN PYRR_TIMEOUT PYRR_KEEP PYRR_REDACT PYRR_SECRET_NAMES PYRR_SECRETS
 
 status=0
-pyrr record "${flags[@]}" -- bash -e -o pipefail -c "$run" || status=$?
+# A job that is cancelled, or reaches its limit, gets SIGINT, after some seconds
+# SIGTERM, and after some more it is killed. pyrr gets SIGTERM at once, so that
+# it has the time to keep the test that runs.
+set -m # else the command would ignore SIGINT
+pyrr record "${flags[@]}" -- bash -e -o pipefail -c "$run" <&0 &
+pid=$!
+trap 'kill -TERM "$pid" 2>/dev/null' INT TERM
+wait "$pid" || status=$?
+while kill -0 "$pid" 2>/dev/null; do # it was only the signal that ended the wait
+  status=0
+  wait "$pid" || status=$?
+done
+set +m
 case $status in
 0) result=passed ;;
 124) result=timeout ;;
