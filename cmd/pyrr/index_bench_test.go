@@ -61,6 +61,7 @@ func BenchmarkIndex(b *testing.B) {
 	})
 	// The same with a stop at each event, which nobody looks at.
 	b.Run("stops", func(b *testing.B) {
+		defer cpuPerOp(b)()
 		for b.Loop() {
 			none := func(*replay.Process, *replay.Thread, *recording.Event) error { return nil }
 			if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: none}); err != nil {
