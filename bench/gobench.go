@@ -29,6 +29,7 @@ var figures = []figure{
 	{what: "a Python stack of 30 frames, of a stopped thread", pkg: "./cpython", bench: "BenchmarkStack30/debian-3.11/known", unit: "ns/op", scale: 1e-3, format: "%.0f µs", target: "≤ 150 µs"},
 	{what: "the same, with code objects never seen before", pkg: "./cpython", bench: "BenchmarkStack30/debian-3.11/new", unit: "ns/op", scale: 1e-3, format: "%.0f µs"},
 	{what: "the C stack under it, modules loaded", pkg: "./internal/unwind", bench: "BenchmarkWalk", unit: "ns/op", scale: 1e-3, format: "%.0f µs", target: "≤ 1 ms with the Python stack"},
+	{what: "both merged, with the names of all functions", pkg: "./cpython", bench: "BenchmarkMerged/debian-3.11", unit: "ns/op", scale: 1e-3, format: "%.0f µs", target: "≤ 1 ms"},
 	{what: "a replay that makes the index of the HTTP suite's recording, to a plain replay", pkg: "./cmd/pyrr", bench: "BenchmarkIndex/index", over: "BenchmarkIndex/replay", unit: "ns/op", scale: 1, format: "%.2f", target: "≤ 1.50"},
 	{what: "the same, to a replay that stops at each event", pkg: "./cmd/pyrr", bench: "BenchmarkIndex/index", over: "BenchmarkIndex/stops", unit: "ns/op", scale: 1, format: "%.2f"},
 	{what: "the index's part of that recording: stacks", pkg: "./cmd/pyrr", bench: "BenchmarkIndex/index", unit: "stacks-%", scale: 1, format: "%.1f %%", target: "≤ 15 %"},
