@@ -45,9 +45,10 @@ for, and the stack of its coroutine and of those that it awaits. Greenlets that
 are suspended (gevent's, say) follow.
 
 What a recording's index has is read from there, in no time and on any machine.
-C arguments and source lines (--args, --format gdb) and Python locals (--locals)
-are read by replaying to the place. They need the debug files of the libraries,
-such as those of Debian's packages libc6-dbg and python3.11-dbg.
+The variables of Python frames, the exceptions that a thread raises and handles,
+and which thread has the GIL (--locals), as well as C arguments and source lines
+(--args, --format gdb), are read by replaying to the place. C needs the debug files
+of the libraries, such as those of Debian's packages libc6-dbg and python3.11-dbg.
 
 --format openresty prints Python frames as OpenResty XRay's python_bt does,
 --format gdb prints C frames as gdb's bt does.`,
@@ -76,7 +77,7 @@ such as those of Debian's packages libc6-dbg and python3.11-dbg.
 			fs.BoolVar(&f.c, "c", false, "C frames only")
 			fs.BoolVar(&f.tasks, "tasks", false, "asyncio tasks and greenlets instead of threads")
 			fs.BoolVar(&f.args, "args", false, "C arguments and source lines, from debug files")
-			fs.BoolVar(&f.locals, "locals", false, "the variables of Python frames")
+			fs.BoolVar(&f.locals, "locals", false, "the variables of Python frames, exceptions, and who has the GIL")
 			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
 			fs.BoolVar(&f.asJSON, "json", false, "print JSON")
 			choiceVar(fs, &f.format, "format", "`form` of the output: text, openresty or gdb", "text", "openresty", "gdb")

@@ -67,6 +67,9 @@ func stackHeading(s *btStack, manyProcs bool) string {
 	if s.name != "" {
 		fmt.Fprintf(&b, " %q", s.name)
 	}
+	if s.gil {
+		b.WriteString(", with the GIL,")
+	}
 	if manyProcs {
 		fmt.Fprintf(&b, " of process %d (pid %d)", s.at.proc.ID, s.at.proc.PID)
 	}
@@ -109,6 +112,12 @@ const (
 
 func printText(u *ui, f *btFlags, s *btStack, sources stack.SourceText) {
 	frames := f.shown(s)
+	if s.raising != "" {
+		fmt.Fprintln(u.out, cleanLine("  raises "+s.raising))
+	}
+	if s.handling != "" {
+		fmt.Fprintln(u.out, cleanLine("  handles "+s.handling))
+	}
 	if len(frames) == 0 {
 		fmt.Fprintln(u.out, "  no frames")
 	}
@@ -227,6 +236,9 @@ type btJSONStack struct {
 	Instruction uint64        `json:"instruction"`
 	Event       uint64        `json:"event"`
 	Text        string        `json:"text,omitempty"`
+	GIL         bool          `json:"gil,omitempty"`
+	Raising     string        `json:"raising,omitempty"`
+	Handling    string        `json:"handling,omitempty"`
 	Task        *btTask       `json:"task,omitempty"`
 	Frames      []btJSONFrame `json:"frames"`
 }
@@ -262,7 +274,7 @@ func jsonStacks(f *btFlags, stacks []btStack) []btJSONStack {
 	for i := range stacks {
 		s := &stacks[i]
 		j := btJSONStack{Process: s.at.proc.ID, PID: s.at.proc.PID, Thread: s.thread, Name: s.name,
-			Instruction: s.at.instr, Event: s.at.event, Frames: []btJSONFrame{}}
+			Instruction: s.at.instr, Event: s.at.event, GIL: s.gil, Raising: s.raising, Handling: s.handling, Frames: []btJSONFrame{}}
 		if j.Task = s.task; s.task == nil {
 			j.Text = s.at.doing(s.thread)
 		}

@@ -20,6 +20,10 @@ type btStack struct {
 	name   string
 	frames []btFrame
 	task   *btTask // nil for a thread's own stack
+
+	// With variables: whether the thread has the GIL, and its exceptions.
+	gil               bool
+	raising, handling string
 }
 
 // btFrame is a frame with all that is known of it.
@@ -169,20 +173,37 @@ func (w *stackWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
 	for _, tid := range tids {
 		t := threads[tid]
 		regs := t.Regs()
-		name := ""
+		st := btStack{at: at, thread: tid}
 		for _, pt := range all {
-			if pt.Ident == regs.FsBase || pt.NativeID == int(tid) && rt.Version.Minor >= 11 {
-				if name == "" {
-					name = pt.Name
-				}
+			if pt.Ident != regs.FsBase && (pt.NativeID != int(tid) || rt.Version.Minor < 11) {
+				continue
+			}
+			if st.name == "" {
+				st.name = pt.Name
+			}
+			if f.locals {
+				st.gil = st.gil || pt.HasGIL
+				st.exceptions(rt, p, pt)
 			}
 		}
-		if !f.wantsThread(at, tid, name) {
+		if !f.wantsThread(at, tid, st.name) {
 			continue
 		}
-		out = append(out, btStack{at: at, thread: tid, name: name, frames: w.frames(p, t, rt, all, f)})
+		st.frames = w.frames(p, t, rt, all, f)
+		out = append(out, st)
 	}
 	return out
+}
+
+// exceptions notes what a thread raises and what it handles.
+func (s *btStack) exceptions(rt *cpython.Runtime, p *replay.Process, pt cpython.Thread) {
+	raising, handling, _ := rt.Exceptions(p.Mem(), pt) // those found before an error
+	if raising != nil {
+		s.raising = raising.Text
+	}
+	if handling != nil {
+		s.handling = handling.Text
+	}
 }
 
 // frames reads the merged stack of a thread.
