@@ -77,6 +77,7 @@ func commands() []*command {
 		infoCommand(),
 		explainCommand(),
 		diffCommand(),
+		reportCommand(),
 		packCommand(),
 		doctorCommand(),
 		completionCommand(),

@@ -130,6 +130,19 @@ func (s *Side) Place(i int) (stack.Frame, bool) {
 	return inner, found
 }
 
+// InTime lists the events that are compared, of all threads, in the order in
+// which they began.
+func (s *Side) InTime() []int {
+	var all []int
+	for i := range s.events {
+		if relevant(&s.events[i]) {
+			all = append(all, i)
+		}
+	}
+	slices.SortStableFunc(all, func(i, k int) int { return cmp.Compare(s.events[i].Start, s.events[k].Start) })
+	return all
+}
+
 // chatter are the calls that depend on how threads were scheduled, on where
 // memory lies and on how a C library keeps it, or that only read a clock. One
 // that never returned is where a thread hung, and counts.

@@ -11,9 +11,20 @@ import (
 )
 
 //go:embed report.html
-var page string
+var checkPage string
 
-var pageTemplate = template.Must(template.New("report").Parse(page))
+//go:embed recording.html
+var recordingPage string
+
+//go:embed page.css
+var pageStyle string
+
+// parsePage parses a page, when it is printed: most commands print none.
+func parsePage(page string) *template.Template {
+	t := template.Must(template.New("page").Parse(page))
+	template.Must(t.New("style").Parse(pageStyle))
+	return t
+}
 
 // What the page shows. The template holds no logic but loops.
 type (
@@ -65,7 +76,7 @@ func HTML(w io.Writer, run *assert.Run) error {
 	for _, f := range run.Unmatched {
 		p.Problems = append(p.Problems, clean(f)+" is a recording that holds no test that its specs are about")
 	}
-	return pageTemplate.Execute(w, p)
+	return parsePage(checkPage).Execute(w, p)
 }
 
 func htmlClass(v assert.Verdict) string {
