@@ -48,6 +48,10 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 	version := parseVersion(p.Info.Python)
 	var hit *Hit
 	var frame cpython.Frame
+	prior := p.lastVisit
+	just := prior.tid == t.TID && prior.count == p.counted-1
+	again := just && prior.next == next // it was specialised just now, and is dispatched once more
+	p.visited(t)
 	for _, s := range sites {
 		var on []*Break
 		for _, b := range s.breaks {
@@ -95,8 +99,23 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 				if p.lastCall = (lastCall{t.TID, next, p.counted}); again {
 					continue
 				}
+			case before == s.off && again && !s.code.JumpsBack(s.off):
+				continue
 			case before == s.off && !s.code.JumpsBack(s.off):
-				continue // a second dispatch: it was specialised just now
+				// A trace function was called for it, before the dispatch.
+				from := prior.next - s.code.Base
+				switch {
+				case s.behind:
+					continue
+				case just && !s.switched && !s.anywhere && !s.loop && from < uint64(s.off) && s.code.Line(int(from)) == s.code.Line(s.off):
+					continue // it came from before, on the same line
+				case s.loop:
+					if !p.cameBack(t, s) {
+						continue
+					}
+				case !s.switched && !s.anywhere:
+					p.lineBegins(t, s)
+				}
 			case s.behind && before != s.prev:
 				continue
 			case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
@@ -137,7 +156,22 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 	return hit
 }
 
-// Up to 3.10 memory does not tell which instruction came before a dispatch.
+// visit is a dispatch of an instruction with a breakpoint.
+type visit struct {
+	tid   int32
+	next  uint64
+	count uint64
+}
+
+// visited notes that a thread stands at the dispatch of an instruction.
+func (p *Process) visited(t *Thread) {
+	if next := p.NextInstr(t); next != 0 {
+		p.lastVisit = visit{t.TID, next, p.counted}
+	}
+}
+
+// Up to 3.10, and while functions are traced, memory does not tell which
+// instruction came before a dispatch.
 // The first instruction of a line that is a loop by itself is passed once for
 // each beginning of the line before a jump comes back to it.
 

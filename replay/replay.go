@@ -104,6 +104,7 @@ type Process struct {
 	native    map[uint64][]*Break
 	begun     map[begun]bool
 	lastCall  lastCall
+	lastVisit visit
 	hit       *Hit // where haltPython stopped
 	gen       int  // of the breakpoints that are in place
 	unsynced  bool // what they apply to has changed

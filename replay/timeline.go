@@ -323,6 +323,7 @@ func (l *timeline) seek(to Point) error {
 	}
 	if t := l.thread(); t != nil {
 		t.told = true
+		l.p.visited(t)
 	}
 	return nil
 }

@@ -303,6 +303,7 @@ func (l *timeline) toCount(count uint64) error {
 	}
 	if t := l.thread(); t != nil {
 		t.told = true
+		l.p.visited(t)
 	}
 	return nil
 }
