@@ -35,6 +35,13 @@ func (p *Process) hash() (regs, memory uint64, err error) {
 		if err != nil {
 			return 0, 0, fmt.Errorf("read the extended registers of thread %d: %w", id, err)
 		}
+		// XSTATE_BV says which components the processor took to be in use, which
+		// it need not tell the same each time (Intel SDM 1, 13.6, XINUSE). Those
+		// that it left out have their initial values here.
+		if len(x) >= xstateBV+8 {
+			h.Write(x[:xstateBV])
+			x = x[xstateBV+8:]
+		}
 		h.Write(x)
 	}
 	regs = h.Sum64()
@@ -71,6 +78,9 @@ func (p *Process) hash() (regs, memory uint64, err error) {
 	}
 	return regs, h.Sum64(), nil
 }
+
+// xstateBV is the offset of XSTATE_BV in an XSAVE area.
+const xstateBV = 512
 
 // redZone is the memory below the stack pointer that is in use (System V ABI
 // x86-64, 3.2.2).

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"pyrr/capture"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -32,6 +34,19 @@ func open(t testing.TB, rec *recording.Recording) *replay.Session {
 }
 
 type state struct{ regs, mem uint64 }
+
+// threadsOf is what says where two states differ.
+func threadsOf(t testing.TB, x *replay.Session) []replay.ThreadState {
+	t.Helper()
+	ts, err := x.Threads()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range ts {
+		ts[i].Call = nil
+	}
+	return ts
+}
 
 func stateOf(t testing.TB, x *replay.Session) state {
 	t.Helper()
@@ -78,12 +93,13 @@ func TestBackwardsIsForwards(t *testing.T) {
 			})
 			want := map[recording.Pos]state{}
 			points := map[recording.Pos]replay.Point{}
+			threads := map[recording.Pos][]replay.ThreadState{}
 			for _, pos := range all {
 				st, err := x.RunTo(pos)
 				if err != nil {
 					t.Fatalf("to %v: %v", pos, err)
 				}
-				want[pos], points[pos] = stateOf(t, x), st.Point
+				want[pos], points[pos], threads[pos] = stateOf(t, x), st.Point, threadsOf(t, x)
 			}
 			check := func(pos recording.Pos, how string) {
 				st, err := x.RunTo(pos)
@@ -94,7 +110,7 @@ func TestBackwardsIsForwards(t *testing.T) {
 					t.Errorf("%s to %v: at %+v, not %+v", how, pos, st.Point, points[pos])
 				}
 				if got := stateOf(t, x); got != want[pos] {
-					t.Fatalf("%s to %v: state %x, forwards %x", how, pos, got, want[pos])
+					t.Fatalf("%s to %v: state %x, forwards %x\nthreads (-forwards +now):\n%s", how, pos, got, want[pos], cmp.Diff(threads[pos], threadsOf(t, x)))
 				}
 			}
 			for _, pos := range slices.Backward(all) {
