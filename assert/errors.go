@@ -79,15 +79,15 @@ func (e *Errors) add(err *SyntaxError) {
 
 // didYouMean is the hint for a mistyped word, "" where none is near.
 func didYouMean(word string, known []string) string {
-	if w := nearest(word, known); w != "" {
+	if w := Nearest(word, known); w != "" {
 		return "did you mean " + w + "?"
 	}
 	return ""
 }
 
-// nearest returns the known word that a mistyped one most probably stands
+// Nearest returns the known word that a mistyped one most probably stands
 // for, "" for none.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	best, name := 1+len(word)/3, ""
 	lower := strings.ToLower(word)
 	for _, k := range known {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/assert"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
@@ -123,7 +124,7 @@ func newEventFilter(f *eventFlags) (*eventFilter, error) {
 		}
 		if !known {
 			err := usagef("events: %q is neither a kind of event, nor a system call, nor a signal", name)
-			if near := nearest(name, append(kindNames(), linux.Names()...)); near != "" {
+			if near := assert.Nearest(name, append(kindNames(), linux.Names()...)); near != "" {
 				err.hints = []string{"did you mean --kind " + near + "?"}
 			}
 			return nil, err

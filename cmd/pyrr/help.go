@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"pyrr/assert"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -44,7 +45,7 @@ func helpCommand() *command {
 				c := findCommand(args[0])
 				if c == nil {
 					err := usagef("there is no command %q", args[0])
-					if near := nearest(args[0], commandNames()); near != "" {
+					if near := assert.Nearest(args[0], commandNames()); near != "" {
 						err.hints = []string{"pyrr help " + near}
 					} else {
 						err.hints = []string{"pyrr help"}

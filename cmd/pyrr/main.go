@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"pyrr/assert"
 	"runtime/debug"
 	"strings"
 
@@ -121,7 +122,7 @@ func run(ctx context.Context, u *ui, args []string) int {
 		err := usagef("there is no command %q", args[0])
 		if strings.HasPrefix(args[0], "-") {
 			err = usagef("unknown flag %s before the command", args[0])
-		} else if near := nearest(args[0], commandNames()); near != "" {
+		} else if near := assert.Nearest(args[0], commandNames()); near != "" {
 			err.hints = []string{"pyrr " + strings.Join(append([]string{near}, args[1:]...), " ")}
 		}
 		if err.hints == nil {
@@ -188,7 +189,7 @@ func (c *command) flagError(fs *pflag.FlagSet, err error) error {
 				names = append(names, f.Name)
 			}
 		})
-		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := assert.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			out.hints = append(out.hints, fmt.Sprintf("did you mean --%s?", near))
 		}
 	}

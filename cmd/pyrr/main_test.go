@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"pyrr/assert"
 	"pyrr/internal/probe"
 )
 
@@ -166,8 +167,8 @@ func TestNearest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := nearest(tt.word, commandNames()); got != tt.want {
-				t.Errorf("nearest(%q) = %q, want %q", tt.word, got, tt.want)
+			if got := assert.Nearest(tt.word, commandNames()); got != tt.want {
+				t.Errorf("assert.Nearest(%q) = %q, want %q", tt.word, got, tt.want)
 			}
 		})
 	}
