@@ -177,6 +177,7 @@ func TestNearestOf(t *testing.T) {
 		{"recv taking > 60s", "recvfrom(3) unfinished 30s | it had lasted 30s at the end"},
 		{"recv blocked at end returning 10", "recvfrom(3) unfinished 30s | it had not returned at the end"},
 		{"recv within 4000 instructions of connect", "recvfrom(3, 10 bytes) | it came after 4,344"},
+		{"recv at urllib3/connection.py:504 returning > 10", "recvfrom(3) unfinished 30s | it had not returned at the end"},
 		{"recv on fd 4", "recvfrom(3) unfinished 30s | its descriptor is 3"},
 	} {
 		run := check(t, specIn(t, t.TempDir(), "version: 1\nrecording: rec.pyrr.zip\nexpect:\n  - "+tt.expect+"\n"), withCalls(), Options{})

@@ -28,10 +28,17 @@ type answer struct {
 	// stack is set where the event's stack is what is needed, name where the
 	// name of its thread is, which comes with any stack.
 	stack, name bool
-	// miss is by how much it is not so, where that has a measure: from 0 (just)
-	// to 1 (by far, or without a measure), and more for what is of another kind.
+	// miss is by how much it is not so: from 0 (just) to 1 (by far, or without a
+	// measure) for amounts, and the constants below.
 	miss float64
 }
+
+// How far from the wanted event one is that
+const (
+	missResult = 0.8 // has no result yet
+	missFrame  = 0.9 // was made in the same file: up to half more, by the distance
+	missEnd    = 1.5 // was not what hung: up to half more, the shorter it took
+)
 
 func holds(ok bool, format string, args ...any) answer {
 	if ok {
@@ -189,7 +196,7 @@ func (j *judge) notOnStack(p *FramePattern, frames []stack.Frame) answer {
 	}
 	if near != nil {
 		file, _ := j.paths.Short(near.File)
-		return holds(false, "its stack has %s:%d %s", file, near.Line, near.Func).by(1 - 1/float64(1+distance))
+		return holds(false, "its stack has %s:%d %s", file, near.Line, near.Func).by(missFrame + missFrame/2*(1-1/float64(1+distance)))
 	}
 	return holds(false, "that is not on its stack").by(2)
 }
@@ -351,7 +358,7 @@ func (j *judge) unreturned() answer {
 	if j.info.Truncated {
 		return unclear("the recording was cut before it returned")
 	}
-	return holds(false, "it had not returned at the end")
+	return holds(false, "it had not returned at the end").by(missResult)
 }
 
 func (e *Event) result() string {
@@ -402,7 +409,7 @@ func (j *judge) blocked(c *Clause, e *Event) answer {
 	if c.AtEnd {
 		if !e.Unfinished {
 			// One that did not return is nearer, then the one that took longest.
-			return holds(false, "it returned after %s", durationText(e.elapsed())).by(1 + 1/(1+e.elapsed().Seconds()))
+			return holds(false, "it returned after %s", durationText(e.elapsed())).by(missEnd + 0.5/(1+e.elapsed().Seconds()))
 		}
 		if j.info.Truncated {
 			return unclear("the recording was cut: %s", orNone("", j.info.Why, "its end is not the program's"))
