@@ -119,6 +119,9 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := canTrace(); err != nil {
+		return nil, err
+	}
 	if o.Slice == 0 {
 		o.Slice = defaultSlice
 	}

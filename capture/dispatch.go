@@ -80,8 +80,12 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 	r.settle(t, sp, err)
 }
 
-// testHook is called at each stop, in tests.
-var testHook func()
+// testHook is called at each stop, in tests; testBegin where a program that was
+// executed is about to run.
+var (
+	testHook  func()
+	testBegin func() error
+)
 
 // survive keeps a mistake of pyrr's from ending the program: the recording
 // ends, and the program is let go, also the thread whose stop it was about.

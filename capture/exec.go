@@ -127,6 +127,11 @@ func (r *recorder) begin(t *task, from *space) error {
 	if err := r.startImage(t, parent, parentEvent); err != nil {
 		return err
 	}
+	if testBegin != nil {
+		if err := testBegin(); err != nil {
+			return err
+		}
+	}
 	t.state = stateReady
 	return r.enqueue(t, wakeStart)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -130,9 +131,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	}
 	t := &task{tid: pid, pid: pid, stopped: true}
 	r.tasks[pid] = t
-	if err := r.begin(t, nil); err != nil && !errors.Is(err, errGone) {
-		r.warnf("not recorded: %v", err)
-	}
+	r.first(t)
 	for !r.over {
 		if ctx.Err() != nil {
 			unix.Kill(r.rootPID, unix.SIGKILL)
@@ -155,6 +154,36 @@ func startError(path string, err error) error {
 	}
 	return &StartError{Path: path, Status: status, Err: err}
 }
+
+// first begins with the command itself, which is stopped behind its exec.
+func (r *recorder) first(t *task) {
+	const stopped = unix.WaitStatus(0x7f | ptrace.SyscallStop<<8)
+	defer r.survive(t.tid, stopped)
+	if testHook != nil {
+		testHook()
+	}
+	err := r.begin(t, nil)
+	if err != nil && !errors.Is(err, errGone) && (t.sp == nil || t.sp.mode != modeRecord) {
+		r.warnf("not recorded: %v", err)
+	}
+	r.settle(t, nil, err)
+}
+
+// canTrace tries what each stop needs, before anything is started.
+func canTrace() error {
+	if _, err := os.Stat("/proc/self/exe"); err != nil {
+		return fmt.Errorf("look at processes: %w", err)
+	}
+	var b [1]byte
+	here := []ptrace.Span{{Addr: uint64(uintptr(unsafe.Pointer(&tried))), Data: b[:]}}
+	if _, err := ptrace.ReadV(os.Getpid(), here); err != nil {
+		return fmt.Errorf("read memory of a process: %w", err)
+	}
+	return nil
+}
+
+// tried is memory to read.
+var tried byte
 
 // shell runs what the kernel takes for no program, as it does from a shell and
 // by execvp(3): a script without #!.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,7 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 	}
 	t.Cleanup(func() { testHook = nil })
 	const code = "import threading, json, sys\nt = threading.Thread(target=json.dumps, args=([1],))\nt.start(); t.join()\nsys.exit(5)"
-	for at := 20; at <= 800; at += 61 {
+	for at := 1; at <= 800; at += 61 {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			calls := 0
 			testHook = func() {
@@ -37,6 +38,43 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 			}
 			if calls < at {
 				t.Fatalf("only %d stops", calls)
+			}
+			if info.Status != 5 {
+				t.Errorf("the program ended with %d, not with 5", info.Status)
+			}
+			if len(said) != 1 || !strings.Contains(said[0], "made up") {
+				t.Errorf("the user is told %q", said)
+			}
+		})
+	}
+}
+
+// The same for an error where a program begins: the command itself, or one that
+// it executes.
+func TestProgramOutlivesAnErrorAtItsBeginning(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	t.Cleanup(func() { testBegin = nil })
+	const code = "import subprocess, sys\nsys.exit(5 + subprocess.run([sys.executable, '-c', '']).returncode)"
+	for at := 1; at <= 2; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			calls := 0
+			testBegin = func() error {
+				if calls++; calls == at {
+					return errors.New("made up")
+				}
+				return nil
+			}
+			var said []string
+			info, err := Record(context.Background(), Options{
+				Command: []string{python, "-c", code},
+				Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
+				Warn:    func(s string) { said = append(said, s) },
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
 			if info.Status != 5 {
 				t.Errorf("the program ended with %d, not with 5", info.Status)
