@@ -42,7 +42,7 @@ type layout struct {
 	fun     struct{ qualname int }
 	gen     struct{ qualname, frame, iframe, state int }
 	weakref struct{ object int }
-	task    struct{ coro, tasksHead, node int }
+	task    struct{ coro, tasksHead, leftHead, node int }
 	exc     struct{ args int }
 	typ     struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // debugCookie is the first eight bytes of _PyRuntime from 3.13 on
@@ -159,7 +160,7 @@ func checkLayout(l *layout) error {
 		v := *row.field(l)
 		max := 4096
 		switch {
-		case row.header == "pycore_runtime.h", row.header == "pycore_interp.h":
+		case row.header == "pycore_runtime.h", strings.HasPrefix(row.header, "pycore_interp"):
 			max = 8 << 20
 		case row.header == "cpython/pystate.h":
 			max = 16 << 10

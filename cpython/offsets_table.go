@@ -110,6 +110,7 @@ var layoutRows = []layoutRow{
 	{"TaskObj.task_coro", "_asynciomodule.c", func(l *layout) *int { return &l.task.coro }, columns{112, 152, 160, 136, 136, 120, 136, 128, 144}},
 	{"TaskObj.task_node", "_asynciomodule.c", func(l *layout) *int { return &l.task.node }, columns{no, no, no, no, no, no, no, 152, 168}},
 	{"_PyThreadStateImpl.asyncio_tasks_head", "pycore_tstate.h", func(l *layout) *int { return &l.task.tasksHead }, columns{no, no, no, no, no, no, no, 880, no}},
+	{"PyInterpreterState.asyncio_tasks_head", "pycore_interp_structs.h", func(l *layout) *int { return &l.task.leftHead }, columns{no, no, no, no, no, no, no, 10880, no}},
 	{"PyBaseExceptionObject.args", "cpython/pyerrors.h", func(l *layout) *int { return &l.exc.args }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
 	{"PyTypeObject.tp_name", "cpython/object.h", func(l *layout) *int { return &l.typ.name }, columns{24, 24, 24, 24, 24, 24, 40, 24, 40}},
 	{"PyTypeObject.tp_basicsize", "cpython/object.h", func(l *layout) *int { return &l.typ.basicSize }, columns{32, 32, 32, 32, 32, 32, 48, 32, 48}},

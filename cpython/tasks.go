@@ -76,8 +76,9 @@ type taskReader struct {
 }
 
 // interpreter collects an interpreter's tasks: in the weak sets of
-// asyncio.tasks, and from 3.14 on in a list of each thread (Modules/
-// _asynciomodule.c), which the sets then only add tasks of other classes to.
+// asyncio.tasks, and from 3.14 on in a list of each thread and one of
+// those left by others (Modules/_asynciomodule.c), which the sets then only add
+// tasks of other classes to.
 func (c *taskReader) interpreter(interp uint64) error {
 	modules, err := c.v.u64(interp + uint64(c.r.l.interp.modules))
 	if err != nil || modules == 0 {
@@ -109,12 +110,21 @@ func (c *taskReader) interpreter(interp uint64) error {
 		}
 		thread, err = c.v.u64(thread + uint64(c.r.l.thread.next))
 	}
-	return err
+	if err != nil || c.r.l.task.leftHead == no {
+		return err
+	}
+	// Those of threads that have ended (PyThreadState_Clear).
+	return c.list(interp + uint64(c.r.l.task.leftHead))
 }
 
 // list goes through a list of tasks (struct llist_node, pycore_llist.h).
 func (c *taskReader) list(head uint64) error {
 	node, err := c.v.u64(head)
+	if err == nil && node != 0 {
+		if prev, err := c.v.u64(node + 8); err != nil || prev != head {
+			return err // not the head of a list
+		}
+	}
 	for n := 0; err == nil && node != head && node != 0; n++ {
 		if n > maxTasks {
 			return fmt.Errorf("list of tasks at %#x does not end", head)

@@ -82,7 +82,7 @@ func seenTasks(t *testing.T, r *Runtime, p *process) []taskSeen {
 	}
 	got := []taskSeen{}
 	for _, task := range tasks {
-		if task.Err != "" || task.Thread == 0 || len(task.WaitsFor) > 0 && !strings.HasPrefix(task.Waits, "task ") && !strings.HasPrefix(task.Waits, "gather of ") {
+		if task.Err != "" || (task.Thread == 0) != strings.HasPrefix(task.Name, "left ") || len(task.WaitsFor) > 0 && !strings.HasPrefix(task.Waits, "task ") && !strings.HasPrefix(task.Waits, "gather of ") {
 			t.Errorf("task %+v", task)
 		}
 		s := taskSeen{task.Addr, task.Loop, task.Name, task.Running, task.Waits, [][3]any{}}

@@ -197,6 +197,28 @@ async def main():
         await asyncio.wait(tasks)
 
 
+left = []
+
+
+def abandon():
+    """Leaves tasks in a loop whose thread ends."""
+    loop = asyncio.new_event_loop()
+    loops.append(loop)
+
+    async def waits(fut):
+        await fut
+
+    async def start():
+        for i in range(3):
+            left.append(loop.create_task(waits(loop.create_future()), name="left %d" % i))
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(start())
+
+
+t = threading.Thread(target=abandon)
+t.start()
+t.join()
 ready = threading.Event()
 
 
