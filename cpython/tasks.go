@@ -417,6 +417,8 @@ func (c *taskReader) future(addr uint64, tasks map[uint64]*Task) (string, []uint
 			return "task " + c.name(name), nil
 		}
 		return "task", nil
+	case c.attribute(addr, "_coro") != 0:
+		return "task " + c.name(c.attribute(addr, "_name")), nil // done too, of the class written in Python
 	case t.name != "_GatheringFuture":
 		return "future " + t.name, nil
 	}

@@ -44,21 +44,25 @@ def chain(c):
     return out
 
 
+# From 3.14 on tasks of the class that is written in Python are kept apart.
+CURRENT = [asyncio.current_task] + [f for f in [getattr(asyncio.tasks, "_py_current_task", None)] if f]
+
+
 def waits(t):
     w = t._fut_waiter
     if w is None:
         return ""
-    if isinstance(w, asyncio.Task):
+    if isinstance(w, (asyncio.Task, asyncio.tasks._PyTask)):
         return "task " + w.get_name()
     kind = type(w).__name__
     if kind == "_GatheringFuture":
-        names = [c.get_name() for c in w._children if isinstance(c, asyncio.Task) and not c.done()]
+        names = [c.get_name() for c in w._children if isinstance(c, (asyncio.Task, asyncio.tasks._PyTask)) and not c.done()]
         return "gather of " + (", ".join(names) if names else str(len(w._children)))
     return "future" if kind == "Future" else "future " + kind
 
 
 def describe(t, top):
-    run = t is asyncio.current_task(t.get_loop()) if t.get_loop().is_running() else False
+    run = t.get_loop().is_running() and any(t is f(t.get_loop()) for f in CURRENT)
     d = {"addr": id(t), "loop": id(t.get_loop()), "name": t.get_name(), "running": bool(run), "waits": waits(t)}
     co = t.get_coro()
     if run:
@@ -81,7 +85,10 @@ def point():
     me = sys._getframe()
     out = []
     for loop in loops:
-        for t in asyncio.all_tasks(loop):
+        tasks = asyncio.all_tasks(loop)
+        if hasattr(asyncio.tasks, "_py_all_tasks"):  # from 3.14 on the others are not among them
+            tasks |= asyncio.tasks._py_all_tasks(loop)
+        for t in tasks:
             d = describe(t, me)
             if d["running"]:
                 d["frames"] = [frame(f, CALL_LINE if f is me else None) for f in d["frames"]]
@@ -240,4 +247,6 @@ ready.wait()
 loop = asyncio.new_event_loop()
 loops.append(loop)
 asyncio.set_event_loop(loop)
+# Some tasks are of the class that is written in Python.
+loop.set_task_factory(lambda loop, coro, **kw: rng.choice([asyncio.Task, asyncio.Task, asyncio.tasks._PyTask])(coro, loop=loop, **kw))
 loop.run_until_complete(main())
