@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"pyrr/internal/usercache"
 	"syscall"
 )
 
@@ -44,11 +45,11 @@ type Cache struct{ Dir string }
 
 // DefaultCache is the cache in the user's cache folder.
 func DefaultCache() Cache {
-	dir, err := os.UserCacheDir()
+	dir, err := usercache.Dir("clock", "v"+clockFormat)
 	if err != nil {
 		return Cache{}
 	}
-	return Cache{filepath.Join(dir, "pyrr", "clock", "v"+clockFormat)}
+	return Cache{dir}
 }
 
 // FindClockCached is FindClock with DefaultCache.
@@ -144,21 +145,8 @@ func (c Cache) read(k fileKey) (cacheEntry, bool) {
 // write replaces the entry at once, so that no reader sees half of it.
 func (c Cache) write(e cacheEntry) {
 	b, err := json.Marshal(e)
-	if err != nil || len(b) > maxClockSize || c.Dir == "" || os.MkdirAll(c.Dir, 0o700) != nil {
+	if err != nil || len(b) > maxClockSize || c.Dir == "" {
 		return
 	}
-	tmp, err := os.CreateTemp(c.Dir, "new-*")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(b)
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), c.file(e.File))
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
+	_ = usercache.WriteFile(c.file(e.File), b) // it is found again without
 }

@@ -12,6 +12,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/report"
+	"pyrr/internal/usercache"
 )
 
 // part chooses among the specs what --lf and --shard leave.
@@ -52,15 +53,11 @@ func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
 // failedFile is where the ids of the specs are kept that failed the last time
 // that specs were checked in this folder.
 func failedFile() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
 	cwd, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(cache, "pyrr", "failed", fmt.Sprintf("%x", sha256.Sum256([]byte(cwd)))[:16]), nil
+	return usercache.Dir("failed", fmt.Sprintf("%x", sha256.Sum256([]byte(cwd)))[:16])
 }
 
 func lastFailed() []string {
@@ -92,13 +89,7 @@ func rememberFailed(u *ui, run *assert.Run) {
 			failed = append(failed, id)
 		}
 	}
-	if os.MkdirAll(filepath.Dir(file), 0o777) != nil {
-		return
-	}
-	_ = writeWhole(file, func(w io.Writer) error { // see above
-		_, err := io.WriteString(w, strings.Join(failed, "\n"))
-		return err
-	})
+	_ = usercache.WriteFile(file, []byte(strings.Join(failed, "\n"))) // see above
 }
 
 // writeWhole writes a file in one step: who reads it meanwhile finds the old

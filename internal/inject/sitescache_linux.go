@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"pyrr/internal/usercache"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,11 +72,11 @@ func idOf(f *os.File) (fileID, error) {
 
 // entryPath is where the cache keeps what it knows of a file, "" without one.
 func entryPath(kind string, id fileID) string {
-	dir, err := os.UserCacheDir()
+	dir, err := usercache.Dir(kind, "v"+cacheVersion)
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(dir, "pyrr", kind, "v"+cacheVersion, id.String()+".json")
+	return filepath.Join(dir, id.String()+".json")
 }
 
 // A fileID tells one version of a file's contents from another.
@@ -170,22 +171,5 @@ func writeEntry(name string, e cacheEntry) {
 	if err != nil || len(b) > maxCacheEntry || name == "" {
 		return
 	}
-	dir := filepath.Dir(name)
-	if os.MkdirAll(dir, 0o700) != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(dir, "new-*")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(b)
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
+	_ = usercache.WriteFile(name, b) // they are found again without
 }

@@ -25,18 +25,19 @@ const module = "pyrr"
 // prints needs no engine, so that it runs where nothing can be traced.
 var allowed = map[string][]string{
 	"internal/stack":     {},
+	"internal/usercache": {},
 	"internal/linux":     {"internal/mem"},
 	"internal/mem":       {},
 	"internal/probe":     {},
 	"internal/layout":    {},
-	"internal/recording": {"internal/linux", "internal/stack"},
+	"internal/recording": {"internal/linux", "internal/stack", "internal/usercache"},
 	"internal/ptrace":    {"internal/linux", "internal/mem"},
-	"internal/inject":    {"internal/linux", "internal/mem"},
-	"internal/unwind":    {"internal/mem", "internal/stack"},
+	"internal/inject":    {"internal/linux", "internal/mem", "internal/usercache"},
+	"internal/unwind":    {"internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
 	"internal/unwind/gdbtest": {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
-	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind"},
+	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind", "internal/usercache"},
 	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":     {},
 	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"pyrr/internal/usercache"
 	"slices"
 	"strings"
 	"time"
@@ -31,11 +32,11 @@ const (
 )
 
 func openBlockCache() *blockCache {
-	base, err := os.UserCacheDir()
+	dir, err := usercache.Dir("blocks")
 	if err != nil {
 		return &blockCache{}
 	}
-	return &blockCache{dir: filepath.Join(base, "pyrr", "blocks")}
+	return &blockCache{dir: dir}
 }
 
 func (c *blockCache) path(raw []byte) string {
@@ -72,24 +73,7 @@ func (c *blockCache) put(path string, packed []byte) {
 		c.pruned = true
 		c.prune()
 	}
-	dir := filepath.Dir(path)
-	if os.MkdirAll(dir, 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(binary.LittleEndian.AppendUint32(slices.Clone(packed), crc32.Checksum(packed, castagnoli)))
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
+	_ = usercache.WriteFile(path, binary.LittleEndian.AppendUint32(slices.Clone(packed), crc32.Checksum(packed, castagnoli)))
 }
 
 // prune removes the oldest blocks while the cache is above its limit.

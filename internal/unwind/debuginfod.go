@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"pyrr/internal/usercache"
 	"strings"
 	"time"
 )
@@ -20,11 +21,10 @@ const maxDebugFile = 4 << 30
 // DEBUGINFOD_URLS (debuginfod(8): GET /buildid/ID/debuginfo), keeps it in the
 // user's cache, and returns its path. It asks nobody unless it is called.
 func Debuginfod(buildID string) (string, error) {
-	dir, err := os.UserCacheDir()
+	dir, err := usercache.Dir("debug")
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(dir, "pyrr", "debug")
 	file := filepath.Join(dir, buildID+".debug")
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
