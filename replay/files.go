@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 
@@ -19,6 +21,7 @@ const firstFile = 600
 // which the stubs inherit read-only: a stub can't open anything itself.
 func (s *session) loadFiles() error {
 	s.keep = firstFile
+	s.loadMost = freeMemory()
 	files := s.rec.Files()
 	fds := make([]int, len(files))
 	errs := make([]error, len(files))
@@ -47,6 +50,21 @@ func (s *session) loadFiles() error {
 	return nil
 }
 
+// freeMemory is what files may take: not all that the machine has free
+// (MemAvailable of proc(5)). A recording of a few megabytes can hold any amount.
+var freeMemory = func() int64 {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 1<<63 - 1
+	}
+	_, rest, _ := bytes.Cut(b, []byte("MemAvailable:"))
+	var kib int64
+	if _, err := fmt.Sscan(string(rest[:min(len(rest), 40)]), &kib); err != nil {
+		return 1<<63 - 1
+	}
+	return kib << 10 / 4 * 3
+}
+
 func (s *session) loadFile(f recording.File) (int, error) {
 	rw, err := unix.MemfdCreate("pyrr", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -60,15 +78,22 @@ func (s *session) loadFile(f recording.File) (int, error) {
 	if c, ok := content.(io.Closer); ok {
 		defer c.Close()
 	}
+	if err := unix.Ftruncate(rw, size); err != nil {
+		return 0, fmt.Errorf("size a memory file: %w", err)
+	}
 	buf := make([]byte, 1<<20)
+	zeros := make([]byte, len(buf))
 	for off := int64(0); off < size; {
 		n, err := content.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
-		if n > 0 {
+		if n > 0 && !bytes.Equal(buf[:n], zeros[:n]) { // which would take memory
+			if s.loaded.Add(int64(n)) > s.loadMost {
+				return 0, fmt.Errorf("the mapped files of the recording need more memory than this machine has free (%d MiB may be used)", s.loadMost>>20)
+			}
 			if _, err := unix.Pwrite(rw, buf[:n], off); err != nil {
 				return 0, fmt.Errorf("fill a memory file: %w", err)
 			}
-			off += int64(n)
 		}
+		off += int64(n)
 		if err != nil && off < size {
 			return 0, err
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -136,16 +137,19 @@ func (p *Process) Threads() map[int32]*Thread { return p.threads }
 
 // session is one replay of a whole recording.
 type session struct {
-	o      Options
-	rec    *recording.Recording
-	procs  []recording.Proc
-	live   []*Process
-	forks  map[forkKey]*stubChild
-	files  map[recording.FileID]int
-	keep   int // descriptors from here on are the files
-	res    Result
-	xstate []byte
-	watch  *watchdog
+	o     Options
+	rec   *recording.Recording
+	procs []recording.Proc
+	live  []*Process
+	forks map[forkKey]*stubChild
+	files map[recording.FileID]int
+	keep  int // descriptors from here on are the files
+	// loaded is the memory that the files take, loadMost what they may take.
+	loaded   atomic.Int64
+	loadMost int64
+	res      Result
+	xstate   []byte
+	watch    *watchdog
 	// unseen: nobody looks at the events on the way.
 	unseen bool
 
