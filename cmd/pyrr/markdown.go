@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,6 +124,8 @@ func stackLines(rec *recording.Recording, s stack.Stack) string {
 		text := sourceLine(rec, file, line)
 		return text, text != ""
 	})
+	// What the evaluation loop does say the Python frames.
+	normal.Frames = slices.DeleteFunc(normal.Frames, func(f stack.Frame) bool { return f.Eval })
 	var b strings.Builder
 	for i, f := range normal.Frames {
 		const most = 80
