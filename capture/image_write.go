@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -95,8 +96,10 @@ func (iw *imageWriter) read() error {
 		return fmt.Errorf("the image of process %d is gone", iw.ev.Proc.PID)
 	}
 	for i := range maps {
-		if err := iw.mapping(&maps[i]); err != nil {
-			return fmt.Errorf("read the image of process %d: %w", iw.ev.Proc.PID, err)
+		for _, m := range iw.split(maps[i]) {
+			if err := iw.mapping(&m); err != nil {
+				return fmt.Errorf("read the image of process %d: %w", iw.ev.Proc.PID, err)
+			}
 		}
 	}
 	for _, c := range iw.f.copies {
@@ -106,6 +109,35 @@ func (iw *imageWriter) read() error {
 	}
 	sort.SliceStable(iw.ev.Maps, func(i, k int) bool { return iw.ev.Maps[i].Start < iw.ev.Maps[k].Start })
 	return nil
+}
+
+// split cuts a mapping where pyrr's own memory begins and ends: the kernel
+// makes one mapping of two that lie side by side and are alike.
+func (iw *imageWriter) split(m linux.Mapping) []linux.Mapping {
+	var cuts []uint64
+	cut := func(s span) {
+		for _, at := range []uint64{s.start, s.end} {
+			if at > m.Start && at < m.End {
+				cuts = append(cuts, at)
+			}
+		}
+	}
+	for _, s := range iw.f.skip {
+		cut(s)
+	}
+	for _, e := range iw.f.engine {
+		cut(e.span)
+	}
+	slices.Sort(cuts)
+	var out []linux.Mapping
+	for _, at := range slices.Compact(cuts) {
+		head := m
+		head.End = at
+		out = append(out, head)
+		m.Off += at - m.Start
+		m.Start = at
+	}
+	return append(out, m)
 }
 
 func (iw *imageWriter) skipped(m *linux.Mapping) bool {

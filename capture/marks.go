@@ -214,11 +214,12 @@ func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
 	return nil
 }
 
-// An image for each test would cost short ones more than they take, so they
-// share one for youth, or until so much was logged. What is kept is cut to
-// begin at its test afterwards.
+// An image for each test would cost short ones more than they take: a fork,
+// and then a fault for each page that is written to. So they share one for
+// youth, or until so much was logged. What is kept is cut to begin at its test
+// afterwards.
 const (
-	youth    = 50 * time.Millisecond
+	youth    = 150 * time.Millisecond
 	smallLog = 2 << 20
 )
 

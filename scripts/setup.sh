@@ -11,6 +11,7 @@ cd "$(dirname "$0")"
 command -v go >/dev/null || { say "needs Go 1.26 on the PATH"; exit 1; }
 ./venv.sh >/dev/null
 ./venv.sh pytest >/dev/null
+./venv.sh pytest6 >/dev/null
 [ "${1:-}" = --minimal ] && exit 0
 ./venv.sh greenlet >/dev/null || say "no gevent: the tests of greenlets are skipped"
 # Tests run these programs; the regression tests are Debian's, of the same build as its Python.

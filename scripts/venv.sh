@@ -3,7 +3,8 @@
 # what fixtures/requirements.txt pins, and prints its path. In its folder
 # connection/ is another urllib3, for PYTHONPATH. With the argument pytest it is
 # venv-pytest: pytest and its plugins, which would load themselves into every
-# session of the other; with greenlet it is venv-greenlet, with gevent, which
+# session of the other; with pytest6 it is venv-pytest6, with the oldest pytest that
+# runs there; with greenlet it is venv-greenlet, with gevent, which
 # replaces much of the standard library where it is loaded. Safe to run again:
 # nothing is done while the pins and the interpreter are the same. Every user
 # can run it (the tests run once as nobody).
@@ -17,9 +18,11 @@ case ${1-} in
     venv=$cache/venv-311 module=requests ;;
   pytest) requirements=../fixtures/pytest_suite/requirements.txt connection=""
     venv=$cache/venv-pytest module=xdist ;;
+  pytest6) requirements=../fixtures/pytest_suite/requirements-6.txt connection=""
+    venv=$cache/venv-pytest6 module=pytest ;;
   greenlet) requirements=../fixtures/requirements-greenlet.txt connection=""
     venv=$cache/venv-greenlet module=gevent ;;
-  *) say "usage: venv.sh [pytest|greenlet]"; exit 2 ;;
+  *) say "usage: venv.sh [pytest|pytest6|greenlet]"; exit 2 ;;
 esac
 
 if ! py=$(debian_python); then
