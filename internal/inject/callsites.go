@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -89,7 +90,7 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 		}
 		return false
 	})
-	slices.SortFunc(sites, func(a, b CallSite) int { return cmpU64(a.Vaddr, b.Vaddr) })
+	slices.SortFunc(sites, func(a, b CallSite) int { return cmp.Compare(a.Vaddr, b.Vaddr) })
 	sites = slices.CompactFunc(sites, func(a, b CallSite) bool { return a.Vaddr == b.Vaddr })
 	if len(sites) > maxSites {
 		sites = sites[:maxSites]

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -56,7 +57,7 @@ func flowOf(in insn, code []byte, addr uint64) (flow, uint64) {
 // gaps looks for sites in code that no function is known for.
 func (s *scanner) gaps() error {
 	known := mergeSpans(s.known)
-	byStart := func(f span, a uint64) int { return cmpU64(f.start, a) }
+	byStart := func(f span, a uint64) int { return cmp.Compare(f.start, a) }
 	// around returns the known function that holds addr, or the gap.
 	around := func(addr uint64) (f span, isGap bool) {
 		i, found := slices.BinarySearchFunc(known, addr, byStart)
@@ -223,7 +224,7 @@ func (s *scanner) follow(entry uint64, gap span, enter func(uint64)) error {
 
 // mergeSpans sorts spans and joins those that overlap.
 func mergeSpans(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return cmpU64(a.start, b.start) })
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	var out []span
 	for _, f := range spans {
 		if n := len(out); n > 0 && f.start < out[n-1].end {

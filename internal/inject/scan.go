@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func scan(r io.ReaderAt) (sites []Site, missed []uint64, err error) {
 	if len(s.wanted) == 0 {
 		return nil, nil, nil
 	}
-	slices.SortFunc(s.wanted, func(a, b candidate) int { return cmpU64(a.addr, b.addr) })
+	slices.SortFunc(s.wanted, func(a, b candidate) int { return cmp.Compare(a.addr, b.addr) })
 	if err := s.functions(); err != nil {
 		return nil, nil, err
 	}
@@ -261,7 +262,7 @@ func (s *scanner) sweep(f span, visit func(in insn, code []byte, addr uint64)) e
 
 // candidatesIn returns the range of candidates within a function.
 func (s *scanner) candidatesIn(f span) (lo, hi int) {
-	at := func(c candidate, a uint64) int { return cmpU64(c.addr, a) }
+	at := func(c candidate, a uint64) int { return cmp.Compare(c.addr, a) }
 	lo, _ = slices.BinarySearchFunc(s.wanted, f.start, at)
 	hi, _ = slices.BinarySearchFunc(s.wanted, f.end, at)
 	return lo, hi
@@ -294,7 +295,7 @@ func (s *scanner) offset(addr uint64) uint64 {
 // functions disagree there about where instructions start.
 func (s *scanner) result() []Site {
 	slices.SortFunc(s.found, func(a, b Site) int {
-		if c := cmpU64(a.Vaddr, b.Vaddr); c != 0 {
+		if c := cmp.Compare(a.Vaddr, b.Vaddr); c != 0 {
 			return c
 		}
 		return a.Len - b.Len
@@ -319,14 +320,4 @@ func (s *scanner) missed() []uint64 {
 		}
 	}
 	return out
-}
-
-func cmpU64(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

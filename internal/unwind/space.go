@@ -2,6 +2,7 @@ package unwind
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"pyrr/internal/mem"
@@ -59,7 +60,7 @@ func (s *Space) Map(start uint64, im *Image) (*Module, bool) {
 		return nil, false
 	}
 	s.Unmap(m.Start, m.End)
-	i, _ := slices.BinarySearchFunc(s.mods, m.Start, func(o *Module, at uint64) int { return cmpU64(o.Start, at) })
+	i, _ := slices.BinarySearchFunc(s.mods, m.Start, func(o *Module, at uint64) int { return cmp.Compare(o.Start, at) })
 	s.mods = slices.Insert(s.mods, i, m)
 	clear(s.cache)
 	return m, true
@@ -99,7 +100,7 @@ func (s *Space) Modules() []*Module { return slices.Clone(s.mods) }
 
 // Find returns the image at an address, nil for none.
 func (s *Space) Find(addr uint64) *Module {
-	i, ok := slices.BinarySearchFunc(s.mods, addr, func(o *Module, at uint64) int { return cmpU64(o.Start, at) })
+	i, ok := slices.BinarySearchFunc(s.mods, addr, func(o *Module, at uint64) int { return cmp.Compare(o.Start, at) })
 	if !ok {
 		i--
 	}
@@ -107,16 +108,6 @@ func (s *Space) Find(addr uint64) *Module {
 		return nil
 	}
 	return s.mods[i]
-}
-
-func cmpU64(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // MemoryImage makes an image of what is mapped from start to end and is no

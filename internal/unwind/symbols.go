@@ -2,6 +2,7 @@ package unwind
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"slices"
@@ -119,7 +120,7 @@ func (im *Image) function(name string, global bool) (uint64, bool) {
 	return addr, ok
 }
 
-func bySymbolAddr(s symbol, at uint64) int { return cmpU64(s.addr, at) }
+func bySymbolAddr(s symbol, at uint64) int { return cmp.Compare(s.addr, at) }
 
 // lookupSymbol finds the symbol that an address lies in.
 func lookupSymbol(all []symbol, addr uint64) *symbol {
@@ -179,7 +180,7 @@ func (im *Image) loadSymbols() {
 
 func sortSymbols(all []symbol) []symbol {
 	slices.SortFunc(all, func(a, b symbol) int {
-		if c := cmpU64(a.addr, b.addr); c != 0 {
+		if c := cmp.Compare(a.addr, b.addr); c != 0 {
 			return c
 		}
 		return betterName(a, b)
