@@ -18,6 +18,7 @@ require (
 )
 
 require (
+	github.com/google/go-dap v0.12.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
 	golang.org/x/tools v0.47.0 // indirect
 )

@@ -16,6 +16,8 @@ type Variable struct {
 	Value string
 	// Arg tells that it is an argument of the function.
 	Arg bool
+	// Addr is the object's address.
+	Addr uint64
 }
 
 // maxLocals bounds the variables of one frame: a module has all its globals.
@@ -98,7 +100,7 @@ func (l *locals) add(i int, name string, value uint64) {
 		return
 	}
 	l.names[name] = true
-	l.list = append(l.list, Variable{Name: name, Value: l.r.value(l.v, value), Arg: i >= 0 && i < l.args})
+	l.list = append(l.list, Variable{Name: name, Value: l.r.value(l.v, value), Arg: i >= 0 && i < l.args, Addr: value})
 }
 
 // cell returns what a cell object holds, or the object itself when it is

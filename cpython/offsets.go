@@ -19,6 +19,7 @@ type layout struct {
 	cframe  struct{ currentFrame, previous int }
 	frame   struct {
 		code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int
+		globals, builtins                                                 int
 		valuestack, stacktop, stackdepth, stackpointer, state             int
 	}
 	code struct {

@@ -49,6 +49,8 @@ var layoutRows = []layoutRow{
 	{"_PyInterpreterFrame.is_entry", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.isEntry }, columns{no, no, no, 68, no, no, no, no, no}},
 	{"_PyInterpreterFrame.tlbc_index", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.tlbcIndex }, columns{no, no, no, no, no, no, no, no, 72}},
 	{"_PyInterpreterFrame.f_locals | PyFrameObject.f_locals", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.locals }, columns{56, 56, 56, 24, 40, 40, 40, 40, 40}},
+	{"_PyInterpreterFrame.f_globals | PyFrameObject.f_globals", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.globals }, columns{48, 48, 48, 8, 24, 24, 24, 24, 24}},
+	{"_PyInterpreterFrame.f_builtins | PyFrameObject.f_builtins", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.builtins }, columns{40, 40, 40, 16, 32, 32, 32, 32, 32}},
 	{"_PyInterpreterFrame.localsplus | PyFrameObject.f_localsplus", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.localsplus }, columns{360, 360, 352, 72, 72, 72, 72, 80, 80}},
 	{"PyFrameObject.f_valuestack", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.valuestack }, columns{64, 64, 64, no, no, no, no, no, no}},
 	{"_PyInterpreterFrame.stacktop | PyFrameObject.f_stacktop", "cpython/frameobject.h, pycore_frame.h", func(l *layout) *int { return &l.frame.stacktop }, columns{72, 72, no, 64, 64, 64, 64, no, no}},

@@ -1,0 +1,520 @@
+package cpython
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strings"
+
+	"pyrr/internal/mem"
+)
+
+// Result is what an expression came to: an object of the process, or a value
+// that was computed here (Addr 0).
+type Result struct {
+	Object
+	True bool // as Python's bool() says
+}
+
+// exprValue is an operand. Of an object that is a number, a str or None the
+// value was read; of any other there is its address.
+type exprValue struct {
+	addr  uint64
+	kind  byte // 'i' int, 'b' bool, 'f' float, 's' str, 'y' bytes, 'N' None, 'o' another object
+	i     *big.Int
+	f     float64
+	s     string
+	truth bool // of 'b' and 'o'
+}
+
+// Eval evaluates an expression in a frame, while the process is stopped where
+// the frame was read. Nothing is executed: attributes are those in an object's
+// dict and slots.
+func (r *Runtime) Eval(m mem.Reader, f Frame, e *Expr) (Result, error) {
+	v := newView(m)
+	defer v.release()
+	x := exprEval{r: r, v: v, m: m, f: f}
+	out, err := x.eval(e.root)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{True: out.true()}
+	if out.addr != 0 {
+		res.Object = r.object(v, out.addr)
+		return res, nil
+	}
+	res.Type, res.Text = out.show()
+	return res, nil
+}
+
+type exprEval struct {
+	r *Runtime
+	v *view
+	m mem.Reader
+	f Frame
+
+	locals map[string]uint64
+}
+
+func (a *exprValue) number() bool { return a.kind == 'i' || a.kind == 'b' || a.kind == 'f' }
+
+func (a *exprValue) float() float64 {
+	if a.kind == 'f' {
+		return a.f
+	}
+	f, _ := new(big.Float).SetInt(a.i).Float64()
+	return f
+}
+
+func (a *exprValue) true() bool {
+	switch a.kind {
+	case 'i':
+		return a.i.Sign() != 0
+	case 'f':
+		return a.f != 0
+	case 's', 'y':
+		return a.s != ""
+	case 'N':
+		return false
+	}
+	return a.truth
+}
+
+func (a *exprValue) show() (typ, text string) {
+	switch a.kind {
+	case 'i':
+		return "int", a.i.String()
+	case 'f':
+		return "float", floatText(a.f)
+	case 'b':
+		if a.truth {
+			return "bool", "True"
+		}
+		return "bool", "False"
+	case 's':
+		chars := []rune(a.s)
+		return "str", quote(len(chars), func(i int) rune { return chars[i] }, false)
+	case 'N':
+		return "NoneType", "None"
+	}
+	return "object", "…"
+}
+
+func boolValue(b bool) *exprValue {
+	i := big.NewInt(0)
+	if b {
+		i.SetInt64(1)
+	}
+	return &exprValue{kind: 'b', truth: b, i: i}
+}
+
+// maxExprStr bounds the characters of a str that is compared.
+const maxExprStr = 1 << 20
+
+// load reads an object as an operand.
+func (x *exprEval) load(addr uint64) (*exprValue, error) {
+	out := &exprValue{addr: addr, kind: 'o', truth: true}
+	t, err := x.r.typeAt(x.v, addr)
+	if err != nil {
+		return nil, err
+	}
+	l := x.r.l
+	switch {
+	case t.flags&flagStr != 0:
+		s, err := x.r.rawString(x.v, addr, maxExprStr)
+		if err != nil {
+			return nil, err
+		}
+		out.kind, out.s = 's', s.text()
+	case t.flags&flagLong != 0:
+		if out.i, err = x.r.integer(x.v, addr); err != nil {
+			return nil, err
+		}
+		out.kind = 'i'
+		if t.name == "bool" {
+			out.kind, out.truth = 'b', out.i.Sign() != 0
+		}
+	case t.flags&flagBytes != 0:
+		b, err := x.r.rawBytes(x.v, addr, maxExprStr)
+		if err != nil {
+			return nil, err
+		}
+		out.kind, out.s = 'y', string(b)
+	case t.name == "float":
+		bits, err := x.v.u64(addr + uint64(l.float.value))
+		if err != nil {
+			return nil, err
+		}
+		out.kind, out.f = 'f', math.Float64frombits(bits)
+	case t.name == "NoneType":
+		out.kind = 'N'
+	default:
+		if n, err := x.length(out); err == nil {
+			out.truth = n > 0
+		}
+	}
+	return out, nil
+}
+
+// length is len() of an object or value.
+func (x *exprEval) length(a *exprValue) (int, error) {
+	switch a.kind {
+	case 's':
+		return len([]rune(a.s)), nil
+	case 'y':
+		return len(a.s), nil
+	case 'o':
+	default:
+		_, text := a.show()
+		return 0, fmt.Errorf("%s has no len()", text)
+	}
+	t, err := x.r.typeAt(x.v, a.addr)
+	if err != nil {
+		return 0, err
+	}
+	l := x.r.l
+	var n uint64
+	switch {
+	case t.flags&(flagList|flagTuple) != 0:
+		n, err = x.v.u64(a.addr + uint64(l.object.size))
+	case t.flags&flagDict != 0:
+		n, err = x.v.u64(a.addr + uint64(l.dict.used))
+	case t.name == "set" || t.name == "frozenset":
+		n, err = x.v.u64(a.addr + uint64(l.set.used))
+	default:
+		return 0, fmt.Errorf("the length of a %s can't be read", t.name)
+	}
+	return int(min(n, 1<<40)), err
+}
+
+// name looks a variable up: locals, globals, builtins that are constants.
+func (x *exprEval) name(s string) (*exprValue, error) {
+	switch s {
+	case "None":
+		return &exprValue{kind: 'N'}, nil
+	case "True", "False":
+		return boolValue(s == "True"), nil
+	}
+	if x.locals == nil {
+		x.locals = map[string]uint64{}
+		locals, err := x.r.Locals(x.m, x.f)
+		if err != nil && len(locals) == 0 {
+			return nil, err
+		}
+		for _, v := range locals {
+			x.locals[v.Name] = v.Addr
+		}
+	}
+	if a, ok := x.locals[s]; ok {
+		return x.load(a)
+	}
+	for _, dict := range []int{x.r.l.frame.globals, x.r.l.frame.builtins} {
+		d, err := x.v.u64(x.f.Addr + uint64(dict))
+		if err != nil {
+			return nil, err
+		}
+		if a, err := x.r.lookup(x.v, d, s); err == nil && a != 0 {
+			return x.load(a)
+		}
+	}
+	return nil, fmt.Errorf("no variable %q here", s)
+}
+
+func (x *exprEval) attribute(a *exprValue, name string) (*exprValue, error) {
+	if a.addr == 0 {
+		_, text := a.show()
+		return nil, fmt.Errorf("%s has no attribute %q", text, name)
+	}
+	t, err := x.r.typeAt(x.v, a.addr)
+	if err != nil {
+		return nil, err
+	}
+	found := uint64(0)
+	if t.name == "module" {
+		dict, err := x.v.u64(a.addr + uint64(x.r.l.object.typ) + 8)
+		if err != nil {
+			return nil, err
+		}
+		found, _ = x.r.lookup(x.v, dict, name)
+	} else {
+		err = x.r.attributes(x.v, a.addr, t, func(n string, value uint64) bool {
+			if n == name {
+				found = value
+			}
+			return found == 0
+		})
+		if found == 0 && t.flags&flagException != 0 && name == "args" {
+			found, err = x.v.u64(a.addr + uint64(x.r.l.exc.args))
+		}
+	}
+	if found == 0 {
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("this %s has no attribute %q of its own; those of its class and computed ones can't be read", t.name, name)
+	}
+	return x.load(found)
+}
+
+func (x *exprEval) subscript(a, index *exprValue) (*exprValue, error) {
+	if a.kind == 's' && index.kind == 'i' {
+		chars := []rune(a.s)
+		if i, ok := place(index.i, len(chars)); ok {
+			return &exprValue{kind: 's', s: string(chars[i])}, nil
+		}
+		return nil, errors.New("index out of range")
+	}
+	if a.kind != 'o' {
+		_, text := a.show()
+		return nil, fmt.Errorf("%s has no items", text)
+	}
+	t, err := x.r.typeAt(x.v, a.addr)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case t.flags&flagDict != 0:
+		found := uint64(0)
+		err := x.r.dictItems(x.v, a.addr, func(key, value uint64) bool {
+			k, kerr := x.load(key)
+			if kerr == nil && x.equal(k, index) {
+				found = value
+			}
+			return found == 0
+		})
+		if found != 0 {
+			return x.load(found)
+		}
+		if err == nil {
+			_, text := index.show()
+			err = fmt.Errorf("no key %s", text)
+		}
+		return nil, err
+	case t.flags&(flagList|flagTuple) != 0 && index.kind == 'i':
+		n, err := x.length(a)
+		if err != nil {
+			return nil, err
+		}
+		i, ok := place(index.i, n)
+		if !ok {
+			return nil, fmt.Errorf("index %s of %d items", index.i, n)
+		}
+		items := a.addr + uint64(x.r.l.tuple.items)
+		if t.flags&flagList != 0 {
+			if items, err = x.v.u64(a.addr + uint64(x.r.l.list.items)); err != nil {
+				return nil, err
+			}
+		}
+		item, err := x.v.u64(items + 8*uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		return x.load(item)
+	}
+	return nil, fmt.Errorf("items of a %s can't be read", t.name)
+}
+
+// place makes an index of n items of one that may count from the end.
+func place(i *big.Int, n int) (int, bool) {
+	if !i.IsInt64() {
+		return 0, false
+	}
+	k := i.Int64()
+	if k < 0 {
+		k += int64(n)
+	}
+	return int(k), k >= 0 && k < int64(n)
+}
+
+// equal compares as == does; objects that are no numbers or strings are equal
+// only to themselves.
+func (x *exprEval) equal(a, b *exprValue) bool {
+	switch {
+	case a.kind == 'f' && b.number() || b.kind == 'f' && a.number():
+		return a.float() == b.float()
+	case a.number() && b.number():
+		return a.i.Cmp(b.i) == 0
+	case a.kind != b.kind:
+		return false
+	case a.kind == 's' || a.kind == 'y':
+		return a.s == b.s
+	case a.kind == 'N':
+		return true
+	}
+	return a.addr == b.addr && a.addr != 0
+}
+
+// has is "a in b".
+func (x *exprEval) has(a, b *exprValue) (bool, error) {
+	if b.kind == 's' && a.kind == 's' || b.kind == 'y' && a.kind == 'y' {
+		return strings.Contains(b.s, a.s), nil
+	}
+	found := false
+	item := func(addr uint64) bool {
+		if k, err := x.load(addr); err == nil && x.equal(a, k) {
+			found = true
+		}
+		return !found
+	}
+	if b.kind != 'o' {
+		_, text := b.show()
+		return false, fmt.Errorf("%s is no container", text)
+	}
+	t, err := x.r.typeAt(x.v, b.addr)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case t.flags&flagDict != 0:
+		err = x.r.dictItems(x.v, b.addr, func(key, _ uint64) bool { return item(key) })
+	case t.flags&(flagList|flagTuple) != 0 || t.name == "set" || t.name == "frozenset":
+		err = x.r.parts(x.v, b.addr, 0, func(_ string, value uint64) bool { return item(value) })
+	default:
+		err = fmt.Errorf("the items of a %s can't be read", t.name)
+	}
+	if found {
+		err = nil
+	}
+	return found, err
+}
+
+func (x *exprEval) eval(n *exprNode) (*exprValue, error) {
+	switch n.op {
+	case "str":
+		return &exprValue{kind: 's', s: n.s}, nil
+	case "int":
+		return &exprValue{kind: 'i', i: n.i}, nil
+	case "float":
+		return &exprValue{kind: 'f', f: n.f}, nil
+	case "name":
+		return x.name(n.s)
+	}
+	a, err := x.eval(n.args[0])
+	if err != nil {
+		return nil, err
+	}
+	switch n.op {
+	case ".":
+		return x.attribute(a, n.s)
+	case "not":
+		return boolValue(!a.true()), nil
+	case "neg":
+		if a.kind == 'f' {
+			return &exprValue{kind: 'f', f: -a.f}, nil
+		}
+		if !a.number() {
+			return nil, errors.New("only numbers have a sign")
+		}
+		return &exprValue{kind: 'i', i: new(big.Int).Neg(a.i)}, nil
+	case "len":
+		l, err := x.length(a)
+		return &exprValue{kind: 'i', i: big.NewInt(int64(l))}, err
+	case "and", "or":
+		if a.true() == (n.op == "or") {
+			return a, nil
+		}
+		return x.eval(n.args[1])
+	}
+	b, err := x.eval(n.args[1])
+	if err != nil {
+		return nil, err
+	}
+	switch n.op {
+	case "[]":
+		return x.subscript(a, b)
+	case "==":
+		return boolValue(x.equal(a, b)), nil
+	case "!=":
+		return boolValue(!x.equal(a, b)), nil
+	case "is", "is not":
+		same := a.addr == b.addr && a.addr != 0 || (a.addr == 0 || b.addr == 0) && a.kind == b.kind && (a.kind == 'N' || a.kind == 'b') && x.equal(a, b)
+		return boolValue(same == (n.op == "is")), nil
+	case "in", "not in":
+		has, err := x.has(a, b)
+		return boolValue(has == (n.op == "in")), err
+	case "<", ">", "<=", ">=":
+		return order(n.op, a, b)
+	}
+	return arithmetic(n.op, a, b)
+}
+
+func order(op string, a, b *exprValue) (*exprValue, error) {
+	var less, same bool
+	switch {
+	case a.kind == 'f' && b.number() || b.kind == 'f' && a.number():
+		less, same = a.float() < b.float(), a.float() == b.float()
+		if math.IsNaN(a.float()) || math.IsNaN(b.float()) {
+			return boolValue(false), nil
+		}
+	case a.number() && b.number():
+		less, same = a.i.Cmp(b.i) < 0, a.i.Cmp(b.i) == 0
+	case (a.kind == 's' || a.kind == 'y') && a.kind == b.kind:
+		less, same = a.s < b.s, a.s == b.s
+	default:
+		return nil, fmt.Errorf("only numbers and strings are compared by %s", op)
+	}
+	switch op {
+	case "<":
+		return boolValue(less), nil
+	case ">":
+		return boolValue(!less && !same), nil
+	case "<=":
+		return boolValue(less || same), nil
+	}
+	return boolValue(!less), nil
+}
+
+func arithmetic(op string, a, b *exprValue) (*exprValue, error) {
+	if op == "+" && a.kind == 's' && b.kind == 's' {
+		return &exprValue{kind: 's', s: a.s + b.s}, nil
+	}
+	if !a.number() || !b.number() {
+		return nil, fmt.Errorf("only numbers are calculated with by %s", op)
+	}
+	if op == "/" || a.kind == 'f' || b.kind == 'f' {
+		p, q := a.float(), b.float()
+		if q == 0 && op != "+" && op != "-" && op != "*" {
+			return nil, errors.New("division by zero")
+		}
+		switch op {
+		case "+":
+			p += q
+		case "-":
+			p -= q
+		case "*":
+			p *= q
+		case "/":
+			p /= q
+		case "//":
+			p = math.Floor(p / q)
+		default:
+			p -= q * math.Floor(p/q)
+		}
+		return &exprValue{kind: 'f', f: p}, nil
+	}
+	out := new(big.Int)
+	switch op {
+	case "+":
+		out.Add(a.i, b.i)
+	case "-":
+		out.Sub(a.i, b.i)
+	case "*":
+		out.Mul(a.i, b.i)
+	default:
+		if b.i.Sign() == 0 {
+			return nil, errors.New("division by zero")
+		}
+		// Python rounds down, and the rest has the sign of the divisor.
+		rest := new(big.Int)
+		out.QuoRem(a.i, b.i, rest)
+		if rest.Sign() != 0 && rest.Sign() != b.i.Sign() {
+			out.Sub(out, big.NewInt(1))
+			rest.Add(rest, b.i)
+		}
+		if op == "%" {
+			out = rest
+		}
+	}
+	return &exprValue{kind: 'i', i: out}, nil
+}
