@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -212,6 +213,15 @@ func (p *Process) echo(call, ev *recording.Event) {
 	w := p.s.o.Stdout
 	if ev.Why == recording.OutStderr {
 		w = p.s.o.Stderr
+	}
+	if on := p.s.o.OnOutput; on != nil && ev.Why != "" {
+		var all bytes.Buffer
+		w = &all
+		defer func() {
+			if all.Len() > 0 {
+				on(p, ev.Why == recording.OutStderr, all.Bytes())
+			}
+		}()
 	}
 	if ev.Why == "" || w == nil || ev.Ret <= 0 {
 		return

@@ -30,6 +30,10 @@ const gadgetBase = 0x6f0000000000
 type Options struct {
 	// Stdout and Stderr take what the program wrote there; nil drops it.
 	Stdout, Stderr io.Writer
+	// OnOutput, when not nil, takes it in their place, with the process and
+	// what it wrote at its event p.Number; it may be called again for one that
+	// is replayed again, and must not keep the text.
+	OnOutput func(p *Process, stderr bool, text []byte)
 	// OnEvent is called when a thread stands at an event, before the event
 	// takes effect: at a system call its registers and memory are those of
 	// the call. An error from it ends the replay and is returned.

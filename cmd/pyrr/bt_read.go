@@ -37,6 +37,7 @@ type btFrame struct {
 	locals         []cpython.Variable
 	localsErr      string
 	sharesPhysical bool // with the frame before it, which is inlined into it
+	python         *cpython.Frame
 }
 
 // wantsThread says whether a thread is asked for.
@@ -232,7 +233,7 @@ func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runt
 	for i := range merged {
 		mf := &merged[i]
 		if mf.Python != nil {
-			b := btFrame{Frame: mf.Python.Frame}
+			b := btFrame{Frame: mf.Python.Frame, python: mf.Python}
 			if f.locals {
 				var err error
 				if b.locals, err = rt.Locals(m, *mf.Python); err != nil {

@@ -47,10 +47,14 @@ type bookmark struct {
 
 // newConsole begins a session for the console.
 func newConsole(u *ui, rec *recording.Recording) (*console, error) {
+	return newConsoleWith(u, rec, replay.Options{})
+}
+
+func newConsoleWith(u *ui, rec *recording.Recording, o replay.Options) (*console, error) {
 	if err := canReplay(rec); err != nil {
 		return nil, err
 	}
-	x, err := replay.Open(rec, replay.Options{})
+	x, err := replay.Open(rec, o)
 	if err != nil {
 		return nil, err
 	}

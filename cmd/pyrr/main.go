@@ -74,6 +74,7 @@ func commands() []*command {
 		newCommand(),
 		btCommand(),
 		replayCommand(),
+		dapCommand(),
 		eventsCommand(),
 		infoCommand(),
 		explainCommand(),

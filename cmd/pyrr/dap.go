@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/dap"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+func dapCommand() *command {
+	return &command{
+		name:        "dap",
+		synopsis:    "[--listen ADDR]",
+		short:       "let an editor travel through a recording",
+		interactive: true,
+		long: `Speaks the Debug Adapter Protocol, so that VS Code, Neovim and others debug a
+recording: breakpoints in Python with conditions, hit counts and log messages,
+exceptions, stepping, and all of that backwards too. The sources are those in the
+recording: what ran, not what is on the disk now.
+
+The editor starts it and talks to it through standard input and output, or
+connects to the address that --listen gives; only this machine can. Its launch
+configuration names the recording:
+
+  {"type": "pyrr", "request": "launch", "recording": "app.pyrr.zip"}
+
+docs/editors.md says how to set editors up, and what else a launch configuration
+may have.`,
+		examples: []example{
+			{"pyrr dap", "as an editor starts it"},
+			{"pyrr dap --listen :4711", "wait for editors at a port"},
+		},
+		exits: []exitDoc{
+			{"0", "the editor has left"},
+			{"2", "usage error"},
+			{"3", "what came was not the protocol"},
+		},
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			listen := fs.String("listen", "", "wait for editors at `ADDR`: HOST:PORT or :PORT of this machine")
+			return func(_ context.Context, u *ui, args []string) error {
+				if len(args) > 0 {
+					return usagef("dap: takes no arguments; the launch configuration names the recording")
+				}
+				if *listen == "" {
+					return serveEditor(u, os.Stdin, u.out)
+				}
+				return listenForEditors(u, *listen)
+			}
+		},
+	}
+}
+
+func serveEditor(u *ui, in io.Reader, out io.Writer) error {
+	s := &dap.Server{Open: func(l *dap.Launch, o replay.Options) (*dap.Target, error) { return dapTarget(u, l, o) }}
+	return s.Serve(in, out)
+}
+
+// listenForEditors serves each one that connects.
+func listenForEditors(u *ui, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usagef("dap: --listen %s: HOST:PORT or :PORT", addr)
+	}
+	if host == "" {
+		addr = "127.0.0.1" + addr
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usagef("dap: --listen %s: whoever connects can look into recordings, so only addresses of this machine (127.0.0.1) will do", addr)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen for editors: %w", err)
+	}
+	defer l.Close()
+	u.note("waiting for editors at %s", l.Addr())
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return fmt.Errorf("wait for editors: %w", err)
+		}
+		go func() {
+			defer conn.Close()
+			if err := serveEditor(u, conn, conn); err != nil {
+				u.warn(err.Error())
+			}
+		}()
+	}
+}
+
+// dapTarget opens a recording for an editor.
+func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
+	rec, err := openRecording("dap", l.Recording)
+	if err != nil {
+		if abs, aerr := filepath.Abs(l.Recording); aerr == nil && abs != l.Recording {
+			err = fmt.Errorf("%w (in %s)", err, filepath.Dir(abs))
+		}
+		return nil, err
+	}
+	// What the console prints is for the editor's own console.
+	c, err := newConsoleWith(&ui{out: io.Discard, err: u.err, width: u.width}, rec, o)
+	if err != nil {
+		rec.Close()
+		return nil, replayFailed(err, l.Recording)
+	}
+	t := &dap.Target{
+		Session:   c.x,
+		Recording: rec,
+		Frames:    c.dapFrames,
+		Goto:      c.goTo,
+		Command:   c.typed,
+		Describe:  func(ev *recording.Event) string { return cleanLine(newView(ev, nil, openCalls{}).text) },
+		Close:     func() { c.x.Close(); rec.Close() },
+	}
+	id := l.Process
+	if id == 0 {
+		id = firstPython(rec)
+	}
+	if !slices.ContainsFunc(c.x.Procs(), func(p recording.Proc) bool { return p.ID == id }) {
+		t.Close()
+		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, plural(uint64(len(c.x.Procs())), "process", "processes"))
+	}
+	if id != c.x.Proc().ID {
+		if err := c.x.Select(id); err != nil {
+			t.Close()
+			return nil, replayFailed(err, l.Recording)
+		}
+		c.selectProcess()
+	}
+	return t, nil
+}
+
+// firstPython returns the first process that runs Python, else the first.
+func firstPython(rec *recording.Recording) int {
+	procs, err := rec.Procs()
+	if err != nil || len(procs) == 0 {
+		return 1
+	}
+	for _, p := range procs {
+		if p.Python != "" {
+			return p.ID
+		}
+		it, err := rec.Events(p.ID)
+		if err != nil {
+			continue
+		}
+		found := false
+		var ev recording.Event
+		// The interpreter is known before its first thousands of events.
+		for n := 0; n < 20_000 && !found && it.Next(&ev) == nil; n++ {
+			found = ev.Kind == recording.KindWrite && ev.Args[0] != 0 && ev.Text != ""
+		}
+		it.Close()
+		if found {
+			return p.ID
+		}
+	}
+	return procs[0].ID
+}
+
+// typed runs a command as if it was typed, and returns what it prints.
+func (c *console) typed(command string) string {
+	if command == "" || strings.HasPrefix("quit", command) {
+		return ""
+	}
+	out := c.u.out
+	var b bytes.Buffer
+	c.u.out = &b
+	defer func() { c.u.out = out }()
+	if err := c.do(command); err != nil {
+		fmt.Fprintln(&b, cleanLine(err.Error()))
+	}
+	c.quit = false
+	return b.String()
+}
+
+func (c *console) dapFrames(tid int32) ([]dap.Frame, error) {
+	frames, err := c.frames(tid, &btFlags{args: true})
+	if err != nil && len(frames) == 0 {
+		return nil, err
+	}
+	var out []dap.Frame
+	for i := range frames {
+		f := &frames[i]
+		text := ""
+		if f.python == nil {
+			text = cleanLine(functionText(f))
+		}
+		out = append(out, dap.Frame{Frame: f.Frame, PC: f.pc, Text: text, Python: f.python})
+	}
+	return out, nil
+}
