@@ -77,6 +77,7 @@ func commands() []*command {
 		dapCommand(),
 		eventsCommand(),
 		infoCommand(),
+		lsCommand(),
 		explainCommand(),
 		diffCommand(),
 		reportCommand(),

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/recording"
+)
+
+func lsCommand() *command {
+	return &command{
+		name:     "ls",
+		synopsis: "[--json] [DIR|RECORDING]…",
+		short:    "list recordings: what ran, how it ended, the size",
+		long: `Lists the recordings in folders, the newest last, one a line: when it was made,
+its size, whether a replay verified it, how it ended, and its test or command.
+Without an argument the folder is recordings. Recordings that are still being
+written, or were left by a recorder that was killed, are listed too.`,
+		examples: []example{
+			{"pyrr ls", "what is in recordings"},
+			{"pyrr ls --json artifacts | jq -r '.[] | select(.outcome == \"timeout\").path'", "for a script"},
+		},
+		exits: []exitDoc{
+			{"0", "they were listed"},
+			{"2", "usage error"},
+			{"3", "a folder is missing, or a recording damaged"},
+			{"5", "there is none"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			asJSON := fs.Bool("json", false, "print JSON")
+			return func(_ context.Context, u *ui, args []string) error { return list(u, args, *asJSON) }
+		},
+	}
+}
+
+// listed is a line of ls.
+type listed struct {
+	Path     string    `json:"path"`
+	Started  time.Time `json:"started"`
+	Size     int64     `json:"size"`
+	Verified string    `json:"verified"` // "exact", "no", or "diverged: …"
+	Outcome  string    `json:"outcome"`
+	Test     string    `json:"test,omitempty"`
+	Command  []string  `json:"command"`
+	Error    string    `json:"error,omitempty"`
+}
+
+func list(u *ui, args []string, asJSON bool) error {
+	if len(args) == 0 {
+		args = []string{defaultDir}
+	}
+	all := []listed{}
+	var failed error
+	for _, arg := range args {
+		paths, err := recordingsIn(arg)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = withHint(fmt.Errorf("there is no %s", arg), "pyrr record -- python app.py")
+		}
+		failed = cmp.Or(failed, err)
+		for _, path := range paths {
+			l, err := listOne(path)
+			if err != nil {
+				failed = cmp.Or(failed, fmt.Errorf("%s: %w", path, err))
+				l.Error = err.Error()
+			}
+			all = append(all, l)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b listed) int { return a.Started.Compare(b.Started) })
+	switch {
+	case asJSON:
+		if err := u.printJSON(all); err != nil {
+			return err
+		}
+	case len(all) > 0:
+		printList(u, all)
+	}
+	if failed == nil && len(all) == 0 {
+		u.note("there is no recording in %s", strings.Join(args, ", "))
+		return exitStatusError(exitNothing)
+	}
+	return failed
+}
+
+// recordingsIn lists the recordings in a folder, or the one that path is.
+func recordingsIn(path string) ([]string, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.IsDir() || strings.HasSuffix(filepath.Clean(path), partSuffix) {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, packedSuffix) || e.IsDir() && strings.HasSuffix(name, partSuffix) {
+			out = append(out, filepath.Join(path, name))
+		}
+	}
+	return out, nil
+}
+
+func listOne(path string) (listed, error) {
+	l := listed{Path: path, Verified: "no", Command: []string{}}
+	rec, err := recording.Open(path)
+	if err != nil {
+		return l, err
+	}
+	defer rec.Close()
+	h := rec.Header()
+	l.Started, l.Test, l.Command = h.Started, h.Test, h.Command
+	if size, err := sizesOf(rec, path); err == nil {
+		l.Size = size.Total
+	}
+	sum, ok := rec.Summary()
+	switch {
+	case !ok:
+		l.Outcome = "not finished"
+	case sum.Outcome != "":
+		l.Outcome = sum.Outcome
+	case sum.Why == recording.EndTimeout:
+		l.Outcome = recording.EndTimeout
+	default:
+		l.Outcome = describeStatus(sum.Status)
+	}
+	if ok && sum.Verified != "" {
+		l.Verified = sum.Verified
+	}
+	return l, nil
+}
+
+func printList(u *ui, all []listed) {
+	rows := [][]string{{"made", "size", "verified", "ended", "recording", "of"}}
+	for _, l := range all {
+		verified, _, _ := strings.Cut(l.Verified, ":")
+		of := l.Test
+		if of == "" {
+			of = shorten(shellJoin(l.Command), 100)
+		}
+		made := l.Started.Local().Format("2006-01-02 15:04")
+		if l.Error != "" {
+			made, verified, l.Outcome, of = "-", "-", "unreadable", l.Error
+		}
+		rows = append(rows, []string{made, byteSize(l.Size), cmp.Or(map[string]string{"exact": "yes"}[verified], verified),
+			cleanLine(l.Outcome), cleanLine(l.Path), cleanLine(of)})
+	}
+	table(u.out, map[int]bool{1: true}, rows)
+}
