@@ -237,3 +237,18 @@ func eachLine(t *testing.T, path string, f func(n int, line string)) {
 		t.Fatal(s.Err())
 	}
 }
+
+// TestArchitecture holds that docs/architecture.md names every package.
+func TestArchitecture(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		// A package below another one needs no row of its own.
+		if !bytes.Contains(doc, []byte("`"+name+"`")) && !bytes.Contains(doc, []byte("`"+filepath.Dir(name)+"`")) {
+			t.Errorf("docs/architecture.md does not say what %s does", name)
+		}
+	}
+}
