@@ -21,6 +21,7 @@ type codeMap struct {
 	stubs uint64
 	// calls is where the trampolines of system calls lie.
 	calls, callsEnd uint64
+	version         int // counts changes
 }
 
 func newCodeMap() *codeMap {
@@ -60,6 +61,7 @@ func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.
 			im, err := images.Get(mp.File, mp.Name, func() (io.ReaderAt, int64, error) { return rec.ReadFile(mp.File) })
 			if err == nil {
 				c.space.Map(mp.Start, im)
+				c.version++
 			}
 		case mp.Prot&unix.PROT_EXEC == 0:
 		case mp.Name == "[pyrr clock]":
@@ -70,11 +72,13 @@ func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.
 			// The stand-in for the vDSO.
 			if im, err := unwind.MemoryImage(mp.Name, m, mp.Start, mp.End); err == nil {
 				c.space.Map(mp.Start, im)
+				c.version++
 			}
 		}
 	}
 	if ev.Nr == unix.SYS_MUNMAP && ev.Kind == recording.KindSyscall && ev.Ret == 0 {
 		c.space.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
+		c.version++
 	}
 }
 

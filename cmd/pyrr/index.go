@@ -24,7 +24,8 @@ type indexer struct {
 	st    *stacker
 	src   *sourceKeeper
 	// alone has all done by the replay's goroutine, in the live memory.
-	alone bool
+	alone   bool
+	capture captureMem
 }
 
 // indexedProcess is what the indexer knows of a process.
@@ -154,7 +155,8 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread,
 	regs := t.Regs()
 	regs.Rip = ip.redirect(p.Mem(), regs.Rip)
 	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.FsBase, regs: unwindRegs(&regs)}
-	m := &captureMem{Reader: p.Mem()}
+	m := &x.capture
+	*m = captureMem{Reader: p.Mem(), bufs: m.bufs, addrs: m.addrs}
 	if !x.alone {
 		m.addr, m.b = it.stack.copied(regs.Rsp)
 	}
@@ -177,7 +179,7 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread,
 		m.b = nil
 	}
 	if m.copy() {
-		j.copied = stackCopy{addr: m.addr, b: m.b}
+		j.copied.area = stackArea{m.addr, m.b}
 		x.st.do(j)
 		return
 	}

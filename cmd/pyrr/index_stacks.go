@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 
@@ -18,6 +19,11 @@ type stacker struct {
 	files uint32            // frames up to that one have their files kept
 	c     map[cFrame]uint32 // C frames by where they are
 	paths map[pathKey]*pythonPath
+
+	// Scratch memory.
+	alone []cpython.MergedFrame
+	parts []stackPart
+	spare []unwind.Frame
 
 	batch  []job
 	jobs   chan []job
@@ -53,6 +59,7 @@ type threadStack struct {
 	// base is where the outermost frame ends, 0 where that is not known. It is
 	// found by jobs that the replay's goroutine waits for.
 	base uint64
+	last *lastStack // nil where the last job had no copy
 }
 
 type jobKind uint8
@@ -177,46 +184,127 @@ func (s *stacker) run(j *job) {
 
 // stack returns the node of a stack.
 func (s *stacker) stack(j *job) uint32 {
-	j.code.space.Reuse = true // what follows keeps nothing of the frames
-	var c []unwind.Frame
-	if j.live != nil {
-		c = j.code.space.Walk(j.live, j.regs, 0)
-		j.thread.base = baseOf(c)
-	} else {
-		c = j.code.space.Walk(&j.copied, j.regs, 0)
-		if j.copied.missed {
-			s.missed = true
-		}
-		giveStack(j.copied.b)
-	}
+	last := j.thread.last
+	c, shared := s.walk(j)
 	node := uint32(0)
+	var merged []cpython.MergedFrame
+	path, one := (*pythonPath)(nil), true
 	if j.rt == nil {
-		for i := len(c) - 1; i >= 0; i-- {
-			node = s.w.Node(node, s.cFrame(&c[i], false))
+		merged = s.alone[:0]
+		for i := range c {
+			merged = append(merged, cpython.MergedFrame{C: &c[i]})
 		}
-		return node
-	}
-	path := s.path(j)
-	lists := [][]cpython.Frame{path.inward}
-	if j.rest != nil {
-		if all := j.rest(c); len(all) > 1 {
-			lists = all
+		s.alone = merged
+	} else {
+		path = s.path(j)
+		lists := [][]cpython.Frame{path.inward}
+		if j.rest != nil {
+			if all := j.rest(c); len(all) > 1 {
+				lists, one = all, false
+			}
 		}
+		merged = j.rt.Merge(c, lists...)
 	}
-	merged := j.rt.Merge(c, lists...)
-	k := 0
+	// From the outermost frame on, as long as all is as it was the last time,
+	// the nodes are too.
+	parts := s.parts[:0]
+	same, python, native := last != nil && one, 0, 0
 	for i := len(merged) - 1; i >= 0; i-- {
-		switch f := &merged[i]; {
-		case f.C != nil:
-			node = s.w.Node(node, s.cFrame(f.C, f.Eval))
-		case len(lists) == 1:
-			node = s.w.Node(node, path.ids[k])
-			k++
-		default:
-			node = s.w.Node(node, s.w.Frame(&f.Python.Frame))
+		f := &merged[i]
+		part := stackPart{native: f.C != nil, eval: f.Eval}
+		unchanged := python < j.same
+		if part.native {
+			unchanged = native < shared
+			native++
+		} else {
+			python++
 		}
+		n := len(parts)
+		if same = same && unchanged && n < len(last.parts) && last.parts[n].native == part.native && last.parts[n].eval == part.eval; same {
+			node = last.parts[n].node
+		} else {
+			switch {
+			case part.native:
+				node = s.w.Node(node, s.cFrame(f.C, f.Eval))
+			case one:
+				node = s.w.Node(node, path.ids[python-1])
+			default:
+				node = s.w.Node(node, s.w.Frame(&f.Python.Frame))
+			}
+		}
+		part.node = node
+		parts = append(parts, part)
+	}
+	s.parts = parts
+	if last = j.thread.last; last != nil {
+		last.parts = append(last.parts[:0], parts...)
 	}
 	return node
+}
+
+// walk returns the C frames of a job's thread, and how many of the outermost
+// ones are those that it had the last time. A walk that comes to a frame with
+// the registers of one of those, and above which the stack has not changed, goes
+// on as the last one did.
+func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
+	j.code.space.Reuse = true // what follows keeps nothing of the frames
+	if j.live != nil {
+		c = j.code.space.Walk(j.live, j.regs, 0)
+		j.thread.base, j.thread.last = baseOf(c), nil
+		return c, 0
+	}
+	last := j.thread.last
+	next := &lastStack{code: j.code, version: j.code.version, copied: j.copied.area}
+	j.thread.last = next
+	if last == nil || last.code != j.code || last.version != j.code.version {
+		next.c = append(next.c, s.walkCopy(j, nil)...)
+		return next.c, 0
+	}
+	equal := j.copied.equalFrom(last.copied)
+	at, found := 0, false
+	inner := s.walkCopy(j, func(f *unwind.Frame) bool {
+		sp := f.SP()
+		for at < len(last.c) && last.c[at].SP() < sp {
+			at++
+		}
+		// Not the innermost one, which no call has made.
+		if at > 0 && at < len(last.c) && sp >= equal {
+			old := &last.c[at]
+			found = old.PC == f.PC && old.Return == f.Return && old.Regs.Equal(&f.Regs)
+		}
+		return found
+	})
+	next.c, next.parts = append(s.spare[:0], inner...), last.parts
+	if found {
+		shared = len(last.c) - at
+		next.c = append(next.c, last.c[at:]...)
+	}
+	s.spare = last.c
+	giveStack(last.copied.b)
+	return next.c, shared
+}
+
+func (s *stacker) walkCopy(j *job, known func(*unwind.Frame) bool) []unwind.Frame {
+	c := j.code.space.WalkTo(&j.copied, j.regs, 0, known)
+	if j.copied.missed {
+		s.missed = true
+	}
+	return c
+}
+
+// lastStack is what a thread had on its stack at the last job.
+type lastStack struct {
+	code    *codeMap
+	version int // of the map
+	copied  stackArea
+	c       []unwind.Frame
+	parts   []stackPart // from the outermost on
+}
+
+// stackPart is a frame of a merged stack, and the stack up to there.
+type stackPart struct {
+	native, eval bool
+	node         uint32
 }
 
 // path brings the Python stack of a job's thread up to date.
@@ -294,19 +382,46 @@ func (st *threadStack) copied(sp uint64) (addr uint64, b []byte) {
 	return addr, newStack(int(st.base - addr))
 }
 
+// stackArea is a part of a stack, up to its outer end.
+type stackArea struct {
+	addr uint64
+	b    []byte
+}
+
+// equalFrom returns from which address on two copies of a stack are equal,
+// approximately.
+func (s *stackArea) equalFrom(o stackArea) uint64 {
+	end := s.addr + uint64(len(s.b))
+	if end != o.addr+uint64(len(o.b)) {
+		return end
+	}
+	const block = 256
+	n := min(len(s.b), len(o.b))
+	for k := 0; ; k += block {
+		if k >= n {
+			return end - uint64(n)
+		}
+		to := min(n, k+block)
+		if !bytes.Equal(s.b[len(s.b)-to:len(s.b)-k], o.b[len(o.b)-to:len(o.b)-k]) {
+			return end - uint64(k)
+		}
+	}
+}
+
 // stackCopy is a copy of a stack. A walk that wants more has missed something.
 type stackCopy struct {
-	addr   uint64
-	b      []byte
+	area   stackArea
 	missed bool
 }
+
+func (s *stackCopy) equalFrom(o stackArea) uint64 { return s.area.equalFrom(o) }
 
 var errNotCopied = errors.New("not on the stack")
 
 // ReadAt implements mem.Reader.
 func (s *stackCopy) ReadAt(p []byte, addr uint64) error {
-	if d := addr - s.addr; d < uint64(len(s.b)) && uint64(len(s.b))-d >= uint64(len(p)) {
-		copy(p, s.b[d:])
+	if d := addr - s.area.addr; d < uint64(len(s.area.b)) && uint64(len(s.area.b))-d >= uint64(len(p)) {
+		copy(p, s.area.b[d:])
 		return nil
 	}
 	s.missed = true
@@ -315,8 +430,8 @@ func (s *stackCopy) ReadAt(p []byte, addr uint64) error {
 
 // ReadSome implements mem.PartReader.
 func (s *stackCopy) ReadSome(p []byte, addr uint64) int {
-	if d := addr - s.addr; d < uint64(len(s.b)) {
-		return copy(p, s.b[d:])
+	if d := addr - s.area.addr; d < uint64(len(s.area.b)) {
+		return copy(p, s.area.b[d:])
 	}
 	return 0
 }
@@ -393,17 +508,28 @@ func (m *captureMem) copy() bool {
 	return m.b != nil && m.got
 }
 
-// Memory that jobs have used is used again.
+// Memory that jobs have used is used again. Most stacks are not large.
+const smallStack = 16 << 10
+
 var (
-	stackPool = sync.Pool{New: func() any { b := make([]byte, maxCopied); return &b }}
-	framePool = sync.Pool{New: func() any { return new([]cpython.Frame) }}
+	smallStacks = sync.Pool{New: func() any { return new([smallStack]byte) }}
+	largeStacks = sync.Pool{New: func() any { return new([maxCopied]byte) }}
+	framePool   = sync.Pool{New: func() any { return new([]cpython.Frame) }}
 )
 
-func newStack(n int) []byte { return (*stackPool.Get().(*[]byte))[:n] }
+func newStack(n int) []byte {
+	if n <= smallStack {
+		return smallStacks.Get().(*[smallStack]byte)[:n]
+	}
+	return largeStacks.Get().(*[maxCopied]byte)[:n]
+}
 
 func giveStack(b []byte) {
-	if b = b[:cap(b)]; len(b) == maxCopied {
-		stackPool.Put(&b)
+	switch b = b[:cap(b)]; len(b) {
+	case smallStack:
+		smallStacks.Put((*[smallStack]byte)(b))
+	case maxCopied:
+		largeStacks.Put((*[maxCopied]byte)(b))
 	}
 }
 

@@ -49,3 +49,16 @@ func (r *Regs) set(n uint8, v uint64) {
 // preserved are the registers that a function leaves as they were: rbx, rbp,
 // r12 to r15 (System V ABI, 3.2.1).
 const preserved = 1<<RBX | 1<<RBP | 1<<R12 | 1<<R13 | 1<<R14 | 1<<R15
+
+// Equal says whether the same registers are known, and have the same values.
+func (r *Regs) Equal(o *Regs) bool {
+	if r.Known != o.Known {
+		return false
+	}
+	for i := range r.R {
+		if r.Known&(1<<i) != 0 && r.R[i] != o.R[i] {
+			return false
+		}
+	}
+	return true
+}

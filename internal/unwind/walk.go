@@ -52,6 +52,12 @@ const DefaultLimit = 4096
 // otherwise is in the last frame. limit is the most frames to return, 0 for
 // DefaultLimit.
 func (s *Space) Walk(m mem.Reader, regs Regs, limit int) []Frame {
+	return s.WalkTo(m, regs, limit, nil)
+}
+
+// WalkTo is Walk, but ends before a frame, other than the innermost, of which
+// known says so.
+func (s *Space) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) bool) []Frame {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
@@ -85,6 +91,9 @@ func (s *Space) Walk(m mem.Reader, regs Regs, limit int) []Frame {
 			return frames
 		}
 		if !more {
+			return frames
+		}
+		if known != nil && known(&next) {
 			return frames
 		}
 		if len(frames) >= limit {
