@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+)
+
+// TestForgedRecordings changes single values in the events of a real recording,
+// with checksums that are right. Whatever they say, the commands print it, or
+// end with 3 and say where; they don't panic and don't wait.
+func TestForgedRecordings(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	dir := t.TempDir()
+	const program = "import os, threading\nt = threading.Thread(target=print, args=('hello',))\nt.start(); t.join()\nif os.fork() == 0: os._exit(3)\nos.wait()"
+	real := filepath.Join(dir, "real.pyrr.zip")
+	cmd := exec.Command(os.Args[0], "record", "-o", real, "--verify", "none", python, "-I", "-S", "-c", program)
+	cmd.Args[0] = "pyrr"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("record: %v\n%s", err, out)
+	}
+	rec, err := recording.Open(real)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	sum, _ := rec.Summary()
+	total := 0
+	for _, n := range sum.Streams {
+		total += int(n)
+	}
+	tries, full := 12, os.Getenv("PYRR_E2E") == "full"
+	if full {
+		tries = 400
+	}
+	for seed := range tries {
+		f := forger{rnd: rand.New(rand.NewPCG(uint64(seed), 1)), regs: full}
+		at, n, what := f.rnd.IntN(total), 0, ""
+		if seed%3 == 0 {
+			at = f.rnd.IntN(40) // where the process is made
+		}
+		forged := filepath.Join(dir, "forged.pyrr.part")
+		err := rec.Rewrite(forged, recording.Changes{Event: func(proc int, number uint64, ev *recording.Event) {
+			if n == at {
+				what = fmt.Sprintf("process %d, event %d: %s", proc, number, f.change(ev))
+			}
+			n++
+		}})
+		if err != nil {
+			continue // the writer holds to the format
+		}
+		os.Remove(filepath.Join(forged, "stacks"))
+		for _, args := range [][]string{{"replay", "--batch"}, {"bt"}, {"events"}, {"info"}} {
+			status, _, errs := capturePyrr(append(args, forged)...)
+			if status != 0 && (status != 3 || !strings.HasPrefix(errs, "pyrr: error: ")) {
+				t.Errorf("seed %d, %s: %v ends with %d: %s", seed, what, args, status, errs)
+			}
+		}
+		if err := os.RemoveAll(forged); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// forger changes events at random.
+type forger struct {
+	rnd  *rand.Rand
+	regs bool // registers too, with which a program may run for long
+}
+
+// number makes another one: near by, one bit off, or at a limit.
+func (f forger) number(v uint64) uint64 {
+	const gadget = 0x6f0000000000 // where the replay makes its calls
+	switch f.rnd.IntN(5) {
+	case 0:
+		limits := []uint64{0, 1, ^uint64(0), 1 << 31, 1 << 32, 1<<47 - 4096, 1 << 47, 1 << 63, 1<<63 - 1, gadget, gadget + 4096}
+		return limits[f.rnd.IntN(len(limits))]
+	case 1:
+		return v ^ 1<<f.rnd.IntN(64)
+	case 2:
+		return v + 1
+	case 3:
+		return v - 4096
+	}
+	return f.rnd.Uint64() >> f.rnd.IntN(64)
+}
+
+func (f forger) bytes(b []byte) []byte {
+	b = bytes.Clone(b)
+	if len(b) > 0 && f.rnd.IntN(2) == 0 {
+		b[f.rnd.IntN(len(b))] ^= 1 << f.rnd.IntN(8)
+		return b
+	}
+	return append(b[:f.rnd.IntN(len(b)+1)], make([]byte, f.rnd.IntN(50))...)
+}
+
+// change changes one thing of the event, and says what.
+func (f forger) change(ev *recording.Event) string {
+	for {
+		switch f.rnd.IntN(12) {
+		case 0:
+			i := f.rnd.IntN(len(ev.Args))
+			ev.Args[i] = f.number(ev.Args[i])
+			return fmt.Sprintf("argument %d is %#x", i, ev.Args[i])
+		case 1:
+			ev.Ret = int64(f.number(uint64(ev.Ret)))
+			return fmt.Sprintf("result %#x", ev.Ret)
+		case 2, 3:
+			if len(ev.Mem) == 0 {
+				continue
+			}
+			ev.Mem = append([]recording.Write(nil), ev.Mem...)
+			w := &ev.Mem[f.rnd.IntN(len(ev.Mem))]
+			if f.rnd.IntN(2) == 0 {
+				w.Addr = f.number(w.Addr)
+			} else {
+				w.Data = f.bytes(w.Data)
+			}
+			return fmt.Sprintf("%d bytes at %#x", len(w.Data), w.Addr)
+		case 4, 5:
+			if len(ev.Maps) == 0 {
+				continue
+			}
+			ev.Maps = append([]recording.Mapping(nil), ev.Maps...)
+			m := &ev.Maps[f.rnd.IntN(len(ev.Maps))]
+			switch f.rnd.IntN(5) {
+			case 0:
+				m.Start = f.number(m.Start)
+			case 1:
+				m.End = f.number(m.End)
+			case 2:
+				m.Prot = uint32(f.number(uint64(m.Prot)))
+			case 3:
+				m.File = recording.FileID(f.rnd.IntN(20))
+			case 4:
+				m.Offset = f.number(m.Offset)
+			}
+			return fmt.Sprintf("mapping %+v", *m)
+		case 6:
+			if ev.Regs == nil || !f.regs {
+				continue
+			}
+			r := *ev.Regs
+			ev.Regs = &r
+			values := []*uint64{&r.Rip, &r.Rsp, &r.Rax, &r.Rbx, &r.Cs, &r.Ss, &r.Eflags, &r.FsBase, &r.OrigRax}
+			p := values[f.rnd.IntN(len(values))]
+			*p = f.number(*p)
+			return fmt.Sprintf("registers %+v", r)
+		case 7:
+			ev.Nr = int32(f.number(uint64(ev.Nr)))
+			return fmt.Sprintf("number %d", ev.Nr)
+		case 8:
+			ev.Kind = recording.Kind(2 + f.rnd.IntN(15))
+			return fmt.Sprintf("kind %s", ev.Kind)
+		case 9:
+			ev.TID, ev.Child = int32(f.number(uint64(ev.TID))), int32(f.number(uint64(ev.Child)))
+			return fmt.Sprintf("thread %d, child %d", ev.TID, ev.Child)
+		case 10:
+			ev.Instr = f.number(ev.Instr)
+			return fmt.Sprintf("instruction %d", ev.Instr)
+		case 11:
+			ev.XState, ev.Clocks, ev.In = f.bytes(ev.XState), f.bytes(ev.Clocks), f.bytes(ev.In)
+			return "extended state, clocks and input"
+		}
+	}
+}
