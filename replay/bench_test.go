@@ -1,6 +1,8 @@
 package replay_test
 
 import (
+	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,7 +15,7 @@ import (
 	"pyrr/replay"
 )
 
-// travelProgram computes for some seconds and calls hot 20,000 times.
+// travelProgram calls hot 20,000 times, then computes.
 const travelProgram = `
 def fib(n):
     return n if n < 2 else fib(n - 1) + fib(n - 2)
@@ -26,18 +28,25 @@ def main():
     t = 0
     for i in range(20000):
         t += hot(i)
-    fib(29)
-    d = {}
-    for i in range(3000000):
-        d[i % 1000] = i
+    for _ in range(%d):
+        fib(27)
+        d = {}
+        for i in range(1000000):
+            d[i %% 1000] = i
     return t
 main()
 `
 
-func travelRecording(b *testing.B) *recording.Recording {
+// Rounds of travelProgram: a tenth of a second each.
+const (
+	shortTravel = 3
+	longTravel  = 100
+)
+
+func travelRecording(b *testing.B, rounds int) *recording.Recording {
 	python := pythonOf(b)
 	script := filepath.Join(b.TempDir(), "travel.py")
-	if err := os.WriteFile(script, []byte(travelProgram), 0o666); err != nil {
+	if err := os.WriteFile(script, fmt.Appendf(nil, travelProgram, rounds), 0o666); err != nil {
 		b.Fatal(err)
 	}
 	return record(b, capture.Options{Command: []string{python, script}})
@@ -51,46 +60,77 @@ func batch(b *testing.B, rec *recording.Recording, o replay.Options) time.Durati
 	return time.Since(begin)
 }
 
-// BenchmarkMiss compares a replay with a breakpoint on a line that never runs
-// to one without: miss is the ratio.
+func median[T cmp.Ordered](list []T) T {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// BenchmarkMiss compares replays with a breakpoint on a line that never runs
+// to ones without, in turns: miss is the ratio of the medians, of a program
+// that computes and of one that imports.
 func BenchmarkMiss(b *testing.B) {
-	rec := travelRecording(b)
-	var plain, missed time.Duration
-	for b.Loop() {
-		// The least of several: other work on the machine only adds.
-		p := batch(b, rec, replay.Options{})
-		m := batch(b, rec, replay.Options{Breaks: []*replay.Break{{Kind: replay.BreakLine, File: "travel.py", Line: 8}}})
-		if plain == 0 || p < plain {
-			plain = p
+	run := func(b *testing.B, rec *recording.Recording) {
+		var plain, missed []time.Duration
+		for b.Loop() {
+			plain = append(plain, batch(b, rec, replay.Options{}))
+			missed = append(missed, batch(b, rec, replay.Options{Breaks: []*replay.Break{{Kind: replay.BreakLine, File: "travel.py", Line: 8}}}))
 		}
-		if missed == 0 || m < missed {
-			missed = m
-		}
+		b.ReportMetric(float64(median(missed))/float64(median(plain)), "miss")
 	}
-	b.ReportMetric(float64(missed)/float64(plain), "miss")
-	b.ReportMetric(float64((missed-plain).Microseconds())/1000, "ms-more")
+	b.Run("compute", func(b *testing.B) { run(b, travelRecording(b, longTravel/4)) })
+	b.Run("import", func(b *testing.B) {
+		python := pythonOf(b)
+		const modules = "import json, email.message, http.client, logging, unittest, asyncio, argparse, xml.dom.minidom, sqlite3, decimal"
+		run(b, record(b, capture.Options{Command: []string{python, "-c", modules}}))
+	})
 }
 
-// BenchmarkHits counts how many hits of a line a second are told.
+// BenchmarkHits counts how many hits of a line a second are counted, and for
+// how many the session stops.
 func BenchmarkHits(b *testing.B) {
-	rec := travelRecording(b)
-	var rates []float64
-	for b.Loop() {
-		n := 0
-		plain := batch(b, rec, replay.Options{})
-		took := batch(b, rec, replay.Options{Breaks: []*replay.Break{{Kind: replay.BreakLine, File: "travel.py", Line: 5}},
-			OnHit: func(*replay.Hit) error { n++; return nil }})
-		rates = append(rates, float64(n)/(took-plain).Seconds())
-	}
-	slices.Sort(rates)
-	b.ReportMetric(rates[len(rates)/2], "hits/s")
+	line := []*replay.Break{{Kind: replay.BreakLine, File: "travel.py", Line: 5}}
+	b.Run("counted", func(b *testing.B) {
+		rec := travelRecording(b, shortTravel)
+		var rates []float64
+		for b.Loop() {
+			n := 0
+			plain := batch(b, rec, replay.Options{})
+			took := batch(b, rec, replay.Options{Breaks: line, OnHit: func(*replay.Hit) error { n++; return nil }})
+			rates = append(rates, float64(n)/(took-plain).Seconds())
+		}
+		b.ReportMetric(median(rates), "hits/s")
+	})
+	b.Run("stops", func(b *testing.B) {
+		x := open(b, travelRecording(b, shortTravel))
+		var rates []float64
+		for b.Loop() {
+			x.SetBreaks(line)
+			if _, err := x.Goto(replay.Point{Pos: recording.Pos{Event: 1}}); err != nil {
+				b.Fatal(err)
+			}
+			// To the first stop is the way there.
+			const hits = 1000
+			var begin time.Time
+			for i := range hits + 1 {
+				st, err := x.Continue(nil)
+				if err != nil || st.Kind != replay.StopBreak {
+					b.Fatal(st, err)
+				}
+				if i == 0 {
+					begin = time.Now()
+				}
+			}
+			rates = append(rates, hits/time.Since(begin).Seconds())
+		}
+		b.ReportMetric(median(rates), "hits/s")
+	})
 }
 
-// BenchmarkTravel reports the ratio of the first run to the end to a replay
+// BenchmarkTravel is of a recording of ten seconds. It reports the ratio of the first run to the end to a replay
 // at full speed, the median time to go to a place at random afterwards, and
 // that of a step backwards by a line.
 func BenchmarkTravel(b *testing.B) {
-	rec := travelRecording(b)
+	rec := travelRecording(b, longTravel)
 	for b.Loop() {
 		plain := batch(b, rec, replay.Options{})
 		x, err := replay.Open(rec, replay.Options{})
@@ -122,11 +162,9 @@ func BenchmarkTravel(b *testing.B) {
 				steps = append(steps, time.Since(begin))
 			}
 		}
-		slices.Sort(seeks)
-		slices.Sort(steps)
 		b.ReportMetric(float64(first)/float64(plain), "first")
-		b.ReportMetric(float64(seeks[len(seeks)/2].Microseconds())/1000, "ms/goto")
-		b.ReportMetric(float64(steps[len(steps)/2].Microseconds())/1000, "ms/reverse-step")
+		b.ReportMetric(float64(median(seeks).Microseconds())/1000, "ms/goto")
+		b.ReportMetric(float64(median(steps).Microseconds())/1000, "ms/reverse-step")
 		x.Close()
 	}
 }
