@@ -91,11 +91,21 @@ type locals struct {
 	list  []Variable
 	names map[string]bool // shown already
 	cells map[string]bool // arguments that have moved to a cell
+	// want, when not "", is a variable to find instead, by its last name in
+	// the code.
+	want  string
+	found Object
 }
 
 // add renders variable i of the code, -1 for one that is surely no argument,
 // unless it is unbound.
 func (l *locals) add(i int, name string, value uint64) {
+	if l.want != "" {
+		if value != 0 && name == l.want {
+			l.found = Object{Addr: value, Slot: l.v.slot}
+		}
+		return
+	}
 	if value == 0 || l.names[name] || len(l.list) >= maxLocals {
 		return
 	}
@@ -113,7 +123,8 @@ func (l *locals) cell(addr uint64) (uint64, error) {
 	if err != nil || typ != "cell" {
 		return addr, err
 	}
-	return l.v.u64(addr + uint64(l.r.l.cell.ref))
+	l.v.slot = addr + uint64(l.r.l.cell.ref)
+	return l.v.u64(l.v.slot)
 }
 
 // namespace lists the dict of a frame whose variables are not fast ones.
@@ -134,7 +145,7 @@ func (l *locals) namespace(dict uint64) error {
 		if err != nil {
 			return true // not a str
 		}
-		if n := name.text(); !strings.HasPrefix(n, "__") || !strings.HasSuffix(n, "__") {
+		if n := name.text(); !strings.HasPrefix(n, "__") || !strings.HasSuffix(n, "__") || n == l.want {
 			l.add(-1, n, value)
 		}
 		return len(l.list) < maxLocals
@@ -154,7 +165,8 @@ func (l *locals) fast(frame uint64, code record) error {
 		return fmt.Errorf("co_localspluskinds: %w", err)
 	}
 	for i, name := range names {
-		value, err := l.v.u64(frame + uint64(o.frame.localsplus) + 8*uint64(i))
+		l.v.slot = frame + uint64(o.frame.localsplus) + 8*uint64(i)
+		value, err := l.v.u64(l.v.slot)
 		if err != nil {
 			return err
 		}
@@ -187,6 +199,7 @@ func (l *locals) fast310(frame uint64, code record) error {
 			if err != nil {
 				return err
 			}
+			l.v.slot = at
 			at += 8
 			if n == 0 && value == 0 && i < l.args {
 				l.cells[name] = true

@@ -86,6 +86,7 @@ func (r *Runtime) dictItems(v *view, addr uint64, f func(key, value uint64) bool
 		if err != nil {
 			return err
 		}
+		v.slot = keys.entries + uint64(i)*keys.entrySize + keys.value
 		if key != 0 && value != 0 && !f(key, value) {
 			break
 		}
@@ -148,6 +149,7 @@ func (r *Runtime) splitItems(v *view, keys dictKeys, values uint64, f func(key, 
 		if err != nil {
 			return err
 		}
+		v.slot = slots + 8*uint64(at)
 		if key != 0 && value != 0 && !f(key, value) {
 			break
 		}
@@ -373,6 +375,7 @@ func (r *Runtime) slots(v *view, obj uint64, t typeInfo, f func(name string, val
 		if err != nil {
 			return fmt.Errorf("slot: %w", err)
 		}
+		v.slot = obj + s.u64(16)
 		if value != 0 && !f(printable(name), value) {
 			return nil
 		}

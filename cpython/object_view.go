@@ -45,6 +45,8 @@ type view struct {
 	room  [16 << 10]byte      // scratch of comparisons
 	// aside is set while what is read is not likely to be needed next time.
 	aside bool
+	// slot is where the pointer lies that a walk of items has just given.
+	slot uint64
 }
 
 type page struct {
