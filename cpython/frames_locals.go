@@ -94,7 +94,7 @@ type locals struct {
 	// want, when not "", is a variable to find instead, by its last name in
 	// the code.
 	want  string
-	found Object
+	found Found
 }
 
 // add renders variable i of the code, -1 for one that is surely no argument,
@@ -102,7 +102,7 @@ type locals struct {
 func (l *locals) add(i int, name string, value uint64) {
 	if l.want != "" {
 		if value != 0 && name == l.want {
-			l.found = Object{Addr: value, Slot: l.v.slot}
+			l.found = Found{Addr: value, Slot: l.v.slot}
 		}
 		return
 	}

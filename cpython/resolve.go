@@ -10,8 +10,8 @@ import (
 	"pyrr/internal/mem"
 )
 
-// Object is a Python object that an expression leads to.
-type Object struct {
+// Found is a Python object that an expression leads to.
+type Found struct {
 	// Addr is the object, Slot where the pointer to it lies: the word that
 	// changes when the variable, attribute or item gets another value.
 	Addr, Slot uint64
@@ -85,7 +85,7 @@ func ParsePath(s string) (Path, error) {
 
 // Resolve follows an expression from a frame that Frames returned: its
 // variables, then its globals and builtins.
-func (r *Runtime) Resolve(m mem.Reader, f Frame, p Path) (Object, error) {
+func (r *Runtime) Resolve(m mem.Reader, f Frame, p Path) (Found, error) {
 	v := newView(m)
 	defer v.release()
 	o, err := r.variable(v, f, p.Name)
@@ -97,9 +97,9 @@ func (r *Runtime) Resolve(m mem.Reader, f Frame, p Path) (Object, error) {
 
 // Owner follows an expression but for its last step; ok is false where there
 // is none but the name. Again then follows that step from the object.
-func (r *Runtime) Owner(m mem.Reader, f Frame, p Path) (owner Object, ok bool, err error) {
+func (r *Runtime) Owner(m mem.Reader, f Frame, p Path) (owner Found, ok bool, err error) {
 	if len(p.steps) == 0 {
-		return Object{}, false, nil
+		return Found{}, false, nil
 	}
 	p.steps = p.steps[:len(p.steps)-1]
 	owner, err = r.Resolve(m, f, p)
@@ -108,13 +108,13 @@ func (r *Runtime) Owner(m mem.Reader, f Frame, p Path) (owner Object, ok bool, e
 
 // Again follows the last step of an expression from the object that Owner
 // returned.
-func (r *Runtime) Again(m mem.Reader, owner Object, p Path) (Object, error) {
+func (r *Runtime) Again(m mem.Reader, owner Found, p Path) (Found, error) {
 	v := newView(m)
 	defer v.release()
 	return r.follow(v, owner, p.text, p.steps[len(p.steps)-1:])
 }
 
-func (r *Runtime) follow(v *view, o Object, text string, steps []pathStep) (Object, error) {
+func (r *Runtime) follow(v *view, o Found, text string, steps []pathStep) (Found, error) {
 	for _, st := range steps {
 		var err error
 		if st.attr != "" {
@@ -131,14 +131,14 @@ func (r *Runtime) follow(v *view, o Object, text string, steps []pathStep) (Obje
 }
 
 // variable finds a local variable, a global or a builtin.
-func (r *Runtime) variable(v *view, f Frame, name string) (Object, error) {
+func (r *Runtime) variable(v *view, f Frame, name string) (Found, error) {
 	code, _, err := r.codeRecord(v, f.Code)
 	if err != nil {
-		return Object{}, err
+		return Found{}, err
 	}
 	frame, err := v.record("frame", f.Addr, r.frameSize)
 	if err != nil {
-		return Object{}, err
+		return Found{}, err
 	}
 	l := locals{r: r, v: v, names: map[string]bool{}, cells: map[string]bool{}, want: name}
 	switch {
@@ -150,7 +150,7 @@ func (r *Runtime) variable(v *view, f Frame, name string) (Object, error) {
 		err = l.fast(f.Addr, code)
 	}
 	if err != nil {
-		return Object{}, fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
+		return Found{}, fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
 	}
 	if l.found.Addr != 0 {
 		return l.found, nil
@@ -170,15 +170,15 @@ func (r *Runtime) variable(v *view, f Frame, name string) (Object, error) {
 			return o, nil
 		}
 	}
-	return Object{}, fmt.Errorf("no symbol %q in the current context", name)
+	return Found{}, fmt.Errorf("no symbol %q in the current context", name)
 }
 
 // entryOf finds the value of a str key of a dict.
-func (r *Runtime) entryOf(v *view, dict uint64, name string) (Object, bool) {
-	var o Object
+func (r *Runtime) entryOf(v *view, dict uint64, name string) (Found, bool) {
+	var o Found
 	err := r.dictItems(v, dict, func(key, value uint64) bool {
 		if s, err := r.rawString(v, key, maxString); err == nil && s.text() == name {
-			o = Object{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, Slot: v.slot}
 		}
 		return o.Addr == 0
 	})
@@ -190,15 +190,15 @@ const tpDict = 8
 
 // attribute finds an attribute of an object in its dict or slots, else in its
 // class or the first bases of that.
-func (r *Runtime) attribute(v *view, obj uint64, name string) (Object, error) {
+func (r *Runtime) attribute(v *view, obj uint64, name string) (Found, error) {
 	t, err := r.typeOfObject(v, obj)
 	if err != nil {
-		return Object{}, err
+		return Found{}, err
 	}
-	var o Object
+	var o Found
 	if err := r.attributes(v, obj, t, func(n string, value uint64) bool {
 		if n == name {
-			o = Object{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, Slot: v.slot}
 		}
 		return o.Addr == 0
 	}); err != nil {
@@ -241,47 +241,47 @@ func (r *Runtime) typeOfObject(v *view, obj uint64) (typeInfo, error) {
 }
 
 // item finds an item of a list, a tuple or a dict.
-func (r *Runtime) item(v *view, obj uint64, st pathStep) (Object, error) {
+func (r *Runtime) item(v *view, obj uint64, st pathStep) (Found, error) {
 	t, err := r.typeOfObject(v, obj)
 	if err != nil {
-		return Object{}, err
+		return Found{}, err
 	}
 	switch {
 	case t.flags&flagDict != 0:
 		return r.dictItem(v, obj, st)
 	case t.flags&(flagList|flagTuple) == 0 || st.isKey:
-		return Object{}, fmt.Errorf("%s has no items that can be read from memory by such a key", t.name)
+		return Found{}, fmt.Errorf("%s has no items that can be read from memory by such a key", t.name)
 	}
 	n, err := v.u64(obj + uint64(r.l.object.size))
 	if err != nil {
-		return Object{}, err
+		return Found{}, err
 	}
 	i := st.index
 	if i < 0 {
 		i += int(n)
 	}
 	if i < 0 || i >= int(n) {
-		return Object{}, fmt.Errorf("index %d of a %s of %d items", st.index, t.name, n)
+		return Found{}, fmt.Errorf("index %d of a %s of %d items", st.index, t.name, n)
 	}
 	items := obj + uint64(r.l.tuple.items)
 	if t.flags&flagList != 0 {
 		if items, err = v.u64(obj + uint64(r.l.list.items)); err != nil {
-			return Object{}, err
+			return Found{}, err
 		}
 	}
-	o := Object{Slot: items + 8*uint64(i)}
+	o := Found{Slot: items + 8*uint64(i)}
 	o.Addr, err = v.u64(o.Slot)
 	return o, err
 }
 
-func (r *Runtime) dictItem(v *view, dict uint64, st pathStep) (Object, error) {
+func (r *Runtime) dictItem(v *view, dict uint64, st pathStep) (Found, error) {
 	if st.isKey {
 		if o, ok := r.entryOf(v, dict, st.key); ok {
 			return o, nil
 		}
-		return Object{}, fmt.Errorf("the dict has no key %q", st.key)
+		return Found{}, fmt.Errorf("the dict has no key %q", st.key)
 	}
-	var o Object
+	var o Found
 	want := big.NewInt(int64(st.index))
 	err := r.dictItems(v, dict, func(key, value uint64) bool {
 		t, err := r.typeOfObject(v, key)
@@ -289,7 +289,7 @@ func (r *Runtime) dictItem(v *view, dict uint64, st pathStep) (Object, error) {
 			return true
 		}
 		if n, err := r.integer(v, key); err == nil && n.Cmp(want) == 0 {
-			o = Object{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, Slot: v.slot}
 		}
 		return o.Addr == 0
 	})

@@ -45,10 +45,14 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 	l.quiet(true)
 	defer l.quiet(false)
 	// How many steps lead to where we were: all but the last are taken again.
-	target := to
-	var pc uint64
+	var last move
 	if n := len(to.path); n > 0 {
-		pc = to.path[n-1].pc
+		last = to.path[n-1]
+	}
+	if last.watch.Len > 0 {
+		watches := l.s.watches
+		l.setWatches([]Watch{last.watch})
+		defer l.setWatches(watches)
 	}
 	visits := 0
 	steps := 0
@@ -65,8 +69,8 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 			break // the next dispatch
 		}
 		steps++
-		if pc != 0 && t.regs.Rip == pc {
-			if visits++; visits == target.path[len(target.path)-1].n {
+		if last.pc != 0 && t.regs.Rip == last.pc || last.watch.Len > 0 && h == haltWatch {
+			if visits++; visits == last.n {
 				steps--
 				break
 			}

@@ -205,7 +205,7 @@ func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 			break
 		}
 		l.visits[t.regs.Rip]++
-		l.path = append(slices.Clone(l.prefix), move{pc: t.regs.Rip, n: l.visits[t.regs.Rip]})
+		l.path = then(l.prefix, move{pc: t.regs.Rip, n: l.visits[t.regs.Rip]})
 	case haltStep:
 		l.path = withStep(l.path)
 		l.begin()
@@ -215,7 +215,7 @@ func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 		if len(l.s.watches) > 0 {
 			m.watch = l.s.watches[0]
 		}
-		l.path = append(slices.Clone(l.prefix), m)
+		l.path = then(l.prefix, m)
 	}
 	return h, nil
 }
@@ -225,6 +225,17 @@ func (l *timeline) begin() {
 	l.segment = recording.Pos{Instr: l.p.counted, Event: l.p.Number}
 	l.prefix, l.touched = slices.Clone(l.path), 0
 	clear(l.visits)
+}
+
+// then adds a move to a path; two of a kind are one that goes further, so that
+// a path does not grow with each stop.
+func then(path []move, m move) []move {
+	path = slices.Clone(path)
+	if n := len(path); n > 0 && path[n-1].pc == m.pc && path[n-1].watch == m.watch && !m.steps() {
+		path[n-1].n += m.n
+		return path
+	}
+	return append(path, m)
 }
 
 func withStep(path []move) []move {

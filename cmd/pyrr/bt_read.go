@@ -36,8 +36,8 @@ type btFrame struct {
 	signal         bool
 	locals         []cpython.Variable
 	localsErr      string
-	sharesPhysical bool // with the frame before it, which is inlined into it
-	python         *cpython.Frame
+	python         *cpython.Frame // where it is Python's
+	sharesPhysical bool           // with the frame before it, which is inlined into it
 }
 
 // wantsThread says whether a thread is asked for.

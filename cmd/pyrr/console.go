@@ -35,6 +35,9 @@ type console struct {
 	frame   int   // the selected frame of it
 	shown   int   // last line that list printed
 	listed  string
+	change  string // what the last stop at watched memory has changed
+	// behind says that this is the place right behind that change.
+	behind bool
 
 	last string // the command before
 	quit bool
@@ -304,7 +307,7 @@ func (c *console) complete(line string) []string {
 			out = append(out, name+" "+w)
 		}
 	}
-	if cmd.name == "print" || cmd.name == "last" {
+	if cmd.name == "print" || cmd.name == "last" || cmd.name == "watch" {
 		for _, v := range c.localNames() {
 			if strings.HasPrefix(v, rest) {
 				out = append(out, name+" "+v)

@@ -25,6 +25,7 @@ type consoleBreak struct {
 	hidden bool
 	hits   int
 	watch  *replay.Watch
+	value  *valueWatch // what lies in the watched memory
 }
 
 var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
@@ -245,23 +246,29 @@ func (c *console) infoBreaks() error {
 	return nil
 }
 
-// condition compares a local variable with a value: x == 3, name != 'a'.
+// condition compares a variable, or what it leads to, with a value: x == 3,
+// self.name != 'a'.
 type condition struct {
-	name, op, value string
+	path      cpython.Path
+	op, value string
 }
 
-var conditionForm = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$`)
+var conditionForm = regexp.MustCompile(`^\s*([\pL_].*?)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$`)
 
 func parseCondition(s string) (*condition, error) {
 	m := conditionForm.FindStringSubmatch(s)
 	if m == nil {
-		return nil, fmt.Errorf("a condition compares a local variable with a value, as in x == 3: %q", s)
+		return nil, fmt.Errorf("a condition compares a variable with a value, as in x == 3 or self.name == 'a': %q", s)
+	}
+	path, err := cpython.ParsePath(m[1])
+	if err != nil {
+		return nil, err
 	}
 	value := m[3]
 	if strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) && !strings.Contains(value, "'") {
 		value = "'" + strings.Trim(value, `"`) + "'" // as repr has it
 	}
-	return &condition{m[1], m[2], value}, nil
+	return &condition{path, m[2], value}, nil
 }
 
 // Holds implements replay.Condition.
@@ -278,13 +285,8 @@ func (k *condition) Holds(h *replay.Hit) bool {
 	if err != nil || len(frames) == 0 {
 		return false
 	}
-	locals, _ := rt.Locals(h.Process.Mem(), frames[0])
-	for _, v := range locals {
-		if v.Name == k.name {
-			return k.compare(v.Value)
-		}
-	}
-	return false
+	o, err := rt.Resolve(h.Process.Mem(), frames[0], k.path)
+	return err == nil && k.compare(o.Text)
 }
 
 func (k *condition) compare(have string) bool {

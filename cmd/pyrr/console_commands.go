@@ -59,10 +59,10 @@ func init() {
 		{"info", []string{"i"}, "breakpoints|threads|locals|args|registers|events|processes|checkpoints|source", "show what there is",
 			[]string{"breakpoints", "threads", "locals", "args", "registers", "events", "processes", "checkpoints", "source"}, (*console).info},
 		{"list", []string{"l"}, "[LINE|FILE:LINE]", "print source lines", nil, (*console).list},
-		{"print", []string{"p", "inspect"}, "NAME[.ATTR…]|$REGISTER|NUMBER", "print a variable", nil, (*console).print},
+		{"print", []string{"p", "inspect"}, "NAME[.ATTR|[ITEM]…]|$REGISTER|NUMBER", "print a variable, or what it leads to", nil, (*console).print},
 		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u, s", nil, (*console).examine},
-		{"watch", nil, "ADDRESS [LENGTH]", "stop when memory changes", nil, (*console).watch},
-		{"last", nil, "NAME", "go back to where a variable got its value", nil, (*console).lastChange},
+		{"watch", nil, "NAME[.ATTR|[ITEM]…] | *ADDRESS [LENGTH]", "stop when a variable, an attribute or memory changes", nil, (*console).watch},
+		{"last", nil, "NAME[.ATTR|[ITEM]…]", "go back to where a variable or an attribute got its value", nil, (*console).lastChange},
 		{"events", nil, "[N]", "list the events around here", nil, (*console).events},
 		{"checkpoint", nil, "", "keep a copy of the process here, to come back fast", nil, func(c *console, _ string) error { return c.x.Keep() }},
 		{"bookmark", nil, "[NAME]", "remember this place, or list what is remembered", nil, (*console).bookmark},
@@ -148,7 +148,7 @@ func (c *console) forward(args string) error {
 	fmt.Fprintln(c.u.out, "Continuing.")
 	var st *replay.Stop
 	for range n {
-		if st, err = c.x.Continue(c.stopAt()); err != nil {
+		if st, err = c.run(c.x.Continue, false); err != nil {
 			return err
 		}
 		if st.Kind == replay.StopEnd || st.Kind == replay.StopInterrupted {
@@ -166,7 +166,7 @@ func (c *console) backward(args string) error {
 	fmt.Fprintln(c.u.out, "Continuing backwards.")
 	var st *replay.Stop
 	for range n {
-		if st, err = c.x.ReverseContinue(c.stopAt()); err != nil {
+		if st, err = c.run(c.x.ReverseContinue, true); err != nil {
 			return err
 		}
 		if st.Kind == replay.StopStart || st.Kind == replay.StopInterrupted {
@@ -174,6 +174,28 @@ func (c *console) backward(args string) error {
 		}
 	}
 	return c.arrived(st, false)
+}
+
+// run goes on in one direction to the next stop. One at watched memory in
+// which the value stayed what it was is none.
+func (c *console) run(move func(func(*recording.Event) bool) (*replay.Stop, error), back bool) (*replay.Stop, error) {
+	c.note()
+	if back && c.behind {
+		st := &replay.Stop{Kind: replay.StopWatch, TID: c.tid}
+		var err error
+		if c.change, err = c.changed(back); err != nil || c.change != "" {
+			return st, err
+		}
+	}
+	for {
+		st, err := move(c.stopAt())
+		if err != nil || st.Kind != replay.StopWatch {
+			return st, err
+		}
+		if c.change, err = c.changed(back); err != nil || c.change != "" {
+			return st, err
+		}
+	}
 }
 
 func (c *console) until(args string) error {

@@ -67,17 +67,20 @@ func (c *console) print(args string) error {
 				return nil
 			}
 		}
-		for _, v := range frames[i].locals {
-			if v.Name == args {
-				fmt.Fprintf(c.u.out, "%s = %s\n", args, cleanLine(v.Value))
-				return nil
-			}
-		}
 		if frames[i].Kind == stack.Python {
 			break
 		}
 	}
-	return fmt.Errorf("no symbol %q in the current context", args)
+	path, err := cpython.ParsePath(args)
+	if err != nil {
+		return err
+	}
+	o, err := c.resolve(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.u.out, "%s = %s\n", cleanLine(path.String()), cleanLine(o.Text))
+	return nil
 }
 
 // examine prints memory as gdb's x does.
@@ -142,6 +145,12 @@ func (c *console) examine(args string) error {
 }
 
 func (c *console) watch(args string) error {
+	if args == "" {
+		return errors.New("watch: what? a variable, an attribute as in self.x, or *ADDRESS [LENGTH]")
+	}
+	if ch := args[0]; ch != '*' && ch != '$' && (ch < '0' || ch > '9') {
+		return c.watchValue(args)
+	}
 	where, length, _ := strings.Cut(strings.TrimPrefix(args, "*"), " ")
 	n := 8
 	if length != "" {
@@ -155,13 +164,26 @@ func (c *console) watch(args string) error {
 	if err != nil {
 		return err
 	}
-	w := replay.Watch{Addr: a, Len: n}
-	if err := c.x.SetWatches([]replay.Watch{w}); err != nil {
+	k := &consoleBreak{n: c.nextBreak, text: fmt.Sprintf("watch %#x, %d bytes", a, n), watch: &replay.Watch{Addr: a, Len: n}}
+	if err := c.addWatch(k); err != nil {
 		return err
 	}
-	k := &consoleBreak{n: c.nextBreak, text: fmt.Sprintf("watch %#x, %d bytes", a, n), watch: &w}
-	c.add(k)
 	fmt.Fprintf(c.u.out, "Hardware watchpoint %d: %#x\n", k.n, a)
+	return nil
+}
+
+// addWatch adds a watchpoint if the processor can watch it too.
+func (c *console) addWatch(k *consoleBreak) error {
+	var all []replay.Watch
+	for _, o := range append(c.breaks[:len(c.breaks):len(c.breaks)], k) {
+		if o.watch != nil && !o.off {
+			all = append(all, *o.watch)
+		}
+	}
+	if err := c.x.SetWatches(all); err != nil {
+		return err
+	}
+	c.add(k)
 	return nil
 }
 
@@ -169,7 +191,7 @@ func (c *console) watch(args string) error {
 // that it has.
 func (c *console) lastChange(args string) error {
 	if args == "" {
-		return errors.New("last: which variable?")
+		return errors.New("last: which variable? NAME, or NAME.ATTRIBUTE")
 	}
 	value := func() (string, uint64, bool) {
 		var text string
@@ -201,7 +223,7 @@ func (c *console) lastChange(args string) error {
 	}
 	now, frame, ok := value()
 	if !ok {
-		return fmt.Errorf("no symbol %q in the innermost Python frame", args)
+		return c.lastValue(args)
 	}
 	for {
 		st, err := c.x.ReverseNextLine()

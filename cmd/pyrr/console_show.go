@@ -13,6 +13,7 @@ import (
 // arrived says where a move has led and why it ended there.
 func (c *console) arrived(st *replay.Stop, run bool) error {
 	c.frame, c.listed = 0, ""
+	c.behind = st.Kind == replay.StopWatch && run
 	states := c.stateOfThreads()
 	for _, t := range states {
 		if !c.seen[t.TID] {
@@ -53,7 +54,8 @@ func (c *console) arrived(st *replay.Stop, run bool) error {
 		fmt.Fprintf(c.u.out, "\n%s at event %d: %s\n", name, st.Point.Event, cleanLine(newView(st.Event, nil, openCalls{}).text))
 		return c.showPlace()
 	case replay.StopWatch:
-		fmt.Fprintf(c.u.out, "\n%s changed watched memory, ", name)
+		fmt.Fprintf(c.u.out, "\n%s: %s\n", name, c.change)
+		c.onPython()
 		return c.showPlace()
 	case replay.StopEnd:
 		fmt.Fprintln(c.u.out, "\nThe recording ends here.")

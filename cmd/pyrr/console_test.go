@@ -30,7 +30,10 @@ print(work(4), flush=True)
 `
 
 // consoleRecording records a small program with two threads.
-func consoleRecording(t *testing.T) string {
+func consoleRecording(t *testing.T) string { return recordText(t, consoleProgram) }
+
+// recordText records a program.
+func recordText(t *testing.T, program string) string {
 	t.Helper()
 	probe.Require(t)
 	python := testPython()
@@ -38,7 +41,7 @@ func consoleRecording(t *testing.T) string {
 		t.Skip("there is no Python")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(consoleProgram), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(program), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(dir, "x.pyrr.zip")
@@ -210,5 +213,59 @@ func TestGDB(t *testing.T) {
 	}
 	if !strings.Contains(parts[8], "No more reverse-execution history") {
 		t.Errorf("no beginning:\n%s", parts[8])
+	}
+}
+
+const valuesProgram = `LIMIT = 5
+class Job:
+    def __init__(self, n):
+        self.n = n
+        self.state = "new"
+        self.log = {"host": "a", 1: [10, 20]}
+    def run(self):
+        self.state = "running"
+        for i in range(3):
+            self.n += i
+            extra = (i, self.n)
+        self.more = extra
+        self.state = "done"
+def work():
+    j = Job(7)
+    j.run()
+    return j
+w = work()
+print(w.state)
+`
+
+// TestConsoleValues reads and watches attributes and items, in conditions too.
+func TestConsoleValues(t *testing.T) {
+	got := typed(t, recordText(t, valuesProgram),
+		"break app.py:10 if self.n == 8", "c", "print self.n", "p self.state", `p self.log["host"]`, "p self.log[1][-1]", "p LIMIT", "p extra[1]",
+		"p len(extra)", "p self.nosuch", "p nosuch", "p self.log[5]", "watch 3 +", "watch self.state", "info breakpoints", "continue", "rc", "reverse-continue", "delete",
+		"tbreak app.py:17", "continue 1", "last j.n", "last self.state")
+	for _, c := range []struct{ command, want string }{
+		{"print self.n", "self.n = 8\n"},
+		{"p self.state", "self.state = 'running'\n"},
+		{`p self.log["host"]`, `self.log["host"] = 'a'` + "\n"},
+		{"p self.log[1][-1]", "= 20\n"},
+		{"p LIMIT", "LIMIT = 5\n"},
+		{"p extra[1]", "extra[1] = 8\n"},
+		{"p len(extra)", "calls and operators would have to run code"},
+		{"p self.nosuch", `Job has no attribute "nosuch"`},
+		{"p nosuch", `no symbol "nosuch" in the current context`},
+		{"p self.log[5]", "the dict has no key 5"},
+		{"watch 3 +", "not a length"},
+		{"watch self.state", "Hardware watchpoint 2: self.state"},
+		{"info breakpoints", "watch self.state"},
+		{"continue", "Old value = 'running'\nNew value = 'done'\nJob.run"},
+		{"rc", "Old value = 'done'\nNew value = 'running'\nJob.run"},
+		{"reverse-continue", "hit Breakpoint 1"},
+		{"continue 1", "app.py:17"},
+		{"last j.n", "j.n was 8 before this line, 10 after it\nJob.run"},
+		{"last self.state", "self.state was 'new' before this line, 'running' after it\nJob.run"},
+	} {
+		if a := strings.ReplaceAll(got[c.command], "run () at", "Job.run () at"); !strings.Contains(strings.ReplaceAll(a, "Job.Job.", "Job."), c.want) {
+			t.Errorf("%s:\n%s\nnot: %s", c.command, a, c.want)
+		}
 	}
 }
