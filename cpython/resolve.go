@@ -155,11 +155,10 @@ func (r *Runtime) variable(v *view, f Frame, name string) (Found, error) {
 	if l.found.Addr != 0 {
 		return l.found, nil
 	}
-	// f_globals, f_builtins, f_locals follow each other; up to 3.10 it is
-	// f_builtins, f_globals, f_locals.
-	globals, builtins := r.l.frame.locals-16, r.l.frame.locals-8
+	// f_builtins lies behind f_globals, up to 3.10 before it.
+	globals, builtins := r.l.frame.globals, r.l.frame.globals+8
 	if r.l.minor <= 10 {
-		globals, builtins = builtins, globals
+		builtins = globals - 8
 	}
 	for _, off := range []int{globals, builtins} {
 		dict, err := v.u64(f.Addr + uint64(off))

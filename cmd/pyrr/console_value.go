@@ -15,7 +15,7 @@ import (
 type valueWatch struct {
 	path  cpython.Path
 	owner *cpython.Found // of which the last step is followed, nil for a variable
-	frame cpython.Frame   // of a variable
+	frame cpython.Frame  // of a variable
 	tid   int32
 	last  cpython.Found
 }
