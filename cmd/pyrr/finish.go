@@ -33,7 +33,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		}
 		return
 	}
-	h, err := hideSecrets(u, t, f)
+	h, set, err := hideSecrets(u, t, f)
 	if err != nil {
 		u.warn(err.Error())
 		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
@@ -56,6 +56,14 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	if exact && (f.verify != verifyNone || h != nil) {
 		u.status("verifying the recording by a replay")
 		verdict, exact = verify(u, from, t.packed)
+	}
+	if set != nil {
+		// The source files are read where they are, with all that is in them.
+		if err := hideInSources(from, set); err != nil {
+			u.warn(err.Error())
+			u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+			return
+		}
 	}
 	if h != nil && !exact {
 		if err := h.indexOnly(u, t.part); err != nil {

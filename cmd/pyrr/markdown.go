@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,12 +24,20 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) e
 	switch {
 	case info.TimedOut:
 		what = "hangs"
+	case h.Test != "" && info.Outcome != "":
+		what = map[string]string{"failed": "fails", "crashed": "ends its process", "cancelled": "was cancelled while it ran"}[info.Outcome]
+	case h.Test != "" && !info.Complete:
+		what = "was running when its recorder was killed"
 	case info.Status != nil && *info.Status != 0:
 		what = "fails"
 	}
-	fmt.Fprintf(&b, "### `%s` %s\n\n", code(shorten(shellJoin(h.Command), 120)), what)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "- **%s** %s\n", name, fmt.Sprintf(format, args...))
+	}
+	command := shorten(shellJoin(h.Command), 120)
+	fmt.Fprintf(&b, "### `%s` %s\n\n", code(cmp.Or(h.Test, command)), what)
+	if h.Test != "" {
+		row("Command:", "`%s`", code(command))
 	}
 	if len(info.Pythons) > 0 {
 		row("Python:", "%s, Linux %s", strings.Join(info.Pythons, ", "), cleanLine(info.Kernel))
@@ -36,7 +45,7 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) e
 	switch {
 	case info.TimedOut:
 		row("Ended:", "by the time-out after %s", seconds(time.Duration(info.Seconds*1e9)))
-	case info.Status != nil:
+	case info.Status != nil && h.Test == "":
 		row("Ended:", "%s", describeStatus(*info.Status))
 	}
 	w, found := hung(all)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,6 +48,11 @@ memory, the file gets events, stacks and output only, and no memory; it can
 be read, not replayed. redacted.json in the zip file lists the names of what
 was replaced.
 
+Of a recording of one test that was not cut by pyrr record already (the recorder
+was killed, say), only what the test touches is packed: memory, and parts of
+mapped files. What exceeds --max-size then goes without the index of stacks and
+the source lines, which a replay makes anew. A line says what was cut.
+
 Known secrets only: a recording holds all that the program read, and what
 nobody named stays in it.`,
 		examples: []example{
@@ -65,7 +71,7 @@ nobody named stays in it.`,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			f := packFlags{maxSize: attachmentLimit}
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
-			fs.Var(&f.maxSize, "max-size", "refuse a result above this `size`: 5MB, 24MiB (default 24MiB)")
+			fs.Var(&f.maxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
 			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
 			f.secrets.declare(fs)
 			return func(_ context.Context, u *ui, args []string) error {
@@ -139,6 +145,15 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	defer remove()
 	defer u.clearStatus()
 	dir := filepath.Join(work, "recording")
+	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
+		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+partSuffix))
+		if err != nil {
+			u.warn("the file is larger than it need be: " + err.Error())
+		} else {
+			defer short.Close()
+			rec = short
+		}
+	}
 	manifest, err := redacted(u, rec, dir, set, true)
 	if err == nil {
 		err = proven(u, dir, set)
@@ -154,21 +169,97 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	}
 	u.status("packing")
 	zip := filepath.Join(work, "packed.zip")
-	if err := recording.Pack(dir, zip); err != nil {
-		return nil, 0, err
-	}
-	st, err := os.Stat(zip)
+	size, err := zipped(dir, zip)
 	if err != nil {
 		return nil, 0, err
 	}
-	if limit > 0 && st.Size() > limit {
-		return nil, 0, withHint(fmt.Errorf("the packed recording takes %s, more than --max-size %s; it was not kept", byteSize(st.Size()), byteSize(limit)),
-			"pyrr pack --max-size "+fmt.Sprint(st.Size())+" "+shellQuote(path))
+	if limit > 0 && size > limit && rec.Header().Form == "" {
+		// What a replay makes anew goes first.
+		os.Remove(filepath.Join(dir, recording.StacksMember))
+		os.Remove(filepath.Join(dir, recording.SourcesMember))
+		if size, err = zipped(dir, zip); err != nil {
+			return nil, 0, err
+		}
+		if size <= limit {
+			u.note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", byteSize(limit))
+		}
+	}
+	if limit > 0 && size > limit {
+		return nil, 0, withHint(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", byteSize(size), byteSize(limit), parts(dir)),
+			"pyrr pack --max-size "+fmt.Sprint(size)+" "+shellQuote(path))
 	}
 	if err := os.Rename(zip, out); err != nil {
 		return nil, 0, err
 	}
-	return manifest, st.Size(), nil
+	return manifest, size, nil
+}
+
+// touchedOnly writes the recording of a test that was not cut yet (its recorder
+// was killed, or told not to verify it) to the folder dir, without the memory
+// and the parts of files that the test does not touch.
+func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
+	u.status("shortening the recording")
+	from, err := testBegins(rec)
+	if err != nil {
+		return nil, err
+	}
+	folder := rec
+	if st, err := os.Stat(path); err == nil && !st.IsDir() { // only in a folder is it seen what is read
+		whole := strings.TrimSuffix(dir, partSuffix) + "-whole" + partSuffix
+		if err := rec.Rewrite(whole, recording.Changes{}); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(whole)
+		if folder, err = recording.Open(whole); err != nil {
+			return nil, err
+		}
+		defer folder.Close()
+	}
+	if err := shortenInto(folder, dir, from); err != nil {
+		return nil, err
+	}
+	short, err := recording.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := sizesOf(rec, path)
+	left, lerr := sizesOf(short, dir)
+	if err == nil && lerr == nil {
+		u.note("cut: %s of memory and files that the test does not touch", byteSize(max(whole.Total-left.Total, 0)))
+	}
+	return short, nil
+}
+
+// zipped packs the folder dir and returns the size.
+func zipped(dir, zip string) (int64, error) {
+	if err := os.Remove(zip); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	if err := recording.Pack(dir, zip); err != nil {
+		return 0, err
+	}
+	st, err := os.Stat(zip)
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+// parts says what takes the room in the recording in the folder dir.
+func parts(dir string) string {
+	sizes := map[string]int64{}
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		name, _ := filepath.Rel(dir, path)
+		kind, _, _ := strings.Cut(name, string(filepath.Separator))
+		if st, err := d.Info(); err == nil {
+			sizes[kind] += st.Size()
+		}
+		return nil
+	})
+	return fmt.Sprintf("of which %s are events with the memory at the start, and %s mapped files", byteSize(sizes["events"]), byteSize(sizes["files"]))
 }
 
 // onlyIndex says why a recording can go without its memory only, "" where

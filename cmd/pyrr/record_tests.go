@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +84,25 @@ func shortenTest(u *ui, t *target, from uint64) error {
 		return err
 	}
 	defer rec.Close()
-	const first = 1 // the process of the test
+	u.status("shortening the recording")
+	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
+	if err := shortenInto(rec, short, from); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(t.part); err != nil {
+		return err
+	}
+	return os.Rename(short, t.part)
+}
+
+// testProcess is the process that a recording of a test is of.
+const testProcess = 1
+
+// shortenInto writes the recording of a test, cut, to the folder dir. from is
+// the event at which its test begins, 0 where nothing comes before it.
+func shortenInto(rec *recording.Recording, dir string, from uint64) error {
+	const first = testProcess
+	var err error
 	if from == 0 {
 		if from, err = afterImage(rec, first); err != nil {
 			return err
@@ -111,15 +130,28 @@ func shortenTest(u *ui, t *target, from uint64) error {
 		}
 		return nil
 	}
-	u.status("shortening the recording")
-	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
-	if err := replay.Shorten(rec, short, first, from, o); err != nil {
-		return err
+	return replay.Shorten(rec, dir, first, from, o)
+}
+
+// testBegins finds the event at which the test of a recording begins.
+func testBegins(rec *recording.Recording) (uint64, error) {
+	it, err := rec.Events(testProcess)
+	if err != nil {
+		return 0, err
 	}
-	if err := os.RemoveAll(t.part); err != nil {
-		return err
+	defer it.Close()
+	var ev recording.Event
+	for {
+		n := it.Number()
+		if err := it.Next(&ev); errors.Is(err, io.EOF) {
+			return 0, nil
+		} else if err != nil {
+			return 0, err
+		}
+		if ev.Kind == recording.KindNote && ev.Why == recording.MarkTestStart && ev.Text == rec.Header().Test {
+			return n, nil
+		}
 	}
-	return os.Rename(short, t.part)
 }
 
 // afterImage is the number of the first event that follows those which

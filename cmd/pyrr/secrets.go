@@ -211,7 +211,52 @@ func proven(u *ui, dir string, set *redact.Set) error {
 			return err
 		}
 	}
+	if !out.HasStacks() {
+		u.status("making the index of stacks")
+		indexErr, err := replayIndexed(out, replay.Options{})
+		if err != nil {
+			return err
+		}
+		if indexErr != nil {
+			u.warn(indexErr.Error())
+		}
+		if err := hideInSources(dir, set); err != nil {
+			return err
+		}
+	}
 	return out.SetVerified("exact")
+}
+
+// hideInSources replaces the secrets in the texts of source files that the
+// recording in the folder dir keeps.
+func hideInSources(dir string, set *redact.Set) error {
+	rec, err := recording.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	texts, err := rec.Sources()
+	if err != nil {
+		return err
+	}
+	found := 0
+	for name, text := range texts {
+		texts[name] = []byte(set.Replace(string(text), func(int) { found++ }))
+	}
+	if found == 0 {
+		return nil
+	}
+	w, err := rec.WriteSources()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if err := w.Add(name, texts[name]); err != nil {
+			w.Abort()
+			return err
+		}
+	}
+	return w.Close()
 }
 
 // hidden is a recording that was written again without its secrets.
@@ -236,33 +281,34 @@ func (s *secretFlags) wanted(when string) bool {
 }
 
 // hideSecrets writes the recording of t once more without its known secrets,
-// if that is wanted and it holds any; else it returns nil.
-func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, error) {
+// if that is wanted and it holds any; else it returns nil. The set of secrets is
+// nil where they are not to be replaced.
+func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, *redact.Set, error) {
 	if !f.secrets.wanted(f.redact) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	rec, err := recording.Open(t.part)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rec.Close()
 	set, err := f.secrets.find(u, rec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	plan, err := redact.NewPlan(rec, set)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if plan.Empty() {
 		m := plan.Manifest()
-		return nil, rec.SetRedaction(&m)
+		return nil, set, rec.SetRedaction(&m)
 	}
 	h := &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix, set: set}
 	if h.manifest, err = redacted(u, rec, h.dir, set, false); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return h, nil
+	return h, set, nil
 }
 
 // indexOnly makes the form without memory of the recording in the folder part

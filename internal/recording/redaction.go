@@ -13,6 +13,9 @@ const redactionName = "redacted.json"
 // StacksMember is the name of the index of stacks.
 const StacksMember = stacksName
 
+// SourcesMember is the name of the texts of source files.
+const SourcesMember = sourcesName
+
 // Redaction lists the secrets that were replaced by placeholders in a
 // recording, by name and number: neither values nor lengths.
 type Redaction struct {
