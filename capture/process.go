@@ -220,6 +220,7 @@ func (r *recorder) forked(t, child *task) error {
 	if from.actions != nil {
 		sp.actions = maps.Clone(from.actions)
 	}
+	sp.undumpable = from.undumpable
 	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Proc{
 		ID: sp.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
 		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),
@@ -290,8 +291,9 @@ func (r *recorder) newSpace(leader *task, m mode) *space {
 	return sp
 }
 
-// enterFaked answers calls about processor affinity: pyrr pins the threads,
-// which the program should not see.
+// enterFaked answers calls about processor affinity, as pyrr pins the threads,
+// which the program should not see; and prctl(PR_SET_DUMPABLE), which could keep
+// the recorder out.
 func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error {
 	target := r.tasks[int(int32(args[0]))]
 	if int32(args[0]) == 0 {
@@ -301,6 +303,13 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 		return r.resume(t, 0) // not one of those that are pinned
 	}
 	switch nr {
+	case unix.SYS_PRCTL:
+		if args[0] == unix.PR_SET_DUMPABLE {
+			if args[1] > 1 {
+				return r.answer(t, -int64(unix.EINVAL))
+			}
+			t.sp.undumpable = args[1] == 0
+		}
 	case unix.SYS_SCHED_SETAFFINITY:
 		n := min(int(args[1]), len(r.cpus)*8)
 		b := make([]byte, n)

@@ -149,12 +149,14 @@ type space struct {
 	base, budget uint64
 	verified     bool // the clock was checked at a first trap
 
-	actions   actions // what the program does about the signals of traps
-	calls     *callBuffer
-	findCalls *pendingCalls
-	fast      bool   // calls go to the buffer: its mode cell is 1
-	callPos   uint64 // end of what the buffer holds
-	lastTime  int64  // of the last event
+	actions actions // what the program does about the signals of traps
+	// undumpable: it asked for that (PR_SET_DUMPABLE), and is told so.
+	undumpable bool
+	calls      *callBuffer
+	findCalls  *pendingCalls
+	fast       bool   // calls go to the buffer: its mode cell is 1
+	callPos    uint64 // end of what the buffer holds
+	lastTime   int64  // of the last event
 
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64
