@@ -35,7 +35,8 @@ type console struct {
 	frame   int   // the selected frame of it
 	shown   int   // last line that list printed
 	listed  string
-	change  string // what the last stop at watched memory has changed
+	native  map[string][]string // sources of C that were read from this machine
+	change  string              // what the last stop at watched memory has changed
 	// behind says that this is the place right behind that change.
 	behind bool
 

@@ -169,8 +169,17 @@ func (c *console) catch(args string) error {
 		k.event = func(ev *recording.Event) bool { return ev.Child != 0 || ev.Kind == recording.KindDeath }
 	case "raise", "throw":
 		k.b = &replay.Break{Kind: replay.BreakRaise, Name: name}
+	case "return":
+		file, fn, inFile := strings.Cut(name, "::")
+		if !inFile {
+			file, fn = "", name
+		}
+		if fn == "" {
+			return errors.New("catch return: of which Python function? FUNCTION or FILE::FUNCTION")
+		}
+		k.b = &replay.Break{Kind: replay.BreakReturn, File: file, Func: fn}
 	default:
-		return errors.New("catch: syscall [NAME], signal [NAME], raise [CLASS] or thread")
+		return errors.New("catch: syscall [NAME], signal [NAME], raise [CLASS], return FUNCTION or thread")
 	}
 	c.add(k)
 	fmt.Fprintf(c.u.out, "Catchpoint %d (%s)\n", k.n, strings.TrimPrefix(k.text, "catch "))

@@ -32,7 +32,7 @@ func init() {
 		{"break", []string{"b", "br"}, "PLACE [thread N] [if COND]", "stop at FILE:LINE, FILE::FUNCTION, a C or Python FUNCTION, or *ADDRESS", nil,
 			func(c *console, a string) error { return c.setBreak(a, false) }},
 		{"tbreak", []string{"tb"}, "PLACE", "break once", nil, func(c *console, a string) error { return c.setBreak(a, true) }},
-		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | thread", "stop at events", []string{"syscall", "signal", "raise", "thread"}, (*console).catch},
+		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | return FUNCTION | thread", "stop at events, and where a Python function returns", []string{"syscall", "signal", "raise", "return", "thread"}, (*console).catch},
 		{"delete", []string{"d"}, "[breakpoints] [N…]", "delete breakpoints, all by default", nil, (*console).deleteBreaks},
 		{"disable", nil, "[N…]", "leave breakpoints out", nil, func(c *console, a string) error { return c.enable(a, false) }},
 		{"enable", nil, "[N…]", "put breakpoints in again", nil, func(c *console, a string) error { return c.enable(a, true) }},
@@ -42,6 +42,8 @@ func init() {
 		{"next", []string{"n"}, "[N]", "run to the next line of this Python function", nil, move((*replay.Session).NextLine)},
 		{"finish", []string{"fin"}, "", "run until this Python function has returned", nil, move((*replay.Session).Finish)},
 		{"stepi", []string{"si"}, "[N]", "execute one machine instruction", nil, move((*replay.Session).StepInstr)},
+		{"nexti", []string{"ni"}, "[N]", "execute one machine instruction, and what it calls", nil, (*console).nextInstr},
+		{"cfinish", []string{"cfin"}, "", "run until this C function has returned", nil, (*console).finishC},
 		{"reverse-step", []string{"rs"}, "[N]", "step, backwards", nil, move((*replay.Session).ReverseStepLine)},
 		{"reverse-next", []string{"rn"}, "[N]", "next, backwards", nil, move((*replay.Session).ReverseNextLine)},
 		{"reverse-finish", []string{"rfin"}, "", "go back to the call of this Python function", nil, move((*replay.Session).ReverseFinish)},
@@ -247,7 +249,7 @@ func (c *console) goTo(args string) error {
 	}
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return fmt.Errorf("goto: not a position: %q", args)
+		return fmt.Errorf("goto: not a position: %q; an instruction count, N%%, eN for an event, start, end or a bookmark is", args)
 	}
 	if n > c.total() {
 		return fmt.Errorf("goto: the recording ends after %s instructions", grouped(c.total()))

@@ -34,7 +34,7 @@ func (c *console) address(s string) (uint64, error) {
 		return nil
 	})
 	if found == 0 {
-		return 0, fmt.Errorf("not an address: %q", s)
+		return 0, fmt.Errorf("not an address: %q; a number, a $register or a C symbol is", s)
 	}
 	return found, nil
 }
@@ -103,6 +103,9 @@ func (c *console) examine(args string) error {
 				format = ch
 			}
 		}
+	}
+	if strings.TrimSpace(args) == "" {
+		return errors.New("x: which memory? an address, a C symbol or a $register, as in x/4xg $rsp")
 	}
 	addr, err := c.address(args)
 	if err != nil {

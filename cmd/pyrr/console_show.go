@@ -117,7 +117,7 @@ func (c *console) sourceText(file string) []string {
 	}
 	text, ok := files[file]
 	if !ok {
-		return nil
+		return c.native[file]
 	}
 	return strings.Split(string(text), "\n")
 }
@@ -135,9 +135,6 @@ func (c *console) infoSource() error {
 func (c *console) list(args string) error {
 	const lines = 10
 	f, err := c.pythonFrame()
-	if err != nil && args == "" {
-		return err
-	}
 	from := 0
 	switch m := fileLine.FindStringSubmatch(args); {
 	case m != nil:
@@ -162,6 +159,14 @@ func (c *console) list(args string) error {
 	case c.listed != "":
 		from = c.shown + 1
 	default:
+		if n, note := c.selectedNative(); n != nil {
+			f = n
+		} else if note != "" {
+			fmt.Fprintln(c.u.out, cleanLine(note))
+		}
+		if f == nil {
+			return err
+		}
 		c.listed, from = f.File, f.Line-lines/2
 	}
 	text := c.sourceText(c.listed)

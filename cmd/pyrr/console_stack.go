@@ -13,6 +13,13 @@ import (
 
 // frames reads the merged stack of a thread.
 func (c *console) frames(tid int32, f *btFlags) ([]btFrame, error) {
+	out, err := c.allFrames(tid, f)
+	return slices.DeleteFunc(out, func(fr btFrame) bool { return fr.Eval }), err
+}
+
+// allFrames is frames with those of the evaluation loop, which Python frames
+// stand for else.
+func (c *console) allFrames(tid int32, f *btFlags) ([]btFrame, error) {
 	var out []btFrame
 	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		t := p.Threads()[tid]
@@ -24,7 +31,7 @@ func (c *console) frames(tid int32, f *btFlags) ([]btFrame, error) {
 		out = c.w.frames(p, t, rt, all, f)
 		return nil
 	})
-	return slices.DeleteFunc(out, func(fr btFrame) bool { return fr.Eval }), err
+	return out, err
 }
 
 func (c *console) backtrace(args string) error {
@@ -60,7 +67,7 @@ func (c *console) selectFrame(args string) error {
 	if args != "" {
 		n, err := strconv.Atoi(args)
 		if err != nil || n < 0 {
-			return fmt.Errorf("not a frame: %q", args)
+			return fmt.Errorf("not a frame: %q; bt numbers them", args)
 		}
 		return c.toFrame(n)
 	}
@@ -146,7 +153,7 @@ func (c *console) threadByName(s string) (int32, error) {
 			return tid, nil
 		}
 	}
-	return 0, fmt.Errorf("there is no thread %s", s)
+	return 0, fmt.Errorf("there is no thread %s; info threads lists them", s)
 }
 
 func (c *console) selectThread(args string) error {

@@ -269,3 +269,29 @@ func TestConsoleValues(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleNative moves in C code, and stops where functions return.
+func TestConsoleNative(t *testing.T) {
+	got := typed(t, recordText(t, valuesProgram),
+		"catch return", "catch return app.py::work", "c", "break write", "continue", "list", "p $rsp", "nexti", "ni 2", "cfinish", "p $sp", "x", "goto 5x", "thread 9", "help nexti")
+	for _, c := range []struct{ command, want string }{
+		{"catch return", "FILE::FUNCTION"},
+		{"catch return app.py::work", "Catchpoint 1 (return app.py::work)"},
+		{"c", "app.py:17\n17\t    return j"},
+		{"continue", "write"},
+		{"x", "x/4xg $rsp"},
+		{"goto 5x", "eN for an event"},
+		{"thread 9", "info threads lists them"},
+		{"help nexti", "what it calls"},
+	} {
+		if !strings.Contains(got[c.command], c.want) {
+			t.Errorf("%s:\n%s\nnot: %s", c.command, got[c.command], c.want)
+		}
+	}
+	if a := got["list"]; !strings.Contains(a, "print(w.state)") {
+		t.Errorf("list at C code shows no Python:\n%s", a)
+	}
+	if before, after := got["p $rsp"], got["p $sp"]; before == "" || before >= after {
+		t.Errorf("cfinish: the stack pointer was %s and is %s", before, after)
+	}
+}

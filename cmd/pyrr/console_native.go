@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"pyrr/internal/mem"
+	"pyrr/internal/stack"
+	"pyrr/replay"
+)
+
+// above is the condition that a function has returned: the stack is no longer
+// as deep as within it.
+type above struct{ sp uint64 }
+
+// Holds implements replay.Condition.
+func (a above) Holds(h *replay.Hit) bool {
+	regs := h.Thread.Regs()
+	return regs.Rsp > a.sp
+}
+
+// returns runs to an address of the current thread's, where its stack is
+// above sp.
+func (c *console) returns(addr, sp uint64) (*replay.Stop, error) {
+	c.breaks = append(c.breaks, &consoleBreak{hidden: true, b: &replay.Break{Kind: replay.BreakAddr, Addr: addr, Thread: c.tid, Cond: above{sp}}})
+	c.install()
+	defer func() {
+		c.breaks = c.breaks[:len(c.breaks)-1]
+		c.install()
+	}()
+	return c.run(c.x.Continue, false)
+}
+
+// finishC runs until the innermost C function has returned.
+func (c *console) finishC(string) error {
+	frames, err := c.allFrames(c.tid, &btFlags{})
+	if err != nil {
+		return err
+	}
+	var pcs []uint64
+	for i := range frames {
+		if f := &frames[i]; f.Kind != stack.Python && !f.sharesPhysical && !f.tail {
+			pcs = append(pcs, f.pc)
+		}
+	}
+	sp, ok := c.register("rsp")
+	if len(pcs) < 2 || !ok {
+		return errors.New("nothing is known of what called this function; try stepi, or until *ADDRESS")
+	}
+	st, err := c.returns(pcs[1], sp)
+	if err == nil && st.Kind == replay.StopBreak && !slices.ContainsFunc(c.breaks, func(k *consoleBreak) bool { return k.b != nil && slices.Contains(st.Hit.Breaks, k.b) }) {
+		st.Kind = replay.StopStep
+	}
+	return c.moved(st, err)
+}
+
+// nextInstr executes machine instructions, with the functions that they call.
+func (c *console) nextInstr(args string) error {
+	return c.repeat(args, func(x *replay.Session) (*replay.Stop, error) {
+		pc, _ := c.register("rip")
+		sp, _ := c.register("rsp")
+		st, err := x.StepInstr()
+		if err != nil || st.Kind != replay.StopStep || st.TID != c.tid {
+			return st, err
+		}
+		// A call leaves where to go on behind it on the stack.
+		const longestCall = 9
+		now, _ := c.register("rsp")
+		back, err := mem.U64(x.Memory(), now)
+		if err != nil || now != sp-8 || back <= pc || back > pc+longestCall {
+			return st, nil
+		}
+		if st, err = c.returns(back, now); err == nil && st.Kind == replay.StopBreak && len(st.Hit.Breaks) == 1 && st.Hit.Breaks[0].Addr == back {
+			st.Kind = replay.StopStep
+		}
+		return st, err
+	})
+}
+
+// nativeSource returns the source of a C function, which a recording does not
+// hold, from this machine.
+func nativeSource(f *btFrame) ([]string, error) {
+	if f.File == "" {
+		return nil, fmt.Errorf("nothing is known of the source of %s: debug information of %s would tell; up selects the Python code", f.Func, cmpOr(f.Module, "its module"))
+	}
+	const most = 16 << 20
+	if st, err := os.Stat(f.File); err != nil || !st.Mode().IsRegular() || st.Size() > most {
+		return nil, fmt.Errorf("the source of %s is %s:%d, which is not on this machine; up selects the Python code", f.Func, f.File, f.Line)
+	}
+	b, err := os.ReadFile(f.File)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(string(b), "\n"), nil
+}
+
+// selectedNative returns the selected frame where it is C's and its source can
+// be listed, else what to say of that; neither where it is Python's.
+func (c *console) selectedNative() (*btFrame, string) {
+	frames, err := c.frames(c.tid, &btFlags{args: true})
+	if err != nil || c.frame >= len(frames) || frames[c.frame].Kind == stack.Python {
+		return nil, ""
+	}
+	f := &frames[c.frame]
+	text, err := nativeSource(f)
+	if err != nil {
+		return nil, err.Error()
+	}
+	if c.native == nil {
+		c.native = map[string][]string{}
+	}
+	c.native[f.File] = text
+	return f, ""
+}
