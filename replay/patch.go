@@ -142,3 +142,7 @@ func (p *Process) Mem() mem.Reader {
 	}
 	return memory{ptrace.Mem(p.pid), p.patches}
 }
+
+// Unnoted reads memory as Mem does, but what it reads is not kept on that
+// account by Shorten. Where there are breakpoints it shows them.
+func (p *Process) Unnoted() mem.Reader { return ptrace.Mem(p.pid) }

@@ -35,6 +35,8 @@ type indexedProcess struct {
 	tracker *cpython.Tracker
 	threads map[int32]*indexedThread
 	targets map[uint64]uint64 // see redirect
+
+	imported bool // what was imported before it begins is known
 }
 
 type indexedThread struct {
@@ -62,6 +64,8 @@ func newIndexer(rec *recording.Recording) (*indexer, error) {
 // event takes the stack at an event of the replay.
 func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 	ip := x.follow(p, ev)
+	x.src.opened(ev)
+	x.modules(p, ip, ev)
 	for ; ip.events < p.Number; ip.events++ {
 		x.st.do(job{kind: jobEvent, proc: p.Info.ID}) // an event without a thread
 	}
@@ -95,6 +99,23 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		x.st.do(job{kind: jobForget, proc: p.Info.ID})
 	}
 	return nil
+}
+
+// modules keeps the sources of what was imported before a recording begins
+// in the midst of a program: such a one has its interpreter from the start.
+func (x *indexer) modules(p *replay.Process, ip *indexedProcess, ev *recording.Event) {
+	if ip.imported || ev.Stop == recording.StopNone {
+		return
+	}
+	ip.imported = true
+	rt, err := p.Runtime()
+	if err != nil {
+		return // not yet: then opens tell
+	}
+	files, _ := rt.ModuleFiles(p.Unnoted()) // those before an error
+	for _, name := range files {
+		x.src.see(name)
+	}
 }
 
 // follow keeps track of what an event maps.

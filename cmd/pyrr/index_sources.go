@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
 )
@@ -51,6 +54,37 @@ func (k *sourceKeeper) see(name string) {
 		k.seen[name] = true
 		k.names <- name
 	}
+}
+
+// opened keeps the source of a file that the program opened: itself, or what
+// Python made it from. So modules are kept that run and are on no stack at an
+// event.
+func (k *sourceKeeper) opened(ev *recording.Event) {
+	if ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Kind == recording.KindSyscall && ev.Ret < 0 ||
+		ev.Nr != unix.SYS_OPENAT && ev.Nr != unix.SYS_OPEN {
+		return
+	}
+	path, _, _ := strings.Cut(string(ev.In), "\x00")
+	if name, ok := sourceOf(path); ok {
+		k.see(name)
+	}
+}
+
+// sourceOf returns the source file of a path that Python opens to import a
+// module: NAME.py, or __pycache__/NAME.cpython-311.pyc beside it (PEP 3147).
+func sourceOf(path string) (string, bool) {
+	if strings.HasSuffix(path, ".py") {
+		return path, true
+	}
+	dir, file := filepath.Split(path)
+	cached, ok := strings.CutSuffix(file, ".pyc")
+	parent, inCache := strings.CutSuffix(dir, "__pycache__/")
+	if !ok || !inCache {
+		return "", false
+	}
+	name, tag, ok := strings.Cut(cached, ".cpython-")
+	// pytest keeps the tests that it has rewritten in NAME.cpython-311-pytest-8.0.pyc.
+	return parent + name + ".py", ok && tag != "" && name != ""
 }
 
 func (k *sourceKeeper) stop() {
