@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // compresses them on a goroutine of its own.
 type sourceKeeper struct {
 	w     *recording.SourceWriter
+	mu    sync.Mutex // of seen: stacks and events are looked at beside each other
 	seen  map[string]bool
 	names chan string
 	ended chan struct{}
@@ -50,8 +52,11 @@ func keepSources(rec *recording.Recording) (*sourceKeeper, error) {
 
 // see keeps a file, by the name that Python has for it.
 func (k *sourceKeeper) see(name string) {
-	if !k.seen[name] {
-		k.seen[name] = true
+	k.mu.Lock()
+	isNew := !k.seen[name]
+	k.seen[name] = true
+	k.mu.Unlock()
+	if isNew {
 		k.names <- name
 	}
 }
