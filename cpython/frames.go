@@ -173,7 +173,7 @@ func (w *walk) frame(s record, first bool) error {
 	if l.minor >= 14 {
 		f.Code &^= stackrefTags
 	}
-	co := w.trusted(s.addr, f.Code)
+	co := w.trusted(f.Code)
 	var cs record
 	if co == nil {
 		w.v.aside = w.track

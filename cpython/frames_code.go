@@ -78,28 +78,22 @@ func (r *Runtime) keyOf(s record) codeKey {
 
 // trusted returns the code object at addr if a Tracker has it already: what is
 // read of it then, to see whether it still is the same, is left for checkTrusted.
-// Of a frame that had the same code the last time nothing is read: see Tracker.
-func (w *walk) trusted(frame, addr uint64) *code {
+func (w *walk) trusted(addr uint64) *code {
 	if !w.track || w.distrust || w.r.l.code.tlbc != no {
 		return nil
 	}
 	w.r.mu.Lock()
 	co := w.r.codes.m[addr]
 	w.r.mu.Unlock()
-	if co == nil || co.dynamic || len(w.check) >= maxCheck {
+	if co == nil || len(co.proof) == 0 || len(w.check) >= maxCheck {
 		return nil
-	}
-	for i := range w.last {
-		if st := &w.last[i]; st.addr == frame && st.co == co && st.frame.Code == addr {
-			return co
-		}
 	}
 	w.check = append(w.check, codeCheck{addr, co})
 	return co
 }
 
 // maxCheck is how many code objects are looked at afterwards, with one read.
-const maxCheck = 64
+const maxCheck = 16
 
 // codeCheck is a code object that was taken for the one known.
 type codeCheck struct {
@@ -108,37 +102,66 @@ type codeCheck struct {
 }
 
 // checkTrusted tells whether all code objects of a walk that were taken for
-// known ones are those.
+// known ones are those, by reading all that tells with one call.
 func (w *walk) checkTrusted() bool {
-	if len(w.check) == 0 {
-		return true
+	read := w.v.batch()
+	if len(w.check) == 0 || read == nil {
+		return len(w.check) == 0
 	}
-	size := w.r.l.code.size
-	var bufs [maxCheck][]byte
-	var addrs [maxCheck]uint64
-	var of [maxCheck]*code
+	const pieces = 7
+	var bufs [maxCheck * pieces][]byte
+	var addrs [maxCheck * pieces]uint64
 	n, room := 0, w.v.room[:]
+	// want returns what is, or will be, at an address.
+	want := func(addr uint64, size int) []byte {
+		if b, ok := w.v.cached(addr, size); ok {
+			return b
+		}
+		for i := n - 1; i >= 0; i-- { // functions of one file share its name
+			if addrs[i] == addr && len(bufs[i]) == size {
+				return bufs[i]
+			}
+		}
+		if size > len(room) || n == len(bufs) {
+			return nil
+		}
+		b := room[:size:size]
+		addrs[n], bufs[n], room = addr, b, room[size:]
+		n++
+		return b
+	}
+	var have [maxCheck * pieces][]byte
+	k := 0
 	for _, c := range w.check {
-		if b, ok := w.v.cached(c.addr, size); ok {
-			if w.r.keyOf(record{c.addr, b}) != c.co.key {
+		if len(c.co.proof) != pieces-1 {
+			return false
+		}
+		if have[k] = want(c.addr, w.r.l.code.size); have[k] == nil {
+			return false
+		}
+		k++
+		for _, p := range c.co.proof {
+			if have[k] = want(p.addr, len(p.want)); have[k] == nil {
 				return false
 			}
-			continue
+			k++
 		}
-		if size > len(room) {
-			return false
-		}
-		addrs[n], bufs[n], of[n] = c.addr, room[:size:size], c.co
-		room = room[size:]
-		n++
 	}
-	read := w.v.batch()
-	if n > 0 && (read == nil || read(bufs[:n], addrs[:n]) < n) {
+	w.v.left -= n * accessCost
+	if n > 0 && read(bufs[:n], addrs[:n]) < n {
 		return false
 	}
-	for i := range n {
-		if w.r.keyOf(record{addrs[i], bufs[i]}) != of[i].key {
+	k = 0
+	for _, c := range w.check {
+		if w.r.keyOf(record{c.addr, have[k]}) != c.co.key {
 			return false
+		}
+		k++
+		for _, p := range c.co.proof {
+			if !bytes.Equal(have[k], p.want) {
+				return false
+			}
+			k++
 		}
 	}
 	return true

@@ -16,10 +16,9 @@ import (
 //
 // That an unchanged frame still has the same code is certain where the
 // interpreter counts the code objects that it frees (3.14). Before, it is
-// certain for code without a file of its own (exec, eval, made in the program),
-// which alone is freed and made anew as a matter of course. Of a frame that is
-// new, or has other code, the code is the one known if its file, its name, its
-// line table, its first line and its size are where and what they were.
+// certain for frames that changed and for code without a file of its own
+// (exec, eval, made in the program), which alone is freed and made anew as a
+// matter of course.
 type Tracker struct {
 	r       *Runtime
 	threads map[uint64]*trackedThread // by Ident
