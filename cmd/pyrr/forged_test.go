@@ -109,7 +109,7 @@ func (f forger) bytes(b []byte) []byte {
 // change changes one thing of the event, and says what.
 func (f forger) change(ev *recording.Event) string {
 	for {
-		switch f.rnd.IntN(12) {
+		switch f.rnd.IntN(13) {
 		case 0:
 			i := f.rnd.IntN(len(ev.Args))
 			ev.Args[i] = f.number(ev.Args[i])
@@ -173,6 +173,9 @@ func (f forger) change(ev *recording.Event) string {
 		case 11:
 			ev.XState, ev.Clocks, ev.In = f.bytes(ev.XState), f.bytes(ev.Clocks), f.bytes(ev.In)
 			return "extended state, clocks and input"
+		case 12:
+			ev.Time, ev.EndTime = int64(f.number(uint64(ev.Time))), int64(f.number(uint64(ev.EndTime)))
+			return fmt.Sprintf("from %d to %d ns", ev.Time, ev.EndTime)
 		}
 	}
 }

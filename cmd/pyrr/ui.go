@@ -247,7 +247,7 @@ func plural(n uint64, one, many string) string {
 func seconds(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + seconds(-d)
+		return "-" + seconds(d.Abs()) // Abs, for the least number has no negative
 	case d < 10*time.Microsecond:
 		return fmt.Sprintf("%d ns", d.Nanoseconds())
 	case d < 100*time.Millisecond:

@@ -45,6 +45,7 @@ func TestNumbers(t *testing.T) {
 		{"milliseconds", seconds(1500 * time.Microsecond), "1.5 ms"},
 		{"seconds", seconds(30 * time.Second), "30.000 s"},
 		{"negative", seconds(-time.Second), "-1.000 s"},
+		{"the least number", seconds(-1 << 63), "-9223372036.855 s"},
 		{"one", plural(1, "process", "processes"), "1 process"},
 		{"many", plural(1000, "process", "processes"), "1,000 processes"},
 	}
