@@ -37,6 +37,13 @@ var figures = []figure{
 	{what: "check of 200 recordings by five expectations, from the index", pkg: "./cmd/pyrr", bench: "BenchmarkCheckIndexed", unit: "recordings/s", scale: 1, format: "%.0f recordings/s", target: "≥ 100"},
 	{what: "memory while that runs", pkg: "./cmd/pyrr", bench: "BenchmarkCheckIndexed", unit: "MiB", scale: 1, format: "%.0f MiB", target: "≤ 200 MiB"},
 	{what: "check of a spec with Python breakpoints, to a plain replay", pkg: "./cmd/pyrr", bench: "BenchmarkCheckExecuted", unit: "x-replay", scale: 1, format: "%.2f", target: "≤ 1.50"},
+	{what: "replay with a Python breakpoint that is not hit, to one without: a program that computes", pkg: "./replay", bench: "BenchmarkMiss/compute", unit: "miss", scale: 1, format: "%.2f", target: "≤ 1.10"},
+	{what: "the same: one that imports much of the standard library", pkg: "./replay", bench: "BenchmarkMiss/import", unit: "miss", scale: 1, format: "%.2f", target: "≤ 1.10"},
+	{what: "hits of a Python line that are counted", pkg: "./replay", bench: "BenchmarkHits/counted", unit: "hits/s", scale: 1, format: "%.0f a second", target: "≥ 20,000"},
+	{what: "hits of a Python line at which a session stops", pkg: "./replay", bench: "BenchmarkHits/stops", unit: "hits/s", scale: 1, format: "%.0f a second", target: "≥ 5,000"},
+	{what: "a session's first run through a recording of ten seconds, to a replay", pkg: "./replay", bench: "BenchmarkTravel", unit: "first", scale: 1, format: "%.2f", target: "≤ 1.20"},
+	{what: "then to an instruction at random, median", pkg: "./replay", bench: "BenchmarkTravel", unit: "ms/goto", scale: 1, format: "%.0f ms", target: "≤ 500 ms"},
+	{what: "reverse-step by a line, median", pkg: "./replay", bench: "BenchmarkTravel", unit: "ms/reverse-step", scale: 1, format: "%.0f ms", target: "≤ 50 ms"},
 }
 
 // measured are the results of benchmarks: name, then unit.

@@ -77,6 +77,15 @@ func (r *Runtime) Holds(m mem.Reader, c *Code) bool {
 	return c.minor >= 11 || s.u64(coCode310)+uint64(r.l.bytes.value) == c.Base
 }
 
+// Seen is Holds by what memory had when the code object was last read, as
+// Frames does for those on a stack.
+func (r *Runtime) Seen(c *Code) bool {
+	r.mu.Lock()
+	co := r.codes.m[c.Addr]
+	r.mu.Unlock()
+	return c.minor >= 11 && co != nil && co.key == c.key && co.fileText == c.File && co.nameText == c.Func
+}
+
 // Identity returns places in the code object and in the name of its file, and
 // the values there, that tell it from another made at the same address, cheaply.
 func (r *Runtime) Identity(m mem.Reader, c *Code) (addrs, values [3]uint64, err error) {

@@ -62,18 +62,20 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 		if len(on) == 0 {
 			continue
 		}
-		if !rt.Holds(m, s.code) {
+		if frame.Addr == 0 && (version.Minor <= 12 || !s.switched) {
+			if frame, err = p.topFrame(t); err != nil {
+				continue
+			}
+		}
+		// The frame's code object has just been read, and need not be again.
+		fresh := frame.Addr != 0 && frame.Code == s.code.Addr && rt.Seen(s.code)
+		if !fresh && !rt.Holds(m, s.code) {
 			delete(p.python.codes, s.code.Addr)
 			p.unsynced = true
 			continue
 		}
 		if version.Minor <= 10 {
 			// Other code may have got the memory of the instructions.
-			if frame.Addr == 0 {
-				if frame, err = p.topFrame(t); err != nil {
-					return nil
-				}
-			}
 			if frame.Code != s.code.Addr {
 				continue
 			}
