@@ -407,12 +407,14 @@ func TestDAPPause(t *testing.T) {
 		t.Errorf("a breakpoint while it runs: %+v", b)
 	}
 	e.do("pause", map[string]any{"threadId": main})
-	// It may have come to the breakpoint before, or even to the end.
+	// It may have come to the breakpoint before, or even past it when that was
+	// set, and to the end.
 	s := e.event("stopped").(*dap.StoppedEvent)
-	switch s.Body.Reason {
-	case "pause":
-		s = e.move("continue", main, "breakpoint")
-	case "end":
+	if s.Body.Reason == "pause" {
+		e.do("continue", map[string]any{"threadId": main})
+		s = e.event("stopped").(*dap.StoppedEvent)
+	}
+	if s.Body.Reason == "end" {
 		s = e.move("reverseContinue", main, "breakpoint")
 	}
 	if s.Body.Reason != "breakpoint" {
