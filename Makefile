@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites bench packages fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures bench packages fuzz-short clean
 
 all: build
 
@@ -48,6 +48,10 @@ soak: build setup
 # The tests of well-known packages, natively and recorded; writes docs/suites.md.
 suites: build
 	scripts/suites.py
+
+# What recording test by test costs; writes docs/capture.md.
+capture-figures: build
+	scripts/capture-figures.py
 
 # Ratios to native; writes docs/performance.md.
 bench: build setup

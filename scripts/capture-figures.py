@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Measures what recording test by test costs; writes docs/capture.md.
+
+Native and recorded runs take turns, so that a busy moment of the machine falls
+on both; the tables hold medians of their ratios. Uses the environment and the
+source packages of suites.py.
+
+    capture-figures.py [--rounds N] [--output FILE]
+"""
+
+import importlib.util
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+PYRR = HERE / "bin/pyrr"
+spec = importlib.util.spec_from_file_location("suites", HERE / "scripts/suites.py")
+suites = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(suites)
+
+LIGHT = "test/test_retry.py test/test_collections.py test/test_util.py test/test_fields.py test/test_filepost.py test/test_exceptions.py"
+
+IMAGES = """
+import pytest, time
+keep = [bytearray(4096) for _ in range(25600)]  # 100 MB
+for b in keep:
+    b[0] = 1
+
+@pytest.mark.parametrize("n", range(20))
+def test_one(n):
+    time.sleep(0.16)  # longer than tests that share an image
+    keep[n][1] = n
+"""
+
+HTTP = """
+import requests
+
+def test_http(url):
+    assert requests.get(url("/status/200")).status_code == 404
+"""
+
+THOUSAND = """
+import os
+import pytest
+
+@pytest.mark.parametrize("n", range(1000))
+def test_one(n):
+    fd = os.open("/dev/urandom", os.O_RDONLY)
+    for _ in range(40 if n % 250 == 100 else 1):
+        os.read(fd, 1 << 20 if n % 250 == 100 else 1 << 12)  # four of them log 40 MB
+    os.close(fd)
+"""
+
+
+def option(name, default):
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+
+
+def timed(argv, cwd):
+    began = time.perf_counter()
+    r = subprocess.run([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, errors="replace", env=dict(os.environ, PYTHONPATH="src", PYTHONDONTWRITEBYTECODE="1", CI=""))
+    return time.perf_counter() - began, r.stdout
+
+
+def pytest_argv(python, *words):
+    return [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
+
+
+def ratio(argv, cwd, out, rounds):
+    """The native time, the ratio of the recorded one, and how many tests pass."""
+    record = [PYRR, "record", "--keep", "timeout", "--timeout", "120", "-o", out, "--"]
+    natives, ratios, text = [], [], ""
+    for _ in range(rounds):
+        native, text = timed(argv, cwd)
+        recorded, other = timed([*record, *argv], cwd)
+        natives.append(native)
+        ratios.append(recorded / native)
+        if re.findall(r"\d+ (?:passed|failed)", text) != re.findall(r"\d+ (?:passed|failed)", other):
+            sys.exit(f"other outcomes:\n{text[-800:]}\n{other[-800:]}")
+    passed = re.search(r"(\d+) passed", text)
+    return statistics.median(natives), statistics.median(ratios), passed.group(1) if passed else "0"
+
+
+def size_of(folder):
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_blocks * 512
+            except OSError:
+                pass
+    return total
+
+
+def disk(argv, cwd, out):
+    """The most that is on the disk at a time, while argv is recorded."""
+    most, stop = [0], threading.Event()
+
+    def look():
+        while not stop.wait(0.01):
+            most[0] = max(most[0], size_of(out))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    _, text = timed([PYRR, "record", "--keep", "timeout", "--timeout", "120", "-o", out, "--", *argv], cwd)
+    stop.set()
+    thread.join()
+    return most[0], size_of(out), text
+
+
+def finish_step(argv, cwd, out):
+    """The size of what is kept of a failing test, and the time between the end
+    of its session and pyrr's own."""
+    p = subprocess.Popen([str(a) for a in (PYRR, "record", "--keep", "failure", "-o", out, "--", *argv)], cwd=cwd, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, CI=""))
+    ended = 0
+    for line in p.stdout:
+        if re.search(r"\d+ failed", line):
+            ended = time.perf_counter()
+    p.wait()
+    took = time.perf_counter() - ended
+    (zip_file,) = out.glob("*.pyrr.zip")
+    return zip_file.stat().st_size, took
+
+
+def main():
+    rounds, target = int(option("--rounds", "5")), option("--output", HERE / "docs/capture.md")
+    suites.CACHE.mkdir(parents=True, exist_ok=True)
+    python = suites.environment()
+    urllib3 = suites.source(next(s for s in suites.SUITES if s.name == "urllib3"), python)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="pyrr-capture-"))
+    try:
+        rows, text = [], []
+        http = work / "http_suite"
+        shutil.copytree(HERE / "fixtures/http_suite", http)
+        alone = ["-p", "no:xdist", "-p", "no:timeout", "-W", "ignore"]
+        for name, argv, cwd, limit in [
+            ("HTTP clients against a server", pytest_argv(python, *alone, http), work, 1.4),
+            ("urllib3's unit tests, CPU-light", pytest_argv(python, *alone, *LIGHT.split()), urllib3, 1.4),
+            ("the HTTP tests, xdist -n 2", pytest_argv(python, "-p", "no:timeout", "-W", "ignore", "-n", "2", http), work, 1.6),
+            ("urllib3's, xdist -n 2", pytest_argv(python, "-p", "no:timeout", "-W", "ignore", "-n", "2", *LIGHT.split()), urllib3, 1.6),
+        ]:
+            native, cost, passed = ratio(argv, cwd, work / "out", rounds)
+            rows.append(f"| {name} | {passed} | {native:.2f} s | {cost:.2f} | ≤ {limit} |\n")
+            print(rows[-1], end="", flush=True)
+        (work / "test_images.py").write_text(IMAGES)
+        _, said = timed([PYRR, "record", "--keep", "timeout", "--image-times", "-o", work / "out", "--",
+                         *pytest_argv(python, *alone, work / "test_images.py")], work)
+        images = re.search(r"(\d+) images, median (\S+), 90 % within (\S+), at most (\S+)", said)
+        median = re.sub(r"(\.\d)\d*", r"\1", images.group(2))
+        text.append(f"| the program stands still for an image of a process of 100 MB (median of {images.group(1)}) | {median} | ≤ 3 ms |\n")
+        (http / "test_fails.py").write_text(HTTP)
+        conftest = http / "conftest.py"
+        conftest.write_text(conftest.read_text().replace("assert len(items) == TESTS", "assert True"))  # it holds that all run
+        sizes, times = [], []
+        for n in range(rounds):
+            size, took = finish_step(pytest_argv(python, *alone, http / "test_fails.py"), work, work / f"kept{n}")
+            sizes.append(size)
+            times.append(took)
+        text.append(f"| a kept HTTP test, packed | {statistics.median(sizes) / 1e6:.1f} MB | ≤ 5 MB |\n")
+        text.append(f"| from the end of its session to that of pyrr: cut, verified, indexed, packed | {statistics.median(times):.1f} s | ≤ 3 s |\n")
+        (work / "test_thousand.py").write_text(THOUSAND)
+        most, left, said = disk(pytest_argv(python, *alone, work / "test_thousand.py"), work, work / "disk")
+        if "1000 passed" not in said:
+            sys.exit(said[-2000:])
+        text.append(f"| 1,000 tests, of which four read 40 MB each: the most on the disk at a time | {most / 1e6:.0f} MB | the largest test |\n")
+        text.append(f"| and when they are over | {left / 1e6:.0f} MB | 0 |\n")
+        print("".join(text))
+        pathlib.Path(target).write_text(HEADER.format(rounds=rounds, cores=os.cpu_count()) + "".join(rows) + MORE + "".join(text))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+HEADER = """# What recording test by test costs
+
+Written by `make capture-figures`, on {cores} cores; medians of {rounds} rounds in which
+the native and the recorded run took turns. *recorded* is the time of the whole
+run under `pyrr record --keep timeout`, nothing of which is kept, to the native one.
+
+| suite | tests | native | recorded | to reach |
+|---|---:|---:|---:|---:|
+"""
+
+MORE = """
+| what | measured | to reach |
+|---|---:|---:|
+"""
+
+if __name__ == "__main__":
+    main()
