@@ -41,6 +41,9 @@ func need(t *testing.T, programs ...string) {
 func build(t *testing.T, env ...string) string {
 	t.Helper()
 	dir := t.TempDir()
+	if os.Getenv("PYRR_E2E") != "full" {
+		env = append(env, "PYRR_PACK_FAST=1") // the most of the time is compressing
+	}
 	run(t, env, "../../scripts/packages/build.sh", version, dir)
 	return dir
 }

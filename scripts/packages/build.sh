@@ -4,6 +4,7 @@
 # the commit (SOURCE_DATE_EPOCH) goes into them.
 #
 # Usage: scripts/packages/build.sh VERSION [FOLDER]     (FOLDER: dist)
+# With PYRR_PACK_FAST it compresses little, for tests of all the rest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 version=${1:?the version is missing}
@@ -12,6 +13,8 @@ case $version in
 [0-9]*.[0-9]*.[0-9]*) ;;
 *) echo "packages: $version is no version such as 1.2.3" >&2 && exit 2 ;;
 esac
+gzip=9 xz=6
+[ -z "${PYRR_PACK_FAST-}" ] || gzip=1 xz=0
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
@@ -31,7 +34,7 @@ for shell in bash zsh fish; do
   "$work/pyrr" completion $shell >"$work/archive/completions/pyrr.$shell"
 done
 tar -C "$work/archive" --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - pyrr completions docs LICENSE README.md |
-  gzip -9n >"$out/pyrr-$version-linux-amd64.tar.gz"
+  gzip -${gzip}n >"$out/pyrr-$version-linux-amd64.tar.gz"
 
 # The Debian package. A pre-release is older than its release.
 debian=$(printf '%s' "$version" | sed -E 's/\.?(dev|a|b|rc)/~\1/')
@@ -59,7 +62,7 @@ Description: record and replay of Python programs
 CONTROL
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-dpkg-deb --root-owner-group -Zxz -z6 --build "$root" "$out/pyrr_${debian}_amd64.deb" >/dev/null
+dpkg-deb --root-owner-group -Zxz -z$xz --build "$root" "$out/pyrr_${debian}_amd64.deb" >/dev/null
 
 python3 scripts/packages/wheel.py "$version" "$work/pyrr" "$out"
 (cd "$out" && sha256sum ./pyrr*"$version"* ./pyrr_"$debian"* | sed 's| \./| |' | sort -uk2 >SHA256SUMS)
