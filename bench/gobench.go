@@ -100,7 +100,7 @@ func (m measured) read(out []byte) {
 // table renders the figures that were measured.
 func (m measured) table() string {
 	var b strings.Builder
-	b.WriteString("\n## Reading and checking\n\nGo benchmarks, run one after the other.\n\n| what | measured | to reach |\n|---|---|---|\n")
+	b.WriteString("\n## Reading, checking and travelling\n\nGo benchmarks, run one after the other.\n\n| what | measured | to reach |\n|---|---|---|\n")
 	for _, f := range figures {
 		v, ok := m[f.bench][f.unit]
 		text := "not measured here"
