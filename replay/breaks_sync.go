@@ -143,7 +143,7 @@ func (p *Process) spaceChanged() {
 	for i := range p.modules {
 		p.modules[i].age++
 	}
-	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool { return b.Kind == BreakSymbol || b.Kind == BreakRaise }) {
+	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool { return b.Kind >= BreakRaise && b.Kind <= BreakAddr }) {
 		p.unsynced = true
 	}
 }

@@ -129,7 +129,7 @@ func (s *Server) lookup(path string) *openFile {
 		if err != nil {
 			return nil
 		}
-		if local := sameFile(path, r, size); local != nil {
+		if local := sameFile(path, r, size, int64(f.Size)); local != nil {
 			return local
 		}
 		return &openFile{noSections{r}, size, func() {}}
@@ -138,19 +138,20 @@ func (s *Server) lookup(path string) *openFile {
 }
 
 // sameFile opens a file of this machine if it begins as the recorded one
-// does, build id included, and is as long.
-func sameFile(path string, r io.ReaderAt, size int64) *openFile {
+// does, build id included, and is as long as that was. The recording has the
+// first size bytes.
+func sameFile(path string, r io.ReaderAt, size, whole int64) *openFile {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil
 	}
 	st, err := f.Stat()
-	if err == nil && st.Mode().IsRegular() && st.Size() == size {
+	if err == nil && st.Mode().IsRegular() && st.Size() == whole {
 		a, b := make([]byte, min(size, 4096)), make([]byte, min(size, 4096))
 		_, errA := f.ReadAt(a, 0)
 		_, errB := r.ReadAt(b, 0)
 		if errA == nil && errB == nil && bytes.Equal(a, b) {
-			return &openFile{f, size, func() { f.Close() }}
+			return &openFile{f, whole, func() { f.Close() }}
 		}
 	}
 	f.Close()
