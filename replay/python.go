@@ -356,11 +356,18 @@ func (p *Process) entry(value uint64, c *cpython.Code) (e [tableEntry]byte, err 
 // retabulate writes the whole table: into a process that was copied at
 // another time than what is known.
 func (p *Process) retabulate() error {
+	rt, err := p.Runtime()
+	if err != nil {
+		return err
+	}
 	b := make([]byte, (tableSlots+tableSlack)*tableEntry)
+	m := p.Mem()
 	for value, c := range p.python.known {
+		// It may not be there at this time, or another in its place, whose
+		// entry would let that one pass.
 		e, err := p.entry(value, c)
-		if err != nil {
-			delete(p.python.known, value) // it is not there at this time
+		if err != nil || !rt.Holds(m, c) {
+			delete(p.python.known, value)
 			continue
 		}
 		home := tableHome(value)
