@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/cpython"
+	"pyrr/internal/dap"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 	"pyrr/internal/unwind"
@@ -114,7 +115,11 @@ func (x *indexer) modules(p *replay.Process, ip *indexedProcess, ev *recording.E
 	}
 	files, _ := rt.ModuleFiles(p.Unnoted()) // those before an error
 	for _, name := range files {
-		x.src.see(name)
+		// Of what is installed those on stacks must do: all of it would be a
+		// fourth of a recording of one test.
+		if !dap.IsLibrary(name) {
+			x.src.see(name)
+		}
 	}
 }
 

@@ -197,7 +197,7 @@ func (s *Server) entry() (*replay.Stop, error) {
 type outsideLibraries struct{}
 
 func (outsideLibraries) Holds(h *replay.Hit) bool {
-	return h.Code != nil && !isLibrary(h.Code.File)
+	return h.Code != nil && !IsLibrary(h.Code.File)
 }
 
 // firstModule is a condition: the code is the program's own, not what a .pth
@@ -205,7 +205,7 @@ func (outsideLibraries) Holds(h *replay.Hit) bool {
 type firstModule struct{}
 
 func (firstModule) Holds(h *replay.Hit) bool {
-	if h.Code == nil || isLibrary(h.Code.File) {
+	if h.Code == nil || IsLibrary(h.Code.File) {
 		return false
 	}
 	if !strings.HasPrefix(h.Code.File, "<") {

@@ -33,9 +33,9 @@ func newSources(texts map[string][]byte, mappings []PathMapping, cwd string) *so
 	return s
 }
 
-// isLibrary says whether a file is the standard library's or an installed
+// IsLibrary says whether a file is the standard library's or an installed
 // package's, not the program's own.
-func isLibrary(file string) bool {
+func IsLibrary(file string) bool {
 	return strings.HasPrefix(file, "<frozen") || strings.Contains(file, "/site-packages/") ||
 		strings.Contains(file, "/dist-packages/") || libraryFolder.MatchString(file)
 }
@@ -73,7 +73,7 @@ func (s *sources) of(file string) *dap.Source {
 		src.Name, src.PresentationHint = file, "deemphasize"
 	} else {
 		src.Path = s.local(file)
-		if isLibrary(file) {
+		if IsLibrary(file) {
 			src.PresentationHint = "deemphasize"
 		}
 	}
@@ -139,7 +139,7 @@ func (s *sources) find(src *dap.Source) (file, note string, err error) {
 		}
 		if here != nil && bytes.Equal(here, s.texts[name]) {
 			k += 1000
-		} else if isLibrary(name) != isLibrary(want) || k == 1 && path.Base(name) == "__init__.py" {
+		} else if IsLibrary(name) != IsLibrary(want) || k == 1 && path.Base(name) == "__init__.py" {
 			continue
 		}
 		if k == n {
