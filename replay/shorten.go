@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,6 +50,8 @@ type cut struct {
 	later map[int]bool
 	// mapped are parts of files that were mapped after the event.
 	mapped []recording.Mapping
+	// stacked are the files whose code a stack may return to.
+	stacked map[recording.FileID]bool
 }
 
 // here takes the image of the process p, which stands at the event.
@@ -127,7 +130,13 @@ func (c *cut) image(p *Process, t *Thread) error {
 			return err
 		}
 		c.touched.areas = append(c.touched.areas, a)
+	}
+	if err := c.stacks(p); err != nil {
+		return err
+	}
+	for _, a := range c.touched.areas {
 		const most = 1 << 30
+		m := a.Mapping
 		if p.isEngine(&m) || m.Prot == 0 || m.End-m.Start > most {
 			a.all(m.Prot != 0)
 			continue
@@ -140,6 +149,42 @@ func (c *cut) image(p *Process, t *Thread) error {
 		}
 	}
 	return nil
+}
+
+// stacks looks for what may be return addresses on the threads' stacks.
+func (c *cut) stacks(p *Process) error {
+	c.stacked = map[recording.FileID]bool{}
+	const most = 1 << 20 // of a stack
+	for _, t := range p.threads {
+		a := c.touched.find(t.regs.Rsp)
+		if a == nil {
+			continue
+		}
+		b := make([]byte, min(a.End-t.regs.Rsp, most)&^7)
+		if err := (ptrace.Mem)(p.pid).ReadAt(b, t.regs.Rsp); err != nil {
+			return fmt.Errorf("read the stack of thread %d: %w", t.TID, err)
+		}
+		for ; len(b) > 0; b = b[8:] {
+			if to := c.touched.find(binary.LittleEndian.Uint64(b)); to != nil && to.File != 0 && to.Prot&unix.PROT_EXEC != 0 {
+				c.stacked[to.File] = true
+			}
+		}
+	}
+	return nil
+}
+
+// runs reports whether code of a file runs after the event, or is returned to:
+// then readers of stacks need its tables.
+func (c *cut) runs(id recording.FileID) bool {
+	if c.stacked[id] {
+		return true
+	}
+	for _, a := range c.touched.areas {
+		if a.File == id && a.Prot&unix.PROT_EXEC != 0 && slices.Contains(a.seen, true) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.mapped, func(m recording.Mapping) bool { return m.File == id })
 }
 
 // isEngine tells pyrr's own memory, which is read and written all the time.

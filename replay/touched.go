@@ -313,7 +313,7 @@ func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording
 		if err != nil {
 			return nil, err
 		}
-		keepTables(r, uint64(size), func(from, to uint64) { pages(f.ID, from, min(to, uint64(size))) })
+		keepTables(r, uint64(size), c.runs(f.ID), func(from, to uint64) { pages(f.ID, from, min(to, uint64(size))) })
 		if c, ok := r.(io.Closer); ok {
 			c.Close()
 		}
@@ -337,9 +337,9 @@ func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording
 }
 
 // keepTables names the parts of an ELF file that readers of stacks need,
-// whether the program touches them or not: headers, dynamic symbols, unwind
-// tables, notes.
-func keepTables(r io.ReaderAt, size uint64, keep func(from, to uint64)) {
+// whether the program touches them or not: headers and notes, and where its
+// code runs dynamic symbols and unwind tables.
+func keepTables(r io.ReaderAt, size uint64, runs bool, keep func(from, to uint64)) {
 	e, err := elf.NewFile(io.NewSectionReader(r, 0, int64(size)))
 	var head [64]byte
 	if err != nil {
@@ -363,12 +363,17 @@ func keepTables(r io.ReaderAt, size uint64, keep func(from, to uint64)) {
 	}
 	for _, p := range e.Progs {
 		switch {
-		case p.Type == elf.PT_LOAD && p.Off == 0 && p.Flags&elf.PF_X == 0:
-			keep(0, p.Filesz) // symbols, their names, relocations
-		case p.Type == elf.PT_LOAD && p.Off == 0:
-			keep(0, e.Entry-min(e.Entry, p.Vaddr))
 		case p.Type == elf.PT_DYNAMIC, p.Type == elf.PT_NOTE:
 			keep(p.Off, p.Off+p.Filesz)
+		case !runs:
+		case p.Type == elf.PT_LOAD && p.Off == 0 && p.Flags&elf.PF_X == 0:
+			// Symbols and their names. What a library was relocated by is
+			// read before it runs, and never again.
+			from, to := relocations(e, r, p)
+			keep(0, from)
+			keep(to, p.Filesz)
+		case p.Type == elf.PT_LOAD && p.Off == 0:
+			keep(0, e.Entry-min(e.Entry, p.Vaddr))
 		case p.Type == elf.PT_GNU_EH_FRAME:
 			for _, s := range segments {
 				if p.Off >= s.Off && p.Off < s.Off+s.Filesz {
@@ -377,6 +382,36 @@ func keepTables(r io.ReaderAt, size uint64, keep func(from, to uint64)) {
 			}
 		}
 	}
+}
+
+// relocations says where in the segment p, which begins with the file, the
+// relocations lie that are not those of the PLT (DT_RELA, DT_RELASZ; gABI,
+// "Dynamic Section"), as offsets in the file.
+func relocations(e *elf.File, r io.ReaderAt, p *elf.Prog) (from, to uint64) {
+	from, to = p.Filesz, p.Filesz // none
+	for _, d := range e.Progs {
+		if d.Type != elf.PT_DYNAMIC {
+			continue
+		}
+		b := make([]byte, min(d.Filesz, 1<<16))
+		if n, err := r.ReadAt(b, int64(d.Off)); err != nil && n < len(b) {
+			return
+		}
+		var at, size uint64
+		for ; len(b) >= 16; b = b[16:] {
+			switch v := binary.LittleEndian.Uint64(b[8:]); elf.DynTag(binary.LittleEndian.Uint64(b)) {
+			case elf.DT_RELA:
+				at = v
+			case elf.DT_RELASZ:
+				size = v
+			}
+		}
+		if at >= p.Vaddr && size <= p.Filesz && at-p.Vaddr <= p.Filesz-size {
+			from = at - p.Vaddr
+			to = from + size
+		}
+	}
+	return from, to
 }
 
 // patchedHead is a file with another beginning.
