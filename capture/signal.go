@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strconv"
@@ -287,6 +288,9 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 		return err
 	}
 	ev := recording.Event{Kind: recording.KindSignal, Stop: how, Nr: int32(sig)}
+	for i := range ev.Args {
+		ev.Args[i] = binary.LittleEndian.Uint64(info[8*i:])
+	}
 	if how == recording.StopNone {
 		ev.TID, ev.Instr = int32(t.tid), sp.base
 	} else {

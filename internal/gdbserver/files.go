@@ -191,6 +191,10 @@ func (s *Server) xfer(args string) string {
 		data = []byte(description())
 	case "auxv":
 		data = s.auxv
+	case "siginfo":
+		if data = s.siginfo(); data == nil {
+			return "E01"
+		}
 	case "exec-file":
 		data = []byte(s.Session.Proc().Exe)
 	default:

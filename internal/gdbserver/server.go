@@ -36,6 +36,7 @@ type Server struct {
 	files   map[int]*openFile
 	nextFD  int
 	auxv    []byte
+	pass    map[int]bool // signals that don't stop, by gdb's numbers
 }
 
 type watchpoint struct {
@@ -145,9 +146,11 @@ func (s *Server) handle(p string) (reply string, done bool, err error) {
 	switch {
 	case name == "qSupported":
 		return fmt.Sprintf("PacketSize=%x;QStartNoAckMode+;ReverseStep+;ReverseContinue+;vContSupported+;swbreak+;hwbreak+;"+
-			"qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+", maxPacket-16), false, nil
+			"qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;qXfer:siginfo:read+;QPassSignals+", maxPacket-16), false, nil
 	case name == "QStartNoAckMode", p == "qSymbol::", strings.HasPrefix(p, "QThreadSuffix"):
 		return "OK", false, nil
+	case name == "QPassSignals":
+		return s.passSignals(args), false, nil
 	case name == "qXfer":
 		return s.xfer(args), false, nil
 	case name == "vFile":
@@ -217,13 +220,13 @@ func (s *Server) handle(p string) (reply string, done bool, err error) {
 	case 'Z', 'z':
 		return s.breakpoint(p), false, nil
 	case 'c', 'C':
-		return s.move(func() (*replay.Stop, error) { return s.Session.Continue(nil) })
+		return s.move(func() (*replay.Stop, error) { return s.Session.Continue(s.signalStops) })
 	case 's', 'S':
-		return s.move(s.Session.StepInstr)
+		return s.step()
 	case 'b':
 		switch p {
 		case "bc":
-			return s.move(func() (*replay.Stop, error) { return s.Session.ReverseContinue(nil) })
+			return s.move(func() (*replay.Stop, error) { return s.Session.ReverseContinue(s.signalStops) })
 		case "bs":
 			return s.move(s.Session.ReverseStepInstr)
 		}
@@ -247,60 +250,6 @@ func (s *Server) current() int32 {
 		}
 	}
 	return ts[0].TID
-}
-
-// cont handles the actions of vCont: at most one thread can run, the one that
-// ran in the recording.
-func (s *Server) cont(actions string) (string, bool, error) {
-	cur := s.current()
-	action := byte(0)
-	for a := range strings.SplitSeq(actions, ";") {
-		what, thread, named := strings.Cut(a, ":")
-		tid, err := strconv.ParseInt(thread, 16, 64)
-		if what == "" || named && (err != nil || tid > 0 && int32(tid) != cur) {
-			continue
-		}
-		if action == 0 {
-			action = what[0]
-		}
-	}
-	if action == 's' || action == 'S' {
-		return s.move(s.Session.StepInstr)
-	}
-	return s.move(func() (*replay.Stop, error) { return s.Session.Continue(nil) })
-}
-
-func (s *Server) move(f func() (*replay.Stop, error)) (string, bool, error) {
-	st, err := f()
-	if err != nil {
-		return "", false, err
-	}
-	s.general = 0
-	return s.stopReply(st), false, nil
-}
-
-func (s *Server) stopReply(st *replay.Stop) string {
-	tid := st.TID
-	if tid == 0 {
-		tid = s.current()
-	}
-	why := ""
-	switch st.Kind {
-	case replay.StopEnd:
-		why = "replaylog:end;"
-	case replay.StopStart:
-		why = "replaylog:begin;"
-	case replay.StopBreak:
-		why = "swbreak:;"
-	case replay.StopWatch:
-		if len(s.watches) > 0 {
-			name := map[byte]string{'2': "watch", '3': "rwatch", '4': "awatch"}[s.watches[0].kind]
-			why = fmt.Sprintf("%s:%x;", name, s.watches[0].Addr)
-		}
-	case replay.StopInterrupted:
-		return fmt.Sprintf("T02thread:%x;", tid)
-	}
-	return fmt.Sprintf("T05%sthread:%x;", why, tid)
 }
 
 // memory answers an m packet: as much as can be read.

@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":     {},
 	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
-	"internal/gdbserver": {"internal/mem", "internal/recording", "replay"},
+	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "replay"},
 	"internal/dap":       {"cpython", "internal/recording", "internal/stack", "replay"},
 	"assert":             {"internal/linux", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},

@@ -34,8 +34,10 @@ const (
 	// KindSwitch is a thread preempted at exactly Instr instructions.
 	KindSwitch
 	// KindSignal is a signal handler's frame built on the thread's stack:
-	// Nr is the signal; Mem the frame's bytes; Regs and XState the thread's
-	// state at the first instruction of the handler.
+	// Nr is the signal; Args the first 48 bytes of its siginfo_t, zeros in
+	// recordings by versions that did not keep them; Mem the frame's bytes;
+	// Regs and XState the thread's state at the first instruction of the
+	// handler.
 	KindSignal
 	// KindInsn is an instruction that pyrr executes for the program, because
 	// its result differs between machines or runs: rdtsc, cpuid and others.

@@ -86,7 +86,7 @@ var kindTable = [...]kindRow{
 	KindSignal: {"signal", fNr,
 		reached | fArgs | fRet | fMaps | fMem | fRegs | fXState | fWhy,
 		0,
-		"A signal handler's frame is built on the thread's stack: Nr is the signal, Mem the frame, Regs and XState the state at the handler's first instruction."},
+		"A signal handler's frame is built on the thread's stack: Nr is the signal, Args the first 48 bytes of its siginfo_t (zeros where not recorded), Mem the frame, Regs and XState the state at the handler's first instruction."},
 	KindInsn: {"insn", 0,
 		reached | fNr | fArgs | fRet | fRegs | fXState | fMem,
 		fNr,
