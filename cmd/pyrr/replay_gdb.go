@@ -14,6 +14,33 @@ import (
 	"pyrr/internal/recording"
 )
 
+// gdbMonitorHook makes gdb look anew after a monitor command: such a command
+// may have gone elsewhere, and gdb would keep the registers and not know the
+// libraries. Where it has not, the same frame stays selected. Before version
+// 11 gdb had another name for the command, and frames had no number.
+const gdbMonitorHook = `
+def pyrr_do(command):
+    try:
+        gdb.execute(command, to_string=True)
+        return True
+    except gdb.error:
+        return False
+def pyrr_look():
+    try:
+        level, pc = gdb.selected_frame().level(), gdb.newest_frame().pc()
+    except (gdb.error, AttributeError):
+        level, pc = 0, None
+    if not pyrr_do("maintenance flush register-cache"):
+        pyrr_do("flushregs")
+    pyrr_do("sharedlibrary")
+    try:
+        if level and gdb.newest_frame().pc() == pc:
+            pyrr_do("frame %d" % level)
+    except gdb.error:
+        pass
+gdb.execute("define hookpost-monitor\npython pyrr_look()\nend")
+`
+
 // replayGDB lets gdb travel through a recording: one that it starts itself,
 // or one that connects to addr.
 func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
@@ -52,7 +79,8 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 	if err != nil {
 		return withHint(errors.New("there is no gdb on this machine"), "pyrr replay --gdbserver :1234 "+shellQuote(path))
 	}
-	args := []string{"-q", "-iex", "set sysroot target:", "-iex", "set breakpoint pending on", "-iex", "set remotetimeout 3600", "-ex", "target remote " + l.Addr().String()}
+	args := []string{"-q", "-iex", "set sysroot target:", "-iex", "set breakpoint pending on", "-iex", "set remotetimeout 3600",
+		"-iex", fmt.Sprintf("python exec(%q)", gdbMonitorHook), "-ex", "target remote " + l.Addr().String()}
 	if at != "" {
 		args = append(args, "-ex", "monitor goto "+at)
 	}
