@@ -53,7 +53,7 @@ func (c *console) parseBreak(args string) (*replay.Break, error) {
 	file, fn, inFile := strings.Cut(place, "::")
 	switch {
 	case place == "":
-		return nil, errors.New("break: where? FILE:LINE, FILE::FUNCTION, FUNCTION or *ADDRESS")
+		return nil, errors.New("where? FILE:LINE, FILE::FUNCTION, FUNCTION or *ADDRESS")
 	case place[0] == '*':
 		a, err := c.address(place[1:])
 		if err != nil {
