@@ -26,7 +26,7 @@ spec = importlib.util.spec_from_file_location("suites", HERE / "scripts/suites.p
 suites = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(suites)
 
-LIGHT = "test/test_retry.py test/test_collections.py test/test_fields.py test/test_filepost.py test/test_exceptions.py test/test_compatibility.py test/test_queue_monkeypatch.py test/test_proxymanager.py test/test_poolmanager.py"
+LIGHT = "test/test_retry.py test/test_collections.py test/test_fields.py test/test_filepost.py test/test_exceptions.py test/test_compatibility.py test/test_queue_monkeypatch.py test/test_proxymanager.py test/test_poolmanager.py test/test_ssl.py test/test_http2_connection.py test/test_connection.py"
 
 IMAGES = """
 import pytest, time

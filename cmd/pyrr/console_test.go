@@ -234,7 +234,7 @@ def work():
     j.run()
     return j
 w = work()
-print(w.state)
+print(w.state, flush=True)
 `
 
 // TestConsoleValues reads and watches attributes and items, in conditions too.
@@ -288,7 +288,7 @@ func TestConsoleNative(t *testing.T) {
 			t.Errorf("%s:\n%s\nnot: %s", c.command, got[c.command], c.want)
 		}
 	}
-	if a := got["list"]; !strings.Contains(a, "print(w.state)") {
+	if a := got["list"]; !strings.Contains(a, "print(w.state, flush=True)") {
 		t.Errorf("list at C code shows no Python:\n%s", a)
 	}
 	if before, after := got["p $rsp"], got["p $sp"]; before == "" || before >= after {
