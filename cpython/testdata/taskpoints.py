@@ -201,7 +201,7 @@ async def main():
         tasks = [asyncio.get_running_loop().create_task(work(rng.randrange(6))) for _ in range(rng.randrange(1, 5))]
         if hasattr(tasks[0], "set_name") and rng.random() < .5:
             tasks[0].set_name("näme %d" % count)
-        await asyncio.wait(tasks)
+        await asyncio.wait(tasks, timeout=1)  # some wait for what was forgotten
 
 
 left = []
