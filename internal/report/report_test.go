@@ -320,3 +320,25 @@ func TestWriteErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestHintsNearest holds that the hints lead to the nearest candidate, which
+// need not be the first in time.
+func TestHintsNearest(t *testing.T) {
+	moment := func(event uint64) assert.Moment {
+		return assert.Moment{Proc: 1, Pos: recording.Pos{Event: event}, Chosen: true}
+	}
+	c := &assert.Result{Verdict: assert.Fail, Moments: []assert.Moment{moment(3), moment(9)}}
+	s := &assert.SpecResult{Spec: &assert.Spec{File: "s.yaml"}, Recording: "r.pyrr.zip"}
+	for _, tt := range []struct {
+		nearest []assert.Candidate
+		want    string
+	}{
+		{nil, "pyrr bt --at e3 r.pyrr.zip"},
+		{[]assert.Candidate{{Moment: moment(9)}, {Moment: moment(3)}}, "pyrr bt --at e9 r.pyrr.zip"},
+	} {
+		c.Nearest = tt.nearest
+		if h := Hints(s, c); len(h) == 0 || h[0].Command != tt.want {
+			t.Errorf("%+v, want %s", h, tt.want)
+		}
+	}
+}

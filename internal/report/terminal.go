@@ -194,7 +194,11 @@ func Hints(s *assert.SpecResult, c *assert.Result) []Hint {
 		}
 		out = append(out, Hint{"to look at it", command + " -- " + clean(r.Run)})
 	}
-	for _, m := range c.Moments {
+	moments := c.Moments
+	if len(c.Nearest) > 0 {
+		moments = []assert.Moment{c.Nearest[0].Moment} // the moments are in the order of time
+	}
+	for _, m := range moments {
 		if m.Chosen && s.Recording != "" && s.Spec.Record == nil {
 			if m.Proc == 1 {
 				out = append(out, Hint{"where it was", fmt.Sprintf("pyrr bt --at e%d %s", m.Pos.Event, quote(s.Recording))},
