@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+
+	"pyrr/cpython"
+	"pyrr/internal/mem"
+)
+
+// maxCopied is how much of a stack is copied; deeper ones are walked in place.
+const maxCopied = 64 << 10
+
+// copied returns the place of the stack that is to be copied for a walk, nil
+// where it must be walked in place.
+func (st *threadStack) copied(sp uint64) (addr uint64, b []byte) {
+	const page = 4096 // walks read from the beginning of a page
+	addr = sp &^ (page - 1)
+	if st.base <= sp || st.base-addr > maxCopied {
+		return 0, nil
+	}
+	return addr, newStack(int(st.base - addr))
+}
+
+// stackArea is a part of a stack, up to its outer end.
+type stackArea struct {
+	addr uint64
+	b    []byte
+}
+
+// equalFrom returns from which address on two copies of a stack are equal,
+// approximately.
+func (s *stackArea) equalFrom(o stackArea) uint64 {
+	end := s.addr + uint64(len(s.b))
+	if end != o.addr+uint64(len(o.b)) {
+		return end
+	}
+	const block = 256
+	n := min(len(s.b), len(o.b))
+	for k := 0; ; k += block {
+		if k >= n {
+			return end - uint64(n)
+		}
+		to := min(n, k+block)
+		if !bytes.Equal(s.b[len(s.b)-to:len(s.b)-k], o.b[len(o.b)-to:len(o.b)-k]) {
+			return end - uint64(k)
+		}
+	}
+}
+
+// stackCopy is a copy of a stack. A walk that wants more has missed something.
+type stackCopy struct {
+	area   stackArea
+	missed bool
+}
+
+func (s *stackCopy) equalFrom(o stackArea) uint64 { return s.area.equalFrom(o) }
+
+var errNotCopied = errors.New("not on the stack")
+
+// ReadAt implements mem.Reader.
+func (s *stackCopy) ReadAt(p []byte, addr uint64) error {
+	if d := addr - s.area.addr; d < uint64(len(s.area.b)) && uint64(len(s.area.b))-d >= uint64(len(p)) {
+		copy(p, s.area.b[d:])
+		return nil
+	}
+	s.missed = true
+	return &mem.Error{Addr: addr, Len: len(p), Err: errNotCopied}
+}
+
+// ReadSome implements mem.PartReader.
+func (s *stackCopy) ReadSome(p []byte, addr uint64) int {
+	if d := addr - s.area.addr; d < uint64(len(s.area.b)) {
+		return copy(p, s.area.b[d:])
+	}
+	return 0
+}
+
+// captureMem reads memory, and along with the first batch a copy of a stack,
+// from which it takes what else is asked for there.
+type captureMem struct {
+	mem.Reader
+	addr uint64
+	b    []byte // nil: none is wanted
+	got  bool
+
+	bufs  [][]byte
+	addrs []uint64
+}
+
+// within returns the part of the copy at an address, nil where it has not all.
+func (m *captureMem) within(addr uint64, n int) []byte {
+	if d := addr - m.addr; d < uint64(len(m.b)) && uint64(len(m.b))-d >= uint64(n) {
+		return m.b[d : d+uint64(n)]
+	}
+	return nil
+}
+
+// ReadAt implements mem.Reader.
+func (m *captureMem) ReadAt(p []byte, addr uint64) error {
+	if m.got {
+		if b := m.within(addr, len(p)); b != nil {
+			copy(p, b)
+			return nil
+		}
+	}
+	return m.Reader.ReadAt(p, addr)
+}
+
+// ReadBatch implements cpython.BatchReader.
+func (m *captureMem) ReadBatch(bufs [][]byte, addrs []uint64) int {
+	r, ok := m.Reader.(cpython.BatchReader)
+	if !ok {
+		for i := range bufs {
+			if m.Reader.ReadAt(bufs[i], addrs[i]) != nil {
+				return i
+			}
+		}
+		return len(bufs)
+	}
+	if m.b == nil {
+		return r.ReadBatch(bufs, addrs)
+	}
+	m.bufs, m.addrs = m.bufs[:0], m.addrs[:0]
+	if !m.got {
+		m.bufs, m.addrs = append(m.bufs, m.b), append(m.addrs, m.addr)
+	}
+	for i := range bufs {
+		if m.within(addrs[i], len(bufs[i])) == nil {
+			m.bufs, m.addrs = append(m.bufs, bufs[i]), append(m.addrs, addrs[i])
+		}
+	}
+	if len(m.bufs) > 0 && r.ReadBatch(m.bufs, m.addrs) < len(m.bufs) {
+		return r.ReadBatch(bufs, addrs) // something is gone
+	}
+	m.got = true
+	for i := range bufs {
+		copy(bufs[i], m.within(addrs[i], len(bufs[i])))
+	}
+	return len(bufs)
+}
+
+// copy reads the stack if that has not been done, and says whether it is there.
+func (m *captureMem) copy() bool {
+	if m.b != nil && !m.got {
+		m.got = m.Reader.ReadAt(m.b, m.addr) == nil
+	}
+	return m.b != nil && m.got
+}
+
+// Memory that jobs have used is used again. Most stacks are not large.
+const smallStack = 16 << 10
+
+var (
+	smallStacks = sync.Pool{New: func() any { return new([smallStack]byte) }}
+	largeStacks = sync.Pool{New: func() any { return new([maxCopied]byte) }}
+	framePool   = sync.Pool{New: func() any { return new([]cpython.Frame) }}
+)
+
+func newStack(n int) []byte {
+	if n <= smallStack {
+		return smallStacks.Get().(*[smallStack]byte)[:n]
+	}
+	return largeStacks.Get().(*[maxCopied]byte)[:n]
+}
+
+func giveStack(b []byte) {
+	switch b = b[:cap(b)]; len(b) {
+	case smallStack:
+		smallStacks.Put((*[smallStack]byte)(b))
+	case maxCopied:
+		largeStacks.Put((*[maxCopied]byte)(b))
+	}
+}
+
+func newFrames() []cpython.Frame { return (*framePool.Get().(*[]cpython.Frame))[:0] }
+
+func giveFrames(f []cpython.Frame) {
+	clear(f)
+	framePool.Put(&f)
+}
