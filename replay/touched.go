@@ -168,11 +168,11 @@ func (p *Process) faulted(t *Thread) (bool, error) {
 	if !p.guard.hidden[page] {
 		return false, nil
 	}
-	return true, p.show1(t, page, page+pageSize)
+	return true, p.reveal(t, page, page+pageSize)
 }
 
-// show1 gives back the hidden pages of a span, and notes that they are used.
-func (p *Process) show1(t *Thread, start, end uint64) error {
+// reveal gives back the hidden pages of a span, and notes that they are used.
+func (p *Process) reveal(t *Thread, start, end uint64) error {
 	g := p.guard
 	for at := start &^ (pageSize - 1); at < end; {
 		a := g.of.find(at)
@@ -207,7 +207,7 @@ func (p *Process) unguard(t *Thread, start, end uint64) error {
 		return fmt.Errorf("a call on %d bytes of memory", end-start)
 	}
 	p.guard.of.mark(start, end)
-	return p.show1(t, start, end)
+	return p.reveal(t, start, end)
 }
 
 // watchedMem notes what is read.

@@ -25,7 +25,7 @@ func (s *Server) take(m message) {
 			// Breakpoints can be changed while it runs: it is stopped for that.
 			s.held = append(s.held, m)
 			if s.last.plain() {
-				s.held0 = true
+				s.goOn = true
 				s.x.Interrupt()
 			}
 			return
@@ -132,7 +132,7 @@ func (s *Server) handleStopped(m *message) error {
 	case *dap.PauseRequest:
 		s.send(&dap.PauseResponse{Response: m.answer()})
 		if s.running {
-			s.held0 = false
+			s.goOn = false
 			s.x.Interrupt()
 		}
 	case *dap.StackTraceRequest:

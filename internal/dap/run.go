@@ -42,7 +42,7 @@ func (s *Server) run(r *run) {
 		s.refs.clear()
 	}
 	s.why = nil
-	s.running, s.last, s.held0 = true, r, false
+	s.running, s.last, s.goOn = true, r, false
 	live := !r.back && r.kind != "goto" && r.kind != "command"
 	s.output.going(live)
 	s.bps.live = live
@@ -93,18 +93,19 @@ func (s *Server) travel(r *run) (*replay.Stop, error) {
 	if st, err := s.toThread(r); err != nil || st != nil {
 		return st, err
 	}
-	step, else_ := x.NextLine, x.StepLine
+	// Where there is no frame to stay in, or to return to, it takes any line.
+	step, outermost := x.NextLine, x.StepLine
 	switch r.kind {
 	case "stepIn":
 		step = x.StepLine
 	case "stepOut":
 		step = x.Finish
-		else_ = func() (*replay.Stop, error) { return x.Continue(nil) }
+		outermost = func() (*replay.Stop, error) { return x.Continue(nil) }
 	case "stepBack":
-		step, else_ = x.ReverseNextLine, x.ReverseStepLine
+		step, outermost = x.ReverseNextLine, x.ReverseStepLine
 	}
 	if depth, err := s.depth(); err == nil && (depth == 0 || depth == 1 && r.kind == "stepOut") {
-		step = else_
+		step = outermost
 	}
 	return step()
 }
@@ -218,8 +219,8 @@ func (firstModule) Holds(h *replay.Hit) bool {
 // arrived tells the editor where a run has come to.
 func (s *Server) arrived(a arrival) {
 	s.running = false
-	again := s.held0 && a.err == nil && a.st.Kind == replay.StopInterrupted
-	s.held0 = false
+	again := s.goOn && a.err == nil && a.st.Kind == replay.StopInterrupted
+	s.goOn = false
 	held := s.held
 	s.held = nil
 	for i := range held {

@@ -87,7 +87,7 @@ type Server struct {
 	done    chan arrival
 	last    *run // under way, or the last one
 	held    []message
-	held0   bool // an interruption is for held requests alone
+	goOn    bool // what runs was interrupted for held requests alone, and goes on behind them
 	bps     breakpoints
 	output  outputs
 	refs    refs
