@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"pyrr/replay"
 	"strings"
 	"time"
 	"unicode"
@@ -66,7 +67,11 @@ func (u *ui) paintOut(sgr, s string) string { return paint(u.colourOut, sgr, s) 
 func (u *ui) fail(err error) {
 	u.clearStatus()
 	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, red, "error:"), clean(err.Error()))
-	for _, h := range hintsOf(err) {
+	hints := hintsOf(err)
+	if len(hints) == 0 && replay.Damaged(err) {
+		hints = []string{"it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here"}
+	}
+	for _, h := range hints {
 		u.hint(h)
 	}
 }
