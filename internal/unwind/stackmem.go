@@ -29,7 +29,7 @@ func (st *stackMemory) extent() int {
 	if st.start == 0 || st.high <= st.start || st.high-st.start > firstBlock {
 		return firstBlock
 	}
-	return int((st.high - st.start + page) &^ (page - 1))
+	return int((st.high - st.start + page - 1) &^ (page - 1))
 }
 
 func (st *stackMemory) u64(addr uint64) (uint64, error) {
