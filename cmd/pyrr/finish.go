@@ -22,6 +22,12 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		os.Exit(exitInterrupted)
 	})
 	defer stop()
+	// The program has ended: no fault of pyrr's own may change its outcome.
+	defer func() {
+		if p := recover(); p != nil {
+			u.warn(fmt.Sprintf("the recording stays as it is, in %s: a fault of pyrr's own: %v", t.part, p))
+		}
+	}()
 
 	if info.Procs == 0 {
 		u.warn("nothing was recorded: the command ran no Python")

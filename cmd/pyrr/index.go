@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -264,9 +265,9 @@ const mainThread = "MainThread"
 
 // close completes the index and keeps the text of the Python files in it.
 func (x *indexer) close() error {
-	if !x.st.end() {
+	if whole, err := x.st.end(); err != nil || !whole {
 		x.drop()
-		return errElsewhere
+		return cmp.Or(err, errElsewhere)
 	}
 	x.st.w.SetFull()
 	for _, name := range x.st.w.Files() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"pyrr/cpython"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
@@ -26,6 +27,7 @@ type stacker struct {
 	free   chan []job
 	ended  chan struct{}
 	missed bool
+	err    error // of a job that panicked; none is done after it
 }
 
 // cFrame tells C frames apart that are described in the same way.
@@ -146,18 +148,29 @@ func (s *stacker) now(j job) {
 	s.run(&j)
 }
 
-// end ends the stacker, and says whether all stacks are what they were.
-func (s *stacker) end() bool {
+// end ends the stacker, and says whether all stacks are what they were, and
+// what went wrong.
+func (s *stacker) end() (bool, error) {
 	if s.jobs != nil {
 		s.flush()
 		close(s.jobs)
 		<-s.ended
 		s.jobs = nil
 	}
-	return !s.missed
+	return !s.missed, s.err
 }
 
+// run does a job. What is wrong with pyrr's reading of stacks must cost no more
+// than the index, and not the exit status of what was recorded.
 func (s *stacker) run(j *job) {
+	if s.err != nil && j.kind != jobCall {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.err = fmt.Errorf("no index of stacks: a fault of pyrr's own: %v", p)
+		}
+	}()
 	switch j.kind {
 	case jobStack:
 		j.thread.node = s.stack(j)
