@@ -41,10 +41,14 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -
   umask 022
   rm -rf "$venv"
   "$py" -m venv "$venv"
-  retry "$venv/bin/python" -m pip install --require-virtualenv --require-hashes --no-input --quiet \
-    --disable-pip-version-check -r "$requirements" </dev/null >&2
-  [ -z "$connection" ] || retry "$venv/bin/python" -m pip install --target "$venv/connection" --no-deps --require-hashes --no-input --quiet \
-    --disable-pip-version-check -r "$connection" </dev/null >&2
+  # The pins alone: a resolver that looks at requirements takes what was released
+  # since for "coverage[toml]" although coverage is pinned, and refuses its hash.
+  pip_install() { retry "$venv/bin/python" -m pip install --no-deps --require-hashes --no-input --quiet --disable-pip-version-check "$@" </dev/null >&2; }
+  pip_install --require-virtualenv -r "$requirements"
+  # Nothing is resolved, so this says what a set lacks.
+  lacks=$("$venv/bin/python" -m pip check --disable-pip-version-check </dev/null) ||
+    { say "$requirements is no complete set: $lacks"; exit 1; }
+  [ -z "$connection" ] || pip_install --target "$venv/connection" -r "$connection"
   # Byte code now, so that the first recorded run does not differ from the rest.
   "$venv/bin/python" -m compileall -q "$venv/lib" ${connection:+"$venv/connection"} >/dev/null || true
   chmod -R a+rX "$venv"
