@@ -1,4 +1,4 @@
-# The targets that people use: demo, test. `.ci/run` runs `make test`.
+# The targets that people use: demo, test. `.ci/run` runs both.
 
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -10,7 +10,7 @@ all: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pyrr ./cmd/pyrr
 
-# Interpreters and the virtual environment; what is there is kept.
+# Interpreters and virtual environments; what is there is kept. `make test` does it itself.
 setup:
 	scripts/setup.sh
 
@@ -18,7 +18,7 @@ setup:
 demo: build
 	scripts/demo.sh
 
-test: build setup
+test: build
 	scripts/test.sh
 
 # Every fixture once as an ordinary user; `make test` does this too, as root.

@@ -8,13 +8,13 @@ cd "$(dirname "$0")/.."
 show() { echo; echo "\$ $*"; "$@"; }
 
 scripts/setup.sh --minimal
-python=$(scripts/venv.sh)/bin/python
+python=$(scripts/venv.sh demo)/bin/python
 recording=recordings/slow_http.pyrr.zip
 mkdir -p recordings
 rm -f "$recording"
 
 status=0
-show bin/pyrr record --timeout 5s --keep timeout -o "$recording" -- "$python" fixtures/slow_http.py || status=$?
+show bin/pyrr record --timeout 8s --keep timeout -o "$recording" -- "$python" fixtures/slow_http.py || status=$?
 [ $status = 124 ] || { say "the recorder ended with $status, not with 124 for a time-out"; exit 1; }
 show bin/pyrr info "$recording"
 show bin/pyrr check -v specs/slow_http.yaml

@@ -6,10 +6,14 @@
 #
 # Usage: interpreters.sh [pbs314|bullseye|trixie|sid|all]...   default: all
 #        interpreters.sh list      one line for each interpreter present: NAME, VERSION, COMMAND
+#        interpreters.sh clean     removes the roots, with what is mounted in them
+#        interpreters.sh absent    one line for each of the four that is not: NAME, REASON
 #
-# Safe to run again: what is there is kept. What can't be made here (roots need
-# root) is skipped with the reason, and the exit status stays 0. PYRR_CACHE
-# defaults to /var/cache/pyrr, or ~/.cache/pyrr where that is not writable.
+# Safe to run again: what is there is kept, unless its pins are others. What
+# can't be made here (roots need root; sid's packages come and go) is skipped with
+# the reason, and the exit status stays 0. PYRR_CACHE defaults to /var/cache/pyrr,
+# or ~/.cache/pyrr where that is not writable; what PYRR_INTERPRETERS holds
+# (default: /var/cache/pyrr) is linked to, and not made.
 # Everything comes through apt's, debootstrap's and Go's own configuration.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -21,21 +25,38 @@ PBS_VERSION=v0.0.0-3.14.6-20260610-1
 PBS_SUM=h1:oGUS7++Wm3LgxUfD6AmJgKbKQD2wdQFO9PzyJv6T+E4=
 
 cache=$(pyrr_cache)
+second=$(second_cache)
+
+# skip NAME REASON says why an interpreter is not made; `absent` repeats it.
+skip() {
+  say "skip $1: $2"
+  mkdir -p "$cache/.skipped" && echo "$2" >"$cache/.skipped/$1"
+}
+
+# pinned FOLDER STAMP PINS holds where the folder is there with these pins.
+pinned() { [ "$(cat "$1/$2" 2>/dev/null)" = "$3" ]; }
+
+# borrow WHERE STAMP PINS makes a link to what the second cache has of it.
+borrow() {
+  [ -n "$second" ] && pinned "$second/$1" "$2" "$3" || return 1
+  mkdir -p "$(dirname "$cache/$1")" && ln -sfn "$(realpath "$second/$1")" "$cache/$1"
+  say "${1##*/}: that of $second"
+}
 
 pbs314() {
   local dst=$cache/pbs314 json dir sum scratch
-  if [ "$(cat "$dst/.version" 2>/dev/null)" = "$PBS_VERSION" ]; then
-    return 0
-  fi
-  command -v go >/dev/null || { say "skip pbs314: no go command"; return 0; }
-  [ "$(uname -m)" = x86_64 ] || { say "skip pbs314: only for x86_64"; return 0; }
+  pinned "$dst" .version "$PBS_VERSION" && return 0
+  [ ! -L "$dst" ] || rm "$dst"
+  [ -e "$dst" ] || ! borrow pbs314 .version "$PBS_VERSION" || return 0
+  command -v go >/dev/null || { skip pbs314 "no go command"; return 0; }
+  [ "$(uname -m)" = x86_64 ] || { skip pbs314 "only for x86_64"; return 0; }
   local py
-  py=$(debian_python || command -v python3) || { say "skip pbs314: no python3 to unpack it with"; return 0; }
+  py=$(debian_python || command -v python3) || { skip pbs314 "no python3 to unpack it with"; return 0; }
   say "pbs314: go mod download $PBS_MODULE@$PBS_VERSION"
   scratch=$(mktemp -d)
   # A module of its own: nothing of the download reaches this repository's go.mod.
   json=$(cd "$scratch" && go mod init scratch >/dev/null 2>&1 && retry go mod download -json "$PBS_MODULE@$PBS_VERSION") ||
-    { rm -rf "$scratch"; say "skip pbs314: download failed: $json"; return 0; }
+    { rm -rf "$scratch"; skip pbs314 "download failed: $json"; return 0; }
   rm -rf "$scratch"
   dir=$("$py" -c 'import json,sys; print(json.load(sys.stdin)["Dir"])' <<<"$json")
   sum=$("$py" -c 'import json,sys; print(json.load(sys.stdin)["Sum"])' <<<"$json")
@@ -90,42 +111,49 @@ bind() {
   done
 }
 
+# What a root is made of, besides its suite.
+ROOT_VARIANT=minbase
+ROOT_PACKAGES=python3
+
 root() {
-  local suite=$1 dst=$cache/roots/$1
-  if [ "$(id -u)" != 0 ]; then
-    [ -x "$dst/usr/bin/python3" ] || say "skip $suite: debootstrap needs root"
-    return 0
-  fi
-  if [ ! -e "$dst/.complete" ]; then
-    command -v debootstrap >/dev/null || apt_install debootstrap ||
-      { say "skip $suite: no debootstrap"; return 0; }
-    say "$suite: debootstrap"
-    mkdir -p "$cache/roots"
-    local d
-    for d in "$dst" "$dst.tmp"; do
-      unmount_under "$d" && rm -rf --one-file-system "$d"
-    done
-    # What a first try has unpacked is no obstacle to the second.
-    if ! retry debootstrap --variant=minbase --include=python3 "$suite" "$dst.tmp" </dev/null >"$cache/roots/$suite.log" 2>&1; then
-      tail -5 "$cache/roots/$suite.log" >&2
-      say "skip $suite: debootstrap failed (log: $cache/roots/$suite.log)"
-      unmount_under "$dst.tmp" && rm -rf --one-file-system "$dst.tmp"
-      return 0
+  local suite=$1 dst=$cache/roots/$1 d
+  local pins="$suite $ROOT_VARIANT $ROOT_PACKAGES"
+  if ! pinned "$dst" .complete "$pins"; then
+    [ ! -L "$dst" ] || rm "$dst"
+    if [ -e "$dst" ] || ! borrow "roots/$suite" .complete "$pins"; then
+      [ "$(id -u)" = 0 ] || { skip "$suite" "debootstrap needs root"; return 0; }
+      command -v debootstrap >/dev/null || apt_install debootstrap || { skip "$suite" "no debootstrap"; return 0; }
+      say "$suite: debootstrap"
+      mkdir -p "$cache/roots"
+      for d in "$dst" "$dst.tmp"; do
+        unmount_under "$d" && rm -rf --one-file-system "$d"
+      done
+      # What a first try has unpacked is no obstacle to the second.
+      if ! retry timeout 15m debootstrap --variant="$ROOT_VARIANT" --include="$ROOT_PACKAGES" "$suite" "$dst.tmp" </dev/null >"$cache/roots/$suite.log" 2>&1; then
+        tail -5 "$cache/roots/$suite.log" >&2
+        skip "$suite" "debootstrap failed (log: $cache/roots/$suite.log)"
+        unmount_under "$dst.tmp" && rm -rf --one-file-system "$dst.tmp"
+        return 0
+      fi
+      rm -f "$dst.tmp"/var/cache/apt/archives/*.deb
+      unmount_under "$dst.tmp"
+      echo "$pins" >"$dst.tmp/.complete"
+      mv "$dst.tmp" "$dst"
     fi
-    rm -f "$dst.tmp"/var/cache/apt/archives/*.deb
-    unmount_under "$dst.tmp"
-    mv "$dst.tmp" "$dst"
-    touch "$dst/.complete"
   fi
+  [ "$(id -u)" = 0 ] || return 0
+  dst=$(realpath "$dst")
   bind "$dst"
-  say "$suite: $(chroot "$dst" /usr/bin/python3 --version) in $dst"
+  d=$(chroot "$dst" /usr/bin/python3 --version 2>&1) || { skip "$suite" "its Python does not run: $d"; return 0; }
+  rm -f "$cache/.skipped/$suite"
+  say "$suite: $d in $dst"
 }
 
 # version_of runs an interpreter command and prints its version, or nothing.
 version_of() { "$@" -I -c 'import platform; print(platform.python_version())' 2>/dev/null; }
 
 list() {
-  local v p
+  local v p root
   if p=$(debian_python) && v=$(version_of "$p"); then echo "deb311 $v $p"; fi
   for p in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
     [ -x "$p" ] && v=$(version_of "$p") || continue
@@ -137,22 +165,56 @@ list() {
   [ -x "$p" ] && v=$(version_of "$p") && echo "pbs314 $v $p"
   if [ "$(id -u)" = 0 ]; then
     for p in bullseye trixie sid; do
-      [ -e "$cache/roots/$p/.complete" ] && v=$(version_of chroot "$cache/roots/$p" /usr/bin/python3) &&
-        echo "$p $v chroot $cache/roots/$p /usr/bin/python3"
+      root=$(realpath -e "$cache/roots/$p" 2>/dev/null) && [ -e "$root/.complete" ] && v=$(version_of chroot "$root" /usr/bin/python3) &&
+        echo "$p $v chroot $root /usr/bin/python3"
     done
   fi
   return 0
 }
 
+absent() {
+  local name present
+  present=$(list)
+  for name in pbs314 bullseye trixie sid; do
+    grep -q "^$name " <<<"$present" || echo "$name $(cat "$cache/.skipped/$name" 2>/dev/null || echo "not made: scripts/interpreters.sh $name")"
+  done
+}
+
+# clean removes the roots. What is mounted in one must go first, and is checked.
+clean() {
+  local d
+  for d in "$cache"/roots/*; do
+    if [ -L "$d" ]; then
+      rm "$d"
+    elif [ -d "$d" ]; then
+      unmount_under "$d"
+      ! grep -qF " $d/" /proc/self/mounts || { say "something is mounted in $d"; return 1; }
+      rm -rf --one-file-system "$d"
+    fi
+  done
+}
+
 [ $# -gt 0 ] || set -- all
-[ "$1" = list ] && { list; exit; }
-exec 9>"$cache/.interpreters.lock"
-flock 9
+case $1 in
+list | absent | clean) "$1"; exit ;;
+esac
+[ "$*" != all ] || set -- pbs314 trixie bullseye sid
 for what in "$@"; do
   case $what in
-  all) pbs314; root trixie; root bullseye; root sid ;;
-  pbs314) pbs314 ;;
-  bullseye | trixie | sid) root "$what" ;;
+  pbs314 | bullseye | trixie | sid) ;;
   *) say "unknown interpreter: $what"; exit 2 ;;
   esac
 done
+exec 9>"$cache/.interpreters.lock"
+flock 9
+# At the same time: each waits for the network, and for one core.
+jobs=()
+for what in "$@"; do
+  if [ "$what" = pbs314 ]; then pbs314 & else root "$what" & fi
+  jobs+=($!)
+done
+status=0
+for job in "${jobs[@]}"; do
+  wait "$job" || status=$?
+done
+exit $status

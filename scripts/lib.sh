@@ -14,6 +14,16 @@ pyrr_cache() {
   fi
 }
 
+# second_cache prints the folder of interpreters that somebody else made, or
+# nothing: PYRR_INTERPRETERS, by default /var/cache/pyrr where the cache is
+# another. It is only read, and an interpreter of other pins is not taken from it.
+second_cache() {
+  local second=${PYRR_INTERPRETERS-/var/cache/pyrr}
+  if [ -n "$second" ] && [ -d "$second" ] && [ "$(realpath "$second")" != "$(realpath "$(pyrr_cache)")" ]; then
+    echo "$second"
+  fi
+}
+
 say() { echo "$(basename "$0"): $*" >&2; }
 
 # retry COMMAND... tries up to three times what the network may spoil.
@@ -38,12 +48,20 @@ apt_install() {
     say "needs these Debian packages, and is not root to install them: ${missing[*]}"
     return 1
   fi
+  # One at a time: set-up runs in parallel, and apt refuses what finds its lock taken.
+  exec 8>"$(pyrr_cache)/.apt.lock"
+  flock 8
   say "apt-get install ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2 && return 0
-  retry apt-get update -qq </dev/null >&2
-  retry apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2
+  local status=0
+  # Daemons that the packages' scripts start must not keep the lock.
+  apt_get -y -qq --no-install-recommends install "${missing[@]}" ||
+    { retry apt_get -qq update && retry apt_get -y -qq --no-install-recommends install "${missing[@]}"; } || status=$?
+  exec 8>&-
+  return $status
 }
+
+apt_get() { apt-get "$@" </dev/null >&2 8>&- 9>&-; }
 
 # debian_python prints the path of Debian's own Python 3.11, or fails. Other
 # systems' /usr/bin/python3 is not it: the tests name the build they are about.

@@ -3,25 +3,42 @@
 # Debian's Python and its regression tests, a virtual environment, and other
 # interpreters. Safe to run again; without root it makes what it can.
 #
-# Usage: setup.sh [--minimal]    --minimal: only what `make demo` needs
+# Usage: setup.sh [--minimal | --tools]
+#
+#	--minimal    only what `make demo` needs: an environment with requests
+#	--tools      everything but the other interpreters
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./lib.sh
 
 command -v go >/dev/null || { say "needs Go 1.26 on the PATH"; exit 1; }
+if [ "${1:-}" = --minimal ]; then
+  exec ./venv.sh demo >/dev/null
+fi
+interpreters=
+if [ "${1:-}" != --tools ]; then
+  ./interpreters.sh &
+  interpreters=$!
+fi
+# All in one go, then each by itself, so that one that is missing costs itself alone.
+# Tests run these programs; the regression tests and debug files are Debian's, of
+# the same build as its Python; C stacks are held against gdb's.
+packages=(procps util-linux gdb libc6-dbg debootstrap)
+if debian_python >/dev/null; then
+  packages+=(python3.11-venv python3.11-dbg libpython3.11-testsuite)
+fi
+apt_install "${packages[@]}" || for p in "${packages[@]}"; do
+  apt_install "$p" || say "no $p: the tests that need it are skipped"
+done
 ./venv.sh >/dev/null
+# The others need not wait for each other.
+./venv.sh greenlet >/dev/null &
+greenlet=$!
 ./venv.sh pytest >/dev/null
 ./venv.sh pytest6 >/dev/null
-[ "${1:-}" = --minimal ] && exit 0
-./venv.sh greenlet >/dev/null || say "no gevent: the tests of greenlets are skipped"
-# Tests run these programs; the regression tests are Debian's, of the same build as its Python.
-apt_install procps util-linux || true
-# C stacks are held against gdb's, with the debug files that both read.
-apt_install gdb libc6-dbg || say "no gdb: the tests that compare with it are skipped"
-if debian_python >/dev/null; then
-  apt_install python3.11-dbg || true
-  apt_install libpython3.11-testsuite || say "no regression tests of CPython: that part is skipped"
+wait $greenlet || say "no gevent: the tests of greenlets are skipped"
+if [ -n "$interpreters" ]; then
+  wait $interpreters
+  say "interpreters:"
+  ./interpreters.sh list | awk '{ printf "  %-14s %s\n", $1, $2 }' >&2
 fi
-./interpreters.sh
-say "interpreters:"
-./interpreters.sh list | awk '{ printf "  %-14s %s\n", $1, $2 }' >&2

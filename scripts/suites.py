@@ -12,6 +12,7 @@ Writes docs/suites.md.
 
 import ast
 import collections
+import hashlib
 import os
 import pathlib
 import re
@@ -25,7 +26,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("PYRR_CACHE", "/var/cache/pyrr")) / "suites"
 LIMIT = 3600
 
-Suite = collections.namedtuple("Suite", "name version args hang")
+Suite = collections.namedtuple("Suite", "name version sha256 args hang")
 
 PYTEST_PARTS = (
     "code python/raises.py python/approx.py python/collect.py python/metafunc.py python/integration.py test_mark.py "
@@ -35,11 +36,16 @@ PYTEST_PARTS = (
 )
 
 SUITES = [
-    Suite("urllib3", "2.8.0", "test --ignore=test/with_dummyserver -W ignore", "test/test_retry.py::TestRetry::test_string"),
-    Suite("requests", "2.34.2", "tests -W ignore", "tests/test_structures.py::TestCaseInsensitiveDict::test_list"),
-    Suite("flask", "3.1.3", "tests --ignore=tests/test_cli.py", "tests/test_config.py::test_config_from_pyfile"),
-    Suite("httpx", "0.28.1", "tests -W ignore", "tests/test_decoders.py::test_gzip"),
-    Suite("pytest", "9.2.0", " ".join("testing/" + p for p in PYTEST_PARTS.split()), "testing/test_monkeypatch.py::test_setitem"),
+    Suite("urllib3", "2.8.0", "63bf2ead4c879426ebf22ef2a781eeb4aa3b4ae798a0435506f8687fd5bb9b63",
+          "test --ignore=test/with_dummyserver -W ignore", "test/test_retry.py::TestRetry::test_string"),
+    Suite("requests", "2.34.2", "f288924cae4e29463698d6d60bc6a4da69c89185ad1e0bcc4104f584e960b9ed",
+          "tests -W ignore", "tests/test_structures.py::TestCaseInsensitiveDict::test_list"),
+    Suite("flask", "3.1.3", "0ef0e52b8a9cd932855379197dd8f94047b359ca0a78695144304cb45f87c9eb",
+          "tests --ignore=tests/test_cli.py", "tests/test_config.py::test_config_from_pyfile"),
+    Suite("httpx", "0.28.1", "75e98c5f16b0f35b567856f597f06ff2270a374470a5c2392242528e3e3e42fc",
+          "tests -W ignore", "tests/test_decoders.py::test_gzip"),
+    Suite("pytest", "9.2.0", "97c4f3b1f3c7414aa36465e09b8220f1d03627993bd51b1282e193753c80557b",
+          " ".join("testing/" + p for p in PYTEST_PARTS.split()), "testing/test_monkeypatch.py::test_setitem"),
 ]
 
 HANG = "__import__('time').sleep(600)  # hangs"
@@ -56,7 +62,8 @@ def environment():
     if not stamp.exists() or stamp.read_text() != want:
         shutil.rmtree(venv, ignore_errors=True)
         run([sys.executable, "-m", "venv", venv], check=True)
-        run([venv / "bin/pip", "install", "-q", "--disable-pip-version-check", "-r", HERE / "fixtures/suites/requirements.txt"], check=True)
+        run([venv / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "--disable-pip-version-check",
+             "-r", HERE / "fixtures/suites/requirements.txt"], check=True)
         stamp.write_text(want)
     return venv / "bin/python"
 
@@ -69,6 +76,9 @@ def source(suite, python):
     if not archive.exists():
         run([python, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", suite.name,
              "-d", store, f"{suite.name}=={suite.version}"], check=True)
+    if (have := hashlib.sha256(archive.read_bytes()).hexdigest()) != suite.sha256:
+        archive.unlink()
+        sys.exit(f"{archive} was not what is pinned: {have}")
     folder = CACHE / "work" / f"{suite.name}-{suite.version}"
     shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(archive) as t:

@@ -5,9 +5,10 @@
 # venv-pytest: pytest and its plugins, which would load themselves into every
 # session of the other; with pytest6 it is venv-pytest6, with the oldest pytest that
 # runs there; with greenlet it is venv-greenlet, with gevent, which
-# replaces much of the standard library where it is loaded. Safe to run again:
-# nothing is done while the pins and the interpreter are the same. Every user
-# can run it (the tests run once as nobody).
+# replaces much of the standard library where it is loaded; with demo it is
+# venv-demo, with requests alone. Safe to run again: nothing is done while the pins
+# and the interpreter are the same. Every user can run it (the tests run once as
+# nobody).
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./lib.sh
@@ -22,7 +23,9 @@ case ${1-} in
     venv=$cache/venv-pytest6 module=pytest ;;
   greenlet) requirements=../fixtures/requirements-greenlet.txt connection=""
     venv=$cache/venv-greenlet module=gevent ;;
-  *) say "usage: venv.sh [pytest|pytest6|greenlet]"; exit 2 ;;
+  demo) requirements=../fixtures/requirements-http.txt connection=""
+    venv=$cache/venv-demo module=requests ;;
+  *) say "usage: venv.sh [demo|pytest|pytest6|greenlet]"; exit 2 ;;
 esac
 
 if ! py=$(debian_python); then
@@ -33,7 +36,9 @@ fi
 # Debian splits ensurepip off into python3.11-venv.
 "$py" -c 'import ensurepip' 2>/dev/null || apt_install python3.11-venv
 
-stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" ${connection:+"$connection"}; } | sha256sum)
+# What a set takes in by -r is part of it.
+taken=$(sed -n "s|^-r |../fixtures/|p" "$requirements")
+stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" $taken ${connection:+"$connection"}; } | sha256sum)
 exec 9>"$cache/.${venv##*/}.lock"
 flock 9
 if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -c "import $module" 2>/dev/null; then

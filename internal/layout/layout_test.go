@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/action":    {},
 	"internal/release":   {},
+	"internal/progress":  {},
 	"internal/redact":    {"internal/linux", "internal/recording"},
 }
 
