@@ -22,9 +22,6 @@ import (
 // While a thread runs so, the kernel turns its other system calls into SIGSYS
 // (ptrace.Dispatch), and the recorder has them made again with a stop.
 
-// maxPathShown bounds the path that is kept to show a call to people.
-const maxPathShown = 256
-
 // callBuffer is the calls area of an address space.
 type callBuffer struct {
 	img  *inject.CallsImage
@@ -244,8 +241,8 @@ func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
 			Time: at(c.Began), EndTime: at(c.Ended), Clocks: b[used : c.Clocks*inject.ClockSlot],
 		}
 		used = c.Clocks * inject.ClockSlot
-		if _, _, str := linux.InArgs(c.Nr, c.Args); str && len(c.Path) > 0 {
-			ev.In = c.Path[:min(len(c.Path), maxPathShown)]
+		if _, n, _ := linux.InArgs(c.Nr, c.Args); n > 0 && len(c.In) > 0 {
+			ev.In = c.In[:min(len(c.In), n)]
 		}
 		if len(c.Out) > 0 {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}

@@ -69,6 +69,7 @@ type recorder struct {
 	cancelled atomic.Bool
 	cancelBy  time.Time
 	outID     [3]string
+	localDevs map[uint64]bool // devices with a file system that localFS has, as far as asked
 	chaos     *chaos
 	noBuffer  bool   // all system calls stop
 	callBuf   []byte // what a process's buffer of calls held
@@ -85,7 +86,8 @@ func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject
 	r := &recorder{
 		o: o, cpu: cpu, epochs: epochs{command: &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}, header: h}, start: time.Now(),
 		tasks: map[int]*task{}, early: map[int]unix.WaitStatus{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
-		disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
+		localDevs: map[uint64]bool{},
+		disabled:  map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
 	}
 	for _, name := range o.DisableSyscall {
 		if nr, ok := syscallNumber(name); ok {

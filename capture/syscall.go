@@ -250,6 +250,7 @@ func (r *recorder) finishCall(t *task) error {
 	if err := r.note(t); err != nil {
 		return err
 	}
+	r.learnFD(t)
 	t.inSys = false
 	t.pins, t.cleared = t.pins[:0], false
 	r.log(sp, &ev)

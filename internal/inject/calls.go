@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +18,8 @@ import (
 //	 ....   RW-  cells, the table of calls, the map of descriptors
 //	 ....   RW-  buffer of records
 //
-// A site is `syscall; cmp $-4096,%rax` in the C library, replaced by a jump to
-// its trampoline. Where the mode cell is callsOff the trampoline makes the call
+// A site is `syscall; cmp $-4096,%rax` in the C library, or `mov $nr,%eax; syscall`
+// of a call that is buffered, replaced by a jump to its trampoline. Where the mode cell is callsOff the trampoline makes the call
 // by a syscall instruction of its own, which stops as any other does. Where it
 // is callsOn, and the call is one of the table that can't wait, the common code
 // makes it from the one syscall instruction that the kernel lets pass (Syscall
@@ -28,9 +29,10 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon  = 0x400 // room for the common code
+	callCommon  = 0x600 // room for the common code
+	leastCommon = 0x400 // what it was in the first recordings
 	trampSize   = 32
-	trampSlow   = 12 // offset of the trampoline's syscall instruction
+	trampSlow   = 12 // offset of the trampoline's syscall instruction, without what comes before
 	cellMode    = 0x00
 	cellPos     = 0x08
 	cellLimit   = 0x10
@@ -49,10 +51,14 @@ const (
 	callTable = 0x200 // entries of the table of calls
 	// CallFDs is the number of descriptors in the map of regular files.
 	CallFDs = 0x400
+	// FDRead in that map says that reads of a descriptor never wait, FDWrite
+	// that writes don't and that nobody else has to see them.
+	FDRead, FDWrite = 1, 2
 	// maxCallData bounds what a buffered call may write, maxCallPath the path
-	// that is kept of it.
+	// that is kept of it, maxCallIn what is kept of the data that it gave.
 	maxCallData = 0x10000
 	maxCallPath = 0x400
+	maxCallIn   = 0x80
 	// callHead is the size of a record without its data.
 	callHead = 192
 	maxSites = 4096
@@ -89,7 +95,8 @@ type callClass struct {
 	size  uint16
 	path  byte // offset in the record of the pointer to a path that it reads
 	fstat byte // tells what kind of file a descriptor is
-	_     uint16
+	in    byte // offset in the record of the pointer to what it wrote, of which the beginning is kept
+	_     byte
 }
 
 const (
@@ -103,6 +110,7 @@ const (
 const (
 	classNone  = iota
 	classRead  // of a regular file: rdi in the map, rdx bounded
+	classWrite // to a regular file: the same
 	classIoctl // TCGETS, which fails for what is no terminal
 	classFutex // FUTEX_WAKE
 	classClose // rdi leaves the map
@@ -118,6 +126,7 @@ const (
 
 var callClasses = [classCount]callClass{
 	classRead:       {out: argSI, kind: 2},
+	classWrite:      {in: argSI},
 	classIoctl:      {out: argDX, kind: 1, size: 36},
 	classGetdents:   {out: argSI, kind: 2},
 	classNewfstatat: {out: argDX, kind: 1, size: 144, path: argSI, fstat: 1},
@@ -129,7 +138,8 @@ var callClasses = [classCount]callClass{
 // process. close, dup2 and ftruncate may take long on some file systems, but so
 // does the program's own thread then.
 var bufferedCalls = map[int]byte{
-	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
+	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_WRITE: classWrite, unix.SYS_PWRITE64: classWrite,
+	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
 	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDup2, unix.SYS_FCNTL: classFcntl,
 	unix.SYS_GETDENTS64: classGetdents,
 	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classPlain, unix.SYS_GETPID: classPlain,
@@ -151,7 +161,7 @@ type CallsImage struct {
 	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes.
 	// Budget (8) holds the address of the clock's cell or 0, Total (8) what
 	// less that cell is the instruction count. FDs holds a byte for each
-	// descriptor, 1 for a regular file.
+	// descriptor: FDRead, FDWrite.
 	Mode, Pos, Budget, Total, FDs uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
@@ -188,11 +198,12 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 		if d := int64(at - site); d > 1<<31-1<<20 || d < -(1<<31-1<<20) {
 			return nil, fmt.Errorf("calls area at %#x: too far from the code at %#x", base, site)
 		}
-		t := []byte{0x48, 0x8d, 0x0d, trampSlow + 2 - 7, 0, 0, 0, 0xe9} // lea rcx, [behind the syscall]; jmp common
-		t = binary.LittleEndian.AppendUint32(t, rel(at+12, base))
+		t := slices.Clone(s.before())
+		t = append(t, 0x48, 0x8d, 0x0d, trampSlow+2-7, 0, 0, 0, 0xe9) // lea rcx, [behind the syscall]; jmp common
+		t = binary.LittleEndian.AppendUint32(t, rel(at+uint64(len(t))+4, base))
 		t = append(t, 0x0f, 0x05)                   // syscall
 		t = append(t, 0x31, 0xc9, 0x45, 0x31, 0xdb) // xor ecx, ecx; xor r11d, r11d
-		t = append(t, s.cmp()...)
+		t = append(t, s.after()...)
 		t = append(t, 0xe9)
 		t = binary.LittleEndian.AppendUint32(t, rel(at+uint64(len(t))+4, site+uint64(s.Len)))
 		for len(t) < trampSize {
@@ -238,7 +249,7 @@ type BufferedCall struct {
 	Clocks       int        // readings of the clock before it
 	Addr         uint64     // Out is what it wrote there
 	Out          []byte
-	Path         []byte
+	In           []byte // the path that it read, or the beginning of what it gave
 }
 
 // ParseCalls reads the records in a buffer. What a process has overwritten is
@@ -257,7 +268,7 @@ func ParseCalls(b []byte) ([]BufferedCall, error) {
 		c := BufferedCall{
 			Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
 			Clocks: int(word(recClocks)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
-			Path: b[callHead+outLen : callHead+outLen+inLen],
+			In: b[callHead+outLen : callHead+outLen+inLen],
 		}
 		for i := range c.Args {
 			c.Args[i] = word(recArgs + 8*i)
@@ -278,20 +289,25 @@ func TSC() uint64 { return rdtsc() }
 // the trampolines of a calls area stands for: the one behind the system call
 // that the trampoline replaces. base is where the area begins.
 func CallSiteOf(m mem.Reader, base, pc uint64) (uint64, bool) {
-	if pc < base+callCommon {
+	if pc < base+leastCommon {
 		return 0, false
 	}
-	at := base + callCommon + (pc-base-callCommon)/trampSize*trampSize
-	const cmp = trampSlow + 2 + 5 // behind the two xor
+	at := base + (pc-base)/trampSize*trampSize
 	var b [trampSize]byte
 	if m.ReadAt(b[:], at) != nil {
 		return 0, false
 	}
-	n := comparison(b[cmp:])
-	if n == 0 || b[cmp+n] != 0xe9 {
+	back := trampSlow + 2 + 5 // behind the two xor
+	n := 0
+	if setsNumber(b[:]) {
+		back += movSize
+	} else if n = comparison(b[back:]); n == 0 {
 		return 0, false
 	}
-	end := at + uint64(cmp+n+5)
-	next := end + uint64(int64(int32(binary.LittleEndian.Uint32(b[cmp+n+1:]))))
+	back += n
+	if b[back] != 0xe9 {
+		return 0, false
+	}
+	next := at + uint64(back+5) + uint64(int64(int32(binary.LittleEndian.Uint32(b[back+1:]))))
 	return next - uint64(n), true
 }

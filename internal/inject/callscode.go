@@ -51,6 +51,7 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 		je(l)
 	}
 	is(classRead, "read")
+	is(classWrite, "write")
 	is(classIoctl, "ioctl")
 	is(classFutex, "futex")
 	is(classClose, "close")
@@ -64,8 +65,17 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	imm32(CallFDs)
 	jae("slow")
 	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0x80, 0x3c, 0x3b, 1)       // cmp byte [r11+rdi], 1
-	jne("slow")
+	a.emit(0x41, 0xf6, 0x04, 0x3b, FDRead)  // test byte [r11+rdi], FDRead
+	je("slow")
+	jmp("bounded")
+
+	a.label("write")
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite) // test byte [r11+rdi], FDWrite
+	je("slow")
 	a.label("bounded")
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
 	imm32(maxCallData)
@@ -184,7 +194,7 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.label("path")
 	a.emit(0x0f, 0xb6, 0x72, 4) // movzx esi, byte [rdx+path]
 	a.emit(0x85, 0xf6)          // test esi, esi
-	je("kind")
+	je("in")
 	// After other errors it may be that nothing was read, and that the
 	// pointer leads nowhere.
 	a.emit(0x48, 0x85, 0xc0)       // test rax, rax
@@ -212,6 +222,24 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	store(rcx, recInLen)
 	a.emit(0x48, 0x01, 0xcf) // add rdi, rcx
 
+	jmp("kind")
+
+	// The beginning of what it gave, of which the kernel has read as much as
+	// it returned.
+	a.label("in")
+	a.emit(0x0f, 0xb6, 0x72, 6) // movzx esi, byte [rdx+in]
+	a.emit(0x85, 0xf6)          // test esi, esi
+	je("kind")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	jle("kind")
+	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0xb9)                   // mov ecx, maxCallIn
+	imm32(maxCallIn)
+	a.emit(0x48, 0x39, 0xc8)       // cmp rax, rcx
+	a.emit(0x48, 0x0f, 0x42, 0xc8) // cmovb rcx, rax
+	store(rcx, recInLen)
+	a.emit(0xf3, 0xa4) // rep movsb
+
 	// What kind of file a descriptor is, which it told.
 	a.label("kind")
 	a.emit(0x80, 0x7a, 5, 0) // cmp byte [rdx+fstat], 0
@@ -236,7 +264,11 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.emit(0x81, 0xfe) // cmp esi, S_IFREG
 	imm32(sIfreg)
 	cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
-	a.emit(0x0f, 0x94, 0x04, 0x0e)          // sete [rsi+rcx]
+	je("regular")
+	a.emit(0xc6, 0x04, 0x0e, 0) // mov byte [rsi+rcx], 0
+	jmp("done")
+	a.label("regular")
+	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
 
 	a.label("done")
 	a.emit(0x48, 0x83, 0xc7, 7)    // add rdi, 7

@@ -9,7 +9,8 @@ import (
 )
 
 // A CallSite is a system call instruction in an executable file together with
-// the comparison of its result that follows, which a jump can replace.
+// an instruction beside it, which a jump can replace: the comparison of its
+// result that follows, or the one that sets the number of the call before it.
 type CallSite struct {
 	Off   uint64 // where in the file
 	Vaddr uint64 // link-time address
@@ -17,7 +18,20 @@ type CallSite struct {
 	Orig  []byte // their bytes
 }
 
-func (s CallSite) cmp() []byte { return s.Orig[2:] }
+// setsNumber says whether a site, or a trampoline, begins with mov eax, imm32.
+func setsNumber(code []byte) bool { return len(code) >= movSize && code[0] == 0xb8 }
+
+const movSize = 5 // of mov eax, imm32
+
+// before and after are the instructions of a site around its system call.
+func (s CallSite) before() []byte {
+	if setsNumber(s.Orig) {
+		return s.Orig[:movSize]
+	}
+	return nil
+}
+
+func (s CallSite) after() []byte { return s.Orig[len(s.before())+2:] }
 
 // comparison returns the length of the comparison with a constant that b
 // starts with: cmp rax, imm32 or cmp eax, imm32.
@@ -64,7 +78,14 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 			return
 		}
 		seen[f.start] = true
+		var last []byte // the instruction before, if there is none between
+		var end uint64
 		failed = s.sweep(f, func(in insn, code []byte, addr uint64) {
+			before := last
+			if addr != end {
+				before = nil
+			}
+			last, end = code[:in.len], addr+uint64(in.len)
 			if to, ok := branch(in, code, addr); ok {
 				targets[to] = true
 				return
@@ -73,7 +94,14 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 				return
 			}
 			n := comparison(code[2:])
-			if n == 0 || addr+uint64(2+n) > f.end {
+			if n == 0 {
+				if len(before) == movSize && setsNumber(before) && bufferedCalls[int(binary.LittleEndian.Uint32(before[1:]))] != classNone {
+					at := addr - movSize
+					sites = append(sites, CallSite{Off: s.offset(at), Vaddr: at, Len: movSize + 2, Orig: append(slices.Clone(before), code[:2]...)})
+				}
+				return
+			}
+			if addr+uint64(2+n) > f.end {
 				return
 			}
 			sites = append(sites, CallSite{Off: s.offset(addr), Vaddr: addr, Len: 2 + n, Orig: slices.Clone(code[:2+n])})
@@ -119,10 +147,15 @@ func decodeCallSites(lines []string) ([]CallSite, bool) {
 	var out []CallSite
 	for _, l := range lines {
 		off, vaddr, b, err := splitSite(l)
-		if err != nil || len(b) < 7 || b[0] != 0x0f || b[1] != 0x05 || comparison(b[2:]) != len(b)-2 {
+		c := CallSite{Off: off, Vaddr: vaddr, Orig: b, Len: len(b)}
+		if err != nil || len(b) < 7 {
 			return nil, false
 		}
-		out = append(out, CallSite{Off: off, Vaddr: vaddr, Orig: b, Len: len(b)})
+		call, after := b[len(c.before()):], c.after()
+		if call[0] != 0x0f || call[1] != 0x05 || comparison(after) != len(after) || (len(after) == 0) != setsNumber(b) {
+			return nil, false
+		}
+		out = append(out, c)
 	}
 	return out, len(out) <= maxSites
 }

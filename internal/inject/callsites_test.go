@@ -39,7 +39,8 @@ func TestCallSitesOfLibc(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, s := range sites {
-			if !bytes.Equal(file[s.Off:s.Off+uint64(s.Len)], s.Orig) || s.Orig[0] != 0x0f || s.Orig[1] != 0x05 {
+			call := s.Orig[len(s.before()):]
+			if !bytes.Equal(file[s.Off:s.Off+uint64(s.Len)], s.Orig) || call[0] != 0x0f || call[1] != 0x05 {
 				t.Fatalf("%s: site at %#x: % x", path, s.Vaddr, s.Orig)
 			}
 			if i > 0 && sites[i-1].Vaddr+uint64(sites[i-1].Len) > s.Vaddr {
@@ -64,6 +65,7 @@ func TestBuildCalls(t *testing.T) {
 	sites := []CallSite{
 		{Vaddr: 0x1000, Len: 8, Orig: []byte{0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff}},
 		{Vaddr: 0x2345, Len: 7, Orig: []byte{0x0f, 0x05, 0x3d, 0, 0xf0, 0xff, 0xff}},
+		{Vaddr: 0x3456, Len: 7, Orig: []byte{0xb8, 0x27, 0, 0, 0, 0x0f, 0x05}},
 	}
 	img, err := BuildCalls(base, bias, sites)
 	if err != nil {
@@ -75,18 +77,19 @@ func TestBuildCalls(t *testing.T) {
 		if to := m.jump(t, bias+s.Vaddr); to != at {
 			t.Errorf("the site at %#x leads to %#x, not %#x", s.Vaddr, to, at)
 		}
-		if to := m.jump(t, at+7); to != base {
+		k := uint64(len(s.before()))
+		if to := m.jump(t, at+k+7); to != base {
 			t.Errorf("trampoline %d leads to %#x, not to the common code", i, to)
 		}
-		if to := m.jump(t, at+uint64(trampSlow+2+5+s.Len-2)); to != bias+s.Vaddr+uint64(s.Len) {
+		if to := m.jump(t, at+k+uint64(trampSlow+2+5+len(s.after()))); to != bias+s.Vaddr+uint64(s.Len) {
 			t.Errorf("trampoline %d goes on at %#x", i, to)
 		}
-		if pc, ok := CallSiteOf(m, base, at+trampSlow+2); !ok || pc != bias+s.Vaddr+2 {
+		if pc, ok := CallSiteOf(m, base, at+k+trampSlow+2); !ok || pc != bias+s.Vaddr+k+2 {
 			t.Errorf("trampoline %d stands for %#x, %v", i, pc, ok)
 		}
 	}
-	if _, ok := CallSiteOf(m, base, base+callCommon+2*trampSize); ok {
-		t.Error("a third trampoline stands for something")
+	if _, ok := CallSiteOf(m, base, base+callCommon+uint64(len(sites))*trampSize); ok {
+		t.Error("one more trampoline stands for something")
 	}
 	if _, err := BuildCalls(base-1<<32, bias, sites); err == nil {
 		t.Error("an area 4 GiB away is taken")
@@ -130,7 +133,7 @@ func FuzzParseCalls(f *testing.F) {
 		}
 		n := 0
 		for _, c := range calls {
-			n += callHead + len(c.Out) + len(c.Path)
+			n += callHead + len(c.Out) + len(c.In)
 		}
 		if n > len(b) {
 			t.Errorf("%d bytes of calls in %d", n, len(b))

@@ -15,7 +15,7 @@ import (
 
 // cacheVersion is part of the cache's path. It changes with what the
 // scanner finds or how sites are stored.
-const cacheVersion = "1"
+const cacheVersion = "2"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
 const maxCacheEntry = 1 << 20

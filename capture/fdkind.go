@@ -1,0 +1,70 @@
+package capture
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+)
+
+// localFS are file systems on which reading and writing a regular file waits
+// for the disk at most, and does nothing but that (statfs(2), linux/magic.h).
+// /proc and /sys are not among them, nor what a process or another machine serves.
+var localFS = map[int64]bool{
+	0xef53:     true, // ext2, ext3, ext4
+	0x58465342: true, // xfs
+	0x9123683e: true, // btrfs
+	0x01021994: true, // tmpfs
+	0x858458f6: true, // ramfs
+	0x794c7630: true, // overlayfs
+	0xf2f52010: true, // f2fs
+	0x2fc12fc1: true, // zfs
+}
+
+// learnFD notes in the process what a descriptor is that a stopping call has
+// made: which calls on it can be made without a stop.
+func (r *recorder) learnFD(t *task) {
+	sp := t.sp
+	if sp.calls == nil || t.pid != sp.pid || t.lastRet < 0 || t.lastRet >= inject.CallFDs {
+		return
+	}
+	switch t.ev.Nr {
+	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE:
+	case unix.SYS_FCNTL:
+		if cmd := t.ev.Args[1]; cmd != unix.F_DUPFD && cmd != unix.F_DUPFD_CLOEXEC {
+			return
+		}
+	default:
+		return
+	}
+	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(t.lastRet), []byte{r.fdKind(t.pid, int(t.lastRet))})
+}
+
+func (r *recorder) fdKind(pid, fd int) byte {
+	name := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+	var st unix.Stat_t
+	if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev) {
+		return 0
+	}
+	kind := byte(inject.FDRead | inject.FDWrite)
+	for _, out := range []int{1, 2} {
+		var o unix.Stat_t
+		if unix.Fstat(out, &o) == nil && o.Dev == st.Dev && o.Ino == st.Ino {
+			kind = inject.FDRead // a replay prints what is written there
+		}
+	}
+	return kind
+}
+
+// isLocal says whether a file lies on one of the file systems of localFS.
+func (r *recorder) isLocal(name string, dev uint64) bool {
+	local, ok := r.localDevs[dev]
+	if !ok {
+		var fs unix.Statfs_t
+		local = unix.Statfs(name, &fs) == nil && localFS[fs.Type]
+		r.localDevs[dev] = local
+	}
+	return local
+}
