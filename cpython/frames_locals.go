@@ -44,15 +44,30 @@ const (
 func (r *Runtime) Locals(m mem.Reader, f Frame) ([]Variable, error) {
 	v := newView(m)
 	defer v.release()
-	code, _, err := r.codeRecord(v, f.Code)
-	if err != nil {
-		return nil, err
-	}
-	frame, err := v.record("frame", f.Addr, r.frameSize)
-	if err != nil {
-		return nil, err
-	}
 	l := locals{r: r, v: v, names: map[string]bool{}, cells: map[string]bool{}}
+	err := r.eachLocal(&l, &f)
+	slices.SortStableFunc(l.list, func(a, b Variable) int {
+		switch {
+		case a.Arg == b.Arg:
+			return 0
+		case a.Arg:
+			return -1
+		}
+		return 1
+	})
+	return l.list, err
+}
+
+// eachLocal goes through the variables of a frame.
+func (r *Runtime) eachLocal(l *locals, f *Frame) error {
+	code, _, err := r.codeRecord(l.v, f.Code)
+	if err != nil {
+		return err
+	}
+	frame, err := l.v.record("frame", f.Addr, r.frameSize)
+	if err != nil {
+		return err
+	}
 	l.args = code.i32(r.l.code.argcount) + code.i32(r.l.code.kwonly)
 	flags := code.i32(r.l.code.flags)
 	if flags&coVarargs != 0 {
@@ -72,16 +87,7 @@ func (r *Runtime) Locals(m mem.Reader, f Frame) ([]Variable, error) {
 	if err != nil {
 		err = fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
 	}
-	slices.SortStableFunc(l.list, func(a, b Variable) int {
-		switch {
-		case a.Arg == b.Arg:
-			return 0
-		case a.Arg:
-			return -1
-		}
-		return 1
-	})
-	return l.list, err
+	return err
 }
 
 type locals struct {
@@ -95,6 +101,8 @@ type locals struct {
 	// the code.
 	want  string
 	found Found
+	// plain, when not nil, takes the addresses instead of rendered values.
+	plain map[string]uint64
 }
 
 // add renders variable i of the code, -1 for one that is surely no argument,
@@ -103,6 +111,12 @@ func (l *locals) add(i int, name string, value uint64) {
 	if l.want != "" {
 		if value != 0 && name == l.want {
 			l.found = Found{Addr: value, Slot: l.v.slot}
+		}
+		return
+	}
+	if l.plain != nil {
+		if _, ok := l.plain[name]; !ok && value != 0 && len(l.plain) < maxLocals {
+			l.plain[name] = value
 		}
 		return
 	}

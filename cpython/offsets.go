@@ -21,9 +21,12 @@ type layout struct {
 		code, previous, ip, owner, isEntry, tlbcIndex, locals, localsplus int
 		globals, builtins                                                 int
 		valuestack, stacktop, stackdepth, stackpointer, state             int
+		iblock, blocks                                                    int
 	}
 	code struct {
 		size, flags, firstLine, argcount, kwonly int
+		exceptionTable, nlocalsplus, stackSize   int
+		names                                    int
 		filename, name, qualname, lineTable      int
 		varnames, cellvars, freevars, code       int
 		localsplusNames, localsplusKinds         int
@@ -45,7 +48,7 @@ type layout struct {
 	weakref struct{ object int }
 	task    struct{ coro, tasksHead, leftHead, node int }
 	exc     struct{ args int }
-	typ     struct{ name, basicSize, flags, dictOffset, members, base, cachedKeys int }
+	typ     struct{ name, basicSize, flags, dictOffset, members, base, dict, cachedKeys int }
 }
 
 // columns has one offset for each supported layout: 3.8, 3.9, 3.10, 3.11,

@@ -136,6 +136,12 @@ type Thread struct {
 // Regs returns the registers of a thread at the event at hand.
 func (t *Thread) Regs() linux.Regs { return t.regs }
 
+// Call returns the system call that a thread is in at the event at hand, with
+// the arguments that the program gave; ok is false for none.
+func (t *Thread) Call() (nr int32, args [6]uint64, ok bool) {
+	return t.enter.Nr, t.enter.Args, t.enter.Kind != 0
+}
+
 // Threads returns the threads that exist, by the id that the program saw.
 func (p *Process) Threads() map[int32]*Thread { return p.threads }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/hang"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -16,18 +17,21 @@ import (
 func explainCommand() *command {
 	return &command{
 		name:     "explain",
-		synopsis: "[--all] [--json | --markdown | --github] RECORDING",
+		synopsis: "[--all] [--full] [--json | --markdown | --github] RECORDING",
 		short:    "say why the program hung",
-		long: `Says of each thread that was still there at the end what it waited in, since
-when, and where in Python: of the processes that the time-out stopped, or that
-the recording does not follow to their end. The thread that the others most
-probably wait for comes first.
+		long: `Says in a sentence who waits for what, who holds it or owes it, and at which line
+of the program. The lines below are the evidence, each with a position for pyrr
+replay --at; then come the stacks of all threads and tasks, those concerned first,
+with the frames of the program's own code (--full: all).
 
-It reads the index of stacks that pyrr record makes, on any machine; without
-one it replays the recording.`,
+A verdict is proven, where the circle or the holder is in the recording; likely,
+and then a line says what is missing; or none: then the stacks must do.
+
+It reads the index that pyrr record makes, on any machine; without one it replays
+the recording.`,
 		examples: []example{
 			{"pyrr explain recordings/test_pool-k3x9fa.pyrr.zip", ""},
-			{"pyrr explain --json app.pyrr.zip | jq .hung.call", "for a script"},
+			{"pyrr explain --json app.pyrr.zip | jq -r .why.sentence", "for a script"},
 		},
 		exits: []exitDoc{
 			{"0", "it was explained"},
@@ -39,6 +43,7 @@ one it replays the recording.`,
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
+			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
 			asJSON := fs.Bool("json", false, "print JSON")
 			markdown := fs.Bool("markdown", false, "print a block for a bug report")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
@@ -49,23 +54,25 @@ one it replays the recording.`,
 				}
 				defer rec.Close()
 				u.status("reading %s", path)
-				ends, err := endings(rec, *all)
+				r, err := reasons(rec, *all)
 				u.clearStatus()
 				if err != nil {
 					return replayFailed(err, path)
 				}
 				switch {
 				case *markdown:
-					return printMarkdown(u, rec, path, ends)
+					return printMarkdown(u, rec, path, r)
 				case *github:
-					annotate(u, ends)
+					annotate(u, rec, r)
 					return nil
 				case *asJSON:
-					err = u.printJSON(explanationOf(ends))
+					err = u.printJSON(explanationOf(r.Why, r.Ends))
 				default:
-					explain(u, rec, ends)
+					if len(r.Ends) > 0 {
+						explain(u, rec, r.Why, r.Ends, *full)
+					}
 				}
-				if err == nil && len(ends) == 0 {
+				if err == nil && len(r.Ends) == 0 {
 					u.note("every process ended by itself, so nothing hung")
 					u.hint("pyrr explain --all " + shellQuote(path))
 					err = exitStatusError(exitNothing)
@@ -76,74 +83,190 @@ one it replays the recording.`,
 	}
 }
 
-// explain prints the explanation for people.
-func explain(u *ui, rec *recording.Recording, ends []ending) {
-	first, found := hung(ends)
-	if !found {
+// explain prints the explanation for people: the reason in a sentence, its
+// evidence, then the stacks.
+func explain(u *ui, rec *recording.Recording, why *hang.Verdict, ends []ending, full bool) {
+	fmt.Fprintln(u.out, u.paintOut(bold, cleanLine(why.Sentence)))
+	if why.Degree == hang.Likely && why.Missing != "" {
+		fmt.Fprintf(u.out, "Likely, not proven: the recording does not show %s.\n", cleanLine(why.Missing))
+	}
+	explainEvidence(u, rec, why)
+	many := len(ends) > 1
+	shown := threadsByVerdict(why, ends)
+	for _, w := range shown {
+		fmt.Fprintln(u.out)
+		explainThread(u, rec, w, many, full)
+	}
+	for i := range ends {
+		explainTasks(u, rec, &ends[i], full)
+	}
+}
+
+// explainEvidence prints what the sentence rests on, each with its position.
+func explainEvidence(u *ui, rec *recording.Recording, why *hang.Verdict) {
+	const most = 8
+	for i, e := range why.Evidence {
+		if i == 0 {
+			fmt.Fprintln(u.out)
+		}
+		if i == most {
+			fmt.Fprintf(u.out, "  … %s\n", plural(uint64(len(why.Evidence)-most), "more line of evidence", "more lines of evidence"))
+			break
+		}
+		at := ""
+		if e.Event > 0 {
+			at = fmt.Sprintf("e%d", e.Event)
+			if e.Proc > 1 {
+				at += fmt.Sprintf(" --process %d", e.Proc)
+			}
+		}
+		fmt.Fprintf(u.out, "  %-8s  %s\n", at, cleanLine(e.Text))
+		if text := strings.TrimSpace(sourceLine(rec, e.File, e.Line)); text != "" {
+			fmt.Fprintf(u.out, "  %-8s      %d  %s\n", "", e.Line, cleanLine(shorten(text, 120)))
+		}
+	}
+}
+
+// threadsByVerdict orders threads: those that the verdict names come first.
+func threadsByVerdict(why *hang.Verdict, ends []ending) []*waiting {
+	var out []*waiting
+	named := map[*waiting]bool{}
+	for _, r := range why.Units {
+		for i := range ends {
+			for k := range ends[i].Threads {
+				if w := &ends[i].Threads[k]; w.Proc.ID == r.Proc && w.TID == r.TID && !named[w] {
+					named[w] = true
+					out = append(out, w)
+				}
+			}
+		}
+	}
+	for i := range ends {
+		for k := range ends[i].Threads {
+			if w := &ends[i].Threads[k]; !named[w] {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// explainThread prints a thread at the end and its stack.
+func explainThread(u *ui, rec *recording.Recording, w *waiting, many, full bool) {
+	heading := fmt.Sprintf("thread %d", w.Num)
+	if w.Name != "" {
+		heading += " " + w.Name
+	}
+	if many {
+		heading = fmt.Sprintf("process %d, pid %d, %s", w.Proc.ID, w.Proc.PID, heading)
+	}
+	fmt.Fprintf(u.out, "%s %s\n", u.paintOut(bold, cleanLine(heading)), waitsFor(w))
+	if w.Call != "" {
+		fmt.Fprintf(u.out, "  in     %s\n", cleanLine(shorten(w.Call, 160)))
+		since := atTime(w.Since)
+		if w.Early {
+			since = "before the recording begins"
+		}
+		fmt.Fprintf(u.out, "  since  %s, for %s, instruction %s, event %s\n", since, seconds(w.For), grouped(w.Instr), grouped(w.Event))
+	}
+	explainStack(u, rec, w.Stack, full)
+}
+
+// explainStack prints a stack: the frames of the program's own code and the
+// innermost one, unless all are wanted.
+func explainStack(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
+	if len(st.Frames) == 0 {
 		return
 	}
-	many := len(ends) > 1
-	heading := func(w *waiting) string {
-		s := fmt.Sprintf("thread %d", w.Num)
-		if w.Name != "" {
-			s += " " + w.Name
-		}
-		if many {
-			s = fmt.Sprintf("process %d, pid %d, %s", w.Proc.ID, w.Proc.PID, s)
-		}
-		return cleanLine(s)
+	if full {
+		fmt.Fprint(u.out, indent(stackLines(rec, st), "  "))
+		return
 	}
-	show := func(w *waiting) {
-		fmt.Fprintf(u.out, "%s %s\n", u.paintOut(bold, heading(w)), waitsFor(w))
-		if w.Call != "" {
-			fmt.Fprintf(u.out, "  in     %s\n", cleanLine(shorten(w.Call, 160)))
-			fmt.Fprintf(u.out, "  since  %s, for %s, instruction %s, event %s\n", atTime(w.Since), seconds(w.For), grouped(w.Instr), grouped(w.Event))
+	own, folded := foldStack(st)
+	if len(own.Frames) > 0 {
+		fmt.Fprint(u.out, indent(stackLines(rec, own), "  "))
+	}
+	if folded > 0 {
+		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
+	}
+}
+
+// foldStack leaves out the frames that are not of the user's code, but for the
+// innermost one of Python's, and says how many those are.
+func foldStack(st stack.Stack) (stack.Stack, int) {
+	out := st
+	out.Frames = nil
+	folded, python := 0, 0
+	for _, f := range st.Frames {
+		if f.Eval {
+			continue
 		}
-		if f, ok := ownFrame(w.Stack); ok {
-			fmt.Fprintf(u.out, "  at     %s:%d  %s\n", cleanLine(f.File), f.Line, cleanLine(f.Func))
-			if text := sourceLine(rec, f.File, f.Line); text != "" {
-				fmt.Fprintf(u.out, "         %s\n", cleanLine(strings.TrimSpace(text)))
-			}
+		keep := f.Err != ""
+		if f.Kind == stack.Python {
+			keep = keep || python == 0 && !hang.Machinery(f.File) || !hang.Library(f.File)
+			python++
 		}
-		if len(w.Stack.Frames) > 0 {
-			fmt.Fprintln(u.out)
-			fmt.Fprint(u.out, indent(stackLines(rec, w.Stack), "  "))
+		if keep {
+			out.Frames = append(out.Frames, f)
+		} else {
+			folded++
 		}
 	}
-	show(&first)
-	for _, e := range ends {
-		for i := range e.Threads {
-			w := &e.Threads[i]
-			if w.Proc.ID == first.Proc.ID && w.TID == first.TID {
-				continue
-			}
-			fmt.Fprintln(u.out)
-			show(w)
+	if len(out.Frames) == 0 {
+		return st, 0
+	}
+	return out, folded
+}
+
+// explainTasks prints the tasks and greenlets of a process.
+func explainTasks(u *ui, rec *recording.Recording, e *ending, full bool) {
+	if e.Facts == nil {
+		return
+	}
+	const most = 20
+	n := 0
+	for i := range e.Facts.Units {
+		t := &e.Facts.Units[i]
+		if t.Kind == hang.Thread {
+			continue
 		}
+		if n++; n > most && !full {
+			continue
+		}
+		state := "waits"
+		if t.Running {
+			state = "runs, or is ready to"
+		}
+		fmt.Fprintln(u.out)
+		fmt.Fprintf(u.out, "%s %s\n", u.paintOut(bold, cleanLine(t.Kind+" "+t.Name)), state)
+		st := stack.Stack{}
+		for _, f := range t.Frames {
+			st.Frames = append(st.Frames, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
+		}
+		explainStack(u, rec, st, full)
+	}
+	if n > most && !full {
+		fmt.Fprintf(u.out, "\n… %s, with --full\n", plural(uint64(n-most), "more task", "more tasks"))
 	}
 }
 
 // annotate prints a workflow command that makes GitHub show the hang beside
 // the line of the program that it happened in.
-func annotate(u *ui, ends []ending) {
-	w, ok := hung(ends)
-	if !ok {
+func annotate(u *ui, rec *recording.Recording, r *reasoned) {
+	if len(r.Ends) == 0 || r.Why.Where == nil {
 		return
 	}
-	f, ok := ownFrame(w.Stack)
-	if !ok {
-		return
-	}
-	place := ""
+	f := r.Why.Where
+	place := " "
 	root := os.Getenv("GITHUB_WORKSPACE")
-	if rel, err := filepath.Rel(root, f.File); root != "" && err == nil && filepath.IsLocal(rel) {
+	file := f.File
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(rec.Header().Cwd, file)
+	}
+	if rel, err := filepath.Rel(root, file); root != "" && err == nil && filepath.IsLocal(rel) {
 		place = fmt.Sprintf(" file=%s,line=%d,", workflowEscape(rel, true), f.Line)
 	}
-	message := fmt.Sprintf("%s%s%s in %s (%s:%d)", strings.TrimSpace("thread "+w.Name+" "), " "+waitsFor(&w), lasting(&w), f.Func, f.File, f.Line)
-	if place == "" {
-		place = " "
-	}
-	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape("pyrr: hung", true), workflowEscape(clean(message), false))
+	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape("pyrr: hung", true), workflowEscape(clean(r.Why.Sentence), false))
 }
 
 // workflowEscape escapes text for a workflow command, in a property or in the
@@ -200,6 +323,8 @@ func sourceLine(rec *recording.Recording, file string, line int) string {
 
 // explanation is the JSON form of explain.
 type explanation struct {
+	// Why is the reason, with its evidence and the graph of who waits for whom.
+	Why *hang.Verdict `json:"why"`
 	// Hung is the thread that the others most probably wait for.
 	Hung    *threadAtEnd  `json:"hung"`
 	Threads []threadAtEnd `json:"threads"`
@@ -228,8 +353,8 @@ type frameJSON struct {
 	Module string `json:"module,omitempty"`
 }
 
-func explanationOf(ends []ending) explanation {
-	x := explanation{Threads: []threadAtEnd{}}
+func explanationOf(why *hang.Verdict, ends []ending) explanation {
+	x := explanation{Why: why, Threads: []threadAtEnd{}}
 	convert := func(w *waiting) threadAtEnd {
 		t := threadAtEnd{Process: w.Proc.ID, PID: w.Proc.PID, Thread: w.Num, TID: w.TID, Name: w.Name, Waits: waitsFor(w), Call: w.Call,
 			Since: float64(w.Since) / 1e9, Seconds: w.For.Seconds(), Instruction: w.Instr, Event: w.Event, Stack: []frameJSON{}}
@@ -247,8 +372,8 @@ func explanationOf(ends []ending) explanation {
 			x.Threads = append(x.Threads, convert(&e.Threads[i]))
 		}
 	}
-	if w, ok := hung(ends); ok {
-		t := convert(&w)
+	if list := threadsByVerdict(why, ends); len(list) > 0 {
+		t := convert(list[0])
 		x.Hung = &t
 	}
 	return x

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
@@ -28,6 +29,10 @@ type waiting struct {
 	Stack stack.Stack
 	Event uint64 // of the call
 	Instr uint64
+	// Args are those of the call; Early says that it was in it when the recording
+	// of its process began.
+	Args  [6]uint64
+	Early bool
 }
 
 // ending is how a process ended, with its threads; main first.
@@ -37,7 +42,10 @@ type ending struct {
 	Text    string
 	At      recording.Pos
 	Time    int64
+	Status  int64
 	Threads []waiting
+	// Facts are what Python's objects said, nil where nobody read them.
+	Facts *hang.Facts
 }
 
 // endings looks at all threads of the processes that were stopped by the
@@ -74,6 +82,9 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
 				w.Stack, _ = walk.stack(p, p.Threads()[w.TID])
 			}
+			if wantsFacts(ev) {
+				e.Facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
+			}
 			out = append(out, e)
 		}
 		return nil
@@ -104,6 +115,7 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 				}
 				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.last[w.TID])
 			}
+			e.Facts = readFacts(index, p.ID)
 			out = append(out, e)
 			return nil
 		}); err != nil {
@@ -111,6 +123,17 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 		}
 	}
 	return out, nil
+}
+
+// stoppedOnes are the processes that did not end by themselves.
+func stoppedOnes(all []ending) []ending {
+	var out []ending
+	for _, e := range all {
+		if e.Why != recording.EndExited && e.Why != recording.EndExec {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // eachEvent calls f with the events of a process.
@@ -167,6 +190,11 @@ func (f *follower) event(number uint64, ev *recording.Event) {
 	}
 	f.last[ev.TID] = number
 	switch ev.Kind {
+	case recording.KindThread:
+		// It was in its call before the recording began.
+		if ev.Why == recording.InCall {
+			f.open[ev.TID], f.at[ev.TID] = *ev, number
+		}
 	case recording.KindEnter:
 		brief := *ev
 		brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
@@ -182,45 +210,17 @@ func (f *follower) event(number uint64, ev *recording.Event) {
 
 // end describes the threads at the end of the process.
 func (f *follower) end(number uint64, ev *recording.Event) ending {
-	e := ending{Proc: f.proc, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time}
+	e := ending{Proc: f.proc, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
 	for _, tid := range f.order {
 		w := waiting{Proc: f.proc, TID: tid, Num: f.number[tid], Instr: ev.Instr}
 		if c, ok := f.open[tid]; ok {
 			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(&c, &c, false), c.Nr, c.Time, f.at[tid], c.Instr
 			w.For = time.Duration(max(0, ev.Time-c.Time))
+			w.Args, w.Early = c.Args, c.Kind == recording.KindThread
 		}
 		e.Threads = append(e.Threads, w)
 	}
 	return e
-}
-
-// hung picks the thread that a report is about: the one that the others wait
-// for, most probably. That is the one that waits longest for something outside
-// the program.
-func hung(all []ending) (waiting, bool) {
-	var best *waiting
-	for i := range all {
-		for j := range all[i].Threads {
-			w := &all[i].Threads[j]
-			if best == nil || better(w, best) {
-				best = w
-			}
-		}
-	}
-	if best == nil {
-		return waiting{}, false
-	}
-	return *best, true
-}
-
-func better(a, b *waiting) bool {
-	if x, y := suspicion(a), suspicion(b); x != y {
-		return x > y
-	}
-	if x, y := len(a.Stack.Frames) > 0, len(b.Stack.Frames) > 0; x != y {
-		return x
-	}
-	return a.For > b.For
 }
 
 // suspicion says how probably what a thread does is the reason of a hang: more

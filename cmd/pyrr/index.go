@@ -97,6 +97,10 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
+		if wantsFacts(ev) {
+			text := factsText(factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID }))
+			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(p.Info.ID, text) }})
+		}
 		ip.tracker = nil
 		x.st.do(job{kind: jobForget, proc: p.Info.ID})
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // printMarkdown prints a block for a bug report about a recording.
-func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) error {
+func printMarkdown(u *ui, rec *recording.Recording, path string, r *reasoned) error {
 	info, err := summarize(rec, path, func(uint64) {})
 	if err != nil {
 		return err
@@ -48,8 +48,9 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) e
 	case info.Status != nil && h.Test == "":
 		row("Ended:", "%s", describeStatus(*info.Status))
 	}
-	w, found := hung(all)
+	w, found := r.first()
 	if found {
+		row("Why:", "%s", code(r.Why.Sentence))
 		name := ""
 		if w.Name != "" {
 			name = ", `" + code(w.Name) + "`"
@@ -81,7 +82,7 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, all []ending) e
 	if found && len(w.Stack.Frames) > 0 {
 		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", fenced(stackLines(rec, w.Stack)))
 	}
-	if others := otherThreads(rec, all, &w); others != "" {
+	if others := otherThreads(rec, r.Ends, &w); others != "" {
 		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", fenced(others))
 	}
 	base := shellQuote(filepath.Base(path))

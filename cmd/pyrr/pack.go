@@ -121,7 +121,7 @@ func pack(u *ui, f *packFlags, args []string) error {
 	}
 	u.note("packed %s  %s, %s", out, byteSize(bytes), verdict)
 	if f.markdown {
-		all, err := endings(packed, false)
+		all, err := reasons(packed, false)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ make it from what pyrr pack wrote where these may hold secrets.`,
 
 // pageOf gathers what the page shows.
 func pageOf(rec *recording.Recording, path string, events int) (*report.Recording, error) {
-	ends, err := endings(rec, false)
+	r, err := reasons(rec, false)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +101,10 @@ func pageOf(rec *recording.Recording, path string, events int) (*report.Recordin
 		fact("incomplete", "%s", info.Why)
 	}
 	fact("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
-	first, found := hung(ends)
+	first, found := r.first()
+	ends := r.Ends
 	if found {
+		p.Facts = slices.Insert(p.Facts, 0, report.Fact{Name: "why", Value: r.Why.Sentence})
 		p.Threads = append(p.Threads, threadAtEndOf(rec, &first, len(ends) > 1, true))
 	}
 	for _, e := range ends {

@@ -46,6 +46,8 @@ var allowed = map[string][]string{
 	"assert":             {"internal/linux", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},
 	"internal/compare":   {"assert", "internal/stack"},
+	"internal/hang":      {"internal/stack"},
+	"internal/pystate":   {"cpython", "internal/hang", "internal/linux", "internal/mem"},
 	"internal/action":    {},
 	"internal/release":   {},
 	"internal/progress":  {},

@@ -53,6 +53,9 @@ const (
 	maxStackNodes  = 1 << 24
 	maxStackNames  = 1 << 20
 	maxStackDepth  = 1 << 16
+	// maxFacts is the limit of the facts of one process, maxAllFacts that of all.
+	maxFacts    = 8 << 20
+	maxAllFacts = 64 << 20
 	// MaxSource is the limit of a source file that is kept, maxSources that
 	// of all together.
 	MaxSource  = 4 << 20

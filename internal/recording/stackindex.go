@@ -31,6 +31,7 @@ const (
 	sectionEvents  = 4
 	sectionNames   = 5
 	sectionEnd     = 6
+	sectionFacts   = 7
 
 	// sectionEvery is how many events one section has, but for the last.
 	sectionEvery = 1 << 16
@@ -75,6 +76,7 @@ type StackWriter struct {
 	procs   map[int]*eventColumn
 	order   []int
 	names   map[int][]threadName
+	facts   map[int][]byte
 	full    bool
 	limit   int // of nodes
 }
@@ -132,7 +134,7 @@ func (r *Recording) WriteStacks() (*StackWriter, error) {
 		r: r, f: f, enc: enc,
 		strings: map[string]uint32{"": 0}, texts: []string{""},
 		frames: map[frameRow]uint32{}, nodes: map[uint64]uint32{}, tree: make([]treeNode, 1), depth: make([]uint32, 1),
-		procs: map[int]*eventColumn{}, names: map[int][]threadName{}, limit: writtenNodes,
+		procs: map[int]*eventColumn{}, names: map[int][]threadName{}, facts: map[int][]byte{}, limit: writtenNodes,
 	}, nil
 }
 
@@ -203,6 +205,15 @@ func (w *StackWriter) Name(proc int, tid int32, event uint64, name string) {
 	}
 }
 
+// Facts keeps what was read of a process when its recording ends, a text that
+// the index does not look into. What is longer than an index may hold is left
+// out.
+func (w *StackWriter) Facts(proc int, text []byte) {
+	if len(text) <= maxFacts {
+		w.facts[proc] = text
+	}
+}
+
 // Files returns the files of the Python frames so far.
 func (w *StackWriter) Files() []string {
 	seen := map[string]bool{}
@@ -259,6 +270,7 @@ func (w *StackWriter) Close() error {
 	}
 	w.writeNodes()
 	w.writeNames()
+	w.writeFacts()
 	w.writeFrames()
 	w.writeStrings()
 	full := byte(0)
@@ -391,6 +403,14 @@ func (w *StackWriter) writeNames() {
 			b = binary.AppendUvarint(b, n.event)
 			return binary.AppendUvarint(b, w.text(n.name))
 		})
+	}
+}
+
+func (w *StackWriter) writeFacts() {
+	for _, proc := range w.order {
+		if text := w.facts[proc]; text != nil {
+			w.chunk(append(binary.AppendUvarint([]byte{sectionFacts}, uint64(proc)), text...), 0, 1)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -19,6 +20,7 @@ type StackIndex struct {
 	depth  []uint32
 	procs  map[int]*indexedProc
 	names  map[threadKey][]threadName
+	facts  map[int][]byte
 
 	mu sync.Mutex
 	// The section of events that was asked for last.
@@ -48,7 +50,7 @@ type eventSection struct {
 // StackIndex reads the index of stacks, but for the column of events. Where
 // there is none that this pyrr knows, the error is ErrNoIndex.
 func (r *Recording) StackIndex() (*StackIndex, error) {
-	x := &StackIndex{r: r, procs: map[int]*indexedProc{}, names: map[threadKey][]threadName{}}
+	x := &StackIndex{r: r, procs: map[int]*indexedProc{}, names: map[threadKey][]threadName{}, facts: map[int][]byte{}}
 	d := indexDecoder{x: x, tree: []treeNode{{}}}
 	err := r.eachChunk(stacksName, magicStacks, d.chunk)
 	if err == nil && d.end == nil {
@@ -73,6 +75,8 @@ type indexDecoder struct {
 	names   []rawName
 	end     []byte
 	at      int64
+
+	factsSize int
 }
 
 type rawFrame struct {
@@ -111,6 +115,10 @@ func (d *indexDecoder) chunk(h *chunkHeader, raw []byte) error {
 		err = d.nodes(&p, n)
 	case sectionNames:
 		err = d.threadNames(&p, n)
+	case sectionFacts:
+		proc := p.uvarint()
+		err = d.facts(proc, p.b)
+		p.b = nil
 	case sectionEnd:
 		d.end, p.b = raw[1:], nil
 	default:
@@ -141,6 +149,17 @@ func (d *indexDecoder) events(h *chunkHeader, at int64, proc uint64) error {
 	}
 	ip.sections = append(ip.sections, eventSection{h.first, h.count, h.seq, at})
 	ip.count += uint64(h.count)
+	return nil
+}
+
+func (d *indexDecoder) facts(proc uint64, text []byte) error {
+	if proc < 1 || proc > maxStreams || len(text) > maxFacts {
+		return fmt.Errorf("facts of process %d, %d bytes", proc, len(text))
+	}
+	if d.factsSize += len(text); d.factsSize > maxAllFacts {
+		return errOverlong
+	}
+	d.x.facts[int(proc)] = bytes.Clone(text)
 	return nil
 }
 
@@ -352,6 +371,19 @@ func (x *StackIndex) section(s *eventSection, proc int) ([]uint32, error) {
 		return nil, fmt.Errorf("%d bytes too many", len(p.b))
 	}
 	return nodes, nil
+}
+
+// Facts returns what was read of a process when its recording ends, nil for
+// nothing.
+func (x *StackIndex) Facts(proc int) []byte { return x.facts[proc] }
+
+// AllFacts returns the facts of all processes, in no order.
+func (x *StackIndex) AllFacts() [][]byte {
+	var out [][]byte
+	for _, text := range x.facts {
+		out = append(out, text)
+	}
+	return out
 }
 
 // Frames returns the frames of a stack, innermost first.

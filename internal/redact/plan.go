@@ -166,6 +166,9 @@ func (p *Plan) texts(rec *recording.Recording) error {
 	for _, name := range x.ThreadNames() {
 		p.set.Replace(name, inStacks)
 	}
+	for _, text := range x.AllFacts() {
+		p.set.Find(text, func(m Match) { inStacks(m.Secret) })
+	}
 	return nil
 }
 

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"pyrr/internal/hang"
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// reasoned is a recording's end with its reason, which all commands share that
+// say why.
+type reasoned struct {
+	// Ends are the processes that are shown, those that did not end by themselves
+	// unless all were wanted.
+	Ends []ending
+	Why  *hang.Verdict
+}
+
+// reasons looks at the end of a recording.
+func reasons(rec *recording.Recording, all bool) (*reasoned, error) {
+	every, err := endings(rec, true)
+	if err != nil {
+		return nil, err
+	}
+	r := &reasoned{Ends: every, Why: reasonOf(rec, every)}
+	if !all {
+		r.Ends = stoppedOnes(every)
+	}
+	return r, nil
+}
+
+// first is the thread that a report is about: the one at which the chain of
+// those who wait for each other ends.
+func (r *reasoned) first() (waiting, bool) {
+	if list := threadsByVerdict(r.Why, r.Ends); len(list) > 0 {
+		return *list[0], true
+	}
+	return waiting{}, false
+}
+
+// reasonOf says why the program hung, from what its processes did at their ends.
+// all are those of every process, also of those that ended by themselves.
+func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
+	paths := stack.Paths{Root: rec.Header().Cwd}
+	in := &hang.Input{
+		Short: func(file string) string {
+			short, origin := paths.Short(file)
+			if origin == stack.Elsewhere && filepath.IsAbs(short) {
+				short = filepath.Base(short)
+			}
+			return short
+		},
+		Text: func(file string, line int) string { return strings.TrimSpace(sourceLine(rec, file, line)) },
+	}
+	for i := range all {
+		in.Procs = append(in.Procs, hangProc(&all[i]))
+	}
+	return hang.Judge(in)
+}
+
+func hangProc(e *ending) *hang.Proc {
+	p := &hang.Proc{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
+		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
+		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
+	if len(e.Proc.Argv) > 0 {
+		p.Name = filepath.Base(e.Proc.Argv[0])
+	}
+	for k := range e.Threads {
+		w := &e.Threads[k]
+		c := &hang.Call{TID: w.TID, Num: w.Num, Name: w.Name, FD: -1, Since: w.Since, For: w.For, Event: w.Event, Early: w.Early}
+		if w.Call != "" {
+			c.Call, c.Text = linux.Name(int(w.Nr)), w.Call
+			switch {
+			case c.Call == "wait4":
+				c.PID = max(0, int(int32(w.Args[0])))
+			case strings.HasPrefix(c.Call, "recv"), strings.HasPrefix(c.Call, "send"), strings.HasPrefix(c.Call, "accept"),
+				strings.HasPrefix(c.Call, "read"), strings.HasPrefix(c.Call, "write"), strings.HasPrefix(c.Call, "pread"), strings.HasPrefix(c.Call, "pwrite"),
+				c.Call == "connect", c.Call == "flock", c.Call == "fcntl":
+				c.FD = int(int32(w.Args[0]))
+			}
+		}
+		for _, f := range w.Stack.Frames {
+			if f.Kind == stack.Python && len(c.Frames) < hang.MaxFrames {
+				c.Frames = append(c.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
+			}
+		}
+		p.Threads = append(p.Threads, c)
+	}
+	return p
+}

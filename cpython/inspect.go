@@ -1,0 +1,555 @@
+package cpython
+
+import (
+	"strings"
+
+	"pyrr/internal/mem"
+)
+
+// Inspector reads Python objects of one stopped process for those who ask what
+// the objects mean. All methods take addresses of objects; 0 and memory that
+// can't be read give the zero value, so that a question may be asked of any
+// object. The answers are bounded like all that is read of a process. It is good
+// until Release, while the process stays stopped; one goroutine uses it.
+type Inspector struct {
+	r     *Runtime
+	v     *view
+	m     mem.Reader
+	types map[uint64]typeInfo
+}
+
+// inspectBudget is what one Inspector may read (see view).
+const inspectBudget = 512 << 20
+
+// Inspect begins to read objects.
+func (r *Runtime) Inspect(m mem.Reader) *Inspector {
+	v := newView(m)
+	v.left = inspectBudget
+	return &Inspector{r: r, v: v, m: m, types: map[uint64]typeInfo{}}
+}
+
+// Release ends the reading.
+func (i *Inspector) Release() { i.v.release() }
+
+// Minor is the minor version of the interpreter.
+func (i *Inspector) Minor() int { return i.r.l.minor }
+
+func (i *Inspector) typeOf(obj uint64) (typeInfo, bool) {
+	if obj == 0 || obj%8 != 0 {
+		return typeInfo{}, false
+	}
+	at, err := i.v.u64(obj + uint64(i.r.l.object.typ))
+	if err != nil || at == 0 {
+		return typeInfo{}, false
+	}
+	t, ok := i.types[at]
+	if !ok {
+		if t, err = i.r.typeInfo(i.v, at); err != nil {
+			return typeInfo{}, false
+		}
+		i.types[at] = t
+	}
+	return t, true
+}
+
+// Type returns the name of an object's class, without its module.
+func (i *Inspector) Type(obj uint64) string {
+	t, _ := i.typeOf(obj)
+	return t.name
+}
+
+// Module returns the module that an object's class was made in, "" where the
+// class does not say: a class written in C has it in its name.
+func (i *Inspector) Module(obj uint64) string {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return ""
+	}
+	if t.flags&flagHeapType == 0 {
+		full, err := i.v.u64(t.addr + uint64(i.r.l.typ.name))
+		if err != nil {
+			return ""
+		}
+		name, err := i.v.cstring(full, 256)
+		if err != nil {
+			return ""
+		}
+		if at := strings.LastIndexByte(name, '.'); at >= 0 {
+			return name[:at]
+		}
+		return "builtins"
+	}
+	dict, err := i.v.u64(t.addr + uint64(i.r.l.typ.dict))
+	if err != nil || dict == 0 {
+		return ""
+	}
+	value, err := i.r.lookup(i.v, dict, "__module__")
+	if err != nil {
+		return ""
+	}
+	return i.Str(value)
+}
+
+// IsA tells whether an object's class, or one of its first bases, has a name.
+func (i *Inspector) IsA(obj uint64, name string) bool {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return false
+	}
+	yes, err := i.r.derives(i.v, t.addr, name)
+	return yes && err == nil
+}
+
+// Attr follows attributes of an object, given as "a.b.c": those of its dict
+// and slots, and of modules.
+func (i *Inspector) Attr(obj uint64, path string) uint64 {
+	for name := range strings.SplitSeq(path, ".") {
+		t, ok := i.typeOf(obj)
+		if !ok {
+			return 0
+		}
+		found := uint64(0)
+		if t.name == "module" {
+			if dict, err := i.v.u64(obj + uint64(i.r.l.object.typ) + 8); err == nil && dict != 0 {
+				found, _ = i.r.lookup(i.v, dict, name)
+			}
+		} else {
+			_ = i.r.attributes(i.v, obj, t, func(n string, value uint64) bool {
+				if n == name {
+					found = value
+				}
+				return found == 0
+			})
+		}
+		if obj = found; obj == 0 || i.None(obj) {
+			return 0
+		}
+	}
+	return obj
+}
+
+// EachAttr calls f for each attribute of an instance, until f returns false.
+func (i *Inspector) EachAttr(obj uint64, f func(name string, value uint64) bool) {
+	if t, ok := i.typeOf(obj); ok && t.name != "module" {
+		_ = i.r.attributes(i.v, obj, t, f)
+	}
+}
+
+// Global returns what an imported module has by a name.
+func (i *Inspector) Global(module, name string) uint64 {
+	interp, err := i.v.u64(i.r.Addr + uint64(i.r.l.runtime.interpHead))
+	for n := 0; err == nil && interp != 0 && n < maxInterpreters; n++ {
+		modules, err := i.v.u64(interp + uint64(i.r.l.interp.modules))
+		if err != nil {
+			return 0
+		}
+		if modules != 0 {
+			if dict, err := i.r.moduleDict(i.v, modules, module); err == nil && dict != 0 {
+				found, _ := i.r.lookup(i.v, dict, name)
+				return found
+			}
+		}
+		if interp, err = i.v.u64(interp + uint64(i.r.l.interp.next)); err != nil {
+			return 0
+		}
+	}
+	return 0
+}
+
+// None tells None.
+func (i *Inspector) None(obj uint64) bool { return i.Type(obj) == "NoneType" }
+
+// Str returns the text of a str, "" for what is none.
+func (i *Inspector) Str(obj uint64) string {
+	t, ok := i.typeOf(obj)
+	if !ok || t.flags&flagStr == 0 {
+		return ""
+	}
+	s, err := i.r.rawString(i.v, obj, maxString)
+	if err != nil {
+		return ""
+	}
+	return s.text()
+}
+
+// Int returns the value of an int or bool.
+func (i *Inspector) Int(obj uint64) (int64, bool) {
+	t, ok := i.typeOf(obj)
+	if !ok || t.flags&flagLong == 0 {
+		return 0, false
+	}
+	n, err := i.r.integer(i.v, obj)
+	if err != nil || !n.IsInt64() && !n.IsUint64() {
+		return 0, false
+	}
+	if n.IsInt64() {
+		return n.Int64(), true
+	}
+	return int64(n.Uint64()), true
+}
+
+// True tells True, and an int that is not zero.
+func (i *Inspector) True(obj uint64) bool {
+	n, ok := i.Int(obj)
+	return ok && n != 0
+}
+
+// Text is much like an object's repr, on one line, of at most n bytes.
+func (i *Inspector) Text(obj uint64, n int) string {
+	if obj == 0 {
+		return ""
+	}
+	s := i.r.value(i.v, obj)
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+// Items returns at most most objects of a list, tuple, set, deque or
+// SimpleQueue, or the values of a dict.
+func (i *Inspector) Items(obj uint64, most int) []uint64 {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return nil
+	}
+	var out []uint64
+	add := func(item uint64) bool {
+		if item != 0 {
+			out = append(out, item)
+		}
+		return len(out) < most
+	}
+	switch {
+	case t.flags&(flagList|flagTuple) != 0:
+		_ = i.r.parts(i.v, obj, 0, func(name string, value uint64) bool {
+			return strings.HasPrefix(name, "[") && add(value)
+		})
+	case t.flags&flagDict != 0:
+		_ = i.r.dictItems(i.v, obj, func(_, value uint64) bool { return add(value) })
+	case t.name == "set" || t.name == "frozenset":
+		_ = i.r.setItems(i.v, obj, func(item uint64) error {
+			if !add(item) {
+				return errEnough
+			}
+			return nil
+		})
+	case t.name == "deque":
+		i.deque(obj, add)
+	case t.name == "SimpleQueue":
+		i.simpleQueue(obj, add)
+	}
+	return out
+}
+
+// Pairs calls f for the items of a dict, until f returns false.
+func (i *Inspector) Pairs(dict uint64, f func(key, value uint64) bool) {
+	if t, ok := i.typeOf(dict); ok && t.flags&flagDict != 0 {
+		_ = i.r.dictItems(i.v, dict, f)
+	}
+}
+
+// Len returns how many items a list, tuple, dict, set, deque or SimpleQueue has.
+func (i *Inspector) Len(obj uint64) int {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return 0
+	}
+	if t.name == "deque" {
+		n, _ := i.v.u64(obj + uint64(i.r.l.object.size))
+		return int(min(n, 1<<40))
+	}
+	if t.name == "SimpleQueue" {
+		return len(i.Items(obj, maxEntries))
+	}
+	x := exprEval{r: i.r, v: i.v, m: i.m}
+	n, err := x.length(&exprValue{addr: obj, kind: 'o'})
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// deque goes through a collections.deque: blocks of 64 objects, each with a
+// link to its left and right neighbour (Modules/_collectionsmodule.c).
+func (i *Inspector) deque(obj uint64, f func(item uint64) bool) {
+	const blockLen = 64
+	size := uint64(i.r.l.object.size)
+	n, err := i.v.u64(obj + size)
+	if err != nil || n > maxEntries {
+		return
+	}
+	s, err := i.v.record("deque", obj+size+8, 4*8) // leftblock, rightblock, leftindex, rightindex
+	if err != nil {
+		return
+	}
+	block, at := s.u64(0), s.u64(16)
+	for ; n > 0 && at < blockLen; n-- {
+		item, err := i.v.u64(block + 8 + 8*at)
+		if err != nil || !f(item) {
+			return
+		}
+		if at++; at == blockLen {
+			at = 0
+			if block, err = i.v.u64(block + 8 + 8*blockLen); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// simpleQueue goes through a queue.SimpleQueue: up to 3.12 a list and the
+// place of its first item, later a ring (Modules/_queuemodule.c).
+func (i *Inspector) simpleQueue(obj uint64, f func(item uint64) bool) {
+	head := uint64(i.r.l.object.typ) + 8
+	if i.r.l.minor <= 12 {
+		// lock, locked, lst, lst_pos
+		s, err := i.v.record("SimpleQueue", obj+head, 4*8)
+		if err != nil {
+			return
+		}
+		from := int(min(s.u64(24), 1<<40))
+		_ = i.r.parts(i.v, s.u64(16), from, func(_ string, value uint64) bool { return f(value) })
+		return
+	}
+	// has_threads_waiting; put_idx, get_idx, items, items_cap, num_items
+	s, err := i.v.record("SimpleQueue", obj+head, 6*8)
+	if err != nil {
+		return
+	}
+	at, items, room, n := s.u64(16), s.u64(24), s.u64(32), s.u64(40)
+	if room == 0 || room > maxEntries || n > room {
+		return
+	}
+	for ; n > 0; n-- {
+		item, err := i.v.u64(items + 8*(at%room))
+		if err != nil || !f(item) {
+			return
+		}
+		at++
+	}
+}
+
+// Vars returns the bound local variables of a frame by name, arguments too.
+func (i *Inspector) Vars(f *Frame) map[string]uint64 {
+	l := locals{r: i.r, v: i.v, names: map[string]bool{}, cells: map[string]bool{}, plain: map[string]uint64{}}
+	_ = i.r.eachLocal(&l, f)
+	return l.plain
+}
+
+// FrameGlobal returns what the module of a frame has by a name.
+func (i *Inspector) FrameGlobal(f *Frame, name string) uint64 {
+	dict, err := i.v.u64(f.Addr + uint64(i.r.l.frame.globals))
+	if err != nil || dict == 0 {
+		return 0
+	}
+	found, _ := i.r.lookup(i.v, dict, name)
+	return found
+}
+
+// FuncName returns the qualified name of a function, bound method or partial.
+func (i *Inspector) FuncName(obj uint64) string {
+	for range 8 {
+		switch i.Type(obj) {
+		case "function":
+			name, err := i.v.u64(obj + uint64(i.r.l.fun.qualname))
+			if err != nil {
+				return ""
+			}
+			return i.Str(name)
+		case "method", "partial":
+			next, err := i.v.u64(obj + uint64(i.r.l.object.typ) + 8) // im_func; partialobject.fn
+			if err != nil {
+				return ""
+			}
+			obj = next
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// Deref returns what a weak reference refers to, and any other object itself.
+func (i *Inspector) Deref(obj uint64) uint64 {
+	if strings.HasPrefix(i.Type(obj), "weakref") || i.Type(obj) == "ReferenceType" {
+		obj, _ = i.v.u64(obj + uint64(i.r.l.weakref.object))
+	}
+	return obj
+}
+
+// SemLock is the state of a lock of multiprocessing
+// (Modules/_multiprocessing/semaphore.c).
+type SemLock struct {
+	// Handle is the address of its semaphore, Name what it is called.
+	Handle uint64
+	Name   string
+	// Count is how often this process has it, Owner the thread that took it last.
+	Count int
+	Owner uint64
+	// Value is that of the semaphore, -1 where it can't be read.
+	Value int
+}
+
+// SemLock reads a _multiprocessing.SemLock: handle, last_tid, count, maxvalue,
+// kind, name.
+func (i *Inspector) SemLock(obj uint64) SemLock {
+	out := SemLock{Value: -1}
+	if i.Type(obj) != "SemLock" {
+		return out
+	}
+	s, err := i.v.record("SemLock", obj+uint64(i.r.l.object.typ)+8, 40)
+	if err != nil {
+		return out
+	}
+	out.Handle, out.Owner, out.Count = s.u64(0), s.u64(8), s.i32(16)
+	if p := s.u64(32); p != 0 {
+		out.Name, _ = i.v.cstring(p, 64)
+	}
+	if b, err := i.v.bytes(out.Handle, 4); err == nil {
+		out.Value = int(b[0]) | int(b[1])<<8
+	}
+	return out
+}
+
+// AsyncFuture is the state of a Future or Task of asyncio.
+type AsyncFuture struct {
+	Done, Cancelled bool
+	// Exception is the object that it failed with, 0 for none.
+	Exception uint64
+}
+
+// AsyncTask reads a Task of the C module that has come to its end, or not
+// (FutureObj_HEAD, Modules/_asynciomodule.c), and futures written in Python.
+func (i *Inspector) AsyncTask(obj uint64) (AsyncFuture, bool) {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return AsyncFuture{}, false
+	}
+	c := taskReader{r: i.r, v: i.v, m: i.m}
+	if !c.isC(t) {
+		return AsyncFuture{}, false
+	}
+	at := i.r.l.task.coro
+	coro := uint64(0)
+	for _, d := range []int{0, -8, 8, -16, 16} {
+		p, err := i.v.u64(obj + uint64(at+d))
+		if err == nil && genKinds[i.Type(p)] == isGen {
+			coro = p
+			break
+		}
+	}
+	if coro != 0 {
+		if _, state, err := i.r.genFrame(i.v, coro); err != nil || state != genDone {
+			return AsyncFuture{}, err == nil
+		}
+	}
+	// fut_loop, fut_callback0, fut_context0, fut_callbacks, fut_exception, then
+	// fut_exception_tb (from 3.11 on, and in later releases of 3.10), fut_result.
+	head := i.r.l.object.typ + 8
+	s, err := i.v.record("future", obj+uint64(head), 7*8)
+	if err != nil {
+		return AsyncFuture{}, false
+	}
+	// Where there is no fut_exception_tb, fut_source_tb follows, which only the
+	// debug mode sets.
+	out := AsyncFuture{Done: true, Exception: s.u64(4 * 8)}
+	out.Cancelled = out.Exception == 0 && s.u64(5*8) == 0 && s.u64(6*8) == 0
+	return out, true
+}
+
+// TaskName returns the name of a Task.
+func (i *Inspector) TaskName(obj uint64) string {
+	t, ok := i.typeOf(obj)
+	if !ok {
+		return ""
+	}
+	c := taskReader{r: i.r, v: i.v, m: i.m}
+	if !c.isC(t) {
+		return ""
+	}
+	// The name follows the coroutine.
+	for _, d := range []int{0, -8, 8, -16, 16} {
+		p, err := i.v.u64(obj + uint64(i.r.l.task.coro+d))
+		if err != nil {
+			continue
+		}
+		if genKinds[i.Type(p)] == isGen || i.None(p) {
+			if name, err := i.v.u64(obj + uint64(i.r.l.task.coro+d+8)); err == nil {
+				if s := c.name(name); s != "" {
+					return s
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// MethodSelf returns the object that a bound method is of.
+func (i *Inspector) MethodSelf(obj uint64) uint64 {
+	if i.Type(obj) != "method" {
+		return 0
+	}
+	self, _ := i.v.u64(obj + uint64(i.r.l.object.typ) + 16)
+	return self
+}
+
+// Closure returns what the free variables of a function hold.
+func (i *Inspector) Closure(fn uint64) []uint64 {
+	if i.Type(fn) != "function" {
+		return nil
+	}
+	// The tuple of cells is among the first members of PyFunctionObject, at a
+	// place that depends on the version.
+	var out []uint64
+	for at := i.r.l.object.typ + 8; at < i.r.l.object.typ+8+14*8; at += 8 {
+		p, err := i.v.u64(fn + uint64(at))
+		if err != nil || p%8 != 0 || p < 1<<16 || p>>47 != 0 || i.Type(p) != "tuple" {
+			continue
+		}
+		for _, cell := range i.Items(p, 50) {
+			if i.Type(cell) != "cell" {
+				break
+			}
+			if value, err := i.v.u64(cell + uint64(i.r.l.cell.ref)); err == nil && value != 0 {
+				out = append(out, value)
+			}
+		}
+	}
+	return out
+}
+
+// CodeNames returns co_names of a frame's code: the globals and attributes that
+// it names.
+func (i *Inspector) CodeNames(f *Frame) []string {
+	code, _, err := i.r.codeRecord(i.v, f.Code)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, item := range i.Items(code.u64(i.r.l.code.names), 200) {
+		if s := i.Str(item); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// GlobalName returns the name by which the module of a frame knows one of some
+// objects, "" where it does not.
+func (i *Inspector) GlobalName(f *Frame, objs map[uint64]bool) string {
+	dict, err := i.v.u64(f.Addr + uint64(i.r.l.frame.globals))
+	if err != nil || dict == 0 {
+		return ""
+	}
+	found := ""
+	left := 5000
+	_ = i.r.dictItems(i.v, dict, func(key, value uint64) bool {
+		left--
+		if objs[value] {
+			found = i.Str(key)
+		}
+		return found == "" && left > 0
+	})
+	return found
+}

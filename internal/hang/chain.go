@@ -1,0 +1,220 @@
+package hang
+
+import (
+	"fmt"
+	"strings"
+)
+
+// chain is the verdict on a path that ends at one who waits for nobody that
+// the recording knows, or who does not wait at all.
+func (j *judge) chain(path []hop) *Verdict {
+	v := &Verdict{}
+	end := path[len(path)-1]
+	// The loop of a thread is no waiting of its own: its tasks say it.
+	shown := path
+	for len(shown) > 1 && shown[0].edge != nil && (shown[0].edge.kind == "loop" || shown[0].edge.kind == "gather") {
+		shown = shown[1:]
+	}
+	for _, h := range path {
+		v.key = append(v.key, j.keyOf(h))
+	}
+	for k := len(shown) - 1; k >= 0; k-- {
+		v.Units = append(v.Units, j.ref(shown[k].node))
+	}
+	sure, guess := true, ""
+	for k := range shown {
+		j.evidence(v, shown[k])
+		if e := shown[k].edge; e != nil && !e.sure && sure {
+			sure = false
+			guess = fmt.Sprintf("that %s should have acted: it is the one that has %s at hand", j.name(e.to), j.thingOf(shown[k]))
+		}
+	}
+	if f, ok := j.place(shown[0].node); ok {
+		v.Where = &f
+	}
+	stuck, degree, kind, missing := j.final(end.node)
+	v.Degree, v.Kind, v.Missing = degree, kind, missing
+	if !sure && v.Degree == Proven {
+		v.Degree = Likely
+	}
+	if guess != "" && v.Missing == "" {
+		v.Missing = guess
+	}
+	var b strings.Builder
+	if len(shown) > 1 {
+		b.WriteString(j.told(shown[:len(shown)-1], false) + ", which " + stuck)
+	} else {
+		b.WriteString(j.name(end.node) + " " + stuck)
+	}
+	v.Sentence = capital(b.String()) + "."
+	if v.Degree == None {
+		v.Sentence = "No verdict: " + b.String() + "."
+	}
+	return v
+}
+
+func capital(s string) string {
+	if strings.HasPrefix(s, "task ") || strings.HasPrefix(s, "thread ") || strings.HasPrefix(s, "child ") || strings.HasPrefix(s, "greenlet ") {
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return s
+}
+
+func (j *judge) thingOf(h hop) string {
+	if h.edge != nil {
+		if t := j.thing(h.node.proc, h.edge.thing); t != nil {
+			return j.thingName(t)
+		}
+	}
+	return "it"
+}
+
+// stuck says what a unit waits for, without who could end that.
+func (j *judge) stuck(n node) string {
+	s, _, _, _ := j.final(n)
+	return s
+}
+
+// final says what the last of a path waits for, and how sure it is that this
+// is the reason.
+func (j *judge) final(n node) (says, degree, kind, missing string) {
+	u := j.unit(n)
+	if u != nil && u.Wait != nil && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
+		return j.finalWait(n, u)
+	}
+	return j.finalCall(n)
+}
+
+func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
+	at := ""
+	if u.Wait.Frame < len(u.Frames) {
+		at = " (" + j.at(u.Frames[u.Wait.Frame]) + ")"
+	}
+	w := u.Wait
+	if len(w.On) == 0 {
+		switch {
+		case w.PID > 0:
+			return j.finalChild(n, w.PID, at)
+		case w.How == "sleep":
+			return "sleeps" + at, None, "sleep", ""
+		case w.How == "loop":
+			return "runs an event loop that has nothing to do" + at, Likely, "loop", "what it waits for"
+		case strings.HasPrefix(w.How, "future") || w.How == "gather":
+			return "awaits a future" + at + " that nobody completes", Likely, "future", "who should have completed the future"
+		}
+		return "waits" + at, None, w.How, ""
+	}
+	t := j.thing(n.proc, w.On[0])
+	if t == nil {
+		return "waits" + at, None, "", ""
+	}
+	fate := j.fate(t)
+	nobody := "; no other thread or task has it at hand"
+	if len(t.Known) > 0 {
+		nobody = ""
+	}
+	if fate != "" {
+		nobody = "; " + fate
+	}
+	what := j.thingName(t)
+	switch t.Kind {
+	case Lock, RLock, Semaphore:
+		if t.Gone {
+			return "waits for " + what + at + ", whose owner is a thread that does not exist any more", Proven, "lost lock", ""
+		}
+		if t.Kind == Semaphore {
+			return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
+		}
+		return "waits for " + what + at + ", which is locked, and no with statement of a running thread or task holds it", Likely, "lock", "who took it"
+	case Event:
+		return "waits for " + what + at + ", which nobody sets" + nobody, Likely, "event", "who should have set it"
+	case Condition:
+		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
+	case Barrier:
+		return fmt.Sprintf("waits at %s%s, to which %d of %d have come", what, at, t.Count, t.Size), Likely, "barrier", "who should have come"
+	case Queue:
+		switch w.How {
+		case "put":
+			return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
+		case "join":
+			return fmt.Sprintf("waits in %s.join%s for %d jobs that nobody reports done%s", or(t.Name, "Queue"), at, t.Count, nobody), Likely, "queue join", "who should have called task_done"
+		}
+		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
+	case Future:
+		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
+	case Process:
+		if w.PID > 0 {
+			return j.finalChild(n, w.PID, at)
+		}
+	case Object:
+		return "waits for " + what + at, Likely, w.How, "what became of it"
+	}
+	return "waits for " + what + at, Likely, t.Kind, ""
+}
+
+// fate says what became of who should have acted.
+func (j *judge) fate(t *Thing) string {
+	for _, f := range t.Fate {
+		switch f.How {
+		case "cancelled":
+			return fmt.Sprintf("%s %s was cancelled", f.Kind, f.Name)
+		case "failed":
+			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, f.Text)
+		}
+	}
+	for _, f := range t.Fate {
+		return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+	}
+	return ""
+}
+
+func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, missing string) {
+	for _, p := range j.in.Procs {
+		if p.PID == pid && !p.Hangs {
+			return fmt.Sprintf("waits for child %d%s, which has ended", pid, at), Likely, "ended child", "why nobody fetched its end"
+		}
+	}
+	return fmt.Sprintf("waits for the end of child %d%s, which is not recorded", pid, at), Likely, "child", "what the child does"
+}
+
+func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
+	c := j.call(n)
+	at := j.where(n)
+	if c == nil {
+		return "runs" + at, None, "runs", ""
+	}
+	if c.Call == "" {
+		return "computes" + at, None, "computes", ""
+	}
+	does := j.doing(c)
+	switch {
+	case does == "sleeps":
+		return does + at, None, "sleep", ""
+	case c.Peer == nil:
+		return does + at, Likely, c.Call, "the other end"
+	case c.Peer.Closed:
+		return does + at + ", whose other end is closed", Likely, c.Call, ""
+	case c.Peer.Outside:
+		return does + at + j.traffic(c), Proven, c.Call, ""
+	}
+	return does + at + j.traffic(c), Likely, c.Call, ""
+}
+
+// traffic says what went through a descriptor, and when last.
+func (j *judge) traffic(c *Call) string {
+	p := c.Peer
+	if p.What != "socket" && p.What != "connection" {
+		return ""
+	}
+	if p.Got == 0 {
+		return ", which has sent nothing"
+	}
+	return fmt.Sprintf(", which sent %d bytes and is silent since", p.Got)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,214 @@
+// Package hang says why a program hung or failed: who waits for whom, what that
+// one does, and how sure that is. It judges facts that others have read: of
+// Python's objects (Facts) and of the log of what the program did (Log). It knows
+// neither processes nor files.
+package hang
+
+// Facts is what was read of one process when its recording ends.
+type Facts struct {
+	// Proc is the number of the process in the recording.
+	Proc int `json:"proc"`
+	// Units are those that can wait: threads, tasks, greenlets.
+	Units []Unit `json:"units,omitempty"`
+	// Things are what is waited for, held or owed.
+	Things []Thing `json:"things,omitempty"`
+	// Raised are exceptions that the program ended with, or a test failed with.
+	Raised *Raised `json:"raised,omitempty"`
+	// Python is the version, such as 3.11.
+	Python string `json:"python,omitempty"`
+}
+
+// Kinds of units.
+const (
+	Thread   = "thread"
+	Task     = "task"
+	Greenlet = "greenlet"
+)
+
+// Unit is a thread, a task of an event loop or a greenlet.
+type Unit struct {
+	Kind string `json:"kind"`
+	// TID is the thread's id in the recording; of a task that of the thread that
+	// runs its loop, 0 for none.
+	TID    int32  `json:"tid,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Main   bool   `json:"main,omitempty"` // the main thread, or the task that it runs its loop for
+	Daemon bool   `json:"daemon,omitempty"`
+	// Running is a task whose code runs just now, or whose result has come.
+	Running bool `json:"running,omitempty"`
+	// Role says what a thread is for that waits for work as it should: the
+	// worker of a pool, a server, a feeder. Such a one is never the culprit.
+	Role string `json:"role,omitempty"`
+	// Frames are Python's, innermost first; at most maxFrames.
+	Frames []Frame `json:"frames,omitempty"`
+	Wait   *Wait   `json:"wait,omitempty"`
+	// FDs are the descriptors of sockets, pipes and files that it has at hand.
+	FDs []int `json:"fds,omitempty"`
+}
+
+// Frame is a Python frame.
+type Frame struct {
+	Func string `json:"func"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+// Kinds of waits and things.
+const (
+	Lock      = "lock"
+	RLock     = "rlock"
+	Condition = "condition"
+	Event     = "event"
+	Semaphore = "semaphore"
+	Barrier   = "barrier"
+	Queue     = "queue"
+	Future    = "future"
+	Import    = "import"
+	Process   = "process"
+	Pool      = "pool"
+	Object    = "object"
+)
+
+// Wait is what a unit waits for.
+type Wait struct {
+	// How says it more closely: "get", "put", "join" of a queue.
+	How string `json:"how,omitempty"`
+	// On are the things; one of them is enough if Any is set.
+	On  []int `json:"on,omitempty"`
+	Any bool  `json:"any,omitempty"`
+	// Units are tasks, or threads that are joined.
+	Units []int `json:"units,omitempty"`
+	// Frame is the number of the frame that waits, from the user's view.
+	Frame int `json:"frame"`
+	// Limit says that there is a time limit.
+	Limit bool `json:"limit,omitempty"`
+	// PID is the child that is waited for.
+	PID int `json:"pid,omitempty"`
+}
+
+// Thing is an object that is waited for, held or owed.
+type Thing struct {
+	Kind string `json:"kind"`
+	// Key is equal for the same thing seen from several processes.
+	Key string `json:"key,omitempty"`
+	// Name is how the program calls it: a variable or attribute.
+	Name string `json:"name,omitempty"`
+	// Class is the name of its class.
+	Class string `json:"class,omitempty"`
+	// State says how it is, in a word or two: "2 of 3 arrived", "unset".
+	State string `json:"state,omitempty"`
+	// Made is where it was made, File:Line, "" where that is not known.
+	Holders []Hold `json:"holders,omitempty"`
+	// Owed are the units that are at it: the worker that runs a future. Queued
+	// says that it lies in a queue which the units named would take it from.
+	Owed   []int `json:"owed,omitempty"`
+	Queued bool  `json:"queued,omitempty"`
+	// Known are the units that have it in reach of their variables, but for
+	// those that wait for it.
+	Known []int `json:"known,omitempty"`
+	// Locked, of a lock: somebody has it, whoever it is. Gone: its owner is a
+	// thread that is not there any more.
+	Locked bool `json:"locked,omitempty"`
+	Gone   bool `json:"gone,omitempty"`
+	// Async says that tasks wait for it, not threads.
+	Async bool `json:"async,omitempty"`
+	// Fate is what became of who should have acted.
+	Fate []Fate `json:"fate,omitempty"`
+	// Count and Size are numbers that the kind has: unfinished jobs of a queue,
+	// its limit; workers of a pool.
+	Count int `json:"count,omitempty"`
+	Size  int `json:"size,omitempty"`
+}
+
+// Hold says who holds a thing and where that one took it.
+type Hold struct {
+	Unit int `json:"unit"`
+	// Frame is the number of the frame that holds it, Line where it was taken, 0
+	// where that is not known.
+	Frame int `json:"frame"`
+	Line  int `json:"line,omitempty"`
+}
+
+// Fate is what became of a task, thread or process.
+type Fate struct {
+	Kind string `json:"kind"`
+	Name string `json:"name,omitempty"`
+	// How is "cancelled", "returned", "failed", "exited".
+	How string `json:"how"`
+	// Text is the exception.
+	Text  string `json:"text,omitempty"`
+	Where *Frame `json:"where,omitempty"`
+}
+
+// Raised is an exception with where it comes from.
+type Raised struct {
+	Type string `json:"type"`
+	Text string `json:"text,omitempty"`
+	// Frames are those that it went through, innermost (where it was raised)
+	// first, with their variables as they were.
+	Frames []RaisedFrame `json:"frames,omitempty"`
+	// Cause is the exception that it was raised from.
+	Cause *Raised `json:"cause,omitempty"`
+	// From says how: "from" or "while handling".
+	From string `json:"from,omitempty"`
+	// Phase is setup, call or teardown, of a test.
+	Phase string `json:"phase,omitempty"`
+}
+
+// RaisedFrame is a frame of a traceback.
+type RaisedFrame struct {
+	Frame
+	Vars []Var `json:"vars,omitempty"`
+}
+
+// Var is a variable and its value, much like its repr.
+type Var struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// own tells a frame of the user's code, as far as its file says.
+func (f *Frame) own() bool { return !Library(f.File) }
+
+// MaxFrames bounds the frames that are kept of a unit.
+const MaxFrames = 60
+
+// Sound says whether all numbers of facts lead somewhere: those of a recording
+// may be forged.
+func (f *Facts) Sound() bool {
+	units := func(list []int) bool {
+		for _, n := range list {
+			if n < 0 || n >= len(f.Units) {
+				return false
+			}
+		}
+		return true
+	}
+	for i := range f.Units {
+		u := &f.Units[i]
+		if u.Wait == nil {
+			continue
+		}
+		w := u.Wait
+		for _, n := range w.On {
+			if n < 0 || n >= len(f.Things) {
+				return false
+			}
+		}
+		if !units(w.Units) || w.Frame < 0 || w.Frame > 0 && w.Frame >= len(u.Frames) {
+			return false
+		}
+	}
+	for i := range f.Things {
+		t := &f.Things[i]
+		if !units(t.Owed) || !units(t.Known) {
+			return false
+		}
+		for _, h := range t.Holders {
+			if !units([]int{h.Unit}) || h.Frame < -1 || h.Frame >= len(f.Units[h.Unit].Frames) && h.Frame > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,450 @@
+package hang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Input is all that is known of a recording's end.
+type Input struct {
+	Procs []*Proc
+	// Short shortens a file's name for people; nil leaves it.
+	Short func(file string) string
+	// Text returns the text of a source line, "" where it is not at hand.
+	Text func(file string, line int) string
+}
+
+// Proc is a process at its end.
+type Proc struct {
+	ID, PID, Parent int
+	// Name is what it runs, in a word or two.
+	Name string
+	// Hangs says that it did not end by itself; Status is its wait status else.
+	Hangs  bool
+	Status int
+	// Event is that of its end, Time when that was (ns after the start).
+	Event uint64
+	Time  int64
+	Facts *Facts
+	// Threads are those at the end, main first.
+	Threads []*Call
+	// Dead are threads that have ended, by their ident.
+	Forked bool
+}
+
+// Call is a thread at the end, and the system call that it is in.
+type Call struct {
+	TID  int32
+	Num  int
+	Name string // of the thread, in Python
+	// Call is the name of the system call, "" for a thread that computes; Text
+	// has its arguments.
+	Call, Text string
+	FD         int
+	PID        int // that is waited for
+	Since      int64
+	For        time.Duration
+	Event      uint64
+	// Early says that it was in this call when the recording began.
+	Early bool
+	// Frames are Python's, innermost first, for processes without facts.
+	Frames []Frame
+	// Peer is the other end of the descriptor.
+	Peer *Peer
+}
+
+// Peer is what is at the other end of a descriptor.
+type Peer struct {
+	// What is "pipe", "socket", "terminal", "file", …; Addr its name or address.
+	What, Addr string
+	// Procs are the processes of the recording that have the other end, FDs their
+	// descriptors; Outside says that it is not in the recording.
+	Procs   []int
+	FDs     []int
+	Outside bool
+	// Closed says that nobody has the other end any more.
+	Closed bool
+	// Got and Sent are the bytes each way, seen from the thread that waits; LastGot
+	// and LastSent when that was.
+	Got, Sent         uint64
+	LastGot, LastSent int64
+}
+
+// Degrees of certainty.
+const (
+	Proven = "proven"
+	Likely = "likely"
+	None   = "none"
+)
+
+// Verdict is why a program hung.
+type Verdict struct {
+	Degree string `json:"degree"`
+	// Kind is a word for the sort of hang: deadlock, …
+	Kind     string `json:"kind,omitempty"`
+	Sentence string `json:"sentence"`
+	// Missing says what keeps a likely verdict from being proven.
+	Missing  string     `json:"missing,omitempty"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// Units are those that the sentence is about, the culprit first.
+	Units []Ref  `json:"units,omitempty"`
+	Edges []Edge `json:"edges,omitempty"`
+	// Where is the line of the user's code that a report points to.
+	Where *Frame `json:"where,omitempty"`
+	// key is what fingerprints are made of.
+	key []string
+}
+
+// Ref names a unit.
+type Ref struct {
+	Proc int    `json:"proc"`
+	TID  int32  `json:"tid,omitempty"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// Edge is one of the graph: who waits for whom, and why.
+type Edge struct {
+	From Ref    `json:"from"`
+	To   Ref    `json:"to"`
+	Why  string `json:"why"`
+	Sure bool   `json:"sure"`
+}
+
+// Evidence is a fact with its place in the recording.
+type Evidence struct {
+	Text string `json:"text"`
+	// Proc and Event are a position for replay --at; Event 0 is none.
+	Proc  int    `json:"proc,omitempty"`
+	Event uint64 `json:"event,omitempty"`
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"`
+}
+
+// node is a unit of a process. Where a process has no facts, unit counts its
+// threads.
+type node struct {
+	proc, unit int
+}
+
+// judge is one judgement.
+type judge struct {
+	in    *Input
+	procs map[int]*Proc
+	edges map[node][]edge
+}
+
+// edge leads from one who waits to one who could end that.
+type edge struct {
+	to   node
+	sure bool // held, joined, awaited; else it only has the thing at hand
+	// say is a sentence with %[1]s for who waits and %[2]s for whom.
+	say   string
+	kind  string
+	thing int // of the process that waits, -1 for none
+	hold  *Hold
+}
+
+// Judge says why.
+func Judge(in *Input) *Verdict {
+	j := &judge{in: in, procs: map[int]*Proc{}, edges: map[node][]edge{}}
+	for _, p := range in.Procs {
+		j.procs[p.ID] = p
+	}
+	root, ok := j.root()
+	if !ok {
+		return &Verdict{Degree: None, Sentence: "No verdict: no process was stopped, and none of its threads waits."}
+	}
+	v := j.from(root)
+	j.graph(v)
+	if v.Where == nil {
+		if f, ok := j.place(root); ok {
+			v.Where = &f
+		}
+	}
+	return v
+}
+
+// root is whose waiting the verdict explains: the main thread of the first
+// process that did not end, or the task that it runs its loop for.
+func (j *judge) root() (node, bool) {
+	for _, p := range j.in.Procs {
+		if !p.Hangs {
+			continue
+		}
+		if p.Facts != nil {
+			for n := range p.Facts.Units {
+				if u := &p.Facts.Units[n]; u.Kind == Thread && u.Main {
+					return node{p.ID, n}, true
+				}
+			}
+			if len(p.Facts.Units) > 0 {
+				return node{p.ID, 0}, true
+			}
+		}
+		if len(p.Threads) > 0 {
+			return node{p.ID, -1}, true
+		}
+	}
+	return node{}, false
+}
+
+// from follows who waits for whom from the root on.
+func (j *judge) from(root node) *Verdict {
+	path := []hop{{node: root}}
+	seen := map[node]int{root: 0}
+	if v := j.cycleFrom(root); v != nil {
+		return v
+	}
+	for len(path) < 50 {
+		at := path[len(path)-1].node
+		e, ok := j.best(at)
+		if !ok {
+			break
+		}
+		if _, again := seen[e.to]; again {
+			break
+		}
+		path[len(path)-1].edge = &e
+		seen[e.to] = len(path)
+		path = append(path, hop{node: e.to})
+	}
+	return j.chain(path)
+}
+
+// hop is a node of a path and the edge to the next.
+type hop struct {
+	node node
+	edge *edge
+}
+
+// cycleFrom looks for a circle of those who wait for each other, in reach of a
+// node. It counts only if each that takes part has no other way out.
+func (j *judge) cycleFrom(root node) *Verdict {
+	state := map[node]int{}
+	var path []hop
+	var found []hop
+	var visit func(n node) bool
+	visit = func(n node) bool {
+		state[n] = 1
+		path = append(path, hop{node: n})
+		defer func() { path = path[:len(path)-1]; state[n] = 2 }()
+		for _, e := range j.steps(n) {
+			if !e.sure {
+				continue
+			}
+			path[len(path)-1].edge = &e
+			switch state[e.to] {
+			case 1:
+				for k := range path {
+					if path[k].node == e.to {
+						found = slices.Clone(path[k:])
+						return true
+					}
+				}
+			case 0:
+				if len(path) < 200 && visit(e.to) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if !visit(root) {
+		return nil
+	}
+	return j.cycle(root, found)
+}
+
+// best is the edge to follow where there is no circle: a sure one before one
+// that is only likely, to one that waits itself before one that does not.
+func (j *judge) best(n node) (edge, bool) {
+	var out edge
+	score := -1
+	for _, e := range j.steps(n) {
+		s := 0
+		if e.sure {
+			s += 10
+		}
+		if u := j.unit(e.to); u != nil {
+			if u.Role != "" {
+				if !e.sure {
+					continue // an idle one owes nothing
+				}
+				s -= 5
+			}
+			if u.Wait != nil {
+				s++
+			}
+		}
+		if s > score {
+			out, score = e, s
+		}
+	}
+	return out, score >= 0
+}
+
+func (j *judge) unit(n node) *Unit {
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil || n.unit < 0 || n.unit >= len(p.Facts.Units) {
+		return nil
+	}
+	return &p.Facts.Units[n.unit]
+}
+
+// call is the thread of a unit in the log, nil for a task.
+func (j *judge) call(n node) *Call {
+	p := j.procs[n.proc]
+	if p == nil {
+		return nil
+	}
+	u := j.unit(n)
+	if u == nil {
+		if n.unit < 0 && len(p.Threads) > 0 {
+			return p.Threads[0]
+		}
+		return nil
+	}
+	if u.Kind != Thread {
+		return nil
+	}
+	for _, t := range p.Threads {
+		if t.TID == u.TID {
+			return t
+		}
+	}
+	return nil
+}
+
+func (j *judge) thing(proc, n int) *Thing {
+	p := j.procs[proc]
+	if p == nil || p.Facts == nil || n < 0 || n >= len(p.Facts.Things) {
+		return nil
+	}
+	return &p.Facts.Things[n]
+}
+
+// name is how a sentence calls a unit.
+func (j *judge) name(n node) string {
+	p, u := j.procs[n.proc], j.unit(n)
+	if u == nil || u.Kind == Thread && u.Main {
+		if n.proc == j.in.Procs[0].ID {
+			return "MainThread"
+		}
+		return j.procName(p)
+	}
+	name := u.Name
+	switch {
+	case name == "" && u.Kind == Thread:
+		name = fmt.Sprintf("thread %d", u.TID)
+	case u.Kind == Task:
+		name = "task " + name
+	case u.Kind == Greenlet:
+		name = "greenlet " + name
+	case strings.HasPrefix(name, "Thread-") || strings.Contains(name, " "):
+		name = "thread " + name
+	}
+	if n.proc != j.in.Procs[0].ID {
+		name += " of " + j.procName(p)
+	}
+	return name
+}
+
+func (j *judge) procName(p *Proc) string {
+	if p == nil {
+		return "a process"
+	}
+	for _, other := range j.in.Procs {
+		if other.Facts == nil {
+			continue
+		}
+		for i := range other.Facts.Things {
+			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Name != "p" {
+				return fmt.Sprintf("child %q (pid %d)", t.Name, p.PID)
+			}
+		}
+	}
+	if p.Parent == 0 {
+		return fmt.Sprintf("process %d", p.PID)
+	}
+	return fmt.Sprintf("child %d", p.PID)
+}
+
+// short is a file's name for people.
+func (j *judge) short(file string) string {
+	if j.in.Short != nil {
+		file = j.in.Short(file)
+	}
+	return file
+}
+
+func (j *judge) at(f Frame) string {
+	return fmt.Sprintf("%s:%d", j.short(f.File), f.Line)
+}
+
+// place is the frame that waits, from the user's view.
+func (j *judge) place(n node) (Frame, bool) {
+	u := j.unit(n)
+	if u == nil {
+		if c := j.call(n); c != nil {
+			for _, f := range c.Frames {
+				if f.own() {
+					return f, true
+				}
+			}
+			if len(c.Frames) > 0 {
+				return c.Frames[0], true
+			}
+		}
+		return Frame{}, false
+	}
+	for k := range u.Frames {
+		if u.Frames[k].own() {
+			return u.Frames[k], true
+		}
+	}
+	if len(u.Frames) > 0 {
+		return u.Frames[0], true
+	}
+	return Frame{}, false
+}
+
+// where is the place of a unit as it stands in sentences: " (FILE:LINE)", or
+// nothing.
+func (j *judge) where(n node) string {
+	f, ok := j.place(n)
+	if !ok || f.Line == 0 {
+		return ""
+	}
+	return " (" + j.at(f) + ")"
+}
+
+func (j *judge) ref(n node) Ref {
+	r := Ref{Proc: n.proc, Kind: Thread, Name: j.name(n)}
+	if u := j.unit(n); u != nil {
+		r.TID, r.Kind = u.TID, u.Kind
+	} else if c := j.call(n); c != nil {
+		r.TID = c.TID
+	}
+	return r
+}
+
+// graph adds all that is known of who waits for whom.
+func (j *judge) graph(v *Verdict) {
+	const most = 2000
+	for _, p := range j.in.Procs {
+		if p.Facts == nil {
+			continue
+		}
+		for n := range p.Facts.Units {
+			from := node{p.ID, n}
+			for _, e := range j.steps(from) {
+				if len(v.Edges) < most {
+					v.Edges = append(v.Edges, Edge{From: j.ref(from), To: j.ref(e.to), Why: e.kind, Sure: e.sure})
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package hang
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// f is a frame of the user's code.
+func f(line int) []Frame { return []Frame{{Func: "work", File: "app.py", Line: line}} }
+
+func thread(tid int32, name string, line int, w *Wait) Unit {
+	return Unit{Kind: Thread, TID: tid, Name: name, Main: tid == 1, Frames: f(line), Wait: w}
+}
+
+// TestJudge holds verdicts on graphs that are small enough to be sure of.
+func TestJudge(t *testing.T) {
+	on := func(how string, things ...int) *Wait { return &Wait{How: how, On: things} }
+	units := func(how string, units ...int) *Wait { return &Wait{How: how, Units: units} }
+	holds := func(unit, line int) []Hold { return []Hold{{Unit: unit, Line: line}} }
+	futex := func(tids ...int32) []*Call {
+		var out []*Call
+		for _, tid := range tids {
+			out = append(out, &Call{TID: tid, Call: "futex", FD: -1, For: 2 * time.Second, Event: uint64(100 + tid)})
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name   string
+		procs  []*Proc
+		degree string
+		want   []string // parts of the sentence
+		never  []string
+	}{
+		{"two locks the wrong way round", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
+			Things: []Thing{{Kind: Lock, Name: "a", Locked: true, Holders: holds(1, 4)}, {Kind: Lock, Name: "b", Locked: true, Holders: holds(2, 4)}}}}},
+			Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
+		{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
+			Things: []Thing{{Kind: Lock, Name: "guard", Locked: true, Holders: holds(0, 7)}}}}},
+			Proven, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, nil},
+		{"an RLock may be taken again", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0)), {Kind: Thread, TID: 2, Name: "w", Frames: f(20)}},
+			Things: []Thing{{Kind: RLock, Name: "guard", Locked: true, Holders: holds(0, 7)}}}}},
+			"", nil, []string{"Deadlock"}},
+		{"a pool whose workers wait for its own jobs", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+			Units: []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 1)), thread(3, "render_1", 5, on("result", 2))},
+			Things: []Thing{{Kind: Future, Owed: []int{1}}, {Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2},
+				{Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2}}}}},
+			Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
+		{"a pool with an idle worker has no deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
+			Things: []Thing{{Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2}}}}},
+			"", nil, []string{"Deadlock"}},
+		{"the owner is not there", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
+			Things: []Thing{{Kind: RLock, Locked: true, Gone: true}}}}},
+			Proven, []string{"whose owner is a thread that does not exist any more"}, nil},
+		{"who has it at hand is only likely", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("get", 1))},
+			Things: []Thing{{Kind: Event, Name: "done", Known: []int{1}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
+			Likely, []string{"MainThread waits for event done (app.py:9), which worker has at hand, which waits for an item of queue jobs (app.py:20)"}, []string{"Deadlock"}},
+		{"two that know each other's events are no proven deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
+			Things: []Thing{{Kind: Event, Name: "one", Known: []int{1}}, {Kind: Event, Name: "two", Known: []int{0}}}}}},
+			Likely, nil, []string{"Deadlock:"}},
+		{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
+			None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
+		{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), {Kind: Thread, TID: 2, Name: "pool_0", Role: "an idle worker of a pool", Frames: f(3)}},
+			Things: []Thing{{Kind: Event, Name: "done", Known: []int{1}}}}}},
+			Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, p := range c.procs {
+				if p.Facts != nil && !p.Facts.Sound() {
+					t.Fatal("the facts of the test lead nowhere")
+				}
+			}
+			v := Judge(&Input{Procs: c.procs})
+			if c.degree != "" && v.Degree != c.degree {
+				t.Errorf("degree %q: %s", v.Degree, v.Sentence)
+			}
+			for _, part := range c.want {
+				if !strings.Contains(v.Sentence, part) {
+					t.Errorf("no %q in %s", part, v.Sentence)
+				}
+			}
+			for _, part := range c.never {
+				if strings.Contains(v.Sentence, part) {
+					t.Errorf("%q in %s", part, v.Sentence)
+				}
+			}
+			if len(v.Evidence) == 0 {
+				t.Error("no evidence")
+			}
+		})
+	}
+}
+
+// TestForgedFacts judges facts whose numbers lead nowhere.
+func TestForgedFacts(t *testing.T) {
+	for name, facts := range map[string]*Facts{
+		"thing":  {Units: []Unit{{Kind: Thread, Main: true, Wait: &Wait{On: []int{7}}}}},
+		"unit":   {Units: []Unit{{Kind: Thread, Main: true, Wait: &Wait{Units: []int{-1}}}}},
+		"holder": {Units: []Unit{{Kind: Thread}}, Things: []Thing{{Holders: []Hold{{Unit: 3}}}}},
+		"frame":  {Units: []Unit{{Kind: Thread, Wait: &Wait{Frame: 9}}}},
+		"owed":   {Things: []Thing{{Owed: []int{1 << 40}}}},
+		"known":  {Things: []Thing{{Known: []int{0}}}},
+	} {
+		if facts.Sound() {
+			t.Errorf("%s: is said to be sound", name)
+		}
+		Judge(&Input{Procs: []*Proc{{ID: 1, Hangs: true, Facts: facts}}})
+	}
+}

@@ -1,0 +1,40 @@
+package hang
+
+import (
+	"path"
+	"strings"
+
+	"pyrr/internal/stack"
+)
+
+// Library tells a file that is not the user's own: the standard library, what is
+// installed, pytest, pyrr's own plugin.
+func Library(file string) bool {
+	if strings.HasSuffix(file, "/pyrr_pytest.py") || strings.HasPrefix(file, "<frozen ") {
+		return true
+	}
+	if _, origin := (stack.Paths{}).Short(file); origin == stack.Package || origin == stack.Stdlib {
+		return true
+	}
+	// The script that an installed command begins with.
+	dir, name := path.Split(file)
+	return strings.HasSuffix(dir, "/bin/") && !strings.Contains(name, ".")
+}
+
+// Machinery tells the frames that show how the program was run and not what it
+// does: of pytest, pluggy and the plugin, of runpy.
+func Machinery(file string) bool {
+	short, origin := (stack.Paths{}).Short(file)
+	switch origin {
+	case stack.Package:
+		for _, p := range []string{"_pytest/", "pytest/", "pluggy/", "pytest_asyncio/", "xdist/", "execnet/"} {
+			if strings.HasPrefix(short, p) {
+				return true
+			}
+		}
+	case stack.Stdlib:
+		return short == "runpy.py" || short == "<frozen runpy>"
+	}
+	dir, name := path.Split(file)
+	return name == "pyrr_pytest.py" || strings.HasSuffix(dir, "/bin/") && !strings.Contains(name, ".")
+}

@@ -1,0 +1,249 @@
+package hang
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// cycle is the verdict on a circle.
+func (j *judge) cycle(root node, circle []hop) *Verdict {
+	v := &Verdict{Degree: Proven, Kind: "deadlock"}
+	first := circle[0]
+	if len(circle) == 1 {
+		j.selfDeadlock(v, first)
+	} else if pool := j.starved(circle, v); !pool {
+		// The one that the root waits for, or the root itself, comes first.
+		v.Sentence = "Deadlock: " + j.told(circle, true) + "."
+	}
+	for _, h := range circle {
+		v.Units = append(v.Units, j.ref(h.node))
+		j.evidence(v, h)
+		v.key = append(v.key, j.keyOf(h))
+	}
+	if f, ok := j.place(first.node); ok {
+		v.Where = &f
+	}
+	inside := false
+	for _, h := range circle {
+		inside = inside || h.node == root
+	}
+	if !inside {
+		j.approach(v, root, circle)
+	}
+	return v
+}
+
+// told says a path in one sentence; of a circle the last leads to the first.
+func (j *judge) told(path []hop, circle bool) string {
+	var b strings.Builder
+	for k := range path {
+		h := &path[k]
+		if h.edge == nil {
+			break
+		}
+		from := j.name(h.node)
+		if k > 0 {
+			if b.Len() > 220 && k+1 < len(path) {
+				continue
+			}
+			b.WriteString(", ")
+			from = "which"
+			// "A joins B, which …": the one before ends with its name.
+		}
+		to := j.name(h.edge.to)
+		fmt.Fprintf(&b, h.edge.say, from, to)
+	}
+	return b.String()
+}
+
+// selfDeadlock is a unit that waits for what it holds itself.
+func (j *judge) selfDeadlock(v *Verdict, h hop) {
+	name := j.name(h.node)
+	what := "itself"
+	if t := j.thing(h.node.proc, h.edge.thing); t != nil {
+		what = j.thingName(t)
+		if t.Kind == Future && t.Queued {
+			j.poolSelf(v, h, t)
+			return
+		}
+	}
+	v.Kind = "self-deadlock"
+	v.Sentence = fmt.Sprintf("Deadlock: %s waits for %s%s, which it holds itself%s.", name, what, j.where(h.node), j.taken(h))
+}
+
+// taken says where the holder took a thing.
+func (j *judge) taken(h hop) string {
+	e := h.edge
+	if e == nil || e.hold == nil {
+		return ""
+	}
+	if f, ok := j.heldAt(e); ok {
+		return " since " + j.at(f)
+	}
+	return ""
+}
+
+// heldAt is the line at which a holder took what it holds.
+func (j *judge) heldAt(e *edge) (Frame, bool) {
+	u := j.unit(e.to)
+	if u == nil || e.hold == nil || e.hold.Frame < 0 || e.hold.Frame >= len(u.Frames) || e.hold.Line == 0 {
+		return Frame{}, false
+	}
+	f := u.Frames[e.hold.Frame]
+	f.Line = e.hold.Line
+	return f, true
+}
+
+// starved tells a pool whose workers all wait for jobs of the same pool.
+func (j *judge) starved(circle []hop, v *Verdict) bool {
+	for _, h := range circle {
+		t := j.thing(h.node.proc, h.edge.thing)
+		if h.edge.kind == "pool" && t != nil && t.Queued {
+			u := j.unit(h.node)
+			for _, w := range t.Owed {
+				if u != nil && w == h.node.unit {
+					j.poolSelf(v, h, t)
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (j *judge) poolSelf(v *Verdict, h hop, t *Thing) {
+	v.Kind = "starved pool"
+	who := "The only worker"
+	if n := len(t.Owed); n == 2 {
+		who = "Both workers"
+	} else if n > 2 {
+		who = fmt.Sprintf("All %d workers", n)
+	}
+	verb := "wait"
+	if len(t.Owed) == 1 {
+		verb = "waits"
+	}
+	v.Sentence = fmt.Sprintf("Deadlock: %s of pool %q %s%s for jobs that are queued in the same pool, so no worker is left to run them.",
+		lower(who), poolName(j.name(h.node)), verb, j.where(h.node))
+}
+
+// poolName is what the workers of a pool have in common in their names.
+func poolName(worker string) string {
+	worker = strings.TrimPrefix(worker, "thread ")
+	if i := strings.LastIndexByte(worker, '_'); i > 0 {
+		return worker[:i]
+	}
+	return worker
+}
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+// approach adds how the root comes to a circle that it is not part of.
+func (j *judge) approach(v *Verdict, root node, circle []hop) {
+	in := map[node]bool{}
+	for _, h := range circle {
+		in[h.node] = true
+	}
+	at, path := root, []hop{}
+	seen := map[node]bool{}
+	for len(path) < 10 && !in[at] && !seen[at] {
+		seen[at] = true
+		e, ok := j.best(at)
+		if !ok {
+			return
+		}
+		path = append(path, hop{at, &e})
+		at = e.to
+	}
+	for _, h := range path {
+		j.evidence(v, h)
+	}
+}
+
+// evidence adds what a hop says, with its place.
+func (j *judge) evidence(v *Verdict, h hop) {
+	e := Evidence{Proc: h.node.proc}
+	if f, ok := j.place(h.node); ok {
+		e.File, e.Line = f.File, f.Line
+	}
+	c := j.call(h.node)
+	if c == nil {
+		c = j.loopCall(h.node)
+	}
+	if c != nil {
+		e.Event = c.Event
+	}
+	if h.edge != nil {
+		e.Text = fmt.Sprintf(h.edge.say, j.name(h.node), j.name(h.edge.to))
+	} else {
+		e.Text = j.name(h.node) + " " + j.stuck(h.node)
+	}
+	if c != nil && c.For > 0 {
+		e.Text += ", for " + lasting(c.For)
+	}
+	v.Evidence = append(v.Evidence, e)
+	if h.edge != nil && h.edge.hold != nil {
+		if f, ok := j.heldAt(h.edge); ok {
+			t := j.thing(h.node.proc, h.edge.thing)
+			what := "it"
+			if t != nil {
+				what = j.thingName(t)
+			}
+			v.Evidence = append(v.Evidence, Evidence{Text: fmt.Sprintf("%s took %s at %s", j.name(h.edge.to), what, j.at(f)),
+				Proc: h.edge.to.proc, File: f.File, Line: f.Line})
+		}
+	}
+}
+
+// loopCall is the thread that runs the loop of a task.
+func (j *judge) loopCall(n node) *Call {
+	u, p := j.unit(n), j.procs[n.proc]
+	if u == nil || u.Kind != Task || p == nil {
+		return nil
+	}
+	for _, t := range p.Threads {
+		if t.TID == u.TID {
+			return t
+		}
+	}
+	return nil
+}
+
+// lasting is a duration for people.
+func lasting(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// keyOf is what a hop adds to a fingerprint: no names that a run makes up, no
+// lines.
+func (j *judge) keyOf(h hop) string {
+	var b strings.Builder
+	u := j.unit(h.node)
+	if u != nil {
+		b.WriteString(u.Kind)
+		if f, ok := j.place(h.node); ok {
+			b.WriteString(" " + j.short(f.File) + ":" + lastName(f.Func))
+		}
+		if u.Wait != nil {
+			b.WriteString(" " + u.Wait.How)
+			for _, n := range u.Wait.On {
+				if t := j.thing(h.node.proc, n); t != nil {
+					b.WriteString(" " + t.Kind + " " + t.Name)
+				}
+			}
+		}
+	}
+	if c := j.call(h.node); c != nil && (u == nil || u.Wait == nil) {
+		b.WriteString(" " + c.Call)
+	}
+	if h.edge != nil {
+		b.WriteString(" -> " + h.edge.kind)
+	}
+	return b.String()
+}
+
+func lastName(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }

@@ -1,0 +1,290 @@
+package hang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// steps are the edges from a unit to those that could end its waiting.
+func (j *judge) steps(n node) []edge {
+	if out, ok := j.edges[n]; ok {
+		return out
+	}
+	j.edges[n] = nil // while it is made
+	out := j.stepsOf(n)
+	j.edges[n] = out
+	return out
+}
+
+func (j *judge) stepsOf(n node) []edge {
+	u := j.unit(n)
+	var out []edge
+	if u != nil && u.Wait != nil {
+		out = j.waitSteps(n, u)
+	}
+	if len(out) == 0 {
+		out = j.callSteps(n)
+	}
+	return out
+}
+
+func (j *judge) waitSteps(n node, u *Unit) []edge {
+	w := u.Wait
+	var out []edge
+	at := ""
+	if w.Frame < len(u.Frames) {
+		at = " (" + j.at(u.Frames[w.Frame]) + ")"
+	}
+	for _, to := range w.Units {
+		if to == n.unit {
+			continue
+		}
+		e := edge{to: node{n.proc, to}, sure: true, kind: w.How, thing: -1}
+		switch {
+		case w.How == "loop" || w.How == "gather":
+			e.say = "%[1]s runs the event loop for %[2]s"
+		case w.How == "join":
+			e.say = "%[1]s joins %[2]s" + at
+		case w.How == "shutdown":
+			e.say = "%[1]s is at its end and joins %[2]s"
+		default:
+			e.kind, e.say = "await", "%[1]s awaits %[2]s"+at
+		}
+		out = append(out, e)
+	}
+	for _, t := range w.On {
+		out = append(out, j.thingSteps(n, u, t, at)...)
+	}
+	if w.PID != 0 {
+		out = append(out, j.childSteps(n, w.PID, at)...)
+	}
+	return out
+}
+
+// thingSteps are the edges through a thing.
+func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
+	t := j.thing(n.proc, number)
+	if t == nil {
+		return nil
+	}
+	what := j.thingName(t)
+	var out []edge
+	add := func(to node, sure bool, kind, say string, h *Hold) {
+		if to == n && t.Kind == RLock {
+			return // it may take it again
+		}
+		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
+	}
+	switch t.Kind {
+	case Lock, RLock, Import, Semaphore:
+		for i := range t.Holders {
+			h := &t.Holders[i]
+			sure := t.Kind != Semaphore || len(t.Holders) == 1
+			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s", h)
+		}
+		if len(out) == 0 && t.Key != "" {
+			out = append(out, j.otherHolders(n, t, what, at)...)
+		}
+	case Future:
+		if t.Queued {
+			busy := len(t.Owed) > 0
+			for _, w := range t.Owed {
+				o := j.unit(node{n.proc, w})
+				busy = busy && o != nil && o.Role == "" && o.Wait != nil
+			}
+			for _, w := range t.Owed {
+				add(node{n.proc, w}, busy, "pool", "%[1]s waits for "+what+at+", queued behind %[2]s", nil)
+			}
+			return out
+		}
+		for _, w := range t.Owed {
+			add(node{n.proc, w}, true, "runs", "%[1]s waits for "+what+at+", which %[2]s runs", nil)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, k := range t.Known {
+		if k == n.unit || j.sameLoop(n, node{n.proc, k}) {
+			continue
+		}
+		add(node{n.proc, k}, false, "knows", "%[1]s waits for "+what+at+", which %[2]s has at hand", nil)
+	}
+	return out
+}
+
+// sameLoop tells the thread that runs the loop of a task: what the task waits
+// for is done by tasks.
+func (j *judge) sameLoop(task, thread node) bool {
+	a, b := j.unit(task), j.unit(thread)
+	return a != nil && b != nil && a.Kind == Task && b.Kind == Thread && a.TID == b.TID && b.Wait != nil && (b.Wait.How == "loop" || b.Wait.How == "gather")
+}
+
+// otherHolders finds who holds a thing of several processes.
+func (j *judge) otherHolders(n node, t *Thing, what, at string) []edge {
+	var out []edge
+	for _, p := range j.in.Procs {
+		if p.ID == n.proc || p.Facts == nil {
+			continue
+		}
+		for i := range p.Facts.Things {
+			o := &p.Facts.Things[i]
+			if o.Key != t.Key {
+				continue
+			}
+			for k := range o.Holders {
+				out = append(out, edge{to: node{p.ID, o.Holders[k].Unit}, sure: true, kind: "holds", thing: -1, hold: &o.Holders[k],
+					say: "%[1]s waits for " + what + at + ", held by %[2]s"})
+			}
+		}
+	}
+	return out
+}
+
+// childSteps leads to a child process that is waited for.
+func (j *judge) childSteps(n node, pid int, at string) []edge {
+	for _, p := range j.in.Procs {
+		if p.PID != pid || !p.Hangs || p.ID == n.proc {
+			continue
+		}
+		return []edge{{to: j.mainOf(p), sure: true, kind: "waits for the child", thing: -1, say: "%[1]s waits for the end of %[2]s" + at}}
+	}
+	return nil
+}
+
+// mainOf is the main thread of a process.
+func (j *judge) mainOf(p *Proc) node {
+	if p.Facts != nil {
+		for n := range p.Facts.Units {
+			if u := &p.Facts.Units[n]; u.Kind == Thread && u.Main {
+				return node{p.ID, n}
+			}
+		}
+	}
+	return node{p.ID, -1}
+}
+
+// callSteps are the edges from a thread through the system call that it is in.
+func (j *judge) callSteps(n node) []edge {
+	c := j.call(n)
+	if c == nil || c.Call == "" {
+		return nil
+	}
+	at := j.where(n)
+	if c.PID > 0 {
+		return j.childSteps(n, c.PID, at)
+	}
+	if c.Peer == nil {
+		return nil
+	}
+	does := j.doing(c)
+	var out []edge
+	for _, id := range c.Peer.Procs {
+		p := j.procs[id]
+		if p == nil || !p.Hangs {
+			continue
+		}
+		say := "%[1]s " + does + at + ", whose other end %[2]s has"
+		if id != n.proc {
+			out = append(out, edge{to: j.mainOf(p), sure: len(c.Peer.Procs) == 1, kind: "other end", say: say, thing: -1})
+			continue
+		}
+		for _, k := range j.havers(n, p, c.Peer.FDs) {
+			out = append(out, edge{to: k, kind: "other end", say: say, thing: -1, sure: true})
+		}
+	}
+	return out
+}
+
+// havers are the units of a process that have one of some descriptors at hand.
+func (j *judge) havers(n node, p *Proc, fds []int) []node {
+	if p.Facts == nil {
+		return nil
+	}
+	var out []node
+	for k := range p.Facts.Units {
+		u := &p.Facts.Units[k]
+		if (node{p.ID, k}) == n || u.Role == "a thread without Python code" {
+			continue
+		}
+		for _, fd := range fds {
+			if slices.Contains(u.FDs, fd) {
+				out = append(out, node{p.ID, k})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// doing says what a thread does in its system call.
+func (j *judge) doing(c *Call) string {
+	on := "descriptor"
+	if c.Peer != nil {
+		on = strings.TrimSpace(c.Peer.What + " " + c.Peer.Addr)
+	} else if c.FD < 0 {
+		on = ""
+	}
+	switch name := c.Call; {
+	case name == "connect":
+		return "connects to " + on
+	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":
+		return "waits for data from the " + on
+	case strings.HasPrefix(name, "send"), strings.HasPrefix(name, "write"), name == "pwrite64":
+		if c.Peer != nil && c.Peer.What == "pipe" {
+			return "writes to a full " + on
+		}
+		return "writes to the " + on + ", which takes no more"
+	case strings.HasPrefix(name, "accept"):
+		return "waits for a connection to the " + on
+	case name == "flock", name == "fcntl":
+		return "waits for a lock of the " + on
+	case strings.Contains(name, "poll"), strings.Contains(name, "select"):
+		return "waits for one of several descriptors"
+	case strings.Contains(name, "nanosleep"):
+		return "sleeps"
+	case strings.HasPrefix(name, "wait"):
+		return "waits for a child process"
+	case strings.HasPrefix(name, "futex"):
+		return "waits for a lock"
+	case name == "pause", name == "rt_sigtimedwait", name == "rt_sigsuspend":
+		return "waits for a signal"
+	}
+	return "is in " + c.Call
+}
+
+// thingName is how a sentence calls a thing.
+func (j *judge) thingName(t *Thing) string {
+	name := ""
+	if t.Name != "" {
+		name = " " + t.Name
+	}
+	switch t.Kind {
+	case Lock, RLock:
+		switch t.Class {
+		case "", "lock", "RLock", "Lock", "_RLock", "SemLock":
+			return "lock" + name
+		}
+		return "the " + t.Class + name
+	case Import:
+		return fmt.Sprintf("the import lock of module %q", t.Name)
+	case Event:
+		return "event" + name
+	case Condition:
+		return "condition" + name
+	case Semaphore:
+		return "semaphore" + name
+	case Barrier:
+		return "barrier" + name
+	case Queue:
+		return "queue" + name
+	case Future:
+		return "the result of a job"
+	case Process:
+		return "process" + name
+	case Object:
+		return strings.TrimSpace(t.Class + name)
+	}
+	return t.Kind + name
+}

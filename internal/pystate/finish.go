@@ -1,0 +1,359 @@
+package pystate
+
+import (
+	"slices"
+
+	"pyrr/internal/hang"
+)
+
+// finish reads what needs all units and things: who is at a future, who knows
+// what is waited for, what became of those that should have acted, and names.
+func (r *reader) finish() {
+	objs := make([]uint64, len(r.facts.Things))
+	for obj, n := range r.things {
+		objs[n] = obj
+	}
+	r.futures(objs)
+	waited := map[int]bool{}
+	for n := range r.facts.Units {
+		if w := r.facts.Units[n].Wait; w != nil {
+			for _, t := range w.On {
+				waited[t] = true
+			}
+		}
+	}
+	r.know(objs, waited)
+	for n := range r.facts.Things {
+		if r.facts.Things[n].Name == "" {
+			r.facts.Things[n].Name = r.nameOf(n, objs[n])
+		}
+	}
+	r.fates(waited)
+	for n := range r.facts.Units {
+		u := &r.facts.Units[n]
+		if u.Kind == hang.Thread && !u.Main {
+			u.Daemon = r.daemon(r.units[n].ident)
+		}
+	}
+}
+
+func (r *reader) daemon(ident uint64) bool {
+	found := false
+	r.Pairs(r.Global("threading", "_active"), func(key, value uint64) bool {
+		if n, ok := r.Int(key); ok && uint64(n) == ident {
+			found = r.True(r.Attr(value, "_daemonic"))
+			return false
+		}
+		return true
+	})
+	return found
+}
+
+// futures finds who is at the futures that are waited for: the worker of a
+// pool that runs it, or the workers of the pool in whose queue it lies.
+func (r *reader) futures(objs []uint64) {
+	type pool struct {
+		queue   uint64
+		workers []int
+	}
+	running := map[uint64]int{} // units by the future that they run
+	var pools []*pool
+	byQueue := map[uint64]*pool{}
+	for n, u := range r.units {
+		if u.thread == nil {
+			continue
+		}
+		for k := range u.frames {
+			f := &u.frames[k]
+			if ruleKey(f.File) != "futures/thread.py" {
+				continue
+			}
+			switch last(f.Func) {
+			case "run":
+				if future := r.Attr(r.local(u, k, "self"), "future"); future != 0 {
+					running[future] = n
+				}
+			case "_worker":
+				queue := r.local(u, k, "work_queue")
+				if queue == 0 {
+					queue = r.Attr(r.local(u, k, "executor"), "_work_queue") // 3.15
+				}
+				if queue == 0 {
+					continue
+				}
+				p := byQueue[queue]
+				if p == nil {
+					p = &pool{queue: queue}
+					byQueue[queue] = p
+					pools = append(pools, p)
+				}
+				p.workers = append(p.workers, n)
+			}
+		}
+	}
+	queued := map[uint64]*pool{}
+	for _, p := range pools {
+		for _, item := range r.Items(p.queue, 10_000) {
+			if future := r.Attr(item, "future"); future != 0 {
+				queued[future] = p
+			}
+		}
+	}
+	for n := range r.facts.Things {
+		t := &r.facts.Things[n]
+		if t.Kind != hang.Future {
+			continue
+		}
+		if unit, ok := running[objs[n]]; ok {
+			t.Owed = append(t.Owed, unit)
+		} else if p := queued[objs[n]]; p != nil {
+			t.Queued, t.Owed, t.Size = true, slices.Clone(p.workers), len(p.workers)
+		}
+	}
+}
+
+// know finds which units have what is waited for in reach: in a variable of
+// their own frames, or in an attribute of such an object.
+func (r *reader) know(objs []uint64, waited map[int]bool) {
+	want := map[uint64]int{}
+	for n := range waited {
+		want[objs[n]] = n
+	}
+	if len(want) == 0 {
+		return
+	}
+	for n, u := range r.units {
+		if w := r.facts.Units[n].Wait; w == nil && len(u.frames) == 0 {
+			continue
+		}
+		seen := map[uint64]bool{}
+		for k := range u.frames {
+			if k >= hang.MaxFrames {
+				break
+			}
+			if hang.Machinery(u.frames[k].File) {
+				continue
+			}
+			for _, obj := range r.locals(u, k) {
+				r.reach(obj, 2, seen, func(found uint64) {
+					if t, ok := want[found]; ok {
+						r.knows(t, n)
+					}
+				})
+			}
+			if !hang.Library(u.frames[k].File) {
+				// What its code names of its module.
+				for _, name := range r.CodeNames(&u.frames[k]) {
+					if obj := r.FrameGlobal(&u.frames[k], name); obj != 0 {
+						r.reach(obj, 1, seen, func(found uint64) {
+							if t, ok := want[found]; ok {
+								r.knows(t, n)
+							}
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func (r *reader) knows(thing, unit int) {
+	t := &r.facts.Things[thing]
+	if w := r.facts.Units[unit].Wait; w != nil && slices.Contains(w.On, thing) {
+		return // it waits for it itself
+	}
+	if !slices.Contains(t.Known, unit) {
+		t.Known = append(t.Known, unit)
+	}
+}
+
+// reach calls f for an object and, to a depth, for the objects in it.
+func (r *reader) reach(obj uint64, depth int, seen map[uint64]bool, f func(uint64)) {
+	if obj == 0 || seen[obj] || r.left <= 0 {
+		return
+	}
+	seen[obj] = true
+	r.left--
+	f(obj)
+	if depth == 0 {
+		return
+	}
+	switch r.Type(obj) {
+	case "", "int", "str", "bytes", "float", "bool", "NoneType", "module", "type", "code", "builtin_function_or_method":
+		return
+	case "list", "tuple", "set", "dict", "deque":
+		for _, item := range r.Items(obj, 50) {
+			r.reach(item, depth-1, seen, f)
+		}
+		return
+	case "method":
+		if self := r.MethodSelf(obj); self != 0 {
+			r.reach(self, depth, seen, f)
+		}
+		return
+	case "function":
+		for _, cell := range r.Closure(obj) {
+			r.reach(cell, depth-1, seen, f)
+		}
+		return
+	}
+	left := 60
+	r.EachAttr(obj, func(_ string, value uint64) bool {
+		left--
+		r.reach(value, depth-1, seen, f)
+		return left > 0
+	})
+}
+
+// nameOf finds how the program calls an object: a variable of the modules of
+// those that wait for it or hold it, an attribute of their self, a variable of
+// their functions.
+func (r *reader) nameOf(thing int, obj uint64) string {
+	type place struct {
+		unit, frame int
+	}
+	var places []place
+	t := &r.facts.Things[thing]
+	for n := range r.facts.Units {
+		w := r.facts.Units[n].Wait
+		if w != nil && slices.Contains(w.On, thing) {
+			places = append(places, place{n, w.Frame})
+		}
+	}
+	for _, h := range t.Holders {
+		if h.Frame >= 0 {
+			places = append(places, place{h.Unit, h.Frame})
+		}
+	}
+	same := map[uint64]bool{obj: true}
+	for _, p := range places {
+		if len(places) > 6 {
+			places = places[:6]
+		}
+		u := r.units[p.unit]
+		for k := p.frame; k < len(u.frames) && k < p.frame+2; k++ {
+			if hang.Library(u.frames[k].File) {
+				continue
+			}
+			if name := r.GlobalName(&u.frames[k], same); name != "" {
+				return name
+			}
+			vars := r.locals(u, k)
+			if self := vars["self"]; self != 0 {
+				found := ""
+				left := 100
+				r.EachAttr(self, func(name string, value uint64) bool {
+					left--
+					if same[value] {
+						found = "self." + name
+					}
+					return found == "" && left > 0
+				})
+				if found != "" {
+					return found
+				}
+			}
+			best := ""
+			for name, value := range vars {
+				if same[value] && (best == "" || name < best) {
+					best = name
+				}
+			}
+			if best != "" {
+				return best
+			}
+			// An attribute of something that is at hand.
+			for name, value := range vars {
+				found := ""
+				left := 40
+				r.EachAttr(value, func(attr string, v uint64) bool {
+					left--
+					if same[v] {
+						found = name + "." + attr
+					}
+					return found == "" && left > 0
+				})
+				if found != "" && (best == "" || found < best) {
+					best = found
+				}
+			}
+			if best != "" {
+				return best
+			}
+		}
+	}
+	return ""
+}
+
+// fates finds what became of tasks and threads that those who wait have at
+// hand, and that are not there any more.
+func (r *reader) fates(waited map[int]bool) {
+	for n, u := range r.units {
+		w := r.facts.Units[n].Wait
+		if w == nil || len(w.On) == 0 {
+			continue
+		}
+		t := &r.facts.Things[w.On[0]]
+		for k := w.Frame; k < len(u.frames) && k < w.Frame+3; k++ {
+			if hang.Library(u.frames[k].File) {
+				continue
+			}
+			for _, obj := range sorted(r.locals(u, k)) {
+				for _, o := range append([]uint64{obj}, r.listed(obj)...) {
+					if fate, ok := r.fate(o); ok && len(t.Fate) < 8 && !slices.Contains(t.Fate, fate) {
+						t.Fate = append(t.Fate, fate)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (r *reader) listed(obj uint64) []uint64 {
+	switch r.Type(obj) {
+	case "list", "tuple", "set", "dict":
+		return r.Items(obj, 20)
+	}
+	return nil
+}
+
+func sorted(m map[string]uint64) []uint64 {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	out := make([]uint64, 0, len(m))
+	for _, name := range names {
+		out = append(out, m[name])
+	}
+	return out
+}
+
+// fate says what became of a task or thread that has ended.
+func (r *reader) fate(obj uint64) (hang.Fate, bool) {
+	if s, ok := r.AsyncTask(obj); ok {
+		if !s.Done {
+			return hang.Fate{}, false
+		}
+		f := hang.Fate{Kind: hang.Task, Name: r.TaskName(obj), How: "returned"}
+		switch {
+		case s.Exception != 0 && !r.None(s.Exception):
+			f.How, f.Text = "failed", r.Text(s.Exception, 160)
+		case s.Cancelled:
+			f.How = "cancelled"
+		}
+		return f, true
+	}
+	if r.IsA(obj, "Thread") && r.Attr(obj, "_started") != 0 {
+		id, ok := r.Int(r.Attr(obj, "_ident"))
+		if !ok {
+			return hang.Fate{}, false
+		}
+		if _, alive := r.ident[uint64(id)]; alive && !r.True(r.Attr(obj, "_is_stopped")) {
+			return hang.Fate{}, false
+		}
+		return hang.Fate{Kind: hang.Thread, Name: r.Str(r.Attr(obj, "_name")), How: "ended"}, true
+	}
+	return hang.Fate{}, false
+}
