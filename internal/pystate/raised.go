@@ -1,0 +1,156 @@
+package pystate
+
+import (
+	"strings"
+
+	"pyrr/cpython"
+	"pyrr/internal/hang"
+	"pyrr/internal/mem"
+)
+
+// Bounds of what is kept of an exception.
+const (
+	maxRaisedFrames = 40
+	maxVars         = 20
+	maxValue        = 200
+	maxMessage      = 2000
+	maxCauses       = 5
+)
+
+// Failure finds the exception that a test failed with, in a process that stands
+// at the end of its recording: pytest's call information in a frame, else what
+// sys keeps of the last one. nil is for none.
+func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
+	i := rt.Inspect(m)
+	defer i.Release()
+	phase := ""
+	exc := uint64(0)
+	all, _ := rt.Threads(m)
+	for _, t := range all {
+		if t.Ident != fsBase {
+			continue
+		}
+		frames, _ := rt.Frames(m, t, cpython.Options{})
+		for k := range frames {
+			if last(frames[k].Func) != "pytest_runtest_makereport" {
+				continue
+			}
+			vars := i.Vars(&frames[k])
+			if e := vars["error"]; i.IsException(e) {
+				exc, phase = e, i.Str(vars["phase"])
+			}
+			if exc == 0 {
+				// ExceptionInfo._excinfo is (type, value, traceback).
+				if tuple := i.Items(i.Attr(vars["call"], "excinfo._excinfo"), 3); len(tuple) > 1 && i.IsException(tuple[1]) {
+					exc, phase = tuple[1], i.Str(i.Attr(vars["call"], "when"))
+				}
+			}
+			if exc != 0 {
+				break
+			}
+		}
+	}
+	if exc == 0 {
+		if exc = lastRaised(i); exc == 0 {
+			return nil
+		}
+		phase = "call"
+	}
+	out := raised(i, rt, m, exc, 0)
+	out.Phase = phase
+	return out
+}
+
+// lastRaised is what sys keeps of the last exception that nobody caught.
+func lastRaised(i *cpython.Inspector) uint64 {
+	for _, name := range []string{"last_exc", "last_value"} {
+		if exc := i.Global("sys", name); i.IsException(exc) {
+			return exc
+		}
+	}
+	return 0
+}
+
+// Raised reads the exception that a thread is about to report: the one that it
+// handles, else the last that nobody caught.
+func Raised(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raised {
+	i := rt.Inspect(m)
+	defer i.Release()
+	exc := uint64(0)
+	if _, handling, _ := rt.Exceptions(m, t); handling != nil {
+		exc = handling.Addr
+	}
+	if exc == 0 {
+		exc = lastRaised(i)
+	}
+	if exc == 0 {
+		return nil
+	}
+	return raised(i, rt, m, exc, 0)
+}
+
+func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64, depth int) *hang.Raised {
+	out := &hang.Raised{Type: i.Type(exc), Text: message(i, exc)}
+	frames := i.Traceback(exc)
+	for k := range frames {
+		f := &frames[k]
+		if len(out.Frames) == maxRaisedFrames {
+			break
+		}
+		rf := hang.RaisedFrame{Frame: hang.Frame{Func: f.Func, File: f.File, Line: f.Line}}
+		if !hang.Library(f.File) {
+			vars, _ := rt.Locals(m, *f)
+			for _, v := range vars {
+				if len(rf.Vars) == maxVars {
+					break
+				}
+				if strings.HasPrefix(v.Name, "@py_") || strings.HasPrefix(v.Value, "<function ") || strings.HasPrefix(v.Value, "<module ") || strings.HasPrefix(v.Value, "<class ") {
+					continue // of pytest's rewritten asserts, and what a module is made of
+				}
+				rf.Vars = append(rf.Vars, hang.Var{Name: v.Name, Value: cut(v.Value, maxValue)})
+			}
+		}
+		out.Frames = append(out.Frames, rf)
+	}
+	if depth < maxCauses {
+		if cause, from := i.Cause(exc); cause != 0 {
+			out.Cause = raised(i, rt, m, cause, depth+1)
+			out.From = "while handling"
+			if from {
+				out.From = "from"
+			}
+		}
+	}
+	return out
+}
+
+// message is what str() gives of most exceptions.
+func message(i *cpython.Inspector, exc uint64) string {
+	args := i.Args(exc)
+	switch {
+	case len(args) == 0:
+		if msg := i.Str(i.Attr(exc, "msg")); msg != "" { // pytest's outcomes
+			return cut(msg, maxMessage)
+		}
+		return ""
+	case len(args) == 1 && i.Type(args[0]) == "str" && i.Type(exc) != "KeyError":
+		return cut(i.Str(args[0]), maxMessage)
+	case len(args) == 2 && i.IsA(exc, "OSError"):
+		return cut("[Errno "+i.Text(args[0], 20)+"] "+i.Str(args[1]), maxMessage)
+	}
+	var parts []string
+	for _, a := range args {
+		parts = append(parts, i.Text(a, maxValue))
+	}
+	if len(parts) == 1 {
+		return cut(parts[0], maxMessage)
+	}
+	return cut("("+strings.Join(parts, ", ")+")", maxMessage)
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
