@@ -229,7 +229,7 @@ func (r *recorder) drop(ep *epoch) {
 func (r *recorder) keep(ep *epoch, outcome string) {
 	k := &Kept{Test: ep.name, Outcome: outcome, Dir: ep.dir, From: ep.from, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
 	r.kept = append(r.kept, k)
-	sum := recording.Summary{Ended: time.Now(), Outcome: outcome, Events: ep.events, Instructions: ep.instructions}
+	sum := recording.Summary{Ended: time.Now(), Outcome: outcome, Events: ep.events, Instructions: ep.instructions, Memory: peak(ep.lead.pid)}
 	if outcome == recording.EndTimeout {
 		sum.Why = recording.EndTimeout
 	}

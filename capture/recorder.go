@@ -394,7 +394,7 @@ func (r *recorder) finish() (*Info, error) {
 		return info, ep.w.Discard()
 	}
 	err := ep.w.Close(recording.Summary{
-		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions,
+		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions, Memory: peak(0),
 	})
 	if err != nil {
 		r.warnf("the recording is incomplete: %v", err)

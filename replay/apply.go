@@ -84,11 +84,8 @@ func (p *Process) apply(ev *recording.Event) error {
 		if p.adapting() && ev.Kind == recording.KindInsn {
 			ev.Regs = merged(&t.regs, ev.Regs)
 		}
-		t.regs, t.dirty = *ev.Regs, true
-		if len(ev.XState) > 0 {
-			if err := ptrace.SetXState(t.tid, ev.XState); err != nil {
-				return fmt.Errorf("set the extended registers: %w", err)
-			}
+		if err := p.setState(t, ev); err != nil {
+			return err
 		}
 		if ev.Kind == recording.KindSignal {
 			t.enter = recording.Event{}
@@ -175,7 +172,9 @@ func (p *Process) flush(t *Thread) error {
 // finishCall gives a thread the result of a system call. call holds its
 // number and arguments, ev its result.
 func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
-	p.echo(call, ev)
+	if err := p.echo(call, ev); err != nil {
+		return err
+	}
 	sys, ok := linux.Lookup(int(call.Nr))
 	if !ok {
 		return p.damaged("system call %d is not known to this version of pyrr", call.Nr)
@@ -195,12 +194,8 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 		}
 	case linux.Sigreturn:
 		if ev.Regs != nil {
-			t.regs = *ev.Regs
-			t.regs.OrigRax = nrNone
-			if len(ev.XState) > 0 {
-				if err := ptrace.SetXState(t.tid, ev.XState); err != nil {
-					return fmt.Errorf("set the extended registers: %w", err)
-				}
+			if err := p.setState(t, ev); err != nil {
+				return err
 			}
 		}
 	}
@@ -209,7 +204,7 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 }
 
 // echo prints what a call wrote to the command's own output.
-func (p *Process) echo(call, ev *recording.Event) {
+func (p *Process) echo(call, ev *recording.Event) error {
 	w := p.s.o.Stdout
 	if ev.Why == recording.OutStderr {
 		w = p.s.o.Stderr
@@ -224,12 +219,17 @@ func (p *Process) echo(call, ev *recording.Event) {
 		}()
 	}
 	if ev.Why == "" || w == nil || ev.Ret <= 0 {
-		return
-	}
-	if p.flush(nil) != nil {
-		return
+		return nil
 	}
 	m := p.Mem()
+	// No call transfers more (MAX_RW_COUNT of the kernel, write(2)).
+	const mostWritten = 0x7ffff000
+	if ev.Ret > mostWritten {
+		return p.damaged("%s wrote %d bytes, more than a call can", name(call.Nr), ev.Ret)
+	}
+	if err := p.flush(nil); err != nil {
+		return err
+	}
 	left := uint64(ev.Ret)
 	put := func(addr, n uint64) {
 		n = min(n, left)
@@ -263,6 +263,7 @@ func (p *Process) echo(call, ev *recording.Event) {
 			vec(binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:]))
 		}
 	}
+	return nil
 }
 
 // end closes the process's stream.
@@ -291,24 +292,11 @@ func (p *Process) death(t *Thread, ev *recording.Event) error {
 	if err := p.flush(t); err != nil {
 		return err
 	}
-	r := t.regs
-	r.Rip, r.Rax, r.Rdi, r.OrigRax = gadgetBase, unix.SYS_EXIT, 0, nrNone
-	if err := ptrace.SetRegs(t.tid, &r); err != nil {
+	if err := p.guarded(func() error { return ptrace.ExitThread(t.tid, gadgetBase) }); err != nil {
 		return fmt.Errorf("end thread %d: %w", t.TID, err)
 	}
-	for {
-		if err := ptrace.Cont(t.tid, 0); err != nil {
-			return fmt.Errorf("end thread %d: %w", t.TID, err)
-		}
-		_, st, err := ptrace.WaitFor(t.tid)
-		if err != nil {
-			return fmt.Errorf("end thread %d: %w", t.TID, err)
-		}
-		if !st.Stopped() {
-			t.gone = true
-			return nil
-		}
-	}
+	t.gone = true
+	return nil
 }
 
 // damagedError says that the recording can't be what the recorder wrote.

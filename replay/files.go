@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/recording"
 )
 
@@ -50,19 +50,11 @@ func (s *session) loadFiles() error {
 	return nil
 }
 
-// freeMemory is what files may take: not all that the machine has free
-// (MemAvailable of proc(5)). A recording of a few megabytes can hold any amount.
+// freeMemory is what a replay may take: not all that the machine, or the
+// container, has free. A recording of a few megabytes can ask for any amount.
 var freeMemory = func() int64 {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 1<<63 - 1
-	}
-	_, rest, _ := bytes.Cut(b, []byte("MemAvailable:"))
-	var kib int64
-	if _, err := fmt.Sscan(string(rest[:min(len(rest), 40)]), &kib); err != nil {
-		return 1<<63 - 1
-	}
-	return kib << 10 / 4 * 3
+	free, _ := headroom.Open().Free()
+	return free / 4 * 3
 }
 
 func (s *session) loadFile(f recording.File) (int, error) {

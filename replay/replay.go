@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -91,6 +93,7 @@ type Process struct {
 	laid      []recording.Mapping // all that was mapped, for the names
 	guard     *guard              // while what is touched is noted
 
+	time    int64  // of the last event
 	counted uint64 // instructions executed so far
 	armed   uint64 // the count at which the budget is used up
 	primed  bool   // the thread of the next event is under way to it
@@ -224,7 +227,7 @@ func (s *session) run() (*Result, error) {
 	if err := s.loadFiles(); err != nil {
 		return nil, err
 	}
-	s.watch = newWatchdog()
+	s.watch = newWatchdog(memoryLimit(s.rec))
 	defer s.watch.stop()
 	for i := range s.procs {
 		p := &Process{Info: s.procs[i], s: s, threads: map[int32]*Thread{}}
@@ -281,11 +284,22 @@ func (s *session) close() {
 	}
 }
 
+// killStub ends a stub. The first thread is not gone before all others are,
+// whether they are known here or not.
 func killStub(pid int) {
 	unix.Kill(pid, unix.SIGKILL)
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // what can't be read is of one thread, or gone
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil && tid != pid {
+			awaitEnd(tid)
+		}
+	}
+	awaitEnd(pid)
+}
+
+func awaitEnd(tid int) {
 	for {
-		_, st, err := ptrace.WaitFor(pid)
-		if err != nil || !st.Stopped() {
+		if _, st, err := ptrace.WaitFor(tid); err != nil || !st.Stopped() {
 			return
 		}
 	}
@@ -294,17 +308,6 @@ func killStub(pid int) {
 func (p *Process) kill() {
 	if p.pid == 0 {
 		return
-	}
-	unix.Kill(p.pid, unix.SIGKILL)
-	for _, t := range p.threads {
-		if t.tid != p.pid && !t.gone {
-			for {
-				_, st, err := ptrace.WaitFor(t.tid)
-				if err != nil || !st.Stopped() {
-					break
-				}
-			}
-		}
 	}
 	killStub(p.pid)
 	p.pid = 0
@@ -349,6 +352,7 @@ func (p *Process) step() error {
 			return err
 		}
 	}
+	p.time = was.Time
 	p.s.res.Events++
 	p.Number++
 	p.primed, p.arrived = false, false

@@ -166,12 +166,12 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 		flags = p.pushesFlags(t.regs.Rip)
 	}
 again:
-	p.s.watch.begin(p.pid)
+	p.s.watch.begin(p.pid, patience(p.time, ev.Time))
 	if err := run(t.tid, 0); err != nil {
 		return 0, fmt.Errorf("resume thread %d: %w", t.TID, err)
 	}
 	_, st, err := ptrace.WaitFor(t.tid)
-	p.s.watch.end()
+	p.s.watch.rest()
 	if p.guard != nil && err == nil && st.Stopped() && st.StopSignal() == unix.SIGSEGV {
 		ok, ferr := p.faulted(t)
 		if ferr != nil {
@@ -186,13 +186,16 @@ again:
 	}
 	if !st.Stopped() {
 		t.gone = true
-		if p.s.watch.fired() {
-			return 0, p.diverged(ev, "the thread ran on without reaching the event")
+		if err := p.overrun(ev); err != nil {
+			return 0, err
 		}
 		return 0, p.diverged(ev, "the thread %s", ptrace.Describe(st))
 	}
 	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
 		return 0, fmt.Errorf("read registers: %w", err)
+	}
+	if err := p.checkMode(&t.regs); err != nil {
+		return 0, err
 	}
 	if flags {
 		err = p.clearTrapFlag(t.regs.Rsp)

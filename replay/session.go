@@ -61,7 +61,7 @@ func Open(rec *recording.Recording, o Options) (*Session, error) {
 			err = x.s.loadFiles()
 		}
 		defer x.s.close()
-		x.s.watch = newWatchdog()
+		x.s.watch = newWatchdog(memoryLimit(rec))
 		defer x.s.watch.stop()
 		began <- err
 		if err != nil {

@@ -44,7 +44,11 @@ func (p *Process) call(t *Thread, nr uint64, args ...uint64) (int64, error) {
 	if ownPage(a[0], pageUp(a[1])) || nr == unix.SYS_MREMAP && ownPage(a[4], pageUp(a[2])) {
 		return 0, p.damaged("%s of %#x-%#x, which is the replay's own", name(int32(nr)), a[0], a[0]+a[1])
 	}
-	ret, err := ptrace.Inject(t.tid, gadgetBase, nr, a, nil)
+	var ret int64
+	err := p.guarded(func() (err error) {
+		ret, err = ptrace.Inject(t.tid, gadgetBase, nr, a, nil)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("in the stub of process %d: %w", p.Info.ID, err)
 	}
@@ -157,10 +161,8 @@ func (p *Process) begin(ev *recording.Event) error {
 			return p.damaged("write the clock function: %v", err)
 		}
 	}
-	t.regs, t.dirty = *ev.Regs, true
-	t.regs.OrigRax = nrNone
-	if err := ptrace.SetXState(pid, ev.XState); err != nil {
-		return fmt.Errorf("set the extended registers: %w", err)
+	if err := p.setState(t, ev); err != nil {
+		return err
 	}
 	return p.show(t, ev)
 }
@@ -246,6 +248,9 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 		return p.setBrk(t, uint64(ev.Ret))
 	case unix.SYS_ARCH_PRCTL:
 		const setGS, setFS = 0x1001, 0x1002
+		if a[1] >= userTop && (a[0] == setFS || a[0] == setGS) {
+			return p.damaged("a segment at %#x", a[1])
+		}
 		switch a[0] {
 		case setFS:
 			t.regs.FsBase, t.dirty = a[1], true
@@ -318,6 +323,9 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 		}
 	}
 	if shares {
+		if p.threads[ev.Child] != nil {
+			return p.damaged("thread %d exists already", ev.Child)
+		}
 		p.threads[ev.Child] = &Thread{TID: ev.Child, tid: tid, regs: regs, dirty: true}
 		return nil
 	}
@@ -330,26 +338,37 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 	return nil
 }
 
+// maxThreads bounds the threads of a process: each takes memory of the kernel's,
+// whether it ever runs or not.
+var maxThreads = 8192
+
 // clone makes the stub's thread t make another, which is stopped.
 func (p *Process) clone(t *Thread, flags uint64) (int, error) {
+	if len(p.threads) >= maxThreads {
+		return 0, p.damaged("more than %d threads at a time", maxThreads)
+	}
 	var tid uint64
-	ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
-		var err error
-		if ptrace.Event(st) != 0 {
+	err := p.guarded(func() error {
+		ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+			if ptrace.Event(st) == 0 {
+				return fmt.Errorf("the thread %s", ptrace.Describe(st))
+			}
+			var err error
 			tid, err = ptrace.EventMsg(t.tid)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		return err
+		if ret < 0 || tid == 0 {
+			return unix.Errno(-ret)
+		}
+		if _, st, err := ptrace.WaitFor(int(tid)); err != nil || !st.Stopped() {
+			return fmt.Errorf("the new one %s: %w", ptrace.Describe(st), err)
+		}
+		return nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	if ret < 0 || tid == 0 {
-		return 0, unix.Errno(-ret)
-	}
-	if _, st, err := ptrace.WaitFor(int(tid)); err != nil || !st.Stopped() {
-		return 0, fmt.Errorf("the new one %s: %w", ptrace.Describe(st), err)
-	}
-	return int(tid), nil
+	return int(tid), err
 }
 
 // thread makes a thread that existed when the recording began.
@@ -373,10 +392,10 @@ func (p *Process) thread(ev *recording.Event) error {
 	if err != nil {
 		return fmt.Errorf("make thread %d: %w", ev.TID, err)
 	}
-	t := &Thread{TID: ev.TID, tid: tid, regs: *ev.Regs, dirty: true}
+	t := &Thread{TID: ev.TID, tid: tid}
 	p.threads[ev.TID] = t
-	if err := ptrace.SetXState(tid, ev.XState); err != nil {
-		return fmt.Errorf("set the extended registers: %w", err)
+	if err := p.setState(t, ev); err != nil {
+		return err
 	}
 	if ev.Why == recording.InCall {
 		t.enter = *ev

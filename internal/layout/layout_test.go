@@ -26,6 +26,7 @@ const module = "pyrr"
 var allowed = map[string][]string{
 	"internal/stack":     {},
 	"internal/usercache": {},
+	"internal/headroom":  {},
 	"internal/linux":     {"internal/mem"},
 	"internal/mem":       {},
 	"internal/probe":     {},
@@ -38,9 +39,9 @@ var allowed = map[string][]string{
 	"internal/unwind/gdbtest": {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
 	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind", "internal/usercache"},
-	"capture":            {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
+	"capture":            {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":     {},
-	"replay":             {"cpython", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
+	"replay":             {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
 	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "replay"},
 	"internal/dap":       {"cpython", "internal/recording", "internal/stack", "replay"},
 	"assert":             {"internal/linux", "internal/recording", "internal/stack"},

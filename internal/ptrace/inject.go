@@ -21,6 +21,7 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
 	}
 	r := saved
+	plain(&r)
 	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
 	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
 	if err := SetRegs(tid, &r); err != nil {
@@ -59,6 +60,47 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 	return ret, nil
 }
 
+// Selectors of the segments of a 64-bit program (__USER_CS and __USER_DS of
+// asm/segment.h).
+const (
+	UserCS = 0x33
+	UserDS = 0x2b
+)
+
+// plain gives registers the mode in which the gadget is what it looks like:
+// 64-bit code, no single steps.
+func plain(r *linux.Regs) {
+	const trap = 1 << 8 // TF
+	r.Cs, r.Ss, r.Eflags = UserCS, UserDS, r.Eflags&^trap
+}
+
+// ExitThread ends a stopped thread by exit(2), made at the gadget at pc.
+func ExitThread(tid int, pc uint64) error {
+	var r linux.Regs
+	if err := GetRegs(tid, &r); err != nil {
+		return fmt.Errorf("read registers: %w", err)
+	}
+	plain(&r)
+	r.Rip, r.Rax, r.Rdi, r.OrigRax = pc, unix.SYS_EXIT, 0, ^uint64(0)
+	if err := SetRegs(tid, &r); err != nil {
+		return fmt.Errorf("set registers: %w", err)
+	}
+	const most = 8 // stops for what was pending
+	for range most {
+		if err := Cont(tid, 0); err != nil {
+			return err
+		}
+		_, st, err := WaitFor(tid)
+		if err != nil {
+			return err
+		}
+		if !st.Stopped() {
+			return nil
+		}
+	}
+	return fmt.Errorf("the thread stops again and again")
+}
+
 // InjectStops is Inject by system call stops instead of the int3: for a thread
 // whose program may block or ignore SIGTRAP, which a trap would undo. It takes
 // twice the stops.
@@ -68,6 +110,7 @@ func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.
 		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
 	}
 	r := saved
+	plain(&r)
 	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
 	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
 	if err := SetRegs(tid, &r); err != nil {

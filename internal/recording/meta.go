@@ -61,6 +61,9 @@ type Summary struct {
 	// Events and Instructions are sums over all processes.
 	Events       uint64 `json:"events"`
 	Instructions uint64 `json:"instructions"`
+	// Memory is how many bytes the largest of the processes had in memory at
+	// most; 0 where that is not known.
+	Memory int64 `json:"memory,omitempty"`
 	// Streams holds the number of events of each process. Writer.Close
 	// fills it in, so that a reader notices events that went missing.
 	Streams map[int]uint64 `json:"streams,omitempty"`

@@ -1,0 +1,35 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// peak is how many bytes a process had in memory at most, or one that ended
+// before it: what a replay of them may take is measured by it. pid 0 is for
+// those that ended alone; 0 bytes say that it is not known.
+func peak(pid int) int64 {
+	var u unix.Rusage
+	most := int64(0)
+	if unix.Getrusage(unix.RUSAGE_CHILDREN, &u) == nil {
+		most = u.Maxrss << 10
+	}
+	if pid == 0 {
+		return most
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return most
+	}
+	_, rest, _ := bytes.Cut(b, []byte("\nVmHWM:"))
+	value, _, _ := bytes.Cut(bytes.TrimSpace(rest[:min(len(rest), 40)]), []byte(" kB"))
+	kib, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return most
+	}
+	return max(most, kib<<10)
+}
