@@ -63,6 +63,8 @@ func (r *recorder) entry(t *task) error {
 		if i := bytes.IndexByte(in, 0); i >= 0 {
 			in = in[:i]
 		}
+	} else if len(in) == 0 {
+		in = r.control(t, nr, args)
 	}
 	call, known := linux.Lookup(nr)
 	t.call, t.inSys, t.entered, t.answered, t.child, t.strange = call, true, false, false, nil, false

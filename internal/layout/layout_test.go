@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"internal/release":   {},
 	"internal/progress":  {},
 	"internal/redact":    {"internal/linux", "internal/recording"},
+	"internal/logview":   {"internal/linux", "internal/recording"},
 }
 
 // free lists the packages that tie the others together and may import all:

@@ -113,13 +113,13 @@ func (d *decoder) memory(i int) string {
 		return strconv.FormatUint(n, 10) + " bytes"
 	case InSockAddr:
 		if in != nil {
-			return sockText(in)
+			return SockText(in)
 		}
 	case OutSockAddr:
 		if n := d.bytes(d.args[i+1], 4); n != nil && d.ret >= 0 {
 			if l := min(binary.LittleEndian.Uint32(n), 128); l > 0 {
 				if b := d.bytes(v, int(l)); b != nil {
-					return sockText(b)
+					return SockText(b)
 				}
 			}
 		}

@@ -47,7 +47,7 @@ var processRows = []Syscall{
 	{Nr: 272, Name: "unshare", Args: []Arg{flags("flags", cloneFlags)}},
 	{Nr: 308, Name: "setns", Args: []Arg{aFD, hex("nstype")}},
 	{Nr: 312, Name: "kcmp", Args: []Arg{num("pid1"), num("pid2"), num("type"), hex("idx1"), hex("idx2")}},
-	{Nr: 434, Name: "pidfd_open", Args: []Arg{aPID, hex("flags")}},
+	{Nr: 434, Name: "pidfd_open", Args: []Arg{aPID, hex("flags")}, FDs: opens(ObjPidFD, onAlways, 0)},
 	{Nr: 424, Name: "pidfd_send_signal", Args: []Arg{fd("pidfd"), aSig, ptr("info"), hex("flags")}},
 	{Nr: 448, Name: "process_mrelease", Args: []Arg{fd("pidfd"), hex("flags")}},
 	{Nr: 97, Name: "getrlimit", Args: []Arg{choice("resource", rlimits), ptr("rlim")}, Outs: []Out{fixed(1, 16)}},
@@ -60,7 +60,7 @@ var processRows = []Syscall{
 	{Nr: 172, Name: "iopl", Class: Hidden, Errno: ePerm, Args: []Arg{num("level")}, Note: "port input is not recorded"},
 	{Nr: 173, Name: "ioperm", Class: Hidden, Errno: ePerm, Args: []Arg{hex("from"), hex("num"), num("turn_on")}, Note: "port input is not recorded"},
 	{Nr: 298, Name: "perf_event_open", Class: Hidden, Errno: eAcces, Args: []Arg{ptr("attr"), aPID, num("cpu"), fd("group_fd"), hex("flags")}, Note: "its ring is written by the kernel at any time"},
-	{Nr: 444, Name: "landlock_create_ruleset", Args: []Arg{ptr("attr"), size("size"), hex("flags")}},
+	{Nr: 444, Name: "landlock_create_ruleset", Args: []Arg{ptr("attr"), size("size"), hex("flags")}, FDs: opens(ObjOther, onAlways, 0)},
 	{Nr: 445, Name: "landlock_add_rule", Args: []Arg{fd("ruleset_fd"), num("rule_type"), ptr("rule_attr"), hex("flags")}},
 	{Nr: 446, Name: "landlock_restrict_self", Args: []Arg{fd("ruleset_fd"), hex("flags")}},
 }

@@ -21,7 +21,7 @@ var timeRows = []Syscall{
 	{Nr: 224, Name: "timer_gettime", Args: []Arg{num("timerid"), ptr("curr_value")}, Outs: []Out{fixed(1, 32)}},
 	{Nr: 225, Name: "timer_getoverrun", Args: []Arg{num("timerid")}},
 	{Nr: 226, Name: "timer_delete", Args: []Arg{num("timerid")}},
-	{Nr: 283, Name: "timerfd_create", Args: []Arg{choice("clockid", clocks), flags("flags", fdFlags)}},
+	{Nr: 283, Name: "timerfd_create", Args: []Arg{choice("clockid", clocks), flags("flags", fdFlags)}, FDs: opens(ObjTimerFD, 1, oCloexec)},
 	{Nr: 286, Name: "timerfd_settime", Args: []Arg{aFD, flags("flags", timerFlags), kind("new_value", TimerIn), ptr("old_value")}, Outs: []Out{fixed(3, 32)}},
 	{Nr: 287, Name: "timerfd_gettime", Args: []Arg{aFD, ptr("curr_value")}, Outs: []Out{fixed(1, 32)}},
 }

@@ -66,9 +66,9 @@ func SockAddr(b []byte) (network, host string, port int, ok bool) {
 	return "family " + strconv.Itoa(int(family)), "", 0, true
 }
 
-// sockText shows an address as people write it: 127.0.0.1:80, [::1]:80,
+// SockText shows a struct sockaddr as people write it: 127.0.0.1:80, [::1]:80,
 // unix:/run/x.
-func sockText(b []byte) string {
+func SockText(b []byte) string {
 	network, host, port, ok := SockAddr(b)
 	switch {
 	case !ok && network == "":

@@ -53,6 +53,7 @@ type Syscall struct {
 	Errno int
 	Args  []Arg
 	Outs  []Out
+	FDs   []FDUse
 	Note  string
 }
 
@@ -115,6 +116,9 @@ func init() {
 		for i := range rows {
 			table[rows[i].Nr] = &rows[i]
 		}
+	}
+	for nr, s := range table {
+		hasEffects[nr] = s != nil && len(s.FDs) > 0 || withEffects[nr]
 	}
 }
 

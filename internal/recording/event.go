@@ -190,7 +190,8 @@ type Event struct {
 	// recording began; for a KindSyscall, EndTime is that of its return.
 	Time, EndTime int64
 	// In is what an input argument pointed to where a reader wants to see
-	// it: a path, a socket address. At most 256 bytes.
+	// it: a path, a socket address, the control data of a message that is
+	// sent. At most 256 bytes.
 	In []byte
 	// Clocks holds the clock readings consumed since the process's previous
 	// event: struct timespec, 16 bytes each.
@@ -205,4 +206,17 @@ type Event struct {
 	Proc   *Proc
 	Why    string
 	Text   string
+}
+
+// Written returns the n bytes that the event wrote at addr, nil where it did
+// not write them all.
+func (ev *Event) Written(addr uint64, n int) []byte {
+	for _, w := range ev.Mem {
+		if addr >= w.Addr && addr-w.Addr <= uint64(len(w.Data)) {
+			if data := w.Data[addr-w.Addr:]; n >= 0 && n <= len(data) {
+				return data[:n]
+			}
+		}
+	}
+	return nil
 }

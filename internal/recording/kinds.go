@@ -185,7 +185,7 @@ var fieldTable = []fieldRow{
 	{fRet, "Ret", "svarint", "raw result, -errno on failure; wait status"},
 	{fTime, "Time", "delta of Time", "when it was reached, ns since the recording began"},
 	{fEndTime, "EndTime", "svarint, minus Time", "when the syscall returned"},
-	{fIn, "In", "bytes", "what an input argument pointed to"},
+	{fIn, "In", "bytes", "what an input argument pointed to; of `sendmsg` the control data"},
 	{fClocks, "Clocks", "bytes", "clock readings consumed since the last event, 16 bytes each"},
 	{fMaps, "Maps", "list of mappings", "mappings to make"},
 	{fChild, "Child", "svarint", "thread or process that a clone or fork made"},
