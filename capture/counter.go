@@ -20,7 +20,7 @@ const noBudget = 1 << 60
 // and with them an input argument of at most n bytes; one call to the kernel.
 func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks int, err error) {
 	sp := t.sp
-	const cells = 24
+	const cells = 48 // the count of pauses lies behind that of clock readings
 	b := r.buf[: cells+n : cells+n]
 	spans := r.spans[:0]
 	head := 0
@@ -29,11 +29,11 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 		head += 8
 	}
 	if sp.area != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.area.Clock.Count, Data: b[8:16]})
-		head += 8
+		spans = append(spans, ptrace.Span{Addr: sp.area.Clock.Count, Data: b[8:40]})
+		head += 32
 	}
 	if sp.calls != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Pos, Data: b[16:24]})
+		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Pos, Data: b[40:48]})
 		head += 8
 	}
 	if n > 0 {
@@ -59,9 +59,10 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 	}
 	if sp.area != nil {
 		clocks = int(binary.LittleEndian.Uint64(b[8:16]))
+		sp.pauses.left = binary.LittleEndian.Uint64(b[32:40])
 	}
 	if sp.calls != nil {
-		sp.callPos = binary.LittleEndian.Uint64(b[16:24])
+		sp.callPos = binary.LittleEndian.Uint64(b[40:48])
 	}
 	return b[cells : cells+max(0, got-head)], clocks, nil
 }

@@ -42,14 +42,18 @@ func (sp *space) engineSpans() []engineSpan {
 	if sp.calls != nil {
 		list = append(list, engineSpan{span{sp.calls.img.Base, sp.calls.img.Base + sp.calls.img.Size}, nameCalls})
 	}
+	for _, s := range sp.pauses.areas {
+		list = append(list, engineSpan{s, namePauses})
+	}
 	return list
 }
 
 // Names of pyrr's own mappings in a recording.
 const (
-	nameArea  = "[pyrr]"
-	nameClock = "[pyrr clock]"
-	nameCalls = "[pyrr calls]"
+	nameArea   = "[pyrr]"
+	nameClock  = "[pyrr clock]"
+	nameCalls  = "[pyrr calls]"
+	namePauses = "[pyrr pauses]"
 )
 
 // maxShared bounds the shared memory that is copied while a process waits.
@@ -148,6 +152,10 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	if sp.calls != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
 			Args: [6]uint64{5: sp.calls.img.Data}})
+	}
+	if sp.pauses.on {
+		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
+			Args: [6]uint64{4: sp.pauseCell()}})
 	}
 	if sp.clock != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),

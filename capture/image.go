@@ -100,6 +100,9 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	}
 	proc.Python = sp.python
 	r.log(sp, ev)
+	if err := r.installPauses(t); err != nil {
+		return err
+	}
 	return r.installClock(t)
 }
 
@@ -349,6 +352,7 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 			return err
 		}
 	}
+	sp.pausesMapped(self, func() (uint64, error) { return loadBias(f, start, off) }, start, end, off)
 	if sp.clock != nil || sp.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != sp.exe {
 		return nil
 	}

@@ -79,7 +79,7 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 			if at, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
 				ptrace.PokeUser(t.tid, ptrace.OffRip, at)
 				sig = 0
-			} else if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
+			} else if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 || t.sp.paused(regs.Rip) {
 				sig = 0
 			}
 		}
@@ -170,6 +170,11 @@ func (r *recorder) restore(sp *space, tid int) error {
 			return err
 		}
 		sp.fast = false
+	}
+	if sp.pauses.on {
+		if err := ptrace.WriteU64(tid, sp.pauseCell(), inject.PauseNone); err != nil {
+			return err
+		}
 	}
 	r.restoreShared(sp, tid)
 	if sp.area != nil {

@@ -26,6 +26,17 @@ func (r *recorder) log(sp *space, ev *recording.Event) {
 	sp.ep.events++
 }
 
+// reachedBy completes an event that a thread came to by running with what is
+// counted between such.
+func (r *recorder) reachedBy(sp *space, ev *recording.Event) {
+	if ev.Stop == recording.StopPause {
+		ev.Pauses = sp.pauses.since()
+	}
+	if ev.Stop != recording.StopNone {
+		sp.pauses.mark = sp.pauses.left
+	}
+}
+
 func (r *recorder) since() int64 { return int64(time.Since(r.start)) }
 
 // logAt completes an event that t reached by running, and appends it. The
@@ -44,6 +55,7 @@ func (r *recorder) logAt(t *task, ev *recording.Event, regs *linux.Regs) error {
 		}
 	}
 	ev.Instr = sp.base
+	r.reachedBy(sp, ev)
 	r.log(sp, ev)
 	return nil
 }

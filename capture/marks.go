@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -333,12 +332,8 @@ func (run *runner) expiring() bool {
 
 // expireTestAt is expireTest where a thread stands before an exact
 // instruction, so that a replay gets there too.
-func (r *recorder) expireTestAt(t *task) error {
-	var regs linux.Regs
-	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
-		return err
-	}
-	if err := r.logAt(t, &recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr}, &regs); err != nil {
+func (r *recorder) expireTestAt(t *task, how recording.Stop) error {
+	if err := r.switchLog(t, how); err != nil {
 		return err
 	}
 	r.expireTest(t.sp)

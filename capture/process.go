@@ -204,6 +204,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.calls, sp.fast, sp.callPos = from.calls, from.fast, from.callPos
 	sp.base, sp.budget = 0, 0
+	sp.pauses = from.pauses.clone()
 	sp.verified = from.verified
 	sp.scratch = from.scratch
 	sp.brk, sp.exe, sp.argv = from.brk, from.exe, from.argv

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
-	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -316,13 +315,8 @@ func (r *recorder) computes() bool {
 // expireAt lets the time-out take effect where a thread stands before an
 // exact instruction, so that a replay gets there too and shows what it was
 // computing.
-func (r *recorder) expireAt(t *task) error {
-	ev := recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr}
-	var regs linux.Regs
-	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
-		return err
-	}
-	if err := r.logAt(t, &ev, &regs); err != nil {
+func (r *recorder) expireAt(t *task, how recording.Stop) error {
+	if err := r.switchLog(t, how); err != nil {
 		return err
 	}
 	r.expire()

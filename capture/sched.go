@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -69,11 +68,14 @@ func (r *recorder) grant(t *task) error {
 	if r.chaos != nil {
 		sp.slice = r.chaos.slice()
 	}
-	if sp.clock != nil {
+	if sp.clock != nil || sp.pauses.on {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
 			return err
 		}
 		if err := r.arm(t, sp.slice); err != nil {
+			return err
+		}
+		if err := r.armPauses(t); err != nil {
 			return err
 		}
 	}
@@ -154,14 +156,20 @@ func sleeping(tid int) bool {
 // tick handles a thread whose budget ran out: it stands before an exact
 // bytecode instruction.
 func (r *recorder) tick(t *task, resumeAt uint64) error {
-	sp := t.sp
 	if err := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); err != nil {
 		return err
 	}
 	if _, _, err := r.counters(t, 0, 0); err != nil {
 		return err
 	}
-	sp.atTick = t
+	return r.stopAt(t, recording.StopInstr)
+}
+
+// stopAt handles a thread that stands where a replay finds it, as far as at
+// says; its counters have been read. Signals come here, and others get the slot.
+func (r *recorder) stopAt(t *task, at recording.Stop) error {
+	sp := t.sp
+	sp.atTick, sp.tickStop = t, at
 	defer func() { sp.atTick = nil }()
 	// Collect what others have become ready for meanwhile.
 	for {
@@ -175,19 +183,19 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 		return nil // ended by what just arrived
 	}
 	r.serveAt(t)
-	how := recording.StopInstr
+	how := at
 	if sp.atTick == nil {
 		how = recording.StopNone // an event was logged here already
 	}
 	sp.atTick = nil
-	if how == recording.StopInstr && sp.runner != nil && sp.runner.expiring() {
-		if err := r.expireTestAt(t); err != nil {
+	if how != recording.StopNone && sp.runner != nil && sp.runner.expiring() {
+		if err := r.expireTestAt(t, how); err != nil {
 			return err
 		}
 		how = recording.StopNone
 	}
-	if !r.expireBy.IsZero() && how == recording.StopInstr {
-		return r.expireAt(t)
+	if !r.expireBy.IsZero() && how != recording.StopNone {
+		return r.expireAt(t, how)
 	}
 	if i, err := r.deliverable(t); err != nil {
 		return err
@@ -197,25 +205,23 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 		if err := r.arm(t, sp.slice); err != nil {
 			return err
 		}
+		if err := r.armPauses(t); err != nil {
+			return err
+		}
 		return r.deliver(t, &info, how, nil)
 	}
 	if len(sp.ready) > 0 {
-		if how == recording.StopInstr {
-			ev := recording.Event{Kind: recording.KindSwitch, Stop: how}
-			var regs linux.Regs
-			if err := ptrace.GetRegs(t.tid, &regs); err != nil {
-				return err
-			}
-			if err := r.logAt(t, &ev, &regs); err != nil {
+		if how != recording.StopNone {
+			if err := r.switchLog(t, how); err != nil {
 				return err
 			}
 		}
-		t.state, t.wake = stateReady, wakeRun
-		r.release(sp)
-		sp.ready = append(sp.ready, t)
-		return r.schedule(sp)
+		return r.goBehind(t)
 	}
 	r.spread(sp)
+	if at == recording.StopPause {
+		return r.goOnPausing(t)
+	}
 	if err := r.arm(t, sp.slice); err != nil {
 		return err
 	}

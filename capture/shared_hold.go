@@ -85,7 +85,7 @@ func (r *recorder) revoke(h *sharedMap, unit uint64) error {
 	}
 	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Maps: []recording.Mapping{{Start: start, End: end}}}
 	if t := sp.atTick; t != nil {
-		ev.Stop = recording.StopInstr
+		ev.Stop = sp.tickStop
 		sp.atTick = nil // one event reaches the position, later ones stand there
 		var regs linux.Regs
 		if err := ptrace.GetRegs(t.tid, &regs); err != nil {

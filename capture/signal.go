@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
@@ -56,6 +57,12 @@ func (r *recorder) signal(t *task, sig int) error {
 				return err
 			}
 			return r.clocksFull(t, &regs)
+		}
+		if t.sp.paused(regs.Rip) {
+			if err := r.unforce(t); err != nil {
+				return err
+			}
+			return r.pausedOut(t)
 		}
 	case int(unix.SIGILL):
 		if p, ok := t.sp.patches[regs.Rip]; ok && t.info.Code() > 0 {
@@ -298,6 +305,7 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 			at = &before
 		}
 		ev.TID, ev.Instr, ev.PC, ev.RegSum = int32(t.tid), sp.base, at.Rip, recording.RegSum(at)
+		r.reachedBy(sp, &ev)
 		if sp.area != nil {
 			n, err := readU64(t.tid, sp.area.Clock.Count)
 			if err != nil {
@@ -458,7 +466,7 @@ func (r *recorder) clocksFull(t *task, regs *linux.Regs) error {
 	if err := r.logAt(t, &ev, regs); err != nil {
 		return err
 	}
-	return r.resume(t, 0)
+	return r.afterTrap(t, true)
 }
 
 // insn executes a patched instruction for a thread.
@@ -476,5 +484,5 @@ func (r *recorder) insn(t *task, regs *linux.Regs, p patch) error {
 	if err := r.logAt(t, &ev, &before); err != nil {
 		return err
 	}
-	return r.resume(t, 0)
+	return r.afterTrap(t, p.site.Insn == inject.Pause)
 }

@@ -270,6 +270,9 @@ func (r *recorder) unmap(sp *space, start, end uint64) {
 // protects the relocated data of each module (RELRO) before any code of it
 // runs.
 func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
+	if err := r.installPauses(t); err != nil {
+		return err
+	}
 	if t.sp.findCalls != nil {
 		if err := r.installCalls(t); err != nil {
 			return err

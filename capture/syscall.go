@@ -66,6 +66,7 @@ func (r *recorder) entry(t *task) error {
 	} else if len(in) == 0 {
 		in = r.control(t, nr, args)
 	}
+	sp.pauses.mark = sp.pauses.left
 	call, known := linux.Lookup(nr)
 	t.call, t.inSys, t.entered, t.answered, t.child, t.strange = call, true, false, false, nil, false
 	var errno int

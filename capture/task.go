@@ -158,20 +158,25 @@ type space struct {
 	callPos    uint64 // end of what the buffer holds
 	lastTime   int64  // of the last event
 
-	patches map[uint64]patch // address → the instruction patched there
-	brk     uint64
-	shared  []*sharedMap
-	helper  *task            // changes protections for it; see shared.go
-	scratch bool             // the scratch area is mapped
-	slots   uint64           // of it in use, a bit each
-	wanted  bool             // others wait for what it holds
-	atTick  *task            // stands before an exact instruction that is not in the log yet
-	files   []span           // private mappings of files
-	fds     map[fdKey]string // what descriptors are, for output marking
-	cpu     int
-	exe     string
-	argv    []string
-	env     []string
+	patches  map[uint64]patch // address → the instruction patched there
+	brk      uint64
+	shared   []*sharedMap
+	helper   *task          // changes protections for it; see shared.go
+	scratch  bool           // the scratch area is mapped
+	slots    uint64         // of it in use, a bit each
+	wanted   bool           // others wait for what it holds
+	atTick   *task          // stands at an exact place that is not in the log yet
+	tickStop recording.Stop // how it got there
+	pauses   pauses
+	// traps counts trapped instructions in a row, the last at event trapAt.
+	traps  int
+	trapAt uint64
+	files  []span           // private mappings of files
+	fds    map[fdKey]string // what descriptors are, for output marking
+	cpu    int
+	exe    string
+	argv   []string
+	env    []string
 	// clockArea, clockBias and clockReg are what the log says of the clock.
 	clockArea, clockBias, clockReg uint64
 	noFork                         []span // memory that a fork does not get as it is

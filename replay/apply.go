@@ -111,6 +111,9 @@ func (p *Process) apply(ev *recording.Event) error {
 			p.Info.Python = ev.Text
 			p.unsynced = true
 		}
+		if ev.Kind == recording.KindWrite && ev.Args[4] != 0 {
+			p.countPauses(ev.Args[4])
+		}
 		if ev.Kind == recording.KindWrite && ev.Args[5] != 0 {
 			p.calls = newCallFeed(ev.Args[5])
 		}

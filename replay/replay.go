@@ -82,16 +82,20 @@ type Process struct {
 	stubs   uint64        // address of the counting stubs
 	// ClockBias is the load bias of the module that holds the interpreter.
 	ClockBias uint64
-	calls     *callFeed // nil where there is no buffer of calls
-	brk       uint64
-	pending   []ptrace.Span
-	held      int               // bytes in pending, of the recording
-	recent    []recording.Event // a ring of the last events, for reports
-	done      bool
-	parked    []*Thread
-	startArgs [6]uint64           // of the image
-	laid      []recording.Mapping // all that was mapped, for the names
-	guard     *guard              // while what is touched is noted
+	// pauseCell is the address of the count of pauses, 0 without. pauseNow is
+	// what it said at the last stop, pauseMark at the last event that counts,
+	// as if not set since.
+	pauseCell, pauseNow, pauseMark uint64
+	calls                          *callFeed // nil where there is no buffer of calls
+	brk                            uint64
+	pending                        []ptrace.Span
+	held                           int               // bytes in pending, of the recording
+	recent                         []recording.Event // a ring of the last events, for reports
+	done                           bool
+	parked                         []*Thread
+	startArgs                      [6]uint64           // of the image
+	laid                           []recording.Mapping // all that was mapped, for the names
+	guard                          *guard              // while what is touched is noted
 
 	time    int64  // of the last event
 	counted uint64 // instructions executed so far

@@ -102,6 +102,9 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 			p.armed = total
 		}
 	}
+	if err := p.armPauses(ev); err != nil {
+		return err
+	}
 	readings := ev.Clocks
 	if !p.calls.empty() && !p.primed {
 		if p.calls.thread != t {
@@ -299,17 +302,21 @@ func trapCode(t *Thread) (int, error) {
 
 // counts reads the counting cell and the number of clock readings used.
 func (p *Process) counts() (left int64, clocks uint64, err error) {
-	var b [16]byte
-	spans := make([]ptrace.Span, 0, 2)
+	var b [24]byte
+	spans := make([]ptrace.Span, 0, 3)
 	if p.cell != 0 {
 		spans = append(spans, ptrace.Span{Addr: p.cell, Data: b[0:8]})
 	}
 	if p.area != nil {
 		spans = append(spans, ptrace.Span{Addr: p.area.Count, Data: b[8:16]})
 	}
+	if p.pauseCell != 0 {
+		spans = append(spans, ptrace.Span{Addr: p.pauseCell, Data: b[16:24]})
+	}
 	if _, err := ptrace.ReadV(p.pid, spans); err != nil && len(spans) > 0 {
 		return 0, 0, fmt.Errorf("read the counters: %w", err)
 	}
+	p.pauseNow = binary.LittleEndian.Uint64(b[16:])
 	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]), nil
 }
 
@@ -345,6 +352,10 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		if !atStub {
 			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
 		}
+	case recording.StopPause:
+		if atStub || sig != unix.SIGTRAP || p.pauseNow != 0 {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
 	case recording.StopTrap:
 		if atStub || sig == ptrace.SyscallStop {
 			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
@@ -367,5 +378,6 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	}
 	p.counted = ev.Instr
 	p.arrived = true
+	p.markPauses(ev)
 	return nil
 }

@@ -100,9 +100,9 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 		}
 		c.begin = append(c.begin, ev)
 	}
-	if p.cell != 0 || p.calls != nil {
+	if p.cell != 0 || p.calls != nil || p.pauseCell != 0 {
 		write := recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
-			Args: [6]uint64{p.cell, p.stubs, p.ClockBias}, Text: p.Info.Python}
+			Args: [6]uint64{0: p.cell, 1: p.stubs, 2: p.ClockBias, 4: p.pauseCell}, Text: p.Info.Python}
 		if p.nextKnown {
 			write.Args[3] = 1 + uint64(p.nextReg)
 		}

@@ -170,6 +170,7 @@ func (p *Process) begin(ev *recording.Event) error {
 // inherit takes over what a fork has of its parent.
 func (p *Process) inherit(of *Process) {
 	p.area, p.cell, p.stubs, p.brk, p.ClockBias = of.area, of.cell, of.stubs, of.brk, of.ClockBias
+	p.pauseCell, p.pauseNow, p.pauseMark = of.pauseCell, of.pauseNow, of.pauseNow
 	if of.calls != nil {
 		p.calls = newCallFeed(of.calls.feed.Data())
 	}

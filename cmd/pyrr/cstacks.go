@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,9 @@ type codeMap struct {
 	stubs uint64
 	// calls is where the trampolines of system calls lie.
 	calls, callsEnd uint64
-	version         int // counts changes
+	// pauses are where pauses are counted.
+	pauses  []recording.Mapping
+	version int // counts changes
 }
 
 func newCodeMap() *codeMap {
@@ -31,7 +34,7 @@ func newCodeMap() *codeMap {
 }
 
 func (c *codeMap) clone() *codeMap {
-	out := &codeMap{space: c.space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd}
+	out := &codeMap{space: c.space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd, pauses: slices.Clip(c.pauses)}
 	out.space.Redirect = out.redirect
 	return out
 }
@@ -39,6 +42,11 @@ func (c *codeMap) clone() *codeMap {
 func (c *codeMap) redirect(m mem.Reader, pc uint64) (uint64, bool) {
 	if pc >= c.calls && pc < c.callsEnd {
 		return inject.CallSiteOf(m, c.calls, pc)
+	}
+	for i := range c.pauses {
+		if pc >= c.pauses[i].Start && pc < c.pauses[i].End {
+			return inject.PauseSiteOf(m, c.pauses[i].Start, pc)
+		}
 	}
 	if c.stubs == 0 {
 		return 0, false
@@ -66,6 +74,8 @@ func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.
 		case mp.Prot&unix.PROT_EXEC == 0:
 		case mp.Name == "[pyrr clock]":
 			c.stubs = mp.Start
+		case mp.Name == "[pyrr pauses]":
+			c.pauses = append(c.pauses, *mp)
 		case mp.Name == "[pyrr calls]":
 			c.calls, c.callsEnd = mp.Start, mp.End
 		case mp.Name == "[pyrr]":

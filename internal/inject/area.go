@@ -13,7 +13,7 @@ import (
 //
 //	0x00000  R-X  image of the stand-in vDSO: ELF headers and tables
 //	0x01000  R-X  code: syscall gadget, clock_gettime, its replay function
-//	0x02000  RW-  cells: function, mode, count, saved registers; from 0x02200 on
+//	0x02000  RW-  cells: function, mode, count, saved registers, pauses; from 0x02200 on
 //	              room for the engine
 //	0x03000  RW-  clock buffer: ClockCap times struct timespec
 //	0x13000  RW-  private stack
@@ -35,6 +35,7 @@ const (
 	countOff  = dataOff + 0x10
 	userSPOff = dataOff + 0x18
 	userTSOff = dataOff + 0x20
+	pauseOff  = dataOff + 0x28
 	roomOff   = dataOff + 0x200
 
 	// AreaSize is the size of the area, CodeSize that of its first, R-X part.
@@ -151,6 +152,7 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
 		{base, headers},
 		{base + codeOff, l.code},
 		{img.Clock.FnCell, le(fn, mode)},
+		{base + pauseOff, le(uint64(PauseNone))},
 	}
 	return img, nil
 }

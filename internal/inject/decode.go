@@ -18,6 +18,7 @@ type insn struct {
 	m      opMap
 	op     byte
 	modrm  byte // when the opcode has one
+	at     int  // where that is
 	rex    byte
 	opsize bool // 66
 	rep    bool // F3
@@ -226,7 +227,7 @@ func (in *insn) address(b []byte, i int) (next int, ok bool) {
 	if i >= len(b) {
 		return i, false
 	}
-	in.modrm = b[i]
+	in.modrm, in.at = b[i], i
 	i++
 	mod, rm := in.modrm>>6, in.modrm&7
 	// Moves to and from control and debug registers ignore mod.

@@ -20,10 +20,11 @@ const (
 	Rdseed
 	Rdpid
 	Xgetbv
+	Pause // where no jump fits; see PauseSite
 )
 
 var insnNames = [...]string{Rdtsc: "rdtsc", Rdtscp: "rdtscp", Cpuid: "cpuid", Rdrand: "rdrand",
-	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv"}
+	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv", Pause: "pause"}
 
 func (i Insn) String() string {
 	if int(i) < len(insnNames) && insnNames[i] != "" {

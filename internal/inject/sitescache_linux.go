@@ -33,6 +33,12 @@ func CallSitesCached(path string) ([]CallSite, error) {
 	return cached(path, "calls", callSites, encodeCallSite, decodeCallSites)
 }
 
+// PausesCached is Pauses with its results kept in the user's cache folder, as
+// by SitesCached.
+func PausesCached(path string) ([]PauseSite, error) {
+	return cached(path, "pauses", pausesOf, encodePause, decodePauses)
+}
+
 // cached finds something in a file, or takes it from the cache's entry.
 func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error), encode func(T) string, decode func([]string) ([]T, bool)) ([]T, error) {
 	f, err := openRegular(path)

@@ -121,7 +121,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		return 0, fmt.Errorf("unknown field %d", bits.TrailingZeros64(uint64(low)))
 	}
 	if m&fStop != 0 {
-		if ev.Stop = Stop(p.byte()); ev.Stop > StopBuffered {
+		if ev.Stop = Stop(p.byte()); ev.Stop > lastStop {
 			return 0, fmt.Errorf("unknown stop %d", ev.Stop)
 		}
 	}
@@ -168,7 +168,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		ev.EndTime = ev.Time + p.signed()
 	}
 	d.tid, d.instr, d.time = ev.TID, ev.Instr, ev.Time
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses
 	if m&rare != 0 {
 		data = d.decodeRare(&p, ev, m)
 	}
@@ -222,6 +222,9 @@ func (d *decoder) decodeRare(p *parser, ev *Event, m fieldSet) (data uint64) {
 	}
 	if m&fMem != 0 {
 		ev.Mem, data = d.writes(p)
+	}
+	if m&fPauses != 0 {
+		ev.Pauses = p.uvarint()
 	}
 	return data
 }

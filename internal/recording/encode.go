@@ -60,7 +60,7 @@ func checkEvent(ev *Event, have fieldSet) (data uint64, err error) {
 	if err := ev.Kind.check(have); err != nil {
 		return 0, err
 	}
-	if ev.Stop > StopBuffered {
+	if ev.Stop > lastStop {
 		return 0, fmt.Errorf("%s event with stop %d", ev.Kind, ev.Stop)
 	}
 	const rare = fIn | fClocks | fMaps | fXState | fProc | fWhy | fText | fMem
@@ -162,7 +162,7 @@ func (d *deltas) encode(b []byte, ev *Event, have fieldSet) []byte {
 	if m&fEndTime != 0 {
 		b = appendSigned(b, ev.EndTime-ev.Time)
 	}
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses
 	if m&rare != 0 {
 		b = d.encodeRare(b, ev, m)
 	}
@@ -206,6 +206,9 @@ func (d *deltas) encodeRare(b []byte, ev *Event, m fieldSet) []byte {
 			b = binary.AppendUvarint(b, uint64(len(w.Data)))
 			end = w.Addr + uint64(len(w.Data))
 		}
+	}
+	if m&fPauses != 0 {
+		b = binary.AppendUvarint(b, ev.Pauses)
 	}
 	return b
 }

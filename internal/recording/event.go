@@ -88,7 +88,16 @@ const (
 	// StopBuffered: the thread runs to a system call that was made and noted
 	// without a stop. It can be replayed like one that stops.
 	StopBuffered
+	// StopPause: the thread runs until it has passed so many pauses as Pauses
+	// says, and stands in the stub of the last.
+	StopPause
+	// StopSpin: the thread runs until it stands at PC for the first time with
+	// the state that Regs, XState and Mem hold, which repeats for ever.
+	StopSpin
 )
+
+// lastStop is the highest of them.
+const lastStop = StopSpin
 
 // End reasons, in Event.Why of KindEnd.
 const (
@@ -206,6 +215,9 @@ type Event struct {
 	Proc   *Proc
 	Why    string
 	Text   string
+	// Pauses counts the pauses (inject.PauseSite) that threads of the process
+	// passed since the last event with a Stop other than StopBuffered.
+	Pauses uint64
 }
 
 // Written returns the n bytes that the event wrote at addr, nil where it did

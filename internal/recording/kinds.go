@@ -31,6 +31,7 @@ const (
 	fWhy
 	fText
 	fMem
+	fPauses
 	fEnd // one past the last
 )
 
@@ -80,11 +81,11 @@ var kindTable = [...]kindRow{
 		fNr | fRet,
 		"The result of the thread's last enter event, where the thread runs again."},
 	KindSwitch: {"switch", 0,
-		reached | fNr | fRegs | fXState | fMem,
+		reached | fNr | fRegs | fXState | fMem | fPauses,
 		0,
-		"A thread is preempted before the instruction with the number Instr."},
+		"A thread is preempted: before the instruction with the number Instr, behind the last of Pauses pauses, or in a loop that can't end by itself (Stop 6), whose state Regs, XState and Mem hold."},
 	KindSignal: {"signal", fNr,
-		reached | fArgs | fRet | fMaps | fMem | fRegs | fXState | fWhy,
+		reached | fArgs | fRet | fMaps | fMem | fRegs | fXState | fWhy | fPauses,
 		0,
 		"A signal handler's frame is built on the thread's stack: Nr is the signal, Args the first 48 bytes of its siginfo_t (zeros where not recorded), Mem the frame, Regs and XState the state at the handler's first instruction."},
 	KindInsn: {"insn", 0,
@@ -120,7 +121,7 @@ var kindTable = [...]kindRow{
 		0,
 		"Checksums of the pages of the writable mappings."},
 	KindFault: {"fault", 0,
-		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fPauses,
 		0,
 		"A synchronous fault that the recorder handled itself: Maps holds the new protections, Mem the new bytes."},
 	KindThread: {"thread", fRegs,
@@ -155,7 +156,7 @@ func KindByName(name string) (Kind, bool) {
 	return 0, false
 }
 
-var stopNames = [...]string{StopNone: "none", StopSyscall: "syscall", StopInstr: "instr", StopTrap: "trap", StopBuffered: "buffered"}
+var stopNames = [...]string{StopNone: "none", StopSyscall: "syscall", StopInstr: "instr", StopTrap: "trap", StopBuffered: "buffered", StopPause: "pause", StopSpin: "spin"}
 
 // String returns the name of the stop in the text form.
 func (s Stop) String() string {
@@ -175,7 +176,7 @@ type fieldRow struct {
 
 // fieldTable has one row a field, in the order of the encoding.
 var fieldTable = []fieldRow{
-	{fStop, "Stop", "byte", "how the thread gets here: 0 none, 1 syscall, 2 instr, 3 trap"},
+	{fStop, "Stop", "byte", "how the thread gets here: 0 none, 1 syscall, 2 instr, 3 trap, 4 buffered, 5 pause, 6 spin"},
 	{fTID, "TID", "delta of TID", "thread, as the program saw it"},
 	{fInstr, "Instr", "delta of Instr", "instruction count of the process"},
 	{fPC, "PC", "value delta of PC", "program counter"},
@@ -195,6 +196,7 @@ var fieldTable = []fieldRow{
 	{fWhy, "Why", "bytes", "reason; in `syscall` and `exit`, `1` or `2` for a call that wrote to the command's own standard output or error"},
 	{fText, "Text", "bytes", "remark"},
 	{fMem, "Mem", "list of writes; their bytes are the record's data", "memory to write"},
+	{fPauses, "Pauses", "varint", "pauses that threads passed since the last event whose Stop is neither 0 nor 4"},
 }
 
 // fields returns which fields of ev are not zero.
@@ -259,6 +261,9 @@ func (ev *Event) fields() fieldSet {
 	}
 	if len(ev.Mem) != 0 {
 		m |= fMem
+	}
+	if ev.Pauses != 0 {
+		m |= fPauses
 	}
 	return m
 }

@@ -295,7 +295,7 @@ func TestAppendRefuses(t *testing.T) {
 		{"unknown kind", []Event{start}, Event{Kind: 99}},
 		{"field of another kind", []Event{start}, Event{Kind: KindSwitch, Child: 3}},
 		{"missing field", []Event{start}, Event{Kind: KindEnd}},
-		{"unknown stop", []Event{start}, Event{Kind: KindSyscall, Stop: 5}},
+		{"unknown stop", []Event{start}, Event{Kind: KindSyscall, Stop: lastStop + 1}},
 		{"long text", []Event{start}, Event{Kind: KindNote, Text: string(make([]byte, maxBytes+1))}},
 		{"many writes", []Event{start}, Event{Kind: KindWrite, Mem: make([]Write, maxMem+1)}},
 		{"many mappings", []Event{start}, Event{Kind: KindWrite, Maps: make([]Mapping, maxMappings+1)}},
