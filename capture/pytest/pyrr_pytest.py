@@ -25,6 +25,8 @@ class _State:
     config = None  # of the outermost session of this process
     item = None  # the test between its marks
     outcome = ""
+    error = None  # what it failed with first, and in which phase
+    phase = ""
     handles = False  # EXPIRED has its handler
 
 
@@ -141,6 +143,7 @@ def _limit(item):
 def pytest_runtest_setup(item):
     if _mine(item.config):
         _State.item, _State.outcome = item, ""
+        _State.error, _State.phase = None, ""
         _mark("start", *_limit(item), item.nodeid)
         _mark("phase", "setup")
     yield
@@ -178,6 +181,10 @@ def pytest_runtest_makereport(item, call):
             outcome = "timeout"  # pytest-timeout's words
     if _RANK.get(outcome, 0) > _RANK[_State.outcome]:
         _State.outcome = outcome
+    if outcome == "failed" and call.excinfo is not None and _State.error is None:
+        _State.error, _State.phase = call.excinfo.value, call.when
     if call.when == "teardown":
-        _State.item = None
+        # pyrr reads these two at the mark.
+        error, phase = _State.error, _State.phase  # noqa: F841
+        _State.item = _State.error = None
         _mark("end", _State.outcome, item.nodeid)

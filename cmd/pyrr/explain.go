@@ -68,11 +68,11 @@ the recording.`,
 				case *asJSON:
 					err = u.printJSON(explanationOf(r.Why, r.Ends))
 				default:
-					if len(r.Ends) > 0 {
+					if len(r.Ends) > 0 || r.Why.Raised != nil {
 						explain(u, rec, r.Why, r.Ends, *full)
 					}
 				}
-				if err == nil && len(r.Ends) == 0 {
+				if err == nil && len(r.Ends) == 0 && r.Why.Raised == nil {
 					u.note("every process ended by itself, so nothing hung")
 					u.hint("pyrr explain --all " + shellQuote(path))
 					err = exitStatusError(exitNothing)
@@ -91,6 +91,12 @@ func explain(u *ui, rec *recording.Recording, why *hang.Verdict, ends []ending, 
 		fmt.Fprintf(u.out, "Likely, not proven: the recording does not show %s.\n", cleanLine(why.Missing))
 	}
 	explainEvidence(u, rec, why)
+	if why.Raised != nil {
+		explainRaised(u, rec, why.Raised, full)
+		if !full {
+			return
+		}
+	}
 	many := len(ends) > 1
 	shown := threadsByVerdict(why, ends)
 	for _, w := range shown {
@@ -124,6 +130,34 @@ func explainEvidence(u *ui, rec *recording.Recording, why *hang.Verdict) {
 		if text := strings.TrimSpace(sourceLine(rec, e.File, e.Line)); text != "" {
 			fmt.Fprintf(u.out, "  %-8s      %d  %s\n", "", e.Line, cleanLine(shorten(text, 120)))
 		}
+	}
+}
+
+// explainRaised prints an exception: its whole message, and the frames that it
+// went through with their variables as they were when it left them.
+func explainRaised(u *ui, rec *recording.Recording, r *hang.Raised, full bool) {
+	if text := strings.TrimSpace(r.Text); strings.Contains(text, "\n") {
+		fmt.Fprintln(u.out)
+		fmt.Fprint(u.out, indent(clean(shorten(text, 2000)), "  "))
+	}
+	paths := stack.Paths{Root: rec.Header().Cwd}
+	folded := 0
+	fmt.Fprintln(u.out)
+	for i := range r.Frames {
+		f := &r.Frames[i]
+		if !full && (hang.Machinery(f.File) || hang.Library(f.File) && i > 0) {
+			folded++
+			continue
+		}
+		short, _ := paths.Short(f.File)
+		text := strings.TrimSpace(sourceLine(rec, f.File, f.Line))
+		fmt.Fprintf(u.out, "  %s\n", strings.TrimRight(cleanLine(fmt.Sprintf("%-32s  %-32s  %s", f.Func, fmt.Sprintf("%s:%d", short, f.Line), text)), " "))
+		for _, v := range f.Vars {
+			fmt.Fprintf(u.out, "      %s = %s\n", cleanLine(v.Name), cleanLine(v.Value))
+		}
+	}
+	if folded > 0 {
+		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
 	}
 }
 
@@ -253,8 +287,12 @@ func explainTasks(u *ui, rec *recording.Recording, e *ending, full bool) {
 // annotate prints a workflow command that makes GitHub show the hang beside
 // the line of the program that it happened in.
 func annotate(u *ui, rec *recording.Recording, r *reasoned) {
-	if len(r.Ends) == 0 || r.Why.Where == nil {
+	if len(r.Ends) == 0 && r.Why.Raised == nil || r.Why.Where == nil {
 		return
+	}
+	title := "pyrr: hung"
+	if r.Why.Raised != nil {
+		title = "pyrr: failed"
 	}
 	f := r.Why.Where
 	place := " "
@@ -266,7 +304,7 @@ func annotate(u *ui, rec *recording.Recording, r *reasoned) {
 	if rel, err := filepath.Rel(root, file); root != "" && err == nil && filepath.IsLocal(rel) {
 		place = fmt.Sprintf(" file=%s,line=%d,", workflowEscape(rel, true), f.Line)
 	}
-	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape("pyrr: hung", true), workflowEscape(clean(r.Why.Sentence), false))
+	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape(title, true), workflowEscape(clean(r.Why.Sentence), false))
 }
 
 // workflowEscape escapes text for a workflow command, in a property or in the

@@ -5,6 +5,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/pystate"
@@ -35,6 +38,87 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 	slices.SortFunc(threads, func(a, b pystate.Thread) int { return cmp.Compare(a.TID, b.TID) })
 	return pystate.Read(rt, p.Mem(), p.Info.ID, threads)
 }
+
+// reported reads the exception that a thread writes to standard error at an
+// event: nil where it does something else.
+func reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *hang.Raised) {
+	if ev.Nr != unix.SYS_WRITE || ev.Args[0] != 2 || ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	head := make([]byte, min(ev.Args[2], 40))
+	if p.Mem().ReadAt(head, ev.Args[1]) != nil || !bytes.HasPrefix(head, []byte("Traceback (most recent")) && !bytes.HasPrefix(head, []byte("Exception in thread ")) {
+		return nil
+	}
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil
+	}
+	all, _ := rt.Threads(p.Mem())
+	regs := t.Regs()
+	pt, ok := rt.Of(p.Mem(), all, int(t.TID), regs.FsBase)
+	if !ok {
+		return nil
+	}
+	if out = pystate.Raised(rt, p.Mem(), pt); out != nil {
+		out.Thread, out.Event, out.Main = pt.Name, p.Number, int(t.TID) == p.Info.PID
+	}
+	return out
+}
+
+// failure reads the exception that a recorded test failed with, at its end.
+func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil
+	}
+	for tid, t := range p.Threads() {
+		if int(tid) == p.Info.PID {
+			regs := t.Regs()
+			return pystate.Failure(rt, p.Mem(), regs.FsBase)
+		}
+	}
+	return nil
+}
+
+// endFacts are the facts that the index keeps of a process at its end.
+func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised) *hang.Facts {
+	var facts *hang.Facts
+	if wantsFacts(ev) {
+		facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
+	}
+	failed := ev.Why == recording.EndTest && strings.HasPrefix(ev.Text, "failed")
+	if facts == nil {
+		if len(died) == 0 {
+			return nil
+		}
+		facts = &hang.Facts{Proc: p.Info.ID}
+	}
+	facts.Died = died
+	if failed {
+		facts.Raised = failure(p, ev)
+	} else if ev.Why == recording.EndExited && ev.Ret != 0 {
+		for i := len(died) - 1; i >= 0; i-- {
+			if died[i].Main {
+				facts.Raised = &died[i]
+				break
+			}
+		}
+	}
+	return facts
+}
+
+// maxDied bounds the reports of exceptions that are kept of a process.
+const maxDied = 50
 
 // wantsFacts says whether somebody may ask why a process ended as it did: not
 // of one that ended by itself.

@@ -64,9 +64,15 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 		return nil, err
 	}
 	var out []ending
+	died := map[int][]hang.Raised{}
 	walk := newStackWalk(rec)
 	follow := map[int]*follower{}
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		if t != nil && len(died[p.Info.ID]) < maxDied {
+			if r := reported(p, t, ev); r != nil {
+				died[p.Info.ID] = append(died[p.Info.ID], *r)
+			}
+		}
 		walk.follow(p, ev)
 		walk.name(p, t, ev)
 		f := follow[p.Info.ID]
@@ -82,9 +88,7 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
 				w.Stack, _ = walk.stack(p, p.Threads()[w.TID])
 			}
-			if wantsFacts(ev) {
-				e.Facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
-			}
+			e.Facts = endFacts(p, ev, died[p.Info.ID])
 			out = append(out, e)
 		}
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/dap"
+	"pyrr/internal/hang"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 	"pyrr/internal/unwind"
@@ -39,6 +40,7 @@ type indexedProcess struct {
 	targets map[uint64]uint64 // see redirect
 
 	imported bool // what was imported before it begins is known
+	died     []hang.Raised
 }
 
 type indexedThread struct {
@@ -83,6 +85,11 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			x.stack(p, ip, t, it)
 		}
 		x.name(p, t, it, ev)
+		if len(ip.died) < maxDied {
+			if r := reported(p, t, ev); r != nil {
+				ip.died = append(ip.died, *r)
+			}
+		}
 	}
 	x.st.do(job{kind: jobEvent, proc: p.Info.ID, thread: &it.stack})
 	ip.events++
@@ -97,8 +104,7 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if wantsFacts(ev) {
-			text := factsText(factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID }))
+		if text := factsText(endFacts(p, ev, ip.died)); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(p.Info.ID, text) }})
 		}
 		ip.tracker = nil

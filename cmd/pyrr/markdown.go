@@ -49,8 +49,11 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, r *reasoned) er
 		row("Ended:", "%s", describeStatus(*info.Status))
 	}
 	w, found := r.first()
-	if found {
+	if found || r.Why.Raised != nil {
 		row("Why:", "%s", code(r.Why.Sentence))
+	}
+	found = found && r.Why.Raised == nil
+	if found {
 		name := ""
 		if w.Name != "" {
 			name = ", `" + code(w.Name) + "`"

@@ -58,7 +58,29 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 	for i := range all {
 		in.Procs = append(in.Procs, hangProc(&all[i]))
 	}
+	if v := failedOf(in, all); v != nil {
+		return v
+	}
 	return hang.Judge(in)
+}
+
+// failedOf is the verdict on a test that failed or a program that ended with an
+// exception, nil where something hangs or nothing is wrong.
+func failedOf(in *hang.Input, all []ending) *hang.Verdict {
+	for i := range all {
+		e := &all[i]
+		switch {
+		case e.Why == recording.EndTimeout:
+			return nil
+		case e.Facts != nil && e.Facts.Raised != nil && (e.Why == recording.EndTest || e.Why == recording.EndExited):
+			event := e.Facts.Raised.Event
+			if event == 0 {
+				event = e.At.Event
+			}
+			return hang.Failed(in, e.Proc.ID, e.Facts.Raised, event)
+		}
+	}
+	return nil
 }
 
 func hangProc(e *ending) *hang.Proc {

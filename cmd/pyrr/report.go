@@ -103,8 +103,10 @@ func pageOf(rec *recording.Recording, path string, events int) (*report.Recordin
 	fact("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
 	first, found := r.first()
 	ends := r.Ends
-	if found {
+	if found || r.Why.Raised != nil {
 		p.Facts = slices.Insert(p.Facts, 0, report.Fact{Name: "why", Value: r.Why.Sentence})
+	}
+	if found {
 		p.Threads = append(p.Threads, threadAtEndOf(rec, &first, len(ends) > 1, true))
 	}
 	for _, e := range ends {

@@ -108,7 +108,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	if t == nil {
 		return "waits" + at, None, "", ""
 	}
-	fate := j.fate(t)
+	fate := j.fate(n, t)
 	nobody := "; no other thread or task has it at hand"
 	if len(t.Known) > 0 {
 		nobody = ""
@@ -152,18 +152,47 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	return "waits for " + what + at, Likely, t.Kind, ""
 }
 
-// fate says what became of who should have acted.
-func (j *judge) fate(t *Thing) string {
+// fate says what became of who should have acted: of those that who waits has at
+// hand, else of a thread that reported an exception.
+func (j *judge) fate(n node, t *Thing) string {
 	for _, f := range t.Fate {
-		switch f.How {
-		case "cancelled":
+		switch {
+		case f.How == "cancelled":
 			return fmt.Sprintf("%s %s was cancelled", f.Kind, f.Name)
-		case "failed":
+		case f.How == "failed":
 			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, f.Text)
+		case f.Kind == Thread:
+			if d := j.died(n.proc, f.Name); d != "" {
+				return d
+			}
 		}
+	}
+	if d := j.died(n.proc, ""); d != "" && len(t.Known) == 0 {
+		return d
 	}
 	for _, f := range t.Fate {
 		return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+	}
+	return ""
+}
+
+// died says of a thread, of any for no name, that it reported an exception and
+// is not there any more.
+func (j *judge) died(proc int, name string) string {
+	p := j.procs[proc]
+	if p == nil || p.Facts == nil {
+		return ""
+	}
+	for k := len(p.Facts.Died) - 1; k >= 0; k-- {
+		d := &p.Facts.Died[k]
+		if d.Main || d.Thread == "" || name != "" && d.Thread != name {
+			continue
+		}
+		at := ""
+		if f, _ := j.raisedAt(d); f != nil {
+			at = fmt.Sprintf(" (%s)", j.at(f.Frame))
+		}
+		return fmt.Sprintf("thread %s died of %s%s", d.Thread, headline(d), at)
 	}
 	return ""
 }

@@ -14,6 +14,9 @@ type Facts struct {
 	Things []Thing `json:"things,omitempty"`
 	// Raised are exceptions that the program ended with, or a test failed with.
 	Raised *Raised `json:"raised,omitempty"`
+	// Died are the exceptions that its threads reported on standard error, in the
+	// order of the reports.
+	Died []Raised `json:"died,omitempty"`
 	// Python is the version, such as 3.11.
 	Python string `json:"python,omitempty"`
 }
@@ -153,6 +156,11 @@ type Raised struct {
 	From string `json:"from,omitempty"`
 	// Phase is setup, call or teardown, of a test.
 	Phase string `json:"phase,omitempty"`
+	// Thread is the name of the thread that it ended or was reported in, Event the
+	// event of its process at which that was, Main says that it is the main one.
+	Thread string `json:"thread,omitempty"`
+	Event  uint64 `json:"event,omitempty"`
+	Main   bool   `json:"main,omitempty"`
 }
 
 // RaisedFrame is a frame of a traceback.

@@ -93,6 +93,8 @@ type Verdict struct {
 	Edges []Edge `json:"edges,omitempty"`
 	// Where is the line of the user's code that a report points to.
 	Where *Frame `json:"where,omitempty"`
+	// Raised is the exception, of a failure.
+	Raised *Raised `json:"raised,omitempty"`
 	// key is what fingerprints are made of.
 	key []string
 }

@@ -1,0 +1,92 @@
+package hang
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Failed is the verdict on an exception that a test or a program ended with.
+// event is where its recording ends.
+func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
+	j := &judge{in: in, procs: map[int]*Proc{}}
+	v := &Verdict{Degree: Proven, Kind: "failure", Raised: r}
+	at, test := j.raisedAt(r)
+	v.Sentence = headline(r)
+	if at != nil {
+		v.Sentence += fmt.Sprintf(" at %s in %s", j.at(at.Frame), at.Func)
+		f := at.Frame
+		v.Where = &f
+	}
+	if r.Phase == "setup" || r.Phase == "teardown" {
+		v.Sentence += ", in the " + r.Phase + " of the test"
+	}
+	v.Sentence += "."
+	e := Evidence{Proc: proc, Event: event}
+	if at != nil {
+		e.File, e.Line = at.File, at.Line
+		e.Text = "raised through " + at.Func
+		if len(r.Frames) > 0 && r.Frames[0].Frame == at.Frame {
+			e.Text = "raised in " + at.Func
+		}
+		v.Evidence = append(v.Evidence, e)
+		if len(r.Frames) > 0 && r.Frames[0].Frame != at.Frame {
+			f := r.Frames[0].Frame
+			v.Evidence = append(v.Evidence, Evidence{Text: fmt.Sprintf("raised in %s (%s)", f.Func, j.at(f)), File: f.File, Line: f.Line})
+		}
+	}
+	if test != nil && test != at {
+		v.Evidence = append(v.Evidence, Evidence{Text: "called from " + test.Func, File: test.File, Line: test.Line})
+	}
+	for c := r.Cause; c != nil; c = c.Cause {
+		text := "while handling " + headline(c)
+		if r.From == "from" {
+			text = "from " + headline(c)
+		}
+		x := Evidence{Text: text}
+		if f, _ := j.raisedAt(c); f != nil {
+			x.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
+			x.File, x.Line = f.File, f.Line
+		}
+		v.Evidence = append(v.Evidence, x)
+		r = c
+	}
+	v.key = []string{"failure", v.Raised.Type}
+	if at != nil {
+		v.key = append(v.key, j.short(at.File)+":"+lastName(at.Func))
+	}
+	return v
+}
+
+// raisedAt returns the innermost and the outermost frame of the user's code, or
+// the innermost of all that is no machinery.
+func (j *judge) raisedAt(r *Raised) (inner, outer *RaisedFrame) {
+	for k := range r.Frames {
+		f := &r.Frames[k]
+		if f.own() {
+			if inner == nil {
+				inner = f
+			}
+			outer = f
+		}
+	}
+	if inner == nil {
+		for k := range r.Frames {
+			if !Machinery(r.Frames[k].File) {
+				return &r.Frames[k], nil
+			}
+		}
+	}
+	return inner, outer
+}
+
+// headline is an exception on one line.
+func headline(r *Raised) string {
+	text, _, _ := strings.Cut(strings.TrimSpace(r.Text), "\n")
+	if len(text) > 160 {
+		text = strings.ToValidUTF8(text[:160], "") + "…"
+	}
+	if text == "" {
+		return r.Type
+	}
+	return r.Type + ": " + text
+}
