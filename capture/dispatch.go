@@ -5,52 +5,47 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/ptrace"
 )
 
-type stop struct {
-	tid int
-	st  unix.WaitStatus
-}
-
-// step waits for one stop and handles it.
+// step handles one stop, or what is due by the clock. Where something has to be
+// looked at again soon, it does not wait.
 func (r *recorder) step() error {
-	if len(r.queued) > 0 {
-		s := r.queued[0]
-		r.queued = r.queued[1:]
-		r.handle(s.tid, s.st)
-		return nil
+	polls := len(r.recheck) > 0 || len(r.waiters) > 0
+	if polls && !r.again.Pending() {
+		r.again.Set(r.waits.Now().Add(lookAgain))
 	}
-	if len(r.recheck) > 0 || len(r.waiters) > 0 {
-		tid, st, err := ptrace.Poll(-1)
-		if err == nil && tid != 0 {
-			r.handle(tid, st)
-			return nil
-		}
-		if r.recheckAll() {
-			return nil
-		}
-		r.serveAll()
-		ptrace.Yield()
-		r.housekeeping()
-		return nil
-	}
-	tid, st, err := ptrace.Wait(-1)
+	s, ok, err := r.waits.Next(!polls)
 	switch {
-	case err == unix.EINTR:
-		r.housekeeping()
-		return nil
 	case err == unix.ECHILD:
 		r.over = true
-		return nil
 	case err != nil:
 		return fmt.Errorf("wait for the command: %w", err)
+	case ok:
+		r.handle(s.TID, s.Status)
+	case polls && !r.lookAgain():
+		ptrace.Yield()
 	}
-	r.handle(tid, st)
 	return nil
+}
+
+// lookAgain is how soon the recorder looks again whether a thread waits inside
+// its call, or memory has become free, while stops keep coming.
+const lookAgain = 100 * time.Microsecond
+
+// lookAgain looks at what nothing else tells it of. It reports whether a thread
+// was resumed.
+func (r *recorder) lookAgain() bool {
+	r.again.Stop()
+	if r.recheckAll() {
+		return true
+	}
+	r.serveAll()
+	return false
 }
 
 // handle takes one wait status and keeps errors of recording from becoming
@@ -65,13 +60,9 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 	}
 	t := r.tasks[tid]
 	if t == nil {
-		if st.Stopped() {
-			r.early[tid] = st
-		} else {
-			delete(r.early, tid)
-			if tid == r.rootPID {
-				r.status, r.over = st, true
-			}
+		r.waits.Keep(ptrace.Stop{TID: tid, Status: st})
+		if tid == r.rootPID && !st.Stopped() {
+			r.status, r.over = st, true
 		}
 		return
 	}
@@ -109,7 +100,7 @@ func (r *recorder) survive(tid int, st unix.WaitStatus) {
 			r.status, r.over = st, true
 		}
 	case t == nil:
-		r.early[tid] = st
+		r.waits.Keep(ptrace.Stop{TID: tid, Status: st})
 	case t.stopped && !t.dead:
 		r.letGo(t, st)
 	}
@@ -156,6 +147,7 @@ func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
 		}
 		return r.cont(t, sig)
 	}
+	t.sp.stops++
 	if st.StopSignal() == ptrace.SyscallStop {
 		if t.inSys && !t.restart {
 			return r.exit(t)
@@ -194,12 +186,12 @@ func (r *recorder) resume(t *task, sig int) error {
 // waitSync waits for the next stop of one thread while everything else
 // stays as it is. The thread must be sure to stop soon.
 func (r *recorder) waitSync(t *task) (unix.WaitStatus, error) {
-	_, st, err := ptrace.WaitFor(t.tid)
+	st, err := r.waits.For(t.tid)
 	if err != nil {
 		return st, fmt.Errorf("wait for thread %d: %w", t.tid, err)
 	}
 	if !st.Stopped() {
-		r.queued = append(r.queued, stop{t.tid, st})
+		r.waits.Later(ptrace.Stop{TID: t.tid, Status: st})
 		return st, errGone
 	}
 	t.stopped = true

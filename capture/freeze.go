@@ -201,9 +201,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 		r.thaw(f)
 		return nil, fmt.Errorf("prepare its image: %w", err)
 	}
-	if _, ok := r.early[f.pid]; ok {
-		delete(r.early, f.pid)
-	} else if _, st, err := ptrace.WaitFor(f.pid); err != nil || !st.Stopped() {
+	if st, err := r.waits.For(f.pid); err != nil || !st.Stopped() {
 		return fail(fmt.Errorf("it %s: %v", ptrace.Describe(st), err))
 	}
 	ret, err = ptrace.Inject(f.pid, sp.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops)

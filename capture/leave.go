@@ -93,10 +93,12 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		if msg, err := ptrace.EventMsg(t.tid); err == nil {
 			child := &task{tid: int(msg), pid: int(msg), sp: t.sp, leaving: true}
 			r.tasks[child.tid] = child
-			if _, ok := r.early[child.tid]; ok {
-				delete(r.early, child.tid)
-				child.stopped = true
-				r.release1(child, 0)
+			if st, ok := r.waits.Poll(child.tid); ok {
+				if child.stopped = st.Stopped(); child.stopped {
+					r.release1(child, 0)
+				} else {
+					r.waits.Later(ptrace.Stop{TID: child.tid, Status: st})
+				}
 			}
 		}
 	}

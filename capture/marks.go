@@ -330,6 +330,12 @@ func (run *runner) expiring() bool {
 	return run.test != nil && !run.test.expireBy.IsZero()
 }
 
+// hurried reports whether a time-out waits for a process to come to an exact
+// instruction.
+func (r *recorder) hurried(sp *space) bool {
+	return !r.expireBy.IsZero() || sp.runner != nil && sp.runner.expiring()
+}
+
 // expireTestAt is expireTest where a thread stands before an exact
 // instruction, so that a replay gets there too.
 func (r *recorder) expireTestAt(t *task, how recording.Stop) error {

@@ -96,13 +96,10 @@ func (r *recorder) born(t *task, tid, event int) error {
 		child.pid = t.pid
 	}
 	r.tasks[tid] = child
-	if st, ok := r.early[tid]; ok {
-		delete(r.early, tid)
-		child.stopped = st.Stopped()
-	} else if _, st, err := ptrace.WaitFor(tid); err == nil && st.Stopped() {
-		child.stopped = true
-	} else if err == nil {
-		r.queued = append(r.queued, stop{tid, st})
+	if st, err := r.waits.For(tid); err == nil {
+		if child.stopped = st.Stopped(); !child.stopped {
+			r.waits.Later(ptrace.Stop{TID: tid, Status: st})
+		}
 	}
 	if t.sp == nil || t.sp.mode != modeRecord {
 		child.sp = t.sp

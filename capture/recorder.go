@@ -21,8 +21,7 @@ import (
 )
 
 // errGone unwinds to the main loop when the thread at hand was killed from
-// outside in the middle of something; its wait status is in recorder.queued
-// or still to come.
+// outside in the middle of something; its wait status is still to come.
 var errGone = errors.New("thread is gone")
 
 // recorder is the state of one recording. All of it belongs to the tracer's
@@ -41,21 +40,19 @@ type recorder struct {
 	status  unix.WaitStatus
 	over    bool
 
-	// early holds stops of threads whose creation was not reported yet.
-	early map[int]unix.WaitStatus
-	// queued are stops that arrived while another was being worked on.
-	queued []stop
+	waits *ptrace.Waits
+	// beat runs what is due by the clock, again what has to be looked at soon.
+	beat, again *ptrace.Timer
 	// recheck counts spaces whose current thread may be blocked.
 	recheck map[*space]bool
 	objects map[objectKey]*sharedObject
 	waiters []*waiter
 
-	disabled  map[int]bool
-	cpus      unix.CPUSet // affinity that pyrr was started with
-	cpuList   []int
-	home      int // the processor of the tracer
-	nextFlush time.Time
-	deadline  time.Time
+	disabled map[int]bool
+	cpus     unix.CPUSet // affinity that pyrr was started with
+	cpuList  []int
+	home     int // the processor of the tracer
+	deadline time.Time
 	// expireBy is when the time-out takes effect at the latest, set while it
 	// waits for a computing thread to come to an exact instruction.
 	expireBy time.Time
@@ -84,9 +81,8 @@ type recorder struct {
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
 	r := &recorder{
 		o: o, cpu: cpu, epochs: epochs{command: &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}, header: h}, start: time.Now(),
-		tasks: map[int]*task{}, early: map[int]unix.WaitStatus{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
-		localDevs: map[uint64]bool{},
-		disabled:  map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
+		tasks: map[int]*task{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
+		localDevs: map[uint64]bool{}, disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
 	}
 	for _, name := range o.DisableSyscall {
 		if nr, ok := syscallNumber(name); ok {
@@ -111,11 +107,13 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		return nil, fmt.Errorf("read the processor affinity: %w", err)
 	}
 	r.pin()
-	unattend, err := ptrace.Attend(50 * time.Millisecond)
-	if err != nil {
+	var err error
+	if r.waits, err = ptrace.NewWaits(); err != nil {
 		return nil, err
 	}
-	defer unattend()
+	defer r.waits.Close()
+	r.beat = r.waits.Timer(r.housekeeping)
+	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	if errors.Is(err, unix.ENOEXEC) && isText(path) {
 		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
@@ -132,6 +130,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	}
 	t := &task{tid: pid, pid: pid, stopped: true}
 	r.tasks[pid] = t
+	r.beat.Set(r.start.Add(beatEvery))
 	r.first(t)
 	for !r.over {
 		if ctx.Err() != nil {
@@ -221,13 +220,13 @@ func (r *recorder) pin() {
 	setAffinity(0, r.home)
 }
 
+// beatEvery is how often at least the recorder does what is due by the clock.
+// What was logged is on the disk, and a time-out noticed, that much later.
+const beatEvery = 50 * time.Millisecond
+
 // housekeeping does what is due by the clock.
-func (r *recorder) housekeeping() {
-	now := time.Now()
-	if now.Before(r.nextFlush) {
-		return
-	}
-	r.nextFlush = now.Add(50 * time.Millisecond)
+func (r *recorder) housekeeping(now time.Time) {
+	defer func() { r.beat.Set(r.nextBeat()) }()
 	for _, sp := range r.spaces {
 		if sp.mode == modeRecord && sp.cur != nil && sp.cur.state == stateKernel && sp.cur.inSys && !sp.cur.entered {
 			r.logEnter(sp.cur) // so that a killed recorder leaves it behind
@@ -260,6 +259,17 @@ func (r *recorder) housekeeping() {
 		r.killAt = time.Time{}
 		r.killTree()
 	}
+}
+
+// nextBeat is when housekeeping has to be done again.
+func (r *recorder) nextBeat() time.Time {
+	next := r.waits.Now().Add(beatEvery)
+	for _, at := range []time.Time{r.deadline, r.expireBy, r.killAt} {
+		if !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	return next
 }
 
 // nativePatience is how long a thread may run code without bytecode or system
@@ -297,9 +307,11 @@ func (r *recorder) watchNative(now time.Time) {
 	}
 }
 
-// tickPatience is how long the time-out waits for a computing thread's budget
-// to run out. That takes a few milliseconds, unless it runs native code.
-const tickPatience = 200 * time.Millisecond
+// tickPatience is how long the time-out waits for a computing thread to come to
+// an exact instruction: until its budget runs out, or its next system call, after
+// which its budget is none. That takes a few milliseconds, unless it runs native
+// code.
+const tickPatience = 100 * time.Millisecond
 
 // computes reports whether a thread is executing bytecode, so that it will
 // come to an exact instruction soon.
@@ -411,24 +423,18 @@ func (r *recorder) drain() {
 				}
 			}
 		}
-		if !waiting && len(r.queued) == 0 {
+		if !waiting {
 			return
 		}
-		if len(r.queued) > 0 {
-			s := r.queued[0]
-			r.queued = r.queued[1:]
-			r.handle(s.tid, s.st)
-			continue
-		}
-		tid, st, err := ptrace.Poll(-1)
+		s, ok, err := r.waits.Next(false)
 		if err != nil {
 			return
 		}
-		if tid == 0 {
+		if !ok {
 			time.Sleep(200 * time.Microsecond)
 			continue
 		}
-		r.handle(tid, st)
+		r.handle(s.TID, s.Status)
 	}
 }
 

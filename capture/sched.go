@@ -121,8 +121,8 @@ func (r *recorder) recheckAll() bool {
 			continue
 		}
 		// It may have stopped just now, at its exit; that is no blocking.
-		if tid, st, err := ptrace.Poll(t.tid); err == nil && tid == t.tid {
-			r.handle(tid, st)
+		if st, ok := r.waits.Poll(t.tid); ok {
+			r.handle(t.tid, st)
 			did = true
 			continue
 		}
@@ -171,13 +171,14 @@ func (r *recorder) stopAt(t *task, at recording.Stop) error {
 	sp := t.sp
 	sp.atTick, sp.tickStop = t, at
 	defer func() { sp.atTick = nil }()
-	// Collect what others have become ready for meanwhile.
+	// See what the other threads of the process have become ready for meanwhile.
+	r.waits.Collect()
 	for {
-		tid, st, err := ptrace.Poll(-1)
-		if err != nil || tid == 0 {
+		s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.sp == sp })
+		if !ok {
 			break
 		}
-		r.handle(tid, st)
+		r.handle(s.TID, s.Status)
 	}
 	if t.dead || sp.mode != modeRecord {
 		return nil // ended by what just arrived
@@ -228,10 +229,17 @@ func (r *recorder) stopAt(t *task, at recording.Stop) error {
 	return r.resume(t, 0)
 }
 
+// fewStops is how many stops in a slice a process may have that is moved to
+// another processor. A stop costs ten times as much there, and what it gains is
+// half a slice, which takes some milliseconds.
+const fewStops = 32
+
 // spread moves a busy process to another processor where another busy one
 // shares its own: only processes that compute gain from that.
 func (r *recorder) spread(sp *space) {
-	if len(r.cpuList) < 2 {
+	stops := sp.stops
+	sp.stops = 0
+	if len(r.cpuList) < 2 || stops > fewStops {
 		return
 	}
 	load := map[int]int{}

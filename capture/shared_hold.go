@@ -150,9 +150,7 @@ func (r *recorder) makeHelper(t *task) error {
 		return fmt.Errorf("make a helper thread: %w", err)
 	}
 	h := &task{tid: int(child), pid: int(child), helper: true}
-	if _, ok := r.early[h.tid]; ok {
-		delete(r.early, h.tid)
-	} else if _, st, err := ptrace.WaitFor(h.tid); err != nil || !st.Stopped() {
+	if st, err := r.waits.For(h.tid); err != nil || !st.Stopped() {
 		return fmt.Errorf("make a helper thread: it is %s: %w", ptrace.Describe(st), err)
 	}
 	h.stopped = true

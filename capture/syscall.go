@@ -280,6 +280,11 @@ func (r *recorder) finishCall(t *task) error {
 			return err
 		}
 	}
+	if r.hurried(sp) {
+		if err := r.arm(t, 0); err != nil {
+			return err
+		}
+	}
 	if len(t.deferred) > 0 {
 		return r.runOn(t)
 	}

@@ -174,6 +174,7 @@ type space struct {
 	files  []span           // private mappings of files
 	fds    map[fdKey]string // what descriptors are, for output marking
 	cpu    int
+	stops  int // since it last had a slice to the end
 	exe    string
 	argv   []string
 	env    []string

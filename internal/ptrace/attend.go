@@ -40,7 +40,7 @@ type sigevent struct {
 // adaptSignals changes two handlers that Go has installed. The kernel sends
 // the tracer a SIGCHLD for each stop of a tracee, unless SA_NOCLDSTOP is set;
 // handling one costs more than the rest of a stop. And wait4(2) has no
-// time-out, so SIGUSR2, which Attend's timer sends, has to interrupt it, which
+// time-out, so SIGUSR2, which an alarm sends, has to interrupt it, which
 // SA_RESTART would prevent.
 var adaptSignals = sync.OnceFunc(func() {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGUSR2)
@@ -57,22 +57,79 @@ func changeFlags(sig unix.Signal, set, clear uint64) {
 	syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&sa)), 0, 8, 0, 0)
 }
 
-// Attend prepares the calling thread, which must be locked to its goroutine,
-// for tracing: from now on its waits are interrupted every so often, so that
-// Wait can return for what is due by the clock, and so that a wait, which the
-// Go scheduler does not know of, holds up a garbage collection no longer than
-// that. The function returned ends it.
-func Attend(every time.Duration) (func(), error) {
+// alarm is a timer of the kernel's that interrupts the calls of one thread.
+type alarm struct{ id int32 }
+
+// newAlarm makes an alarm for the calling thread, which must be locked to its
+// goroutine.
+func newAlarm() (alarm, error) {
 	adaptSignals()
 	ev := sigevent{signo: int32(unix.SIGUSR2), notify: sigevThreadID, tid: int32(unix.Gettid())}
-	var id int32
-	if _, _, e := syscall.RawSyscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&id))); e != 0 {
-		return nil, fmt.Errorf("make a timer: %w", e)
+	var a alarm
+	if _, _, e := syscall.RawSyscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&a.id))); e != 0 {
+		return a, fmt.Errorf("make a timer: %w", e)
 	}
-	t := unix.NsecToTimespec(int64(every))
-	spec := [2]unix.Timespec{t, t}
-	if _, _, e := syscall.RawSyscall6(unix.SYS_TIMER_SETTIME, uintptr(id), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0); e != 0 {
-		return nil, fmt.Errorf("set a timer: %w", e)
-	}
-	return func() { syscall.RawSyscall(unix.SYS_TIMER_DELETE, uintptr(id), 0, 0) }, nil
+	return a, nil
 }
+
+// set makes the alarm go off after a time, and then every so often: one that
+// comes just before a call that it should interrupt is lost.
+func (a alarm) set(after, every time.Duration) error {
+	spec := [2]unix.Timespec{unix.NsecToTimespec(int64(every)), unix.NsecToTimespec(int64(max(after, 1)))}
+	if _, _, e := syscall.RawSyscall6(unix.SYS_TIMER_SETTIME, uintptr(a.id), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0); e != 0 {
+		return fmt.Errorf("set a timer: %w", e)
+	}
+	return nil
+}
+
+func (a alarm) close() { syscall.RawSyscall(unix.SYS_TIMER_DELETE, uintptr(a.id), 0, 0) }
+
+// Attend prepares the calling thread, which must be locked to its goroutine,
+// for tracing without Waits: from now on its waits are interrupted every so
+// often, so that a wait, which the Go scheduler does not know of, holds up a
+// garbage collection no longer than that. The function returned ends it.
+func Attend(every time.Duration) (func(), error) {
+	a, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.set(every, every); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a.close, nil
+}
+
+// NewWaits prepares the calling thread, which must be locked to its goroutine,
+// for tracing. Close ends it.
+func NewWaits() (*Waits, error) {
+	a, err := newAlarm()
+	if err != nil {
+		return nil, err
+	}
+	return &Waits{k: &linuxKernel{alarm: a}}, nil
+}
+
+// Close gives back what NewWaits took from the kernel.
+func (w *Waits) Close() {
+	if k, ok := w.k.(*linuxKernel); ok {
+		k.close()
+	}
+}
+
+// linuxKernel is the kernel of Waits.
+type linuxKernel struct{ alarm }
+
+// alarmAgain is how soon an alarm that was lost comes again.
+const alarmAgain = 2 * time.Millisecond
+
+func (k *linuxKernel) wait(tid int, block bool) (int, unix.WaitStatus, error) {
+	if block {
+		return wait4(tid, 0)
+	}
+	return wait4(tid, unix.WNOHANG)
+}
+
+func (k *linuxKernel) now() time.Time { return time.Now() }
+
+func (k *linuxKernel) ring(at time.Time) error { return k.set(time.Until(at), alarmAgain) }

@@ -145,13 +145,3 @@ func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.
 	}
 	return int64(ret), nil
 }
-
-// WaitFor is Wait for one thread, repeated over interruptions.
-func WaitFor(tid int) (int, unix.WaitStatus, error) {
-	for {
-		w, st, err := Wait(tid)
-		if err != unix.EINTR {
-			return w, st, err
-		}
-	}
-}

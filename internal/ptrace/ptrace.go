@@ -211,27 +211,28 @@ func SetSigMask(tid int, mask uint64) error {
 	return err
 }
 
-// Wait waits for a stop or an end of tid, or of any tracee with -1, blocking
+// wait4 waits for a stop or an end of tid, or of any tracee with -1, blocking
 // the thread unknown to the Go scheduler: handing its place to another and
-// taking it back costs more than a stop. It returns EINTR as an error, which
-// comes at least as often as Attend was told.
-func Wait(tid int) (int, unix.WaitStatus, error) {
+// taking it back costs more than a stop. It looks only at what the calling
+// thread traces. EINTR is an error.
+func wait4(tid, flags int) (int, unix.WaitStatus, error) {
+	const wNoThread = 0x20000000 // __WNOTHREAD, linux/wait.h
 	var st unix.WaitStatus
-	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL, 0, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), uintptr(unix.WALL|wNoThread|flags), 0, 0, 0)
 	if e != 0 {
 		return 0, 0, e
 	}
 	return int(r), st, nil
 }
 
-// Poll is Wait without waiting; tid 0 says that nothing happened.
-func Poll(tid int) (int, unix.WaitStatus, error) {
-	var st unix.WaitStatus
-	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), unix.WALL|unix.WNOHANG, 0, 0, 0)
-	if e != 0 {
-		return 0, 0, e
+// WaitFor waits for a stop or an end of one tracee.
+func WaitFor(tid int) (int, unix.WaitStatus, error) {
+	for {
+		w, st, err := wait4(tid, 0)
+		if err != unix.EINTR {
+			return w, st, err
+		}
 	}
-	return int(r), st, nil
 }
 
 // Yield gives the processor to a thread that is pinned to the same one.
