@@ -3,10 +3,14 @@ package assert
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"pyrr/internal/outfile"
 )
 
 // Accepted is a golden that Accept wrote.
@@ -48,6 +52,7 @@ func Accept(run *Run, opts AcceptOptions) ([]Accepted, error) {
 	type write struct {
 		Accepted
 		text, recording string
+		spec            *Spec
 	}
 	var writes []write
 	for _, s := range run.Specs {
@@ -63,7 +68,7 @@ func Accept(run *Run, opts AcceptOptions) ([]Accepted, error) {
 			if opts.Want != nil && !opts.Want(s, r) {
 				continue
 			}
-			w := write{Accepted{File: g.File, Check: r.ID, Created: g.Missing}, g.Text, s.Recording}
+			w := write{Accepted{File: g.File, Check: r.ID, Created: g.Missing}, g.Text, s.Recording, s.Spec}
 			i := slices.IndexFunc(writes, func(have write) bool { return have.File == w.File })
 			if i < 0 {
 				writes = append(writes, w)
@@ -75,7 +80,7 @@ func Accept(run *Run, opts AcceptOptions) ([]Accepted, error) {
 	}
 	var out []Accepted
 	for _, w := range writes {
-		if err := writeFile(w.File, w.text); err != nil {
+		if err := writeGolden(w.spec, w.File, w.text); err != nil {
 			return out, fmt.Errorf("accept: %w", err)
 		}
 		out = append(out, w.Accepted)
@@ -83,25 +88,47 @@ func Accept(run *Run, opts AcceptOptions) ([]Accepted, error) {
 	return out, nil
 }
 
-// writeFile replaces a file in one step.
-func writeFile(name, text string) error {
-	dir := filepath.Dir(name)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".golden-*")
+// writeGolden writes a golden, which lies in the spec's own folder or below it:
+// a spec may come from anywhere, and names what is written. Links do not lead
+// out of the folder either.
+func writeGolden(s *Spec, name, text string) error {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(s.File))
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
 	}
-	if err != nil {
-		os.Remove(f.Name())
+	outside := func(at string) error {
+		return fmt.Errorf("%s: the golden %s lies outside of the spec's folder, %s, so it is not written; name a file below it", s.File, at, dir)
 	}
-	return err
+	if name, err = filepath.Abs(name); err != nil {
+		return err
+	}
+	// As far as its folders are there, they are looked at for links.
+	have, rest := filepath.Dir(name), ""
+	for {
+		real, err := filepath.EvalSymlinks(have)
+		if err == nil {
+			have = real
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || have == filepath.Dir(have) {
+			return err
+		}
+		have, rest = filepath.Dir(have), filepath.Join(filepath.Base(have), rest)
+	}
+	at := filepath.Join(have, rest, filepath.Base(name))
+	if rel, err := filepath.Rel(dir, at); err != nil || !filepath.IsLocal(rel) {
+		return outside(name)
+	}
+	if st, err := os.Lstat(at); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s: the golden %s is no regular file, so it is not written", s.File, name)
+	}
+	if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
+		return err
+	}
+	return outfile.Write(at, 0o644, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
 }
 
 // UnusedGoldens lists the *.stack files in the folders of the specs' goldens

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -267,8 +268,9 @@ func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written b
 	return len(files) > 0, nil
 }
 
-// sourceLines gives lines of source files on this machine, each file read
-// once. It is fit for several goroutines.
+// sourceLines gives lines of Python's source files on this machine, each file
+// read once. It is fit for several goroutines. A recording names the files, and
+// may name any, so others than NAME.py are not read.
 type sourceLines struct {
 	mu    sync.Mutex
 	files map[string][]string
@@ -285,7 +287,7 @@ func (s *sourceLines) line(file string, n int) (string, bool) {
 	defer s.mu.Unlock()
 	lines, known := s.files[file]
 	if !known {
-		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Size() <= maxSource {
+		if st, err := os.Stat(file); filepath.Ext(file) == ".py" && err == nil && st.Mode().IsRegular() && st.Size() <= maxSource {
 			if b, err := os.ReadFile(file); err == nil {
 				for l := range bytes.Lines(b) {
 					lines = append(lines, strings.TrimRight(string(l), "\r\n"))

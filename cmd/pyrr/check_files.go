@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/outfile"
 	"pyrr/internal/report"
 	"pyrr/internal/usercache"
 )
@@ -92,22 +92,9 @@ func rememberFailed(u *ui, run *assert.Run) {
 	_ = usercache.WriteFile(file, []byte(strings.Join(failed, "\n"))) // see above
 }
 
-// writeWhole writes a file in one step: who reads it meanwhile finds the old
-// one or the new one, whole.
+// writeWhole writes a file that a user named.
 func writeWhole(file string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return outfile.Write(file, 0o644, write)
 }
 
 func writeJUnit(f *checkFlags, run *assert.Run) error {

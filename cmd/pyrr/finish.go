@@ -127,7 +127,7 @@ func verify(u *ui, dir, packed string) (verdict string, exact bool) {
 		return "not verified", false
 	}
 	defer rec.Close()
-	indexErr, err := replayIndexed(rec, replay.Options{})
+	indexErr, err := replayIndexed(rec, fromMachine, replay.Options{})
 	if indexErr != nil {
 		u.warn(indexErr.Error())
 	}

@@ -51,13 +51,13 @@ type indexedThread struct {
 }
 
 // newIndexer begins the index of a recording that is a folder.
-func newIndexer(rec *recording.Recording) (*indexer, error) {
+func newIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	w, err := rec.WriteStacks()
 	if err != nil {
 		return nil, err
 	}
 	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}
-	if x.src, err = keepSources(rec); err != nil {
+	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
 	}
@@ -307,10 +307,10 @@ var errElsewhere = errors.New("a stack in several places")
 
 // replayIndexed replays a recording and makes its index on the way. The error
 // of the index is apart.
-func replayIndexed(rec *recording.Recording, o replay.Options) (indexErr, err error) {
+func replayIndexed(rec *recording.Recording, from sourcesFrom, o replay.Options) (indexErr, err error) {
 	for _, alone := range []bool{false, true} {
 		var x *indexer
-		if x, indexErr = newIndexer(rec); indexErr != nil {
+		if x, indexErr = newIndexer(rec, from); indexErr != nil {
 			o.OnEvent = nil
 			_, err = replay.Batch(rec, o)
 			return indexErr, err

@@ -72,7 +72,7 @@ func BenchmarkIndex(b *testing.B) {
 	b.Run("index", func(b *testing.B) {
 		defer cpuPerOp(b)()
 		for b.Loop() {
-			x, err := newIndexer(rec)
+			x, err := newIndexer(rec, fromMachine)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -25,11 +25,26 @@ type sourceKeeper struct {
 	ended chan struct{}
 }
 
+// sourcesFrom says where the text of source files may come from.
+type sourcesFrom uint8
+
+const (
+	// fromRecording: from what the recording keeps of them already. It names
+	// files as it likes, and may be a stranger's.
+	fromRecording sourcesFrom = iota
+	// fromMachine: also from this machine, which made the recording just now.
+	fromMachine
+)
+
 // keepSources begins to keep sources in a recording that is a folder.
-func keepSources(rec *recording.Recording) (*sourceKeeper, error) {
+func keepSources(rec *recording.Recording, from sourcesFrom) (*sourceKeeper, error) {
 	procs, err := rec.Procs()
 	if err != nil {
 		return nil, err
+	}
+	have, err := rec.Sources()
+	if err != nil {
+		have = nil // they are made anew
 	}
 	w, err := rec.WriteSources()
 	if err != nil {
@@ -41,7 +56,11 @@ func keepSources(rec *recording.Recording) (*sourceKeeper, error) {
 		defer close(k.ended)
 		failed := false
 		for name := range k.names {
-			if text, ok := sourceText(name, procs, before); ok && !failed {
+			text, ok := have[name]
+			if !ok && from == fromMachine {
+				text, ok = sourceText(name, procs, before)
+			}
+			if ok && !failed {
 				err := w.Add(name, text)
 				failed = err != nil && !errors.Is(err, recording.ErrTooLarge) // Close says so too
 			}

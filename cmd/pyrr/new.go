@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,7 +130,7 @@ func (d *draft) write(ctx context.Context, u *ui, f *newFlags, path, out string)
 			return exitStatusError(exitFailed)
 		}
 	}
-	if err := os.WriteFile(out, []byte(text), 0o666); err != nil {
+	if err := writeWhole(out, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 		return err
 	}
 	u.note("created %s", out)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/outfile"
 )
 
 // The names of recordings.
@@ -37,8 +39,8 @@ func planTarget(out string, command []string) (target, error) {
 		if b := filepath.Base(base); b == "." || strings.HasSuffix(base, "/") || base == "" {
 			return target{}, usagef("record: -o %s: a name must stand before %s", out, packedSuffix)
 		}
-		if st, err := os.Stat(out); err == nil && st.IsDir() {
-			return target{}, usagef("record: -o %s is a folder", out)
+		if err := outfile.Replaceable(out); err != nil {
+			return target{}, usagef("record: -o %v", err)
 		}
 		return target{part: base + partSuffix, packed: out}, nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/outfile"
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
 	"pyrr/replay"
@@ -97,6 +98,9 @@ func pack(u *ui, f *packFlags, args []string) error {
 	}
 	if same(out, path) {
 		return withHint(usagef("pack: -o %s is the recording itself", out), "pyrr pack -o "+shellQuote(strings.TrimSuffix(out, packedSuffix)+"-packed"+packedSuffix)+" "+shellQuote(path))
+	}
+	if err := outfile.Replaceable(out); err != nil {
+		return usagef("pack: -o %v", err)
 	}
 	if err := canReplay(rec); err != nil {
 		return err
@@ -188,7 +192,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 		return nil, 0, withHint(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", byteSize(size), byteSize(limit), parts(dir)),
 			"pyrr pack --max-size "+fmt.Sprint(size)+" "+shellQuote(path))
 	}
-	if err := os.Rename(zip, out); err != nil {
+	if err := outfile.Place(zip, out); err != nil {
 		return nil, 0, err
 	}
 	return manifest, size, nil

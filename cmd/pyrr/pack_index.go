@@ -43,7 +43,7 @@ func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set)
 	o := replay.Options{Stdout: output, Stderr: output}
 	var indexErr, err error
 	if index {
-		indexErr, err = replayIndexed(from, o)
+		indexErr, err = replayIndexed(from, fromRecording, o)
 	} else {
 		_, err = replay.Batch(from, o)
 	}

@@ -109,7 +109,7 @@ func shortenInto(rec *recording.Recording, dir string, from uint64) error {
 		}
 	}
 	o := replay.Options{}
-	index, err := newIndexer(rec)
+	index, err := newIndexer(rec, fromRecording)
 	if err != nil {
 		return err
 	}

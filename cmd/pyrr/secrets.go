@@ -213,7 +213,7 @@ func proven(u *ui, dir string, set *redact.Set) error {
 	}
 	if !out.HasStacks() {
 		u.status("making the index of stacks")
-		indexErr, err := replayIndexed(out, replay.Options{})
+		indexErr, err := replayIndexed(out, fromRecording, replay.Options{})
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"pyrr/internal/outfile"
 )
 
 // Pack makes the recording in the folder dir one zip file, which appears
@@ -52,7 +54,7 @@ func Pack(dir, zipPath string) error {
 	if err != nil {
 		return fail(err)
 	}
-	if err := os.Rename(out.Name(), zipPath); err != nil {
+	if err := outfile.Place(out.Name(), zipPath); err != nil {
 		return fail(err)
 	}
 	return nil

@@ -1,0 +1,157 @@
+// Package outfile writes the files that a user names. A regular file is
+// replaced in one step: who reads it meanwhile finds the old one or the new
+// one, whole. What is no regular file (a terminal, a pipe, /dev/null) is never
+// replaced: the output goes into it.
+package outfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Write writes the file called name. A new one gets the permission bits perm,
+// less the umask; an old one keeps its own, and links stay links.
+func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
+	at, mode, err := resolve(name)
+	if err != nil {
+		return err
+	}
+	if mode != nil && !mode.IsRegular() {
+		return into(at, write)
+	}
+	f, err := os.CreateTemp(filepath.Dir(at), "."+filepath.Base(at)+"-*")
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if mode != nil {
+		perm = mode.Perm()
+	} else {
+		perm &^= umask()
+	}
+	err = errors.Join(err, f.Chmod(perm), f.Close())
+	if err == nil {
+		err = replace(f.Name(), at)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// Place gives a finished file, which lies on the same file system, the name
+// name, by the rules of Write.
+func Place(file, name string) error {
+	at, mode, err := resolve(name)
+	if err != nil {
+		return err
+	}
+	if mode == nil || mode.IsRegular() {
+		return replace(file, at)
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := into(at, func(w io.Writer) error { _, err := io.Copy(w, in); return err }); err != nil {
+		return err
+	}
+	return os.Remove(file)
+}
+
+// Replaceable says why the file called name can't become a regular one: there
+// is something else of that name.
+func Replaceable(name string) error {
+	_, mode, err := resolve(name)
+	if err == nil && mode != nil && !mode.IsRegular() {
+		err = fmt.Errorf("%s is no regular file (%s)", name, kind(*mode))
+	}
+	return err
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "a folder"
+}
+
+// resolve follows links to where the file is, or will be. mode is nil where
+// there is none.
+func resolve(name string) (at string, mode *fs.FileMode, err error) {
+	at = name
+	const most = 40 // MAXSYMLINKS of the kernel
+	for range most {
+		st, err := os.Lstat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return at, nil, nil
+		case err != nil:
+			return "", nil, err
+		case st.IsDir():
+			return "", nil, fmt.Errorf("%s is a folder", name)
+		case st.Mode()&fs.ModeSymlink == 0:
+			m := st.Mode()
+			return at, &m, nil
+		}
+		to, err := os.Readlink(at)
+		if err != nil {
+			return "", nil, err
+		}
+		// A name below /proc/PID/fd can lead to what has no name of its own.
+		if st, err := os.Stat(at); err == nil && !st.IsDir() && !st.Mode().IsRegular() {
+			m := st.Mode()
+			return at, &m, nil
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(at), to)
+		}
+		at = to
+	}
+	return "", nil, fmt.Errorf("%s: too many links", name)
+}
+
+func into(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// replace renames a file over another, unless that became something else.
+func replace(file, name string) error {
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file any more", name)
+	}
+	return os.Rename(file, name)
+}
+
+// umask is read from status of proc(5): asking the kernel for it would change it
+// for the whole process.
+func umask() fs.FileMode {
+	const usual = 0o022
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return usual
+	}
+	_, rest, found := strings.Cut(string(b), "\nUmask:")
+	line, _, _ := strings.Cut(rest, "\n")
+	v, err := strconv.ParseUint(strings.TrimSpace(line), 8, 9)
+	if !found || err != nil {
+		return usual
+	}
+	return fs.FileMode(v)
+}
