@@ -78,6 +78,12 @@ func (r *recorder) eventStop(t *task, st unix.WaitStatus) error {
 		t.stopped = false
 		return ptrace.Listen(t.tid)
 	}
+	if t.probed {
+		t.probed = false
+		if t.sp != nil && t.sp.mode == modeRecord && t.sp.cur == t && t.state == stateRun && !t.inSys {
+			return r.probe(t)
+		}
+	}
 	if t.state == stateNew && t.sp != nil && t.sp.mode == modeRecord {
 		return nil // it waits until its maker's call is in the log
 	}

@@ -45,6 +45,7 @@ type recorder struct {
 	beat, again *ptrace.Timer
 	// recheck counts spaces whose current thread may be blocked.
 	recheck map[*space]bool
+	spins   spinLooks
 	objects map[objectKey]*sharedObject
 	waiters []*waiter
 
@@ -114,6 +115,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	defer r.waits.Close()
 	r.beat = r.waits.Timer(r.housekeeping)
 	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
+	r.spins.timer = r.waits.Timer(r.lookForSpins)
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	if errors.Is(err, unix.ENOEXEC) && isText(path) {
 		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
@@ -272,16 +274,16 @@ func (r *recorder) nextBeat() time.Time {
 	return next
 }
 
-// nativePatience is how long a thread may run code without bytecode or system
-// calls while a signal or another thread waits for it.
+// nativePatience is how long a thread may compute in native code, where it can't
+// be stopped exactly, while a signal or another thread waits for it. What waits
+// there instead is found out (see pauses.go and spin.go), so this is long.
 const (
 	signalPatience = time.Second
-	nativePatience = 20 * time.Second
+	nativePatience = 10 * time.Minute
 )
 
-// watchNative ends the recording of processes that hang because a thread
-// does not come to a point where it could be stopped exactly: native code
-// that waits for another thread by spinning, or never lets a signal in.
+// watchNative ends the recording of processes in which a thread does not come to
+// a point where it could be stopped exactly.
 func (r *recorder) watchNative(now time.Time) {
 	for _, sp := range r.spaces {
 		if sp.mode != modeRecord || sp.cur == nil || sp.cur.state != stateRun || sp.cur.stopped {
@@ -301,7 +303,7 @@ func (r *recorder) watchNative(now time.Time) {
 		case sp.clock == nil && len(t.deferred) > 0 && waited > signalPatience:
 			r.leave(sp, fmt.Sprintf("a signal waits for thread %d, which runs code without a bytecode clock", t.tid))
 		case waited > nativePatience && sp.nativeTicks == sp.base:
-			r.leave(sp, fmt.Sprintf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
+			r.giveUp(sp, fmt.Errorf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
 		}
 		sp.nativeTicks = sp.base
 	}

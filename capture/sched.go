@@ -27,6 +27,7 @@ func (r *recorder) enqueue(t *task, w wake) error {
 	if sp.cur.state == stateKernel && sp.cur.blocks {
 		r.recheck[sp] = true
 	}
+	r.expectSpins()
 	return nil
 }
 
@@ -39,7 +40,7 @@ func (r *recorder) release(sp *space) {
 // schedule gives a free slot to the next ready thread.
 func (r *recorder) schedule(sp *space) error {
 	for sp.mode == modeRecord && sp.cur == nil && len(sp.ready) > 0 {
-		i := 0
+		i := sp.nextReady()
 		if r.chaos != nil {
 			i = r.chaos.pick(len(sp.ready))
 		}
@@ -62,8 +63,11 @@ func (r *recorder) schedule(sp *space) error {
 // grant gives the slot to a stopped thread and lets it do what it waits for.
 func (r *recorder) grant(t *task) error {
 	sp := t.sp
-	sp.cur = t
+	sp.cur, t.spun = t, nil
 	sp.since = time.Now()
+	if len(sp.ready) > 0 {
+		r.expectSpins()
+	}
 	sp.slice = r.o.Slice
 	if r.chaos != nil {
 		sp.slice = r.chaos.slice()

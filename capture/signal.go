@@ -112,6 +112,7 @@ func (r *recorder) signal(t *task, sig int) error {
 		return r.deliver(t, &info, recording.StopNone, nil)
 	}
 	r.deferSignal(t)
+	r.expectSpins()
 	return r.runOn(t)
 }
 
@@ -257,6 +258,13 @@ func (r *recorder) raise(t *task, info *ptrace.SigInfo) error {
 		}
 		if ptrace.Event(st) == 0 && int(st.StopSignal()) == info.Signo() {
 			return nil
+		}
+		if ptrace.Event(st) == unix.PTRACE_EVENT_STOP {
+			t.probed = false // an interrupt, which has become pointless
+			if err := ptrace.Syscall(t.tid, 0); err != nil {
+				return err
+			}
+			continue
 		}
 		if ptrace.Event(st) == 0 && st.StopSignal() != ptrace.SyscallStop {
 			// Another signal came first; it waits its turn.

@@ -105,6 +105,8 @@ type task struct {
 	leadExit bool
 	diverted uint64            // where its call writes to instead, or 0; see scratch.go
 	resize   []recording.Event // what follows from a file's new size
+	probed   bool              // interrupted, to see whether it waits in a loop
+	spun     *spinLoop         // the loop that it waits in
 }
 
 // mode says what the recorder does with an address space.
@@ -168,6 +170,7 @@ type space struct {
 	atTick   *task          // stands at an exact place that is not in the log yet
 	tickStop recording.Stop // how it got there
 	pauses   pauses
+	spin     spinWatch
 	// traps counts trapped instructions in a row, the last at event trapAt.
 	traps  int
 	trapAt uint64

@@ -86,6 +86,7 @@ type Process struct {
 	// what it said at the last stop, pauseMark at the last event that counts,
 	// as if not set since.
 	pauseCell, pauseNow, pauseMark uint64
+	spin                           uint64    // where a breakpoint waits for a loop, 0 for none
 	calls                          *callFeed // nil where there is no buffer of calls
 	brk                            uint64
 	pending                        []ptrace.Span

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -54,19 +55,7 @@ func (p *Process) leg(t *Thread, ev *recording.Event, limit uint64, step bool) (
 		if err := p.arm(t, ev, limit); err != nil {
 			return 0, err
 		}
-		over, err := p.passOver(t)
-		if err != nil {
-			return 0, err
-		}
-		single := step || over != 0
-		st, err := p.resume(t, ev, single)
-		if err == nil && over != 0 {
-			err = p.poke(ptrace.Span{Addr: over, Data: int3})
-		}
-		if err != nil {
-			return 0, err
-		}
-		h, again, err := p.stopped(t, ev, st, limit, single)
+		h, again, err := p.once(t, ev, limit, step)
 		if err != nil {
 			return 0, err
 		}
@@ -77,6 +66,33 @@ func (p *Process) leg(t *Thread, ev *recording.Event, limit uint64, step bool) (
 			return h, nil
 		}
 	}
+}
+
+// once lets a thread run until it stops, and tells what that is.
+func (p *Process) once(t *Thread, ev *recording.Event, limit uint64, step bool) (h halt, again bool, err error) {
+	if ev.Stop == recording.StopSpin {
+		there, err := p.awaitSpin(t, ev)
+		if err != nil {
+			return 0, false, err
+		}
+		defer p.spinTaken()
+		if there {
+			return haltEvent, false, p.atSpin(t, ev)
+		}
+	}
+	over, err := p.passOver(t)
+	if err != nil {
+		return 0, false, err
+	}
+	single := step || over != 0
+	st, err := p.resume(t, ev, single)
+	if err == nil && over != 0 {
+		err = p.poke(ptrace.Span{Addr: over, Data: int3})
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return p.stopped(t, ev, st, limit, single)
 }
 
 // arm writes the budget that stops the thread in time, and once for each
@@ -254,7 +270,10 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 			r.Rip--
 			t.dirty, t.told = true, true
 			p.counted = count
-			return haltBreak, false, nil
+			if there, err := p.spins(t, ev); there || err != nil {
+				return haltEvent, false, errors.Join(err, p.atSpin(t, ev))
+			}
+			return haltBreak, p.spin == r.Rip, nil
 		}
 	}
 	if sig == unix.SIGTRAP && len(p.s.watches) > 0 {
@@ -274,6 +293,13 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 		}
 		if code == trapTrace {
 			p.counted = count
+			if there, err := p.spins(t, ev); there || err != nil {
+				return haltEvent, false, errors.Join(err, p.atSpin(t, ev))
+			}
+			if p.spin == r.Rip {
+				t.told = true // nothing is here but the wait for that
+				return haltStep, false, nil
+			}
 			if i, ok := p.patches.find(r.Rip); ok && len(p.patches[i].orig) == 1 {
 				t.told = true
 				return haltBreak, false, nil
@@ -354,6 +380,10 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		}
 	case recording.StopPause:
 		if atStub || sig != unix.SIGTRAP || p.pauseNow != 0 {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		}
+	case recording.StopSpin:
+		if atStub || sig != unix.SIGTRAP || r.Rip != ev.PC {
 			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
 		}
 	case recording.StopTrap:

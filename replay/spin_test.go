@@ -33,10 +33,14 @@ func compile(t testing.TB, name string, flags ...string) string {
 // code, in all the ways that libraries do, come to the same end while they are
 // recorded, and again in a replay.
 func TestThreadsThatSpin(t *testing.T) {
-	program := compile(t, "spin")
-	for _, style := range []string{"pause", "nops", "yield", "futex", "ticket", "rdtsc", "counter", "steal"} {
+	programs := map[string]string{"": compile(t, "spin"), "-O0": compile(t, "spin", "-O0")}
+	for _, style := range []string{"pause", "plain", "cas", "nops", "yield", "futex", "ticket", "rdtsc", "counter", "steal"} {
 		for _, threads := range []int{2, 4, 8} {
 			name := style + "/" + strconv.Itoa(threads)
+			program := programs[""]
+			if threads == 2 {
+				program, name = programs["-O0"], name+"/-O0"
+			}
 			t.Run(name, func(t *testing.T) {
 				if threads != 4 && testing.Short() {
 					t.Skip("one number of threads is enough")
@@ -79,5 +83,51 @@ func spins(t *testing.T, command []string, want string) {
 	}
 	if _, err := replay.Batch(rec, replay.Options{}); err != nil {
 		t.Errorf("without a look at the events: %v", err)
+	}
+}
+
+// TestTravelThroughSpins holds that a place among threads that spin is the same
+// reached from behind and from before.
+func TestTravelThroughSpins(t *testing.T) {
+	program := compile(t, "spin")
+	for _, style := range []string{"pause", "plain"} {
+		t.Run(style, func(t *testing.T) {
+			rec := record(t, capture.Options{Command: []string{program, style, "3", "4"}, FollowAll: true, Timeout: time.Minute})
+			x := open(t, rec)
+			var events []uint64
+			first := map[uint64]state{}
+			procs, err := rec.Procs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			it, err := rec.Events(procs[0].ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer it.Close()
+			var ev recording.Event
+			for n := uint64(0); it.Next(&ev) == nil; n++ {
+				if ev.Stop == recording.StopPause || ev.Stop == recording.StopSpin {
+					events = append(events, n)
+				}
+			}
+			if len(events) < 4 {
+				t.Fatalf("only %d switches in loops", len(events))
+			}
+			for _, n := range events {
+				if _, err := x.RunTo(recording.Pos{Event: n}); err != nil {
+					t.Fatal(err)
+				}
+				first[n] = stateOf(t, x)
+			}
+			for i := len(events) - 1; i >= 0; i-- {
+				if _, err := x.RunTo(recording.Pos{Event: events[i]}); err != nil {
+					t.Fatal(err)
+				}
+				if got := stateOf(t, x); got != first[events[i]] {
+					t.Errorf("event %d: another state reached from behind", events[i])
+				}
+			}
+		})
 	}
 }
