@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -96,12 +97,12 @@ func (r *recorder) installCalls(t *task) error {
 	for _, w := range img.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count), img.Writes...))); err != nil {
+	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count, r.outFiles(), r.sendsUnseen()), img.Writes...))); err != nil {
 		return err
 	}
 	ev.Instr, ev.Args[5] = sp.base, img.Data
 	r.log(sp, ev)
-	sp.calls = &callBuffer{img: img, bias: find.bias}
+	sp.calls, sp.devs = &callBuffer{img: img, bias: find.bias}, nil
 	sp.callPos = img.Buf
 	return r.tellClock(t)
 }
@@ -138,7 +139,7 @@ func (r *recorder) setFast(t *task, on bool) error {
 	sp := t.sp
 	pass := sp.calls.img.Pass
 	if on && !t.dispatch {
-		if err := ptrace.Dispatch(t.tid, pass.Addr+2, 1); err != nil {
+		if err := ptrace.Dispatch(t.tid, pass.Addr, pass.Len); err != nil {
 			if ptrace.Gone(err) {
 				return err
 			}
@@ -244,6 +245,9 @@ func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
 		if _, n, _ := linux.InArgs(c.Nr, c.Args); n > 0 && len(c.In) > 0 {
 			ev.In = c.In[:min(len(c.In), n)]
 		}
+		if c.Nr == unix.SYS_POLL {
+			ev.In = pollIn(c.Out)
+		}
 		if len(c.Out) > 0 {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
@@ -251,6 +255,35 @@ func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
 		r.log(sp, &ev)
 	}
 	return b[used:], nil
+}
+
+// pollIn is the struct pollfd array that a poll was called with, as far as it
+// is shown, from the one that it returned.
+func pollIn(out []byte) []byte {
+	const size, revents = 8, 6
+	in := bytes.Clone(out[:min(len(out), 256)/size*size])
+	for i := 0; i < len(in); i += size {
+		in[i+revents], in[i+revents+1] = 0, 0
+	}
+	return in
+}
+
+// outFiles are the regular files among pyrr's own standard output and error.
+// What is written there stops, since a replay prints it.
+func (r *recorder) outFiles() []inject.FileID {
+	var out []inject.FileID
+	for fd := 1; fd <= 2; fd++ {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			out = append(out, inject.FileID{Dev: st.Dev, Ino: st.Ino})
+		}
+	}
+	return out
+}
+
+// sendsUnseen says whether what is sent to a socket never is such output.
+func (r *recorder) sendsUnseen() bool {
+	return !strings.HasPrefix(r.outID[1], "socket:") && !strings.HasPrefix(r.outID[2], "socket:")
 }
 
 // forgetFD takes descriptors that a stopping call closes, or makes anew, from

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -39,23 +40,28 @@ func (r *recorder) learnFD(t *task) {
 	default:
 		return
 	}
-	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(t.lastRet), []byte{r.fdKind(t.pid, int(t.lastRet))})
+	fd := int(t.lastRet)
+	kind, dev := r.fdKind(t.pid, fd)
+	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(fd), []byte{kind})
+	if n := len(sp.devs); kind != 0 && n < inject.MaxDevs && !slices.Contains(sp.devs, dev) {
+		if ptrace.WriteU64(t.tid, sp.calls.img.Devs+8*uint64(n), dev) == nil {
+			sp.devs = append(slices.Clip(sp.devs), dev)
+		}
+	}
 }
 
-func (r *recorder) fdKind(pid, fd int) byte {
+// fdKind is what inject.CallsImage says of a descriptor, and the device that
+// the file is on.
+func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	name := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
 	var st unix.Stat_t
 	if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev) {
-		return 0
+		return 0, 0
 	}
-	kind := byte(inject.FDRead | inject.FDWrite)
-	for _, out := range []int{1, 2} {
-		var o unix.Stat_t
-		if unix.Fstat(out, &o) == nil && o.Dev == st.Dev && o.Ino == st.Ino {
-			kind = inject.FDRead // a replay prints what is written there
-		}
+	if slices.Contains(r.outFiles(), inject.FileID{Dev: st.Dev, Ino: st.Ino}) {
+		return inject.FDRead, st.Dev
 	}
-	return kind
+	return inject.FDRead | inject.FDWrite, st.Dev
 }
 
 // isLocal says whether a file lies on one of the file systems of localFS.

@@ -205,7 +205,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.clockArea, sp.clockBias, sp.clockReg, sp.env = from.clockArea, from.clockBias, from.clockReg, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
-	sp.calls, sp.fast, sp.callPos = from.calls, from.fast, from.callPos
+	sp.calls, sp.fast, sp.callPos, sp.devs = from.calls, from.fast, from.callPos, from.devs
 	sp.base, sp.budget = 0, 0
 	sp.pauses = from.pauses.clone()
 	sp.verified = from.verified

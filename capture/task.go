@@ -156,9 +156,10 @@ type space struct {
 	undumpable bool
 	calls      *callBuffer
 	findCalls  *pendingCalls
-	fast       bool   // calls go to the buffer: its mode cell is 1
-	callPos    uint64 // end of what the buffer holds
-	lastTime   int64  // of the last event
+	devs       []uint64 // those that the calls area knows
+	fast       bool     // calls go to the buffer: its mode cell is 1
+	callPos    uint64   // end of what the buffer holds
+	lastTime   int64    // of the last event
 
 	patches  map[uint64]patch // address → the instruction patched there
 	brk      uint64

@@ -29,7 +29,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon  = 0x600 // room for the common code
+	callCommon  = 0x800 // room for the common code
 	leastCommon = 0x400 // what it was in the first recordings
 	trampSize   = 32
 	trampSlow   = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -42,9 +42,16 @@ const (
 	cellBudget  = 0x30
 	cellBase    = 0x38
 	cellClocks  = 0x40
-	cellClasses = 0x80
+	cellNr      = 0x48 // rax, rsi, rdx and r10 of a call while another is made before it
+	cellSI      = 0x50
+	cellDX      = 0x58
+	cell10      = 0x60
+	cellKind    = 0x68 // of the file that is opened
+	cellDevs    = 0x80 // devices whose regular files can be opened
+	cellOuts    = 0xa0 // device and inode of files that can't: where pyrr's own output goes
 	cellTable   = 0x100
 	cellFDs     = 0x300
+	cellClasses = 0x700
 	callBufOff  = 0x1000 // of the buffer behind the cells
 	callBufSize = 0x80000
 
@@ -59,6 +66,13 @@ const (
 	maxCallData = 0x10000
 	maxCallPath = 0x400
 	maxCallIn   = 0x80
+	// maxCallOut bounds what is received at once, maxPolled and maxReady how
+	// many descriptors a poll is about, and how many events epoll_wait returns.
+	maxCallOut = 0x40000
+	maxPolled  = 0x40
+	maxReady   = 0x400
+	// MaxDevs is how many devices the calls area knows.
+	MaxDevs = 4
 	// callHead is the size of a record without its data.
 	callHead = 192
 	maxSites = 4096
@@ -91,7 +105,7 @@ const (
 // callClass says what a buffered call writes, and what must hold for it.
 type callClass struct {
 	out   byte // offset in the record of the pointer that it writes to, 0 none
-	kind  byte // 1: size bytes on success; 2: as many as it returns
+	kind  byte // one of the sizes
 	size  uint16
 	path  byte // offset in the record of the pointer to a path that it reads
 	fstat byte // tells what kind of file a descriptor is
@@ -99,14 +113,23 @@ type callClass struct {
 	_     byte
 }
 
+// How much a call writes.
+const (
+	sizeFixed    = 1 + iota // size bytes, where it returns 0
+	sizeReturned            // as many bytes as it returns
+	sizeReady               // as many struct epoll_event as it returns
+	sizePolled              // all struct pollfd that it was called with
+)
+
 const (
 	argDI = recArgs
 	argSI = recArgs + 8
 	argDX = recArgs + 16
+	arg10 = recArgs + 24
 )
 
-// Classes of buffered calls. Those up to classFcntl are checked by the common
-// code first; see assembleCalls.
+// Classes of buffered calls. Some are checked by the common code first; see
+// assembleCalls.
 const (
 	classNone  = iota
 	classRead  // of a regular file: rdi in the map, rdx bounded
@@ -117,21 +140,33 @@ const (
 	classDup2  // rsi leaves the map
 	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
 	classGetdents
+	classOpen // of a regular file or a folder
+	classRecv // from a socket that never waits
+	classSend
 	classPlain // no output
 	classNewfstatat
 	classStat
 	classFstat
+	// Calls that may wait come last. They are tried without waiting: what
+	// they return then is their result, or they are made again with a stop.
+	classEpoll
+	classPoll
 	classCount
 )
 
 var callClasses = [classCount]callClass{
-	classRead:       {out: argSI, kind: 2},
+	classRead:       {out: argSI, kind: sizeReturned},
 	classWrite:      {in: argSI},
-	classIoctl:      {out: argDX, kind: 1, size: 36},
-	classGetdents:   {out: argSI, kind: 2},
-	classNewfstatat: {out: argDX, kind: 1, size: 144, path: argSI, fstat: 1},
-	classStat:       {out: argSI, kind: 1, size: 144, path: argDI},
-	classFstat:      {out: argSI, kind: 1, size: 144, fstat: 1},
+	classIoctl:      {out: argDX, kind: sizeFixed, size: 36},
+	classGetdents:   {out: argSI, kind: sizeReturned},
+	classOpen:       {path: argSI},
+	classRecv:       {out: argSI, kind: sizeReturned},
+	classSend:       {in: argSI},
+	classNewfstatat: {out: argDX, kind: sizeFixed, size: 144, path: argSI, fstat: 1},
+	classStat:       {out: argSI, kind: sizeFixed, size: 144, path: argDI},
+	classFstat:      {out: argSI, kind: sizeFixed, size: 144, fstat: 1},
+	classEpoll:      {out: argSI, kind: sizeReady},
+	classPoll:       {out: argDI, kind: sizePolled},
 }
 
 // bufferedCalls are the calls that never wait for another thread of the same
@@ -145,6 +180,8 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classPlain, unix.SYS_GETPID: classPlain,
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
+	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
+	unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }
 
@@ -155,14 +192,15 @@ type CallsImage struct {
 	Code   mem.Range // R-X, the rest RW-
 	Buf    uint64    // of records
 	Writes []Write
-	// Pass is the code that the kernel is to let make system calls: the one
-	// syscall instruction of the common code.
+	// Pass is the code that the kernel is to let make system calls: the
+	// common code.
 	Pass mem.Range
 	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes.
 	// Budget (8) holds the address of the clock's cell or 0, Total (8) what
 	// less that cell is the instruction count. FDs holds a byte for each
-	// descriptor: FDRead, FDWrite.
-	Mode, Pos, Budget, Total, FDs uint64
+	// descriptor: FDRead, FDWrite. Devs holds up to MaxDevs numbers of
+	// devices (st_dev, 8 bytes) whose regular files open without a stop.
+	Mode, Pos, Budget, Total, FDs, Devs uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 }
@@ -183,13 +221,14 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf = data, data+callBufOff
+	img.Devs = data + cellDevs
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
-	text, pass := assembleCalls(uint32(code))
+	text := assembleCalls(uint32(code))
 	if len(text) > callCommon {
 		return nil, fmt.Errorf("calls area: %d bytes of common code don't fit", len(text))
 	}
-	img.Pass = mem.Range{Addr: base + uint64(pass), Len: 2 + 1} // the address behind it is what the kernel looks at
+	img.Pass = mem.Range{Addr: base, Len: callCommon}
 	text = append(text, make([]byte, callCommon-len(text))...)
 	rel := func(from, to uint64) uint32 { return uint32(to - from) }
 	for i, s := range sites {
@@ -221,18 +260,28 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	return img, nil
 }
 
+// A FileID names a file by its device and inode (stat(2)).
+type FileID struct{ Dev, Ino uint64 }
+
 // Cells are the writes that a recorder makes to the area beyond Writes, which
-// it keeps from the recording: a replay does without.
-func (img *CallsImage) Cells(clocks uint64) []Write {
+// it keeps from the recording: a replay does without. The files outs, two at
+// most, are not to be opened without a stop; without sends, nothing is sent so.
+func (img *CallsImage) Cells(clocks uint64, outs []FileID, sends bool) []Write {
 	data := img.Code.Addr + img.Code.Len
 	table := make([]byte, callTable)
 	for nr, class := range bufferedCalls {
 		table[nr] = class
 	}
+	if !sends {
+		table[unix.SYS_SENDTO] = classNone
+	}
+	var files [2]FileID
+	copy(files[:], outs)
 	limit := img.Buf + callBufSize - (callHead + maxCallData + maxCallPath + 64)
 	return []Write{
 		{data + cellPos, le(img.Buf, limit)},
 		{data + cellClocks, le(clocks)},
+		{data + cellOuts, le(files)},
 		{data + cellClasses, le(callClasses)},
 		{data + cellTable, table},
 	}
@@ -262,7 +311,7 @@ func ParseCalls(b []byte) ([]BufferedCall, error) {
 		}
 		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
 		outLen, inLen := word(recOutLen), word(recInLen)
-		if outLen > maxCallData || inLen > maxCallPath || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
+		if outLen > maxCallOut || inLen > maxCallPath || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
 			return nil, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
 		}
 		c := BufferedCall{

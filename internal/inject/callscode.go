@@ -3,7 +3,7 @@ package inject
 import "encoding/binary"
 
 // assembleCalls makes the common code of a calls area whose cells lie dataOff
-// behind its start, and returns the offset of its syscall instruction.
+// behind its start.
 //
 // It is entered by a jump from a trampoline, with the registers as at the
 // system call but for rcx, which points behind the trampoline's own syscall
@@ -12,7 +12,7 @@ import "encoding/binary"
 //
 // Fed on replay, it keeps in the record what it was called with, as it does
 // while recording, and takes the result and what the call wrote from there.
-func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
+func assembleCalls(dataOff uint32) []byte {
 	a := &asm{labels: map[string]int{}}
 	cell := func(off uint32, op []byte, imm ...byte) { a.data(dataOff+off, op, imm...) }
 	imm32 := func(v uint32) { a.b = binary.LittleEndian.AppendUint32(a.b, v) }
@@ -34,6 +34,10 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	je := func(l string) { a.jump(l, 0x0f, 0x84) }
 	jne := func(l string) { a.jump(l, 0x0f, 0x85) }
 	jle := func(l string) { a.jump(l, 0x0f, 0x8e) }
+	js := func(l string) { a.jump(l, 0x0f, 0x88) }
+	syscall := func() { a.emit(0x0f, 0x05) }
+
+	const stMode, sIfmt, sIfreg = 24, 0xf000, 0x8000 // asm/stat.h
 
 	cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
 	a.jump("slow", 0x0f, 0x82)                  // jb
@@ -58,6 +62,11 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	is(classDup2, "dup2")
 	is(classFcntl, "fcntl")
 	is(classGetdents, "bounded")
+	is(classOpen, "open")
+	is(classRecv, "recv")
+	is(classSend, "send")
+	is(classEpoll, "epoll")
+	is(classPoll, "poll")
 	jmp("go")
 
 	a.label("read")
@@ -118,6 +127,133 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.emit(0x41, 0x83, 0xfb, 3)    // cmp r11d, 3
 	ja("slow")
 
+	// A file that can be opened at once: one that is not there, a folder, a
+	// regular file on a device that is known to have just such.
+	const (
+		oCreat, oNoFollow = 0x40, 0x20000 // asm-generic/fcntl.h
+		// O_ACCMODE, O_EXCL, O_NOCTTY, O_APPEND, O_NONBLOCK, O_LARGEFILE,
+		// O_DIRECTORY, O_CLOEXEC; O_TRUNC may change what is mapped.
+		oKnown         = oCreat | oNoFollow | 0x3 | 0x80 | 0x100 | 0x400 | 0x800 | 0x8000 | 0x10000 | 0x80000
+		sysNewfstatat  = 262
+		sysFcntl       = 72
+		statDev, statI = 0, 8 // in struct stat
+		ifDir          = 0x4000
+	)
+	a.label("open")
+	a.emit(0xf7, 0xc2) // test edx, ^oKnown
+	imm32(^uint32(oKnown))
+	jne("slow")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	ja("slow")
+	cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
+	cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
+	cell(cell10, []byte{0x4c, 0x89, 0x15})  // mov [r10], r10
+	a.emit(0x41, 0x89, 0xd2)                // mov r10d, edx
+	a.emit(0x41, 0xc1, 0xea, 9)             // shr r10d, 9
+	a.emit(0x41, 0x81, 0xe2)                // and r10d, AT_SYMLINK_NOFOLLOW
+	imm32(0x100)
+	a.emit(0x49, 0x8d, 0x93) // lea rdx, [r11+callHead]
+	imm32(callHead)
+	a.emit(0xb8) // mov eax, newfstatat
+	imm32(sysNewfstatat)
+	syscall()
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [pos]
+	cell(cellDX, []byte{0x48, 0x8b, 0x15})  // mov rdx, [dx]
+	cell(cell10, []byte{0x4c, 0x8b, 0x15})  // mov r10, [r10]
+	cell(cellKind, []byte{0xc6, 0x05}, 0)   // mov byte [kind], 0
+	a.emit(0x48, 0x85, 0xc0)                // test rax, rax
+	je("exists")
+	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
+	jne("unopened")
+	a.emit(0xf6, 0xc2, oCreat) // test dl, O_CREAT
+	jne("unopened")
+	jmp("opened")
+	a.label("exists")
+	a.emit(0x41, 0x8b, 0x83) // mov eax, [r11+callHead+stMode]
+	imm32(callHead + stMode)
+	a.emit(0x25) // and eax, S_IFMT
+	imm32(sIfmt)
+	a.emit(0x3d) // cmp eax, S_IFDIR
+	imm32(ifDir)
+	je("opened")
+	a.emit(0x3d) // cmp eax, S_IFREG
+	imm32(sIfreg)
+	jne("unopened")
+	a.emit(0x49, 0x8b, 0x83) // mov rax, [r11+callHead+statDev]
+	imm32(callHead + statDev)
+	a.emit(0x49, 0x8b, 0x8b) // mov rcx, [r11+callHead+statI]
+	imm32(callHead + statI)
+	for i := range uint32(2) {
+		other := []string{"other0", "other1"}[i]
+		cell(cellOuts+16*i, []byte{0x48, 0x3b, 0x05}) // cmp rax, [outs.dev]
+		jne(other)
+		cell(cellOuts+16*i+8, []byte{0x48, 0x3b, 0x0d}) // cmp rcx, [outs.ino]
+		je("unopened")
+		a.label(other)
+	}
+	for i := range uint32(MaxDevs) {
+		cell(cellDevs+8*i, []byte{0x48, 0x3b, 0x05}) // cmp rax, [devs]
+		je("known")
+	}
+	a.label("unopened")
+	cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	jmp("slow")
+	a.label("known")
+	cell(cellKind, []byte{0xc6, 0x05}, FDRead|FDWrite) // mov byte [kind], …
+	a.label("opened")
+	cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	jmp("go")
+
+	// A socket: the file must be one that never waits, whoever set that. No
+	// address, and no flags that make it wait for more or for less.
+	const msgKnown = 0x4000 | 0x40 // MSG_NOSIGNAL, MSG_DONTWAIT
+	a.label("recv")
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
+	imm32(maxCallOut)
+	ja("slow")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	a.emit(0x49, 0x01, 0xd3)                  // add r11, rdx
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	ja("slow")
+	a.label("send")
+	a.emit(0x4d, 0x85, 0xc0) // test r8, r8
+	jne("slow")
+	a.emit(0x41, 0xf7, 0xc2) // test r10d, ^msgKnown
+	imm32(^uint32(msgKnown))
+	jne("slow")
+	cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
+	cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
+	a.emit(0xb8)                            // mov eax, fcntl
+	imm32(sysFcntl)
+	a.emit(0xbe) // mov esi, F_GETFL
+	imm32(3)
+	syscall()
+	a.emit(0x49, 0x89, 0xc3)                // mov r11, rax
+	cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
+	cell(cellSI, []byte{0x48, 0x8b, 0x35})  // mov rsi, [si]
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.emit(0x4d, 0x85, 0xdb)                // test r11, r11
+	js("slow")
+	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
+	imm32(0x800)
+	je("slow")
+	jmp("go")
+
+	a.label("epoll")
+	a.emit(0x81, 0xfa) // cmp edx, maxReady
+	imm32(maxReady)
+	ja("slow")
+	jmp("go")
+
+	a.label("poll")
+	a.emit(0x48, 0x83, 0xfe, maxPolled) // cmp rsi, maxPolled
+	ja("slow")
+
 	a.label("go")
 	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
 	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
@@ -155,9 +291,38 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	stamp(recBegan)
 	load(rax, recNr)
 	load(rdx, argDX)
-	pass = a.here()
-	a.emit(0x0f, 0x05)                      // syscall
-	cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
+	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
+	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
+	a.jump("call", 0x0f, 0x82)                // jb
+	jne("polls")
+	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
+	jmp("call")
+	a.label("polls")
+	a.emit(0x31, 0xd2) // xor edx, edx
+	a.label("call")
+	syscall()
+	cell(cellCur, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [cur]
+	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
+	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
+	a.jump("is", 0x0f, 0x82)                  // jb
+	// It was tried: nothing ready is its result only if it was not to wait.
+	load(r10, arg10)
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	js("undo")
+	jne("is")
+	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
+	load(rcx, arg10)
+	je("timeout")
+	load(rcx, argDX)
+	a.label("timeout")
+	a.emit(0x85, 0xc9) // test ecx, ecx
+	je("is")
+	a.label("undo")
+	load(rax, recNr)
+	load(rdx, argDX)
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	jmp("slow")
+	a.label("is")
 	store(rax, recRet)
 	stamp(recEnded)
 	load(rax, recRet)
@@ -175,16 +340,26 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.emit(0x85, 0xf6)                          // test esi, esi
 	je("path")
 	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
-	a.emit(0x80, 0x7a, 1, 2)       // cmp byte [rdx+kind], 2
-	je("returned")
+	a.emit(0x80, 0x7a, 1, sizeFixed) // cmp byte [rdx+kind], sizeFixed
+	jne("varies")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	jne("path")
 	a.emit(0x0f, 0xb7, 0x4a, 2) // movzx ecx, word [rdx+size]
 	jmp("copy")
+	a.label("varies")
+	a.emit(0x80, 0x7a, 1, sizePolled) // cmp byte [rdx+kind], sizePolled
+	jne("returned")
+	load(rcx, argSI)
+	a.emit(0x48, 0xc1, 0xe1, 3) // shl rcx, 3: of struct pollfd
+	jmp("copy")
 	a.label("returned")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	jle("path")
-	a.emit(0x48, 0x89, 0xc1) // mov rcx, rax
+	a.emit(0x48, 0x89, 0xc1)         // mov rcx, rax
+	a.emit(0x80, 0x7a, 1, sizeReady) // cmp byte [rdx+kind], sizeReady
+	jne("copy")
+	a.emit(0x48, 0x8d, 0x0c, 0x49) // lea rcx, [rcx+rcx*2]
+	a.emit(0x48, 0xc1, 0xe1, 2)    // shl rcx, 2: struct epoll_event has 12 bytes
 	a.label("copy")
 	store(rsi, recOut)
 	store(rcx, recOutLen)
@@ -242,6 +417,17 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 
 	// What kind of file a descriptor is, which it told.
 	a.label("kind")
+	cell(cellClass, []byte{0x83, 0x3d}, classOpen) // cmp dword [class], classOpen
+	jne("told")
+	load(rcx, recRet)
+	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
+	imm32(CallFDs)
+	jae("done")
+	cell(cellKind, []byte{0x8a, 0x05})      // mov al, [kind]
+	cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x88, 0x04, 0x0e)                // mov [rsi+rcx], al
+	jmp("done")
+	a.label("told")
 	a.emit(0x80, 0x7a, 5, 0) // cmp byte [rdx+fstat], 0
 	je("done")
 	a.emit(0x49, 0x83, 0xbb) // cmp qword [r11+recRet], 0
@@ -256,8 +442,7 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
 	imm32(CallFDs)
 	jae("done")
-	const stMode, sIfmt, sIfreg = 24, 0xf000, 0x8000 // asm/stat.h
-	a.emit(0x41, 0x8b, 0xb3)                         // mov esi, [r11+callHead+stMode]
+	a.emit(0x41, 0x8b, 0xb3) // mov esi, [r11+callHead+stMode]
 	imm32(callHead + stMode)
 	a.emit(0x81, 0xe6) // and esi, S_IFMT
 	imm32(sIfmt)
@@ -301,5 +486,5 @@ func assembleCalls(dataOff uint32) (code []byte, pass uint32) {
 	a.emit(0x48, 0x83, 0xe9, 2) // sub rcx, 2
 	a.emit(0xff, 0xe1)          // jmp rcx
 	a.link()
-	return a.b, pass
+	return a.b
 }
