@@ -339,7 +339,7 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x0f, 0xb6, 0x32)                    // movzx esi, byte [rdx+out]
 	a.emit(0x85, 0xf6)                          // test esi, esi
 	je("path")
-	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0x49, 0x8b, 0x34, 0x33)   // mov rsi, [r11+rsi]
 	a.emit(0x80, 0x7a, 1, sizeFixed) // cmp byte [rdx+kind], sizeFixed
 	jne("varies")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
