@@ -98,7 +98,7 @@ func (m *merger) fdOp(sc *scan, o *op) {
 		if linux.Do(o.do) == linux.DoWrite {
 			way = &f.Out
 		}
-		way.add(o.more.sum)
+		way.add(&o.more.sum)
 	case linux.DoWatch:
 		m.watch(sc, o, t)
 	case linux.DoLock:

@@ -44,7 +44,7 @@ type opMore struct {
 	via   int32
 	pid   int32
 	child *Child
-	sum   *sum
+	sum   sum
 }
 
 // sum is what went through a descriptor, one way, in one or more calls.
@@ -133,7 +133,14 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 	case linux.DoConnect, linux.DoName, linux.DoPeer, linux.DoLock, linux.DoWatch, linux.DoBind, linux.DoListen, linux.DoShut, linux.DoHand:
 		// These leave the numbers as they are.
 	default:
-		clear(sc.sums)
+		if o.fd != o.last && e.Do != linux.DoOpen && e.Do != linux.DoAccept && e.Do != linux.DoCopy || e.Do == linux.DoFork {
+			clear(sc.sums)
+			break
+		}
+		key := sumKey{tid: sc.tableOf(ev.TID), fd: o.fd, do: linux.DoRead}
+		delete(sc.sums, key)
+		key.do = linux.DoWrite
+		delete(sc.sums, key)
 	}
 	return sc.op(n, ev, o)
 }
@@ -141,23 +148,28 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 // transfer adds up what went through a descriptor as long as it stands for the
 // same open file.
 func (sc *scan) transfer(n uint64, ev *recording.Event, e *linux.Effect) int {
-	key := sumKey{fd: clamp(e.FD), do: e.Do}
-	if t := sc.f.Threads[ev.TID]; t != nil && t.PID != sc.p.PID {
-		key.tid = ev.TID
-	}
+	key := sumKey{tid: sc.tableOf(ev.TID), fd: clamp(e.FD), do: e.Do}
 	m := sc.moment(n, ev)
 	if i, ok := sc.sums[key]; ok {
-		s := sc.ops[i].more.sum
+		s := &sc.ops[i].more.sum
 		s.calls++
 		s.bytes += e.Bytes
 		s.last = m
 		return -1
 	}
-	k := sc.op(n, ev, op{do: opDo(e.Do), fd: clamp(e.FD), more: &opMore{sum: &sum{calls: 1, bytes: e.Bytes, first: m, last: m}}})
+	k := sc.op(n, ev, op{do: opDo(e.Do), fd: clamp(e.FD), more: &opMore{sum: sum{calls: 1, bytes: e.Bytes, first: m, last: m}}})
 	if k >= 0 {
 		sc.sums[key] = k
 	}
 	return k
+}
+
+// tableOf is the thread's id where it has descriptors of its own, else 0.
+func (sc *scan) tableOf(tid int32) int32 {
+	if t := sc.f.Threads[tid]; t != nil && t.PID != sc.p.PID {
+		return tid
+	}
+	return 0
 }
 
 // op appends an operation and returns its index, -1 where there were too many.
@@ -167,7 +179,7 @@ func (sc *scan) op(n uint64, ev *recording.Event, o op) int {
 		return -1
 	}
 	sc.nops++
-	if o.do >= opStart {
+	if o.do >= opStart && o.do != opReap {
 		clear(sc.sums)
 	}
 	o.time, o.n, o.instr, o.tid = ev.Time, n, ev.Instr, ev.TID
