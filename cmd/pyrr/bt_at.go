@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -132,23 +132,10 @@ func (s *placeSpec) find(rec *recording.Recording, process int) ([]place, error)
 
 // findIn looks for the place in one process, and returns when it was.
 func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*place, int64, error) {
-	it, err := rec.Events(proc.ID)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer it.Close()
-	calls := openCalls{}
-	var ev recording.Event
 	var last *place
 	var time int64
 	left := s.nth
-	for n := uint64(0); ; n++ {
-		if err := it.Next(&ev); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, 0, err
-		}
-		enter := calls.follow(&ev)
+	err := logview.Each(rec, proc, func(p *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
 		hit := false
 		switch {
 		case s.end:
@@ -157,18 +144,20 @@ func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*pla
 			hit = n == *s.event
 		case s.instr != nil:
 			hit = ev.Instr >= *s.instr && ev.TID != 0
-		case ev.Kind != recording.KindExit && s.filter.takes(&ev):
+		case ev.Kind != recording.KindExit && s.filter.takes(ev):
 			left--
 			hit = left == 0
 		}
 		if !hit {
-			continue
+			return nil
 		}
-		text := newView(&ev, enter, calls).text
+		text := newView(ev, step.Enter, p).text
 		text, _, _ = strings.Cut(text, "\n")
 		last = &place{proc: *proc, event: n, instr: ev.Instr, tid: ev.TID, text: text, end: s.end, calls: map[int32]string{}}
-		for tid, call := range calls {
-			last.calls[tid] = callText(&call, &call, false) + " …"
+		for tid, t := range p.Threads {
+			if t.Open != nil {
+				last.calls[tid] = callText(&t.Open.Enter, &t.Open.Enter, false) + " …"
+			}
 		}
 		time = ev.Time
 		if s.instr != nil {
@@ -177,8 +166,15 @@ func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*pla
 			}
 		}
 		if !s.end {
-			return last, time, nil
+			return errFound
 		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return nil, 0, err
 	}
 	return last, time, nil
 }
+
+// errFound ends the reading of events.
+var errFound = errors.New("found")

@@ -11,7 +11,7 @@ import (
 // its result. enter and exit are the same event for a call that gave way to
 // nobody.
 func callText(enter, exit *recording.Event, returned bool) string {
-	args, result := linux.Decode(int(enter.Nr), enter.Args, exit.Ret, enter.In, written(exit))
+	args, result := linux.Decode(int(enter.Nr), enter.Args, exit.Ret, enter.In, exit.Written)
 	s := linux.Name(int(enter.Nr)) + "(" + strings.Join(args, ", ") + ")"
 	if returned {
 		s += " = " + result
@@ -22,22 +22,8 @@ func callText(enter, exit *recording.Event, returned bool) string {
 // callArgs returns all arguments of a call for programs.
 func callArgs(enter, exit *recording.Event) []jsonArg {
 	var out []jsonArg
-	for _, a := range linux.DecodeArgs(int(enter.Nr), enter.Args, exit.Ret, enter.In, written(exit)) {
+	for _, a := range linux.DecodeArgs(int(enter.Nr), enter.Args, exit.Ret, enter.In, exit.Written) {
 		out = append(out, jsonArg{a.Name, a.Value, a.Num})
 	}
 	return out
-}
-
-// written returns a reader of the bytes that a call wrote.
-func written(exit *recording.Event) func(addr uint64, n int) []byte {
-	return func(addr uint64, n int) []byte {
-		for _, w := range exit.Mem {
-			if addr >= w.Addr && addr-w.Addr <= uint64(len(w.Data)) {
-				if data := w.Data[addr-w.Addr:]; n <= len(data) {
-					return data[:n]
-				}
-			}
-		}
-		return nil
-	}
 }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +8,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -59,52 +57,28 @@ func (r *eventReader) readAll() error {
 type processReader struct {
 	*eventReader
 	proc    *recording.Proc
-	threads map[int32]*threadState
-	count   int    // of threads so far
-	instr   uint64 // of the event before
-	time    int64  // of the event before
-	nextHit int    // index into the process's hits
-}
-
-// threadState is what is known of a thread while its process is read.
-type threadState struct {
-	number int
-	last   uint64 // its last event so far
-	instr  uint64 // instructions that it executed itself
-	// open is the index of the call that it is in, -1 for none; enter is the
-	// call's event in the log.
-	open  int
-	enter recording.Event
+	open    map[int32]int // by thread: the index of the call that it is in
+	nextHit int           // index into the process's hits
 }
 
 func (r *eventReader) readProcess(p *recording.Proc) error {
-	it, err := r.rec.Events(p.ID)
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	pr := &processReader{eventReader: r, proc: p, threads: map[int32]*threadState{}}
+	pr := &processReader{eventReader: r, proc: p, open: map[int32]int{}}
 	if p.Python != "" {
 		r.info.Pythons[p.ID], r.info.NoClock = p.Python, false
 	}
-	var ev recording.Event
-	for {
-		n := it.Number()
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		pr.event(n, &ev)
-	}
+	return logview.Each(r.rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+		pr.event(f, n, ev, &step)
+		return nil
+	})
 }
 
 // add appends an event and returns its index.
-func (r *processReader) add(n uint64, ev *recording.Event, t *threadState, kind, name string) int {
+func (r *processReader) add(n uint64, ev *recording.Event, t *logview.Thread, kind, name string) int {
+	if t == nil { // the process ends after its last thread
+		t = &logview.Thread{}
+	}
 	e := assert.Event{
-		Proc: r.proc.ID, PID: r.proc.PID, TID: int(ev.TID), Thread: t.number, ThreadInstr: t.instr,
+		Proc: r.proc.ID, PID: r.proc.PID, TID: int(ev.TID), Thread: t.Num, ThreadInstr: t.Instr,
 		Pos: recording.Pos{Instr: ev.Instr, Event: n}, Kind: kind, Name: name,
 		Start: since(ev.Time), End: since(max(ev.Time, ev.EndTime)), FD: -1,
 	}
@@ -116,68 +90,53 @@ func (r *processReader) add(n uint64, ev *recording.Event, t *threadState, kind,
 	return i
 }
 
-func (r *processReader) event(n uint64, ev *recording.Event) {
-	t := r.threads[ev.TID]
-	isNew := t == nil && ev.TID != 0 && ev.Kind != recording.KindEnd
-	switch {
-	case isNew:
-		r.count++
-		t = &threadState{number: r.count, open: -1}
-		r.threads[ev.TID] = t
-	case t == nil: // the process ends after its last thread
-		t = &threadState{open: -1}
-	}
-	r.addHits(n, ev)
-	// What was executed since the event before, this thread executed.
-	if ev.Instr > r.instr && n > 0 {
-		t.instr += ev.Instr - r.instr
-	}
-	r.instr = max(r.instr, ev.Instr)
-	r.time = max(r.time, ev.Time, ev.EndTime)
-	r.counts[r.proc.ID], t.last = n+1, n
-	if isNew {
+func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event, step *logview.Step) {
+	t := step.Thread
+	r.addHits(f, n, ev, step)
+	r.counts[r.proc.ID] = n + 1
+	if step.New {
 		r.add(n, ev, t, assert.KindThreadStart, "")
 	}
 	switch ev.Kind {
 	case recording.KindWrite:
-		if ev.Args[0] != 0 && ev.Text != "" {
-			r.info.Pythons[r.proc.ID], r.info.NoClock = ev.Text, false
+		if python, ok := ev.ClockStarts(); ok {
+			r.info.Pythons[r.proc.ID], r.info.NoClock = python, false
 		}
 	case recording.KindSyscall:
 		r.finish(r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr))), ev, ev)
 	case recording.KindEnter:
-		t.open = r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr)))
-		t.enter = *ev
-		r.finish(t.open, ev, nil)
+		i := r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr)))
+		r.open[ev.TID] = i
+		r.finish(i, ev, nil)
 	case recording.KindExit:
-		if t.open >= 0 {
-			r.events[t.open].End = since(max(ev.Time, ev.EndTime))
-			r.finish(t.open, &t.enter, ev)
-			t.open = -1
+		if i, ok := r.open[ev.TID]; ok && step.Enter != nil {
+			r.events[i].End = since(max(ev.Time, ev.EndTime))
+			r.finish(i, step.Enter, ev)
 		}
+		delete(r.open, ev.TID)
 	case recording.KindSignal:
-		if t.open >= 0 {
+		if i, ok := r.open[ev.TID]; ok {
 			// The handler runs instead of a result; a restarted call is a new
 			// event.
-			e := &r.events[t.open]
+			e := &r.events[i]
 			e.End, e.Ret, e.Errno, e.Unfinished = since(ev.Time), -int64(unix.EINTR), "EINTR", false
-			t.open = -1
+			delete(r.open, ev.TID)
 		}
 		r.add(n, ev, t, assert.KindSignal, linux.Signal(int(ev.Nr)))
 	case recording.KindDeath:
 		r.add(n, ev, t, assert.KindThreadExit, "")
-		delete(r.threads, ev.TID)
+		delete(r.open, ev.TID)
 	case recording.KindNote:
 		r.mark(n, ev, t)
 	case recording.KindTimeout:
 		r.add(n, ev, t, assert.KindTimeout, "")
 	case recording.KindEnd:
-		r.end(n, ev, t)
+		r.end(f, n, ev, t)
 	}
 }
 
 // mark notes what the test runner said.
-func (r *processReader) mark(n uint64, ev *recording.Event, t *threadState) {
+func (r *processReader) mark(n uint64, ev *recording.Event, t *logview.Thread) {
 	switch ev.Why {
 	case recording.MarkSession:
 		r.info.TestMarks = true
@@ -193,11 +152,9 @@ func (r *processReader) mark(n uint64, ev *recording.Event, t *threadState) {
 }
 
 // end closes the process.
-func (r *processReader) end(n uint64, ev *recording.Event, t *threadState) {
-	for _, other := range r.threads {
-		if other.open >= 0 {
-			r.events[other.open].End = max(r.events[other.open].Start, since(ev.Time))
-		}
+func (r *processReader) end(f *logview.Process, n uint64, ev *recording.Event, t *logview.Thread) {
+	for _, i := range r.open {
+		r.events[i].End = max(r.events[i].Start, since(ev.Time))
 	}
 	switch ev.Why {
 	case recording.EndExited:
@@ -213,11 +170,9 @@ func (r *processReader) end(n uint64, ev *recording.Event, t *threadState) {
 	}
 	r.add(n, ev, t, assert.KindEnd, "")
 	if ev.Why != recording.EndExited && ev.Why != recording.EndExec {
-		from := len(r.alive)
-		for tid, other := range r.threads {
-			r.alive = append(r.alive, lastSeen{r.proc.ID, tid, other.last})
+		for _, other := range f.Ordered() {
+			r.alive = append(r.alive, lastSeen{r.proc.ID, other.TID, other.Last})
 		}
-		slices.SortFunc(r.alive[from:], func(a, b lastSeen) int { return r.threads[a.tid].number - r.threads[b.tid].number })
 	}
 }
 
@@ -233,7 +188,7 @@ func (r *processReader) finish(i int, enter, exit *recording.Event) {
 		}
 	}
 	e.Unfinished = exit == nil
-	values := linux.DecodeArgs(int(enter.Nr), enter.Args, e.Ret, enter.In, written(from))
+	values := linux.DecodeArgs(int(enter.Nr), enter.Args, e.Ret, enter.In, from.Written)
 	e.Args = make([]assert.Arg, len(values))
 	for k, v := range values {
 		e.Args[k] = assert.Arg{Name: v.Name, Text: v.Value, Num: v.Num}
@@ -261,14 +216,10 @@ func (r *processReader) finish(i int, enter, exit *recording.Event) {
 			}
 		}
 	}
-	if e.FD < 0 && exit != nil && exit.Ret >= 0 && slices.Contains(makesFD, e.Name) {
+	if u, ok := linux.Uses(row.Nr, linux.DoOpen); ok && e.FD < 0 && exit != nil && exit.Ret >= 0 && u.FromResult() {
 		e.FD = int(exit.Ret)
 	}
 }
-
-// makesFD are the calls whose result is the descriptor that they are about.
-var makesFD = []string{"open", "openat", "openat2", "creat", "socket", "epoll_create", "epoll_create1", "eventfd", "eventfd2",
-	"memfd_create", "timerfd_create", "signalfd", "signalfd4", "inotify_init", "inotify_init1", "pidfd_open"}
 
 // unquoted takes the quotes off a decoded string.
 func unquoted(s string) string {

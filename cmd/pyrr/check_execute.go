@@ -7,6 +7,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/cpython"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -166,21 +167,27 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 
 // addHits puts the events of an execution before the event n of the log, to
 // which their thread was on its way.
-func (r *processReader) addHits(n uint64, ev *recording.Event) {
+func (r *processReader) addHits(f *logview.Process, n uint64, ev *recording.Event, step *logview.Step) {
 	list := r.hits[r.proc.ID]
 	for ; r.nextHit < len(list) && list[r.nextHit].pos.Event <= n; r.nextHit++ {
 		h := &list[r.nextHit]
-		t := r.threads[h.tid]
+		t := f.Threads[h.tid]
+		if step.Thread != nil && step.Thread.TID == h.tid {
+			t = step.Thread // also one that ends here
+		}
 		if t == nil {
 			continue // of a thread that the log does not know yet
 		}
 		at := *ev
-		at.TID, at.Instr, at.Time, at.EndTime = h.tid, h.pos.Instr, r.time, r.time
-		own := t.instr
-		if h.pos.Instr > r.instr {
-			own += h.pos.Instr - r.instr
+		at.TID, at.Instr, at.Time, at.EndTime = h.tid, h.pos.Instr, step.Time, step.Time
+		own := *t
+		if t == step.Thread && n > 0 {
+			own.Instr -= f.Instr - step.Instr // what it executes up to the event
 		}
-		i := r.add(n, &at, &threadState{number: t.number, instr: own}, h.kind, h.name)
+		if h.pos.Instr > step.Instr {
+			own.Instr += h.pos.Instr - step.Instr
+		}
+		i := r.add(n, &at, &own, h.kind, h.name)
 		r.events[i].Frame = h.frame
 		if h.kind == assert.KindEnter {
 			r.events[i].Frame = nil

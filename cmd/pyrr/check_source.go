@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -218,10 +219,10 @@ func sourceError(err error) error {
 		return err
 	}
 	out := &assert.Divergence{Proc: d.Process, Pos: d.Pos, Recorded: describeEvent(&d.Want), Came: d.Got}
-	calls := openCalls{}
+	p := logview.NewProcess(&recording.Proc{ID: d.Process})
 	for i := range d.Before {
 		ev := &d.Before[i]
-		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, calls.follow(ev), calls).text))
+		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, p.Take(uint64(i), ev).Enter, p).text))
 	}
 	return out
 }

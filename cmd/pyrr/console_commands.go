@@ -273,7 +273,7 @@ func (c *console) when(string) error {
 		fmt.Fprintf(c.u.out, "before event %d", at.Event)
 	}
 	if ev := c.x.Next(); ev != nil {
-		fmt.Fprintf(c.u.out, " (%s), %.6f s after the beginning", cleanLine(newView(ev, nil, openCalls{}).text), float64(ev.Time)/1e9)
+		fmt.Fprintf(c.u.out, " (%s), %.6f s after the beginning", cleanLine(newView(ev, nil, nil).text), float64(ev.Time)/1e9)
 	}
 	fmt.Fprintln(c.u.out)
 	return nil

@@ -44,7 +44,7 @@ func (c *console) infoThreads() error {
 			mark = "*"
 		}
 		if t.Call != nil {
-			in = newView(t.Call, nil, openCalls{}).text
+			in = newView(t.Call, nil, nil).text
 		} else if fs, err := c.frames(t.TID, &btFlags{}); err == nil && len(fs) > 0 {
 			in = functionText(&fs[0])
 			if p := placeText(&fs[0]); p != "" {
@@ -159,7 +159,7 @@ func (c *console) events(args string) error {
 		if i == at.Event {
 			mark = ">"
 		}
-		fmt.Fprintf(c.u.out, "%s %12s %9s %8d  %s\n", mark, grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, cleanLine(newView(&ev, nil, openCalls{}).text))
+		fmt.Fprintf(c.u.out, "%s %12s %9s %8d  %s\n", mark, grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, cleanLine(newView(&ev, nil, nil).text))
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (c *console) arrived(st *replay.Stop, run bool) error {
 		fmt.Fprintf(c.u.out, "\n%s %s, ", name, what)
 		return c.showPlace()
 	case replay.StopEvent:
-		fmt.Fprintf(c.u.out, "\n%s at event %d: %s\n", name, st.Point.Event, cleanLine(newView(st.Event, nil, openCalls{}).text))
+		fmt.Fprintf(c.u.out, "\n%s at event %d: %s\n", name, st.Point.Event, cleanLine(newView(st.Event, nil, nil).text))
 		return c.showPlace()
 	case replay.StopWatch:
 		fmt.Fprintf(c.u.out, "\n%s: %s\n", name, c.change)

@@ -118,7 +118,7 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		Frames:    c.dapFrames,
 		Goto:      c.goTo,
 		Command:   c.typed,
-		Describe:  func(ev *recording.Event) string { return cleanLine(newView(ev, nil, openCalls{}).text) },
+		Describe:  func(ev *recording.Event) string { return cleanLine(newView(ev, nil, nil).text) },
 		Close:     func() { c.x.Close(); rec.Close() },
 	}
 	id := l.Process
@@ -157,7 +157,7 @@ func firstPython(rec *recording.Recording) int {
 		var ev recording.Event
 		// The interpreter is known before its first thousands of events.
 		for n := 0; n < 20_000 && !found && it.Next(&ev) == nil; n++ {
-			found = ev.Kind == recording.KindWrite && ev.Args[0] != 0 && ev.Text != ""
+			_, found = ev.ClockStarts()
 		}
 		it.Close()
 		if found {

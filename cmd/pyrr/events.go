@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -230,61 +230,19 @@ type eventList interface {
 
 // listProcess prints the events of a process that the filter takes.
 func listProcess(ctx context.Context, rec *recording.Recording, p *recording.Proc, filter *eventFilter, l eventList) (uint64, error) {
-	it, err := rec.Events(p.ID)
-	if err != nil {
-		return 0, err
-	}
-	defer it.Close()
 	if err := l.begin(p); err != nil {
 		return 0, err
 	}
 	var shown uint64
-	calls := openCalls{}
-	var ev recording.Event
-	for {
-		n := it.Number()
+	err := logview.Each(rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
 		if n%4096 == 0 && ctx.Err() != nil {
-			return shown, ctx.Err()
+			return ctx.Err()
 		}
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return shown, l.end()
-		}
-		if err != nil {
-			return shown, errors.Join(l.end(), err)
-		}
-		enter := calls.follow(&ev)
-		if !filter.takes(&ev) {
-			continue
+		if !filter.takes(ev) {
+			return nil
 		}
 		shown++
-		if err := l.event(p, n, &ev, newView(&ev, enter, calls)); err != nil {
-			return shown, err
-		}
-	}
-}
-
-// openCalls holds each thread's system call that has not returned yet.
-type openCalls map[int32]recording.Event
-
-// follow keeps track of ev; for the exit of a call it returns the entry.
-func (c openCalls) follow(ev *recording.Event) *recording.Event {
-	switch ev.Kind {
-	case recording.KindEnter:
-		kept := *ev
-		kept.Mem, kept.Maps, kept.Regs, kept.XState, kept.Clocks = nil, nil, nil, nil, nil
-		c[ev.TID] = kept
-	case recording.KindExit:
-		if enter, ok := c[ev.TID]; ok {
-			delete(c, ev.TID)
-			return &enter
-		}
-	case recording.KindDeath:
-		delete(c, ev.TID)
-	case recording.KindSignal:
-		// A handler runs: the call was interrupted, and starts again, if at
-		// all, as a new one.
-		delete(c, ev.TID)
-	}
-	return nil
+		return l.event(p, n, ev, newView(ev, step.Enter, f))
+	})
+	return shown, errors.Join(l.end(), err)
 }

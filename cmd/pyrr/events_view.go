@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -24,9 +26,9 @@ type view struct {
 	took   time.Duration // negative: not known
 }
 
-// newView describes an event. enter is the entry of a call for its exit;
-// open holds the calls that have not returned.
-func newView(ev, enter *recording.Event, open openCalls) *view {
+// newView describes an event. enter is the entry of a call for its exit; p tells
+// of the calls that have not returned, and may be nil.
+func newView(ev, enter *recording.Event, p *logview.Process) *view {
 	v := &view{took: -1}
 	switch ev.Kind {
 	case recording.KindSyscall:
@@ -57,19 +59,19 @@ func newView(ev, enter *recording.Event, open openCalls) *view {
 	case recording.KindEnd:
 		v.text = "end: " + describeEnd(ev)
 		if ev.Why != recording.EndExited { // there it would be exit_group
-			v.text += unfinished(ev, open)
+			v.text += unfinished(ev, p)
 		}
 	case recording.KindDeath:
 		v.text = "the thread ends"
 	case recording.KindSwitch:
 		v.text = "switch: the thread is preempted"
 	case recording.KindTimeout:
-		v.text = "the time-out expires" + unfinished(ev, open)
+		v.text = "the time-out expires" + unfinished(ev, p)
 	case recording.KindClocks:
 		v.text = fmt.Sprintf("clocks: %d readings", len(ev.Clocks)/16)
 	case recording.KindWrite:
-		if ev.Args[0] != 0 && ev.Text != "" {
-			v.text = "instructions are counted from here on: CPython " + ev.Text
+		if python, ok := ev.ClockStarts(); ok {
+			v.text = "instructions are counted from here on: CPython " + python
 			return v
 		}
 		v.text = fmt.Sprintf("write: pyrr prepares the process, %s", describeWrites(ev))
@@ -128,16 +130,18 @@ func describeWrites(ev *recording.Event) string {
 }
 
 // unfinished names the calls in which threads still are.
-func unfinished(ev *recording.Event, open openCalls) string {
-	tids := make([]int32, 0, len(open))
-	for tid := range open {
-		tids = append(tids, tid)
+func unfinished(ev *recording.Event, p *logview.Process) string {
+	if p == nil {
+		return ""
 	}
-	slices.Sort(tids)
 	var parts []string
-	for _, tid := range tids {
-		enter := open[tid]
-		s := fmt.Sprintf("%d in %s", tid, callText(&enter, &enter, false))
+	for _, tid := range slices.Sorted(maps.Keys(p.Threads)) {
+		call := p.Threads[tid].Open
+		if call == nil {
+			continue
+		}
+		enter := &call.Enter
+		s := fmt.Sprintf("%d in %s", tid, callText(enter, enter, false))
 		if ev.Time > enter.Time {
 			s += fmt.Sprintf(" since %s, for %s", atTime(enter.Time), seconds(time.Duration(ev.Time-enter.Time)))
 		}

@@ -217,8 +217,8 @@ func (info *recordingInfo) readProcess(rec *recording.Recording, proc *recording
 		switch ev.Kind {
 		case recording.KindWrite:
 			// The one that installs the clock names the interpreter.
-			if ev.Args[0] != 0 && ev.Text != "" {
-				p.Python = ev.Text
+			if python, ok := ev.ClockStarts(); ok {
+				p.Python = python
 			}
 		case recording.KindTimeout:
 			info.TimedOut = true

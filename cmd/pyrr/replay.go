@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/logview"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -228,11 +229,11 @@ func divergenceText(d *replay.Divergence) string {
 	if len(d.Before) > 0 {
 		b.WriteString("\n  before it, the same in both:")
 	}
-	calls := openCalls{}
+	p := logview.NewProcess(&recording.Proc{ID: d.Process, PID: d.PID})
 	for i := range d.Before {
 		ev := &d.Before[i]
 		n := d.Pos.Event - uint64(len(d.Before)-i)
-		v := newView(ev, calls.follow(ev), calls)
+		v := newView(ev, p.Take(n, ev).Enter, p)
 		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", grouped(ev.Instr), grouped(n), ev.TID, cleanLine(v.text))
 	}
 	return b.String()
@@ -240,5 +241,5 @@ func divergenceText(d *replay.Divergence) string {
 
 // describeEvent is one line about an event, with its thread and position.
 func describeEvent(ev *recording.Event) string {
-	return fmt.Sprintf("%s, by thread %d at instruction %s", newView(ev, nil, openCalls{}).text, ev.TID, grouped(ev.Instr))
+	return fmt.Sprintf("%s, by thread %d at instruction %s", newView(ev, nil, nil).text, ev.TID, grouped(ev.Instr))
 }

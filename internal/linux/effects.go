@@ -76,6 +76,9 @@ type FDUse struct {
 	Offset bool // at an offset that the call names
 }
 
+// FromResult reports whether the descriptor is the call's result.
+func (u FDUse) FromResult() bool { return u.On == onResult }
+
 // Where a descriptor stands, if it is in no argument.
 const (
 	onNone   int8 = -1
