@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 	"internal/action":    {},
 	"internal/release":   {},
 	"internal/progress":  {},
-	"internal/redact":    {"internal/linux", "internal/recording"},
+	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording"},
 }
 

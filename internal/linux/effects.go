@@ -74,6 +74,7 @@ type FDUse struct {
 	Data   int8
 	Vector bool
 	Offset bool // at an offset that the call names
+	Inside bool // the bytes go from one descriptor to another, and not through memory
 }
 
 // FromResult reports whether the descriptor is the call's result.
@@ -108,6 +109,7 @@ func writes(fd, data int8) FDUse { u := use(DoWrite, fd); u.Data = data; return 
 
 func (u FDUse) vector() FDUse     { u.Vector = true; return u }
 func (u FDUse) offset() FDUse     { u.Offset = true; return u }
+func (u FDUse) inside() FDUse     { u.Inside = true; return u }
 func (u FDUse) by(arg int8) FDUse { u.By = arg; return u }
 
 func copies(from, flags int8, cloexec uint32) []FDUse {
@@ -149,6 +151,8 @@ type Effect struct {
 	// Offset is set where bytes were read or written at an offset that the
 	// call named.
 	Offset bool
+	// Inside is set where the bytes did not go through the program's memory.
+	Inside bool
 	FD     int
 	Last   int
 	From   int
@@ -254,7 +258,7 @@ func (c *Done) effect(u *FDUse, dst []Effect) []Effect {
 	if !u.happened(c.Ret) {
 		return dst
 	}
-	e := Effect{Do: u.Do, Object: u.Object, Offset: u.Offset}
+	e := Effect{Do: u.Do, Object: u.Object, Offset: u.Offset, Inside: u.Inside}
 	e.Cloexec = u.Flags == onAlways || u.Flags >= 0 && uint32(c.Args[u.Flags])&u.Cloexec != 0
 	if u.From >= 0 {
 		e.From = c.fd(u.From)

@@ -72,6 +72,15 @@ type Step struct {
 	Time  int64
 }
 
+// Done is the system call that returns at the event, nil where none does or
+// its entry is missing: what linux.Effects needs to know.
+func (s *Step) Done(ev *recording.Event) *linux.Done {
+	if s.Enter == nil || ev.Kind == recording.KindEnter {
+		return nil
+	}
+	return &linux.Done{Nr: int(s.Enter.Nr), Args: s.Enter.Args, Ret: ev.Ret, In: s.Enter.In, Read: ev.Written}
+}
+
 // Process follows the events of one process: it is given each in order.
 type Process struct {
 	Info recording.Proc

@@ -1,13 +1,11 @@
 package redact
 
 import (
-	"errors"
-	"io"
 	"path"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -65,8 +63,8 @@ func (f *Finder) Recording(rec *recording.Recording) error {
 		f.Arguments(p.Argv)
 	}
 	f.Arguments(rec.Header().Command)
-	for _, p := range procs {
-		if err := f.readFiles(rec, p.ID); err != nil {
+	for i := range procs {
+		if err := f.readFiles(rec, &procs[i]); err != nil {
 			return err
 		}
 	}
@@ -74,70 +72,52 @@ func (f *Finder) Recording(rec *recording.Recording) error {
 }
 
 // readFiles puts together what a process read of files of passwords.
-func (f *Finder) readFiles(rec *recording.Recording, proc int) error {
-	it, err := rec.Events(proc)
-	if err != nil {
-		return err
-	}
-	defer it.Close()
+func (f *Finder) readFiles(rec *recording.Recording, info *recording.Proc) error {
 	type file struct {
 		name string
 		text strings.Builder
 	}
-	open := map[uint64]*file{}
-	enters := map[int32][2]any{} // of calls that let others run
-	done := func(x *file) {
-		if x != nil {
+	open := map[int]*file{}
+	done := func(fd int) {
+		if x := open[fd]; x != nil {
 			f.File(x.name, x.text.String())
+			delete(open, fd)
 		}
 	}
-	var ev recording.Event
-	for {
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			break
+	var effs []linux.Effect
+	err := logview.Each(rec, info, func(_ *logview.Process, _ uint64, ev *recording.Event, step logview.Step) error {
+		call := step.Done(ev)
+		if call == nil {
+			return nil
 		}
-		if err != nil {
-			return err
-		}
-		nr, args, in := ev.Nr, ev.Args, ev.In
-		switch ev.Kind {
-		case recording.KindEnter:
-			enters[ev.TID] = [2]any{args, in}
-			continue
-		case recording.KindExit:
-			if e, ok := enters[ev.TID]; ok {
-				args, in = e[0].([6]uint64), e[1].([]byte)
-			}
-		case recording.KindSyscall:
-		default:
-			continue
-		}
-		if ev.Ret < 0 {
-			continue
-		}
-		switch nr {
-		case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2:
-			name := strings.TrimRight(string(in), "\x00")
-			delete(open, uint64(ev.Ret))
-			if credentialFiles[path.Base(name)] != nil {
-				open[uint64(ev.Ret)] = &file{name: name}
-			}
-		case unix.SYS_READ, unix.SYS_PREAD64:
-			if x := open[args[0]]; x != nil && x.text.Len() < 1<<20 {
+		effs = linux.Effects(call, effs[:0])
+		for i := range effs {
+			switch e := &effs[i]; e.Do {
+			case linux.DoOpen:
+				done(e.FD)
+				name, _, _ := strings.Cut(string(call.In), "\x00")
+				if e.Object == linux.ObjFile && credentialFiles[path.Base(name)] != nil {
+					open[e.FD] = &file{name: name}
+				}
+			case linux.DoRead:
+				x := open[e.FD]
 				for _, w := range ev.Mem {
-					if w.Addr == args[1] {
+					if x != nil && x.text.Len() < 1<<20 && (e.Data == 0 || w.Addr == e.Data) {
 						x.text.Write(w.Data)
 					}
 				}
+			case linux.DoClose:
+				for fd := range open {
+					if fd >= e.FD && fd <= e.Last {
+						done(fd)
+					}
+				}
 			}
-		case unix.SYS_CLOSE:
-			done(open[args[0]])
-			delete(open, args[0])
 		}
+		return nil
+	})
+	for fd := range open {
+		done(fd)
 	}
-	for _, x := range open {
-		done(x)
-	}
-	return nil
+	return err
 }

@@ -52,8 +52,8 @@ func NewPlan(rec *recording.Recording, set *Set) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, proc := range procs {
-		if err := p.readProcess(rec, proc.ID); err != nil {
+	for i := range procs {
+		if err := p.readProcess(rec, &procs[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -1,12 +1,10 @@
 package redact
 
 import (
-	"errors"
-	"io"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -15,13 +13,13 @@ type process struct {
 	*Plan
 	id     int
 	number uint64
-	enters map[int32]recording.Event
 	ends   map[stream]*joint
+	effs   []linux.Effect
 }
 
 // stream is a descriptor that a process reads from.
 type stream struct {
-	fd uint64
+	fd int
 	at bool // by offset
 }
 
@@ -40,29 +38,17 @@ type piece struct {
 	len   int
 }
 
-func (p *Plan) readProcess(rec *recording.Recording, id int) error {
-	it, err := rec.Events(id)
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	s := &process{Plan: p, id: id, enters: map[int32]recording.Event{}, ends: map[stream]*joint{}}
-	var ev recording.Event
-	for {
-		s.number = it.Number()
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		s.event(&ev)
-	}
+func (p *Plan) readProcess(rec *recording.Recording, info *recording.Proc) error {
+	s := &process{Plan: p, id: info.ID, ends: map[stream]*joint{}}
+	return logview.Each(rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+		s.number = n
+		s.event(ev, &step)
+		return nil
+	})
 }
 
 // event searches one event.
-func (s *process) event(ev *recording.Event) {
+func (s *process) event(ev *recording.Event, step *logview.Step) {
 	where := InData
 	if ev.Kind == recording.KindStart {
 		where = InMemory
@@ -71,20 +57,8 @@ func (s *process) event(ev *recording.Event) {
 	if ev.Kind == recording.KindSignal {
 		s.frame(ev)
 	}
-	call := ev
-	switch ev.Kind {
-	case recording.KindEnter:
-		brief := *ev
-		brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
-		s.enters[ev.TID] = brief
-	case recording.KindExit:
-		if enter, ok := s.enters[ev.TID]; ok {
-			call = &enter
-		}
-		delete(s.enters, ev.TID)
-	}
-	if ev.Kind == recording.KindSyscall || ev.Kind == recording.KindExit {
-		s.join(call, ev)
+	if done := step.Done(ev); done != nil {
+		s.join(done, ev)
 	}
 	// What Apply replaces where it finds it is counted here.
 	s.fields(copyOf(ev), func(secret int, where string) { s.found(secret, where) })
@@ -192,35 +166,33 @@ func (j *joint) keep(n int) {
 
 // join searches across the border of a read and those before it on the same
 // descriptor.
-func (s *process) join(call, ev *recording.Event) {
-	var key stream
-	one := true // the data is at the second argument alone
-	switch call.Nr {
-	case unix.SYS_READ, unix.SYS_RECVFROM:
-		key = stream{fd: call.Args[0]}
-	case unix.SYS_PREAD64:
-		key = stream{fd: call.Args[0], at: true}
-	case unix.SYS_READV, unix.SYS_RECVMSG, unix.SYS_RECVMMSG:
-		key, one = stream{fd: call.Args[0]}, false
-	case unix.SYS_PREADV, unix.SYS_PREADV2:
-		key, one = stream{fd: call.Args[0], at: true}, false
-	case unix.SYS_CLOSE:
-		delete(s.ends, stream{fd: call.Args[0]})
-		delete(s.ends, stream{fd: call.Args[0], at: true})
-		return
-	default:
-		return
+func (s *process) join(done *linux.Done, ev *recording.Event) {
+	s.effs = linux.Effects(done, s.effs[:0])
+	for i := range s.effs {
+		switch e := &s.effs[i]; e.Do {
+		case linux.DoClose:
+			for key := range s.ends {
+				if key.fd >= e.FD && key.fd <= e.Last {
+					delete(s.ends, key)
+				}
+			}
+		case linux.DoRead:
+			if !e.Inside {
+				s.joinRead(e, ev)
+			}
+		}
 	}
-	if ev.Ret <= 0 {
-		return
-	}
+}
+
+func (s *process) joinRead(e *linux.Effect, ev *recording.Event) {
+	key := stream{fd: e.FD, at: e.Offset}
 	j := s.ends[key]
 	if j == nil {
 		j = &joint{}
 		s.ends[key] = j
 	}
 	for i, w := range ev.Mem {
-		if one && w.Addr != call.Args[1] || len(w.Data) == 0 {
+		if e.Data != 0 && w.Addr != e.Data || len(w.Data) == 0 {
 			continue
 		}
 		// Only what reaches over the border is new.
