@@ -251,10 +251,30 @@ func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
 		if len(c.Out) > 0 {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
-		r.noteFD(t, c.Nr, c.Args)
+		forgetName(t, c.Nr, c.Args)
+		r.noteSpace(sp, &ev)
 		r.log(sp, &ev)
 	}
 	return b[used:], nil
+}
+
+// noteSpace completes the event of a buffered call that changes the address
+// space, as spaceEffects does for others. What it maps is anonymous.
+func (r *recorder) noteSpace(sp *space, ev *recording.Event) {
+	if ev.Ret < 0 && ev.Ret > -4096 {
+		return
+	}
+	switch ev.Nr {
+	case unix.SYS_MMAP:
+		start := uint64(ev.Ret)
+		end := start + pageUp(ev.Args[1])
+		r.unmap(sp, start, end)
+		ev.Maps = []recording.Mapping{{Start: start, End: end, Prot: uint32(ev.Args[2]) & 7}}
+	case unix.SYS_MUNMAP:
+		r.unmap(sp, ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]))
+	case unix.SYS_BRK:
+		sp.brk = uint64(ev.Ret)
+	}
 }
 
 // pollIn is the struct pollfd array that a poll was called with, as far as it

@@ -21,6 +21,11 @@ func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 	args, ret := t.ev.Args, ev.Ret
 	failed := ret < 0 && ret > -4096
+	if t.sp.calls != nil {
+		if err := ptrace.WriteU64(t.tid, t.sp.calls.img.Last, 0); err != nil && ptrace.Gone(err) {
+			return err
+		}
+	}
 	switch int(t.ev.Nr) {
 	case unix.SYS_MMAP:
 		if failed {
@@ -331,6 +336,11 @@ func (r *recorder) markOutput(t *task, ev *recording.Event) {
 // noteFD forgets what a descriptor was before a call that may change it.
 func (r *recorder) noteFD(t *task, nr int, args [6]uint64) {
 	r.forgetFD(t, nr, args)
+	forgetName(t, nr, args)
+}
+
+// forgetName forgets what a descriptor leads to.
+func forgetName(t *task, nr int, args [6]uint64) {
 	switch nr {
 	case unix.SYS_CLOSE:
 		delete(t.sp.fds, fdKey{t.pid, int(int32(args[0]))})

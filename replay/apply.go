@@ -41,7 +41,9 @@ func (p *Process) apply(ev *recording.Event) error {
 		return p.diverged(ev, "there is no such thread")
 	}
 	if ev.Stop == recording.StopBuffered && p.canFeed() {
-		return p.feedCall(t, ev)
+		if class, _ := linux.ClassOf(int(ev.Nr), ev.Args); class == linux.Plain {
+			return p.feedCall(t, ev)
+		}
 	}
 	if ev.Stop != recording.StopNone && !p.arrived {
 		if err := p.runTo(t, ev); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"pyrr/internal/inject"
-	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
 
@@ -40,7 +39,7 @@ func (p *Process) feedCall(t *Thread, ev *recording.Event) error {
 	if f.thread != nil && f.thread != t {
 		return p.damaged("calls of two threads in one buffer")
 	}
-	if class, _ := linux.ClassOf(int(ev.Nr), ev.Args); class != linux.Plain || len(ev.Mem) > 1 {
+	if len(ev.Mem) > 1 {
 		return p.damaged("%s can't be in a buffer", name(ev.Nr))
 	}
 	var addr uint64

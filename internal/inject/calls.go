@@ -29,7 +29,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon  = 0x800 // room for the common code
+	callCommon  = 0xa00 // room for the common code
 	leastCommon = 0x400 // what it was in the first recordings
 	trampSize   = 32
 	trampSlow   = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -47,6 +47,7 @@ const (
 	cellDX      = 0x58
 	cell10      = 0x60
 	cellKind    = 0x68 // of the file that is opened
+	cellLast    = 0x70 // the anonymous memory that was mapped last, and its length, if it still is there
 	cellDevs    = 0x80 // devices whose regular files can be opened
 	cellOuts    = 0xa0 // device and inode of files that can't: where pyrr's own output goes
 	cellTable   = 0x100
@@ -110,7 +111,7 @@ type callClass struct {
 	path  byte // offset in the record of the pointer to a path that it reads
 	fstat byte // tells what kind of file a descriptor is
 	in    byte // offset in the record of the pointer to what it wrote, of which the beginning is kept
-	_     byte
+	fixed byte // so many bytes of it; else as many as it returns, within limits
 }
 
 // How much a call writes.
@@ -139,10 +140,16 @@ const (
 	classClose // rdi leaves the map
 	classDup2  // rsi leaves the map
 	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
+	classLock  // F_SETLK
 	classGetdents
 	classOpen // of a regular file or a folder
 	classRecv // from a socket that never waits
 	classSend
+	classMmap // of private anonymous memory to read and write
+	classMremap
+	classMunmap
+	classMprotect // not of code
+	classUnlink
 	classPlain // no output
 	classNewfstatat
 	classStat
@@ -162,6 +169,8 @@ var callClasses = [classCount]callClass{
 	classOpen:       {path: argSI},
 	classRecv:       {out: argSI, kind: sizeReturned},
 	classSend:       {in: argSI},
+	classLock:       {in: argDX, fixed: 32}, // struct flock
+	classUnlink:     {path: argDI},
 	classNewfstatat: {out: argDX, kind: sizeFixed, size: 144, path: argSI, fstat: 1},
 	classStat:       {out: argSI, kind: sizeFixed, size: 144, path: argDI},
 	classFstat:      {out: argSI, kind: sizeFixed, size: 144, fstat: 1},
@@ -181,7 +190,8 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
 	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
-	unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
+	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
+	unix.SYS_UNLINK: classUnlink, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }
 
@@ -199,8 +209,9 @@ type CallsImage struct {
 	// Budget (8) holds the address of the clock's cell or 0, Total (8) what
 	// less that cell is the instruction count. FDs holds a byte for each
 	// descriptor: FDRead, FDWrite. Devs holds up to MaxDevs numbers of
-	// devices (st_dev, 8 bytes) whose regular files open without a stop.
-	Mode, Pos, Budget, Total, FDs, Devs uint64
+	// devices (st_dev, 8 bytes) whose regular files open without a stop. Last
+	// (8) is to be zeroed when the mappings change otherwise.
+	Mode, Pos, Budget, Total, FDs, Devs, Last uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 }
@@ -221,7 +232,7 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf = data, data+callBufOff
-	img.Devs = data + cellDevs
+	img.Devs, img.Last = data+cellDevs, data+cellLast
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
 	text := assembleCalls(uint32(code))

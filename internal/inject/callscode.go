@@ -65,6 +65,10 @@ func assembleCalls(dataOff uint32) []byte {
 	is(classOpen, "open")
 	is(classRecv, "recv")
 	is(classSend, "send")
+	is(classMmap, "mmap")
+	is(classMremap, "mremap")
+	is(classMunmap, "munmap")
+	is(classMprotect, "mprotect")
 	is(classEpoll, "epoll")
 	is(classPoll, "poll")
 	jmp("go")
@@ -123,9 +127,16 @@ func assembleCalls(dataOff uint32) []byte {
 	jmp("go")
 
 	a.label("fcntl")
+	a.emit(0x83, 0xfe, 6) // cmp esi, F_SETLK
+	je("lock")
 	a.emit(0x44, 0x8d, 0x5e, 0xff) // lea r11d, [rsi-1]: F_GETFD is 1, F_SETFL 4
 	a.emit(0x41, 0x83, 0xfb, 3)    // cmp r11d, 3
 	ja("slow")
+
+	jmp("go")
+	a.label("lock")
+	cell(cellClass, []byte{0xc6, 0x05}, classLock) // mov byte [class], classLock
+	jmp("go")
 
 	// A file that can be opened at once: one that is not there, a folder, a
 	// regular file on a device that is known to have just such.
@@ -138,6 +149,7 @@ func assembleCalls(dataOff uint32) []byte {
 		sysFcntl       = 72
 		statDev, statI = 0, 8 // in struct stat
 		ifDir          = 0x4000
+		created        = 0xff // in cellKind: it was not there before
 	)
 	a.label("open")
 	a.emit(0xf7, 0xc2) // test edx, ^oKnown
@@ -168,7 +180,8 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
 	jne("unopened")
 	a.emit(0xf6, 0xc2, oCreat) // test dl, O_CREAT
-	jne("unopened")
+	je("opened")
+	cell(cellKind, []byte{0xc6, 0x05}, created) // mov byte [kind], created
 	jmp("opened")
 	a.label("exists")
 	a.emit(0x41, 0x8b, 0x83) // mov eax, [r11+callHead+stMode]
@@ -242,6 +255,41 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
 	imm32(0x800)
 	je("slow")
+	jmp("go")
+
+	// Memory: where malloc gets a large block, changes it and gives it back.
+	// A replay has these calls made with a stop.
+	const anonymous, readWrite, mayMove = 0x22, 3, 1 // MAP_PRIVATE, MAP_ANONYMOUS; asm-generic/mman-common.h
+	a.label("mmap")
+	a.emit(0x48, 0x85, 0xff) // test rdi, rdi
+	jne("slow")
+	a.emit(0x83, 0xfa, readWrite) // cmp edx, readWrite
+	jne("slow")
+	a.emit(0x41, 0x83, 0xfa, anonymous) // cmp r10d, anonymous
+	jne("slow")
+	jmp("go")
+
+	a.label("mremap")
+	a.emit(0x41, 0x83, 0xfa, mayMove) // cmp r10d, mayMove
+	jne("slow")
+	cell(cellLast, []byte{0x48, 0x3b, 0x3d}) // cmp rdi, [last]
+	jne("slow")
+	a.emit(0x4c, 0x8d, 0x9e) // lea r11, [rsi+0xfff]
+	imm32(0xfff)
+	a.emit(0x49, 0x81, 0xe3) // and r11, -0x1000
+	imm32(0xfffff000)
+	cell(cellLast+8, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [last.len]
+	jne("slow")
+	jmp("go")
+
+	a.label("munmap")
+	cell(cellLast, []byte{0x48, 0xc7, 0x05}, 0, 0, 0, 0) // mov qword [last], 0
+	jmp("go")
+
+	a.label("mprotect")
+	a.emit(0xf7, 0xc2) // test edx, ^readWrite
+	imm32(^uint32(readWrite))
+	jne("slow")
 	jmp("go")
 
 	a.label("epoll")
@@ -405,13 +453,23 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x0f, 0xb6, 0x72, 6) // movzx esi, byte [rdx+in]
 	a.emit(0x85, 0xf6)          // test esi, esi
 	je("kind")
+	a.emit(0x0f, 0xb6, 0x4a, 7) // movzx ecx, byte [rdx+fixed]
+	a.emit(0x85, 0xc9)          // test ecx, ecx
+	je("varying")
+	a.emit(0x48, 0x83, 0xf8, 0xf5) // cmp rax, -EAGAIN
+	je("given")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	jne("kind")
+	jmp("given")
+	a.label("varying")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	jle("kind")
-	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
-	a.emit(0xb9)                   // mov ecx, maxCallIn
+	a.emit(0xb9) // mov ecx, maxCallIn
 	imm32(maxCallIn)
 	a.emit(0x48, 0x39, 0xc8)       // cmp rax, rcx
 	a.emit(0x48, 0x0f, 0x42, 0xc8) // cmovb rcx, rax
+	a.label("given")
+	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
 	store(rcx, recInLen)
 	a.emit(0xf3, 0xa4) // rep movsb
 
@@ -423,11 +481,64 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
 	imm32(CallFDs)
 	jae("done")
-	cell(cellKind, []byte{0x8a, 0x05})      // mov al, [kind]
+	cell(cellKind, []byte{0x8a, 0x05}) // mov al, [kind]
+	a.emit(0x3c, created)              // cmp al, created
+	jne("kinded")
+	// It is new: what it is on, it tells itself. There is room behind what
+	// the record has.
+	cell(cellSI, []byte{0x48, 0x89, 0x3d}) // mov [si], rdi
+	a.emit(0x48, 0x8d, 0x77, 8)            // lea rsi, [rdi+8]
+	a.emit(0x89, 0xcf)                     // mov edi, ecx
+	a.emit(0xb8)                           // mov eax, fstat
+	imm32(5)
+	syscall()
+	cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
+	a.emit(0x48, 0x8b, 0x56, statDev)       // mov rdx, [rsi+statDev]
+	a.emit(0x8b, 0x4e, stMode)              // mov ecx, [rsi+stMode]
+	cell(cellSI, []byte{0x48, 0x8b, 0x3d})  // mov rdi, [si]
+	a.emit(0x85, 0xc0)                      // test eax, eax
+	a.emit(0xb8)                            // mov eax, 0
+	imm32(0)
+	jne("new")
+	a.emit(0x81, 0xe1) // and ecx, S_IFMT
+	imm32(sIfmt)
+	a.emit(0x81, 0xf9) // cmp ecx, S_IFREG
+	imm32(sIfreg)
+	jne("new")
+	for i := range uint32(MaxDevs) {
+		cell(cellDevs+8*i, []byte{0x48, 0x3b, 0x15}) // cmp rdx, [devs]
+		je("local")
+	}
+	jmp("new")
+	a.label("local")
+	a.emit(0xb0, FDRead|FDWrite) // mov al, …
+	a.label("new")
+	load(rcx, recRet)
+	a.label("kinded")
 	cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
 	a.emit(0x88, 0x04, 0x0e)                // mov [rsi+rcx], al
 	jmp("done")
 	a.label("told")
+	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
+	a.emit(0x83, 0xf9, classMmap)             // cmp ecx, classMmap
+	load(rsi, argSI)
+	je("mapped")
+	a.emit(0x83, 0xf9, classMremap) // cmp ecx, classMremap
+	load(rsi, argDX)
+	jne("unmapped")
+	a.label("mapped")
+	load(rax, recRet)
+	a.emit(0x48, 0x3d) // cmp rax, -4095: an error
+	imm32(0xfffff001)
+	jae("done")
+	cell(cellLast, []byte{0x48, 0x89, 0x05}) // mov [last], rax
+	a.emit(0x48, 0x81, 0xc6)                 // add rsi, 0xfff
+	imm32(0xfff)
+	a.emit(0x48, 0x81, 0xe6) // and rsi, -0x1000
+	imm32(0xfffff000)
+	cell(cellLast+8, []byte{0x48, 0x89, 0x35}) // mov [last.len], rsi
+	jmp("done")
+	a.label("unmapped")
 	a.emit(0x80, 0x7a, 5, 0) // cmp byte [rdx+fstat], 0
 	je("done")
 	a.emit(0x49, 0x83, 0xbb) // cmp qword [r11+recRet], 0
