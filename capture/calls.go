@@ -100,7 +100,7 @@ func (r *recorder) installCalls(t *task) error {
 	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count, r.outFiles(), r.sendsUnseen()), img.Writes...))); err != nil {
 		return err
 	}
-	ev.Instr, ev.Args[5] = sp.base, img.Data
+	ev.Instr, ev.Args = sp.base, recording.Clock{Calls: img.Data}.Words()
 	r.log(sp, ev)
 	sp.calls, sp.devs = &callBuffer{img: img, bias: find.bias}, nil
 	sp.callPos = img.Buf

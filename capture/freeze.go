@@ -113,7 +113,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	c := &sp.area.Clock
 	ep.first = recording.Event{
 		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: append([]byte(nil), x...), Time: r.since(),
-		Args: [6]uint64{sp.area.Base, c.FnCell, c.Count, c.Buf, uint64(c.Cap), c.Replay},
+		Args: recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),
 		Proc: &recording.Proc{
 			PID: sp.pid, Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd, Python: sp.python,
 			Start: r.start.UnixNano() + r.since(), Brk: sp.brk, StackLimit: stackLimit(sp.pid),
@@ -151,15 +151,15 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	}
 	if sp.calls != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: [6]uint64{5: sp.calls.img.Data}})
+			Args: recording.Clock{Calls: sp.calls.img.Data}.Words()})
 	}
 	if sp.pauses.on {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: [6]uint64{4: sp.pauseCell()}})
+			Args: recording.Clock{Pauses: sp.pauseCell()}.Words()})
 	}
 	if sp.clock != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: [6]uint64{sp.clock.Budget, sp.clockArea, sp.clockBias, sp.clockReg}, Text: sp.python})
+			Args: recording.Clock{Budget: sp.clock.Budget, Stubs: sp.clockArea, Bias: sp.clockBias, Next: sp.clockReg}.Words(), Text: sp.python})
 	}
 	return nil
 }

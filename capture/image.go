@@ -85,7 +85,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
 	c := &sp.area.Clock
-	ev.Args = [6]uint64{sp.area.Base, c.FnCell, c.Count, c.Buf, uint64(c.Cap), c.Replay}
+	ev.Args = recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words()
 	ev.Regs = &regs
 	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
 		return err
@@ -418,7 +418,7 @@ func (r *recorder) installClock(t *task) error {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
 	sp.clockReg = 1 + uint64(find.clock.NextInstr.Reg)
-	ev.Args = [6]uint64{in.Budget, area, find.bias, sp.clockReg}
+	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: sp.clockReg}.Words()
 	ev.Text = find.clock.Version.String()
 	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
 	r.log(sp, ev)

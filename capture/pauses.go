@@ -99,7 +99,7 @@ func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 	if uint64(ret) != at {
 		return nil
 	}
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base, Args: [6]uint64{4: sp.pauseCell()}, Maps: []recording.Mapping{
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base, Args: recording.Clock{Pauses: sp.pauseCell()}.Words(), Maps: []recording.Mapping{
 		{Start: at, End: at + size, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: namePauses},
 	}}
 	for _, s := range img.Traps {

@@ -105,19 +105,8 @@ func (p *Process) apply(ev *recording.Event) error {
 			}
 		}
 		p.write(ev.Mem)
-		if ev.Kind == recording.KindWrite && ev.Args[0] != 0 {
-			p.cell, p.stubs, p.ClockBias = ev.Args[0], ev.Args[1], ev.Args[2]
-			if n := ev.Args[3]; n > 0 {
-				p.nextReg, p.nextKnown = cpython.Reg(n-1), true
-			}
-			p.Info.Python = ev.Text
-			p.unsynced = true
-		}
-		if ev.Kind == recording.KindWrite && ev.Args[4] != 0 {
-			p.countPauses(ev.Args[4])
-		}
-		if ev.Kind == recording.KindWrite && ev.Args[5] != 0 {
-			p.calls = newCallFeed(ev.Args[5])
+		if ev.Kind == recording.KindWrite {
+			p.clockBegins(ev.Clock(), ev.Text)
 		}
 	case recording.KindDeath:
 		p.write(ev.Mem)
@@ -326,4 +315,23 @@ func Damaged(err error) bool {
 	var d *damagedError
 	var r *recording.DamagedError
 	return errors.As(err, &d) || errors.As(err, &r)
+}
+
+// clockBegins takes in what a write says of the counting and of the buffer of
+// calls.
+func (p *Process) clockBegins(c recording.Clock, python string) {
+	if c.Budget != 0 {
+		p.cell, p.stubs, p.ClockBias = c.Budget, c.Stubs, c.Bias
+		if c.Next > 0 {
+			p.nextReg, p.nextKnown = cpython.Reg(c.Next-1), true
+		}
+		p.Info.Python = python
+		p.unsynced = true
+	}
+	if c.Pauses != 0 {
+		p.countPauses(c.Pauses)
+	}
+	if c.Calls != 0 {
+		p.calls = newCallFeed(c.Calls)
+	}
 }

@@ -94,7 +94,7 @@ type Process struct {
 	recent                         []recording.Event // a ring of the last events, for reports
 	done                           bool
 	parked                         []*Thread
-	startArgs                      [6]uint64           // of the image
+	startArea                      recording.Area      // of the image
 	laid                           []recording.Mapping // all that was mapped, for the names
 	guard                          *guard              // while what is touched is noted
 

@@ -59,7 +59,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	if err := p.flush(nil); err != nil {
 		return err
 	}
-	if p.startArgs[0] == 0 || len(p.patches) > 0 {
+	if p.startArea.Base == 0 || len(p.patches) > 0 {
 		return errors.New("the process does not begin with an image, or has breakpoints")
 	}
 	lead := p.threads[at.TID]
@@ -68,7 +68,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	}
 	info := p.Info
 	info.Parent, info.ParentEvent, info.Fork, info.Brk = 0, 0, false, p.brk
-	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArgs, Proc: &info}
+	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArea.Words(), Proc: &info}
 	state := func(t *Thread) (*linux.Regs, []byte, error) {
 		x, err := ptrace.GetXState(t.tid, make([]byte, 1<<14))
 		regs := t.regs
@@ -101,15 +101,15 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 		c.begin = append(c.begin, ev)
 	}
 	if p.cell != 0 || p.calls != nil || p.pauseCell != 0 {
-		write := recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
-			Args: [6]uint64{0: p.cell, 1: p.stubs, 2: p.ClockBias, 4: p.pauseCell}, Text: p.Info.Python}
+		clock := recording.Clock{Budget: p.cell, Stubs: p.stubs, Bias: p.ClockBias, Pauses: p.pauseCell}
 		if p.nextKnown {
-			write.Args[3] = 1 + uint64(p.nextReg)
+			clock.Next = 1 + uint64(p.nextReg)
 		}
 		if p.calls != nil {
-			write.Args[5] = p.calls.feed.Data()
+			clock.Calls = p.calls.feed.Data()
 		}
-		c.begin = append(c.begin, write)
+		c.begin = append(c.begin, recording.Event{Kind: recording.KindWrite, TID: at.TID, Time: at.Time,
+			Args: clock.Words(), Text: p.Info.Python})
 	}
 	c.instr = p.counted
 	c.later = map[int]bool{p.Info.ID: true}
@@ -189,7 +189,7 @@ func (c *cut) runs(id recording.FileID) bool {
 
 // isEngine tells pyrr's own memory, which is read and written all the time.
 func (p *Process) isEngine(m *recording.Mapping) bool {
-	base := p.startArgs[0]
+	base := p.startArea.Base
 	for _, e := range p.engine {
 		if m.Start < e.End && m.End > e.Start {
 			return true

@@ -142,12 +142,12 @@ func (p *Process) begin(ev *recording.Event) error {
 			return err
 		}
 	}
-	p.startArgs = ev.Args
-	if ev.Args[0] != 0 {
-		if ev.Args[4] > 1<<20 {
-			return p.damaged("room for %d clock readings", ev.Args[4])
+	p.startArea = ev.Area()
+	if a := &p.startArea; a.Base != 0 {
+		if a.Cap > 1<<20 {
+			return p.damaged("room for %d clock readings", a.Cap)
 		}
-		p.area = &inject.Clock{FnCell: ev.Args[1], Count: ev.Args[2], Buf: ev.Args[3], Cap: int(ev.Args[4]), Replay: ev.Args[5]}
+		p.area = &inject.Clock{FnCell: a.FnCell, Count: a.Count, Buf: a.Buf, Cap: int(a.Cap), Replay: a.Replay}
 	}
 	p.brk = ev.Proc.Brk
 	p.write(ev.Mem)

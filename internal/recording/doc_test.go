@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -33,6 +34,37 @@ func kindsDoc() string {
 	return b.String()
 }
 
+// wordsDoc is the table of what the words of Args mean.
+func wordsDoc() string {
+	var b strings.Builder
+	b.WriteString("| kind | word | meaning |\n|---|---|---|\n")
+	for _, k := range []Kind{KindStart, KindWrite} {
+		for _, w := range argWords[k] {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k, w.name, w.doc)
+		}
+	}
+	return b.String()
+}
+
+// TestArgWords holds the table against the types that give the words names.
+func TestArgWords(t *testing.T) {
+	ev := Event{Args: [6]uint64{1, 2, 3, 4, 5, 6}}
+	for k, typed := range map[Kind]any{KindStart: ev.Area(), KindWrite: ev.Clock()} {
+		v := reflect.ValueOf(typed)
+		if v.NumField() != len(argWords[k]) || len(argWords[k]) != len(ev.Args) {
+			t.Fatalf("%s has %d words", k, v.NumField())
+		}
+		for i, w := range argWords[k] {
+			if v.Type().Field(i).Name != w.name || v.Field(i).Uint() != uint64(i+1) || w.doc == "" {
+				t.Errorf("word %d of %s is %s = %d, and not %s", i, k, v.Type().Field(i).Name, v.Field(i).Uint(), w.name)
+			}
+		}
+	}
+	if ev.Area().Words() != ev.Args || ev.Clock().Words() != ev.Args {
+		t.Error("words that are set are not those that are read")
+	}
+}
+
 // TestFormatDocument holds the tables of docs/format.md against the code.
 func TestFormatDocument(t *testing.T) {
 	doc, err := os.ReadFile(formatDoc)
@@ -40,7 +72,7 @@ func TestFormatDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := doc
-	for name, table := range map[string]string{"fields": fieldsDoc(), "kinds": kindsDoc()} {
+	for name, table := range map[string]string{"fields": fieldsDoc(), "kinds": kindsDoc(), "words": wordsDoc()} {
 		_, rest, ok := bytes.Cut(got, []byte("<!-- "+name+": "))
 		_, rest, ok2 := bytes.Cut(rest, []byte("-->\n"))
 		old, _, ok3 := bytes.Cut(rest, []byte("<!-- end of "+name+" -->"))

@@ -73,7 +73,8 @@ func randomEvent(rnd *rand.Rand, k Kind, f fieldSet) Event {
 			fn()
 		}
 	}
-	set(fStop, func() { ev.Stop = Stop(1 + rnd.IntN(3)) })
+	set(fStop, func() { ev.Stop = Stop(1 + rnd.IntN(int(lastStop))) })
+	set(fPauses, func() { ev.Pauses = num() })
 	set(fTID, func() { ev.TID = int32(num()) })
 	set(fInstr, func() { ev.Instr = num() })
 	set(fPC, func() { ev.PC = num() })

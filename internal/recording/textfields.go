@@ -34,7 +34,7 @@ func init() {
 		{"text", fText, writeData(func(ev *Event) []byte { return []byte(ev.Text) }), parseBytes(func(ev *Event, v []byte) { ev.Text = string(v) })},
 		{"map", fMaps, writeMaps, parseMap},
 		{"mem", fMem, writeMem, parseMem},
-		{"pauses", fPauses, writeDec(func(ev *Event) int64 { return int64(ev.Pauses) }), parseUint(func(ev *Event, v uint64) { ev.Pauses = v }, 64)},
+		{"pauses", fPauses, writePauses, parseUint(func(ev *Event, v uint64) { ev.Pauses = v }, 64)},
 	}
 	procFields = []textField{
 		{"proc.pid", 0, writeProcDec(func(p *Proc) int64 { return int64(p.PID) }), parseInt(func(ev *Event, v int64) { ev.Proc.PID = int(v) }, 64)},

@@ -173,6 +173,10 @@ func writeInstr(b []byte, ev *Event, key string) []byte {
 	return strconv.AppendUint(appendKey(b, key), ev.Instr, 10)
 }
 
+func writePauses(b []byte, ev *Event, key string) []byte {
+	return strconv.AppendUint(appendKey(b, key), ev.Pauses, 10)
+}
+
 func writeStop(b []byte, ev *Event, key string) []byte {
 	return append(appendKey(b, key), ev.Stop.String()...)
 }
