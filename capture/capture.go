@@ -168,6 +168,9 @@ func header(o Options, cwd string, cpu *inject.CPU) recording.Header {
 		Host:    recording.Host{Features: cpu.Features(), XCR0: cpu.XCR0, XSaveSize: cpu.HostXSaveSize, Cores: runtime.NumCPU()},
 		Options: map[string]string{"slice": fmt.Sprint(o.Slice)},
 	}
+	for _, c := range cpu.XSave() {
+		h.Host.XSave = append(h.Host.XSave, [3]int{c.Number, c.Offset, c.Size})
+	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		h.Host.Kernel = unix.ByteSliceToString(u.Release[:])

@@ -417,7 +417,7 @@ func (r *recorder) installClock(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	sp.clockReg = 1 + uint64(find.clock.NextInstr.Reg)
+	sp.clockReg = find.clock.NextInstr.Encode(find.clock.Version)
 	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: sp.clockReg}.Words()
 	ev.Text = find.clock.Version.String()
 	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias

@@ -26,7 +26,7 @@ type Code struct {
 	File, Func string
 	FirstLine  int
 
-	minor     int
+	rules     *Rules
 	key       codeKey
 	instrs    []byte
 	positions []position
@@ -42,8 +42,8 @@ func (r *Runtime) Code(m mem.Reader, addr uint64) (*Code, error) {
 		return nil, err
 	}
 	c := &Code{Addr: addr, File: co.fileText, Func: co.nameText, FirstLine: co.key.firstLine,
-		minor: r.l.minor, key: co.key, positions: co.positions}
-	if c.minor >= 11 {
+		rules: r.l.rules, key: co.key, positions: co.positions}
+	if c.rules.Qualified {
 		c.Base, c.Size = addr+uint64(r.l.code.bytecode), co.key.units*2
 		if c.Size < 0 || c.Size > maxBytecode {
 			return nil, fmt.Errorf("code object at %#x has %d bytes of instructions", addr, c.Size)
@@ -74,7 +74,7 @@ func (r *Runtime) Holds(m mem.Reader, c *Code) bool {
 	if err != nil || co.key != c.key || co.fileText != c.File || co.nameText != c.Func {
 		return false
 	}
-	return c.minor >= 11 || s.u64(coCode310)+uint64(r.l.bytes.value) == c.Base
+	return c.rules.Qualified || s.u64(coCode310)+uint64(r.l.bytes.value) == c.Base
 }
 
 // Seen is Holds by what memory had when the code object was last read, as
@@ -83,7 +83,7 @@ func (r *Runtime) Seen(c *Code) bool {
 	r.mu.Lock()
 	co := r.codes.m[c.Addr]
 	r.mu.Unlock()
-	return c.minor >= 11 && co != nil && co.key == c.key && co.fileText == c.File && co.nameText == c.Func
+	return c.rules.Qualified && co != nil && co.key == c.key && co.fileText == c.File && co.nameText == c.Func
 }
 
 // Identity returns places in the code object and in the name of its file, and
@@ -111,20 +111,7 @@ func (r *Runtime) Identity(m mem.Reader, c *Code) (addrs, values [3]uint64, err 
 func (c *Code) Line(off int) int { return int(lookup(c.positions, off, c.FirstLine).line) }
 
 // base returns the opcode that one in memory stands for.
-func (c *Code) base(op byte) byte { return baseOf(c.minor, op) }
-
-func baseOf(minor int, op byte) byte {
-	if minor == 11 {
-		if b := deopt311[op]; b != 0 {
-			return b
-		}
-		return op
-	}
-	if t, ok := baseOpcode[minor]; ok && t[op] != 0 {
-		return t[op]
-	}
-	return op
-}
+func (c *Code) base(op byte) byte { return c.rules.baseOf(op) }
 
 // An instruction of the bytecode.
 type instruction struct {
@@ -135,28 +122,9 @@ type instruction struct {
 	end int // behind its inline caches
 }
 
-// Opcodes that breakpoints have to know, by version.
-var opExtendedArg = [...]byte{8: 144, 9: 144, 10: 144, 11: 144, 12: 144, 13: 71, 14: 69}
-
-var opReturn = [...][]byte{8: {83}, 9: {83}, 10: {83}, 11: {83}, 12: {83, 121, 242, 247}, 13: {36, 103, 239, 240}, 14: {35, 246}}
-
-// opResume is RESUME, and INSTRUMENTED_RESUME; GEN_START of 3.10 stands for it.
-var opResume = [...][]byte{8: nil, 9: nil, 10: {129}, 11: {151}, 12: {151, 240}, 13: {149, 236}, 14: {128, 245}}
-
-// opBack are the jumps that may go backwards: in 3.11 and later always.
-var opBack = [...][]byte{
-	8: {113, 114, 115, 111, 112}, 9: {113, 114, 115, 111, 112}, 10: {113, 114, 115, 111, 112},
-	11: {140, 173, 174, 175, 176}, 12: {140, 246}, 13: {77, 249}, 14: {75, 253},
-}
-
-// opFusable are LOAD_CONST, LOAD_FAST and STORE_FAST of the versions that
-// fuse such an instruction with the next one when the code is quickened, even
-// across lines: the second is then not dispatched by itself.
-var opFusable = [...][]byte{11: {100, 124, 125}, 12: {100, 124, 125}, 14: nil}
-
 // each walks the instructions.
 func (c *Code) each(f func(in instruction)) {
-	caches := cacheUnits[c.minor]
+	caches := &c.rules.caches
 	arg, at := 0, -1
 	for off := 0; off+1 < len(c.instrs); {
 		if at < 0 {
@@ -165,7 +133,7 @@ func (c *Code) each(f func(in instruction)) {
 		op := c.base(c.instrs[off])
 		arg = arg<<8 | int(c.instrs[off+1])
 		end := off + 2 + 2*int(caches[c.instrs[off]])
-		if op != opExtendedArg[c.minor] {
+		if op != c.rules.extendedArg {
 			f(instruction{off: off, at: at, op: op, arg: arg, end: end})
 			arg, at = 0, -1
 		}
@@ -180,12 +148,12 @@ func has(list []byte, op byte) bool { return bytes.IndexByte(list, op) >= 0 }
 func (c *Code) Entry() int { return c.entry }
 
 func (c *Code) findEntry() int {
-	if c.minor <= 10 {
+	if c.rules.InSwitch() {
 		return 0
 	}
 	entry := -1
 	c.each(func(in instruction) {
-		if entry < 0 && has(opResume[c.minor], in.op) && in.arg&3 == 0 {
+		if entry < 0 && has(c.rules.resume, in.op) && c.rules.enters(in.arg) {
 			entry = in.at
 		}
 	})
@@ -197,7 +165,7 @@ func (c *Code) findEntry() int {
 func (c *Code) Returns() []int {
 	var list []int
 	c.each(func(in instruction) {
-		if has(opReturn[c.minor], in.op) {
+		if has(c.rules.returns, in.op) {
 			list = append(list, in.at)
 		}
 	})
@@ -220,16 +188,16 @@ type LineStart struct {
 func (c *Code) LineStarts() []LineStart {
 	var list []LineStart
 	loops := map[int]bool{}
-	prologue := c.minor >= 11
+	prologue := c.rules.Qualified
 	c.each(func(in instruction) {
-		if !has(opBack[c.minor], in.op) {
+		if !has(c.rules.back, in.op) {
 			return
 		}
 		to := in.arg
 		switch {
-		case c.minor >= 11:
+		case c.rules.Qualified:
 			to = in.end - 2*in.arg
-		case c.minor == 10:
+		case c.rules.Minor == 10:
 			to *= 2
 		}
 		if to >= 0 && to <= in.at {
@@ -242,7 +210,7 @@ func (c *Code) LineStarts() []LineStart {
 	c.each(func(in instruction) {
 		line := c.Line(in.at)
 		switch {
-		case has(opResume[c.minor], in.op) && (prologue || in.at == 0):
+		case has(c.rules.resume, in.op) && (prologue || in.at == 0):
 			// What makes ready for the call belongs to no line.
 			prologue, before = false, -1
 			prev = instruction{off: -1, at: -1}
@@ -250,7 +218,7 @@ func (c *Code) LineStarts() []LineStart {
 		case prologue || line == 0 || same[in.at]:
 		case line != before, loops[in.at]:
 			s := LineStart{Offset: in.at, Line: line, Loop: line == before}
-			if f := opFusable[min(c.minor, len(opFusable)-1)]; prev.off >= 0 && has(f, in.op) && has(f, prev.op) && in.off == in.at {
+			if f := c.rules.fusable; prev.off >= 0 && has(f, in.op) && has(f, prev.op) && in.off == in.at {
 				s.Fused, s.Prev = in.end, prev.off
 			}
 			list = append(list, s)
@@ -263,7 +231,7 @@ func (c *Code) LineStarts() []LineStart {
 // reachedFromSame lists the instructions that only jumps forward on their own
 // line lead to: up to 3.10 memory does not tell where a thread came from.
 func (c *Code) reachedFromSame() map[int]bool {
-	if c.minor > 10 {
+	if c.rules.Qualified {
 		return nil
 	}
 	// FOR_ITER, JUMP_FORWARD; SETUP_FINALLY, SETUP_WITH, SETUP_ASYNC_WITH;
@@ -271,7 +239,7 @@ func (c *Code) reachedFromSame() map[int]bool {
 	// RAISE_VARARGS, RERAISE of 3.9 and later.
 	relative, handlers, final := []byte{93, 110}, []byte{122, 143, 154}, []byte{110, 113, 83, 130, 48, 119}
 	unit := 1
-	if c.minor == 10 {
+	if c.rules.Minor == 10 {
 		unit = 2
 	}
 	same, other := map[int]bool{}, map[int]bool{}
@@ -281,7 +249,7 @@ func (c *Code) reachedFromSame() map[int]bool {
 		switch {
 		case has(relative, in.op) || has(handlers, in.op):
 			to = in.end + in.arg*unit
-		case has(opBack[c.minor], in.op) || in.op == 121 && c.minor >= 9: // JUMP_IF_NOT_EXC_MATCH
+		case has(c.rules.back, in.op) || in.op == 121 && c.rules.Minor >= 9: // JUMP_IF_NOT_EXC_MATCH
 			to = in.arg * unit
 		}
 		if to >= 0 {
@@ -308,37 +276,12 @@ func (c *Code) Opcodes(off int) []int {
 	if off < 0 || off >= len(c.instrs) {
 		return nil
 	}
-	return variants(c.minor, c.base(c.instrs[off]))
-}
-
-// variants lists the opcodes that stand for one, and it.
-func variants(minor int, base byte) []int {
-	var list []int
-	instrumented, monitored := firstInstrumented[minor]
-	for op := range opcodes {
-		if baseOf(minor, byte(op)) == base || monitored && op >= instrumented {
-			list = append(list, op)
-		}
-	}
-	return list
-}
-
-// EntryOpcodes lists the opcodes with which functions are entered and
-// generators resumed, nil up to 3.10, where the table of the switch tells.
-func (v Version) EntryOpcodes() []int {
-	if v.Minor <= 10 || v.Minor >= len(opResume) {
-		return nil
-	}
-	var list []int
-	for _, op := range opResume[v.Minor] {
-		list = append(list, variants(v.Minor, op)...)
-	}
-	return list
+	return c.rules.variants(c.base(c.instrs[off]))
 }
 
 // JumpsBack says whether the instruction at an offset may jump backwards.
 func (c *Code) JumpsBack(off int) bool {
-	return off >= 0 && off < len(c.instrs) && has(opBack[c.minor], c.base(c.instrs[off]))
+	return off >= 0 && off < len(c.instrs) && has(c.rules.back, c.base(c.instrs[off]))
 }
 
 // After returns the offset behind the instruction at an offset and its inline

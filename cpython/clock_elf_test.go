@@ -152,7 +152,7 @@ const fakeTable = fakeData + 64
 // last odd of which have next_instr in r15, those in r14.
 func fakePython(sites, odd int) fakeELF {
 	le := binary.LittleEndian
-	set := opcodeSet(unassigned[12])
+	set := opcodeSet(rules12.unassigned)
 	data := make([]byte, 64)
 	le.PutUint32(data, 0x030c01f0) // Py_Version; _PyRuntime is here as well
 	for op := range opcodes {
@@ -206,7 +206,7 @@ func TestFindClockInMadeFiles(t *testing.T) {
 		{"no functions", with(good, func(f *fakeELF) { f.noFrame = true }), "no .eh_frame_hdr"},
 		{"no runtime", with(good, func(f *fakeELF) { f.symbols = []string{"main"} }), "no CPython runtime"},
 		{"3.7", with(good, func(f *fakeELF) { binary.LittleEndian.PutUint32(f.data, 0x030710f0) }), "CPython 3.7.16 is too old"},
-		{"3.15", with(good, func(f *fakeELF) { binary.LittleEndian.PutUint32(f.data, 0x030f02f0) }), "CPython 3.15.2 is too new"},
+		{"3.16", with(good, func(f *fakeELF) { binary.LittleEndian.PutUint32(f.data, 0x031002f0) }), "CPython 3.16.2 is too new"},
 		{"2.7", with(good, func(f *fakeELF) { f.symbols = []string{"PyEval_EvalFrameEx", "Py_GetVersion"} }), "this CPython is too old"},
 		{"other version's opcodes", with(good, func(f *fakeELF) { binary.LittleEndian.PutUint32(f.data, 0x030b02f0) }), "without the known table"},
 		{"debug build", with(good, func(f *fakeELF) { f.symbols = append(f.symbols[:2:2], "_Py_NegativeRefcount") }), "a debug build of CPython 3.12.1"},

@@ -10,23 +10,6 @@ import (
 	"golang.org/x/arch/x86/x86asm"
 )
 
-// The minor versions that can be counted.
-const minMinor, maxMinor = 8, 14
-
-// unassigned lists the opcode numbers that a version does not use (opcode.h,
-// pycore_opcode_metadata.h). Their entries of opcode_targets all lead to
-// _unknown_opcode and no other entry does: that is how the table is
-// recognised.
-var unassigned = map[int]string{
-	8:  "0,7-8,13-14,18,21,30-49,58,74,80,99,117-121,123,127-129,134,139-140,159,164-255",
-	9:  "0,7-8,13-14,18,21,30-47,53,58,80-81,88,99,119-120,123,127-129,134,139-140,149-153,158-159,166-255",
-	10: "0,7-8,13-14,18,21,35-48,53,58,80-81,88,120,123,127-128,134,139-140,149-151,153,158-159,166-255",
-	11: "181-254",
-	12: "169-170,177-236,255",
-	13: "119-148,223-235,255",
-	14: "121-127,212-233",
-}
-
 // opcodeSet parses a list of numbers and ranges below 256.
 func opcodeSet(list string) (set [opcodes]bool) {
 	for part := range strings.SplitSeq(list, ",") {
@@ -46,15 +29,6 @@ const (
 	minSites    = 50      // jumps that must refer to it
 	maxWindows  = 1 << 18 // windows of 256 code addresses in a segment
 )
-
-// nextInstrBias is what must be added to next_instr at a dispatch to get the
-// address of the instruction: up to 3.10 NEXTOPARG (ceval.c) has moved it on.
-func nextInstrBias(minor int) int {
-	if minor <= 10 {
-		return -2
-	}
-	return 0
-}
 
 // findClock finds and verifies the dispatch tables.
 func (im *image) findClock(path string) (*Clock, error) {
@@ -86,7 +60,7 @@ func (im *image) findClock(path string) (*Clock, error) {
 	}
 	c := &Clock{Version: v, Path: path, Relocated: im.dynamic}
 	c.Lo, c.Hi = im.span()
-	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Uncounted: uncounted[v.Minor], Targets: hit.targets}}
+	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Uncounted: v.Rules().uncounted, Targets: hit.targets}}
 
 	t, err := im.traceLoop(hit.targets)
 	if err != nil {
@@ -101,15 +75,15 @@ func (im *image) findClock(path string) (*Clock, error) {
 	if c.Sites = len(sites); c.Sites < minSites {
 		return refuse("only %d jumps go through the supposed dispatch table at %#x", c.Sites, hit.addr)
 	}
-	if v.Minor <= 10 {
-		second, at, err := im.switchTable(t, hit.targets)
-		if err != nil {
+	var inSwitch []site
+	if v.Rules().InSwitch() {
+		var second Table
+		if second, inSwitch, err = im.switchTable(t, hit.targets, v.Minor); err != nil {
 			return refuse("%v", err)
 		}
 		c.Tables = append(c.Tables, second)
-		sites = append(sites, at...)
 	}
-	if c.NextInstr, err = electNextInstr(sites, nextInstrBias(v.Minor)); err != nil {
+	if c.NextInstr, err = electNextInstr(sites, inSwitch, v.Rules().NextInstrBias()); err != nil {
 		return refuse("%v", err)
 	}
 	return c, nil
@@ -126,9 +100,9 @@ type tableHit struct {
 // or of any for -1.
 func (im *image) fingerprint(minor int) []tableHit {
 	var sets [maxMinor + 1]*[opcodes]bool
-	for m, list := range unassigned {
-		if minor < 0 || minor == m {
-			s := opcodeSet(list)
+	for m, r := range rules {
+		if r != nil && (minor < 0 || minor == m) {
+			s := opcodeSet(r.unassigned)
 			sets[m] = &s
 		}
 	}
@@ -250,10 +224,37 @@ func (t *tracer) leadsTo(base value, addr uint64) bool {
 }
 
 // electNextInstr finds the register that holds next_instr at every dispatch:
-// all jumps through one table must agree on it.
-func electNextInstr(sites []site, bias int) (NextInstr, error) {
-	var votes [numRegs]int
-	voters := 0
+// all jumps through one table must agree on it, and those of the switch, if any.
+// Where next_instr has been moved on by then (bias), a compiler may keep what it
+// was in a register as well; Clang's switch leaves only that one.
+func electNextInstr(sites, inSwitch []site, bias int) (NextInstr, error) {
+	var first error
+	for _, bias := range slices.Compact([]int{bias, 0}) {
+		votes, voters := votesFor(sites, bias)
+		second, _ := votesFor(inSwitch, bias)
+		if len(inSwitch) > 0 {
+			for r := range votes {
+				if second[r] == 0 {
+					votes[r] = 0
+				}
+			}
+		}
+		best := slices.Index(votes[:], slices.Max(votes[:]))
+		others := slices.Clone(votes[:])
+		others[best] = 0
+		if voters >= minSites/2 && votes[best]*10 >= voters*9 && slices.Max(others)*10 <= votes[best]*9 {
+			return NextInstr{Reg(best), bias}, nil
+		}
+		if first == nil {
+			first = fmt.Errorf("no register is next_instr at every jump (votes %v of %d)", votes, len(sites))
+		}
+	}
+	return NextInstr{}, first
+}
+
+// votesFor counts, of each register, the jumps at which it holds next_instr but
+// for bias, and the jumps at which any does.
+func votesFor(sites []site, bias int) (votes [numRegs]int, voters int) {
 	for _, s := range sites {
 		voted := false
 		for _, n := range s.next {
@@ -266,13 +267,7 @@ func electNextInstr(sites []site, bias int) (NextInstr, error) {
 			voters++
 		}
 	}
-	best := slices.Index(votes[:], slices.Max(votes[:]))
-	others := slices.Clone(votes[:])
-	others[best] = 0
-	if voters < minSites/2 || votes[best]*10 < voters*9 || slices.Max(others)*10 > votes[best]*9 {
-		return NextInstr{}, fmt.Errorf("no register is next_instr at every jump (votes %v of %d)", votes, len(sites))
-	}
-	return NextInstr{Reg(best), bias}, nil
+	return votes, voters
 }
 
 // versionInCode finds PY_VERSION as Py_GetVersion (getversion.c) refers to

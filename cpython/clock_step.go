@@ -87,6 +87,8 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 			if at, ok := slot(m); ok {
 				if s, w := general(src); w == 8 && t.regs[s].kind == valConst {
 					t.slots[slotConst{at, uint64(t.regs[s].off)}]++
+				} else if imm, ok := src.(x86asm.Imm); ok && imm > 0 {
+					t.slots[slotConst{at, uint64(imm)}]++
 				}
 			}
 		}

@@ -3,14 +3,17 @@ package cpython
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // switchTable finds the jump table that the compiler made of the eval loop's
-// switch statement (3.8 to 3.10): the one with an opcode as index whose
-// targets are mostly those of the computed gotos. It returns the jumps too.
-func (im *image) switchTable(t *tracer, targets []uint64) (Table, []site, error) {
+// switch statement (3.8 to 3.10): the one with an opcode as index whose targets are
+// mostly those of the computed gotos, or whose unassigned opcodes, and no others,
+// lead where theirs do. It returns the jumps too.
+func (im *image) switchTable(t *tracer, targets []uint64, minor int) (Table, []site, error) {
 	var table Table
 	var at []site
+	unused := opcodeSet(rulesOf(minor).unassigned)
 	for _, s := range t.sites {
 		if s.base.kind != valConst || s.bound < 0 || s.bound >= opcodes {
 			continue
@@ -22,7 +25,7 @@ func (im *image) switchTable(t *tracer, targets []uint64) (Table, []site, error)
 		if s.rel32 {
 			c.Base = c.Addr
 		}
-		if !im.readTargets(&c) || !likeTargets(&c, targets) {
+		if !im.readTargets(&c) || !likeTargets(&c, targets) && !sameUnassigned(&c, targets, &unused) {
 			continue
 		}
 		if at != nil && (c.Addr != table.Addr || c.First != table.First || c.Rel32 != table.Rel32) {
@@ -74,4 +77,18 @@ func likeTargets(t *Table, targets []uint64) bool {
 		}
 	}
 	return t.Entries >= minDistinct && same*4 >= t.Entries*3
+}
+
+// sameUnassigned says whether a table's entries for the unassigned opcodes, and no
+// others, lead where those of the computed gotos do (_unknown_opcode). Clang gives a
+// case that the switch and the gotos share two entries, one for each.
+func sameUnassigned(t *Table, targets []uint64, unused *[opcodes]bool) bool {
+	unknown, some := targets[slices.Index(unused[:], true)], false
+	for i, to := range t.Targets {
+		if (to == unknown) != unused[t.First+i] {
+			return false
+		}
+		some = some || to == unknown
+	}
+	return some && len(distinct(t.Targets)) >= minDistinct
 }

@@ -180,7 +180,7 @@ func (im *image) kind(path string) (Version, error) {
 	}
 	has := func(name string) bool { _, ok := im.lookup(name); return ok }
 	if has("pypy_main_startup") || has("pypy_execute_source") || has("PyPy_Version") {
-		return refuse("PyPy has no dispatch table to count at", "run the program with CPython 3.8 to 3.14")
+		return refuse("PyPy has no dispatch table to count at", "run the program with "+Supported)
 	}
 	runtime, ok := im.lookup("_PyRuntime")
 	if !ok {
@@ -221,7 +221,7 @@ func cpythonName(v Version) string {
 	return "CPython " + v.String()
 }
 
-const supportedHint = "CPython 3.8 to 3.14 are supported"
+const supportedHint = "CPython 3.8 to 3.15 are supported"
 
 // freeThreaded reads the flag of that name in the _Py_DebugOffsets
 // (pycore_debug_offsets.h, 3.13 and later) at the start of _PyRuntime.

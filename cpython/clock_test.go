@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,7 @@ func runtimeFile(t testing.TB, in interpreter) string {
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("no interpreter: %v", err)
 	}
-	if !strings.HasPrefix(in.name, "pyenv-") {
+	if !strings.HasPrefix(in.name, "pyenv-") && in.name != "pbs-3.10" && in.name != "pbs-3.11" {
 		return path
 	}
 	libs, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "../lib/libpython3.*.so.1.0"))
@@ -42,6 +43,7 @@ func TestFindClock(t *testing.T) {
 	// Where next_instr is, as read in each build's disassembly.
 	regs := map[string]string{
 		"debian-3.11": "r15", "bullseye-3.9": "r12", "trixie-3.13": "rbp", "sid-3.14": "r10", "pbs-3.14": "r15",
+		"sid-3.15": "r10", "pbs-3.10": "r15",
 		"pyenv-3.8.18": "rbp", "pyenv-3.9.18": "r12", "pyenv-3.10.13": "r15", "pyenv-3.11.7": "r14", "pyenv-3.12.1": "r10", "pyenv-3.13.0": "r15",
 	}
 	for _, in := range interpreters() {
@@ -60,7 +62,7 @@ func TestFindClock(t *testing.T) {
 			if want := 1; len(c.Tables) != want && (c.Version.Minor > 10 || len(c.Tables) != 2) {
 				t.Errorf("%d tables", len(c.Tables))
 			}
-			if pic := strings.HasPrefix(in.name, "pyenv-"); c.Relocated != pic || c.NeedsNear() != (pic && c.Version.Minor <= 10) {
+			if pic := path != filepath.Join(in.root, in.path); c.Relocated != pic || c.NeedsNear() != (pic && c.Version.Minor <= 10) {
 				t.Errorf("relocated %v, needs near %v", c.Relocated, c.NeedsNear())
 			}
 			if addr, ok := symbolOf(t, path, "opcode_targets"); ok && addr != c.Tables[0].Addr {
@@ -270,7 +272,7 @@ print(json.dumps({number[s]: opcode.opmap[base] for base, names in opcode._speci
 		t.Fatal(err)
 	}
 	got = map[int]uint8{}
-	for op, base := range deopt311 {
+	for op, base := range rules11.base {
 		if base != 0 {
 			got[op] = base
 		}
@@ -291,12 +293,16 @@ func TestUncounted(t *testing.T) {
 				t.Skip("has none of these opcodes")
 			}
 			requireInterpreter(t, in)
+			names := names
+			if minor >= 15 {
+				names = append(slices.Clone(names), "TRACE_RECORD")
+			}
 			var got []int
 			script := fmt.Sprintf("import opcode, json; print(json.dumps([opcode.opname.index(n) for n in %q.split()]))", strings.Join(names, " "))
 			if err := json.Unmarshal([]byte(native(t, in, script)), &got); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(uncounted[minor], got); diff != "" {
+			if diff := cmp.Diff(rules[minor].uncounted, got); diff != "" {
 				t.Error(diff)
 			}
 		})

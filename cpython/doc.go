@@ -1,4 +1,4 @@
-// Package cpython is everything that knows CPython, versions 3.8 to 3.14 on
+// Package cpython is everything that knows CPython, versions 3.8 to 3.15 on
 // x86-64 Linux: where an interpreter dispatches its instructions, and how its
 // threads, frames, code and objects lie in memory. It runs no code of the
 // program and calls nothing in it.

@@ -41,7 +41,7 @@ func (r *Runtime) Entry(m mem.Reader, c *Code) (*Entry, error) {
 		// See rawString: kind 1, compact, ascii.
 		StateMask: 7<<2 | 1<<5 | 1<<6, StateASCII: 1<<2 | 1<<5 | 1<<6,
 	}
-	if l.freeThreaded && l.minor >= 14 {
+	if l.freeThreaded && l.rules.wideInterned {
 		e.StateMask, e.StateASCII = e.StateMask<<6, e.StateASCII<<6
 	}
 	if l.code.qualname != no {

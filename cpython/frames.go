@@ -170,7 +170,7 @@ func (w *walk) run(addr uint64) error {
 func (w *walk) frame(s record, first bool) error {
 	l := w.r.l
 	f := Frame{Addr: s.addr, Code: s.u64(l.frame.code)}
-	if l.minor >= 14 {
+	if l.rules.stackrefs {
 		f.Code &^= stackrefTags
 	}
 	co := w.trusted(f.Code)

@@ -219,7 +219,7 @@ func topIsShim(rt *Runtime, m ptrace.Mem, t Thread) (bool, error) {
 		return true, err
 	}
 	code := f.u64(rt.l.frame.code)
-	if rt.l.minor >= 14 {
+	if rt.l.rules.stackrefs {
 		code &^= stackrefTags
 	}
 	_, key, err := rt.codeRecord(v, code)

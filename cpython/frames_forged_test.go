@@ -135,7 +135,7 @@ func (f *forged) str(s string) uint64 {
 	return addr
 }
 
-var forgedMinors = []int{8, 9, 10, 11, 12, 13, 14}
+var forgedMinors = []int{8, 9, 10, 11, 12, 13, 14, 15}
 
 // TestForgedMemory holds the walkers against memory that lies.
 func TestForgedMemory(t *testing.T) {
@@ -381,7 +381,7 @@ func FuzzForgedMemory(f *testing.F) {
 		f.Add(uint8(minor), uint64(0), fg.b)
 	}
 	f.Fuzz(func(t *testing.T, minor uint8, next uint64, b []byte) {
-		minor = 8 + (minor-8)%7
+		minor = 8 + (minor-8)%8
 		if len(b) < 64 || len(b) > 1<<16 {
 			return
 		}

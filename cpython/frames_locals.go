@@ -184,7 +184,7 @@ func (l *locals) fast(frame uint64, code record) error {
 		if err != nil {
 			return err
 		}
-		if o.minor >= 14 {
+		if o.rules.stackrefs {
 			value &^= stackrefTags // 1 is the null reference
 		}
 		if i < len(kinds) && kinds[i]&(localCell|localFree) != 0 {

@@ -41,14 +41,17 @@ func interpreters() []interpreter {
 	}
 	const cache = "/var/cache/pyrr"
 	for _, r := range []struct{ release, python string }{
-		{"bullseye", "python3.9"}, {"trixie", "python3.13"}, {"sid", "python3.14"},
+		{"bullseye", "python3.9"}, {"trixie", "python3.13"}, {"sid", "python3.14"}, {"sid", "python3.15"},
 	} {
 		list = append(list, interpreter{
 			name: r.release + "-" + strings.TrimPrefix(r.python, "python"),
 			path: "/usr/bin/" + r.python, root: filepath.Join(cache, "roots", r.release),
 		})
 	}
-	return append(list, interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")})
+	return append(list,
+		interpreter{name: "pbs-3.10", path: filepath.Join(cache, "pbs310/bin/python3.10")},
+		interpreter{name: "pbs-3.11", path: filepath.Join(cache, "pbs311/bin/python3.11")},
+		interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")})
 }
 
 // minorVersion returns the minor version that an interpreter's name ends in.

@@ -32,6 +32,14 @@ const (
 	genDelegating // suspended, and waits for another: yield from, await
 	genExecuting
 	genDone
+	genUnsure // suspended, and the next instruction tells whether it delegates
+)
+
+// Values of enum _framestate (pycore_frame.h); what is missing is a generator
+// that is done.
+var (
+	genStates11 = map[int8]genState{-2: genCreated, -1: genUnsure, 0: genExecuting}
+	genStates13 = map[int8]genState{-3: genCreated, -2: genSuspended, -1: genDelegating, 0: genExecuting}
 )
 
 // maxAwaits bounds a chain of awaits.
@@ -47,23 +55,18 @@ func (r *Runtime) genFrame(v *view, gen uint64) (frame uint64, state genState, e
 		}
 		frame = gen + uint64(l.gen.iframe)
 		// FRAME_CREATED and so on: enum _framestate, pycore_frame.h.
-		switch st := int8(s.u8(l.gen.state)); {
-		case l.minor <= 12 && st == -2, st == -3:
-			return frame, genCreated, nil
-		case l.minor <= 12 && st == -1:
-			yes, err := r.yieldsFrom(v, frame)
-			if err != nil || !yes {
-				return frame, genSuspended, err
-			}
-			return frame, genDelegating, nil
-		case st == -2:
-			return frame, genSuspended, nil
-		case st == -1:
-			return frame, genDelegating, nil
-		case st == 0:
-			return frame, genExecuting, nil
+		state, known := l.rules.genStates[int8(s.u8(l.gen.state))]
+		switch {
+		case !known:
+			return 0, genDone, nil
+		case state != genUnsure:
+			return frame, state, nil
 		}
-		return 0, genDone, nil
+		yes, err := r.yieldsFrom(v, frame)
+		if err != nil || !yes {
+			return frame, genSuspended, err
+		}
+		return frame, genDelegating, nil
 	}
 	s, err := v.record("generator", gen, l.gen.frame+16)
 	if err != nil {
@@ -109,7 +112,7 @@ func (r *Runtime) yieldsFrom(v *view, frame uint64) (bool, error) {
 	}
 	if l.minor >= 11 {
 		b, err := v.bytes(s.u64(l.frame.ip)+2, 2)
-		return err == nil && b[1]&3 >= 2, err
+		return err == nil && l.rules.delegates(b[1]), err
 	}
 	last := s.i32(l.frame.ip)
 	if l.minor == 10 {
@@ -142,11 +145,12 @@ func (r *Runtime) awaited(v *view, frame uint64) (uint64, error) {
 	default:
 		end = frame + uint64(l.frame.localsplus) + 8*uint64(uint32(s.i32(l.frame.stacktop)))
 	}
-	if end < 8 {
+	back := 8 * uint64(1+l.rules.delegateTop)
+	if end < back {
 		return 0, errors.New("the frame's stack is empty")
 	}
-	p, err := v.u64(end - 8)
-	if l.minor >= 14 {
+	p, err := v.u64(end - back)
+	if l.rules.stackrefs {
 		p &^= stackrefTags
 	}
 	return p, err

@@ -161,7 +161,7 @@ func (g *greenletReader) topFrame(obj uint64) (uint64, error) {
 			continue
 		}
 		code := f.u64(l.frame.code)
-		if l.minor >= 14 {
+		if l.rules.stackrefs {
 			code &^= stackrefTags
 		}
 		if name, err := g.r.typeName(g.v, code); err == nil && name == "code" {

@@ -37,7 +37,7 @@ func (r *Runtime) rawString(v *view, addr uint64, limit int) (rawStr, error) {
 	}
 	length := head.u64(l.str.length)
 	state := head.i32(l.str.state)
-	if l.freeThreaded && l.minor >= 14 {
+	if l.freeThreaded && l.rules.wideInterned {
 		state >>= 6
 	}
 	kind := state >> 2 & 7

@@ -10,6 +10,7 @@ const no = -1
 // carry the C names shortened; layoutRows has the full ones.
 type layout struct {
 	minor        int
+	rules        *Rules
 	freeThreaded bool
 
 	runtime struct{ interpHead, tstateCurrent, mainThread int }
@@ -75,11 +76,23 @@ func column(minor int, freeThreaded bool) (int, error) {
 // tableLayout returns the offsets that layoutRows gives for a version of a
 // release build on x86-64 (no Py_DEBUG, no Py_TRACE_REFS).
 func tableLayout(minor int, freeThreaded bool) (*layout, error) {
+	r := rulesOf(minor)
+	if r == nil {
+		return nil, fmt.Errorf("no struct layout for CPython 3.%d", minor)
+	}
+	if r.like != 0 {
+		l, err := tableLayout(r.like, freeThreaded)
+		if err == nil {
+			l.minor, l.rules = minor, r
+			r.layout(l)
+		}
+		return l, err
+	}
 	c, err := column(minor, freeThreaded)
 	if err != nil {
 		return nil, err
 	}
-	l := &layout{minor: minor, freeThreaded: freeThreaded}
+	l := &layout{minor: minor, rules: r, freeThreaded: freeThreaded}
 	for _, row := range layoutRows {
 		*row.field(l) = row.at[c]
 	}

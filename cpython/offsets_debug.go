@@ -18,12 +18,15 @@ const debugHeader = 24
 // errNoDebugOffsets says that memory does not hold _Py_DebugOffsets.
 var errNoDebugOffsets = errors.New("no _Py_DebugOffsets")
 
-// debugSize is how much of _Py_DebugOffsets is read for a minor version.
-func debugSize(minor int) int {
-	if minor == 13 {
-		return 584
+// debugSize is how much of _Py_DebugOffsets is read for a version.
+func debugSize(r *Rules) int {
+	var scratch layout
+	var base int
+	n := debugHeader
+	for _, g := range r.debug(&scratch, &base) {
+		n += g.size()
 	}
-	return 760
+	return n
 }
 
 // parseDebugHeader returns the version and threading model that
@@ -46,23 +49,36 @@ func versionFromHex(hex uint32) Version {
 }
 
 // debugGroup is one struct inside _Py_DebugOffsets: consecutive u64, the
-// first being the size of the struct described. A nil field is one that pyrr
-// has no use for.
+// first being the size of the struct described, unless it is bare. A nil field
+// is one that pyrr has no use for.
 type debugGroup struct {
 	name   string
+	bare   bool
 	fields []*int
+}
+
+// size is the group's own, in bytes.
+func (g *debugGroup) size() int {
+	if g.bare {
+		return 8 * len(g.fields)
+	}
+	return 8 + 8*len(g.fields)
 }
 
 // applyDebugOffsets overwrites l with what b, the memory at _PyRuntime, says.
 // The order of the groups and fields is that of struct _Py_DebugOffsets in
 // 3.13's pycore_runtime.h and 3.14's pycore_debug_offsets.h.
 func applyDebugOffsets(l *layout, b []byte) error {
-	if len(b) < debugSize(l.minor) {
-		return fmt.Errorf("%w: %d bytes of %d", errNoDebugOffsets, len(b), debugSize(l.minor))
+	if want := debugSize(l.rules); len(b) < want {
+		return fmt.Errorf("%w: %d bytes of %d", errNoDebugOffsets, len(b), want)
 	}
 	gilBase := 0
 	at := debugHeader
-	for _, g := range debugGroups(l, &gilBase) {
+	for _, g := range l.rules.debug(l, &gilBase) {
+		if g.bare {
+			at += g.size()
+			continue
+		}
 		size := binary.LittleEndian.Uint64(b[at:])
 		if size == 0 || size > 8<<20 {
 			return fmt.Errorf("size of %s in _Py_DebugOffsets is %d", g.name, size)
@@ -77,7 +93,7 @@ func applyDebugOffsets(l *layout, b []byte) error {
 			}
 			*f = int(v)
 		}
-		at += 8 + 8*len(g.fields)
+		at += g.size()
 	}
 	// They count from the PyInterpreterState, which has room for a lock of
 	// its own; the walker follows the pointer to whichever lock is used.
@@ -86,7 +102,11 @@ func applyDebugOffsets(l *layout, b []byte) error {
 	return checkLayout(l)
 }
 
-func debugGroups(l *layout, gilBase *int) []debugGroup {
+func debugGroups13(l *layout, gilBase *int) []debugGroup { return debugGroups(l, gilBase, false) }
+func debugGroups14(l *layout, gilBase *int) []debugGroup { return debugGroups(l, gilBase, true) }
+
+// debugGroups is the struct of 3.13, and of 3.14, which has more.
+func debugGroups(l *layout, gilBase *int, is14 bool) []debugGroup {
 	join := func(parts ...[]*int) []*int {
 		var all []*int
 		for _, p := range parts {
@@ -95,7 +115,6 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 		return all
 	}
 	f := func(p ...*int) []*int { return p }
-	is14 := l.minor >= 14
 	only14 := func(p ...*int) []*int {
 		if is14 {
 			return p
@@ -104,51 +123,51 @@ func debugGroups(l *layout, gilBase *int) []debugGroup {
 	}
 	groups := []debugGroup{
 		// finalizing, interpreters_head
-		{"runtime_state", f(nil, &l.runtime.interpHead)},
+		{name: "runtime_state", fields: f(nil, &l.runtime.interpHead)},
 		// id, next, threads_head, threads_main (3.14), gc, imports_modules,
 		// sysdict, builtins, ceval_gil, gil_runtime_state, …_enabled,
 		// …_locked, …_holder, code_object_generation and tlbc_generation (3.14)
-		{"interpreter_state", join(
+		{name: "interpreter_state", fields: join(
 			f(&l.interp.id, &l.interp.next, &l.interp.threads), only14(nil),
 			f(nil, &l.interp.modules, nil, nil, &l.interp.gil, gilBase, nil, &l.gil.locked, &l.gil.lastHolder),
 			only14(&l.interp.codeGeneration, nil))},
 		// prev, next, interp, current_frame, thread_id, native_thread_id,
 		// datastack_chunk, status
-		{"thread_state", f(nil, &l.thread.next, &l.thread.interp, &l.thread.frame, &l.thread.threadID, &l.thread.nativeID, nil, nil)},
+		{name: "thread_state", fields: f(nil, &l.thread.next, &l.thread.interp, &l.thread.frame, &l.thread.threadID, &l.thread.nativeID, nil, nil)},
 		// previous, executable, instr_ptr, localsplus, owner, stackpointer
 		// and tlbc_index (3.14)
-		{"interpreter_frame", join(
+		{name: "interpreter_frame", fields: join(
 			f(&l.frame.previous, &l.frame.code, &l.frame.ip, &l.frame.localsplus, &l.frame.owner),
 			only14(&l.frame.stackpointer, nil))},
 		// filename, name, qualname, linetable, firstlineno, argcount,
 		// localsplusnames, localspluskinds, co_code_adaptive, co_tlbc (3.14)
-		{"code_object", join(
+		{name: "code_object", fields: join(
 			f(&l.code.filename, &l.code.name, &l.code.qualname, &l.code.lineTable, &l.code.firstLine,
 				&l.code.argcount, &l.code.localsplusNames, &l.code.localsplusKinds, &l.code.bytecode),
 			only14(nil))},
-		{"pyobject", f(&l.object.typ)},
+		{name: "pyobject", fields: f(&l.object.typ)},
 		// tp_name, tp_repr, tp_flags
-		{"type_object", f(&l.typ.name, nil, &l.typ.flags)},
-		{"tuple_object", f(&l.tuple.items, &l.object.size)},
-		{"list_object", f(&l.list.items, nil)},
+		{name: "type_object", fields: f(&l.typ.name, nil, &l.typ.flags)},
+		{name: "tuple_object", fields: f(&l.tuple.items, &l.object.size)},
+		{name: "list_object", fields: f(&l.list.items, nil)},
 	}
 	if is14 {
 		// used, table, mask
-		groups = append(groups, debugGroup{"set_object", f(&l.set.used, &l.set.table, &l.set.mask)})
+		groups = append(groups, debugGroup{name: "set_object", fields: f(&l.set.used, &l.set.table, &l.set.mask)})
 	}
 	groups = append(groups,
-		debugGroup{"dict_object", f(&l.dict.keys, &l.dict.values)},
-		debugGroup{"float_object", f(&l.float.value)},
-		debugGroup{"long_object", f(&l.long.tag, &l.long.digits)},
+		debugGroup{name: "dict_object", fields: f(&l.dict.keys, &l.dict.values)},
+		debugGroup{name: "float_object", fields: f(&l.float.value)},
+		debugGroup{name: "long_object", fields: f(&l.long.tag, &l.long.digits)},
 		// ob_size, ob_sval
-		debugGroup{"bytes_object", f(nil, &l.bytes.value)},
+		debugGroup{name: "bytes_object", fields: f(nil, &l.bytes.value)},
 		// state, length, asciiobject_size
-		debugGroup{"unicode_object", f(&l.str.state, &l.str.length, &l.str.ascii)},
-		debugGroup{"gc", f(nil)},
+		debugGroup{name: "unicode_object", fields: f(&l.str.state, &l.str.length, &l.str.ascii)},
+		debugGroup{name: "gc", fields: f(nil)},
 	)
 	if is14 {
 		// gi_name, gi_iframe, gi_frame_state
-		groups = append(groups, debugGroup{"gen_object", f(nil, &l.gen.iframe, &l.gen.state)})
+		groups = append(groups, debugGroup{name: "gen_object", fields: f(nil, &l.gen.iframe, &l.gen.state)})
 	}
 	return groups
 }

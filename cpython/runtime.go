@@ -33,7 +33,7 @@ type Runtime struct {
 }
 
 // ErrUnsupported says that the interpreter is not one whose state can be
-// read: not CPython 3.8 to 3.14, or not a release build.
+// read: not CPython 3.8 to 3.15, or not a release build.
 var ErrUnsupported = errors.New("unsupported Python")
 
 // OpenRuntimeAt returns the reader of the runtime whose _PyRuntime is at addr
@@ -59,8 +59,8 @@ func OpenRuntimeAt(v Version, addr uint64, m mem.Reader) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	if v.Minor >= 13 {
-		b, err := mem.Bytes(m, addr, debugSize(v.Minor))
+	if l.rules.debug != nil {
+		b, err := mem.Bytes(m, addr, debugSize(l.rules))
 		if err != nil {
 			return nil, fmt.Errorf("read _Py_DebugOffsets: %w", err)
 		}

@@ -231,7 +231,7 @@ func (i *Installed) Verify(m mem.Reader, regs *linux.Regs) error {
 	if err != nil {
 		return fmt.Errorf("next instruction of opcode %d: %w", op, err)
 	}
-	if !dispatchable(i.clock.Version.Minor, int(b), op) {
+	if !i.clock.Version.Rules().dispatchable(int(b), op) {
 		return fmt.Errorf("dispatch of opcode %d, but the instruction at %#x has %d", op, at, b)
 	}
 	return nil

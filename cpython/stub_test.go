@@ -207,7 +207,7 @@ func TestVerify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := twoTables()
 			c.Version.Minor = tt.minor
-			c.NextInstr = NextInstr{Reg: 13, Bias: nextInstrBias(tt.minor)}
+			c.NextInstr = NextInstr{Reg: 13, Bias: Version{3, tt.minor, -1}.Rules().NextInstrBias()}
 			in, err := c.InstalledAt(testBias, testArea)
 			if err != nil {
 				t.Fatal(err)

@@ -323,7 +323,7 @@ func (p *Process) clockBegins(c recording.Clock, python string) {
 	if c.Budget != 0 {
 		p.cell, p.stubs, p.ClockBias = c.Budget, c.Stubs, c.Bias
 		if c.Next > 0 {
-			p.nextReg, p.nextKnown = cpython.Reg(c.Next-1), true
+			p.nextInstr, p.nextKnown = cpython.DecodeNextInstr(c.Next, parseVersion(python)), true
 		}
 		p.Info.Python = python
 		p.unsynced = true

@@ -121,7 +121,7 @@ func (b *Break) matches(p *Process, c *cpython.Code) bool {
 	}
 	switch b.Kind {
 	case BreakCall, BreakReturn:
-		return matchFunc(b.Func, c.Func, parseVersion(p.Info.Python).Minor >= 11)
+		return matchFunc(b.Func, c.Func, p.rules().Qualified)
 	case BreakLine:
 		return b.Line >= c.FirstLine
 	case breakFrames:

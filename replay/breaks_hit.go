@@ -45,7 +45,7 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 	if err != nil {
 		return nil
 	}
-	version := parseVersion(p.Info.Python)
+	rules := p.rules()
 	var hit *Hit
 	var frame cpython.Frame
 	prior := p.lastVisit
@@ -62,7 +62,7 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 		if len(on) == 0 {
 			continue
 		}
-		if frame.Addr == 0 && (version.Minor <= 12 || !s.switched) {
+		if frame.Addr == 0 && (!rules.FirstInFrame || !s.switched) {
 			if frame, err = p.topFrame(t); err != nil {
 				continue
 			}
@@ -74,16 +74,16 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 			p.unsynced = true
 			continue
 		}
-		if version.Minor <= 10 {
+		if rules.InSwitch() {
 			// Other code may have got the memory of the instructions.
 			if frame.Code != s.code.Addr {
 				continue
 			}
 		}
-		if version.Minor <= 10 && s.switched && stub < stubs/2 {
+		if rules.InSwitch() && s.switched && stub < stubs/2 {
 			continue // a loop's jump back to the first instruction
 		}
-		if version.Minor >= 11 {
+		if !rules.InSwitch() {
 			// Memory has the instruction before this one.
 			if frame.Addr == 0 {
 				if frame, err = p.topFrame(t); err != nil {
@@ -95,7 +95,7 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 				if frame.Addr != s.after {
 					continue
 				}
-			case s.switched && version.Minor >= 13:
+			case s.switched && rules.FirstInFrame:
 				// A new frame has its first instruction there already.
 				again := p.lastCall == lastCall{t.TID, next, p.counted - 1}
 				if p.lastCall = (lastCall{t.TID, next, p.counted}); again {

@@ -50,9 +50,9 @@ func (p *Process) syncPython(t *Thread) error {
 		}
 	}
 	p.findSites()
-	version := parseVersion(p.Info.Python)
+	rules := p.rules()
 	values, entries := map[int][]uint32{}, map[int]bool{}
-	if ops := version.EntryOpcodes(); ops != nil {
+	if ops := rules.EntryOpcodes(); ops != nil {
 		for _, op := range ops {
 			entries[op] = true
 		}
@@ -67,7 +67,7 @@ func (p *Process) syncPython(t *Thread) error {
 		for _, op := range s.code.Opcodes(s.off) {
 			values[op] = append(values[op], v)
 		}
-		if version.Minor <= 10 {
+		if rules.InSwitch() {
 			for n := stubs / 2; n < stubs; n++ {
 				values[n] = append(values[n], v)
 			}

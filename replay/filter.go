@@ -41,7 +41,7 @@ const (
 
 // patternsFor lists what the Python breakpoints want; ok is false where hooks
 // can't tell.
-func patternsFor(list []*Break, minor int) (ps []filterPattern, ok bool) {
+func patternsFor(list []*Break, qualified bool) (ps []filterPattern, ok bool) {
 	for _, b := range list {
 		if b.Off || b.Kind > BreakReturn {
 			continue
@@ -49,7 +49,7 @@ func patternsFor(list []*Break, minor int) (ps []filterPattern, ok bool) {
 		p := filterPattern{file: b.File}
 		if b.Kind != BreakLine {
 			p.name = b.Func
-			if i := strings.LastIndexByte(p.name, '.'); i >= 0 && minor <= 10 {
+			if i := strings.LastIndexByte(p.name, '.'); i >= 0 && !qualified {
 				p.name = p.name[i+1:]
 			}
 		}
@@ -71,7 +71,7 @@ func patternsFor(list []*Break, minor int) (ps []filterPattern, ok bool) {
 // differ from those before, what the hooks let pass is looked at again.
 func (p *Process) setFilter() {
 	h := &p.hooks
-	ps, ok := patternsFor(p.s.breaks.list, parseVersion(p.Info.Python).Minor)
+	ps, ok := patternsFor(p.s.breaks.list, p.rules().Qualified)
 	if !ok {
 		ps = nil
 	}

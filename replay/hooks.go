@@ -321,9 +321,9 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		hit, out, miss := new(int), new(int), new(int)
 		span := hookSpan{lo: lo, stub: n}
 		if entries[n] {
-			span.filter, span.filterEnd = a.lookup(p.nextReg, h, miss)
+			span.filter, span.filterEnd = a.lookup(p.nextInstr.Reg, h, miss)
 		}
-		a.search(p.nextReg, values[n], hit, out)
+		a.search(p.nextInstr.Reg, values[n], hit, out)
 		for _, k := range []struct {
 			label *int
 			kind  trapKind

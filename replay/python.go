@@ -175,6 +175,9 @@ func parseVersion(s string) cpython.Version {
 	return v
 }
 
+// rules are those of the process's Python.
+func (p *Process) rules() *cpython.Rules { return parseVersion(p.Info.Python).Rules() }
+
 // PyThread returns the Python thread that a thread runs.
 func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 	rt, err := p.Runtime()
@@ -198,7 +201,7 @@ func (p *Process) NextInstr(t *Thread) uint64 {
 	if !p.atDispatch(t) || !p.nextKnown {
 		return 0
 	}
-	return p.nextReg.Value(&t.regs) + p.nextBias()
+	return p.nextInstr.Reg.Value(&t.regs) + p.nextBias()
 }
 
 // atDispatch says whether a thread stands at the jump of a counting stub.
@@ -210,10 +213,7 @@ func (p *Process) atDispatch(t *Thread) bool {
 // nextBias is what to add to the register: up to 3.10 next_instr points
 // behind the instruction.
 func (p *Process) nextBias() uint64 {
-	if v := parseVersion(p.Info.Python); v.Minor <= 10 {
-		return ^uint64(1) // -2
-	}
-	return 0
+	return uint64(int64(p.nextInstr.Bias))
 }
 
 // topFrame reads the innermost Python frame of a thread; its Instr is what

@@ -109,7 +109,7 @@ type Process struct {
 	modules   []Module
 	engine    []recording.Mapping
 	python    python
-	nextReg   cpython.Reg // holds next_instr at a dispatch
+	nextInstr cpython.NextInstr // where next_instr is at a dispatch
 	nextKnown bool
 	patches   patches
 	hooks     hookSet
@@ -167,6 +167,7 @@ type session struct {
 	loadMost int64
 	res      Result
 	xstate   []byte
+	layouts  layouts
 	watch    *watchdog
 	// unseen: nobody looks at the events on the way.
 	unseen bool

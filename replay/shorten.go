@@ -70,7 +70,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	info.Parent, info.ParentEvent, info.Fork, info.Brk = 0, 0, false, p.brk
 	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArea.Words(), Proc: &info}
 	state := func(t *Thread) (*linux.Regs, []byte, error) {
-		x, err := ptrace.GetXState(t.tid, make([]byte, 1<<14))
+		x, err := p.s.recordedXState(t.tid)
 		regs := t.regs
 		return &regs, x, err
 	}
@@ -103,7 +103,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	if p.cell != 0 || p.calls != nil || p.pauseCell != 0 {
 		clock := recording.Clock{Budget: p.cell, Stubs: p.stubs, Bias: p.ClockBias, Pauses: p.pauseCell}
 		if p.nextKnown {
-			clock.Next = 1 + uint64(p.nextReg)
+			clock.Next = p.nextInstr.Encode(parseVersion(p.Info.Python))
 		}
 		if p.calls != nil {
 			clock.Calls = p.calls.feed.Data()

@@ -178,7 +178,7 @@ func (p *Process) inherit(of *Process) {
 	p.python, p.hooks = of.python.clone(), of.hooks.clone()
 	p.python.tstates = nil
 	p.laid, p.guard = of.laid[:len(of.laid):len(of.laid)], of.guard.clone()
-	p.nextReg, p.nextKnown, p.looked = of.nextReg, of.nextKnown, of.looked
+	p.nextInstr, p.nextKnown, p.looked = of.nextInstr, of.nextKnown, of.looked
 	p.unsynced, p.stale = true, of.hooks.mapped
 	if p.python.rt != nil {
 		p.python.rt.TID = p.threadOf

@@ -34,7 +34,7 @@ func (p *Process) setState(t *Thread, ev *recording.Event) error {
 	if len(ev.XState) == 0 {
 		return nil
 	}
-	if err := ptrace.SetXState(t.tid, ev.XState); err != nil {
+	if err := p.s.setXState(t.tid, ev.XState); err != nil {
 		return fmt.Errorf("set the extended registers: %w", err)
 	}
 	return nil

@@ -202,7 +202,7 @@ func (w *lineWatch) begins(p *Process, t *Thread) bool {
 }
 
 // lineAtEntry says that the first instruction belongs to a line: up to 3.10.
-func lineAtEntry(p *Process) bool { return parseVersion(p.Info.Python).Minor <= 10 }
+func lineAtEntry(p *Process) bool { return p.rules().InSwitch() }
 
 // stepLine runs to where the thread next begins a line, in any function.
 func (l *timeline) stepLine() (*Stop, error) {

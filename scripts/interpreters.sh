@@ -2,12 +2,14 @@
 # Makes Python interpreters that this machine doesn't have, for the tests:
 #
 #   $PYRR_CACHE/roots/{bullseye,trixie,sid}  Debian's own builds, run by chroot
-#   $PYRR_CACHE/pbs314/bin/python3.14        python-build-standalone (Clang, BOLT, tail calls)
+#   (sid has two: its python3, and python3.15)
+#   $PYRR_CACHE/pbs{310,311}/bin/python3     python-build-standalone (Clang)
+#   $PYRR_CACHE/pbs314/bin/python3.14        the same with BOLT and tail calls
 #
-# Usage: interpreters.sh [pbs314|bullseye|trixie|sid|all]...   default: all
+# Usage: interpreters.sh [pbs310|pbs311|pbs314|bullseye|trixie|sid|all]...   default: all
 #        interpreters.sh list      one line for each interpreter present: NAME, VERSION, COMMAND
 #        interpreters.sh clean     removes the roots, with what is mounted in them
-#        interpreters.sh absent    one line for each of the four that is not: NAME, REASON
+#        interpreters.sh absent    one line for each of those that is not: NAME, REASON
 #
 # Safe to run again: what is there is kept, unless its pins are others. What
 # can't be made here (roots need root; sid's packages come and go) is skipped with
@@ -19,10 +21,12 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ./lib.sh
 
-# The Go module that carries python-build-standalone, and its checksum as in go.sum.
+# The Go module that carries python-build-standalone: of each version that has one,
+# the module's, and its checksum as in go.sum.
 PBS_MODULE=github.com/kluctl/go-embed-python
-PBS_VERSION=v0.0.0-3.14.6-20260610-1
-PBS_SUM=h1:oGUS7++Wm3LgxUfD6AmJgKbKQD2wdQFO9PzyJv6T+E4=
+PBS="pbs310 3.10 v0.0.0-3.10.16-20241219-1 h1:bfJRrtWlbdrPtwXXXZzA95yj2Pr9AvSbxDEm8YvbaP0=
+pbs311 3.11 v0.0.0-3.11.11-20241219-1 h1:yVXFTxa6cvhLC6TwkDEHmNaiWlDyaFEGiXd1DQdoeOU=
+pbs314 3.14 v0.0.0-3.14.6-20260610-1 h1:oGUS7++Wm3LgxUfD6AmJgKbKQD2wdQFO9PzyJv6T+E4="
 
 cache=$(pyrr_cache)
 second=$(second_cache)
@@ -43,24 +47,26 @@ borrow() {
   say "${1##*/}: that of $second"
 }
 
-pbs314() {
-  local dst=$cache/pbs314 json dir sum scratch
-  pinned "$dst" .version "$PBS_VERSION" && return 0
+pbs() {
+  local name python version want dst json dir sum scratch
+  read -r name python version want < <(grep "^$1 " <<<"$PBS")
+  dst=$cache/$name
+  pinned "$dst" .version "$version" && return 0
   [ ! -L "$dst" ] || rm "$dst"
-  [ -e "$dst" ] || ! borrow pbs314 .version "$PBS_VERSION" || return 0
-  command -v go >/dev/null || { skip pbs314 "no go command"; return 0; }
-  [ "$(uname -m)" = x86_64 ] || { skip pbs314 "only for x86_64"; return 0; }
+  [ -e "$dst" ] || ! borrow "$name" .version "$version" || return 0
+  command -v go >/dev/null || { skip "$name" "no go command"; return 0; }
+  [ "$(uname -m)" = x86_64 ] || { skip "$name" "only for x86_64"; return 0; }
   local py
-  py=$(debian_python || command -v python3) || { skip pbs314 "no python3 to unpack it with"; return 0; }
-  say "pbs314: go mod download $PBS_MODULE@$PBS_VERSION"
+  py=$(debian_python || command -v python3) || { skip "$name" "no python3 to unpack it with"; return 0; }
+  say "$name: go mod download $PBS_MODULE@$version"
   scratch=$(mktemp -d)
   # A module of its own: nothing of the download reaches this repository's go.mod.
-  json=$(cd "$scratch" && go mod init scratch >/dev/null 2>&1 && retry go mod download -json "$PBS_MODULE@$PBS_VERSION") ||
-    { rm -rf "$scratch"; skip pbs314 "download failed: $json"; return 0; }
+  json=$(cd "$scratch" && go mod init scratch >/dev/null 2>&1 && retry go mod download -json "$PBS_MODULE@$version") ||
+    { rm -rf "$scratch"; skip "$name" "download failed: $json"; return 0; }
   rm -rf "$scratch"
   dir=$("$py" -c 'import json,sys; print(json.load(sys.stdin)["Dir"])' <<<"$json")
   sum=$("$py" -c 'import json,sys; print(json.load(sys.stdin)["Sum"])' <<<"$json")
-  [ "$sum" = "$PBS_SUM" ] || { say "pbs314: checksum is $sum, not $PBS_SUM"; return 1; }
+  [ "$sum" = "$want" ] || { say "$name: checksum is $sum, not $want"; return 1; }
   rm -rf "$dst.tmp"
   "$py" - "$dir/python/internal/data/linux-amd64" "$dst.tmp" <<'PY'
 # files.json lists every file with its Go fs.FileMode; big ones are stored as NAME.gz.
@@ -85,12 +91,12 @@ for entry in files:
             shutil.copyfileobj(r, w)
         os.chmod(path, entry["perm"] & 0o777 | 0o444)
 PY
-  "$dst.tmp/bin/python3.14" -E -c 'import ssl, ctypes, sqlite3' ||
-    { say "pbs314: the unpacked interpreter does not run"; return 1; }
+  "$dst.tmp/bin/python$python" -E -c 'import ssl, ctypes, sqlite3' ||
+    { say "$name: the unpacked interpreter does not run"; return 1; }
   rm -rf "$dst"
   mv "$dst.tmp" "$dst"
-  echo "$PBS_VERSION" >"$dst/.version"
-  say "pbs314: $("$dst/bin/python3.14" --version) in $dst"
+  echo "$version" >"$dst/.version"
+  say "$name: $("$dst/bin/python$python" --version) in $dst"
 }
 
 # unmount_under unmounts all that is mounted below a folder, deepest first, so
@@ -144,6 +150,10 @@ root() {
   [ "$(id -u)" = 0 ] || return 0
   dst=$(realpath "$dst")
   bind "$dst"
+  if [ "$suite" = sid ] && [ ! -x "$dst/usr/bin/python3.15" ]; then
+    retry chroot "$dst" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.15' </dev/null >>"$cache/roots/$suite.log" 2>&1 ||
+      skip sid315 "python3.15 is not to be had (log: $cache/roots/$suite.log)"
+  fi
   d=$(chroot "$dst" /usr/bin/python3 --version 2>&1) || { skip "$suite" "its Python does not run: $d"; return 0; }
   rm -f "$cache/.skipped/$suite"
   say "$suite: $d in $dst"
@@ -161,13 +171,18 @@ list() {
     3.[89].* | 3.1[0-9].*) echo "pyenv-$v $v $p" ;;
     esac
   done
-  p=$cache/pbs314/bin/python3.14
-  [ -x "$p" ] && v=$(version_of "$p") && echo "pbs314 $v $p"
+  local name python
+  while read -r name python _; do
+    p=$cache/$name/bin/python$python
+    [ -x "$p" ] && v=$(version_of "$p") && echo "$name $v $p"
+  done <<<"$PBS"
   if [ "$(id -u)" = 0 ]; then
     for p in bullseye trixie sid; do
       root=$(realpath -e "$cache/roots/$p" 2>/dev/null) && [ -e "$root/.complete" ] && v=$(version_of chroot "$root" /usr/bin/python3) &&
         echo "$p $v chroot $root /usr/bin/python3"
     done
+    root=$(realpath -e "$cache/roots/sid" 2>/dev/null) && [ -x "$root/usr/bin/python3.15" ] && v=$(version_of chroot "$root" /usr/bin/python3.15) &&
+      echo "sid315 $v chroot $root /usr/bin/python3.15"
   fi
   return 0
 }
@@ -175,7 +190,7 @@ list() {
 absent() {
   local name present
   present=$(list)
-  for name in pbs314 bullseye trixie sid; do
+  for name in pbs310 pbs311 pbs314 bullseye trixie sid sid315; do
     grep -q "^$name " <<<"$present" || echo "$name $(cat "$cache/.skipped/$name" 2>/dev/null || echo "not made: scripts/interpreters.sh $name")"
   done
 }
@@ -198,10 +213,10 @@ clean() {
 case $1 in
 list | absent | clean) "$1"; exit ;;
 esac
-[ "$*" != all ] || set -- pbs314 trixie bullseye sid
+[ "$*" != all ] || set -- pbs310 pbs311 pbs314 trixie bullseye sid
 for what in "$@"; do
   case $what in
-  pbs314 | bullseye | trixie | sid) ;;
+  pbs310 | pbs311 | pbs314 | bullseye | trixie | sid) ;;
   *) say "unknown interpreter: $what"; exit 2 ;;
   esac
 done
@@ -210,7 +225,10 @@ flock 9
 # At the same time: each waits for the network, and for one core.
 jobs=()
 for what in "$@"; do
-  if [ "$what" = pbs314 ]; then pbs314 & else root "$what" & fi
+  case $what in
+  pbs*) pbs "$what" & ;;
+  *) root "$what" & ;;
+  esac
   jobs+=($!)
 done
 status=0

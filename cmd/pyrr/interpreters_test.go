@@ -23,6 +23,7 @@ func testInterpreters() []string {
 	for _, pattern := range []string{
 		"/usr/bin/python3",
 		filepath.Join(home, ".pyenv/versions/3.*/bin/python3"),
+		filepath.Join(cache, "pbs310/bin/python3.10"),
 		filepath.Join(cache, "pbs314/bin/python3.14"),
 	} {
 		found, _ := filepath.Glob(pattern) // the patterns are well formed

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/capture"
+	"pyrr/internal/inject"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
@@ -182,6 +183,9 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	}
 	if f.chaos {
 		u.note("chaos seed %d", f.seed)
+	}
+	if inject.Host().HostXSaveSize == 0 {
+		return withHint(&machineError{"this processor has no XSAVE, without which the registers of a thread can't be recorded"}, "pyrr doctor")
 	}
 	tidy := testByTest(u, &o, &t, f)
 	info, err := capture.Record(ctx, o)

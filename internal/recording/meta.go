@@ -38,6 +38,10 @@ type Host struct {
 	XCR0     uint64   `json:"xcr0"`
 	// XSaveSize is the size of the extended state that events hold.
 	XSaveSize int `json:"xsaveSize"`
+	// XSave says where in that the state components lie: of each its number,
+	// offset and size (CPUID leaf 13). Nil: the recording is from before it
+	// was noted.
+	XSave [][3]int `json:"xsave,omitempty"`
 	Cores     int `json:"cores"`
 }
 
