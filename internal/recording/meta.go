@@ -42,7 +42,7 @@ type Host struct {
 	// offset and size (CPUID leaf 13). Nil: the recording is from before it
 	// was noted.
 	XSave [][3]int `json:"xsave,omitempty"`
-	Cores     int `json:"cores"`
+	Cores int      `json:"cores"`
 }
 
 // Summary says how the recording ended (summary.json). A recording without

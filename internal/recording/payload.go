@@ -42,7 +42,9 @@ func (a Area) Words() [6]uint64 {
 }
 
 // Clock is what a KindWrite says that begins the counting of instructions or of
-// pauses, or gives the process a buffer of calls: its words, as argWords has them.
+// pauses, or gives the process a buffer of calls: its words, as argWords has them. Next
+// is 1 plus the number of the register that holds next_instr, and 256 more where it
+// points at the instruction although the version has moved it on by then.
 type Clock struct{ Budget, Stubs, Bias, Next, Pauses, Calls uint64 }
 
 // Clock returns what a KindWrite says of the counting.
