@@ -86,6 +86,8 @@ type Info struct {
 	// Kept are the recordings of tests. Where there are some, and Procs is 0,
 	// there is none of the whole command in Dir.
 	Kept []Kept
+	// Surplus counts what was not kept.
+	Surplus Surplus
 	// Runner is set where the command ran a test runner that marks its tests.
 	Runner bool
 	// Images says how long the program stood still for each image that was

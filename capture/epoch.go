@@ -59,6 +59,13 @@ type Kept struct {
 	Err error
 }
 
+// Surplus counts the tests whose recordings would have been kept, had there not
+// been enough.
+type Surplus struct {
+	Same int // with the same reason as Tests.MaxSame others
+	More int // after Tests.MaxKept in all
+}
+
 // Tests says how to record test by test where the command runs a test runner
 // that marks its tests.
 type Tests struct {
@@ -69,8 +76,9 @@ type Tests struct {
 	Limit time.Duration
 	// Failures keeps failing tests too, not only those that take too long.
 	Failures bool
-	// MaxKept is how many recordings to keep; 0 is all.
-	MaxKept int
+	// MaxKept is how many recordings to keep, MaxSame how many of tests that
+	// failed for the same reason; 0 is all.
+	MaxKept, MaxSame int
 	// Path gives the folder to write the recording of a test to, and Final
 	// the name by which a user is told of it.
 	Path  func(test string) string
@@ -280,9 +288,10 @@ type epochs struct {
 	header  recording.Header
 	runners bool            // a test runner was seen
 	took    []time.Duration // for each image
-	surplus int             // recordings that were one too many
-	late    *epoch          // of Options.From
-	images  bool            // may be taken at any system call
+	surplus Surplus
+	reasons map[string]int // how many recordings were kept of each
+	late    *epoch         // of Options.From
+	images  bool           // may be taken at any system call
 }
 
 // lateDir is where a recording goes that begins in the middle.

@@ -25,6 +25,8 @@ import (
 //	start/LIMIT/minded/ID          a test begins; its own time limit in seconds,
 //	                               and whether somebody else minds it too
 //	phase/setup|call|teardown
+//	reason/TEXT                    why a test failed; of what has the same one
+//	                               a few are enough
 //	end/OUTCOME/ID
 //
 // readlink(2) of markPrefix+"why" gives the reason of a signalExpired.
@@ -56,6 +58,7 @@ type runner struct {
 // testRun is a test between its marks.
 type testRun struct {
 	id       string
+	reason   string // of its failure, "" where none was said
 	limit    time.Duration
 	deadline time.Time
 	ep       *epoch // nil where there is none
@@ -94,6 +97,10 @@ func (r *recorder) mark(t *task) error {
 		}
 	case "phase":
 		r.noteMark(t, recording.MarkTestPhase, rest)
+	case "reason":
+		if sp.runner != nil && sp.runner.test != nil {
+			sp.runner.test.reason = rest
+		}
 	case "end":
 		outcome, id, _ := strings.Cut(rest, "/")
 		if sp.runner != nil {
@@ -258,9 +265,9 @@ func (r *recorder) testOver(sp *space, outcome string) {
 	}
 	wanted := outcome == "timeout" || r.o.Tests.Failures && (outcome == "failed" || outcome == "crashed")
 	switch {
-	case wanted:
+	case wanted && r.room(test.reason):
 		r.endEpoch(ep, recording.EndTest, outcome)
-		r.keepTest(ep, outcome)
+		r.keep(ep, outcome)
 	case ep.ended:
 		r.drop(ep)
 	case sp.ended:
@@ -273,14 +280,33 @@ func (r *recorder) testOver(sp *space, outcome string) {
 
 // keepTest keeps the recording of a test, if not too many were.
 func (r *recorder) keepTest(ep *epoch, outcome string) {
-	if most := r.o.Tests.MaxKept; most > 0 && len(r.kept) >= most {
-		if r.surplus++; r.surplus == 1 {
-			r.warnf("%s: %s; its recording is not kept, %d are already (--keep-max)", ep.name, outcome, most)
-		}
+	if !r.room("") {
 		r.drop(ep)
 		return
 	}
 	r.keep(ep, outcome)
+}
+
+// room says whether one more recording is to be kept, of a test that failed for
+// a reason, and counts it. Where a database is down, a thousand tests fail alike:
+// the first few tell all there is to tell.
+func (r *recorder) room(reason string) bool {
+	tests := r.o.Tests
+	switch {
+	case tests.MaxKept > 0 && len(r.kept) >= tests.MaxKept:
+		r.surplus.More++
+		return false
+	case reason == "":
+		return true
+	case tests.MaxSame > 0 && r.reasons[reason] >= tests.MaxSame:
+		r.surplus.Same++
+		return false
+	}
+	if r.reasons == nil {
+		r.reasons = map[string]int{}
+	}
+	r.reasons[reason]++
+	return true
 }
 
 // watchTests ends what has taken too long.

@@ -386,6 +386,7 @@ func (r *recorder) finish() (*Info, error) {
 	r.endGroup()
 	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Images: r.took}
 	r.finishEpochs()
+	info.Surplus = r.surplus
 	for _, k := range r.kept {
 		info.Kept = append(info.Kept, *k)
 	}

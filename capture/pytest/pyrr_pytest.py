@@ -166,6 +166,17 @@ def pytest_runtest_teardown(item):
 _RANK = {"": 0, "passed": 1, "skipped": 2, "failed": 3, "timeout": 4}
 
 
+def _reason(error):
+    """What an exception is and the line where it was raised: tests that fail
+    alike have it alike."""
+    tb = error.__traceback__
+    if tb is None:
+        return type(error).__name__
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return "%s %s:%d" % (type(error).__name__, tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     result = yield
@@ -184,6 +195,8 @@ def pytest_runtest_makereport(item, call):
     if outcome == "failed" and call.excinfo is not None and _State.error is None:
         _State.error, _State.phase = call.excinfo.value, call.when
     if call.when == "teardown":
+        if _State.outcome == "failed" and _State.error is not None:
+            _mark("reason", _reason(_State.error))
         # pyrr reads these two at the mark.
         error, phase = _State.error, _State.phase  # noqa: F841
         _State.item = _State.error = None

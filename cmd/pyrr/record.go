@@ -32,13 +32,15 @@ type recordFlags struct {
 	redact    string
 	secrets   secretFlags
 	// Hidden, for tests.
-	slice   uint64
-	disable []string
-	from    uint64
-	keepMax int
-	maxSize size
-	maxTime time.Duration
-	images  bool
+	slice      uint64
+	disable    []string
+	from       uint64
+	keepMax    int
+	keepSame   int
+	verifyTime time.Duration
+	maxSize    size
+	maxTime    time.Duration
+	images     bool
 }
 
 // The values of --keep.
@@ -64,7 +66,7 @@ func recordCommand() *command {
 	return &command{
 		name: "record",
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
-[--keep-max N] [--max-size SIZE] [--max-time D]
+[--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all]
 [--chaos[=SEED]] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--] CMD [ARG…]`,
@@ -108,11 +110,13 @@ test touched.`,
 		usageStatus: exitOwn,
 		runsProgram: true,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			var f recordFlags
+			f := recordFlags{verifyTime: time.Minute}
 			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
 			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
 				keepAlways, keepTimeout, keepFailure, keepNever)
-			fs.IntVar(&f.keepMax, "keep-max", 0, "keep the recordings of at most so many tests; 0 is all (default)")
+			fs.IntVar(&f.keepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
+			fs.IntVar(&f.keepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
+			fs.Var(duration{&f.verifyTime}, "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m)")
 			fs.Var(&f.maxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
 			fs.Var(duration{&f.maxTime}, "max-time", "stop recording, not CMD, after this `time`")
 			fs.Var(duration{&f.timeout}, "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
@@ -204,6 +208,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, &t, f, info.Kept)
+		saySurplus(u, f, info.Surplus)
 		if err := t.discard(); err != nil {
 			u.warn(err.Error())
 		}

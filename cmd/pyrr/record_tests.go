@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"pyrr/capture"
 	"pyrr/capture/pytest"
@@ -26,7 +28,7 @@ func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags) func() {
 		return func() {}
 	}
 	o.Tests = &capture.Tests{
-		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax,
+		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax, MaxSame: f.keepSame,
 		Path: func(test string) string {
 			return filepath.Join(filepath.Dir(t.part), testName(test)+"-"+shortID()+partSuffix)
 		},
@@ -54,7 +56,15 @@ func testName(id string) string {
 
 // finishTests verifies and packs the recordings of tests.
 func finishTests(u *ui, t *target, f *recordFlags, kept []capture.Kept) {
+	began, late := time.Now(), 0
 	for _, k := range kept {
+		f := f
+		if f.verifyTime > 0 && f.verify != verifyNone && time.Since(began) > f.verifyTime {
+			quick := *f
+			quick.verify = verifyNone
+			f = &quick
+			late++
+		}
 		if k.Err != nil {
 			u.warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
 		}
@@ -73,6 +83,23 @@ func finishTests(u *ui, t *target, f *recordFlags, kept []capture.Kept) {
 			}
 		}
 		finish(u, one, f, info)
+	}
+	if late > 0 {
+		u.note("%s not verified and not cut: --verify-time %v was over", plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
+	}
+}
+
+// saySurplus says in a line which recordings there might have been.
+func saySurplus(u *ui, f *recordFlags, s capture.Surplus) {
+	var why []string
+	if s.Same > 0 {
+		why = append(why, fmt.Sprintf("%d failed as %d others did (--keep-same %d)", s.Same, f.keepSame, f.keepSame))
+	}
+	if s.More > 0 {
+		why = append(why, fmt.Sprintf("%d came after %d that are kept (--keep-max %d)", s.More, f.keepMax, f.keepMax))
+	}
+	if len(why) > 0 {
+		u.note("%s not kept: %s", plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
 	}
 }
 
