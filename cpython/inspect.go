@@ -553,3 +553,41 @@ func (i *Inspector) GlobalName(f *Frame, objs map[uint64]bool) string {
 	})
 	return found
 }
+
+// Descriptor returns the descriptor of a socket, raw file or connection of
+// multiprocessing, also through the buffers around one.
+func (i *Inspector) Descriptor(obj uint64) (int, bool) {
+	head := uint64(i.r.l.object.typ) + 8
+	for range 4 {
+		switch name := i.Type(obj); name {
+		case "FileIO":
+			return i.word32(obj + head)
+		case "BufferedReader", "BufferedWriter", "BufferedRandom":
+			obj, _ = i.v.u64(obj + head) // raw
+		case "TextIOWrapper":
+			obj, _ = i.v.u64(obj + head + 16) // ok, detached, chunk_size, buffer
+		case "SocketIO":
+			obj = i.Attr(obj, "_sock")
+		case "Connection":
+			n, ok := i.Int(i.Attr(obj, "_handle"))
+			return int(n), ok
+		case "socket", "SSLSocket":
+			return i.word32(obj + head)
+		default:
+			if t, ok := i.typeOf(obj); ok && t.flags&flagHeapType != 0 && i.IsA(obj, "socket") {
+				return i.word32(obj + head)
+			}
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+func (i *Inspector) word32(addr uint64) (int, bool) {
+	b, err := i.v.bytes(addr, 4)
+	if err != nil {
+		return 0, false
+	}
+	n := record{addr, b}.i32(0)
+	return n, n >= 0
+}

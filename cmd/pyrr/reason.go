@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -55,8 +58,9 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 		},
 		Text: func(file string, line int) string { return strings.TrimSpace(sourceLine(rec, file, line)) },
 	}
+	state, _ := logview.AtEnd(rec) // what could be read before an error
 	for i := range all {
-		in.Procs = append(in.Procs, hangProc(&all[i]))
+		in.Procs = append(in.Procs, hangProc(&all[i], state))
 	}
 	if v := failedOf(in, all); v != nil {
 		return v
@@ -83,7 +87,7 @@ func failedOf(in *hang.Input, all []ending) *hang.Verdict {
 	return nil
 }
 
-func hangProc(e *ending) *hang.Proc {
+func hangProc(e *ending, state *logview.State) *hang.Proc {
 	p := &hang.Proc{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
 		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
@@ -104,6 +108,7 @@ func hangProc(e *ending) *hang.Proc {
 				c.FD = int(int32(w.Args[0]))
 			}
 		}
+		addPeers(c, state, e.Proc.ID)
 		for _, f := range w.Stack.Frames {
 			if f.Kind == stack.Python && len(c.Frames) < hang.MaxFrames {
 				c.Frames = append(c.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
@@ -112,4 +117,71 @@ func hangProc(e *ending) *hang.Proc {
 		p.Threads = append(p.Threads, c)
 	}
 	return p
+}
+
+// addPeers says what is at the other ends of the descriptors that a thread waits
+// for.
+func addPeers(c *hang.Call, state *logview.State, proc int) {
+	if state == nil || c.Call == "" {
+		return
+	}
+	p := state.Proc(proc)
+	if p == nil {
+		return
+	}
+	t := p.Thread(c.TID)
+	if t == nil {
+		return
+	}
+	for _, w := range p.Wants(t) {
+		if w.File != nil {
+			c.Peers = append(c.Peers, peerOf(w.File))
+		}
+	}
+	if len(c.Peers) == 1 {
+		c.Peer = c.Peers[0]
+	}
+}
+
+func peerOf(f *logview.File) *hang.Peer {
+	out := &hang.Peer{What: f.Kind.String(), Got: f.In.Bytes, Sent: f.Out.Bytes, LastGot: f.In.Last.Time, LastSent: f.Out.Last.Time,
+		GotEvent: f.In.Last.Pos.Event, SentEvent: f.Out.Last.Pos.Event}
+	switch f.Kind {
+	case linux.ObjSocket:
+		out.What = "connection"
+		out.Addr = f.Remote
+		if out.Addr != "" {
+			out.What = "connection to"
+		}
+		if f.Listening {
+			out.What, out.Addr = "listening socket", f.Local
+		}
+	case linux.ObjFile:
+		out.Addr = f.Path
+		if f.Path == "/dev/tty" || strings.HasPrefix(f.Path, "/dev/pts/") {
+			out.What = "terminal"
+		}
+	case linux.ObjUnknown:
+		out.What = "descriptor"
+	}
+	if f.Other == nil {
+		out.Outside = f.Kind == linux.ObjSocket || f.Inherited
+		return out
+	}
+	for _, h := range f.Other.Holders {
+		switch {
+		case h.Proc != nil:
+			out.Ends = append(out.Ends, hang.End{Proc: h.Proc.ID, FD: h.FD})
+		case h.Of != nil && h.Of.Reaped == nil:
+			out.Unrecorded = fmt.Sprintf("pid %d", h.Of.PID)
+			if h.Of.Exe != "" {
+				out.Unrecorded += " " + filepath.Base(h.Of.Exe)
+			}
+		}
+	}
+	out.Closed = f.Other.Closed()
+	if from := f.Other.From; f.Other.Connected == nil || from != nil && slices.Contains(from.Backlog, f) {
+		out.Backlog = from != nil && slices.Contains(from.Backlog, f)
+	}
+	return out
 }

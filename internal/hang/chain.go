@@ -221,24 +221,57 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return does + at, None, "sleep", ""
 	case c.Peer == nil:
 		return does + at, Likely, c.Call, "the other end"
-	case c.Peer.Closed:
-		return does + at + ", whose other end is closed", Likely, c.Call, ""
-	case c.Peer.Outside:
-		return does + at + j.traffic(c), Proven, c.Call, ""
 	}
-	return does + at + j.traffic(c), Likely, c.Call, ""
+	return j.finalPeer(n, c, does+at)
 }
 
-// traffic says what went through a descriptor, and when last.
+// finalPeer says what is known of the other end where that leads to nobody.
+func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, missing string) {
+	p := c.Peer
+	own := 0
+	for _, e := range p.Ends {
+		if e.Proc == n.proc {
+			own++
+		}
+	}
+	switch {
+	case p.What == "terminal":
+		return does, Proven, c.Call, ""
+	case p.What == "listening socket":
+		return does + ", and none comes", Likely, c.Call, "who should have connected"
+	case p.Unrecorded != "":
+		return does + fmt.Sprintf(", whose other end a program has that is not recorded (%s)%s", p.Unrecorded, j.traffic(c)), Likely, c.Call, "what that program does"
+	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
+		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
+	case own > 0 && own == len(p.Ends):
+		return does + ", whose other end nobody in this process uses" + j.traffic(c), Likely, c.Call, "who should use the other end"
+	case p.Backlog:
+		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""
+	case p.Closed:
+		return does + ", whose other end is closed", Likely, c.Call, ""
+	case p.Outside:
+		return does + j.traffic(c), Proven, c.Call, ""
+	}
+	return does + j.traffic(c), Likely, c.Call, "what the other end does"
+}
+
+// traffic says what went through a connection, and when last.
 func (j *judge) traffic(c *Call) string {
 	p := c.Peer
-	if p.What != "socket" && p.What != "connection" {
+	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") {
 		return ""
 	}
 	if p.Got == 0 {
 		return ", which has sent nothing"
 	}
-	return fmt.Sprintf(", which sent %d bytes and is silent since", p.Got)
+	return fmt.Sprintf(", which sent %s and is silent for %s", bytesText(p.Got), lasting(c.For))
+}
+
+func bytesText(n uint64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
 
 func or(a, b string) string {

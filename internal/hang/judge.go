@@ -51,25 +51,36 @@ type Call struct {
 	Early bool
 	// Frames are Python's, innermost first, for processes without facts.
 	Frames []Frame
-	// Peer is the other end of the descriptor.
-	Peer *Peer
+	// Peer is what the descriptor stands for that it waits for, nil for none or
+	// several; Peers are those of a poll or select.
+	Peer  *Peer
+	Peers []*Peer
 }
 
-// Peer is what is at the other end of a descriptor.
+// Peer is what a descriptor stands for, and what is at its other end.
 type Peer struct {
-	// What is "pipe", "socket", "terminal", "file", …; Addr its name or address.
+	// What is "pipe", "connection", "listening socket", "file", …; Addr its
+	// name or address.
 	What, Addr string
-	// Procs are the processes of the recording that have the other end, FDs their
-	// descriptors; Outside says that it is not in the recording.
-	Procs   []int
-	FDs     []int
-	Outside bool
-	// Closed says that nobody has the other end any more.
-	Closed bool
+	// Ends are who has the other end, of those in the recording; Unrecorded names
+	// a program that has it and is not recorded.
+	Ends       []End
+	Unrecorded string
+	// Outside says that the other end is not in the recording; Closed that nobody
+	// has it open any more.
+	Outside, Closed bool
+	// Backlog is how many connections wait to be accepted at the other end.
+	Backlog bool
 	// Got and Sent are the bytes each way, seen from the thread that waits; LastGot
-	// and LastSent when that was.
-	Got, Sent         uint64
-	LastGot, LastSent int64
+	// and LastSent when that was, and at which event of its process.
+	Got, Sent           uint64
+	LastGot, LastSent   int64
+	GotEvent, SentEvent uint64
+}
+
+// End is a descriptor of a process.
+type End struct {
+	Proc, FD int
 }
 
 // Degrees of certainty.

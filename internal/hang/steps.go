@@ -175,42 +175,69 @@ func (j *judge) callSteps(n node) []edge {
 	if c.PID > 0 {
 		return j.childSteps(n, c.PID, at)
 	}
-	if c.Peer == nil {
-		return nil
+	if u := j.unit(n); u != nil && u.Wait != nil && (u.Wait.How == "loop" || u.Wait.How == "gather") {
+		return nil // its tasks say what they wait for
 	}
-	does := j.doing(c)
 	var out []edge
-	for _, id := range c.Peer.Procs {
-		p := j.procs[id]
-		if p == nil || !p.Hangs {
+	if c.Peer != nil {
+		out = j.peerSteps(n, c.Peer, "%[1]s "+j.doing(c)+at)
+	}
+	return out
+}
+
+// peerSteps lead to those who have the other end of what a thread waits for.
+func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
+	var out []edge
+	here := []int{}
+	others := 0
+	for _, e := range p.Ends {
+		if e.Proc != n.proc {
+			others++
+		} else {
+			here = append(here, e.FD)
+		}
+	}
+	for _, e := range p.Ends {
+		o := j.procs[e.Proc]
+		if e.Proc == n.proc || o == nil || !o.Hangs {
 			continue
 		}
-		say := "%[1]s " + does + at + ", whose other end %[2]s has"
-		if id != n.proc {
-			out = append(out, edge{to: j.mainOf(p), sure: len(c.Peer.Procs) == 1, kind: "other end", say: say, thing: -1})
-			continue
+		say := does + ", whose other end %[2]s has"
+		if p.What == "pipe" && strings.Contains(does, "writes") {
+			say = does + ", which only %[2]s reads"
 		}
-		for _, k := range j.havers(n, p, c.Peer.FDs) {
-			out = append(out, edge{to: k, kind: "other end", say: say, thing: -1, sure: true})
+		to := j.mainOf(o)
+		if k := j.havers(node{}, o, []int{e.FD}); len(k) == 1 {
+			to = k[0]
+		}
+		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
+	}
+	if others == 0 && len(here) > 0 {
+		list := j.havers(n, j.procs[n.proc], here)
+		for _, k := range list {
+			out = append(out, edge{to: k, kind: "other end", say: does + ", whose other end %[2]s has", thing: -1, sure: len(list) == 1})
 		}
 	}
 	return out
 }
 
-// havers are the units of a process that have one of some descriptors at hand.
+// havers are the units of a process that have one of some descriptors at hand:
+// in a variable, or in the call that they are in.
 func (j *judge) havers(n node, p *Proc, fds []int) []node {
-	if p.Facts == nil {
+	if p == nil || p.Facts == nil {
 		return nil
 	}
 	var out []node
 	for k := range p.Facts.Units {
 		u := &p.Facts.Units[k]
-		if (node{p.ID, k}) == n || u.Role == "a thread without Python code" {
+		at := node{p.ID, k}
+		if at == n {
 			continue
 		}
+		c := j.call(at)
 		for _, fd := range fds {
-			if slices.Contains(u.FDs, fd) {
-				out = append(out, node{p.ID, k})
+			if slices.Contains(u.FDs, fd) || c != nil && c.Call != "" && c.FD == fd {
+				out = append(out, at)
 				break
 			}
 		}
@@ -223,8 +250,8 @@ func (j *judge) doing(c *Call) string {
 	on := "descriptor"
 	if c.Peer != nil {
 		on = strings.TrimSpace(c.Peer.What + " " + c.Peer.Addr)
-	} else if c.FD < 0 {
-		on = ""
+	} else if c.FD >= 0 {
+		on = fmt.Sprintf("descriptor %d", c.FD)
 	}
 	switch name := c.Call; {
 	case name == "connect":
@@ -233,14 +260,17 @@ func (j *judge) doing(c *Call) string {
 		return "waits for data from the " + on
 	case strings.HasPrefix(name, "send"), strings.HasPrefix(name, "write"), name == "pwrite64":
 		if c.Peer != nil && c.Peer.What == "pipe" {
-			return "writes to a full " + on
+			return "writes to the full " + on
 		}
 		return "writes to the " + on + ", which takes no more"
 	case strings.HasPrefix(name, "accept"):
-		return "waits for a connection to the " + on
+		return "waits for a connection to its " + on
 	case name == "flock", name == "fcntl":
-		return "waits for a lock of the " + on
+		return "waits for a lock on the " + on
 	case strings.Contains(name, "poll"), strings.Contains(name, "select"):
+		if c.Peer != nil {
+			return "polls the " + on
+		}
 		return "waits for one of several descriptors"
 	case strings.Contains(name, "nanosleep"):
 		return "sleeps"

@@ -119,9 +119,6 @@ func (r *reader) know(objs []uint64, waited map[int]bool) {
 	for n := range waited {
 		want[objs[n]] = n
 	}
-	if len(want) == 0 {
-		return
-	}
 	for n, u := range r.units {
 		if w := r.facts.Units[n].Wait; w == nil && len(u.frames) == 0 {
 			continue
@@ -135,25 +132,28 @@ func (r *reader) know(objs []uint64, waited map[int]bool) {
 				continue
 			}
 			for _, obj := range r.locals(u, k) {
-				r.reach(obj, 2, seen, func(found uint64) {
-					if t, ok := want[found]; ok {
-						r.knows(t, n)
-					}
-				})
+				r.reach(obj, 2, seen, func(found uint64) { r.has(n, found, want) })
 			}
 			if !hang.Library(u.frames[k].File) {
 				// What its code names of its module.
 				for _, name := range r.CodeNames(&u.frames[k]) {
 					if obj := r.FrameGlobal(&u.frames[k], name); obj != 0 {
-						r.reach(obj, 1, seen, func(found uint64) {
-							if t, ok := want[found]; ok {
-								r.knows(t, n)
-							}
-						})
+						r.reach(obj, 1, seen, func(found uint64) { r.has(n, found, want) })
 					}
 				}
 			}
 		}
+	}
+}
+
+// has notes what a unit has in reach: things that are waited for, descriptors.
+func (r *reader) has(unit int, obj uint64, want map[uint64]int) {
+	if t, ok := want[obj]; ok {
+		r.knows(t, unit)
+	}
+	u := &r.facts.Units[unit]
+	if fd, ok := r.Descriptor(obj); ok && len(u.FDs) < 200 && !slices.Contains(u.FDs, fd) {
+		u.FDs = append(u.FDs, fd)
 	}
 }
 
