@@ -91,19 +91,19 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 }
 
 // endFacts are the facts that the index keeps of a process at its end.
-func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised) *hang.Facts {
+func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead []hang.Dead) *hang.Facts {
 	var facts *hang.Facts
 	if wantsFacts(ev) {
 		facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
 	}
 	failed := ev.Why == recording.EndTest && strings.HasPrefix(ev.Text, "failed")
 	if facts == nil {
-		if len(died) == 0 {
+		if len(died) == 0 && len(dead) == 0 {
 			return nil
 		}
 		facts = &hang.Facts{Proc: p.Info.ID}
 	}
-	facts.Died = died
+	facts.Died, facts.Dead = died, dead
 	if failed {
 		facts.Raised = failure(p, ev)
 	} else if ev.Why == recording.EndExited && ev.Ret != 0 {
@@ -120,10 +120,13 @@ func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised) *hang.
 // maxDied bounds the reports of exceptions that are kept of a process.
 const maxDied = 50
 
+// maxDead bounds the threads that have ended of which the names are kept.
+const maxDead = 500
+
 // wantsFacts says whether somebody may ask why a process ended as it did: not
-// of one that ended by itself.
+// of one that ended by itself, if no signal killed it.
 func wantsFacts(ev *recording.Event) bool {
-	return ev.Kind == recording.KindEnd && stopped(ev)
+	return ev.Kind == recording.KindEnd && (stopped(ev) || ev.Why == recording.EndExited && ev.Ret&0x7f != 0)
 }
 
 // factsText is how the index keeps facts.

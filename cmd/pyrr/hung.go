@@ -88,7 +88,7 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
 				w.Stack, _ = walk.stack(p, p.Threads()[w.TID])
 			}
-			e.Facts = endFacts(p, ev, died[p.Info.ID])
+			e.Facts = endFacts(p, ev, died[p.Info.ID], nil)
 			out = append(out, e)
 		}
 		return nil

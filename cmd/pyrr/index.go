@@ -41,12 +41,14 @@ type indexedProcess struct {
 
 	imported bool // what was imported before it begins is known
 	died     []hang.Raised
+	dead     []hang.Dead
 }
 
 type indexedThread struct {
 	first uint64 // its first event
 	tries uint64
 	name  string
+	ident uint64 // its fs base
 	stack threadStack
 }
 
@@ -84,6 +86,10 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		if ev.Stop != recording.StopNone || isNew {
 			x.stack(p, ip, t, it)
 		}
+		if isNew {
+			regs := t.Regs()
+			it.ident = regs.FsBase
+		}
 		x.name(p, t, it, ev)
 		if len(ip.died) < maxDied {
 			if r := reported(p, t, ev); r != nil {
@@ -96,6 +102,9 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 	switch ev.Kind {
 	case recording.KindDeath:
 		x.keepName(p, ev.TID, it)
+		if it.ident != 0 && it.name != "" && len(ip.dead) < maxDead {
+			ip.dead = append(ip.dead, hang.Dead{Ident: it.ident, TID: ev.TID, Name: it.name, Event: p.Number})
+		}
 		delete(ip.threads, ev.TID)
 	case recording.KindEnd:
 		for tid, it := range ip.threads {
@@ -104,7 +113,7 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if text := factsText(endFacts(p, ev, ip.died)); text != nil {
+		if text := factsText(endFacts(p, ev, ip.died, ip.dead)); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(p.Info.ID, text) }})
 		}
 		ip.tracker = nil

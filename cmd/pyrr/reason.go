@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
@@ -59,8 +60,23 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 		Text: func(file string, line int) string { return strings.TrimSpace(sourceLine(rec, file, line)) },
 	}
 	state, _ := logview.AtEnd(rec) // what could be read before an error
+	index, err := rec.StackIndex()
+	if err != nil {
+		index = nil
+	}
 	for i := range all {
-		in.Procs = append(in.Procs, hangProc(&all[i], state))
+		p := hangProc(&all[i], state)
+		in.Procs = append(in.Procs, p)
+		if !p.Hangs {
+			continue
+		}
+		for k, c := range p.Threads {
+			w := &all[i].Threads[k]
+			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
+				c.Loop = loopOf(rec, index, w.Proc, c, w.Nr)
+			}
+			c.Owner = ownerOf(state, index, w, c)
+		}
 	}
 	if v := failedOf(in, all); v != nil {
 		return v
@@ -93,6 +109,13 @@ func hangProc(e *ending, state *logview.State) *hang.Proc {
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
 	if len(e.Proc.Argv) > 0 {
 		p.Name = filepath.Base(e.Proc.Argv[0])
+	}
+	if state != nil && state.Proc(e.Proc.ID) != nil {
+		for _, c := range state.Proc(e.Proc.ID).Children {
+			if c.Proc == nil {
+				p.Kids = append(p.Kids, hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil})
+			}
+		}
 	}
 	for k := range e.Threads {
 		w := &e.Threads[k]
@@ -135,7 +158,7 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	}
 	for _, w := range p.Wants(t) {
 		if w.File != nil {
-			c.Peers = append(c.Peers, peerOf(w.File))
+			c.Peers = append(c.Peers, peerOf(state, w.File))
 		}
 	}
 	if len(c.Peers) == 1 {
@@ -143,7 +166,7 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	}
 }
 
-func peerOf(f *logview.File) *hang.Peer {
+func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 	out := &hang.Peer{What: f.Kind.String(), Got: f.In.Bytes, Sent: f.Out.Bytes, LastGot: f.In.Last.Time, LastSent: f.Out.Last.Time,
 		GotEvent: f.In.Last.Pos.Event, SentEvent: f.Out.Last.Pos.Event}
 	switch f.Kind {
@@ -165,6 +188,12 @@ func peerOf(f *logview.File) *hang.Peer {
 		out.What = "descriptor"
 	}
 	if f.Other == nil {
+		for _, l := range state.Files {
+			if l.Listening && slices.Contains(l.Backlog, f) {
+				out.Backlog = true
+				return out
+			}
+		}
 		out.Outside = f.Kind == linux.ObjSocket || f.Inherited
 		return out
 	}
@@ -180,8 +209,13 @@ func peerOf(f *logview.File) *hang.Peer {
 		}
 	}
 	out.Closed = f.Other.Closed()
-	if from := f.Other.From; f.Other.Connected == nil || from != nil && slices.Contains(from.Backlog, f) {
-		out.Backlog = from != nil && slices.Contains(from.Backlog, f)
-	}
 	return out
+}
+
+// baseName is filepath.Base, but for no path nothing.
+func baseName(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Base(path)
 }

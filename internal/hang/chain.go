@@ -34,6 +34,10 @@ func (j *judge) chain(path []hop) *Verdict {
 	}
 	stuck, degree, kind, missing := j.final(end.node)
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
+	if v.Degree == None && len(shown) > 1 {
+		// Who waits for whom is known, if not when the last will be done.
+		v.Degree, v.Missing = Likely, "whether "+j.name(end.node)+" would have gone on"
+	}
 	if !sure && v.Degree == Proven {
 		v.Degree = Likely
 	}
@@ -41,6 +45,9 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Missing = guess
 	}
 	var b strings.Builder
+	if path[0].edge != nil && path[0].edge.kind == "gather" && j.cancels(path[0].node) {
+		b.WriteString("asyncio.run has cancelled " + j.name(shown[0].node) + " and waits for it; ")
+	}
 	if len(shown) > 1 {
 		b.WriteString(j.told(shown[:len(shown)-1], false) + ", which " + stuck)
 	} else {
@@ -51,6 +58,18 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Sentence = "No verdict: " + b.String() + "."
 	}
 	return v
+}
+
+// cancels tells a thread in asyncio's own clean-up.
+func (j *judge) cancels(n node) bool {
+	if u := j.unit(n); u != nil {
+		for k := range u.Frames {
+			if lastName(u.Frames[k].Func) == "_cancel_all_tasks" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func capital(s string) string {
@@ -119,8 +138,14 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	what := j.thingName(t)
 	switch t.Kind {
 	case Lock, RLock, Semaphore:
+		if lost := j.lostTo(n, t); lost != "" {
+			return "waits for " + what + at + ", " + lost, Proven, "lost lock", ""
+		}
 		if t.Gone {
-			return "waits for " + what + at + ", whose owner is a thread that does not exist any more", Proven, "lost lock", ""
+			return "waits for " + what + at + ", " + j.lostOwner(n, t), Proven, "lost lock", ""
+		}
+		if h := j.heldAtFork(n, t); h != "" {
+			return "waits for " + what + at + ", " + h, Proven, "lost lock", ""
 		}
 		if t.Kind == Semaphore {
 			return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
@@ -150,6 +175,85 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits for " + what + at, Likely, w.How, "what became of it"
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""
+}
+
+// lostOwner says which thread it is that held a lock and is not there.
+func (j *judge) lostOwner(n node, t *Thing) string {
+	p := j.procs[n.proc]
+	for q := p; q != nil; q = j.procs[q.Parent] {
+		if q.Facts == nil {
+			continue
+		}
+		for i := len(q.Facts.Dead) - 1; i >= 0; i-- {
+			d := &q.Facts.Dead[i]
+			if d.Ident != t.Owner {
+				continue
+			}
+			if q != p {
+				return fmt.Sprintf("which thread %s held at the fork; that thread does not exist in the child", d.Name)
+			}
+			return fmt.Sprintf("whose owner, thread %s, has ended without releasing it", d.Name)
+		}
+		for k := range q.Facts.Units {
+			if u := &q.Facts.Units[k]; q != p && u.Ident == t.Owner {
+				return fmt.Sprintf("which thread %s held at the fork; that thread does not exist in the child", u.Name)
+			}
+		}
+	}
+	return "whose owner is a thread that does not exist any more"
+}
+
+// heldAtFork says of a lock without an owner, in a process that was forked, who
+// holds it in the process that it is a copy of: it lies at the same address.
+func (j *judge) heldAtFork(n node, t *Thing) string {
+	p := j.procs[n.proc]
+	if p == nil || !p.Forked || t.Addr == 0 || len(t.Holders) > 0 {
+		return ""
+	}
+	q := j.procs[p.Parent]
+	if q == nil || q.Facts == nil {
+		return ""
+	}
+	for i := range q.Facts.Things {
+		o := &q.Facts.Things[i]
+		if o.Addr != t.Addr || o.Kind != t.Kind || len(o.Holders) == 0 {
+			continue
+		}
+		h := &o.Holders[0]
+		if u := j.unit(node{q.ID, h.Unit}); u != nil && !u.Main {
+			at := ""
+			if f, ok := j.heldAt(&edge{to: node{q.ID, h.Unit}, hold: h}); ok {
+				at = " since " + j.at(f)
+			}
+			return fmt.Sprintf("which thread %s of the parent holds%s; that thread does not exist in the child", u.Name, at)
+		}
+	}
+	return ""
+}
+
+// lostTo says of a lock of several processes that the one that held it was
+// killed.
+func (j *judge) lostTo(n node, t *Thing) string {
+	if t.Key == "" {
+		return ""
+	}
+	for _, p := range j.in.Procs {
+		if p.Hangs || p.Facts == nil || p.ID == n.proc {
+			continue
+		}
+		for i := range p.Facts.Things {
+			o := &p.Facts.Things[i]
+			if o.Key != t.Key || len(o.Holders) == 0 {
+				continue
+			}
+			at := ""
+			if f, ok := j.heldAt(&edge{to: node{p.ID, o.Holders[0].Unit}, hold: &o.Holders[0]}); ok {
+				at = " since " + j.at(f)
+			}
+			return fmt.Sprintf("which %s held%s when signal %d killed it", j.procName(p), at, p.Status&0x7f)
+		}
+	}
+	return ""
 }
 
 // fate says what became of who should have acted: of those that who waits has at
@@ -198,6 +302,21 @@ func (j *judge) died(proc int, name string) string {
 }
 
 func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, missing string) {
+	if p := j.procs[n.proc]; p != nil {
+		for _, c := range p.Kids {
+			if c.PID != pid {
+				continue
+			}
+			name := fmt.Sprintf("child %d", pid)
+			if c.Exe != "" {
+				name += " (" + c.Exe + ")"
+			}
+			if c.Reaped {
+				return fmt.Sprintf("waits for the exit of %s%s, which has ended and whose end was fetched; nobody tells the one that waits", name, at), Likely, "ended child", "what should have woken it"
+			}
+			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at), Likely, "child", "what the child does"
+		}
+	}
 	for _, p := range j.in.Procs {
 		if p.PID == pid && !p.Hangs {
 			return fmt.Sprintf("waits for child %d%s, which has ended", pid, at), Likely, "ended child", "why nobody fetched its end"
@@ -217,6 +336,13 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 	}
 	does := j.doing(c)
 	switch {
+	case c.Loop != nil && (does == "sleeps" || c.For < c.Loop.For):
+		grows := ""
+		if c.Loop.Grows {
+			grows = ", at growing intervals"
+		}
+		return fmt.Sprintf("polls%s: %d times in %s, every %s%s, and what it looks for does not come", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows),
+			Likely, "poll", "what would end the loop"
 	case does == "sleeps":
 		return does + at, None, "sleep", ""
 	case c.Peer == nil:

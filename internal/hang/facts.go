@@ -17,8 +17,20 @@ type Facts struct {
 	// Died are the exceptions that its threads reported on standard error, in the
 	// order of the reports.
 	Died []Raised `json:"died,omitempty"`
+	// Dead are threads that have ended.
+	Dead []Dead `json:"dead,omitempty"`
+	// Children are the names that the program gave its child processes, by pid.
+	Children map[int]string `json:"children,omitempty"`
 	// Python is the version, such as 3.11.
 	Python string `json:"python,omitempty"`
+}
+
+// Dead is a thread that has ended.
+type Dead struct {
+	Ident uint64 `json:"ident"`
+	TID   int32  `json:"tid"`
+	Name  string `json:"name"`
+	Event uint64 `json:"event"`
 }
 
 // Kinds of units.
@@ -34,6 +46,7 @@ type Unit struct {
 	// TID is the thread's id in the recording; of a task that of the thread that
 	// runs its loop, 0 for none.
 	TID    int32  `json:"tid,omitempty"`
+	Ident  uint64 `json:"ident,omitempty"` // of a thread
 	Name   string `json:"name,omitempty"`
 	Main   bool   `json:"main,omitempty"` // the main thread, or the task that it runs its loop for
 	Daemon bool   `json:"daemon,omitempty"`
@@ -92,6 +105,8 @@ type Wait struct {
 // Thing is an object that is waited for, held or owed.
 type Thing struct {
 	Kind string `json:"kind"`
+	// Addr is the address of the object: equal in a process and a copy of it.
+	Addr uint64 `json:"addr,omitempty"`
 	// Key is equal for the same thing seen from several processes.
 	Key string `json:"key,omitempty"`
 	// Name is how the program calls it: a variable or attribute.
@@ -109,6 +124,8 @@ type Thing struct {
 	// Known are the units that have it in reach of their variables, but for
 	// those that wait for it.
 	Known []int `json:"known,omitempty"`
+	// Owner is the ident of the thread that holds it, where that is Gone.
+	Owner uint64 `json:"owner,omitempty"`
 	// Locked, of a lock: somebody has it, whoever it is. Gone: its owner is a
 	// thread that is not there any more.
 	Locked bool `json:"locked,omitempty"`

@@ -30,8 +30,9 @@ type Proc struct {
 	Facts *Facts
 	// Threads are those at the end, main first.
 	Threads []*Call
-	// Dead are threads that have ended, by their ident.
-	Forked bool
+	Forked  bool // it began as a copy of Parent
+	// Kids are the children that are not recorded.
+	Kids []Kid
 }
 
 // Call is a thread at the end, and the system call that it is in.
@@ -55,6 +56,10 @@ type Call struct {
 	// several; Peers are those of a poll or select.
 	Peer  *Peer
 	Peers []*Peer
+	// Loop says that it makes this call again and again, Owner who holds what it
+	// waits for or retries.
+	Loop  *Loop
+	Owner *Owner
 }
 
 // Peer is what a descriptor stands for, and what is at its other end.
@@ -76,6 +81,31 @@ type Peer struct {
 	Got, Sent           uint64
 	LastGot, LastSent   int64
 	GotEvent, SentEvent uint64
+}
+
+// Kid is a child process that is not recorded.
+type Kid struct {
+	PID    int
+	Exe    string // the program's name, "" where that is not known
+	Reaped bool   // its end was fetched
+}
+
+// Loop is a call that is made again and again from one function.
+type Loop struct {
+	Count int
+	For   time.Duration // since the first of them
+	Every time.Duration // from one to the next
+	Grows bool          // the time between grows
+	Event uint64        // of the first
+}
+
+// Owner is who holds what a thread waits for in the kernel.
+type Owner struct {
+	What  string
+	Proc  int
+	TID   int32
+	Event uint64 // at which it took it
+	Where *Frame // the line of the program that did
 }
 
 // End is a descriptor of a process.
@@ -369,17 +399,24 @@ func (j *judge) procName(p *Proc) string {
 	if p == nil {
 		return "a process"
 	}
+	name := ""
 	for _, other := range j.in.Procs {
-		if other.Facts == nil {
+		if other.Facts == nil || name != "" {
 			continue
 		}
+		if name = other.Facts.Children[p.PID]; name != "" {
+			break
+		}
 		for i := range other.Facts.Things {
-			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Name != "p" {
-				return fmt.Sprintf("child %q (pid %d)", t.Name, p.PID)
+			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Class != "Popen" {
+				name = t.Name
 			}
 		}
 	}
-	if p.Parent == 0 {
+	switch {
+	case name != "":
+		return fmt.Sprintf("child %q (pid %d)", name, p.PID)
+	case p.Parent == 0:
 		return fmt.Sprintf("process %d", p.PID)
 	}
 	return fmt.Sprintf("child %d", p.PID)
@@ -428,7 +465,7 @@ func (j *judge) place(n node) (Frame, bool) {
 // nothing.
 func (j *judge) where(n node) string {
 	f, ok := j.place(n)
-	if !ok || f.Line == 0 {
+	if !ok || f.Line == 0 || !f.own() && f.File != "<string>" && len(f.File) > 0 && strings.HasSuffix(f.File, "/threading.py") {
 		return ""
 	}
 	return " (" + j.at(f) + ")"

@@ -134,6 +134,9 @@ func (j *judge) otherHolders(n node, t *Thing, what, at string) []edge {
 				continue
 			}
 			for k := range o.Holders {
+				if !p.Hangs {
+					continue // see lostTo
+				}
 				out = append(out, edge{to: node{p.ID, o.Holders[k].Unit}, sure: true, kind: "holds", thing: -1, hold: &o.Holders[k],
 					say: "%[1]s waits for " + what + at + ", held by %[2]s"})
 			}
@@ -179,10 +182,42 @@ func (j *judge) callSteps(n node) []edge {
 		return nil // its tasks say what they wait for
 	}
 	var out []edge
+	if o := c.Owner; o != nil {
+		if to, ok := j.threadNode(o.Proc, o.TID); ok && to != n {
+			does := j.doing(c)
+			if does == "sleeps" {
+				does = "retries, sleeping in between"
+				if c.Loop != nil {
+					does = fmt.Sprintf("has retried %d times in %s", c.Loop.Count, lasting(c.Loop.For))
+				}
+			}
+			say := "%[1]s " + does + at + ": " + o.What + " is held by %[2]s"
+			if o.Where != nil {
+				say += " since " + j.at(*o.Where)
+			}
+			return []edge{{to: to, sure: true, kind: "holds", say: say, thing: -1}}
+		}
+	}
 	if c.Peer != nil {
 		out = j.peerSteps(n, c.Peer, "%[1]s "+j.doing(c)+at)
 	}
 	return out
+}
+
+// threadNode finds a thread of a process that did not end.
+func (j *judge) threadNode(proc int, tid int32) (node, bool) {
+	p := j.procs[proc]
+	if p == nil || !p.Hangs {
+		return node{}, false
+	}
+	if p.Facts != nil {
+		for k := range p.Facts.Units {
+			if u := &p.Facts.Units[k]; u.Kind == Thread && u.TID == tid {
+				return node{proc, k}, true
+			}
+		}
+	}
+	return node{proc, -1}, len(p.Threads) > 0 && p.Threads[0].TID == tid
 }
 
 // peerSteps lead to those who have the other end of what a thread waits for.

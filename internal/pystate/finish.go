@@ -29,10 +29,42 @@ func (r *reader) finish() {
 		}
 	}
 	r.fates(waited)
+	r.children()
 	for n := range r.facts.Units {
 		u := &r.facts.Units[n]
 		if u.Kind == hang.Thread && !u.Main {
 			u.Daemon = r.daemon(r.units[n].ident)
+		}
+	}
+}
+
+// children notes the names that multiprocessing's processes have: those that run,
+// and those that a variable has.
+func (r *reader) children() {
+	list := r.Items(r.Global("multiprocessing.process", "_children"), 500)
+	if r.Global("multiprocessing.process", "BaseProcess") != 0 {
+		for _, u := range r.units {
+			for k := range u.frames {
+				if k >= hang.MaxFrames || hang.Library(u.frames[k].File) {
+					continue
+				}
+				for _, obj := range r.locals(u, k) {
+					list = append(list, obj)
+					list = append(list, r.listed(obj)...)
+				}
+			}
+		}
+	}
+	for _, p := range list {
+		if !r.IsA(p, "BaseProcess") {
+			continue
+		}
+		pid, ok := r.Int(r.Attr(p, "_popen.pid"))
+		if name := r.Str(r.Attr(p, "_name")); ok && name != "" {
+			if r.facts.Children == nil {
+				r.facts.Children = map[int]string{}
+			}
+			r.facts.Children[int(pid)] = name
 		}
 	}
 }
@@ -225,7 +257,25 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 			places = append(places, place{h.Unit, h.Frame})
 		}
 	}
+	for _, n := range t.Known {
+		for k := range r.facts.Units[n].Frames {
+			if !hang.Library(r.facts.Units[n].Frames[k].File) {
+				places = append(places, place{n, k})
+				break
+			}
+		}
+	}
 	same := map[uint64]bool{obj: true}
+	if t.Kind == hang.Lock && r.SemLock(obj).Handle != 0 {
+		// The program has the Lock around it.
+		for _, p := range places {
+			for _, v := range r.locals(r.units[p.unit], p.frame) {
+				if r.Attr(v, "_semlock") == obj {
+					same[v] = true
+				}
+			}
+		}
+	}
 	for _, p := range places {
 		if len(places) > 6 {
 			places = places[:6]

@@ -78,7 +78,7 @@ func (r *reader) readThreads(m mem.Reader, threads []Thread) {
 	all, _ := r.rt.Threads(m)
 	for k := range threads {
 		t := &threads[k]
-		u := hang.Unit{Kind: hang.Thread, TID: t.TID, Main: t.Main}
+		u := hang.Unit{Kind: hang.Thread, TID: t.TID, Ident: t.FsBase, Main: t.Main}
 		own := &unit{thread: t, ident: t.FsBase}
 		if pt, ok := r.rt.Of(m, all, int(t.TID), t.FsBase); ok {
 			u.Name = pt.Name
@@ -157,7 +157,7 @@ func (r *reader) thing(obj uint64, kind string) int {
 	}
 	n := len(r.facts.Things)
 	r.things[obj] = n
-	r.facts.Things = append(r.facts.Things, hang.Thing{Kind: kind, Class: r.Type(obj)})
+	r.facts.Things = append(r.facts.Things, hang.Thing{Kind: kind, Addr: obj, Class: r.Type(obj)})
 	r.describe(n, obj)
 	return n
 }

@@ -57,7 +57,11 @@ func (r *reader) describeLock(n int, obj uint64) {
 		}
 		return
 	}
-	if sem := r.Attr(obj, "_semlock"); sem != 0 {
+	sem := r.Attr(obj, "_semlock")
+	if r.SemLock(obj).Handle != 0 {
+		sem = obj
+	}
+	if sem != 0 {
 		// Of multiprocessing: forked processes have it at the same address.
 		s := r.SemLock(sem)
 		t.Key = s.Name
@@ -85,7 +89,7 @@ func (r *reader) owned(n int, ident uint64) {
 	t := &r.facts.Things[n]
 	unit, ok := r.ident[ident]
 	if !ok {
-		t.Gone = true
+		t.Gone, t.Owner = true, ident
 		return
 	}
 	for _, h := range t.Holders {

@@ -322,6 +322,9 @@ func (w *waiter) call() {
 func (w *waiter) lock(word uint64) {
 	parked := w.Parked(word)
 	fits := func(obj uint64) bool {
+		if s := w.SemLock(obj); s.Handle != 0 {
+			return s.Handle == word
+		}
 		l, ok := w.Lock(obj)
 		return ok && l.Word != 0 && (l.Word == word || l.Word == parked)
 	}
