@@ -17,7 +17,7 @@ import (
 func explainCommand() *command {
 	return &command{
 		name:     "explain",
-		synopsis: "[--all] [--full] [--json | --markdown | --github] RECORDING",
+		synopsis: "[--all] [--full] [--json | --markdown | --github | --fingerprint] RECORDING",
 		short:    "say why the program hung",
 		long: `Says in a sentence who waits for what, who holds it or owes it, and at which line
 of the program. The lines below are the evidence, each with a position for pyrr
@@ -46,6 +46,7 @@ the recording.`,
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
 			asJSON := fs.Bool("json", false, "print JSON")
 			markdown := fs.Bool("markdown", false, "print a block for a bug report")
+			fingerprint := fs.Bool("fingerprint", false, "print what is the same for the same fault in other runs")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
 				rec, path, err := oneRecording("explain", args)
@@ -60,6 +61,13 @@ the recording.`,
 					return replayFailed(err, path)
 				}
 				switch {
+				case *fingerprint:
+					if f := r.Why.Fingerprint(); f != "" {
+						fmt.Fprintln(u.out, f)
+						return nil
+					}
+					u.note("no verdict, so there is no fingerprint")
+					return exitStatusError(exitNothing)
 				case *markdown:
 					return printMarkdown(u, rec, path, r)
 				case *github:
@@ -363,6 +371,8 @@ func sourceLine(rec *recording.Recording, file string, line int) string {
 type explanation struct {
 	// Why is the reason, with its evidence and the graph of who waits for whom.
 	Why *hang.Verdict `json:"why"`
+	// Fingerprint is the same for the same fault in other runs.
+	Fingerprint string `json:"fingerprint,omitempty"`
 	// Hung is the thread that the others most probably wait for.
 	Hung    *threadAtEnd  `json:"hung"`
 	Threads []threadAtEnd `json:"threads"`
@@ -392,7 +402,7 @@ type frameJSON struct {
 }
 
 func explanationOf(why *hang.Verdict, ends []ending) explanation {
-	x := explanation{Why: why, Threads: []threadAtEnd{}}
+	x := explanation{Why: why, Fingerprint: why.Fingerprint(), Threads: []threadAtEnd{}}
 	convert := func(w *waiting) threadAtEnd {
 		t := threadAtEnd{Process: w.Proc.ID, PID: w.Proc.PID, Thread: w.Num, TID: w.TID, Name: w.Name, Waits: waitsFor(w), Call: w.Call,
 			Since: float64(w.Since) / 1e9, Seconds: w.For.Seconds(), Instruction: w.Instr, Event: w.Event, Stack: []frameJSON{}}

@@ -2,6 +2,7 @@ package hang
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -104,12 +105,29 @@ func (j *judge) final(n node) (says, degree, kind, missing string) {
 	return j.finalCall(n)
 }
 
-func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
-	at := ""
-	if u.Wait.Frame < len(u.Frames) {
-		at = " (" + j.at(u.Frames[u.Wait.Frame]) + ")"
+// freeConnection tells one that waits in a pool of connections of an installed
+// package, by the names that such functions have, and says who may have them.
+func (j *judge) freeConnection(u *Unit) string {
+	for k := 0; k < u.Wait.Frame && k < len(u.Frames); k++ {
+		f := u.Frames[k]
+		if !installed(f.File) || Machinery(f.File) {
+			continue
+		}
+		name := strings.ToLower(f.Func + " " + path.Base(f.File))
+		last := strings.ToLower(lastName(f.Func))
+		if (strings.Contains(name, "pool") || strings.Contains(name, "connector")) &&
+			(strings.Contains(last, "conn") || strings.Contains(last, "checkout") || strings.HasPrefix(last, "_get") || strings.HasPrefix(last, "_do_get") || last == "get") {
+			return "those of the pool are all taken, and none was given back"
+		}
 	}
-	w := u.Wait
+	return ""
+}
+
+func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
+	w, at := u.Wait, j.waitAt(u)
+	if free := j.freeConnection(u); free != "" {
+		return "waits for a free connection" + at + ": " + free, Likely, "connection pool", "where the connections were taken"
+	}
 	if len(w.On) == 0 {
 		switch {
 		case w.PID > 0:

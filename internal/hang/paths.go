@@ -38,3 +38,9 @@ func Machinery(file string) bool {
 	dir, name := path.Split(file)
 	return name == "pyrr_pytest.py" || strings.HasSuffix(dir, "/bin/") && !strings.Contains(name, ".")
 }
+
+// installed tells a file of an installed package.
+func installed(file string) bool {
+	_, origin := (stack.Paths{}).Short(file)
+	return origin == stack.Package
+}

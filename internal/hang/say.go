@@ -21,6 +21,17 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 		j.evidence(v, h)
 		v.key = append(v.key, j.keyOf(h))
 	}
+	// Who is in a call that names what it waits for comes first in reports.
+	tells := func(h hop) bool {
+		c := j.call(h.node)
+		return c != nil && c.Call != "" && c.Call != "futex" && !strings.HasPrefix(c.Call, "wait")
+	}
+	for k, h := range circle {
+		if tells(h) && !tells(first) {
+			v.Units[0], v.Units[k] = v.Units[k], v.Units[0]
+			break
+		}
+	}
 	if f, ok := j.place(first.node); ok {
 		v.Where = &f
 	}
@@ -52,6 +63,10 @@ func (j *judge) told(path []hop, circle bool) string {
 			// "A joins B, which …": the one before ends with its name.
 		}
 		to := j.name(h.edge.to)
+		if k > 0 && h.edge.to.proc == h.node.proc {
+			// Of which process it is has just been said.
+			to = strings.TrimSuffix(to, " of "+j.procName(j.procs[h.edge.to.proc]))
+		}
 		fmt.Fprintf(&b, h.edge.say, from, to)
 	}
 	return b.String()

@@ -32,10 +32,7 @@ func (j *judge) stepsOf(n node) []edge {
 func (j *judge) waitSteps(n node, u *Unit) []edge {
 	w := u.Wait
 	var out []edge
-	at := ""
-	if w.Frame < len(u.Frames) {
-		at = " (" + j.at(u.Frames[w.Frame]) + ")"
-	}
+	at := j.waitAt(u)
 	for _, to := range w.Units {
 		if to == n.unit {
 			continue
@@ -60,6 +57,27 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		out = append(out, j.childSteps(n, w.PID, at)...)
 	}
 	return out
+}
+
+// waitAt is where a unit waits: the line of the user's code, and the function of
+// an installed package that waits for it, if there is one.
+func (j *judge) waitAt(u *Unit) string {
+	w := u.Wait
+	if w.Frame >= len(u.Frames) || u.Frames[w.Frame].Line == 0 {
+		return ""
+	}
+	f := u.Frames[w.Frame]
+	if !f.own() && strings.HasSuffix(f.File, "/threading.py") {
+		return ""
+	}
+	via := ""
+	for k := 0; k < w.Frame; k++ {
+		if p := u.Frames[k]; installed(p.File) && !Machinery(p.File) {
+			via = fmt.Sprintf(" in %s, %s", p.Func, j.at(p))
+			break
+		}
+	}
+	return " (" + j.at(f) + via + ")"
 }
 
 // thingSteps are the edges through a thing.
