@@ -1,0 +1,162 @@
+package hang
+
+import "time"
+
+// Input is all that is known of a recording's end.
+type Input struct {
+	Procs []*Proc
+	// Short shortens a file's name for people; nil leaves it.
+	Short func(file string) string
+	// Text returns the text of a source line, "" where it is not at hand.
+	Text func(file string, line int) string
+}
+
+// Proc is a process at its end.
+type Proc struct {
+	ID, PID, Parent int
+	// Name is what it runs, in a word or two.
+	Name string
+	// Hangs says that it did not end by itself; Status is its wait status else.
+	Hangs  bool
+	Status int
+	// Event is that of its end, Time when that was (ns after the start).
+	Event uint64
+	Time  int64
+	Facts *Facts
+	// Threads are those at the end, main first.
+	Threads []*Call
+	Forked  bool // it began as a copy of Parent
+	// Kids are the children that are not recorded.
+	Kids []Kid
+}
+
+// Call is a thread at the end, and the system call that it is in.
+type Call struct {
+	TID  int32
+	Num  int
+	Name string // of the thread, in Python
+	// Call is the name of the system call, "" for a thread that computes; Text
+	// has its arguments.
+	Call, Text string
+	FD         int
+	PID        int // that is waited for
+	Since      int64
+	For        time.Duration
+	Event      uint64
+	// Early says that it was in this call when the recording began.
+	Early bool
+	// Frames are Python's, innermost first, for processes without facts.
+	Frames []Frame
+	// Peer is what the descriptor stands for that it waits for, nil for none or
+	// several; Peers are those of a poll or select.
+	Peer  *Peer
+	Peers []*Peer
+	// Loop says that it makes this call again and again, Owner who holds what it
+	// waits for or retries.
+	Loop  *Loop
+	Owner *Owner
+}
+
+// Peer is what a descriptor stands for, and what is at its other end.
+type Peer struct {
+	// What is "pipe", "connection", "listening socket", "file", …; Addr its
+	// name or address.
+	What, Addr string
+	// Ends are who has the other end, of those in the recording; Unrecorded names
+	// a program that has it and is not recorded.
+	Ends       []End
+	Unrecorded string
+	// Outside says that the other end is not in the recording; Closed that nobody
+	// has it open any more.
+	Outside, Closed bool
+	// Backlog is how many connections wait to be accepted at the other end.
+	Backlog bool
+	// Got and Sent are the bytes each way, seen from the thread that waits; LastGot
+	// and LastSent when that was, and at which event of its process.
+	Got, Sent           uint64
+	LastGot, LastSent   int64
+	GotEvent, SentEvent uint64
+}
+
+// Kid is a child process that is not recorded.
+type Kid struct {
+	PID    int
+	Exe    string // the program's name, "" where that is not known
+	Reaped bool   // its end was fetched
+}
+
+// Loop is a call that is made again and again from one function.
+type Loop struct {
+	Count int
+	For   time.Duration // since the first of them
+	Every time.Duration // from one to the next
+	Grows bool          // the time between grows
+	Event uint64        // of the first
+}
+
+// Owner is who holds what a thread waits for in the kernel.
+type Owner struct {
+	What  string
+	Proc  int
+	TID   int32
+	Event uint64 // at which it took it
+	Where *Frame // the line of the program that did
+}
+
+// End is a descriptor of a process.
+type End struct {
+	Proc, FD int
+}
+
+// Degrees of certainty.
+const (
+	Proven = "proven"
+	Likely = "likely"
+	None   = "none"
+)
+
+// Verdict is why a program hung.
+type Verdict struct {
+	Degree string `json:"degree"`
+	// Kind is a word for the sort of hang: deadlock, …
+	Kind     string `json:"kind,omitempty"`
+	Sentence string `json:"sentence"`
+	// Missing says what keeps a likely verdict from being proven.
+	Missing  string     `json:"missing,omitempty"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// Units are those that the sentence is about, the culprit first.
+	Units []Ref  `json:"units,omitempty"`
+	Edges []Edge `json:"edges,omitempty"`
+	// Where is the line of the user's code that a report points to.
+	Where *Frame `json:"where,omitempty"`
+	// Raised is the exception, of a failure.
+	Raised *Raised `json:"raised,omitempty"`
+	// key is what fingerprints are made of.
+	key []string
+}
+
+// Ref names a unit.
+type Ref struct {
+	Proc int    `json:"proc"`
+	TID  int32  `json:"tid,omitempty"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// Edge is one of the graph: who waits for whom, and why.
+type Edge struct {
+	From Ref    `json:"from"`
+	To   Ref    `json:"to"`
+	Why  string `json:"why"`
+	Sure bool   `json:"sure"`
+}
+
+// Evidence is a fact with its place in the recording.
+type Evidence struct {
+	Text string `json:"text"`
+	// Proc and Event are a position for replay --at; Event 0 is none.
+	Proc  int    `json:"proc,omitempty"`
+	Event uint64 `json:"event,omitempty"`
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"`
+}
