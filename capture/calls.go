@@ -313,18 +313,8 @@ func (r *recorder) forgetFD(t *task, nr int, args [6]uint64) {
 	if sp.calls == nil || t.pid != sp.pid {
 		return
 	}
-	fd, n := uint64(0), 1
-	switch nr {
-	case unix.SYS_CLOSE:
-		fd = args[0]
-	case unix.SYS_DUP2, unix.SYS_DUP3:
-		fd = args[1]
-	case unix.SYS_CLOSE_RANGE, unix.SYS_UNSHARE:
-		n = inject.CallFDs
-	default:
-		return
-	}
-	if fd < inject.CallFDs {
-		ptrace.Write(t.tid, sp.calls.img.FDs+fd, make([]byte, n))
+	if first, last, ok := linux.Drops(nr, args); ok && first >= 0 && first < inject.CallFDs {
+		n := min(last, inject.CallFDs-1) - first + 1
+		ptrace.Write(t.tid, sp.calls.img.FDs+uint64(first), make([]byte, max(n, 0)))
 	}
 }

@@ -303,16 +303,14 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 // parent, but not its descriptors.
 type fdKey struct{ pid, fd int }
 
-// outputCalls write data to the descriptor in their first argument.
-var outputCalls = map[int32]bool{unix.SYS_WRITE: true, unix.SYS_WRITEV: true, unix.SYS_SENDTO: true, unix.SYS_SENDMSG: true, unix.SYS_PWRITE64: true}
-
 // markOutput marks a call that wrote to what pyrr itself has as standard
 // output or error, so that replay can print the same.
 func (r *recorder) markOutput(t *task, ev *recording.Event) {
-	if !outputCalls[t.ev.Nr] || ev.Ret <= 0 {
+	arg, ok := linux.Gives(int(t.ev.Nr))
+	if !ok || ev.Ret <= 0 {
 		return
 	}
-	fd := int(int32(t.ev.Args[0]))
+	fd := int(int32(t.ev.Args[arg]))
 	if fd > 2 && r.outID[1] == "" && r.outID[2] == "" {
 		return
 	}
@@ -341,12 +339,12 @@ func (r *recorder) noteFD(t *task, nr int, args [6]uint64) {
 
 // forgetName forgets what a descriptor leads to.
 func forgetName(t *task, nr int, args [6]uint64) {
-	switch nr {
-	case unix.SYS_CLOSE:
-		delete(t.sp.fds, fdKey{t.pid, int(int32(args[0]))})
-	case unix.SYS_DUP2, unix.SYS_DUP3:
-		delete(t.sp.fds, fdKey{t.pid, int(int32(args[1]))})
-	case unix.SYS_CLOSE_RANGE:
+	first, last, ok := linux.Drops(nr, args)
+	switch {
+	case !ok:
+	case first == last:
+		delete(t.sp.fds, fdKey{t.pid, first})
+	default:
 		clear(t.sp.fds)
 	}
 }

@@ -2,11 +2,8 @@ package replay
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"golang.org/x/sys/unix"
 
 	"pyrr/cpython"
 	"pyrr/internal/linux"
@@ -237,25 +234,8 @@ func (p *Process) echo(call, ev *recording.Event) error {
 			addr, n, left = addr+uint64(len(b)), n-uint64(len(b)), left-uint64(len(b))
 		}
 	}
-	vec := func(addr, n uint64) {
-		for i := uint64(0); i < n && i < 1024 && left > 0; i++ {
-			var b [16]byte
-			if m.ReadAt(b[:], addr+16*i) != nil {
-				return
-			}
-			put(binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))
-		}
-	}
-	switch call.Nr {
-	case unix.SYS_WRITE, unix.SYS_SENDTO, unix.SYS_PWRITE64:
-		put(call.Args[1], call.Args[2])
-	case unix.SYS_WRITEV:
-		vec(call.Args[1], call.Args[2])
-	case unix.SYS_SENDMSG:
-		var b [56]byte
-		if m.ReadAt(b[:], call.Args[1]) == nil {
-			vec(binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:]))
-		}
+	for _, r := range linux.Given(int(call.Nr), call.Args, m, nil) {
+		put(r.Addr, r.Len)
 	}
 	return nil
 }

@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -66,7 +65,7 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 	var out []ending
 	died := map[int][]hang.Raised{}
 	walk := newStackWalk(rec)
-	follow := map[int]*follower{}
+	follow := map[int]*logview.Process{}
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		if t != nil && len(died[p.Info.ID]) < maxDied {
 			if r := reported(p, t, ev); r != nil {
@@ -77,12 +76,12 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 		walk.name(p, t, ev)
 		f := follow[p.Info.ID]
 		if f == nil {
-			f = newFollower(p.Info)
+			f = logview.NewProcess(&p.Info)
 			follow[p.Info.ID] = f
 		}
-		f.event(p.Number, ev)
+		f.Take(p.Number, ev)
 		if ev.Kind == recording.KindEnd && (all || stopped(ev)) {
-			e := f.end(p.Number, ev)
+			e := endOf(f, p.Number, ev)
 			for i := range e.Threads {
 				w := &e.Threads[i]
 				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
@@ -103,21 +102,20 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 		return nil, err
 	}
 	var out []ending
-	for _, p := range procs {
-		f := newFollower(p)
-		if err := eachEvent(rec, p.ID, func(number uint64, ev *recording.Event) error {
-			f.event(number, ev)
+	for i := range procs {
+		p := &procs[i]
+		if err := logview.Each(rec, p, func(f *logview.Process, number uint64, ev *recording.Event, _ logview.Step) error {
 			if ev.Kind != recording.KindEnd || !all && !stopped(ev) {
 				return nil
 			}
-			e := f.end(number, ev)
+			e := endOf(f, number, ev)
 			for i := range e.Threads {
 				w := &e.Threads[i]
-				st, _, err := index.Stack(p.ID, w.TID, f.last[w.TID])
+				st, _, err := index.Stack(p.ID, w.TID, f.Threads[w.TID].Last)
 				if err != nil {
 					return err
 				}
-				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.last[w.TID])
+				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.Threads[w.TID].Last)
 			}
 			e.Facts = readFacts(index, p.ID)
 			out = append(out, e)
@@ -140,85 +138,19 @@ func stoppedOnes(all []ending) []ending {
 	return out
 }
 
-// eachEvent calls f with the events of a process.
-func eachEvent(rec *recording.Recording, proc int, f func(number uint64, ev *recording.Event) error) error {
-	it, err := rec.Events(proc)
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	var ev recording.Event
-	for {
-		number := it.Number()
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := f(number, &ev); err != nil {
-			return err
-		}
-	}
-}
-
 // stopped says whether a process did not end by itself.
 func stopped(ev *recording.Event) bool {
 	return ev.Why != recording.EndExited && ev.Why != recording.EndExec
 }
 
-// follower keeps track of the threads of a process and their open calls.
-type follower struct {
-	proc   recording.Proc
-	order  []int32 // the threads that exist, in the order of appearance
-	number map[int32]int
-	count  int
-	open   map[int32]recording.Event
-	at     map[int32]uint64 // the number of the event that opened the call
-	last   map[int32]uint64 // the last event of each thread
-}
-
-func newFollower(p recording.Proc) *follower {
-	return &follower{proc: p, number: map[int32]int{}, open: map[int32]recording.Event{}, at: map[int32]uint64{}, last: map[int32]uint64{}}
-}
-
-func (f *follower) event(number uint64, ev *recording.Event) {
-	if ev.TID == 0 {
-		return
-	}
-	if f.number[ev.TID] == 0 {
-		f.count++
-		f.number[ev.TID] = f.count
-		f.order = append(f.order, ev.TID)
-	}
-	f.last[ev.TID] = number
-	switch ev.Kind {
-	case recording.KindThread:
-		// It was in its call before the recording began.
-		if ev.Why == recording.InCall {
-			f.open[ev.TID], f.at[ev.TID] = *ev, number
-		}
-	case recording.KindEnter:
-		brief := *ev
-		brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
-		f.open[ev.TID], f.at[ev.TID] = brief, number
-	case recording.KindDeath:
-		delete(f.open, ev.TID)
-		delete(f.number, ev.TID)
-		f.order = slices.DeleteFunc(f.order, func(tid int32) bool { return tid == ev.TID })
-	case recording.KindExit, recording.KindSignal, recording.KindSyscall:
-		delete(f.open, ev.TID)
-	}
-}
-
-// end describes the threads at the end of the process.
-func (f *follower) end(number uint64, ev *recording.Event) ending {
-	e := ending{Proc: f.proc, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
-	for _, tid := range f.order {
-		w := waiting{Proc: f.proc, TID: tid, Num: f.number[tid], Instr: ev.Instr}
-		if c, ok := f.open[tid]; ok {
-			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(&c, &c, false), c.Nr, c.Time, f.at[tid], c.Instr
+// endOf describes the threads of a process at its end.
+func endOf(f *logview.Process, number uint64, ev *recording.Event) ending {
+	e := ending{Proc: f.Info, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
+	for _, t := range f.Ordered() {
+		w := waiting{Proc: f.Info, TID: t.TID, Num: t.Num, Instr: ev.Instr}
+		if t.Open != nil {
+			c := &t.Open.Enter
+			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(c, c, false), c.Nr, c.Time, t.Open.Event, c.Instr
 			w.For = time.Duration(max(0, ev.Time-c.Time))
 			w.Args, w.Early = c.Args, c.Kind == recording.KindThread
 		}

@@ -10,8 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
 
@@ -84,8 +83,8 @@ func (k *sourceKeeper) see(name string) {
 // Python made it from. So modules are kept that run and are on no stack at an
 // event.
 func (k *sourceKeeper) opened(ev *recording.Event) {
-	if ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Kind == recording.KindSyscall && ev.Ret < 0 ||
-		ev.Nr != unix.SYS_OPENAT && ev.Nr != unix.SYS_OPEN {
+	if u, ok := linux.Uses(int(ev.Nr), linux.DoOpen); !ok || u.Object != linux.ObjFile ||
+		ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Kind == recording.KindSyscall && ev.Ret < 0 {
 		return
 	}
 	path, _, _ := strings.Cut(string(ev.In), "\x00")

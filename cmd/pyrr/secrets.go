@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
 	"pyrr/replay"
@@ -108,8 +108,12 @@ func searcher(set *redact.Set, events uint64) replayWatch {
 		switch {
 		case ev.Kind == recording.KindEnd || total%every == 0:
 			return searchMemory(p, set)
-		case t != nil && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) && (ev.Nr == unix.SYS_WRITE || ev.Nr == unix.SYS_SENDTO):
-			return searchRange(p, set, replay.Range{Start: ev.Args[1], End: ev.Args[1] + min(ev.Args[2], 1<<20)}, "what the program wrote")
+		case t != nil && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter):
+			for _, g := range linux.Given(int(ev.Nr), ev.Args, p.Mem(), nil) {
+				if err := searchRange(p, set, replay.Range{Start: g.Addr, End: g.Addr + min(g.Len, 1<<20)}, "what the program wrote"); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	}

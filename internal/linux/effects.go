@@ -1,6 +1,11 @@
 package linux
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+
+	"pyrr/internal/mem"
+)
 
 // Do says what a system call does with a descriptor.
 type Do uint8
@@ -206,6 +211,10 @@ func Effects(c *Done, dst []Effect) []Effect {
 	if !ok {
 		return dst
 	}
+	if c.Nr == sysSendmsg && c.Ret >= 0 {
+		// First, since the receiver may have them before the call returns.
+		eachRight(c.In, func(fd int) { dst = append(dst, Effect{Do: DoHand, FD: c.fd(0), From: fd}) })
+	}
 	for i := range s.FDs {
 		dst = c.effect(&s.FDs[i], dst)
 	}
@@ -231,10 +240,6 @@ func Effects(c *Done, dst []Effect) []Effect {
 	case sysRecvmmsg:
 		for i := range min(c.Ret, maxVector) {
 			dst = c.taken(c.bytes(c.Args[1]+uint64(i)*mmsghdrSize, msghdrSize), dst)
-		}
-	case sysSendmsg:
-		if c.Ret >= 0 {
-			eachRight(c.In, func(fd int) { dst = append(dst, Effect{Do: DoHand, FD: c.fd(0), From: fd}) })
 		}
 	}
 	return dst
@@ -469,6 +474,9 @@ func Control(nr int, msghdr []byte) (addr uint64, n int) {
 // Drops returns the descriptors that a call closes or makes anew, from first to
 // last, as far as its arguments tell; ok is false where there are none.
 func Drops(nr int, args [6]uint64) (first, last int, ok bool) {
+	if nr == sysUnshare && args[0]&cloneFiles != 0 || nr == sysCloseRange && args[2]&closeRangeUnshare != 0 {
+		return 0, math.MaxInt32, true // what another thread closes from here on stays open here
+	}
 	s, known := Lookup(nr)
 	if !known {
 		return 0, 0, false
@@ -505,3 +513,35 @@ func Uses(nr int, do Do) (u FDUse, ok bool) {
 
 func word32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 func word64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+// Gives reports whether a call writes bytes of the program's memory to a
+// descriptor, and which argument that is: those that Given finds.
+func Gives(nr int) (arg int, ok bool) {
+	u, ok := Uses(nr, DoWrite)
+	return int(u.On), ok && (u.Data >= 0 || nr == sysSendmsg)
+}
+
+// Given appends to dst where the bytes lie that a call writes to a descriptor:
+// all that it was given, of which it may have taken fewer.
+func Given(nr int, args [6]uint64, m mem.Reader, dst []mem.Range) []mem.Range {
+	u, ok := Uses(nr, DoWrite)
+	switch c := (call{nr: nr, args: args, m: m, dst: dst}); {
+	case !ok:
+		return dst
+	case nr == sysSendmsg:
+		var h [msghdrSize]byte
+		if m.ReadAt(h[:], args[1]) != nil {
+			return dst
+		}
+		c.vector(word64(h[16:]), word64(h[24:]), maxRW)
+		return c.dst
+	case u.Data < 0:
+		return dst
+	case u.Vector:
+		c.vector(args[u.Data], args[u.Data+1], maxRW)
+		return c.dst
+	default:
+		c.addExact(args[u.Data], args[u.Data+1])
+		return c.dst
+	}
+}

@@ -155,8 +155,7 @@ func (m *merger) apply(sc *scan, o *op) {
 		}
 	case opEnd:
 		if sc.p.Ended.Exited() {
-			m.tables[sc.p] = newTable()
-			sc.p.tables = nil
+			m.over(sc)
 			m.forget(sc.p.PID)
 		}
 	case opReap:
@@ -171,6 +170,15 @@ func (m *merger) apply(sc *scan, o *op) {
 
 func (m *merger) at(sc *scan, o *op) Moment {
 	return Moment{sc.p.ID, recording.Pos{Instr: o.instr, Event: o.n}, o.tid, o.time}
+}
+
+// over takes a process's descriptors away at its end.
+func (m *merger) over(sc *scan) {
+	m.tables[sc.p] = newTable()
+	sc.p.tables = nil
+	if m.living[sc.p.PID] == sc {
+		delete(m.living, sc.p.PID)
+	}
 }
 
 // forget drops what an unrecorded process, or a borrower of memory, has open.
@@ -244,6 +252,9 @@ func (m *merger) exec(sc *scan, o *op) {
 		m.kids[pid] = c
 	}
 	c.Proc, c.Exe, c.held = nil, o.more.text, own
+	if o.shared {
+		m.over(sc)
+	}
 }
 
 func (m *merger) table(sc *scan, tid int32) *table {

@@ -34,7 +34,7 @@ type op struct {
 	cloexec  bool
 	pair     bool // the first of two
 	void     bool // its call failed
-	shared   bool // of opChild: the child has its maker's descriptors
+	shared   bool // of opChild: the child has its maker's descriptors; of opExec: the process ends by it
 	borrows  bool // of opChild: and its memory, so that its events are in the same stream
 	more     *opMore
 }

@@ -20,6 +20,13 @@ import (
 // record records a script of testdata.
 func record(t *testing.T, script string) *recording.Recording {
 	t.Helper()
+	rec, _ := recordIn(t, script)
+	return rec
+}
+
+// recordIn is record, and says in which folder.
+func recordIn(t *testing.T, script string) (*recording.Recording, string) {
+	t.Helper()
 	if r := probe.Machine(); !r.CanRecord() {
 		t.Skip("this machine can't record")
 	}
@@ -36,7 +43,7 @@ func record(t *testing.T, script string) *recording.Recording {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rec.Close() })
-	return rec
+	return rec, dir
 }
 
 // marked finds the event of a program's os.access("/mark/NAME").
@@ -48,7 +55,7 @@ func marked(t *testing.T, rec *recording.Recording, name string) (proc int, even
 	}
 	for i := range procs {
 		logview.Each(rec, &procs[i], func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
-			if strings.TrimRight(string(ev.In), "\x00") == "/mark/"+name {
+			if proc == 0 && ev.Kind != recording.KindExit && strings.TrimRight(string(ev.In), "\x00") == "/mark/"+name {
 				proc, event = procs[i].ID, n
 			}
 			return nil

@@ -199,7 +199,7 @@ func (sc *scan) event(n uint64, ev *recording.Event, step *Step) {
 	case recording.KindEnd:
 		sc.p.Ended = &End{Why: ev.Why, Text: ev.Text, Status: uint32(ev.Ret), At: sc.moment(n, ev)}
 		if ev.Why == recording.EndExec {
-			sc.op(n, ev, op{do: opExec, more: &opMore{text: ev.Text}})
+			sc.op(n, ev, op{do: opExec, shared: true, more: &opMore{text: ev.Text}})
 		} else {
 			sc.op(n, ev, op{do: opEnd})
 		}

@@ -85,6 +85,7 @@ sleeper.kill()
 sleeper.wait()
 os.kill(child, 9)
 os.waitpid(child, 0)
-receiver.join()
+while os.path.exists("/proc/self/task/%d" % receiver.native_id):
+    time.sleep(0.01)
 mark("reaped")
 os._exit(3)
