@@ -158,7 +158,7 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	}
 	switch {
 	case f.json:
-		return report.JSON(u.out, run)
+		return report.JSON(jsonWriter{u.out}, run)
 	case f.tap:
 		return report.TAP(u.out, run, f.lenient)
 	}

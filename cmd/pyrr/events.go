@@ -187,7 +187,7 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 	case f.raw:
 		l = &rawList{w: out}
 	case f.json:
-		enc := json.NewEncoder(out)
+		enc := json.NewEncoder(jsonWriter{out})
 		enc.SetEscapeHTML(false)
 		l = jsonList{enc, x, f.stack}
 	default:

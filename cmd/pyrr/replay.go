@@ -124,7 +124,10 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	if err := canReplay(rec); err != nil {
 		return err
 	}
-	res, err := replay.Batch(rec, replay.Options{Stdout: u.out, Stderr: u.err})
+	out, errs := forTerminal(u.out), forTerminal(u.err)
+	res, err := replay.Batch(rec, replay.Options{Stdout: out, Stderr: errs})
+	finishCleaning(out)
+	finishCleaning(errs)
 	if err != nil {
 		return replayFailed(err, path)
 	}

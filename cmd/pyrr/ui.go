@@ -117,7 +117,7 @@ func (u *ui) clearStatus() {
 
 // printJSON writes one indented JSON document to stdout.
 func (u *ui) printJSON(v any) error {
-	enc := json.NewEncoder(u.out)
+	enc := json.NewEncoder(jsonWriter{u.out})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
