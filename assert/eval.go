@@ -172,6 +172,8 @@ func (j *judge) onStack(c *Clause, i int) answer {
 			j.python(j.events[i].Proc), c.Frame.Func)
 	case best == matchOpen:
 		return unclear("a frame of %s could not be read whole", c.Frame.Text)
+	case j.stacks[i].NoPython && j.info.Uncounted[j.events[i].Proc]:
+		return unclear("the interpreter was not counted, so its Python stacks are not known (pyrr doctor says why)")
 	case j.stacks[i].NoPython:
 		return holds(false, "it runs no Python there").by(2)
 	case s.Err() != "" && c.Kind != ClauseDirectly || len(s.Frames) == 0:

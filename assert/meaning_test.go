@@ -43,6 +43,11 @@ func TestMeaning(t *testing.T) {
 		{name: "stack cut short", expect: "recv in nowhere", change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" },
 			verdict: Unjudged, got: "the Python stack could not be read whole: bad pointer"},
 		{name: "stack cut short after the frame", expect: "recv in getresponse", change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" }, verdict: Pass},
+		{name: "no Python there", expect: "recv in nowhere", change: noPython, verdict: Fail, got: "it runs no Python there"},
+		{name: "no Python known there", expect: "recv in nowhere", change: func(f *fake) {
+			noPython(f)
+			f.info.Uncounted = map[int]bool{1: true}
+		}, verdict: Unjudged, got: "the interpreter was not counted, so its Python stacks are not known (pyrr doctor says why)"},
 		{name: "no stack", expect: "recv in nowhere", change: func(f *fake) { delete(f.stacks, 8) }, verdict: Unjudged, got: "the Python stack could not be read there"},
 		{name: "through C", expect: "recv through sock_recv", verdict: Pass},
 		{name: "through C by its public name", expect: "recv through recv", verdict: Pass},
@@ -176,3 +181,10 @@ func TestMeaning(t *testing.T) {
 }
 
 func cutShort(f *fake) { f.info.Truncated, f.info.Why = true, "killed" }
+
+// noPython leaves the thread of event 8 without a Python frame.
+func noPython(f *fake) {
+	st := f.stacks[8]
+	st.Python.Frames, st.NoPython = nil, true
+	f.stacks[8] = st
+}

@@ -83,6 +83,9 @@ type Info struct {
 	Tests     []string // the pytest ids that it holds
 	// Wall is the length of the recording.
 	Wall time.Duration
+	// Uncounted holds the processes, by Proc, whose interpreter was not counted: a
+	// stack without Python frames does not say that they run no Python.
+	Uncounted map[int]bool
 	// NoClock is set where instructions were not counted.
 	NoClock bool
 	// TestMarks is set where Events holds the test starts and ends.

@@ -14,15 +14,35 @@ import (
 )
 
 // firstFile is the lowest descriptor of the recording's files in a stub; all
-// below it are closed there.
-const firstFile = 600
+// below it are closed there. Where fewer are permitted (ulimit -n), it is lower, but
+// leaves ownFiles to pyrr.
+const firstFile, ownFiles = 600, 24
+
+// lowestFile returns the descriptor from which on there is room for n files.
+func lowestFile(n int) (int, error) {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0, fmt.Errorf("ask how many files may be open: %w", err)
+	}
+	const spare = 4 // for what is open while one is loaded
+	may := int(min(lim.Cur, 1<<20))
+	if first := may - n - spare; first < ownFiles {
+		return 0, fmt.Errorf("%d files may be open at a time, and %d are needed: ulimit -n %d", may, ownFiles+n+spare, ownFiles+n+spare)
+	} else if first < firstFile {
+		return first, nil
+	}
+	return firstFile, nil
+}
 
 // loadFiles puts the content of the recording's files into memory files,
 // which the stubs inherit read-only: a stub can't open anything itself.
 func (s *session) loadFiles() error {
-	s.keep = firstFile
 	s.loadMost = freeMemory()
 	files := s.rec.Files()
+	var err error
+	if s.keep, err = lowestFile(len(files)); err != nil {
+		return err
+	}
 	fds := make([]int, len(files))
 	errs := make([]error, len(files))
 	var wg sync.WaitGroup
@@ -95,5 +115,5 @@ func (s *session) loadFile(f recording.File) (int, error) {
 		return 0, fmt.Errorf("reopen a memory file: %w", err)
 	}
 	defer unix.Close(ro)
-	return unix.FcntlInt(uintptr(ro), unix.F_DUPFD_CLOEXEC, firstFile)
+	return unix.FcntlInt(uintptr(ro), unix.F_DUPFD_CLOEXEC, s.keep)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,7 @@ type eventReader struct {
 func newEventReader(rec *recording.Recording) *eventReader {
 	h := rec.Header()
 	return &eventReader{rec: rec, at: map[eventKey][]int{}, hitStacks: map[int]assert.Stacks{}, counts: map[int]uint64{}, info: assert.Info{
-		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, NoClock: true,
+		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, Uncounted: map[int]bool{}, NoClock: true,
 	}}
 }
 
@@ -66,10 +67,21 @@ func (r *eventReader) readProcess(p *recording.Proc) error {
 	if p.Python != "" {
 		r.info.Pythons[p.ID], r.info.NoClock = p.Python, false
 	}
-	return logview.Each(r.rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	err := logview.Each(r.rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
 		pr.event(f, n, ev, &step)
 		return nil
 	})
+	if r.info.Pythons[p.ID] == "" && namedPython(p.Exe) {
+		r.info.Uncounted[p.ID] = true
+	}
+	return err
+}
+
+// namedPython says whether a program is a Python by its file's name, the one
+// thing that tells it where no clock was found.
+func namedPython(exe string) bool {
+	name := filepath.Base(exe)
+	return strings.HasPrefix(name, "python") || strings.HasPrefix(name, "pypy")
 }
 
 // add appends an event and returns its index.
