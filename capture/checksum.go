@@ -96,7 +96,7 @@ func (sp *space) inFlight(but *task) func(page uint64) bool {
 	const reach = 128 << 10 // of a buffer whose length is not looked up
 	var args []uint64
 	for _, t := range sp.tasks {
-		if t != but && t.inSys {
+		if t != but && t.sys.open() {
 			args = append(args, t.ev.Args[:]...)
 		}
 	}

@@ -148,11 +148,12 @@ func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
 		return r.cont(t, sig)
 	}
 	t.sp.stops++
+	t.sp.beatStops++
 	if st.StopSignal() == ptrace.SyscallStop {
-		if t.inSys && !t.restart {
-			return r.exit(t)
+		if t.sys == callNone || t.sys == callInterrupted {
+			return r.entry(t)
 		}
-		return r.entry(t)
+		return r.exit(t)
 	}
 	return r.signal(t, int(st.StopSignal()))
 }
@@ -165,12 +166,11 @@ func (r *recorder) cont(t *task, sig int) error {
 
 // resume lets a recorded thread run to its next system call stop.
 func (r *recorder) resume(t *task, sig int) error {
-	t.stopped = false
-	if t.inSys {
-		t.state = stateKernel
+	t.stopped, t.state = false, stateRun
+	if t.sys != callNone {
+		t.sys.move(moveResume)
 		return ptrace.Syscall(t.tid, sig)
 	}
-	t.state = stateRun
 	if t.sp.calls != nil {
 		fast := r.mayBuffer(t)
 		if err := r.setFast(t, fast); err != nil {

@@ -196,11 +196,7 @@ func (r *recorder) endHere(sp *space, why error) {
 // endEpoch ends an epoch: what is in it goes on unrecorded.
 func (r *recorder) endEpoch(ep *epoch, why, text string) {
 	for sp := range ep.live {
-		for _, t := range sp.tasks {
-			if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
-				r.logEnter(t)
-			}
-		}
+		r.logOpen(sp)
 		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: why, Text: text})
 	}
 	ep.ended = true

@@ -34,9 +34,10 @@ func (r *recorder) execed(t *task) error {
 	if old != nil && old.mode == modeRecord {
 		r.logEnter(t) // replay has to run the thread up to here
 	}
-	t.execing, t.inSys, t.vfork, t.ctid, t.robust = false, false, false, 0, 0
+	t.sys.move(moveDrop)
+	t.execing, t.vfork, t.ctid, t.robust = false, false, 0, 0
 	t.dispatch = false // exec takes it off
-	t.deferred, t.restart, t.affinity = nil, false, nil
+	t.deferred, t.affinity = nil, nil
 	if old != nil {
 		delete(old.tasks, t.tid)
 		if old.mode == modeRecord {
@@ -133,7 +134,7 @@ func (r *recorder) begin(t *task, from *space) error {
 		}
 	}
 	t.state = stateReady
-	return r.enqueue(t, wakeStart)
+	return r.enqueue(t)
 }
 
 func (r *recorder) openStream(sp *space) {

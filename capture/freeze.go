@@ -76,7 +76,7 @@ func (r *recorder) canFreeze(t *task) error {
 			return fmt.Errorf("thread %d is executing another program", o.tid)
 		case o.leadExit:
 			return fmt.Errorf("its first thread has ended")
-		case o.strange && o.inSys:
+		case o.strange && o.sys.open():
 			return fmt.Errorf("thread %d makes a call that can't be recorded", o.tid)
 		case o.state == stateNew:
 			return fmt.Errorf("thread %d has not begun", o.tid)
@@ -126,7 +126,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 		ev := recording.Event{Kind: recording.KindThread, TID: int32(o.tid), Time: r.since()}
 		regs := new(linux.Regs)
 		switch {
-		case o.inSys && o.call != nil || o.state == stateDying:
+		case o.sys.open() || o.state == stateDying:
 			// Inside a call: it is where it entered, and its result is still
 			// to come.
 			*regs = o.regs

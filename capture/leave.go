@@ -29,11 +29,7 @@ func (r *recorder) leaveAs(sp *space, end, why string) {
 	if sp.mode != modeRecord {
 		return
 	}
-	for _, t := range sp.tasks {
-		if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
-			r.logEnter(t)
-		}
-	}
+	r.logOpen(sp)
 	ev := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: end, Text: why}
 	r.log(sp, &ev)
 	r.close(sp)
@@ -129,7 +125,7 @@ func (r *recorder) release1(t *task, sig int) {
 // putBack gives a stopped thread what was kept back from it, and returns the
 // signal that its stop was for.
 func (r *recorder) putBack(t *task) (sig int) {
-	if t.sigstop != 0 && t.wake == wakeSignal && t.state == stateReady {
+	if t.sigstop != 0 && t.sys == callInterrupted && t.state == stateReady {
 		sig = t.sigstop
 	}
 	if t.diverted != 0 {
@@ -138,7 +134,7 @@ func (r *recorder) putBack(t *task) (sig int) {
 			r.undivert(t, int64(rax))
 		}
 	}
-	if t.answered && t.inSys {
+	if t.answered && t.sys.open() {
 		// Its call was not made; what it is told instead stands in rax when
 		// it returns.
 		ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(t.answer))
@@ -210,7 +206,7 @@ func (r *recorder) onlyWatch(sp *space, why string) error {
 			continue // it goes on by itself at its next stop
 		}
 		sig := r.putBack(t)
-		t.inSys, t.restart = false, false
+		t.sys.move(moveDrop)
 		if err := r.cont(t, sig); err != nil && !ptrace.Gone(err) {
 			return err
 		}

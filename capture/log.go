@@ -62,16 +62,24 @@ func (r *recorder) logAt(t *task, ev *recording.Event, regs *linux.Regs) error {
 
 // logEnter puts a call that has not returned yet into the log.
 func (r *recorder) logEnter(t *task) {
-	if t.entered || !t.inSys {
+	if !t.sys.unlogged() {
 		return
 	}
-	t.entered = true
+	t.sys.move(moveLog)
 	ev := t.ev
 	ev.Kind = recording.KindEnter
 	if t.child == nil || !t.child.vfork {
 		ev.Child = 0 // named by the event of its return, where it begins
 	}
 	r.log(t.sp, &ev)
+}
+
+// logOpen puts the calls into the log that threads of a space are inside of:
+// where its log ends, or something is to be logged that is later than them.
+func (r *recorder) logOpen(sp *space) {
+	for _, t := range sp.tasks {
+		r.logEnter(t)
+	}
 }
 
 func readU64(tid int, addr uint64) (uint64, error) {

@@ -344,7 +344,7 @@ func (r *recorder) watchTests(now time.Time) {
 // expireSoon ends the time of a test: at an exact instruction, where it
 // computes.
 func (r *recorder) expireSoon(sp *space, now time.Time) {
-	if c := sp.cur; sp.clock != nil && c != nil && c.state == stateRun && !c.inSys && sp.ep != nil {
+	if c := sp.cur; sp.clock != nil && c != nil && c.computing() && sp.ep != nil {
 		sp.runner.test.expireBy = now.Add(tickPatience)
 	} else {
 		r.expireTest(sp)
@@ -388,11 +388,7 @@ func (r *recorder) expireTest(sp *space) {
 	test.why = fmt.Sprintf("not recorded by pyrr, after %v", test.limit)
 	if ep := test.ep; ep != nil {
 		for o := range ep.live {
-			for _, t := range o.tasks {
-				if t.inSys && !t.entered && t.state == stateKernel && t.call != nil {
-					r.logEnter(t)
-				}
-			}
+			r.logOpen(o)
 			r.log(o, &recording.Event{Kind: recording.KindTimeout, TID: int32(o.pid), Instr: r.countNow(o)})
 		}
 		before := len(r.kept)

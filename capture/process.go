@@ -28,6 +28,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		r.logEnter(t)
 		t.state = stateDying
 		t.stopped = false
+		t.sys.move(moveResume)
 		if err := ptrace.Syscall(t.tid, 0); err != nil {
 			return err
 		}
@@ -43,6 +44,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		t.state = stateDying
 	}
 	t.stopped = false
+	t.sys.move(moveResume)
 	return ptrace.Syscall(t.tid, 0)
 }
 
@@ -144,7 +146,7 @@ func (r *recorder) born(t *task, tid, event int) error {
 	if t.sp.cur == t {
 		r.release(t.sp)
 	}
-	return r.enqueue(child, wakeStart)
+	return r.enqueue(child)
 }
 
 // processEffects handles the exit of a call of class Process.
@@ -188,7 +190,7 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 		if err := r.mapScratch(t); err != nil {
 			return err
 		}
-		return r.enqueue(child, wakeStart)
+		return r.enqueue(child)
 	}
 	return r.forked(t, child)
 }
@@ -249,7 +251,7 @@ func (r *recorder) forked(t, child *task) error {
 		return nil
 	}
 	child.state = stateReady
-	r.settle(child, sp, r.enqueue(child, wakeStart))
+	r.settle(child, sp, r.enqueue(child))
 	return nil
 }
 
@@ -258,11 +260,11 @@ func (r *recorder) forked(t, child *task) error {
 func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 	const most = 1 << 20
 	for _, o := range t.sp.tasks {
-		if o == t || !o.inSys || o.diverted != 0 || o.call == nil || o.class != linux.Plain {
+		if o == t || !o.sys.open() || o.diverted != 0 || o.class != linux.Plain {
 			continue
 		}
 		ret := o.lastRet
-		if o.state != stateReady {
+		if o.sys != callReturning {
 			switch o.ev.Nr {
 			case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
 				ret = int64(min(o.ev.Args[2], most))

@@ -230,11 +230,12 @@ const beatEvery = 50 * time.Millisecond
 func (r *recorder) housekeeping(now time.Time) {
 	defer func() { r.beat.Set(r.nextBeat()) }()
 	for _, sp := range r.spaces {
-		if sp.mode == modeRecord && sp.cur != nil && sp.cur.state == stateKernel && sp.cur.inSys && !sp.cur.entered {
-			r.logEnter(sp.cur) // so that a killed recorder leaves it behind
+		if sp.mode == modeRecord {
+			r.logOpen(sp) // so that a killed recorder leaves them behind
 		}
 	}
 	r.watchNative(now)
+	r.gather()
 	if r.runners && r.o.Tests != nil {
 		r.watchTests(now)
 		r.spill()
@@ -286,7 +287,7 @@ const (
 // a point where it could be stopped exactly.
 func (r *recorder) watchNative(now time.Time) {
 	for _, sp := range r.spaces {
-		if sp.mode != modeRecord || sp.cur == nil || sp.cur.state != stateRun || sp.cur.stopped {
+		if sp.mode != modeRecord || sp.cur == nil || !sp.cur.computing() || sp.cur.stopped {
 			continue
 		}
 		t := sp.cur
@@ -319,7 +320,7 @@ const tickPatience = 100 * time.Millisecond
 // come to an exact instruction soon.
 func (r *recorder) computes() bool {
 	for _, sp := range r.spaces {
-		if sp.mode == modeRecord && sp.clock != nil && sp.cur != nil && sp.cur.state == stateRun && !sp.cur.inSys {
+		if sp.mode == modeRecord && sp.clock != nil && sp.cur != nil && sp.cur.computing() {
 			return true
 		}
 	}
@@ -345,11 +346,7 @@ func (r *recorder) expire() {
 		if sp.mode != modeRecord {
 			continue
 		}
-		for _, t := range sp.tasks {
-			if t.inSys && !t.entered && t.state == stateKernel {
-				r.logEnter(t)
-			}
-		}
+		r.logOpen(sp)
 		ev := recording.Event{Kind: recording.KindTimeout, TID: int32(sp.pid), Instr: r.countNow(sp)}
 		r.log(sp, &ev)
 		r.leaveAs(sp, recording.EndTimeout, fmt.Sprintf("after %v", r.o.Timeout))

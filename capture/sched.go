@@ -17,14 +17,14 @@ import (
 const sliceTime = 5 * time.Millisecond
 
 // enqueue puts a stopped thread in line for the slot of its space.
-func (r *recorder) enqueue(t *task, w wake) error {
+func (r *recorder) enqueue(t *task) error {
 	sp := t.sp
-	t.state, t.wake = stateReady, w
+	t.state = stateReady
 	sp.ready = append(sp.ready, t)
 	if sp.cur == nil {
 		return r.schedule(sp)
 	}
-	if sp.cur.state == stateKernel && sp.cur.blocks {
+	if sp.cur.inKernel() && sp.cur.blocks {
 		r.recheck[sp] = true
 	}
 	r.expectSpins()
@@ -83,10 +83,10 @@ func (r *recorder) grant(t *task) error {
 			return err
 		}
 	}
-	switch t.wake {
-	case wakeExit:
+	switch t.sys {
+	case callReturning:
 		return r.finishCall(t)
-	case wakeSignal:
+	case callInterrupted:
 		return r.deliverAtStop(t)
 	default:
 		return r.runOn(t)
@@ -117,7 +117,7 @@ func (r *recorder) recheckAll() bool {
 	did := false
 	for sp := range r.recheck {
 		t := sp.cur
-		if t == nil || len(sp.ready) == 0 || t.state != stateKernel || !t.blocks {
+		if t == nil || len(sp.ready) == 0 || !t.inKernel() || !t.blocks {
 			delete(r.recheck, sp)
 			continue
 		}
@@ -249,7 +249,7 @@ func (r *recorder) spread(sp *space) {
 	load := map[int]int{}
 	busy := 0
 	for _, o := range r.spaces {
-		if o.mode == modeRecord && o.cur != nil && o.cur.state == stateRun {
+		if o.mode == modeRecord && o.cur != nil && o.cur.computing() {
 			load[o.cpu]++
 			busy++
 		}
@@ -263,12 +263,32 @@ func (r *recorder) spread(sp *space) {
 			best = c
 		}
 	}
-	if best == sp.cpu {
-		return
+	if best != sp.cpu {
+		r.moveTo(sp, best)
 	}
-	sp.cpu = best
+}
+
+// manyStops is how many stops a process on another processor than the tracer's
+// has from one beat to the next when it is called back: waiting for them takes a
+// quarter of its time.
+const manyStops = 200
+
+// gather calls processes back that have begun to stop often.
+func (r *recorder) gather() {
+	for _, sp := range r.spaces {
+		stops := sp.beatStops
+		sp.beatStops = 0
+		if sp.mode == modeRecord && sp.cpu != r.home && stops > manyStops {
+			r.moveTo(sp, r.home)
+		}
+	}
+}
+
+// moveTo moves the threads of a process to a processor.
+func (r *recorder) moveTo(sp *space, cpu int) {
+	sp.cpu = cpu
 	for _, t := range sp.tasks {
-		setAffinity(t.tid, best)
+		setAffinity(t.tid, cpu)
 	}
 }
 

@@ -33,11 +33,11 @@ func (r *recorder) busy(m *sharedMap, unit uint64, forTask *task) bool {
 	if sp.mode != modeRecord {
 		return false
 	}
-	if c := sp.cur; c != nil && c != forTask && c.state == stateRun && !c.stopped && !c.dead {
+	if c := sp.cur; c != nil && c != forTask && c.computing() && !c.stopped && !c.dead {
 		return true
 	}
 	for _, t := range sp.tasks {
-		if t == forTask || t.stopped || t.dead || t.state != stateKernel {
+		if t == forTask || t.stopped || t.dead || !t.inKernel() {
 			continue
 		}
 		for _, p := range t.pins {
@@ -93,11 +93,7 @@ func (r *recorder) revoke(h *sharedMap, unit uint64) error {
 		}
 		return r.logAt(t, &ev, &regs)
 	}
-	for _, t := range sp.tasks {
-		if t.inSys && !t.entered && t.call != nil {
-			r.logEnter(t)
-		}
-	}
+	r.logOpen(sp)
 	for _, t := range sp.tasks {
 		if !t.dead && !t.leadExit && t.state != stateNew {
 			ev.TID = int32(t.tid)

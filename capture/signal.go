@@ -100,12 +100,12 @@ func (r *recorder) signal(t *task, sig int) error {
 	if r.redirect(t) {
 		return r.resume(t, 0)
 	}
-	if t.restart || t.inSys {
+	if t.sys != callNone {
 		// Its call was interrupted: the handler runs before the call's end.
 		if t.sp.cur == t {
 			return r.deliverAtStop(t)
 		}
-		return r.enqueue(t, wakeSignal)
+		return r.enqueue(t)
 	}
 	if t.sp.cur == t && r.atCallEnd(t, &regs) {
 		info := t.info
@@ -324,7 +324,7 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 			}
 		}
 	}
-	if t.inSys && (t.restart || t.entered) && t.call != nil {
+	if t.sys == callLogged || t.sys == callInterrupted {
 		// What the kernel wrote although the call was cut short: the rest of
 		// a sleep, the rest of a time-out.
 		ranges, err := linux.Outputs(int(t.ev.Nr), t.ev.Args, -int64(unix.EINTR), ptrace.Mem(t.tid), r.ranges[:0])
@@ -350,7 +350,7 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 	if ptrace.Event(st) != 0 || st.StopSignal() != unix.SIGTRAP {
 		// The frame did not fit on the stack, or the like: the kernel raises
 		// SIGSEGV, which ends the process unless it has a stack for it.
-		t.inSys, t.restart = false, false
+		t.sys.move(moveDrop)
 		return r.dispatch(t, st)
 	}
 	var after linux.Regs
@@ -366,7 +366,7 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
 		return err
 	}
-	t.inSys, t.restart, t.entered = false, false, false
+	t.sys.move(moveDrop)
 	t.ev.Kind = 0
 	if err := r.noteMask(t); err != nil {
 		return err

@@ -33,11 +33,10 @@ func isRestart(ret int64) bool {
 // entry handles a thread that is about to make a system call.
 func (r *recorder) entry(t *task) error {
 	sp := t.sp
-	if t.restart {
+	if t.sys == callInterrupted {
 		// The kernel starts the interrupted call again; nothing was run in
 		// between, and the log has the call already.
-		t.restart = false
-		t.state = stateKernel
+		t.sys.move(moveAgain)
 		if len(t.pins) > 0 {
 			return r.enterCall(t)
 		}
@@ -49,7 +48,7 @@ func (r *recorder) entry(t *task) error {
 	if sp.area != nil && sp.area.InClock(t.regs.Rsp) {
 		// The real vDSO makes its own call where it can't read the clock; the
 		// answer goes into the buffer as always.
-		t.inSys, t.call, t.entered = true, nil, true
+		t.sys.move(moveUnseen)
 		return r.resume(t, 0)
 	}
 	nr := int(int32(t.regs.OrigRax))
@@ -68,7 +67,8 @@ func (r *recorder) entry(t *task) error {
 	}
 	sp.pauses.mark = sp.pauses.left
 	call, known := linux.Lookup(nr)
-	t.call, t.inSys, t.entered, t.answered, t.child, t.strange = call, true, false, false, nil, false
+	t.sys.move(moveEnter)
+	t.call, t.answered, t.child, t.strange = call, false, nil, false
 	var errno int
 	t.class, errno = linux.ClassOf(nr, args)
 	t.ev = recording.Event{
@@ -77,8 +77,7 @@ func (r *recorder) entry(t *task) error {
 		Nr: int32(nr), Args: args, Time: r.since(),
 	}
 	if len(in) > 0 {
-		t.in = append(t.in[:0], in...)
-		t.ev.In = t.in
+		t.ev.In = bytes.Clone(in)
 	}
 	if clocks > 0 || sp.calls != nil && sp.callPos != sp.calls.img.Buf {
 		if t.ev.Clocks, err = r.takeBuffers(t, clocks); err != nil {
@@ -181,8 +180,8 @@ func (r *recorder) answer(t *task, ret int64) error {
 // exit handles a thread whose system call returned.
 func (r *recorder) exit(t *task) error {
 	sp := t.sp
-	if t.call == nil { // a call of the real vDSO
-		t.inSys = false
+	if t.sys == callUnseen {
+		t.sys.move(moveTake)
 		return r.resume(t, 0)
 	}
 	rax, err := ptrace.PeekUser(t.tid, ptrace.OffRax)
@@ -198,21 +197,24 @@ func (r *recorder) exit(t *task) error {
 	} else if isRestart(ret) {
 		// What comes next is a signal or the same call again, and no user
 		// code before that, so the slot does not matter.
-		t.restart = true
+		r.logEnter(t)
+		t.sys.move(moveInterrupt)
 		return r.resume(t, 0)
 	}
 	t.lastRet = ret
 	if sp.cur == t {
 		if len(sp.ready) > 0 && r.slotExpired(sp) && t.class == linux.Plain {
 			r.logEnter(t)
-			t.state, t.wake = stateReady, wakeExit
+			t.sys.move(moveWait)
+			t.state = stateReady
 			r.release(sp)
 			sp.ready = append(sp.ready, t)
 			return r.schedule(sp)
 		}
 		return r.finishCall(t)
 	}
-	return r.enqueue(t, wakeExit)
+	t.sys.move(moveWait)
+	return r.enqueue(t)
 }
 
 func (r *recorder) slotExpired(sp *space) bool {
@@ -228,7 +230,7 @@ func (r *recorder) finishCall(t *task) error {
 	sp := t.sp
 	delete(r.recheck, sp)
 	ev := t.ev
-	if t.entered {
+	if t.sys != callInside {
 		ev = recording.Event{Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.base, Nr: t.ev.Nr, Time: r.since()}
 		ev.Child = t.ev.Child
 	} else {
@@ -254,7 +256,7 @@ func (r *recorder) finishCall(t *task) error {
 		return err
 	}
 	r.learnFD(t)
-	t.inSys = false
+	t.sys.move(moveTake)
 	t.pins, t.cleared = t.pins[:0], false
 	r.log(sp, &ev)
 	if err := r.afterCall(t, &ev); err != nil {

@@ -16,24 +16,12 @@ type state uint8
 const (
 	// stateNew: its parent's event or its own first stop is still to come.
 	stateNew state = iota
-	// stateRun: resumed in user code; it holds the slot of its space.
+	// stateRun: resumed, in user code or inside a system call.
 	stateRun
-	// stateKernel: resumed inside a system call.
-	stateKernel
 	// stateReady: stopped, waiting for the slot.
 	stateReady
 	// stateDying: resumed to die.
 	stateDying
-)
-
-// wake says what a ready thread does when it gets the slot.
-type wake uint8
-
-const (
-	wakeStart  wake = iota // run from where it was created
-	wakeExit               // take the result of its system call
-	wakeSignal             // take the signal that interrupted its call
-	wakeRun                // go on where it was preempted
 )
 
 // task is a traced thread.
@@ -41,27 +29,20 @@ type task struct {
 	tid, pid int
 	sp       *space
 	state    state
-	wake     wake
 	// stopped: it is in a ptrace stop that has been seen.
 	stopped bool
 
 	// regs are the registers at the last system call entry, with the
 	// number in OrigRax.
 	regs linux.Regs
-	// inSys: the next syscall stop is the exit of a call. ev is that call,
-	// entered is set once it is in the log as KindEnter.
-	inSys   bool
-	entered bool
+	// sys says how far its system call has come, ev is that call.
+	sys     callState
 	ev      recording.Event
-	in      []byte // what ev.In points to
 	call    *linux.Syscall
 	class   linux.Class
 	errno   int
 	blocks  bool
 	strange bool // pyrr does not know what its call does, and nothing is written
-	// restart: the call was interrupted, and the kernel is going to start it
-	// again or to deliver a signal.
-	restart bool
 	// dispatch: its system calls become SIGSYS, see calls.go.
 	dispatch bool
 	// answer replaces the result of a call that was not made.
@@ -107,6 +88,15 @@ type task struct {
 	resize   []recording.Event // what follows from a file's new size
 	probed   bool              // interrupted, to see whether it waits in a loop
 	spun     *spinLoop         // the loop that it waits in
+}
+
+// computing reports whether a thread was left running the program's code. It
+// holds the slot of its space then.
+func (t *task) computing() bool { return t.state == stateRun && t.sys == callNone }
+
+// inKernel reports whether a thread was left inside a system call.
+func (t *task) inKernel() bool {
+	return t.state == stateRun && t.sys != callNone && t.sys != callEntering
 }
 
 // mode says what the recorder does with an address space.
@@ -178,10 +168,12 @@ type space struct {
 	files  []span           // private mappings of files
 	fds    map[fdKey]string // what descriptors are, for output marking
 	cpu    int
-	stops  int // since it last had a slice to the end
-	exe    string
-	argv   []string
-	env    []string
+	// stops counts those since it last had a slice to the end, beatStops those
+	// since the last beat.
+	stops, beatStops int
+	exe              string
+	argv             []string
+	env              []string
 	// clockArea, clockBias and clockReg are what the log says of the clock.
 	clockArea, clockBias, clockReg uint64
 	noFork                         []span // memory that a fork does not get as it is
