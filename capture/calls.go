@@ -195,10 +195,10 @@ func (r *recorder) takeBack(t *task) error {
 }
 
 // takeBuffers empties the buffers of clock readings and of calls. The calls
-// go to the log; the readings after the last of them are returned. counters
-// must have been called at this stop.
-func (r *recorder) takeBuffers(t *task, clocks int) ([]byte, error) {
-	b, err := r.takeClocks(t, clocks)
+// go to the log; the readings after the last of them are returned.
+func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
+	t := m.t
+	b, err := r.takeClocks(t, m.clocks)
 	sp := t.sp
 	if err != nil || sp.calls == nil || sp.callPos == sp.calls.img.Buf {
 		return b, err

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -38,27 +37,6 @@ func (r *recorder) reachedBy(sp *space, ev *recording.Event) {
 }
 
 func (r *recorder) since() int64 { return int64(time.Since(r.start)) }
-
-// logAt completes an event that t reached by running, and appends it. The
-// counters must have been read at this stop.
-func (r *recorder) logAt(t *task, ev *recording.Event, regs *linux.Regs) error {
-	sp := t.sp
-	ev.TID = int32(t.tid)
-	ev.PC, ev.RegSum = regs.Rip, recording.RegSum(regs)
-	if sp.area != nil {
-		n, err := readU64(t.tid, sp.area.Clock.Count)
-		if err != nil {
-			return err
-		}
-		if ev.Clocks, err = r.takeBuffers(t, int(n)); err != nil {
-			return err
-		}
-	}
-	ev.Instr = sp.base
-	r.reachedBy(sp, ev)
-	r.log(sp, ev)
-	return nil
-}
 
 // logEnter puts a call that has not returned yet into the log.
 func (r *recorder) logEnter(t *task) {

@@ -364,11 +364,11 @@ func (r *recorder) hurried(sp *space) bool {
 
 // expireTestAt is expireTest where a thread stands before an exact
 // instruction, so that a replay gets there too.
-func (r *recorder) expireTestAt(t *task, how recording.Stop) error {
-	if err := r.switchLog(t, how); err != nil {
+func (r *recorder) expireTestAt(m *moment) error {
+	if err := r.switchLog(m); err != nil {
 		return err
 	}
-	r.expireTest(t.sp)
+	r.expireTest(m.t.sp)
 	return nil
 }
 

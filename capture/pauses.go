@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
-	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -157,10 +156,11 @@ func (r *recorder) armPauses(t *task) error {
 
 // pausedOut handles a thread that has passed as many pauses as it might.
 func (r *recorder) pausedOut(t *task) error {
-	if _, _, err := r.counters(t, 0, 0); err != nil {
+	m, err := r.momentOf(t, recording.StopPause, nil)
+	if err != nil {
 		return err
 	}
-	return r.stopAt(t, recording.StopPause)
+	return r.stopAt(m)
 }
 
 // goOnPausing lets a thread go on where nobody wants its slot.
@@ -190,7 +190,7 @@ func (r *recorder) afterTrap(t *task, waits bool) error {
 	} else if i >= 0 {
 		info := t.deferred[i]
 		t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
-		return r.deliver(t, &info, recording.StopNone, nil)
+		return r.deliver(standing(t), &info)
 	}
 	if len(sp.ready) == 0 || !waits && sp.traps < trapRun && !r.slotExpired(sp) {
 		return r.resume(t, 0)
@@ -216,12 +216,11 @@ func (p *pauses) clone() pauses {
 	return out
 }
 
-// switchLog logs that a thread stands where another one goes on.
-func (r *recorder) switchLog(t *task, how recording.Stop) error {
-	ev := recording.Event{Kind: recording.KindSwitch, Stop: how}
-	var regs linux.Regs
-	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
-		return err
+// switchLog logs that a thread stands where another one goes on, unless an event
+// stands for that already.
+func (r *recorder) switchLog(m *moment) error {
+	if m.logged {
+		return nil
 	}
-	return r.logAt(t, &ev, &regs)
+	return r.logAt(m, &recording.Event{Kind: recording.KindSwitch})
 }

@@ -82,7 +82,7 @@ func (r *recorder) eventStop(t *task, st unix.WaitStatus) error {
 	}
 	if t.probed {
 		t.probed = false
-		if t.sp != nil && t.sp.mode == modeRecord && t.sp.cur == t && t.state == stateRun && !t.inSys {
+		if t.sp != nil && t.sp.mode == modeRecord && t.sp.cur == t && t.computing() {
 			return r.probe(t)
 		}
 	}

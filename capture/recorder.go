@@ -330,8 +330,8 @@ func (r *recorder) computes() bool {
 // expireAt lets the time-out take effect where a thread stands before an
 // exact instruction, so that a replay gets there too and shows what it was
 // computing.
-func (r *recorder) expireAt(t *task, how recording.Stop) error {
-	if err := r.switchLog(t, how); err != nil {
+func (r *recorder) expireAt(m *moment) error {
+	if err := r.switchLog(m); err != nil {
 		return err
 	}
 	r.expire()

@@ -163,18 +163,19 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 	if err := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); err != nil {
 		return err
 	}
-	if _, _, err := r.counters(t, 0, 0); err != nil {
+	m, err := r.momentOf(t, recording.StopInstr, nil)
+	if err != nil {
 		return err
 	}
-	return r.stopAt(t, recording.StopInstr)
+	return r.stopAt(m)
 }
 
-// stopAt handles a thread that stands where a replay finds it, as far as at
-// says; its counters have been read. Signals come here, and others get the slot.
-func (r *recorder) stopAt(t *task, at recording.Stop) error {
-	sp := t.sp
-	sp.atTick, sp.tickStop = t, at
-	defer func() { sp.atTick = nil }()
+// stopAt handles a thread that stands where a replay finds it: signals come
+// here, and others get the slot.
+func (r *recorder) stopAt(m *moment) error {
+	t, sp := m.t, m.t.sp
+	sp.at = m
+	defer func() { sp.at = nil }()
 	// See what the other threads of the process have become ready for meanwhile.
 	r.waits.Collect()
 	for {
@@ -188,19 +189,14 @@ func (r *recorder) stopAt(t *task, at recording.Stop) error {
 		return nil // ended by what just arrived
 	}
 	r.serveAt(t)
-	how := at
-	if sp.atTick == nil {
-		how = recording.StopNone // an event was logged here already
-	}
-	sp.atTick = nil
-	if how != recording.StopNone && sp.runner != nil && sp.runner.expiring() {
-		if err := r.expireTestAt(t, how); err != nil {
+	sp.at = nil
+	if !m.logged && sp.runner != nil && sp.runner.expiring() {
+		if err := r.expireTestAt(m); err != nil {
 			return err
 		}
-		how = recording.StopNone
 	}
-	if !r.expireBy.IsZero() && how != recording.StopNone {
-		return r.expireAt(t, how)
+	if !r.expireBy.IsZero() && !m.logged {
+		return r.expireAt(m)
 	}
 	if i, err := r.deliverable(t); err != nil {
 		return err
@@ -213,18 +209,16 @@ func (r *recorder) stopAt(t *task, at recording.Stop) error {
 		if err := r.armPauses(t); err != nil {
 			return err
 		}
-		return r.deliver(t, &info, how, nil)
+		return r.deliver(m, &info)
 	}
 	if len(sp.ready) > 0 {
-		if how != recording.StopNone {
-			if err := r.switchLog(t, how); err != nil {
-				return err
-			}
+		if err := r.switchLog(m); err != nil {
+			return err
 		}
 		return r.goBehind(t)
 	}
 	r.spread(sp)
-	if at == recording.StopPause {
+	if m.stop == recording.StopPause {
 		return r.goOnPausing(t)
 	}
 	if err := r.arm(t, sp.slice); err != nil {

@@ -84,14 +84,8 @@ func (r *recorder) revoke(h *sharedMap, unit uint64) error {
 		return err
 	}
 	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Maps: []recording.Mapping{{Start: start, End: end}}}
-	if t := sp.atTick; t != nil {
-		ev.Stop = sp.tickStop
-		sp.atTick = nil // one event reaches the position, later ones stand there
-		var regs linux.Regs
-		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
-			return err
-		}
-		return r.logAt(t, &ev, &regs)
+	if sp.at != nil && !sp.at.logged {
+		return r.logAt(sp.at, &ev)
 	}
 	r.logOpen(sp)
 	for _, t := range sp.tasks {

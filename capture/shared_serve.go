@@ -22,7 +22,7 @@ type waiter struct {
 	// atEntry: it stands before a system call that points there, else at a
 	// fault with these registers.
 	atEntry bool
-	regs    linux.Regs
+	at      *moment
 	arrived bool // that it stands there is in the log
 }
 
@@ -45,11 +45,11 @@ func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, er
 	if err := r.unforce(t); err != nil {
 		return true, err
 	}
-	if _, _, err := r.counters(t, 0, 0); err != nil {
+	at, err := r.momentOf(t, recording.StopTrap, regs)
+	if err != nil {
 		return true, err
 	}
-	w := &waiter{t: t, m: m, unit: unit, regs: *regs}
-	return true, r.serve(w)
+	return true, r.serve(&waiter{t: t, m: m, unit: unit, at: at})
 }
 
 // revokeFile takes all of a file's units from other processes, before t
@@ -198,8 +198,7 @@ func (r *recorder) serve(w *waiter) error {
 		r.log(t.sp, &ev)
 		return r.runOn(t)
 	}
-	ev.Stop = recording.StopTrap
-	if err := r.logAt(t, &ev, &w.regs); err != nil {
+	if err := r.logAt(w.at, &ev); err != nil {
 		return err
 	}
 	return r.runOn(t)
@@ -215,8 +214,7 @@ func (r *recorder) arrive(w *waiter) error {
 		r.logEnter(w.t)
 		return nil
 	}
-	ev := recording.Event{Kind: recording.KindFault, Stop: recording.StopTrap}
-	return r.logAt(w.t, &ev, &w.regs)
+	return r.logAt(w.at, &recording.Event{Kind: recording.KindFault})
 }
 
 // yieldFiles gives up what t's process holds of mapped files before a call

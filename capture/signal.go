@@ -91,11 +91,12 @@ func (r *recorder) signal(t *task, sig int) error {
 		return r.resume(t, sig)
 	}
 	if synchronous {
-		if _, _, err := r.counters(t, 0, 0); err != nil {
+		m, err := r.momentOf(t, recording.StopTrap, &regs)
+		if err != nil {
 			return err
 		}
 		info := t.info
-		return r.deliver(t, &info, recording.StopTrap, &regs)
+		return r.deliver(m, &info)
 	}
 	if r.redirect(t) {
 		return r.resume(t, 0)
@@ -109,7 +110,7 @@ func (r *recorder) signal(t *task, sig int) error {
 	}
 	if t.sp.cur == t && r.atCallEnd(t, &regs) {
 		info := t.info
-		return r.deliver(t, &info, recording.StopNone, nil)
+		return r.deliver(standing(t), &info)
 	}
 	r.deferSignal(t)
 	r.expectSpins()
@@ -214,7 +215,7 @@ func (r *recorder) deliverable(t *task) (int, error) {
 func (r *recorder) deliverAtStop(t *task) error {
 	info := t.info
 	r.logEnter(t)
-	return r.deliver(t, &info, recording.StopNone, nil)
+	return r.deliver(standing(t), &info)
 }
 
 // deliverAtEntry delivers deferred signal i to a thread that stands before a
@@ -242,7 +243,7 @@ func (r *recorder) deliverAtEntry(t *task, i int) error {
 	if err := r.raise(t, &info); err != nil {
 		return err
 	}
-	return r.deliver(t, &info, recording.StopNone, nil)
+	return r.deliver(standing(t), &info)
 }
 
 // raise brings a thread at a syscall stop into the delivery stop of a
@@ -291,9 +292,9 @@ func (r *recorder) raise(t *task, info *ptrace.SigInfo) error {
 
 // deliver lets the kernel build the handler's frame for a thread in a
 // signal-delivery-stop, and logs what it built. The thread must hold the
-// slot; counters must have been read unless how is StopNone.
-func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at *linux.Regs) error {
-	sp := t.sp
+// slot.
+func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
+	t, sp := m.t, m.t.sp
 	sig := info.Signo()
 	if _, err := r.undivert(t, 0); err != nil {
 		return err
@@ -302,27 +303,12 @@ func (r *recorder) deliver(t *task, info *ptrace.SigInfo, how recording.Stop, at
 	if err := ptrace.GetRegs(t.tid, &before); err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindSignal, Stop: how, Nr: int32(sig)}
+	ev := recording.Event{Kind: recording.KindSignal, Nr: int32(sig)}
 	for i := range ev.Args {
 		ev.Args[i] = binary.LittleEndian.Uint64(info[8*i:])
 	}
-	if how == recording.StopNone {
-		ev.TID, ev.Instr = int32(t.tid), sp.base
-	} else {
-		if at == nil {
-			at = &before
-		}
-		ev.TID, ev.Instr, ev.PC, ev.RegSum = int32(t.tid), sp.base, at.Rip, recording.RegSum(at)
-		r.reachedBy(sp, &ev)
-		if sp.area != nil {
-			n, err := readU64(t.tid, sp.area.Clock.Count)
-			if err != nil {
-				return err
-			}
-			if ev.Clocks, err = r.takeBuffers(t, int(n)); err != nil {
-				return err
-			}
-		}
+	if err := r.complete(m, &ev); err != nil {
+		return err
 	}
 	if t.sys == callLogged || t.sys == callInterrupted {
 		// What the kernel wrote although the call was cut short: the rest of
@@ -467,11 +453,11 @@ func (r *recorder) stubTrap(t *task, regs *linux.Regs, resumeAt uint64) error {
 
 // clocksFull empties the full buffer of clock readings.
 func (r *recorder) clocksFull(t *task, regs *linux.Regs) error {
-	if _, _, err := r.counters(t, 0, 0); err != nil {
+	m, err := r.momentOf(t, recording.StopTrap, regs)
+	if err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindClocks, Stop: recording.StopTrap}
-	if err := r.logAt(t, &ev, regs); err != nil {
+	if err := r.logAt(m, &recording.Event{Kind: recording.KindClocks}); err != nil {
 		return err
 	}
 	return r.afterTrap(t, true)
@@ -479,17 +465,17 @@ func (r *recorder) clocksFull(t *task, regs *linux.Regs) error {
 
 // insn executes a patched instruction for a thread.
 func (r *recorder) insn(t *task, regs *linux.Regs, p patch) error {
-	if _, _, err := r.counters(t, 0, 0); err != nil {
+	m, err := r.momentOf(t, recording.StopTrap, regs)
+	if err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, Nr: int32(p.site.Insn), Instr: t.sp.base}
-	before := *regs
+	ev := recording.Event{Kind: recording.KindInsn, Nr: int32(p.site.Insn)}
 	r.emulate(p, regs)
 	ev.Regs = regs
 	if err := ptrace.SetRegs(t.tid, regs); err != nil {
 		return err
 	}
-	if err := r.logAt(t, &ev, &before); err != nil {
+	if err := r.logAt(m, &ev); err != nil {
 		return err
 	}
 	return r.afterTrap(t, p.site.Insn == inject.Pause)

@@ -80,7 +80,7 @@ func (r *recorder) lookForSpins(now time.Time) {
 	r.spins.timer.Set(now.Add(spinLook))
 	for _, sp := range r.spaces {
 		t, w := sp.cur, &sp.spin
-		if sp.mode != modeRecord || t == nil || t.state != stateRun || t.stopped || t.inSys || len(sp.ready) == 0 && len(t.deferred) == 0 {
+		if sp.mode != modeRecord || t == nil || !t.computing() || t.stopped || len(sp.ready) == 0 && len(t.deferred) == 0 {
 			w.t = nil
 			continue
 		}
@@ -150,8 +150,12 @@ func (r *recorder) probe(t *task) error {
 	case slices.ContainsFunc(loop.memory, func(w recording.Write) bool { return sp.shares(w.Addr, w.Addr+uint64(len(w.Data))) }):
 		return r.spinsOnShared(t)
 	}
-	ev := recording.Event{Kind: recording.KindSwitch, Stop: recording.StopSpin, Regs: &loop.regs, XState: loop.xstate, Mem: loop.memory}
-	if err := r.logAt(t, &ev, &loop.regs); err != nil {
+	m, err := r.momentOf(t, recording.StopSpin, &loop.regs)
+	if err != nil {
+		return err
+	}
+	ev := recording.Event{Kind: recording.KindSwitch, Regs: &loop.regs, XState: loop.xstate, Mem: loop.memory}
+	if err := r.logAt(m, &ev); err != nil {
 		return err
 	}
 	sp.spin.t = nil
@@ -173,7 +177,7 @@ func (r *recorder) probe(t *task) error {
 		if err := r.raise(t, &info); err != nil {
 			return err
 		}
-		return r.deliver(t, &info, recording.StopNone, nil)
+		return r.deliver(m, &info)
 	}
 	if len(sp.ready) == 0 {
 		return r.resume(t, 0)

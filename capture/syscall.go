@@ -54,7 +54,7 @@ func (r *recorder) entry(t *task) error {
 	nr := int(int32(t.regs.OrigRax))
 	args := t.regs.Args()
 	inAddr, inLen, str := linux.InArgs(nr, args)
-	in, clocks, err := r.counters(t, inAddr, inLen)
+	m, in, err := r.momentIn(t, recording.StopSyscall, &t.regs, inAddr, inLen)
 	if err != nil {
 		return err
 	}
@@ -65,24 +65,17 @@ func (r *recorder) entry(t *task) error {
 	} else if len(in) == 0 {
 		in = r.control(t, nr, args)
 	}
-	sp.pauses.mark = sp.pauses.left
 	call, known := linux.Lookup(nr)
 	t.sys.move(moveEnter)
 	t.call, t.answered, t.child, t.strange = call, false, nil, false
 	var errno int
 	t.class, errno = linux.ClassOf(nr, args)
-	t.ev = recording.Event{
-		Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: int32(t.tid),
-		Instr: sp.base, PC: t.regs.Rip, RegSum: recording.RegSum(&t.regs),
-		Nr: int32(nr), Args: args, Time: r.since(),
-	}
+	t.ev = recording.Event{Kind: recording.KindSyscall, Nr: int32(nr), Args: args, Time: r.since()}
 	if len(in) > 0 {
 		t.ev.In = bytes.Clone(in)
 	}
-	if clocks > 0 || sp.calls != nil && sp.callPos != sp.calls.img.Buf {
-		if t.ev.Clocks, err = r.takeBuffers(t, clocks); err != nil {
-			return err
-		}
+	if err := r.complete(m, &t.ev); err != nil {
+		return err
 	}
 	if !known || t.class == linux.Refuse || r.disabled[nr] {
 		name := fmt.Sprintf("system call %d", nr)

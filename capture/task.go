@@ -151,17 +151,16 @@ type space struct {
 	callPos    uint64   // end of what the buffer holds
 	lastTime   int64    // of the last event
 
-	patches  map[uint64]patch // address → the instruction patched there
-	brk      uint64
-	shared   []*sharedMap
-	helper   *task          // changes protections for it; see shared.go
-	scratch  bool           // the scratch area is mapped
-	slots    uint64         // of it in use, a bit each
-	wanted   bool           // others wait for what it holds
-	atTick   *task          // stands at an exact place that is not in the log yet
-	tickStop recording.Stop // how it got there
-	pauses   pauses
-	spin     spinWatch
+	patches map[uint64]patch // address → the instruction patched there
+	brk     uint64
+	shared  []*sharedMap
+	helper  *task   // changes protections for it; see shared.go
+	scratch bool    // the scratch area is mapped
+	slots   uint64  // of it in use, a bit each
+	wanted  bool    // others wait for what it holds
+	at      *moment // where its thread stands that is asked to give way
+	pauses  pauses
+	spin    spinWatch
 	// traps counts trapped instructions in a row, the last at event trapAt.
 	traps  int
 	trapAt uint64
