@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/recording"
 )
 
@@ -244,7 +242,7 @@ func (r *recorder) keep(ep *epoch, outcome string) {
 	r.writing.Add(1)
 	go func() {
 		defer r.writing.Done()
-		defer unix.Kill(f.pid, unix.SIGKILL)
+		defer f.end()
 		k.Err = ep.close(sum)
 	}()
 }

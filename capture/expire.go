@@ -9,12 +9,12 @@ import (
 // group opens the processes of the command that are in the process group of
 // its first, as far as they were seen: those that Ctrl-C reaches. A shell that
 // waits for a program does not pass a signal on.
-func (r *recorder) group() []int {
+func (r *recorder) group() []pidfd {
 	pgid, err := unix.Getpgid(r.rootPID)
 	if err != nil {
 		return nil
 	}
-	var fds []int
+	var fds []pidfd
 	for _, t := range r.tasks {
 		if t.tid != t.pid || t.dead || t.helper || t.leadExit {
 			continue
@@ -22,8 +22,8 @@ func (r *recorder) group() []int {
 		if id, err := unix.Getpgid(t.pid); err != nil || id != pgid {
 			continue
 		}
-		if fd, err := unix.PidfdOpen(t.pid, 0); err == nil {
-			fds = append(fds, fd)
+		if p := openProcess(t.pid); p.fd >= 0 {
+			fds = append(fds, p)
 		}
 	}
 	return fds
@@ -31,8 +31,8 @@ func (r *recorder) group() []int {
 
 // signalGroup sends a signal to what group opened.
 func (r *recorder) signalGroup(sig unix.Signal) {
-	for _, fd := range r.expired {
-		unix.PidfdSendSignal(fd, sig, nil, 0)
+	for _, p := range r.expired {
+		p.send(sig)
 	}
 }
 
@@ -47,12 +47,12 @@ func (r *recorder) endGroup() {
 	if !r.killAt.IsZero() {
 		until = r.killAt
 	}
-	for _, fd := range r.expired {
-		if !pidfdEnded(fd, time.Until(until)) {
-			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-			pidfdEnded(fd, killWait)
+	for _, p := range r.expired {
+		if !pidfdEnded(p.fd, time.Until(until)) {
+			p.send(unix.SIGKILL)
+			pidfdEnded(p.fd, killWait)
 		}
-		unix.Close(fd)
+		p.close()
 	}
 	r.expired = nil
 }

@@ -17,7 +17,8 @@ import (
 // frozen is a fork of a process that never runs: it keeps the bytes that the
 // process's memory had.
 type frozen struct {
-	pid int
+	pid  int
+	proc pidfd
 	// parent is the process that has to wait for it in the end; nil where
 	// that is pyrr itself.
 	parent *space
@@ -197,6 +198,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 		return nil, fmt.Errorf("fork it: %w", err)
 	}
 	f.pid = int(child)
+	f.proc = openProcess(f.pid)
 	fail := func(err error) (*frozen, error) {
 		r.thaw(f)
 		return nil, fmt.Errorf("prepare its image: %w", err)
@@ -299,10 +301,16 @@ func (r *recorder) thaw(f *frozen) {
 	if f == nil {
 		return
 	}
-	unix.Kill(f.pid, unix.SIGKILL)
+	f.end()
 	if f.parent != nil {
 		f.parent.zombies = append(f.parent.zombies, f.pid)
 	}
+}
+
+// end ends a frozen process. It is called once, from any goroutine.
+func (f *frozen) end() {
+	f.proc.send(unix.SIGKILL)
+	f.proc.close()
 }
 
 // reapFrozen makes a process wait for the frozen ones that were its

@@ -336,7 +336,7 @@ func (r *recorder) watchTests(now time.Time) {
 			if sp.pid == r.rootPID {
 				r.timedOut = true
 			}
-			unix.Kill(sp.pid, unix.SIGKILL)
+			kill(sp.pid)
 		}
 	}
 }

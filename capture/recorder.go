@@ -35,6 +35,7 @@ type recorder struct {
 	tasks   map[int]*task
 	spaces  []*space // recorded ones, also ended, by id
 	rootPID int
+	root    pidfd
 	gained  map[string]bool    // programs with privileges of their own, of which it was said
 	tracers map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	status  unix.WaitStatus
@@ -59,9 +60,9 @@ type recorder struct {
 	expireBy time.Time
 	killAt   time.Time
 	timedOut bool
-	expired  []int // pidfds of what the time-out is to end
-	stopped  bool  // recording is over, the command still runs
-	failed   bool  // a mistake of pyrr's was caught
+	expired  []pidfd // what the time-out is to end
+	stopped  bool    // recording is over, the command still runs
+	failed   bool    // a mistake of pyrr's was caught
 	// cancelled: pyrr got SIGTERM, cancelBy is when the command gets it.
 	cancelled atomic.Bool
 	cancelBy  time.Time
@@ -124,7 +125,8 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
 		return nil, startError(path, err)
 	}
-	r.rootPID = pid
+	r.rootPID, r.root = pid, openProcess(pid)
+	defer r.root.close()
 	defer holdSignals(r.terminate)()
 	r.start, r.tsc = time.Now(), inject.TSC()
 	if r.o.Timeout > 0 {
@@ -136,7 +138,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	r.first(t)
 	for !r.over {
 		if ctx.Err() != nil {
-			unix.Kill(r.rootPID, unix.SIGKILL)
+			r.root.send(unix.SIGKILL)
 			ctx = context.Background()
 		}
 		if err := r.step(); err != nil {
@@ -362,10 +364,10 @@ func (r *recorder) expire() {
 
 // killTree ends the command and what it started, as far as it was seen.
 func (r *recorder) killTree() {
-	unix.Kill(r.rootPID, unix.SIGKILL)
+	r.root.send(unix.SIGKILL)
 	for _, t := range r.tasks {
 		if t.tid == t.pid && !t.dead {
-			unix.Kill(t.pid, unix.SIGKILL)
+			kill(t.pid)
 		}
 	}
 }

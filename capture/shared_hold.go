@@ -167,7 +167,7 @@ func (r *recorder) dropHelper(sp *space) {
 	}
 	sp.helper = nil
 	h.dead = true
-	unix.Kill(h.tid, unix.SIGKILL)
+	kill(h.tid)
 }
 
 const closeRange = 436
