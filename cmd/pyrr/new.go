@@ -33,7 +33,8 @@ hold for, such as one of the same test passing.
 --at chooses the moment: hang, a thread that waits at the end (as pyrr explain
 picks it); exit, the end of the program and the last failed call before;
 EVENT, a number that pyrr events lists, of the first process or as 2:EVENT of
-the second. Without it the draft is about the hang, if there is one.`,
+the second. Without it the draft is about the exception or the hang that pyrr
+explain names, if there is one.`,
 		examples: []example{
 			{"pyrr new recordings/test_pool.pyrr.zip", "writes specs/test_pool.yaml, and a golden"},
 			{"pyrr new --unlike good.pyrr.zip bad.pyrr.zip", "a spec that tells the two apart"},
@@ -65,7 +66,11 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	why, err := reasons(rec, false)
 	rec.Close()
+	if err != nil {
+		return replayFailed(err, path)
+	}
 	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), packedSuffix), partSuffix)
 	out := f.out
 	if out == "" {
@@ -79,7 +84,7 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 		return err
 	}
 	defer src.Close()
-	d, err := newDraft(src, f.at)
+	d, err := newDraft(src, f.at, why)
 	if err != nil {
 		return replayFailed(err, path)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/stack"
 )
@@ -34,16 +35,17 @@ type drafter struct {
 	events []assert.Event
 	stacks map[int]assert.Stacks
 	paths  stack.Paths
+	why    *reasoned // as pyrr explain says it
 }
 
 // newDraft drafts a spec about a moment: hang, exit, the number of an event,
 // or "" for whatever there is. nil means that there is nothing.
-func newDraft(src assert.Source, at string) (*draft, error) {
+func newDraft(src assert.Source, at string, why *reasoned) (*draft, error) {
 	events, err := src.Events()
 	if err != nil {
 		return nil, err
 	}
-	d := &drafter{src: src, info: src.Info(), events: events}
+	d := &drafter{src: src, info: src.Info(), events: events, why: why}
 	d.paths = stack.Paths{Root: d.info.Root}
 	switch at {
 	case "hang":
@@ -51,6 +53,9 @@ func newDraft(src assert.Source, at string) (*draft, error) {
 	case "exit":
 		return d.exit()
 	case "":
+		if out := d.raised(); out != nil {
+			return out, nil
+		}
 		out, err := d.hang()
 		if out == nil && err == nil {
 			out, err = d.exit()
@@ -83,6 +88,7 @@ func (d *drafter) hang() (*draft, error) {
 		}
 	}
 	best, score := -1, -1
+	first, known := d.why.subject()
 	for i := range d.events {
 		e := &d.events[i]
 		if e.Kind != assert.KindSyscall || !e.Unfinished || ended[e.Proc] || slices.Contains(neverReturn, e.Name) {
@@ -102,6 +108,9 @@ func (d *drafter) hang() (*draft, error) {
 		if !joins(st) {
 			s++
 		}
+		if known && d.why.Why.Degree != hang.None && e.Proc == first.Proc.ID && e.TID == int(first.TID) {
+			s += 100 // the one that explain names first
+		}
 		if s > score {
 			best, score = i, s
 		}
@@ -120,6 +129,24 @@ func (d *drafter) hang() (*draft, error) {
 		}
 	}
 	return out, nil
+}
+
+// plainName matches the functions that a sentence can name.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+
+// raised drafts a spec about the exception that a test or the program ended with,
+// nil where that is not how it ended or can't be said.
+func (d *drafter) raised() *draft {
+	r, where := d.why.Why.Raised, d.why.Why.Where
+	if r == nil || where == nil || len(r.Frames) == 0 || r.Frames[0].Frame != *where || !plainName.MatchString(where.Func) || !plainName.MatchString(r.Type) {
+		return nil
+	}
+	file, origin := d.paths.Short(where.File)
+	if origin == stack.Stdlib || strings.ContainsAny(file, " <\"") {
+		return nil
+	}
+	return &draft{id: "failed", name: r.Type + " in " + where.Func, python: d.python(d.why.Why.Evidence[0].Proc),
+		expect: []string{fmt.Sprintf("raise %s in %s::%s as failed", r.Type, file, where.Func)}}
 }
 
 // spin drafts a spec about a thread that computes when the time-out comes.

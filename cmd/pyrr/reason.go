@@ -45,6 +45,18 @@ func (r *reasoned) first() (waiting, bool) {
 	return waiting{}, false
 }
 
+// subject is the thread of the verdict that a spec is about: the last of the chain
+// that does not wait for work, as servers do.
+func (r *reasoned) subject() (waiting, bool) {
+	list := threadsByVerdict(r.Why, r.Ends)
+	for _, w := range list[:min(len(list), len(r.Why.Units))] {
+		if suspicion(w) != 1 {
+			return *w, true
+		}
+	}
+	return r.first()
+}
+
 // reasonOf says why the program hung, from what its processes did at their ends.
 // all are those of every process, also of those that ended by themselves.
 func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
