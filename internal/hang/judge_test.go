@@ -1,6 +1,7 @@
 package hang
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,22 @@ func TestJudge(t *testing.T) {
 				t.Error("no evidence")
 			}
 		})
+	}
+}
+
+// TestLongCircle leaves the middle of a long circle out, and says what is true of
+// the rest.
+func TestLongCircle(t *testing.T) {
+	const n = 30
+	facts := &Facts{}
+	for i := range n {
+		facts.Units = append(facts.Units, thread(int32(i+1), fmt.Sprintf("t%d", i), 7, &Wait{How: "acquire", On: []int{(i + 1) % n}}))
+		facts.Things = append(facts.Things, Thing{Kind: Lock, Locked: true, Name: fmt.Sprintf("l%d", i), Holders: []Hold{{Unit: i, Line: 6}}})
+	}
+	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
+	if v.Degree != Proven || !strings.HasPrefix(v.Sentence, "Deadlock: MainThread waits for lock l1 (app.py:7), held by t1, which waits for lock l2") ||
+		!strings.HasSuffix(v.Sentence, "of whom the last, t29 waits for lock l0 (app.py:7), held by MainThread.") || len(v.Sentence) > 400 {
+		t.Errorf("%s: %s", v.Degree, v.Sentence)
 	}
 }
 

@@ -55,8 +55,15 @@ func (j *judge) told(path []hop, circle bool) string {
 		}
 		from := j.name(h.node)
 		if k > 0 {
-			if b.Len() > 220 && k+1 < len(path) {
-				continue
+			if left := len(path) - k; b.Len() > 160 && left > 1 {
+				// The middle of a long path is left out, and said to be.
+				last := &path[len(path)-1]
+				if last.edge == nil {
+					last = &path[len(path)-2]
+				}
+				fmt.Fprintf(&b, ", and so on over %d more, of whom the last, ", left)
+				fmt.Fprintf(&b, last.edge.say, j.name(last.node), j.name(last.edge.to))
+				return b.String()
 			}
 			b.WriteString(", ")
 			from = "which"
