@@ -200,6 +200,15 @@ func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
 		r.joinTest(t, last, test)
 		return nil
 	}
+	if r.short() {
+		r.sayShort(id)
+		if last != nil && last.lead == sp {
+			r.endEpoch(last, recording.EndTest, "another test begins")
+			r.drop(last)
+		}
+		test.deadline = r.limitFrom(test.limit)
+		return nil
+	}
 	ep, err := r.beginEpoch(t, test.dir, id)
 	switch {
 	case err == nil:

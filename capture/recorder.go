@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/inject"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
@@ -78,6 +79,9 @@ type recorder struct {
 	writes    []recording.Write
 	xstate    []byte
 	writeErr  bool
+	meter     *headroom.Meter
+	nextShort time.Time
+	saidShort bool // that memory is short
 }
 
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
@@ -241,6 +245,7 @@ func (r *recorder) housekeeping(now time.Time) {
 	if r.runners && r.o.Tests != nil {
 		r.watchTests(now)
 		r.spill()
+		r.dropImages(now)
 	}
 	r.cancelTests(now)
 	r.flush()

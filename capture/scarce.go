@@ -1,0 +1,64 @@
+package capture
+
+import (
+	"time"
+
+	"pyrr/internal/headroom"
+	"pyrr/internal/recording"
+)
+
+// An image holds the memory that its process has changed since, which the
+// program alone would not need. Where memory gets short, in the machine or in
+// the control group, images go before the kernel ends anything.
+
+// shortCheck is how often it is looked, and leastFree what has to be free: a
+// tenth of the limit, and no more than programs fill between two looks.
+const (
+	shortCheck = 100 * time.Millisecond
+	leastFree  = 256 << 20
+)
+
+// freeMemory is how many bytes may be used, and of how many.
+var freeMemory = (*headroom.Meter).Free
+
+// short reports whether memory is.
+func (r *recorder) short() bool {
+	if r.meter == nil {
+		r.meter = headroom.Open()
+	}
+	free, limit := freeMemory(r.meter)
+	return free < min(limit/10, leastFree)
+}
+
+// dropImages gives up the recordings whose images take memory, where that is
+// short. The tests go on unrecorded.
+func (r *recorder) dropImages(now time.Time) {
+	if len(r.epochs.list) == 0 || now.Before(r.nextShort) {
+		return
+	}
+	r.nextShort = now.Add(shortCheck)
+	if !r.short() {
+		return
+	}
+	for _, ep := range append([]*epoch(nil), r.epochs.list...) {
+		if ep.image != nil || ep.frozen == nil {
+			continue // it is being written already
+		}
+		for _, sp := range r.spaces {
+			if sp.runner != nil && sp.runner.test != nil && sp.runner.test.ep == ep {
+				sp.runner.test.ep = nil
+			}
+		}
+		r.sayShort(ep.name)
+		r.endEpoch(ep, recording.EndDetached, "memory is short")
+		r.drop(ep)
+	}
+}
+
+// sayShort says once why tests are not recorded.
+func (r *recorder) sayShort(name string) {
+	if !r.saidShort {
+		r.saidShort = true
+		r.warnf("%s is not recorded, nor are others while memory is short: the copy that a recording begins from would take what the program needs", name)
+	}
+}
