@@ -192,7 +192,7 @@ def pytest_runtest_makereport(item, call):
             outcome = "timeout"  # pytest-timeout's words
     if _RANK.get(outcome, 0) > _RANK[_State.outcome]:
         _State.outcome = outcome
-    if outcome == "failed" and call.excinfo is not None and _State.error is None:
+    if outcome in ("failed", "timeout") and call.excinfo is not None and _State.error is None:
         _State.error, _State.phase = call.excinfo.value, call.when
     if call.when == "teardown":
         if _State.outcome == "failed" and _State.error is not None:

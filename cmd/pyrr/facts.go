@@ -96,7 +96,8 @@ func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead [
 	if wantsFacts(ev) {
 		facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
 	}
-	failed := ev.Why == recording.EndTest && strings.HasPrefix(ev.Text, "failed")
+	// A plugin's time-out is an exception in the test like others.
+	failed := ev.Why == recording.EndTest && (strings.HasPrefix(ev.Text, "failed") || strings.HasPrefix(ev.Text, "timeout"))
 	if facts == nil {
 		if len(died) == 0 && len(dead) == 0 {
 			return nil

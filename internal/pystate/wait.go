@@ -195,7 +195,14 @@ var rules = map[string]func(*waiter, int){
 	"asyncio/streams.py:_drain_helper":          func(w *waiter, k int) { w.on(k, hang.Object, "drain", w.self(k)) },
 	"asyncio/base_events.py:run_until_complete": func(w *waiter, k int) { w.loop(k) },
 	"asyncio/base_events.py:run_forever":        func(w *waiter, k int) { w.loopForever() },
-	"asyncio/runners.py:run":                    func(w *waiter, k int) {},
+	"asyncio/runners.py:run": func(w *waiter, k int) {
+		// A loop that is not asyncio's own has no frames that say it.
+		if n, ok := w.task[w.local(w.u, k, "task")]; ok && w.found == nil {
+			w.found = &hang.Wait{How: "loop", Units: []int{n}}
+			w.facts.Units[n].Main = w.facts.Units[w.n].Main
+			w.facts.Units[n].TID = w.facts.Units[w.n].TID
+		}
+	},
 }
 
 func (w *waiter) how(s string) {
