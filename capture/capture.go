@@ -50,6 +50,9 @@ type Options struct {
 	Checksums uint64
 	// AVX512 shows the program what the processor has beyond x86-64-v3.
 	AVX512 bool
+	// CPUs is how many processors native libraries are shown, which decides how
+	// many threads they start; 0 is all. What Python itself asks for is real.
+	CPUs int
 	// DisableSyscall names system calls that the recorder is to treat as
 	// unknown; tests of failing open use it.
 	DisableSyscall []string

@@ -342,6 +342,9 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 		if target.affinity != nil {
 			mask = target.affinity
 		}
+		if r.o.CPUs > 0 && !r.asksForPython(t) {
+			mask = firstCPUs(mask, r.o.CPUs)
+		}
 		size := affinitySize(mask)
 		if args[1] < uint64(size) || args[1]%8 != 0 {
 			return r.answer(t, -int64(unix.EINVAL))

@@ -29,6 +29,7 @@ type recordFlags struct {
 	seed      uint64
 	verify    string
 	avx512    bool
+	cpus      int
 	redact    string
 	secrets   secretFlags
 	// Hidden, for tests.
@@ -67,7 +68,7 @@ func recordCommand() *command {
 		name: "record",
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
-[--timeout D] [--on-timeout interrupt|kill] [--follow python|all]
+[--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
@@ -131,6 +132,7 @@ test touched.`,
 			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
 				redactAuto, redactAlways, redactNever)
 			f.secrets.declare(fs)
+			fs.IntVar(&f.cpus, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
 			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
@@ -158,6 +160,9 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	if f.secrets.masks == "-" {
 		return usagef("record: --masks -: standard input is the program's; name a file")
 	}
+	if f.cpus < 0 {
+		return usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
+	}
 	t, err := planTarget(f.out, args)
 	if err != nil {
 		return err
@@ -175,6 +180,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		Seed:           f.seed,
 		Slice:          f.slice,
 		AVX512:         f.avx512,
+		CPUs:           f.cpus,
 		DisableSyscall: f.disable,
 		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
 		From:           f.from,
