@@ -70,7 +70,11 @@ func (p *parser) clause() Clause {
 		}
 		c.Refs = []Ref{first, p.ref()}
 	default:
-		p.failAt(t, didYouMean(t.text, clauseWords), "unknown word %q", t.text)
+		hint := didYouMean(t.text, clauseWords)
+		if _, err := strconv.Atoi(t.text); err == nil || t.text == "once" || t.text == "twice" {
+			hint = "a count comes first: exactly 2 …, at least 2 …, at most 2 …"
+		}
+		p.failAt(t, hint, "unknown word %q", t.text)
 	}
 	c.Place = p.from(from)
 	return c

@@ -143,6 +143,10 @@ func (d *document) yamlError(err error) {
 	src := d.source(line)
 	text := strings.TrimLeftFunc(src, unicode.IsSpace)
 	col := utf8.RuneCountInString(src) - utf8.RuneCountInString(text) + 1
+	if lead := src[:len(src)-len(text)]; strings.Contains(lead, "\t") {
+		d.fail(Place{Line: line, Col: 1, Len: col - 1}, "indent by blanks", "not YAML: a tab in the indentation")
+		return
+	}
 	d.fail(Place{Line: line, Col: col, Len: utf8.RuneCountInString(text)}, "", "not YAML: %s", m[2])
 }
 
