@@ -81,6 +81,9 @@ type Tests struct {
 	// the name by which a user is told of it.
 	Path  func(test string) string
 	Final func(dir string) string
+	// Keeping, where not nil, is called when a recording is to be kept, and what it
+	// returns when the recording is complete, by another goroutine.
+	Keeping func(dir string) func(Kept)
 }
 
 // join makes a process part of an epoch, nil for none.
@@ -239,11 +242,16 @@ func (r *recorder) keep(ep *epoch, outcome string) {
 	f := ep.frozen
 	ep.frozen = nil
 	ep.writeImage(f)
+	done := func(Kept) {}
+	if tests := r.o.Tests; tests != nil && tests.Keeping != nil {
+		done = tests.Keeping(ep.dir)
+	}
 	r.writing.Add(1)
 	go func() {
 		defer r.writing.Done()
 		defer f.end()
 		k.Err = ep.close(sum)
+		done(*k)
 	}()
 }
 

@@ -22,8 +22,10 @@ import (
 //	session/run                    the collected tests begin
 //	session/finish                 the session ends
 //	collect/ID                     a file is going to be collected
-//	start/LIMIT/minded/ID          a test begins; its own time limit in seconds,
-//	                               and whether somebody else minds it too
+//	start/LIMIT/FLAGS/ID           a test begins; its own time limit in seconds;
+//	                               flags, with commas: minded, if somebody else minds
+//	                               the limit too, keep=always|timeout|failure|never
+//	minds/SIGNAL                   this signal tells the next test that its time is up
 //	phase/setup|call|teardown
 //	reason/TEXT                    why a test failed; of what has the same one
 //	                               a few are enough
@@ -50,6 +52,7 @@ type runner struct {
 	handles bool // signalExpired has a handler
 	worker  bool
 	ran     bool // its first test was seen
+	minds   int  // the signal by which the runner's own time limit comes
 	test    *testRun
 	// deadline is of what happens outside of tests.
 	deadline time.Time
@@ -64,6 +67,7 @@ type testRun struct {
 	ep       *epoch // nil where there is none
 	dir      string
 	minded   bool      // the runner has a time limit of its own for it
+	keep     string    // when to keep it, "" as Options say
 	expireBy time.Time // set while its time-out waits for a computing thread
 	expired  bool
 	// cancelled: not its time is up, but that of the whole command.
@@ -93,7 +97,11 @@ func (r *recorder) mark(t *task) error {
 	case "start":
 		f := strings.SplitN(rest, "/", 3)
 		if len(f) == 3 && sp.runner != nil {
-			return r.testStart(t, f[2], f[0], f[1] != "")
+			return r.testStart(t, f[2], f[0], f[1])
+		}
+	case "minds":
+		if sp.runner != nil {
+			sp.runner.minds, _ = strconv.Atoi(rest) // 0 is none
 		}
 	case "phase":
 		r.noteMark(t, recording.MarkTestPhase, rest)
@@ -174,7 +182,7 @@ func (r *recorder) session(t *task, what, flags string) error {
 }
 
 // testStart begins the recording of a test.
-func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
+func (r *recorder) testStart(t *task, id, limit, flags string) error {
 	sp := t.sp
 	run := sp.runner
 	if r.o.Tests == nil {
@@ -185,11 +193,18 @@ func (r *recorder) testStart(t *task, id, limit string, minded bool) error {
 	if run.test != nil {
 		r.testOver(sp, "crashed")
 	}
-	test := &testRun{id: id, limit: r.o.Tests.Limit, minded: minded}
+	test := &testRun{id: id, limit: r.o.Tests.Limit}
+	for flag := range strings.SplitSeq(flags, ",") {
+		if keep, ok := strings.CutPrefix(flag, "keep="); ok {
+			test.keep = keep
+		} else if flag == "minded" {
+			test.minded = true
+		}
+	}
 	if s, err := strconv.ParseFloat(limit, 64); err == nil && s >= 0 && s < 1e8 {
 		// The runner's own limit comes first where it minds it.
 		const after = 5 * time.Second
-		if test.limit = time.Duration(s * float64(time.Second)); minded && s > 0 {
+		if test.limit = time.Duration(s * float64(time.Second)); test.minded && s > 0 {
 			test.limit += after
 		}
 	}
@@ -267,12 +282,12 @@ func (r *recorder) testEnd(t *task, outcome string) {
 // testOver ends the test of a process: by its mark, or with the process.
 func (r *recorder) testOver(sp *space, outcome string) {
 	test := sp.runner.test
-	sp.runner.test = nil
+	sp.runner.test, sp.runner.minds = nil, 0
 	ep := test.ep
 	if ep == nil || test.expired {
 		return
 	}
-	wanted := outcome == "timeout" || r.o.Tests.Failures && (outcome == "failed" || outcome == "crashed")
+	wanted := r.wanted(test, outcome)
 	switch {
 	case wanted && r.room(test.reason):
 		r.endEpoch(ep, recording.EndTest, outcome)
@@ -285,6 +300,42 @@ func (r *recorder) testOver(sp *space, outcome string) {
 	}
 	// Else it goes on until the next test has its own: if that fails, the
 	// next test is recorded from here.
+}
+
+// wanted says whether the recording of a test with this outcome is kept.
+func (r *recorder) wanted(test *testRun, outcome string) bool {
+	failed := outcome == "failed" || outcome == "crashed"
+	switch test.keep {
+	case "always":
+		return true
+	case "never":
+		return false
+	case "timeout":
+		return outcome == "timeout"
+	case "failure":
+		return outcome == "timeout" || failed
+	}
+	return outcome == "timeout" || r.o.Tests.Failures && failed
+}
+
+// ownLimit ends the recording of a test when the signal comes by which its runner
+// ends what takes too long: what follows is the runner's work, and where the test
+// waited is what one wants to see. t is in a system call. Whether the recording is
+// kept is decided as ever, when the test has ended.
+func (r *recorder) ownLimit(t *task) {
+	run := t.sp.runner
+	if run == nil || run.minds == 0 || run.minds != t.sigstop || run.test == nil || run.test.expired || r.o.Tests == nil {
+		return
+	}
+	ep := run.test.ep
+	if ep == nil || ep.ended {
+		return
+	}
+	for o := range ep.live {
+		r.logOpen(o)
+		r.log(o, &recording.Event{Kind: recording.KindTimeout, TID: int32(o.pid), Instr: r.countNow(o)})
+	}
+	r.endEpoch(ep, recording.EndTimeout, "by the runner's own limit")
 }
 
 // keepTest keeps the recording of a test, if not too many were.
@@ -402,7 +453,11 @@ func (r *recorder) expireTest(sp *space) {
 		}
 		before := len(r.kept)
 		r.endEpoch(ep, recording.EndTimeout, fmt.Sprintf("after %v", test.limit))
-		r.keepTest(ep, "timeout")
+		if r.wanted(test, "timeout") {
+			r.keepTest(ep, "timeout")
+		} else {
+			r.drop(ep)
+		}
 		if len(r.kept) > before {
 			test.why = fmt.Sprintf("recorded by pyrr in %s, after %v", r.o.Tests.Final(test.dir), test.limit)
 		}

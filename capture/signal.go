@@ -103,6 +103,7 @@ func (r *recorder) signal(t *task, sig int) error {
 	}
 	if t.sys != callNone {
 		// Its call was interrupted: the handler runs before the call's end.
+		r.ownLimit(t)
 		if t.sp.cur == t {
 			return r.deliverAtStop(t)
 		}

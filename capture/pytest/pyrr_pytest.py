@@ -6,16 +6,26 @@ later; is loaded by the entry point beside it, from a folder that pyrr puts on
 PYTHONPATH, and leaves no trace of that in the session.
 """
 
+import json
 import os
 import signal
+import socket
 import sys
 import threading
 from posix import access, readlink  # tests replace those of os
+from time import monotonic
 
 import pytest
 
 MARK = b"/dev/null/pyrr/1/"
 LONGEST = 3000  # of PATH_MAX
+
+KEEP = ("always", "timeout", "failure", "never")
+MARKER = "pyrr(keep=WHEN, timeout=SECONDS): when to keep the recording of this test, and its time limit"
+
+# Where the recorder tells what became of recordings, once it keeps one.
+REASONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reasons")
+PATIENCE = 300  # seconds for finishing recordings
 
 # What the recorder sends when a test's time is up.
 EXPIRED = 60
@@ -28,6 +38,8 @@ class _State:
     error = None  # what it failed with first, and in which phase
     phase = ""
     handles = False  # EXPIRED has its handler
+    Socket = socket.socket  # tests replace that, too
+    kept = []  # what the recorder tells of its recordings
 
 
 def _mark(*parts):
@@ -76,6 +88,8 @@ def pytest_configure(config):
     if _State.config is not None:
         return  # a session within a test
     _State.config = config
+    if not config.pluginmanager.hasplugin("pyrr"):  # which does the same
+        config.addinivalue_line("markers", MARKER)
     listed = getattr(config.pluginmanager, "_plugin_distinfo", None)
     if isinstance(listed, list):
         me = sys.modules[__name__]
@@ -120,23 +134,148 @@ def pytest_runtestloop(session):
     yield
 
 
-@pytest.hookimpl(trylast=True)
+def _ask():
+    """Asks the recorder for what it kept: dicts with test, outcome, recording, reason."""
+    if not os.path.exists(REASONS):
+        return []
+    until = monotonic() + PATIENCE
+    answer = b""
+    try:
+        with _State.Socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(PATIENCE)
+            s.connect(REASONS)
+            while monotonic() < until:
+                part = s.recv(1 << 16)
+                if not part:
+                    return json.loads(answer.decode())
+                answer += part
+    except (OSError, ValueError):
+        pass  # the recorder names them itself when all has ended
+    return []
+
+
+def _sentence(kept):
+    """What is said of a recording, in one line each."""
+    return ([kept["reason"]] if kept["reason"] else []) + ["recorded in " + kept["recording"]]
+
+
+def _tell_reports(config):
+    """Adds the reasons to the reports of the failed tests, which are printed later."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:
+        return
+    for kept in _State.kept:
+        for report in terminal.stats.get("failed", []) + terminal.stats.get("error", []):
+            if getattr(report, "nodeid", None) != kept["test"] or any(name == "pyrr" for name, _ in report.sections):
+                continue
+            report.sections.append(("pyrr", "\n".join(_sentence(kept))))
+            if kept["reason"]:
+                _tell_failure(report.longrepr, kept["reason"])
+            break
+
+
+def _tell_failure(longrepr, reason):
+    """Adds the reason to the failure that the recorder caused: in its text, and first
+    in the line of the short summary."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is None or " by pyrr " not in str(crash.message):
+        return
+    crash.message = "Timeout: " + reason
+    lines = longrepr.reprtraceback.reprentries[-1].lines
+    for n, line in enumerate(lines):
+        if line.startswith("E ") and " by pyrr " in line:
+            indent = line[: len(line) - len(line[1:].lstrip())]
+            lines.insert(n + 1, indent + reason)
+            break
+
+
+def _tell_junit(config):
+    """Adds the reasons to the JUnit report, before it is written."""
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__name__ != "LogXML":
+            continue
+        from _pytest.junitxml import mangle_test_address
+
+        cases = [reporter.to_xml() for reporter in plugin.node_reporters_ordered]
+        for kept in _State.kept:
+            names = mangle_test_address(kept["test"])
+            if plugin.prefix:
+                names.insert(0, plugin.prefix)
+            where = (".".join(names[:-1]), names[-1])
+            for case in cases:
+                bad = next((e for e in case if e.tag in ("failure", "error")), None)
+                if (case.get("classname"), case.get("name")) == where and bad is not None:
+                    cases.remove(case)
+                    _tell_case(case, bad, kept)
+                    break
+
+
+def _tell_case(case, bad, kept):
+    if kept["reason"]:
+        bad.set("message", "%s: %s" % ("Timeout" if kept["outcome"] == "timeout" else "pyrr", kept["reason"]))
+    out = next((e for e in case if e.tag == "system-out"), None)
+    if out is None:
+        out = type(case)("system-out")
+        case.append(out)
+    out.text = (out.text + "\n" if out.text else "") + "\n".join(["pyrr:"] + _sentence(kept))
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_sessionfinish(session):
-    if _mine(session.config):
+    config = session.config
+    if _mine(config) and not hasattr(config, "workerinput"):
+        # Before others write their reports.
+        _State.kept = _ask()
+        for tell in (_tell_reports, _tell_junit):
+            try:
+                tell(config)
+            except Exception:  # of another pytest; the section at the end has it all
+                pass
+    yield
+    if _mine(config):
         _mark("session", "finish")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter):
+    if not _mine(terminalreporter.config) or not _State.kept:
+        return
+    terminalreporter.section("pyrr")
+    for kept in _State.kept:
+        terminalreporter.line("%s %s" % (kept["outcome"].upper(), kept["test"]))
+        for line in _sentence(kept):
+            terminalreporter.line("    " + line)
+
+
 def _limit(item):
-    """The seconds of the timeout marker, and whether pytest-timeout minds it."""
-    limit = ""
+    """The seconds of the test's own time limit, and the flags of its start mark."""
+    limit, flags = "", []
     marker = item.get_closest_marker("timeout")
     if marker is not None:
-        value = marker.args[0] if marker.args else marker.kwargs.get("timeout")
-        try:
-            limit = repr(float(value))
-        except (TypeError, ValueError):
-            pass
-    return limit, "minded" if item.config.pluginmanager.hasplugin("timeout") else ""
+        limit = _seconds(marker.args[0] if marker.args else marker.kwargs.get("timeout"))
+    if item.config.pluginmanager.hasplugin("timeout"):
+        flags.append("minded")  # by pytest-timeout
+    marker = item.get_closest_marker("pyrr")
+    if marker is not None:
+        if _seconds(marker.kwargs.get("timeout")):
+            limit, flags = _seconds(marker.kwargs["timeout"]), []
+        if marker.kwargs.get("keep") in KEEP:
+            flags.append("keep=" + marker.kwargs["keep"])
+    return limit, ",".join(flags)
+
+
+def _seconds(value):
+    try:
+        return repr(float(value))
+    except (TypeError, ValueError):
+        return ""
+
+
+@pytest.hookimpl(hookwrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(item):
+    yield
+    if _mine(item.config) and callable(signal.getsignal(signal.SIGALRM)):
+        _mark("minds", str(int(signal.SIGALRM)))
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

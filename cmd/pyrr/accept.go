@@ -63,7 +63,7 @@ func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []strin
 			return err
 		}
 	}
-	specs, err := loadSpecs(f, args)
+	specs, err := loadSpecs("accept", f, args)
 	if err != nil {
 		return err
 	}

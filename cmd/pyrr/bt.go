@@ -113,6 +113,7 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	}
 	if len(places) == 0 {
 		u.note("nothing in %s matches --at %s", path, f.at)
+		u.hint(placesThere(rec, path))
 		return exitStatusError(exitNothing)
 	}
 	stacks, err := readStacks(u, rec, f, places)
@@ -125,9 +126,18 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	}
 	if len(stacks) == 0 {
 		u.note("no thread %s there", f.thread)
+		u.hint("pyrr bt --thread all " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}
 	return showStacks(u, rec, f, stacks)
+}
+
+// placesThere says which places a recording has.
+func placesThere(rec *recording.Recording, path string) string {
+	if sum, ok := rec.Summary(); ok && sum.Events > 0 {
+		return fmt.Sprintf("it has %s, the last is e%d, and %s instructions", plural(sum.Events, "event", "events"), sum.Events-1, grouped(sum.Instructions))
+	}
+	return "pyrr events " + shellQuote(path)
 }
 
 // readStacks takes the stacks from the index where it has all that is asked

@@ -42,7 +42,7 @@ them, in sentences such as
   - recv at urllib3/connection.py:504 within 20000 instructions of connect
 
 and by stacks that are kept in files, the goldens. SPEC is a file or a folder
-(by default specs). Each recording is opened once, and replayed where stacks
+(by default specs, or what the project's settings name). Each recording is opened once, and replayed where stacks
 are needed. What can't be judged, because a recording is cut or diverges, is
 not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 		examples: []example{
@@ -62,7 +62,8 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			{"5", "there was nothing to check"},
 			{"130", "interrupted"},
 		},
-		operand: "spec",
+		operand:  "spec",
+		settings: map[string]string{"specs": "default-specs"},
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			var f checkFlags
 			fs.BoolVarP(&f.verbose, "verbose", "v", false, "show the checks that hold, too")
@@ -82,7 +83,14 @@ not a pass: it ends with 3, unless --allow-inconclusive is given.`,
 			fs.BoolVar(&f.github, "github", os.Getenv("GITHUB_ACTIONS") == "true", "print annotations for GitHub Actions, too (the default there)")
 			fs.IntVarP(&f.workers, "jobs", "n", 1, "judge `N` recordings at once")
 			fs.BoolVar(&f.lenient, "allow-inconclusive", false, "let what can not be judged pass")
+			specs := fs.String("default-specs", defaultSpecs, "the folder that is checked when none is named")
+			if err := fs.MarkHidden("default-specs"); err != nil {
+				panic(err) // declared above
+			}
 			return func(ctx context.Context, u *ui, args []string) error {
+				if len(args) == 0 && fs.Changed("default-specs") {
+					args = []string{*specs}
+				}
 				return check(ctx, u, &f, args)
 			}
 		},
@@ -94,7 +102,7 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 		_, err := u.out.Write(assert.Schema)
 		return err
 	}
-	specs, err := loadSpecs(f, args)
+	specs, err := loadSpecs("check", f, args)
 	if err != nil {
 		return err
 	}
@@ -212,22 +220,25 @@ func outcomeStatus(run *assert.Run, lenient bool) error {
 }
 
 // loadSpecs reads the specs that the arguments name and the flags choose.
-func loadSpecs(f *checkFlags, args []string) ([]*assert.Spec, error) {
+func loadSpecs(command string, f *checkFlags, args []string) ([]*assert.Spec, error) {
 	if len(args) == 0 {
 		if _, err := os.Stat(defaultSpecs); err != nil {
-			return nil, withHint(usagef("check: name a spec; there is no folder %s here", defaultSpecs), "pyrr check SPEC.yaml")
+			return nil, withHint(usagef("%s: name a spec; there is no folder %s here", command, defaultSpecs), "pyrr "+command+" SPEC.yaml")
 		}
 		args = []string{defaultSpecs}
 	}
 	var all []*assert.Spec
 	var errs []error
 	for _, a := range args {
+		if err := notSpec(command, a); err != nil {
+			return nil, err
+		}
 		specs, err := assert.Load(a)
 		all = append(all, specs...)
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, &usageError{msg: "check: " + err.Error()}
+		return nil, &usageError{msg: command + ": " + err.Error()}
 	}
 	return slices.DeleteFunc(all, func(s *assert.Spec) bool { return !f.chooses(s) }), nil
 }

@@ -43,7 +43,7 @@ the reason. Threads are matched by name, else by number.`,
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(_ context.Context, u *ui, args []string) error {
 				if len(args) != 2 {
-					return usagef("diff takes two recordings, not %d", len(args))
+					return withHint(usagef("diff: name two recordings, not %d", len(args)), "pyrr diff PASSED.pyrr.zip HUNG.pyrr.zip")
 				}
 				var sides [2]*compare.Side
 				for i, path := range args {

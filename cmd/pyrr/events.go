@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -96,6 +97,9 @@ func kindNames() []string {
 	return names
 }
 
+// plainWords are what people call some system calls.
+var plainWords = map[string]string{"receive": "recv", "wait": "futex", "lock": "futex", "sleep": "clock_nanosleep", "delete": "unlink", "spawn": "clone"}
+
 // eventFilter chooses events; the zero value takes all.
 type eventFilter struct {
 	thread  int32
@@ -126,6 +130,10 @@ func newEventFilter(f *eventFlags) (*eventFilter, error) {
 			err := usagef("events: %q is neither a kind of event, nor a system call, nor a signal", name)
 			if near := assert.Nearest(name, append(kindNames(), linux.Names()...)); near != "" {
 				err.hints = []string{"did you mean --kind " + near + "?"}
+			} else if near := assert.Nearest(name, slices.Sorted(maps.Keys(plainWords))); near != "" {
+				err.hints = []string{"did you mean --kind " + plainWords[near] + "?"}
+			} else {
+				err.hints = []string{"kinds are " + strings.Join(kindNames(), ", ")}
 			}
 			return nil, err
 		}

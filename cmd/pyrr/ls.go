@@ -24,7 +24,8 @@ func lsCommand() *command {
 		short:    "list recordings: what ran, how it ended, the size",
 		long: `Lists the recordings in folders, the newest last, one a line: when it was made,
 its size, whether a replay verified it, how it ended, and its test or command.
-Without an argument the folder is recordings. Recordings that are still being
+Without an argument the folder is recordings, or the dir of the project's
+settings. Recordings that are still being
 written, or were left by a recorder that was killed, are listed too.`,
 		examples: []example{
 			{"pyrr ls", "what is in recordings"},
@@ -36,10 +37,20 @@ written, or were left by a recorder that was killed, are listed too.`,
 			{"3", "a folder is missing, or a recording damaged"},
 			{"5", "there is none"},
 		},
-		operand: "recording",
+		operand:  "recording",
+		settings: map[string]string{"dir": "default-dir"},
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
-			return func(_ context.Context, u *ui, args []string) error { return list(u, args, *asJSON) }
+			dir := fs.String("default-dir", "", "the folder that is listed when none is named")
+			if err := fs.MarkHidden("default-dir"); err != nil {
+				panic(err) // declared above
+			}
+			return func(_ context.Context, u *ui, args []string) error {
+				if len(args) == 0 && *dir != "" {
+					args = []string{*dir}
+				}
+				return list(u, args, *asJSON)
+			}
 		},
 	}
 }
@@ -96,8 +107,10 @@ func list(u *ui, args []string, asJSON bool) error {
 // recordingsIn lists the recordings in a folder, or the one that path is.
 func recordingsIn(path string) ([]string, error) {
 	st, err := os.Stat(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	} else if err != nil {
+		return nil, notRecording("info", path)
 	}
 	if !st.IsDir() || strings.HasSuffix(filepath.Clean(path), partSuffix) {
 		return []string{path}, nil
@@ -117,7 +130,7 @@ func recordingsIn(path string) ([]string, error) {
 
 func listOne(path string) (listed, error) {
 	l := listed{Path: path, Verified: "no", Command: []string{}}
-	rec, err := recording.Open(path)
+	rec, err := openRecording("info", path)
 	if err != nil {
 		return l, err
 	}

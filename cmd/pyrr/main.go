@@ -61,6 +61,8 @@ type command struct {
 	interactive bool
 	// rewrite, when not nil, is applied to the arguments first.
 	rewrite func([]string) []string
+	// settings maps a project's settings to the flags that they are the defaults of.
+	settings map[string]string
 	// setup declares the flags and returns what to do with the arguments.
 	setup func(*pflag.FlagSet) func(ctx context.Context, u *ui, args []string) error
 }
@@ -160,6 +162,11 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 	if help, err := fs.GetBool("help"); err == nil && help {
 		c.printHelp(u.out)
 		return nil
+	}
+	if c.settings != nil {
+		if err := c.applySettings(fs); err != nil {
+			return err
+		}
 	}
 	if !c.runsProgram && !c.interactive {
 		defer onInterrupt(func() {

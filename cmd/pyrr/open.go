@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -34,21 +31,10 @@ func oneRecording(command string, args []string) (*recording.Recording, string, 
 // openRecording opens a recording for a command; where there is none, the
 // hint is the command with one that is there.
 func openRecording(command, path string) (*recording.Recording, error) {
-	rec, err := recording.Open(path)
-	if err == nil {
-		return rec, nil
+	if err := notRecording(command, path); err != nil {
+		return nil, err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, serr := os.Stat(path); serr != nil {
-			hint := "pyrr record -- python app.py"
-			if near := similarRecording(path); near != "" {
-				hint = "pyrr " + command + " " + shellQuote(near)
-			}
-			return nil, withHint(fmt.Errorf("there is no recording %s", path), hint)
-		}
-		return nil, fmt.Errorf("%s is not a recording: %w", path, err)
-	}
-	return nil, err
+	return recording.Open(path)
 }
 
 // similarRecording finds a recording for a path that does not exist: the

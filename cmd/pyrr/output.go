@@ -44,8 +44,20 @@ func planTarget(out string, command []string) (target, error) {
 		}
 		return target{part: base + partSuffix, packed: out}, nil
 	}
-	if out == "" {
-		out = defaultDir
+	switch ext := filepath.Ext(out); ext {
+	case ".zip", ".pyrr", ".part":
+		if st, err := os.Stat(out); err != nil || !st.IsDir() {
+			better := strings.TrimSuffix(strings.TrimSuffix(out, ext), ".pyrr") + packedSuffix
+			return target{}, withHint(usagef("record: -o %s: the name of a recording ends in %s, and what does not is a folder", out, packedSuffix),
+				"pyrr record -o "+shellQuote(better)+" -- "+shellJoin(command))
+		}
+	case "":
+		if out == "" {
+			out = defaultDir
+		}
+	}
+	if st, err := os.Stat(out); err == nil && !st.IsDir() {
+		return target{}, withHint(usagef("record: -o %s is a file, and no folder", out), "pyrr record -o "+shellQuote(out+packedSuffix)+" -- "+shellJoin(command))
 	}
 	name := recordingName(command) + "-" + shortID()
 	return target{part: filepath.Join(out, name+partSuffix), packed: filepath.Join(out, name+packedSuffix)}, nil

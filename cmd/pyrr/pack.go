@@ -68,7 +68,8 @@ nobody named stays in it.`,
 			{"4", "this machine can't replay it"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
+		operand:  "recording",
+		settings: map[string]string{"secrets": "secret"},
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			f := packFlags{maxSize: attachmentLimit}
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
 	"pyrr/internal/inject"
@@ -42,6 +44,10 @@ type recordFlags struct {
 	maxSize    size
 	maxTime    time.Duration
 	images     bool
+	orElse     bool
+	began      bool // the command may have been started
+	// finisher: this process finishes recordings.
+	finisher bool
 }
 
 // The values of --keep.
@@ -92,7 +98,10 @@ then for each test, and pytest.mark.timeout overrides it. A test that takes too
 long is interrupted, fails with "Timeout: recorded by pyrr in …", and pytest
 goes on with the next; one that does not let itself be interrupted is ended
 with its process after five seconds. Of memory, such a recording holds what the
-test touched.`,
+test touched.
+
+What a project sets in [tool.pyrr] of pyproject.toml, or in pyrr.toml, is the
+default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 		examples: []example{
 			{"pyrr record -- python app.py --port 80", "record a run"},
 			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
@@ -108,6 +117,7 @@ test touched.`,
 			{"127", "CMD does not exist"},
 		},
 		operand:     "command",
+		settings:    map[string]string{"timeout": "timeout", "keep": "keep", "dir": "output", "secrets": "secret", "follow": "follow"},
 		usageStatus: exitOwn,
 		runsProgram: true,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
@@ -138,19 +148,36 @@ test touched.`,
 			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
 			fs.BoolVar(&f.images, "image-times", false, "say how long the program stood still for images")
 			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
-			for _, name := range []string{"slice", "disable-syscall", "from-event", "image-times"} {
+			fs.BoolVar(&f.finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
+			defaultKeep := ""
+			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
+			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
+			fs.String(settingsFrom, ".", "the folder whose settings count")
+			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}
 			}
 			return func(ctx context.Context, u *ui, args []string) error {
-				return record(ctx, u, &f, args)
+				if defaultKeep != "" && !fs.Changed("keep") {
+					if err := fs.Set("keep", defaultKeep); err != nil {
+						return usagef("record: %v", err)
+					}
+				}
+				if f.finisher {
+					return serveFinisher(&f, args)
+				}
+				err := record(ctx, u, &f, fs, args)
+				if _, status := errors.AsType[exitStatusError](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || isMachineError(err)) {
+					return runUnrecorded(u, args, err)
+				}
+				return err
 			}
 		},
 	}
 }
 
-func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
+func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
 	if len(args) == 0 {
 		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
 	}
@@ -197,8 +224,13 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 	if inject.Host().HostXSaveSize == 0 {
 		return withHint(&machineError{"this processor has no XSAVE, without which the registers of a thread can't be recorded"}, "pyrr doctor")
 	}
-	tidy := testByTest(u, &o, &t, f)
+	tidy, fin := testByTest(u, &o, &t, f, fs)
+	f.began = true
 	info, err := capture.Record(ctx, o)
+	var done map[string]string
+	if fin != nil {
+		done = fin.end()
+	}
 	tidy()
 	if err != nil {
 		return recordFailed(u, &t, args, err)
@@ -213,7 +245,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		u.note("the time-out of %v ended the program", f.timeout)
 	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
-		finishTests(u, &t, f, info.Kept)
+		finishTests(u, done, f, info.Kept)
 		saySurplus(u, f, info.Surplus)
 		if err := t.discard(); err != nil {
 			u.warn(err.Error())
@@ -234,6 +266,22 @@ func record(ctx context.Context, u *ui, f *recordFlags, args []string) error {
 		u.warn(err.Error())
 	}
 	return exitStatusError(status)
+}
+
+// runUnrecorded becomes the command, after an error that came before it ran.
+func runUnrecorded(u *ui, args []string, why error) error {
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return why
+	}
+	u.warn("not recorded: " + why.Error())
+	for _, h := range hintsOf(why) {
+		u.hint(h)
+	}
+	if err := unix.Exec(path, args, os.Environ()); err != nil {
+		return fmt.Errorf("run %s: %w", args[0], err)
+	}
+	return nil
 }
 
 // kept says whether a recording is wanted.

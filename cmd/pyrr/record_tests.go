@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"pyrr/capture"
 	"pyrr/capture/pytest"
 	"pyrr/internal/recording"
@@ -18,23 +20,25 @@ import (
 // testByTest sets o up to record each test by itself, where only some
 // recordings are wanted and the command may run pytest. The returned function
 // tidies up.
-func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags) func() {
+func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
 	if f.keep != keepTimeout && f.keep != keepFailure || f.from > 0 {
-		return func() {}
+		return func() {}, nil
 	}
 	plugin, err := pytest.Install()
 	if err != nil {
 		u.warn(err.Error() + "; what is kept is of the whole command")
-		return func() {}
+		return func() {}, nil
 	}
+	fin = newFinisher(u, fs, plugin)
 	o.Tests = &capture.Tests{
 		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax, MaxSame: f.keepSame,
 		Path: func(test string) string {
 			return filepath.Join(filepath.Dir(t.part), testName(test)+"-"+shortID()+partSuffix)
 		},
-		Final: packedName,
+		Final:   packedName,
+		Keeping: fin.keeping,
 	}
-	return func() { os.RemoveAll(plugin) }
+	return func() { os.RemoveAll(plugin) }, fin
 }
 
 func packedName(part string) string { return strings.TrimSuffix(part, partSuffix) + packedSuffix }
@@ -54,10 +58,16 @@ func testName(id string) string {
 	return safeName(strings.ToValidUTF8(name[len(name)-most:], "_"))
 }
 
-// finishTests verifies and packs the recordings of tests.
-func finishTests(u *ui, t *target, f *recordFlags, kept []capture.Kept) {
+// finishTests verifies and packs the recordings of tests, but for those of which done says
+// what there is to say.
+func finishTests(u *ui, done map[string]string, f *recordFlags, kept []capture.Kept) {
 	began, late := time.Now(), 0
 	for _, k := range kept {
+		if text, ok := done[k.Dir]; ok {
+			u.clearStatus()
+			fmt.Fprint(u.err, text)
+			continue
+		}
 		f := f
 		if f.verifyTime > 0 && f.verify != verifyNone && time.Since(began) > f.verifyTime {
 			quick := *f

@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"internal/action":    {},
 	"internal/release":   {},
 	"internal/progress":  {},
+	"internal/settings":  {},
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording"},
 }
@@ -65,6 +66,7 @@ var free = []string{"cmd", "bench", "fixtures", "internal/conformance"}
 // has one place where it can be replaced.
 var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                {"assert"},
+	"github.com/pelletier/go-toml":    {"internal/settings"},
 	"github.com/spf13/pflag":          {"cmd", "bench", "internal/conformance"},
 	"golang.org/x/term":               {"cmd"},
 	"github.com/go-delve/delve":       {"internal/unwind"},

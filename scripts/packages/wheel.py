@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes a wheel that carries the binary, so that pip can install it.
+"""Makes a wheel that carries the binary, so that pip can install it, and the plugin
+that pytest finds by its entry point and that does nothing unless asked.
 
 Usage: wheel.py VERSION BINARY FOLDER
 
@@ -34,6 +35,7 @@ Version: {version}
 Summary: Record a run of a Python program and replay it exactly
 Keywords: debugging,record,replay,pytest,timeout
 Requires-Python: >=3.8
+Classifier: Framework :: Pytest
 Classifier: Operating System :: POSIX :: Linux
 Classifier: Topic :: Software Development :: Debuggers
 Classifier: Topic :: Software Development :: Testing
@@ -41,9 +43,16 @@ Description-Content-Type: text/markdown
 
 {readme}"""
     wheel = "Wheel-Version: 1.0\nGenerator: pyrr\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{t}\n" for t in TAGS)
-    files = [
+    plugin = os.path.join("capture", "pytest", "wheel")
+    files = []
+    for name in sorted(os.listdir(os.path.join(plugin, "pyrr_replay"))):
+        if name.endswith(".py"):
+            with open(os.path.join(plugin, "pyrr_replay", name), "rb") as f:
+                files.append((f"pyrr_replay/{name}", f.read(), 0o644))
+    files += [
         (f"{NAME}-{version}.data/scripts/pyrr", program, 0o755),
         (f"{info}/METADATA", metadata.encode(), 0o644),
+        (f"{info}/entry_points.txt", b"[pytest11]\npyrr = pyrr_replay.pytest_plugin\n", 0o644),
         (f"{info}/WHEEL", wheel.encode(), 0o644),
         (f"{info}/licenses/LICENSE", license, 0o644),
     ]

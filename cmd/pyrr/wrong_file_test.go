@@ -1,0 +1,155 @@
+package main
+
+import (
+	"archive/zip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// wrongFiles are what a command may be given in place of a recording or a spec,
+// made in the working directory. Their names are the rows' names.
+func wrongFiles(t *testing.T) []string {
+	t.Helper()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("program.py", "print('hello')\n", 0o666)
+	write("notes.txt", "not a recording\n", 0o666)
+	write("empty.pyrr.zip", "", 0o666)
+	write("cut.pyrr.zip", "PK\x03\x04rest", 0o666)
+	write("huge.pyrr.zip", "", 0o666)
+	if err := os.Truncate("huge.pyrr.zip", 1<<40); err != nil {
+		t.Logf("no file of 1 TiB here: %v", err)
+	}
+	if err := os.Mkdir("folder", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("other.pyrr.part", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	write("other.pyrr.part/pyrr.json", `{"format": 999, "version": 999}`, 0o666)
+	f, err := os.Create("other.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	if _, err := z.Create("a.txt"); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := unix.Mkfifo("pipe", 0o666); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"program.py", "notes.txt", "empty.pyrr.zip", "cut.pyrr.zip", "huge.pyrr.zip", "folder", "other.pyrr.part", "other.zip", "pipe",
+		"missing.pyrr.zip", "missing", "program.py/below"}
+	if os.Geteuid() != 0 { // who may read everything
+		write("unreadable.pyrr.zip", "PK\x03\x04", 0)
+		names = append(names, "unreadable.pyrr.zip")
+	}
+	return names
+}
+
+// TestWrongFiles gives every command that reads a file each kind of wrong one: the
+// message names the file, a hint says what to do, and nothing is wider than 80
+// columns but for names.
+func TestWrongFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("CI", "")
+	files := wrongFiles(t)
+	// The commands, with their other arguments; FILE is the wrong file.
+	commands := []string{
+		"info FILE", "events FILE", "bt FILE", "explain FILE", "report FILE", "pack FILE", "new FILE", "replay --batch FILE", "diff FILE FILE", "ls FILE",
+		"check FILE", "accept FILE",
+	}
+	for _, command := range commands {
+		for _, file := range append(files, "") {
+			words := strings.Fields(strings.ReplaceAll(command, "FILE", file))
+			name := words[0]
+			if name == "ls" && (file == "" || file == "folder") || name == "pack" && file == "pipe" || file == "folder" && (name == "check" || name == "accept") {
+				continue // that is none, or no mistake
+			}
+			t.Run(strings.Join(words, " "), func(t *testing.T) {
+				status, out, errs := capturePyrr(words...)
+				want := []int{exitUnjudged}
+				if file == "" || name == "check" || name == "accept" {
+					want = []int{exitUsage}
+				}
+				if !slices.Contains(want, status) {
+					t.Errorf("exit status %d, want %v\n%s%s", status, want, out, errs)
+				}
+				if !strings.Contains(errs, "pyrr: error: ") || !strings.Contains(errs, file) {
+					t.Errorf("the message does not name %q:\n%s", file, errs)
+				}
+				spec := name == "check" || name == "accept"
+				if !strings.Contains(errs, "pyrr: hint: ") && !(spec && file != "" && !strings.Contains(file, "pyrr.")) {
+					t.Errorf("no hint:\n%s", errs)
+				}
+				if strings.Contains(errs, "changed after it was made") && !slices.Contains([]string{"cut.pyrr.zip", "huge.pyrr.zip", "other.pyrr.part"}, file) {
+					t.Errorf("%s never was a recording:\n%s", file, errs)
+				}
+				for line := range strings.Lines(errs) {
+					if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 200 {
+						t.Errorf("a line of %d columns: %s", n, line)
+					}
+				}
+			})
+		}
+	}
+	if left, _ := filepath.Glob("*-packed*"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestWrongNames holds the answers to mistakes in names and places.
+func TestWrongNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("CI", "")
+	for name, text := range map[string]string{
+		"tab.yaml":   "version: 1\nname: x\nrecording: a.pyrr.zip\nexpect:\n\t- write\n",
+		"times.yaml": "version: 1\nname: x\nrecording: a.pyrr.zip\nexpect:\n  - write 2 times\n",
+		"file":       "",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		command string
+		status  int
+		says    []string
+	}{
+		{"accept", exitUsage, []string{"accept: name a spec", "pyrr accept SPEC.yaml"}},
+		{"record -o ok.zip -- true", exitOwn, []string{"-o ok.zip: the name of a recording ends in .pyrr.zip", "pyrr record -o ok.pyrr.zip -- true"}},
+		{"record -o file -- true", exitOwn, []string{"-o file is a file, and no folder"}},
+		{"check tab.yaml", exitUsage, []string{"tab.yaml:5:1: not YAML: a tab in the indentation", "indent by blanks"}},
+		{"check times.yaml", exitUsage, []string{`times.yaml:5:11: unknown word "2"`, "exactly 2"}},
+		{"check nope.yaml", exitUsage, []string{"there is no spec nope.yaml", "hint: pyrr check tab.yaml"}},
+		{"events --kind recieve x", exitUsage, []string{`"recieve" is neither`, "did you mean --kind recv?"}},
+		{"events --kind zzz x", exitUsage, []string{"kinds are "}},
+		{"diff a", exitUsage, []string{"diff: name two recordings, not 1", "pyrr diff "}},
+	} {
+		t.Run(c.command, func(t *testing.T) {
+			status, out, errs := capturePyrr(strings.Fields(c.command)...)
+			if status != c.status {
+				t.Errorf("exit status %d, want %d\n%s%s", status, c.status, out, errs)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(errs, want) {
+					t.Errorf("it does not say %q:\n%s", want, errs)
+				}
+			}
+		})
+	}
+}
