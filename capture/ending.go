@@ -66,7 +66,7 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: sp.base, Why: recording.EndExited, Ret: int64(uint32(st))}
 		r.log(sp, &ev)
 		r.close(sp)
-		r.endedInTest(sp)
+		r.endedInTest(sp, st)
 		return nil
 	}
 	if !wasLead {

@@ -499,12 +499,12 @@ func (sp *space) inTest() *testRun {
 }
 
 // endedInTest deals with a test whose process ended in its middle.
-func (r *recorder) endedInTest(sp *space) {
+func (r *recorder) endedInTest(sp *space, st unix.WaitStatus) {
 	if sp.runner == nil || sp.runner.test == nil || r.o.Tests == nil {
 		return
 	}
 	outcome := "crashed"
-	if sp.exitTID != 0 && sp.exitTID != sp.pid && sp.runner.test.minded {
+	if st.Exited() && sp.exitTID != 0 && sp.exitTID != sp.pid && sp.runner.test.minded {
 		// pytest-timeout's other method: a thread that ends the process.
 		outcome = "timeout"
 	}

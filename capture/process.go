@@ -39,7 +39,9 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		}
 		return nil
 	case unix.SYS_EXIT_GROUP:
-		t.sp.exitTID = t.tid
+		if t.pid == t.sp.pid { // not of a child that borrows its memory
+			t.sp.exitTID = t.tid
+		}
 		r.logEnter(t)
 		t.state = stateDying
 	}

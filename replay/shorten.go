@@ -48,10 +48,20 @@ type cut struct {
 	// later maps the processes that the new recording holds: the process, and
 	// those that it or one of them made after the event.
 	later map[int]bool
+	// programs are what was touched of those that were executed later.
+	programs []*touched
 	// mapped are parts of files that were mapped after the event.
 	mapped []recording.Mapping
 	// stacked are the files whose code a stack may return to.
 	stacked map[recording.FileID]bool
+}
+
+// born takes in a process that begins: it is of the new recording where it was
+// made after the event, or executed then by something that is not recorded.
+func (c *cut) born(info *recording.Proc) {
+	if c.begin != nil && info.Parent == 0 || c.later[info.Parent] && (info.Parent != c.proc || info.ParentEvent >= c.event) {
+		c.later[info.ID] = true
+	}
 }
 
 // here takes the image of the process p, which stands at the event.
@@ -135,20 +145,60 @@ func (c *cut) image(p *Process, t *Thread) error {
 		return err
 	}
 	for _, a := range c.touched.areas {
-		const most = 1 << 30
-		m := a.Mapping
-		if p.isEngine(&m) || m.Prot == 0 || m.End-m.Start > most {
-			a.all(m.Prot != 0)
-			continue
-		}
-		for at := m.Start; at < m.End; at += pageSize {
-			p.guard.hidden[at] = true
-		}
-		if ret, err := p.call(t, unix.SYS_MPROTECT, m.Start, m.End-m.Start, unix.PROT_NONE); err != nil || ret != 0 {
-			return fmt.Errorf("hide %#x-%#x: result %d: %w", m.Start, m.End, ret, err)
+		if err := a.hide(p, t); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// program takes away the access to the files that a program, which was executed
+// after the event, begins with. The rest of its image stays as it is.
+func (c *cut) program(p *Process, t *Thread) error {
+	maps, err := p.layout()
+	if err != nil {
+		return err
+	}
+	of := &touched{}
+	c.programs = append(c.programs, of)
+	p.guard = &guard{of: of, hidden: map[uint64]bool{}}
+	for _, m := range maps {
+		if m.File == 0 {
+			continue
+		}
+		a := &area{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
+		of.areas = append(of.areas, a)
+		if err := a.hide(p, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hide takes away the access to an area.
+func (a *area) hide(p *Process, t *Thread) error {
+	const most = 1 << 30
+	m := a.Mapping
+	if p.isEngine(&m) || m.Prot == 0 || m.End-m.Start > most {
+		a.all(m.Prot != 0)
+		return nil
+	}
+	for at := m.Start; at < m.End; at += pageSize {
+		p.guard.hidden[at] = true
+	}
+	if ret, err := p.call(t, unix.SYS_MPROTECT, m.Start, m.End-m.Start, unix.PROT_NONE); err != nil || ret != 0 {
+		return fmt.Errorf("hide %#x-%#x: result %d: %w", m.Start, m.End, ret, err)
+	}
+	return nil
+}
+
+// areas lists those of all images.
+func (c *cut) areas() []*area {
+	all := slices.Clone(c.touched.areas)
+	for _, of := range c.programs {
+		all = append(all, of.areas...)
+	}
+	return all
 }
 
 // stacks looks for what may be return addresses on the threads' stacks.
@@ -179,7 +229,7 @@ func (c *cut) runs(id recording.FileID) bool {
 	if c.stacked[id] {
 		return true
 	}
-	for _, a := range c.touched.areas {
+	for _, a := range c.areas() {
 		if a.File == id && a.Prot&unix.PROT_EXEC != 0 && slices.Contains(a.seen, true) {
 			return true
 		}

@@ -103,8 +103,8 @@ func (p *Process) begin(ev *recording.Event) error {
 		return p.damaged("a start without a process")
 	}
 	p.Info = *ev.Proc
-	if c := p.s.cut; c != nil && c.begin != nil && c.later[p.Info.Parent] {
-		c.later[p.Info.ID] = true
+	if c := p.s.cut; c != nil {
+		c.born(&p.Info)
 	}
 	if p.Info.Fork {
 		key := forkKey{p.Info.Parent, p.Info.ParentEvent}
@@ -163,6 +163,11 @@ func (p *Process) begin(ev *recording.Event) error {
 	}
 	if err := p.setState(t, ev); err != nil {
 		return err
+	}
+	if c := p.s.cut; c != nil && c.later[p.Info.ID] {
+		if err := c.program(p, t); err != nil {
+			return err
+		}
 	}
 	return p.show(t, ev)
 }

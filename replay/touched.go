@@ -289,7 +289,7 @@ func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording
 			need[id][at] = true
 		}
 	}
-	for _, a := range c.touched.areas {
+	for _, a := range c.areas() {
 		if a.File == 0 {
 			continue
 		}

@@ -53,15 +53,26 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	verdict, exact := "not verified", true
 	if h != nil {
 		if _, err := adapted(u, h.dir, h.set); err != nil {
-			if onlyIndex(err) == "" {
+			exact = false
+			if t.uncut == "" && onlyIndex(err) == "" {
 				u.warn(err.Error())
 			}
-			exact = false
 		}
 	}
 	if exact && (f.verify != verifyNone || h != nil) {
 		u.status("verifying the recording by a replay")
-		verdict, exact = verify(u, from, t.packed)
+		verdict, exact = verify(u, t, from)
+	}
+	if !exact && t.uncut != "" {
+		// What is exact counts more than what is small.
+		h.discard()
+		if err := t.putBack(); err != nil {
+			u.warn(err.Error())
+			return
+		}
+		recount(t, info)
+		finish(u, t, f, info)
+		return
 	}
 	if set != nil {
 		// The source files are read where they are, with all that is in them.
@@ -118,9 +129,10 @@ func ended(rec *recording.Recording) time.Time {
 	return time.Now()
 }
 
-// verify replays the recording in the folder dir once, which will be packed
-// to the given file, notes in it what came out and makes its index.
-func verify(u *ui, dir, packed string) (verdict string, exact bool) {
+// verify replays the recording of a target in the folder dir once, notes in it
+// what came out and makes its index. Of a recording that there is uncut as well
+// it does not say why it failed.
+func verify(u *ui, t *target, dir string) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.warn(err.Error())
@@ -139,8 +151,10 @@ func verify(u *ui, dir, packed string) (verdict string, exact bool) {
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
-		u.warn("the replay that verifies the recording failed: " + err.Error())
-		u.hint("pyrr replay --batch " + shellQuote(packed))
+		if t.uncut == "" {
+			u.warn("the replay that verifies the recording failed: " + err.Error())
+			u.hint("pyrr replay --batch " + shellQuote(t.packed))
+		}
 	}
 	if mark != "" {
 		if err := rec.SetVerified(mark); err != nil {

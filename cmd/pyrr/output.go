@@ -27,6 +27,9 @@ const (
 // program runs and the file that is kept.
 type target struct {
 	part, packed string
+	// uncut is the folder of the recording before it was cut to its test; ""
+	// where it was not.
+	uncut string
 	// made is set where prepare made the folder that they are in.
 	made bool
 }
@@ -102,12 +105,30 @@ func (t *target) prepare() error {
 // discard removes the .part folder, and the folder that it was in if that was
 // made for it and holds nothing else.
 func (t *target) discard() error {
+	if t.uncut != "" {
+		if err := os.RemoveAll(t.uncut); err != nil {
+			return fmt.Errorf("remove %s: %w", t.uncut, err)
+		}
+	}
 	if err := os.RemoveAll(t.part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", t.part, err)
 	}
 	if t.made {
 		os.Remove(filepath.Dir(t.part)) // fails where something is in it
 	}
+	return nil
+}
+
+// putBack makes the recording again what it was before it was cut.
+func (t *target) putBack() error {
+	err := os.RemoveAll(t.part)
+	if err == nil {
+		err = os.Rename(t.uncut, t.part)
+	}
+	if err != nil {
+		return fmt.Errorf("keep all of the recording: %w", err)
+	}
+	t.uncut = ""
 	return nil
 }
 

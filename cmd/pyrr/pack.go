@@ -150,6 +150,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	defer remove()
 	defer u.clearStatus()
 	dir := filepath.Join(work, "recording")
+	whole := rec
 	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
 		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+partSuffix))
 		if err != nil {
@@ -162,6 +163,14 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 	manifest, err := redacted(u, rec, dir, set, true)
 	if err == nil {
 		err = proven(u, dir, set)
+	}
+	if rec != whole && (isDivergence(err) || replay.Damaged(err)) {
+		// What is exact counts more than what is small.
+		rec = whole
+		os.RemoveAll(dir)
+		if manifest, err = redacted(u, rec, dir, set, true); err == nil {
+			err = proven(u, dir, set)
+		}
 	}
 	if why := onlyIndex(err); why != "" {
 		os.RemoveAll(dir)

@@ -85,12 +85,7 @@ func finishTests(u *ui, done map[string]string, f *recordFlags, kept []capture.K
 			if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
 				u.warn("the recording is larger than it need be: " + err.Error())
 			}
-			if rec, err := recording.Open(k.Dir); err == nil {
-				if sum, ok := rec.Summary(); ok {
-					info.Events, info.Instructions = sum.Events, sum.Instructions
-				}
-				rec.Close()
-			}
+			recount(one, info)
 		}
 		finish(u, one, f, info)
 	}
@@ -113,8 +108,24 @@ func saySurplus(u *ui, f *recordFlags, s capture.Surplus) {
 	}
 }
 
+// recount takes what a recording holds from itself.
+func recount(t *target, info *capture.Info) {
+	rec, err := recording.Open(t.part)
+	if err != nil {
+		return
+	}
+	defer rec.Close()
+	if sum, ok := rec.Summary(); ok {
+		info.Events, info.Instructions = sum.Events, sum.Instructions
+	}
+	if procs, err := rec.Procs(); err == nil {
+		info.Procs = len(procs)
+	}
+}
+
 // shortenTest cuts the recording of a test to begin at its test, and to hold only
-// memory that the test touched or that its stacks are read from.
+// memory that the test touched or that its stacks are read from. What it was
+// stays beside it until the new one has proved exact.
 func shortenTest(u *ui, t *target, from uint64) error {
 	rec, err := recording.Open(t.part)
 	if err != nil {
@@ -126,9 +137,11 @@ func shortenTest(u *ui, t *target, from uint64) error {
 	if err := shortenInto(rec, short, from); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(t.part); err != nil {
+	uncut := strings.TrimSuffix(t.part, partSuffix) + "-uncut" + partSuffix
+	if err := os.Rename(t.part, uncut); err != nil {
 		return err
 	}
+	t.uncut = uncut
 	return os.Rename(short, t.part)
 }
 

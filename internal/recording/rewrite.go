@@ -320,7 +320,8 @@ func (r *Recording) copyOthers(root *os.Root, c *Changes) error {
 	}
 	w := &Writer{root: root}
 	for _, name := range names {
-		if _, err := root.Lstat(name); err == nil || name == redactionName && !c.KeepManifest || name == sourcesName || strings.HasPrefix(name, filesDir+"/") || c.Drop != nil && c.Drop(name) {
+		if _, err := root.Lstat(name); err == nil || name == redactionName && !c.KeepManifest || name == sourcesName || strings.HasPrefix(name, filesDir+"/") ||
+			strings.HasPrefix(name, eventsDir+"/") || c.Drop != nil && c.Drop(name) {
 			continue
 		}
 		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {

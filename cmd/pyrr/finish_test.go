@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pyrr/capture"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+)
+
+// TestUncutIsKept finishes a test's recording whose cut form does not replay
+// exactly: what is packed is all of it, and nothing else is left.
+func TestUncutIsKept(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	dir := t.TempDir()
+	made := filepath.Join(dir, "made.pyrr.zip")
+	cmd := exec.Command(os.Args[0], "record", "--verify", "none", "-o", made, "--", python, "-I", "-S", "-c", "print('all of it')")
+	cmd.Args[0] = "pyrr"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("record: %v\n%s", err, out)
+	}
+	rec, err := recording.Open(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	one := &target{part: filepath.Join(dir, "x"+partSuffix), packed: filepath.Join(dir, "x"+packedSuffix), uncut: filepath.Join(dir, "x-uncut"+partSuffix)}
+	if err := rec.Rewrite(one.uncut, recording.Changes{}); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(_ int, _ uint64, ev *recording.Event) {
+		if ev.Kind == recording.KindSyscall {
+			ev.PC++
+		}
+	}
+	if err := rec.Rewrite(one.part, recording.Changes{Event: spoil}); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	u := &ui{out: &out, err: &errs, width: 80}
+	finish(u, one, &recordFlags{verify: "basic"}, &capture.Info{Procs: 1})
+	if text := errs.String(); !strings.Contains(text, ", verified") || strings.Contains(text, "failed") {
+		t.Errorf("pyrr says:\n%s", text)
+	}
+	if status, stdout, stderr := capturePyrr("replay", "--batch", one.packed); status != 0 || stdout != "all of it\n" {
+		t.Errorf("replay exits with %d\n%s%s", status, stdout, stderr)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "x*")); len(left) != 1 {
+		t.Errorf("left are %v", left)
+	}
+}
