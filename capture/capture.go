@@ -215,7 +215,10 @@ func lookPath(name string) (string, error) {
 // terminate is called.
 func holdSignals(terminate func()) func() {
 	ch := make(chan os.Signal, 8)
-	signal.Notify(ch, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM)
+	signal.Notify(ch, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM,
+		// Sent to the group of the program, as abort(3)'s kin and timeout -s do:
+		// those that pyrr causes itself do not come here (os/signal).
+		unix.SIGABRT, unix.SIGSEGV, unix.SIGBUS, unix.SIGTRAP, unix.SIGFPE, unix.SIGILL, unix.SIGSYS)
 	stop := make(chan struct{})
 	go func() {
 		for {

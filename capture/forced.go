@@ -40,6 +40,8 @@ func (r *recorder) note(t *task) error {
 		if t.lastRet == 0 {
 			t.robust = t.ev.Args[0]
 		}
+	case unix.SYS_SET_TID_ADDRESS:
+		t.ctid = t.ev.Args[0]
 	case unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN:
 		return r.noteMask(t)
 	case unix.SYS_RT_SIGACTION:

@@ -125,7 +125,10 @@ func (r *recorder) born(t *task, tid, event int) error {
 	}
 	t.child = child
 	t.ev.Child = int32(tid)
-	borrows := event == unix.PTRACE_EVENT_VFORK || (nr == unix.SYS_CLONE && flags&unix.CLONE_VM != 0)
+	borrows := nr == unix.SYS_VFORK || nr == unix.SYS_CLONE && flags&unix.CLONE_VM != 0
+	if !borrows && event == unix.PTRACE_EVENT_VFORK {
+		return r.waitedFor(t, child)
+	}
 	if !borrows {
 		return r.resume(t, 0) // the exit of the call starts the child's own log
 	}
@@ -149,6 +152,26 @@ func (r *recorder) born(t *task, tid, event int) error {
 		r.release(t.sp)
 	}
 	return r.enqueue(child)
+}
+
+// waitedFor starts a process with memory of its own for which its maker waits
+// in the kernel, until it executes a program or ends (CLONE_VFORK without
+// CLONE_VM).
+func (r *recorder) waitedFor(t, child *task) error {
+	child.vfork = true // so that the log has the child where the call begins
+	r.logEnter(t)
+	child.vfork = false
+	t.child, t.ev.Child = nil, 0
+	if err := r.forked(t, child); err != nil {
+		return err
+	}
+	if err := r.resume(t, 0); err != nil {
+		return err
+	}
+	if t.sp.cur == t {
+		r.release(t.sp)
+	}
+	return r.schedule(t.sp)
 }
 
 // processEffects handles the exit of a call of class Process.

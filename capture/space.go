@@ -44,10 +44,11 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 	case unix.SYS_BRK:
 		t.sp.brk = uint64(ret)
 	case unix.SYS_MADVISE:
-		if !failed {
+		holes := ret == -int64(unix.ENOMEM) // it was done around them
+		if !failed || holes {
 			t.sp.madvised(args[0], args[0]+pageUp(args[1]), args[2])
 		}
-		if !failed && args[2] == unix.MADV_DONTNEED {
+		if (!failed || holes) && args[2] == unix.MADV_DONTNEED {
 			return r.rereadFiles(t, ev, args[0], args[0]+pageUp(args[1]))
 		}
 	case unix.SYS_ARCH_PRCTL:

@@ -77,30 +77,25 @@ func (r *recorder) entry(t *task) error {
 	if err := r.complete(m, &t.ev); err != nil {
 		return err
 	}
-	if !known || t.class == linux.Refuse || r.disabled[nr] {
-		name := fmt.Sprintf("system call %d", nr)
-		why := "is not known to pyrr"
-		if known {
-			name = call.Name
-			if t.class == linux.Refuse {
-				why = "can't be recorded: " + call.Note
-			} else {
-				why = "is switched off"
-			}
+	if !known {
+		// One that the kernel does not have either is like any that fails.
+		t.call = &linux.Syscall{Nr: nr, Name: fmt.Sprintf("system call %d", nr)}
+	}
+	if t.class == linux.Refuse || r.disabled[nr] {
+		why := "is switched off"
+		if t.class == linux.Refuse {
+			why = "can't be recorded: " + call.Note
 		}
 		r.logEnter(t)
-		err := fmt.Errorf("%s at instruction %d %s", name, sp.base, why)
+		err := fmt.Errorf("%s at instruction %d %s", t.call.Name, sp.base, why)
 		if !r.beginsAnew(sp) {
 			return err
 		}
 		r.endHere(sp, err)
-		if !known {
-			t.call = &linux.Syscall{Nr: nr, Name: name}
-		}
 		t.strange, t.class, t.blocks = true, linux.Plain, true
 		return r.resume(t, 0)
 	}
-	t.blocks = linux.MayBlock(nr, args)
+	t.blocks = !known || linux.MayBlock(nr, args)
 	if i, err := r.deliverable(t); err != nil {
 		return err
 	} else if i >= 0 && nr != unix.SYS_RT_SIGRETURN && t.class != linux.Process {

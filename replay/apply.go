@@ -166,12 +166,11 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 	if err := p.echo(call, ev); err != nil {
 		return err
 	}
-	sys, ok := linux.Lookup(int(call.Nr))
-	if !ok {
+	if _, ok := linux.Lookup(int(call.Nr)); !ok && ev.Ret >= 0 {
 		return p.damaged("system call %d is not known to this version of pyrr", call.Nr)
 	}
 	t.regs.Rax, t.regs.OrigRax, t.dirty = uint64(ev.Ret), nrNone, true
-	class, _ := linux.ClassOf(sys.Nr, call.Args)
+	class, _ := linux.ClassOf(int(call.Nr), call.Args)
 	switch class {
 	case linux.Space:
 		if err := p.spaceCall(t, call, ev); err != nil {

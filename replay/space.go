@@ -192,7 +192,10 @@ func (p *Process) inherit(of *Process) {
 
 // spaceCall repeats a call that changed the address space.
 func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
-	if ev.Ret < 0 && ev.Ret > -4096 {
+	// Where there is a hole in the span, the kernel does the rest, or what lies
+	// before it, and says ENOMEM (madvise(2), mprotect(2)).
+	holes := ev.Ret == -int64(unix.ENOMEM) && (call.Nr == unix.SYS_MADVISE || call.Nr == unix.SYS_MPROTECT || call.Nr == unix.SYS_PKEY_MPROTECT)
+	if ev.Ret < 0 && ev.Ret > -4096 && !holes {
 		return nil
 	}
 	a := call.Args

@@ -160,6 +160,8 @@ const (
 	prSetTsc                = 0x1a
 	prGetTsc                = 0x19
 	prGetChildSubreaper     = 0x25
+	prSetMM                 = 0x23
+	prSetMMMapSize          = 15
 	prGetTidAddress         = 0x28
 	solSocket               = 1
 	solTcp                  = 6

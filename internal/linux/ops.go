@@ -63,6 +63,10 @@ func (c *call) prctl() {
 		n = 8
 	case prGetName:
 		n = 16
+	case prSetMM:
+		if c.args[1] == prSetMMMapSize {
+			n, arg = 4, c.args[2]
+		}
 	case prGetAuxv:
 		n = c.args[2]
 		if !c.fault {

@@ -71,11 +71,52 @@ func (r *Recording) Procs() ([]Proc, error) {
 		if err != nil {
 			return procs, err
 		}
-		if ev.Kind == KindStart {
+		if ev.Kind == KindStart && r.led(ev.Proc, procs) {
 			procs = append(procs, *ev.Proc)
 		}
 	}
 	return procs, nil
+}
+
+// led says whether what was flushed leads to a process: of a killed recorder the
+// stream of a fork may have come to the disk before the call that made it.
+func (r *Recording) led(p *Proc, before []Proc) bool {
+	if !p.Fork || r.finished() {
+		return true
+	}
+	for i := range before {
+		if before[i].ID == p.Parent {
+			n, err := r.whole(p.Parent)
+			return err != nil || n > p.ParentEvent // what is damaged is told elsewhere
+		}
+	}
+	return false
+}
+
+// whole counts the events of a stream, without reading them.
+func (r *Recording) whole(procID int) (uint64, error) {
+	src, err := r.lookup(streamName(procID))
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close()
+	var n uint64
+	off, more := int64(0), false
+	for seq := uint32(0); ; seq++ {
+		h, _, err := readChunk(src, off, magicEvents, uint32(procID), seq, nil)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		n, more = max(n, h.first+uint64(h.count)), h.flags&flagMore != 0
+		off += chunkHeaderSize + int64(h.packed)
+	}
+	if more && n > 0 {
+		n-- // the last one is cut
+	}
+	return n, nil
 }
 
 // Number returns the number of the event that Next returns next.
