@@ -102,6 +102,7 @@ type Process struct {
 	counted uint64 // instructions executed so far
 	armed   uint64 // the count at which the budget is used up
 	primed  bool   // the thread of the next event is under way to it
+	unread  uint64 // the first slots of the clock buffer, which the thread does not read on that way
 	arrived bool   // and has reached it
 	shift   int64  // by how much the count is ahead of the recorded one, when adapting
 

@@ -133,12 +133,20 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 		}
 	}
 	if p.area != nil && !p.primed {
+		n := len(readings)
+		if n > p.area.Cap*inject.ClockSlot {
+			return p.damaged("%d bytes of clock readings", n)
+		}
+		p.unread = 0
+		if ev.Kind == recording.KindClocks {
+			// The buffer was full with what buffered calls have consumed
+			// since, if those were replayed with stops.
+			p.unread = uint64(p.area.Cap - n/inject.ClockSlot)
+		}
+		binary.LittleEndian.PutUint64(cells[8:], p.unread)
 		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
-		if n := len(readings); n > 0 {
-			if n > p.area.Cap*inject.ClockSlot {
-				return p.damaged("%d bytes of clock readings", n)
-			}
-			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf, Data: readings})
+		if n > 0 {
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf + p.unread*inject.ClockSlot, Data: readings})
 		}
 	}
 	p.primed = true
@@ -343,7 +351,7 @@ func (p *Process) counts() (left int64, clocks uint64, err error) {
 		return 0, 0, fmt.Errorf("read the counters: %w", err)
 	}
 	p.pauseNow = binary.LittleEndian.Uint64(b[16:])
-	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]), nil
+	return int64(binary.LittleEndian.Uint64(b[0:])), binary.LittleEndian.Uint64(b[8:]) - p.unread, nil
 }
 
 // compare holds a stop against the event that was expected there. A thread
