@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -58,6 +61,20 @@ func (r *recorder) logOpen(sp *space) {
 	for _, t := range sp.tasks {
 		r.logEnter(t)
 	}
+}
+
+// making reports whether a thread is about to make a process that it then waits
+// for (vfork(2)), and the kernel has not said which: the event of the call has
+// to name it, so it can't go into the log yet. That takes a moment.
+func (t *task) making() bool {
+	if !t.sys.unlogged() || t.child != nil || t.class != linux.Process {
+		return false
+	}
+	switch t.ev.Nr {
+	case unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
+		return true
+	}
+	return false
 }
 
 func readU64(tid int, addr uint64) (uint64, error) {

@@ -236,8 +236,13 @@ const beatEvery = 50 * time.Millisecond
 func (r *recorder) housekeeping(now time.Time) {
 	defer func() { r.beat.Set(r.nextBeat()) }()
 	for _, sp := range r.spaces {
-		if sp.mode == modeRecord {
-			r.logOpen(sp) // so that a killed recorder leaves them behind
+		if sp.mode != modeRecord {
+			continue
+		}
+		for _, t := range sp.tasks {
+			if !t.making() {
+				r.logEnter(t) // so that a killed recorder leaves them behind
+			}
 		}
 	}
 	r.watchNative(now)

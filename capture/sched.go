@@ -121,7 +121,7 @@ func (r *recorder) recheckAll() bool {
 			delete(r.recheck, sp)
 			continue
 		}
-		if !sleeping(t.tid) {
+		if t.making() || !sleeping(t.tid) {
 			continue
 		}
 		// It may have stopped just now, at its exit; that is no blocking.

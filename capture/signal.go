@@ -247,6 +247,18 @@ func (r *recorder) deliverAtEntry(t *task, i int) error {
 	return r.deliver(standing(t), &info)
 }
 
+// raiseInside makes deferred signal i pending for a thread that is about to make
+// a call that may wait.
+func (r *recorder) raiseInside(t *task, i int) error {
+	info := t.deferred[i]
+	if err := unix.Tgkill(t.pid, t.tid, unix.Signal(info.Signo())); err != nil {
+		return err
+	}
+	t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
+	t.redirected = append(t.redirected, info)
+	return nil
+}
+
 // raise brings a thread at a syscall stop into the delivery stop of a
 // signal, whose siginfo is set by deliver.
 func (r *recorder) raise(t *task, info *ptrace.SigInfo) error {

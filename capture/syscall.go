@@ -99,7 +99,14 @@ func (r *recorder) entry(t *task) error {
 	if i, err := r.deliverable(t); err != nil {
 		return err
 	} else if i >= 0 && nr != unix.SYS_RT_SIGRETURN && t.class != linux.Process {
-		return r.deliverAtEntry(t, i)
+		if !t.blocks || t.class != linux.Plain {
+			return r.deliverAtEntry(t, i)
+		}
+		// It is to cut the wait short, as where it comes a moment later: a
+		// handler that ran before the call could not keep it from waiting.
+		if err := r.raiseInside(t, i); err != nil {
+			return err
+		}
 	}
 	if t.blocks && r.images && len(sp.tasks) > 1 {
 		// An image may be taken while it waits, where it can't be asked.

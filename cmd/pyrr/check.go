@@ -42,9 +42,10 @@ them, in sentences such as
   - recv at urllib3/connection.py:504 within 20000 instructions of connect
 
 and by stacks that are kept in files, the goldens. SPEC is a file or a folder
-(by default specs, or what the project's settings name). Each recording is opened once, and replayed where stacks
-are needed. What can't be judged, because a recording is cut or diverges, is
-not a pass: it ends with 3, unless --allow-inconclusive is given.`,
+(by default specs, or what the project's settings name). Each recording is
+opened once, and replayed where stacks are needed. What can't be judged, because
+a recording is cut or diverges, is not a pass: it ends with 3, unless
+--allow-inconclusive is given.`,
 		examples: []example{
 			{"pyrr check", "all of specs"},
 			{"pyrr check -v specs/pool_read.yaml", "one, with the checks that hold"},

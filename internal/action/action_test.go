@@ -359,7 +359,7 @@ func TestHang(t *testing.T) {
 		t.Fatalf("uploaded %q: %v, recordings %q\n%s", r.uploaded, zips, r.output("recordings"), log)
 	}
 	for _, want := range []string{
-		"::error file=tests/hang.py,line=8,title=pyrr%3A hung::MainThread joins reader (tests/hang.py:8), which waits for data from",
+		"::error file=tests/hang.py,line=8,title=pyrr%3A hung::Deadlock: MainThread joins reader (tests/hang.py:8), which waits for data from",
 		"token tok-0123456789 None", // the program's output is its own, and the masks are not in its environment
 		"replaced 1 known secret in",
 		"(exit status 124)",
