@@ -16,7 +16,10 @@ import (
 // looked at again soon, it does not wait.
 func (r *recorder) step() error {
 	polls := len(r.recheck) > 0 || len(r.waiters) > 0
-	if polls && !r.again.Pending() {
+	switch {
+	case !polls:
+		r.again.Stop() // it would only cut the wait short
+	case !r.again.Pending():
 		r.again.Set(r.waits.Now().Add(lookAgain))
 	}
 	s, ok, err := r.waits.Next(!polls)

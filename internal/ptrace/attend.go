@@ -2,8 +2,6 @@ package ptrace
 
 import (
 	"fmt"
-	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -41,21 +39,24 @@ type sigevent struct {
 // the tracer a SIGCHLD for each stop of a tracee, unless SA_NOCLDSTOP is set;
 // handling one costs more than the rest of a stop. And wait4(2) has no
 // time-out, so SIGUSR2, which an alarm sends, has to interrupt it, which
-// SA_RESTART would prevent.
+// SA_RESTART would prevent. Its handler does nothing: Go's would wake another
+// thread to tell a channel.
 var adaptSignals = sync.OnceFunc(func() {
-	signal.Notify(make(chan os.Signal, 1), unix.SIGUSR2)
-	changeFlags(unix.SIGUSR2, 0, saRestart)
-	changeFlags(unix.SIGCHLD, saNoCldStop, 0)
+	change(unix.SIGUSR2, func(sa *kernelSigaction) { sa.handler, sa.flags = returnsPC(), sa.flags&^saRestart })
+	change(unix.SIGCHLD, func(sa *kernelSigaction) { sa.flags |= saNoCldStop })
 })
 
-func changeFlags(sig unix.Signal, set, clear uint64) {
+func change(sig unix.Signal, how func(*kernelSigaction)) {
 	var sa kernelSigaction
 	if _, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), 0, uintptr(unsafe.Pointer(&sa)), 8, 0, 0); e != 0 {
 		return
 	}
-	sa.flags = sa.flags&^clear | set
+	how(&sa)
 	syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&sa)), 0, 8, 0, 0)
 }
+
+// returnsPC is the address of a signal handler that does nothing.
+func returnsPC() uintptr
 
 // alarm is a timer of the kernel's that interrupts the calls of one thread.
 type alarm struct{ id int32 }

@@ -284,13 +284,15 @@ func (w *Waits) runTimers() bool {
 	return w.ran
 }
 
-// arm makes the kernel interrupt the next wait when the first timer is due.
+// arm makes the kernel interrupt the next wait when the first timer is due. An
+// alarm that comes before that stays as it is: timers that are put off or stopped
+// all the time would have it set anew for each wait.
 func (w *Waits) arm() error {
-	if len(w.timers) == 0 {
+	first, ok := w.first()
+	if !ok {
 		return nil
 	}
-	first := w.timers[0].key
-	if w.armed.Equal(first) {
+	if !w.armed.IsZero() && !w.armed.After(first) && w.armed.After(w.k.now()) {
 		return nil
 	}
 	if err := w.k.ring(first); err != nil {
@@ -298,6 +300,23 @@ func (w *Waits) arm() error {
 	}
 	w.armed = first
 	return nil
+}
+
+// first returns when the first timer that is set is due, and drops those before
+// it that are not.
+func (w *Waits) first() (time.Time, bool) {
+	for len(w.timers) > 0 {
+		switch t := w.timers[0]; {
+		case t.at.IsZero():
+			heap.Pop(&w.timers)
+		case t.at.After(t.key):
+			t.key = t.at
+			heap.Fix(&w.timers, 0)
+		default:
+			return t.key, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // timers is a heap of timers, the next one first.

@@ -395,3 +395,30 @@ func TestErrorOfAWait(t *testing.T) {
 		t.Errorf("%v, %v", ok, err)
 	}
 }
+
+// A timer that was stopped, or put off, before a wait does not cut the wait short,
+// nor does it cost a call to the kernel each time.
+func TestStoppedTimersCostNoAlarm(t *testing.T) {
+	k := newFakeKernel(1)
+	k.asleep = func(k *fakeKernel) error {
+		k.clock = k.clock.Add(10 * time.Microsecond)
+		k.stop(1)
+		return nil
+	}
+	w := &Waits{k: k}
+	beat := w.Timer(func(time.Time) {})
+	beat.Set(k.clock.Add(50 * time.Millisecond))
+	soon := w.Timer(func(time.Time) { t.Error("a stopped timer ran") })
+	for range 1000 {
+		soon.Set(k.clock.Add(100 * time.Microsecond))
+		beat.Set(k.clock.Add(50 * time.Millisecond))
+		soon.Stop()
+		if next(t, w, true) != 1 {
+			t.Fatal("no stop")
+		}
+	}
+	// One for the beat, and one for it when the first would have come too soon.
+	if n := len(k.alarms); n > 2 {
+		t.Errorf("%d alarms were set, the first for %v", n, k.alarms[0].Sub(time.Unix(1000, 0)))
+	}
+}
