@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures bench packages fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures bench packages release picture fuzz-short clean
 
 all: build
 
@@ -61,6 +61,14 @@ bench: build setup
 VERSION ?= 0.1.0.dev0
 packages:
 	scripts/packages/build.sh $(VERSION)
+
+# The packages, their bill of materials and provenance, and the checksums of all, in dist/.
+release:
+	scripts/release.sh $(VERSION)
+
+# docs/explain.svg, from what explain says of a real recording.
+picture: build
+	scripts/picture.py
 
 fuzz-short:
 	scripts/fuzz.sh

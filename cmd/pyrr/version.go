@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -31,8 +32,9 @@ func currentVersion() versionInfo {
 	if !ok {
 		return v
 	}
-	dirty := ""
+	dirty, checkout := "", false
 	for _, s := range info.Settings {
+		checkout = checkout || s.Key == "vcs"
 		switch {
 		case s.Key == "vcs.revision" && len(s.Value) >= 12:
 			v.Version += " " + s.Value[:12]
@@ -41,6 +43,10 @@ func currentVersion() versionInfo {
 		}
 	}
 	v.Version += dirty
+	// go install PATH@VERSION builds a module, no checkout.
+	if m := info.Main.Version; !checkout && strings.HasPrefix(m, "v") {
+		v.Version = m
+	}
 	return v
 }
 

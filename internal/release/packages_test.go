@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/probe"
 )
 
 const version = "9.8.7rc1"
@@ -56,17 +59,26 @@ func TestPackages(t *testing.T) {
 		t.Errorf("%d files have checksums:\n%s", n, sums)
 	}
 	t.Run("archive", func(t *testing.T) {
+		t.Parallel()
 		into := t.TempDir()
 		run(t, nil, "tar", "-xzf", filepath.Join(dir, "pyrr-"+version+"-linux-amd64.tar.gz"), "-C", into)
 		works(t, filepath.Join(into, "pyrr"))
+		records(t, nil, filepath.Join(into, "pyrr"), "/usr/bin/env", "python3")
 		for _, name := range []string{"README.md", "LICENSE", "docs/format.md", "completions/pyrr.bash"} {
 			if _, err := os.Stat(filepath.Join(into, name)); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	t.Run("deb", func(t *testing.T) { installDeb(t, filepath.Join(dir, "pyrr_9.8.7~rc1_amd64.deb")) })
-	t.Run("wheel", func(t *testing.T) { installWheel(t, dir) })
+	t.Run("deb", func(t *testing.T) { t.Parallel(); installDeb(t, filepath.Join(dir, "pyrr_9.8.7~rc1_amd64.deb")) })
+	t.Run("wheel", func(t *testing.T) { t.Parallel(); installWheel(t, dir) })
+	t.Run("image", func(t *testing.T) { t.Parallel(); runImage(t, dir) })
+	for _, suite := range []string{"trixie", "bullseye"} {
+		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
+			installInRoot(t, suite, filepath.Join(dir, "pyrr_9.8.7~rc1_amd64.deb"))
+		})
+	}
 	if os.Getenv("PYRR_E2E") == "full" {
 		t.Run("again", func(t *testing.T) {
 			other := build(t, "TZ=Asia/Tokyo", "LANG=C.UTF-8")
@@ -86,6 +98,42 @@ func works(t *testing.T, bin string) {
 	t.Helper()
 	if out := run(t, nil, bin, "version"); !strings.HasPrefix(out, "pyrr v"+version+" ") {
 		t.Errorf("it says %q", out)
+	}
+}
+
+// records records a program that waits for ever, with an installed pyrr, and asks for
+// the reason. in is what goes in front of each command.
+func records(t *testing.T, in []string, bin string, python ...string) {
+	t.Helper()
+	if m := probe.Machine(); !m.CanRecord() || !m.CanReplay() {
+		t.Skip("this machine can't record")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "hang.pyrr.zip")
+	if in != nil {
+		file = "/tmp/hang.pyrr.zip"
+	}
+	program := "import threading\nl = threading.Lock()\nl.acquire()\nl.acquire()\n"
+	command := func(args ...string) (string, int) {
+		t.Helper()
+		words := append(append([]string{}, in...), args...)
+		cmd := exec.Command(words[0], words[1:]...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CI=")
+		out, err := cmd.CombinedOutput()
+		if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	out, status := command(append([]string{bin, "record", "--timeout", "3s", "-o", file, "--"}, append(python, "-c", program)...)...)
+	if status != 124 || !strings.Contains(out, "verified") || strings.Contains(out, "not verified") {
+		t.Fatalf("recorded: status %d\n%s", status, out)
+	}
+	if out, status := command(bin, "explain", file); status != 0 || !strings.Contains(out, "MainThread waits for lock l (<string>:4)") {
+		t.Errorf("explained: status %d\n%s", status, out)
+	}
+	if out, status := command(bin, "replay", "--batch", file); status != 0 {
+		t.Errorf("replayed: status %d\n%s", status, out)
 	}
 }
 
@@ -149,6 +197,7 @@ func installWheel(t *testing.T, dir string) {
 	pip := filepath.Join(venv, "bin/pip")
 	run(t, nil, pip, "install", "--quiet", "--no-index", "--disable-pip-version-check", wheels[0])
 	works(t, filepath.Join(venv, "bin/pyrr"))
+	records(t, nil, filepath.Join(venv, "bin/pyrr"), filepath.Join(venv, "bin/python"))
 	run(t, nil, pip, "check", "--disable-pip-version-check")
 	if out := run(t, nil, pip, "show", "--disable-pip-version-check", "pyrr-replay"); !strings.Contains(out, "Version: "+version) {
 		t.Errorf("pip says:\n%s", out)

@@ -29,10 +29,15 @@ def main(version, binary, folder):
         license = f.read()
     with open(binary, "rb") as f:
         program = f.read()
+    with open("go.mod", encoding="utf-8") as f:
+        module = f.readline().split()[1]
+    # A module without a host is nowhere to be found yet.
+    home = f"Project-URL: Source, https://{module}\n" if "/" in module else ""
     metadata = f"""Metadata-Version: 2.1
 Name: pyrr-replay
 Version: {version}
 Summary: Record a run of a Python program and replay it exactly
+{home}License: Apache-2.0
 Keywords: debugging,record,replay,pytest,timeout
 Requires-Python: >=3.8
 Classifier: Framework :: Pytest
@@ -69,7 +74,7 @@ Description-Content-Type: text/markdown
             entry.create_system = 3
             entry.external_attr = (0o100000 | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            z.writestr(entry, data, compresslevel=9)
+            z.writestr(entry, data, compresslevel=1 if os.environ.get("PYRR_PACK_FAST") else 9)
     print(path, file=sys.stderr)
 
 
