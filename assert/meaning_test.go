@@ -48,6 +48,8 @@ func TestMeaning(t *testing.T) {
 			noPython(f)
 			f.info.Uncounted = map[int]bool{1: true}
 		}, verdict: Unjudged, got: "the interpreter was not counted, so its Python stacks are not known (pyrr doctor says why)"},
+		{name: "no count of the process", expect: "recv within 100 instructions of connect", change: func(f *fake) { f.info.Uncounted = map[int]bool{1: true} },
+			verdict: Unjudged, got: "the instructions of process 1 were not counted"},
 		{name: "no stack", expect: "recv in nowhere", change: func(f *fake) { delete(f.stacks, 8) }, verdict: Unjudged, got: "the Python stack could not be read there"},
 		{name: "through C", expect: "recv through sock_recv", verdict: Pass},
 		{name: "through C by its public name", expect: "recv through recv", verdict: Pass},

@@ -193,6 +193,9 @@ func (j *judge) countBetween(u Unit, p point, i int) (uint64, answer) {
 	if j.info.NoClock {
 		return 0, unclear("no instructions were counted in this recording")
 	}
+	if j.info.Uncounted[e.Proc] {
+		return 0, unclear("the instructions of process %d were not counted", e.Proc)
+	}
 	if ref != nil && ref.Proc != e.Proc {
 		return 0, unclear("%s was made by another process, and each counts its own instructions", ref.Name)
 	}

@@ -359,6 +359,10 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	clock, err := cpython.FindClockCached(self)
 	if err != nil {
 		if !errors.Is(err, cpython.ErrNotPython) {
+			var ce *cpython.ClockError
+			if errors.As(err, &ce) {
+				ce.Path = "" // the file is named already, as the user knows it
+			}
 			r.warnf("%s: no bytecode clock, threads switch at system calls only: %v", name, err)
 		}
 		return nil

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"time"
@@ -105,6 +106,15 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		// copied, and in sight of this mapping (mmap(2) leaves open whether
 		// MAP_PRIVATE shows later changes). Its bytes are taken at once, and
 		// written back, which makes the pages the program's own.
+		if isELF(f) {
+			// Stacks need to know that it is a module: one that was built or installed
+			// just now. The bytes that count are those that are taken here.
+			id, err := r.addFile(sp, f, link, args[5]+(end-start))
+			if err != nil {
+				return err
+			}
+			m.File, m.Offset = id, args[5]
+		}
 		ev.Maps = []recording.Mapping{m}
 		sp.files = append(sp.files, span{start, end})
 		if err := r.addPages(t, ev, start, end); err != nil {
@@ -142,6 +152,13 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return r.codeMapped(t, ev, link, start, end, args[5], dup)
 	}
 	return nil
+}
+
+// isELF says whether a file is a program or a library.
+func isELF(f *os.File) bool {
+	var magic [len(elf.ELFMAG)]byte
+	_, err := f.ReadAt(magic[:], 0)
+	return err == nil && string(magic[:]) == elf.ELFMAG
 }
 
 // rereadFiles takes what private mappings of files show after the program gave

@@ -13,13 +13,16 @@ var ErrNotPython = errors.New("no CPython runtime")
 
 // A ClockError tells why the instructions of a CPython cannot be counted.
 type ClockError struct {
-	Path   string
+	Path   string // "": the message does not name the file
 	Reason string
 	Hint   string // what the user can do, "" when there is nothing
 }
 
 func (e *ClockError) Error() string {
-	s := fmt.Sprintf("%s: no instruction count: %s", e.Path, e.Reason)
+	s := e.Reason
+	if e.Path != "" {
+		s = fmt.Sprintf("%s: no instruction count: %s", e.Path, e.Reason)
+	}
 	if e.Hint != "" {
 		s += " (" + e.Hint + ")"
 	}

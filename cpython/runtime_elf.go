@@ -28,22 +28,34 @@ func OpenRuntime(path string, bias uint64, m mem.Reader) (*Runtime, error) {
 // had it under; it tells the version of a 3.8 to 3.10 that has it nowhere
 // else.
 func OpenRuntimeFile(file io.ReaderAt, name string, bias uint64, m mem.Reader) (*Runtime, error) {
-	im, err := loadImage(file)
+	addr, v, err := FindRuntime(file, name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	addr, err := runtimeAddr(im, file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if _, ok := im.lookup("_Py_NegativeRefcount"); ok { // Py_REF_DEBUG (object.h)
-		return nil, fmt.Errorf("%s: %w: a debug build", name, ErrUnsupported)
-	}
-	r, err := OpenRuntimeAt(imageVersion(im, name), addr+bias, m)
+	r, err := OpenRuntimeAt(v, addr+bias, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return r, nil
+}
+
+// FindRuntime looks for the CPython runtime in an ELF file, whether or not its
+// instructions can be counted, and returns the link-time address of _PyRuntime and
+// the version, which is zero where only _Py_DebugOffsets tell it. The error is
+// ErrNotPython where there is none, ErrUnsupported where it is one whose objects
+// lie otherwise. name is that of OpenRuntimeFile.
+func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err error) {
+	im, err := loadImage(file)
+	if err != nil {
+		return 0, v, fmt.Errorf("%s: %w: %w", name, ErrNotPython, err)
+	}
+	if addr, err = runtimeAddr(im, file); err != nil {
+		return 0, v, fmt.Errorf("%s: %w", name, err)
+	}
+	if _, ok := im.lookup("_Py_NegativeRefcount"); ok { // Py_REF_DEBUG (object.h)
+		return 0, v, fmt.Errorf("%s: %w: a debug build", name, ErrUnsupported)
+	}
+	return addr, imageVersion(im, name), nil
 }
 
 // runtimeAddr finds _PyRuntime: in the dynamic symbols, where every build

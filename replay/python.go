@@ -88,7 +88,7 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 		return y.rt, y.failed
 	}
 	if p.cell == 0 {
-		return nil, ErrNoPython
+		return p.uncountedRuntime()
 	}
 	m := p.Mem()
 	err := ErrNoPython
@@ -104,7 +104,7 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 		var rt *cpython.Runtime
 		if rt, err = cpython.OpenRuntimeAt(parseVersion(p.Info.Python), addr, m); err == nil {
 			rt.TID = p.threadOf
-			y.rt = rt
+			y.rt, y.failed = rt, nil
 			return rt, nil
 		}
 	}

@@ -178,6 +178,7 @@ type session struct {
 	watches  []Watch // at most four
 	watchGen int
 	modfiles map[recording.FileID]modFile
+	runtimes map[recording.FileID]foundRuntime
 	symbols  map[symbolKey]uint64 // 0: it has none
 }
 

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 
 	"pyrr/cpython"
@@ -40,6 +41,9 @@ func (l *timeline) pyStack() ([]cpython.Frame, error) {
 			err = fmt.Errorf("thread %d: %w", t.TID, ErrNoPython)
 		}
 		return nil, err
+	}
+	if l.p.cell == 0 {
+		return nil, ErrUncounted
 	}
 	return frames, nil
 }
@@ -211,6 +215,9 @@ func (l *timeline) stepLine() (*Stop, error) {
 		return l.stop(StopEnd), nil
 	}
 	tid := t.TID
+	if _, err := l.pyStack(); errors.Is(err, ErrUncounted) {
+		return nil, err
+	}
 	w := l.watchLines()
 	l.begin()
 	for !l.atEnd() {
@@ -266,6 +273,9 @@ func (l *timeline) reverseStep() (*Stop, error) {
 		return l.reverse(nil)
 	}
 	tid, here := t.TID, l.here()
+	if _, err := l.pyStack(); errors.Is(err, ErrUncounted) {
+		return nil, err
+	}
 	for back := uint64(100); ; back *= 8 {
 		count := here.Instr - min(here.Instr, back)
 		if err := l.toCount(count); err != nil {

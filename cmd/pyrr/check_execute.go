@@ -36,6 +36,12 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	if err := canReplay(s.rec); err != nil {
 		return err
 	}
+	if err := s.read(); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(want, needsClock); i >= 0 && s.info.NoClock && len(s.info.Uncounted) > 0 {
+		return fmt.Errorf("%s needs the interpreter's instructions, which were not counted (pyrr doctor says why)", want[i].Text)
+	}
 	breaks, err := breaksFor(want)
 	if err != nil {
 		return err
@@ -74,6 +80,12 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	}
 	s.hits, s.at = hits, nil
 	return s.read()
+}
+
+// needsClock says whether what a pattern selects is found by the stubs that count
+// instructions.
+func needsClock(p *assert.EventPattern) bool {
+	return p.Kind == assert.KindCall || p.Kind == assert.KindReturn || p.Kind == assert.KindLine
 }
 
 // breaksFor makes the breakpoints that find what patterns select.

@@ -198,7 +198,7 @@ func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
 		if ev.ThreadName == "" {
 			ev.ThreadName = walk.names[threadKey{ev.Proc, ev.Thread}]
 		}
-		if ev.ThreadName == "" && ev.TID == ev.PID && s.info.Pythons[ev.Proc] != "" {
+		if ev.ThreadName == "" && ev.TID == ev.PID && (s.info.Pythons[ev.Proc] != "" || s.info.Uncounted[ev.Proc]) {
 			ev.ThreadName = mainThread
 		}
 	}

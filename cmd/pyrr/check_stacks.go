@@ -159,7 +159,7 @@ func mergedFrames(rt *cpython.Runtime, all []cpython.Thread, p *replay.Process, 
 func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Event) {
 	wp := w.procs[p.Info.ID]
 	key := threadKey{p.Info.ID, wp.numbers[ev.TID]}
-	if t == nil || w.names[key] != "" || p.Info.Python == "" {
+	if t == nil || w.names[key] != "" {
 		return
 	}
 	wp.tries[ev.TID]++

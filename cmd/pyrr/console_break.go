@@ -115,6 +115,9 @@ func (c *console) setBreak(args string, temp bool) error {
 		return nil
 	}
 	fmt.Fprintf(c.u.out, "%s %d: %s\n", kind, k.n, b)
+	if sum, ok := c.rec.Summary(); ok && sum.Instructions == 0 && (b.Kind == replay.BreakCall || b.Kind == replay.BreakReturn || b.Kind == replay.BreakLine) {
+		fmt.Fprintln(c.u.out, "It will not be hit: no instructions were counted in this recording (pyrr doctor says why).")
+	}
 	return nil
 }
 

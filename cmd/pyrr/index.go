@@ -253,7 +253,7 @@ func (ip *indexedProcess) redirect(m mem.Reader, pc uint64) uint64 {
 // its start, so it is asked at its first events, at its events 32, 64, 128 and
 // so on, and at its end.
 func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, ev *recording.Event) {
-	if it.name != "" || p.Info.Python == "" {
+	if it.name != "" {
 		return
 	}
 	it.tries++
@@ -272,11 +272,17 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 // keepName puts a thread's name into the index. The main thread of a program
 // that has not imported threading has the name that it would get there.
 func (x *indexer) keepName(p *replay.Process, tid int32, it *indexedThread) {
-	if it.name == "" && p.Info.Python != "" && int(tid) == p.Info.PID {
+	if it.name == "" && int(tid) == p.Info.PID && runsPython(p) {
 		it.name = mainThread
 	}
 	proc, first, name := p.Info.ID, it.first, it.name
 	x.st.do(job{kind: jobCall, call: func() { x.st.w.Name(proc, tid, first, name) }})
+}
+
+// runsPython says whether a process has an interpreter that can be read.
+func runsPython(p *replay.Process) bool {
+	_, err := p.Runtime()
+	return p.Info.Python != "" || err == nil
 }
 
 // mainThread is the name that threading gives the main thread.

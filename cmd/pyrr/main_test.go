@@ -42,7 +42,8 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       updating(t),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits,
+			"exits":       cmdExits,
+			"uncountable": cmdUncountable,
 		},
 		Condition: scriptCondition,
 		Setup: func(env *testscript.Env) error {
