@@ -119,6 +119,9 @@ func hangProc(e *ending, state *logview.State) *hang.Proc {
 	p := &hang.Proc{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
 		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
+	if sig := int(e.Status) & 0x7f; e.Why == recording.EndExited && sig != 0 {
+		p.Killed = linux.Signal(sig)
+	}
 	if len(e.Proc.Argv) > 0 {
 		p.Name = filepath.Base(e.Proc.Argv[0])
 	}
@@ -203,6 +206,12 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		for _, l := range state.Files {
 			if l.Listening && slices.Contains(l.Backlog, f) {
 				out.Backlog = true
+				for _, h := range l.Holders {
+					if h.Proc != nil {
+						out.Listeners = append(out.Listeners, hang.End{Proc: h.Proc.ID, FD: h.FD})
+					}
+				}
+				out.Watched = watchers(state, l)
 				return out
 			}
 		}
@@ -221,6 +230,25 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		}
 	}
 	out.Closed = f.Other.Closed()
+	out.Watched = watchers(state, f.Other)
+	return out
+}
+
+// watchers are the processes that watch a file by epoll.
+func watchers(state *logview.State, f *logview.File) []int {
+	var out []int
+	for _, l := range state.Files {
+		for _, w := range l.Watched {
+			if w.File != f {
+				continue
+			}
+			for _, h := range l.Holders {
+				if h.Proc != nil && !slices.Contains(out, h.Proc.ID) {
+					out = append(out, h.Proc.ID)
+				}
+			}
+		}
+	}
 	return out
 }
 

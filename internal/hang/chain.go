@@ -3,6 +3,7 @@ package hang
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -174,13 +175,27 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Condition:
 		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
 	case Barrier:
-		return fmt.Sprintf("waits at %s%s, to which %d of %d have come", what, at, t.Count, t.Size), Likely, "barrier", "who should have come"
+		who := ""
+		if d := j.died(n.proc, ""); d != "" {
+			who = "; " + d
+		}
+		return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", what, at, t.Count, t.Size, who), Likely, "barrier", "who should have come"
 	case Queue:
 		switch w.How {
 		case "put":
 			return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
 		case "join":
-			return fmt.Sprintf("waits in %s.join%s for %d jobs that nobody reports done%s", or(t.Name, "Queue"), at, t.Count, nobody), Likely, "queue join", "who should have called task_done"
+			jobs := fmt.Sprintf("%d jobs", t.Count)
+			if t.Count == 1 {
+				jobs = "1 job"
+			}
+			missing := "who should have called task_done"
+			if fate == "" {
+				if idle := j.takers(n, w.On[0]); idle != "" {
+					nobody, missing = "; "+idle, "which job was taken without a task_done"
+				}
+			}
+			return fmt.Sprintf("waits in %s.join%s for %s that nobody reports done%s", or(t.Name, "Queue"), at, jobs, nobody), Likely, "queue join", missing
 		}
 		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
 	case Future:
@@ -193,6 +208,18 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits for " + what + at, Likely, w.How, "what became of it"
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""
+}
+
+// takers says of those who take from a queue that they wait for the next item.
+func (j *judge) takers(n node, thing int) string {
+	p := j.procs[n.proc]
+	for k := range p.Facts.Units {
+		u := &p.Facts.Units[k]
+		if u.Wait != nil && u.Wait.How == "get" && slices.Contains(u.Wait.On, thing) {
+			return j.name(node{n.proc, k}) + ", which takes from it, waits for the next item" + j.waitAt(u)
+		}
+	}
+	return ""
 }
 
 // lostOwner says which thread it is that held a lock and is not there.
@@ -292,10 +319,42 @@ func (j *judge) fate(n node, t *Thing) string {
 	if d := j.died(n.proc, ""); d != "" && len(t.Known) == 0 {
 		return d
 	}
+	if t.Shared {
+		if d := j.lostChild(n.proc); d != "" {
+			return d
+		}
+	}
 	for _, f := range t.Fate {
 		return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
 	}
 	return ""
+}
+
+// lostChild says of a child process that a signal or an exception ended it.
+func (j *judge) lostChild(proc int) string {
+	said := ""
+	for _, p := range j.in.Procs {
+		if p.Hangs || p.Parent != proc || p.Status == 0 {
+			continue
+		}
+		how := fmt.Sprintf("has ended with status %d", p.Status>>8)
+		if p.Killed != "" {
+			how = "was killed by " + p.Killed
+		} else if p.Facts != nil {
+			for k := range p.Facts.Died {
+				if d := &p.Facts.Died[k]; d.Main {
+					how = "died of " + headline(d)
+					if f, _ := j.raisedAt(d); f != nil {
+						how += " (" + j.at(f.Frame) + ")"
+					}
+				}
+			}
+		}
+		if said == "" || p.Killed != "" {
+			said = j.procName(p) + " " + how
+		}
+	}
+	return said
 }
 
 // died says of a thread, of any for no name, that it reported an exception and

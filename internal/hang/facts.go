@@ -21,6 +21,8 @@ type Facts struct {
 	Dead []Dead `json:"dead,omitempty"`
 	// Children are the names that the program gave its child processes, by pid.
 	Children map[int]string `json:"children,omitempty"`
+	// Self is the name that multiprocessing gives this process, as a child.
+	Self string `json:"self,omitempty"`
 	// Python is the version, such as 3.11.
 	Python string `json:"python,omitempty"`
 }
@@ -132,6 +134,8 @@ type Thing struct {
 	Gone   bool `json:"gone,omitempty"`
 	// Async says that tasks wait for it, not threads.
 	Async bool `json:"async,omitempty"`
+	// Shared says that several processes can have it: it is multiprocessing's.
+	Shared bool `json:"shared,omitempty"`
 	// Fate is what became of who should have acted.
 	Fate []Fate `json:"fate,omitempty"`
 	// Count and Size are numbers that the kind has: unfinished jobs of a queue,

@@ -19,6 +19,8 @@ type Proc struct {
 	// Hangs says that it did not end by itself; Status is its wait status else.
 	Hangs  bool
 	Status int
+	// Killed is the name of the signal that ended it, "" for none.
+	Killed string
 	// Event is that of its end, Time when that was (ns after the start).
 	Event uint64
 	Time  int64
@@ -71,6 +73,10 @@ type Peer struct {
 	Outside, Closed bool
 	// Backlog is how many connections wait to be accepted at the other end.
 	Backlog bool
+	// Listeners are who has the listening socket of a Backlog. Watched are the
+	// processes that have an epoll that watches the other end, or that socket.
+	Listeners []End
+	Watched   []int
 	// Got and Sent are the bytes each way, seen from the thread that waits; LastGot
 	// and LastSent when that was, and at which event of its process.
 	Got, Sent           uint64

@@ -214,9 +214,9 @@ func (j *judge) name(n node) string {
 	p, u := j.procs[n.proc], j.unit(n)
 	if u == nil || u.Kind == Thread && u.Main {
 		if n.proc == j.in.Procs[0].ID {
-			return "MainThread"
+			return "MainThread" + j.taskIn(n)
 		}
-		return j.procName(p)
+		return j.procName(p) + j.taskIn(n)
 	}
 	name := u.Name
 	switch {
@@ -229,10 +229,21 @@ func (j *judge) name(n node) string {
 	case strings.HasPrefix(name, "Thread-") || strings.Contains(name, " "):
 		name = "thread " + name
 	}
+	name += j.taskIn(n)
 	if n.proc != j.in.Procs[0].ID {
 		name += " of " + j.procName(p)
 	}
 	return name
+}
+
+// taskIn names the task that a thread runs where it waits: " (task NAME)".
+func (j *judge) taskIn(n node) string {
+	if task := j.runningTask(n); task.unit >= 0 && j.blocks(n) {
+		if name := j.unit(task).Name; name != "" {
+			return " (task " + name + ")"
+		}
+	}
+	return ""
 }
 
 func (j *judge) procName(p *Proc) string {
@@ -240,6 +251,9 @@ func (j *judge) procName(p *Proc) string {
 		return "a process"
 	}
 	name := ""
+	if p.Facts != nil {
+		name = p.Facts.Self
+	}
 	for _, other := range j.in.Procs {
 		if other.Facts == nil || name != "" {
 			continue

@@ -91,6 +91,14 @@ func (j *judge) selfDeadlock(v *Verdict, h hop) {
 		}
 	}
 	v.Kind = "self-deadlock"
+	switch h.edge.kind {
+	case "serve_forever":
+		v.Sentence = fmt.Sprintf("Deadlock: %s waits for the end of serve_forever%s, which it runs itself.", name, j.where(h.node))
+		return
+	case "loop":
+		v.Sentence = "Deadlock: " + fmt.Sprintf(h.edge.say, name, "itself") + "."
+		return
+	}
 	v.Sentence = fmt.Sprintf("Deadlock: %s waits for %s%s, which it holds itself%s.", name, what, j.where(h.node), j.taken(h))
 }
 
@@ -101,7 +109,22 @@ func (j *judge) taken(h hop) string {
 		return ""
 	}
 	if f, ok := j.heldAt(e); ok {
-		return " since " + j.at(f)
+		return " since " + j.at(f) + j.calledFrom(e)
+	}
+	return ""
+}
+
+// calledFrom says, of a holder whose line is not of the user's code, which line of
+// that called it.
+func (j *judge) calledFrom(e *edge) string {
+	u := j.unit(e.to)
+	if u == nil || u.Frames[e.hold.Frame].own() {
+		return ""
+	}
+	for k := e.hold.Frame; k < len(u.Frames); k++ {
+		if u.Frames[k].own() {
+			return ", called at " + j.at(u.Frames[k])
+		}
 	}
 	return ""
 }

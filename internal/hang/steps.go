@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // steps are the edges from a unit to those that could end its waiting.
@@ -26,6 +27,9 @@ func (j *judge) stepsOf(n node) []edge {
 	if len(out) == 0 {
 		out = j.callSteps(n)
 	}
+	if e, ok := j.blockedLoop(n, u); ok {
+		out = append(out, e)
+	}
 	return out
 }
 
@@ -34,7 +38,7 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 	var out []edge
 	at := j.waitAt(u)
 	for _, to := range w.Units {
-		if to == n.unit {
+		if to == n.unit && w.How != "serve_forever" {
 			continue
 		}
 		e := edge{to: node{n.proc, to}, sure: true, kind: w.How, thing: -1}
@@ -43,6 +47,10 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 			e.say = "%[1]s runs the event loop for %[2]s"
 		case w.How == "join":
 			e.say = "%[1]s joins %[2]s" + at
+		case w.How == "serve_forever":
+			e.say = "%[1]s waits for the end of serve_forever" + at + ", which %[2]s runs"
+		case w.How == "group":
+			e.say = "%[1]s waits in a task group" + at + " for %[2]s"
 		case w.How == "shutdown":
 			e.say = "%[1]s is at its end and joins %[2]s"
 		default:
@@ -130,6 +138,50 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		add(node{n.proc, k}, false, "knows", "%[1]s waits for "+what+at+", which %[2]s has at hand", nil)
 	}
 	return out
+}
+
+// blockedLoop leads from a task to the thread that runs its loop, where that
+// thread waits in something else than the loop: until then no task goes on.
+func (j *judge) blockedLoop(n node, u *Unit) (edge, bool) {
+	if u == nil || u.Kind != Task || u.TID == 0 || u.Running {
+		return edge{}, false
+	}
+	to, ok := j.threadNode(n.proc, u.TID)
+	if !ok {
+		return edge{}, false
+	}
+	if runs := j.runningTask(to); runs.unit < 0 || !j.blocks(to) {
+		return edge{}, false
+	}
+	return edge{to: to, sure: true, kind: "blocked loop", thing: -1, say: "%[1]s can't go on while %[2]s blocks its event loop"}, true
+}
+
+// blocks says whether a thread waits, and not for the events of a loop.
+func (j *judge) blocks(n node) bool {
+	u, c := j.unit(n), j.call(n)
+	if u != nil && u.Wait != nil {
+		return u.Wait.How != "loop" && u.Wait.How != "gather"
+	}
+	return c != nil && c.Call != "" && !strings.HasPrefix(c.Call, "epoll") && c.For > time.Second/4
+}
+
+// runningTask is the task whose code a thread runs just now, unit -1 for none.
+func (j *judge) runningTask(thread node) node {
+	t, p := j.unit(thread), j.procs[thread.proc]
+	if t != nil && t.Kind == Thread {
+		for k := range p.Facts.Units {
+			if u := &p.Facts.Units[k]; u.Kind == Task && u.Running && u.TID == t.TID && len(t.Frames) > 0 && len(u.Frames) > 0 && sameFrames(t.Frames, u.Frames) {
+				return node{thread.proc, k}
+			}
+		}
+	}
+	return node{thread.proc, -1}
+}
+
+// sameFrames says whether the innermost frames of a thread are those of a task.
+func sameFrames(thread, task []Frame) bool {
+	n := min(len(thread), len(task))
+	return slices.Equal(thread[:n], task[:n])
 }
 
 // sameLoop tells the thread that runs the loop of a task: what the task waits
@@ -222,6 +274,51 @@ func (j *judge) callSteps(n node) []edge {
 	return out
 }
 
+// listenerSteps lead to those who should accept a connection.
+func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
+	var out []edge
+	for _, e := range p.Listeners {
+		o := j.procs[e.Proc]
+		if o == nil || !o.Hangs {
+			continue
+		}
+		list := j.havers(n, o, []int{e.FD})
+		for _, k := range list {
+			out = append(out, edge{to: k, kind: "accepts", say: does + ", which %[2]s has not accepted", thing: -1, sure: len(list) == 1 && len(p.Listeners) == 1})
+		}
+	}
+	if len(out) == 0 {
+		out = j.loopSteps(p, does, ", which the event loop of %[2]s has not accepted")
+	}
+	return out
+}
+
+// loopSteps lead to the thread whose event loop watches what is at the other end.
+func (j *judge) loopSteps(p *Peer, does, say string) []edge {
+	var out []edge
+	for _, proc := range p.Watched {
+		o := j.procs[proc]
+		if o == nil || !o.Hangs || o.Facts == nil {
+			continue
+		}
+		loops := map[int32]bool{}
+		for k := range o.Facts.Units {
+			if u := &o.Facts.Units[k]; u.Kind == Task && u.TID != 0 {
+				loops[u.TID] = true
+			}
+		}
+		if len(loops) != 1 {
+			continue
+		}
+		for tid := range loops {
+			if to, ok := j.threadNode(proc, tid); ok && j.blocks(to) {
+				out = append(out, edge{to: to, sure: len(p.Watched) == 1, kind: "loop", say: does + say + ", blocked by this", thing: -1})
+			}
+		}
+	}
+	return out
+}
+
 // threadNode finds a thread of a process that did not end.
 func (j *judge) threadNode(proc int, tid int32) (node, bool) {
 	p := j.procs[proc]
@@ -240,6 +337,9 @@ func (j *judge) threadNode(proc int, tid int32) (node, bool) {
 
 // peerSteps lead to those who have the other end of what a thread waits for.
 func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
+	if p.Backlog {
+		return j.listenerSteps(n, p, does)
+	}
 	var out []edge
 	here := []int{}
 	others := 0
@@ -270,6 +370,9 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		for _, k := range list {
 			out = append(out, edge{to: k, kind: "other end", say: does + ", whose other end %[2]s has", thing: -1, sure: len(list) == 1})
 		}
+	}
+	if len(out) == 0 {
+		out = j.loopSteps(p, does, ", whose other end the event loop of %[2]s serves")
 	}
 	return out
 }
@@ -306,6 +409,9 @@ func (j *judge) doing(c *Call) string {
 	} else if c.FD >= 0 {
 		on = fmt.Sprintf("descriptor %d", c.FD)
 	}
+	if j.shakesHands(c) {
+		return "waits in the TLS handshake for data from the " + on
+	}
 	switch name := c.Call; {
 	case name == "connect":
 		return "connects to " + on
@@ -335,6 +441,16 @@ func (j *judge) doing(c *Call) string {
 		return "waits for a signal"
 	}
 	return "is in " + c.Call
+}
+
+// shakesHands tells a thread that waits for the answer of a TLS handshake.
+func (j *judge) shakesHands(c *Call) bool {
+	for k := 0; k < len(c.Frames) && k < 4; k++ {
+		if f := &c.Frames[k]; lastName(f.Func) == "do_handshake" {
+			return c.Call == "read" || strings.HasPrefix(c.Call, "recv") || strings.Contains(c.Call, "poll")
+		}
+	}
+	return false
 }
 
 // thingName is how a sentence calls a thing.

@@ -24,8 +24,14 @@ func (r *reader) finish() {
 	}
 	r.know(objs, waited)
 	for n := range r.facts.Things {
-		if r.facts.Things[n].Name == "" {
-			r.facts.Things[n].Name = r.nameOf(n, objs[n])
+		t := &r.facts.Things[n]
+		if of, ok := r.partOf[n]; ok && t.Name == "" {
+			if name := r.nameOf(n, of.of); name != "" {
+				t.Name = name + "." + of.name
+			}
+		}
+		if t.Name == "" {
+			t.Name = r.nameOf(n, objs[n])
 		}
 	}
 	r.fates(waited)
@@ -41,6 +47,9 @@ func (r *reader) finish() {
 // children notes the names that multiprocessing's processes have: those that run,
 // and those that a variable has.
 func (r *reader) children() {
+	if self := r.Str(r.Attr(r.Global("multiprocessing.process", "_current_process"), "_name")); self != "MainProcess" {
+		r.facts.Self = self
+	}
 	list := r.Items(r.Global("multiprocessing.process", "_children"), 500)
 	if r.Global("multiprocessing.process", "BaseProcess") != 0 {
 		for _, u := range r.units {

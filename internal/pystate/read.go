@@ -42,8 +42,14 @@ type reader struct {
 	word   map[uint64]int // units by the address that they wait at
 	ident  map[uint64]int // threads by ident
 	task   map[uint64]int // tasks by address
-	alive  map[uint64]bool
+	partOf map[int]part   // things that are an attribute of another object
 	left   int
+}
+
+// part is an attribute of an object.
+type part struct {
+	of   uint64
+	name string
 }
 
 // unit is one with what is needed while reading.
@@ -58,7 +64,7 @@ type unit struct {
 // Read reads a process. It never fails: what can't be read is left out.
 func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
 	r := &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, alive: map[uint64]bool{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, partOf: map[int]part{}, left: maxObjects}
 	defer r.Release()
 	r.facts.Python = fmt.Sprintf("%d.%d", rt.Version.Major, rt.Version.Minor)
 	r.readThreads(m, threads)

@@ -11,6 +11,7 @@ import (
 func (r *reader) describe(n int, obj uint64) {
 	t := &r.facts.Things[n]
 	t.Async = strings.HasPrefix(r.Module(obj), "asyncio") || strings.HasPrefix(r.Module(obj), "_asyncio")
+	t.Shared = strings.HasPrefix(r.Module(obj), "multiprocessing") || strings.HasPrefix(r.Module(obj), "_multiprocessing")
 	switch t.Kind {
 	case hang.Lock, hang.RLock:
 		r.describeLock(n, obj)

@@ -23,6 +23,9 @@ func (r *reader) wait(n int) {
 	if w.found != nil {
 		w.found.Frame = w.place()
 		f.Wait = w.found
+		if w.mutexOf != 0 && len(w.found.On) == 1 && w.facts.Things[w.found.On[0]].Kind == hang.Lock {
+			w.partOf[w.found.On[0]] = part{w.mutexOf, "mutex"}
+		}
 	}
 }
 
@@ -32,6 +35,9 @@ type waiter struct {
 	n     int
 	u     *unit
 	found *hang.Wait
+	// mutexOf is the queue in a method of which it waits before the queue's
+	// condition.
+	mutexOf uint64
 }
 
 // place is the number of the frame that is shown as the one that waits: the
@@ -127,9 +133,14 @@ var rules = map[string]func(*waiter, int){
 	},
 	"threading.py:_wait_for_tstate_lock": func(w *waiter, k int) { w.joins(k, w.self(k)) },
 	"threading.py:_shutdown":             func(w *waiter, k int) { w.shutdown() },
-	"queue.py:get":                       func(w *waiter, k int) { w.on(k, hang.Queue, "get", w.self(k)) },
-	"queue.py:put":                       func(w *waiter, k int) { w.on(k, hang.Queue, "put", w.self(k)) },
-	"queue.py:join":                      func(w *waiter, k int) { w.on(k, hang.Queue, "join", w.self(k)) },
+	"queue.py:get":                       func(w *waiter, k int) { w.queue(k, "get") },
+	"queue.py:put":                       func(w *waiter, k int) { w.queue(k, "put") },
+	"queue.py:join":                      func(w *waiter, k int) { w.queue(k, "join") },
+	"socketserver.py:shutdown":           func(w *waiter, k int) { w.serves(w.self(k)) },
+	"asyncio/taskgroups.py:__aexit__":    func(w *waiter, k int) { w.group(k) },
+	"asyncio/taskgroups.py:_aexit":       func(w *waiter, k int) { w.group(k) },
+	"_asyncio.py:__aexit__":              func(w *waiter, k int) { w.group(k) }, // of anyio
+	"asyncio/base_events.py:wait_closed": func(w *waiter, k int) { w.on(k, hang.Object, "wait_closed", w.self(k)) },
 	"futures/_base.py:result":            func(w *waiter, k int) { w.on(k, hang.Future, "result", w.self(k)) },
 	"futures/_base.py:exception":         func(w *waiter, k int) { w.on(k, hang.Future, "exception", w.self(k)) },
 	"futures/_base.py:wait":              func(w *waiter, k int) { w.several(k, hang.Future, "not_done", "fs") },
@@ -203,6 +214,42 @@ var rules = map[string]func(*waiter, int){
 			w.facts.Units[n].TID = w.facts.Units[w.n].TID
 		}
 	},
+}
+
+// queue takes a queue.Queue for what is waited for, where its condition is. One
+// that is not even there yet waits for the mutex of the queue.
+func (w *waiter) queue(k int, how string) {
+	if w.found != nil {
+		w.on(k, hang.Queue, how, w.self(k))
+	} else {
+		w.mutexOf = w.self(k)
+	}
+}
+
+// serves takes the end of serve_forever, which shutdown waits for, and the thread
+// that runs it.
+func (w *waiter) serves(server uint64) {
+	for n, u := range w.units {
+		for k := range u.frames {
+			if f := &u.frames[k]; ruleKey(f.File) == "socketserver.py" && last(f.Func) == "serve_forever" && server != 0 && w.local(u, k, "self") == server {
+				w.found = &hang.Wait{How: "serve_forever", Units: []int{n}}
+				return
+			}
+		}
+	}
+}
+
+// group takes the tasks of a task group that waits for them.
+func (w *waiter) group(k int) {
+	out := &hang.Wait{How: "group"}
+	for _, obj := range w.Items(w.Attr(w.self(k), "_tasks"), 500) {
+		if n, ok := w.task[obj]; ok && n != w.n {
+			out.Units = append(out.Units, n)
+		}
+	}
+	if len(out.Units) > 0 {
+		w.found = out
+	}
 }
 
 func (w *waiter) how(s string) {
