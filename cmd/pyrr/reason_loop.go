@@ -98,15 +98,9 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *waiting, c *h
 		return out
 	}
 	switch {
-	case c.Call == "flock":
-		mine := p.FD(p.Thread(w.TID), c.FD)
-		if mine == nil {
-			return nil
-		}
-		for _, f := range state.Files {
-			if f != mine && f.Path != "" && f.Path == mine.Path && f.Lock != 0 && len(f.Holders) > 0 {
-				return owner("the lock on "+filepath.Base(f.Path), f.Locked)
-			}
+	case c.Call == "flock", c.Call == "fcntl":
+		if at, f, ok := state.Blocker(p, p.Thread(w.TID)); ok && f.Path != "" {
+			return owner("the lock on "+filepath.Base(f.Path), at)
 		}
 	case strings.Contains(c.Call, "nanosleep") && inSQLite(w):
 		for _, f := range state.Files {

@@ -73,7 +73,7 @@ func inArg(nr int, args [6]uint64, k int) (addr uint64, n int, str bool) {
 	}
 	i := inIndex(s, args, k)
 	if i < 0 {
-		return prctlName(nr, args, k)
+		return opIn(nr, args, k)
 	}
 	length := uint64(0)
 	switch s.Args[i].Kind {
@@ -109,10 +109,22 @@ func inArg(nr int, args [6]uint64, k int) (addr uint64, n int, str bool) {
 
 func hasSecond(s *Syscall, args [6]uint64) bool { return inIndex(s, args, 1) >= 0 }
 
-// prctlName is the thread's new name in PR_SET_NAME.
-func prctlName(nr int, args [6]uint64, k int) (addr uint64, n int, str bool) {
-	if nr == sysPrctl && uint32(args[0]) == prSetName && k == 0 && args[1] != 0 {
-		return args[1], 16, true
+// opIn is what the argument of some operations of a call points to: the thread's
+// new name of PR_SET_NAME, the struct flock of a record lock.
+func opIn(nr int, args [6]uint64, k int) (addr uint64, n int, str bool) {
+	if k > 0 {
+		return 0, 0, false
+	}
+	switch nr {
+	case sysPrctl:
+		if uint32(args[0]) == prSetName && args[1] != 0 {
+			return args[1], 16, true
+		}
+	case sysFcntl:
+		switch uint32(args[1]) {
+		case fSetlk, fSetlkw, fOFDSetLk, fOFDSetLkW:
+			return args[2], flockSize, false
+		}
 	}
 	return 0, 0, false
 }

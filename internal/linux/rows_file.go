@@ -20,9 +20,9 @@ var fileRows = []Syscall{
 	{Nr: 32, Name: "dup", Args: []Arg{aFD}, FDs: copies(0, onNone, 0)},
 	{Nr: 33, Name: "dup2", Blocks: true, Args: []Arg{fd("oldfd"), fd("newfd")}, FDs: fds(over(1, 0, onNone, 0)), Note: "closes newfd, as close"},
 	{Nr: 292, Name: "dup3", Blocks: true, Args: []Arg{fd("oldfd"), fd("newfd"), flags("flags", fdFlags)}, FDs: fds(over(1, 0, 2, oCloexec)), Note: "closes newfd, as close"},
-	{Nr: 72, Name: "fcntl", Blocks: true, Args: []Arg{aFD, choice("cmd", fcntlCmds), hex("arg")}, Outs: []Out{special(2, "by command")}, Note: "blocks: F_SETLKW, F_OFD_SETLKW; an unknown command that succeeds is an error"},
-	{Nr: 16, Name: "ioctl", Blocks: true, Args: []Arg{aFD, kind("request", IoctlCode), hex("arg")}, Outs: []Out{special(2, "by request")}, Note: "blocks: tcdrain and the like; an unknown request that succeeds is an error"},
-	{Nr: 73, Name: "flock", Blocks: true, Args: []Arg{aFD, flags("operation", flockFlags)}, FDs: fds(use(DoLock, 0).by(1))},
+	{Nr: 72, Name: "fcntl", Blocks: true, Args: []Arg{aFD, choice("cmd", fcntlCmds), hex("arg")}, Outs: []Out{special(2, "by command")}, FDs: fcntlUses, Note: "blocks: F_SETLKW, F_OFD_SETLKW; an unknown command that succeeds is an error"},
+	{Nr: 16, Name: "ioctl", Blocks: true, Args: []Arg{aFD, kind("request", IoctlCode), hex("arg")}, Outs: []Out{special(2, "by request")}, FDs: fds(keeps(onAlways).where(1, allBits, fioclex), keeps(onNone).where(1, allBits, fionclex)), Note: "blocks: tcdrain and the like; an unknown request that succeeds is an error"},
+	{Nr: 73, Name: "flock", Blocks: true, Args: []Arg{aFD, flags("operation", flockFlags)}, FDs: fds(locks(LockOfFile))},
 	{Nr: 74, Name: "fsync", Blocks: true, Args: []Arg{aFD}},
 	{Nr: 75, Name: "fdatasync", Blocks: true, Args: []Arg{aFD}},
 	{Nr: 162, Name: "sync", Blocks: true},
@@ -44,7 +44,7 @@ var fileRows = []Syscall{
 	{Nr: 276, Name: "tee", Blocks: true, Args: []Arg{fd("fd_in"), fd("fd_out"), size("len"), hex("flags")}, FDs: fds(writes(1, onNone).inside())},
 	{Nr: 278, Name: "vmsplice", Blocks: true, Args: []Arg{aFD, aIov, unum("nr_segs"), hex("flags")}, Outs: []Out{vector(1, 2)}, FDs: fds(writes(0, 1).vector()), Note: "taken in both directions: the arguments do not tell which way the pipe is"},
 	{Nr: 326, Name: "copy_file_range", Blocks: true, Args: []Arg{fd("fd_in"), ptr("off_in"), fd("fd_out"), ptr("off_out"), size("len"), hex("flags")}, Outs: []Out{fixed(1, 8), fixed(3, 8)}, FDs: fds(reads(0, onNone).inside(), writes(2, onNone).inside())},
-	{Nr: 436, Name: "close_range", Blocks: true, Args: []Arg{unum("first"), unum("last"), hex("flags")}, FDs: fds(use(DoClose, 0).by(1))},
+	{Nr: 436, Name: "close_range", Blocks: true, Args: []Arg{unum("first"), unum("last"), hex("flags")}, FDs: closeRangeUses},
 	{Nr: 319, Name: "memfd_create", Args: []Arg{str("name"), flags("flags", memfdFlags)}, FDs: opens(ObjMemFD, 1, mfdCloexec)},
 	{Nr: 447, Name: "memfd_secret", Class: Hidden, Errno: eNosys, Args: []Arg{hex("flags")}, Note: "a tracer can't read secret memory"},
 	{Nr: 451, Name: "cachestat", Args: []Arg{aFD, ptr("cstat_range"), ptr("cstat"), hex("flags")}, Outs: []Out{fixed(2, 40)}},
@@ -52,5 +52,23 @@ var fileRows = []Syscall{
 	{Nr: 190, Name: "fsetxattr", Args: []Arg{aFD, str("name"), kind("value", InBytes), size("size"), hex("flags")}},
 	{Nr: 196, Name: "flistxattr", Args: []Arg{aFD, kind("list", OutString), size("size")}, Outs: []Out{perRet(1, 2, 1)}},
 	{Nr: 199, Name: "fremovexattr", Args: []Arg{aFD, str("name")}},
-	{Nr: 438, Name: "pidfd_getfd", Args: []Arg{fd("pidfd"), fd("targetfd"), hex("flags")}, FDs: fds(steals(1))},
+	{Nr: 438, Name: "pidfd_getfd", Args: []Arg{fd("pidfd"), fd("targetfd"), hex("flags")}, FDs: fds(steals(0, 1))},
 }
+
+// fcntlUses are what the commands of fcntl(2) do with descriptors.
+var fcntlUses = fds(
+	copied(0, onNone, 0).where(1, allBits, fDupfd),
+	copied(0, onAlways, 0).where(1, allBits, fDupfdCloexec),
+	keeps(2).where(1, allBits, fSetfd),
+	locks(LockOfProcess).where(1, allBits, fSetlk),
+	locks(LockOfProcess).where(1, allBits, fSetlkw),
+	locks(LockOfRange).where(1, allBits, fOFDSetLk),
+	locks(LockOfRange).where(1, allBits, fOFDSetLkW),
+)
+
+// closeRangeUses are what the flags of close_range(2) make of it.
+var closeRangeUses = fds(
+	use(DoFork, onNone).where(2, closeRangeUnshare, closeRangeUnshare),
+	use(DoClose, 0).upTo(1).where(2, closeRangeCloexec, 0),
+	use(DoKeep, 0).upTo(1).cloexec(onAlways, 0).where(2, closeRangeCloexec, closeRangeCloexec),
+)

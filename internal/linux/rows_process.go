@@ -2,7 +2,7 @@ package linux
 
 // processRows are the calls on threads, processes and their scheduling.
 var processRows = []Syscall{
-	{Nr: 56, Name: "clone", Class: Process, Args: []Arg{flags("flags", cloneFlags), ptr("stack"), ptr("parent_tid"), ptr("child_tid"), hex("tls")}, Outs: []Out{special(2, "4 with CLONE_PARENT_SETTID or CLONE_PIDFD"), special(3, "4 with CLONE_CHILD_SETTID and CLONE_VM")}, Note: "CLONE_VFORK blocks; child_tid is also cleared when the thread dies"},
+	{Nr: 56, Name: "clone", Class: Process, Args: []Arg{flags("flags", cloneFlags), ptr("stack"), ptr("parent_tid"), ptr("child_tid"), hex("tls")}, Outs: []Out{special(2, "4 with CLONE_PARENT_SETTID or CLONE_PIDFD"), special(3, "4 with CLONE_CHILD_SETTID and CLONE_VM")}, FDs: fds(pidfdAt(2)), Note: "CLONE_VFORK blocks; child_tid is also cleared when the thread dies"},
 	{Nr: 435, Name: "clone3", Class: Hidden, Errno: eNosys, Args: []Arg{ptr("cl_args"), size("size")}, Note: "the C library falls back to clone"},
 	{Nr: 57, Name: "fork", Class: Process},
 	{Nr: 58, Name: "vfork", Class: Process, Blocks: true},
@@ -44,10 +44,10 @@ var processRows = []Syscall{
 	{Nr: 317, Name: "seccomp", Args: []Arg{num("operation"), hex("flags"), ptr("args")}, Outs: []Out{special(2, "6 for SECCOMP_GET_NOTIF_SIZES")}},
 	{Nr: 101, Name: "ptrace", Class: Hidden, Errno: ePerm, Args: []Arg{num("request"), aPID, hex("addr"), hex("data")}, Note: "a process has one tracer"},
 	{Nr: 135, Name: "personality", Args: []Arg{hex("persona")}},
-	{Nr: 272, Name: "unshare", Args: []Arg{flags("flags", cloneFlags)}},
+	{Nr: 272, Name: "unshare", Args: []Arg{flags("flags", cloneFlags)}, FDs: fds(use(DoFork, onNone).where(0, cloneFiles, cloneFiles))},
 	{Nr: 308, Name: "setns", Args: []Arg{aFD, hex("nstype")}},
 	{Nr: 312, Name: "kcmp", Args: []Arg{num("pid1"), num("pid2"), num("type"), hex("idx1"), hex("idx2")}},
-	{Nr: 434, Name: "pidfd_open", Args: []Arg{aPID, hex("flags")}, FDs: opens(ObjPidFD, onAlways, 0)},
+	{Nr: 434, Name: "pidfd_open", Args: []Arg{aPID, hex("flags")}, FDs: fds(opened(ObjPidFD, onAlways, 0).process(0))},
 	{Nr: 424, Name: "pidfd_send_signal", Args: []Arg{fd("pidfd"), aSig, ptr("info"), hex("flags")}},
 	{Nr: 448, Name: "process_mrelease", Args: []Arg{fd("pidfd"), hex("flags")}},
 	{Nr: 97, Name: "getrlimit", Args: []Arg{choice("resource", rlimits), ptr("rlim")}, Outs: []Out{fixed(1, 16)}},
@@ -63,4 +63,11 @@ var processRows = []Syscall{
 	{Nr: 444, Name: "landlock_create_ruleset", Args: []Arg{ptr("attr"), size("size"), hex("flags")}, FDs: opens(ObjOther, onAlways, 0)},
 	{Nr: 445, Name: "landlock_add_rule", Args: []Arg{fd("ruleset_fd"), num("rule_type"), ptr("rule_attr"), hex("flags")}},
 	{Nr: 446, Name: "landlock_restrict_self", Args: []Arg{fd("ruleset_fd"), hex("flags")}},
+}
+
+// pidfdAt is the descriptor that clone(2) puts where an argument points.
+func pidfdAt(arg int8) FDUse {
+	u := opened(ObjPidFD, onAlways, 0).by(arg).process(onResult)
+	u.On = onOne
+	return u.where(0, clonePidfd, clonePidfd)
 }

@@ -117,9 +117,6 @@ func init() {
 			table[rows[i].Nr] = &rows[i]
 		}
 	}
-	for nr, s := range table {
-		hasEffects[nr] = s != nil && len(s.FDs) > 0 || withEffects[nr]
-	}
 }
 
 // Lookup returns the row of system call nr.

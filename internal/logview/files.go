@@ -76,9 +76,16 @@ func (m *merger) fdOp(sc *scan, o *op) {
 	case linux.DoOpen:
 		m.opened(sc, o, t)
 	case linux.DoCopy:
-		m.put(sc, o, t, m.file(sc, o, t, o.from, linux.ObjUnknown))
+		f := m.file(sc, o, t, o.from, linux.ObjUnknown)
+		if d := t.fds[int(o.fd)]; d != nil {
+			m.unlock(sc.p.PID, d.File)
+		}
+		m.put(sc, o, t, f)
 	case linux.DoClose:
-		t.each(o, func(n int, _ *FD) { t.drop(n) })
+		t.each(o, func(n int, d *FD) {
+			m.unlock(sc.p.PID, d.File)
+			t.drop(n)
+		})
 		if o.fd == o.last {
 			t.drop(int(o.fd))
 		}
@@ -102,7 +109,7 @@ func (m *merger) fdOp(sc *scan, o *op) {
 	case linux.DoWatch:
 		m.watch(sc, o, t)
 	case linux.DoLock:
-		m.lock(m.file(sc, o, t, o.fd, linux.ObjFile), o, m.at(sc, o))
+		m.lock(sc, m.file(sc, o, t, o.fd, linux.ObjFile), o)
 	case linux.DoHand:
 		m.hand(m.file(sc, o, t, o.fd, linux.ObjSocket), m.file(sc, o, t, o.from, linux.ObjUnknown), gate{sc.p.ID, o.n})
 	case linux.DoTake:
@@ -187,14 +194,6 @@ func (m *merger) watch(sc *scan, o *op, t *table) {
 	case del:
 		delete(ep.Watched, int(o.from))
 	}
-}
-
-func (m *merger) lock(f *File, o *op, at Moment) {
-	const nonblock, unlock = 4, 8 // sys/file.h
-	if f.Lock = o.arg &^ nonblock; f.Lock == unlock {
-		f.Lock = 0
-	}
-	f.Locked = at
 }
 
 // hand notes that a descriptor goes to the other end of a socket.

@@ -61,6 +61,7 @@ type merger struct {
 	nfiles  int
 	listen  map[string]*File // by address
 	conns   map[string]*File // accepted ones, by both addresses
+	locks   []RecordLock
 }
 
 type gate struct {
@@ -155,6 +156,7 @@ func (m *merger) apply(sc *scan, o *op) {
 		}
 	case opEnd:
 		if sc.p.Ended.Exited() {
+			m.unlock(sc.p.PID, nil)
 			m.over(sc)
 			m.forget(sc.p.PID)
 		}
@@ -237,8 +239,14 @@ func (m *merger) child(sc *scan, o *op) {
 
 // exec takes a thread's descriptors over to the program that it becomes.
 func (m *merger) exec(sc *scan, o *op) {
-	own := m.table(sc, o.tid).executed()
+	before := m.table(sc, o.tid)
+	own := before.executed()
 	pid := sc.p.PID
+	for _, d := range before.fds {
+		if d.Cloexec {
+			m.unlock(pid, d.File)
+		}
+	}
 	if sc.p.tables[o.tid] != nil {
 		pid = int(o.tid)
 		delete(sc.p.tables, o.tid)
@@ -272,6 +280,7 @@ func (m *merger) table(sc *scan, tid int32) *table {
 
 // finish puts what was found into the state.
 func (m *merger) finish() {
+	defer m.finishLocks()
 	for _, sc := range m.scans {
 		p := sc.p
 		t := m.table(sc, 0)

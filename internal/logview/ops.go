@@ -45,6 +45,7 @@ type opMore struct {
 	pid   int32
 	child *Child
 	sum   sum
+	lock  linux.Lock
 }
 
 // sum is what went through a descriptor, one way, in one or more calls.
@@ -126,6 +127,8 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 		o.more = &opMore{text: cString(in)}
 	case e.PID != 0 || e.Via != 0:
 		o.more = &opMore{pid: clamp(e.PID), via: clamp(e.Via)}
+	case e.Lock.Owner > linux.LockOfFile:
+		o.more = &opMore{lock: e.Lock}
 	case len(e.Addr) > 0:
 		o.more = &opMore{text: linux.SockText(e.Addr)}
 	}

@@ -30,6 +30,9 @@ type State struct {
 	// those, in the order in which they were made.
 	Files []*File
 	Tests []Test
+	// Locks are the locks on ranges of files that are held; those on whole files
+	// stand in Files.
+	Locks []RecordLock
 	// Timeout is where the time-out expired, nil if it did not.
 	Timeout *Moment
 	// Partial is set where there was more than the bounds of this package
