@@ -20,9 +20,8 @@ type eventReader struct {
 	info   assert.Info
 	events []assert.Event
 	at     map[eventKey][]int
-	// hits are to be put among the events; hitStacks are their stacks.
-	hits      map[int][]hit
-	hitStacks map[int]assert.Stacks
+	// standing says what the log knows before each event, by process.
+	standing map[int]stands
 	// counts holds how many events the log has of each process, alive the
 	// threads that were there when it stopped short of the process's end.
 	counts map[int]uint64
@@ -31,7 +30,7 @@ type eventReader struct {
 
 func newEventReader(rec *recording.Recording) *eventReader {
 	h := rec.Header()
-	return &eventReader{rec: rec, at: map[eventKey][]int{}, hitStacks: map[int]assert.Stacks{}, counts: map[int]uint64{}, info: assert.Info{
+	return &eventReader{rec: rec, at: map[eventKey][]int{}, standing: map[int]stands{}, counts: map[int]uint64{}, info: assert.Info{
 		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, Uncounted: map[int]bool{}, NoClock: true,
 	}}
 }
@@ -57,13 +56,11 @@ func (r *eventReader) readAll() error {
 // processReader is the state of reading one process.
 type processReader struct {
 	*eventReader
-	proc    *recording.Proc
-	open    map[int32]int // by thread: the index of the call that it is in
-	nextHit int           // index into the process's hits
+	proc *recording.Proc
 }
 
 func (r *eventReader) readProcess(p *recording.Proc) error {
-	pr := &processReader{eventReader: r, proc: p, open: map[int32]int{}}
+	pr := &processReader{eventReader: r, proc: p}
 	if p.Python != "" {
 		r.info.Pythons[p.ID], r.info.NoClock = p.Python, false
 	}
@@ -104,7 +101,7 @@ func (r *processReader) add(n uint64, ev *recording.Event, t *logview.Thread, ki
 
 func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event, step *logview.Step) {
 	t := step.Thread
-	r.addHits(f, n, ev, step)
+	r.stand(f, step)
 	r.counts[r.proc.ID] = n + 1
 	if step.New {
 		r.add(n, ev, t, assert.KindThreadStart, "")
@@ -117,27 +114,24 @@ func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event,
 	case recording.KindSyscall:
 		r.finish(r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr))), ev, ev)
 	case recording.KindEnter:
-		i := r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr)))
-		r.open[ev.TID] = i
-		r.finish(i, ev, nil)
+		r.finish(r.add(n, ev, t, assert.KindSyscall, linux.Name(int(ev.Nr))), ev, nil)
 	case recording.KindExit:
-		if i, ok := r.open[ev.TID]; ok && step.Enter != nil {
+		if i, ok := r.call(step.EnterEvent); ok && step.Enter != nil {
 			r.events[i].End = since(max(ev.Time, ev.EndTime))
 			r.finish(i, step.Enter, ev)
 		}
-		delete(r.open, ev.TID)
 	case recording.KindSignal:
-		if i, ok := r.open[ev.TID]; ok {
+		if step.Cut != nil {
 			// The handler runs instead of a result; a restarted call is a new
 			// event.
-			e := &r.events[i]
-			e.End, e.Ret, e.Errno, e.Unfinished = since(ev.Time), -int64(unix.EINTR), "EINTR", false
-			delete(r.open, ev.TID)
+			if i, ok := r.call(step.Cut.Event); ok {
+				e := &r.events[i]
+				e.End, e.Ret, e.Errno, e.Unfinished = since(ev.Time), -int64(unix.EINTR), "EINTR", false
+			}
 		}
 		r.add(n, ev, t, assert.KindSignal, linux.Signal(int(ev.Nr)))
 	case recording.KindDeath:
 		r.add(n, ev, t, assert.KindThreadExit, "")
-		delete(r.open, ev.TID)
 	case recording.KindNote:
 		r.mark(n, ev, t)
 	case recording.KindTimeout:
@@ -145,6 +139,28 @@ func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event,
 	case recording.KindEnd:
 		r.end(f, n, ev, t)
 	}
+}
+
+// stand notes what the log knows before an event.
+func (r *processReader) stand(f *logview.Process, step *logview.Step) {
+	s := stand{instr: step.Instr, time: step.Time}
+	if t := step.Thread; t != nil {
+		s.tid, s.thread, s.threadInstr = t.TID, int32(t.Num), t.Instr
+		if f.Events > 1 {
+			s.threadInstr -= f.Instr - step.Instr // what it executes up to the event
+		}
+	}
+	r.standing[r.proc.ID] = append(r.standing[r.proc.ID], s)
+}
+
+// call returns the index of the call that was entered at an event of the log.
+func (r *processReader) call(entered uint64) (int, bool) {
+	for _, i := range r.at[eventKey{r.proc.ID, entered}] {
+		if r.events[i].Kind == assert.KindSyscall {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // mark notes what the test runner said.
@@ -165,8 +181,13 @@ func (r *processReader) mark(n uint64, ev *recording.Event, t *logview.Thread) {
 
 // end closes the process.
 func (r *processReader) end(f *logview.Process, n uint64, ev *recording.Event, t *logview.Thread) {
-	for _, i := range r.open {
-		r.events[i].End = max(r.events[i].Start, since(ev.Time))
+	for _, t := range f.Threads {
+		if t.Open == nil {
+			continue
+		}
+		if i, ok := r.call(t.Open.Event); ok {
+			r.events[i].End = max(r.events[i].Start, since(ev.Time))
+		}
 	}
 	switch ev.Why {
 	case recording.EndExited:

@@ -7,7 +7,6 @@ import (
 
 	"pyrr/assert"
 	"pyrr/cpython"
-	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -19,13 +18,10 @@ const (
 	maxLines = 200    // of FILE:LINE±N
 )
 
-// hit is an event that an execution showed.
+// hit is an event that an execution showed: it lacks what the log says of its
+// thread until it is put among the events of that.
 type hit struct {
-	pos    recording.Pos
-	tid    int32
-	kind   string
-	name   string       // of the exception, the C function
-	frame  *stack.Frame // nil where it could not be read
+	assert.Event
 	stacks assert.Stacks
 	known  bool // the stack could be read
 }
@@ -46,9 +42,8 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	if err != nil {
 		return err
 	}
-	hits := map[int][]hit{}
+	var hits []hit
 	count := 0
-	pythons := map[int]string{}
 	var walk *stackWalk
 	opts := replay.Options{Breaks: breaks}
 	if c {
@@ -62,24 +57,19 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 		if count++; count > maxHits {
 			return fmt.Errorf("the specs ask for calls, lines and the like that happened more than %s times; name rarer ones", grouped(maxHits))
 		}
-		proc := h.Process.Info.ID
-		pythons[proc] = h.Process.Info.Python
-		hits[proc] = append(hits[proc], hitsOf(h, walk)...)
+		for _, one := range hitsOf(h, walk) {
+			// Several breakpoints of one kind may be at one place.
+			if slices.ContainsFunc(want, func(p *assert.EventPattern) bool { return p.Executed(&one.Event, h.Process.Info.Python) }) {
+				hits = append(hits, one)
+			}
+		}
 		return nil
 	}
-	_, err = replay.Batch(s.rec, opts)
-	if err != nil {
+	if _, err := replay.Batch(s.rec, opts); err != nil {
 		return sourceError(err)
 	}
-	for proc, list := range hits {
-		// Several breakpoints of one kind may be at one place.
-		hits[proc] = slices.DeleteFunc(list, func(h hit) bool {
-			e := assert.Event{Kind: h.kind, Name: h.name, Frame: h.frame}
-			return !slices.ContainsFunc(want, func(p *assert.EventPattern) bool { return p.Executed(&e, pythons[proc]) })
-		})
-	}
-	s.hits, s.at = hits, nil
-	return s.read()
+	s.insert(hits)
+	return nil
 }
 
 // needsClock says whether what a pattern selects is found by the stubs that count
@@ -125,7 +115,8 @@ func breaksFor(want []*assert.EventPattern) ([]*replay.Break, error) {
 // hitsOf turns a stop at breakpoints into events: one for each kind. With a
 // walk they have C stacks as well.
 func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
-	base := hit{pos: h.Pos, tid: h.Thread.TID}
+	info := h.Process.Info
+	base := hit{Event: assert.Event{Proc: info.ID, PID: info.PID, TID: int(h.Thread.TID), Pos: h.Pos, FD: -1}}
 	if rt, err := h.Process.Runtime(); err == nil {
 		m := h.Process.Mem()
 		if pt, err := h.Process.PyThread(h.Thread); err == nil {
@@ -133,7 +124,7 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 				st.Thread = int(h.Thread.TID)
 				base.stacks, base.known = assert.Stacks{Proc: h.Process.Info.ID, Python: st}, true
 				if len(st.Frames) > 0 {
-					base.frame = &st.Frames[0]
+					base.Frame = &st.Frames[0]
 				}
 			}
 		}
@@ -145,17 +136,20 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 	if h.Code != nil {
 		// What the breakpoint found out is certain.
 		f := stack.Frame{Kind: stack.Python, Func: h.Code.Func, File: h.Code.File, Line: h.Line}
-		if base.frame == nil || base.frame.Func != f.Func || base.frame.File != f.File || base.frame.Line != f.Line {
-			base.frame = &f
+		if base.Frame == nil || base.Frame.Func != f.Func || base.Frame.File != f.File || base.Frame.Line != f.Line {
+			base.Frame = &f
 		}
 	}
 	var out []hit
 	add := func(kind, name string) {
-		if slices.ContainsFunc(out, func(have hit) bool { return have.kind == kind && have.name == name }) {
+		if slices.ContainsFunc(out, func(have hit) bool { return have.Kind == kind && have.Name == name }) {
 			return
 		}
 		one := base
-		one.kind, one.name = kind, name
+		one.Kind, one.Name = kind, name
+		if kind == assert.KindEnter {
+			one.Frame = nil // it is of C
+		}
 		out = append(out, one)
 	}
 	for _, b := range h.Breaks {
@@ -177,35 +171,68 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 	return out
 }
 
-// addHits puts the events of an execution before the event n of the log, to
-// which their thread was on its way.
-func (r *processReader) addHits(f *logview.Process, n uint64, ev *recording.Event, step *logview.Step) {
-	list := r.hits[r.proc.ID]
-	for ; r.nextHit < len(list) && list[r.nextHit].pos.Event <= n; r.nextHit++ {
-		h := &list[r.nextHit]
-		t := f.Threads[h.tid]
-		if step.Thread != nil && step.Thread.TID == h.tid {
-			t = step.Thread // also one that ends here
+// insert puts the events of an execution before those of the log to which their
+// threads were on their way. Both are in order, process by process.
+func (s *recordingSource) insert(hits []hit) {
+	list := map[int][]hit{}
+	for _, h := range hits {
+		list[h.Proc] = append(list[h.Proc], h)
+	}
+	old := s.events
+	s.events, s.at, s.hitStacks = make([]assert.Event, 0, len(old)+len(hits)), map[eventKey][]int{}, map[int]assert.Stacks{}
+	add := func(e assert.Event) {
+		key := eventKey{e.Proc, e.Pos.Event}
+		s.at[key] = append(s.at[key], len(s.events))
+		s.events = append(s.events, e)
+	}
+	for i := range old {
+		e := &old[i]
+		rest := list[e.Proc]
+		for len(rest) > 0 && rest[0].Pos.Event <= e.Pos.Event {
+			if s.standing[e.Proc].place(&rest[0].Event) {
+				add(rest[0].Event)
+				if rest[0].known {
+					s.hitStacks[len(s.events)-1] = rest[0].stacks
+				}
+			}
+			rest = rest[1:]
 		}
-		if t == nil {
-			continue // of a thread that the log does not know yet
+		list[e.Proc] = rest
+		add(*e)
+	}
+}
+
+// stand is what the log says of the moment before an event of it: which thread
+// runs up to there, and where it and the process began to.
+type stand struct {
+	instr, threadInstr uint64
+	time               int64
+	tid, thread        int32
+}
+
+// stands has one for each event of a process.
+type stands []stand
+
+// place completes an event of an execution; it is false for a thread that the log
+// does not know.
+func (all stands) place(e *assert.Event) bool {
+	if e.Pos.Event >= uint64(len(all)) {
+		return false
+	}
+	s := &all[e.Pos.Event]
+	e.Start, e.End = since(s.time), since(s.time)
+	ran := e.Pos.Instr - min(s.instr, e.Pos.Instr)
+	if int(s.tid) != e.TID {
+		// Its thread is not on the way to an event.
+		for i := int(e.Pos.Event); i >= 0; i-- {
+			if s = &all[i]; int(s.tid) == e.TID {
+				break
+			}
 		}
-		at := *ev
-		at.TID, at.Instr, at.Time, at.EndTime = h.tid, h.pos.Instr, step.Time, step.Time
-		own := *t
-		if t == step.Thread && n > 0 {
-			own.Instr -= f.Instr - step.Instr // what it executes up to the event
-		}
-		if h.pos.Instr > step.Instr {
-			own.Instr += h.pos.Instr - step.Instr
-		}
-		i := r.add(n, &at, &own, h.kind, h.name)
-		r.events[i].Frame = h.frame
-		if h.kind == assert.KindEnter {
-			r.events[i].Frame = nil
-		}
-		if h.known {
-			r.hitStacks[i] = h.stacks
+		if int(s.tid) != e.TID {
+			return false
 		}
 	}
+	e.Thread, e.ThreadInstr = int(s.thread), s.threadInstr+ran
+	return true
 }

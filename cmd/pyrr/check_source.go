@@ -33,9 +33,9 @@ type recordingSource struct {
 	indexTried bool
 	texts      map[string][]string // lines of the Python files
 
-	// hits are what an execution showed, by process, and hitStacks the stacks
-	// there, by events.
-	hits      map[int][]hit
+	// standing is what the log knows before each of its events, by process, and
+	// hitStacks are the stacks of what an execution showed, by events.
+	standing  map[int]stands
 	hitStacks map[int]assert.Stacks
 
 	// passed is set once a replay went to the end; ends is what it found there.
@@ -147,12 +147,11 @@ func (s *recordingSource) read() error {
 		return nil
 	}
 	r := newEventReader(s.rec)
-	r.hits = s.hits
 	if err := r.readAll(); err != nil {
 		return err
 	}
 	s.info, s.events, s.at, s.counts, s.alive = r.info, r.events, r.at, r.counts, r.alive
-	s.hitStacks = r.hitStacks
+	s.standing = r.standing
 	return nil
 }
 

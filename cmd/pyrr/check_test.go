@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -117,5 +118,44 @@ func TestOutcomeStatus(t *testing.T) {
 				t.Errorf("exit status %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// What an execution shows comes before the event that its thread was on the way
+// to, with the thread's own count there.
+func TestInsertHits(t *testing.T) {
+	ev := func(n, instr uint64, kind string) assert.Event {
+		return assert.Event{Proc: 1, TID: 7, Pos: recording.Pos{Instr: instr, Event: n}, Kind: kind}
+	}
+	s := &recordingSource{
+		events: []assert.Event{ev(0, 0, "start"), ev(2, 50, "syscall"), ev(4, 90, "end")},
+		standing: map[int]stands{1: {
+			{tid: 7, thread: 1},
+			{tid: 7, thread: 1, time: 5},
+			{tid: 7, thread: 1, instr: 20, threadInstr: 20, time: 9},
+			{tid: 8, thread: 2, instr: 50, threadInstr: 0, time: 11},
+			{tid: 7, thread: 1, instr: 80, threadInstr: 50, time: 12},
+		}},
+	}
+	first := ev(2, 30, "call")
+	other := ev(3, 60, "call")
+	other.TID = 8
+	last := ev(4, 85, "line")
+	stranger := ev(4, 86, "line")
+	stranger.TID = 99
+	s.insert([]hit{{Event: first, known: true}, {Event: other}, {Event: last}, {Event: stranger}})
+	got := []string{}
+	for i, e := range s.events {
+		got = append(got, fmt.Sprintf("%d %s %d/%d %v", e.Pos.Event, e.Kind, e.Thread, e.ThreadInstr, e.Start.Nanoseconds()))
+		if list := s.at[eventKey{1, e.Pos.Event}]; !slices.Contains(list, i) {
+			t.Errorf("event %d is not found at %d: %v", i, e.Pos.Event, list)
+		}
+	}
+	want := []string{"0 start 0/0 0", "2 call 1/30 9", "2 syscall 0/0 0", "3 call 2/10 11", "4 line 1/55 12", "4 end 0/0 0"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	if _, ok := s.hitStacks[1]; !ok || len(s.hitStacks) != 1 {
+		t.Errorf("stacks of %v", s.hitStacks)
 	}
 }
