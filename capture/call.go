@@ -24,13 +24,16 @@ const (
 	// callReturning: it is stopped behind its call and waits for the slot. Its
 	// result was not taken yet: to the program it is still inside.
 	callReturning
+	// callPrinted: the same, but its result is in the log already: what it wrote
+	// to the command's own output is not lost if the thread never runs again.
+	callPrinted
 	// callUnseen: the vDSO's own code makes a call, which no log has.
 	callUnseen
 
 	numCallStates
 )
 
-var callNames = [...]string{"none", "entering", "inside", "logged", "interrupted", "returning", "unseen"}
+var callNames = [...]string{"none", "entering", "inside", "logged", "interrupted", "returning", "printed", "unseen"}
 
 func (s callState) String() string { return callNames[s] }
 
@@ -45,13 +48,14 @@ const (
 	moveInterrupt                 // it stops with a result that says: again
 	moveAgain                     // it stops before the same call
 	moveWait                      // it has returned, but another has the slot
+	movePrint                     // its result goes into the log at once
 	moveTake                      // its result is taken
 	moveDrop                      // a handler runs in place of its end, or the call is of no interest any more
 
 	numCallMoves
 )
 
-var moveNames = [...]string{"enter", "enter unseen", "resume", "log", "interrupt", "make again", "let wait", "take", "drop"}
+var moveNames = [...]string{"enter", "enter unseen", "resume", "log", "interrupt", "make again", "let wait", "log the output of", "take", "drop"}
 
 const never = numCallStates
 
@@ -59,14 +63,15 @@ const never = numCallStates
 // the slot away, and a call that was cut short is in the log before anything
 // else happens; so the states that wait are all behind callLogged.
 var callTable = [numCallStates][numCallMoves]callState{
-	//               enter         unseen      resume           log              interrupt        again       wait           take      drop
-	callNone:        {callEntering, callUnseen, callNone, never, never, never, never, never, callNone},
-	callEntering:    {never, never, callInside, callLogged, never, never, never, never, callNone},
-	callInside:      {never, never, callInside, callLogged, never, never, never, callNone, callNone},
-	callLogged:      {never, never, callLogged, callLogged, callInterrupted, never, callReturning, callNone, callNone},
-	callInterrupted: {never, never, callInterrupted, callInterrupted, never, callLogged, never, never, callNone},
-	callReturning:   {never, never, callReturning, callReturning, never, never, never, callNone, callNone},
-	callUnseen:      {never, never, callUnseen, callUnseen, never, never, never, callNone, callNone},
+	//               enter         unseen      resume           log              interrupt        again       wait           print        take      drop
+	callNone:        {callEntering, callUnseen, callNone, never, never, never, never, never, never, callNone},
+	callEntering:    {never, never, callInside, callLogged, never, never, never, never, never, callNone},
+	callInside:      {never, never, callInside, callLogged, never, never, never, never, callNone, callNone},
+	callLogged:      {never, never, callLogged, callLogged, callInterrupted, never, callReturning, never, callNone, callNone},
+	callInterrupted: {never, never, callInterrupted, callInterrupted, never, callLogged, never, never, never, callNone},
+	callReturning:   {never, never, callReturning, callReturning, never, never, never, callPrinted, callNone, callNone},
+	callPrinted:     {never, never, callPrinted, callPrinted, never, never, never, never, callNone, callNone},
+	callUnseen:      {never, never, callUnseen, callUnseen, never, never, never, never, callNone, callNone},
 }
 
 // move changes the state. What the table does not allow is a mistake of the
@@ -80,7 +85,7 @@ func (s *callState) move(m callMove) {
 }
 
 // open reports whether the thread is to be seen inside a call of the program's.
-func (s callState) open() bool { return s != callNone && s != callUnseen }
+func (s callState) open() bool { return s != callNone && s != callUnseen && s != callPrinted }
 
 // unlogged reports whether the log has nothing of a call that the thread is in.
 func (s callState) unlogged() bool { return s == callEntering || s == callInside }

@@ -31,6 +31,8 @@ func TestCallMoves(t *testing.T) {
 		{"then makes it", []callMove{moveEnter, moveLog, moveResume}, callLogged},
 		{"it gives the slot away", []callMove{moveEnter, moveResume, moveLog}, callLogged},
 		{"and gets it back", []callMove{moveEnter, moveResume, moveLog, moveWait}, callReturning},
+		{"what it wrote is logged", []callMove{moveEnter, moveResume, moveLog, moveWait, movePrint}, callPrinted},
+		{"and its result taken later", []callMove{moveEnter, moveResume, moveLog, moveWait, movePrint, moveTake}, callNone},
 		{"its result is taken", []callMove{moveEnter, moveResume, moveLog, moveWait, moveTake}, callNone},
 		{"it is logged, and returns before anybody wants the slot", []callMove{moveEnter, moveResume, moveLog, moveTake}, callNone},
 		{"a signal cuts it short", []callMove{moveEnter, moveResume, moveLog, moveInterrupt}, callInterrupted},
@@ -70,6 +72,8 @@ func TestCallMovesThatMustNotBe(t *testing.T) {
 		{"user code is logged as a call", nil, moveLog},
 		{"user code returns", nil, moveTake},
 		{"a call that returned is cut short", []callMove{moveEnter, moveResume, moveLog, moveWait}, moveInterrupt},
+		{"its output is logged before it returns", []callMove{moveEnter, moveResume, moveLog}, movePrint},
+		{"its output is logged twice", []callMove{moveEnter, moveResume, moveLog, moveWait, movePrint}, movePrint},
 		{"an unseen call waits", []callMove{moveUnseen}, moveWait},
 	}
 	for _, tt := range tests {
@@ -115,7 +119,7 @@ func TestCallStatesAreConnected(t *testing.T) {
 			t.Errorf("%s is not open, but to be logged", s)
 		}
 		// Whoever waits must be in the log, for others go on.
-		if (s == callReturning || s == callInterrupted) && s.unlogged() {
+		if (s == callReturning || s == callPrinted || s == callInterrupted) && s.unlogged() {
 			t.Errorf("%s is not in the log", s)
 		}
 	}
@@ -160,6 +164,7 @@ func TestOpenCallsAreLoggedOnce(t *testing.T) {
 		callLogged:      {moveEnter, moveLog},
 		callInterrupted: {moveEnter, moveLog, moveInterrupt},
 		callReturning:   {moveEnter, moveLog, moveWait},
+		callPrinted:     {moveEnter, moveLog, moveWait, movePrint},
 		callUnseen:      {moveUnseen},
 	}
 	tid := 1

@@ -155,7 +155,7 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 	ep.first.Proc.ID = sp.id
 	sp.stream = ep.w.Stream(sp.id)
 	sp.stream.Reserve(uint64(1 + len(ep.rest)))
-	sp.base, sp.events, sp.nextSum = 0, uint64(1+len(ep.rest)), 0
+	sp.base, sp.lastInstr, sp.events, sp.nextSum = 0, 0, uint64(1+len(ep.rest)), 0
 	sp.pauses.mark = sp.pauses.left
 	if err := r.tellClock(t); err != nil {
 		return nil, err

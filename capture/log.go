@@ -23,7 +23,7 @@ func (r *recorder) log(sp *space, ev *recording.Event) {
 		r.writeErr = true
 		r.warnf("the recording can't be written: %v", err)
 	}
-	sp.lastTime = ev.Time
+	sp.lastTime, sp.lastInstr = ev.Time, ev.Instr
 	sp.events++
 	sp.ep.events++
 }

@@ -23,6 +23,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		}
 	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
 		t.execing = true
+		r.lastWrites(t, false)
 	case unix.SYS_EXIT:
 		t.died = t.robustWords()
 		r.logEnter(t)
@@ -43,6 +44,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 			t.sp.exitTID = t.tid
 		}
 		r.logEnter(t)
+		r.lastWrites(t, true)
 		t.state = stateDying
 	}
 	t.stopped = false

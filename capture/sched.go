@@ -84,7 +84,7 @@ func (r *recorder) grant(t *task) error {
 		}
 	}
 	switch t.sys {
-	case callReturning:
+	case callReturning, callPrinted:
 		return r.finishCall(t)
 	case callInterrupted:
 		return r.deliverAtStop(t)

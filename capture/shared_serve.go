@@ -2,7 +2,6 @@ package capture
 
 import (
 	"errors"
-	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -73,15 +72,10 @@ func (r *recorder) revokeFile(o *sharedObject, t *task) error {
 // writesShared returns the object that the call at hand is going to change
 // through a descriptor, if other processes show it.
 func (r *recorder) writesShared(t *task) *sharedObject {
-	arg, ok := writers[int(t.ev.Nr)]
-	if !ok || t.cleared {
+	if t.cleared {
 		return nil
 	}
-	var st unix.Stat_t
-	if unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st) != nil {
-		return nil
-	}
-	o := r.objects[objectKey{st.Dev, st.Ino}]
+	o, _ := r.writtenObject(t)
 	if o == nil || !o.multi {
 		return nil
 	}

@@ -23,18 +23,14 @@ var writers = map[int]int{
 // sharedEffects records what a call on a descriptor changed in shared
 // mappings of the same file.
 func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
-	arg, ok := writers[int(t.ev.Nr)]
-	if !ok || ev.Ret < 0 {
+	if ev.Ret < 0 {
 		return nil
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st); err != nil {
+	o, size := r.writtenObject(t)
+	if o == nil {
 		return nil
 	}
-	key, size := objectKey{st.Dev, st.Ino}, uint64(st.Size)
-	if r.objects[key] == nil {
-		return nil
-	}
+	key := o.key
 	from, to := written(t, ev, size)
 	for _, m := range t.sp.shared {
 		if m.obj.key != key {
@@ -48,6 +44,20 @@ func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
 		t.resize = append(t.resize, m.resized(size, t.ev.Nr == unix.SYS_FTRUNCATE)...)
 	}
 	return nil
+}
+
+// writtenObject returns the mapped file that the call at hand writes to by a
+// descriptor, and its size; nil where nobody maps it.
+func (r *recorder) writtenObject(t *task) (*sharedObject, uint64) {
+	arg, ok := writers[int(t.ev.Nr)]
+	if !ok {
+		return nil, 0
+	}
+	var st unix.Stat_t
+	if unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", t.pid, int32(t.ev.Args[arg])), &st) != nil {
+		return nil, 0
+	}
+	return r.objects[objectKey{st.Dev, st.Ino}], uint64(st.Size)
 }
 
 // written is the part of a file that a call has changed as far as it exists;

@@ -88,6 +88,9 @@ func (r *recorder) signal(t *task, sig int) error {
 	if !disp.caught {
 		// Ignored, stopping or ending: the kernel's own business. The program
 		// sees the effect only in later calls, or not at all.
+		if !disp.ignored && ends(sig) {
+			r.lastWrites(t, true)
+		}
 		return r.resume(t, sig)
 	}
 	if synchronous {

@@ -321,34 +321,6 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 // parent, but not its descriptors.
 type fdKey struct{ pid, fd int }
 
-// markOutput marks a call that wrote to what pyrr itself has as standard
-// output or error, so that replay can print the same.
-func (r *recorder) markOutput(t *task, ev *recording.Event) {
-	arg, ok := linux.Gives(int(t.ev.Nr))
-	if !ok || ev.Ret <= 0 {
-		return
-	}
-	fd := int(int32(t.ev.Args[arg]))
-	if fd > 2 && r.outID[1] == "" && r.outID[2] == "" {
-		return
-	}
-	key := fdKey{t.pid, fd}
-	id, ok := t.sp.fds[key]
-	if !ok {
-		id, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
-		t.sp.fds[key] = id
-	}
-	if id == "" {
-		return
-	}
-	switch {
-	case id == r.outID[2] && (fd == 2 || id != r.outID[1]):
-		ev.Why = recording.OutStderr
-	case id == r.outID[1]:
-		ev.Why = recording.OutStdout
-	}
-}
-
 // noteFD forgets what a descriptor was before a call that may change it.
 func (r *recorder) noteFD(t *task, nr int, args [6]uint64) {
 	r.forgetFD(t, nr, args)

@@ -117,6 +117,7 @@ func (r *recorder) entry(t *task) error {
 		t.xstate = append(t.xstate[:0], x...)
 	}
 	r.noteFD(t, nr, args)
+	r.noteOutput(t)
 	t.errno = errno
 	if r.runners {
 		if done, err := r.asked(t); done || err != nil {
@@ -150,6 +151,9 @@ func (r *recorder) enterCall(t *task) error {
 	}
 	if nr == unix.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && sp.undumpable {
 		return r.answer(t, 0)
+	}
+	if killsItself(t) {
+		r.lastWrites(t, true)
 	}
 	if t.blocks {
 		if len(sp.ready) > 0 {
@@ -201,6 +205,7 @@ func (r *recorder) exit(t *task) error {
 		if len(sp.ready) > 0 && r.slotExpired(sp) && t.class == linux.Plain {
 			r.logEnter(t)
 			t.sys.move(moveWait)
+			r.printed(t, ret)
 			t.state = stateReady
 			r.release(sp)
 			sp.ready = append(sp.ready, t)
@@ -209,6 +214,7 @@ func (r *recorder) exit(t *task) error {
 		return r.finishCall(t)
 	}
 	t.sys.move(moveWait)
+	r.printed(t, ret)
 	return r.enqueue(t)
 }
 
@@ -227,7 +233,7 @@ func (r *recorder) finishCall(t *task) error {
 	ev := t.ev
 	if t.sys != callInside {
 		ev = recording.Event{Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.base, Nr: t.ev.Nr, Time: r.since()}
-		ev.Child = t.ev.Child
+		ev.Child, ev.Why = t.ev.Child, t.ev.Why
 	} else {
 		ev.EndTime = r.since()
 	}
@@ -243,9 +249,14 @@ func (r *recorder) finishCall(t *task) error {
 			t.lastRet = ret
 		}
 	}
-	ev.Ret = t.lastRet
-	if err := r.effects(t, &ev); err != nil {
-		return err
+	if ev.Ret = t.lastRet; ev.Ret <= 0 {
+		ev.Why, ev.OutSum = "", 0
+	}
+	known := t.sys == callPrinted // its result
+	if !known {
+		if err := r.effects(t, &ev); err != nil {
+			return err
+		}
 	}
 	if err := r.note(t); err != nil {
 		return err
@@ -253,7 +264,9 @@ func (r *recorder) finishCall(t *task) error {
 	r.learnFD(t)
 	t.sys.move(moveTake)
 	t.pins, t.cleared = t.pins[:0], false
-	r.log(sp, &ev)
+	if !known {
+		r.log(sp, &ev)
+	}
 	if err := r.afterCall(t, &ev); err != nil {
 		return err
 	}
@@ -315,7 +328,6 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	if err := r.capture(t, ev, ranges); err != nil {
 		return err
 	}
-	r.markOutput(t, ev)
 	if len(t.sp.shared) > 0 {
 		return r.sharedEffects(t, ev)
 	}

@@ -150,6 +150,7 @@ type space struct {
 	fast       bool     // calls go to the buffer: its mode cell is 1
 	callPos    uint64   // end of what the buffer holds
 	lastTime   int64    // of the last event
+	lastInstr  uint64   // its instruction count
 
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64

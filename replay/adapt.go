@@ -99,7 +99,7 @@ func (t *Thread) moveOutput(ev *recording.Event) {
 
 // adapted tells of an event that differs from the recorded one.
 func (p *Process) adapted(ev *recording.Event, was *recording.Event) {
-	if ev.Instr != was.Instr || ev.PC != was.PC || ev.RegSum != was.RegSum || ev.Args != was.Args || ev.Regs != was.Regs || len(ev.Mem) > 0 && &ev.Mem[0] != &was.Mem[0] {
+	if ev.Instr != was.Instr || ev.PC != was.PC || ev.RegSum != was.RegSum || ev.OutSum != was.OutSum || ev.Args != was.Args || ev.Regs != was.Regs || len(ev.Mem) > 0 && &ev.Mem[0] != &was.Mem[0] {
 		p.s.o.Adapt(p.Info.ID, p.Number, ev)
 	}
 }

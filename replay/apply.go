@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -48,6 +47,11 @@ func (p *Process) apply(ev *recording.Event) error {
 		}
 	}
 	p.Instr = ev.Instr
+	if ev.OutSum != 0 && ev.Stop != recording.StopNone {
+		if err := p.checkOutput(t, ev); err != nil {
+			return err
+		}
+	}
 	if err := p.show(t, ev); err != nil {
 		return err
 	}
@@ -163,7 +167,7 @@ func (p *Process) flush(t *Thread) error {
 // finishCall gives a thread the result of a system call. call holds its
 // number and arguments, ev its result.
 func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
-	if err := p.echo(call, ev); err != nil {
+	if err := p.echo(t, call, ev); err != nil {
 		return err
 	}
 	if _, ok := linux.Lookup(int(call.Nr)); !ok && ev.Ret >= 0 {
@@ -190,52 +194,6 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 		}
 	}
 	p.write(ev.Mem)
-	return nil
-}
-
-// echo prints what a call wrote to the command's own output.
-func (p *Process) echo(call, ev *recording.Event) error {
-	w := p.s.o.Stdout
-	if ev.Why == recording.OutStderr {
-		w = p.s.o.Stderr
-	}
-	if on := p.s.o.OnOutput; on != nil && ev.Why != "" {
-		var all bytes.Buffer
-		w = &all
-		defer func() {
-			if all.Len() > 0 {
-				on(p, ev.Why == recording.OutStderr, all.Bytes())
-			}
-		}()
-	}
-	if ev.Why == "" || w == nil || ev.Ret <= 0 {
-		return nil
-	}
-	m := p.Mem()
-	// No call transfers more (MAX_RW_COUNT of the kernel, write(2)).
-	const mostWritten = 0x7ffff000
-	if ev.Ret > mostWritten {
-		return p.damaged("%s wrote %d bytes, more than a call can", name(call.Nr), ev.Ret)
-	}
-	if err := p.flush(nil); err != nil {
-		return err
-	}
-	left := uint64(ev.Ret)
-	put := func(addr, n uint64) {
-		n = min(n, left)
-		const most = 1 << 20
-		for n > 0 {
-			b := make([]byte, min(n, most))
-			if m.ReadAt(b, addr) != nil {
-				return
-			}
-			w.Write(b)
-			addr, n, left = addr+uint64(len(b)), n-uint64(len(b)), left-uint64(len(b))
-		}
-	}
-	for _, r := range linux.Given(int(call.Nr), call.Args, m, nil) {
-		put(r.Addr, r.Len)
-	}
 	return nil
 }
 

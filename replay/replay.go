@@ -133,6 +133,8 @@ type Thread struct {
 	regs linux.Regs
 	// enter is the call that the thread waits in.
 	enter recording.Event
+	// given is what that call is to write to the command's own output.
+	given []byte
 	dirty bool // regs are to be set before it runs
 	gone  bool
 	told  bool // the breakpoint where it stands was told

@@ -15,6 +15,7 @@ import (
 type adaption struct {
 	instr, pc uint64
 	regSum    uint32
+	outSum    uint32
 	args      [6]uint64
 	regs      *linux.Regs
 	addrs     []uint64 // of the writes, nil for unchanged
@@ -46,7 +47,7 @@ func adapted(u *ui, dir string, set *redact.Set) (int, error) {
 			return search(p, t, ev)
 		}
 		o.Adapt = func(proc int, number uint64, ev *recording.Event) {
-			a := adaption{instr: ev.Instr, pc: ev.PC, regSum: ev.RegSum, args: ev.Args}
+			a := adaption{instr: ev.Instr, pc: ev.PC, regSum: ev.RegSum, outSum: ev.OutSum, args: ev.Args}
 			if ev.Kind == recording.KindInsn {
 				a.regs = ev.Regs
 			}
@@ -69,7 +70,7 @@ func adapted(u *ui, dir string, set *redact.Set) (int, error) {
 		if !ok {
 			return
 		}
-		ev.Instr, ev.PC, ev.RegSum, ev.Args = a.instr, a.pc, a.regSum, a.args
+		ev.Instr, ev.PC, ev.RegSum, ev.OutSum, ev.Args = a.instr, a.pc, a.regSum, a.outSum, a.args
 		if a.regs != nil {
 			ev.Regs = a.regs
 		}

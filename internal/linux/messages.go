@@ -1,7 +1,5 @@
 package linux
 
-import "pyrr/internal/mem"
-
 const (
 	msghdrSize  = 56
 	mmsghdrSize = 64
@@ -78,36 +76,4 @@ func Control(nr int, msghdr []byte) (addr uint64, n int) {
 		return 0, 0
 	}
 	return word64(msghdr[32:]), int(min(word64(msghdr[40:]), maxIn))
-}
-
-// Gives reports whether a call writes bytes of the program's memory to a
-// descriptor, and which argument that is: those that Given finds.
-func Gives(nr int) (arg int, ok bool) {
-	u, ok := Uses(nr, DoWrite)
-	return int(u.On), ok && (u.Data >= 0 || u.Msg >= 0 && !u.Many)
-}
-
-// Given appends to dst where the bytes lie that a call writes to a descriptor:
-// all that it was given, of which it may have taken fewer.
-func Given(nr int, args [6]uint64, m mem.Reader, dst []mem.Range) []mem.Range {
-	u, ok := Uses(nr, DoWrite)
-	switch c := (call{nr: nr, args: args, m: m, dst: dst}); {
-	case !ok || u.Many:
-		return dst
-	case u.Msg >= 0:
-		var h [msghdrSize]byte
-		if m.ReadAt(h[:], args[u.Msg]) != nil {
-			return dst
-		}
-		c.vector(word64(h[16:]), word64(h[24:]), maxRW)
-		return c.dst
-	case u.Data < 0:
-		return dst
-	case u.Vector:
-		c.vector(args[u.Data], args[u.Data+1], maxRW)
-		return c.dst
-	default:
-		c.addExact(args[u.Data], args[u.Data+1])
-		return c.dst
-	}
 }

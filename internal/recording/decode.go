@@ -137,12 +137,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		d.pc = ev.PC
 	}
 	if m&fRegSum != 0 {
-		if len(p.b) < 4 {
-			p.fail(errShort)
-		} else {
-			ev.RegSum = binary.LittleEndian.Uint32(p.b)
-			p.b = p.b[4:]
-		}
+		ev.RegSum = p.word()
 	}
 	if m&fNr != 0 {
 		ev.Nr = p.signed32()
@@ -168,7 +163,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		ev.EndTime = ev.Time + p.signed()
 	}
 	d.tid, d.instr, d.time = ev.TID, ev.Instr, ev.Time
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum
 	if m&rare != 0 {
 		data = d.decodeRare(&p, ev, m)
 	}
@@ -226,7 +221,21 @@ func (d *decoder) decodeRare(p *parser, ev *Event, m fieldSet) (data uint64) {
 	if m&fPauses != 0 {
 		ev.Pauses = p.uvarint()
 	}
+	if m&fOutSum != 0 {
+		ev.OutSum = p.word()
+	}
 	return data
+}
+
+// word takes a number of 4 bytes.
+func (p *parser) word() uint32 {
+	if len(p.b) < 4 {
+		p.fail(errShort)
+		return 0
+	}
+	n := binary.LittleEndian.Uint32(p.b)
+	p.b = p.b[4:]
+	return n
 }
 
 func (p *parser) maps() []Mapping {

@@ -162,7 +162,7 @@ func (d *deltas) encode(b []byte, ev *Event, have fieldSet) []byte {
 	if m&fEndTime != 0 {
 		b = appendSigned(b, ev.EndTime-ev.Time)
 	}
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum
 	if m&rare != 0 {
 		b = d.encodeRare(b, ev, m)
 	}
@@ -209,6 +209,9 @@ func (d *deltas) encodeRare(b []byte, ev *Event, m fieldSet) []byte {
 	}
 	if m&fPauses != 0 {
 		b = binary.AppendUvarint(b, ev.Pauses)
+	}
+	if m&fOutSum != 0 {
+		b = binary.LittleEndian.AppendUint32(b, ev.OutSum)
 	}
 	return b
 }

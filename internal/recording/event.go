@@ -218,6 +218,9 @@ type Event struct {
 	// Pauses counts the pauses (inject.PauseSite) that threads of the process
 	// passed since the last event with a Stop other than StopBuffered.
 	Pauses uint64
+	// OutSum is the OutSum of the bytes that a call was given which writes to the
+	// command's own output, 0 for none: a replay gives it the same.
+	OutSum uint32
 }
 
 // Written returns the n bytes that the event wrote at addr, nil where it did

@@ -32,6 +32,7 @@ const (
 	fText
 	fMem
 	fPauses
+	fOutSum
 	fEnd // one past the last
 )
 
@@ -69,17 +70,17 @@ var kindTable = [...]kindRow{
 		0,
 		"A process begins: from an image (Maps, Mem, Regs, XState) or as a fork (Proc names the parent's event). Always the first event, and only that."},
 	KindSyscall: {"syscall", 0,
-		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr | fRet,
 		"A system call, entered and returned with no other thread of the process running in between."},
 	KindEnter: {"enter", 0,
-		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr,
 		"A thread enters a system call and gives way to others."},
 	KindExit: {"exit", 0,
-		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy,
+		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr | fRet,
-		"The result of the thread's last enter event, where the thread runs again."},
+		"The result of the thread's last enter event, where the thread runs again; for what it wrote to the command's own output, where it was written."},
 	KindSwitch: {"switch", 0,
 		reached | fNr | fRegs | fXState | fMem | fPauses,
 		0,
@@ -193,10 +194,11 @@ var fieldTable = []fieldRow{
 	{fRegs, "Regs", "registers", "all registers"},
 	{fXState, "XState", "bytes", "extended state, as XSAVE lays it out"},
 	{fProc, "Proc", "process", "the process"},
-	{fWhy, "Why", "bytes", "reason; in `syscall` and `exit`, `1` or `2` for a call that wrote to the command's own standard output or error"},
+	{fWhy, "Why", "bytes", "reason; in `syscall`, `enter` and `exit`, `1` or `2` for a call that writes to the command's own standard output or error"},
 	{fText, "Text", "bytes", "remark"},
 	{fMem, "Mem", "list of writes; their bytes are the record's data", "memory to write"},
 	{fPauses, "Pauses", "varint", "pauses that threads passed since the last event whose Stop is neither 0 nor 4"},
+	{fOutSum, "OutSum", "4 bytes", "CRC-32C of all the bytes that a call with Why `1` or `2` was given to write, where the thread enters it, 1 for 0; absent where they could not be read"},
 }
 
 // fields returns which fields of ev are not zero.
@@ -264,6 +266,9 @@ func (ev *Event) fields() fieldSet {
 	}
 	if ev.Pauses != 0 {
 		m |= fPauses
+	}
+	if ev.OutSum != 0 {
+		m |= fOutSum
 	}
 	return m
 }

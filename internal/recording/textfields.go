@@ -35,6 +35,7 @@ func init() {
 		{"map", fMaps, writeMaps, parseMap},
 		{"mem", fMem, writeMem, parseMem},
 		{"pauses", fPauses, writePauses, parseUint(func(ev *Event, v uint64) { ev.Pauses = v }, 64)},
+		{"outsum", fOutSum, writeHex(func(ev *Event) uint64 { return uint64(ev.OutSum) }), parseUint(func(ev *Event, v uint64) { ev.OutSum = uint32(v) }, 32)},
 	}
 	procFields = []textField{
 		{"proc.pid", 0, writeProcDec(func(p *Proc) int64 { return int64(p.PID) }), parseInt(func(ev *Event, v int64) { ev.Proc.PID = int(v) }, 64)},

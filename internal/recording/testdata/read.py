@@ -11,7 +11,7 @@ import subprocess
 import sys
 import zipfile
 
-FIELDS = ("Stop TID Instr PC RegSum Nr Args Ret Time EndTime In Clocks Maps Child Regs XState Proc Why Text Mem Pauses").split()
+FIELDS = ("Stop TID Instr PC RegSum Nr Args Ret Time EndTime In Clocks Maps Child Regs XState Proc Why Text Mem Pauses OutSum").split()
 KINDS = ("start syscall enter exit switch signal insn write clocks death end timeout note checksum fault thread").split()
 REGS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
 MASK = (1 << 64) - 1
@@ -147,7 +147,7 @@ class Decoder:
             ev[name] = b.byte()
         elif name == "Pauses":
             ev[name] = b.varint()
-        elif name == "RegSum":
+        elif name in ("RegSum", "OutSum"):
             ev[name] = struct.unpack("<I", b.take(4))[0]
         elif name in ("Nr", "Ret", "Child", "EndTime"):
             ev[name] = b.svarint()
