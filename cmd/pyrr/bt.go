@@ -126,6 +126,12 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	}
 	if len(stacks) == 0 {
 		u.note("no thread %s there", f.thread)
+		index, err := rec.StackIndex()
+		if err != nil {
+			index = nil // names are not worth an error
+		}
+		procs, _ := rec.Procs()
+		u.hint(threadHint(f.thread, threadsThere(rec, procs, index)))
 		u.hint("pyrr bt --thread all " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}

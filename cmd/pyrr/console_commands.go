@@ -243,7 +243,7 @@ func (c *console) goTo(args string) error {
 	case number[0] == 'e':
 		n, err := strconv.ParseUint(number[1:], 10, 64)
 		if err != nil || n == 0 || n >= uint64(len(places)) {
-			return fmt.Errorf("goto: there is no event %q", args)
+			return fmt.Errorf("goto: there is no event %s, the last of this process is e%d", args, len(places)-1)
 		}
 		return c.moved(c.x.RunTo(recording.Pos{Event: n, Instr: places[n].Instr}))
 	}

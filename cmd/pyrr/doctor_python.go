@@ -85,8 +85,11 @@ func inspectPython(ctx context.Context, name string) inspected {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		i.err = err
-		i.Reason = err.Error()
-		if st, serr := os.Stat(name); serr == nil && st.IsDir() {
+		i.Reason = "there is no program " + name
+		if st, serr := os.Stat(name); serr == nil && !st.IsDir() {
+			i.Reason = name + " is no program: " + strings.TrimPrefix(err.Error(), "exec: ")
+			i.Remedy = "pyrr doctor python3"
+		} else if serr == nil {
 			i.Reason = name + " is a folder"
 			if py := filepath.Join(name, "bin", "python3"); isFile(py) {
 				i.Remedy = "pyrr doctor " + shellQuote(py)

@@ -23,7 +23,7 @@ type eventFlags struct {
 	json, raw bool
 	stack     bool
 	process   int
-	thread    int
+	thread    string
 	kinds     []string
 }
 
@@ -77,7 +77,7 @@ The stacks are in the recording: its program is not replayed for them. With
 			fs.BoolVar(&f.raw, "raw", false, "print everything, in the text form of the format")
 			fs.BoolVar(&f.stack, "stack", false, "show the Python stack at each event")
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
-			fs.IntVar(&f.thread, "thread", 0, "only the thread with the id `T`")
+			fs.StringVar(&f.thread, "thread", "", "only the thread with the id or name `T`")
 			fs.StringSliceVar(&f.kinds, "kind", nil, "only these `kinds`, system calls and signals")
 			return func(ctx context.Context, u *ui, args []string) error {
 				return listEvents(ctx, u, &f, args)
@@ -102,15 +102,15 @@ var plainWords = map[string]string{"receive": "recv", "wait": "futex", "lock": "
 
 // eventFilter chooses events; the zero value takes all.
 type eventFilter struct {
-	thread  int32
+	threads map[int32]bool // by id; nil for all
 	kinds   map[recording.Kind]bool
 	calls   map[int32]bool
 	signals map[int32]bool
 }
 
-// newEventFilter reads the values of --thread and --kind.
+// newEventFilter reads the values of --kind.
 func newEventFilter(f *eventFlags) (*eventFilter, error) {
-	out := &eventFilter{thread: int32(f.thread), kinds: map[recording.Kind]bool{}, calls: map[int32]bool{}, signals: map[int32]bool{}}
+	out := &eventFilter{kinds: map[recording.Kind]bool{}, calls: map[int32]bool{}, signals: map[int32]bool{}}
 	for _, name := range f.kinds {
 		known := false
 		if k, ok := recording.KindByName(name); ok {
@@ -142,7 +142,7 @@ func newEventFilter(f *eventFlags) (*eventFilter, error) {
 }
 
 func (f *eventFilter) takes(ev *recording.Event) bool {
-	if f.thread != 0 && ev.TID != f.thread {
+	if f.threads != nil && !f.threads[ev.TID] {
 		return false
 	}
 	if len(f.kinds)+len(f.calls)+len(f.signals) == 0 || f.kinds[ev.Kind] {
@@ -187,6 +187,11 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 		x = nil // names are not worth an error
 		if f.stack {
 			return withHint(fmt.Errorf("%s: %w", path, xerr), "pyrr bt "+shellQuote(path)+" --at EVENT")
+		}
+	}
+	if f.thread != "" {
+		if filter.threads, err = threadsNamed(f.thread, path, threadsThere(rec, procs, x)); err != nil {
+			return err
 		}
 	}
 	out := bufio.NewWriterSize(u.out, 64<<10)

@@ -77,7 +77,7 @@ the recording.`,
 					err = u.printJSON(explanationOf(r.Why, r.Ends))
 				default:
 					if len(r.Ends) > 0 || r.Why.Raised != nil {
-						explain(u, rec, r.Why, r.Ends, *full)
+						explainFitted(u, rec, r, *full)
 					}
 				}
 				if err == nil && len(r.Ends) == 0 && r.Why.Raised == nil {
@@ -89,6 +89,16 @@ the recording.`,
 			}
 		},
 	}
+}
+
+// explainFitted prints the explanation, no wider than the screen.
+func explainFitted(u *ui, rec *recording.Recording, r *reasoned, full bool) {
+	whole := u.out
+	out, flush := u.fitted()
+	u.out = out
+	explain(u, rec, r.Why, r.Ends, full)
+	flush()
+	u.out = whole
 }
 
 // explain prints the explanation for people: the reason in a sentence, its
@@ -151,6 +161,7 @@ func explainRaised(u *ui, rec *recording.Recording, r *hang.Raised, full bool) {
 	paths := stack.Paths{Root: rec.Header().Cwd}
 	folded := 0
 	fmt.Fprintln(u.out)
+	var rows []frameRow
 	for i := range r.Frames {
 		f := &r.Frames[i]
 		if !full && (hang.Machinery(f.File) || hang.Library(f.File) && i > 0) {
@@ -159,11 +170,13 @@ func explainRaised(u *ui, rec *recording.Recording, r *hang.Raised, full bool) {
 		}
 		short, _ := paths.Short(f.File)
 		text := strings.TrimSpace(sourceLine(rec, f.File, f.Line))
-		fmt.Fprintf(u.out, "  %s\n", strings.TrimRight(cleanLine(fmt.Sprintf("%-32s  %-32s  %s", f.Func, fmt.Sprintf("%s:%d", short, f.Line), text)), " "))
+		row := frameRow{name: cleanLine(f.Func), place: cleanLine(fmt.Sprintf("%s:%d", short, f.Line)), text: cleanLine(text)}
 		for _, v := range f.Vars {
-			fmt.Fprintf(u.out, "      %s = %s\n", cleanLine(v.Name), cleanLine(v.Value))
+			row.below = append(row.below, fmt.Sprintf("%s = %s", cleanLine(v.Name), cleanLine(v.Value)))
 		}
+		rows = append(rows, row)
 	}
+	fmt.Fprint(u.out, indent(u.frameLines(rows), "  "))
 	if folded > 0 {
 		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
 	}
@@ -221,12 +234,12 @@ func explainStack(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
 		return
 	}
 	if full {
-		fmt.Fprint(u.out, indent(stackLines(rec, st), "  "))
+		fmt.Fprint(u.out, indent(u.stackRows(rec, st), "  "))
 		return
 	}
 	own, folded := foldStack(st)
 	if len(own.Frames) > 0 {
-		fmt.Fprint(u.out, indent(stackLines(rec, own), "  "))
+		fmt.Fprint(u.out, indent(u.stackRows(rec, own), "  "))
 	}
 	if folded > 0 {
 		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"pyrr/assert"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 )
@@ -90,47 +91,41 @@ EXIT STATUS
   4    this machine can't
   5    nothing to check
   130  interrupted
-  pyrr record ends with the program's own status instead; see pyrr record --help.
+  pyrr record ends with the program's own status: see pyrr record --help.
 `)
 }
+
+// helpWidth is the width of the help, which is the same in a pipe and in any terminal.
+const helpWidth = 80
 
 // printHelp prints the help of one command.
 func (c *command) printHelp(w io.Writer) {
 	fs := c.flagSet()
 	c.setup(fs)
-	fmt.Fprintf(w, "pyrr %s: %s\n\nUSAGE\n  pyrr %s", c.name, c.short, c.name)
-	if c.synopsis != "" {
-		fmt.Fprint(w, " ", strings.ReplaceAll(c.synopsis, "\n", "\n  "+strings.Repeat(" ", len("pyrr ")+len(c.name)+1)))
-	}
-	fmt.Fprintf(w, "\n\n%s\n\nFLAGS\n", strings.TrimSpace(c.long))
-	var rows [][]string
+	fmt.Fprintf(w, "pyrr %s: %s\n\nUSAGE\n%s\n\n%s\n\nFLAGS\n", c.name, c.short, synopsisLines("  pyrr "+c.name, c.synopsis), reflow(c.long, helpWidth))
+	var rows [][2]string
 	fs.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden {
-			return
+		if !f.Hidden {
+			rows = append(rows, flagRow(f))
 		}
-		rows = append(rows, flagRow(f)...)
 	})
-	table(w, nil, rows)
+	twoColumns(w, rows, 32)
 	fmt.Fprint(w, "\nEXAMPLES\n")
 	rows = rows[:0]
 	for _, e := range c.examples {
-		if len(e.command) > 48 {
-			rows = append(rows, []string{"  " + e.command}, []string{"", e.means})
-		} else {
-			rows = append(rows, []string{"  " + e.command, e.means})
-		}
+		rows = append(rows, [2]string{"  " + e.command, e.means})
 	}
-	table(w, nil, rows)
+	twoColumns(w, rows, 48)
 	fmt.Fprint(w, "\nEXIT STATUS\n")
 	rows = rows[:0]
 	for _, e := range c.exits {
-		rows = append(rows, []string{"  " + e.status, e.means})
+		rows = append(rows, [2]string{"  " + e.status, e.means})
 	}
-	table(w, nil, rows)
+	twoColumns(w, rows, 12)
 }
 
-// flagRow describes a flag; further lines of its usage text follow below it.
-func flagRow(f *pflag.Flag) [][]string {
+// flagRow describes a flag.
+func flagRow(f *pflag.Flag) [2]string {
 	name := "      --" + f.Name
 	if f.Shorthand != "" {
 		name = "  -" + f.Shorthand + ", --" + f.Name
@@ -143,10 +138,88 @@ func flagRow(f *pflag.Flag) [][]string {
 	default:
 		name += " " + value
 	}
-	lines := strings.Split(usage, "\n")
-	rows := [][]string{{name, lines[0]}}
-	for _, l := range lines[1:] {
-		rows = append(rows, []string{"", l})
+	return [2]string{name, usage}
+}
+
+// twoColumns prints rows of a term and what it means, which is wrapped beside it; a
+// term that is wider than most has its meaning below.
+func twoColumns(w io.Writer, rows [][2]string, most int) {
+	left := 0
+	for _, r := range rows {
+		if n := utf8.RuneCountInString(r[0]); n <= most {
+			left = max(left, n)
+		}
 	}
-	return rows
+	pad := strings.Repeat(" ", left+2)
+	for _, r := range rows {
+		n := utf8.RuneCountInString(r[0])
+		means := wrap(r[1], helpWidth-left-2, pad)
+		switch {
+		case means == "":
+			fmt.Fprintln(w, r[0])
+		case n > left:
+			fmt.Fprintf(w, "%s\n%s\n", r[0], means)
+		default:
+			fmt.Fprintf(w, "%s%s%s\n", r[0], pad[n:], means[len(pad):])
+		}
+	}
+}
+
+// reflow wraps paragraphs, which are apart by empty lines; lines that begin with a
+// blank stay as they are.
+func reflow(text string, width int) string {
+	var out []string
+	for _, par := range strings.Split(strings.TrimSpace(text), "\n\n") {
+		var plain, done []string
+		flush := func() {
+			if len(plain) > 0 {
+				done = append(done, wrap(strings.Join(plain, " "), width, ""))
+				plain = nil
+			}
+		}
+		for _, line := range strings.Split(par, "\n") {
+			if strings.HasPrefix(line, " ") {
+				flush()
+				done = append(done, line)
+			} else {
+				plain = append(plain, line)
+			}
+		}
+		flush()
+		out = append(out, strings.Join(done, "\n"))
+	}
+	return strings.Join(out, "\n\n")
+}
+
+// synopsisLines wraps a synopsis behind the command, never within brackets.
+func synopsisLines(head, synopsis string) string {
+	lines := []string{head}
+	by := strings.Repeat(" ", utf8.RuneCountInString(head))
+	depth, word := 0, ""
+	add := func() {
+		if word == "" {
+			return
+		}
+		last := &lines[len(lines)-1]
+		if utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) > helpWidth && *last != by {
+			lines = append(lines, by)
+			last = &lines[len(lines)-1]
+		}
+		*last += " " + word
+		word = ""
+	}
+	for _, r := range synopsis {
+		switch {
+		case strings.ContainsRune("[(", r):
+			depth++
+		case strings.ContainsRune("])", r):
+			depth--
+		case (r == ' ' || r == '\n') && depth == 0:
+			add()
+			continue
+		}
+		word += string(r)
+	}
+	add()
+	return strings.Join(lines, "\n")
 }

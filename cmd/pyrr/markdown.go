@@ -129,21 +129,28 @@ func otherThreads(rec *recording.Recording, all []ending, but *waiting) string {
 	return b.String()
 }
 
-// stackLines prints a stack as goldens hold it: short names of files, and the
-// text of the lines where the recording has it.
-func stackLines(rec *recording.Recording, s stack.Stack) string {
+// normalFrames are the frames of a stack as goldens hold them: short names of files,
+// and the text of the lines where the recording has it.
+func normalFrames(rec *recording.Recording, s stack.Stack) []stack.Frame {
 	paths := stack.Paths{Root: rec.Header().Cwd}
 	normal := paths.Normal(s, func(file string, line int) (string, bool) {
 		text := sourceLine(rec, file, line)
 		return text, text != ""
 	})
 	// What the evaluation loop does say the Python frames.
-	normal.Frames = slices.DeleteFunc(normal.Frames, func(f stack.Frame) bool { return f.Eval })
+	return slices.DeleteFunc(normal.Frames, func(f stack.Frame) bool { return f.Eval })
+}
+
+// mostFrames bounds the frames that are printed of a stack.
+const mostFrames = 80
+
+// stackLines prints a stack as goldens hold it.
+func stackLines(rec *recording.Recording, s stack.Stack) string {
 	var b strings.Builder
-	for i, f := range normal.Frames {
-		const most = 80
-		if i == most {
-			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(normal.Frames)-most), "more frame", "more frames"))
+	frames := normalFrames(rec, s)
+	for i, f := range frames {
+		if i == mostFrames {
+			fmt.Fprintf(&b, "… %s\n", plural(uint64(len(frames)-mostFrames), "more frame", "more frames"))
 			break
 		}
 		b.WriteString(frameLine(&f))
@@ -158,6 +165,12 @@ func stackLines(rec *recording.Recording, s stack.Stack) string {
 // frameLine is a frame as goldens show it, without the escapes that make it a
 // pattern.
 func frameLine(f *stack.Frame) string {
+	r := rowOf(f)
+	return strings.TrimRight(fmt.Sprintf("%s  %-32s  %-32s  %s", r.kind, r.name, r.place, r.text), " ")
+}
+
+// rowOf is a frame in a list.
+func rowOf(f *stack.Frame) frameRow {
 	kind, place, name := "Py", f.File, f.Func
 	if f.Kind == stack.C {
 		kind, place = "C ", f.Module
@@ -167,7 +180,7 @@ func frameLine(f *stack.Frame) string {
 	if name == "" {
 		name = "?"
 	}
-	return strings.TrimRight(cleanLine(fmt.Sprintf("%s  %-32s  %-32s  %s", kind, name, place, strings.TrimSpace(f.Text))), " ")
+	return frameRow{kind: kind, name: cleanLine(name), place: cleanLine(place), text: cleanLine(strings.TrimSpace(f.Text))}
 }
 
 // code makes text fit for a code span of Markdown.

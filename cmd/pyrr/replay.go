@@ -70,6 +70,9 @@ its reverse ones and its Python scripts work as on a live process.`,
 				if *batch && (*gdb || *server != "" || len(*commands) > 0 || *file != "") {
 					return usagef("replay: --batch takes no commands and no gdb")
 				}
+				if *batch && (*at != "" || *process != 0) {
+					return usagef("replay: --batch replays all, from the start; --at and --process are for travelling")
+				}
 				called := "replay"
 				if *batch {
 					called = "replay --batch"
@@ -123,6 +126,10 @@ func gdbFlags(args []string) []string {
 func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	if err := canReplay(rec); err != nil {
 		return err
+	}
+	if u.slow != nil { // a status line would stand in the program's output
+		u.status("replaying %s", path)
+		defer u.clearStatus()
 	}
 	out, errs := forTerminal(u.out), forTerminal(u.err)
 	res, err := replay.Batch(rec, replay.Options{Stdout: out, Stderr: errs})

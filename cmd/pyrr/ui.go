@@ -7,6 +7,7 @@ import (
 	"os"
 	"pyrr/replay"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -24,21 +25,71 @@ type ui struct {
 	// live allows a status line that is rewritten.
 	live  bool
 	width int // of the status line
+	// outWidth is what results are fitted to, 0 for any.
+	outWidth int
 
 	cleanups cleanups
 
 	shown time.Time // when the status line was last written, zero for not shown
+	// slow prints a line now and then where there is no status line; nil for never.
+	slow *slowWork
+}
+
+// slowWork says what takes long, where no line can be rewritten: in a pipe, in CI.
+type slowWork struct {
+	err   io.Writer
+	every time.Duration
+
+	mu    sync.Mutex
+	text  string // what is being done, "" for nothing
+	begun time.Time
+	timer *time.Timer
+}
+
+// progressEvery is how often a line says what is being done.
+const progressEvery = 10 * time.Second
+
+func (s *slowWork) set(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.text == "" {
+		s.begun = time.Now()
+		s.timer = time.AfterFunc(s.every, s.say)
+	}
+	s.text = text
+}
+
+func (s *slowWork) say() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.text == "" {
+		return
+	}
+	fmt.Fprintf(s.err, "pyrr: … %s, for %.0f s\n", s.text, time.Since(s.begun).Seconds())
+	s.timer = time.AfterFunc(s.every, s.say)
+}
+
+func (s *slowWork) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.text != "" {
+		s.text = ""
+		s.timer.Stop()
+	}
 }
 
 // newUI looks at the two files once. NO_COLOR is https://no-color.org.
 func newUI(out, err *os.File) *ui {
-	u := &ui{out: out, err: err, width: 80}
+	u := &ui{out: out, err: err, width: 80, outWidth: outWidth(out)}
 	plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
 	u.colourOut = !plain && term.IsTerminal(int(out.Fd()))
 	u.colourErr = !plain && term.IsTerminal(int(err.Fd()))
 	u.live = os.Getenv("CI") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(err.Fd()))
 	if w, _, sizeErr := term.GetSize(int(err.Fd())); sizeErr == nil && w > 10 {
 		u.width = w
+	}
+	if !u.live {
+		u.slow = &slowWork{err: err, every: progressEvery}
 	}
 	return u
 }
@@ -94,8 +145,11 @@ func (u *ui) note(format string, args ...any) {
 }
 
 // status rewrites the status line, at most ten times a second; without a
-// terminal it does nothing.
+// terminal, a line every ten seconds says the same.
 func (u *ui) status(format string, args ...any) {
+	if u.slow != nil {
+		u.slow.set(clean(fmt.Sprintf(format, args...)))
+	}
 	if !u.live || time.Since(u.shown) < 100*time.Millisecond {
 		return
 	}
@@ -109,6 +163,9 @@ func (u *ui) status(format string, args ...any) {
 
 // clearStatus takes the status line away.
 func (u *ui) clearStatus() {
+	if u.slow != nil {
+		u.slow.clear()
+	}
 	if u.live && !u.shown.IsZero() {
 		fmt.Fprint(u.err, "\r\x1b[K")
 		u.shown = time.Time{}

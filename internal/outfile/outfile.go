@@ -26,6 +26,9 @@ func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
 		return into(at, write)
 	}
 	f, err := os.CreateTemp(filepath.Dir(at), "."+filepath.Base(at)+"-*")
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "write", Path: name, Err: e.Err} // the name that the user gave
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// outWidth is the width that results are fitted to: the terminal's, else what COLUMNS
+// says, else 0 for any, since lines that stay whole are easier to search.
+func outWidth(out *os.File) int {
+	const least = 40
+	if w, _, err := term.GetSize(int(out.Fd())); err == nil && w > 0 {
+		return max(w, least)
+	}
+	if w, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && w > 0 {
+		return max(w, least)
+	}
+	return 0
+}
+
+// fitted returns the writer of results, and a function to be called at its end:
+// lines that are wider than the screen are broken at blanks.
+func (u *ui) fitted() (io.Writer, func()) {
+	if u.outWidth == 0 {
+		return u.out, func() {}
+	}
+	f := &foldWriter{w: u.out, width: u.outWidth}
+	return f, f.flush
+}
+
+// foldWriter breaks lines that are too wide.
+type foldWriter struct {
+	w     io.Writer
+	width int
+	line  []byte // what there is of the last one
+}
+
+func (f *foldWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			f.line = append(f.line, p...)
+			return n, nil
+		}
+		line := string(append(f.line, p[:i]...))
+		f.line, p = f.line[:0], p[i+1:]
+		if _, err := io.WriteString(f.w, fold(line, f.width)+"\n"); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (f *foldWriter) flush() {
+	if len(f.line) > 0 {
+		_, _ = io.WriteString(f.w, fold(string(f.line), f.width))
+		f.line = nil
+	}
+}
+
+// fold breaks a line into ones of at most width columns. Further ones begin below
+// the text of its second column, where it has one.
+func fold(line string, width int) string {
+	if columns(line) <= width {
+		return line
+	}
+	body := strings.TrimLeft(line, " ")
+	indent := len(line) - len(body)
+	hang := indent + 2
+	if i := strings.Index(body, "  "); i > 0 && i < width/4 {
+		rest := strings.TrimLeft(body[i:], " ")
+		if at := indent + columns(body[:len(body)-len(rest)]); at < width/2 {
+			hang = at
+		}
+	}
+	var b strings.Builder
+	col, begin := 0, true
+	for len(body) > 0 {
+		blanks := len(body) - len(strings.TrimLeft(body, " "))
+		gap := body[:blanks]
+		body = body[blanks:]
+		word := body
+		if i := strings.IndexByte(body, ' '); i >= 0 {
+			word = body[:i]
+		}
+		body = body[len(word):]
+		switch w := columns(word); {
+		case begin:
+			b.WriteString(strings.Repeat(" ", indent))
+			col = indent
+		case col+len(gap)+w > width:
+			b.WriteString("\n" + strings.Repeat(" ", hang))
+			col = hang
+		default:
+			b.WriteString(gap)
+			col += len(gap)
+		}
+		begin = false
+		if room := width - col; columns(word) > room {
+			word = shortMiddle(word, room)
+		}
+		b.WriteString(word)
+		col += columns(word)
+	}
+	return b.String()
+}
+
+// columns counts the characters of a text without its escape sequences.
+func columns(s string) int {
+	n := 0
+	for i := 0; i < len(s); {
+		if s[i] == 0x1b {
+			if end := strings.IndexByte(s[i:], 'm'); end > 0 {
+				i += end + 1
+				continue
+			}
+		}
+		_, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		n++
+	}
+	return n
+}
+
+// shortMiddle leaves out of the middle of a text what exceeds n characters. Of a path the
+// end counts most, FILE:LINE, and it is cut where a name ends.
+func shortMiddle(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n || n < 3 {
+		return s
+	}
+	head, tail := (n-1)/3, n-1-(n-1)/3
+	end := string(r[len(r)-tail:])
+	if i := strings.IndexByte(end, '/'); i > 0 && i < tail/2 {
+		end = end[i:]
+	}
+	return string(r[:head]) + "…" + end
+}
+
+// stackRows prints a stack for people.
+func (u *ui) stackRows(rec *recording.Recording, s stack.Stack) string {
+	var rows []frameRow
+	frames := normalFrames(rec, s)
+	for i := range frames[:min(len(frames), mostFrames)] {
+		rows = append(rows, rowOf(&frames[i]))
+	}
+	text := u.frameLines(rows)
+	if n := len(frames) - mostFrames; n > 0 {
+		text += fmt.Sprintf("… %s\n", plural(uint64(n), "more frame", "more frames"))
+	}
+	if err := s.Err(); err != "" {
+		text += fmt.Sprintf("… %s\n", cleanLine(err))
+	}
+	return text
+}
+
+// frameRow is a frame in a list for people.
+type frameRow struct {
+	kind, name, place, text string
+	below                   []string // further lines
+}
+
+// frameLines lists frames in columns that are as wide as they have to be; the text of
+// a line of source that has no room beside its place stands below it.
+func (u *ui) frameLines(rows []frameRow) string {
+	name, place := 0, 0
+	for i := range rows {
+		r := &rows[i]
+		if u.outWidth > 0 {
+			r.name = shortMiddle(r.name, u.outWidth*3/8)
+			r.place = shortMiddle(r.place, u.outWidth/2)
+		}
+		name, place = max(name, columns(r.name)), max(place, columns(r.place))
+	}
+	name, place = min(name, 32), min(place, 36)
+	var b strings.Builder
+	for _, r := range rows {
+		line := r.kind
+		if line != "" {
+			line += "  "
+		}
+		width := columns(line) + name + 2 + place
+		line += pad(r.name, name) + "  " + r.place
+		beside := pad(line, width) + "  " + r.text
+		switch {
+		case r.text == "":
+			b.WriteString(line)
+		case u.outWidth == 0 || 2+columns(beside) <= u.outWidth:
+			b.WriteString(beside)
+		default:
+			b.WriteString(line + "\n        " + shortMiddle(r.text, u.outWidth-10))
+		}
+		b.WriteByte('\n')
+		for _, more := range r.below {
+			b.WriteString("    " + more + "\n")
+		}
+	}
+	return b.String()
+}
+
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(0, n-columns(s)))
+}
