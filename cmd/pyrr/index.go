@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ type indexer struct {
 	procs map[int]*indexedProcess
 	st    *stacker
 	src   *sourceKeeper
+	facts map[int]*hang.Facts // of the processes at their ends
 	// alone has all done by the replay's goroutine, in the live memory.
 	alone   bool
 	capture captureMem
@@ -58,7 +60,7 @@ func newIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}}
+	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}}
 	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
@@ -113,8 +115,8 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if text := factsText(endFacts(p, ev, ip.died, ip.dead)); text != nil {
-			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(p.Info.ID, text) }})
+		if facts := endFacts(p, ev, ip.died, ip.dead); facts != nil {
+			x.facts[p.Info.ID] = facts
 		}
 		ip.tracker = nil
 		x.st.do(job{kind: jobForget, proc: p.Info.ID})
@@ -290,6 +292,12 @@ const mainThread = "MainThread"
 
 // close completes the index and keeps the text of the Python files in it.
 func (x *indexer) close() error {
+	travel(x.walk.rec, x.facts)
+	for _, id := range slices.Sorted(maps.Keys(x.facts)) {
+		if text := factsText(x.facts[id]); text != nil {
+			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(id, text) }})
+		}
+	}
 	if whole, err := x.st.end(); err != nil || !whole {
 		x.drop()
 		return cmp.Or(err, errElsewhere)

@@ -127,7 +127,7 @@ func (j *judge) freeConnection(u *Unit) string {
 func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
 	w, at := u.Wait, j.waitAt(u)
 	if free := j.freeConnection(u); free != "" {
-		return "waits for a free connection" + at + ": " + free, Likely, "connection pool", "where the connections were taken"
+		return j.noConnection(n, at, free)
 	}
 	if len(w.On) == 0 {
 		switch {
@@ -166,8 +166,24 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if h := j.heldAtFork(n, t); h != "" {
 			return "waits for " + what + at + ", " + h, Proven, "lost lock", ""
 		}
+		if took := j.tookBefore(n, t); took != "" {
+			degree, missing := Likely, "whether somebody was to release it"
+			if t.Kind != Semaphore && t.Taken[0].Unit < 0 {
+				degree, missing = Proven, ""
+			}
+			if t.Kind == Semaphore {
+				if fate != "" {
+					took += "; " + fate
+				}
+				return "waits for " + what + at + ", which is used up: " + took + ", and is not released", degree, "semaphore", "which of those who took it should have released it"
+			}
+			return "waits for " + what + at + ", " + took + " and never released" + j.endOf(n, &t.Taken[0]), degree, "lost lock", missing
+		}
 		if t.Kind == Semaphore {
 			return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
+		}
+		if t.Early {
+			return "waits for " + what + at + ", which was taken before this test began and never released", Likely, "lost lock", "who took it: the recording begins later"
 		}
 		return "waits for " + what + at + ", which is locked, and no with statement of a running thread or task holds it", Likely, "lock", "who took it"
 	case Event:
@@ -208,6 +224,73 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits for " + what + at, Likely, w.How, "what became of it"
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""
+}
+
+// noConnection says of one that waits in a pool for a connection who took those
+// that there are.
+func (j *judge) noConnection(n node, at, free string) (says, degree, kind, missing string) {
+	u := j.unit(n)
+	if t := j.thing(n.proc, first(u.Wait.On)); t != nil {
+		if took := j.tookBefore(n, t); took != "" {
+			return "waits for a free connection" + at + ": the last one was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "connection pool", "whether that one is the one that is missing"
+		}
+	}
+	return "waits for a free connection" + at + ": " + free, Likely, "connection pool", "where the connections were taken"
+}
+
+func first(list []int) int {
+	if len(list) == 0 {
+		return -1
+	}
+	return list[0]
+}
+
+// tookBefore says who took a thing last, and where; "" where that is not known.
+func (j *judge) tookBefore(n node, t *Thing) string {
+	if len(t.Taken) == 0 {
+		return ""
+	}
+	k := &t.Taken[0]
+	who := k.Name
+	switch {
+	case k.Unit == n.unit && t.Kind != Lock && t.Kind != RLock:
+		return "last taken by itself at " + j.takenAt(k)
+	case k.Unit >= 0:
+		who = j.name(node{n.proc, k.Unit})
+	case !strings.HasPrefix(who, "task "):
+		who = "thread " + who
+	}
+	if t.Kind == Lock || t.Kind == RLock {
+		if k.Unit == n.unit {
+			return "which it took itself at " + j.at(k.Where)
+		}
+		return "which " + who + " took at " + j.at(k.Where)
+	}
+	return "last taken at " + j.takenAt(k) + " by " + who
+}
+
+// takenAt is where something was taken, and from where that was called.
+func (j *judge) takenAt(k *Taken) string {
+	at := j.at(k.Where)
+	if k.From != nil && k.From.own() && k.From.Line > 0 && k.From.Func != k.Where.Func {
+		from := j.at(*k.From)
+		if k.From.File == k.Where.File {
+			from = fmt.Sprintf("line %d", k.From.Line)
+		}
+		at += " (called at " + from + ")"
+	}
+	return at
+}
+
+// endOf says how a thread or task ended that took something.
+func (j *judge) endOf(n node, k *Taken) string {
+	if k.Unit >= 0 {
+		return ""
+	}
+	if d := j.died(n.proc, k.Name); d != "" {
+		return "; it " + strings.TrimPrefix(d, "thread "+k.Name+" ")
+	}
+	return "; it has ended"
 }
 
 // takers says of those who take from a queue that they wait for the next item.

@@ -23,6 +23,10 @@ type Facts struct {
 	Children map[int]string `json:"children,omitempty"`
 	// Self is the name that multiprocessing gives this process, as a child.
 	Self string `json:"self,omitempty"`
+	// Asks is what a journey through the recording can answer; it is not kept.
+	Asks []Ask `json:"-"`
+	// TaskAt are the tasks by the addresses of their objects, for those who travel.
+	TaskAt map[uint64]int `json:"-"`
 	// Python is the version, such as 3.11.
 	Python string `json:"python,omitempty"`
 }
@@ -136,6 +140,13 @@ type Thing struct {
 	Async bool `json:"async,omitempty"`
 	// Shared says that several processes can have it: it is multiprocessing's.
 	Shared bool `json:"shared,omitempty"`
+	// Early says that it was taken before the recording begins.
+	Early bool `json:"early,omitempty"`
+	// Pool is the class of the pool of connections in which it is waited for.
+	Pool string `json:"pool,omitempty"`
+	// Taken are the last times that it was taken, the last one first, where that
+	// was found by travelling.
+	Taken []Taken `json:"taken,omitempty"`
 	// Fate is what became of who should have acted.
 	Fate []Fate `json:"fate,omitempty"`
 	// Count and Size are numbers that the kind has: unfinished jobs of a queue,
@@ -151,6 +162,33 @@ type Hold struct {
 	// where that is not known.
 	Frame int `json:"frame"`
 	Line  int `json:"line,omitempty"`
+	// Took is where it was taken outside of a with statement, found by travelling.
+	Took *Taken `json:"took,omitempty"`
+}
+
+// Taken is where something was taken.
+type Taken struct {
+	// Unit is who took it, -1 for one that has ended; Name is what that is called.
+	Unit  int    `json:"unit"`
+	Name  string `json:"name,omitempty"`
+	Where Frame  `json:"where"`
+	From  *Frame `json:"from,omitempty"` // from which Where was called
+	// Event is the one of the process that the thread was on its way to.
+	Event uint64 `json:"event,omitempty"`
+}
+
+// Ask is a question about a thing: who took it, and where.
+type Ask struct {
+	Thing int
+	// Word is the address of a lock's state, of Len bytes; Free is what it is
+	// there, under Mask, while nobody has the lock.
+	Word       uint64
+	Len        int
+	Mask, Free uint64
+	// File and Func are the function that takes it otherwise, Self the object that
+	// it is a method of.
+	File, Func string
+	Self       uint64
 }
 
 // Fate is what became of a task, thread or process.
@@ -233,7 +271,15 @@ func (f *Facts) Sound() bool {
 		if !units(t.Owed) || !units(t.Known) {
 			return false
 		}
+		for _, k := range t.Taken {
+			if k.Unit < -1 || k.Unit >= len(f.Units) {
+				return false
+			}
+		}
 		for _, h := range t.Holders {
+			if h.Took != nil && (h.Took.Unit < -1 || h.Took.Unit >= len(f.Units)) {
+				return false
+			}
 			if !units([]int{h.Unit}) || h.Frame < -1 || h.Frame >= len(f.Units[h.Unit].Frames) && h.Frame > 0 {
 				return false
 			}

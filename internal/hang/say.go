@@ -118,7 +118,7 @@ func (j *judge) taken(h hop) string {
 // that called it.
 func (j *judge) calledFrom(e *edge) string {
 	u := j.unit(e.to)
-	if u == nil || u.Frames[e.hold.Frame].own() {
+	if u == nil || e.hold.Frame < 0 || u.Frames[e.hold.Frame].own() {
 		return ""
 	}
 	for k := e.hold.Frame; k < len(u.Frames); k++ {
@@ -132,6 +132,9 @@ func (j *judge) calledFrom(e *edge) string {
 // heldAt is the line at which a holder took what it holds.
 func (j *judge) heldAt(e *edge) (Frame, bool) {
 	u := j.unit(e.to)
+	if e.hold != nil && e.hold.Took != nil {
+		return e.hold.Took.Where, true
+	}
 	if u == nil || e.hold == nil || e.hold.Frame < 0 || e.hold.Frame >= len(u.Frames) || e.hold.Line == 0 {
 		return Frame{}, false
 	}
@@ -236,9 +239,16 @@ func (j *judge) evidence(v *Verdict, h hop) {
 				what = j.thingName(t)
 			}
 			v.Evidence = append(v.Evidence, Evidence{Text: fmt.Sprintf("%s took %s at %s", j.name(h.edge.to), what, j.at(f)),
-				Proc: h.edge.to.proc, File: f.File, Line: f.Line})
+				Proc: h.edge.to.proc, Event: tookAt(h.edge.hold), File: f.File, Line: f.Line})
 		}
 	}
+}
+
+func tookAt(h *Hold) uint64 {
+	if h.Took == nil {
+		return 0
+	}
+	return h.Took.Event
 }
 
 // loopCall is the thread that runs the loop of a task.

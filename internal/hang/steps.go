@@ -106,11 +106,20 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 	case Lock, RLock, Import, Semaphore:
 		for i := range t.Holders {
 			h := &t.Holders[i]
+			if h.Line == 0 && len(t.Taken) > 0 && t.Taken[0].Unit == h.Unit {
+				h.Took = &t.Taken[0]
+			}
 			sure := t.Kind != Semaphore || len(t.Holders) == 1
 			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s", h)
 		}
 		if len(out) == 0 && t.Key != "" {
 			out = append(out, j.otherHolders(n, t, what, at)...)
+		}
+		if len(out) == 0 && t.Locked && len(t.Taken) > 0 && t.Kind != Semaphore {
+			k := &t.Taken[0]
+			if to := (node{n.proc, k.Unit}); k.Unit >= 0 && (to != n || !j.released(n, t)) {
+				add(to, true, "holds", "%[1]s waits for "+what+at+", which %[2]s took at "+j.at(k.Where)+" and never released", &Hold{Unit: k.Unit, Frame: -1, Took: k})
+			}
 		}
 	case Future:
 		if t.Queued {
@@ -138,6 +147,40 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		add(node{n.proc, k}, false, "knows", "%[1]s waits for "+what+at+", which %[2]s has at hand", nil)
 	}
 	return out
+}
+
+// released says whether somebody else could release what a unit took itself and
+// waits for: one that has it at hand, is not idle, and does not wait for the unit.
+func (j *judge) released(n node, t *Thing) bool {
+	for _, k := range t.Known {
+		to := node{n.proc, k}
+		if k == n.unit || j.unit(to).Role != "" {
+			continue
+		}
+		if !j.leads(to, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// leads says whether one surely waits for another, over however many.
+func (j *judge) leads(from, to node) bool {
+	seen := map[node]bool{}
+	for at := from; !seen[at] && len(seen) < 50; {
+		seen[at] = true
+		next := at
+		for _, e := range j.steps(at) {
+			if e.sure {
+				next = e.to
+				break
+			}
+		}
+		if at = next; at == to {
+			return true
+		}
+	}
+	return false
 }
 
 // blockedLoop leads from a task to the thread that runs its loop, where that

@@ -36,6 +36,8 @@ func (r *reader) finish() {
 	}
 	r.fates(waited)
 	r.children()
+	r.asks(objs, waited)
+	r.facts.TaskAt = r.task
 	for n := range r.facts.Units {
 		u := &r.facts.Units[n]
 		if u.Kind == hang.Thread && !u.Main {

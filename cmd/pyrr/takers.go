@@ -1,0 +1,275 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"pyrr/internal/hang"
+	"pyrr/internal/pystate"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// Bounds of a journey for those who took something.
+const (
+	maxJourney = 20 * time.Second
+	maxTakes   = 20_000 // stops of one process
+	maxTaken   = 3      // that are kept of a thing
+)
+
+// travel answers what the facts of processes ask: who took a lock that is held
+// outside of any with statement, a semaphore, a connection of a pool. It replays
+// the recording once more, to the end of each such process, with the words of the
+// locks watched and breakpoints at the functions that take the rest. What can't
+// be found is left out.
+func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
+	var procs []int
+	for id, f := range facts {
+		if f != nil && len(f.Asks) > 0 {
+			procs = append(procs, id)
+		}
+	}
+	if len(procs) == 0 {
+		return
+	}
+	slices.Sort(procs)
+	x, err := replay.Open(rec, replay.Options{})
+	if err != nil {
+		return
+	}
+	defer x.Close()
+	late := time.AfterFunc(maxJourney, x.Interrupt)
+	defer late.Stop()
+	for _, id := range procs[:min(len(procs), 4)] {
+		if x.Select(id) != nil {
+			return
+		}
+		j := journey{x: x, facts: facts[id]}
+		if j.image = rec.Header().Test != "" && id == testProcess; j.image {
+			// Before its image is there, memory says nothing.
+			from, err := afterImage(rec, id)
+			if err != nil {
+				return
+			}
+			if _, err := x.RunTo(recording.Pos{Event: from}); err != nil {
+				return
+			}
+		}
+		j.begin()
+		j.run()
+		j.close()
+	}
+}
+
+// journey is the way through one process.
+type journey struct {
+	x     *replay.Session
+	facts *hang.Facts
+	// image says that the process begins in the midst of a program.
+	image bool
+	words []*word
+	calls map[*replay.Break]*takes
+}
+
+// word is the state of a lock that is watched.
+type word struct {
+	ask  *hang.Ask
+	free bool
+	took *take
+	// early says that it is locked since before the recording begins.
+	early bool
+}
+
+// takes are the last times that a function took something.
+type takes struct {
+	ask  *hang.Ask
+	last []take // the last one last
+}
+
+// take is one that took something.
+type take struct {
+	hang.Taken
+	tid   int32
+	ident uint64
+	task  uint64
+}
+
+func (j *journey) begin() {
+	j.calls = map[*replay.Break]*takes{}
+	var watches []replay.Watch
+	var breaks []*replay.Break
+	for i := range j.facts.Asks {
+		a := &j.facts.Asks[i]
+		if a.Word != 0 {
+			if len(watches) < 4 {
+				watches = append(watches, replay.Watch{Addr: a.Word, Len: a.Len})
+				w := &word{ask: a}
+				w.free = !j.locked(w)
+				w.early = !w.free
+				j.words = append(j.words, w)
+			}
+			continue
+		}
+		b := &replay.Break{Kind: replay.BreakCall, File: a.File, Func: a.Func, Cond: selfIs{a.Self}}
+		breaks = append(breaks, b)
+		j.calls[b] = &takes{ask: a}
+	}
+	j.x.SetBreaks(breaks)
+	j.x.SetWatches(watches)
+}
+
+// selfIs is the condition that a method is called on an object.
+type selfIs struct{ obj uint64 }
+
+func (s selfIs) Holds(h *replay.Hit) bool {
+	rt, err := h.Process.Runtime()
+	if err != nil {
+		return false
+	}
+	pt, err := h.Process.PyThread(h.Thread)
+	return err == nil && pystate.SelfIs(rt, h.Process.Mem(), pt, h.NextInstr, s.obj)
+}
+
+func (j *journey) run() {
+	for range maxTakes {
+		st, err := j.x.Continue(nil)
+		if err != nil {
+			return
+		}
+		switch st.Kind {
+		case replay.StopWatch:
+			j.watched()
+		case replay.StopBreak:
+			for _, b := range st.Hit.Breaks {
+				if c := j.calls[b]; c != nil {
+					if t := j.taker(); t != nil {
+						if len(c.last) == 64 {
+							c.last = append(c.last[:0], c.last[32:]...)
+						}
+						c.last = append(c.last, *t)
+					}
+				}
+			}
+		default:
+			if st.Kind == replay.StopInterrupted {
+				j.words, j.calls = nil, nil // it was not all of it
+			}
+			return
+		}
+	}
+	j.words, j.calls = nil, nil
+}
+
+// watched looks which locks changed hands.
+func (j *journey) watched() {
+	for _, w := range j.words {
+		locked := j.locked(w)
+		if w.free && locked {
+			w.took = j.taker()
+		} else if !locked {
+			w.took, w.early = nil, false
+		}
+		w.free = !locked
+	}
+}
+
+// locked reads whether somebody has a lock just now.
+func (j *journey) locked(w *word) bool {
+	b := make([]byte, w.ask.Len)
+	if j.x.Memory().ReadAt(b, w.ask.Word) != nil {
+		return false
+	}
+	value := uint64(0)
+	for k := range b {
+		value |= uint64(b[k]) << (8 * k)
+	}
+	return value&w.ask.Mask != w.ask.Free
+}
+
+// taker is the current thread, and where it is.
+func (j *journey) taker() (out *take) {
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	j.x.With(func(p *replay.Process, t *replay.Thread) error {
+		rt, err := p.Runtime()
+		if err != nil || t == nil {
+			return nil
+		}
+		pt, err := p.PyThread(t)
+		if err != nil {
+			return nil
+		}
+		taken, addr, ok := pystate.Taker(rt, p.Mem(), pt, p.NextInstr(t))
+		if !ok {
+			return nil
+		}
+		taken.Event = p.Number
+		regs := t.Regs()
+		out = &take{Taken: taken, tid: t.TID, ident: regs.FsBase, task: addr}
+		return nil
+	})
+	return out
+}
+
+// close puts what was found into the facts.
+func (j *journey) close() {
+	j.x.SetWatches(nil)
+	j.x.SetBreaks(nil)
+	for _, w := range j.words {
+		if w.took != nil && !w.free {
+			j.resolve(w.took)
+			t := &j.facts.Things[w.ask.Thing]
+			t.Taken = []hang.Taken{w.took.Taken}
+		}
+		if w.early && j.image {
+			j.facts.Things[w.ask.Thing].Early = true
+		}
+	}
+	for _, c := range j.calls {
+		t := &j.facts.Things[c.ask.Thing]
+		waits := map[int]bool{} // units of which the call that they wait in is behind
+		for k := len(c.last) - 1; k >= 0 && len(t.Taken) < maxTaken; k-- {
+			j.resolve(&c.last[k])
+			if n := c.last[k].Unit; !waits[n] && j.waits(&c.last[k], c.ask.Thing) {
+				waits[n] = true
+				continue
+			}
+			t.Taken = append(t.Taken, c.last[k].Taken)
+		}
+	}
+}
+
+// resolve finds the unit that took something, if it is still there.
+func (j *journey) resolve(t *take) {
+	if t.task != 0 {
+		if n, ok := j.facts.TaskAt[t.task]; ok && "task "+j.facts.Units[n].Name == t.Name {
+			t.Unit = n
+		}
+		return
+	}
+	for n := range j.facts.Units {
+		if u := &j.facts.Units[n]; u.Kind == hang.Thread && u.TID == t.tid && u.Ident == t.ident {
+			t.Unit = n
+		}
+	}
+}
+
+// waits tells the call in which a unit waits just now from one that took it.
+func (j *journey) waits(t *take, thing int) bool {
+	if t.Unit < 0 {
+		return false
+	}
+	u := &j.facts.Units[t.Unit]
+	if u.Wait == nil || !slices.Contains(u.Wait.On, thing) {
+		return false
+	}
+	for k := range u.Frames {
+		if f := &u.Frames[k]; !hang.Library(f.File) {
+			return *f == t.Where
+		}
+	}
+	return false
+}
