@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,9 +43,25 @@ func isLibc(path string) bool {
 	return strings.HasPrefix(name, "libc.so") || strings.HasPrefix(name, "libc-2.") && strings.HasSuffix(name, ".so")
 }
 
-// libcMapped notes the sites of a C library whose code was mapped at start.
-func (r *recorder) libcMapped(sp *space, self string, f *os.File, start, end, off uint64) {
-	if r.noBuffer || sp.calls != nil || sp.findCalls != nil || sp.area == nil {
+// isLoader tells the dynamic linker by its name: ld-linux-x86-64.so.2, ld-2.31.so.
+func isLoader(path string) bool {
+	name := shortName(path)
+	return strings.HasPrefix(name, "ld-linux") || strings.HasPrefix(name, "ld-2.")
+}
+
+// sitesMapped notes the sites of a C library, or of a dynamic linker, whose code
+// was mapped at start.
+func (r *recorder) sitesMapped(sp *space, name, self string, f *os.File, start, end, off uint64) {
+	var find **pendingCalls
+	switch {
+	case isLibc(name):
+		find = &sp.findCalls
+	case isLoader(name):
+		find = &sp.loader
+	default:
+		return
+	}
+	if r.noBuffer || sp.calls != nil || *find != nil || sp.area == nil {
 		return
 	}
 	all, err := inject.CallSitesCached(self)
@@ -61,7 +78,48 @@ func (r *recorder) libcMapped(sp *space, self string, f *os.File, start, end, of
 			sites = append(sites, s)
 		}
 	}
-	sp.findCalls = &pendingCalls{sites: sites, bias: bias, end: end}
+	*find = &pendingCalls{sites: sites, bias: bias, end: end}
+}
+
+// withLoader adds the sites of the dynamic linker, as if they were the C
+// library's: what it does for each library that the program loads later takes as
+// many calls as the program's own.
+func withLoader(find, loader *pendingCalls) []inject.CallSite {
+	sites := slices.Clone(find.sites)
+	if loader == nil || len(sites)+len(loader.sites) > inject.MaxSites {
+		return sites
+	}
+	for _, s := range loader.sites {
+		s.Vaddr += loader.bias - find.bias
+		sites = append(sites, s)
+	}
+	return sites
+}
+
+// patchLoader patches the dynamic linker, in which the thread is just now: at the
+// exit of one of its calls, whose site is left alone. While the clock has to be
+// put in where the linker has relocated the interpreter, its calls have to stop.
+func (r *recorder) patchLoader(t *task) error {
+	sp := t.sp
+	if sp.find != nil || len(sp.late) == 0 {
+		return nil
+	}
+	late := sp.late
+	sp.late = nil
+	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	if err != nil {
+		return err
+	}
+	late = slices.DeleteFunc(late, func(w inject.Write) bool { return w.Addr <= pc && pc <= w.Addr+uint64(len(w.Data)) })
+	if err := ptrace.WriteV(t.tid, spansOf(late)); err != nil {
+		return err
+	}
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base}
+	for _, w := range late {
+		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	r.log(sp, ev)
+	return nil
 }
 
 // installCalls makes the calls area and patches the C library. It must be
@@ -69,15 +127,18 @@ func (r *recorder) libcMapped(sp *space, self string, f *os.File, start, end, of
 func (r *recorder) installCalls(t *task) error {
 	sp, find := t.sp, t.sp.findCalls
 	sp.findCalls = nil
-	size := inject.CallsSize(len(find.sites))
+	sites := withLoader(find, sp.loader)
+	size := inject.CallsSize(len(sites))
 	at, err := r.findGap(t.pid, find.end, find.end, size)
 	if err != nil {
 		return nil // it goes without
 	}
-	img, err := inject.BuildCalls(at, find.bias, find.sites)
+	img, err := inject.BuildCalls(at, find.bias, sites)
 	if err != nil {
 		return nil
 	}
+	sp.late, img.Writes = img.Split(len(find.sites))
+	sp.loader = nil
 	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 	if err != nil {
@@ -97,14 +158,18 @@ func (r *recorder) installCalls(t *task) error {
 	for _, w := range img.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count, r.outFiles(), r.sendsUnseen()), img.Writes...))); err != nil {
+	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count, r.outFiles()), img.Writes...))); err != nil {
 		return err
 	}
 	ev.Instr, ev.Args = sp.base, recording.Clock{Calls: img.Data}.Words()
 	r.log(sp, ev)
 	sp.calls, sp.devs = &callBuffer{img: img, bias: find.bias}, nil
 	sp.callPos = img.Buf
-	return r.tellClock(t)
+	sp.permits, sp.permitted = inject.Permits{}, false
+	if err := r.tellClock(t); err != nil {
+		return err
+	}
+	return r.patchLoader(t)
 }
 
 // tellClock tells the calls area where the clock is.
@@ -123,12 +188,12 @@ func (r *recorder) tellClock(t *task) error {
 func (r *recorder) mayBuffer(t *task) bool {
 	sp := t.sp
 	switch {
-	case r.noBuffer || t.pid != sp.pid:
-		return false // a vfork child has descriptors of its own
+	case r.noBuffer || t.pid != sp.pid && !t.vfork:
+		return false
 	case len(sp.shared) > 0 || len(r.objects) > 0:
 		return false // reading a file may need the turn of another process
-	case t.blocked&(1<<(unix.SIGSYS-1)) != 0:
-		return false // the kernel would unblock it for ever
+	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
+		return false // one that waits would be taken for the kernel's; and unforce costs
 	}
 	_, acted := sp.actions[int(unix.SIGSYS)]
 	return !acted
@@ -153,6 +218,11 @@ func (r *recorder) setFast(t *task, on bool) error {
 			return err
 		}
 	}
+	if on {
+		if err := r.permit(t); err != nil {
+			return err
+		}
+	}
 	if sp.fast != on {
 		mode := []byte{0, 0, 0, 0}
 		if on {
@@ -163,6 +233,21 @@ func (r *recorder) setFast(t *task, on bool) error {
 		}
 		sp.fast = on
 	}
+	return nil
+}
+
+// permit tells the calls area what a thread that is to run may do there.
+func (r *recorder) permit(t *task) error {
+	sp := t.sp
+	p := inject.Permits{Sends: r.sendsUnseen(), Alone: len(sp.tasks) == 1, Borrows: t.pid != sp.pid}
+	if sp.permitted && sp.permits == p {
+		return nil
+	}
+	w := sp.calls.img.Table(p)
+	if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+		return err
+	}
+	sp.permits, sp.permitted = p, true
 	return nil
 }
 
@@ -178,6 +263,10 @@ func (r *recorder) endDispatch(t *task) error {
 // dispatched handles a system call that the kernel turned into a SIGSYS: it
 // is made again, and stops this time.
 func (r *recorder) dispatched(t *task) error {
+	t.sigstop = int(unix.SIGSYS)
+	if err := r.unforce(t); err != nil {
+		return err
+	}
 	if err := r.takeBack(t); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (r *recorder) tracesOthers(exe string) bool {
 	if unix.Stat("/proc/self/exe", &self) == nil && self.Dev == st.Dev && self.Ino == st.Ino {
 		return true
 	}
-	key := [3]uint64{st.Dev, st.Ino, uint64(st.Mtim.Nano())}
+	key := programKey(&st)
 	traces, known := r.tracers[key]
 	if !known {
 		traces = importsPtrace(f)
@@ -45,6 +45,11 @@ func (r *recorder) tracesOthers(exe string) bool {
 		r.tracers[key] = traces
 	}
 	return traces
+}
+
+// programKey tells one version of a program from another.
+func programKey(st *unix.Stat_t) [3]uint64 {
+	return [3]uint64{st.Dev, st.Ino, uint64(st.Mtim.Nano())}
 }
 
 func importsPtrace(f *os.File) bool {

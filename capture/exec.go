@@ -92,7 +92,7 @@ func (r *recorder) begin(t *task, from *space) error {
 		within = from.inTest()
 	}
 	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
-	python := isPython(exe)
+	python := r.isPython(exe)
 	if !python && r.tracesOthers(exe) {
 		r.newSpace(t, modeWatch)
 		r.letTrace(t, exe)

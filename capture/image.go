@@ -30,7 +30,22 @@ type patch struct{ site inject.Site }
 func (r *recorder) emulate(p patch, regs *linux.Regs) { inject.Emulate(p.site, r.cpu, regs) }
 
 // isPython reports whether the program at path is worth recording.
-func isPython(path string) bool { return cpython.IsPython(path) }
+func (r *recorder) isPython(path string) bool {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return false
+	}
+	key := programKey(&st)
+	is, known := r.pythons[key]
+	if !known {
+		is = cpython.IsPython(path)
+		if r.pythons == nil {
+			r.pythons = map[[3]uint64]bool{}
+		}
+		r.pythons[key] = is
+	}
+	return is
+}
 
 // startImage prepares a freshly executed process and opens its log with the
 // image that it starts from. t is at the exit of its execve.
@@ -63,7 +78,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return err
 	}
 	sp.brk = proc.Brk
-	if r.o.Tests != nil && r.o.Tests.Plugin != "" && isPython(sp.exe) {
+	if r.o.Tests != nil && r.o.Tests.Plugin != "" && r.isPython(sp.exe) {
 		if err := r.addToPath(t, r.o.Tests.Plugin, &regs); err != nil {
 			r.warnf("process %d: the test runner's plugin is not added: %v", t.pid, err)
 		}
@@ -333,9 +348,7 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	defer f.Close()
 	sp := t.sp
 	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if isLibc(name) {
-		r.libcMapped(sp, self, f, start, end, off)
-	}
+	r.sitesMapped(sp, name, self, f, start, end, off)
 	sites, err := inject.SitesCached(self)
 	if err == nil {
 		var traps []ptrace.Span

@@ -235,6 +235,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.noFork = append([]span(nil), from.noFork...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.calls, sp.fast, sp.callPos, sp.devs = from.calls, from.fast, from.callPos, from.devs
+	sp.permits, sp.permitted = from.permits, from.permitted
 	sp.base, sp.budget = 0, 0
 	sp.pauses = from.pauses.clone()
 	sp.verified = from.verified

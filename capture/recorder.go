@@ -39,6 +39,7 @@ type recorder struct {
 	root    pidfd
 	gained  map[string]bool    // programs with privileges of their own, of which it was said
 	tracers map[[3]uint64]bool // device, inode and time of programs: whether they trace others
+	pythons map[[3]uint64]bool // the same: whether they are worth recording
 	status  unix.WaitStatus
 	over    bool
 

@@ -312,9 +312,11 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 		return r.mapShared(t, m)
 	}
 	if t.sp.find != nil && (t.ev.Nr == unix.SYS_MPROTECT || t.ev.Nr == unix.SYS_MUNMAP) && ev.Ret == 0 {
-		return r.installClock(t)
+		if err := r.installClock(t); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.patchLoader(t)
 }
 
 // fdKey is a descriptor of a process: a vfork child shares the space of its

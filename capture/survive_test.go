@@ -19,7 +19,9 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 	}
 	t.Cleanup(func() { testHook = nil })
 	const code = "import threading, json, sys\nt = threading.Thread(target=json.dumps, args=([1],))\nt.start(); t.join()\nsys.exit(5)"
-	for at := 1; at <= 800; at += 61 {
+	// Until there are no more stops: how many there are is a matter of speed.
+	all := false
+	for at := 1; !all; at += 53 {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			calls := 0
 			testHook = func() {
@@ -37,7 +39,10 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 				t.Fatal(err)
 			}
 			if calls < at {
-				t.Fatalf("only %d stops", calls)
+				if all = true; calls < 200 {
+					t.Errorf("only %d stops", calls)
+				}
+				return
 			}
 			if info.Status != 5 {
 				t.Errorf("the program ended with %d, not with 5", info.Status)

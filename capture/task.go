@@ -146,11 +146,15 @@ type space struct {
 	undumpable bool
 	calls      *callBuffer
 	findCalls  *pendingCalls
-	devs       []uint64 // those that the calls area knows
-	fast       bool     // calls go to the buffer: its mode cell is 1
-	callPos    uint64   // end of what the buffer holds
-	lastTime   int64    // of the last event
-	lastInstr  uint64   // its instruction count
+	loader     *pendingCalls  // the dynamic linker's sites
+	late       []inject.Write // what patches those
+	devs       []uint64       // those that the calls area knows
+	fast       bool           // calls go to the buffer: its mode cell is 1
+	permits    inject.Permits
+	permitted  bool   // the calls area knows them
+	callPos    uint64 // end of what the buffer holds
+	lastTime   int64  // of the last event
+	lastInstr  uint64 // its instruction count
 
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64

@@ -28,6 +28,7 @@ func TestSitesCached(t *testing.T) {
 	}
 	check := func(what string) {
 		t.Helper()
+		known.Clear() // what another process would know
 		got, err := SitesCached(path)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -73,6 +74,7 @@ func TestSitesCached(t *testing.T) {
 	// A cached answer is used: sites of another file, put under this one's name.
 	fake := bytes.Replace(good, []byte(` 0f31"`), []byte(`0 0f31"`), 1)
 	os.WriteFile(entries()[0], fake, 0o600)
+	known.Clear()
 	if got, _ := SitesCached(path); cmp.Equal(want, got) {
 		t.Error("cache entry was not read")
 	}
@@ -84,6 +86,7 @@ func TestSitesCachedConcurrently(t *testing.T) {
 		t.Skip("no ld.so here")
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	known.Clear()
 	want, err := Sites(path)
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +113,7 @@ func TestSitesCachedUnwritable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(file, nil, 0o600)
 	t.Setenv("XDG_CACHE_HOME", file)
+	known.Clear()
 	if got, err := SitesCached(path); err != nil || len(got) == 0 {
 		t.Errorf("got %d sites, %v", len(got), err)
 	}

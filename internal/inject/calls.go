@@ -29,7 +29,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon  = 0xa00 // room for the common code
+	callCommon  = 0xe00 // room for the common code
 	leastCommon = 0x400 // what it was in the first recordings
 	trampSize   = 32
 	trampSlow   = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -76,7 +76,8 @@ const (
 	MaxDevs = 4
 	// callHead is the size of a record without its data.
 	callHead = 192
-	maxSites = 4096
+	// MaxSites bounds the sites of an area.
+	MaxSites = 4096
 )
 
 // Offsets in a record.
@@ -149,11 +150,20 @@ const (
 	classMremap
 	classMunmap
 	classMprotect // not of code
-	classUnlink
-	classPlain // no output
+	classPath     // a path, no output
+	classPlain    // no output
 	classNewfstatat
 	classStat
 	classFstat
+	classSigaction // a question
+	classRandom
+	classSync // of a regular file
+	classEpollCtl
+	classExec // of what is not there, which newfstatat says
+	// Of a path below what is no folder these are made again with a stop: so
+	// test runners mark their tests.
+	classAccess
+	classReadlink
 	// Calls that may wait come last. They are tried without waiting: what
 	// they return then is their result, or they are made again with a stop.
 	classEpoll
@@ -170,7 +180,13 @@ var callClasses = [classCount]callClass{
 	classRecv:       {out: argSI, kind: sizeReturned},
 	classSend:       {in: argSI},
 	classLock:       {in: argDX, fixed: 32}, // struct flock
-	classUnlink:     {path: argDI},
+	classPath:       {path: argDI},
+	classSigaction:  {out: argDX, kind: sizeFixed, size: 32}, // struct kernel_sigaction
+	classRandom:     {out: argDI, kind: sizeReturned},
+	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
+	classExec:       {path: argDI},
+	classAccess:     {path: argDI},
+	classReadlink:   {out: argSI, kind: sizeReturned, path: argDI},
 	classNewfstatat: {out: argDX, kind: sizeFixed, size: 144, path: argSI, fstat: 1},
 	classStat:       {out: argSI, kind: sizeFixed, size: 144, path: argDI},
 	classFstat:      {out: argSI, kind: sizeFixed, size: 144, fstat: 1},
@@ -191,7 +207,10 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
 	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
 	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
-	unix.SYS_UNLINK: classUnlink, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
+	unix.SYS_UNLINK: classPath, unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
+	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
+	unix.SYS_GETRANDOM: classRandom, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
+	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }
 
@@ -271,21 +290,48 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	return img, nil
 }
 
+// Split takes out of the image's Writes those that patch the sites from first on.
+func (img *CallsImage) Split(first int) (late, now []Write) {
+	n := len(img.Writes) - 1 // the last is the code of the area
+	return img.Writes[first:n:n], append(img.Writes[:first:first], img.Writes[n])
+}
+
 // A FileID names a file by its device and inode (stat(2)).
 type FileID struct{ Dev, Ino uint64 }
 
-// Cells are the writes that a recorder makes to the area beyond Writes, which
-// it keeps from the recording: a replay does without. The files outs, two at
-// most, are not to be opened without a stop; without sends, nothing is sent so.
-func (img *CallsImage) Cells(clocks uint64, outs []FileID, sends bool) []Write {
-	data := img.Code.Addr + img.Code.Len
+// Permits says which calls a thread may make without a stop.
+type Permits struct {
+	// Sends: nobody else has to see what is sent to sockets.
+	Sends bool
+	// Alone: no other thread of its process waits while it waits for a disk.
+	Alone bool
+	// Borrows: it is a process that borrows the memory of another one until it
+	// executes a program (vfork(2)), with descriptors of its own.
+	Borrows bool
+}
+
+// borrowing are the calls that no map of descriptors is needed for, nor anything
+// else that the two processes have each for itself.
+var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, unix.SYS_DUP2, unix.SYS_GETPID, unix.SYS_GETTID}
+
+// Table is the write that makes the calls of p the ones that are buffered.
+func (img *CallsImage) Table(p Permits) Write {
 	table := make([]byte, callTable)
 	for nr, class := range bufferedCalls {
-		table[nr] = class
+		switch {
+		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends:
+		default:
+			table[nr] = class
+		}
 	}
-	if !sends {
-		table[unix.SYS_SENDTO] = classNone
-	}
+	return Write{img.Data + cellTable, table}
+}
+
+// Cells are the writes that a recorder makes to the area beyond Writes, which
+// it keeps from the recording: a replay does without. The files outs, two at
+// most, are not to be opened without a stop. Table goes with them.
+func (img *CallsImage) Cells(clocks uint64, outs []FileID) []Write {
+	data := img.Data
 	var files [2]FileID
 	copy(files[:], outs)
 	limit := img.Buf + callBufSize - (callHead + maxCallData + maxCallPath + 64)
@@ -294,7 +340,6 @@ func (img *CallsImage) Cells(clocks uint64, outs []FileID, sends bool) []Write {
 		{data + cellClocks, le(clocks)},
 		{data + cellOuts, le(files)},
 		{data + cellClasses, le(callClasses)},
-		{data + cellTable, table},
 	}
 }
 

@@ -69,8 +69,46 @@ func assembleCalls(dataOff uint32) []byte {
 	is(classMremap, "mremap")
 	is(classMunmap, "munmap")
 	is(classMprotect, "mprotect")
+	is(classSigaction, "sigaction")
+	is(classRandom, "random")
+	is(classSync, "sync")
+	is(classEpollCtl, "epollctl")
+	is(classExec, "exec")
+	is(classReadlink, "readlink")
 	is(classEpoll, "epoll")
 	is(classPoll, "poll")
+	jmp("go")
+
+	a.label("sigaction")
+	a.emit(0x48, 0x85, 0xf6) // test rsi, rsi
+	jne("slow")
+	a.emit(0x48, 0x85, 0xd2) // test rdx, rdx
+	je("slow")
+	jmp("go")
+
+	a.label("readlink")
+	a.emit(0x48, 0x85, 0xd2) // test rdx, rdx
+	je("slow")
+	jmp("bounded")
+
+	a.label("random")
+	a.emit(0x48, 0x81, 0xfe) // cmp rsi, maxCallData
+	imm32(maxCallData)
+	ja("slow")
+	jmp("go")
+
+	a.label("epollctl")
+	a.emit(0x83, 0xfe, 2) // cmp esi, EPOLL_CTL_DEL, whose pointer leads nowhere
+	je("slow")
+	jmp("go")
+
+	a.label("sync")
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite) // test byte [r11+rdi], FDWrite
+	je("slow")
 	jmp("go")
 
 	a.label("read")
@@ -80,7 +118,17 @@ func assembleCalls(dataOff uint32) []byte {
 	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
 	a.emit(0x41, 0xf6, 0x04, 0x3b, FDRead)  // test byte [r11+rdi], FDRead
 	je("slow")
-	jmp("bounded")
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
+	imm32(maxCallData)
+	a.jump("go", 0x0f, 0x86) // jbe
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
+	imm32(maxCallOut)
+	ja("slow")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	a.emit(0x49, 0x01, 0xd3)                  // add r11, rdx
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	ja("slow")
+	jmp("go")
 
 	a.label("write")
 	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
@@ -89,6 +137,10 @@ func assembleCalls(dataOff uint32) []byte {
 	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
 	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite) // test byte [r11+rdi], FDWrite
 	je("slow")
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
+	imm32(maxCallOut)
+	ja("slow")
+	jmp("go")
 	a.label("bounded")
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
 	imm32(maxCallData)
@@ -147,6 +199,7 @@ func assembleCalls(dataOff uint32) []byte {
 		oKnown         = oCreat | oNoFollow | 0x3 | 0x80 | 0x100 | 0x400 | 0x800 | 0x8000 | 0x10000 | 0x80000
 		sysNewfstatat  = 262
 		sysFcntl       = 72
+		sysExecve      = 59
 		statDev, statI = 0, 8 // in struct stat
 		ifDir          = 0x4000
 		created        = 0xff // in cellKind: it was not there before
@@ -219,6 +272,37 @@ func assembleCalls(dataOff uint32) []byte {
 	a.label("opened")
 	cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
 	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	jmp("go")
+
+	// A program that is not there, as execvp(3) tries the folders of the PATH.
+	a.label("exec")
+	cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	ja("slow")
+	cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	cell(cellNr, []byte{0x48, 0x89, 0x3d})  // mov [nr], rdi
+	cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
+	cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
+	cell(cell10, []byte{0x4c, 0x89, 0x15})  // mov [r10], r10
+	a.emit(0x49, 0x8d, 0x93)                // lea rdx, [r11+callHead]
+	imm32(callHead)
+	a.emit(0x48, 0x89, 0xfe) // mov rsi, rdi
+	a.emit(0x48, 0xc7, 0xc7) // mov rdi, AT_FDCWD
+	imm32(^uint32(99))       // -100
+	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
+	a.emit(0xb8)             // mov eax, newfstatat
+	imm32(sysNewfstatat)
+	syscall()
+	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
+	a.emit(0xb8)             // mov eax, execve
+	imm32(sysExecve)
+	cell(cellNr, []byte{0x48, 0x8b, 0x3d})  // mov rdi, [nr]
+	cell(cellSI, []byte{0x48, 0x8b, 0x35})  // mov rsi, [si]
+	cell(cellDX, []byte{0x48, 0x8b, 0x15})  // mov rdx, [dx]
+	cell(cell10, []byte{0x4c, 0x8b, 0x15})  // mov r10, [r10]
+	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.emit(0x49, 0x83, 0xfb, 0xfe)          // cmp r11, -ENOENT
+	jne("slow")
 	jmp("go")
 
 	// A socket: the file must be one that never waits, whoever set that. No
@@ -340,8 +424,14 @@ func assembleCalls(dataOff uint32) []byte {
 	load(rax, recNr)
 	load(rdx, argDX)
 	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
+	a.emit(0x83, 0xf9, classExec)             // cmp ecx, classExec
 	a.jump("call", 0x0f, 0x82)                // jb
+	jne("tried")
+	a.emit(0x48, 0xc7, 0xc0, 0xfe, 0xff, 0xff, 0xff) // mov rax, -ENOENT: that was found out
+	jmp("is")
+	a.label("tried")
+	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
+	a.jump("call", 0x0f, 0x82)     // jb
 	jne("polls")
 	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
 	jmp("call")
@@ -351,8 +441,14 @@ func assembleCalls(dataOff uint32) []byte {
 	syscall()
 	cell(cellCur, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [cur]
 	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
+	a.emit(0x83, 0xf9, classAccess)           // cmp ecx, classAccess
 	a.jump("is", 0x0f, 0x82)                  // jb
+	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
+	a.jump("waits", 0x0f, 0x83)               // jae
+	a.emit(0x48, 0x83, 0xf8, 0xec)            // cmp rax, -ENOTDIR
+	je("undo")
+	jmp("is")
+	a.label("waits")
 	// It was tried: nothing ready is its result only if it was not to wait.
 	load(r10, arg10)
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
@@ -425,6 +521,12 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
 	je("named")
 	a.emit(0x48, 0x83, 0xf8, 0xec) // cmp rax, -ENOTDIR
+	je("named")
+	a.emit(0x48, 0x83, 0xf8, 0xef) // cmp rax, -EEXIST
+	je("named")
+	cell(cellClass, []byte{0x83, 0x3d}, classReadlink) // cmp dword [class], classReadlink
+	jne("kind")
+	a.emit(0x48, 0x83, 0xf8, 0xea) // cmp rax, -EINVAL: of what is no link
 	jne("kind")
 	a.label("named")
 	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]

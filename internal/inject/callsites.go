@@ -104,6 +104,9 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 			if addr+uint64(2+n) > f.end {
 				return
 			}
+			if len(before) == movSize && setsNumber(before) && bufferedCalls[int(binary.LittleEndian.Uint32(before[1:]))] == classNone {
+				return // it stops anyway, and each page with a site is a copy of its own
+			}
 			sites = append(sites, CallSite{Off: s.offset(addr), Vaddr: addr, Len: 2 + n, Orig: slices.Clone(code[:2+n])})
 		})
 	})
@@ -120,8 +123,8 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 	})
 	slices.SortFunc(sites, func(a, b CallSite) int { return cmp.Compare(a.Vaddr, b.Vaddr) })
 	sites = slices.CompactFunc(sites, func(a, b CallSite) bool { return a.Vaddr == b.Vaddr })
-	if len(sites) > maxSites {
-		sites = sites[:maxSites]
+	if len(sites) > MaxSites {
+		sites = sites[:MaxSites]
 	}
 	return sites, nil
 }
@@ -157,5 +160,5 @@ func decodeCallSites(lines []string) ([]CallSite, bool) {
 		}
 		out = append(out, c)
 	}
-	return out, len(out) <= maxSites
+	return out, len(out) <= MaxSites
 }

@@ -10,12 +10,13 @@ import (
 	"pyrr/internal/usercache"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
 // cacheVersion is part of the cache's path. It changes with what the
 // scanner finds or how sites are stored.
-const cacheVersion = "2"
+const cacheVersion = "3"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
 const maxCacheEntry = 1 << 20
@@ -39,6 +40,15 @@ func PausesCached(path string) ([]PauseSite, error) {
 	return cached(path, "pauses", pausesOf, encodePause, decodePauses)
 }
 
+// known holds what cached has found, by kind and file: a child of the same
+// interpreter maps the same files. Its values are not to be changed.
+var known sync.Map
+
+type knownKey struct {
+	kind string
+	id   fileID
+}
+
 // cached finds something in a file, or takes it from the cache's entry.
 func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error), encode func(T) string, decode func([]string) ([]T, bool)) ([]T, error) {
 	f, err := openRegular(path)
@@ -50,9 +60,14 @@ func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error
 	if err != nil {
 		return nil, err
 	}
+	key := knownKey{kind, id}
+	if sites, ok := known.Load(key); ok {
+		return sites.([]T), nil
+	}
 	entry := entryPath(kind, id)
 	if lines, ok := readEntry(entry, id); ok {
 		if sites, ok := decode(lines); ok {
+			known.Store(key, sites)
 			return sites, nil
 		}
 	}
@@ -65,6 +80,7 @@ func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error
 		e.Sites[i] = encode(s)
 	}
 	writeEntry(entry, e)
+	known.Store(key, sites)
 	return sites, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,10 +87,16 @@ type store struct {
 // was killed uses the original.
 const copyDelay = 300 * time.Millisecond
 
+// A file that has been as it is for settledFor is most probably a library: it
+// stays so for settledDelay, too, by when most commands have ended.
+const (
+	settledFor   = time.Hour
+	settledDelay = 5 * time.Second
+)
+
 func (st *store) init(w *Writer) {
 	st.w = w
 	st.began = time.Now()
-	time.AfterFunc(copyDelay, w.q.poke)
 	st.room.L = &st.mu
 	st.byKey = map[fileKey]*entry{}
 	st.byContent = map[contentKey]owner{}
@@ -231,7 +238,7 @@ func (st *store) step() bool {
 		st.mu.Unlock()
 		return false
 	}
-	if len(st.pending) < maxFileCopies/2 && time.Since(st.began) < copyDelay && !st.w.q.ending() {
+	if !st.nextDue() {
 		st.mu.Unlock()
 		return false
 	}
@@ -265,6 +272,25 @@ func (st *store) step() bool {
 	if err := st.w.appendFile(indexName, line); err != nil {
 		st.w.fail(err)
 	}
+	return true
+}
+
+// nextDue puts the next file that is to be copied now in front of the pending ones.
+func (st *store) nextDue() bool {
+	age := time.Since(st.began)
+	if len(st.pending) >= maxFileCopies/2 || age >= settledDelay || st.w.q.ending() {
+		return true
+	}
+	if age < copyDelay {
+		return false
+	}
+	i := slices.IndexFunc(st.pending, func(e *entry) bool { return st.began.Sub(time.Unix(0, e.Mtime)) < settledFor })
+	if i < 0 {
+		return false
+	}
+	e := st.pending[i]
+	copy(st.pending[1:], st.pending[:i])
+	st.pending[0] = e
 	return true
 }
 

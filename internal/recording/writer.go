@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -358,6 +359,10 @@ func (s *Stream) flush() {
 // holds, and copies files while the queue is empty.
 func (w *Writer) run() {
 	defer close(w.done)
+	for _, delay := range []time.Duration{copyDelay, settledDelay} {
+		timer := time.AfterFunc(time.Until(w.store.began.Add(delay)), w.q.poke)
+		defer timer.Stop()
+	}
 	for {
 		j, ok := w.q.get()
 		switch {
