@@ -113,7 +113,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	regs.OrigRax = nrNone
 	c := &sp.area.Clock
 	ep.first = recording.Event{
-		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: append([]byte(nil), x...), Time: r.since(),
+		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: append([]byte(nil), x...), Time: r.since(), Open: openFDs(t.pid),
 		Args: recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),
 		Proc: &recording.Proc{
 			PID: sp.pid, Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd, Python: sp.python,

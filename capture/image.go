@@ -65,7 +65,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	if err != nil {
 		return err
 	}
-	ev := &recording.Event{Kind: recording.KindStart, TID: int32(t.tid)}
+	ev := &recording.Event{Kind: recording.KindStart, TID: int32(t.tid), Open: openFDs(t.pid)}
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
 	proc := &recording.Proc{
 		ID: sp.id, PID: t.pid, Parent: parent, ParentEvent: parentEvent,

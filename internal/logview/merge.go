@@ -62,6 +62,8 @@ type merger struct {
 	listen  map[string]*File // by address
 	conns   map[string]*File // accepted ones, by both addresses
 	locks   []RecordLock
+
+	inherited map[inherited]*File
 }
 
 type gate struct {
@@ -88,7 +90,7 @@ func (h *scanHeap) Pop() any {
 
 func (r *reader) merge() {
 	m := &merger{reader: r, waiting: map[gate][]*scan{}, kids: map[int]*Child{}, living: map[int]*scan{}, tables: map[*Proc]*table{},
-		listen: map[string]*File{}, conns: map[string]*File{}}
+		listen: map[string]*File{}, conns: map[string]*File{}, inherited: map[inherited]*File{}}
 	for _, sc := range r.scans {
 		if len(sc.ops) == 0 {
 			continue
@@ -216,6 +218,7 @@ func (m *merger) start(sc *scan) {
 	if held == nil {
 		held = newTable()
 		held.old = map[int]*File{}
+		m.inherit(sc, held, sc.open)
 	}
 	m.tables[p] = held
 }

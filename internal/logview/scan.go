@@ -84,6 +84,7 @@ type scan struct {
 	sums map[sumKey]int
 	// begun are the operations of calls that have not returned, by thread.
 	begun map[int32][]int
+	open  []recording.OpenFD
 	next  int   // of merge
 	pair  *File // the first of two that one call makes
 }
@@ -123,6 +124,7 @@ func (r *reader) scan(rec *recording.Recording, info *recording.Proc) error {
 			r.s.byID[p.ID] = p
 			r.scans = append(r.scans, sc)
 			sc.op(n, ev, op{do: opStart})
+			sc.open = ev.Open
 		}
 		sc.event(n, ev, &step)
 		return nil

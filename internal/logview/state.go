@@ -79,8 +79,8 @@ type Proc struct {
 	// Ended is nil as long as its stream goes on.
 	Ended *End
 
-	// FDs are its descriptors: those that it made, and of those that were open
-	// when the recording began the ones that it used since.
+	// FDs are its descriptors. Where the recording does not say what was open when
+	// it began, there are of those the ones that it used since.
 	FDs map[int]*FD
 
 	// Received are the last signals whose handlers ran, Sent the last that its
@@ -172,7 +172,8 @@ type File struct {
 	Num  int
 	Kind linux.Object
 	// Inherited is set where it was open before the recording of the first
-	// process that has it begins: what it is shows only by its use.
+	// process that has it begins. Where the recording does not say what it is, that
+	// shows by its use.
 	Inherited bool
 	Made      Moment // or the first use of one that was inherited
 	// Path is the path that it was opened with, the name of a memfd or queue.

@@ -163,7 +163,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		ev.EndTime = ev.Time + p.signed()
 	}
 	d.tid, d.instr, d.time = ev.TID, ev.Instr, ev.Time
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
 	if m&rare != 0 {
 		data = d.decodeRare(&p, ev, m)
 	}
@@ -224,6 +224,9 @@ func (d *decoder) decodeRare(p *parser, ev *Event, m fieldSet) (data uint64) {
 	if m&fOutSum != 0 {
 		ev.OutSum = p.word()
 	}
+	if m&fOpen != 0 {
+		ev.Open = p.open()
+	}
 	return data
 }
 
@@ -263,6 +266,24 @@ func (p *parser) maps() []Mapping {
 		end = m.End
 	}
 	return maps
+}
+
+func (p *parser) open() []OpenFD {
+	n := p.count(maxOpen, 3)
+	if n == 0 {
+		return nil
+	}
+	list := make([]OpenFD, n)
+	for i := range list {
+		list[i].FD = p.signed32()
+		flags := p.uvarint()
+		if flags>>32 != 0 {
+			p.fail(fmt.Errorf("bad flags of descriptor %d: %#x", list[i].FD, flags))
+			return nil
+		}
+		list[i].Flags, list[i].Name = uint32(flags), p.string()
+	}
+	return list
 }
 
 func (p *parser) strings() []string {

@@ -63,7 +63,7 @@ func checkEvent(ev *Event, have fieldSet) (data uint64, err error) {
 	if ev.Stop > lastStop {
 		return 0, fmt.Errorf("%s event with stop %d", ev.Kind, ev.Stop)
 	}
-	const rare = fIn | fClocks | fMaps | fXState | fProc | fWhy | fText | fMem
+	const rare = fIn | fClocks | fMaps | fXState | fProc | fWhy | fText | fMem | fOpen
 	if have&rare == 0 {
 		return 0, nil
 	}
@@ -91,6 +91,12 @@ func checkEvent(ev *Event, have fieldSet) (data uint64, err error) {
 		for _, s := range p.Env {
 			size += 4 + len(s)
 		}
+	}
+	if len(ev.Open) > maxOpen {
+		return 0, fmt.Errorf("process with %d descriptors (limit %d)", len(ev.Open), maxOpen)
+	}
+	for i := range ev.Open {
+		size += 16 + len(ev.Open[i].Name)
 	}
 	size += 20*len(ev.Mem) + 1024
 	if size > maxHead {
@@ -162,7 +168,7 @@ func (d *deltas) encode(b []byte, ev *Event, have fieldSet) []byte {
 	if m&fEndTime != 0 {
 		b = appendSigned(b, ev.EndTime-ev.Time)
 	}
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum
+	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
 	if m&rare != 0 {
 		b = d.encodeRare(b, ev, m)
 	}
@@ -212,6 +218,15 @@ func (d *deltas) encodeRare(b []byte, ev *Event, m fieldSet) []byte {
 	}
 	if m&fOutSum != 0 {
 		b = binary.LittleEndian.AppendUint32(b, ev.OutSum)
+	}
+	if m&fOpen != 0 {
+		b = binary.AppendUvarint(b, uint64(len(ev.Open)))
+		for i := range ev.Open {
+			o := &ev.Open[i]
+			b = appendSigned(b, int64(o.FD))
+			b = binary.AppendUvarint(b, uint64(o.Flags))
+			b = appendString(b, o.Name)
+		}
 	}
 	return b
 }

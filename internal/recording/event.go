@@ -177,6 +177,16 @@ type Proc struct {
 	StackLimit uint64
 }
 
+// OpenFD is a descriptor that a process has when its stream begins.
+type OpenFD struct {
+	FD int32
+	// Flags are those of open(2), with O_CLOEXEC of the descriptor.
+	Flags uint32
+	// Name is what /proc/PID/fd leads to: a path, "pipe:[INODE]",
+	// "socket:[INODE]", "anon_inode:[eventpoll]".
+	Name string
+}
+
 // Event is one entry of a process's log. Which fields an event holds is in
 // the table of kinds (docs/format.md); the others are zero.
 type Event struct {
@@ -221,6 +231,9 @@ type Event struct {
 	// OutSum is the OutSum of the bytes that a call was given which writes to the
 	// command's own output, 0 for none: a replay gives it the same.
 	OutSum uint32
+	// Open are the descriptors of a process that begins from an image, by their
+	// numbers; empty where that is not known.
+	Open []OpenFD
 }
 
 // Written returns the n bytes that the event wrote at addr, nil where it did

@@ -33,11 +33,17 @@ const (
 	fMem
 	fPauses
 	fOutSum
-	fEnd // one past the last
+	fEnd // one past the last that matters to the execution
+)
+
+// The fields that a reader may skip.
+const (
+	fOpen fieldSet = 1 << (firstOptionalField + iota)
+	fLast          // one past the last
 )
 
 const (
-	knownFields = fEnd - 1
+	knownFields = fEnd - 1 | fLast - 1<<firstOptionalField
 	// firstOptionalField is the number from which on a reader may skip a
 	// field that it does not know; below, an unknown field is an error.
 	firstOptionalField = 32
@@ -66,9 +72,9 @@ type kindRow struct {
 
 var kindTable = [...]kindRow{
 	KindStart: {"start", fProc,
-		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
+		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild | fOpen,
 		0,
-		"A process begins: from an image (Maps, Mem, Regs, XState) or as a fork (Proc names the parent's event). Always the first event, and only that."},
+		"A process begins: from an image (Maps, Mem, Regs, XState; Open are its descriptors) or as a fork (Proc names the parent's event). Always the first event, and only that."},
 	KindSyscall: {"syscall", 0,
 		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr | fRet,
@@ -76,11 +82,11 @@ var kindTable = [...]kindRow{
 	KindEnter: {"enter", 0,
 		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr,
-		"A thread enters a system call and gives way to others."},
+		"A thread enters a system call and gives way to others. Child is there already where the call is a vfork."},
 	KindExit: {"exit", 0,
 		reached | fNr | fArgs | fRet | fEndTime | fIn | fMaps | fMem | fChild | fRegs | fXState | fWhy | fOutSum,
 		fNr | fRet,
-		"The result of the thread's last enter event, where the thread runs again; for what it wrote to the command's own output, where it was written."},
+		"The result of the thread's last enter event, or of the call that its `thread` event describes, where the thread runs again; for what it wrote to the command's own output, where it was written."},
 	KindSwitch: {"switch", 0,
 		reached | fNr | fRegs | fXState | fMem | fPauses,
 		0,
@@ -92,7 +98,7 @@ var kindTable = [...]kindRow{
 	KindInsn: {"insn", 0,
 		reached | fNr | fArgs | fRet | fRegs | fXState | fMem,
 		fNr,
-		"An instruction executed for the program, as its result differs between machines or runs: Nr is its kind, Regs the registers after it."},
+		"An instruction executed for the program, as its result differs between machines or runs: Nr is which: 1 rdtsc, 2 rdtscp, 3 cpuid, 4 rdrand, 5 rdseed, 6 rdpid, 7 xgetbv, 8 pause. Regs are the registers after it; a replay sets them and executes nothing."},
 	KindWrite: {"write", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
 		0,
@@ -100,11 +106,11 @@ var kindTable = [...]kindRow{
 	KindClocks: {"clocks", 0,
 		reached | fNr | fRegs | fMem,
 		0,
-		"The buffer of clock readings is emptied, because it is full."},
+		"The buffer of clock readings is emptied, because it is full: Clocks holds them all."},
 	KindDeath: {"death", 0,
 		reached | fNr | fArgs | fRet | fMem | fWhy,
 		0,
-		"One thread ends."},
+		"One thread ends. Mem holds the words that the kernel wrote: the one of CLONE_CHILD_CLEARTID, and those of robust mutexes that it held. With Why `exec` it becomes another program, Text: a child of vfork, which runs in its maker's memory until then."},
 	KindEnd: {"end", fWhy,
 		reached | fNr | fRet | fMem,
 		0,
@@ -112,7 +118,7 @@ var kindTable = [...]kindRow{
 	KindTimeout: {"timeout", 0,
 		reached | fNr | fRet | fWhy,
 		0,
-		"The time-out expired."},
+		"The time-out expired. TID is that of the process."},
 	KindNote: {"note", 0,
 		reached | fNr | fArgs | fRet | fEndTime | fIn | fWhy,
 		0,
@@ -120,11 +126,11 @@ var kindTable = [...]kindRow{
 	KindChecksum: {"checksum", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
 		0,
-		"Checksums of the pages of the writable mappings."},
+		"Each of Mem is the address of a writable private mapping and the CRC-32C of each of its pages of 4096 bytes, 4 bytes each; 0 stands for a page that is not to be compared, and a sum of 0 is written as 1."},
 	KindFault: {"fault", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fPauses,
 		0,
-		"A synchronous fault that the recorder handled itself: Maps holds the new protections, Mem the new bytes."},
+		"A page of memory that is shared with other processes is brought up to date, at a fault or where another process asks for it: Maps holds the new protections of the mappings, Mem the new bytes. The program sees nothing of it."},
 	KindThread: {"thread", fRegs,
 		reached | fNr | fArgs | fRet | fIn | fXState | fWhy,
 		0,
@@ -199,6 +205,7 @@ var fieldTable = []fieldRow{
 	{fMem, "Mem", "list of writes; their bytes are the record's data", "memory to write"},
 	{fPauses, "Pauses", "varint", "pauses that threads passed since the last event whose Stop is neither 0 nor 4"},
 	{fOutSum, "OutSum", "4 bytes", "CRC-32C of all the bytes that a call with Why `1` or `2` was given to write, where the thread enters it, 1 for 0; absent where they could not be read"},
+	{fOpen, "Open", "list of descriptors", "what the process has open"},
 }
 
 // fields returns which fields of ev are not zero.
@@ -269,6 +276,9 @@ func (ev *Event) fields() fieldSet {
 	}
 	if ev.OutSum != 0 {
 		m |= fOutSum
+	}
+	if len(ev.Open) != 0 {
+		m |= fOpen
 	}
 	return m
 }

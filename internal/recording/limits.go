@@ -24,6 +24,7 @@ const (
 	maxMem      = 1 << 20 // entries of Mem
 	maxMappings = 1 << 17 // entries of Maps; vm.max_map_count is 65530
 	maxStrings  = 1 << 18 // entries of Argv and of Env
+	maxOpen     = 1 << 16 // entries of Open
 	// maxQueue is how many bytes may wait for the background goroutine.
 	maxQueue = 64 << 20
 	// maxFileCopies is how many files may wait to be copied; each holds a

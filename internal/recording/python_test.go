@@ -63,6 +63,12 @@ func asJSON(proc int, n uint64, ev *Event) map[string]any {
 				list = append(list, []any{m.Start, m.End, m.Prot, m.Shared, m.File, m.Offset, latin1(m.Name)})
 			}
 			out[row.name] = list
+		case []OpenFD:
+			var list []any
+			for _, o := range x {
+				list = append(list, []any{o.FD, o.Flags, latin1(o.Name)})
+			}
+			out[row.name] = list
 		case []Write:
 			var list []any
 			for _, w := range x {

@@ -76,6 +76,11 @@ func randomEvent(rnd *rand.Rand, k Kind, f fieldSet) Event {
 	set(fStop, func() { ev.Stop = Stop(1 + rnd.IntN(int(lastStop))) })
 	set(fPauses, func() { ev.Pauses = num() })
 	set(fOutSum, func() { ev.OutSum = uint32(num()) })
+	set(fOpen, func() {
+		for range 1 + rnd.IntN(4) {
+			ev.Open = append(ev.Open, OpenFD{int32(num()), uint32(num()), string(randomBytes(rnd, 20))})
+		}
+	})
 	set(fTID, func() { ev.TID = int32(num()) })
 	set(fInstr, func() { ev.Instr = num() })
 	set(fPC, func() { ev.PC = num() })

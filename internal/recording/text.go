@@ -161,6 +161,17 @@ func writeMaps(b []byte, ev *Event, key string) []byte {
 	return b
 }
 
+// writeOpen writes DESCRIPTOR,FLAGS,"name" a descriptor.
+func writeOpen(b []byte, ev *Event, key string) []byte {
+	for i := range ev.Open {
+		o := &ev.Open[i]
+		b = strconv.AppendInt(appendKey(b, key), int64(o.FD), 10)
+		b = appendHex(append(b, ','), uint64(o.Flags))
+		b = appendData(append(b, ','), o.Name)
+	}
+	return b
+}
+
 // writeMem writes ADDRESS:bytes a write.
 func writeMem(b []byte, ev *Event, key string) []byte {
 	for i := range ev.Mem {

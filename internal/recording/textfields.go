@@ -34,6 +34,7 @@ func init() {
 		{"text", fText, writeData(func(ev *Event) []byte { return []byte(ev.Text) }), parseBytes(func(ev *Event, v []byte) { ev.Text = string(v) })},
 		{"map", fMaps, writeMaps, parseMap},
 		{"mem", fMem, writeMem, parseMem},
+		{"open", fOpen, writeOpen, parseOpen},
 		{"pauses", fPauses, writePauses, parseUint(func(ev *Event, v uint64) { ev.Pauses = v }, 64)},
 		{"outsum", fOutSum, writeHex(func(ev *Event) uint64 { return uint64(ev.OutSum) }), parseUint(func(ev *Event, v uint64) { ev.OutSum = uint32(v) }, 32)},
 	}

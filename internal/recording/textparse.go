@@ -70,7 +70,7 @@ func parseEvent(s string) (n uint64, ev Event, err error) {
 		if size < 0 {
 			return n, ev, fmt.Errorf("%s: string without its end", key)
 		}
-		if f.bit != fMaps && f.bit != fMem {
+		if f.bit&(fMaps|fMem|fOpen) == 0 {
 			if seen&f.bit != 0 {
 				return n, ev, fmt.Errorf("%s: it is there twice", key)
 			}
@@ -226,6 +226,24 @@ func parseRegs(s string, ev *Event) error {
 func parseProcID(s string, ev *Event) error {
 	id, err := parseNumber(s, 31)
 	ev.Proc = &Proc{ID: int(id)}
+	return err
+}
+
+func parseOpen(s string, ev *Event) error {
+	part := strings.SplitN(s, ",", 3)
+	if len(part) != 3 {
+		return errors.New("a descriptor is NUMBER,FLAGS,name")
+	}
+	fd, err := strconv.ParseInt(part[0], 10, 32)
+	if err != nil {
+		return fmt.Errorf("bad number of a descriptor: %.20q", part[0])
+	}
+	flags, err := parseNumber(part[1], 32)
+	if err != nil {
+		return err
+	}
+	name, err := parseData(part[2])
+	ev.Open = append(ev.Open, OpenFD{int32(fd), uint32(flags), string(name)})
 	return err
 }
 

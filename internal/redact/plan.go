@@ -186,6 +186,12 @@ func (p *Plan) fields(ev *recording.Event, found func(secret int, where string))
 			ev.Maps[i].Name = name
 		}
 	}
+	for i := range ev.Open {
+		if name := p.set.Replace(ev.Open[i].Name, text(InTexts)); name != ev.Open[i].Name {
+			ev.Open = slices.Clone(ev.Open)
+			ev.Open[i].Name = name
+		}
+	}
 	if ev.Proc != nil {
 		proc := *ev.Proc
 		count := text(InEnvironment)

@@ -12,6 +12,7 @@ import sys
 import zipfile
 
 FIELDS = ("Stop TID Instr PC RegSum Nr Args Ret Time EndTime In Clocks Maps Child Regs XState Proc Why Text Mem Pauses OutSum").split()
+OPTIONAL = {32: "Open"}
 KINDS = ("start syscall enter exit switch signal insn write clocks death end timeout note checksum fault thread").split()
 REGS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
 MASK = (1 << 64) - 1
@@ -126,6 +127,9 @@ class Decoder:
                 self.field(ev, name, b, writes)
         if there >> len(FIELDS) & (1 << 32 - len(FIELDS)) - 1:
             raise Damaged("unknown fields")
+        for n, name in OPTIONAL.items():
+            if there >> n & 1:
+                self.field(ev, name, b, writes)
         for key, value in (("TID", self.tid), ("Instr", self.instr), ("Time", self.time)):
             if value:
                 ev[key] = value
@@ -166,6 +170,8 @@ class Decoder:
                 if there >> i & 1:
                     self.regs[i] = (self.regs[i] + b.svarint()) & MASK
             ev[name] = dict(zip(REGS, self.regs))
+        elif name == "Open":
+            ev[name] = [[b.svarint(), b.varint(), text(b.bytes())] for _ in range(b.varint())]
         elif name == "Proc":
             ev[name] = process(b)
         elif name == "Mem":

@@ -1,0 +1,54 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"pyrr/internal/recording"
+)
+
+// maxOpenFDs bounds the descriptors that are kept of a process.
+const maxOpenFDs = 4096
+
+// openFDs lists what a process has open where its recording begins, so that a
+// reader knows what it reads and writes that it did not open there. What can't be
+// read is left out: nothing depends on it.
+func openFDs(pid int) []recording.OpenFD {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var out []recording.OpenFD
+	for _, e := range entries {
+		fd, err := strconv.ParseInt(e.Name(), 10, 32)
+		if err != nil || len(out) == maxOpenFDs {
+			continue
+		}
+		name, err := os.Readlink(dir + "/" + e.Name())
+		if err != nil {
+			continue
+		}
+		out = append(out, recording.OpenFD{FD: int32(fd), Flags: fdFlags(pid, e.Name()), Name: name})
+	}
+	slices.SortFunc(out, func(a, b recording.OpenFD) int { return int(a.FD) - int(b.FD) })
+	return out
+}
+
+// fdFlags are the flags of a descriptor, as /proc/PID/fdinfo has them (proc(5)).
+func fdFlags(pid int, fd string) uint32 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
+	if err != nil {
+		return 0
+	}
+	_, rest, ok := bytes.Cut(text, []byte("flags:"))
+	if !ok {
+		return 0
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	flags, _ := strconv.ParseUint(string(bytes.TrimSpace(line)), 8, 32)
+	return uint32(flags)
+}

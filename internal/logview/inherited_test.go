@@ -1,0 +1,79 @@
+package logview_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pyrr/capture"
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+)
+
+// A recording that begins in the middle of a process says what that had open.
+func TestInherited(t *testing.T) {
+	if r := probe.Machine(); !r.CanRecord() {
+		t.Skip("this machine can't record")
+	}
+	script, err := filepath.Abs("testdata/late.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+	if _, err := capture.Record(context.Background(), capture.Options{Command: []string{"python3", script}, Dir: dir, From: 3000}); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recording.Open(dir + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	proc, event := marked(t, rec, "end")
+	s, err := logview.At(rec, proc, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range s.Files {
+		if len(f.Holders) == 0 || f.Holders[0].FD < 3 || !f.Inherited {
+			continue
+		}
+		line := fmt.Sprint(f.Kind)
+		if f.Path != "" {
+			line += " " + filepath.Base(f.Path)
+		}
+		if f.Other != nil {
+			line += fmt.Sprintf(" with its other end, writes %v", f.Writes)
+		}
+		d := s.Procs[0].FDs[f.Holders[0].FD]
+		if !d.Cloexec && f.Other == nil {
+			continue // the test's own maker left it open
+		}
+		if !d.Cloexec {
+			line += ", inheritable"
+		}
+		got = append(got, fmt.Sprintf("%s, in %d out %d", line, f.In.Bytes, f.Out.Bytes))
+	}
+	slices.Sort(got)
+	want := []string{
+		"file kept, in 0 out 0",
+		"pipe with its other end, writes false, inheritable, in 7 out 0",
+		"pipe with its other end, writes true, in 0 out 16",
+		"socket, in 0 out 0",
+		"socket, in 0 out 0",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	for fd := range 3 {
+		if f := s.Procs[0].FD(nil, fd); f == nil || f.Kind == linux.ObjUnknown {
+			t.Errorf("descriptor %d is not known", fd)
+		}
+	}
+}
