@@ -40,12 +40,28 @@ type EventPattern struct {
 	Kind string
 	// Text is the event as it was written.
 	Text string
-	// Names are the system calls, or the one signal; nil for any.
+	// Names are the system calls, or the one signal; nil for any. Of a deadlock
+	// they are who or what takes part, and may have stars.
 	Names []string
-	// Operand is what follows call, return, line, raise and enter.
+	// Operand is what follows call, return, line, raise and enter; of a task,
+	// thread, greenlet or lock its name, which may have stars, "" for any.
 	Operand string
-	Frame   *FramePattern
-	Place   Place
+	// Where are the conditions of the expectation's clauses: an execution that
+	// finds the events has to judge them.
+	Where []string
+	Frame *FramePattern
+	Place Place
+}
+
+// stands reports whether what is looked for is how things stood at the end.
+func (e *EventPattern) stands() bool { return stands(e.Kind) }
+
+func stands(kind string) bool {
+	switch kind {
+	case KindTaskWaits, KindThreadWaits, KindGreenletWaits, KindDeadlock, KindLock:
+		return true
+	}
+	return false
 }
 
 // executed reports whether finding the events needs the program's execution.
@@ -83,6 +99,9 @@ const (
 	ClauseAfter     ClauseKind = "after"
 	ClauseBefore    ClauseKind = "before"
 	ClauseBetween   ClauseKind = "between"
+	ClauseHeld      ClauseKind = "held by"
+	ClauseMatching  ClauseKind = "matching"
+	ClauseWhere     ClauseKind = "where"
 )
 
 // Clause is one circumstance of an event.
@@ -91,7 +110,8 @@ type Clause struct {
 	Frame *FramePattern // at, in, under, directly at
 	// Value is the symbol of through, the thread of by, the descriptor of on
 	// fd, the path of on, the address of to, the errno of failing ("" for
-	// any), the result of returning.
+	// any), the result of returning; who holds it, the text of matching, the
+	// condition of where.
 	Value Value
 	Args  []ArgPattern // with
 	// Cmp and Duration are of taking and blocked, Cmp "" where blocked has

@@ -235,7 +235,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 	info := src.Info()
 	var t *timeline
 	judges := make([]*judge, len(j.specs))
-	ends, c := false, false
+	ends, c, state := false, false, false
 	var executed []*EventPattern
 	for i, s := range j.specs {
 		if s.Test != "" && !slices.ContainsFunc(info.Tests, func(have string) bool { return testMatches(s.Test, have) }) {
@@ -249,7 +249,8 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 		judges[i] = &judge{spec: s}
 		executed = append(executed, s.executed()...)
 		c = c || s.needsC()
-		ends = ends || slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.AtEnd() })
+		ends = ends || slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.AtEnd() && g.Tasks == "" })
+		state = state || s.needsState()
 	}
 	if !slices.ContainsFunc(judges, func(jd *judge) bool { return jd != nil }) {
 		return nil
@@ -269,8 +270,20 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 	if err != nil {
 		return err
 	}
-	t = newTimeline(info, events)
-	t.noExecution = noExecution
+	st := &State{}
+	if state {
+		if st, err = src.State(); err != nil {
+			if _, ok := errors.AsType[*Divergence](err); ok {
+				return err
+			}
+			st = &State{Unknown: err.Error()}
+		}
+	}
+	t = newTimeline(info, append(slices.Clip(events), st.Events...))
+	for i := range st.Stacks {
+		t.stacks[len(events)+i] = st.Stacks[i]
+	}
+	t.noExecution, t.noState = noExecution, st.Unknown
 	for i, jd := range judges {
 		if jd != nil {
 			judges[i] = newJudge(t, jd.spec)
@@ -290,14 +303,18 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 			continue
 		}
 		r := out[i]
-		r.Events = len(t.events)
+		r.Events = len(events)
 		for _, e := range jd.spec.Expect {
 			r.Checks = append(r.Checks, jd.result(e))
 		}
 		for _, g := range jd.spec.Golden {
-			r.Checks = append(r.Checks, jd.goldenResult(g, endStacks, textOf(src, opts.SourceText)))
+			at := endStacks
+			if g.Tasks != "" {
+				at = st.Tasks
+			}
+			r.Checks = append(r.Checks, jd.goldenResult(g, at, textOf(src, opts.SourceText)))
 		}
-		r.settle()
+		r.settle(st)
 		r.Elapsed = time.Since(start)
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 
 // clauseWords are the words that a clause begins with.
 var clauseWords = []string{"at", "in", "under", "directly", "through", "by", "on", "to", "with", "returning", "failing",
-	"taking", "blocked", "within", "after", "before", "between", "as"}
+	"taking", "blocked", "within", "after", "before", "between", "held", "matching", "where", "as"}
 
 // clause reads one clause.
 func (p *parser) clause() Clause {
@@ -62,6 +62,12 @@ func (p *parser) clause() Clause {
 		p.within(&c)
 	case ClauseAfter, ClauseBefore:
 		c.Refs = []Ref{p.ref()}
+	case "held":
+		p.held(&c)
+	case ClauseMatching:
+		c.Value = p.value("a text")
+	case ClauseWhere:
+		p.where(&c)
 	case ClauseBetween:
 		first := p.ref()
 		if !p.take("and") {
@@ -354,8 +360,30 @@ func (p *parser) fit(e *Expectation, c *Clause) {
 	last := p.toks[p.i-1]
 	syscall := e.Event.Kind == KindSyscall
 	switch c.Kind {
-	case ClauseFD, ClauseSameFD, ClausePath, ClauseTo, ClauseReturning, ClauseFailing, ClauseBlocked:
-		if !syscall && !(c.Kind == ClauseReturning && e.Event.Kind == KindExit) {
+	case ClauseReturning:
+		if !syscall && e.Event.Kind != KindExit && e.Event.Kind != KindReturn {
+			p.failAt(last, "return FUNCTION returning VALUE", "%q needs a system call, a return or exit, and %s is none", c.Kind, e.Event.Text)
+		} else if e.Event.Kind != KindReturn && c.Value.Quoted {
+			p.failAt(last, "", "%s returns a number, not a text", e.Event.Text)
+		}
+	case ClauseHeld:
+		if e.Event.Kind != KindLock {
+			p.failAt(last, "lock at FILE:LINE held by NAME", "%q needs a lock, and %s is none", c.Kind, e.Event.Text)
+		}
+	case ClauseMatching:
+		if e.Event.Kind != KindRaise {
+			p.failAt(last, "raise EXCEPTION matching \"TEXT\"", "%q needs an exception, and %s is none", c.Kind, e.Event.Text)
+		}
+	case ClauseWhere:
+		if !e.Event.executed() || e.Event.Kind == KindEnter {
+			p.failAt(last, "line FILE:LINE where NAME > 3", "%q needs a call, return, line or raise, where there are variables, and %s is none", c.Kind, e.Event.Text)
+		}
+	case ClauseThrough, ClauseBy:
+		if e.Event.stands() {
+			p.failAt(last, "", "%q needs an event, and %s says how things stood at the end", c.Kind, e.Event.Text)
+		}
+	case ClauseFD, ClauseSameFD, ClausePath, ClauseTo, ClauseFailing, ClauseBlocked:
+		if !syscall {
 			p.failAt(last, "", "%q needs a system call, and %s is none", c.Kind, e.Event.Text)
 		}
 	case ClauseTaking:

@@ -63,6 +63,8 @@ func TestDocs(t *testing.T) {
 				docEvents(t, b.text)
 			case "expect":
 				docExpect(t, b.text, Pass, "")
+			case "stands":
+				docHolds(t, standing(), b.text, Pass, "")
 			case "needs-marks":
 				docExpect(t, b.text, Unjudged, "needs marks")
 			case "golden":
@@ -81,7 +83,7 @@ func TestDocs(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range []string{"yaml", "grammar", "events", "expect", "needs-marks", "golden", "mistakes"} {
+	for _, kind := range []string{"yaml", "grammar", "events", "expect", "stands", "needs-marks", "golden", "mistakes"} {
 		if seen[kind] == 0 {
 			t.Errorf("no block %q", kind)
 		}
@@ -91,11 +93,15 @@ func TestDocs(t *testing.T) {
 // docExpect holds the lines of a block, as one spec, against the recording
 // that the document describes.
 func docExpect(t *testing.T, text string, want Verdict, say string) {
+	docHolds(t, slowHTTP(), text, want, say)
+}
+
+func docHolds(t *testing.T, f *fake, text string, want Verdict, say string) {
 	spec := "version: 1\nrecording: rec.pyrr.zip\nexpect:\n  - connect as present\n"
 	for line := range strings.Lines(text) {
 		spec += "  - " + line
 	}
-	run := check(t, specIn(t, t.TempDir(), spec), slowHTTP(), Options{})
+	run := check(t, specIn(t, t.TempDir(), spec), f, Options{})
 	for _, c := range run.Specs[0].Checks[1:] {
 		if c.Verdict != want || !strings.Contains(c.Got, say) {
 			t.Errorf("%s: %s %s", c.Want, c.Verdict, c.Got)
@@ -142,7 +148,7 @@ func docGrammar(t *testing.T, text string) {
 	}
 	add(eventWords...)
 	add(clauseWords...)
-	add("no", "exactly", "at", "least", "most", "first", "last", "main", "fd", "same", "for", "of", "and")
+	add("no", "exactly", "at", "least", "most", "first", "last", "main", "fd", "same", "for", "of", "and", "is", "not")
 	for _, u := range []Unit{UnitInstructions, UnitThreadInstructions, UnitProcessInstructions, UnitMicroseconds, UnitMilliseconds,
 		UnitSeconds, UnitSyscalls, UnitEvents} {
 		add(string(u))
@@ -177,7 +183,7 @@ func TestDocsExamples(t *testing.T) {
 	missing["event syscall"] = true
 	for _, k := range []ClauseKind{ClauseAt, ClauseIn, ClauseUnder, ClauseDirectly, ClauseThrough, ClauseBy, ClauseFD, ClauseSameFD,
 		ClausePath, ClauseTo, ClauseWith, ClauseReturning, ClauseFailing, ClauseTaking, ClauseBlocked, ClauseWithin, ClauseAfter,
-		ClauseBefore, ClauseBetween} {
+		ClauseBefore, ClauseBetween, ClauseHeld, ClauseMatching, ClauseWhere} {
 		missing["clause "+string(k)] = true
 	}
 	for _, u := range []Unit{UnitInstructions, UnitThreadInstructions, UnitProcessInstructions, UnitMicroseconds, UnitMilliseconds,
@@ -193,7 +199,7 @@ func TestDocsExamples(t *testing.T) {
 	missing["capture"] = true
 	missing["±"] = true
 	for _, b := range docBlocks(t) {
-		if b.kind != "expect" && b.kind != "needs-marks" {
+		if b.kind != "expect" && b.kind != "needs-marks" && b.kind != "stands" {
 			continue
 		}
 		for line := range strings.Lines(b.text) {

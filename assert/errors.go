@@ -135,3 +135,10 @@ func grouped(n uint64) string {
 	}
 	return s
 }
+
+func orNone(prefix, s, none string) string {
+	if s == "" {
+		return none
+	}
+	return prefix + s
+}

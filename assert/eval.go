@@ -100,7 +100,16 @@ func (j *judge) clause(c *Clause, e *Expectation, i int) answer {
 	case ClauseWith:
 		return j.with(c, ev)
 	case ClauseReturning:
+		if ev.Kind == KindReturn {
+			return j.returned(c, ev)
+		}
 		return j.returning(c, ev)
+	case ClauseHeld:
+		return j.heldBy(c, ev)
+	case ClauseMatching:
+		return j.matching(c, ev)
+	case ClauseWhere:
+		return where(c, ev)
 	case ClauseFailing:
 		return j.failing(c, ev)
 	case ClauseTaking:
@@ -113,13 +122,6 @@ func (j *judge) clause(c *Clause, e *Expectation, i int) answer {
 		return j.ordered(c, i)
 	}
 	return unclear("the clause %q can't be judged yet", c.Kind)
-}
-
-func orNone(prefix, s, none string) string {
-	if s == "" {
-		return none
-	}
-	return prefix + s
 }
 
 func fdText(e *Event) string {
@@ -154,6 +156,9 @@ func (j *judge) onStack(c *Clause, i int) answer {
 		return answer{truth: pending, stack: true}
 	}
 	qualified := qualifiedNames(j.python(j.events[i].Proc))
+	if c.waitedIn(&j.events[i]) {
+		return answer{truth: yes}
+	}
 	frames := s.Frames
 	if c.Kind == ClauseDirectly {
 		n := slices.IndexFunc(frames, func(f stack.Frame) bool { return f.Kind == stack.Python })

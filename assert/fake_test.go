@@ -31,6 +31,7 @@ type fake struct {
 	shown      []Event
 	shownStack []Stacks
 	executed   int
+	state      *State
 }
 
 // Execute puts the wanted events where their positions are.
@@ -72,6 +73,13 @@ func (f *fake) Events() ([]Event, error) {
 		}
 	}
 	return out, f.err
+}
+
+func (f *fake) State() (*State, error) {
+	if f.state == nil {
+		return &State{}, nil
+	}
+	return f.state, nil
 }
 
 func (f *fake) SourceText(string, int) (string, bool) { return "", false }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 
 	"pyrr/internal/stack"
@@ -22,6 +23,16 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 	at := []Stacks{}
 	if g.AtEnd() {
 		at = chooseEnds(g, ends)
+		if len(at) == 0 && g.Tasks != "" {
+			if j.noState != "" {
+				return unjudged("%s", j.noState)
+			}
+			r.Verdict, r.Got = Fail, "there is no task at the end"
+			if g.Tasks != "all" {
+				r.Got = fmt.Sprintf("there is no task %s at the end", g.Tasks)
+			}
+			return r
+		}
 		if len(at) == 0 {
 			if g.Threads == "" || g.Threads == "main" || g.Threads == "all" {
 				return unjudged("there is no stack at the recording's end")
@@ -52,6 +63,9 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 			return unjudged("%s", why)
 		}
 		st, cut[i] = readable(st)
+		if g.Tasks != "" && madeName.MatchString(st.Name) {
+			st.Name = "" // asyncio counts them
+		}
 		if cut[i] != "" && len(st.Frames) == 0 {
 			return unjudged("the stack could not be read: %s", cut[i])
 		}
@@ -60,6 +74,9 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 	j.compareGolden(r, g, got, cut)
 	return r
 }
+
+// madeName matches the names that asyncio gives tasks.
+var madeName = regexp.MustCompile(`^Task-[0-9]+$`)
 
 // readable returns the frames of a stack up to the one that could not be
 // read, and why that was; "" for a whole stack.
@@ -81,6 +98,9 @@ func readable(s stack.Stack) (stack.Stack, string) {
 
 // chooseEnds picks the threads that a golden at the end is about.
 func chooseEnds(g *Golden, ends []Stacks) []Stacks {
+	if g.Tasks != "" && g.Tasks != "all" {
+		return slices.DeleteFunc(slices.Clone(ends), func(s Stacks) bool { return !stack.Glob(g.Tasks, s.Python.Name) })
+	}
 	switch g.Threads {
 	case "all":
 		return ends

@@ -158,6 +158,8 @@ func (j *judge) unable(p *EventPattern) string {
 	switch {
 	case p.executed() && j.noExecution != "":
 		return j.noExecution
+	case p.stands() && j.noState != "":
+		return j.noState
 	case (p.Kind == KindTestStart || p.Kind == KindTestEnd) && !j.info.TestMarks:
 		return fmt.Sprintf("%s needs marks of where tests start and end, and the recording holds none", p.Kind)
 	}
@@ -332,6 +334,9 @@ func (j *judge) missing(e *Expectation, f *finding) string {
 		return n.say
 	}
 	s := "there is none in the recording"
+	if e.Event.stands() {
+		return s + j.others(&e.Event)
+	}
 	if len(e.Event.Names) == 1 && e.Event.Names[0] != e.Event.Text && e.Event.Kind == KindSyscall {
 		s = "there is no " + e.Event.Names[0] + " in the recording"
 	}

@@ -389,28 +389,9 @@ func (l *loader) requires(s *Spec, n *node) {
 	})
 }
 
-func (l *loader) xfail(s *Spec, n *node) {
-	s.XFail = &XFail{}
-	if n.kind == scalarNode {
-		s.XFail.Reason, _ = l.text(n, "xfail")
-		return
-	}
-	l.fields(n, "xfail", []string{"reason", "strict"}, func(key string, _, v *node) {
-		switch key {
-		case "reason":
-			s.XFail.Reason, _ = l.text(v, "reason")
-		case "strict":
-			s.XFail.Strict = l.boolean(v, "strict")
-		}
-	})
-	if s.XFail.Reason == "" && n.kind == mapNode {
-		l.fail(l.place(n), "", "xfail needs a reason")
-	}
-}
-
 func (l *loader) golden(n *node) *Golden {
 	g := &Golden{Python: true, Place: l.place(n)}
-	ok := l.fields(n, "golden", []string{"at", "file", "stacks", "threads", "lines"}, func(key string, k, v *node) {
+	ok := l.fields(n, "golden", []string{"at", "file", "stacks", "threads", "tasks", "lines"}, func(key string, k, v *node) {
 		if key == "stacks" {
 			g.Python = false
 			for _, item := range l.list(v) {
@@ -434,6 +415,8 @@ func (l *loader) golden(n *node) *Golden {
 			g.File = s
 		case "threads":
 			g.Threads = s
+		case "tasks":
+			g.Tasks = s
 		case "lines":
 			if g.Exact = s == "exact"; !g.Exact && s != "" {
 				l.fail(l.place(v), "lines: exact", "lines is exact or left out, not %q", s)
@@ -451,6 +434,14 @@ func (l *loader) golden(n *node) *Golden {
 		l.fail(l.place(n), "at: an id, or end", "the golden doesn't say at which point")
 	case !has("file"):
 		l.fail(l.place(n), "file: golden/NAME.stack", "the golden names no file")
+	}
+	switch {
+	case g.Tasks != "" && g.At != "end":
+		l.fail(g.Place, "", "tasks is for goldens at the end")
+	case g.Tasks != "" && g.Threads != "":
+		l.fail(g.Place, "write two goldens", "tasks and threads exclude each other")
+	case g.Tasks != "" && g.C:
+		l.fail(g.Place, "", "a task has no C stack")
 	}
 	if g.Threads != "" && g.At != "end" {
 		l.fail(g.Place, "", "threads is for goldens at the end: an event has one thread")

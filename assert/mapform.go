@@ -8,7 +8,7 @@ import (
 // first three are clauses: the sentence's words are the key, what follows
 // them is the value.
 var expectationKeys = []string{"id", "event", "quantity", "at", "in", "under", "directly at", "through", "by", "on", "fd", "to", "with",
-	"returning", "failing", "taking", "blocked", "within", "after", "before", "between"}
+	"returning", "failing", "taking", "blocked", "within", "after", "before", "between", "held by", "matching", "where"}
 
 // expectation reads either form; nil after a mistake.
 func (l *loader) expectation(n *node) *Expectation {
@@ -111,6 +111,9 @@ func (l *loader) mapForm(n *node) *Expectation {
 		if p.fit(e, &clauses[i]); p.err != nil {
 			l.fail(clauses[i].Place, p.err.hint, "%s", p.err.msg)
 		}
+		if clauses[i].Kind == ClauseWhere {
+			e.Event.Where = append(e.Event.Where, clauses[i].Value.Text)
+		}
 	}
 	e.Clauses = clauses
 	sentence := append([]string{}, e.Event.Text)
@@ -157,6 +160,9 @@ func (l *loader) clauses(key string, k, v *node, add addClause) {
 			continue
 		case key == "fd":
 			prefix = "on fd "
+		case key == "matching" && !strings.HasPrefix(s, `"`):
+			add(k, "matching "+quoteWord(s), func(int, int) Place { return l.place(item) })
+			continue
 		case key == "failing" && !strings.HasPrefix(s, "with "):
 			prefix = "failing with "
 		}

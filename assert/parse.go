@@ -127,6 +127,9 @@ func parseSentence(s string, place func(start, end int) Place) (*Expectation, *m
 		c := p.clause()
 		p.fit(e, &c)
 		e.Clauses = append(e.Clauses, c)
+		if c.Kind == ClauseWhere {
+			e.Event.Where = append(e.Event.Where, c.Value.Text)
+		}
 	}
 	if p.err != nil {
 		return nil, p.err
@@ -242,7 +245,7 @@ func ordinal(s string) int {
 }
 
 var eventWords = []string{KindCall, KindReturn, KindLine, KindRaise, KindEnter, "signal", "thread start", "thread exit",
-	"exec", "exit", "test start", "test end", "timeout", "end"}
+	"exec", "exit", "test start", "test end", "timeout", "end", KindTaskWaits, KindThreadWaits, KindGreenletWaits, KindDeadlock, KindLock}
 
 // event reads what the event is.
 func (p *parser) event() EventPattern {
@@ -288,8 +291,22 @@ func (p *parser) event() EventPattern {
 			p.failAt(n, didYouMean(name, signalNames()), "unknown signal %q", n.text)
 		}
 		e.Names = []string{name}
+	case "task", "greenlet":
+		p.waits(&e, t)
 	case "thread":
+		if p.peek(0) == "waits" || p.peek(1) == "waits" {
+			p.waits(&e, t)
+			break
+		}
 		e.Kind = p.second(t, "start", "exit")
+	case KindDeadlock:
+		e.Kind = t.text
+		p.members(&e)
+	case KindLock:
+		e.Kind = t.text
+		if next := p.peek(0); !p.done() && !slices.Contains(clauseWords, next) {
+			e.Operand = p.next("the name of a lock").text
+		}
 	case "test":
 		e.Kind = p.second(t, "start", "end")
 	case KindExec, KindExit, KindTimeout, KindEnd:
@@ -309,7 +326,11 @@ func (p *parser) second(first token, words ...string) string {
 	what := strings.Join(words, " or ")
 	t := p.next(what)
 	if p.err == nil && !slices.Contains(words, t.text) {
-		p.failAt(t, didYouMean(t.text, words), "%s or %s is missing after %s, not %q", words[0], words[1], first.text, t.text)
+		hint := didYouMean(t.text, words)
+		if hint == "" && first.text == "thread" {
+			hint = "or: thread NAME waits"
+		}
+		p.failAt(t, hint, "%s or %s is missing after %s, not %q", words[0], words[1], first.text, t.text)
 	}
 	return first.text + " " + t.text
 }

@@ -115,7 +115,7 @@ func (s *SpecResult) Count(v Verdict) int {
 }
 
 // settle gives the spec its verdict from those of its checks.
-func (s *SpecResult) settle() {
+func (s *SpecResult) settle(st *State) {
 	s.Verdict = Pass
 	for _, c := range s.Checks {
 		switch {
@@ -127,14 +127,19 @@ func (s *SpecResult) settle() {
 			s.Verdict = Unjudged
 		}
 	}
-	if s.Spec.XFail != nil {
-		switch s.Verdict {
-		case Fail:
-			s.Verdict, s.Reason = XFailed, s.Spec.XFail.Reason
-		case Pass:
-			s.Verdict = XPassed
-			s.Reason = "it holds, but xfail says: " + s.Spec.XFail.Reason
-		}
+	x := s.Spec.XFail
+	if x == nil {
+		return
+	}
+	reason := orNone("", x.Reason, "it is the failure "+x.Fingerprint)
+	switch {
+	case s.Verdict == Fail && x.Fingerprint != "" && x.Fingerprint != st.Fingerprint:
+		s.Reason = "xfail is about " + x.Fingerprint + ", and this is " + orNone("", st.Fingerprint, "a recording without a verdict")
+	case s.Verdict == Fail:
+		s.Verdict, s.Reason = XFailed, reason
+	case s.Verdict == Pass:
+		s.Verdict = XPassed
+		s.Reason = "it holds, but xfail says: " + reason
 	}
 }
 
@@ -192,6 +197,9 @@ func (r *Run) Outcome() Outcome {
 // Text describes an event in the way of strace(1), shortened to what tells
 // one call from another.
 func (e *Event) Text() string {
+	if stands(e.Kind) {
+		return e.standsText()
+	}
 	if e.Kind != KindSyscall {
 		s := e.Kind
 		if e.Name != "" {

@@ -27,6 +27,13 @@ const (
 	KindLine   = "line"   // a line is about to run
 	KindRaise  = "raise"  // an exception is raised
 	KindEnter  = "enter"  // a C function is entered
+
+	// The kinds that are no events but say how things stood at the end.
+	KindTaskWaits     = "task waits"     // a task of an event loop waits
+	KindThreadWaits   = "thread waits"   // a thread waits
+	KindGreenletWaits = "greenlet waits" // a greenlet waits
+	KindDeadlock      = "deadlock"       // some wait for each other in a circle
+	KindLock          = "lock"           // somebody holds a lock
 )
 
 // Arg is one decoded argument.
@@ -63,6 +70,39 @@ type Event struct {
 	FD         int    // the descriptor that a call is about, -1 for none
 	Addr       string // 127.0.0.1:8888, [::1]:80, /run/socket
 	Path       string
+	// Value is what a function returns, much like its repr, or the message of an
+	// exception; "" where it could not be read.
+	Value string
+	// Where has, of each condition that the patterns of Execute have for such an
+	// event, whether it holds there.
+	Where map[string]Condition
+	// Waits says what a task, thread or greenlet waits in, as a sentence has it:
+	// Queue.join, Lock.acquire; "" where that is not known. Name is its name.
+	Waits string
+	// Members are those of a deadlock, Locks what they wait for; of a lock Locks
+	// are its names, Holder is who holds it.
+	Members, Locks []string
+	Holder         string
+}
+
+// Condition is what the condition of a where clause came to.
+type Condition struct {
+	Holds bool
+	// Got is the value that was compared, Err why there is none.
+	Got, Err string
+}
+
+// State is how things stood when a recording ended, as Python's objects said.
+type State struct {
+	// Events are of the kinds for that, Stacks their stacks.
+	Events []Event
+	Stacks []Stacks
+	// Tasks are the stacks of all tasks, each with its name.
+	Tasks []Stacks
+	// Unknown says why that is not known of some process, "" for a whole state.
+	Unknown string
+	// Fingerprint is that of the reason, "" for none.
+	Fingerprint string
 }
 
 // Executed reports whether only an execution shows the event.
@@ -127,6 +167,8 @@ type Source interface {
 	// EndStacks returns the stacks of all threads at the end of the
 	// recording, the main thread of the first process first.
 	EndStacks(c bool) ([]Stacks, error)
+	// State returns how things stood at the end.
+	State() (*State, error)
 	// SourceText gives a line of a Python file, where the recording has it.
 	SourceText(file string, line int) (string, bool)
 	Close() error

@@ -54,6 +54,9 @@ type XFail struct {
 	Reason string
 	// Strict makes it a failure when the spec holds after all.
 	Strict bool
+	// Fingerprint, if not "", is that of the one failure that is known, as pyrr
+	// explain --fingerprint has it.
+	Fingerprint string
 }
 
 // Golden says which stacks must be seen at a point.
@@ -65,6 +68,8 @@ type Golden struct {
 	// Threads is "" for the thread of the event, or the main thread at the
 	// end; "all", "main" or a name of a thread at the end.
 	Threads string
+	// Tasks, at the end, shows tasks instead of threads: "all" or the name of one.
+	Tasks string
 	// Exact makes a frame on another line a failure.
 	Exact  bool
 	Place  Place

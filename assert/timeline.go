@@ -31,8 +31,9 @@ type timeline struct {
 	// stacks and noStack are filled in as they are asked for.
 	stacks  map[int]Stacks
 	noStack map[int]bool
-	// noExecution says why the events of an execution are not there.
-	noExecution string
+	// noExecution says why the events of an execution are not there, noState why
+	// it is not known how things stood at the end.
+	noExecution, noState string
 }
 
 type threadKey struct{ proc, thread int }
@@ -55,7 +56,9 @@ func newTimeline(info Info, given []Event) *timeline {
 		when[i] = latest[e.Proc]
 		t.order[i] = i
 		t.inProc[i] = t.procEvents[e.Proc]
-		t.procEvents[e.Proc]++
+		if !stands(e.Kind) { // which is no event of the process
+			t.procEvents[e.Proc]++
+		}
 		t.endInstr[e.Proc] = max(t.endInstr[e.Proc], e.Pos.Instr)
 		key := threadKey{e.Proc, e.Thread}
 		t.endThread[key] = max(t.endThread[key], e.ThreadInstr)
@@ -134,6 +137,9 @@ func (t *timeline) descriptors() {
 func (t *timeline) candidates(p *EventPattern) []int {
 	if p.executed() {
 		return slices.DeleteFunc(slices.Clone(t.kinds[p.Kind]), func(i int) bool { return !p.Executed(&t.events[i], t.python(t.events[i].Proc)) })
+	}
+	if p.stands() {
+		return slices.DeleteFunc(slices.Clone(t.kinds[p.Kind]), func(i int) bool { return !p.stood(&t.events[i]) })
 	}
 	if p.Kind != KindSyscall {
 		all := t.kinds[p.Kind]

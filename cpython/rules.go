@@ -43,6 +43,8 @@ type Rules struct {
 	// that may go backwards: from 3.11 on always.
 	extendedArg           byte
 	returns, resume, back []byte
+	// returnConst are RETURN_CONST and its instrumented form.
+	returnConst []byte
 	// fusable are LOAD_CONST, LOAD_FAST and STORE_FAST of the versions that fuse
 	// such an instruction with the next one when the code is quickened, even
 	// across lines: the second is then not dispatched by itself.

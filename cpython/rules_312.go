@@ -8,6 +8,7 @@ var rules12 = Rules{
 	instrumented: 237,
 	extendedArg:  144,
 	returns:      []byte{83, 121, 242, 247},
+	returnConst:  []byte{121, 247},
 	resume:       []byte{151, 240},
 	back:         []byte{140, 246},
 	fusable:      []byte{100, 124, 125},

@@ -8,6 +8,7 @@ var rules13 = Rules{
 	instrumented: 236,
 	extendedArg:  71,
 	returns:      []byte{36, 103, 239, 240},
+	returnConst:  []byte{103, 240},
 	resume:       []byte{149, 236},
 	back:         []byte{77, 249},
 	Qualified:    true,

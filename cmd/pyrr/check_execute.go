@@ -42,6 +42,10 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	if err != nil {
 		return err
 	}
+	conds, err := conditionsOf(want)
+	if err != nil {
+		return err
+	}
 	var hits []hit
 	count := 0
 	var walk *stackWalk
@@ -54,15 +58,16 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 		}
 	}
 	opts.OnHit = func(h *replay.Hit) error {
-		if count++; count > maxHits {
+		list := hitsOf(h, walk)
+		for k := range list {
+			conds.judge(h, &list[k].Event)
+		}
+		// Several breakpoints of one kind may be at one place.
+		list = slices.DeleteFunc(list, func(one hit) bool { return !conds.wants(&one.Event, h.Process.Info.Python) })
+		if count += min(1, len(list)); count > maxHits {
 			return fmt.Errorf("the specs ask for calls, lines and the like that happened more than %s times; name rarer ones", grouped(maxHits))
 		}
-		for _, one := range hitsOf(h, walk) {
-			// Several breakpoints of one kind may be at one place.
-			if slices.ContainsFunc(want, func(p *assert.EventPattern) bool { return p.Executed(&one.Event, h.Process.Info.Python) }) {
-				hits = append(hits, one)
-			}
-		}
+		hits = append(hits, list...)
 		return nil
 	}
 	if _, err := replay.Batch(s.rec, opts); err != nil {
@@ -158,11 +163,13 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 			add(assert.KindCall, "")
 		case replay.BreakReturn:
 			add(assert.KindReturn, "")
+			out[len(out)-1].Value = returnedValue(h)
 		case replay.BreakLine:
 			add(assert.KindLine, "")
 		case replay.BreakRaise:
 			if h.Exception != nil {
 				add(assert.KindRaise, h.Exception.Type)
+				out[len(out)-1].Value = raisedMessage(h)
 			}
 		case replay.BreakSymbol:
 			add(assert.KindEnter, b.Name)

@@ -154,3 +154,16 @@ func cut(s string, n int) string {
 	}
 	return s
 }
+
+// Message is what str() gives of most exceptions.
+func Message(rt *cpython.Runtime, m mem.Reader, exc uint64) string {
+	i := rt.Inspect(m)
+	defer i.Release()
+	switch {
+	case i.IsException(exc) || i.None(exc):
+		return message(i, exc)
+	case i.Type(exc) == "str": // up to 3.11 what C code raises is made an object late
+		return cut(i.Str(exc), maxMessage)
+	}
+	return cut(i.Text(exc, maxValue), maxMessage)
+}

@@ -136,6 +136,9 @@ func (t *terminal) specLine(s *assert.SpecResult) string {
 		if n := s.Count(assert.Unjudged); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d not judged", n))
 		}
+		if s.Reason != "" {
+			parts = append(parts, clean(s.Reason))
+		}
 	case s.Verdict == assert.Broken:
 		parts = append(parts, fmt.Sprintf("%d of %s broken", bad, count(len(s.Checks), "check")))
 	default:
