@@ -33,22 +33,8 @@ func (r *Runtime) Greenlets(m mem.Reader) ([]Greenlet, error) {
 	v := newView(m)
 	defer v.release()
 	v.left = gcBudget
-	interp, err := v.u64(r.Addr + uint64(r.l.runtime.interpHead))
-	for n := 0; err == nil && interp != 0; n++ {
-		next, err := v.u64(interp + uint64(r.l.interp.next))
-		if err != nil {
-			return nil, err
-		}
-		if next == 0 || n > maxInterpreters {
-			break // the main one is the first that was made
-		}
-		interp = next
-	}
-	if err != nil || interp == 0 || r.l.freeThreaded {
-		return nil, err
-	}
-	modules, err := v.u64(interp + uint64(r.l.interp.modules))
-	if err != nil || modules == 0 {
+	interp, modules, err := r.mainInterpreter(v)
+	if err != nil || modules == 0 || r.l.freeThreaded {
 		return nil, err
 	}
 	dict, err := r.moduleDict(v, modules, "greenlet._greenlet")
@@ -62,6 +48,26 @@ func (r *Runtime) Greenlets(m mem.Reader) ([]Greenlet, error) {
 	g := greenletReader{r: r, v: v, class: class, types: map[uint64]string{}}
 	err = r.eachTracked(v, interp, modules, func(obj uint64) error { return g.object(obj) })
 	return g.found, err
+}
+
+// mainInterpreter returns the main interpreter and its sys.modules, 0 for none.
+func (r *Runtime) mainInterpreter(v *view) (interp, modules uint64, err error) {
+	interp, err = v.u64(r.Addr + uint64(r.l.runtime.interpHead))
+	for n := 0; err == nil && interp != 0; n++ {
+		next, err := v.u64(interp + uint64(r.l.interp.next))
+		if err != nil {
+			return 0, 0, err
+		}
+		if next == 0 || n > maxInterpreters {
+			break // the main one is the first that was made
+		}
+		interp = next
+	}
+	if err != nil || interp == 0 {
+		return 0, 0, err
+	}
+	modules, err = v.u64(interp + uint64(r.l.interp.modules))
+	return interp, modules, err
 }
 
 type greenletReader struct {

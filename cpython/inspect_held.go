@@ -43,22 +43,8 @@ func (i *Inspector) Held(f *Frame) []Held {
 
 // heldByGenerator is Held of a suspended generator.
 func (i *Inspector) heldByGenerator(gen uint64) []Held {
-	addr, state, err := i.r.genFrame(i.v, gen)
-	if err != nil || state != genSuspended {
-		return nil
-	}
-	s, err := i.v.record("frame", addr, i.r.frameSize)
-	if err != nil {
-		return nil
-	}
-	w := walk{r: i.r, v: i.v, limit: 1}
-	if w.frame(s, true) != nil || len(w.frames) == 0 {
-		return nil
-	}
-	if i.r.l.minor >= 11 {
-		return i.heldByTable(&w.frames[0])
-	}
-	return i.heldByBlocks(&w.frames[0])
+	held, _, _ := i.GeneratorHolds(gen)
+	return held
 }
 
 // handler is a row of co_exceptiontable, in bytes of the code: exceptions from

@@ -29,6 +29,8 @@ type Task struct {
 	Waits string
 	// WaitsFor are the addresses of the tasks among that, but for done ones.
 	WaitsFor []uint64
+	// Waiter is the address of the future that it waits for, 0 for none.
+	Waiter uint64
 	// Err says what could not be read.
 	Err string
 }
@@ -343,6 +345,7 @@ func (c *taskReader) describe() {
 	for i := range c.tasks {
 		t := &c.tasks[i]
 		t.Thread = c.thread(t.Loop)
+		t.Waiter = c.waiter[i]
 		t.Waits, t.WaitsFor = c.future(c.waiter[i], byAddr)
 	}
 }

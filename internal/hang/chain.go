@@ -166,6 +166,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if h := j.heldAtFork(n, t); h != "" {
 			return "waits for " + what + at + ", " + h, Proven, "lost lock", ""
 		}
+		if g := t.Generator; g != nil {
+			return "waits for " + what + at + ", which the suspended generator " + g.Func + " holds since " + j.at(*g) + ": it was neither exhausted nor closed", Proven, "lost lock", ""
+		}
 		if took := j.tookBefore(n, t); took != "" {
 			degree, missing := Likely, "whether somebody was to release it"
 			if t.Kind != Semaphore && t.Taken[0].Unit < 0 {
@@ -215,6 +218,16 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		}
 		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
 	case Future:
+		if t.Pending {
+			return "waits for the result of a coroutine" + at + " that was given to an event loop which does not run" + nobodyButFate(fate), Proven, "future", ""
+		}
+		if t.Queued {
+			says = "waits for the result of a job" + at + " that lies in the queue of a pool that has no worker thread"
+			if p := j.procs[n.proc]; p != nil && p.Forked {
+				says += ": those of the parent do not exist in this child"
+			}
+			return says, Proven, "future", ""
+		}
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
 	case Process:
 		if w.PID > 0 {
@@ -236,6 +249,13 @@ func (j *judge) noConnection(n node, at, free string) (says, degree, kind, missi
 		}
 	}
 	return "waits for a free connection" + at + ": " + free, Likely, "connection pool", "where the connections were taken"
+}
+
+func nobodyButFate(fate string) string {
+	if fate == "" {
+		return ""
+	}
+	return "; " + fate
 }
 
 func first(list []int) int {

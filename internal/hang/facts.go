@@ -140,6 +140,12 @@ type Thing struct {
 	Async bool `json:"async,omitempty"`
 	// Shared says that several processes can have it: it is multiprocessing's.
 	Shared bool `json:"shared,omitempty"`
+	// Pending, of a future: the event loop of the unit Owed has yet to begin with
+	// its coroutine; none is Owed where that loop does not run.
+	Pending bool `json:"pending,omitempty"`
+	// Generator is the suspended generator that holds a lock, and the line of its
+	// with statement.
+	Generator *Frame `json:"generator,omitempty"`
 	// Early says that it was taken before the recording begins.
 	Early bool `json:"early,omitempty"`
 	// Pool is the class of the pool of connections in which it is waited for.

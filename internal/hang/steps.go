@@ -115,13 +115,19 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		if len(out) == 0 && t.Key != "" {
 			out = append(out, j.otherHolders(n, t, what, at)...)
 		}
-		if len(out) == 0 && t.Locked && len(t.Taken) > 0 && t.Kind != Semaphore {
+		if len(out) == 0 && t.Locked && len(t.Taken) > 0 && t.Kind != Semaphore && t.Generator == nil {
 			k := &t.Taken[0]
 			if to := (node{n.proc, k.Unit}); k.Unit >= 0 && (to != n || !j.released(n, t)) {
 				add(to, true, "holds", "%[1]s waits for "+what+at+", which %[2]s took at "+j.at(k.Where)+" and never released", &Hold{Unit: k.Unit, Frame: -1, Took: k})
 			}
 		}
 	case Future:
+		if t.Pending {
+			for _, w := range t.Owed {
+				add(node{n.proc, w}, w == n.unit || j.blocks(node{n.proc, w}), "loop", "%[1]s waits for the result of a coroutine"+at+" that the event loop of %[2]s is to run", nil)
+			}
+			return out
+		}
 		if t.Queued {
 			busy := len(t.Owed) > 0
 			for _, w := range t.Owed {

@@ -14,6 +14,7 @@ func (r *reader) finish() {
 		objs[n] = obj
 	}
 	r.futures(objs)
+	r.generatorHolds()
 	waited := map[int]bool{}
 	for n := range r.facts.Units {
 		if w := r.facts.Units[n].Wait; w != nil {
@@ -151,6 +152,10 @@ func (r *reader) futures(objs []uint64) {
 			t.Owed = append(t.Owed, unit)
 		} else if p := queued[objs[n]]; p != nil {
 			t.Queued, t.Owed, t.Size = true, slices.Clone(p.workers), len(p.workers)
+		} else if unit, ok := r.byTask[objs[n]]; ok {
+			t.Owed = append(t.Owed, unit)
+		} else if r.unstarted(n, objs[n]); !t.Pending {
+			r.workless(n, objs[n])
 		}
 	}
 }

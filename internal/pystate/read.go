@@ -43,6 +43,11 @@ type reader struct {
 	ident  map[uint64]int // threads by ident
 	task   map[uint64]int // tasks by address
 	partOf map[int]part   // things that are an attribute of another object
+	// chained are the futures of pools by those of event loops that they complete,
+	// byTask the tasks by the futures of pools that those complete.
+	chained map[uint64]uint64
+	byTask  map[uint64]int
+	tracked tracked
 	left   int
 }
 
@@ -64,12 +69,13 @@ type unit struct {
 // Read reads a process. It never fails: what can't be read is left out.
 func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
 	r := &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, partOf: map[int]part{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
 	defer r.Release()
 	r.facts.Python = fmt.Sprintf("%d.%d", rt.Version.Major, rt.Version.Minor)
 	r.readThreads(m, threads)
 	r.readTasks(m)
 	r.readGreenlets(m)
+	r.readTracked()
 	for n := range r.units {
 		r.holds(n)
 	}

@@ -425,5 +425,8 @@ func (w *waiter) awaited() {
 			out.Units = append(out.Units, n)
 		}
 	}
+	if f, ok := w.chained[t.Waiter]; ok && len(out.Units) == 0 {
+		out.How, out.On = "result", []int{w.thing(f, hang.Future)}
+	}
 	w.found = out
 }

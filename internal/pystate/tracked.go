@@ -1,0 +1,110 @@
+package pystate
+
+import (
+	"slices"
+	"strings"
+
+	"pyrr/internal/hang"
+)
+
+// maxTrackedKinds bounds what is kept of each kind of tracked objects.
+const maxTrackedKinds = 20_000
+
+// tracked are the objects of the kinds that matter, of all that the garbage
+// collector knows.
+type tracked struct {
+	generators []uint64
+	executors  []uint64
+	futures    []uint64 // of concurrent.futures
+	loops      []uint64
+}
+
+// readTracked finds them, and what follows of them: which future of an event loop
+// is completed by which of a pool, and which of those by which task.
+func (r *reader) readTracked() {
+	t := &r.tracked
+	add := func(list *[]uint64, obj uint64) {
+		if len(*list) < maxTrackedKinds {
+			*list = append(*list, obj)
+		}
+	}
+	r.EachTracked(func(obj uint64, class string) bool {
+		switch {
+		case class == "generator" || class == "async_generator":
+			add(&t.generators, obj)
+		case class == "ThreadPoolExecutor":
+			add(&t.executors, obj)
+		case class == "Future":
+			if r.Module(obj) == "concurrent.futures._base" {
+				add(&t.futures, obj)
+			}
+		case strings.HasSuffix(class, "EventLoop"):
+			add(&t.loops, obj)
+		}
+		return true
+	})
+	// _chain_future of asyncio.futures: a done callback has both in its closure.
+	for _, f := range t.futures {
+		for _, cb := range r.Items(r.Attr(f, "_done_callbacks"), 20) {
+			for _, cell := range r.Closure(cb) {
+				if n, ok := r.task[cell]; ok {
+					r.byTask[f] = n
+				} else if class := r.Type(cell); class == "Future" && cell != f {
+					r.chained[cell] = f
+				}
+			}
+		}
+	}
+}
+
+// unstarted notes of a future for whose coroutine an event loop has yet to make a
+// task, that loop: whether it runs, and in which thread.
+func (r *reader) unstarted(n int, future uint64) {
+	t := &r.facts.Things[n]
+	for _, loop := range r.tracked.loops {
+		for _, handle := range r.Items(r.Attr(loop, "_ready"), 1000) {
+			if !slices.Contains(r.Closure(r.Attr(handle, "_callback")), future) {
+				continue
+			}
+			t.Pending = true
+			if id, ok := r.Int(r.Attr(loop, "_thread_id")); ok {
+				if unit, ok := r.ident[uint64(id)]; ok {
+					t.Owed = []int{unit}
+				}
+			}
+			return
+		}
+	}
+}
+
+// workless notes of a future that lies in the queue of a pool without workers.
+func (r *reader) workless(n int, future uint64) {
+	for _, ex := range r.tracked.executors {
+		for _, item := range r.Items(r.Attr(ex, "_work_queue"), 10_000) {
+			if r.Attr(item, "future") == future {
+				r.facts.Things[n].Queued = true
+				return
+			}
+		}
+	}
+}
+
+// generatorHolds finds locks that suspended generators hold: one that was left in
+// the midst of a with statement and not closed.
+func (r *reader) generatorHolds() {
+	for _, gen := range r.tracked.generators {
+		held, frame, ok := r.GeneratorHolds(gen)
+		if !ok {
+			continue
+		}
+		for _, h := range held {
+			for _, lock := range r.locksOf(h.Obj) {
+				n, known := r.things[lock]
+				if !known || len(r.facts.Things[n].Holders) > 0 || r.facts.Things[n].Generator != nil {
+					continue
+				}
+				r.facts.Things[n].Generator = &hang.Frame{Func: frame.Func, File: frame.File, Line: h.Line}
+			}
+		}
+	}
+}
