@@ -144,7 +144,7 @@ func (i *Inspector) isExit(obj uint64) bool {
 	switch i.Type(obj) {
 	case "function":
 		name = afterLastDot(i.FuncName(obj))
-	case "method_descriptor", "builtin_function_or_method":
+	case "method_descriptor", "builtin_function_or_method", "cython_function_or_method": // Cython's begins as a PyCFunctionObject
 		// PyDescrObject.d_name, PyCFunctionObject.m_ml.ml_name
 		at := uint64(i.r.l.object.typ) + 8
 		if i.Type(obj) == "method_descriptor" {
@@ -180,7 +180,7 @@ func (i *Inspector) boundExit(obj uint64) uint64 {
 		if err != nil {
 			return 0
 		}
-		if name := afterLastDot(i.FuncName(fn)); name != "__exit__" && name != "__aexit__" {
+		if name := afterLastDot(i.FuncName(fn)); name != "__exit__" && name != "__aexit__" && (i.Type(fn) != "cython_function_or_method" || !i.isExit(fn)) {
 			return 0
 		}
 	case "builtin_function_or_method":

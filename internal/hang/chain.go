@@ -217,6 +217,15 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			return fmt.Sprintf("waits in %s.join%s for %s that nobody reports done%s", or(t.Name, "Queue"), at, jobs, nobody), Likely, "queue join", missing
 		}
 		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
+	case Channel:
+		if w.How == "put" {
+			return "waits until somebody receives from " + what + at + nobody, Likely, "channel", "who should have received from it"
+		}
+		ends := fmt.Sprintf("; %d of its senders are still open", t.Count)
+		if t.Count == 1 {
+			ends = "; its sender is still open"
+		}
+		return "waits for an item of " + what + at + ends + nobody, Likely, "channel", "who should have sent to it or closed it"
 	case Future:
 		if t.Pending {
 			return "waits for the result of a coroutine" + at + " that was given to an event loop which does not run" + nobodyButFate(fate), Proven, "future", ""

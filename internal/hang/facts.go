@@ -84,6 +84,7 @@ const (
 	Semaphore = "semaphore"
 	Barrier   = "barrier"
 	Queue     = "queue"
+	Channel   = "channel"
 	Future    = "future"
 	Import    = "import"
 	Process   = "process"

@@ -96,7 +96,7 @@ func (j *judge) selfDeadlock(v *Verdict, h hop) {
 		v.Sentence = fmt.Sprintf("Deadlock: %s waits for the end of serve_forever%s, which it runs itself.", name, j.where(h.node))
 		return
 	case "loop":
-		v.Sentence = "Deadlock: " + fmt.Sprintf(h.edge.say, name, "itself") + "."
+		v.Sentence = "Deadlock: " + strings.ReplaceAll(fmt.Sprintf(h.edge.say, name, "itself"), "the event loop of itself", "its own event loop") + "."
 		return
 	}
 	v.Sentence = fmt.Sprintf("Deadlock: %s waits for %s%s, which it holds itself%s.", name, what, j.where(h.node), j.taken(h))

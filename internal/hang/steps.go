@@ -80,8 +80,8 @@ func (j *judge) waitAt(u *Unit) string {
 	}
 	via := ""
 	for k := 0; k < w.Frame; k++ {
-		if p := u.Frames[k]; installed(p.File) && !Machinery(p.File) {
-			via = fmt.Sprintf(" in %s, %s", p.Func, j.at(p))
+		if p := u.Frames[k]; installed(p.File) && !Machinery(p.File) && !strings.HasSuffix(p.File, "/trio/_core/_traps.py") {
+			via = " in " + p.Func
 			break
 		}
 	}
@@ -527,6 +527,8 @@ func (j *judge) thingName(t *Thing) string {
 		return "barrier" + name
 	case Queue:
 		return "queue" + name
+	case Channel:
+		return "channel" + name
 	case Future:
 		return "the result of a job"
 	case Process:

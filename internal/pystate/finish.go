@@ -2,6 +2,7 @@ package pystate
 
 import (
 	"slices"
+	"strings"
 
 	"pyrr/internal/hang"
 )
@@ -28,7 +29,7 @@ func (r *reader) finish() {
 		t := &r.facts.Things[n]
 		if of, ok := r.partOf[n]; ok && t.Name == "" {
 			if name := r.nameOf(n, of.of); name != "" {
-				t.Name = name + "." + of.name
+				t.Name = strings.TrimSuffix(name+"."+of.name, ".")
 			}
 		}
 		if t.Name == "" {

@@ -42,13 +42,14 @@ type reader struct {
 	word   map[uint64]int // units by the address that they wait at
 	ident  map[uint64]int // threads by ident
 	task   map[uint64]int // tasks by address
+	green  map[uint64]int // greenlets by address
 	partOf map[int]part   // things that are an attribute of another object
 	// chained are the futures of pools by those of event loops that they complete,
 	// byTask the tasks by the futures of pools that those complete.
 	chained map[uint64]uint64
 	byTask  map[uint64]int
 	tracked tracked
-	left   int
+	left    int
 }
 
 // part is an attribute of an object.
@@ -64,16 +65,20 @@ type unit struct {
 	thread *Thread
 	ident  uint64
 	task   *cpython.Task
+	trio   bool  // a task of Trio
+	green  bool  // a greenlet
+	runs   []int // of a thread, the units that its loop runs for
 }
 
 // Read reads a process. It never fails: what can't be read is left out.
 func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
 	r := &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
 	defer r.Release()
 	r.facts.Python = fmt.Sprintf("%d.%d", rt.Version.Major, rt.Version.Minor)
 	r.readThreads(m, threads)
 	r.readTasks(m)
+	r.readTrio()
 	r.readGreenlets(m)
 	r.readTracked()
 	for n := range r.units {
@@ -124,7 +129,35 @@ func (r *reader) readGreenlets(m mem.Reader) {
 		if len(r.units) >= maxUnits {
 			return
 		}
-		r.add(hang.Unit{Kind: hang.Greenlet, Name: g.Type}, &unit{frames: g.Frames})
+		n := len(r.units)
+		r.green[g.Addr] = n
+		name := g.Type
+		if main := g.Type == "greenlet" && len(g.Frames) > 0; main || g.Type != "Hub" {
+			for f := range g.Frames { // the outermost of the user's code
+				if fn := g.Frames[f].Func; !hang.Library(g.Frames[f].File) {
+					name = fn
+				}
+			}
+		}
+		r.add(hang.Unit{Kind: hang.Greenlet, Name: name}, &unit{frames: g.Frames, green: g.Type != "Hub"})
+		if g.Type == "greenlet" {
+			r.hub(n)
+		}
+	}
+}
+
+// hub notes that the thread that runs gevent's loop runs it for the greenlet that
+// the thread began with.
+func (r *reader) hub(main int) {
+	for _, u := range r.units {
+		if u.thread == nil {
+			continue
+		}
+		for k := range u.frames {
+			if f := &u.frames[k]; last(f.Func) == "run" && strings.HasSuffix(f.File, "/gevent/hub.py") {
+				u.runs = append(u.runs, main)
+			}
+		}
 	}
 }
 

@@ -40,6 +40,12 @@ func (r *reader) describe(n int, obj uint64) {
 		t.State = fmt.Sprintf("%d of %d have come", count, parties)
 	case hang.Queue:
 		r.describeQueue(n, obj)
+	case hang.Channel:
+		senders, _ := r.Int(r.Attr(obj, "open_send_channels"))
+		t.State, t.Count = "empty", int(senders)
+		if n := r.Len(r.Attr(obj, "data")); n > 0 {
+			t.State = fmt.Sprintf("full with %d", n)
+		}
 	case hang.Future:
 		t.State = strings.ToLower(r.Str(r.Attr(obj, "_state")))
 	case hang.Object:
@@ -77,6 +83,11 @@ func (r *reader) describeLock(n int, obj uint64) {
 	}
 	if v := r.Attr(obj, "_locked"); v != 0 { // of asyncio
 		t.Locked = r.True(v)
+		return
+	}
+	if task, ok := r.task[r.Attr(obj, "_owner")]; ok { // of Trio
+		t.Locked = true
+		r.held(obj, hang.Hold{Unit: task, Frame: -1})
 		return
 	}
 	if owner, ok := r.Int(r.Attr(obj, "_owner")); ok { // threading._RLock

@@ -14,6 +14,11 @@ func (r *reader) wait(n int) {
 	f.Role = r.role(u)
 	w := &waiter{reader: r, n: n, u: u}
 	w.frames()
+	if len(u.runs) > 0 {
+		w.found = &hang.Wait{How: "loop", Units: u.runs}
+	} else if w.found == nil && u.green {
+		w.greenletWait()
+	}
 	if w.found == nil && u.thread != nil && u.thread.Call {
 		w.call()
 	}
@@ -66,6 +71,9 @@ func (w *waiter) frames() {
 			return
 		}
 		rule := rules[ruleKey(file)+":"+last(f.Func)]
+		if w.u.trio {
+			rule = trioRules[ruleKey(file)+":"+last(f.Func)]
+		}
 		if rule == nil {
 			continue
 		}
