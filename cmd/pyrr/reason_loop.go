@@ -2,6 +2,8 @@ package main
 
 import (
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 )
 
 // loopDepth is how many of a thread's last calls are looked at for a loop.
@@ -19,6 +22,8 @@ type turn struct {
 	nr    int32
 	event uint64
 	time  int64
+	// failed is the call with its error, "" where it did not fail for good.
+	failed, errno string
 }
 
 // loopOf says since when and how often a thread has made the call that it is in
@@ -34,39 +39,51 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 			if len(ring) == 2*loopDepth {
 				ring = append(ring[:0], ring[loopDepth:]...)
 			}
-			ring = append(ring, turn{ev.Nr, n, ev.Time})
+			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time})
+		}
+		if done := s.Done(ev); done != nil && ev.TID == c.TID && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
+			ring[len(ring)-1].fails(s.Enter, ev)
 		}
 		return nil
 	}) != nil {
 		return nil
 	}
-	in := func(event uint64) string {
-		st, ok, err := index.Stack(proc.ID, c.TID, event)
-		if err != nil || !ok {
-			return ""
-		}
-		if f, ok := ownFrame(st); ok {
-			return f.File + ":" + f.Func
-		}
-		return ""
-	}
 	if len(ring) == 0 {
 		return nil
 	}
-	where := in(ring[len(ring)-1].event)
-	if where == "" {
+	at, ok := stackAt(index, proc.ID, c.TID, ring[len(ring)-1].event)
+	where, own := ownFrame(at)
+	if !ok || !own {
 		return nil
+	}
+	// What the function calls, of the program's other functions too, is of the loop.
+	in := func(event uint64) bool {
+		st, ok := stackAt(index, proc.ID, c.TID, event)
+		return ok && slices.ContainsFunc(st.Frames, func(f stack.Frame) bool { return f.Func == where.Func && f.File == where.File })
 	}
 	out := &hang.Loop{}
 	var times []int64
-	for i := len(ring) - 1; i >= 0 && in(ring[i].event) == where; i-- {
-		if ring[i].nr == nr {
-			times = append(times, ring[i].time)
-			out.Event = ring[i].event
+	fails := map[string]int{}
+	text := map[string]string{}
+	for i := len(ring) - 1; i >= 0 && in(ring[i].event); i-- {
+		if t := &ring[i]; t.nr == nr {
+			times = append(times, t.time)
+			out.Event = t.event
+		} else if t.failed != "" {
+			key := linux.Name(int(t.nr)) + " " + t.errno
+			if fails[key]++; fails[key] == 1 {
+				text[key] = t.failed
+			}
 		}
 	}
 	if len(times) < 3 {
 		return nil
+	}
+	for key, n := range fails {
+		// One that fails each time, or nearly.
+		if n >= 3 && 4*n >= 3*len(times) && (n > out.Failed || n == out.Failed && text[key] < out.Fails) {
+			out.Fails, out.Failed = text[key], n
+		}
 	}
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
@@ -74,6 +91,28 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	late, early := times[0]-times[1], times[n-2]-times[n-1]
 	out.Grows = n >= 4 && early > 0 && late > 3*early/2 && times[1]-times[2] > early
 	return out
+}
+
+// addresses are arguments that only say where memory is.
+var addresses = regexp.MustCompile(`, 0x[0-9a-f]{6,}`)
+
+// fails notes that a call failed, but for errors by which one waits.
+func (t *turn) fails(enter, exit *recording.Event) {
+	if exit.Ret >= 0 || exit.Ret < -4095 {
+		return
+	}
+	switch name := linux.Errno(int(-exit.Ret)); name {
+	case "EAGAIN", "EINTR", "EINPROGRESS", "EALREADY", "ETIMEDOUT", "ENOTTY", "ESPIPE":
+	default:
+		if strings.HasPrefix(name, "E") {
+			t.errno, t.failed = name, shorten(addresses.ReplaceAllString(callText(enter, exit, true), ""), 100)
+		}
+	}
+}
+
+func stackAt(index *recording.StackIndex, proc int, tid int32, event uint64) (stack.Stack, bool) {
+	st, ok, err := index.Stack(proc, tid, event)
+	return st, ok && err == nil
 }
 
 // ownerOf finds who holds what a thread waits for in the kernel or retries: a
@@ -97,16 +136,54 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *waiting, c *h
 		}
 		return out
 	}
+	var self *hang.Owner // a transaction of its own, on another connection
 	switch {
 	case c.Call == "flock", c.Call == "fcntl":
 		if at, f, ok := state.Blocker(p, p.Thread(w.TID)); ok && f.Path != "" {
 			return owner("the lock on "+filepath.Base(f.Path), at)
 		}
 	case strings.Contains(c.Call, "nanosleep") && inSQLite(w):
+		if l := sqliteLock(state, p, w); l != nil {
+			return owner("the database "+filepath.Base(strings.TrimSuffix(l.File.Path, "-shm")), l.At)
+		}
 		for _, f := range state.Files {
 			base, ok := strings.CutSuffix(f.Path, "-journal")
 			if ok && len(f.Holders) > 0 && (f.Made.TID != w.TID || f.Made.Proc != w.Proc.ID) {
 				return owner("the database "+filepath.Base(base), f.Made)
+			}
+			if ok && len(f.Holders) > 0 {
+				self = owner("the database "+filepath.Base(base), f.Made)
+			}
+		}
+		return self
+	}
+	return nil
+}
+
+// sqliteLock finds the lock with which another thread or process keeps one from
+// writing to a database that it has open: on the byte of the writer in the file
+// of the index of the write-ahead log, or on that of a reservation in the database
+// itself (WAL_WRITE_LOCK, RESERVED_BYTE of sqlite3.c).
+func sqliteLock(state *logview.State, p *logview.Proc, w *waiting) *logview.RecordLock {
+	const (
+		walWrite = 120
+		reserved = 0x40000001
+	)
+	for i := range state.Locks {
+		l := &state.Locks[i]
+		if l.Shared || l.File.Path == "" || l.At.TID == w.TID && l.At.Proc == w.Proc.ID {
+			continue
+		}
+		at := uint64(reserved)
+		if strings.HasSuffix(l.File.Path, "-shm") {
+			at = walWrite
+		}
+		if at < l.Start || at >= l.End {
+			continue
+		}
+		for _, fd := range p.FDs {
+			if fd.File != nil && fd.File.Path == l.File.Path {
+				return l
 			}
 		}
 	}

@@ -524,11 +524,22 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return "computes" + at, None, "computes", ""
 	}
 	does := j.doing(c)
+	if o := c.Owner; o != nil && o.Proc == n.proc && o.TID == c.TID {
+		since := ""
+		if o.Where != nil {
+			since = " since " + j.at(*o.Where)
+		}
+		return "retries" + at + ": " + o.What + " is held by a transaction of its own, on another connection," + since, Likely, "own transaction", "whether the transaction is another connection's"
+	}
 	switch {
 	case c.Loop != nil && (does == "sleeps" || c.For < c.Loop.For):
 		grows := ""
 		if c.Loop.Grows {
 			grows = ", at growing intervals"
+		}
+		if c.Loop.Fails != "" {
+			return fmt.Sprintf("retries%s: %d times in %s, every %s%s; each time %s", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows, c.Loop.Fails),
+				Likely, "retry", "what would make the call succeed"
 		}
 		return fmt.Sprintf("polls%s: %d times in %s, every %s%s, and what it looks for does not come", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows),
 			Likely, "poll", "what would end the loop"

@@ -98,6 +98,10 @@ type Loop struct {
 	Every time.Duration // from one to the next
 	Grows bool          // the time between grows
 	Event uint64        // of the first
+	// Fails is a call that fails each time in the loop, with its error, Failed how
+	// often.
+	Fails  string
+	Failed int
 }
 
 // Owner is who holds what a thread waits for in the kernel.
