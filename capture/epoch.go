@@ -53,6 +53,9 @@ type Kept struct {
 	Procs        int
 	Events       uint64
 	Instructions uint64
+	// Reason is what is the same of tests that failed alike: the exception and the
+	// line; "" where none was said.
+	Reason string
 	// Err says why the recording is not whole, nil where it is.
 	Err error
 }
@@ -231,9 +234,10 @@ func (r *recorder) drop(ep *epoch) {
 	}()
 }
 
-// keep writes out an epoch that has ended, in the background.
-func (r *recorder) keep(ep *epoch, outcome string) {
-	k := &Kept{Test: ep.name, Outcome: outcome, Dir: ep.dir, From: ep.from, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
+// keep writes out an epoch that has ended, in the background. reason is why its test
+// failed, "" where that was not said.
+func (r *recorder) keep(ep *epoch, outcome, reason string) {
+	k := &Kept{Test: ep.name, Outcome: outcome, Reason: reason, Dir: ep.dir, From: ep.from, Procs: ep.whole, Events: ep.events, Instructions: ep.instructions}
 	r.kept = append(r.kept, k)
 	sum := recording.Summary{Ended: time.Now(), Outcome: outcome, Events: ep.events, Instructions: ep.instructions, Memory: peak(ep.lead.pid)}
 	if outcome == recording.EndTimeout {
@@ -273,7 +277,7 @@ func (r *recorder) spill() {
 func (r *recorder) finishEpochs() {
 	if ep := r.late; ep != nil {
 		r.endEpoch(ep, recording.EndTest, "the command ended")
-		r.keep(ep, "")
+		r.keep(ep, "", "")
 	}
 	for _, ep := range r.epochs.list {
 		r.drop(ep)

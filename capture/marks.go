@@ -249,7 +249,7 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 // youth, or until so much was logged. What is kept is cut to begin at its test
 // afterwards.
 const (
-	youth    = 150 * time.Millisecond
+	youth    = 300 * time.Millisecond
 	smallLog = 2 << 20
 )
 
@@ -291,7 +291,7 @@ func (r *recorder) testOver(sp *space, outcome string) {
 	switch {
 	case wanted && r.room(test.reason):
 		r.endEpoch(ep, recording.EndTest, outcome)
-		r.keep(ep, outcome)
+		r.keep(ep, outcome, test.reason)
 	case ep.ended:
 		r.drop(ep)
 	case sp.ended:
@@ -344,7 +344,7 @@ func (r *recorder) keepTest(ep *epoch, outcome string) {
 		r.drop(ep)
 		return
 	}
-	r.keep(ep, outcome)
+	r.keep(ep, outcome, "")
 }
 
 // room says whether one more recording is to be kept, of a test that failed for

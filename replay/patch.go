@@ -135,7 +135,7 @@ func (m memory) ReadBatch(bufs [][]byte, addrs []uint64) int {
 // anything that the replay has put into it.
 func (p *Process) Mem() mem.Reader {
 	if p.guard != nil {
-		return watchedMem{ptrace.Mem(p.pid), p.guard.of}
+		return watchedMem{p.guard.reader(p.pid), p.guard.of}
 	}
 	if len(p.patches) == 0 {
 		return ptrace.Mem(p.pid)

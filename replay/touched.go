@@ -144,6 +144,18 @@ func (a *area) read(p *Process) error {
 type guard struct {
 	of     *touched
 	hidden map[uint64]bool // pages
+	mem    mem.Reader      // of the process, nil where nothing was read yet
+}
+
+// reader reads the memory of process pid, most of which is hidden from it.
+func (g *guard) reader(pid int) mem.Reader {
+	if g.mem == nil {
+		g.mem = ptrace.Mem(pid)
+		if m, err := ptrace.OpenMem(pid); err == nil {
+			g.mem = m
+		}
+	}
+	return g.mem
 }
 
 func (g *guard) clone() *guard {

@@ -1,24 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
 	"pyrr/internal/recording"
@@ -46,10 +41,11 @@ type oneReason struct {
 	Reason string `json:"reason"`
 }
 
-// finished is what the finisher leaves for the recorder to print.
+// finished is what the finisher leaves for the recorder: what to print of a
+// recording, and what is known of it.
 type finished struct {
-	Dir  string
-	Text string
+	Dir, Text string
+	verified
 }
 
 // finisher is the recorder's end.
@@ -167,12 +163,11 @@ func (f *finisher) tell(m *finishMessage) {
 	}
 }
 
-// end waits for the process and returns what it finished: by the folder, what it
-// had to say.
-func (f *finisher) end() map[string]string {
+// end waits for the process and returns what it finished, by the folder.
+func (f *finisher) end() map[string]finished {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	done := map[string]string{}
+	done := map[string]finished{}
 	if f.cmd == nil {
 		return done
 	}
@@ -188,136 +183,7 @@ func (f *finisher) end() map[string]string {
 		if dec.Decode(&one) != nil {
 			return done
 		}
-		done[one.Dir] = one.Text
-	}
-}
-
-// finishServer is the finisher itself.
-type finishServer struct {
-	flags *recordFlags
-
-	mu     sync.Mutex
-	coming map[string]bool
-	all    []*oneReason
-	todo   []*capture.Kept
-	reason map[*capture.Kept]*oneReason
-	closed bool
-	began  time.Time // when the first was
-	change *sync.Cond
-}
-
-// serveFinisher finishes the recordings that are named on standard input, when it
-// is asked for their reasons.
-func serveFinisher(flags *recordFlags, args []string) error {
-	if slices.Equal(args, []string{startFinisher}) {
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		cmd := exec.Command(self)
-		cmd.Args = os.Args[:len(os.Args)-1]
-		cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
-		cmd.ExtraFiles = []*os.File{os.NewFile(socketFD, finishSocket)}
-		return cmd.Start()
-	}
-	// The recorder minds these, and its end is ours. Not ignored: programs that are
-	// started would inherit that.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM)
-	l, err := net.FileListener(os.NewFile(socketFD, finishSocket))
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	s := &finishServer{flags: flags, coming: map[string]bool{}, reason: map[*capture.Kept]*oneReason{}}
-	s.change = sync.NewCond(&s.mu)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.answer(c)
-		}
-	}()
-	in := bufio.NewReader(os.Stdin)
-	for {
-		line, err := in.ReadBytes('\n')
-		if err != nil {
-			break
-		}
-		var m finishMessage
-		if err := json.Unmarshal(line, &m); err != nil {
-			return fmt.Errorf("read what to finish: %w", err)
-		}
-		s.take(&m)
-	}
-	s.mu.Lock() // what is being finished is finished
-	s.closed = true
-	return nil
-}
-
-func (s *finishServer) take(m *finishMessage) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch k := m.Kept; {
-	case m.Coming != "":
-		s.coming[m.Coming] = true
-	case k != nil:
-		delete(s.coming, k.Dir)
-		if m.Err != "" {
-			k.Err = errors.New(m.Err)
-		}
-		s.todo = append(s.todo, k)
-		s.change.Broadcast()
-	}
-}
-
-// answer finishes what there is and tells all reasons.
-func (s *finishServer) answer(c net.Conn) {
-	defer c.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.coming) > 0 {
-		s.change.Wait()
-	}
-	for len(s.todo) > 0 && !s.closed {
-		k := s.todo[0]
-		s.todo = s.todo[1:]
-		s.finish(k)
-	}
-	b, err := json.Marshal(s.all)
-	if err == nil {
-		_, _ = c.Write(b) // the plugin may have given up
-	}
-}
-
-// finish finishes one recording.
-func (s *finishServer) finish(k *capture.Kept) {
-	var text bytes.Buffer
-	u := &ui{out: io.Discard, err: &text, width: 80}
-	packed := packedName(k.Dir)
-	flags := s.flags
-	if s.began.IsZero() {
-		s.began = time.Now()
-	} else if limit := flags.verifyTime; limit > 0 && flags.verify != verifyNone && time.Since(s.began) > limit {
-		quick := *flags
-		quick.verify = verifyNone
-		flags = &quick
-		u.note("%s: not verified and not cut: --verify-time %v was over", k.Test, limit)
-	}
-	finishTests(u, nil, flags, []capture.Kept{*k})
-	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: packed}
-	if rec, err := recording.Open(packed); err == nil {
-		if k.Outcome == recording.EndTimeout || k.Outcome == "crashed" {
-			one.Reason = sentenceOf(rec) // of a test that failed, pytest tells the exception
-		}
-		rec.Close()
-	} else {
-		one.Recording = k.Dir
-	}
-	s.all = append(s.all, one)
-	if b, err := json.Marshal(finished{k.Dir, text.String()}); err == nil {
-		os.Stdout.Write(append(b, '\n'))
+		done[one.Dir] = one
 	}
 }
 

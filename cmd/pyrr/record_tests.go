@@ -58,40 +58,57 @@ func testName(id string) string {
 	return safeName(strings.ToValidUTF8(name[len(name)-most:], "_"))
 }
 
-// finishTests verifies and packs the recordings of tests, but for those of which done says
-// what there is to say.
-func finishTests(u *ui, done map[string]string, f *recordFlags, kept []capture.Kept) {
-	began, late := time.Now(), 0
+// finishTests verifies and packs the recordings of tests, but for those that the
+// finisher has done.
+func finishTests(u *ui, done map[string]finished, f *recordFlags, kept []capture.Kept) {
+	v := verifying{f: f, since: time.Now(), exact: map[string]bool{}}
+	for _, one := range done {
+		v.learn(&one.verified)
+	}
+	late, alike := 0, 0
 	for _, k := range kept {
-		if text, ok := done[k.Dir]; ok {
+		one, ok := done[k.Dir]
+		if ok {
 			u.clearStatus()
-			fmt.Fprint(u.err, text)
-			continue
+			fmt.Fprint(u.err, one.Text)
+		} else {
+			finishTest(u, v.flags(&k, false, &one.verified), &k)
+			if rec, err := recording.Open(packedName(k.Dir)); err == nil {
+				one.Exact = isExact(rec)
+				rec.Close()
+			}
+			v.learn(&one.verified)
 		}
-		f := f
-		if f.verifyTime > 0 && f.verify != verifyNone && time.Since(began) > f.verifyTime {
-			quick := *f
-			quick.verify = verifyNone
-			f = &quick
+		if one.Late {
 			late++
 		}
-		if k.Err != nil {
-			u.warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
+		if one.Alike {
+			alike++
 		}
-		one := &target{part: k.Dir, packed: packedName(k.Dir)}
-		info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
-		u.note("%s: %s", k.Outcome, k.Test)
-		if f.verify != verifyNone && k.Err == nil {
-			if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
-				u.warn("the recording is larger than it need be: " + err.Error())
-			}
-			recount(one, info)
-		}
-		finish(u, one, f, info)
+	}
+	if alike > 0 {
+		u.note("%s not verified and not cut: that of another test that failed alike is exact", plural(uint64(alike), "recording is", "recordings are"))
 	}
 	if late > 0 {
 		u.note("%s not verified and not cut: --verify-time %v was over", plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
 	}
+}
+
+// finishTest verifies and packs the recording of a test.
+func finishTest(u *ui, f *recordFlags, k *capture.Kept) {
+	if k.Err != nil {
+		u.warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
+	}
+	one := &target{part: k.Dir, packed: packedName(k.Dir)}
+	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
+	u.note("%s: %s", k.Outcome, k.Test)
+	if f.verify != verifyNone && k.Err == nil {
+		if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
+			u.warn("the recording is larger than it need be: " + err.Error())
+		}
+		recount(one, info)
+	}
+	finish(u, one, f, info)
 }
 
 // saySurplus says in a line which recordings there might have been.

@@ -144,6 +144,36 @@ func (m Mem) ReadAt(p []byte, addr uint64) error {
 	return nil
 }
 
+// FileMem reads the memory of a process by /proc/PID/mem, which shows what the
+// process itself has no access to as well. It reads nothing once that has executed
+// another program.
+type FileMem struct{ f *os.File }
+
+// OpenMem opens the memory of the address space of a thread. The file is closed when
+// nobody has the reader any more.
+func OpenMem(tid int) (FileMem, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
+	if err != nil {
+		return FileMem{}, fmt.Errorf("open memory of %d: %w", tid, err)
+	}
+	return FileMem{f}, nil
+}
+
+// ReadAt implements mem.Reader.
+func (m FileMem) ReadAt(p []byte, addr uint64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	n, err := unix.Pread(int(m.f.Fd()), p, int64(addr))
+	if err == nil && n < len(p) {
+		err = unix.EFAULT
+	}
+	if err != nil {
+		return &mem.Error{Addr: addr + uint64(max(n, 0)), Len: len(p) - max(n, 0), Err: err}
+	}
+	return nil
+}
+
 // ReadBatch fills each of bufs from the address with the same index, in
 // order, and returns how many were filled whole.
 func (m Mem) ReadBatch(bufs [][]byte, addrs []uint64) int {

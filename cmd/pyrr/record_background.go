@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/capture"
+	"pyrr/internal/recording"
+)
+
+// While the command runs, recordings are finished beside it, one by one, and take a
+// quarter of a processor: where others want it, by a nice value whose weight is a
+// third of the default's (sched(7)), and on average, by pauses between them. Of tests
+// that failed alike the first has to be verified; of the others those whose turn
+// comes within the share. When the command has ended, --verify-time bounds the rest.
+const (
+	finishShare = 4
+	finishNice  = 5
+)
+
+// verified says how far a recording was finished.
+type verified struct {
+	Reason string // of its test's failure
+	Exact  bool   // it was cut and replays exactly
+	Alike  bool   // it was not looked at: another one with its reason is exact
+	Late   bool   // it was not looked at: --verify-time was over
+}
+
+// verifying decides which recordings are cut and verified.
+type verifying struct {
+	f     *recordFlags
+	since time.Time // when the command, or its session, ended; zero before
+	exact map[string]bool
+}
+
+// flags are those to finish a recording with. spare says whether there is time for
+// one that another like it makes dispensable.
+func (v *verifying) flags(k *capture.Kept, spare bool, what *verified) *recordFlags {
+	what.Reason = k.Reason
+	if v.f.verify == verifyNone {
+		return v.f
+	}
+	limit := v.f.verifyTime
+	what.Alike = !spare && k.Reason != "" && v.exact[k.Reason]
+	what.Late = !what.Alike && limit > 0 && !v.since.IsZero() && time.Since(v.since) > limit
+	if !what.Alike && !what.Late {
+		return v.f
+	}
+	quick := *v.f
+	quick.verify = verifyNone
+	return &quick
+}
+
+// learn notes what was found of one.
+func (v *verifying) learn(w *verified) {
+	if w.Exact && w.Reason != "" {
+		v.exact[w.Reason] = true
+	}
+}
+
+// finishServer is the finisher itself.
+type finishServer struct {
+	mu     sync.Mutex
+	coming map[string]bool
+	all    []*oneReason
+	todo   []*capture.Kept
+	busy   bool // one is being finished beside the command
+	closed bool
+	start  time.Time
+	verifying
+	change *sync.Cond
+}
+
+// serveFinisher finishes the recordings that are named on standard input, when it
+// is asked for their reasons.
+func serveFinisher(flags *recordFlags, args []string) error {
+	if slices.Equal(args, []string{startFinisher}) {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command(self)
+		cmd.Args = os.Args[:len(os.Args)-1]
+		cmd.Stdin, cmd.Stdout = os.Stdin, os.Stdout
+		cmd.ExtraFiles = []*os.File{os.NewFile(socketFD, finishSocket)}
+		// A child has the nice value of the thread that makes it.
+		runtime.LockOSThread()
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, finishNice); err != nil {
+			return fmt.Errorf("be nicer: %w", err)
+		}
+		return cmd.Start()
+	}
+	// The recorder minds these, and its end is ours. Not ignored: programs that are
+	// started would inherit that.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGTERM)
+	l, err := net.FileListener(os.NewFile(socketFD, finishSocket))
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	s := &finishServer{coming: map[string]bool{}, start: time.Now(), verifying: verifying{f: flags, exact: map[string]bool{}}}
+	s.change = sync.NewCond(&s.mu)
+	go s.beside()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.answer(c)
+		}
+	}()
+	in := bufio.NewReader(os.Stdin)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			break
+		}
+		var m finishMessage
+		if err := json.Unmarshal(line, &m); err != nil {
+			return fmt.Errorf("read what to finish: %w", err)
+		}
+		s.take(&m)
+	}
+	s.mu.Lock()
+	s.closed = true
+	for s.busy { // what is being finished is finished
+		s.change.Wait()
+	}
+	return nil
+}
+
+// beside finishes recordings while the command runs.
+func (s *finishServer) beside() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.todo) == 0 {
+			s.change.Wait()
+		}
+		if wait := s.ahead(); wait > 0 {
+			s.mu.Unlock()
+			time.Sleep(min(wait, time.Second))
+			s.mu.Lock()
+			continue
+		}
+		if s.closed {
+			return
+		}
+		k := s.next()
+		s.busy = true
+		s.mu.Unlock()
+		one, what, text := s.finish(k, true)
+		s.mu.Lock()
+		s.busy = false
+		s.tell(k, one, what, text)
+		s.change.Broadcast()
+	}
+}
+
+// ahead is how long to wait until what was used is the share of what has passed.
+func (s *finishServer) ahead() time.Duration {
+	return finishShare*processorTime() - time.Since(s.start)
+}
+
+// processorTime is what this process and its children have used.
+func processorTime() time.Duration {
+	var sum time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
+}
+
+// next takes the recording to finish next: one of whose reason there is none.
+func (s *finishServer) next() *capture.Kept {
+	i := max(0, slices.IndexFunc(s.todo, func(k *capture.Kept) bool { return k.Reason == "" || !s.exact[k.Reason] }))
+	k := s.todo[i]
+	s.todo = slices.Delete(s.todo, i, i+1)
+	return k
+}
+
+func (s *finishServer) take(m *finishMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch k := m.Kept; {
+	case m.Coming != "":
+		s.coming[m.Coming] = true
+	case k != nil:
+		delete(s.coming, k.Dir)
+		if m.Err != "" {
+			k.Err = errors.New(m.Err)
+		}
+		s.todo = append(s.todo, k)
+		s.change.Broadcast()
+	}
+}
+
+// answer finishes what there is and tells all reasons.
+func (s *finishServer) answer(c net.Conn) {
+	defer c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.coming) > 0 || s.busy {
+		s.change.Wait()
+	}
+	s.since = time.Now()
+	for len(s.todo) > 0 && !s.closed {
+		k := s.next()
+		one, what, text := s.finish(k, s.ahead() <= 0)
+		s.tell(k, one, what, text)
+	}
+	s.since = time.Time{}
+	b, err := json.Marshal(s.all)
+	if err == nil {
+		_, _ = c.Write(b) // the plugin may have given up
+	}
+}
+
+// finish finishes one recording. Nobody else does meanwhile.
+func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified, string) {
+	var text bytes.Buffer
+	var what verified
+	u := &ui{out: io.Discard, err: &text, width: 80}
+	finishTest(u, s.flags(k, spare, &what), k)
+	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: packedName(k.Dir)}
+	rec, err := recording.Open(one.Recording)
+	if err != nil {
+		one.Recording = k.Dir
+		return one, what, text.String()
+	}
+	defer rec.Close()
+	what.Exact = isExact(rec)
+	if k.Outcome == recording.EndTimeout || k.Outcome == "crashed" {
+		one.Reason = sentenceOf(rec) // of a test that failed, pytest tells the exception
+	}
+	return one, what, text.String()
+}
+
+// tell notes what was finished, for the plugin and for the recorder.
+func (s *finishServer) tell(k *capture.Kept, one *oneReason, what verified, text string) {
+	s.learn(&what)
+	s.all = append(s.all, one)
+	if b, err := json.Marshal(finished{k.Dir, text, what}); err == nil {
+		os.Stdout.Write(append(b, '\n'))
+	}
+}
+
+// isExact reports whether a replay has shown a recording to be exact.
+func isExact(rec *recording.Recording) bool {
+	sum, ok := rec.Summary()
+	return ok && sum.Verified == "exact"
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"pyrr/capture"
+)
+
+// Which recordings are looked at: the first of a reason always, others like it while
+// there is time to spare, and none once --verify-time is over.
+func TestVerifying(t *testing.T) {
+	const limit = time.Minute
+	for _, test := range []struct {
+		name        string
+		reason      string
+		exact       bool // one with this reason is
+		spare       bool
+		ended       time.Duration // how long ago; 0 is not yet
+		limit       time.Duration
+		alike, late bool
+	}{
+		{name: "first of its reason", reason: "E a:1", limit: limit},
+		{name: "first of its reason, command over", reason: "E a:1", ended: time.Second, limit: limit},
+		{name: "another, with time to spare", reason: "E a:1", exact: true, spare: true, limit: limit},
+		{name: "another, without", reason: "E a:1", exact: true, limit: limit, alike: true},
+		{name: "the first was not exact", reason: "E a:1", ended: time.Second, limit: limit},
+		{name: "time-outs have no reason", exact: true, limit: limit},
+		{name: "time is over", reason: "E a:1", spare: true, ended: time.Hour, limit: limit, late: true},
+		{name: "no limit", reason: "E a:1", ended: time.Hour},
+		{name: "another, time over", reason: "E a:1", exact: true, ended: time.Hour, limit: limit, alike: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			flags := &recordFlags{verify: verifyReplay, verifyTime: test.limit}
+			v := verifying{f: flags, exact: map[string]bool{}}
+			v.learn(&verified{Reason: test.reason, Exact: test.exact})
+			if test.ended > 0 {
+				v.since = time.Now().Add(-test.ended)
+			}
+			var what verified
+			got := v.flags(&capture.Kept{Reason: test.reason}, test.spare, &what)
+			if what.Alike != test.alike || what.Late != test.late {
+				t.Errorf("alike %v, late %v; want %v, %v", what.Alike, what.Late, test.alike, test.late)
+			}
+			if looked := got.verify != verifyNone; looked == (test.alike || test.late) {
+				t.Errorf("verified: %v", looked)
+			}
+		})
+	}
+}
