@@ -184,6 +184,9 @@ func (j *judge) onStack(c *Clause, i int) answer {
 	case s.Err() != "" && c.Kind != ClauseDirectly || len(s.Frames) == 0:
 		return unclear("the Python stack could not be read whole: %s", orNone("", s.Err(), "it is empty"))
 	}
+	if e := &j.events[i]; stands(e.Kind) && c.Kind != ClauseAt && e.Waits != "" {
+		return holds(false, "it waits in %s", e.Waits).by(2)
+	}
 	return j.notOnStack(c.Frame, frames)
 }
 

@@ -83,7 +83,7 @@ func TestStands(t *testing.T) {
 		{expect: "task con* waits in join", verdict: Pass},
 		{expect: "task waits", verdict: Pass},
 		{expect: "task * waits", verdict: Pass},
-		{expect: "task consumer waits in Queue.get", verdict: Fail, got: "that is not on its stack"},
+		{expect: "task consumer waits in Queue.get", verdict: Fail, got: "it waits in Queue.join"},
 		{expect: "task consumer waits at app.py:34", verdict: Fail, got: "its stack has app.py:33 consume"},
 		{expect: "task producer waits", verdict: Fail, got: "there is none in the recording, but: task consumer waits in Queue.join"},
 		{expect: "greenlet waits", verdict: Fail, got: "there is none in the recording"},

@@ -126,6 +126,9 @@ func (x *stateReader) locks() {
 				frames = slices.Clone(frames[h.Frame:])
 				frames[0].Line = h.Line // where it was taken, not where its holder is
 			}
+			if h.Took != nil {
+				frames = tookAt(h.Took)
+			}
 			x.add(e, frames)
 		}
 		if len(t.Holders) == 0 && t.Locked {
@@ -134,6 +137,15 @@ func (x *stateReader) locks() {
 			x.add(e, nil)
 		}
 	}
+}
+
+// tookAt is the stack at which a thread took a thing, as far as it is known.
+func tookAt(t *hang.Taken) []stack.Frame {
+	out := []stack.Frame{{Kind: stack.Python, Func: t.Where.Func, File: t.Where.File, Line: t.Where.Line}}
+	if t.From != nil {
+		out = append(out, stack.Frame{Kind: stack.Python, Func: t.From.Func, File: t.From.File, Line: t.From.Line})
+	}
+	return out
 }
 
 // addDeadlocks adds the circles of those who wait for each other: that of the

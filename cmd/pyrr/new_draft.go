@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,9 +24,11 @@ type draft struct {
 	recording string // as it stands in the text
 	python    string
 	expect    []string
-	id        string // of the event that the golden is about
-	golden    bool
-	test      string // the only one of the recording
+	// spare are the sentences of expect that may be left out where they don't hold.
+	spare  map[string]bool
+	id     string // of the event that the golden is about
+	golden bool
+	test   string // the only one of the recording
 }
 
 // drafter looks at a recording for what to say.
@@ -87,6 +90,10 @@ func (d *drafter) hang() (*draft, error) {
 			ended[e.Proc] = true
 		}
 	}
+	state, stuck := d.stuck()
+	if stuck != nil {
+		return stuck, nil
+	}
 	best, score := -1, -1
 	first, known := d.why.subject()
 	for i := range d.events {
@@ -122,6 +129,7 @@ func (d *drafter) hang() (*draft, error) {
 	if err != nil || out == nil {
 		return nil, err
 	}
+	out.addSpare(d.standing(state, &d.events[best])...)
 	for i := range d.events {
 		if d.events[i].Kind == assert.KindTimeout {
 			out.expect = append(out.expect, "timeout after "+out.id)
@@ -129,24 +137,6 @@ func (d *drafter) hang() (*draft, error) {
 		}
 	}
 	return out, nil
-}
-
-// plainName matches the functions that a sentence can name.
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
-
-// raised drafts a spec about the exception that a test or the program ended with,
-// nil where that is not how it ended or can't be said.
-func (d *drafter) raised() *draft {
-	r, where := d.why.Why.Raised, d.why.Why.Where
-	if r == nil || where == nil || len(r.Frames) == 0 || r.Frames[0].Frame != *where || !plainName.MatchString(where.Func) || !plainName.MatchString(r.Type) {
-		return nil
-	}
-	file, origin := d.paths.Short(where.File)
-	if origin == stack.Stdlib || strings.ContainsAny(file, " <\"") {
-		return nil
-	}
-	return &draft{id: "failed", name: r.Type + " in " + where.Func, python: d.python(d.why.Why.Evidence[0].Proc),
-		expect: []string{fmt.Sprintf("raise %s in %s::%s as failed", r.Type, file, where.Func)}}
 }
 
 // spin drafts a spec about a thread that computes when the time-out comes.
@@ -159,7 +149,7 @@ func (d *drafter) spin() (*draft, error) {
 		s := d.stackOf(i)
 		for k := range s.Frames {
 			f := &s.Frames[k]
-			if file, origin := d.paths.Short(f.File); origin != stack.Stdlib && !strings.ContainsAny(file, " <\"") {
+			if file, origin := d.fileName(f.File); origin != stack.Stdlib && !strings.ContainsAny(file, " <\"") && !stack.Harness(file) {
 				// The line changes from run to run.
 				return &draft{id: "hang", name: f.Func + " does not end", python: d.python(e.Proc),
 					expect: []string{fmt.Sprintf("timeout in %s::%s as hang", file, f.Func)}}, nil
@@ -240,6 +230,16 @@ func (d *drafter) about(i int) (*draft, error) {
 	return out, nil
 }
 
+// fileName is how a sentence names a file: of one in a temporary folder only the
+// last part is the same in another run.
+func (d *drafter) fileName(file string) (string, stack.Origin) {
+	short, origin := d.paths.Short(file)
+	if stack.Temporary(short) {
+		short = path.Base(short)
+	}
+	return short, origin
+}
+
 // where names the frame nearest to the call that is not of the standard
 // library.
 func (d *drafter) where(s stack.Stack) string {
@@ -248,8 +248,8 @@ func (d *drafter) where(s stack.Stack) string {
 		if f.Kind != stack.Python || f.Line == 0 {
 			continue
 		}
-		file, origin := d.paths.Short(f.File)
-		if origin == stack.Stdlib || strings.HasPrefix(file, "<") || strings.ContainsAny(file, " \"") {
+		file, origin := d.fileName(f.File)
+		if origin == stack.Stdlib || strings.HasPrefix(file, "<") || strings.ContainsAny(file, " \"") || stack.Harness(file) {
 			continue
 		}
 		return fmt.Sprintf("at %s:%d", file, f.Line)

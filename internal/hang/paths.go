@@ -25,18 +25,7 @@ func Library(file string) bool {
 // does: of pytest, pluggy and the plugin, of runpy.
 func Machinery(file string) bool {
 	short, origin := (stack.Paths{}).Short(file)
-	switch origin {
-	case stack.Package:
-		for _, p := range []string{"_pytest/", "pytest/", "pluggy/", "pytest_asyncio/", "xdist/", "execnet/"} {
-			if strings.HasPrefix(short, p) {
-				return true
-			}
-		}
-	case stack.Stdlib:
-		return short == "runpy.py" || short == "<frozen runpy>"
-	}
-	dir, name := path.Split(file)
-	return name == "pyrr_pytest.py" || strings.HasSuffix(dir, "/bin/") && !strings.Contains(name, ".")
+	return (origin == stack.Package || origin == stack.Stdlib || path.IsAbs(short)) && stack.Harness(short)
 }
 
 // installed tells a file of an installed package.

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"unicode"
@@ -210,6 +211,9 @@ func LineOf(f Frame) Line {
 		return l
 	}
 	l.File = fieldOf(f.File)
+	if Temporary(f.File) {
+		l.File = "*/" + fieldOf(path.Base(f.File))
+	}
 	l.Number = "?"
 	if f.Line > 0 {
 		l.Number = strconv.Itoa(f.Line)

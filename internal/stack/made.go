@@ -1,0 +1,46 @@
+package stack
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+// tempName matches what tempfile (8 of a-z, 0-9 and _), mktemp(1) and pytest name
+// folders and files by.
+var tempName = regexp.MustCompile(`^(tmp\.?[A-Za-z0-9_]{6,10}|pytest-of-.*|pytest-[0-9]+)$`)
+
+// Temporary tells an absolute path below a folder that lasts as long as a run:
+// another run has another name for it.
+func Temporary(file string) bool {
+	if !path.IsAbs(file) {
+		return false
+	}
+	for _, dir := range [...]string{"/tmp/", "/var/tmp/", "/dev/shm/"} {
+		if strings.HasPrefix(file, dir) {
+			return true
+		}
+	}
+	for part := range strings.SplitSeq(path.Dir(file), "/") {
+		if tempName.MatchString(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Harness tells, by the name that Paths.Short gives it, a file that shows how
+// tests are run and not what they do: of pytest and its plugins, of pyrr's plugin.
+func Harness(short string) bool {
+	for _, p := range [...]string{"_pytest/", "pytest/", "pluggy/", "pytest_asyncio/", "xdist/", "execnet/"} {
+		if strings.HasPrefix(short, p) {
+			return true
+		}
+	}
+	switch dir, name := path.Split(short); {
+	case name == "pyrr_pytest.py", short == "runpy.py", short == "<frozen runpy>":
+		return true
+	default: // the script that an installed command begins with
+		return (strings.HasSuffix(dir, "/bin/") || dir == "bin/") && !strings.Contains(name, ".")
+	}
+}
