@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"strconv"
 
@@ -128,14 +129,17 @@ func lastEvents(rec *recording.Recording, at *place) (map[int32]uint64, []int32,
 // errRead ends a replay when all has been read.
 var errRead = errors.New("all was read")
 
+// btWalk reads the stacks that bt and the console print.
+type btWalk struct{ *stackwalk.Walk }
+
 // replayedStacks reads stacks during a replay.
 func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
-	walk := newStackWalk(rec)
+	walk := btWalk{stackwalk.New(rec)}
 	walk.debuginfod(f)
 	left := len(places)
 	found := make([][]btStack, len(places))
 	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		walk.follow(p, ev)
+		walk.Follow(p, ev)
 		for i := range places {
 			if at := &places[i]; at.proc.ID == p.Info.ID && at.event == p.Number {
 				found[i] = walk.full(p, at, f)
@@ -154,22 +158,22 @@ func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btS
 }
 
 // debuginfod lets missing debug files be fetched if that is asked for.
-func (w *stackWalk) debuginfod(f *btFlags) {
+func (w btWalk) debuginfod(f *btFlags) {
 	if f.debuginfod {
-		w.images.Find.Fetch = unwind.Debuginfod
+		w.Images.Find.Fetch = unwind.Debuginfod
 	}
 }
 
 // full reads the stacks of the threads asked for, with all details.
-func (w *stackWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
-	wp := w.procs[p.Info.ID]
+func (w btWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
+	wp := w.Procs[p.Info.ID]
 	threads := p.Threads()
 	tids := make([]int32, 0, len(threads))
 	for tid := range threads {
 		tids = append(tids, tid)
 	}
-	slices.SortFunc(tids, func(a, b int32) int { return wp.numbers[a] - wp.numbers[b] })
-	rt, all, _ := w.threads(p)
+	slices.SortFunc(tids, func(a, b int32) int { return wp.Numbers[a] - wp.Numbers[b] })
+	rt, all, _ := w.Threads(p)
 	var out []btStack
 	for _, tid := range tids {
 		t := threads[tid]
@@ -208,13 +212,13 @@ func (s *btStack) exceptions(rt *cpython.Runtime, p *replay.Process, pt cpython.
 }
 
 // frames reads the merged stack of a thread.
-func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, all []cpython.Thread, f *btFlags) []btFrame {
+func (w btWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, all []cpython.Thread, f *btFlags) []btFrame {
 	m := p.Mem()
-	code := w.procs[p.Info.ID].code
-	raw := code.walk(p, t)
+	code := w.Procs[p.Info.ID].Code
+	raw := code.Walk(p, t)
 	var described []unwind.Described
 	if f.args || f.format == "gdb" {
-		described = code.space.Explain(m, raw)
+		described = code.Space.Explain(m, raw)
 	} else {
 		for i := range raw {
 			described = append(described, unwind.Described{Frame: raw[i].Describe(), Index: i, PC: raw[i].PC, Signal: raw[i].Signal})
@@ -224,7 +228,7 @@ func (w *stackWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runt
 	for _, d := range described {
 		byIndex[d.Index] = append(byIndex[d.Index], d)
 	}
-	merged := mergedFrames(rt, all, p, t, raw)
+	merged := stackwalk.MergedFrames(rt, all, p, t, raw)
 	numbers := map[*unwind.Frame]int{}
 	for i := range raw {
 		numbers[&raw[i]] = i

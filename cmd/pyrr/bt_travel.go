@@ -1,6 +1,7 @@
 package main
 
 import (
+	"pyrr/internal/stackwalk"
 	"slices"
 
 	"pyrr/internal/recording"
@@ -25,7 +26,7 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 	if _, err := x.ToCount(at.instr); err != nil {
 		return nil, err
 	}
-	walk := newStackWalk(rec)
+	walk := btWalk{stackwalk.New(rec)}
 	walk.debuginfod(f)
 	var out []btStack
 	err = x.With(func(p *replay.Process, cur *replay.Thread) error {
@@ -40,9 +41,9 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 			return err
 		}
 		walk.at(p)
-		wp := walk.procs[p.Info.ID]
+		wp := walk.Procs[p.Info.ID]
 		for i, tid := range order {
-			wp.numbers[tid] = i + 1
+			wp.Numbers[tid] = i + 1
 		}
 		out = walk.full(p, at, f)
 		return nil
@@ -51,13 +52,13 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 }
 
 // at makes the walk know a process that it has not followed.
-func (w *stackWalk) at(p *replay.Process) {
-	code := newCodeMap()
+func (w btWalk) at(p *replay.Process) {
+	code := stackwalk.NewCodeMap()
 	for _, m := range p.Modules() {
-		code.follow(w.rec, w.images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
+		code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
 	}
-	code.follow(w.rec, w.images, p.Mem(), &recording.Event{Maps: p.Engine()})
-	w.procs[p.Info.ID] = &walkedProcess{code: code, numbers: map[int32]int{}, tries: map[int32]uint64{}}
+	code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: p.Engine()})
+	w.Procs[p.Info.ID] = &stackwalk.Process{Code: code, Numbers: map[int32]int{}, Tries: map[int32]uint64{}}
 }
 
 // readPlaces reads each place in the way that it takes.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
 
@@ -48,12 +49,12 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 	}
 	var hits []hit
 	count := 0
-	var walk *stackWalk
+	var walk *stackwalk.Walk
 	opts := replay.Options{Breaks: breaks}
 	if c {
-		walk = newStackWalk(s.rec)
+		walk = stackwalk.New(s.rec)
 		opts.OnEvent = func(p *replay.Process, _ *replay.Thread, ev *recording.Event) error {
-			walk.follow(p, ev)
+			walk.Follow(p, ev)
 			return nil
 		}
 	}
@@ -119,7 +120,7 @@ func breaksFor(want []*assert.EventPattern) ([]*replay.Break, error) {
 
 // hitsOf turns a stop at breakpoints into events: one for each kind. With a
 // walk they have C stacks as well.
-func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
+func hitsOf(h *replay.Hit, walk *stackwalk.Walk) []hit {
 	info := h.Process.Info
 	base := hit{Event: assert.Event{Proc: info.ID, PID: info.PID, TID: int(h.Thread.TID), Pos: h.Pos, FD: -1}}
 	if rt, err := h.Process.Runtime(); err == nil {
@@ -134,7 +135,7 @@ func hitsOf(h *replay.Hit, walk *stackWalk) []hit {
 			}
 		}
 	}
-	if full, ok := walk.merged(h.Process, h.Thread); ok {
+	if full, ok := walk.Merged(h.Process, h.Thread); ok {
 		full.Thread, full.Name = int(h.Thread.TID), base.stacks.Python.Name
 		base.stacks.Proc, base.stacks.Full, base.known = h.Process.Info.ID, &full, true
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"time"
 
@@ -48,9 +49,6 @@ type eventKey struct {
 	proc  int
 	event uint64
 }
-
-// threadKey is a thread of a recording; Thread counts within the process.
-type threadKey struct{ proc, thread int }
 
 // openSource opens a recording for the checks; it is an assert.Opener.
 func openSource(path string) (assert.Source, error) {
@@ -167,18 +165,18 @@ func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
 		wanted[key] = append(wanted[key], i)
 	}
 	found := map[int]assert.Stacks{}
-	walk := newStackWalk(s.rec)
+	walk := stackwalk.New(s.rec)
 	var ends []endStacks
 	_, err := replay.Batch(s.rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		walk.follow(p, ev)
+		walk.Follow(p, ev)
 		for _, i := range wanted[eventKey{p.Info.ID, p.Number}] {
-			if st, ok := walk.stack(p, t); ok {
+			if st, ok := walk.Stack(p, t); ok {
 				found[i] = assert.Stacks{Proc: p.Info.ID, Python: st}
 			}
 		}
-		walk.name(p, t, ev)
+		walk.Name(p, t, ev)
 		if ev.Kind == recording.KindEnd && ev.Why != recording.EndExited && ev.Why != recording.EndExec {
-			ends = append(ends, endStacks{p.Info.ID, walk.all(p)})
+			ends = append(ends, endStacks{p.Info.ID, walk.All(p)})
 		}
 		return nil
 	}})
@@ -195,10 +193,10 @@ func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
 	for i := range s.events {
 		ev := &s.events[i]
 		if ev.ThreadName == "" {
-			ev.ThreadName = walk.names[threadKey{ev.Proc, ev.Thread}]
+			ev.ThreadName = walk.Named(ev.Proc, ev.Thread)
 		}
 		if ev.ThreadName == "" && ev.TID == ev.PID && (s.info.Pythons[ev.Proc] != "" || s.info.Uncounted[ev.Proc]) {
-			ev.ThreadName = mainThread
+			ev.ThreadName = stackwalk.MainThread
 		}
 	}
 	s.passed = true

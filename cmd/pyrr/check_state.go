@@ -9,6 +9,7 @@ import (
 	"pyrr/assert"
 	"pyrr/internal/hang"
 	"pyrr/internal/stack"
+	"pyrr/internal/stackwalk"
 )
 
 // State implements assert.Source: what threads, tasks and locks were when the
@@ -252,7 +253,7 @@ func circles(edges []hang.Edge) [][]hang.Ref {
 
 func unitName(u *hang.Unit) string {
 	if u.Name == "" && u.Kind == hang.Thread && u.Main {
-		return mainThread
+		return stackwalk.MainThread
 	}
 	return u.Name
 }

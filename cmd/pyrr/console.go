@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ type console struct {
 	u   *ui
 	rec *recording.Recording
 	x   *replay.Session
-	w   *stackWalk
+	w   btWalk
 
 	breaks    []*consoleBreak
 	nextBreak int
@@ -62,7 +63,7 @@ func newConsoleWith(u *ui, rec *recording.Recording, o replay.Options) (*console
 	if err != nil {
 		return nil, err
 	}
-	c := &console{u: u, rec: rec, x: x, w: newStackWalk(rec), nextBreak: 1}
+	c := &console{u: u, rec: rec, x: x, w: btWalk{stackwalk.New(rec)}, nextBreak: 1}
 	c.selectProcess()
 	return c, nil
 }

@@ -27,7 +27,7 @@ func (c *console) allFrames(tid int32, f *btFlags) ([]btFrame, error) {
 			return fmt.Errorf("there is no thread %d here", tid)
 		}
 		c.w.at(p)
-		rt, all, _ := c.w.threads(p)
+		rt, all, _ := c.w.Threads(p)
 		out = c.w.frames(p, t, rt, all, f)
 		return nil
 	})
@@ -131,7 +131,7 @@ func (c *console) threadName(tid int32) string {
 	name := ""
 	c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		name = path.Base(p.Info.Exe)
-		rt, all, _ := c.w.threads(p)
+		rt, all, _ := c.w.Threads(p)
 		t := p.Threads()[tid]
 		if rt == nil || t == nil {
 			return nil

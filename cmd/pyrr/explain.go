@@ -354,17 +354,11 @@ func ownFrame(s stack.Stack) (stack.Frame, bool) {
 		if !found {
 			inner, found = f, true
 		}
-		if !isLibrary(f.File) {
+		if !stack.IsLibrary(f.File) {
 			return f, true
 		}
 	}
 	return inner, found
-}
-
-// isLibrary says whether a file is not the user's own.
-func isLibrary(file string) bool {
-	_, origin := stack.Paths{}.Short(file)
-	return origin == stack.Package || origin == stack.Stdlib
 }
 
 // sourceLine returns the text of a line, "" where the recording has it not.

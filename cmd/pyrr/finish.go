@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"pyrr/internal/stackwalk"
 	"strings"
-	"time"
 
 	"pyrr/capture"
 	"pyrr/internal/recording"
@@ -121,14 +121,6 @@ func about(info *capture.Info, verdict string) string {
 	}, ", ")
 }
 
-// ended is when the recorded command ended.
-func ended(rec *recording.Recording) time.Time {
-	if sum, ok := rec.Summary(); ok {
-		return sum.Ended
-	}
-	return time.Now()
-}
-
 // verify replays the recording of a target in the folder dir once, notes in it
 // what came out and makes its index. Of a recording that there is uncut as well
 // it does not say why it failed.
@@ -139,7 +131,7 @@ func verify(u *ui, t *target, dir string) (verdict string, exact bool) {
 		return "not verified", false
 	}
 	defer rec.Close()
-	indexErr, err := replayIndexed(rec, fromMachine, replay.Options{})
+	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{})
 	if indexErr != nil {
 		u.warn(indexErr.Error())
 	}

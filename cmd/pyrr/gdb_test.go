@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -44,9 +45,9 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	sum, _ := rec.Summary()
 	every := sum.Events * 6 / 10 / uint64(stops)
 	c := gdbtest.Comparison{Present: true}
-	walk := newStackWalk(rec)
+	walk := stackwalk.New(rec)
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, th *replay.Thread, ev *recording.Event) error {
-		walk.follow(p, ev)
+		walk.Follow(p, ev)
 		if th == nil || p.Info.Python == "" || ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter {
 			return nil
 		}
@@ -65,20 +66,20 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 		for _, r := range ranges {
 			parts = append(parts, mem.Range{Addr: r.Start, Len: r.End - r.Start})
 		}
-		space := walk.procs[p.Info.ID].code.space
+		space := walk.Procs[p.Info.ID].Code.Space
 		for _, m := range space.Modules() {
 			// What the dynamic linker has protected after writing it, too.
 			parts = append(parts, without(mem.Range{Addr: m.Start, Len: m.End - m.Start}, ranges)...)
 		}
 		core := filepath.Join(dir, "core")
 		regs := th.Regs()
-		if pc, ok := walk.procs[p.Info.ID].code.redirect(p.Mem(), regs.Rip); ok {
+		if pc, ok := walk.Procs[p.Info.ID].Code.Redirect(p.Mem(), regs.Rip); ok {
 			regs.Rip = pc // gdb knows nothing of pyrr's trampolines
 		}
 		if err := gdbtest.WriteCore(core, &regs, p.Mem(), parts); err != nil {
 			return err
 		}
-		got := space.Explain(p.Mem(), space.Walk(p.Mem(), unwindRegs(&regs), 0))
+		got := space.Explain(p.Mem(), space.Walk(p.Mem(), stackwalk.UnwindRegs(&regs), 0))
 		c.Compare(t, space, gdbtest.Core(t, python, core), got)
 		return nil
 	}})

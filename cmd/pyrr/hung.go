@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"pyrr/internal/stackwalk"
 	"strings"
 	"time"
 
@@ -64,30 +65,30 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 	}
 	var out []ending
 	died := map[int][]hang.Raised{}
-	walk := newStackWalk(rec)
+	walk := stackwalk.New(rec)
 	follow := map[int]*logview.Process{}
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		if t != nil && len(died[p.Info.ID]) < maxDied {
-			if r := reported(p, t, ev); r != nil {
+		if t != nil && len(died[p.Info.ID]) < stackwalk.MaxDied {
+			if r := stackwalk.Reported(p, t, ev); r != nil {
 				died[p.Info.ID] = append(died[p.Info.ID], *r)
 			}
 		}
-		walk.follow(p, ev)
-		walk.name(p, t, ev)
+		walk.Follow(p, ev)
+		walk.Name(p, t, ev)
 		f := follow[p.Info.ID]
 		if f == nil {
 			f = logview.NewProcess(&p.Info)
 			follow[p.Info.ID] = f
 		}
 		f.Take(p.Number, ev)
-		if ev.Kind == recording.KindEnd && (all || stopped(ev)) {
+		if ev.Kind == recording.KindEnd && (all || stackwalk.Stopped(ev)) {
 			e := endOf(f, p.Number, ev)
 			for i := range e.Threads {
 				w := &e.Threads[i]
-				w.Name = walk.names[threadKey{p.Info.ID, walk.procs[p.Info.ID].numbers[w.TID]}]
-				w.Stack, _ = walk.stack(p, p.Threads()[w.TID])
+				w.Name = walk.NameOf(p.Info.ID, w.TID)
+				w.Stack, _ = walk.Stack(p, p.Threads()[w.TID])
 			}
-			e.Facts = endFacts(p, ev, died[p.Info.ID], nil)
+			e.Facts = stackwalk.EndFacts(p, ev, died[p.Info.ID], nil)
 			out = append(out, e)
 		}
 		return nil
@@ -105,7 +106,7 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 	for i := range procs {
 		p := &procs[i]
 		if err := logview.Each(rec, p, func(f *logview.Process, number uint64, ev *recording.Event, _ logview.Step) error {
-			if ev.Kind != recording.KindEnd || !all && !stopped(ev) {
+			if ev.Kind != recording.KindEnd || !all && !stackwalk.Stopped(ev) {
 				return nil
 			}
 			e := endOf(f, number, ev)
@@ -117,7 +118,7 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 				}
 				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.Threads[w.TID].Last)
 			}
-			e.Facts = readFacts(index, p.ID)
+			e.Facts = stackwalk.ReadFacts(index, p.ID)
 			out = append(out, e)
 			return nil
 		}); err != nil {
@@ -136,11 +137,6 @@ func stoppedOnes(all []ending) []ending {
 		}
 	}
 	return out
-}
-
-// stopped says whether a process did not end by itself.
-func stopped(ev *recording.Event) bool {
-	return ev.Why != recording.EndExited && ev.Why != recording.EndExec
 }
 
 // endOf describes the threads of a process at its end.

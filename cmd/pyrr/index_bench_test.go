@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"testing"
 	"time"
 
@@ -72,14 +73,14 @@ func BenchmarkIndex(b *testing.B) {
 	b.Run("index", func(b *testing.B) {
 		defer cpuPerOp(b)()
 		for b.Loop() {
-			x, err := newIndexer(rec, fromMachine)
+			x, err := stackwalk.NewIndexer(rec, stackwalk.FromMachine)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: x.event}); err != nil {
+			if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: x.Event}); err != nil {
 				b.Fatal(err)
 			}
-			if err := x.close(); err != nil {
+			if err := x.Close(); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestSourceOf(t *testing.T) {
 		"__pycache__/b.cpython-313.pyc":                 "b.py",
 		"/a/b.pyc":                                      "", "/a/b.txt": "", "/a/__pycache__/.cpython-311.pyc": "", "": "",
 	} {
-		if got, ok := sourceOf(path); got != want && ok || ok != (want != "") {
+		if got, ok := stackwalk.SourceOf(path); got != want && ok || ok != (want != "") {
 			t.Errorf("%s: %q, %v, want %q", path, got, ok, want)
 		}
 	}

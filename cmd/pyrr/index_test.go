@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
 	"testing"
@@ -91,10 +92,10 @@ func compareIndex(t *testing.T, python string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	walk := newStackWalk(rec)
+	walk := btWalk{stackwalk.New(rec)}
 	points, withPython, wrong := 0, 0, 0
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, th *replay.Thread, ev *recording.Event) error {
-		walk.follow(p, ev)
+		walk.Follow(p, ev)
 		if th == nil {
 			return nil
 		}
@@ -105,11 +106,11 @@ func compareIndex(t *testing.T, python string) {
 		}
 		got := pythonFrames(st.Frames)
 		var want []stack.Frame
-		if fresh, fok := walk.stack(p, th); fok {
+		if fresh, fok := walk.Stack(p, th); fok {
 			want = fresh.Frames
 			withPython++
 		}
-		if rt, all, _ := walk.threads(p); rt != nil && ok && ev.Stop != recording.StopNone {
+		if rt, all, _ := walk.Threads(p); rt != nil && ok && ev.Stop != recording.StopNone {
 			whole := frameKeys(walk.frames(p, th, rt, all, &btFlags{}))
 			if have := stackKeys(st.Frames); !slices.Equal(whole, have) {
 				if wrong++; wrong < 4 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
@@ -43,7 +44,7 @@ func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set)
 	o := replay.Options{Stdout: output, Stderr: output}
 	var indexErr, err error
 	if index {
-		indexErr, err = replayIndexed(from, fromRecording, o)
+		indexErr, err = stackwalk.Replay(from, stackwalk.FromRecording, o)
 	} else {
 		_, err = replay.Batch(from, o)
 	}

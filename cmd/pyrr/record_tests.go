@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"strings"
 	"time"
 
@@ -162,38 +163,35 @@ func shortenTest(u *ui, t *target, from uint64) error {
 	return os.Rename(short, t.part)
 }
 
-// testProcess is the process that a recording of a test is of.
-const testProcess = 1
-
 // shortenInto writes the recording of a test, cut, to the folder dir. from is
 // the event at which its test begins, 0 where nothing comes before it.
 func shortenInto(rec *recording.Recording, dir string, from uint64) error {
-	const first = testProcess
+	const first = stackwalk.TestProcess
 	var err error
 	if from == 0 {
-		if from, err = afterImage(rec, first); err != nil {
+		if from, err = stackwalk.AfterImage(rec, first); err != nil {
 			return err
 		}
 	}
 	o := replay.Options{}
-	index, err := newIndexer(rec, fromRecording)
+	index, err := stackwalk.NewIndexer(rec, stackwalk.FromRecording)
 	if err != nil {
 		return err
 	}
-	defer index.abort()
-	index.alone = true // what is read is noted
+	defer index.Abort()
+	index.Alone = true // what is read is noted
 	o.OnEvent = func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		// What was read before the cut need not be read again, but whoever
 		// opens the new recording has read nothing yet.
 		start := p.Info.ID == first && (p.Number == from || p.Number == from+1)
 		if start {
-			index.forget(p)
+			index.Forget(p)
 		}
-		if err := index.event(p, t, ev); err != nil {
+		if err := index.Event(p, t, ev); err != nil {
 			return err
 		}
 		if start || ev.Kind == recording.KindTimeout || ev.Kind == recording.KindEnd {
-			index.readAll(p)
+			index.ReadAll(p)
 		}
 		return nil
 	}
@@ -202,7 +200,7 @@ func shortenInto(rec *recording.Recording, dir string, from uint64) error {
 
 // testBegins finds the event at which the test of a recording begins.
 func testBegins(rec *recording.Recording) (uint64, error) {
-	it, err := rec.Events(testProcess)
+	it, err := rec.Events(stackwalk.TestProcess)
 	if err != nil {
 		return 0, err
 	}
@@ -216,30 +214,6 @@ func testBegins(rec *recording.Recording) (uint64, error) {
 			return 0, err
 		}
 		if ev.Kind == recording.KindNote && ev.Why == recording.MarkTestStart && ev.Text == rec.Header().Test {
-			return n, nil
-		}
-	}
-}
-
-// afterImage is the number of the first event that follows those which
-// describe the image that the recording of a process begins with.
-func afterImage(rec *recording.Recording, proc int) (uint64, error) {
-	it, err := rec.Events(proc)
-	if err != nil {
-		return 0, err
-	}
-	defer it.Close()
-	var ev recording.Event
-	for {
-		n := it.Number()
-		if err := it.Next(&ev); err != nil {
-			return 0, err
-		}
-		switch ev.Kind {
-		case recording.KindStart, recording.KindThread, recording.KindWrite:
-		case recording.KindEnd:
-			return 0, errors.New("nothing happens in it")
-		default:
 			return n, nil
 		}
 	}

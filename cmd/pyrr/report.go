@@ -166,7 +166,7 @@ func threadAtEndOf(rec *recording.Recording, w *waiting, processes, open bool) r
 		out := report.FrameWithSource{Kind: "C", Func: f.Func, Place: f.Module}
 		if f.Kind == stack.Python {
 			short, _ := paths.Short(f.File)
-			out.Kind, out.Place, out.Own = "Py", fmt.Sprintf("%s:%d", short, f.Line), !isLibrary(f.File)
+			out.Kind, out.Place, out.Own = "Py", fmt.Sprintf("%s:%d", short, f.Line), !stack.IsLibrary(f.File)
 			lines := linesOf(texts[f.File])
 			for n := max(1, f.Line-around); f.Line > 0 && f.Line <= len(lines) && n <= min(len(lines), f.Line+around); n++ {
 				out.Source = append(out.Source, report.SourceLine{Number: fmt.Sprintf("%5d", n), Text: lines[n-1], Here: n == f.Line})

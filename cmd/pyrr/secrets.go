@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
 
@@ -217,7 +218,7 @@ func proven(u *ui, dir string, set *redact.Set) error {
 	}
 	if !out.HasStacks() {
 		u.status("making the index of stacks")
-		indexErr, err := replayIndexed(out, fromRecording, replay.Options{})
+		indexErr, err := stackwalk.Replay(out, stackwalk.FromRecording, replay.Options{})
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"pyrr/internal/stackwalk"
 	"slices"
 	"sort"
 	"strings"
@@ -114,7 +115,7 @@ func compareReplay(t *testing.T, python, name string, args []string, points int)
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	c := truthChecker{t: t, walk: newStackWalk(rec)}
+	c := truthChecker{t: t, walk: stackwalk.New(rec)}
 	if c.x, err = rec.StackIndex(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +131,14 @@ func compareReplay(t *testing.T, python, name string, args []string, points int)
 
 type truthChecker struct {
 	t      *testing.T
-	walk   *stackWalk
+	walk   *stackwalk.Walk
 	x      *recording.StackIndex
 	points int
 }
 
 // event compares at a write of a line of JSON to the standard output.
 func (c *truthChecker) event(p *replay.Process, th *replay.Thread, ev *recording.Event) error {
-	c.walk.follow(p, ev)
+	c.walk.Follow(p, ev)
 	isWrite := ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter
 	if !isWrite || ev.Nr != unix.SYS_WRITE || ev.Args[0] != 1 || c.t.Failed() {
 		return nil
@@ -151,7 +152,7 @@ func (c *truthChecker) event(p *replay.Process, th *replay.Thread, ev *recording
 		return nil
 	}
 	c.points++
-	rt, threads, _ := c.walk.threads(p)
+	rt, threads, _ := c.walk.Threads(p)
 	if rt == nil {
 		c.t.Error("there is no runtime")
 		return nil

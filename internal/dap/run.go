@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-dap"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
@@ -198,7 +199,7 @@ func (s *Server) entry() (*replay.Stop, error) {
 type outsideLibraries struct{}
 
 func (outsideLibraries) Holds(h *replay.Hit) bool {
-	return h.Code != nil && !IsLibrary(h.Code.File)
+	return h.Code != nil && !stack.IsLibrary(h.Code.File)
 }
 
 // firstModule is a condition: the code is the program's own, not what a .pth
@@ -206,7 +207,7 @@ func (outsideLibraries) Holds(h *replay.Hit) bool {
 type firstModule struct{}
 
 func (firstModule) Holds(h *replay.Hit) bool {
-	if h.Code == nil || IsLibrary(h.Code.File) {
+	if h.Code == nil || stack.IsLibrary(h.Code.File) {
 		return false
 	}
 	if !strings.HasPrefix(h.Code.File, "<") {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"pyrr/internal/stack"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,15 +33,6 @@ func newSources(texts map[string][]byte, mappings []PathMapping, cwd string) *so
 	slices.Sort(s.names)
 	return s
 }
-
-// IsLibrary says whether a file is the standard library's or an installed
-// package's, not the program's own.
-func IsLibrary(file string) bool {
-	return strings.HasPrefix(file, "<frozen") || strings.Contains(file, "/site-packages/") ||
-		strings.Contains(file, "/dist-packages/") || libraryFolder.MatchString(file)
-}
-
-var libraryFolder = regexp.MustCompile(`/lib(64)?/python3(\.\d+t?)?/`)
 
 // under returns the rest of a path in a folder.
 func under(file, dir string) (string, bool) {
@@ -73,7 +65,7 @@ func (s *sources) of(file string) *dap.Source {
 		src.Name, src.PresentationHint = file, "deemphasize"
 	} else {
 		src.Path = s.local(file)
-		if IsLibrary(file) {
+		if stack.IsLibrary(file) {
 			src.PresentationHint = "deemphasize"
 		}
 	}
@@ -139,7 +131,7 @@ func (s *sources) find(src *dap.Source) (file, note string, err error) {
 		}
 		if here != nil && bytes.Equal(here, s.texts[name]) {
 			k += 1000
-		} else if IsLibrary(name) != IsLibrary(want) || k == 1 && path.Base(name) == "__init__.py" {
+		} else if stack.IsLibrary(name) != stack.IsLibrary(want) || k == 1 && path.Base(name) == "__init__.py" {
 			continue
 		}
 		if k == n {

@@ -13,7 +13,7 @@ func Library(file string) bool {
 	if strings.HasSuffix(file, "/pyrr_pytest.py") || strings.HasPrefix(file, "<frozen ") {
 		return true
 	}
-	if _, origin := (stack.Paths{}).Short(file); origin == stack.Package || origin == stack.Stdlib {
+	if stack.IsLibrary(file) {
 		return true
 	}
 	// The script that an installed command begins with.

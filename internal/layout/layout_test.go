@@ -61,6 +61,7 @@ var allowed = map[string][]string{
 	"internal/settings":  {},
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording"},
+	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/unwind", "replay"},
 }
 
 // free lists the packages that tie the others together and may import all:

@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"io"
@@ -17,7 +17,7 @@ import (
 
 // codeMap follows where a replayed process has code mapped.
 type codeMap struct {
-	space *unwind.Space
+	Space *unwind.Space
 	// stubs is where the counting stubs lie, 0 before they do.
 	stubs uint64
 	// calls is where the trampolines of system calls lie.
@@ -27,19 +27,19 @@ type codeMap struct {
 	version int // counts changes
 }
 
-func newCodeMap() *codeMap {
-	c := &codeMap{space: &unwind.Space{}}
-	c.space.Redirect = c.redirect
+func NewCodeMap() *codeMap {
+	c := &codeMap{Space: &unwind.Space{}}
+	c.Space.Redirect = c.Redirect
 	return c
 }
 
 func (c *codeMap) clone() *codeMap {
-	out := &codeMap{space: c.space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd, pauses: slices.Clip(c.pauses)}
-	out.space.Redirect = out.redirect
+	out := &codeMap{Space: c.Space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd, pauses: slices.Clip(c.pauses)}
+	out.Space.Redirect = out.Redirect
 	return out
 }
 
-func (c *codeMap) redirect(m mem.Reader, pc uint64) (uint64, bool) {
+func (c *codeMap) Redirect(m mem.Reader, pc uint64) (uint64, bool) {
 	if pc >= c.calls && pc < c.callsEnd {
 		return inject.CallSiteOf(m, c.calls, pc)
 	}
@@ -60,15 +60,15 @@ func imagesOf() *unwind.Images {
 	return &unwind.Images{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}, Originals: true}}
 }
 
-// follow keeps track of what an event maps and unmaps.
-func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.Reader, ev *recording.Event) {
+// Follow keeps track of what an event maps and unmaps.
+func (c *codeMap) Follow(rec *recording.Recording, images *unwind.Images, m mem.Reader, ev *recording.Event) {
 	for i := range ev.Maps {
 		mp := &ev.Maps[i]
 		switch {
 		case mp.File != 0 && mp.Offset == 0:
 			im, err := images.Get(mp.File, mp.Name, func() (io.ReaderAt, int64, error) { return rec.ReadFile(mp.File) })
 			if err == nil {
-				c.space.Map(mp.Start, im)
+				c.Space.Map(mp.Start, im)
 				c.version++
 			}
 		case mp.Prot&unix.PROT_EXEC == 0:
@@ -81,24 +81,24 @@ func (c *codeMap) follow(rec *recording.Recording, images *unwind.Images, m mem.
 		case mp.Name == "[pyrr]":
 			// The stand-in for the vDSO.
 			if im, err := unwind.MemoryImage(mp.Name, m, mp.Start, mp.End); err == nil {
-				c.space.Map(mp.Start, im)
+				c.Space.Map(mp.Start, im)
 				c.version++
 			}
 		}
 	}
 	if ev.Nr == unix.SYS_MUNMAP && ev.Kind == recording.KindSyscall && ev.Ret == 0 {
-		c.space.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
+		c.Space.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
 		c.version++
 	}
 }
 
-// walk returns the C frames of a thread at the event at hand.
-func (c *codeMap) walk(p *replay.Process, t *replay.Thread) []unwind.Frame {
+// Walk returns the C frames of a thread at the event at hand.
+func (c *codeMap) Walk(p *replay.Process, t *replay.Thread) []unwind.Frame {
 	regs := t.Regs()
-	return c.space.Walk(p.Mem(), unwindRegs(&regs), 0)
+	return c.Space.Walk(p.Mem(), UnwindRegs(&regs), 0)
 }
 
-// unwindRegs puts a thread's registers in DWARF's order.
-func unwindRegs(r *linux.Regs) unwind.Regs {
+// UnwindRegs puts a thread's registers in DWARF's order.
+func UnwindRegs(r *linux.Regs) unwind.Regs {
 	return unwind.AllRegs([17]uint64{r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip})
 }

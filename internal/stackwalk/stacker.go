@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"fmt"
@@ -256,9 +256,9 @@ func (s *stacker) stack(j *job) uint32 {
 // the registers of one of those, and above which the stack has not changed, goes
 // on as the last one did.
 func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
-	j.code.space.Reuse = true // what follows keeps nothing of the frames
+	j.code.Space.Reuse = true // what follows keeps nothing of the frames
 	if j.live != nil {
-		c = j.code.space.Walk(j.live, j.regs, 0)
+		c = j.code.Space.Walk(j.live, j.regs, 0)
 		j.thread.base, j.thread.last = baseOf(c), nil
 		return c, 0
 	}
@@ -294,7 +294,7 @@ func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
 }
 
 func (s *stacker) walkCopy(j *job, known func(*unwind.Frame) bool) []unwind.Frame {
-	c := j.code.space.WalkTo(&j.copied, j.regs, 0, known)
+	c := j.code.Space.WalkTo(&j.copied, j.regs, 0, known)
 	if j.copied.missed {
 		s.missed = true
 	}

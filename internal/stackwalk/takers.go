@@ -1,6 +1,7 @@
-package main
+package stackwalk
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -45,9 +46,9 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 			return
 		}
 		j := journey{x: x, facts: facts[id]}
-		if j.image = rec.Header().Test != "" && id == testProcess; j.image {
+		if j.image = rec.Header().Test != "" && id == TestProcess; j.image {
 			// Before its image is there, memory says nothing.
-			from, err := afterImage(rec, id)
+			from, err := AfterImage(rec, id)
 			if err != nil {
 				return
 			}
@@ -272,4 +273,31 @@ func (j *journey) waits(t *take, thing int) bool {
 		}
 	}
 	return false
+}
+
+// TestProcess is the process that a recording of a test is of.
+const TestProcess = 1
+
+// AfterImage is the number of the first event that follows those which
+// describe the image that the recording of a process begins with.
+func AfterImage(rec *recording.Recording, proc int) (uint64, error) {
+	it, err := rec.Events(proc)
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	var ev recording.Event
+	for {
+		n := it.Number()
+		if err := it.Next(&ev); err != nil {
+			return 0, err
+		}
+		switch ev.Kind {
+		case recording.KindStart, recording.KindThread, recording.KindWrite:
+		case recording.KindEnd:
+			return 0, errors.New("nothing happens in it")
+		default:
+			return n, nil
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"bytes"
@@ -39,9 +39,9 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 	return pystate.Read(rt, p.Mem(), p.Info.ID, threads)
 }
 
-// reported reads the exception that a thread writes to standard error at an
+// Reported reads the exception that a thread writes to standard error at an
 // event: nil where it does something else.
-func reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *hang.Raised) {
+func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *hang.Raised) {
 	if ev.Nr != unix.SYS_WRITE || ev.Args[0] != 2 || ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter {
 		return nil
 	}
@@ -90,8 +90,8 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 	return nil
 }
 
-// endFacts are the facts that the index keeps of a process at its end.
-func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead []hang.Dead) *hang.Facts {
+// EndFacts are the facts that the index keeps of a process at its end.
+func EndFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead []hang.Dead) *hang.Facts {
 	var facts *hang.Facts
 	if wantsFacts(ev) {
 		facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
@@ -118,8 +118,8 @@ func endFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead [
 	return facts
 }
 
-// maxDied bounds the reports of exceptions that are kept of a process.
-const maxDied = 50
+// MaxDied bounds the reports of exceptions that are kept of a process.
+const MaxDied = 50
 
 // maxDead bounds the threads that have ended of which the names are kept.
 const maxDead = 500
@@ -127,7 +127,7 @@ const maxDead = 500
 // wantsFacts says whether somebody may ask why a process ended as it did: not
 // of one that ended by itself, if no signal killed it.
 func wantsFacts(ev *recording.Event) bool {
-	return ev.Kind == recording.KindEnd && (stopped(ev) || ev.Why == recording.EndExited && ev.Ret&0x7f != 0)
+	return ev.Kind == recording.KindEnd && (Stopped(ev) || ev.Why == recording.EndExited && ev.Ret&0x7f != 0)
 }
 
 // factsText is how the index keeps facts.
@@ -141,8 +141,8 @@ func factsText(facts *hang.Facts) []byte {
 	return b.Bytes()
 }
 
-// readFacts reads what the index keeps; nil where that is nothing.
-func readFacts(index *recording.StackIndex, proc int) *hang.Facts {
+// ReadFacts reads what the index keeps; nil where that is nothing.
+func ReadFacts(index *recording.StackIndex, proc int) *hang.Facts {
 	text := index.Facts(proc)
 	if text == nil {
 		return nil
@@ -153,4 +153,9 @@ func readFacts(index *recording.StackIndex, proc int) *hang.Facts {
 	}
 	facts.Proc = proc
 	return facts
+}
+
+// Stopped says whether a process did not end by itself.
+func Stopped(ev *recording.Event) bool {
+	return ev.Why != recording.EndExited && ev.Why != recording.EndExec
 }

@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"cmp"
@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/cpython"
-	"pyrr/internal/dap"
 	"pyrr/internal/hang"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
@@ -23,13 +23,13 @@ import (
 // read only while the process stands still: the Python frames, and a copy of the
 // C stack. The rest is made of it by another goroutine, the stacker, meanwhile.
 type indexer struct {
-	walk  *stackWalk
+	walk  *Walk
 	procs map[int]*indexedProcess
 	st    *stacker
 	src   *sourceKeeper
 	facts map[int]*hang.Facts // of the processes at their ends
 	// alone has all done by the replay's goroutine, in the live memory.
-	alone   bool
+	Alone   bool
 	capture captureMem
 }
 
@@ -54,13 +54,13 @@ type indexedThread struct {
 	stack threadStack
 }
 
-// newIndexer begins the index of a recording that is a folder.
-func newIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
+// NewIndexer begins the index of a recording that is a folder.
+func NewIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	w, err := rec.WriteStacks()
 	if err != nil {
 		return nil, err
 	}
-	x := &indexer{walk: newStackWalk(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}}
+	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}}
 	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
@@ -69,8 +69,8 @@ func newIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	return x, nil
 }
 
-// event takes the stack at an event of the replay.
-func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+// Event takes the stack at an event of the replay.
+func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 	ip := x.follow(p, ev)
 	x.src.opened(ev)
 	x.modules(p, ip, ev)
@@ -93,8 +93,8 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			it.ident = regs.FsBase
 		}
 		x.name(p, t, it, ev)
-		if len(ip.died) < maxDied {
-			if r := reported(p, t, ev); r != nil {
+		if len(ip.died) < MaxDied {
+			if r := Reported(p, t, ev); r != nil {
 				ip.died = append(ip.died, *r)
 			}
 		}
@@ -115,7 +115,7 @@ func (x *indexer) event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if facts := endFacts(p, ev, ip.died, ip.dead); facts != nil {
+		if facts := EndFacts(p, ev, ip.died, ip.dead); facts != nil {
 			x.facts[p.Info.ID] = facts
 		}
 		ip.tracker = nil
@@ -139,7 +139,7 @@ func (x *indexer) modules(p *replay.Process, ip *indexedProcess, ev *recording.E
 	for _, name := range files {
 		// Of what is installed those on stacks must do: all of it would be a
 		// fourth of a recording of one test.
-		if !dap.IsLibrary(name) {
+		if !stack.IsLibrary(name) {
 			x.src.see(name)
 		}
 	}
@@ -153,21 +153,21 @@ func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess
 	case ip == nil || own:
 		// Its images are made of memory.
 		x.st.wait()
-		x.walk.follow(p, ev)
+		x.walk.Follow(p, ev)
 		if ip == nil {
-			ip = &indexedProcess{threads: map[int32]*indexedThread{}, code: x.walk.procs[p.Info.ID].code}
+			ip = &indexedProcess{threads: map[int32]*indexedThread{}, code: x.walk.Procs[p.Info.ID].Code}
 			x.procs[p.Info.ID] = ip
 		}
 		ip.targets = map[uint64]uint64{}
 	case len(ev.Maps) > 0 || ev.Nr == unix.SYS_MUNMAP:
 		brief := recording.Event{Kind: ev.Kind, Nr: ev.Nr, Ret: ev.Ret, Args: ev.Args, Maps: slices.Clone(ev.Maps)}
-		x.st.do(job{kind: jobCall, call: func() { ip.code.follow(x.walk.rec, x.walk.images, nil, &brief) }})
+		x.st.do(job{kind: jobCall, call: func() { ip.code.Follow(x.walk.Rec, x.walk.Images, nil, &brief) }})
 	}
 	return ip
 }
 
-// forget makes a process's stacks be read anew from here on.
-func (x *indexer) forget(p *replay.Process) {
+// Forget makes a process's stacks be read anew from here on.
+func (x *indexer) Forget(p *replay.Process) {
 	p.ForgetPython()
 	if ip := x.procs[p.Info.ID]; ip != nil {
 		ip.tracker = nil
@@ -175,17 +175,17 @@ func (x *indexer) forget(p *replay.Process) {
 	}
 }
 
-// readAll reads all that can be asked for at a point: the stacks of all
+// ReadAll reads all that can be asked for at a point: the stacks of all
 // threads, with their variables and exceptions, and the tasks. Where memory is
 // noted that is read, it will be there.
-func (x *indexer) readAll(p *replay.Process) {
+func (x *indexer) ReadAll(p *replay.Process) {
 	x.st.wait()
-	rt, all, m := x.walk.threads(p)
+	rt, all, m := x.walk.Threads(p)
 	if rt == nil {
 		return
 	}
 	for _, t := range p.Threads() {
-		c := x.walk.procs[p.Info.ID].code.walk(p, t)
+		c := x.walk.Procs[p.Info.ID].Code.Walk(p, t)
 		for _, frames := range framesOf(rt, p, t, all, c) {
 			for i := range frames {
 				rt.Locals(m, frames[i])
@@ -202,10 +202,10 @@ func (x *indexer) readAll(p *replay.Process) {
 func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread, it *indexedThread) {
 	regs := t.Regs()
 	regs.Rip = ip.redirect(p.Mem(), regs.Rip)
-	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.FsBase, regs: unwindRegs(&regs)}
+	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.FsBase, regs: UnwindRegs(&regs)}
 	m := &x.capture
 	*m = captureMem{Reader: p.Mem(), bufs: m.bufs, addrs: m.addrs}
-	if !x.alone {
+	if !x.Alone {
 		m.addr, m.b = it.stack.copied(regs.Rsp)
 	}
 	if rt, err := p.Runtime(); err == nil {
@@ -243,7 +243,7 @@ func (ip *indexedProcess) redirect(m mem.Reader, pc uint64) uint64 {
 	}
 	to, ok := ip.targets[pc]
 	if !ok {
-		if to, ok = ip.code.redirect(m, pc); !ok {
+		if to, ok = ip.code.Redirect(m, pc); !ok {
 			to = pc
 		}
 		ip.targets[pc] = to
@@ -262,7 +262,7 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 	if n := it.tries; n > 16 && n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
-	rt, all, m := x.walk.threads(p)
+	rt, all, m := x.walk.Threads(p)
 	if rt == nil {
 		return
 	}
@@ -275,7 +275,7 @@ func (x *indexer) name(p *replay.Process, t *replay.Thread, it *indexedThread, e
 // that has not imported threading has the name that it would get there.
 func (x *indexer) keepName(p *replay.Process, tid int32, it *indexedThread) {
 	if it.name == "" && int(tid) == p.Info.PID && runsPython(p) {
-		it.name = mainThread
+		it.name = MainThread
 	}
 	proc, first, name := p.Info.ID, it.first, it.name
 	x.st.do(job{kind: jobCall, call: func() { x.st.w.Name(proc, tid, first, name) }})
@@ -287,12 +287,12 @@ func runsPython(p *replay.Process) bool {
 	return p.Info.Python != "" || err == nil
 }
 
-// mainThread is the name that threading gives the main thread.
-const mainThread = "MainThread"
+// MainThread is the name that threading gives the main thread.
+const MainThread = "MainThread"
 
-// close completes the index and keeps the text of the Python files in it.
-func (x *indexer) close() error {
-	travel(x.walk.rec, x.facts)
+// Close completes the index and keeps the text of the Python files in it.
+func (x *indexer) Close() error {
+	travel(x.walk.Rec, x.facts)
 	for _, id := range slices.Sorted(maps.Keys(x.facts)) {
 		if text := factsText(x.facts[id]); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(id, text) }})
@@ -313,8 +313,8 @@ func (x *indexer) close() error {
 	return x.src.close()
 }
 
-// abort drops the index of a replay that failed.
-func (x *indexer) abort() {
+// Abort drops the index of a replay that failed.
+func (x *indexer) Abort() {
 	x.st.end()
 	x.drop()
 }
@@ -328,23 +328,23 @@ func (x *indexer) drop() {
 // of it. The index must be made by the replay's goroutine alone.
 var errElsewhere = errors.New("a stack in several places")
 
-// replayIndexed replays a recording and makes its index on the way. The error
+// Replay replays a recording and makes its index on the way. The error
 // of the index is apart.
-func replayIndexed(rec *recording.Recording, from sourcesFrom, o replay.Options) (indexErr, err error) {
+func Replay(rec *recording.Recording, from sourcesFrom, o replay.Options) (indexErr, err error) {
 	for _, alone := range []bool{false, true} {
 		var x *indexer
-		if x, indexErr = newIndexer(rec, from); indexErr != nil {
+		if x, indexErr = NewIndexer(rec, from); indexErr != nil {
 			o.OnEvent = nil
 			_, err = replay.Batch(rec, o)
 			return indexErr, err
 		}
-		x.alone = alone
-		o.OnEvent = x.event
+		x.Alone = alone
+		o.OnEvent = x.Event
 		if _, err = replay.Batch(rec, o); err != nil {
-			x.abort()
+			x.Abort()
 			return nil, err
 		}
-		if indexErr = x.close(); !errors.Is(indexErr, errElsewhere) {
+		if indexErr = x.Close(); !errors.Is(indexErr, errElsewhere) {
 			return indexErr, nil
 		}
 		o.Stdout, o.Stderr = nil, nil // all was printed

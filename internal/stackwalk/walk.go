@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"slices"
@@ -11,56 +11,56 @@ import (
 	"pyrr/replay"
 )
 
-// stackWalk reads Python stacks during a replay.
-type stackWalk struct {
-	rec    *recording.Recording
-	procs  map[int]*walkedProcess
+// Walk reads Python stacks during a replay.
+type Walk struct {
+	Rec    *recording.Recording
+	Procs  map[int]*Process
 	names  map[threadKey]string
-	images *unwind.Images
+	Images *unwind.Images
 }
 
-// walkedProcess is what the walk knows of a process.
-type walkedProcess struct {
-	code *codeMap
+// Process is what the walk knows of a process.
+type Process struct {
+	Code *codeMap
 
-	numbers map[int32]int // of the threads
+	Numbers map[int32]int // of the threads
 	count   int
-	tries   map[int32]uint64 // events of a thread without a name
+	Tries   map[int32]uint64 // events of a thread without a name
 	dead    int32            // the thread that ended at the last event, 0 for none
 }
 
-func newStackWalk(rec *recording.Recording) *stackWalk {
-	return &stackWalk{rec: rec, procs: map[int]*walkedProcess{}, names: map[threadKey]string{}, images: imagesOf()}
+func New(rec *recording.Recording) *Walk {
+	return &Walk{Rec: rec, Procs: map[int]*Process{}, names: map[threadKey]string{}, Images: imagesOf()}
 }
 
-// follow keeps track of what an event changes.
-func (w *stackWalk) follow(p *replay.Process, ev *recording.Event) {
-	wp := w.procs[p.Info.ID]
+// Follow keeps track of what an event changes.
+func (w *Walk) Follow(p *replay.Process, ev *recording.Event) {
+	wp := w.Procs[p.Info.ID]
 	if wp == nil {
-		wp = &walkedProcess{code: newCodeMap(), numbers: map[int32]int{}, tries: map[int32]uint64{}}
-		w.procs[p.Info.ID] = wp
-		if parent := w.procs[p.Info.Parent]; p.Info.Fork && parent != nil {
-			wp.code = parent.code.clone()
+		wp = &Process{Code: NewCodeMap(), Numbers: map[int32]int{}, Tries: map[int32]uint64{}}
+		w.Procs[p.Info.ID] = wp
+		if parent := w.Procs[p.Info.Parent]; p.Info.Fork && parent != nil {
+			wp.Code = parent.Code.clone()
 		}
 	}
-	wp.code.follow(w.rec, w.images, p.Mem(), ev)
+	wp.Code.Follow(w.Rec, w.Images, p.Mem(), ev)
 	if wp.dead != 0 {
 		// The id may be used again, by another thread.
-		delete(wp.numbers, wp.dead)
-		delete(wp.tries, wp.dead)
+		delete(wp.Numbers, wp.dead)
+		delete(wp.Tries, wp.dead)
 		wp.dead = 0
 	}
-	if ev.TID != 0 && wp.numbers[ev.TID] == 0 {
+	if ev.TID != 0 && wp.Numbers[ev.TID] == 0 {
 		wp.count++
-		wp.numbers[ev.TID] = wp.count
+		wp.Numbers[ev.TID] = wp.count
 	}
 	if ev.Kind == recording.KindDeath {
 		wp.dead = ev.TID
 	}
 }
 
-// threads lists the Python threads of a process.
-func (w *stackWalk) threads(p *replay.Process) (*cpython.Runtime, []cpython.Thread, mem.Reader) {
+// Threads lists the Python threads of a process.
+func (w *Walk) Threads(p *replay.Process) (*cpython.Runtime, []cpython.Thread, mem.Reader) {
 	rt, err := p.Runtime()
 	if err != nil {
 		return nil, nil, nil
@@ -79,12 +79,12 @@ func threadOf(rt *cpython.Runtime, m mem.Reader, all []cpython.Thread, t *replay
 	return rt.Of(m, all, int(t.TID), regs.FsBase)
 }
 
-// stack returns the Python stack of a thread at the event at hand.
-func (w *stackWalk) stack(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
+// Stack returns the Python stack of a thread at the event at hand.
+func (w *Walk) Stack(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
 	if t == nil {
 		return stack.Stack{}, false
 	}
-	rt, all, m := w.threads(p)
+	rt, all, m := w.Threads(p)
 	if rt == nil {
 		return stack.Stack{}, false
 	}
@@ -100,20 +100,20 @@ func (w *stackWalk) stack(p *replay.Process, t *replay.Thread) (stack.Stack, boo
 	return st, true
 }
 
-// all returns the Python stacks of all threads of a process, in the order in
+// All returns the Python stacks of all threads of a process, in the order in
 // which the threads appeared.
-func (w *stackWalk) all(p *replay.Process) []stack.Stack {
-	wp := w.procs[p.Info.ID]
+func (w *Walk) All(p *replay.Process) []stack.Stack {
+	wp := w.Procs[p.Info.ID]
 	tids := make([]int32, 0, len(p.Threads()))
 	for tid := range p.Threads() {
 		tids = append(tids, tid)
 	}
-	slices.SortFunc(tids, func(a, b int32) int { return wp.numbers[a] - wp.numbers[b] })
+	slices.SortFunc(tids, func(a, b int32) int { return wp.Numbers[a] - wp.Numbers[b] })
 	var out []stack.Stack
 	for _, tid := range tids {
-		if st, ok := w.stack(p, p.Threads()[tid]); ok {
+		if st, ok := w.Stack(p, p.Threads()[tid]); ok {
 			out = append(out, st)
-			if key := (threadKey{p.Info.ID, wp.numbers[tid]}); w.names[key] == "" {
+			if key := (threadKey{p.Info.ID, wp.Numbers[tid]}); w.names[key] == "" {
 				w.names[key] = st.Name
 			}
 		}
@@ -121,16 +121,16 @@ func (w *stackWalk) all(p *replay.Process) []stack.Stack {
 	return out
 }
 
-// merged returns the C stack of a thread with its Python frames in it, without
+// Merged returns the C stack of a thread with its Python frames in it, without
 // what the evaluation loop does.
-func (w *stackWalk) merged(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
-	if w == nil || t == nil || w.procs[p.Info.ID] == nil {
+func (w *Walk) Merged(p *replay.Process, t *replay.Thread) (stack.Stack, bool) {
+	if w == nil || t == nil || w.Procs[p.Info.ID] == nil {
 		return stack.Stack{}, false
 	}
-	raw := w.procs[p.Info.ID].code.walk(p, t)
+	raw := w.Procs[p.Info.ID].Code.Walk(p, t)
 	var st stack.Stack
-	rt, all, _ := w.threads(p)
-	for _, f := range mergedFrames(rt, all, p, t, raw) {
+	rt, all, _ := w.Threads(p)
+	for _, f := range MergedFrames(rt, all, p, t, raw) {
 		switch {
 		case f.Python != nil:
 			st.Frames = append(st.Frames, f.Python.Frame)
@@ -141,8 +141,8 @@ func (w *stackWalk) merged(p *replay.Process, t *replay.Thread) (stack.Stack, bo
 	return st, len(st.Frames) > 0
 }
 
-// mergedFrames puts a thread's Python frames between its C frames.
-func mergedFrames(rt *cpython.Runtime, all []cpython.Thread, p *replay.Process, t *replay.Thread, raw []unwind.Frame) []cpython.MergedFrame {
+// MergedFrames puts a thread's Python frames between its C frames.
+func MergedFrames(rt *cpython.Runtime, all []cpython.Thread, p *replay.Process, t *replay.Thread, raw []unwind.Frame) []cpython.MergedFrame {
 	if rt != nil {
 		return rt.Merge(raw, framesOf(rt, p, t, all, raw)...)
 	}
@@ -153,20 +153,20 @@ func mergedFrames(rt *cpython.Runtime, all []cpython.Thread, p *replay.Process, 
 	return out
 }
 
-// name looks up the name of the event's thread, until it has one. A thread
+// Name looks up the name of the event's thread, until it has one. A thread
 // registers its name soon after its start, so it is asked at its first
 // events, at its events 32, 64, 128 and so on, and at its end.
-func (w *stackWalk) name(p *replay.Process, t *replay.Thread, ev *recording.Event) {
-	wp := w.procs[p.Info.ID]
-	key := threadKey{p.Info.ID, wp.numbers[ev.TID]}
+func (w *Walk) Name(p *replay.Process, t *replay.Thread, ev *recording.Event) {
+	wp := w.Procs[p.Info.ID]
+	key := threadKey{p.Info.ID, wp.Numbers[ev.TID]}
 	if t == nil || w.names[key] != "" {
 		return
 	}
-	wp.tries[ev.TID]++
-	if n := wp.tries[ev.TID]; n > 16 && n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
+	wp.Tries[ev.TID]++
+	if n := wp.Tries[ev.TID]; n > 16 && n&(n-1) != 0 && ev.Kind != recording.KindDeath && ev.Kind != recording.KindEnd {
 		return
 	}
-	rt, all, m := w.threads(p)
+	rt, all, m := w.Threads(p)
 	if rt == nil {
 		return
 	}
@@ -205,4 +205,16 @@ func framesOf(rt *cpython.Runtime, p *replay.Process, t *replay.Thread, all []cp
 		}
 	}
 	return lists
+}
+
+// threadKey is a thread of a recording; Thread counts within the process.
+type threadKey struct{ proc, thread int }
+
+// Named returns the name of a thread by its number within a process, "" if it has
+// none.
+func (w *Walk) Named(proc, thread int) string { return w.names[threadKey{proc, thread}] }
+
+// NameOf is named by the thread's id.
+func (w *Walk) NameOf(proc int, tid int32) string {
+	return w.Named(proc, w.Procs[proc].Numbers[tid])
 }

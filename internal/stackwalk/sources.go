@@ -1,4 +1,4 @@
-package main
+package stackwalk
 
 import (
 	"errors"
@@ -28,11 +28,11 @@ type sourceKeeper struct {
 type sourcesFrom uint8
 
 const (
-	// fromRecording: from what the recording keeps of them already. It names
+	// FromRecording: from what the recording keeps of them already. It names
 	// files as it likes, and may be a stranger's.
-	fromRecording sourcesFrom = iota
-	// fromMachine: also from this machine, which made the recording just now.
-	fromMachine
+	FromRecording sourcesFrom = iota
+	// FromMachine: also from this machine, which made the recording just now.
+	FromMachine
 )
 
 // keepSources begins to keep sources in a recording that is a folder.
@@ -56,7 +56,7 @@ func keepSources(rec *recording.Recording, from sourcesFrom) (*sourceKeeper, err
 		failed := false
 		for name := range k.names {
 			text, ok := have[name]
-			if !ok && from == fromMachine {
+			if !ok && from == FromMachine {
 				text, ok = sourceText(name, procs, before)
 			}
 			if ok && !failed {
@@ -88,14 +88,14 @@ func (k *sourceKeeper) opened(ev *recording.Event) {
 		return
 	}
 	path, _, _ := strings.Cut(string(ev.In), "\x00")
-	if name, ok := sourceOf(path); ok {
+	if name, ok := SourceOf(path); ok {
 		k.see(name)
 	}
 }
 
-// sourceOf returns the source file of a path that Python opens to import a
+// SourceOf returns the source file of a path that Python opens to import a
 // module: NAME.py, or __pycache__/NAME.cpython-311.pyc beside it (PEP 3147).
-func sourceOf(path string) (string, bool) {
+func SourceOf(path string) (string, bool) {
 	if strings.HasSuffix(path, ".py") {
 		return path, true
 	}
@@ -164,4 +164,12 @@ func readSource(f *os.File, ended time.Time) ([]byte, bool) {
 		return nil, false
 	}
 	return text, true
+}
+
+// ended is when the recorded command ended.
+func ended(rec *recording.Recording) time.Time {
+	if sum, ok := rec.Summary(); ok {
+		return sum.Ended
+	}
+	return time.Now()
 }
