@@ -175,7 +175,7 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 		return err
 	}
 	if f.github {
-		return report.GitHub(u.out, run, f.lenient)
+		return report.GitHub(u.commands(), run, f.lenient)
 	}
 	return nil
 }

@@ -325,7 +325,7 @@ func annotate(u *ui, rec *recording.Recording, r *reasoned) {
 	if rel, err := filepath.Rel(root, file); root != "" && err == nil && filepath.IsLocal(rel) {
 		place = fmt.Sprintf(" file=%s,line=%d,", workflowEscape(rel, true), f.Line)
 	}
-	fmt.Fprintf(u.out, "::error%stitle=%s::%s\n", place, workflowEscape(title, true), workflowEscape(clean(r.Why.Sentence), false))
+	fmt.Fprintf(u.commands(), "::error%stitle=%s::%s\n", place, workflowEscape(title, true), workflowEscape(clean(r.Why.Sentence), false))
 }
 
 // workflowEscape escapes text for a workflow command, in a property or in the

@@ -88,6 +88,9 @@ func newUI(out, err *os.File) *ui {
 	if w, _, sizeErr := term.GetSize(int(err.Fd())); sizeErr == nil && w > 10 {
 		u.width = w
 	}
+	if os.Getenv("GITHUB_ACTIONS") == "true" {
+		u.out, u.err = &commandGuard{w: out}, &commandGuard{w: err}
+	}
 	if !u.live {
 		u.slow = &slowWork{err: err, every: progressEvery}
 	}
@@ -170,6 +173,42 @@ func (u *ui) clearStatus() {
 		fmt.Fprint(u.err, "\r\x1b[K")
 		u.shown = time.Time{}
 	}
+}
+
+// commands is where workflow commands go, which nothing else may look like.
+func (u *ui) commands() io.Writer {
+	if g, ok := u.out.(*commandGuard); ok {
+		return g.w
+	}
+	return u.out
+}
+
+// commandGuard keeps what pyrr prints in GitHub Actions from being a workflow command:
+// the runner obeys each line of a step's output that begins with :: or ##[, blanks
+// aside, and what a recording says may come from a stranger. A blank within is enough.
+type commandGuard struct {
+	w     io.Writer
+	begun string // the first characters of the line, blanks aside
+}
+
+func (g *commandGuard) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p)+8)
+	for _, c := range p {
+		if g.begun == ":" && c == ':' || g.begun == "##" && c == '[' {
+			out = append(out, ' ')
+		}
+		switch {
+		case c == '\n' || c == '\r':
+			g.begun = ""
+		case len(g.begun) < 3 && (g.begun != "" || c != ' ' && c != '\t'):
+			g.begun += string(rune(c))
+		}
+		out = append(out, c)
+	}
+	if _, err := g.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // printJSON writes one indented JSON document to stdout.

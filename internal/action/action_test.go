@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -67,6 +68,8 @@ type runner struct {
 	summary   string
 	log       strings.Builder
 	uploaded  string // the paths that upload-artifact was given
+	artifact  string // and the name
+	pull      pull
 	setupGo   bool
 	failed    bool
 	// cancel is called while the step that records runs, and cancelled set
@@ -91,7 +94,7 @@ func newRunner(t *testing.T, inputs map[string]string) *runner {
 	r.summary = filepath.Join(r.temp, "summary.md")
 	r.env = []string{"HOME=" + os.Getenv("HOME"), "CI=true", "GITHUB_ACTIONS=true", "GITHUB_WORKSPACE=" + r.workspace,
 		"RUNNER_TEMP=" + r.temp, "RUNNER_TOOL_CACHE=" + filepath.Join(dir, "tools"), "GITHUB_ACTION_PATH=" + root,
-		"GITHUB_STEP_SUMMARY=" + r.summary, "GITHUB_SERVER_URL=file://" + filepath.Join(dir, "server")}
+		"GITHUB_STEP_SUMMARY=" + r.summary, "GITHUB_REPOSITORY=owner/shop", "GITHUB_SHA=abc123", "GITHUB_RUN_ID=99", "GITHUB_SERVER_URL=https://github.example"}
 	for name, in := range readAction(t).Inputs {
 		r.inputs[name] = in.Default
 	}
@@ -122,6 +125,11 @@ func (r *runner) value(e string) string {
 			r.t.Errorf("%s: the action has no such input", e)
 		}
 		return v
+	case strings.HasPrefix(e, "steps.upload.outcome == 'success' && "):
+		if r.uploaded == "" {
+			return ""
+		}
+		return r.value(strings.Fields(e)[4])
 	case strings.HasPrefix(e, "steps.") && len(parts) == 4 && parts[2] == "outputs":
 		return r.steps[parts[1]][parts[3]]
 	}
@@ -134,6 +142,8 @@ func (r *runner) value(e string) string {
 		return "owner/pyrr"
 	case "github.job":
 		return "test"
+	case "toJSON(matrix)":
+		return "{\n  \"os\": \"ubuntu/22\",\n  \"python\": 3.12\n}" // names of artifacts take neither / nor "
 	case "strategy.job-index":
 		return "0"
 	case "github.run_attempt":
@@ -197,7 +207,10 @@ func (r *runner) run() bool {
 		switch {
 		case strings.HasPrefix(s.Uses, "actions/upload-artifact@"):
 			r.uploaded = r.expand(s.With["path"])
-			r.expand(s.With["name"])
+			r.artifact = r.expand(s.With["name"])
+			r.steps[s.ID] = map[string]string{"artifact-url": "https://github.example/artifacts/7"}
+		case strings.HasPrefix(s.Uses, "actions/github-script@"):
+			r.script(&s)
 		case strings.HasPrefix(s.Uses, "actions/setup-go@"):
 			r.setupGo = true
 		case s.Uses != "":
@@ -341,7 +354,8 @@ t.join()
 // TestHang is what the action is for: a command that hangs.
 func TestHang(t *testing.T) {
 	py := python(t)
-	r := newRunner(t, map[string]string{"run": py + " tests/hang.py", "timeout": "4s", "version": "source", "secrets": "::add-mask::masked-value-1\n"})
+	r := newRunner(t, map[string]string{"run": py + " tests/hang.py", "timeout": "4s", "version": "source", "secrets": "::add-mask::masked-value-1\n", "comment": "true", "rerun": "1"})
+	r.pull.Pull = 12
 	r.env = append(r.env, "API_TOKEN=tok-0123456789")
 	r.write("tests/hang.py", hang)
 	if r.run() {
@@ -355,11 +369,12 @@ func TestHang(t *testing.T) {
 		t.Errorf("result %q\n%s", got, log)
 	}
 	zips, _ := filepath.Glob(r.uploaded)
-	if len(zips) != 1 || r.output("recordings") != filepath.Dir(zips[0]) {
+	if len(zips) != 2 || r.output("recordings") != filepath.Dir(zips[0]) || r.artifact != "pyrr-recordings-test-os-ubuntu-22-python-3.12-1" {
 		t.Fatalf("uploaded %q: %v, recordings %q\n%s", r.uploaded, zips, r.output("recordings"), log)
 	}
 	for _, want := range []string{
 		"::error file=tests/hang.py,line=8,title=pyrr%3A hung::Deadlock: MainThread joins reader (tests/hang.py:8), which waits for data from",
+		"pyrr: run 1 of 1, --chaos=1",
 		"token tok-0123456789 None", // the program's output is its own, and the masks are not in its environment
 		"replaced 1 known secret in",
 		"(exit status 124)",
@@ -373,10 +388,22 @@ func TestHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	summary := string(b)
-	for _, want := range []string{"## ⏱️ pyrr: the command hung", "thread 2, `reader` waits for data from a socket", "return b.recv(100)", "`API_TOKEN`", "pyrr replay --batch " + filepath.Base(zips[0])} {
+	for _, want := range []string{"## ⏱️ pyrr: the command hung", "thread 2 reader waits for data from a socket", "return b.recv(100)", "It failed again in run 1 of 1, with --chaos=1.",
+		"- **Seen:** 2 times in this run", "gh run download 99 --repo owner/shop --name pyrr-recordings-test-os-ubuntu-22-python-3.12-1\npyrr open ",
+		"[`tests/hang.py:8`](https://github.example/owner/shop/blob/abc123/tests/hang.py#L8)", "(https://github.example/artifacts/7)", "<details><summary>Stacks</summary>"} {
 		if !strings.Contains(summary, want) {
 			t.Errorf("the summary has no %q:\n%s", want, summary)
 		}
+	}
+	if c := r.pull.Comments; len(c) != 1 || !strings.Contains(c[0].Body, "Deadlock: MainThread joins reader") {
+		t.Errorf("comments: %+v", c)
+	}
+	var reasons []struct {
+		Outcome, Sentence, File, Recording, Fingerprint string
+		Line, Seen                                      int
+	}
+	if err := json.Unmarshal([]byte(r.output("reasons")), &reasons); err != nil || len(reasons) != 2 || reasons[0].File != "tests/hang.py" || reasons[0].Line != 8 || reasons[0].Seen != 2 || reasons[0].Outcome != "timeout" {
+		t.Errorf("reasons %v: %s", err, r.output("reasons"))
 	}
 	if strings.Contains(summary, "tok-0123456789") {
 		t.Error("the summary holds a secret")
@@ -474,7 +501,8 @@ func TestRelease(t *testing.T) {
 		t.Skip("releases are for amd64")
 	}
 	r := newRunner(t, map[string]string{"run": "true", "version": "v9.8.7"})
-	server := strings.TrimPrefix(r.env[len(r.env)-1], "GITHUB_SERVER_URL=file://")
+	server := filepath.Join(filepath.Dir(r.temp), "server")
+	r.env = append(r.env, "GITHUB_SERVER_URL=file://"+server)
 	dir := filepath.Join(server, "owner/pyrr/releases/download/v9.8.7")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)

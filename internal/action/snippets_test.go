@@ -83,7 +83,7 @@ func TestSnippets(t *testing.T) {
 	dir, env := shop(t)
 	expect := func(t *testing.T, status int, out string) {
 		t.Helper()
-		for _, want := range []string{"pip install pyrr-replay", "replaced 1 known secret", "waits for data from a socket", "return b.recv(100)"} {
+		for _, want := range []string{"pip install pyrr-replay", "replaced 1 known secret", "Deadlock: MainThread joins reader (hang.py:8), which waits for data from"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("it did not print %q", want)
 			}
@@ -100,6 +100,7 @@ func TestSnippets(t *testing.T) {
 			AfterScript []string `yaml:"after_script"`
 			Artifacts   struct{ Paths []string }
 		}
+		quality := filepath.Join(dir, "gl-code-quality.json")
 		if err := yaml.Unmarshal([]byte(snippet(t, "gitlab")), &doc); err != nil {
 			t.Fatal(err)
 		}
@@ -116,11 +117,14 @@ func TestSnippets(t *testing.T) {
 			t.Error(err)
 		}
 		expect(t, status, out+string(more))
+		if b, err := os.ReadFile(quality); err != nil || !strings.Contains(string(b), `"path": "hang.py"`) {
+			t.Errorf("%v\n%s", err, b)
+		}
 	})
 	t.Run("jenkins", func(t *testing.T) {
 		text := snippet(t, "jenkins")
 		m := regexp.MustCompile(`(?s)sh '''\n(.*?)'''`).FindStringSubmatch(text)
-		n := regexp.MustCompile(`sh '(for .*)'\n`).FindStringSubmatch(text)
+		n := regexp.MustCompile(`sh '(\[ .*)'\n`).FindStringSubmatch(text)
 		if m == nil || n == nil || strings.Count(text, "{") != strings.Count(text, "}") {
 			t.Fatalf("no steps in\n%s", text)
 		}
@@ -145,9 +149,118 @@ func TestSnippets(t *testing.T) {
 		}
 		// The agent's interpolation makes $$ a dollar.
 		status, out := try(t, dir, env, []string{"bash", "-e"}, strings.ReplaceAll(doc.Steps[0].Command, "$$", "$"))
-		if !strings.Contains(out, "agent annotate --style error --append\n### `") {
+		if !strings.Contains(out, "agent annotate --style error --append\n### ⏱️ `") {
 			t.Errorf("no annotation in\n%s", out)
 		}
 		expect(t, status, out)
 	})
+	t.Run("circleci", func(t *testing.T) {
+		var doc struct {
+			Jobs map[string]struct {
+				Steps []yaml.Node
+			}
+		}
+		if err := yaml.Unmarshal([]byte(snippet(t, "circleci")), &doc); err != nil {
+			t.Fatal(err)
+		}
+		var steps []ciStep
+		for _, node := range doc.Jobs["test"].Steps {
+			var plain struct{ Run string }
+			var long struct {
+				Run struct{ Command, When string }
+			}
+			if node.Decode(&plain) == nil {
+				steps = append(steps, ciStep{plain.Run, false})
+			} else if node.Decode(&long) == nil {
+				steps = append(steps, ciStep{long.Run.Command, long.Run.When == "on_fail"})
+			}
+		}
+		status, out := runSteps(t, dir, env, steps)
+		expect(t, status, out)
+	})
+	t.Run("azure", func(t *testing.T) {
+		var doc struct {
+			Steps []struct{ Script, Condition string }
+		}
+		if err := yaml.Unmarshal([]byte(snippet(t, "azure")), &doc); err != nil {
+			t.Fatal(err)
+		}
+		var steps []ciStep
+		for _, s := range doc.Steps {
+			steps = append(steps, ciStep{s.Script, s.Condition != ""})
+		}
+		status, out := runSteps(t, dir, env, steps)
+		if b, err := os.ReadFile(filepath.Join(dir, "reasons.md")); err != nil || !strings.Contains(string(b), "### ⏱️ `") || !strings.Contains(out, "##vso[task.uploadsummary]") {
+			t.Errorf("%v\n%s\n%s", err, b, out)
+		}
+		expect(t, status, out)
+	})
+	t.Run("pre-commit", func(t *testing.T) { preCommit(t, dir, env) })
+}
+
+// ciStep is a step of a CI: its script, and whether it runs after a failure, too.
+type ciStep struct {
+	script string
+	always bool
+}
+
+// runSteps runs the steps of a job, and returns the status of the first that failed and
+// all output.
+func runSteps(t *testing.T, dir string, env []string, steps []ciStep) (status int, said string) {
+	t.Helper()
+	for _, s := range steps {
+		if s.script == "" || status != 0 && !s.always {
+			continue
+		}
+		cmd := exec.Command("bash", "-eo", "pipefail", "-c", strings.ReplaceAll(s.script, "--timeout 10m", "--timeout 4s"))
+		cmd.Dir, cmd.Env = dir, env
+		out, err := cmd.CombinedOutput()
+		said += string(out)
+		if err != nil && status == 0 {
+			status = cmd.ProcessState.ExitCode()
+		}
+	}
+	return status, said
+}
+
+// preCommit runs the hook on a spec that is right and on one that is not.
+func preCommit(t *testing.T, dir string, env []string) {
+	var doc struct {
+		Repos []struct {
+			Hooks []struct{ Entry, Files string }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(snippet(t, "pre-commit")), &doc); err != nil {
+		t.Fatal(err)
+	}
+	hook := doc.Repos[0].Hooks[0]
+	if !regexp.MustCompile(hook.Files).MatchString("specs/x.yaml") {
+		t.Errorf("it does not look at specs: %s", hook.Files)
+	}
+	spec := filepath.Join(dir, "specs/x.yaml")
+	if err := os.MkdirAll(filepath.Dir(spec), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for line, ok := range map[string]bool{"- connect": true, "- connect nowhere at all": false} {
+		if err := os.WriteFile(spec, []byte("version: 1\nname: x\nrecording: none.pyrr.zip\nexpect:\n  "+line+"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("bash", "-c", hook.Entry+" specs/x.yaml")
+		cmd.Dir, cmd.Env = dir, env
+		if out, err := cmd.CombinedOutput(); (err == nil) != ok {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+}
+
+// TestWorkflowSnippet lints the workflow that docs/ci.md shows.
+func TestWorkflowSnippet(t *testing.T) {
+	file := filepath.Join(t.TempDir(), ".github/workflows/reasons.yml")
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(snippet(t, "workflow_run")+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	lint(t, file)
 }

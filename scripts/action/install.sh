@@ -2,6 +2,7 @@
 # Puts a verified pyrr on the PATH of the job's further steps: a release's
 # binary, held against its checksum, or one built from the action's own source.
 #
+#   PYRR_BINARY      a pyrr that is there already; nothing is downloaded then
 #   PYRR_VERSION     a release (1.2.3 or v1.2.3), "source", or empty: the release
 #                    that the action was referred to by, else its source
 #   PYRR_CHECKSUM    the SHA-256 that the release's archive must have; empty for
@@ -11,6 +12,19 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
+if [ -n "${PYRR_BINARY:-}" ]; then
+  [ -x "$PYRR_BINARY" ] || fail "binary: $PYRR_BINARY is no program"
+  if [ -n "${PYRR_CHECKSUM:-}" ]; then
+    echo "$PYRR_CHECKSUM  $PYRR_BINARY" | sha256sum --check --status || fail "binary: $PYRR_BINARY is not what it should be: its SHA-256 is not $PYRR_CHECKSUM"
+  fi
+  bin=${RUNNER_TEMP:?}/pyrr-bin
+  mkdir -p "$bin"
+  cp "$PYRR_BINARY" "$bin/pyrr"
+  "$bin/pyrr" version
+  echo "$bin" >>"$GITHUB_PATH"
+  output bin "$bin/pyrr"
+  exit
+fi
 version=${PYRR_VERSION:-}
 if [ -z "$version" ]; then
   case ${PYRR_ACTION_REF:-} in
