@@ -9,6 +9,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/compare"
+	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
 
@@ -16,16 +17,20 @@ func diffCommand() *command {
 	return &command{
 		name:     "diff",
 		synopsis: "[--all] [--json] RECORDING RECORDING",
-		short:    "say where two recordings part",
-		long: `Compares two recordings, say of a run that passed and of one that hung: of each
-thread the first event that is not the same in both, or was made from another
-place in the Python code, with both stacks. The earliest of these comes first.
+		short:    "say where two recordings part, and why",
+		long: `Compares two recordings, say of a run that passed and of one that hung. First it
+says what the second run got that the first did not, before they parted: a result,
+a time, a schedule, an environment; what followed, and how the second one ended.
+Then, of each thread, the first event that is not the same in both, or was made
+from another place in the Python code, with both stacks; the earliest of these
+comes first. Of pytest's recordings the test that both hold is compared.
 
 What differs between any two runs is no difference: addresses, process ids,
 ports from 32768 on, names of temporary files, numbers in paths, times, and the
 calls that depend on how threads were scheduled (locks, memory, clocks). Calls
-that came earlier and returned something else are named beside it: they may be
-the reason. Threads are matched by name, else by number.`,
+that came earlier and returned something else are named beside it. Calls more or
+less from which both runs go on alike are passed over. Threads are matched by
+name, else by number.`,
 		examples: []example{
 			{"pyrr diff passed.pyrr.zip hung.pyrr.zip", ""},
 			{"pyrr diff --all --json passed.pyrr.zip hung.pyrr.zip | jq '.threads[0]'", "for a script"},
@@ -45,26 +50,25 @@ the reason. Threads are matched by name, else by number.`,
 				if len(args) != 2 {
 					return withHint(usagef("diff: name two recordings, not %d", len(args)), "pyrr diff PASSED.pyrr.zip HUNG.pyrr.zip")
 				}
-				var sides [2]*compare.Side
+				var recs [2]*recording.Recording
 				for i, path := range args {
 					rec, err := openRecording("diff", path)
 					if err != nil {
 						return err
 					}
 					defer rec.Close()
-					u.status("reading %s", path)
-					sides[i], err = compare.Read(&recordingSource{rec: rec})
-					u.clearStatus()
-					if err != nil {
-						return replayFailed(err, path)
-					}
+					recs[i] = rec
 				}
-				r := compare.Sides(sides[0], sides[1])
-				var err error
+				r, err := compared(u, recs, [2]string{args[0], args[1]})
+				if err != nil {
+					return err
+				}
 				if *asJSON {
-					err = u.printJSON(newDiffJSON(r))
+					out := newDiffJSON(r)
+					out.Causes, out.Followed = r.Causes(), r.Followed("the first run", "the second run")
+					err = u.printJSON(out)
 				} else {
-					printDiff(u, r, args, *all)
+					printDiff(u, r, args, *all, func() { printReasons(u, r, recs[1]) })
 				}
 				if err == nil && !r.Same() {
 					err = exitStatusError(exitFailed)
@@ -76,7 +80,7 @@ the reason. Threads are matched by name, else by number.`,
 }
 
 // printDiff prints the comparison for people.
-func printDiff(u *ui, r *compare.Result, paths []string, all bool) {
+func printDiff(u *ui, r *compare.Result, paths []string, all bool, why func()) {
 	if r.Same() {
 		n := 0
 		for _, t := range r.Threads {
@@ -89,6 +93,7 @@ func printDiff(u *ui, r *compare.Result, paths []string, all bool) {
 		return
 	}
 	fmt.Fprintf(u.out, "- %s\n+ %s\n", cleanLine(paths[0]), cleanLine(paths[1]))
+	why()
 	for i := range r.Threads {
 		t := &r.Threads[i]
 		if !t.Differs() || i > 0 && !all {
@@ -214,8 +219,11 @@ func twoResults(a, b *assert.Event) string {
 
 // diffJSON is what --json prints.
 type diffJSON struct {
-	Same    bool         `json:"same"`
-	Threads []diffThread `json:"threads"`
+	Same bool `json:"same"`
+	// Causes are what the second run got and the first did not, before they parted.
+	Causes   []compare.Cause `json:"causes,omitempty"`
+	Followed string          `json:"followed,omitempty"`
+	Threads  []diffThread    `json:"threads"`
 }
 
 type diffThread struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/compare"
 	"pyrr/internal/hang"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
@@ -17,7 +18,7 @@ import (
 func explainCommand() *command {
 	return &command{
 		name:     "explain",
-		synopsis: "[--all] [--full] [--json | --markdown | --github | --fingerprint] RECORDING",
+		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING",
 		short:    "say why the program hung",
 		long: `Says in a sentence who waits for what, who holds it or owes it, and at which line
 of the program. The lines below are the evidence, each with a position for pyrr
@@ -31,6 +32,7 @@ It reads the index that pyrr record makes, on any machine; without one it replay
 the recording.`,
 		examples: []example{
 			{"pyrr explain recordings/test_pool-k3x9fa.pyrr.zip", ""},
+			{"pyrr explain --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 			{"pyrr explain --json app.pyrr.zip | jq -r .why.sentence", "for a script"},
 		},
 		exits: []exitDoc{
@@ -47,6 +49,7 @@ the recording.`,
 			asJSON := fs.Bool("json", false, "print JSON")
 			markdown := fs.Bool("markdown", false, "print a block for a bug report")
 			fingerprint := fs.Bool("fingerprint", false, "print what is the same for the same fault in other runs")
+			unlike := fs.String("unlike", "", "a `recording` of a run that passed: say what this one got that that one did not")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
 				rec, path, err := oneRecording("explain", args)
@@ -59,6 +62,11 @@ the recording.`,
 				u.clearStatus()
 				if err != nil {
 					return replayFailed(err, path)
+				}
+				if *unlike != "" {
+					if r.Unlike, err = unlikeOf(u, rec, path, *unlike); err != nil {
+						return err
+					}
 				}
 				switch {
 				case *fingerprint:
@@ -74,7 +82,11 @@ the recording.`,
 					annotate(u, rec, r)
 					return nil
 				case *asJSON:
-					err = u.printJSON(explanationOf(r.Why, r.Ends))
+					x := explanationOf(r.Why, r.Ends)
+					if r.Unlike != nil {
+						x.Causes, x.Followed = r.Unlike.Causes(), r.Unlike.Followed("the run that passed", "this run")
+					}
+					err = u.printJSON(x)
 				default:
 					if len(r.Ends) > 0 || r.Why.Raised != nil {
 						explainFitted(u, rec, r, *full)
@@ -96,19 +108,22 @@ func explainFitted(u *ui, rec *recording.Recording, r *reasoned, full bool) {
 	whole := u.out
 	out, flush := u.fitted()
 	u.out = out
-	explain(u, rec, r.Why, r.Ends, full)
+	explain(u, rec, r.Why, r.Ends, full, r.Unlike)
 	flush()
 	u.out = whole
 }
 
 // explain prints the explanation for people: the reason in a sentence, its
 // evidence, then the stacks.
-func explain(u *ui, rec *recording.Recording, why *hang.Verdict, ends []ending, full bool) {
+func explain(u *ui, rec *recording.Recording, why *hang.Verdict, ends []ending, full bool, unlike *compare.Result) {
 	fmt.Fprintln(u.out, u.paintOut(bold, cleanLine(why.Sentence)))
 	if why.Degree == hang.Likely && why.Missing != "" {
 		fmt.Fprintf(u.out, "Likely, not proven: the recording does not show %s.\n", cleanLine(why.Missing))
 	}
 	explainEvidence(u, rec, why)
+	if unlike != nil {
+		printCauses(u, unlike, runNames{"the one that passed", "this run", "passed", "this"})
+	}
 	if why.Raised != nil {
 		explainRaised(u, rec, why.Raised, full)
 		if !full {
@@ -380,6 +395,9 @@ type explanation struct {
 	Why *hang.Verdict `json:"why"`
 	// Fingerprint is the same for the same fault in other runs.
 	Fingerprint string `json:"fingerprint,omitempty"`
+	// Causes are what it got that the recording named by --unlike did not.
+	Causes   []compare.Cause `json:"causes,omitempty"`
+	Followed string          `json:"followed,omitempty"`
 	// Hung is the thread that the others most probably wait for.
 	Hung    *threadAtEnd  `json:"hung"`
 	Threads []threadAtEnd `json:"threads"`

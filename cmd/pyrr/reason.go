@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pyrr/internal/compare"
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
@@ -21,6 +22,8 @@ type reasoned struct {
 	// unless all were wanted.
 	Ends []ending
 	Why  *hang.Verdict
+	// Unlike is how it differs from a recording that was named, nil for none.
+	Unlike *compare.Result
 }
 
 // reasons looks at the end of a recording.

@@ -23,10 +23,14 @@ import (
 // Side is one of the two recordings: its events and their stacks.
 type Side struct {
 	Source assert.Source
+	// World is where the program ran, nil where that does not matter.
+	World  *World
 	info   assert.Info
 	events []assert.Event
 	stacks map[int]assert.Stacks
 	lines  map[string]string // FILE:LINE to its text
+	// From and To are the times within which events are compared; To is 0 for all.
+	from, to time.Duration
 }
 
 // Thread is what became of a thread that both recordings have, or only one.
@@ -47,6 +51,10 @@ type Thread struct {
 	// else, the first few, and Others counts all of them.
 	Results [][2]int
 	Others  int
+	// Pairs are all equal events, as indexes in A and B. Skipped counts the events
+	// of both that were passed over since the threads came together again.
+	Pairs   [][2]int
+	Skipped int
 }
 
 // Differs reports whether the thread's events differ.
@@ -135,7 +143,7 @@ func (s *Side) Place(i int) (stack.Frame, bool) {
 func (s *Side) InTime() []int {
 	var all []int
 	for i := range s.events {
-		if relevant(&s.events[i]) {
+		if s.compares(&s.events[i]) {
 			all = append(all, i)
 		}
 	}
@@ -157,6 +165,34 @@ func relevant(e *assert.Event) bool {
 	return !e.Executed() && !(e.Kind == assert.KindSyscall && chatter[e.Name] && !e.Unfinished)
 }
 
+// Tests are the tests that a recording says the beginnings and ends of.
+func (s *Side) Tests() []string {
+	if !s.info.TestMarks {
+		return nil
+	}
+	return s.info.Tests
+}
+
+// Within restricts the comparison to one test.
+func (s *Side) Within(test string) {
+	s.from, s.to = 0, s.info.Wall+1
+	for i := range s.events {
+		switch e := &s.events[i]; {
+		case e.Name != test:
+		case e.Kind == assert.KindTestStart:
+			s.from = e.Start
+		case e.Kind == assert.KindTestEnd && e.Start >= s.from:
+			s.to = e.Start
+		}
+	}
+}
+
+// compares reports whether an event is compared: not the end of the test itself and
+// what comes behind, which is the runner's.
+func (s *Side) compares(e *assert.Event) bool {
+	return relevant(e) && (s.to == 0 || e.Start >= s.from && e.Start < s.to)
+}
+
 // thread is one thread's events.
 type thread struct {
 	proc, num int
@@ -171,7 +207,7 @@ func (s *Side) threads() []*thread {
 	var out []*thread
 	for i := range s.events {
 		e := &s.events[i]
-		if !relevant(e) {
+		if !s.compares(e) {
 			continue
 		}
 		k := key{e.Proc, e.Thread}
@@ -248,33 +284,90 @@ func (r *Result) thread(a, b *thread) Thread {
 		return Thread{Proc: b.proc, Num: b.num, Name: b.name, OnlyB: true, A: -1, B: b.events[0], MoreB: len(b.events)}
 	}
 	out := Thread{Proc: a.proc, Num: a.num, Name: a.name, A: -1, B: -1}
-	n := min(len(a.events), len(b.events))
-	for out.Equal < n && r.same(a.events[out.Equal], b.events[out.Equal]) {
-		i, j := a.events[out.Equal], b.events[out.Equal]
-		if otherResult(r.A.Event(i), r.B.Event(j)) {
+	x, y := r.align(&out, a.events, b.events)
+	for _, p := range out.Pairs {
+		if otherResult(r.A.Event(p[0]), r.B.Event(p[1])) {
 			if out.Others++; len(out.Results) < maxResults {
-				out.Results = append(out.Results, [2]int{i, j})
+				out.Results = append(out.Results, p)
 			}
 		}
-		out.Equal++
 	}
-	for k := max(0, out.Equal-maxBefore); k < out.Equal; k++ {
-		out.Before = append(out.Before, [2]int{a.events[k], b.events[k]})
+	out.Equal = len(out.Pairs)
+	out.Before = append(out.Before, out.Pairs[max(0, out.Equal-maxBefore):]...)
+	if x < len(a.events) {
+		out.A, out.MoreA = a.events[x], len(a.events)-x
 	}
-	if out.Equal < len(a.events) {
-		out.A, out.MoreA = a.events[out.Equal], len(a.events)-out.Equal
-	}
-	if out.Equal < len(b.events) {
-		out.B, out.MoreB = b.events[out.Equal], len(b.events)-out.Equal
+	if y < len(b.events) {
+		out.B, out.MoreB = b.events[y], len(b.events)-y
 	}
 	return out
 }
 
+// How threads come together again behind a difference: within so many events of
+// each, with so many equal ones in a row (or all the rest).
+const (
+	reach   = 60
+	inARow  = 12
+	maxGaps = 1000
+)
+
+// align pairs the equal events of two threads and returns where they part for good.
+// A call more or less from which both go on alike, as caches and retries make, is
+// passed over; threads that part at their very ends part there.
+func (r *Result) align(t *Thread, a, b []int) (x, y int) {
+	together := func(i, j int) bool {
+		n := min(inARow, len(a)-i, len(b)-j)
+		if n < inARow && len(a)-i != len(b)-j {
+			return false // the rest of one is the beginning of the other's
+		}
+		for k := range n {
+			if !r.same(a[i+k], b[j+k]) {
+				return false
+			}
+		}
+		return n > 0
+	}
+	type mark struct{ x, y, pairs int }
+	first := mark{-1, -1, 0}
+	for gaps := 0; ; gaps++ {
+		for x < len(a) && y < len(b) && r.same(a[x], b[y]) {
+			t.Pairs = append(t.Pairs, [2]int{a[x], b[y]})
+			x, y = x+1, y+1
+		}
+		if x == len(a) && y == len(b) {
+			if first.x >= 0 { // all that differs are such calls: then they do
+				t.Pairs, t.Skipped = t.Pairs[:first.pairs], 0
+				return first.x, first.y
+			}
+			return x, y
+		}
+		if first.x < 0 {
+			first = mark{x, y, len(t.Pairs)}
+		}
+		found := false
+	search:
+		for d := 1; d <= reach && gaps < maxGaps; d++ {
+			for i := 0; i <= d; i++ {
+				if x+i < len(a) && y+d-i < len(b) && together(x+i, y+d-i) {
+					x, y, found = x+i, y+d-i, true
+					t.Skipped += d
+					break search
+				}
+			}
+		}
+		if !found {
+			return x, y
+		}
+	}
+}
+
 // same holds two events against each other, and then their stacks.
 func (r *Result) same(i, j int) bool {
-	if key(r.A.Event(i)) != key(r.B.Event(j)) {
-		return false
-	}
+	return key(r.A.Event(i)) == key(r.B.Event(j)) && r.sameStack(i, j)
+}
+
+// sameStack holds the stacks at two events against each other.
+func (r *Result) sameStack(i, j int) bool {
 	x, y := r.A.stacks[i].Python.Frames, r.B.stacks[j].Python.Frames
 	if len(x) == 0 || len(y) == 0 {
 		return true // one that could not be read is no difference

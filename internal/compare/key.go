@@ -38,7 +38,9 @@ func address(s string) string {
 var (
 	// What tempfile appends, 8 of a-z, 0-9 and _, and what mktemp(1) does.
 	tempName = regexp.MustCompile(`^(tmp|tmp\.)[a-zA-Z0-9_]{8,10}`)
-	digits   = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+`)
+	// What tempfile tries a folder with.
+	tryName = regexp.MustCompile(`^[a-z0-9_]{8}$`)
+	digits  = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+`)
 )
 
 // path leaves out of a path the names of temporary files and all numbers:
@@ -50,6 +52,9 @@ func path(s string) string {
 	parts := strings.Split(s, "/")
 	for i, p := range parts {
 		p = tempName.ReplaceAllString(p, "tmp*")
+		if i > 0 && parts[i-1] == "tmp" && tryName.MatchString(p) {
+			p = "tmp*"
+		}
 		parts[i] = digits.ReplaceAllString(p, "#")
 	}
 	return strings.Join(parts, "/")
