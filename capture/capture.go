@@ -93,6 +93,8 @@ type Info struct {
 	Surplus Surplus
 	// Runner is set where the command ran a test runner that marks its tests.
 	Runner bool
+	// Clients names the programs that had others run elsewhere: docker, kubectl, …
+	Clients []string
 	// Images says how long the program stood still for each image that was
 	// taken of it.
 	Images []time.Duration

@@ -293,6 +293,7 @@ type epochs struct {
 	writing sync.WaitGroup
 	header  recording.Header
 	runners bool            // a test runner was seen
+	clients []string        // container clients that were executed
 	took    []time.Duration // for each image
 	surplus Surplus
 	reasons map[string]int // how many recordings were kept of each

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,7 @@ func (r *recorder) begin(t *task, from *space) error {
 	if !r.o.FollowAll && !python {
 		sp := r.newSpace(t, modeWatch)
 		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
+		r.noteClient(exe)
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		r.yieldAll()
 		return r.cont(t, 0)
@@ -144,3 +146,15 @@ func (r *recorder) openStream(sp *space) {
 }
 
 func shortName(path string) string { return filepath.Base(path) }
+
+// containerClients are programs that have others run elsewhere, by a daemon or on
+// another machine: what these run is not recorded by recording them.
+var containerClients = []string{"docker", "docker-compose", "podman", "podman-remote", "nerdctl", "kubectl", "oc", "crictl", "ctr", "devcontainer", "lxc", "incus", "ssh", "vagrant"}
+
+// noteClient remembers a program that has others run elsewhere.
+func (r *recorder) noteClient(exe string) {
+	path, err := os.Readlink(exe)
+	if name := filepath.Base(path); err == nil && slices.Contains(containerClients, name) && !slices.Contains(r.clients, name) {
+		r.clients = append(r.clients, name)
+	}
+}

@@ -394,7 +394,7 @@ func (r *recorder) finish() (*Info, error) {
 	}
 	r.drain()
 	r.endGroup()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Images: r.took}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, Images: r.took}
 	r.finishEpochs()
 	info.Surplus = r.surplus
 	for _, k := range r.kept {

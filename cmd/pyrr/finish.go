@@ -30,8 +30,10 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	}()
 
 	if info.Procs == 0 {
-		u.warn("nothing was recorded: the command ran no Python")
-		if f.follow != "all" {
+		if len(info.Clients) == 0 { // of which record has told
+			u.warn("nothing was recorded: the command ran no Python")
+		}
+		if f.follow != "all" && len(info.Clients) == 0 {
 			u.hint("pyrr record --follow all -- …")
 		}
 		if err := t.discard(); err != nil {

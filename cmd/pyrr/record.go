@@ -244,6 +244,10 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		status = exitTimeout
 		u.note("the time-out of %v ended the program", f.timeout)
 	}
+	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
+		u.warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
+		u.hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
+	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)
 		saySurplus(u, f, info.Surplus)

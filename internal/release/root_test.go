@@ -60,7 +60,8 @@ read -r end`, "sh", lower, root)
 		t.Skipf("no overlay here: %s", problem.String())
 	}
 	// unshare has become the shell, so its id names the namespace.
-	return []string{"nsenter", "-m", "-t", strconv.Itoa(keep.Process.Pid), "--", "chroot", filepath.Join(root, "root")}, filepath.Join(root, "root")
+	root = filepath.Join(root, "root")
+	return []string{"nsenter", "-m", "-t", strconv.Itoa(keep.Process.Pid), "--", "chroot", root}, root
 }
 
 // into copies a file into a root.
