@@ -158,7 +158,8 @@ func (r *recorder) installCalls(t *task) error {
 	for _, w := range img.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	if err := ptrace.WriteV(t.tid, spansOf(append(img.Cells(sp.area.Clock.Count, r.outFiles()), img.Writes...))); err != nil {
+	cells := append(img.Cells(sp.area.Clock.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
+	if err := ptrace.WriteV(t.tid, spansOf(append(cells, img.Writes...))); err != nil {
 		return err
 	}
 	ev.Instr, ev.Args = sp.base, recording.Clock{Calls: img.Data}.Words()

@@ -120,6 +120,9 @@ func (r *recorder) close(sp *space) {
 	r.quit(sp)
 	sp.mode = modeLeave
 	delete(r.recheck, sp)
+	for len(sp.quiet) > 0 {
+		r.dropQuiet(sp.quiet[0])
+	}
 	if len(sp.tasks) == 0 {
 		r.endShared(sp)
 	}

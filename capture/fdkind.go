@@ -58,7 +58,7 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev) {
 		return 0, 0
 	}
-	if slices.Contains(r.outFiles(), inject.FileID{Dev: st.Dev, Ino: st.Ino}) {
+	if r.quiet.files[objectKey{st.Dev, st.Ino}] != nil || slices.Contains(r.outFiles(), inject.FileID{Dev: st.Dev, Ino: st.Ino}) {
 		return inject.FDRead, st.Dev
 	}
 	return inject.FDRead | inject.FDWrite, st.Dev

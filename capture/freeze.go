@@ -249,6 +249,7 @@ func (f *frozen) copyShared(r *recorder, t *task) error {
 		img := sp.calls.img
 		f.skip = append(f.skip, span{img.Data, img.Base + img.Size}) // a replay begins with zeros there
 	}
+	f.freezeQuiet(sp, t.tid)
 	for _, m := range sp.shared {
 		f.skip = append(f.skip, span{m.start, m.end})
 		m.noFile = 0 // the image has all of it accessible

@@ -242,6 +242,7 @@ func (r *recorder) forked(t, child *task) error {
 	sp.scratch = from.scratch
 	sp.brk, sp.exe, sp.argv = from.brk, from.exe, from.argv
 	sp.files = append([]span(nil), from.files...)
+	r.forkQuiet(from, sp)
 	sp.patches = make(map[uint64]patch, len(from.patches))
 	for a, p := range from.patches {
 		sp.patches[a] = p

@@ -50,6 +50,7 @@ type recorder struct {
 	recheck map[*space]bool
 	spins   spinLooks
 	objects map[objectKey]*sharedObject
+	quiet   quiet
 	waiters []*waiter
 
 	disabled map[int]bool

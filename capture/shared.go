@@ -51,6 +51,12 @@ type sharedMap struct {
 	// noFile is where replay lets accesses fault as those beyond the end of the
 	// file do; 0 where it does not.
 	noFile uint64
+
+	// Of quiet ones, see quiet.go:
+	quiet  *quietFile // nil for others
+	gen    int        // the changes that it has
+	ofFile bool       // a replay maps a copy of the file
+	shared bool
 }
 
 var (
@@ -107,6 +113,10 @@ func (r *recorder) dropShared(m *sharedMap) {
 		if o.file != nil {
 			o.file.Close()
 			o.file = nil
+		}
+		if q := r.quiet.files[o.key]; q != nil && q.obj == o {
+			q.obj = nil
+			r.dropFile(q)
 		}
 	}
 	for i, x := range m.sp.shared {

@@ -18,6 +18,8 @@ type waiter struct {
 	// file is set instead where it wants nobody to hold anything of a file
 	// that it is about to write to.
 	file *sharedObject
+	// quiet: it is about to change a file that processes show which run code.
+	quiet *quietFile
 	// atEntry: it stands before a system call that points there, else at a
 	// fault with these registers.
 	atEntry bool
@@ -144,6 +146,9 @@ func (r *recorder) pointers(t *task) []uint64 {
 // serve gives a waiter what it needs, or puts it in line for that.
 func (r *recorder) serve(w *waiter) error {
 	t := w.t
+	if w.quiet != nil {
+		return r.enterCall(t)
+	}
 	var mp recording.Mapping
 	var mem []recording.Write
 	var err error
@@ -215,7 +220,8 @@ func (r *recorder) arrive(w *waiter) error {
 // that may wait, while programs run that are not recorded: they may change
 // those files, and the next touch then finds out.
 func (r *recorder) yieldFiles(t *task) error {
-	if !t.blocks || len(t.sp.shared) == 0 || !r.watching() {
+	// Who makes a process is logged with it; what that executes is waited for then.
+	if !t.blocks || t.class == linux.Process || len(t.sp.shared) == 0 || !r.watching() {
 		return nil
 	}
 	return r.yieldSpace(t.sp, t)

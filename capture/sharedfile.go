@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -170,7 +171,7 @@ func (r *recorder) resized(t *task) {
 	for i := range t.resize {
 		ev := &t.resize[i]
 		ev.TID, ev.Instr = int32(t.tid), t.sp.base
-		if len(ev.Maps) > 0 {
+		if len(ev.Maps)+len(ev.Mem) > 0 {
 			r.log(t.sp, ev)
 		}
 	}
@@ -182,12 +183,16 @@ func (r *recorder) resized(t *task) {
 // since when the file has had its size.
 func (r *recorder) beyondFile(t *task) {
 	addr := t.info.Addr()
-	for _, m := range t.sp.shared {
-		if addr < m.start || addr >= m.end || m.obj.file == nil || m.noFile != 0 {
+	for _, m := range append(slices.Clone(t.sp.shared), t.sp.quiet...) {
+		file := m.obj.file
+		if m.quiet != nil {
+			file = m.quiet.file
+		}
+		if addr < m.start || addr >= m.end || file == nil || m.noFile != 0 || m.ofFile && !m.quiet.changed {
 			continue
 		}
 		var st unix.Stat_t
-		if unix.Fstat(int(m.obj.file.Fd()), &st) != nil {
+		if unix.Fstat(int(file.Fd()), &st) != nil {
 			return
 		}
 		last := m.start + max(pageUp(uint64(st.Size)), m.off) - m.off

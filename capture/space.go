@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,7 +49,12 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 			t.sp.madvised(args[0], args[0]+pageUp(args[1]), args[2])
 		}
 		if (!failed || holes) && args[2] == unix.MADV_DONTNEED {
+			r.givenUp(t, ev, args[0], args[0]+pageUp(args[1]))
 			return r.rereadFiles(t, ev, args[0], args[0]+pageUp(args[1]))
+		}
+	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
+		if !failed && len(t.sp.quiet) > 0 {
+			return r.protectQuiet(t, args[0], args[0]+pageUp(args[1]), args[2])
 		}
 	case unix.SYS_ARCH_PRCTL:
 		ranges, err := linux.Outputs(int(t.ev.Nr), args, ret, ptrace.Mem(t.tid), r.ranges[:0])
@@ -87,47 +91,23 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		err = unix.Fstat(int(f.Fd()), &st)
 	}
 	regular := err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
-	settled := regular && time.Since(time.Unix(st.Mtim.Unix())) > time.Minute
-	if settled && m.Shared && m.Prot&unix.PROT_WRITE == 0 && r.objects[objectKey{st.Dev, st.Ino}] == nil {
-		m.Shared = false // a file that nobody here writes to by mapping it
-	}
-	if m.Shared {
-		ev.Maps = []recording.Mapping{m}
-		if regular {
-			t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, objectKey{st.Dev, st.Ino})
-			t.mapped.obj.keepOpen(f)
-			ev.Mem = append(ev.Mem, t.mapped.changed(t.tid, start, end)...)
-			return nil
-		}
-		return r.addPages(t, ev, start, end)
-	}
-	if regular && !settled && end-start <= maxFresh && m.Prot&unix.PROT_EXEC == 0 {
-		// A file that was written just now may be written again: before it is
-		// copied, and in sight of this mapping (mmap(2) leaves open whether
-		// MAP_PRIVATE shows later changes). Its bytes are taken at once, and
-		// written back, which makes the pages the program's own.
-		if isELF(f) {
-			// Stacks need to know that it is a module: one that was built or installed
-			// just now. The bytes that count are those that are taken here.
-			id, err := r.addFile(sp, f, link, args[5]+(end-start))
-			if err != nil {
+	code := regular && (m.Prot&unix.PROT_EXEC != 0 || isCode(f, m.Shared))
+	if key := (objectKey{st.Dev, st.Ino}); regular && !code {
+		if m.Shared && m.Prot&unix.PROT_WRITE != 0 {
+			if err := r.promoteOwn(t, key); err != nil {
 				return err
 			}
-			m.File, m.Offset = id, args[5]
+		} else if r.objects[key] == nil {
+			return r.mapQuiet(t, ev, m, f, &st, args[5])
 		}
 		ev.Maps = []recording.Mapping{m}
-		sp.files = append(sp.files, span{start, end})
-		if err := r.addPages(t, ev, start, end); err != nil {
-			return err
+		t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, key)
+		q := r.quietFile(f, link, &st)
+		q.obj, t.mapped.gen = t.mapped.obj, q.gen
+		if m.Shared {
+			t.mapped.obj.keepOpen(f)
 		}
-		for at := start; at < end && at-start < pageUp(uint64(st.Size)-min(uint64(st.Size), args[5])); at += pageSize {
-			page := make([]byte, pageSize)
-			if (ptrace.Mem)(t.tid).ReadAt(page, at) == nil {
-				if err := forceWrite(t.tid, at, page); err != nil {
-					return err
-				}
-			}
-		}
+		ev.Mem = append(ev.Mem, t.mapped.changed(t.tid, start, end)...)
 		return nil
 	}
 	if !regular {
@@ -197,7 +177,7 @@ func forceWrite(tid int, addr uint64, b []byte) error {
 	return err
 }
 
-// maxFresh bounds the files that are copied while the program waits.
+// maxFresh bounds the part of a file that are copied while the program waits.
 const maxFresh = 64 << 20
 
 // grownShared takes what a grown shared mapping shows more, unless another
@@ -220,6 +200,11 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	old, oldLen, newLen := args[0], pageUp(args[1]), pageUp(args[2])
 	at := uint64(ev.Ret)
 	sp := t.sp
+	if len(sp.quiet) > 0 {
+		if err := r.moveQuiet(t, old, oldLen, at, newLen); err != nil {
+			return err
+		}
+	}
 	ofFile := false
 	for _, s := range sp.files {
 		if old < s.end && s.start < old+oldLen {
@@ -277,6 +262,9 @@ type span struct{ start, end uint64 }
 func (r *recorder) unmap(sp *space, start, end uint64) {
 	sp.files = without(sp.files, start, end)
 	sp.noFork = without(sp.noFork, start, end)
+	if len(sp.quiet) > 0 {
+		r.unmapQuiet(sp, start, end)
+	}
 	for _, m := range append([]*sharedMap(nil), sp.shared...) {
 		if m.start >= start && m.end <= end {
 			r.dropShared(m)
@@ -303,11 +291,19 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 	}
 	r.resized(t)
 	if m := t.mapped; m != nil {
-		t.mapped = nil
+		promoted := t.promoted
+		t.mapped, t.promoted = nil, nil
 		// Another process may map the same file while this one waits in the
 		// kernel, so what that takes is made now.
 		if err := r.makeHelper(t); err != nil {
 			return err
+		}
+		for _, p := range promoted {
+			if p != p.obj.maps[0] && p != m { // whose the memory is at first
+				if err := r.mapShared(t, p); err != nil {
+					return err
+				}
+			}
 		}
 		return r.mapShared(t, m)
 	}

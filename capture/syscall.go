@@ -156,6 +156,11 @@ func (r *recorder) enterCall(t *task) error {
 	if killsItself(t) {
 		r.lastWrites(t, true)
 	}
+	if len(r.quiet.files) > 0 {
+		if done, err := r.enterQuiet(t); done || err != nil {
+			return err
+		}
+	}
 	if t.blocks {
 		if len(sp.ready) > 0 {
 			r.recheck[sp] = true
@@ -226,7 +231,7 @@ func (r *recorder) exit(t *task) error {
 	}
 	t.lastRet = ret
 	if sp.cur == t {
-		if len(sp.ready) > 0 && r.slotExpired(sp) && t.class == linux.Plain {
+		if len(sp.ready) > 0 && !t.once && r.slotExpired(sp) && t.class == linux.Plain {
 			r.logEnter(t)
 			t.sys.move(moveWait)
 			r.printed(t, ret)
@@ -287,7 +292,7 @@ func (r *recorder) finishCall(t *task) error {
 	}
 	r.learnFD(t)
 	t.sys.move(moveTake)
-	t.pins, t.cleared = t.pins[:0], false
+	t.pins, t.cleared, t.once = t.pins[:0], false, false
 	if !known {
 		r.log(sp, &ev)
 	}
@@ -351,6 +356,16 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	}
 	if err := r.capture(t, ev, ranges); err != nil {
 		return err
+	}
+	if len(r.quiet.files) > 0 {
+		if err := r.quietEffects(t, ev); err != nil {
+			return err
+		}
+		if t.blocks && len(t.sp.quiet)+len(t.sp.shared) > 0 {
+			if err := r.lookQuiet(t); err != nil {
+				return err
+			}
+		}
 	}
 	if len(t.sp.shared) > 0 {
 		return r.sharedEffects(t, ev)

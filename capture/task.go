@@ -81,8 +81,10 @@ type task struct {
 	helper   bool
 	xstate   []byte // at the entry of a call that may wait, where images may be taken
 	pins     []pin
-	cleared  bool       // nobody else holds the file that it writes to
-	mapped   *sharedMap // made by the call that just returned
+	once     bool         // its call is followed to its end at once
+	cleared  bool         // nobody else holds the file that it writes to
+	promoted []*sharedMap // mappings of its process that were quiet before
+	mapped   *sharedMap   // made by the call that just returned
 	leadExit bool
 	diverted uint64            // where its call writes to instead, or 0; see scratch.go
 	resize   []recording.Event // what follows from a file's new size
@@ -159,11 +161,12 @@ type space struct {
 	patches map[uint64]patch // address → the instruction patched there
 	brk     uint64
 	shared  []*sharedMap
-	helper  *task   // changes protections for it; see shared.go
-	scratch bool    // the scratch area is mapped
-	slots   uint64  // of it in use, a bit each
-	wanted  bool    // others wait for what it holds
-	at      *moment // where its thread stands that is asked to give way
+	quiet   []*sharedMap // see quiet.go
+	helper  *task        // changes protections for it; see shared.go
+	scratch bool         // the scratch area is mapped
+	slots   uint64       // of it in use, a bit each
+	wanted  bool         // others wait for what it holds
+	at      *moment      // where its thread stands that is asked to give way
 	pauses  pauses
 	spin    spinWatch
 	// traps counts trapped instructions in a row, the last at event trapAt.

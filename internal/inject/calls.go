@@ -53,6 +53,7 @@ const (
 	cellTable   = 0x100
 	cellFDs     = 0x300
 	cellClasses = 0x700
+	cellHeld    = 0x800  // inodes, by their lowest bits, of files that can't be opened
 	callBufOff  = 0x1000 // of the buffer behind the cells
 	callBufSize = 0x80000
 
@@ -74,6 +75,9 @@ const (
 	maxReady   = 0x400
 	// MaxDevs is how many devices the calls area knows.
 	MaxDevs = 4
+	// HeldBytes is the size of the bit map of inodes that are not to be opened
+	// without a stop.
+	HeldBytes = 0x800
 	// callHead is the size of a record without its data.
 	callHead = 192
 	// MaxSites bounds the sites of an area.
@@ -151,6 +155,7 @@ const (
 	classMunmap
 	classMprotect // not of code
 	classPath     // a path, no output
+	classTruncate // of a regular file that is known
 	classPlain    // no output
 	classNewfstatat
 	classStat
@@ -170,6 +175,9 @@ const (
 	classPoll
 	classCount
 )
+
+// The classes, of 8 bytes each, end where the map of inodes begins.
+const _ = uint(cellHeld - cellClasses - 8*classCount)
 
 var callClasses = [classCount]callClass{
 	classRead:       {out: argSI, kind: sizeReturned},
@@ -202,7 +210,7 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
 	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDup2, unix.SYS_FCNTL: classFcntl,
 	unix.SYS_GETDENTS64: classGetdents,
-	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classPlain, unix.SYS_GETPID: classPlain,
+	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classTruncate, unix.SYS_GETPID: classPlain,
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
 	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
@@ -229,8 +237,10 @@ type CallsImage struct {
 	// less that cell is the instruction count. FDs holds a byte for each
 	// descriptor: FDRead, FDWrite. Devs holds up to MaxDevs numbers of
 	// devices (st_dev, 8 bytes) whose regular files open without a stop. Last
-	// (8) is to be zeroed when the mappings change otherwise.
-	Mode, Pos, Budget, Total, FDs, Devs, Last uint64
+	// (8) is to be zeroed when the mappings change otherwise. Held is a bit map:
+	// a file is opened with a stop if the bit is set with the number of its inode
+	// modulo 8*HeldBytes.
+	Mode, Pos, Budget, Total, FDs, Devs, Last, Held uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 }
@@ -251,7 +261,7 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf = data, data+callBufOff
-	img.Devs, img.Last = data+cellDevs, data+cellLast
+	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
 	text := assembleCalls(uint32(code))

@@ -63,6 +63,7 @@ func assembleCalls(dataOff uint32) []byte {
 	is(classFcntl, "fcntl")
 	is(classGetdents, "bounded")
 	is(classOpen, "open")
+	is(classTruncate, "truncate")
 	is(classRecv, "recv")
 	is(classSend, "send")
 	is(classMmap, "mmap")
@@ -128,6 +129,15 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x49, 0x01, 0xd3)                  // add r11, rdx
 	cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
 	ja("slow")
+	jmp("go")
+
+	a.label("truncate")
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	imm32(CallFDs)
+	jae("slow")
+	cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite) // test byte [r11+rdi], FDWrite
+	je("slow")
 	jmp("go")
 
 	a.label("write")
@@ -259,6 +269,10 @@ func assembleCalls(dataOff uint32) []byte {
 		je("unopened")
 		a.label(other)
 	}
+	a.emit(0x81, 0xe1) // and ecx, 8*HeldBytes-1
+	imm32(8*HeldBytes - 1)
+	cell(cellHeld, []byte{0x0f, 0xa3, 0x0d}) // bt [held], ecx
+	a.jump("unopened", 0x0f, 0x82)           // jb
 	for i := range uint32(MaxDevs) {
 		cell(cellDevs+8*i, []byte{0x48, 0x3b, 0x05}) // cmp rax, [devs]
 		je("known")

@@ -66,6 +66,8 @@ type entry struct {
 	sum     hash.Hash // of Kept bytes
 	shared  bool      // another has Same set to this one
 	keys    []contentKey
+	io      sync.Mutex // held while src is read
+	taken   []byte     // what is to be copied from Kept on, if it was read already
 }
 
 // store copies the mapped files into the recording, in the background.
@@ -298,6 +300,8 @@ func (st *store) nextDue() bool {
 // that could be, and returns its line of the index. Where another file has
 // the same content, drop says that the bytes just stored are not needed.
 func (st *store) retire(e *entry, want uint64, unstable *unstableError) (line []byte, drop bool) {
+	e.io.Lock()
+	defer e.io.Unlock()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if unstable == nil && e.Want > want && st.w.Err() == nil {
@@ -338,14 +342,21 @@ type unstableError struct{ reason string }
 func (e *unstableError) Error() string { return e.reason }
 
 func (st *store) copyBlock(e *entry, want uint64) error {
+	e.io.Lock()
+	defer e.io.Unlock()
 	if e.sum == nil || e.Same != 0 {
 		e.sum = newHash()
 		e.Kept, e.seq, e.Same = 0, 0, 0
 	}
-	if err := unchanged(e); err != nil {
-		return err
+	if e.taken == nil {
+		if err := unchanged(e); err != nil {
+			return err
+		}
 	}
 	n := min(want-e.Kept, blockSize)
+	if e.taken != nil {
+		n = min(n, uint64(len(e.taken)))
+	}
 	if n == 0 {
 		return nil
 	}
@@ -353,6 +364,10 @@ func (st *store) copyBlock(e *entry, want uint64) error {
 		st.block = make([]byte, blockSize)
 	}
 	block := st.block[:n]
+	if e.taken != nil {
+		copy(block, e.taken)
+		return st.putBlock(e, block)
+	}
 	if _, err := e.src.ReadAt(block, int64(e.Kept)); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
@@ -362,13 +377,23 @@ func (st *store) copyBlock(e *entry, want uint64) error {
 	if err := unchanged(e); err != nil {
 		return err
 	}
+	return st.putBlock(e, block)
+}
+
+// putBlock stores the next block of a file.
+func (st *store) putBlock(e *entry, block []byte) error {
 	head := chunkHeader{magic: magicFile, stream: uint32(e.ID), seq: e.seq, first: e.Kept}
 	if err := st.w.writeChunk(blobName(e.ID), head, block); err != nil {
 		return err
 	}
 	e.sum.Write(block)
 	e.seq++
-	e.Kept += n
+	e.Kept += uint64(len(block))
+	if e.taken != nil {
+		if e.taken = e.taken[len(block):]; len(e.taken) == 0 {
+			e.taken = nil
+		}
+	}
 	return nil
 }
 

@@ -1,0 +1,338 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/recording"
+)
+
+// What a quietly mapped file shows after somebody changed it; see quiet.go.
+
+// writesQuiet returns the quietly mapped file that the call at hand is going to
+// change through a descriptor.
+func (r *recorder) writesQuiet(t *task) *quietFile {
+	arg, ok := writers[int(t.ev.Nr)]
+	if !ok {
+		return nil
+	}
+	fd := int(int32(t.ev.Args[arg]))
+	if name, ok := t.sp.fds[fdKey{t.pid, fd}]; ok && !strings.HasPrefix(name, "/") {
+		return nil // a pipe, a socket
+	}
+	return r.quietAt(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+}
+
+func (r *recorder) quietAt(path string) *quietFile {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return nil
+	}
+	return r.quiet.files[objectKey{st.Dev, st.Ino}]
+}
+
+// enterQuiet makes a call that changes a quietly mapped file, while no process
+// that shows the file runs. It reports false where the call is no such.
+func (r *recorder) enterQuiet(t *task) (bool, error) {
+	q := r.writesQuiet(t)
+	if q == nil {
+		return false, nil
+	}
+	for _, m := range q.maps {
+		if c := m.sp.cur; m.sp != t.sp && m.sp.mode == modeRecord && c != nil && c.computing() && !c.stopped && !c.dead {
+			m.sp.wanted = true
+			r.logEnter(t)
+			r.waiters = append(r.waiters, &waiter{t: t, quiet: q, atEntry: true, arrived: true})
+			return true, nil
+		}
+	}
+	r.settleFile(q)
+	switch t.ev.Nr {
+	case unix.SYS_SPLICE, unix.SYS_SENDFILE:
+		return false, nil // it may wait for the other descriptor
+	}
+	t.once = true
+	if err := r.resume(t, 0); err != nil {
+		return true, err
+	}
+	st, err := r.waitSync(t)
+	if err != nil {
+		return true, err
+	}
+	return true, r.dispatch(t, st)
+}
+
+// settleFile takes the content of a file, for all that need it, before it changes.
+func (r *recorder) settleFile(q *quietFile) {
+	eps := slices.Clone(r.epochs.list)
+	if r.command != nil {
+		eps = append(eps, r.command)
+	}
+	for _, ep := range eps {
+		ep.w.SettleFile(q.key.dev, q.key.ino)
+		if f := ep.frozen; f != nil && ep.image == nil && !q.changed {
+			for _, m := range q.maps {
+				if m.sp == ep.lead {
+					f.skip = append(f.skip, span{m.start, m.end})
+					f.copies = append(f.copies, recording.Write{Addr: m.start, Data: readPages(f.pid, m.start, m.end)})
+				}
+			}
+		}
+	}
+}
+
+// quietEffects records what the call at hand changed in quietly mapped files, for
+// all processes that show them. t is at its exit.
+func (r *recorder) quietEffects(t *task, ev *recording.Event) error {
+	if ev.Ret < 0 {
+		return nil
+	}
+	var q *quietFile
+	from, to := uint64(0), uint64(1)<<63
+	switch t.ev.Nr {
+	case unix.SYS_TRUNCATE:
+		path := string(t.ev.In)
+		if filepath.IsAbs(path) {
+			path = "root" + path
+		} else {
+			path = "cwd/" + path
+		}
+		q = r.quietAt(fmt.Sprintf("/proc/%d/%s", t.pid, path))
+	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT:
+		if q = r.quietAt(fmt.Sprintf("/proc/%d/fd/%d", t.pid, ev.Ret)); q != nil && q.sizeNow() == q.size {
+			q = nil // it was not cut
+		}
+	default:
+		if q = r.writesQuiet(t); q != nil {
+			from, to = written(t, ev, q.sizeNow())
+		}
+	}
+	if q == nil {
+		return nil
+	}
+	if to == 1<<63 {
+		if err := r.cutShared(q, t); err != nil {
+			return err
+		}
+	}
+	return r.fileChanged(q, t, from, to)
+}
+
+// sizeNow asks for the size of a file.
+func (q *quietFile) sizeNow() uint64 {
+	var st unix.Stat_t
+	if unix.Fstat(int(q.file.Fd()), &st) != nil {
+		return q.size
+	}
+	return uint64(st.Size)
+}
+
+// fileChanged logs what is new in a part of a file to each process that shows it: to
+// t's own with the call at whose exit it is, to others where they are.
+func (r *recorder) fileChanged(q *quietFile, t *task, from, to uint64) error {
+	q.changed = true
+	size := q.sizeNow()
+	for _, m := range slices.Clone(q.maps) {
+		if m.sp.mode != modeRecord || len(m.sp.tasks) == 0 {
+			continue
+		}
+		evs, err := m.renew(r.readerOf(m, t), from, to, size)
+		if err := r.tell(m, t, evs, err); err != nil {
+			return err
+		}
+	}
+	q.size = size
+	if r.quiet.fd >= 0 {
+		r.readInotify() // it tells of this too
+	}
+	q.seen()
+	return nil
+}
+
+// readerOf is a thread by which the memory of a mapping is read.
+func (r *recorder) readerOf(m *sharedMap, t *task) int {
+	if m.sp == t.sp {
+		return t.tid
+	}
+	return m.sp.anyTID()
+}
+
+// tell logs what is new to the process of a mapping. An error ends the recording of
+// that process; it is returned if it is t's.
+func (r *recorder) tell(m *sharedMap, t *task, evs []recording.Event, err error) error {
+	if m.sp == t.sp {
+		t.resize = append(t.resize, evs...)
+		return err
+	}
+	if err != nil {
+		r.settle(t, m.sp, err)
+		return nil
+	}
+	r.logOpen(m.sp)
+	for i := range evs {
+		for _, o := range m.sp.tasks {
+			if !o.dead && !o.leadExit && o.state != stateNew {
+				evs[i].TID = int32(o.tid)
+				break
+			}
+		}
+		evs[i].Instr = m.sp.base
+		r.log(m.sp, &evs[i])
+	}
+	return nil
+}
+
+// seen notes that all who show a file have what it was changed to so far.
+func (q *quietFile) seen() {
+	for _, m := range q.maps {
+		m.gen = q.gen
+	}
+	if q.obj != nil {
+		for _, m := range q.obj.maps {
+			m.gen = q.gen
+		}
+	}
+}
+
+// lookQuiet looks whether others have changed files that t's process shows, where
+// t returns from a call that may have waited.
+func (r *recorder) lookQuiet(t *task) error {
+	if r.quiet.fd >= 0 {
+		r.readInotify()
+	}
+	for _, m := range slices.Clone(t.sp.quiet) {
+		q := m.quiet
+		if m.gen == q.gen && !q.stored {
+			continue
+		}
+		m.gen = q.gen
+		if err := r.fileChanged(q, t, 0, 1<<63); err != nil {
+			return err
+		}
+	}
+	for _, m := range t.sp.shared {
+		q := r.quiet.files[m.obj.key]
+		if q == nil || m.gen == q.gen {
+			continue
+		}
+		evs, err := m.renewHeld(t.tid, q)
+		if err != nil {
+			return err
+		}
+		t.resize = append(t.resize, evs...)
+		m.gen = q.gen
+	}
+	return nil
+}
+
+// renewHeld returns the events that make a replay show what of a file the mapping
+// holds, which may be changed in any place.
+func (m *sharedMap) renewHeld(tid int, q *quietFile) ([]recording.Event, error) {
+	size := q.sizeNow()
+	last := min(pageUp(size), m.off+m.end-m.start)
+	if last > m.off+maxFresh {
+		return nil, fmt.Errorf("a mapped file of %d bytes changes", size)
+	}
+	ev := recording.Event{Kind: recording.KindFault}
+	m.held(m.off, last, func(start, end uint64) {
+		for n := (m.off + start - m.start) / pageSize; n*pageSize < m.off+end-m.start; n++ {
+			m.seen[n] = unseen
+		}
+		ev.Mem = append(ev.Mem, m.changed(tid, start, end)...)
+	})
+	evs := []recording.Event{ev}
+	if size != q.size {
+		evs = append(evs, m.resized(size, size < q.size)...)
+	}
+	return evs, nil
+}
+
+// cutShared logs that a file was cut by its name, to those who take turns with it.
+func (r *recorder) cutShared(q *quietFile, t *task) error {
+	if q.obj == nil {
+		return nil
+	}
+	for _, m := range slices.Clone(q.obj.maps) {
+		if m.sp.mode != modeRecord || len(m.sp.tasks) == 0 {
+			continue
+		}
+		evs, err := m.renewHeld(r.readerOf(m, t), q)
+		if err := r.tell(m, t, evs, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readInotify takes what the kernel tells of watched files (inotify(7)).
+func (r *recorder) readInotify() {
+	var buf [4096]byte
+	for {
+		n, err := unix.Read(r.quiet.fd, buf[:])
+		if err != nil || n < unix.SizeofInotifyEvent {
+			return
+		}
+		for b := buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
+			wd, mask := int(int32(binary.LittleEndian.Uint32(b))), binary.LittleEndian.Uint32(b[4:])
+			if q := r.quiet.wds[wd]; q != nil && mask&unix.IN_MODIFY != 0 {
+				q.gen++
+			}
+			if mask&unix.IN_Q_OVERFLOW != 0 {
+				for _, q := range r.quiet.files {
+					q.gen++
+				}
+			}
+			b = b[min(len(b), unix.SizeofInotifyEvent+int(binary.LittleEndian.Uint32(b[12:]))):]
+		}
+	}
+}
+
+// renew returns the events that make a replayed mapping show a part of its file,
+// whose size is now size, as it is.
+func (m *sharedMap) renew(tid int, from, to, size uint64) ([]recording.Event, error) {
+	if m.ofFile {
+		return m.taken(tid, size)
+	}
+	var evs []recording.Event
+	if lo, hi := max(from&^(pageSize-1), m.off), min(to, pageUp(size), m.off+m.end-m.start); lo < hi {
+		if m.end-m.start > maxFresh && hi-lo > maxFresh {
+			return nil, fmt.Errorf("%d bytes of a mapped file change", hi-lo)
+		}
+		if m.prot&unix.PROT_WRITE != 0 {
+			for n := lo / pageSize; n*pageSize < hi; n++ {
+				m.seen[n] = unseen // it may have written there itself
+			}
+		}
+		ev := recording.Event{Kind: recording.KindFault, Mem: m.changed(tid, m.start+lo-m.off, m.start+pageUp(hi)-m.off)}
+		if len(ev.Mem) > 0 {
+			evs = append(evs, ev)
+		}
+	}
+	if size != m.quiet.size {
+		evs = append(evs, m.resized(size, size < m.quiet.size)...)
+	}
+	return evs, nil
+}
+
+// taken returns the events that give a replayed mapping memory of its own with what
+// it shows now; what is beyond the end of the file can't be reached.
+func (m *sharedMap) taken(tid int, size uint64) ([]recording.Event, error) {
+	last := m.start + min(max(pageUp(size), m.off)-m.off, m.end-m.start)
+	if last-m.start > maxFresh {
+		return nil, fmt.Errorf("a mapped file of %d bytes changes", size)
+	}
+	ev := recording.Event{Kind: recording.KindWrite, Maps: []recording.Mapping{{Start: m.start, End: m.end, Prot: uint32(m.prot), Name: m.quiet.file.Name()}}}
+	m.ofFile, m.noFile, m.seen = false, 0, map[uint64]uint64{}
+	ev.Mem = m.changed(tid, m.start, last)
+	evs := []recording.Event{ev}
+	if last < m.end {
+		m.noFile = last
+		evs = append(evs, recording.Event{Kind: recording.KindFault, Maps: []recording.Mapping{{Start: last, End: m.end}}})
+	}
+	return evs, nil
+}
