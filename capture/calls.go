@@ -156,6 +156,11 @@ func (r *recorder) installCalls(t *task) error {
 		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameCalls},
 	}}
 	for _, w := range img.Writes {
+		if w.Addr < at || w.Addr >= at+size {
+			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {
+				return err
+			}
+		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
 	cells := append(img.Cells(sp.area.Clock.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
@@ -378,13 +383,13 @@ func pollIn(out []byte) []byte {
 	return in
 }
 
-// outFiles are the regular files among pyrr's own standard output and error.
+// outFiles are the regular files among the standard output and error of the command.
 // What is written there stops, since a replay prints it.
 func (r *recorder) outFiles() []inject.FileID {
 	var out []inject.FileID
 	for fd := 1; fd <= 2; fd++ {
 		var st unix.Stat_t
-		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", r.outOf, fd), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 			out = append(out, inject.FileID{Dev: st.Dev, Ino: st.Ino})
 		}
 	}

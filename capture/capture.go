@@ -27,6 +27,12 @@ type Options struct {
 	// Command is the program and its arguments; the program is looked up in
 	// PATH as a shell does.
 	Command []string
+	// PID, where it is not 0, is a process to record that runs already, in place of
+	// Command, for so long as For says, 0 for as long as it runs. Attached is called
+	// when its recording begins, with how long it stood still for that.
+	PID      int
+	For      time.Duration
+	Attached func(stood time.Duration)
 	// Dir is the folder to make and write the recording to (NAME.pyrr.part).
 	Dir string
 	// Timeout ends the recording, and then the command, after this time;
@@ -126,6 +132,27 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the current folder: %w", err)
+	}
+	return recordBy(&o, cwd, func(r *recorder) (*Info, error) { return r.run(ctx, path) })
+}
+
+// Attach records the process o.PID, which runs already, until it ends, until o.For
+// is over or until ctx is done. It goes on as if nothing had been. An error means
+// that nothing was recorded.
+func Attach(ctx context.Context, o Options) (*Info, error) {
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", o.PID))
+	if err != nil {
+		return nil, fmt.Errorf("find the folder of process %d: %w", o.PID, err)
+	}
+	o.Command = procStrings(o.PID, "cmdline")
+	return recordBy(&o, cwd, func(r *recorder) (*Info, error) { return r.follow(ctx, o.PID) })
+}
+
+// recordBy makes a recorder and lets it work on a thread of its own.
+func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Info, error) {
 	if err := canTrace(); err != nil {
 		return nil, err
 	}
@@ -139,16 +166,17 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 		o.Warn = func(string) {}
 	}
 	cpu := inject.Host().With(inject.Options{AVX512: o.AVX512})
-	cwd, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("find the current folder: %w", err)
-	}
-	h := header(o, cwd, cpu)
+	h := header(*o, cwd, cpu)
 	var w *recording.Writer
-	if o.Tests != nil {
+	var err error
+	switch {
+	case o.PID != 0: // its recording begins later
+	case o.Tests != nil:
 		w = recording.Hold(o.Dir, h) // most often the tests' own recordings are what is wanted
-	} else if w, err = recording.Create(o.Dir, h); err != nil {
-		return nil, err
+	default:
+		if w, err = recording.Create(o.Dir, h); err != nil {
+			return nil, err
+		}
 	}
 	type result struct {
 		info *Info
@@ -161,8 +189,7 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.
 		runtime.LockOSThread()
-		r := newRecorder(o, w, h, cpu)
-		info, err := r.run(ctx, path)
+		info, err := work(newRecorder(*o, w, h, cpu))
 		done <- result{info, err}
 	}()
 	res := <-done
@@ -213,9 +240,8 @@ func lookPath(name string) (string, error) {
 }
 
 // holdSignals keeps the terminal's signals from ending pyrr: the program
-// gets them too, and pyrr outlives it. On a SIGTERM, which is for pyrr alone,
-// terminate is called.
-func holdSignals(terminate func()) func() {
+// gets them too, and pyrr outlives it. told is called for each.
+func holdSignals(told func(os.Signal)) func() {
 	ch := make(chan os.Signal, 8)
 	signal.Notify(ch, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM,
 		// Sent to the group of the program, as abort(3)'s kin and timeout -s do:
@@ -228,9 +254,7 @@ func holdSignals(terminate func()) func() {
 			case <-stop:
 				return
 			case s := <-ch:
-				if s == unix.SIGTERM {
-					terminate()
-				}
+				told(s)
 			}
 		}
 	}()

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -40,7 +42,24 @@ func (r *recorder) learnFD(t *task) {
 	default:
 		return
 	}
-	fd := int(t.lastRet)
+	r.learnKind(t, int(t.lastRet))
+}
+
+// learnFDs notes what all descriptors are of a process that pyrr attached to.
+func (r *recorder) learnFDs(t *task) {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.pid))
+	if err != nil {
+		return // they are learnt as calls make them
+	}
+	for _, e := range list {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd < inject.CallFDs {
+			r.learnKind(t, fd)
+		}
+	}
+}
+
+func (r *recorder) learnKind(t *task, fd int) {
+	sp := t.sp
 	kind, dev := r.fdKind(t.pid, fd)
 	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(fd), []byte{kind})
 	if n := len(sp.devs); kind != 0 && n < inject.MaxDevs && !slices.Contains(sp.devs, dev) {

@@ -176,7 +176,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 	// so that only who asks for such children finds it (wait(2), __WCLONE),
 	// and pyrr makes its parent do so.
 	flags := uint64(0)
-	if sp.pid == r.rootPID {
+	if sp.pid == r.rootPID && !r.attached {
 		flags = unix.CLONE_PARENT | uint64(unix.SIGCHLD)
 	} else {
 		f.parent = sp
@@ -310,6 +310,9 @@ func (r *recorder) thaw(f *frozen) {
 
 // end ends a frozen process. It is called once, from any goroutine.
 func (f *frozen) end() {
+	if f == nil {
+		return
+	}
 	f.proc.send(unix.SIGKILL)
 	f.proc.close()
 }

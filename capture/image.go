@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -146,10 +147,15 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 	if err := ptrace.Write(t.tid, entry, ptrace.Gadget); err != nil {
 		return err
 	}
-	ret, err := r.inject(t, entry, unix.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
-	if err == nil && uint64(ret) != area.Base {
-		err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
+	var ret int64
+	if !r.attached || !slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == area.Base }) {
+		ret, err = r.inject(t, entry, unix.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
+			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+		if err == nil && uint64(ret) != area.Base {
+			err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
+		}
+	} else {
+		err = ptrace.WriteU64(t.tid, area.Clock.Count, 0) // it is there since pyrr attached before
 	}
 	for _, m := range area.Maps {
 		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_WRITE {
@@ -429,6 +435,11 @@ func (r *recorder) installClock(t *task) error {
 		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameClock},
 	}}
 	for _, w := range in.Writes {
+		if w.Addr < area || w.Addr >= area+size {
+			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {
+				return err
+			}
+		}
 		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
 			return err
 		}

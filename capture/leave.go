@@ -115,9 +115,13 @@ func (r *recorder) release1(t *task, sig int) {
 		sig = 0
 	}
 	r.endDispatch(t)
+	if r.attached && t.sp != nil && t.sp.area != nil {
+		r.reapFrozen(t)
+		r.beginRseq(t)
+	}
 	t.stopped = false
 	ptrace.Detach(t.tid, sig)
-	if t.tid != r.rootPID {
+	if t.tid != r.rootPID || r.attached {
 		r.bury(t)
 	}
 }
@@ -154,6 +158,11 @@ func (r *recorder) restore(sp *space, tid int) error {
 		spans = append(spans, ptrace.Span{Addr: addr, Data: p.site.Orig[:p.site.Len]})
 	}
 	for _, s := range spans {
+		if err := ptrace.Write(tid, s.Addr, s.Data); err != nil {
+			return err
+		}
+	}
+	for _, s := range sp.former {
 		if err := ptrace.Write(tid, s.Addr, s.Data); err != nil {
 			return err
 		}

@@ -106,6 +106,13 @@ func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 		sp.patches[addr] = patch{site: s}
 		img.Writes = append(img.Writes, inject.Write{Addr: addr, Data: s.Trap()})
 	}
+	for _, w := range img.Writes {
+		if w.Addr < at || w.Addr >= at+size {
+			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {
+				return err
+			}
+		}
+	}
 	if err := ptrace.WriteV(t.tid, spansOf(img.Writes)); err != nil {
 		return err
 	}

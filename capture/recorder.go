@@ -37,11 +37,14 @@ type recorder struct {
 	spaces  []*space // recorded ones, also ended, by id
 	rootPID int
 	root    pidfd
-	gained  map[string]bool    // programs with privileges of their own, of which it was said
-	tracers map[[3]uint64]bool // device, inode and time of programs: whether they trace others
-	pythons map[[3]uint64]bool // the same: whether they are worth recording
-	status  unix.WaitStatus
-	over    bool
+	// attached: the process was there before pyrr; letGoSoon ends its recording.
+	attached  bool
+	letGoSoon atomic.Bool
+	gained    map[string]bool    // programs with privileges of their own, of which it was said
+	tracers   map[[3]uint64]bool // device, inode and time of programs: whether they trace others
+	pythons   map[[3]uint64]bool // the same: whether they are worth recording
+	status    unix.WaitStatus
+	over      bool
 
 	waits *ptrace.Waits
 	// beat runs what is due by the clock, again what has to be looked at soon.
@@ -69,6 +72,7 @@ type recorder struct {
 	// cancelled: pyrr got SIGTERM, cancelBy is when the command gets it.
 	cancelled atomic.Bool
 	cancelBy  time.Time
+	outOf     int // the process whose standard output is the command's
 	outID     [3]string
 	localDevs map[uint64]bool // devices with a file system that localFS has, as far as asked
 	chaos     *chaos
@@ -88,23 +92,30 @@ type recorder struct {
 
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
 	r := &recorder{
-		o: o, cpu: cpu, epochs: epochs{command: &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}, header: h}, start: time.Now(),
+		o: o, cpu: cpu, epochs: epochs{header: h}, start: time.Now(), attached: o.PID != 0,
 		tasks: map[int]*task{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
 		localDevs: map[uint64]bool{}, disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
+	}
+	if w != nil {
+		r.command = &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}
 	}
 	for _, name := range o.DisableSyscall {
 		if nr, ok := syscallNumber(name); ok {
 			r.disabled[nr] = true
 		}
 	}
-	r.images = o.From > 0 || o.Tests != nil
+	r.images = o.From > 0 || o.Tests != nil || r.attached
 	// Where a call is to be refused, or a schedule to be varied, each call stops.
 	r.noBuffer = o.NoBuffer || o.Chaos || len(o.DisableSyscall) > 0
 	if o.Chaos {
 		r.chaos = newChaos(o.Seed, o.Slice)
 	}
+	r.outOf = os.Getpid() // whose files the command inherits
+	if r.attached {
+		r.outOf = o.PID
+	}
 	for fd := 1; fd <= 2; fd++ {
-		r.outID[fd], _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+		r.outID[fd], _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.outOf, fd))
 	}
 	return r
 }
@@ -115,14 +126,10 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		return nil, fmt.Errorf("read the processor affinity: %w", err)
 	}
 	r.pin()
-	var err error
-	if r.waits, err = ptrace.NewWaits(); err != nil {
+	if err := r.makeTimers(); err != nil {
 		return nil, err
 	}
 	defer r.waits.Close()
-	r.beat = r.waits.Timer(r.housekeeping)
-	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
-	r.spins.timer = r.waits.Timer(r.lookForSpins)
 	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	if errors.Is(err, unix.ENOEXEC) && isText(path) {
 		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
@@ -133,7 +140,11 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	}
 	r.rootPID, r.root = pid, openProcess(pid)
 	defer r.root.close()
-	defer holdSignals(r.terminate)()
+	defer holdSignals(func(s os.Signal) {
+		if s == unix.SIGTERM {
+			r.terminate()
+		}
+	})()
 	r.start, r.tsc = time.Now(), inject.TSC()
 	if r.o.Timeout > 0 {
 		r.deadline = r.start.Add(r.o.Timeout)
@@ -152,6 +163,17 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		}
 	}
 	return r.finish()
+}
+
+// makeTimers prepares the waits of the calling thread, and what is due by the clock.
+func (r *recorder) makeTimers() (err error) {
+	if r.waits, err = ptrace.NewWaits(); err != nil {
+		return err
+	}
+	r.beat = r.waits.Timer(r.housekeeping)
+	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
+	r.spins.timer = r.waits.Timer(r.lookForSpins)
+	return nil
 }
 
 func startError(path string, err error) error {
@@ -256,6 +278,9 @@ func (r *recorder) housekeeping(now time.Time) {
 	}
 	r.cancelTests(now)
 	r.flush()
+	if r.attached {
+		r.endAttached(now)
+	}
 	if r.o.MaxSize > 0 || r.o.MaxTime > 0 {
 		r.bound()
 	}
@@ -429,7 +454,7 @@ func (r *recorder) drain() {
 	for until := time.Now().Add(patience); time.Now().Before(until); {
 		waiting := false
 		for _, t := range r.tasks {
-			if !t.dead && !t.helper && (t.leaving || t.sp == nil || t.sp.mode != modeRecord) && t.tid != r.rootPID {
+			if !t.dead && !t.helper && (t.leaving || t.sp == nil || t.sp.mode != modeRecord) && (t.tid != r.rootPID || r.attached) {
 				waiting = true
 				if t.sp != nil && t.sp.mode == modeWatch && !t.leaving {
 					t.leaving = true

@@ -90,6 +90,7 @@ type task struct {
 	resize   []recording.Event // what follows from a file's new size
 	probed   bool              // interrupted, to see whether it waits in a loop
 	spun     *spinLoop         // the loop that it waits in
+	rseq     ptrace.RseqConfig // what it had before pyrr attached to it
 }
 
 // computing reports whether a thread was left running the program's code. It
@@ -159,6 +160,7 @@ type space struct {
 	lastInstr  uint64 // its instruction count
 
 	patches map[uint64]patch // address → the instruction patched there
+	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
 	brk     uint64
 	shared  []*sharedMap
 	quiet   []*sharedMap // see quiet.go

@@ -13,7 +13,7 @@ import (
 // btFlags are the flags of pyrr bt.
 type btFlags struct {
 	at, thread, format   string
-	process              int
+	process, pid         int
 	python, c            bool
 	locals, args, asJSON bool
 	debuginfod, tasks    bool
@@ -22,7 +22,7 @@ type btFlags struct {
 func btCommand() *command {
 	return &command{
 		name:     "bt",
-		synopsis: "[--at WHERE] [--thread T|all] [--tasks|--python|--c] [--locals] [--json] RECORDING",
+		synopsis: "[--at WHERE] [--thread T|all] [--tasks|--python|--c] [--locals] [--json] RECORDING | --pid PID",
 		short:    "print C and Python stacks at a point of a recording",
 		long: `Prints call stacks, innermost frame first. Python frames stand where the C
 frames are that run them.
@@ -58,6 +58,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			{"pyrr bt app.pyrr.zip --at 185730 --python --locals", "Python alone, with variables"},
 			{"pyrr bt app.pyrr.zip --tasks", "what every asyncio task waited for"},
 			{"pyrr bt app.pyrr.zip --at recv:2 --c --args", "C alone, with arguments"},
+			{"pyrr bt --pid 4711 --python", "where a program is that runs now"},
 		},
 		exits: []exitDoc{
 			{"0", "the stacks were printed"},
@@ -72,6 +73,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			var f btFlags
 			fs.StringVar(&f.at, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
 			fs.StringVar(&f.thread, "thread", "", "the `thread`: its id, its name, or all")
+			fs.IntVar(&f.pid, "pid", 0, "of the living process `PID`, in place of a recording")
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.BoolVar(&f.python, "python", false, "Python frames only")
 			fs.BoolVar(&f.c, "c", false, "C frames only")
@@ -102,11 +104,11 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	rec, path, err := oneRecording("bt", args)
+	rec, path, done, err := recordingOrProcess(u, "bt", f.pid, lookForStacks, args)
 	if err != nil {
 		return err
 	}
-	defer rec.Close()
+	defer done()
 	places, err := at.find(rec, f.process)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 func explainCommand() *command {
 	return &command{
 		name:     "explain",
-		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING",
+		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING | --pid PID",
 		short:    "say why the program hung",
 		long: `Says in a sentence who waits for what, who holds it or owes it, and at which line
 of the program. The lines below are the evidence, each with a position for pyrr
@@ -34,6 +34,7 @@ the recording.`,
 			{"pyrr explain recordings/test_pool-k3x9fa.pyrr.zip", ""},
 			{"pyrr explain --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 			{"pyrr explain --json app.pyrr.zip | jq -r .why.sentence", "for a script"},
+			{"pyrr explain --pid 4711", "why a program hangs that runs now"},
 		},
 		exits: []exitDoc{
 			{"0", "it was explained"},
@@ -44,6 +45,7 @@ the recording.`,
 		},
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			pid := fs.Int("pid", 0, "of the living process `PID`, in place of a recording: it is\nrecorded for a second, and goes on")
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
 			asJSON := fs.Bool("json", false, "print JSON")
@@ -52,11 +54,11 @@ the recording.`,
 			unlike := fs.String("unlike", "", "a `recording` of a run that passed: say what this one got that that one did not")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
-				rec, path, err := oneRecording("explain", args)
+				rec, path, done, err := recordingOrProcess(u, "explain", *pid, lookForReasons, args)
 				if err != nil {
 					return err
 				}
-				defer rec.Close()
+				defer done()
 				u.status("reading %s", path)
 				r, err := reasons(rec, *all)
 				u.clearStatus()

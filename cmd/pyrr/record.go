@@ -34,6 +34,11 @@ type recordFlags struct {
 	cpus      int
 	redact    string
 	secrets   secretFlags
+	// pid is a process to record that runs already, and span for how long.
+	pid  int
+	span time.Duration
+	// leashed: another process of pyrr's says when to let go of it.
+	leashed bool
 	// Hidden, for tests.
 	slice      uint64
 	disable    []string
@@ -142,6 +147,8 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
 				redactAuto, redactAlways, redactNever)
 			f.secrets.declare(fs)
+			fs.IntVar(&f.pid, "pid", 0, "record the process `PID`, which runs already, in place of CMD")
+			fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 			fs.IntVar(&f.cpus, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
@@ -149,11 +156,12 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			fs.BoolVar(&f.images, "image-times", false, "say how long the program stood still for images")
 			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
 			fs.BoolVar(&f.finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
+			fs.BoolVar(&f.leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
 			fs.String(settingsFrom, ".", "the folder whose settings count")
-			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "slice", "disable-syscall", "from-event", "image-times"} {
+			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "leashed", "slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}
@@ -178,6 +186,12 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 }
 
 func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
+	if f.pid != 0 {
+		return recordProcess(ctx, u, f, args)
+	}
+	if fs.Changed("for") {
+		return usagef("record: --for goes with --pid; --max-time bounds the recording of a command")
+	}
 	if len(args) == 0 {
 		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
 	}

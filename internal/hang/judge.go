@@ -41,6 +41,11 @@ func Judge(in *Input) *Verdict {
 		return &Verdict{Degree: None, Sentence: "No verdict: no process was stopped, and none of its threads waits."}
 	}
 	v := j.from(root)
+	if v.Degree != Proven {
+		if aside := j.aside(); aside != nil {
+			v = aside
+		}
+	}
 	j.graph(v)
 	if v.Where == nil {
 		if f, ok := j.place(root); ok {
@@ -95,6 +100,27 @@ func (j *judge) from(root node) *Verdict {
 		path = append(path, hop{node: e.to})
 	}
 	return j.chain(path)
+}
+
+// aside looks for a circle of which the main thread is no part and on which it does
+// not wait: in a server it goes on serving. Threads that waited so already when the
+// recording began are another test's.
+func (j *judge) aside() *Verdict {
+	for _, p := range j.in.Procs {
+		if !p.Hangs || p.Facts == nil {
+			continue
+		}
+		for n := range p.Facts.Units {
+			at := node{p.ID, n}
+			if c := j.call(at); c == nil || c.Early {
+				continue
+			}
+			if v := j.cycleFrom(at); v != nil && v.Degree == Proven {
+				return v
+			}
+		}
+	}
+	return nil
 }
 
 // hop is a node of a path and the edge to the next.

@@ -37,6 +37,10 @@ func TestJudge(t *testing.T) {
 			Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
 			Things: []Thing{{Kind: Lock, Name: "a", Locked: true, Holders: holds(1, 4)}, {Kind: Lock, Name: "b", Locked: true, Holders: holds(2, 4)}}}}},
 			Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
+		{"a circle beside a main thread that goes on", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, nil), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
+			Things: []Thing{{Kind: Lock, Name: "a", Locked: true, Holders: holds(1, 4)}, {Kind: Lock, Name: "b", Locked: true, Holders: holds(2, 4)}}}}},
+			Proven, []string{"Deadlock: a-to-b waits for lock b"}, nil},
 		{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
 			Things: []Thing{{Kind: Lock, Name: "guard", Locked: true, Holders: holds(0, 7)}}}}},

@@ -23,6 +23,10 @@ func setsNumber(code []byte) bool { return len(code) >= movSize && code[0] == 0x
 
 const movSize = 5 // of mov eax, imm32
 
+// SetsNumber says whether a site begins with the instruction that sets the number
+// of the call.
+func (s CallSite) SetsNumber() bool { return setsNumber(s.Orig) }
+
 // before and after are the instructions of a site around its system call.
 func (s CallSite) before() []byte {
 	if setsNumber(s.Orig) {

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/probe"
+)
+
+// attachHead is what programs that are attached to begin with: they say that they
+// run, work until they are told to end, and say whether all went well.
+const attachHead = `
+import os, sys, threading, time
+def told():
+    sys.stdin.read()
+    over.set()
+over = threading.Event()
+threading.Thread(target=told, daemon=True).start()
+print("begun", flush=True)
+`
+
+// attachPrograms are in the midst of different things whenever pyrr comes.
+var attachPrograms = []struct{ name, code string }{
+	{"threads", `
+import queue
+q, done = queue.Queue(5), []
+def work():
+    while (x := q.get()) is not None:
+        done.append(x * x)
+        time.sleep(0.0005)
+threads = [threading.Thread(target=work) for _ in range(6)]
+[t.start() for t in threads]
+n = 0
+while not over.is_set():
+    q.put(n)
+    n += 1
+[q.put(None) for _ in threads]
+[t.join() for t in threads]
+assert sorted(done) == [i * i for i in range(n)]
+`},
+	{"asyncio", `
+import asyncio
+async def serve(r, w):
+    while line := await r.readline():
+        w.write(line.upper())
+        await w.drain()
+    w.close()
+async def client(port, k):
+    r, w = await asyncio.open_connection("127.0.0.1", port)
+    n = 0
+    while not over.is_set():
+        w.write(b"c%d %d\n" % (k, n))
+        assert await r.readline() == b"C%d %d\n" % (k, n)
+        n += 1
+    w.close()
+async def main():
+    s = await asyncio.start_server(serve, "127.0.0.1", 0)
+    await asyncio.gather(*[client(s.sockets[0].getsockname()[1], k) for k in range(4)])
+    s.close()
+asyncio.run(main())
+`},
+	{"children", `
+import subprocess
+n = 0
+while not over.is_set():
+    assert subprocess.run(["/bin/echo", str(n)], capture_output=True, text=True).stdout == "%d\n" % n
+    pid = os.fork()
+    if pid == 0:
+        os._exit(n % 200)
+    assert os.waitpid(pid, 0)[1] >> 8 == n % 200
+    n += 1
+`},
+	{"waits", `
+import select, socket
+a, b = socket.socketpair()
+p, e = select.poll(), select.epoll()
+p.register(a, 1)
+e.register(b, 1)
+def lasts(least, f):
+    t = time.monotonic()
+    f()
+    took = time.monotonic() - t
+    assert least <= took, took
+while not over.is_set():
+    lasts(.028, lambda: p.poll(30))
+    lasts(.028, lambda: e.poll(.03))
+    lasts(.02, lambda: time.sleep(.02))
+    lasts(.019, lambda: threading.Event().wait(.02))
+    b.send(b"hi")
+    assert a.recv(10) == b"hi"
+`},
+	{"imports and signals", `
+import importlib, signal
+got = 0
+def rung(*_):
+    global got
+    got += 1
+signal.signal(signal.SIGALRM, rung)
+signal.setitimer(signal.ITIMER_REAL, .003, .003)
+while not over.is_set():
+    for m in [m for m in sys.modules if m.split(".")[0] in ("json", "email", "xml")]:
+        del sys.modules[m]
+    for m in "json email.message xml.dom.minidom".split():
+        importlib.import_module(m)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert got > 1
+`},
+}
+
+// living is a program that runs.
+type living struct {
+	cmd    *exec.Cmd
+	in     io.Closer
+	lines  *bufio.Scanner
+	stderr bytes.Buffer
+}
+
+// live starts a program and waits until it says that it runs.
+func live(t *testing.T, python, code string) *living {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "app.py")
+	if err := os.WriteFile(path, []byte(attachHead+code+"print('ok', flush=True)\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p := &living{cmd: exec.Command(python, path)}
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stderr = &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	p.in, p.lines = in, bufio.NewScanner(out)
+	if !p.lines.Scan() || p.lines.Text() != "begun" {
+		t.Fatalf("it said %q\n%s", p.lines.Text(), p.stderr.String())
+	}
+	return p
+}
+
+func (p *living) pid() string { return fmt.Sprint(p.cmd.Process.Pid) }
+
+// ends tells the program to end, and checks that it ends well.
+func (p *living) ends(t *testing.T) {
+	t.Helper()
+	p.in.Close()
+	said := ""
+	for p.lines.Scan() {
+		said = p.lines.Text()
+	}
+	if err := p.cmd.Wait(); err != nil || said != "ok" {
+		t.Errorf("the program that pyrr attached to: %v, it said %q\n%s", err, said, p.stderr.String())
+	}
+}
+
+func pyrrCommand(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Args[0] = "pyrr"
+	return cmd
+}
+
+// attached records a living program and checks that the recording is exact.
+func attached(t *testing.T, p *living, args ...string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "x.pyrr.zip")
+	out, err := pyrrCommand(append([]string{"record", "--pid", p.pid(), "-o", path}, args...)...).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte(", verified")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// TestAttach records programs that run already, in the midst of what they do: the
+// recordings are exact, and the programs end as if nothing had been. Half of them
+// are attached to twice.
+func TestAttach(t *testing.T) {
+	probe.Require(t)
+	pythons := testInterpreters()
+	if len(pythons) == 0 {
+		t.Skip("there is no Python")
+	}
+	for i, c := range attachPrograms {
+		python := pythons[i%len(pythons)]
+		t.Run(c.name, func(t *testing.T) {
+			if strings.Contains(python, "/3.8") && strings.Contains(python, "pyenv") {
+				python = pythons[0] // it has no :=
+			}
+			p := live(t, python, c.code)
+			time.Sleep(time.Duration(i) * 37 * time.Millisecond)
+			attached(t, p, "--for", "300ms")
+			if i%2 == 0 {
+				attached(t, p, "--for", "200ms")
+			}
+			p.ends(t)
+		})
+	}
+}
+
+// abba is two threads that wait for each other, and a third that waits for both.
+const abba = `
+left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
+def take(a, b):
+    with a:
+        both.wait()
+        b.acquire()
+for args in ((left, right), (right, left)):
+    threading.Thread(target=take, args=args, daemon=True).start()
+over.wait()
+`
+
+// TestLivingProcess asks of a process that hangs where it stands, and why.
+func TestLivingProcess(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	p := live(t, python, abba)
+	time.Sleep(100 * time.Millisecond)
+	out, err := pyrrCommand("bt", "--pid", p.pid(), "--python", "--thread", "all").CombinedOutput()
+	if err != nil || strings.Count(string(out), "b.acquire()") != 2 || !bytes.Contains(out, []byte("over.wait()")) {
+		t.Errorf("bt: %v\n%s", err, out)
+	}
+	out, err = pyrrCommand("explain", "--pid", p.pid()).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("left")) || !bytes.Contains(out, []byte("right")) || !bytes.Contains(out, []byte("eadlock")) {
+		t.Errorf("explain: %v\n%s", err, out)
+	}
+	p.ends(t)
+}
+
+// TestAttachEnds ends pyrr in all ways in the midst of recording a process: it goes
+// on, and the recording is complete.
+func TestAttachEnds(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	p := live(t, python, attachPrograms[0].code)
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGKILL} {
+		path := filepath.Join(t.TempDir(), "x.pyrr.zip")
+		var said bytes.Buffer
+		cmd := pyrrCommand("record", "--pid", p.pid(), "-o", path)
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(io.TeeReader(stderr, &said))
+		if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "stood still for") {
+			t.Fatalf("%v: %q", err, line)
+		}
+		time.Sleep(150 * time.Millisecond)
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		// The process that traces has the other end of standard error until it is done.
+		if _, err := io.Copy(io.Discard, lines); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait() // killed, or done
+		if !strings.Contains(said.String(), ", verified") {
+			t.Errorf("%v: %s", sig, said.String())
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%v: %v", sig, err)
+		}
+	}
+	p.ends(t)
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process that pyrr attached to holds traps that only its tracer answers: it
+// would end by one of them if the tracer was just gone. So the tracer is another
+// process than the one that a user sees and kills, and holds one end of a pipe.
+// When the other end is closed, by the end of that process however it came, it
+// lets go and completes the recording.
+
+// leashFD is the descriptor of the pipe in the tracer's process.
+const leashFD = 3
+
+// onLeash runs pyrr with these arguments as the process that traces, and returns
+// its exit status.
+func onLeash(args []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find pyrr's own program: %w", err)
+	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
+	}
+	defer ours.Close()
+	cmd := exec.Command(self)
+	cmd.Args = append([]string{"pyrr"}, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is for this process
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	defer signal.Stop(ch)
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return fmt.Errorf("start the process that traces: %w", err)
+	}
+	go func() {
+		<-ch
+		ours.Close()
+	}()
+	err = cmd.Wait()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exitStatusError(e.ExitCode())
+	}
+	return err
+}
+
+// leashed returns a context that is done when the other process has ended or says
+// so.
+func leashed(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		var b [1]byte
+		// Whatever comes, its end too, is the word to let go.
+		os.NewFile(leashFD, "leash").Read(b[:])
+		cancel()
+	}()
+	return ctx
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/capture"
+	"pyrr/cpython"
+)
+
+// recordProcess records a process that runs already.
+func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) error {
+	switch {
+	case len(args) > 0:
+		return withHint(usagef("record: --pid %d and a command exclude each other", f.pid), fmt.Sprintf("pyrr record --pid %d", f.pid))
+	case f.timeout != 0:
+		return withHint(usagef("record: --timeout would end the process, which pyrr did not start; --for ends the recording alone"),
+			fmt.Sprintf("pyrr record --pid %d --for %v", f.pid, f.timeout))
+	case f.pid == os.Getpid():
+		return usagef("record: --pid %d is pyrr itself", f.pid)
+	}
+	argv, err := processArgs(f.pid)
+	if err != nil {
+		return err
+	}
+	if !f.leashed {
+		return onLeash(append([]string{"record", "--leashed"}, os.Args[2:]...))
+	}
+	ctx = leashed(ctx)
+	t, err := planTarget(f.out, argv)
+	if err != nil {
+		return err
+	}
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	info, err := capture.Attach(ctx, capture.Options{
+		PID: f.pid, For: f.span, Dir: t.part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
+		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.maxSize), MaxTime: f.maxTime, Warn: u.warn,
+		Attached: func(stood time.Duration) {
+			how := "Ctrl-C ends the recording, and the process goes on"
+			if f.span > 0 {
+				how = fmt.Sprintf("for %v", f.span)
+			}
+			u.note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
+		},
+	})
+	if err != nil {
+		discardEmpty(u, &t)
+		return attachFailed(f.pid, err)
+	}
+	if len(info.Kept) == 0 {
+		discardEmpty(u, &t)
+		return fmt.Errorf("nothing was recorded of process %d", f.pid)
+	}
+	only := info.Kept[0]
+	if only.Err != nil {
+		u.warn(only.Err.Error())
+	}
+	info.Procs, info.Events, info.Instructions = only.Procs, only.Events, only.Instructions
+	finish(u, &t, f, info)
+	return nil
+}
+
+// processArgs is the command line of a process that can be attached to.
+func processArgs(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, withHint(fmt.Errorf("record: there is no process %d", pid), "ps -ef | grep python")
+	case err != nil:
+		return nil, fmt.Errorf("record: %w", err)
+	case len(b) == 0:
+		return nil, fmt.Errorf("record: process %d is the kernel's own, or has ended", pid)
+	}
+	if exe := fmt.Sprintf("/proc/%d/exe", pid); !cpython.IsPython(exe) {
+		if _, err := os.Open(exe); errors.Is(err, os.ErrPermission) {
+			return nil, attachFailed(pid, unix.EPERM)
+		}
+		return nil, withHint(fmt.Errorf("record: process %d (%s) runs no Python that pyrr knows", pid, strings.TrimSpace(readComm(pid))), "pyrr doctor")
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
+}
+
+func readComm(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return "?"
+	}
+	return string(b)
+}
+
+// attachFailed says what permits it, where the kernel refused.
+func attachFailed(pid int, err error) error {
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("record: %w", err)
+	}
+	why, remedy := refusal(pid)
+	return withHint(&machineError{fmt.Sprintf("record: process %d can't be traced: %s", pid, why)}, remedy)
+}
+
+// refusal guesses why the kernel refuses to let a process be traced (ptrace(2),
+// "Ptrace access mode checking"), and what would permit it.
+func refusal(pid int) (why, remedy string) {
+	var st unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d", pid), &st); err == nil && os.Geteuid() != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", st.Uid, os.Geteuid()), fmt.Sprintf("sudo pyrr record --pid %d", pid)
+	}
+	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	switch strings.TrimSpace(string(scope)) {
+	case "1":
+		return "kernel.yama.ptrace_scope is 1: only what pyrr starts may be traced by it", "sudo sysctl kernel.yama.ptrace_scope=0"
+	case "2":
+		return "kernel.yama.ptrace_scope is 2: it takes CAP_SYS_PTRACE", fmt.Sprintf("sudo pyrr record --pid %d", pid)
+	case "3":
+		return "kernel.yama.ptrace_scope is 3: no process may be traced until the machine is started anew", ""
+	}
+	return "the kernel forbids it: in a container it takes CAP_SYS_PTRACE, or a seccomp profile that permits ptrace", "docker run --cap-add SYS_PTRACE …"
+}
