@@ -58,11 +58,22 @@ func (r *recorder) leaveAs(sp *space, end, why string) {
 			}
 		}
 	}
+	for _, t := range sp.tasks {
+		// What it has just forked is a copy of it as it was, and has no log yet.
+		if c := t.child; c != nil && c.sp == nil && c.stopped && !c.dead {
+			t.child, c.leaving = nil, true
+			_ = r.restore(sp, c.tid) // an error means that it is gone
+			r.release1(c, 0)
+		}
+	}
 }
 
 // letGo detaches a thread whose space is no longer recorded, at a stop.
 func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 	sig := 0
+	if ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
+		t.sp = nil // what it has now is not what the recorder knows
+	}
 	switch {
 	case ptrace.Event(st) != 0 || st.StopSignal() == ptrace.SyscallStop:
 	default:
@@ -91,15 +102,27 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 			r.tasks[child.tid] = child
 			if st, ok := r.waits.Poll(child.tid); ok {
 				if child.stopped = st.Stopped(); child.stopped {
-					r.release1(child, 0)
+					r.letGoCopy(child)
 				} else {
 					r.waits.Later(ptrace.Stop{TID: child.tid, Status: st})
 				}
 			}
 		}
 	}
+	if t.sp != nil && t.pid != t.sp.pid {
+		_ = r.restore(t.sp, t.tid) // as letGoCopy
+	}
 	r.release1(t, sig)
 	return nil
+}
+
+// letGoCopy detaches a process that was made while its maker was let go: it may be a
+// copy of what that was before.
+func (r *recorder) letGoCopy(child *task) {
+	if child.sp != nil {
+		_ = r.restore(child.sp, child.tid) // an error means that it is gone
+	}
+	r.release1(child, 0)
 }
 
 // release1 detaches one stopped thread.
@@ -115,7 +138,7 @@ func (r *recorder) release1(t *task, sig int) {
 		sig = 0
 	}
 	r.endDispatch(t)
-	if r.attached && t.sp != nil && t.sp.area != nil {
+	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid {
 		r.reapFrozen(t)
 		r.beginRseq(t)
 	}

@@ -81,7 +81,8 @@ func recordCommand() *command {
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--verify replay|full|none]
-[--redact auto|always|never] [--secret NAME]… [--] CMD [ARG…]`,
+[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D]]
+[--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
 		long: `Runs CMD and records it: standard input, output, error and the terminal are
 CMD's own, and so are Ctrl-C and the exit status. What follows CMD belongs to
@@ -105,6 +106,9 @@ goes on with the next; one that does not let itself be interrupted is ended
 with its process after five seconds. Of memory, such a recording holds what the
 test touched.
 
+--pid records a process that already runs, in place of a command, for as long as
+--for says, or until Ctrl-C; it goes on as if nothing had been.
+
 What a project sets in [tool.pyrr] of pyproject.toml, or in pyrr.toml, is the
 default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 		examples: []example{
@@ -112,6 +116,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
 			{"pyrr record --keep timeout --timeout 60s pytest", "keep the tests that take longer than 60 s"},
 			{"pyrr record --keep failure -o out pytest", "keep only what fails"},
+			{"pyrr record --pid 4711 --for 10s", "record what runs already"},
 			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
 		},
 		exits: []exitDoc{
