@@ -37,7 +37,7 @@ func (r *recorder) addToPath(t *task, folder string, regs *linux.Regs) error {
 		break
 	}
 	if len(value) >= inject.RoomSize {
-		return nil // a path of that length is left alone
+		return fmt.Errorf("PYTHONPATH has more than the %d bytes that leave room for it", inject.RoomSize-len(name)-len(folder)-2)
 	}
 	area := t.sp.area
 	room := inject.Write{Addr: area.Room, Data: append([]byte(value), 0)}

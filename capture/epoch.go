@@ -212,6 +212,18 @@ func (r *recorder) endEpoch(ep *epoch, why, text string) {
 	}
 }
 
+// forget takes an epoch that is to be thrown away from the tests that it is of.
+func (r *recorder) forget(ep *epoch) {
+	for _, sp := range r.spaces {
+		if run := sp.runner; run != nil && run.test != nil && run.test.ep == ep {
+			run.test.ep = nil
+		}
+	}
+	if r.late == ep {
+		r.late = nil
+	}
+}
+
 // drop throws away an epoch that has ended.
 func (r *recorder) drop(ep *epoch) {
 	r.thaw(ep.frozen)
@@ -321,6 +333,7 @@ func (r *recorder) flush() {
 		if err := ep.w.Err(); err != nil {
 			r.warnf("the recording of %s can't be written: %v", ep.name, err)
 			r.endEpoch(ep, recording.EndDetached, err.Error())
+			r.forget(ep)
 			r.drop(ep)
 		}
 	}

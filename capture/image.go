@@ -81,7 +81,11 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	sp.brk = proc.Brk
 	if r.o.Tests != nil && r.o.Tests.Plugin != "" && r.isPython(sp.exe) {
 		if err := r.addToPath(t, r.o.Tests.Plugin, &regs); err != nil {
-			r.warnf("process %d: the test runner's plugin is not added: %v", t.pid, err)
+			if runsPytest(sp.argv) {
+				r.warnf("pyrr's plugin for pytest is not added, so its tests are not recorded one by one, and the time-out is that of all: %v", err)
+			}
+		} else {
+			r.runnerBegins(sp)
 		}
 	}
 	if err := r.patchAuxv(t, regs.Rsp); err != nil {

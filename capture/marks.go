@@ -17,6 +17,7 @@ import (
 // markPrefix, which fail without a recorder too; package capture/pytest is
 // the other side. The rest of the path is a word and what belongs to it:
 //
+//	load                           the plugin is loaded
 //	session/start|worker/handles   a session begins; it minds signalExpired
 //	session/controller             of a process that only hands out tests
 //	session/run                    the collected tests begin
@@ -90,6 +91,10 @@ func (r *recorder) mark(t *task) error {
 		what, flags, _ := strings.Cut(rest, "/")
 		r.noteMark(t, recording.MarkSession, what)
 		return r.session(t, what, flags)
+	case "load":
+		if r.o.Tests != nil {
+			r.startUp()
+		}
 	case "collect":
 		if sp.runner != nil && r.o.Tests != nil {
 			sp.runner.deadline = r.limitOutside()

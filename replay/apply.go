@@ -15,6 +15,14 @@ const nrNone = ^uint64(0)
 // apply brings the process to an event, holds it against the log, and lets
 // the event take effect.
 func (p *Process) apply(ev *recording.Event) error {
+	err := p.effect(ev)
+	if _, known := errors.AsType[*KilledError](err); ptrace.Gone(err) && !known {
+		return &KilledError{p.Info.ID, p.Number}
+	}
+	return err
+}
+
+func (p *Process) effect(ev *recording.Event) error {
 	p.Instr = ev.Instr
 	switch ev.Kind {
 	case recording.KindStart:

@@ -194,7 +194,9 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 	}
 again:
 	p.s.watch.begin(p.pid, patience(p.time, ev.Time))
-	if err := run(t.tid, 0); err != nil {
+	if err := run(t.tid, 0); ptrace.Gone(err) {
+		return 0, &KilledError{p.Info.ID, p.Number}
+	} else if err != nil {
 		return 0, fmt.Errorf("resume thread %d: %w", t.TID, err)
 	}
 	_, st, err := ptrace.WaitFor(t.tid)
@@ -215,6 +217,9 @@ again:
 		t.gone = true
 		if err := p.overrun(ev); err != nil {
 			return 0, err
+		}
+		if st.Signaled() && st.Signal() == unix.SIGKILL {
+			return 0, &KilledError{p.Info.ID, p.Number}
 		}
 		return 0, p.diverged(ev, "the thread %s", ptrace.Describe(st))
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/headroom"
+	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
@@ -221,6 +222,19 @@ func (e *MemoryError) Error() string {
 		e.Process, e.Event, e.Limit>>20)
 }
 
+// KilledError says that a replayed process was ended by SIGKILL, and not by pyrr:
+// the machine, or its control group, had no memory left, or somebody ended it. It
+// says nothing about the recording.
+type KilledError struct {
+	Process int
+	Event   uint64
+}
+
+func (e *KilledError) Error() string {
+	return fmt.Sprintf("process %d, event %d: the replayed process was killed (SIGKILL), by the kernel for want of memory or by somebody; that says nothing about the recording",
+		e.Process, e.Event)
+}
+
 // overrun is the error of a stub that the watchdog ended, nil where it did not.
 func (p *Process) overrun(ev *recording.Event) error {
 	switch p.s.watch.fired() {
@@ -243,6 +257,9 @@ func (p *Process) guarded(call func() error) error {
 	if err != nil {
 		if over := p.overrun(nil); over != nil {
 			return over
+		}
+		if ptrace.Gone(err) {
+			return &KilledError{p.Info.ID, p.Number}
 		}
 	}
 	return err

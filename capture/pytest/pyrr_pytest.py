@@ -340,3 +340,6 @@ def pytest_runtest_makereport(item, call):
         error, phase = _State.error, _State.phase  # noqa: F841
         _State.item = _State.error = None
         _mark("end", _State.outcome, item.nodeid)
+
+
+_mark("load")  # what is loaded after it is no test

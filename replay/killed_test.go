@@ -1,0 +1,44 @@
+package replay
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+)
+
+// A replayed process that the kernel ends for want of memory, or somebody else, says
+// nothing about its recording: it went no other way.
+func TestKilledReplay(t *testing.T) {
+	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000, Rax: unix.SYS_GETPID}
+	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002,
+		RegSum: recording.RegSum(&regs), Ret: 1}
+	next := call
+	next.PC = 0x10100
+	// A call, and then a loop.
+	code := []byte{0x0f, 0x05, 0xeb, 0xfe}
+	for name, when := range map[string]time.Duration{"while it runs": 300 * time.Millisecond, "while it stands": 0} {
+		t.Run(name, func(t *testing.T) {
+			kill := func(p *Process, _ *Thread, ev *recording.Event) error {
+				if ev.Kind == recording.KindSyscall && ev.PC == call.PC {
+					pid := p.pid
+					if when == 0 {
+						unix.Kill(pid, unix.SIGKILL)
+						time.Sleep(50 * time.Millisecond)
+					} else {
+						time.AfterFunc(when, func() { unix.Kill(pid, unix.SIGKILL) })
+					}
+				}
+				return nil
+			}
+			_, err := Batch(forge(t, code, "", regs, call, next), Options{OnEvent: kill})
+			if _, ok := errors.AsType[*KilledError](err); !ok {
+				t.Errorf("the replay says: %v", err)
+			}
+		})
+	}
+}
