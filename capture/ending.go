@@ -107,12 +107,7 @@ func (r *recorder) bury(t *task) {
 	}
 	t.freeSlot()
 	delete(sp.tasks, t.tid)
-	for i, o := range sp.ready {
-		if o == t {
-			sp.ready = append(sp.ready[:i], sp.ready[i+1:]...)
-			break
-		}
-	}
+	sp.leave(t)
 }
 
 func (r *recorder) close(sp *space) {

@@ -33,7 +33,7 @@ func (r *recorder) leaveAs(sp *space, end, why string) {
 	ev := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: end, Text: why}
 	r.log(sp, &ev)
 	r.close(sp)
-	sp.ready, sp.cur = nil, nil
+	sp.clear()
 	restored := false
 	for _, t := range sp.tasks {
 		if t.dead {
@@ -220,7 +220,8 @@ func (r *recorder) onlyWatch(sp *space, why string) error {
 		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndTest, Text: why})
 		r.abandoned(old)
 	}
-	sp.ready, sp.cur, sp.mode = nil, nil, modeWatch
+	sp.clear()
+	sp.mode = modeWatch
 	delete(r.recheck, sp)
 	restored := false
 	for _, t := range sp.tasks {

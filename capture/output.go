@@ -93,8 +93,8 @@ func (r *recorder) lastWrites(t *task, sure bool) {
 			}
 		}
 		for until := time.Now().Add(patience); time.Now().Before(until); ptrace.Yield() {
-			asleep := !sure && sleeping(o.tid)
-			st, ok := r.waits.Poll(o.tid)
+			asleep := !sure && r.kernel.sleeping(o.tid)
+			st, ok := r.kernel.poll(o.tid)
 			if !ok {
 				if asleep {
 					break

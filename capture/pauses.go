@@ -208,9 +208,8 @@ func (r *recorder) afterTrap(t *task, waits bool) error {
 // goBehind puts a thread that could go on behind those that are ready.
 func (r *recorder) goBehind(t *task) error {
 	sp := t.sp
-	t.state = stateReady
 	r.release(sp)
-	sp.ready = append(sp.ready, t)
+	sp.wait(t)
 	return r.schedule(sp)
 }
 

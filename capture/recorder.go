@@ -58,8 +58,8 @@ type recorder struct {
 
 	disabled map[int]bool
 	cpus     unix.CPUSet // affinity that pyrr was started with
-	cpuList  []int
-	home     int // the processor of the tracer
+	kernel   kernel
+	placement
 	deadline time.Time
 	// expireBy is when the time-out takes effect at the latest, set while it
 	// waits for a computing thread to come to an exact instruction.
@@ -170,6 +170,7 @@ func (r *recorder) makeTimers() (err error) {
 	if r.waits, err = ptrace.NewWaits(); err != nil {
 		return err
 	}
+	r.kernel = liveKernel{r.waits}
 	r.beat = r.waits.Timer(r.housekeeping)
 	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
 	r.spins.timer = r.waits.Timer(r.lookForSpins)
@@ -239,13 +240,13 @@ func isText(path string) bool {
 func (r *recorder) pin() {
 	for i := 0; i < len(r.cpus)*64; i++ {
 		if r.cpus.IsSet(i) {
-			r.cpuList = append(r.cpuList, i)
+			r.placement.cpus = append(r.placement.cpus, i)
 		}
 	}
-	if len(r.cpuList) == 0 {
-		r.cpuList = []int{0}
+	if len(r.placement.cpus) == 0 {
+		r.placement.cpus = []int{0}
 	}
-	r.home = r.cpuList[0]
+	r.home = r.placement.cpus[0]
 	if cpu, ok := currentCPU(); ok && r.cpus.IsSet(cpu) {
 		r.home = cpu
 	}

@@ -19,12 +19,11 @@ const sliceTime = 5 * time.Millisecond
 // enqueue puts a stopped thread in line for the slot of its space.
 func (r *recorder) enqueue(t *task) error {
 	sp := t.sp
-	t.state = stateReady
-	sp.ready = append(sp.ready, t)
+	sp.wait(t)
 	if sp.cur == nil {
 		return r.schedule(sp)
 	}
-	if sp.cur.inKernel() && sp.cur.blocks {
+	if sp.doubtful() {
 		r.recheck[sp] = true
 	}
 	r.expectSpins()
@@ -39,15 +38,14 @@ func (r *recorder) release(sp *space) {
 
 // schedule gives a free slot to the next ready thread.
 func (r *recorder) schedule(sp *space) error {
-	for sp.mode == modeRecord && sp.cur == nil && len(sp.ready) > 0 {
-		i := sp.nextReady()
-		if r.chaos != nil {
-			i = r.chaos.pick(len(sp.ready))
-		}
-		t := sp.ready[i]
-		sp.ready = append(sp.ready[:i], sp.ready[i+1:]...)
-		if t.dead {
-			continue
+	choose := firstChanged
+	if r.chaos != nil {
+		choose = func(line []*task) int { return r.chaos.pick(len(line)) }
+	}
+	for sp.mode == modeRecord {
+		t := sp.next(choose)
+		if t == nil {
+			break
 		}
 		if err := r.grant(t); err != nil {
 			if err == errGone || ptrace.Gone(err) {
@@ -63,14 +61,13 @@ func (r *recorder) schedule(sp *space) error {
 // grant gives the slot to a stopped thread and lets it do what it waits for.
 func (r *recorder) grant(t *task) error {
 	sp := t.sp
-	sp.cur, t.spun = t, nil
-	sp.since = time.Now()
-	if len(sp.ready) > 0 {
-		r.expectSpins()
-	}
-	sp.slice = r.o.Slice
+	slice := r.o.Slice
 	if r.chaos != nil {
-		sp.slice = r.chaos.slice()
+		slice = r.chaos.slice()
+	}
+	sp.give(t, time.Now(), slice)
+	if sp.contended() {
+		r.expectSpins()
 	}
 	if sp.clock != nil || sp.pauses.on {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
@@ -116,22 +113,21 @@ func (r *recorder) runOn(t *task) error {
 func (r *recorder) recheckAll() bool {
 	did := false
 	for sp := range r.recheck {
-		t := sp.cur
-		if t == nil || len(sp.ready) == 0 || !t.inKernel() || !t.blocks {
+		what, st := sp.look(r.kernel)
+		switch what {
+		case lookNever:
 			delete(r.recheck, sp)
 			continue
-		}
-		if t.making() || !sleeping(t.tid) {
+		case lookLater:
 			continue
 		}
-		// It may have stopped just now, at its exit; that is no blocking.
-		if st, ok := r.waits.Poll(t.tid); ok {
+		t := sp.cur
+		did = true
+		if what == lookStopped {
 			r.handle(t.tid, st)
-			did = true
 			continue
 		}
 		r.giveWay(t)
-		did = true
 		r.settle(t, sp, r.schedule(sp))
 	}
 	return did
@@ -142,6 +138,13 @@ func (r *recorder) giveWay(t *task) {
 	r.logEnter(t)
 	r.release(t.sp)
 }
+
+// liveKernel is the one that this machine runs.
+type liveKernel struct{ waits *ptrace.Waits }
+
+func (liveKernel) sleeping(tid int) bool                  { return sleeping(tid) }
+func (k liveKernel) poll(tid int) (unix.WaitStatus, bool) { return k.waits.Poll(tid) }
+func (liveKernel) place(tid, cpu int)                     { setAffinity(tid, cpu) }
 
 // sleeping reports whether a thread waits in the kernel. A thread in a
 // ptrace stop shows as t, one that runs as R.
@@ -217,7 +220,7 @@ func (r *recorder) stopAt(m *moment) error {
 		}
 		return r.goBehind(t)
 	}
-	r.spread(sp)
+	r.spreadOut(sp)
 	if m.stop == recording.StopPause {
 		return r.goOnPausing(t)
 	}
@@ -232,33 +235,19 @@ func (r *recorder) stopAt(m *moment) error {
 // half a slice, which takes some milliseconds.
 const fewStops = 32
 
-// spread moves a busy process to another processor where another busy one
+// spreadOut moves a busy process to another processor where another busy one
 // shares its own: only processes that compute gain from that.
-func (r *recorder) spread(sp *space) {
+func (r *recorder) spreadOut(sp *space) {
 	stops := sp.stops
 	sp.stops = 0
-	if len(r.cpuList) < 2 || stops > fewStops {
-		return
-	}
-	load := map[int]int{}
-	busy := 0
+	var busy []int
 	for _, o := range r.spaces {
 		if o.mode == modeRecord && o.cur != nil && o.cur.computing() {
-			load[o.cpu]++
-			busy++
+			busy = append(busy, o.cpu)
 		}
 	}
-	if busy < 2 || load[sp.cpu] < 2 {
-		return
-	}
-	best := sp.cpu
-	for _, c := range r.cpuList {
-		if load[c] < load[best]-1 {
-			best = c
-		}
-	}
-	if best != sp.cpu {
-		r.moveTo(sp, best)
+	if to, ok := r.spread(sp.cpu, stops, busy); ok {
+		r.moveTo(sp, to)
 	}
 }
 
@@ -272,7 +261,7 @@ func (r *recorder) gather() {
 	for _, sp := range r.spaces {
 		stops := sp.beatStops
 		sp.beatStops = 0
-		if sp.mode == modeRecord && sp.cpu != r.home && stops > manyStops {
+		if sp.mode == modeRecord && r.comesBack(sp.cpu, stops) {
 			r.moveTo(sp, r.home)
 		}
 	}
@@ -282,7 +271,7 @@ func (r *recorder) gather() {
 func (r *recorder) moveTo(sp *space, cpu int) {
 	sp.cpu = cpu
 	for _, t := range sp.tasks {
-		setAffinity(t.tid, cpu)
+		r.kernel.place(t.tid, cpu)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -24,17 +23,6 @@ const (
 	unitSize  = 64 << 10
 	unitPages = unitSize / pageSize
 )
-
-// sharedObject is what several mappings show: a file, or anonymous memory.
-type sharedObject struct {
-	key  objectKey
-	maps []*sharedMap
-	// holder of each unit, by offset/unitSize; a unit without one belongs
-	// to whoever touches it first.
-	holder map[uint64]*sharedMap
-	multi  bool // it is or was shown by more than one mapping
-	file   *os.File
-}
 
 type objectKey struct{ dev, ino uint64 }
 
@@ -80,33 +68,15 @@ func (r *recorder) addShared(sp *space, start, end, off, prot uint64, key object
 		}
 	}
 	m := &sharedMap{obj: o, sp: sp, start: start, end: end, off: off, prot: prot, seen: map[uint64]uint64{}}
-	o.maps = append(o.maps, m)
 	sp.shared = append(sp.shared, m)
-	if len(o.maps) > 1 && !o.multi {
-		o.multi = true
-		first := o.maps[0]
-		for u := first.off / unitSize; u*unitSize < first.off+first.end-first.start; u++ {
-			o.holder[u] = first
-		}
-	}
+	o.show(m)
 	return m
 }
 
 // dropShared forgets a mapping that is no more.
 func (r *recorder) dropShared(m *sharedMap) {
 	o := m.obj
-	for i, x := range o.maps {
-		if x == m {
-			o.maps = append(o.maps[:i], o.maps[i+1:]...)
-			break
-		}
-	}
-	for u, h := range o.holder {
-		if h == m {
-			delete(o.holder, u)
-		}
-	}
-	if len(o.maps) == 0 {
+	if o.hide(m) {
 		if r.objects[o.key] == o {
 			delete(r.objects, o.key)
 		}
@@ -156,12 +126,7 @@ func (r *recorder) forkShared(parent, child *task) error {
 	for _, m := range append([]*sharedMap(nil), from.shared...) {
 		o := m.obj
 		c := &sharedMap{obj: o, sp: sp, start: m.start, end: m.end, off: m.off, prot: m.prot, seen: map[uint64]uint64{}}
-		if !o.multi {
-			o.multi = true
-			for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
-				o.holder[u] = m
-			}
-		}
+		o.share(m)
 		// The replayed child begins with a copy of what the parent has: its
 		// own writes where it holds the unit, what it saw last elsewhere.
 		for n, h := range m.seen {

@@ -26,35 +26,12 @@ func (r *recorder) protect(sp *space, start, end, prot uint64) error {
 	return nil
 }
 
-// busy reports whether a space runs code, or is inside a call, that may be
-// using a unit which m holds.
-func (r *recorder) busy(m *sharedMap, unit uint64, forTask *task) bool {
-	sp := m.sp
-	if sp.mode != modeRecord {
-		return false
-	}
-	if c := sp.cur; c != nil && c != forTask && c.computing() && !c.stopped && !c.dead {
-		return true
-	}
-	for _, t := range sp.tasks {
-		if t == forTask || t.stopped || t.dead || !t.inKernel() {
-			continue
-		}
-		for _, p := range t.pins {
-			if p.m == m && p.unit == unit && !(t.ev.Nr == unix.SYS_FUTEX && sleeping(t.tid)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // take makes m the holder of a unit. The thread t, of m's process, is
 // stopped. It returns what changed for that process, or errBusy.
 func (r *recorder) take(t *task, m *sharedMap, unit uint64) (recording.Mapping, []recording.Write, error) {
 	start, end := m.span(unit)
-	if h := m.obj.holder[unit]; h != nil && h != m {
-		if r.busy(h, unit, t) {
+	if h := m.obj.other(m, unit); h != nil {
+		if h.busy(r.kernel, unit, t) {
 			return recording.Mapping{}, nil, errBusy
 		}
 		if err := r.revoke(h, unit); err != nil {

@@ -57,7 +57,7 @@ func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, er
 // changes the file through a descriptor.
 func (r *recorder) revokeFile(o *sharedObject, t *task) error {
 	for u, h := range o.holder {
-		if h.sp != t.sp && r.busy(h, u, t) {
+		if h.sp != t.sp && h.busy(r.kernel, u, t) {
 			return errBusy
 		}
 	}
@@ -251,13 +251,10 @@ func (r *recorder) yieldSpace(sp *space, t *task) error {
 			if sp.helper == nil {
 				continue
 			}
-			o.multi = true
-			for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
-				o.holder[u] = m
-			}
+			o.share(m)
 		}
 		for u, h := range o.holder {
-			if h == m && !r.busy(m, u, t) && (t == nil || !t.pinned(m, u)) {
+			if h == m && !m.busy(r.kernel, u, t) && (t == nil || !t.pinned(m, u)) {
 				if err := r.revoke(m, u); err != nil {
 					return err
 				}

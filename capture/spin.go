@@ -361,10 +361,10 @@ func (sp *space) shares(start, end uint64) bool {
 	return slices.ContainsFunc(sp.shared, func(m *sharedMap) bool { return m.start < end && start < m.end })
 }
 
-// nextReady chooses who gets the slot: the first that does not wait for
+// firstChanged chooses who gets the slot: the first that does not wait for
 // something that has not changed.
-func (sp *space) nextReady() int {
-	for i, t := range sp.ready {
+func firstChanged(line []*task) int {
+	for i, t := range line {
 		if t.dead || t.spun == nil || !unchanged(t.tid, t.spun.memory) {
 			return i
 		}

@@ -235,9 +235,8 @@ func (r *recorder) exit(t *task) error {
 			r.logEnter(t)
 			t.sys.move(moveWait)
 			r.printed(t, ret)
-			t.state = stateReady
 			r.release(sp)
-			sp.ready = append(sp.ready, t)
+			sp.wait(t)
 			return r.schedule(sp)
 		}
 		return r.finishCall(t)
@@ -251,7 +250,7 @@ func (r *recorder) slotExpired(sp *space) bool {
 	if r.chaos != nil {
 		return r.chaos.rnd.IntN(20) == 0
 	}
-	return time.Since(sp.since) > sliceTime
+	return sp.used(time.Now())
 }
 
 // finishCall takes the result and the outputs of a returned call and lets

@@ -116,20 +116,17 @@ const (
 // space is an address space with its schedule and its log: a process of the
 // recording. A vfork child lives in its parent's space until it execs.
 type space struct {
-	ep      *epoch // nil while nothing of it is written
-	id      int    // in its epoch
-	mode    mode
-	pid     int // of the process that the log is about
-	stream  *recording.Stream
-	tasks   map[int]*task
-	cur     *task // holds the slot
-	ready   []*task
+	ep     *epoch // nil while nothing of it is written
+	id     int    // in its epoch
+	mode   mode
+	pid    int // of the process that the log is about
+	stream *recording.Stream
+	tasks  map[int]*task
+	slot
 	events  uint64
 	nextSum uint64 // event at which to log checksums
 	ended   bool
 
-	slice uint64
-	since time.Time // when cur got the slot
 	// waited is since when something waits for cur, and waitedAt and nativeTicks
 	// what tells whether it got on.
 	waited      time.Time

@@ -1,0 +1,124 @@
+package capture
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/recording"
+)
+
+// fakeKernel is a kernel for tests without processes: it says what a test puts
+// into it, and keeps what it was told.
+type fakeKernel struct {
+	asleep map[int]bool
+	stops  map[int]unix.WaitStatus // of threads that have stopped meanwhile
+	placed map[int]int
+}
+
+func newFakeKernel() *fakeKernel {
+	return &fakeKernel{asleep: map[int]bool{}, stops: map[int]unix.WaitStatus{}, placed: map[int]int{}}
+}
+
+func (k *fakeKernel) sleeping(tid int) bool { return k.asleep[tid] }
+
+func (k *fakeKernel) poll(tid int) (unix.WaitStatus, bool) {
+	st, ok := k.stops[tid]
+	delete(k.stops, tid)
+	return st, ok
+}
+
+func (k *fakeKernel) place(tid, cpu int) { k.placed[tid] = cpu }
+
+// fakeRecorder is a recorder of a command that does not run: what it logs is kept
+// in memory, and what it warns of in warnings.
+type fakeRecorder struct {
+	*recorder
+	k        *fakeKernel
+	warnings []string
+	dir      string
+	pids     int
+}
+
+func newFakeRecorder(t *testing.T, o Options) *fakeRecorder {
+	t.Helper()
+	f := &fakeRecorder{k: newFakeKernel(), dir: t.TempDir(), pids: 1 << 28}
+	o.Warn = func(s string) { f.warnings = append(f.warnings, s) }
+	o.Dir = f.dir + "/command.pyrr.part"
+	w := recording.Hold(o.Dir, recording.Header{})
+	f.recorder = newRecorder(o, w, recording.Header{}, nil)
+	f.kernel = f.k
+	f.placement.cpus = []int{0, 1}
+	t.Cleanup(func() {
+		if f.command != nil {
+			f.command.w.Discard()
+		}
+		for _, ep := range f.epochs.list {
+			ep.w.Discard()
+		}
+		f.writing.Wait()
+	})
+	return f
+}
+
+// space adds a process with n threads, in an epoch or in none. No such process
+// exists on the machine.
+func (f *fakeRecorder) space(ep *epoch, n int) *space {
+	f.pids += 1000
+	lead := &task{tid: f.pids, pid: f.pids, state: stateRun}
+	f.tasks[lead.tid] = lead
+	sp := f.newSpace(lead, modeRecord)
+	for i := 1; i < n; i++ {
+		t := &task{tid: f.pids + i, pid: f.pids, sp: sp, state: stateRun}
+		sp.tasks[t.tid], f.tasks[t.tid] = t, t
+	}
+	f.join(sp, ep)
+	if ep != nil {
+		sp.stream = ep.w.Stream(sp.id)
+		f.log(sp, &recording.Event{Kind: recording.KindStart, TID: int32(sp.pid), Proc: &recording.Proc{ID: sp.id, PID: sp.pid}})
+	}
+	return sp
+}
+
+// epoch adds the recording of a test that begins with a process.
+func (f *fakeRecorder) epoch(name string, lead *space) *epoch {
+	dir := fmt.Sprintf("%s/%s.pyrr.part", f.dir, name)
+	ep := &epoch{w: recording.Hold(dir, recording.Header{}), dir: dir, name: name, live: map[*space]bool{}, lead: lead, began: f.since()}
+	if lead != nil {
+		f.join(lead, ep)
+		lead.stream = ep.w.Stream(lead.id)
+		lead.ended = false
+		f.log(lead, &recording.Event{Kind: recording.KindStart, TID: int32(lead.pid), Proc: &recording.Proc{ID: lead.id, PID: lead.pid}})
+	}
+	f.epochs.list = append(f.epochs.list, ep)
+	return ep
+}
+
+// in moves a thread's call.
+func (t *task) in(moves ...callMove) *task {
+	for _, m := range moves {
+		t.sys.move(m)
+	}
+	return t
+}
+
+// line is a slot whose threads have the ids 1, 2 and so on.
+func line(n int) (*slot, []*task) {
+	s, all := &slot{}, make([]*task, n)
+	for i := range all {
+		all[i] = &task{tid: i + 1, pid: 1, state: stateRun}
+	}
+	return s, all
+}
+
+func tids(list []*task) []int {
+	out := []int{}
+	for _, t := range list {
+		out = append(out, t.tid)
+	}
+	return out
+}
+
+var someTime = time.Unix(1_700_000_000, 0)
