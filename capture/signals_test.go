@@ -1,0 +1,185 @@
+package capture
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// signalInfo is a siginfo_t as kill(2) makes one, told apart by who sent it.
+func signalInfo(sig unix.Signal, from uint32) (info ptrace.SigInfo) {
+	binary.LittleEndian.PutUint32(info[0:], uint32(sig))
+	binary.LittleEndian.PutUint32(info[16:], from)
+	return info
+}
+
+func senders(list []ptrace.SigInfo) (out []uint32) {
+	for i := range list {
+		out = append(out, binary.LittleEndian.Uint32(list[i][16:]))
+	}
+	return out
+}
+
+// Signals that wait for an exact place are kept as the kernel would keep them:
+// standard ones once, the others in a queue.
+func TestDeferredSignals(t *testing.T) {
+	const realTime = unix.Signal(34)
+	tests := []struct {
+		name string
+		come []unix.Signal
+		want []uint32 // by when they came, from 1
+	}{
+		{"one", []unix.Signal{unix.SIGUSR1}, []uint32{1}},
+		{"the same twice", []unix.Signal{unix.SIGUSR1, unix.SIGUSR1}, []uint32{1}},
+		{"two kinds", []unix.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGUSR1}, []uint32{1, 2}},
+		{"real-time ones queue", []unix.Signal{realTime, realTime, realTime}, []uint32{1, 2, 3}},
+		{"both", []unix.Signal{realTime, unix.SIGCHLD, realTime, unix.SIGCHLD}, []uint32{1, 2, 3}},
+		{"the last standard one", []unix.Signal{unix.Signal(31), unix.Signal(31)}, []uint32{1}},
+		{"the first of the others", []unix.Signal{unix.Signal(32), unix.Signal(32)}, []uint32{1, 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFakeRecorder(t, Options{})
+			th := &task{}
+			for i, sig := range tt.come {
+				th.sigstop, th.info = int(sig), signalInfo(sig, uint32(i+1))
+				f.deferSignal(th)
+			}
+			got := senders(th.deferred)
+			if len(got) != len(tt.want) {
+				t.Fatalf("kept are %v, want %v", got, tt.want)
+			}
+			for i := range got {
+				if got[i] != tt.want[i] {
+					t.Errorf("kept are %v, want %v", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingIsDeliverableWhereNothingWaits(t *testing.T) {
+	f := newFakeRecorder(t, Options{})
+	if i, err := f.deliverable(&task{tid: 1 << 28}); i != -1 || err != nil {
+		t.Errorf("signal %d, %v", i, err)
+	}
+}
+
+// What redirect sent on arrives as the signal that it was, and once.
+func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
+	th := &task{redirected: []ptrace.SigInfo{signalInfo(unix.SIGUSR1, 1), signalInfo(unix.SIGUSR2, 2), signalInfo(unix.SIGUSR1, 3)}}
+	take := func(sig unix.Signal) uint32 {
+		th.sigstop, th.info = int(sig), signalInfo(sig, 99)
+		th.takeRedirected()
+		return senders([]ptrace.SigInfo{th.info})[0]
+	}
+	for i, tt := range []struct {
+		sig  unix.Signal
+		want uint32
+	}{{unix.SIGUSR2, 2}, {unix.SIGUSR2, 99}, {unix.SIGUSR1, 1}, {unix.SIGTERM, 99}, {unix.SIGUSR1, 3}, {unix.SIGUSR1, 99}} {
+		if got := take(tt.sig); got != tt.want {
+			t.Errorf("the %d-th, %v, is that of %d, not %d", i+1, tt.sig, got, tt.want)
+		}
+	}
+	if len(th.redirected) != 0 {
+		t.Errorf("%d are left", len(th.redirected))
+	}
+}
+
+// A signal is passed to the first thread only where that can take it.
+func TestRedirectNeedsTheFirstThread(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(lead, th *task)
+	}{
+		{"it is the first itself", func(lead, th *task) { th.tid = th.pid }},
+		{"the first is dead", func(lead, th *task) { lead.dead = true }},
+		{"it has ended before the others", func(lead, th *task) { lead.leadExit = true }},
+		{"it is about to die", func(lead, th *task) { lead.state = stateDying }},
+		{"it is of another address space", func(lead, th *task) { lead.sp = &space{} }},
+		{"the signal is for the thread", func(lead, th *task) {
+			const siTkill = -6
+			code := int32(siTkill)
+			binary.LittleEndian.PutUint32(th.info[8:], uint32(code))
+		}},
+		{"it can't be asked what it blocks", func(lead, th *task) {}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFakeRecorder(t, Options{})
+			sp := f.space(f.command, 2)
+			lead, th := sp.tasks[sp.pid], sp.tasks[sp.pid+1]
+			th.sigstop, th.info = int(unix.SIGUSR1), signalInfo(unix.SIGUSR1, 1)
+			tt.set(lead, th)
+			if f.redirect(th) || len(lead.redirected) != 0 {
+				t.Error("it was passed on")
+			}
+		})
+	}
+}
+
+// A thread is behind its call only if no register has changed since.
+func TestAtCallEnd(t *testing.T) {
+	f := newFakeRecorder(t, Options{})
+	th := &task{lastRet: 5, ev: recording.Event{Kind: recording.KindSyscall}}
+	th.regs = linux.Regs{Rip: 0x1000, Rsp: 0x7000, Rbx: 1, Rbp: 2, R12: 3, R13: 4, R14: 5, R15: 6, Rdi: 7, Rsi: 8, Rdx: 9, R8: 10, R9: 11, R10: 12, Rcx: 13}
+	at := th.regs
+	at.Rax, at.Rcx = 5, at.Rip // as syscall(2) leaves them
+	if !f.atCallEnd(th, &at) {
+		t.Fatal("it is not taken for behind its call")
+	}
+	for name, change := range map[string]func(r *linux.Regs){
+		"rip": func(r *linux.Regs) { r.Rip++ }, "rax": func(r *linux.Regs) { r.Rax++ }, "rsp": func(r *linux.Regs) { r.Rsp -= 8 },
+		"rbx": func(r *linux.Regs) { r.Rbx++ }, "rbp": func(r *linux.Regs) { r.Rbp++ }, "r12": func(r *linux.Regs) { r.R12++ },
+		"r13": func(r *linux.Regs) { r.R13++ }, "r14": func(r *linux.Regs) { r.R14++ }, "r15": func(r *linux.Regs) { r.R15++ },
+		"rdi": func(r *linux.Regs) { r.Rdi++ }, "rsi": func(r *linux.Regs) { r.Rsi++ }, "rdx": func(r *linux.Regs) { r.Rdx++ },
+		"r8": func(r *linux.Regs) { r.R8++ }, "r9": func(r *linux.Regs) { r.R9++ }, "r10": func(r *linux.Regs) { r.R10++ },
+		"rcx": func(r *linux.Regs) { r.Rcx++ },
+	} {
+		now := at
+		change(&now)
+		if f.atCallEnd(th, &now) {
+			t.Errorf("with another %s it is taken for behind its call", name)
+		}
+	}
+	th.ev.Kind = 0 // a handler ran since
+	if f.atCallEnd(th, &at) {
+		t.Error("with a handler in between it is taken for behind its call")
+	}
+}
+
+// The count goes on from what the cell had left, also where it went below zero.
+func TestSetCount(t *testing.T) {
+	sp := &space{}
+	for i, tt := range []struct {
+		budget uint64
+		cell   int64
+		want   uint64
+	}{{100, 40, 60}, {40, 40, 60}, {40, 0, 100}, {10, -1, 111}, {noBudget, noBudget - 5, 116}} {
+		sp.budget = tt.budget
+		sp.setCount(tt.cell)
+		if sp.base != tt.want || int64(sp.budget) != tt.cell {
+			t.Errorf("step %d: count %d, budget %d; want %d", i, sp.base, int64(sp.budget), tt.want)
+		}
+	}
+}
+
+// Slots of the scratch area are given back, and not twice.
+func TestScratchSlots(t *testing.T) {
+	sp := &space{slots: 0b1011}
+	th := &task{sp: sp, diverted: scratchBase + scratchSlot}
+	th.freeSlot()
+	if sp.slots != 0b1001 || th.diverted != 0 {
+		t.Errorf("slots %b, diverted to %#x", sp.slots, th.diverted)
+	}
+	sp.slots |= 2 // another thread has it now
+	th.freeSlot()
+	if sp.slots != 0b1011 {
+		t.Error("what another thread has was given back")
+	}
+}
