@@ -327,6 +327,10 @@ func TestWatchTests(t *testing.T) {
 	if !test.killAt.IsZero() || len(f.warnings) != 1 || !strings.Contains(f.warnings[0], "test_slow") {
 		t.Errorf("warnings %q", f.warnings)
 	}
+	f.watchTests(now.Add(time.Hour))
+	if len(f.warnings) != 1 {
+		t.Error("it is ended twice")
+	}
 }
 
 // A test that computes is expired before an exact instruction, where a replay

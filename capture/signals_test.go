@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -91,33 +92,38 @@ func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
 	}
 }
 
-// A signal is passed to the first thread only where that can take it.
+// A signal is passed to the first thread only where that can take it. The thread
+// that it goes to is one of this test; SIGURG does nothing there.
 func TestRedirectNeedsTheFirstThread(t *testing.T) {
 	tests := []struct {
 		name string
 		set  func(lead, th *task)
+		want bool
 	}{
-		{"it is the first itself", func(lead, th *task) { th.tid = th.pid }},
-		{"the first is dead", func(lead, th *task) { lead.dead = true }},
-		{"it has ended before the others", func(lead, th *task) { lead.leadExit = true }},
-		{"it is about to die", func(lead, th *task) { lead.state = stateDying }},
-		{"it is of another address space", func(lead, th *task) { lead.sp = &space{} }},
+		{"it takes it", func(lead, th *task) {}, true},
+		{"it is the first itself", func(lead, th *task) { th.tid = th.pid }, false},
+		{"the first is dead", func(lead, th *task) { lead.dead = true }, false},
+		{"it has ended before the others", func(lead, th *task) { lead.leadExit = true }, false},
+		{"it is about to die", func(lead, th *task) { lead.state = stateDying }, false},
+		{"it is of another address space", func(lead, th *task) { lead.sp = &space{} }, false},
 		{"the signal is for the thread", func(lead, th *task) {
 			const siTkill = -6
 			code := int32(siTkill)
 			binary.LittleEndian.PutUint32(th.info[8:], uint32(code))
-		}},
-		{"it can't be asked what it blocks", func(lead, th *task) {}},
+		}, false},
+		{"it can't be asked what it blocks", func(lead, th *task) { lead.tid = 1 << 28 }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFakeRecorder(t, Options{})
-			sp := f.space(f.command, 2)
-			lead, th := sp.tasks[sp.pid], sp.tasks[sp.pid+1]
-			th.sigstop, th.info = int(unix.SIGUSR1), signalInfo(unix.SIGUSR1, 1)
+			sp := &space{}
+			lead := &task{tid: os.Getpid(), pid: os.Getpid(), sp: sp, state: stateRun}
+			th := &task{tid: lead.tid + 1, pid: lead.pid, sp: sp}
+			f.tasks[lead.pid] = lead
+			th.sigstop, th.info = int(unix.SIGURG), signalInfo(unix.SIGURG, 1)
 			tt.set(lead, th)
-			if f.redirect(th) || len(lead.redirected) != 0 {
-				t.Error("it was passed on")
+			if got := f.redirect(th); got != tt.want || (len(lead.redirected) == 1) != tt.want {
+				t.Errorf("passed on: %v, kept %d", got, len(lead.redirected))
 			}
 		})
 	}

@@ -137,9 +137,6 @@ func (p *placement) spread(cpu, stops int, busy []int) (to int, moves bool) {
 	for _, c := range busy {
 		load[c]++
 	}
-	if load[cpu] < 2 {
-		return cpu, false
-	}
 	to = cpu
 	for _, c := range p.cpus {
 		if load[c] < load[cpu]-1 && load[c] < load[to] {
