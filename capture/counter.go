@@ -21,7 +21,8 @@ const noBudget = 1 << 60
 func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks int, err error) {
 	sp := t.sp
 	const cells = 48 // the count of pauses lies behind that of clock readings
-	b := r.buf[: cells+n : cells+n]
+	b := r.buf[:cells]
+	in = r.bytes.cut(n)
 	spans := r.spans[:0]
 	head := 0
 	if sp.clock != nil {
@@ -40,9 +41,9 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 		// A string may end before the page does: two spans keep a fault in
 		// the second page from losing the first.
 		first := min(n, int(4096-inAddr%4096))
-		spans = append(spans, ptrace.Span{Addr: inAddr, Data: b[cells : cells+first]})
+		spans = append(spans, ptrace.Span{Addr: inAddr, Data: in[:first]})
 		if first < n {
-			spans = append(spans, ptrace.Span{Addr: inAddr + uint64(first), Data: b[cells+first : cells+n]})
+			spans = append(spans, ptrace.Span{Addr: inAddr + uint64(first), Data: in[first:]})
 		}
 	}
 	r.spans = spans[:0]
@@ -64,7 +65,7 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 	if sp.calls != nil {
 		sp.callPos = binary.LittleEndian.Uint64(b[40:48])
 	}
-	return b[cells : cells+max(0, got-head)], clocks, nil
+	return in[:max(0, got-head)], clocks, nil
 }
 
 // setCount folds a cell value into base, so that budget = cell afterwards.

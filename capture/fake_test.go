@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 )
 
@@ -122,3 +124,8 @@ func tids(list []*task) []int {
 }
 
 var someTime = time.Unix(1_700_000_000, 0)
+
+// rangeOf is where bytes of this test lie.
+func rangeOf(b []byte) mem.Range {
+	return mem.Range{Addr: uint64(uintptr(unsafe.Pointer(&b[0]))), Len: uint64(len(b))}
+}

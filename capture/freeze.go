@@ -106,14 +106,14 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	x, err := ptrace.GetXState(t.tid, r.xstate)
+	x, err := r.xstateOf(t.tid)
 	if err != nil {
 		return err
 	}
 	regs.OrigRax = nrNone
 	c := &sp.area.Clock
 	ep.first = recording.Event{
-		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: append([]byte(nil), x...), Time: r.since(), Open: openFDs(t.pid),
+		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: x, Time: r.since(), Open: openFDs(t.pid),
 		Args: recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),
 		Proc: &recording.Proc{
 			PID: sp.pid, Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd, Python: sp.python,
@@ -138,11 +138,11 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 			if err := ptrace.GetRegs(o.tid, regs); err != nil {
 				return err
 			}
-			x, err := ptrace.GetXState(o.tid, r.xstate)
+			x, err := r.xstateOf(o.tid)
 			if err != nil {
 				return err
 			}
-			ev.XState = append([]byte(nil), x...)
+			ev.XState = x
 			regs.OrigRax = nrNone
 		default:
 			return fmt.Errorf("thread %d is in state %d", o.tid, o.state)

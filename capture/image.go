@@ -107,7 +107,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	c := &sp.area.Clock
 	ev.Args = recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words()
 	ev.Regs = &regs
-	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
+	if ev.XState, err = r.xstateOf(t.tid); err != nil {
 		return err
 	}
 	r.openStream(sp)

@@ -79,7 +79,8 @@ type recorder struct {
 	noBuffer  bool   // all system calls stop
 	callBuf   []byte // what a process's buffer of calls held
 	tsc       uint64 // the processor's time stamp counter at start
-	buf       []byte
+	buf       []byte // of what is done with at once
+	bytes     slab   // of what events hold
 	spans     []ptrace.Span
 	ranges    []mem.Range
 	writes    []recording.Write

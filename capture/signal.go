@@ -334,9 +334,6 @@ func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
 			if err := r.capture(t, &ev, append([]mem.Range(nil), ranges...)); err != nil {
 				return err
 			}
-			for i := range ev.Mem {
-				ev.Mem[i].Data = append([]byte(nil), ev.Mem[i].Data...)
-			}
 		}
 	}
 	if err := ptrace.SetSigInfo(t.tid, info); err != nil {
@@ -365,7 +362,7 @@ func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
 	}
 	ev.Mem = append(ev.Mem, recording.Write{Addr: after.Rsp, Data: frame})
 	ev.Regs = &after
-	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
+	if ev.XState, err = r.xstateOf(t.tid); err != nil {
 		return err
 	}
 	t.sys.move(moveDrop)
@@ -419,7 +416,7 @@ func (r *recorder) sigreturnEffects(t *task, ev *recording.Event) error {
 	}
 	ev.Regs = &regs
 	var err error
-	ev.XState, err = ptrace.GetXState(t.tid, r.xstate)
+	ev.XState, err = r.xstateOf(t.tid)
 	t.ev.Kind = 0
 	return err
 }

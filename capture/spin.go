@@ -247,11 +247,11 @@ func (r *recorder) findLoop(t *task) (loop *spinLoop, other *unix.WaitStatus, er
 			return nil, nil, nil
 		}
 	}
-	x, err := ptrace.GetXState(t.tid, r.xstate)
+	x, err := r.xstateOf(t.tid)
 	if err != nil {
 		return nil, nil, err
 	}
-	loop.xstate = slices.Clone(x)
+	loop.xstate = x
 	// Another round, which must be the same to the end and leave all as it was.
 	for i := range n {
 		var now linux.Regs

@@ -73,7 +73,7 @@ func (r *recorder) entry(t *task) error {
 	t.class, errno = linux.ClassOf(nr, args)
 	t.ev = recording.Event{Kind: recording.KindSyscall, Nr: int32(nr), Args: args, Time: r.since()}
 	if len(in) > 0 {
-		t.ev.In = bytes.Clone(in)
+		t.ev.In = in
 	}
 	if err := r.complete(m, &t.ev); err != nil {
 		return err
@@ -388,10 +388,7 @@ func (r *recorder) capture(t *task, ev *recording.Event, ranges []mem.Range) err
 	if total == 0 {
 		return nil
 	}
-	buf := r.buf
-	if total > len(buf) {
-		buf = make([]byte, total)
-	}
+	buf := r.bytes.cut(total)
 	spans, writes := r.spans[:0], r.writes[:0]
 	off := 0
 	for _, g := range ranges {
