@@ -170,7 +170,7 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	var w *recording.Writer
 	var err error
 	switch {
-	case o.PID != 0: // its recording begins later
+	case o.PID != 0 || o.Tests != nil && o.Tests.Region != "": // recordings begin later
 	case o.Tests != nil:
 		w = recording.Hold(o.Dir, h) // most often the tests' own recordings are what is wanted
 	default:

@@ -75,6 +75,9 @@ type Tests struct {
 	// Limit is how long a test may take that has no limit of its own; 0 is for
 	// ever.
 	Limit time.Duration
+	// Region, where it is not "", is the name of the regions to record, in place of
+	// tests, and Keep when to: always, or "" as Limit and Failures say.
+	Region, Keep string
 	// Failures keeps failing tests too, not only those that take too long.
 	Failures bool
 	// MaxKept is how many recordings to keep, MaxSame how many of tests that

@@ -32,6 +32,11 @@ import (
 //	                               a few are enough
 //	end/OUTCOME/ID
 //
+// A program that is no test runner tells of a part of itself:
+//
+//	region/begin/NAME
+//	region/end/OUTCOME/NAME        passed or failed
+//
 // readlink(2) of markPrefix+"why" gives the reason of a signalExpired.
 const (
 	markPrefix = "/dev/null/pyrr/1/"
@@ -75,6 +80,8 @@ type testRun struct {
 	cancelled bool
 	why       string // what a runner gets to know of it
 	killAt    time.Time
+	region    bool
+	began     time.Time
 }
 
 // mark takes in what a test runner says. t is at the exit of the call, and
@@ -95,6 +102,9 @@ func (r *recorder) mark(t *task) error {
 		if r.o.Tests != nil {
 			r.startUp()
 		}
+	case "region":
+		what, rest, _ := strings.Cut(rest, "/")
+		return r.region(t, what, rest)
 	case "collect":
 		if sp.runner != nil && r.o.Tests != nil {
 			sp.runner.deadline = r.limitOutside()
@@ -299,7 +309,7 @@ func (r *recorder) testOver(sp *space, outcome string) {
 		r.keep(ep, outcome, test.reason)
 	case ep.ended:
 		r.drop(ep)
-	case sp.ended:
+	case sp.ended || test.region:
 		r.endEpoch(ep, recording.EndTest, outcome)
 		r.drop(ep)
 	}
@@ -310,6 +320,9 @@ func (r *recorder) testOver(sp *space, outcome string) {
 // wanted says whether the recording of a test with this outcome is kept.
 func (r *recorder) wanted(test *testRun, outcome string) bool {
 	failed := outcome == "failed" || outcome == "crashed"
+	if limit := r.o.Tests.Limit; test.region && limit > 0 && time.Since(test.began) > limit {
+		outcome = "timeout" // it goes on nevertheless
+	}
 	switch test.keep {
 	case "always":
 		return true

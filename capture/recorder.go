@@ -136,7 +136,9 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
 	}
 	if err != nil {
-		r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
+		if r.command != nil {
+			r.command.w.Close(recording.Summary{Status: 127, Ended: time.Now(), Why: "the command could not be started"})
+		}
 		return nil, startError(path, err)
 	}
 	r.rootPID, r.root = pid, openProcess(pid)

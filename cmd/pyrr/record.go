@@ -39,6 +39,8 @@ type recordFlags struct {
 	span time.Duration
 	// leashed: another process of pyrr's says when to let go of it.
 	leashed bool
+	// region: only regions of this name are recorded.
+	region string
 	// Hidden, for tests.
 	slice      uint64
 	disable    []string
@@ -81,7 +83,7 @@ func recordCommand() *command {
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--verify replay|full|none]
-[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D]]
+[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D]] [--from-mark NAME]
 [--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
 		long: `Runs CMD and records it: standard input, output, error and the terminal are
@@ -105,6 +107,10 @@ long is interrupted, fails with "Timeout: recorded by pyrr in …", and pytest
 goes on with the next; one that does not let itself be interrupted is ended
 with its process after five seconds. Of memory, such a recording holds what the
 test touched.
+
+--from-mark records parts of a program that are no tests, such as what a service does
+for a request: those that it names itself. Which are kept is decided by --keep, and
+--timeout is then how long one may take until it is kept; none is interrupted.
 
 --pid records a process that already runs, in place of a command, for as long as
 --for says, or until Ctrl-C; it goes on as if nothing had been.
@@ -145,6 +151,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
+			fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 			fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 			fs.Lookup("chaos").NoOptDefVal = chaosRandom
 			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
@@ -243,6 +250,9 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 	if inject.Host().HostXSaveSize == 0 {
 		return withHint(&machineError{"this processor has no XSAVE, without which the registers of a thread can't be recorded"}, "pyrr doctor")
 	}
+	if f.region != "" {
+		o.Timeout = 0
+	}
 	tidy, fin := testByTest(u, &o, &t, f, fs)
 	f.began = true
 	info, err := capture.Record(ctx, o)
@@ -266,6 +276,16 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
 		u.warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
 		u.hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
+	}
+	if f.region != "" && len(info.Kept) == 0 {
+		if !info.Runner {
+			u.warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
+			u.hint("docs/attach.md, \"A part of a program\"")
+		}
+		if err := t.discard(); err != nil {
+			u.warn(err.Error())
+		}
+		return exitStatusError(status)
 	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)

@@ -22,7 +22,7 @@ import (
 // recordings are wanted and the command may run pytest. The returned function
 // tidies up.
 func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
-	if f.keep != keepTimeout && f.keep != keepFailure || f.from > 0 {
+	if (f.keep != keepTimeout && f.keep != keepFailure || f.from > 0) && f.region == "" {
 		return func() {}, nil
 	}
 	plugin, err := pytest.Install()
@@ -38,6 +38,12 @@ func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.
 		},
 		Final:   packedName,
 		Keeping: fin.keeping,
+	}
+	if f.region != "" {
+		o.Tests.Plugin, o.Tests.Region = "", f.region
+		if f.keep == keepAlways || f.keep == keepNever {
+			o.Tests.Keep = f.keep
+		}
 	}
 	return func() { os.RemoveAll(plugin) }, fin
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pyrr/internal/probe"
+)
+
+// regions is a service that names parts of itself, one of which is slow and one of
+// which fails; other parts have other names, or are within one.
+const regions = `
+import threading, time
+from pyrr_replay import region
+def request(n):
+    with region("other"):
+        pass
+    with region("request"):
+        with region("request"):
+            time.sleep(.01)
+        if n == 1:
+            time.sleep(1)
+        if n == 2:
+            raise KeyError("no such user")
+for n in range(4):
+    try:
+        request(n)
+    except KeyError:
+        pass
+threads = [threading.Thread(target=request, args=(0,)) for _ in range(3)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("served")
+`
+
+// TestRegions records parts of a program that are no tests, and keeps those that
+// are wanted; the program runs the same without a recorder.
+func TestRegions(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	module, err := filepath.Abs("../../capture/pytest/wheel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PYTHONPATH", module)
+	app := filepath.Join(t.TempDir(), "app.py")
+	if err := os.WriteFile(app, []byte(regions), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string // outcomes of what is kept
+	}{
+		{"all", []string{"--keep", "always", "--keep-max", "0"}, []string{"failed", "passed", "passed", "passed"}},
+		{"slow", []string{"--keep", "timeout", "--timeout", "700ms"}, []string{"passed"}},
+		{"failed", []string{"--keep", "failure"}, []string{"failed"}},
+		{"none", []string{"--keep", "never"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			args := append([]string{"record", "--from-mark", "request", "-o", dir}, c.args...)
+			cmd := pyrrCommand(append(args, "--", python, app)...)
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			out, err := cmd.Output()
+			if err != nil || string(out) != "served\n" {
+				t.Fatalf("%v: %q\n%s", err, out, said.String())
+			}
+			kept, err := filepath.Glob(filepath.Join(dir, "request-*.pyrr.zip"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, line := range strings.Split(said.String(), "\n") {
+				if rest, ok := strings.CutPrefix(line, "pyrr: "); ok && strings.HasSuffix(rest, ": request") {
+					got = append(got, strings.TrimSuffix(rest, ": request"))
+				}
+			}
+			slices.Sort(got)
+			// Threads that are in it at the same time are one region, so there may be more
+			// than one of the last kind.
+			if more := len(got) - len(c.want); more > 0 && more <= 2 && c.name == "all" {
+				got = got[:len(c.want)]
+			} else if len(kept) != len(c.want) {
+				t.Errorf("%d recordings, not %d", len(kept), len(c.want))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("kept %q, not %q\n%s", got, c.want, said.String())
+			}
+			if n := strings.Count(said.String(), ", verified"); n != len(kept) {
+				t.Errorf("%d of %d are exact\n%s", n, len(kept), said.String())
+			}
+		})
+	}
+	cmd := pyrrCommand("record", "--from-mark", "nothing", "-o", t.TempDir(), "--", python, app)
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte(`no region "nothing" began`)) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
