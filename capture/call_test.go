@@ -142,7 +142,7 @@ func TestWhereAThreadIs(t *testing.T) {
 		{stateDying, []callMove{moveEnter, moveLog}, false, false},
 	}
 	for _, tt := range tests {
-		th := &task{state: tt.state, sys: movesOf(t, tt.moves...)}
+		th := &task{state: tt.state, inCall: inCall{sys: movesOf(t, tt.moves...)}}
 		if th.computing() != tt.computing || th.inKernel() != tt.inKernel {
 			t.Errorf("state %d, call %s: computing %v, in the kernel %v", tt.state, th.sys, th.computing(), th.inKernel())
 		}
@@ -155,7 +155,7 @@ func TestOpenCallsAreLoggedOnce(t *testing.T) {
 	w := recording.Hold(dir+"/x.pyrr.part", recording.Header{})
 	defer w.Discard()
 	ep := &epoch{w: w, live: map[*space]bool{}}
-	sp := &space{ep: ep, tasks: map[int]*task{}, mode: modeRecord, stream: w.Stream(1)}
+	sp := &space{logState: logState{ep: ep, stream: w.Stream(1)}, tasks: map[int]*task{}, mode: modeRecord}
 	sp.stream.Reserve(1) // its beginning
 	states := map[callState][]callMove{
 		callNone:        nil,
@@ -169,7 +169,7 @@ func TestOpenCallsAreLoggedOnce(t *testing.T) {
 	}
 	tid := 1
 	for want, moves := range states {
-		th := &task{tid: tid, sp: sp, sys: movesOf(t, moves...), ev: recording.Event{TID: int32(tid), Nr: 7}}
+		th := &task{tid: tid, sp: sp, inCall: inCall{sys: movesOf(t, moves...), ev: recording.Event{TID: int32(tid), Nr: 7}}}
 		if th.sys != want {
 			t.Fatalf("it is %s, not %s", th.sys, want)
 		}

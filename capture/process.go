@@ -103,7 +103,7 @@ func (r *recorder) born(t *task, tid, event int) error {
 	if nr == unix.SYS_CLONE {
 		flags = t.ev.Args[0]
 	}
-	child := &task{tid: tid, pid: tid, blocked: t.blocked}
+	child := &task{tid: tid, pid: tid, signalState: signalState{blocked: t.blocked}}
 	if flags&unix.CLONE_THREAD != 0 {
 		child.pid = t.pid
 	}
@@ -318,7 +318,7 @@ func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 func (r *recorder) newSpace(leader *task, m mode) *space {
 	sp := &space{
 		mode: m, pid: leader.pid, tasks: map[int]*task{leader.tid: leader},
-		patches: map[uint64]patch{}, fds: map[fdKey]string{}, cpu: r.home,
+		ownMemory: ownMemory{patches: map[uint64]patch{}}, fds: map[fdKey]string{}, pace: pace{cpu: r.home},
 	}
 	if m == modeRecord {
 		r.spaces = append(r.spaces, sp)

@@ -32,60 +32,98 @@ type recorder struct {
 	cpu   *inject.CPU
 	start time.Time
 	epochs
+	tasks  map[int]*task
+	spaces []*space // recorded ones, also ended, by id
+	waits  *ptrace.Waits
+	cpus   unix.CPUSet // affinity that pyrr was started with
+	kernel kernel
+	placement
+	tsc uint64 // the processor's time stamp counter at start
 
-	tasks   map[int]*task
-	spaces  []*space // recorded ones, also ended, by id
+	target
+	programs
+	timing
+	sharedMemory
+	choices
+	troubles
+	workspace
+	shortage
+}
+
+// target is the command, or the process that was there before.
+type target struct {
 	rootPID int
 	root    pidfd
 	// attached: the process was there before pyrr; letGoSoon ends its recording.
 	attached  bool
 	letGoSoon atomic.Bool
+	status    unix.WaitStatus
+	over      bool
+	expired   []pidfd // what the time-out is to end
+	outOf     int     // the process whose standard output is the command's
+	outID     [3]string
+}
+
+// programs is what was found out about files.
+type programs struct {
 	gained    map[string]bool    // programs with privileges of their own, of which it was said
 	tracers   map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	pythons   map[[3]uint64]bool // the same: whether they are worth recording
-	status    unix.WaitStatus
-	over      bool
+	localDevs map[uint64]bool    // devices with a file system that localFS has, as far as asked
+}
 
-	waits *ptrace.Waits
+// timing is what is due, and when.
+type timing struct {
 	// beat runs what is due by the clock, again what has to be looked at soon.
 	beat, again *ptrace.Timer
 	// recheck counts spaces whose current thread may be blocked.
-	recheck map[*space]bool
-	spins   spinLooks
-	objects map[objectKey]*sharedObject
-	quiet   quiet
-	waiters []*waiter
-
-	disabled map[int]bool
-	cpus     unix.CPUSet // affinity that pyrr was started with
-	kernel   kernel
-	placement
+	recheck  map[*space]bool
+	spins    spinLooks
 	deadline time.Time
 	// expireBy is when the time-out takes effect at the latest, set while it
 	// waits for a computing thread to come to an exact instruction.
 	expireBy time.Time
 	killAt   time.Time
 	timedOut bool
-	expired  []pidfd // what the time-out is to end
-	stopped  bool    // recording is over, the command still runs
-	failed   bool    // a mistake of pyrr's was caught
 	// cancelled: pyrr got SIGTERM, cancelBy is when the command gets it.
 	cancelled atomic.Bool
 	cancelBy  time.Time
-	outOf     int // the process whose standard output is the command's
-	outID     [3]string
-	localDevs map[uint64]bool // devices with a file system that localFS has, as far as asked
-	chaos     *chaos
-	noBuffer  bool   // all system calls stop
-	callBuf   []byte // what a process's buffer of calls held
-	tsc       uint64 // the processor's time stamp counter at start
-	buf       []byte // of what is done with at once
-	bytes     slab   // of what events hold
-	spans     []ptrace.Span
-	ranges    []mem.Range
-	writes    []recording.Write
-	xstate    []byte
-	writeErr  bool
+}
+
+// sharedMemory is the memory that processes share.
+type sharedMemory struct {
+	objects map[objectKey]*sharedObject
+	quiet   quiet
+	waiters []*waiter
+}
+
+// choices follow from the options.
+type choices struct {
+	disabled map[int]bool
+	chaos    *chaos
+	noBuffer bool // all system calls stop
+}
+
+// troubles are what went wrong.
+type troubles struct {
+	stopped  bool // recording is over, the command still runs
+	failed   bool // a mistake of pyrr's was caught
+	writeErr bool
+}
+
+// workspace is memory to read into.
+type workspace struct {
+	callBuf []byte // what a process's buffer of calls held
+	buf     []byte // of what is done with at once
+	bytes   slab   // of what events hold
+	spans   []ptrace.Span
+	ranges  []mem.Range
+	writes  []recording.Write
+	xstate  []byte
+}
+
+// shortage is how it stands with the memory of the machine.
+type shortage struct {
 	meter     *headroom.Meter
 	nextShort time.Time
 	saidShort bool // that memory is short
@@ -93,9 +131,10 @@ type recorder struct {
 
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
 	r := &recorder{
-		o: o, cpu: cpu, epochs: epochs{header: h}, start: time.Now(), attached: o.PID != 0,
-		tasks: map[int]*task{}, recheck: map[*space]bool{}, objects: map[objectKey]*sharedObject{},
-		localDevs: map[uint64]bool{}, disabled: map[int]bool{}, buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14),
+		o: o, cpu: cpu, epochs: epochs{header: h}, start: time.Now(), target: target{attached: o.PID != 0},
+		tasks: map[int]*task{}, timing: timing{recheck: map[*space]bool{}}, sharedMemory: sharedMemory{objects: map[objectKey]*sharedObject{}},
+		programs: programs{localDevs: map[uint64]bool{}}, choices: choices{disabled: map[int]bool{}},
+		workspace: workspace{buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14)},
 	}
 	if w != nil {
 		r.command = &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}

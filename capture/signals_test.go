@@ -73,7 +73,7 @@ func TestNothingIsDeliverableWhereNothingWaits(t *testing.T) {
 
 // What redirect sent on arrives as the signal that it was, and once.
 func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
-	th := &task{redirected: []ptrace.SigInfo{signalInfo(unix.SIGUSR1, 1), signalInfo(unix.SIGUSR2, 2), signalInfo(unix.SIGUSR1, 3)}}
+	th := &task{signalState: signalState{redirected: []ptrace.SigInfo{signalInfo(unix.SIGUSR1, 1), signalInfo(unix.SIGUSR2, 2), signalInfo(unix.SIGUSR1, 3)}}}
 	take := func(sig unix.Signal) uint32 {
 		th.sigstop, th.info = int(sig), signalInfo(sig, 99)
 		th.takeRedirected()
@@ -132,7 +132,7 @@ func TestRedirectNeedsTheFirstThread(t *testing.T) {
 // A thread is behind its call only if no register has changed since.
 func TestAtCallEnd(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	th := &task{lastRet: 5, ev: recording.Event{Kind: recording.KindSyscall}}
+	th := &task{inCall: inCall{lastRet: 5, ev: recording.Event{Kind: recording.KindSyscall}}}
 	th.regs = linux.Regs{Rip: 0x1000, Rsp: 0x7000, Rbx: 1, Rbp: 2, R12: 3, R13: 4, R14: 5, R15: 6, Rdi: 7, Rsi: 8, Rdx: 9, R8: 10, R9: 11, R10: 12, Rcx: 13}
 	at := th.regs
 	at.Rax, at.Rcx = 5, at.Rip // as syscall(2) leaves them
@@ -177,8 +177,8 @@ func TestSetCount(t *testing.T) {
 
 // Slots of the scratch area are given back, and not twice.
 func TestScratchSlots(t *testing.T) {
-	sp := &space{slots: 0b1011}
-	th := &task{sp: sp, diverted: scratchBase + scratchSlot}
+	sp := &space{ownMemory: ownMemory{slots: 0b1011}}
+	th := &task{sp: sp, inCall: inCall{diverted: scratchBase + scratchSlot}}
 	th.freeSlot()
 	if sp.slots != 0b1001 || th.diverted != 0 {
 		t.Errorf("slots %b, diverted to %#x", sp.slots, th.diverted)

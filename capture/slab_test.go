@@ -60,7 +60,7 @@ func TestEventsKeepTheirBytes(t *testing.T) {
 	area := bytes.Repeat([]byte("a"), 3000)
 	big := bytes.Repeat([]byte("A"), 100_000)
 	ranges := []mem.Range{rangeOf(area), rangeOf(big)}
-	th := &task{tid: os.Getpid(), call: &linux.Syscall{Name: "read"}}
+	th := &task{tid: os.Getpid(), inCall: inCall{call: &linux.Syscall{Name: "read"}}}
 	var first, second recording.Event
 	if err := f.capture(th, &first, ranges); err != nil {
 		t.Fatal(err)

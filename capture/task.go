@@ -31,10 +31,33 @@ type task struct {
 	state    state
 	// stopped: it is in a ptrace stop that has been seen.
 	stopped bool
-
 	// regs are the registers at the last system call entry, with the
 	// number in OrigRax.
 	regs linux.Regs
+	// dispatch: its system calls become SIGSYS, see calls.go.
+	dispatch bool
+	// vfork: the child borrows the space until it execs or ends.
+	vfork bool
+	// execing: inside execve, past the point of no return or not.
+	execing bool
+	// dead: it has been waited for.
+	dead bool
+	// affinity as the program set it, nil when it did not.
+	affinity []byte
+	leaving  bool
+	helper   bool
+	leadExit bool
+	probed   bool              // interrupted, to see whether it waits in a loop
+	spun     *spinLoop         // the loop that it waits in
+	rseq     ptrace.RseqConfig // what it had before pyrr attached to it
+
+	inCall
+	signalState
+	lastWords
+}
+
+// inCall is the part of a thread that is about its system call.
+type inCall struct {
 	// sys says how far its system call has come, ev is that call.
 	sys     callState
 	ev      recording.Event
@@ -43,18 +66,25 @@ type task struct {
 	errno   int
 	blocks  bool
 	strange bool // pyrr does not know what its call does, and nothing is written
-	// dispatch: its system calls become SIGSYS, see calls.go.
-	dispatch bool
 	// answer replaces the result of a call that was not made.
 	answer   int64
 	answered bool
 	// child is the thread or process that the current call made.
 	child *task
-	// vfork: the child borrows the space until it execs or ends.
-	vfork bool
-	// execing: inside execve, past the point of no return or not.
-	execing bool
+	// insns are what the log needs to show the thread's last result.
+	lastRet  int64
+	xstate   []byte // at the entry of a call that may wait, where images may be taken
+	pins     []pin
+	once     bool              // its call is followed to its end at once
+	cleared  bool              // nobody else holds the file that it writes to
+	promoted []*sharedMap      // mappings of its process that were quiet before
+	mapped   *sharedMap        // made by the call that just returned
+	diverted uint64            // where its call writes to instead, or 0; see scratch.go
+	resize   []recording.Event // what follows from a file's new size
+}
 
+// signalState is what signals are on their way to a thread.
+type signalState struct {
 	// blocked are the signals of pyrr's own traps that the program blocks.
 	blocked uint64
 	// sigstop is the number of the signal of the current signal-delivery-stop.
@@ -65,32 +95,16 @@ type task struct {
 	deferred []ptrace.SigInfo
 	// redirected are signals that were taken by another thread and sent on.
 	redirected []ptrace.SigInfo
+}
+
+// lastWords are what the kernel writes when a thread ends.
+type lastWords struct {
 	// ctid is cleared by the kernel when the thread ends.
 	ctid uint64
 	// robust is the head of its list of robust mutexes, and died the words in
 	// them that the kernel is about to write.
 	robust uint64
 	died   []uint64
-	// insns are what the log needs to show the thread's last result.
-	lastRet int64
-	// dead: it has been waited for.
-	dead bool
-	// affinity as the program set it, nil when it did not.
-	affinity []byte
-	leaving  bool
-	helper   bool
-	xstate   []byte // at the entry of a call that may wait, where images may be taken
-	pins     []pin
-	once     bool         // its call is followed to its end at once
-	cleared  bool         // nobody else holds the file that it writes to
-	promoted []*sharedMap // mappings of its process that were quiet before
-	mapped   *sharedMap   // made by the call that just returned
-	leadExit bool
-	diverted uint64            // where its call writes to instead, or 0; see scratch.go
-	resize   []recording.Event // what follows from a file's new size
-	probed   bool              // interrupted, to see whether it waits in a loop
-	spun     *spinLoop         // the loop that it waits in
-	rseq     ptrace.RseqConfig // what it had before pyrr attached to it
 }
 
 // computing reports whether a thread was left running the program's code. It
@@ -116,77 +130,114 @@ const (
 // space is an address space with its schedule and its log: a process of the
 // recording. A vfork child lives in its parent's space until it execs.
 type space struct {
-	ep     *epoch // nil while nothing of it is written
-	id     int    // in its epoch
-	mode   mode
-	pid    int // of the process that the log is about
-	stream *recording.Stream
-	tasks  map[int]*task
+	mode  mode
+	pid   int // of the process that the log is about
+	tasks map[int]*task
 	slot
-	events  uint64
-	nextSum uint64 // event at which to log checksums
-	ended   bool
+	actions actions // what the program does about the signals of traps
+	pauses  pauses
+	spin    spinWatch
+	fds     map[fdKey]string // what descriptors are, for output marking
+	exitTID int              // of the thread that ended it by exit_group
 
+	logState
+	program
+	counting
+	bufferedCalls
+	pace
+	ownMemory
+	sharedState
+	testState
+}
+
+// logState is where a space stands in its log.
+type logState struct {
+	ep        *epoch // nil while nothing of it is written
+	id        int    // in its epoch
+	stream    *recording.Stream
+	events    uint64
+	nextSum   uint64 // event at which to log checksums
+	ended     bool
+	lastTime  int64  // of the last event
+	lastInstr uint64 // its instruction count
+}
+
+// program is what a space executes.
+type program struct {
+	python string
+	// undumpable: it asked for that (PR_SET_DUMPABLE), and is told so.
+	undumpable bool
+	exe        string
+	argv       []string
+	env        []string
+}
+
+// counting is the clock of a space.
+type counting struct {
+	clock *cpython.Installed
+	find  *pendingClock // a Python runtime that ld.so has not relocated yet
+	// count = base + budget − cell; see counter.go.
+	base, budget uint64
+	verified     bool // the clock was checked at a first trap
+	// clockArea, clockBias and clockReg are what the log says of the clock.
+	clockArea, clockBias, clockReg uint64
+}
+
+// bufferedCalls are the calls that a space makes without a stop.
+type bufferedCalls struct {
+	calls     *callBuffer
+	findCalls *pendingCalls
+	loader    *pendingCalls  // the dynamic linker's sites
+	late      []inject.Write // what patches those
+	devs      []uint64       // those that the calls area knows
+	fast      bool           // calls go to the buffer: its mode cell is 1
+	permits   inject.Permits
+	permitted bool   // the calls area knows them
+	callPos   uint64 // end of what the buffer holds
+}
+
+// pace is how a space gets on, and where it runs.
+type pace struct {
 	// waited is since when something waits for cur, and waitedAt and nativeTicks
 	// what tells whether it got on.
 	waited      time.Time
 	waitedAt    uint64
 	nativeTicks uint64
-
-	area   *inject.AreaImage
-	clock  *cpython.Installed
-	find   *pendingClock // a Python runtime that ld.so has not relocated yet
-	python string
-	// count = base + budget − cell; see counter.go.
-	base, budget uint64
-	verified     bool // the clock was checked at a first trap
-
-	actions actions // what the program does about the signals of traps
-	// undumpable: it asked for that (PR_SET_DUMPABLE), and is told so.
-	undumpable bool
-	calls      *callBuffer
-	findCalls  *pendingCalls
-	loader     *pendingCalls  // the dynamic linker's sites
-	late       []inject.Write // what patches those
-	devs       []uint64       // those that the calls area knows
-	fast       bool           // calls go to the buffer: its mode cell is 1
-	permits    inject.Permits
-	permitted  bool   // the calls area knows them
-	callPos    uint64 // end of what the buffer holds
-	lastTime   int64  // of the last event
-	lastInstr  uint64 // its instruction count
-
-	patches map[uint64]patch // address → the instruction patched there
-	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
-	brk     uint64
-	shared  []*sharedMap
-	quiet   []*sharedMap // see quiet.go
-	helper  *task        // changes protections for it; see shared.go
-	scratch bool         // the scratch area is mapped
-	slots   uint64       // of it in use, a bit each
-	wanted  bool         // others wait for what it holds
-	at      *moment      // where its thread stands that is asked to give way
-	pauses  pauses
-	spin    spinWatch
 	// traps counts trapped instructions in a row, the last at event trapAt.
 	traps  int
 	trapAt uint64
-	files  []span           // private mappings of files
-	fds    map[fdKey]string // what descriptors are, for output marking
 	cpu    int
 	// stops counts those since it last had a slice to the end, beatStops those
 	// since the last beat.
 	stops, beatStops int
-	exe              string
-	argv             []string
-	env              []string
-	// clockArea, clockBias and clockReg are what the log says of the clock.
-	clockArea, clockBias, clockReg uint64
-	noFork                         []span // memory that a fork does not get as it is
-	exitTID                        int    // of the thread that ended it by exit_group
-	runner                         *runner
-	within                         *testRun // that started it
-	zombies                        []int    // ended images that it has to wait for
+}
+
+// ownMemory is what the recorder did to the memory of a space, and knows of it.
+type ownMemory struct {
+	area    *inject.AreaImage
+	patches map[uint64]patch // address → the instruction patched there
+	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
+	brk     uint64
+	scratch bool   // the scratch area is mapped
+	slots   uint64 // of it in use, a bit each
+	files   []span // private mappings of files
+	noFork  []span // memory that a fork does not get as it is
+}
+
+// sharedState is what a space shares with others.
+type sharedState struct {
+	shared []*sharedMap
+	quiet  []*sharedMap // see quiet.go
+	helper *task        // changes protections for it; see shared.go
+	wanted bool         // others wait for what it holds
+	at     *moment      // where its thread stands that is asked to give way
+}
+
+// testState is what a space has to do with tests.
+type testState struct {
+	runner  *runner
+	within  *testRun // that started it
+	zombies []int    // ended images that it has to wait for
 }
 
 // pendingClock is a runtime found in a mapped file, to be installed when its

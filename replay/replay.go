@@ -69,49 +69,71 @@ type Process struct {
 	// Number is the number of the event at hand.
 	Number uint64
 	// Instr is the instruction count at the event at hand.
-	Instr uint64
-
+	Instr   uint64
 	s       *session
 	it      *recording.Iter
 	next    recording.Event
 	have    bool
 	pid     int // of the stub
 	threads map[int32]*Thread
-	area    *inject.Clock // the buffer of clock readings
-	cell    uint64        // address of the budget, 0 before the clock runs
-	stubs   uint64        // address of the counting stubs
+	calls   *callFeed         // nil where there is no buffer of calls
+	recent  []recording.Event // a ring of the last events, for reports
+	done    bool
+	parked  []*Thread
+	guard   *guard // while what is touched is noted
+
+	counting
+	pausing
+	way
+	laidOut
+	breakState
+}
+
+// counting is the clock of a replayed process.
+type counting struct {
+	area  *inject.Clock // the buffer of clock readings
+	cell  uint64        // address of the budget, 0 before the clock runs
+	stubs uint64        // address of the counting stubs
 	// ClockBias is the load bias of the module that holds the interpreter.
 	ClockBias uint64
+	counted   uint64            // instructions executed so far
+	armed     uint64            // the count at which the budget is used up
+	unread    uint64            // the first slots of the clock buffer, which the thread does not read on that way
+	shift     int64             // by how much the count is ahead of the recorded one, when adapting
+	nextInstr cpython.NextInstr // where next_instr is at a dispatch
+	nextKnown bool
+}
+
+// pausing counts the pauses of a process.
+type pausing struct {
 	// pauseCell is the address of the count of pauses, 0 without. pauseNow is
 	// what it said at the last stop, pauseMark at the last event that counts,
 	// as if not set since.
 	pauseCell, pauseNow, pauseMark uint64
-	spin                           uint64    // where a breakpoint waits for a loop, 0 for none
-	calls                          *callFeed // nil where there is no buffer of calls
-	brk                            uint64
-	pending                        []ptrace.Span
-	held                           int               // bytes in pending, of the recording
-	recent                         []recording.Event // a ring of the last events, for reports
-	done                           bool
-	parked                         []*Thread
-	startArea                      recording.Area      // of the image
-	laid                           []recording.Mapping // all that was mapped, for the names
-	guard                          *guard              // while what is touched is noted
+	spin                           uint64 // where a breakpoint waits for a loop, 0 for none
+}
 
-	time    int64  // of the last event
-	counted uint64 // instructions executed so far
-	armed   uint64 // the count at which the budget is used up
-	primed  bool   // the thread of the next event is under way to it
-	unread  uint64 // the first slots of the clock buffer, which the thread does not read on that way
-	arrived bool   // and has reached it
-	shift   int64  // by how much the count is ahead of the recorded one, when adapting
+// way is how far a process is on the way to its next event.
+type way struct {
+	time    int64 // of the last event
+	primed  bool  // the thread of the next event is under way to it
+	arrived bool  // and has reached it
+}
 
-	// What breakpoints need.
+// laidOut is what was laid out for a process, and what is to be written.
+type laidOut struct {
+	brk       uint64
+	pending   []ptrace.Span
+	held      int                 // bytes in pending, of the recording
+	startArea recording.Area      // of the image
+	laid      []recording.Mapping // all that was mapped, for the names
+}
+
+// breakState is what breakpoints need.
+type breakState struct {
 	modules   []Module
 	engine    []recording.Mapping
 	python    python
-	nextInstr cpython.NextInstr // where next_instr is at a dispatch
-	nextKnown bool
 	patches   patches
 	hooks     hookSet
 	sites     map[uint64][]*site

@@ -1,0 +1,158 @@
+package layout
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Limits of what can be read at a time.
+const (
+	maxFile   = 450 // lines of a file
+	maxFunc   = 80  // lines of a function
+	maxFields = 20  // of a struct; an embedded part is one
+)
+
+// tables are files that are one table: a row is read by itself.
+var tables = []string{
+	"internal/linux/flagsets.go", "internal/linux/consts.go",
+}
+
+// long are what was above the limits when they were set, and what they may have:
+// they are to get shorter, and to leave the list.
+var long = map[string]int{
+	"assert: func job.judge":                   90,
+	"assert: func loader.mapForm":              90,
+	"assert: struct Event":                     25,
+	"capture/image.go":                         500,
+	"capture/marks.go":                         550,
+	"capture/recorder.go":                      550,
+	"capture/signal.go":                        500,
+	"capture: func recorder.entry":             100,
+	"capture: func recorder.signal":            100,
+	"capture: struct Options":                  25,
+	"cmd/pyrr/explain.go":                      500,
+	"cmd/pyrr: func bashCompletion":            90,
+	"cmd/pyrr: func explainCommand":            90,
+	"cmd/pyrr: func finish":                    100,
+	"cmd/pyrr: func printMarkdown":             90,
+	"cmd/pyrr: func record":                    120,
+	"cmd/pyrr: func recordCommand":             120,
+	"cmd/pyrr: func replayCommand":             90,
+	"cmd/pyrr: struct recordFlags":             30,
+	"cmd/pyrr: struct recordingInfo":           30,
+	"cpython/tasks.go":                         500,
+	"cpython: struct Rules":                    25,
+	"cpython: struct layout":                   30,
+	"internal/conformance: func Trial.Run":     100,
+	"internal/dap: struct Server":              25,
+	"internal/gdbserver: func Server.handle":   100,
+	"internal/hang/chain.go":                   650,
+	"internal/hang/steps.go":                   550,
+	"internal/hang: func judge.finalWait":      130,
+	"internal/hang: struct Thing":              25,
+	"internal/inject/callscode.go":             750,
+	"internal/inject: func assemble":           100,
+	"internal/inject: func assembleCalls":      710,
+	"internal/inject: func buildVDSO":          100,
+	"internal/linux: func call.special":        100,
+	"internal/linux: func decoder.memory":      110,
+	"internal/linux: struct Regs":              30,
+	"internal/logview: struct File":            30,
+	"internal/pystate: func reader.nameOf":     100,
+	"internal/recording/stackindex.go":         500,
+	"internal/recording/writer.go":             500,
+	"internal/recording: struct Event":         25,
+	"internal/unwind: func dwarfData.readTree": 90,
+	"internal/unwind: func eval.step":          100,
+	"replay/timeline.go":                       500,
+	"replay: func Process.atSite":              130,
+	"replay: func Process.effect":              110,
+	"replay: func asm.pass":                    100,
+	"replay: func timeline.reverseStepi":       90,
+	"replay: struct session":                   25,
+}
+
+// over lists what is above the limits in a package.
+func over(t *testing.T, p pkg) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	name := strings.TrimPrefix(p.ImportPath, module+"/")
+	for _, file := range p.GoFiles {
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, file), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ast.IsGenerated(f) || slices.Contains(tables, name+"/"+file) {
+			continue
+		}
+		lines := func(n ast.Node) int { return fset.Position(n.End()).Line - fset.Position(n.Pos()).Line + 1 }
+		if n := fset.File(f.Pos()).LineCount() - 1; n > maxFile {
+			out[name+"/"+file] = n
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch d := n.(type) {
+			case *ast.FuncDecl:
+				if l := lines(d); l > maxFunc {
+					out[fmt.Sprintf("%s: func %s%s", name, receiver(d), d.Name.Name)] = l
+				}
+			case *ast.TypeSpec:
+				s, ok := d.Type.(*ast.StructType)
+				if ok && fieldCount(s) > maxFields {
+					out[fmt.Sprintf("%s: struct %s", name, d.Name.Name)] = fieldCount(s)
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// receiver is the type of a method and a dot.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil || len(d.Recv.List) == 0 {
+		return ""
+	}
+	typ := d.Recv.List[0].Type
+	if p, ok := typ.(*ast.StarExpr); ok {
+		typ = p.X
+	}
+	if id, ok := typ.(*ast.Ident); ok {
+		return id.Name + "."
+	}
+	return ""
+}
+
+func fieldCount(s *ast.StructType) (n int) {
+	for _, f := range s.Fields.List {
+		n += max(1, len(f.Names))
+	}
+	return n
+}
+
+func TestLimits(t *testing.T) {
+	found := map[string]int{}
+	for _, p := range listPackages(t) {
+		for what, n := range over(t, p) {
+			found[what] = n
+			if most, known := long[what]; n > most {
+				if known {
+					t.Errorf("%s has grown from %d to %d", what, most, n)
+				} else {
+					t.Errorf("%s has %d: a file may have %d lines, a function %d, a struct %d fields; divide it", what, n, maxFile, maxFunc, maxFields)
+				}
+			}
+		}
+	}
+	for what := range long {
+		if found[what] == 0 {
+			t.Logf("%s is within the limits now: take it off the list", what)
+		}
+	}
+}
