@@ -154,7 +154,7 @@ type Run struct {
 	Specs []*SpecResult
 	// Unused are golden files that no spec names.
 	Unused []string
-	// Unmatched are recordings whose specs all name tests that it has not.
+	// Unmatched are recordings whose specs all name tests that it does not hold.
 	Unmatched []string
 	Elapsed   time.Duration
 }

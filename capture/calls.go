@@ -214,7 +214,7 @@ func (r *recorder) setFast(t *task, on bool) error {
 			if ptrace.Gone(err) {
 				return err
 			}
-			r.noBuffer, on = true, false // this kernel has it not
+			r.noBuffer, on = true, false // this kernel does not have it
 		} else {
 			t.dispatch = true
 		}

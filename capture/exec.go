@@ -57,9 +57,6 @@ func (r *recorder) execed(t *task) error {
 		}
 	}
 	t.sp = nil
-	if r.stopped {
-		return r.cont(t, 0)
-	}
 	// Go on to the exit of the exec, where the new image is complete.
 	t.stopped = false
 	if err := ptrace.Syscall(t.tid, 0); err != nil {

@@ -66,7 +66,7 @@ type target struct {
 
 // programs is what was found out about files.
 type programs struct {
-	gained    map[string]bool    // programs with privileges of their own, of which it was said
+	gained    map[string]bool    // programs with privileges of their own that were already warned of
 	tracers   map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	pythons   map[[3]uint64]bool // the same: whether they are worth recording
 	localDevs map[uint64]bool    // devices with a file system that localFS has, as far as asked
@@ -106,7 +106,6 @@ type choices struct {
 
 // troubles are what went wrong.
 type troubles struct {
-	stopped  bool // recording is over, the command still runs
 	failed   bool // a mistake of pyrr's was caught
 	writeErr bool
 }

@@ -378,7 +378,7 @@ func ownFrame(s stack.Stack) (stack.Frame, bool) {
 	return inner, found
 }
 
-// sourceLine returns the text of a line, "" where the recording has it not.
+// sourceLine returns the text of a line, "" where the recording does not have it.
 func sourceLine(rec *recording.Recording, file string, line int) string {
 	texts, err := rec.Sources()
 	if err != nil || line < 1 {

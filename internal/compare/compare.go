@@ -35,7 +35,7 @@ type Side struct {
 
 // Thread is what became of a thread that both recordings have, or only one.
 type Thread struct {
-	Proc, Num int    // of A, or of B where A has it not
+	Proc, Num int    // of A, or of B where A does not have it
 	Name      string // "" for none
 	OnlyA     bool   // B has no such thread
 	OnlyB     bool
@@ -396,7 +396,7 @@ func (r *Result) sameFrame(f, g *stack.Frame) bool {
 	return s != "" && s == t
 }
 
-// line is the text of a frame's line, "" where the recording has it not.
+// line is the text of a frame's line, "" where the recording does not have it.
 func (s *Side) line(f *stack.Frame) string {
 	k := fmt.Sprintf("%s:%d", f.File, f.Line)
 	text, ok := s.lines[k]

@@ -78,7 +78,7 @@ var owners = map[string][]string{
 	"github.com/go-delve/delve":       {"internal/unwind"},
 	"github.com/ulikunitz/xz":         {"internal/unwind"},
 	"github.com/klauspost/compress":   {"internal/recording"},
-	"github.com/sergi/go-diff":        {"assert", "internal/stack", "internal/report"},
+	"github.com/sergi/go-diff":        {"internal/stack"},
 	"github.com/google/go-dap":        {"internal/dap"},
 	"github.com/rogpeppe/go-internal": {},
 	"github.com/google/go-cmp":        {},
