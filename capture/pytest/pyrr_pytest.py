@@ -37,6 +37,7 @@ class _State:
     outcome = ""
     error = None  # what it failed with first, and in which phase
     phase = ""
+    words = ""  # what pytest says of one that failed without an exception
     handles = False  # EXPIRED has its handler
     Socket = socket.socket  # tests replace that, too
     kept = []  # what the recorder tells of its recordings
@@ -282,7 +283,7 @@ def pytest_timeout_set_timer(item):
 def pytest_runtest_setup(item):
     if _mine(item.config):
         _State.item, _State.outcome = item, ""
-        _State.error, _State.phase = None, ""
+        _State.error, _State.phase, _State.words = None, "", ""
         _mark("start", *_limit(item), item.nodeid)
         _mark("phase", "setup")
     yield
@@ -333,12 +334,16 @@ def pytest_runtest_makereport(item, call):
         _State.outcome = outcome
     if outcome in ("failed", "timeout") and call.excinfo is not None and _State.error is None:
         _State.error, _State.phase = call.excinfo.value, call.when
+    elif outcome == "failed" and call.excinfo is None:
+        # Of pytest's own: a strict xfail that passes.
+        _State.words = str(getattr(result.get_result(), "longrepr", ""))
     if call.when == "teardown":
         if _State.outcome == "failed" and _State.error is not None:
             _mark("reason", _reason(_State.error))
-        # pyrr reads these two at the mark.
-        error, phase = _State.error, _State.phase  # noqa: F841
+        # pyrr reads these at the mark.
+        error, phase, words = _State.error, _State.phase, _State.words  # noqa: F841
         _State.item = _State.error = None
+        _State.words = ""
         _mark("end", _State.outcome, item.nodeid)
 
 

@@ -15,13 +15,11 @@ import (
 	"pyrr/internal/stack"
 )
 
-func explainCommand() *command {
-	return &command{
-		name:     "explain",
-		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING | --pid PID",
-		short:    "say why the program hung",
-		long: `Says in a sentence who waits for what, who holds it or owes it, and at which line
-of the program. The lines below are the evidence, each with a position for pyrr
+const explainText = `Of a hang it says in a sentence who waits for what, who holds it or owes it, and
+at which line of the program; of a failed test or program the exception, the line
+of its own code, and its variables as they were; of a crash the signal, the
+address and the stack; of a killed process who sent the signal. The lines below
+are the evidence, each with a position for pyrr
 replay --at; then come the stacks of all threads and tasks, those concerned first,
 with the frames of the program's own code (--full: all).
 
@@ -29,7 +27,14 @@ A verdict is proven, where the circle or the holder is in the recording; likely,
 and then a line says what is missing; or none: then the stacks must do.
 
 It reads the index that pyrr record makes, on any machine; without one it replays
-the recording.`,
+the recording.`
+
+func explainCommand() *command {
+	return &command{
+		name:     "explain",
+		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING | --pid PID",
+		short:    "say why the program hung or failed",
+		long:     explainText,
 		examples: []example{
 			{"pyrr explain recordings/test_pool-k3x9fa.pyrr.zip", ""},
 			{"pyrr explain --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
@@ -90,11 +95,11 @@ the recording.`,
 					}
 					err = u.printJSON(x)
 				default:
-					if len(r.Ends) > 0 || r.Why.Raised != nil {
+					if r.says() {
 						explainFitted(u, rec, r, *full)
 					}
 				}
-				if err == nil && len(r.Ends) == 0 && r.Why.Raised == nil {
+				if err == nil && !r.says() {
 					u.note("every process ended by itself, so nothing hung")
 					u.hint("pyrr explain --all " + shellQuote(path))
 					err = exitStatusError(exitNothing)
@@ -111,6 +116,10 @@ func explainFitted(u *ui, rec *recording.Recording, r *reasoned, full bool) {
 	out, flush := u.fitted()
 	u.out = out
 	explain(u, rec, r.Why, r.Ends, full, r.Unlike)
+	if len(r.Death.Frames) > 0 {
+		fmt.Fprintln(u.out)
+		explainDeath(u, rec, r.Death, full)
+	}
 	flush()
 	u.out = whole
 }
@@ -325,11 +334,11 @@ func explainTasks(u *ui, rec *recording.Recording, e *ending, full bool) {
 // annotate prints a workflow command that makes GitHub show the hang beside
 // the line of the program that it happened in.
 func annotate(u *ui, rec *recording.Recording, r *reasoned) {
-	if len(r.Ends) == 0 && r.Why.Raised == nil || r.Why.Where == nil {
+	if !r.says() || r.Why.Where == nil {
 		return
 	}
 	title := "pyrr: hung"
-	if r.Why.Raised != nil {
+	if r.Why.Raised != nil || r.Why.Ended() {
 		title = "pyrr: failed"
 	}
 	f := r.Why.Where

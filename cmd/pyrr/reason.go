@@ -22,6 +22,9 @@ type reasoned struct {
 	// unless all were wanted.
 	Ends []ending
 	Why  *hang.Verdict
+	// Death is the stack of the thread that ended the program, where it ended with an
+	// error and no exception says why.
+	Death stack.Stack
 	// Unlike is how it differs from a recording that was named, nil for none.
 	Unlike *compare.Result
 }
@@ -33,11 +36,18 @@ func reasons(rec *recording.Recording, all bool) (*reasoned, error) {
 		return nil, err
 	}
 	r := &reasoned{Ends: every, Why: reasonOf(rec, every)}
+	if d, st := deathOf(rec, every); d != nil && r.Why.Ended() {
+		r.Death = st
+	}
 	if !all {
 		r.Ends = stoppedOnes(every)
 	}
 	return r, nil
 }
+
+// says reports whether there is anything to explain: a hang, a failure, an end with
+// an error.
+func (r *reasoned) says() bool { return len(r.Ends) > 0 || r.Why.Raised != nil || r.Why.Ended() }
 
 // first is the thread that a report is about: the one at which the chain of
 // those who wait for each other ends.
@@ -95,6 +105,9 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 	}
 	if v := failedOf(in, all); v != nil {
 		return v
+	}
+	if d, _ := deathOf(rec, all); d != nil {
+		return hang.Ended(in, d)
 	}
 	return hang.Judge(in)
 }

@@ -9,6 +9,9 @@ import (
 // event is where its recording ends.
 func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	j := &judge{in: in, procs: map[int]*Proc{}}
+	for _, p := range in.Procs {
+		j.procs[p.ID] = p
+	}
 	v := &Verdict{Degree: Proven, Kind: "failure", Raised: r}
 	at, test := j.raisedAt(r)
 	v.Sentence = headline(r)
@@ -50,11 +53,39 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 		v.Evidence = append(v.Evidence, x)
 		r = c
 	}
+	j.diedBeside(v, proc)
 	v.key = []string{"failure", v.Raised.Type}
 	if at != nil {
 		v.key = append(v.key, j.short(at.File)+":"+lastName(at.Func))
 	}
 	return v
+}
+
+// diedBeside adds the exceptions that ended threads and children before: that their
+// work is missing may be why.
+func (j *judge) diedBeside(v *Verdict, proc int) {
+	const most = 3
+	for _, p := range j.in.Procs {
+		if p.Facts == nil {
+			continue
+		}
+		for k := range p.Facts.Died {
+			d := &p.Facts.Died[k]
+			if d.Phase != "" || d.Main && p.ID == proc || len(v.Evidence) > 8+most {
+				continue
+			}
+			who := "thread " + d.Thread
+			if d.Main {
+				who = j.procName(p)
+			}
+			e := Evidence{Text: who + " died of " + headline(d), Proc: p.ID, Event: d.Event}
+			if f, _ := j.raisedAt(d); f != nil {
+				e.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
+				e.File, e.Line = f.File, f.Line
+			}
+			v.Evidence = append(v.Evidence, e)
+		}
+	}
 }
 
 // raisedAt returns the innermost and the outermost frame of the user's code, or

@@ -39,6 +39,9 @@ func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 			if e := vars["error"]; i.IsException(e) {
 				exc, phase = e, i.Str(vars["phase"])
 			}
+			if text := i.Str(vars["words"]); exc == 0 && text != "" {
+				return &hang.Raised{Type: "Failed", Text: cut(text, maxMessage), Phase: "call", Main: true, Frames: testOf(i, vars["item"])}
+			}
 			if exc == 0 {
 				// ExceptionInfo._excinfo is (type, value, traceback).
 				if tuple := i.Items(i.Attr(vars["call"], "excinfo._excinfo"), 3); len(tuple) > 1 && i.IsException(tuple[1]) {
@@ -59,6 +62,50 @@ func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 	out := raised(i, rt, m, exc, 0)
 	out.Phase = phase
 	return out
+}
+
+// testOf is where the function of a pytest item is: reportinfo() keeps it as
+// (file, line from 0, name).
+func testOf(i *cpython.Inspector, item uint64) []hang.RaisedFrame {
+	loc := i.Items(i.Attr(item, "_location"), 3)
+	path := i.Str(i.Attr(item, "path._str"))
+	if len(loc) != 3 {
+		loc = i.Items(i.Attr(item, "location"), 3)
+	}
+	if len(loc) != 3 {
+		return nil
+	}
+	line, _ := i.Int(loc[1])
+	if path == "" {
+		path = i.Str(loc[0])
+	}
+	return []hang.RaisedFrame{{Frame: hang.Frame{Func: i.Str(loc[2]), File: path, Line: int(line) + 1}}}
+}
+
+// TestFailed finds the exception of the test that pytest reports in a frame of a
+// thread, nil where it reports none: call_and_report has it while the outcome is
+// written.
+func TestFailed(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raised {
+	i := rt.Inspect(m)
+	defer i.Release()
+	frames, _ := rt.Frames(m, t, cpython.Options{})
+	for k := range frames {
+		if last(frames[k].Func) != "call_and_report" {
+			continue
+		}
+		vars := i.Vars(&frames[k])
+		if i.Str(i.Attr(vars["report"], "outcome")) != "failed" {
+			return nil
+		}
+		tuple := i.Items(i.Attr(vars["call"], "excinfo._excinfo"), 3)
+		if len(tuple) < 2 || !i.IsException(tuple[1]) {
+			return nil
+		}
+		out := raised(i, rt, m, tuple[1], 0)
+		out.Phase = i.Str(i.Attr(vars["call"], "when"))
+		return out
+	}
+	return nil
 }
 
 // lastRaised is what sys keeps of the last exception that nobody caught.

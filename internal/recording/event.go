@@ -37,7 +37,8 @@ const (
 	// Nr is the signal; Args the first 48 bytes of its siginfo_t, zeros in
 	// recordings by versions that did not keep them; Mem the frame's bytes;
 	// Regs and XState the thread's state at the first instruction of the
-	// handler.
+	// handler. Without Mem it is the signal of an instruction that ends the
+	// process: Regs are those of the instruction.
 	KindSignal
 	// KindInsn is an instruction that pyrr executes for the program, because
 	// its result differs between machines or runs: rdtsc, cpuid and others.

@@ -94,7 +94,7 @@ var kindTable = [...]kindRow{
 	KindSignal: {"signal", fNr,
 		reached | fArgs | fRet | fMaps | fMem | fRegs | fXState | fWhy | fPauses,
 		0,
-		"A signal handler's frame is built on the thread's stack: Nr is the signal, Args the first 48 bytes of its siginfo_t (zeros where not recorded), Mem the frame, Regs and XState the state at the handler's first instruction."},
+		"A signal handler's frame is built on the thread's stack: Nr is the signal, Args the first 48 bytes of its siginfo_t (zeros where not recorded), Mem the frame, Regs and XState the state at the handler's first instruction. Without Mem the signal has no handler: an instruction raised it, and it ends the process; Regs are those at the instruction."},
 	KindInsn: {"insn", 0,
 		reached | fNr | fArgs | fRet | fRegs | fXState | fMem,
 		fNr,

@@ -42,7 +42,7 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 // Reported reads the exception that a thread writes to standard error at an
 // event: nil where it does something else.
 func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *hang.Raised) {
-	if ev.Nr != unix.SYS_WRITE || ev.Args[0] != 2 || ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter {
+	if ev.Nr != unix.SYS_WRITE || ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter {
 		return nil
 	}
 	defer func() {
@@ -51,7 +51,13 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 		}
 	}()
 	head := make([]byte, min(ev.Args[2], 40))
-	if p.Mem().ReadAt(head, ev.Args[1]) != nil || !bytes.HasPrefix(head, []byte("Traceback (most recent")) && !bytes.HasPrefix(head, []byte("Exception in thread ")) {
+	if p.Mem().ReadAt(head, ev.Args[1]) != nil {
+		return nil
+	}
+	trace := ev.Args[0] == 2 && (bytes.HasPrefix(head, []byte("Traceback (most recent")) || bytes.HasPrefix(head, []byte("Exception in thread ")))
+	// pytest writes F or E, FAILED or ERROR, to a copy of its standard output.
+	test := !trace && ev.Args[2] < 200 && bytes.ContainsAny(head, "FE")
+	if !trace && !test {
 		return nil
 	}
 	rt, err := p.Runtime()
@@ -64,7 +70,12 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 	if !ok {
 		return nil
 	}
-	if out = pystate.Raised(rt, p.Mem(), pt); out != nil {
+	if test {
+		out = pystate.TestFailed(rt, p.Mem(), pt)
+	} else {
+		out = pystate.Raised(rt, p.Mem(), pt)
+	}
+	if out != nil {
 		out.Thread, out.Event, out.Main = pt.Name, p.Number, int(t.TID) == p.Info.PID
 	}
 	return out
@@ -107,6 +118,8 @@ func EndFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead [
 	facts.Died, facts.Dead = died, dead
 	if failed {
 		facts.Raised = failure(p, ev)
+	} else if i := slices.IndexFunc(died, func(r hang.Raised) bool { return r.Phase != "" }); i >= 0 && ev.Why == recording.EndExited && ev.Ret != 0 {
+		facts.Raised = &died[i] // of a run of pytest its first failure
 	} else if ev.Why == recording.EndExited && ev.Ret != 0 {
 		for i := len(died) - 1; i >= 0; i-- {
 			if died[i].Main {

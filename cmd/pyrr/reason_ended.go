@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/hang"
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// deathOf says how the first process of a recording ended, nil where it hangs, is a
+// test's, or ended well. Programs that it became by exec count as it.
+func deathOf(rec *recording.Recording, all []ending) (*hang.Death, stack.Stack) {
+	var last *ending
+	for i := range all {
+		e := &all[i]
+		if e.Why == recording.EndTimeout {
+			return nil, stack.Stack{} // it hung
+		}
+		if last == nil || e.Proc.PID == last.Proc.PID {
+			last = e
+		}
+	}
+	if last == nil || last.Why != recording.EndExited || last.Status == 0 {
+		return nil, stack.Stack{}
+	}
+	d := &hang.Death{Proc: last.Proc.ID, Event: last.At.Event}
+	status := unix.WaitStatus(last.Status)
+	if status.Signaled() {
+		d.Signal = linux.Signal(int(status.Signal()))
+	} else {
+		d.Status = status.ExitStatus()
+	}
+	var tid int32
+	err := logview.Each(rec, &last.Proc, func(f *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+		switch {
+		case ev.Kind == recording.KindSignal && int32(ev.Args[1]) > 0 && d.Signal == linux.Signal(int(ev.Nr)):
+			// siginfo_t: si_signo, si_errno, si_code, of which those above 0 are the
+			// kernel's, and si_addr. faulthandler's handler raises it once more.
+			d.Fault, d.Addr, d.Event, tid = true, ev.Args[2], n, ev.TID
+		case ev.Kind == recording.KindEnter && ev.Nr == unix.SYS_EXIT_GROUP:
+			d.Event, tid = n, ev.TID
+		case !d.Fault && ev.Nr == unix.SYS_TGKILL && ev.Kind == recording.KindSyscall && linux.Signal(int(ev.Args[2])) == d.Signal:
+			d.Event, tid = n, ev.TID
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, stack.Stack{}
+	}
+	index, err := rec.StackIndex()
+	if err != nil {
+		index = nil
+	}
+	if tid == 0 {
+		tid = int32(last.Proc.PID)
+	}
+	var st stack.Stack
+	if index != nil && d.Event > 0 {
+		st, _, _ = index.Stack(last.Proc.ID, tid, d.Event)
+	}
+	if len(st.Frames) == 0 || d.Signal != "" && !d.Fault && d.Signal != "SIGABRT" {
+		for i := range last.Threads {
+			if w := &last.Threads[i]; w.TID == tid {
+				st = w.Stack
+			}
+		}
+	}
+	for _, f := range st.Frames {
+		if f.Kind == stack.Python {
+			d.Frames = append(d.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
+		} else if strings.Contains(strings.ToLower(strings.ReplaceAll(f.Func, "_", "")), "handlesystemexit") || strings.Contains(f.Func, "PyErr_PrintEx") {
+			d.SysExit = true
+		} else if d.Call == "" && f.Func != "" && f.Func != "??" && len(d.Frames) == 0 && !f.Eval {
+			d.Call = f.Func
+		}
+	}
+	if d.Signal != "" && !d.Fault {
+		sentBy(rec, all, last, d)
+	}
+	return d, st
+}
+
+// sentBy finds who sent a signal that killed a process, of those in the recording.
+func sentBy(rec *recording.Recording, all []ending, target *ending, d *hang.Death) {
+	for i := range all {
+		from := &all[i]
+		if logview.Each(rec, &from.Proc, func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+			if ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Ret < 0 {
+				return nil
+			}
+			to, sig := int(int32(ev.Args[0])), ev.Args[1]
+			switch ev.Nr {
+			case unix.SYS_KILL:
+				if to < -1 {
+					to = -to // its process group
+				}
+			case unix.SYS_TGKILL:
+				sig = ev.Args[2]
+			default:
+				return nil
+			}
+			if to != target.Proc.PID || linux.Signal(int(sig)) != d.Signal {
+				return nil
+			}
+			d.By, d.ByProc, d.ByEvent = "the process itself", from.Proc.ID, n
+			if from.Proc.ID != target.Proc.ID {
+				d.By = fmt.Sprintf("child %d", from.Proc.PID)
+				if from.Proc.ID < target.Proc.ID {
+					d.By = fmt.Sprintf("process %d", from.Proc.PID)
+				}
+			} else if d.Signal == "SIGABRT" {
+				d.By = ""
+			}
+			return nil
+		}) != nil {
+			return
+		}
+	}
+}
+
+// explainDeath prints the stack of the thread that ended a program: its C frames up
+// to Python's tell what crashed.
+func explainDeath(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
+	if full {
+		fmt.Fprint(u.out, indent(stackLines(rec, st), "  "))
+		return
+	}
+	const most = 8
+	out, folded := st, 0
+	out.Frames = nil
+	python := false
+	for _, f := range st.Frames {
+		python = python || f.Kind == stack.Python
+		if f.Kind == stack.C && !python && !f.Eval && len(out.Frames) < most || f.Kind == stack.Python && !hang.Machinery(f.File) && !hang.Library(f.File) {
+			out.Frames = append(out.Frames, f)
+		} else {
+			folded++
+		}
+	}
+	fmt.Fprint(u.out, indent(stackLines(rec, out), "  "))
+	if folded > 0 {
+		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
+	}
+}

@@ -1,0 +1,110 @@
+package hang
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Death is how a process ended by itself, or was ended, where no exception says why.
+type Death struct {
+	Proc int
+	// Status is its exit status, Signal the name of what killed it, "" for none.
+	Status int
+	Signal string
+	// Fault says that an instruction of the process raised the signal: at the address
+	// Addr, if that is known (Mapped).
+	Fault bool
+	Addr  uint64
+	// By is who sent the signal, "" where nobody in the recording did.
+	By string
+	// Call is the C function that it was in, Python's frames those of the thread,
+	// innermost first.
+	Call   string
+	Frames []Frame
+	Event  uint64
+	// SysExit says that SystemExit ended it, which nobody caught.
+	SysExit bool
+	// ByProc and ByEvent are where the signal was sent.
+	ByProc  int
+	ByEvent uint64
+}
+
+// Ended is the verdict on a process that ended with an error.
+func Ended(in *Input, d *Death) *Verdict {
+	j := &judge{in: in, procs: map[int]*Proc{}}
+	for _, p := range in.Procs {
+		j.procs[p.ID] = p
+	}
+	v := &Verdict{Degree: Proven, Kind: "exit"}
+	var at *Frame
+	for k := range d.Frames {
+		if d.Frames[k].own() {
+			at = &d.Frames[k]
+			break
+		}
+	}
+	if at == nil && len(d.Frames) > 0 && !Machinery(d.Frames[0].File) {
+		at = &d.Frames[0]
+	}
+	var b strings.Builder
+	switch {
+	case d.Signal != "" && d.Fault:
+		v.Kind = "crash"
+		fmt.Fprintf(&b, "Crash: %s", d.Signal)
+		if d.Signal == "SIGSEGV" || d.Signal == "SIGBUS" {
+			fmt.Fprintf(&b, " at address %#x", d.Addr)
+		}
+		if d.Call != "" {
+			fmt.Fprintf(&b, " in the C function %s", d.Call)
+		}
+	case d.Signal == "SIGABRT" && d.By == "":
+		v.Kind = "crash"
+		b.WriteString("Crash: the process aborted itself")
+	case d.Signal != "":
+		v.Kind = "killed"
+		fmt.Fprintf(&b, "Killed by %s", d.Signal)
+		if d.By != "" {
+			b.WriteString(", which " + d.By + " sent")
+		} else {
+			b.WriteString(", which nobody in the recording sent")
+		}
+	default:
+		fmt.Fprintf(&b, "Ended with exit status %d", d.Status)
+		if d.SysExit {
+			b.WriteString(" by SystemExit")
+			v.Degree, v.Missing = Likely, "where it was raised: a spec with \"raise SystemExit\" finds it"
+		}
+	}
+	if at != nil {
+		f := *at
+		v.Where = &f
+		verb := " at "
+		if d.Signal != "" && v.Kind != "killed" {
+			verb = ", called at "
+		} else if v.Kind == "killed" {
+			verb = ", while it was at "
+		}
+		fmt.Fprintf(&b, "%s%s in %s", verb, j.at(f), f.Func)
+	}
+	v.Sentence = b.String() + "."
+	e := Evidence{Text: "the process ended here", Proc: d.Proc, Event: d.Event}
+	if at != nil {
+		e.File, e.Line = at.File, at.Line
+	}
+	v.Evidence = append(v.Evidence, e)
+	if d.ByEvent > 0 && d.By != "" {
+		v.Evidence = append(v.Evidence, Evidence{Text: d.By + " sent " + d.Signal, Proc: d.ByProc, Event: d.ByEvent})
+	}
+	j.diedBeside(v, d.Proc)
+	v.key = []string{v.Kind, d.Signal}
+	if d.Signal == "" {
+		v.key[1] = fmt.Sprintf("status %d", d.Status)
+	}
+	if at != nil {
+		v.key = append(v.key, j.short(at.File)+":"+lastName(at.Func))
+	}
+	return v
+}
+
+// Ended reports whether a verdict is about a process that ended with an error.
+func (v *Verdict) Ended() bool { return v.Kind == "crash" || v.Kind == "killed" || v.Kind == "exit" }
