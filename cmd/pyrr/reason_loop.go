@@ -63,28 +63,17 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	}
 	out := &hang.Loop{}
 	var times []int64
-	fails := map[string]int{}
-	text := map[string]string{}
+	first := len(ring)
 	for i := len(ring) - 1; i >= 0 && in(ring[i].event); i-- {
-		if t := &ring[i]; t.nr == nr {
-			times = append(times, t.time)
-			out.Event = t.event
-		} else if t.failed != "" {
-			key := linux.Name(int(t.nr)) + " " + t.errno
-			if fails[key]++; fails[key] == 1 {
-				text[key] = t.failed
-			}
+		if ring[i].nr == nr {
+			times = append(times, ring[i].time)
+			out.Event, first = ring[i].event, i
 		}
 	}
 	if len(times) < 3 {
 		return nil
 	}
-	for key, n := range fails {
-		// One that fails each time, or nearly.
-		if n >= 3 && 4*n >= 3*len(times) && (n > out.Failed || n == out.Failed && text[key] < out.Fails) {
-			out.Fails, out.Failed = text[key], n
-		}
-	}
+	out.Fails, out.Failed = failing(ring[first:], nr, len(times))
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
 	out.Every = out.For / time.Duration(n-1)
@@ -95,6 +84,36 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 
 // addresses are arguments that only say where memory is.
 var addresses = regexp.MustCompile(`, 0x[0-9a-f]{6,}`)
+
+// failing finds the call that fails in each turn of a loop, of so many that begin
+// with the call nr, and its error; how often.
+func failing(ring []turn, nr int32, turns int) (text string, count int) {
+	in := map[string]int{} // turns in which it failed
+	last := map[string]int{}
+	texts := map[string]string{}
+	turn := 0
+	for i := range ring {
+		t := &ring[i]
+		if t.nr == nr {
+			turn++
+			continue
+		}
+		if t.failed == "" {
+			continue
+		}
+		key := linux.Name(int(t.nr)) + " " + t.errno
+		if last[key] != turn {
+			in[key]++
+		}
+		last[key], texts[key] = turn, t.failed
+	}
+	for key, n := range in {
+		if n >= 3 && 4*n >= 3*turns && (n > count || n == count && texts[key] < text) {
+			text, count = texts[key], n
+		}
+	}
+	return text, count
+}
 
 // fails notes that a call failed, but for errors by which one waits.
 func (t *turn) fails(enter, exit *recording.Event) {
@@ -193,7 +212,9 @@ func sqliteLock(state *logview.State, p *logview.Proc, w *waiting) *logview.Reco
 // inSQLite tells a thread that is in the code of SQLite.
 func inSQLite(w *waiting) bool {
 	for _, f := range w.Stack.Frames {
-		if strings.Contains(filepath.Base(f.Module), "sqlite3") {
+		// Where SQLite is part of the interpreter, its sleep is told from Python's,
+		// which is clock_nanosleep or select.
+		if strings.Contains(filepath.Base(f.Module), "sqlite3") || f.Func == "nanosleep" || f.Func == "usleep" {
 			return true
 		}
 	}

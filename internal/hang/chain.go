@@ -190,6 +190,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		}
 		return "waits for " + what + at + ", which is locked, and no with statement of a running thread or task holds it", Likely, "lock", "who took it"
 	case Event:
+		if t.InQueue != "" {
+			return "waits for " + what + at + " of a job that lies in queue " + t.InQueue + ", from which nobody takes it", Likely, "event", "who should have taken the job from the queue"
+		}
 		return "waits for " + what + at + ", which nobody sets" + nobody, Likely, "event", "who should have set it"
 	case Condition:
 		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
@@ -503,6 +506,9 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 			if c.Reaped {
 				return fmt.Sprintf("waits for the exit of %s%s, which has ended and whose end was fetched; nobody tells the one that waits", name, at), Likely, "ended child", "what should have woken it"
 			}
+			if t := j.call(n); t != nil && !strings.HasPrefix(t.Call, "wait") && j.readsPipes(t) {
+				return fmt.Sprintf("reads the output of %s%s, whose end does not come: it, or a program that it started, has the pipe open", name, at), Likely, "output", "which programs those are: they are not recorded"
+			}
 			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at), Likely, "child", "what the child does"
 		}
 	}
@@ -512,6 +518,16 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 		}
 	}
 	return fmt.Sprintf("waits for the end of child %d%s, which is not recorded", pid, at), Likely, "child", "what the child does"
+}
+
+// readsPipes says whether a thread waits for pipes alone.
+func (j *judge) readsPipes(c *Call) bool {
+	for _, p := range c.Peers {
+		if p.What != "pipe" {
+			return false
+		}
+	}
+	return len(c.Peers) > 0
 }
 
 func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
@@ -570,6 +586,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
 		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
 	case own > 0 && own == len(p.Ends):
+		if d := j.died(n.proc, ""); d != "" {
+			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
+		}
 		return does + ", whose other end nobody in this process uses" + j.traffic(c), Likely, c.Call, "who should use the other end"
 	case p.Backlog:
 		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""

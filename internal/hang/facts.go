@@ -144,6 +144,8 @@ type Thing struct {
 	// Pending, of a future: the event loop of the unit Owed has yet to begin with
 	// its coroutine; none is Owed where that loop does not run.
 	Pending bool `json:"pending,omitempty"`
+	// InQueue is the name of a queue in an item of which it lies.
+	InQueue string `json:"in_queue,omitempty"`
 	// Generator is the suspended generator that holds a lock, and the line of its
 	// with statement.
 	Generator *Frame `json:"generator,omitempty"`

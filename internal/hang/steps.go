@@ -407,6 +407,8 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		say := does + ", whose other end %[2]s has"
 		if p.What == "pipe" && strings.Contains(does, "writes") {
 			say = does + ", which only %[2]s reads"
+		} else if p.What == "pipe" && len(here) > 0 {
+			say = does + ", whose writing end it has open itself, and so has %[2]s"
 		}
 		to := j.mainOf(o)
 		if k := j.havers(node{}, o, []int{e.FD}); len(k) == 1 {

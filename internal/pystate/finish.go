@@ -25,6 +25,7 @@ func (r *reader) finish() {
 		}
 	}
 	r.know(objs, waited)
+	r.inQueues(objs, waited)
 	for n := range r.facts.Things {
 		t := &r.facts.Things[n]
 		if of, ok := r.partOf[n]; ok && t.Name == "" {

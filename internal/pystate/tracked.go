@@ -17,6 +17,7 @@ type tracked struct {
 	executors  []uint64
 	futures    []uint64 // of concurrent.futures
 	loops      []uint64
+	queues     []uint64
 }
 
 // readTracked finds them, and what follows of them: which future of an event loop
@@ -38,6 +39,8 @@ func (r *reader) readTracked() {
 			if r.Module(obj) == "concurrent.futures._base" {
 				add(&t.futures, obj)
 			}
+		case strings.HasSuffix(class, "Queue"):
+			add(&t.queues, obj)
 		case strings.HasSuffix(class, "EventLoop"):
 			add(&t.loops, obj)
 		}
@@ -105,6 +108,28 @@ func (r *reader) generatorHolds() {
 				}
 				r.facts.Things[n].Generator = &hang.Frame{Func: frame.Func, File: frame.File, Line: h.Line}
 			}
+		}
+	}
+}
+
+// inQueues notes of events that are waited for in which queue the item lies that
+// has them: a job that nobody takes.
+func (r *reader) inQueues(objs []uint64, waited map[int]bool) {
+	for _, queue := range r.tracked.queues {
+		list := queue
+		if items := r.Attr(queue, "queue"); items != 0 {
+			list = items
+		} else if items := r.Attr(queue, "_queue"); items != 0 {
+			list = items
+		}
+		for _, item := range r.Items(list, 200) {
+			r.reach(item, 2, map[uint64]bool{}, func(obj uint64) {
+				n, ok := r.things[obj]
+				if !ok || !waited[n] || obj != objs[n] || r.facts.Things[n].Kind != hang.Event || r.facts.Things[n].InQueue != "" {
+					return
+				}
+				r.facts.Things[n].InQueue = r.nameOf(n, queue)
+			})
 		}
 	}
 }
