@@ -22,6 +22,9 @@ type turn struct {
 	nr    int32
 	event uint64
 	time  int64
+	instr uint64
+	// moved says that the call moved data or woke somebody.
+	moved bool
 	// failed is the call with its error, "" where it did not fail for good.
 	failed, errno string
 }
@@ -39,10 +42,11 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 			if len(ring) == 2*loopDepth {
 				ring = append(ring[:0], ring[loopDepth:]...)
 			}
-			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time})
+			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr})
 		}
 		if done := s.Done(ev); done != nil && ev.TID == c.TID && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
 			ring[len(ring)-1].fails(s.Enter, ev)
+			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
 		}
 		return nil
 	}) != nil {
@@ -74,6 +78,18 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		return nil
 	}
 	out.Fails, out.Failed = failing(ring[first:], nr, len(times))
+	moved := map[int]bool{}
+	var instrs []uint64
+	for i, turn := first, 0; i < len(ring); i++ {
+		if ring[i].nr == nr {
+			turn++
+			instrs = append(instrs, ring[i].instr)
+		} else if ring[i].moved {
+			moved[turn] = true
+		}
+	}
+	out.Moves = 2*len(moved) >= len(times)
+	out.Instr = sameSteps(instrs)
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
 	out.Every = out.For / time.Duration(n-1)
@@ -84,6 +100,39 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 
 // addresses are arguments that only say where memory is.
 var addresses = regexp.MustCompile(`, 0x[0-9a-f]{6,}`)
+
+// moves says whether a call that returned moved data or woke another thread.
+func moves(name string, op uint64, ret int64) bool {
+	switch {
+	case ret <= 0:
+		return false
+	case strings.HasPrefix(name, "futex"):
+		return op&0x7f == 1 // FUTEX_WAKE
+	}
+	for _, p := range []string{"read", "recv", "write", "send", "pread", "pwrite", "splice", "accept"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameSteps returns how many instructions lie between each two of the last turns,
+// 0 where that differs.
+func sameSteps(at []uint64) uint64 {
+	const turns = 6
+	if len(at) < turns {
+		return 0
+	}
+	at = at[len(at)-turns:]
+	step := at[1] - at[0]
+	for i := 2; i < len(at); i++ {
+		if at[i]-at[i-1] != step {
+			return 0
+		}
+	}
+	return step
+}
 
 // failing finds the call that fails in each turn of a loop, of so many that begin
 // with the call nr, and its error; how often.

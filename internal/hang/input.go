@@ -98,6 +98,11 @@ type Loop struct {
 	Every time.Duration // from one to the next
 	Grows bool          // the time between grows
 	Event uint64        // of the first
+	// Moves says that most turns move data or wake somebody; Instr is how many
+	// instructions of the process lie between each two of the last, 0 where that
+	// differs.
+	Moves bool
+	Instr uint64
 	// Fails is a call that fails each time in the loop, with its error, Failed how
 	// often.
 	Fails  string
@@ -141,6 +146,10 @@ type Verdict struct {
 	Where *Frame `json:"where,omitempty"`
 	// Raised is the exception, of a failure.
 	Raised *Raised `json:"raised,omitempty"`
+	// Since is since when the longest of those waits, in ns after the start, For how
+	// long.
+	Since int64         `json:"since,omitempty"`
+	For   time.Duration `json:"for,omitempty"`
 	// key is what fingerprints are made of.
 	key []string
 }

@@ -17,6 +17,30 @@ type judge struct {
 	in    *Input
 	procs map[int]*Proc
 	edges map[node][]edge
+	// cited are facts that a sentence mentions, each with its place.
+	cited []Evidence
+}
+
+// cite notes a fact that a sentence mentions.
+func (j *judge) cite(e Evidence) {
+	for i := range j.cited {
+		if j.cited[i].Text == e.Text {
+			return
+		}
+	}
+	j.cited = append(j.cited, e)
+}
+
+// since says since when the one that a verdict is about waits: of those that the
+// verdict names the one that does longest.
+func (j *judge) since(v *Verdict) {
+	for _, r := range v.Units {
+		for _, t := range j.procs[r.Proc].Threads {
+			if t.TID == r.TID && t.Call != "" && t.For > v.For {
+				v.For, v.Since = t.For, t.Since
+			}
+		}
+	}
 }
 
 // edge leads from one who waits to one who could end that.
@@ -41,11 +65,16 @@ func Judge(in *Input) *Verdict {
 		return &Verdict{Degree: None, Sentence: "No verdict: no process was stopped, and none of its threads waits."}
 	}
 	v := j.from(root)
+	cited := j.cited
 	if v.Degree != Proven {
+		j.cited = nil
 		if aside := j.aside(); aside != nil {
-			v = aside
+			v, cited = aside, j.cited
 		}
 	}
+	v.Sentence = brief(v.Sentence)
+	v.Evidence = append(v.Evidence, cited...)
+	j.since(v)
 	j.graph(v)
 	if v.Where == nil {
 		if f, ok := j.place(root); ok {

@@ -55,7 +55,7 @@ func (j *judge) told(path []hop, circle bool) string {
 		}
 		from := j.name(h.node)
 		if k > 0 {
-			if left := len(path) - k; b.Len() > 160 && left > 1 {
+			if left := len(path) - k; b.Len() > 110 && left > 1 {
 				// The middle of a long path is left out, and said to be.
 				last := &path[len(path)-1]
 				if last.edge == nil {

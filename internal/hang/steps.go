@@ -143,6 +143,9 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			add(node{n.proc, w}, true, "runs", "%[1]s waits for "+what+at+", which %[2]s runs", nil)
 		}
 	}
+	if len(out) == 0 && t.Kind == Future && !t.Async {
+		out = j.busyWorkers(n, what, at)
+	}
 	if len(out) > 0 {
 		return out
 	}
@@ -151,6 +154,32 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			continue
 		}
 		add(node{n.proc, k}, false, "knows", "%[1]s waits for "+what+at+", which %[2]s has at hand", nil)
+	}
+	return out
+}
+
+// busyWorkers lead to the child processes that are workers of a pool and in a job.
+func (j *judge) busyWorkers(n node, what, at string) []edge {
+	var out []edge
+	for _, p := range j.in.Procs {
+		if !p.Hangs || p.Parent != n.proc || p.Facts == nil {
+			continue
+		}
+		to := j.mainOf(p)
+		u := j.unit(to)
+		if u == nil || u.Role != "" {
+			continue
+		}
+		for k := range u.Frames {
+			f := &u.Frames[k]
+			if strings.HasSuffix(f.File, "/multiprocessing/pool.py") && lastName(f.Func) == "worker" || strings.HasSuffix(f.File, "/futures/process.py") && lastName(f.Func) == "_process_worker" {
+				out = append(out, edge{to: to, kind: "runs", thing: -1, say: "%[1]s waits for " + what + at + "; %[2]s is at a job"})
+				break
+			}
+		}
+	}
+	for k := range out {
+		out[k].sure = len(out) == 1
 	}
 	return out
 }
@@ -285,223 +314,6 @@ func (j *judge) mainOf(p *Proc) node {
 		}
 	}
 	return node{p.ID, -1}
-}
-
-// callSteps are the edges from a thread through the system call that it is in.
-func (j *judge) callSteps(n node) []edge {
-	c := j.call(n)
-	if c == nil || c.Call == "" {
-		return nil
-	}
-	at := j.where(n)
-	if c.PID > 0 {
-		return j.childSteps(n, c.PID, at)
-	}
-	if u := j.unit(n); u != nil && u.Wait != nil && (u.Wait.How == "loop" || u.Wait.How == "gather") {
-		return nil // its tasks say what they wait for
-	}
-	var out []edge
-	if o := c.Owner; o != nil {
-		if to, ok := j.threadNode(o.Proc, o.TID); ok && to != n {
-			does := j.doing(c)
-			if does == "sleeps" {
-				does = "retries, sleeping in between"
-				if c.Loop != nil {
-					does = fmt.Sprintf("has retried %d times in %s", c.Loop.Count, lasting(c.Loop.For))
-				}
-			}
-			say := "%[1]s " + does + at + ": " + o.What + " is held by %[2]s"
-			if o.Where != nil {
-				say += " since " + j.at(*o.Where)
-			}
-			return []edge{{to: to, sure: true, kind: "holds", say: say, thing: -1}}
-		}
-	}
-	if c.Peer != nil {
-		out = j.peerSteps(n, c.Peer, "%[1]s "+j.doing(c)+at)
-	}
-	return out
-}
-
-// listenerSteps lead to those who should accept a connection.
-func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
-	var out []edge
-	for _, e := range p.Listeners {
-		o := j.procs[e.Proc]
-		if o == nil || !o.Hangs {
-			continue
-		}
-		list := j.havers(n, o, []int{e.FD})
-		for _, k := range list {
-			out = append(out, edge{to: k, kind: "accepts", say: does + ", which %[2]s has not accepted", thing: -1, sure: len(list) == 1 && len(p.Listeners) == 1})
-		}
-	}
-	if len(out) == 0 {
-		out = j.loopSteps(p, does, ", which the event loop of %[2]s has not accepted")
-	}
-	return out
-}
-
-// loopSteps lead to the thread whose event loop watches what is at the other end.
-func (j *judge) loopSteps(p *Peer, does, say string) []edge {
-	var out []edge
-	for _, proc := range p.Watched {
-		o := j.procs[proc]
-		if o == nil || !o.Hangs || o.Facts == nil {
-			continue
-		}
-		loops := map[int32]bool{}
-		for k := range o.Facts.Units {
-			if u := &o.Facts.Units[k]; u.Kind == Task && u.TID != 0 {
-				loops[u.TID] = true
-			}
-		}
-		if len(loops) != 1 {
-			continue
-		}
-		for tid := range loops {
-			if to, ok := j.threadNode(proc, tid); ok && j.blocks(to) {
-				out = append(out, edge{to: to, sure: len(p.Watched) == 1, kind: "loop", say: does + say + ", blocked by this", thing: -1})
-			}
-		}
-	}
-	return out
-}
-
-// threadNode finds a thread of a process that did not end.
-func (j *judge) threadNode(proc int, tid int32) (node, bool) {
-	p := j.procs[proc]
-	if p == nil || !p.Hangs {
-		return node{}, false
-	}
-	if p.Facts != nil {
-		for k := range p.Facts.Units {
-			if u := &p.Facts.Units[k]; u.Kind == Thread && u.TID == tid {
-				return node{proc, k}, true
-			}
-		}
-	}
-	return node{proc, -1}, len(p.Threads) > 0 && p.Threads[0].TID == tid
-}
-
-// peerSteps lead to those who have the other end of what a thread waits for.
-func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
-	if p.Backlog {
-		return j.listenerSteps(n, p, does)
-	}
-	var out []edge
-	here := []int{}
-	others := 0
-	for _, e := range p.Ends {
-		if e.Proc != n.proc {
-			others++
-		} else {
-			here = append(here, e.FD)
-		}
-	}
-	for _, e := range p.Ends {
-		o := j.procs[e.Proc]
-		if e.Proc == n.proc || o == nil || !o.Hangs {
-			continue
-		}
-		say := does + ", whose other end %[2]s has"
-		if p.What == "pipe" && strings.Contains(does, "writes") {
-			say = does + ", which only %[2]s reads"
-		} else if p.What == "pipe" && len(here) > 0 {
-			say = does + ", whose writing end it has open itself, and so has %[2]s"
-		}
-		to := j.mainOf(o)
-		if k := j.havers(node{}, o, []int{e.FD}); len(k) == 1 {
-			to = k[0]
-		}
-		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
-	}
-	if others == 0 && len(here) > 0 {
-		list := j.havers(n, j.procs[n.proc], here)
-		for _, k := range list {
-			out = append(out, edge{to: k, kind: "other end", say: does + ", whose other end %[2]s has", thing: -1, sure: len(list) == 1})
-		}
-	}
-	if len(out) == 0 {
-		out = j.loopSteps(p, does, ", whose other end the event loop of %[2]s serves")
-	}
-	return out
-}
-
-// havers are the units of a process that have one of some descriptors at hand:
-// in a variable, or in the call that they are in.
-func (j *judge) havers(n node, p *Proc, fds []int) []node {
-	if p == nil || p.Facts == nil {
-		return nil
-	}
-	var out []node
-	for k := range p.Facts.Units {
-		u := &p.Facts.Units[k]
-		at := node{p.ID, k}
-		if at == n {
-			continue
-		}
-		c := j.call(at)
-		for _, fd := range fds {
-			if slices.Contains(u.FDs, fd) || c != nil && c.Call != "" && c.FD == fd {
-				out = append(out, at)
-				break
-			}
-		}
-	}
-	return out
-}
-
-// doing says what a thread does in its system call.
-func (j *judge) doing(c *Call) string {
-	on := "descriptor"
-	if c.Peer != nil {
-		on = strings.TrimSpace(c.Peer.What + " " + c.Peer.Addr)
-	} else if c.FD >= 0 {
-		on = fmt.Sprintf("descriptor %d", c.FD)
-	}
-	if j.shakesHands(c) {
-		return "waits in the TLS handshake for data from the " + on
-	}
-	switch name := c.Call; {
-	case name == "connect":
-		return "connects to " + on
-	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":
-		return "waits for data from the " + on
-	case strings.HasPrefix(name, "send"), strings.HasPrefix(name, "write"), name == "pwrite64":
-		if c.Peer != nil && c.Peer.What == "pipe" {
-			return "writes to the full " + on
-		}
-		return "writes to the " + on + ", which takes no more"
-	case strings.HasPrefix(name, "accept"):
-		return "waits for a connection to its " + on
-	case name == "flock", name == "fcntl":
-		return "waits for a lock on the " + on
-	case strings.Contains(name, "poll"), strings.Contains(name, "select"):
-		if c.Peer != nil {
-			return "polls the " + on
-		}
-		return "waits for one of several descriptors"
-	case strings.Contains(name, "nanosleep"):
-		return "sleeps"
-	case strings.HasPrefix(name, "wait"):
-		return "waits for a child process"
-	case strings.HasPrefix(name, "futex"):
-		return "waits for a lock"
-	case name == "pause", name == "rt_sigtimedwait", name == "rt_sigsuspend":
-		return "waits for a signal"
-	}
-	return "is in " + c.Call
-}
-
-// shakesHands tells a thread that waits for the answer of a TLS handshake.
-func (j *judge) shakesHands(c *Call) bool {
-	for k := 0; k < len(c.Frames) && k < 4; k++ {
-		if f := &c.Frames[k]; lastName(f.Func) == "do_handshake" {
-			return c.Call == "read" || strings.HasPrefix(c.Call, "recv") || strings.Contains(c.Call, "poll")
-		}
-	}
-	return false
 }
 
 // thingName is how a sentence calls a thing.
