@@ -1,7 +1,7 @@
 // Package pytest holds the plugin by which pytest tells the recorder where
 // its tests begin and end. It is put into a folder that the recorder adds to
 // the PYTHONPATH of the programs that it records; pytest finds it there by
-// its entry point, and other programs don't look.
+// its entry point, and unittest by a sitecustomize that makes way for any other.
 package pytest
 
 import (
@@ -13,6 +13,12 @@ import (
 
 //go:embed pyrr_pytest.py
 var plugin []byte
+
+//go:embed pyrr_unittest.py
+var unittest []byte
+
+//go:embed sitecustomize.py
+var sitecustomize []byte
 
 const (
 	metadata   = "Metadata-Version: 2.1\nName: pyrr-pytest\nVersion: 1\n"
@@ -37,6 +43,8 @@ func Install() (dir string, err error) {
 	}
 	for name, content := range map[string][]byte{
 		"pyrr_pytest.py":                        plugin,
+		"pyrr_unittest.py":                      unittest,
+		"sitecustomize.py":                      sitecustomize,
 		filepath.Join(info, "METADATA"):         []byte(metadata),
 		filepath.Join(info, "entry_points.txt"): []byte(entryPoint),
 	} {

@@ -38,7 +38,7 @@ func Harness(short string) bool {
 		}
 	}
 	switch dir, name := path.Split(short); {
-	case name == "pyrr_pytest.py", short == "runpy.py", short == "<frozen runpy>":
+	case name == "pyrr_pytest.py", name == "pyrr_unittest.py", short == "runpy.py", short == "<frozen runpy>":
 		return true
 	default: // the script that an installed command begins with
 		return (strings.HasSuffix(dir, "/bin/") || dir == "bin/") && !strings.Contains(name, ".")

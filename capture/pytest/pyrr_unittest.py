@@ -1,0 +1,180 @@
+"""Tells pyrr's recorder what unittest is doing, by the same marks as the plugin of
+pytest: each is an access(2) of a path below /dev/null, which can't exist. Used by
+`python -m unittest`, unittest.main(), Django's `manage.py test` and what else runs
+TestCase.run(); under pytest its own plugin does it.
+"""
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from posix import access, readlink  # tests replace those of os
+
+__unittest = True  # its frames are left out of tracebacks, as unittest's own are
+MARK = b"/dev/null/pyrr/1/"
+LONGEST = 3000  # of PATH_MAX
+
+# What the recorder sends when a test's time is up.
+EXPIRED = 60
+
+
+class _State:
+    pid = 0  # of the process whose session has begun
+    test = None  # between its marks
+    error = None  # what it failed with first
+
+
+def _mark(*parts):
+    path = MARK + b"/".join(p.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")[:LONGEST] for p in parts)
+    try:
+        access(path, 0)
+    except (OSError, ValueError):
+        pass
+
+
+def _other():
+    """Whether pytest runs the tests, or they are tests within a test."""
+    plugin = sys.modules.get("pyrr_pytest")
+    return _State.test is not None or plugin is not None and plugin._State.config is not None
+
+
+def _expired(signum, frame):
+    test = _State.test
+    if test is None:
+        return
+    try:
+        why = os.fsdecode(readlink(MARK + b"why"))
+    except OSError:
+        return  # not from the recorder
+    raise getattr(test, "failureException", AssertionError)("Timeout: " + why)
+
+
+def _begin():
+    """Begins the session of this process, once: workers are forks."""
+    if _State.pid == os.getpid():
+        return
+    worker = _State.pid != 0
+    _State.pid = os.getpid()
+    handles = ""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(EXPIRED) in (signal.SIG_DFL, _expired):
+        signal.signal(EXPIRED, _expired)
+        handles = "handles"
+    _mark("session", "worker" if worker else "start", handles)
+    _mark("session", "run")
+    if not worker:
+        atexit.register(_finish)
+
+
+def _finish():
+    if _State.pid == os.getpid():
+        _mark("session", "finish")
+
+
+def _reason(error):
+    tb = error.__traceback__
+    if tb is None:
+        return type(error).__name__
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return "%s %s:%d" % (type(error).__name__, tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+
+
+class _Watched:
+    """Notes what a result is told of failures, for as long as a test runs."""
+
+    NAMES = ("addError", "addFailure", "addSubTest")
+
+    def __init__(self, result):
+        self.result = result
+
+    def __enter__(self):
+        for name in self.NAMES:
+            method = getattr(self.result, name, None)
+            if method is not None:
+                setattr(self.result, name, self.noting(method))
+
+    def noting(self, method):
+        def told(*args):
+            err = args[-1]
+            if _State.error is None and isinstance(err, tuple) and len(err) == 3 and isinstance(err[1], BaseException):
+                _State.error = err[1]
+            return method(*args)
+
+        return told
+
+    def __exit__(self, *exc):
+        for name in self.NAMES:
+            self.result.__dict__.pop(name, None)
+
+
+def pytest_runtest_makereport(name):
+    """The end of a test; pyrr reads these two variables at the mark, in a function
+    of this name."""
+    error, phase = _State.error, "call"  # noqa: F841
+    outcome = "passed"
+    if error is not None:
+        outcome = "failed"
+        if not str(error).startswith("Timeout: recorded by pyrr"):
+            _mark("reason", _reason(error))
+    _State.test = _State.error = None
+    _mark("end", outcome, name)
+
+
+def _marked(test, name, result, call):
+    if result is None or _other():
+        return call()
+    _begin()
+    _State.test, _State.error = test, None
+    _mark("start", "", "", name)
+    _mark("phase", "call")
+    try:
+        with _Watched(result):
+            return call()
+    finally:
+        pytest_runtest_makereport(name)
+
+
+def watch():
+    """Puts the marks around the tests, and around what classes and modules set up and
+    tear down, where there is something."""
+    from unittest import case
+    from unittest import suite
+
+    run = case.TestCase.run
+
+    def run_marked(self, result=None):
+        return _marked(self, self.id(), result, lambda: run(self, result))
+
+    run_marked.__wrapped__, run_marked.__name__, run_marked.__qualname__, run_marked.__doc__ = run, "run", run.__qualname__, run.__doc__
+    case.TestCase.run = run_marked
+
+    def around(name, part, plain):
+        method = getattr(suite.TestSuite, name)
+
+        def marked(self, test, result):
+            cls = _class_of(name, test, result)
+            if cls is None or plain(cls):
+                return method(self, test, result)
+            return _marked(cls, "%s.%s.%s" % (cls.__module__, cls.__qualname__, part), result, lambda: method(self, test, result))
+
+        marked.__wrapped__, marked.__name__ = method, name
+        setattr(suite.TestSuite, name, marked)
+
+    def inherits(part):
+        own = getattr(case.TestCase, part).__func__
+        return lambda cls: getattr(getattr(cls, part, None), "__func__", own) is own
+
+    around("_handleClassSetUp", "setUpClass", inherits("setUpClass"))
+    around("_tearDownPreviousClass", "tearDownClass", inherits("tearDownClass"))
+    around("_handleModuleFixture", "setUpModule", lambda cls: not hasattr(sys.modules.get(cls.__module__), "setUpModule"))
+
+
+def _class_of(name, test, result):
+    """The class that a step is about, None where it does nothing."""
+    last, now = getattr(result, "_previousTestClass", None), test.__class__
+    if name == "_tearDownPreviousClass":
+        return last if isinstance(last, type) and last is not now else None
+    if last is now or name == "_handleModuleFixture" and getattr(last, "__module__", None) == now.__module__:
+        return None
+    return now
