@@ -36,6 +36,7 @@ done
 greenlet=$!
 ./venv.sh pytest >/dev/null
 ./venv.sh pytest6 >/dev/null
+./venv.sh pytest-more >/dev/null || say "no neighbours of pytest: the tests that need them are skipped"
 wait $greenlet || say "no gevent: the tests of greenlets are skipped"
 if [ -n "$interpreters" ]; then
   wait $interpreters

@@ -3,7 +3,8 @@
 # what fixtures/requirements.txt pins, and prints its path. In its folder
 # connection/ is another urllib3, for PYTHONPATH. With the argument pytest it is
 # venv-pytest: pytest and its plugins, which would load themselves into every
-# session of the other; with pytest6 it is venv-pytest6, with the oldest pytest that
+# session of the other; with pytest-more it is venv-pytest-more, with neighbours of
+# pytest besides; with pytest6 it is venv-pytest6, with the oldest pytest that
 # runs there; with greenlet it is venv-greenlet, with gevent, which
 # replaces much of the standard library where it is loaded; with demo it is
 # venv-demo, with requests alone. Safe to run again: nothing is done while the pins
@@ -19,13 +20,15 @@ case ${1-} in
     venv=$cache/venv-311 module=requests ;;
   pytest) requirements=../fixtures/pytest_suite/requirements.txt connection=""
     venv=$cache/venv-pytest module=xdist ;;
+  pytest-more) requirements=../fixtures/pytest_suite/requirements-more.txt connection=""
+    venv=$cache/venv-pytest-more module=django ;;
   pytest6) requirements=../fixtures/pytest_suite/requirements-6.txt connection=""
     venv=$cache/venv-pytest6 module=pytest ;;
   greenlet) requirements=../fixtures/requirements-greenlet.txt connection=""
     venv=$cache/venv-greenlet module=gevent ;;
   demo) requirements=../fixtures/requirements-http.txt connection=""
     venv=$cache/venv-demo module=requests ;;
-  *) say "usage: venv.sh [demo|pytest|pytest6|greenlet]"; exit 2 ;;
+  *) say "usage: venv.sh [demo|pytest|pytest-more|pytest6|greenlet]"; exit 2 ;;
 esac
 
 if ! py=$(debian_python); then
@@ -37,7 +40,7 @@ fi
 "$py" -c 'import ensurepip' 2>/dev/null || apt_install python3.11-venv
 
 # What a set takes in by -r is part of it.
-taken=$(sed -n "s|^-r |../fixtures/|p" "$requirements")
+taken=$(sed -n "s|^-r |${requirements%/*}/|p" "$requirements")
 stamp=$({ "$py" -VV; realpath "$py"; cat "$requirements" $taken ${connection:+"$connection"}; } | sha256sum)
 exec 9>"$cache/.${venv##*/}.lock"
 flock 9

@@ -221,13 +221,28 @@ def _tell_case(case, bad, kept):
     out.text = (out.text + "\n" if out.text else "") + "\n".join(["pyrr:"] + _sentence(kept))
 
 
+def _tell_html(config):
+    """Adds the reasons to the rows of pytest-html, before it writes its report."""
+    from html import escape
+
+    for plugin in config.pluginmanager.get_plugins():
+        data = getattr(getattr(plugin, "_report", None), "data", None)
+        if not isinstance(data, dict) or "tests" not in data:
+            continue
+        for kept in _State.kept:
+            for row in data["tests"].get(kept["test"], ()):
+                if row.get("result") in ("Failed", "Error"):
+                    row["log"] = escape("\n".join(["pyrr:"] + _sentence(kept))) + "\n\n" + row.get("log", "")
+                    break
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_sessionfinish(session):
     config = session.config
     if _mine(config) and not hasattr(config, "workerinput"):
         # Before others write their reports.
         _State.kept = _ask()
-        for tell in (_tell_reports, _tell_junit):
+        for tell in (_tell_reports, _tell_junit, _tell_html):
             try:
                 tell(config)
             except Exception:  # of another pytest; the section at the end has it all
