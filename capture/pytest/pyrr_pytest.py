@@ -73,6 +73,11 @@ def _hide(config):
             del os.environ["PYTHONPATH"]
 
 
+class Expired(BaseException):
+    """What ends a test of hypothesis: of what that takes for a failure it would look
+    for a simpler example, and hang again."""
+
+
 def _expired(signum, frame):
     __tracebackhide__ = True
     if _State.item is None:
@@ -81,6 +86,8 @@ def _expired(signum, frame):
         why = os.fsdecode(readlink(MARK + b"why"))
     except OSError:
         return  # not from the recorder
+    if getattr(getattr(_State.item, "obj", None), "is_hypothesis_test", False):
+        raise Expired("Timeout: " + why)
     pytest.fail("Timeout: " + why)
 
 
@@ -236,9 +243,24 @@ def _tell_html(config):
                     break
 
 
+class _Cut:
+    """Ends a test that has failed and will get no report of its teardown: somebody
+    left the debugger."""
+
+    @staticmethod
+    def pytest_runtest_makereport(item):  # the name in which pyrr looks for the two
+        error, phase = _State.error, _State.phase  # noqa: F841
+        if error is not None:
+            _mark("reason", _reason(error))
+        _State.item = _State.error = None
+        _mark("end", _State.outcome, item.nodeid)
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_sessionfinish(session):
     config = session.config
+    if _mine(config) and _State.item is not None and _State.outcome in ("failed", "timeout"):
+        _Cut.pytest_runtest_makereport(_State.item)
     if _mine(config) and not hasattr(config, "workerinput"):
         # Before others write their reports.
         _State.kept = _ask()
