@@ -48,6 +48,36 @@ type spinWatch struct {
 	since    time.Time
 	wait     time.Duration // until the next attempt
 	shared   time.Time     // since when it waits for memory that others write to
+	slot     time.Time     // when it got the slot
+	yields   bool          // it was interrupted to give way
+	began    time.Duration // its processor time then, or soon after
+}
+
+// switchInterval is how much processor time a thread may take while others wait
+// for the slot, as CPython's (sys.getswitchinterval): a few instructions of a library
+// may take longer than a slice of bytecode.
+const switchInterval = 5 * time.Millisecond
+
+// overdue reports whether the thread that holds the slot has had it for longer than
+// that.
+func (w *spinWatch) overdue(sp *space) bool {
+	used := processTime(sp.cur.pid)
+	if !w.slot.Equal(sp.since) {
+		w.slot, w.began = sp.since, used
+	}
+	return used-w.began >= switchInterval
+}
+
+// processTime is the processor time that a process has taken, 0 where it is gone. Of
+// a space that is all that of one thread between two switches, or nearly so
+// (MAKE_PROCESS_CPUCLOCK of the kernel's posix-timers_types.h, CPUCLOCK_SCHED).
+func processTime(pid int) time.Duration {
+	const sched = 2
+	var ts unix.Timespec
+	if unix.ClockGettime(^int32(pid)<<3|sched, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
 }
 
 // spinLooks are the looks at all of them.
@@ -87,8 +117,12 @@ func (r *recorder) lookForSpins(now time.Time) {
 		r.spins.idle = 0
 		p, ok := sp.progress(t.tid)
 		switch {
+		case len(sp.ready) > 0 && sp.clock != nil && w.overdue(sp):
+			w.slot = time.Time{}
+			t.probed = ptrace.Interrupt(t.tid) == nil
+			w.yields = t.probed
 		case !ok || w.t != t || w.progress != p:
-			*w = spinWatch{t: t, progress: p, since: now, wait: spinLook / 2}
+			*w = spinWatch{t: t, progress: p, since: now, wait: spinLook / 2, slot: w.slot, began: w.began, yields: w.yields}
 		case now.Sub(w.since) >= w.wait:
 			w.since, w.wait = now, min(2*max(w.wait, spinLook), spinMost)
 			t.probed = ptrace.Interrupt(t.tid) == nil
@@ -124,6 +158,17 @@ func (sp *space) progress(tid int) (p [4]uint64, ok bool) {
 func (r *recorder) probe(t *task) error {
 	sp := t.sp
 	if len(sp.ready) == 0 && len(t.deferred) == 0 {
+		return r.resume(t, 0)
+	}
+	if sp.spin.yields {
+		// It gives way before its next instruction of bytecode.
+		sp.spin.yields = false
+		if _, _, err := r.counters(t, 0, 0); err != nil {
+			return err
+		}
+		if err := r.arm(t, 0); err != nil {
+			return err
+		}
 		return r.resume(t, 0)
 	}
 	if _, _, err := r.counters(t, 0, 0); err != nil {
