@@ -4,7 +4,8 @@
 //
 // Load reads specs, Check judges them over recordings that it sees through
 // the interface Source, Accept writes goldens. Nothing here traces a process
-// or needs Python.
+// or needs Python. It never reads a recording itself. Begin with Check
+// (check.go), then Source (source.go).
 package assert
 
 import (

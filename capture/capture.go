@@ -1,6 +1,10 @@
 // Package capture is the recorder: it runs a command under ptrace(2), lets
 // one thread of an address space run at a time, and writes down everything
 // that reaches the program from outside, so that replay can do without it.
+//
+// It never judges, reads no Python object but the clock, and changes nothing that the
+// program can see. Begin with Record, then recorder.step (dispatch.go), which takes
+// one stop, and slot (slot.go), which says who runs.
 package capture
 
 import (

@@ -20,4 +20,6 @@
 // The stack. A Runtime reads threads and their frames from the memory of a
 // stopped process, recording or replay. At a system call memory is exact; at
 // a dispatch the current instruction comes from Installed.NextInstr.
+//
+// Begin with FindClock (clock.go) for counting, with OpenRuntime for stacks.
 package cpython

@@ -3,6 +3,10 @@
 // and answered from the log; only changes of the address space are really
 // made. At every event the execution is held against the log, and the first
 // difference ends the replay as a Divergence.
+//
+// It never opens a file of the machine, knows no specs and prints nothing. Begin
+// with Batch, then Process.step and Process.effect (apply.go); Open (session.go) is
+// for whoever travels.
 package replay
 
 import (

@@ -2,6 +2,8 @@
 // its tests begin and end. It is put into a folder that the recorder adds to
 // the PYTHONPATH of the programs that it records; pytest finds it there by
 // its entry point, and unittest by a sitecustomize that makes way for any other.
+// It decides nothing: what is kept is the recorder's to say. Begin with Install
+// (pytest.go), then pyrr_pytest.py.
 package pytest
 
 import (

@@ -6,6 +6,9 @@
 // ids, ephemeral ports, the names of temporary files, times, and the calls
 // that depend on how threads happened to be scheduled (locks, memory, clocks)
 // are no difference here.
+//
+// It reads neither files nor memory, only what a source gives. Begin with Read, then
+// Sides.
 package compare
 
 import (

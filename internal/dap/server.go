@@ -1,6 +1,8 @@
 // Package dap is a debug adapter: it lets an editor travel through a recording
 // by the Debug Adapter Protocol (its specification, version 1.65), forwards
 // and backwards. All positions are those of a session of package replay.
+// It never moves a process itself. Begin with Server and its handling of requests
+// in this file.
 package dap
 
 import (

@@ -1,6 +1,7 @@
 // Package gdbserver speaks gdb's remote protocol for a session that travels
 // through a recording (GDB manual, appendix E): gdb sees a process that can
 // run backwards and whose memory can't be written.
+// It never writes to the process. Begin with Serve in this file.
 package gdbserver
 
 import (

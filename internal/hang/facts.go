@@ -2,6 +2,7 @@
 // one does, and how sure that is. It judges facts that others have read: of
 // Python's objects (Facts) and of the log of what the program did (Log). It knows
 // neither processes nor files.
+// Begin with Judge (judge.go).
 package hang
 
 // Facts is what was read of one process when its recording ends.

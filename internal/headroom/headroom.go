@@ -2,6 +2,7 @@
 // may use before the kernel refuses it or kills one of them: by what the
 // machine has free, by the limits of the control groups that the process is
 // in, and by strict accounting.
+// It sets no limit. Begin with Open and Meter.Free.
 package headroom
 
 import (

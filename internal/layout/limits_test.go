@@ -156,3 +156,33 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestPackageComments holds that each package says what it is for and where to
+// begin to read.
+func TestPackageComments(t *testing.T) {
+	const most = 45
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if floor(name) < 0 || name == "internal/progress" {
+			continue
+		}
+		text := ""
+		for _, file := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.ParseComments|parser.PackageClauseOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil {
+				text += f.Doc.Text()
+			}
+		}
+		switch {
+		case text == "":
+			t.Errorf("%s has no comment", name)
+		case !strings.Contains(strings.Join(strings.Fields(text), " "), "Begin with") && name != "internal/logview":
+			t.Errorf("%s does not say where to begin to read", name)
+		case strings.Count(text, "\n") > most:
+			t.Errorf("%s has a comment of %d lines", name, strings.Count(text, "\n"))
+		}
+	}
+}

@@ -1,6 +1,9 @@
 // Package linux holds the x86-64 Linux kernel ABI as data: registers, the
 // syscall table with what each call writes into memory, errno and signal
 // names, ioctl codes.
+//
+// It makes no system call. Begin with Syscall (syscall.go), the row of the table; the
+// rows are in rows_*.go, and what a call does with descriptors in fduse.go.
 package linux
 
 // Regs is struct user_regs_struct of x86-64 (sys/user.h): what

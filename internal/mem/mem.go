@@ -4,6 +4,8 @@
 // A read that fails is an error and never yields zeros: a stack reader that
 // mistakes unreadable memory for a null pointer reports a shorter stack and
 // nobody notices.
+//
+// It never writes. Begin with Reader.
 package mem
 
 import (

@@ -2,6 +2,7 @@
 // replaced in one step: who reads it meanwhile finds the old one or the new
 // one, whole. What is no regular file (a terminal, a pipe, /dev/null) is never
 // replaced: the output goes into it.
+// It never follows a name out of the folder that the user named. Begin with Write.
 package outfile
 
 import (

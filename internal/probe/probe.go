@@ -2,6 +2,7 @@
 // starts a child, traces it and makes the kernel do each thing that the
 // recorder and the replay need. `pyrr doctor` prints the answers, and tests
 // skip by them.
+// It changes nothing of the machine. Begin with Machine.
 package probe
 
 import (

@@ -5,6 +5,8 @@
 // called from the one goroutine that is locked to the thread that seized the
 // tracees (runtime.LockOSThread). ESRCH is a normal result everywhere: a
 // tracee may be killed from outside at any moment; see Gone.
+//
+// It has no policy. Begin with Start and Waits (waits.go).
 package ptrace
 
 import (

@@ -1,6 +1,8 @@
 // Package pystate reads, out of the memory of a stopped process, what its
 // threads, tasks and greenlets wait for and what they hold: the facts that
 // package hang judges.
+// It judges nothing. Begin with Read in this file, then wait.go for waiting and
+// finish.go for holding.
 package pystate
 
 import (

@@ -1,5 +1,8 @@
 // Package recording is the file format: what the recorder writes while the
 // program runs and what everything else reads. docs/format.md specifies it.
+//
+// It never interprets what happened: logview does. Begin with Event in this file,
+// kinds.go for the tables that everything follows, Writer and Open.
 package recording
 
 import (

@@ -7,4 +7,5 @@
 // a value may stand in memory, in traffic and in files (Set), and plans the
 // changes of a recording (Plan). It does not recognise secrets by their
 // looks.
+// It never writes into the recording that it reads. Begin with Finder.
 package redact

@@ -1,6 +1,7 @@
 // Package report prints the result of a check: for people on a terminal, and
 // for machines as JSON, JUnit XML and GitHub annotations. All of them read
 // the same assert.Run.
+// It judges nothing. Begin with Terminal in this file.
 package report
 
 import (

@@ -1,5 +1,6 @@
 // Package settings reads what a project sets for pyrr: [tool.pyrr] in
 // pyproject.toml, or a pyrr.toml with the same keys at its top.
+// It never changes those files. Begin with Find.
 package settings
 
 import (

@@ -1,6 +1,7 @@
 // Package stack holds the frames that the readers of Python and C stacks
 // return. It imports nothing of pyrr, so that specs and reports can use it
 // without an engine.
+// It reads no memory. Begin with Frame and Stack in this file.
 package stack
 
 // Kind says what a frame runs.

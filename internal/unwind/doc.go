@@ -15,4 +15,6 @@
 //
 // Sources: System V ABI for x86-64 (register numbers, figure 3.36), DWARF 5
 // (6.4 call frame information), Linux Standard Base (10.6 .eh_frame).
+//
+// It knows no Python. Begin with Space.Walk (walk.go).
 package unwind

@@ -1,5 +1,6 @@
 // Package usercache is pyrr's folder in the user's cache: what can be made
 // again, and is not worth an error where it can't be kept.
+// It never holds what can't be made again. Begin with Dir.
 package usercache
 
 import (
