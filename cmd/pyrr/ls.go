@@ -20,15 +20,17 @@ import (
 func lsCommand() *command {
 	return &command{
 		name:     "ls",
-		synopsis: "[--json] [DIR|RECORDING]…",
+		synopsis: "[--group] [--json] [DIR|RECORDING]…",
 		short:    "list recordings: what ran, how it ended, the size",
 		long: `Lists the recordings in folders, the newest last, one a line: when it was made,
 its size, whether a replay verified it, how it ended, and its test or command.
 Without an argument the folder is recordings, or the dir of the project's
 settings. Recordings that are still being
-written, or were left by a recorder that was killed, are listed too.`,
+written, or were left by a recorder that was killed, are listed too.
+--group puts together those of one fault, by the fingerprints of pyrr explain.`,
 		examples: []example{
 			{"pyrr ls", "what is in recordings"},
+			{"pyrr ls --group artifacts", "how many faults there are, and how often each"},
 			{"pyrr ls --json artifacts | jq -r '.[] | select(.outcome == \"timeout\").path'", "for a script"},
 		},
 		exits: []exitDoc{
@@ -41,6 +43,7 @@ written, or were left by a recorder that was killed, are listed too.`,
 		settings: map[string]string{"dir": "default-dir"},
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
+			byFault := fs.Bool("group", false, "put together the recordings of one fault")
 			dir := fs.String("default-dir", "", "the folder that is listed when none is named")
 			if err := fs.MarkHidden("default-dir"); err != nil {
 				panic(err) // declared above
@@ -49,7 +52,7 @@ written, or were left by a recorder that was killed, are listed too.`,
 				if len(args) == 0 && *dir != "" {
 					args = []string{*dir}
 				}
-				return list(u, args, *asJSON)
+				return list(u, args, *asJSON, *byFault)
 			}
 		},
 	}
@@ -67,7 +70,7 @@ type listed struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-func list(u *ui, args []string, asJSON bool) error {
+func list(u *ui, args []string, asJSON, byFault bool) error {
 	if len(args) == 0 {
 		args = []string{defaultDir}
 	}
@@ -90,6 +93,12 @@ func list(u *ui, args []string, asJSON bool) error {
 	}
 	slices.SortStableFunc(all, func(a, b listed) int { return a.Started.Compare(b.Started) })
 	switch {
+	case byFault && asJSON:
+		if err := u.printJSON(groupsOf(u, all)); err != nil {
+			return err
+		}
+	case byFault && len(all) > 0:
+		printGroups(u, groupsOf(u, all))
 	case asJSON:
 		if err := u.printJSON(all); err != nil {
 			return err

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"pyrr/internal/recording"
+)
+
+// group are the recordings of one fault.
+type group struct {
+	// Fingerprint is "" for those without a verdict.
+	Fingerprint string   `json:"fingerprint"`
+	Sentence    string   `json:"sentence,omitempty"`
+	Recordings  []listed `json:"recordings"`
+}
+
+// groupsOf puts recordings together whose reason has one fingerprint: the most
+// frequent first, those without a verdict last.
+func groupsOf(u *ui, all []listed) []group {
+	out := []group{}
+	for _, l := range all {
+		print, sentence := "", "no verdict"
+		if l.Error != "" {
+			sentence = "unreadable"
+		} else {
+			u.status("reading %s", l.Path)
+			print, sentence = reasonIn(l.Path)
+			u.clearStatus()
+		}
+		n := slices.IndexFunc(out, func(g group) bool { return g.Fingerprint == print && (print != "" || g.Sentence == sentence) })
+		if n < 0 {
+			n = len(out)
+			out = append(out, group{Fingerprint: print, Sentence: sentence})
+		}
+		out[n].Recordings = append(out[n].Recordings, l)
+	}
+	slices.SortStableFunc(out, func(a, b group) int {
+		if (a.Fingerprint == "") != (b.Fingerprint == "") {
+			return strings.Compare(b.Fingerprint, a.Fingerprint)
+		}
+		return len(b.Recordings) - len(a.Recordings)
+	})
+	return out
+}
+
+// reasonIn reads the reason of a recording from its index: of many, none is replayed
+// for it.
+func reasonIn(path string) (fingerprint, sentence string) {
+	rec, err := openRecording("ls", path)
+	if err != nil {
+		return "", "unreadable"
+	}
+	defer rec.Close()
+	if _, err := rec.StackIndex(); errors.Is(err, recording.ErrNoIndex) {
+		return "", "no index: pyrr explain replays it"
+	}
+	r, err := reasons(rec, false)
+	switch {
+	case err != nil:
+		return "", "unreadable"
+	case !r.says():
+		return "", "ended well"
+	case r.Why.Fingerprint() == "":
+		return "", "no verdict"
+	}
+	return r.Why.Fingerprint(), r.Why.Sentence
+}
+
+func printGroups(u *ui, groups []group) {
+	for i, g := range groups {
+		if i > 0 {
+			fmt.Fprintln(u.out)
+		}
+		head := plural(uint64(len(g.Recordings)), "recording", "recordings")
+		if g.Fingerprint != "" {
+			head = g.Fingerprint + "  " + head
+		}
+		fmt.Fprintf(u.out, "%s\n  %s\n", u.paintOut(bold, cleanLine(head)), cleanLine(g.Sentence))
+		for _, l := range g.Recordings {
+			of := l.Test
+			if of == "" {
+				of = shorten(shellJoin(l.Command), 100)
+			}
+			fmt.Fprintf(u.out, "    %s  %s\n", cleanLine(l.Path), cleanLine(of))
+		}
+	}
+}
