@@ -23,7 +23,7 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	if r.Phase == "setup" || r.Phase == "teardown" {
 		v.Sentence += ", in the " + r.Phase + " of the test"
 	}
-	v.Sentence += "."
+	v.Sentence = strings.TrimSuffix(v.Sentence, ".") + "."
 	e := Evidence{Proc: proc, Event: event}
 	if at != nil {
 		e.File, e.Line = at.File, at.Line
