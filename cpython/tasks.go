@@ -366,9 +366,33 @@ func (c *taskReader) thread(loop uint64) uint64 {
 				id = n.Uint64()
 			}
 		}
+	} else {
+		id = c.runner(loop)
 	}
 	c.loops[loop] = id
 	return id
+}
+
+// runner returns the thread that is inside of the run of a loop that is not
+// asyncio's own and does not say it: asyncio.Runner.run has the loop in self, and
+// asyncio.run, before there was a Runner, in a variable.
+func (c *taskReader) runner(loop uint64) uint64 {
+	i := &Inspector{r: c.r, v: c.v, m: c.m, types: map[uint64]typeInfo{}}
+	threads, _ := c.r.Threads(c.m)
+	for _, t := range threads {
+		frames, _ := c.r.Frames(c.m, t, Options{})
+		for k := range frames {
+			f := &frames[k]
+			if afterLastDot(f.Func) != "run" || !strings.HasSuffix(f.File, "/asyncio/runners.py") && !strings.HasSuffix(f.File, "/uvloop/__init__.py") {
+				continue
+			}
+			vars := i.Vars(f)
+			if vars["loop"] == loop || vars["self"] != 0 && i.Attr(vars["self"], "_loop") == loop {
+				return t.Ident
+			}
+		}
+	}
+	return 0
 }
 
 // attribute returns an attribute of an instance, 0 for none.
