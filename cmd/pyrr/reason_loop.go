@@ -88,7 +88,15 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 			moved[turn] = true
 		}
 	}
-	out.Moves = 2*len(moved) >= len(times)
+	// What it did in its last turns counts: it may have worked before it hung.
+	const recent = 8
+	lately := 0
+	for turn := max(1, len(times)-recent+1); turn <= len(times); turn++ {
+		if moved[turn] {
+			lately++
+		}
+	}
+	out.Moves = 2*lately >= min(recent, len(times))
 	out.Instr = sameSteps(instrs)
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
