@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"debug/elf"
 	"fmt"
 	"os"
 
@@ -132,13 +131,6 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return r.codeMapped(t, ev, link, start, end, args[5], dup)
 	}
 	return nil
-}
-
-// isELF says whether a file is a program or a library.
-func isELF(f *os.File) bool {
-	var magic [len(elf.ELFMAG)]byte
-	_, err := f.ReadAt(magic[:], 0)
-	return err == nil && string(magic[:]) == elf.ELFMAG
 }
 
 // rereadFiles takes what private mappings of files show after the program gave
