@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures bench packages release picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench packages release picture fuzz-short clean
 
 all: build
 
@@ -52,6 +52,10 @@ suites: build
 # What recording test by test costs; writes docs/capture.md.
 capture-figures: build
 	scripts/capture-figures.py
+
+# Five packages of others adopt pyrr; writes the example of docs/adopting.md.
+adopt:
+	scripts/adopt.py
 
 # Ratios to native; writes docs/performance.md.
 bench: build setup
