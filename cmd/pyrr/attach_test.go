@@ -285,3 +285,34 @@ func TestAttachEnds(t *testing.T) {
 	}
 	p.ends(t)
 }
+
+// forking is a server with workers, each of which serves by itself.
+const forking = `
+kids = []
+for _ in range(2):
+    if (pid := os.fork()) == 0:
+        for n in range(10**9):
+            time.sleep(.01)
+    kids.append(pid)
+over.wait()
+for pid in kids:
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+`
+
+// TestAttachChildren records a process with those below it, each by itself.
+func TestAttachChildren(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	p := live(t, python, forking)
+	time.Sleep(100 * time.Millisecond)
+	path := attached(t, p, "--for", "200ms", "--children")
+	all, err := filepath.Glob(strings.TrimSuffix(path, packedSuffix) + "*")
+	if err != nil || len(all) != 3 {
+		t.Errorf("%q: %v", all, err)
+	}
+	p.ends(t)
+}

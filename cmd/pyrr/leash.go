@@ -20,9 +20,9 @@ import (
 // leashFD is the descriptor of the pipe in the tracer's process.
 const leashFD = 3
 
-// onLeash runs pyrr with these arguments as the process that traces, and returns
-// its exit status.
-func onLeash(args []string) error {
+// onLeash runs pyrr once with each of these arguments, as the processes that trace,
+// and returns the first exit status that is not 0.
+func onLeash(runs ...[]string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find pyrr's own program: %w", err)
@@ -32,28 +32,38 @@ func onLeash(args []string) error {
 		return fmt.Errorf("make a pipe: %w", err)
 	}
 	defer ours.Close()
-	cmd := exec.Command(self)
-	cmd.Args = append([]string{"pyrr"}, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is for this process
+	defer theirs.Close()
 	ch := make(chan os.Signal, 4)
 	signal.Notify(ch, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	defer signal.Stop(ch)
-	err = cmd.Start()
-	theirs.Close()
-	if err != nil {
-		return fmt.Errorf("start the process that traces: %w", err)
+	var started []*exec.Cmd
+	var failed error
+	for _, args := range runs {
+		cmd := exec.Command(self)
+		cmd.Args = append([]string{"pyrr"}, args...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.ExtraFiles = []*os.File{theirs}
+		cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is for this process
+		if err := cmd.Start(); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("start the process that traces: %w", err))
+			continue
+		}
+		started = append(started, cmd)
 	}
 	go func() {
 		<-ch
 		ours.Close()
 	}()
-	err = cmd.Wait()
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exitStatusError(e.ExitCode())
+	for _, cmd := range started {
+		err := cmd.Wait()
+		if e, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = exitStatusError(e.ExitCode())
+		}
+		if failed == nil {
+			failed = err
+		}
 	}
-	return err
+	return failed
 }
 
 // leashed returns a context that is done when the other process has ended or says

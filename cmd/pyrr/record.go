@@ -38,7 +38,8 @@ type recordFlags struct {
 	pid  int
 	span time.Duration
 	// leashed: another process of pyrr's says when to let go of it.
-	leashed bool
+	leashed  bool
+	children bool // with pid: what runs Python below it too
 	// region: only regions of this name are recorded.
 	region string
 	// Hidden, for tests.
@@ -83,7 +84,7 @@ func recordCommand() *command {
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--verify replay|full|none]
-[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D]] [--from-mark NAME]
+[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
 [--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
 		long: `Runs CMD and records it: standard input, output, error and the terminal are
@@ -151,6 +152,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
+			fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 			fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 			fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 			fs.Lookup("chaos").NoOptDefVal = chaosRandom
@@ -200,6 +202,9 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
 	if f.pid != 0 {
 		return recordProcess(ctx, u, f, args)
+	}
+	if f.children {
+		return usagef("record: --children goes with --pid; what a command starts is recorded with it")
 	}
 	if fs.Changed("for") {
 		return usagef("record: --for goes with --pid; --max-time bounds the recording of a command")

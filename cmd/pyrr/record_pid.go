@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +33,13 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 		return err
 	}
 	if !f.leashed {
-		return onLeash(append([]string{"record", "--leashed"}, os.Args[2:]...))
+		runs := [][]string{leashedArgs(f, f.pid)}
+		if f.children {
+			for _, pid := range pythonsBelow(f.pid) {
+				runs = append(runs, leashedArgs(f, pid))
+			}
+		}
+		return onLeash(runs...)
 	}
 	ctx = leashed(ctx)
 	t, err := planTarget(f.out, argv)
@@ -66,6 +75,56 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 	info.Procs, info.Events, info.Instructions = only.Procs, only.Events, only.Instructions
 	finish(u, &t, f, info)
 	return nil
+}
+
+// leashedArgs are the arguments of pyrr for the process that traces pid: those of this
+// one, with another file for another process.
+func leashedArgs(f *recordFlags, pid int) []string {
+	args := append([]string{"record", "--leashed"}, os.Args[2:]...)
+	if pid == f.pid {
+		return args
+	}
+	args = append(args, "--pid", strconv.Itoa(pid))
+	if name, ok := strings.CutSuffix(f.out, packedSuffix); ok {
+		args = append(args, "--output", fmt.Sprintf("%s.%d%s", name, pid, packedSuffix))
+	}
+	return args
+}
+
+// pythonsBelow lists what runs Python among the descendants of a process, in the order
+// of their numbers.
+func pythonsBelow(pid int) []int {
+	list, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	children := map[int][]int{}
+	for _, e := range list {
+		child, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child)) // "" for one that has ended
+		// PID (NAME) STATE PPID …, where the name may hold anything (proc(5)).
+		if rest := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(rest) > 1 {
+			if parent, err := strconv.Atoi(rest[1]); err == nil {
+				children[parent] = append(children[parent], child)
+			}
+		}
+	}
+	var out []int
+	var below func(pid int)
+	below = func(pid int) {
+		for _, c := range children[pid] {
+			if cpython.IsPython(fmt.Sprintf("/proc/%d/exe", c)) {
+				out = append(out, c)
+			}
+			below(c)
+		}
+	}
+	below(pid)
+	slices.Sort(out)
+	return out
 }
 
 // processArgs is the command line of a process that can be attached to.
