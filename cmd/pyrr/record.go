@@ -152,7 +152,6 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
-			fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 			fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 			fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 			fs.Lookup("chaos").NoOptDefVal = chaosRandom
@@ -161,8 +160,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
 				redactAuto, redactAlways, redactNever)
 			f.secrets.declare(fs)
-			fs.IntVar(&f.pid, "pid", 0, "record the process `PID`, which runs already, in place of CMD")
-			fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
+			f.declareProcess(fs)
 			fs.IntVar(&f.cpus, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
 			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
 			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")

@@ -11,11 +11,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
 	"pyrr/cpython"
 )
+
+// declareProcess declares the flags of recording what runs already.
+func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
+	fs.IntVar(&f.pid, "pid", 0, "record the process `PID`, which runs already, in place of CMD")
+	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
+	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
+}
 
 // recordProcess records a process that runs already.
 func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) error {
