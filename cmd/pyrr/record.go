@@ -29,6 +29,7 @@ type recordFlags struct {
 	follow    string
 	chaos     bool
 	seed      uint64
+	untilFail int
 	verify    string
 	avx512    bool
 	cpus      int
@@ -83,7 +84,7 @@ func recordCommand() *command {
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
-[--chaos[=SEED]] [--verify replay|full|none]
+[--chaos[=SEED]] [--until-fail N] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
 [--] CMD [ARG…]`,
 		short: "run a command and keep a recording of it",
@@ -125,6 +126,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			{"pyrr record --keep failure -o out pytest", "keep only what fails"},
 			{"pyrr record --pid 4711 --for 10s", "record what runs already"},
 			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
+			{"pyrr record --until-fail 100 --chaos -- pytest test_race.py", "run what fails now and then until it does"},
 		},
 		exits: []exitDoc{
 			{"N", "CMD's own exit status, 128+n if signal n ended it"},
@@ -153,8 +155,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
 			fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
-			fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
-			fs.Lookup("chaos").NoOptDefVal = chaosRandom
+			f.declareRuns(fs)
 			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
 				verifyReplay, verifyFull, verifyNone)
 			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
@@ -198,6 +199,9 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 }
 
 func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
+	if fs.Changed("until-fail") {
+		return untilFails(ctx, u, f, args)
+	}
 	if f.pid != 0 {
 		return recordProcess(ctx, u, f, args)
 	}
