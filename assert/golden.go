@@ -63,7 +63,7 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 			return unjudged("%s", why)
 		}
 		st, cut[i] = readable(st)
-		if g.Tasks != "" && madeName.MatchString(st.Name) {
+		if madeName.MatchString(st.Name) {
 			st.Name = "" // asyncio counts them
 		}
 		if cut[i] != "" && len(st.Frames) == 0 {
