@@ -57,4 +57,7 @@ func GivenSum(nr int, args [6]uint64, m mem.Reader) uint32 {
 	return max(sum, 1)
 }
 
+// SumOf is the GivenSum of a call that was given b.
+func SumOf(b []byte) uint32 { return max(crc32.Checksum(b, castagnoli), 1) }
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
