@@ -168,7 +168,7 @@ func (r *recorder) enterCall(t *task) error {
 		if err := r.divert(t); err != nil {
 			return err
 		}
-		if len(sp.ready) > 0 && r.willSleep(t) {
+		if sp.cur == t && len(sp.ready) > 0 && r.willSleep(t) {
 			if err := r.resume(t, 0); err != nil {
 				return err
 			}
