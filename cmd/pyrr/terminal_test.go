@@ -132,7 +132,8 @@ print("tty", sys.stdin.isatty(), sys.stdout.isatty(), flush=True)
 line = sys.stdin.readline().strip()
 try:
     print("read", line, flush=True)
-    time.sleep(60)
+    for _ in range(600): # CPython looks for signals between two calls, not before one
+        time.sleep(.1)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     sys.exit(5)
