@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"path"
-	"strconv"
 	"strings"
 
+	"pyrr/internal/backtrace"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
-	"pyrr/internal/unwind"
 )
 
 // shown are the frames of a stack that the flags ask for.
@@ -46,9 +44,9 @@ func showStacks(u *ui, rec *recording.Recording, f *btFlags, stacks []btStack) e
 		}
 		switch f.format {
 		case "openresty":
-			printOpenResty(u, f, s)
+			backtrace.PrintPython(u.out, s.frames)
 		case "gdb":
-			printGDB(u, f, s)
+			backtrace.PrintGDB(u.out, f.shown(s))
 		default:
 			printText(u, f, s, sources)
 		}
@@ -129,13 +127,13 @@ func printText(u *ui, f *btFlags, s *btStack, sources stack.SourceText) {
 		} else if sources != nil {
 			text, _ = sources(fr.File, fr.Line)
 		}
-		line := fmt.Sprintf("  %s  %-*s  %-*s  %s", kind, btFuncWidth, functionText(fr), btPlaceWidth, placeText(fr), text)
+		line := fmt.Sprintf("  %s  %-*s  %-*s  %s", kind, btFuncWidth, backtrace.FunctionText(fr), btPlaceWidth, backtrace.PlaceText(fr), text)
 		fmt.Fprintln(u.out, strings.TrimRight(cleanLine(line), " "))
-		for _, v := range fr.locals {
+		for _, v := range fr.Locals {
 			fmt.Fprintf(u.out, "        %s = %s\n", cleanLine(v.Name), cleanLine(v.Value))
 		}
-		if fr.localsErr != "" {
-			fmt.Fprintf(u.out, "        … %s\n", cleanLine(fr.localsErr))
+		if fr.LocalsErr != "" {
+			fmt.Fprintf(u.out, "        … %s\n", cleanLine(fr.LocalsErr))
 		}
 		if fr.Err != "" {
 			fmt.Fprintf(u.out, "  … %s\n", cleanLine(fr.Err))
@@ -143,87 +141,6 @@ func printText(u *ui, f *btFlags, s *btStack, sources stack.SourceText) {
 	}
 	if s.task != nil && s.task.Err != "" {
 		fmt.Fprintf(u.out, "  … %s\n", cleanLine(s.task.Err))
-	}
-}
-
-// functionText is a function's name, in C with its arguments.
-func functionText(fr *btFrame) string {
-	name := fr.Func
-	switch {
-	case fr.signal:
-		return "<signal handler called>"
-	case name == "":
-		name = "??"
-	}
-	if fr.debug {
-		name += " (" + unwind.ArgText(fr.args) + ")"
-	}
-	return name
-}
-
-// placeText says where a frame is: file and line, or module and offset.
-func placeText(fr *btFrame) string {
-	switch {
-	case fr.File != "":
-		return fr.File + ":" + strconv.Itoa(fr.Line)
-	case fr.Kind == stack.Python:
-		return "?"
-	case fr.Module == "":
-		return fmt.Sprintf("%#x", fr.Offset)
-	case fr.Func == "":
-		return fmt.Sprintf("%s+%#x", path.Base(fr.Module), fr.Offset)
-	}
-	return path.Base(fr.Module)
-}
-
-// printOpenResty prints the form of python_bt: the C function, then for each
-// Python frame its place and its name.
-func printOpenResty(u *ui, f *btFlags, s *btStack) {
-	for i := range s.frames {
-		if fr := &s.frames[i]; fr.Kind == stack.C && fr.Func != "" {
-			fmt.Fprintf(u.out, "C:%s\n", cleanLine(fr.Func))
-			break
-		}
-	}
-	for i := range s.frames {
-		if fr := &s.frames[i]; fr.Kind == stack.Python {
-			name := fr.Func[strings.LastIndexByte(fr.Func, '.')+1:]
-			fmt.Fprintf(u.out, "@%s:%d\n%s\n", cleanLine(fr.File), fr.Line, cleanLine(name))
-		}
-	}
-}
-
-// printGDB prints the form of gdb's bt. Python frames, which gdb does not
-// have, say that they are.
-func printGDB(u *ui, f *btFlags, s *btStack) {
-	for i, fr := range f.shown(s) {
-		var b strings.Builder
-		fmt.Fprintf(&b, "#%-3d", i)
-		switch {
-		case fr.signal:
-			b.WriteString("<signal handler called>")
-		case fr.Kind == stack.Python:
-			fmt.Fprintf(&b, "<python> %s () at %s:%d", fr.Func, fr.File, fr.Line)
-		default:
-			if !fr.sharesPhysical {
-				fmt.Fprintf(&b, "0x%016x in ", fr.pc)
-			}
-			name := fr.Func
-			if name == "" {
-				name = "??"
-			}
-			fmt.Fprintf(&b, "%s (%s)", name, unwind.ArgText(fr.args))
-			switch {
-			case fr.File != "":
-				fmt.Fprintf(&b, " at %s:%d", fr.File, fr.Line)
-			case fr.Module != "":
-				b.WriteString(" from " + fr.Module)
-			}
-		}
-		fmt.Fprintln(u.out, cleanLine(b.String()))
-		if fr.Err != "" {
-			fmt.Fprintf(u.out, "Backtrace stopped: %s\n", cleanLine(fr.Err))
-		}
 	}
 }
 
@@ -285,17 +202,17 @@ func jsonStacks(f *btFlags, stacks []btStack) []btJSONStack {
 			}
 			jf := btJSONFrame{Kind: "python", Func: fr.Func, File: fr.File, Line: fr.Line, EndLine: fr.EndLine,
 				Col: fr.Col, EndCol: fr.EndCol, Module: fr.Module, Offset: fr.Offset,
-				Inlined: fr.inlined, Tail: fr.tail, Signal: fr.signal, Eval: fr.Eval, Err: fr.Err}
+				Inlined: fr.Inlined, Tail: fr.Tail, Signal: fr.Signal, Eval: fr.Eval, Err: fr.Err}
 			if fr.Kind == stack.C {
 				jf.Kind = "c"
-				if fr.pc != 0 {
-					jf.PC = fmt.Sprintf("%#x", fr.pc)
+				if fr.PC != 0 {
+					jf.PC = fmt.Sprintf("%#x", fr.PC)
 				}
 			}
-			for _, a := range fr.args {
+			for _, a := range fr.Args {
 				jf.Args = append(jf.Args, jsonNamed{Name: a.Name, Value: a.Value})
 			}
-			for _, v := range fr.locals {
+			for _, v := range fr.Locals {
 				jf.Locals = append(jf.Locals, jsonNamed{Name: v.Name, Value: v.Value, Arg: v.Arg})
 			}
 			j.Frames = append(j.Frames, jf)

@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"io"
-	"pyrr/internal/stackwalk"
 	"slices"
 	"strconv"
 
 	"pyrr/cpython"
+	"pyrr/internal/backtrace"
 	"pyrr/internal/recording"
-	"pyrr/internal/stack"
+	"pyrr/internal/stackwalk"
 	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
@@ -27,19 +27,8 @@ type btStack struct {
 	raising, handling string
 }
 
-// btFrame is a frame with all that is known of it.
-type btFrame struct {
-	stack.Frame
-	pc             uint64
-	debug          bool // DWARF describes it, and args are its arguments
-	args           []unwind.Arg
-	inlined, tail  bool
-	signal         bool
-	locals         []cpython.Variable
-	localsErr      string
-	python         *cpython.Frame // where it is Python's
-	sharesPhysical bool           // with the frame before it, which is inlined into it
-}
+// btFrame is one with all that is known of it.
+type btFrame = backtrace.Frame
 
 // wantsThread says whether a thread is asked for.
 func (f *btFlags) wantsThread(at *place, tid int32, name string) bool {
@@ -129,12 +118,21 @@ func lastEvents(rec *recording.Recording, at *place) (map[int32]uint64, []int32,
 // errRead ends a replay when all has been read.
 var errRead = errors.New("all was read")
 
-// btWalk reads the stacks that bt and the console print.
-type btWalk struct{ *stackwalk.Walk }
+// btWalk reads the stacks that bt prints.
+type btWalk struct{ backtrace.Walk }
+
+func newBtWalk(rec *recording.Recording) btWalk {
+	return btWalk{backtrace.Walk{Walk: stackwalk.New(rec)}}
+}
+
+// want is what of frames the flags ask for.
+func (f *btFlags) want() backtrace.Want {
+	return backtrace.Want{Args: f.args || f.format == "gdb", Locals: f.locals}
+}
 
 // replayedStacks reads stacks during a replay.
 func replayedStacks(rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
-	walk := btWalk{stackwalk.New(rec)}
+	walk := newBtWalk(rec)
 	walk.debuginfod(f)
 	left := len(places)
 	found := make([][]btStack, len(places))
@@ -194,7 +192,7 @@ func (w btWalk) full(p *replay.Process, at *place, f *btFlags) []btStack {
 		if !f.wantsThread(at, tid, st.name) {
 			continue
 		}
-		st.frames = w.frames(p, t, rt, all, f)
+		st.frames = w.Frames(p, t, rt, all, f.want())
 		out = append(out, st)
 	}
 	return out
@@ -209,50 +207,4 @@ func (s *btStack) exceptions(rt *cpython.Runtime, p *replay.Process, pt cpython.
 	if handling != nil {
 		s.handling = handling.Text
 	}
-}
-
-// frames reads the merged stack of a thread.
-func (w btWalk) frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, all []cpython.Thread, f *btFlags) []btFrame {
-	m := p.Mem()
-	code := w.Procs[p.Info.ID].Code
-	raw := code.Walk(p, t)
-	var described []unwind.Described
-	if f.args || f.format == "gdb" {
-		described = code.Space.Explain(m, raw)
-	} else {
-		for i := range raw {
-			described = append(described, unwind.Described{Frame: raw[i].Describe(), Index: i, PC: raw[i].PC, Signal: raw[i].Signal})
-		}
-	}
-	byIndex := map[int][]unwind.Described{}
-	for _, d := range described {
-		byIndex[d.Index] = append(byIndex[d.Index], d)
-	}
-	merged := stackwalk.MergedFrames(rt, all, p, t, raw)
-	numbers := map[*unwind.Frame]int{}
-	for i := range raw {
-		numbers[&raw[i]] = i
-	}
-	var out []btFrame
-	for i := range merged {
-		mf := &merged[i]
-		if mf.Python != nil {
-			b := btFrame{Frame: mf.Python.Frame, python: mf.Python}
-			if f.locals {
-				var err error
-				if b.locals, err = rt.Locals(m, *mf.Python); err != nil {
-					b.localsErr = err.Error()
-				}
-			}
-			out = append(out, b)
-			continue
-		}
-		for j, d := range byIndex[numbers[mf.C]] {
-			b := btFrame{Frame: d.Frame, pc: d.PC, debug: d.Debug, args: d.Args, inlined: d.Inlined, tail: d.Tail, signal: d.Signal}
-			b.Eval = mf.Eval
-			b.sharesPhysical = j > 0 && !d.Tail
-			out = append(out, b)
-		}
-	}
-	return out
 }

@@ -117,7 +117,7 @@ func pythonOnly(rt *cpython.Runtime, p *replay.Process, frames []cpython.Frame, 
 	for _, fr := range frames {
 		b := btFrame{Frame: fr.Frame}
 		if f.locals {
-			b.locals, b.localsErr = localsOf(rt, p, fr)
+			b.Locals, b.LocalsErr = localsOf(rt, p, fr)
 		}
 		out = append(out, b)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"pyrr/internal/stackwalk"
 	"slices"
 
 	"pyrr/internal/recording"
@@ -26,7 +25,7 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 	if _, err := x.ToCount(at.instr); err != nil {
 		return nil, err
 	}
-	walk := btWalk{stackwalk.New(rec)}
+	walk := newBtWalk(rec)
 	walk.debuginfod(f)
 	var out []btStack
 	err = x.With(func(p *replay.Process, cur *replay.Thread) error {
@@ -40,7 +39,7 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 			out, err = tasksOf(p, at, f)
 			return err
 		}
-		walk.at(p)
+		walk.At(p)
 		wp := walk.Procs[p.Info.ID]
 		for i, tid := range order {
 			wp.Numbers[tid] = i + 1
@@ -49,16 +48,6 @@ func travelledStacks(rec *recording.Recording, f *btFlags, at *place) ([]btStack
 		return nil
 	})
 	return out, err
-}
-
-// at makes the walk know a process that it has not followed.
-func (w btWalk) at(p *replay.Process) {
-	code := stackwalk.NewCodeMap()
-	for _, m := range p.Modules() {
-		code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
-	}
-	code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: p.Engine()})
-	w.Procs[p.Info.ID] = &stackwalk.Process{Code: code, Numbers: map[int32]int{}, Tries: map[int32]uint64{}}
 }
 
 // readPlaces reads each place in the way that it takes.

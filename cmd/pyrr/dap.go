@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/backtrace"
+	"pyrr/internal/console"
 	"pyrr/internal/dap"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -107,34 +107,33 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		return nil, err
 	}
 	// What the console prints is for the editor's own console.
-	c, err := newConsoleWith(&ui{out: io.Discard, err: u.err, width: u.width}, rec, o)
+	c, err := newConsole(&ui{out: io.Discard, err: u.err, width: u.width}, rec, o)
 	if err != nil {
 		rec.Close()
 		return nil, replayFailed(err, l.Recording)
 	}
 	t := &dap.Target{
-		Session:   c.x,
+		Session:   c.Session(),
 		Recording: rec,
-		Frames:    c.dapFrames,
-		Goto:      c.goTo,
-		Command:   c.typed,
-		Describe:  func(ev *recording.Event) string { return cleanLine(newView(ev, nil, nil).text) },
-		Close:     func() { c.x.Close(); rec.Close() },
+		Frames:    func(tid int32) ([]dap.Frame, error) { return dapFrames(c, tid) },
+		Goto:      c.Goto,
+		Command:   c.Typed,
+		Describe:  func(ev *recording.Event) string { return cleanLine(eventLine(ev)) },
+		Close:     func() { c.Close(); rec.Close() },
 	}
 	id := l.Process
 	if id == 0 {
 		id = firstPython(rec)
 	}
-	if !slices.ContainsFunc(c.x.Procs(), func(p recording.Proc) bool { return p.ID == id }) {
+	if !slices.ContainsFunc(c.Session().Procs(), func(p recording.Proc) bool { return p.ID == id }) {
 		t.Close()
-		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, plural(uint64(len(c.x.Procs())), "process", "processes"))
+		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, plural(uint64(len(c.Session().Procs())), "process", "processes"))
 	}
-	if id != c.x.Proc().ID {
-		if err := c.x.Select(id); err != nil {
+	if id != c.Session().Proc().ID {
+		if err := c.Select(id); err != nil {
 			t.Close()
 			return nil, replayFailed(err, l.Recording)
 		}
-		c.selectProcess()
 	}
 	return t, nil
 }
@@ -167,24 +166,8 @@ func firstPython(rec *recording.Recording) int {
 	return procs[0].ID
 }
 
-// typed runs a command as if it was typed, and returns what it prints.
-func (c *console) typed(command string) string {
-	if command == "" || strings.HasPrefix("quit", command) {
-		return ""
-	}
-	out := c.u.out
-	var b bytes.Buffer
-	c.u.out = &b
-	defer func() { c.u.out = out }()
-	if err := c.do(command); err != nil {
-		fmt.Fprintln(&b, cleanLine(err.Error()))
-	}
-	c.quit = false
-	return b.String()
-}
-
-func (c *console) dapFrames(tid int32) ([]dap.Frame, error) {
-	frames, err := c.frames(tid, &btFlags{args: true})
+func dapFrames(c *console.Console, tid int32) ([]dap.Frame, error) {
+	frames, err := c.Frames(tid, backtrace.Want{Args: true})
 	if err != nil && len(frames) == 0 {
 		return nil, err
 	}
@@ -192,10 +175,10 @@ func (c *console) dapFrames(tid int32) ([]dap.Frame, error) {
 	for i := range frames {
 		f := &frames[i]
 		text := ""
-		if f.python == nil {
-			text = cleanLine(functionText(f))
+		if f.Python == nil {
+			text = cleanLine(backtrace.FunctionText(f))
 		}
-		out = append(out, dap.Frame{Frame: f.Frame, PC: f.pc, Text: text, Python: f.python})
+		out = append(out, dap.Frame{Frame: f.Frame, PC: f.PC, Text: text, Python: f.Python})
 	}
 	return out, nil
 }

@@ -4,13 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"pyrr/internal/backtrace"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
@@ -92,7 +92,7 @@ func compareIndex(t *testing.T, python string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	walk := btWalk{stackwalk.New(rec)}
+	walk := newBtWalk(rec)
 	points, withPython, wrong := 0, 0, 0
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, th *replay.Thread, ev *recording.Event) error {
 		walk.Follow(p, ev)
@@ -111,7 +111,7 @@ func compareIndex(t *testing.T, python string) {
 			withPython++
 		}
 		if rt, all, _ := walk.Threads(p); rt != nil && ok && ev.Stop != recording.StopNone {
-			whole := frameKeys(walk.frames(p, th, rt, all, &btFlags{}))
+			whole := frameKeys(walk.Frames(p, th, rt, all, backtrace.Want{}))
 			if have := stackKeys(st.Frames); !slices.Equal(whole, have) {
 				if wrong++; wrong < 4 {
 					t.Errorf("event %d of process %d, %s, thread %d, with C (-replay +index):\n%s", p.Number, p.Info.ID, ev.Kind, ev.TID, cmp.Diff(whole, have))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 
 	"pyrr/internal/gdbserver"
 	"pyrr/internal/recording"
+	"pyrr/replay"
 )
 
 // gdbMonitorHook makes gdb look anew after a monitor command: such a command
@@ -44,13 +44,13 @@ gdb.execute("define hookpost-monitor\npython pyrr_look()\nend")
 // replayGDB lets gdb travel through a recording: one that it starts itself,
 // or one that connects to addr.
 func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
-	c, err := newConsole(u, rec)
+	c, err := newConsole(u, rec, replay.Options{})
 	if err != nil {
 		return replayFailed(err, path)
 	}
-	defer c.x.Close()
+	defer c.Close()
 	if process != 0 {
-		if err := c.do(fmt.Sprintf("process %d", process)); err != nil {
+		if err := c.Do(fmt.Sprintf("process %d", process)); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 		return fmt.Errorf("listen for gdb: %w", err)
 	}
 	defer l.Close()
-	s := &gdbserver.Server{Session: c.x, Recording: rec, Monitor: func(cmd string) string { return c.printed(cmd) }}
+	s := &gdbserver.Server{Session: c.Session(), Recording: rec, Monitor: c.Monitor}
 	if !own {
 		u.note("waiting for gdb: target remote %s", l.Addr())
 		conn, err := l.Accept()
@@ -117,25 +117,4 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 		return exitStatusError(exit.ExitCode())
 	}
 	return err
-}
-
-// printed runs a command and returns what it prints; python-bt is python_bt,
-// as gdb's monitor commands are mostly spelt.
-func (c *console) printed(command string) string {
-	out := c.u.out
-	var b bytes.Buffer
-	c.u.out = &b
-	defer func() { c.u.out = out }()
-	for _, t := range c.stateOfThreads() {
-		if t.Current {
-			c.tid, c.frame = t.TID, 0
-		}
-	}
-	if name, rest, _ := strings.Cut(command, " "); name == "python-bt" || name == "py-bt" {
-		command = strings.TrimSpace("python_bt " + rest)
-	}
-	if err := c.do(command); err != nil {
-		return err.Error() + "\n"
-	}
-	return b.String()
 }

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"pyrr/internal/printable"
 )
 
 // ui holds the rules of printing: results on stdout; progress and errors on
@@ -219,47 +220,13 @@ func (u *ui) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// clean makes text from a recording or a file safe for a terminal: line ends
-// and tabs stay, other control and formatting characters (escape sequences,
-// changes of direction) become visible, and so do bytes that are not UTF-8.
-func clean(s string) string {
-	ok := func(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) }
-	plain := true
-	for i, r := range s {
-		if !ok(r) || r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case ok(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// cleanLine is clean for text that must stay on its line.
-func cleanLine(s string) string {
-	s = clean(s)
-	if strings.ContainsAny(s, "\n\t") {
-		s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(s)
-	}
-	return s
-}
+// What the console prints with too.
+var (
+	clean     = printable.Clean
+	cleanLine = printable.Line
+	table     = printable.Table
+	grouped   = printable.Grouped
+)
 
 // shellQuote quotes a word for the hints and listings, for pasting into sh.
 func shellQuote(s string) string {
@@ -277,49 +244,6 @@ func shellJoin(words []string) string {
 		out[i] = shellQuote(w)
 	}
 	return strings.Join(out, " ")
-}
-
-// table prints rows with aligned columns, two blanks apart. Columns whose
-// number is in right are aligned to the right; the last one is not padded.
-func table(w io.Writer, right map[int]bool, rows [][]string) {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			if i < len(row)-1 {
-				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-			}
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			pad := ""
-			if i < len(row)-1 {
-				pad = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			}
-			if right[i] {
-				b.WriteString(pad + cell)
-			} else {
-				b.WriteString(cell + pad)
-			}
-			if i < len(row)-1 {
-				b.WriteString("  ")
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
-}
-
-// grouped prints a number with commas: 12,345,678.
-func grouped(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // byteSize prints a size in decimal units: 1.2 MB.

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -19,84 +20,84 @@ type consoleCommand struct {
 	args    string // as help shows them
 	short   string
 	words   []string // that may follow
-	run     func(c *console, args string) error
+	run     func(c *Console, args string) error
 }
 
 var consoleCommands []consoleCommand
 
 func init() {
-	move := func(f func(*replay.Session) (*replay.Stop, error)) func(*console, string) error {
-		return func(c *console, args string) error { return c.repeat(args, f) }
+	move := func(f func(*replay.Session) (*replay.Stop, error)) func(*Console, string) error {
+		return func(c *Console, args string) error { return c.repeat(args, f) }
 	}
 	consoleCommands = []consoleCommand{
 		{"break", []string{"b", "br"}, "PLACE [thread N] [if COND]", "stop at FILE:LINE, FILE::FUNCTION, a C or Python FUNCTION, or *ADDRESS", nil,
-			func(c *console, a string) error { return c.setBreak(a, false) }},
-		{"tbreak", []string{"tb"}, "PLACE", "break once", nil, func(c *console, a string) error { return c.setBreak(a, true) }},
-		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | return FUNCTION | thread", "stop at events, and where a Python function returns", []string{"syscall", "signal", "raise", "return", "thread"}, (*console).catch},
-		{"delete", []string{"d"}, "[breakpoints] [N…]", "delete breakpoints, all by default", nil, (*console).deleteBreaks},
-		{"disable", nil, "[N…]", "leave breakpoints out", nil, func(c *console, a string) error { return c.enable(a, false) }},
-		{"enable", nil, "[N…]", "put breakpoints in again", nil, func(c *console, a string) error { return c.enable(a, true) }},
-		{"continue", []string{"c"}, "[N]", "run to the next breakpoint, or the end", nil, (*console).forward},
-		{"reverse-continue", []string{"rc"}, "[N]", "go back to the last breakpoint, or the start", nil, (*console).backward},
+			func(c *Console, a string) error { return c.setBreak(a, false) }},
+		{"tbreak", []string{"tb"}, "PLACE", "break once", nil, func(c *Console, a string) error { return c.setBreak(a, true) }},
+		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | return FUNCTION | thread", "stop at events, and where a Python function returns", []string{"syscall", "signal", "raise", "return", "thread"}, (*Console).catch},
+		{"delete", []string{"d"}, "[breakpoints] [N…]", "delete breakpoints, all by default", nil, (*Console).deleteBreaks},
+		{"disable", nil, "[N…]", "leave breakpoints out", nil, func(c *Console, a string) error { return c.enable(a, false) }},
+		{"enable", nil, "[N…]", "put breakpoints in again", nil, func(c *Console, a string) error { return c.enable(a, true) }},
+		{"continue", []string{"c"}, "[N]", "run to the next breakpoint, or the end", nil, (*Console).forward},
+		{"reverse-continue", []string{"rc"}, "[N]", "go back to the last breakpoint, or the start", nil, (*Console).backward},
 		{"step", []string{"s"}, "[N]", "run to the next line of Python, into calls", nil, move((*replay.Session).StepLine)},
 		{"next", []string{"n"}, "[N]", "run to the next line of this Python function", nil, move((*replay.Session).NextLine)},
 		{"finish", []string{"fin"}, "", "run until this Python function has returned", nil, move((*replay.Session).Finish)},
 		{"stepi", []string{"si"}, "[N]", "execute one machine instruction", nil, move((*replay.Session).StepInstr)},
-		{"nexti", []string{"ni"}, "[N]", "execute one machine instruction, and what it calls", nil, (*console).nextInstr},
-		{"cfinish", []string{"cfin"}, "", "run until this C function has returned", nil, (*console).finishC},
+		{"nexti", []string{"ni"}, "[N]", "execute one machine instruction, and what it calls", nil, (*Console).nextInstr},
+		{"cfinish", []string{"cfin"}, "", "run until this C function has returned", nil, (*Console).finishC},
 		{"reverse-step", []string{"rs"}, "[N]", "step, backwards", nil, move((*replay.Session).ReverseStepLine)},
 		{"reverse-next", []string{"rn"}, "[N]", "next, backwards", nil, move((*replay.Session).ReverseNextLine)},
 		{"reverse-finish", []string{"rfin"}, "", "go back to the call of this Python function", nil, move((*replay.Session).ReverseFinish)},
 		{"reverse-stepi", []string{"rsi"}, "[N]", "undo one machine instruction", nil, move((*replay.Session).ReverseStepInstr)},
-		{"until", []string{"u", "advance"}, "PLACE", "run to a place", nil, (*console).until},
-		{"goto", []string{"ugo"}, "POS|N%|eN|start|end|BOOKMARK", "go to a position, an event, a bookmark", []string{"start", "end"}, (*console).goTo},
-		{"when", nil, "", "say where this is", nil, (*console).when},
-		{"bt", []string{"backtrace", "where"}, "[N]", "print the C and Python stack", nil, (*console).backtrace},
-		{"python_bt", []string{"pybt", "py-bt"}, "", "print the Python stack", nil, (*console).pythonBacktrace},
-		{"frame", []string{"f"}, "[N]", "select a frame", nil, (*console).selectFrame},
-		{"up", nil, "[N]", "select the frame that called this one", nil, func(c *console, a string) error { return c.moveFrame(a, 1) }},
-		{"down", nil, "[N]", "select the frame that this one called", nil, func(c *console, a string) error { return c.moveFrame(a, -1) }},
-		{"thread", []string{"t"}, "[N]", "select a thread", nil, (*console).selectThread},
-		{"process", []string{"inferior"}, "[N]", "travel through another process", nil, (*console).switchProcess},
+		{"until", []string{"u", "advance"}, "PLACE", "run to a place", nil, (*Console).until},
+		{"goto", []string{"ugo"}, "POS|N%|eN|start|end|BOOKMARK", "go to a position, an event, a bookmark", []string{"start", "end"}, (*Console).Goto},
+		{"when", nil, "", "say where this is", nil, (*Console).when},
+		{"bt", []string{"backtrace", "where"}, "[N]", "print the C and Python stack", nil, (*Console).backtrace},
+		{"python_bt", []string{"pybt", "py-bt"}, "", "print the Python stack", nil, (*Console).pythonBacktrace},
+		{"frame", []string{"f"}, "[N]", "select a frame", nil, (*Console).selectFrame},
+		{"up", nil, "[N]", "select the frame that called this one", nil, func(c *Console, a string) error { return c.moveFrame(a, 1) }},
+		{"down", nil, "[N]", "select the frame that this one called", nil, func(c *Console, a string) error { return c.moveFrame(a, -1) }},
+		{"thread", []string{"t"}, "[N]", "select a thread", nil, (*Console).selectThread},
+		{"process", []string{"inferior"}, "[N]", "travel through another process", nil, (*Console).switchProcess},
 		{"info", []string{"i"}, "breakpoints|threads|locals|args|registers|events|processes|checkpoints|source", "show what there is",
-			[]string{"breakpoints", "threads", "locals", "args", "registers", "events", "processes", "checkpoints", "source"}, (*console).info},
-		{"list", []string{"l"}, "[LINE|FILE:LINE]", "print source lines", nil, (*console).list},
-		{"print", []string{"p", "inspect"}, "NAME[.ATTR|[ITEM]…]|$REGISTER|NUMBER", "print a variable, or what it leads to", nil, (*console).print},
-		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u, s", nil, (*console).examine},
-		{"watch", nil, "NAME[.ATTR|[ITEM]…] | *ADDRESS [LENGTH]", "stop when a variable, an attribute or memory changes", nil, (*console).watch},
-		{"last", nil, "NAME[.ATTR|[ITEM]…]", "go back to where a variable or an attribute got its value", nil, (*console).lastChange},
-		{"events", nil, "[N]", "list the events around here", nil, (*console).events},
-		{"checkpoint", nil, "", "keep a copy of the process here, to come back fast", nil, func(c *console, _ string) error { return c.x.Keep() }},
-		{"bookmark", nil, "[NAME]", "remember this place, or list what is remembered", nil, (*console).bookmark},
-		{"set", nil, "…", "accepted for scripts made for gdb; nothing to set", nil, func(*console, string) error { return nil }},
-		{"echo", nil, "TEXT", "print a text", nil, func(c *console, a string) error { fmt.Fprintln(c.u.out, a); return nil }},
-		{"source", nil, "FILE", "run the commands of a file", nil, (*console).source},
-		{"help", []string{"h", "?"}, "[COMMAND]", "print this", nil, (*console).help},
-		{"quit", []string{"q", "exit"}, "", "leave", nil, func(c *console, _ string) error { c.quit = true; return nil }},
+			[]string{"breakpoints", "threads", "locals", "args", "registers", "events", "processes", "checkpoints", "source"}, (*Console).info},
+		{"list", []string{"l"}, "[LINE|FILE:LINE]", "print source lines", nil, (*Console).list},
+		{"print", []string{"p", "inspect"}, "NAME[.ATTR|[ITEM]…]|$REGISTER|NUMBER", "print a variable, or what it leads to", nil, (*Console).print},
+		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u, s", nil, (*Console).examine},
+		{"watch", nil, "NAME[.ATTR|[ITEM]…] | *ADDRESS [LENGTH]", "stop when a variable, an attribute or memory changes", nil, (*Console).watch},
+		{"last", nil, "NAME[.ATTR|[ITEM]…]", "go back to where a variable or an attribute got its value", nil, (*Console).lastChange},
+		{"events", nil, "[N]", "list the events around here", nil, (*Console).events},
+		{"checkpoint", nil, "", "keep a copy of the process here, to come back fast", nil, func(c *Console, _ string) error { return c.x.Keep() }},
+		{"bookmark", nil, "[NAME]", "remember this place, or list what is remembered", nil, (*Console).bookmark},
+		{"set", nil, "…", "accepted for scripts made for gdb; nothing to set", nil, func(*Console, string) error { return nil }},
+		{"echo", nil, "TEXT", "print a text", nil, func(c *Console, a string) error { fmt.Fprintln(c.out, a); return nil }},
+		{"source", nil, "FILE", "run the commands of a file", nil, (*Console).source},
+		{"help", []string{"h", "?"}, "[COMMAND]", "print this", nil, (*Console).help},
+		{"quit", []string{"q", "exit"}, "", "leave", nil, func(c *Console, _ string) error { c.quit = true; return nil }},
 	}
 }
 
-func (c *console) help(args string) error {
+func (c *Console) help(args string) error {
 	if args != "" {
 		cmd, err := findConsole(args)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.u.out, "%s %s\n  %s\n", cmd.name, cmd.args, cmd.short)
+		fmt.Fprintf(c.out, "%s %s\n  %s\n", cmd.name, cmd.args, cmd.short)
 		if len(cmd.aliases) > 0 {
-			fmt.Fprintf(c.u.out, "  also %s\n", strings.Join(cmd.aliases, ", "))
+			fmt.Fprintf(c.out, "  also %s\n", strings.Join(cmd.aliases, ", "))
 		}
 		return nil
 	}
 	for i := range consoleCommands {
 		cmd := &consoleCommands[i]
-		fmt.Fprintf(c.u.out, "%-17s %s\n", cmd.name, cmd.short)
+		fmt.Fprintf(c.out, "%-17s %s\n", cmd.name, cmd.short)
 	}
-	fmt.Fprintln(c.u.out, "An empty line repeats the last command. Beginnings of names will do.")
+	fmt.Fprintln(c.out, "An empty line repeats the last command. Beginnings of names will do.")
 	return nil
 }
 
-func (c *console) source(args string) error {
+func (c *Console) source(args string) error {
 	data, err := os.ReadFile(args)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (c *console) source(args string) error {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if err := c.do(line); err != nil || c.quit {
+		if err := c.Do(line); err != nil || c.quit {
 			return err
 		}
 	}
@@ -125,7 +126,7 @@ func count(args string) (int, error) {
 }
 
 // repeat moves a number of times, until something else stops it.
-func (c *console) repeat(args string, f func(*replay.Session) (*replay.Stop, error)) error {
+func (c *Console) repeat(args string, f func(*replay.Session) (*replay.Stop, error)) error {
 	n, err := count(args)
 	if err != nil {
 		return err
@@ -142,12 +143,12 @@ func (c *console) repeat(args string, f func(*replay.Session) (*replay.Stop, err
 	return c.arrived(st, false)
 }
 
-func (c *console) forward(args string) error {
+func (c *Console) forward(args string) error {
 	n, err := count(args)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.u.out, "Continuing.")
+	fmt.Fprintln(c.out, "Continuing.")
 	var st *replay.Stop
 	for range n {
 		if st, err = c.run(c.x.Continue, false); err != nil {
@@ -160,12 +161,12 @@ func (c *console) forward(args string) error {
 	return c.arrived(st, true)
 }
 
-func (c *console) backward(args string) error {
+func (c *Console) backward(args string) error {
 	n, err := count(args)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.u.out, "Continuing backwards.")
+	fmt.Fprintln(c.out, "Continuing backwards.")
 	var st *replay.Stop
 	for range n {
 		if st, err = c.run(c.x.ReverseContinue, true); err != nil {
@@ -180,7 +181,7 @@ func (c *console) backward(args string) error {
 
 // run goes on in one direction to the next stop. One at watched memory in
 // which the value stayed what it was is none.
-func (c *console) run(move func(func(*recording.Event) bool) (*replay.Stop, error), back bool) (*replay.Stop, error) {
+func (c *Console) run(move func(func(*recording.Event) bool) (*replay.Stop, error), back bool) (*replay.Stop, error) {
 	c.note()
 	if back && c.behind {
 		st := &replay.Stop{Kind: replay.StopWatch, TID: c.tid}
@@ -200,7 +201,7 @@ func (c *console) run(move func(func(*recording.Event) bool) (*replay.Stop, erro
 	}
 }
 
-func (c *console) until(args string) error {
+func (c *Console) until(args string) error {
 	b, err := c.parseBreak(args)
 	if err != nil {
 		return err
@@ -214,8 +215,8 @@ func (c *console) until(args string) error {
 	return c.forward("")
 }
 
-// goTo goes to a place that is named in one of many ways.
-func (c *console) goTo(args string) error {
+// Goto goes to a place that is named in one of many ways.
+func (c *Console) Goto(args string) error {
 	if args == "" {
 		return errors.New("goto: where? a position, N%, eN, start, end or a bookmark")
 	}
@@ -252,40 +253,40 @@ func (c *console) goTo(args string) error {
 		return fmt.Errorf("goto: not a position: %q; an instruction count, N%%, eN for an event, start, end or a bookmark is", args)
 	}
 	if n > c.total() {
-		return fmt.Errorf("goto: the recording ends after %s instructions", grouped(c.total()))
+		return fmt.Errorf("goto: the recording ends after %s instructions", printable.Grouped(c.total()))
 	}
 	return c.moved(c.x.ToCount(n))
 }
 
-func (c *console) moved(st *replay.Stop, err error) error {
+func (c *Console) moved(st *replay.Stop, err error) error {
 	if err != nil {
 		return err
 	}
 	return c.arrived(st, false)
 }
 
-func (c *console) when(string) error {
+func (c *Console) when(string) error {
 	at := c.x.Point()
-	fmt.Fprintf(c.u.out, "instruction %s of %s, ", grouped(at.Instr), grouped(c.total()))
+	fmt.Fprintf(c.out, "instruction %s of %s, ", printable.Grouped(at.Instr), printable.Grouped(c.total()))
 	if at.At {
-		fmt.Fprintf(c.u.out, "at event %d", at.Event)
+		fmt.Fprintf(c.out, "at event %d", at.Event)
 	} else {
-		fmt.Fprintf(c.u.out, "before event %d", at.Event)
+		fmt.Fprintf(c.out, "before event %d", at.Event)
 	}
 	if ev := c.x.Next(); ev != nil {
-		fmt.Fprintf(c.u.out, " (%s), %.6f s after the beginning", cleanLine(newView(ev, nil, nil).text), float64(ev.Time)/1e9)
+		fmt.Fprintf(c.out, " (%s), %.6f s after the beginning", printable.Line(c.describe(ev)), float64(ev.Time)/1e9)
 	}
-	fmt.Fprintln(c.u.out)
+	fmt.Fprintln(c.out)
 	return nil
 }
 
-func (c *console) bookmark(args string) error {
+func (c *Console) bookmark(args string) error {
 	if args == "" {
 		if len(c.marks) == 0 {
-			fmt.Fprintln(c.u.out, "No bookmarks.")
+			fmt.Fprintln(c.out, "No bookmarks.")
 		}
 		for _, m := range c.marks {
-			fmt.Fprintf(c.u.out, "%-20s %s, event %d\n", m.name, grouped(m.at.Instr), m.at.Event)
+			fmt.Fprintf(c.out, "%-20s %s, event %d\n", m.name, printable.Grouped(m.at.Instr), m.at.Event)
 		}
 		return nil
 	}
@@ -294,7 +295,7 @@ func (c *console) bookmark(args string) error {
 	return nil
 }
 
-func (c *console) switchProcess(args string) error {
+func (c *Console) switchProcess(args string) error {
 	procs := c.x.Procs()
 	if args == "" {
 		return c.infoProcesses()
@@ -303,9 +304,8 @@ func (c *console) switchProcess(args string) error {
 	if err != nil || !slices.ContainsFunc(procs, func(p recording.Proc) bool { return p.ID == n }) {
 		return fmt.Errorf("there is no process %q; info processes lists them", args)
 	}
-	if err := c.x.Select(n); err != nil {
+	if err := c.Select(n); err != nil {
 		return err
 	}
-	c.selectProcess()
 	return c.showPlace()
 }

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"pyrr/cpython"
+	"pyrr/internal/backtrace"
+	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
@@ -21,7 +23,7 @@ type valueWatch struct {
 }
 
 // resolve follows an expression from the selected frame.
-func (c *console) resolve(path cpython.Path) (cpython.Found, error) {
+func (c *Console) resolve(path cpython.Path) (cpython.Found, error) {
 	w, err := c.newValueWatch(path)
 	if err != nil {
 		return cpython.Found{}, err
@@ -29,12 +31,12 @@ func (c *console) resolve(path cpython.Path) (cpython.Found, error) {
 	return w.last, nil
 }
 
-func (c *console) newValueWatch(path cpython.Path) (*valueWatch, error) {
+func (c *Console) newValueWatch(path cpython.Path) (*valueWatch, error) {
 	f, err := c.pythonFrame()
 	if err != nil {
 		return nil, err
 	}
-	w := &valueWatch{path: path, frame: *f.python, tid: c.tid}
+	w := &valueWatch{path: path, frame: *f.Python, tid: c.tid}
 	err = c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		rt, err := p.Runtime()
 		if err != nil {
@@ -56,7 +58,7 @@ func (c *console) newValueWatch(path cpython.Path) (*valueWatch, error) {
 var errFrameEnded = errors.New("its function has returned, or was not called yet")
 
 // now reads the value as it is at this place of the recording.
-func (w *valueWatch) now(c *console) (o cpython.Found, err error) {
+func (w *valueWatch) now(c *Console) (o cpython.Found, err error) {
 	err = c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		rt, err := p.Runtime()
 		if err != nil {
@@ -86,7 +88,7 @@ func (w *valueWatch) now(c *console) (o cpython.Found, err error) {
 
 // watchValue stops when a variable, an attribute or an item gets another
 // value.
-func (c *console) watchValue(args string) error {
+func (c *Console) watchValue(args string) error {
 	path, err := cpython.ParsePath(args)
 	if err != nil {
 		return fmt.Errorf("watch: %w; memory is watched by *ADDRESS", err)
@@ -99,13 +101,13 @@ func (c *console) watchValue(args string) error {
 	if err := c.addWatch(k); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.u.out, "Hardware watchpoint %d: %s\n", k.n, cleanLine(path.String()))
+	fmt.Fprintf(c.out, "Hardware watchpoint %d: %s\n", k.n, printable.Line(path.String()))
 	return nil
 }
 
 // changed says what a stop at watched memory has changed, "" for nothing that
 // is watched. Going backwards it first goes to the place before the change.
-func (c *console) changed(back bool) (string, error) {
+func (c *Console) changed(back bool) (string, error) {
 	values := 0
 	for _, k := range slices.Clone(c.breaks) {
 		if k.value == nil || k.off {
@@ -119,7 +121,7 @@ func (c *console) changed(back bool) (string, error) {
 			}
 		}
 		o, err := w.now(c)
-		name := cleanLine(w.path.String())
+		name := printable.Line(w.path.String())
 		switch {
 		case err != nil:
 			c.breaks = slices.DeleteFunc(c.breaks, func(x *consoleBreak) bool { return x == k })
@@ -134,7 +136,7 @@ func (c *console) changed(back bool) (string, error) {
 		w.last = o
 		if o.Addr != old.Addr || o.Text != old.Text {
 			k.hits++
-			return fmt.Sprintf("Hardware watchpoint %d: %s\n\nOld value = %s\nNew value = %s", k.n, name, cleanLine(old.Text), cleanLine(o.Text)), nil
+			return fmt.Sprintf("Hardware watchpoint %d: %s\n\nOld value = %s\nNew value = %s", k.n, name, printable.Line(old.Text), printable.Line(o.Text)), nil
 		}
 	}
 	if values == 0 {
@@ -150,7 +152,7 @@ func (c *console) changed(back bool) (string, error) {
 
 // note takes the values of watched variables as they are, after a move that
 // was no run.
-func (c *console) note() {
+func (c *Console) note() {
 	for _, k := range c.breaks {
 		if k.value == nil {
 			continue
@@ -165,16 +167,16 @@ func (c *console) note() {
 }
 
 // onPython selects the innermost Python frame, if there is one.
-func (c *console) onPython() {
-	frames, err := c.frames(c.tid, &btFlags{args: true})
-	if i := slices.IndexFunc(frames, func(f btFrame) bool { return f.Kind == stack.Python }); err == nil && i >= 0 {
+func (c *Console) onPython() {
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	if i := slices.IndexFunc(frames, func(f backtrace.Frame) bool { return f.Kind == stack.Python }); err == nil && i >= 0 {
 		c.frame = i
 	}
 }
 
 // lastValue goes back to where an attribute, an item or a variable of any
 // frame got the value that it has.
-func (c *console) lastValue(args string) error {
+func (c *Console) lastValue(args string) error {
 	path, err := cpython.ParsePath(args)
 	if err != nil {
 		return fmt.Errorf("last: %w", err)
@@ -198,7 +200,7 @@ func (c *console) lastValue(args string) error {
 		}
 		if st.Kind != replay.StopWatch {
 			if st.Kind == replay.StopStart {
-				fmt.Fprintf(c.u.out, "%s has its value %s since the beginning of the recording\n", cleanLine(args), cleanLine(now.Text))
+				fmt.Fprintf(c.out, "%s has its value %s since the beginning of the recording\n", printable.Line(args), printable.Line(now.Text))
 			}
 			return c.arrived(st, false)
 		}
@@ -209,7 +211,7 @@ func (c *console) lastValue(args string) error {
 		before, err := w.now(c)
 		switch {
 		case err != nil:
-			fmt.Fprintf(c.u.out, "%s got its value %s here\n", cleanLine(args), cleanLine(now.Text))
+			fmt.Fprintf(c.out, "%s got its value %s here\n", printable.Line(args), printable.Line(now.Text))
 		case before.Addr == now.Addr && before.Slot == c.breaks[0].watch.Addr:
 			continue
 		case before.Addr == now.Addr:
@@ -217,7 +219,7 @@ func (c *console) lastValue(args string) error {
 			c.install()
 			continue
 		default:
-			fmt.Fprintf(c.u.out, "%s was %s before this line, %s after it\n", cleanLine(args), cleanLine(before.Text), cleanLine(now.Text))
+			fmt.Fprintf(c.out, "%s was %s before this line, %s after it\n", printable.Line(args), printable.Line(before.Text), printable.Line(now.Text))
 		}
 		c.tid = st.TID
 		c.frame = 0

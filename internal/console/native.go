@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"pyrr/internal/backtrace"
 	"pyrr/internal/mem"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -24,7 +25,7 @@ func (a above) Holds(h *replay.Hit) bool {
 
 // returns runs to an address of the current thread's, where its stack is
 // above sp.
-func (c *console) returns(addr, sp uint64) (*replay.Stop, error) {
+func (c *Console) returns(addr, sp uint64) (*replay.Stop, error) {
 	c.breaks = append(c.breaks, &consoleBreak{hidden: true, b: &replay.Break{Kind: replay.BreakAddr, Addr: addr, Thread: c.tid, Cond: above{sp}}})
 	c.install()
 	defer func() {
@@ -35,15 +36,15 @@ func (c *console) returns(addr, sp uint64) (*replay.Stop, error) {
 }
 
 // finishC runs until the innermost C function has returned.
-func (c *console) finishC(string) error {
-	frames, err := c.allFrames(c.tid, &btFlags{})
+func (c *Console) finishC(string) error {
+	frames, err := c.allFrames(c.tid, backtrace.Want{})
 	if err != nil {
 		return err
 	}
 	var pcs []uint64
 	for i := range frames {
-		if f := &frames[i]; f.Kind != stack.Python && !f.sharesPhysical && !f.tail {
-			pcs = append(pcs, f.pc)
+		if f := &frames[i]; f.Kind != stack.Python && !f.SharesPhysical && !f.Tail {
+			pcs = append(pcs, f.PC)
 		}
 	}
 	sp, ok := c.register("rsp")
@@ -58,7 +59,7 @@ func (c *console) finishC(string) error {
 }
 
 // nextInstr executes machine instructions, with the functions that they call.
-func (c *console) nextInstr(args string) error {
+func (c *Console) nextInstr(args string) error {
 	return c.repeat(args, func(x *replay.Session) (*replay.Stop, error) {
 		pc, _ := c.register("rip")
 		sp, _ := c.register("rsp")
@@ -82,7 +83,7 @@ func (c *console) nextInstr(args string) error {
 
 // nativeSource returns the source of a C function, which a recording does not
 // hold, from this machine.
-func nativeSource(f *btFrame) ([]string, error) {
+func nativeSource(f *backtrace.Frame) ([]string, error) {
 	if f.File == "" {
 		return nil, fmt.Errorf("nothing is known of the source of %s: debug information of %s would tell; up selects the Python code", f.Func, cmpOr(f.Module, "its module"))
 	}
@@ -99,8 +100,8 @@ func nativeSource(f *btFrame) ([]string, error) {
 
 // selectedNative returns the selected frame where it is C's and its source can
 // be listed, else what to say of that; neither where it is Python's.
-func (c *console) selectedNative() (*btFrame, string) {
-	frames, err := c.frames(c.tid, &btFlags{args: true})
+func (c *Console) selectedNative() (*backtrace.Frame, string) {
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
 	if err != nil || c.frame >= len(frames) || frames[c.frame].Kind == stack.Python {
 		return nil, ""
 	}

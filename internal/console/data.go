@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"encoding/binary"
@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"pyrr/cpython"
+	"pyrr/internal/backtrace"
 	"pyrr/internal/mem"
+	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
 // address reads a number or a register.
-func (c *console) address(s string) (uint64, error) {
+func (c *Console) address(s string) (uint64, error) {
 	s = strings.TrimSpace(s)
 	if name, ok := strings.CutPrefix(s, "$"); ok {
 		if v, ok := c.register(name); ok {
@@ -40,7 +42,7 @@ func (c *console) address(s string) (uint64, error) {
 }
 
 // print prints a variable of the selected frame, C's or Python's.
-func (c *console) print(args string) error {
+func (c *Console) print(args string) error {
 	if strings.HasPrefix(args, "/") {
 		_, args, _ = strings.Cut(args, " ")
 	}
@@ -53,17 +55,17 @@ func (c *console) print(args string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.u.out, "%#x (%d)\n", v, int64(v))
+		fmt.Fprintf(c.out, "%#x (%d)\n", v, int64(v))
 		return nil
 	}
-	frames, err := c.frames(c.tid, &btFlags{args: true, locals: true})
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true, Locals: true})
 	if err != nil {
 		return err
 	}
 	for i := c.frame; i < len(frames); i++ {
-		for _, a := range frames[i].args {
+		for _, a := range frames[i].Args {
 			if a.Name == args {
-				fmt.Fprintf(c.u.out, "%s = %s\n", args, cleanLine(a.Value))
+				fmt.Fprintf(c.out, "%s = %s\n", args, printable.Line(a.Value))
 				return nil
 			}
 		}
@@ -79,12 +81,12 @@ func (c *console) print(args string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.u.out, "%s = %s\n", cleanLine(path.String()), cleanLine(o.Text))
+	fmt.Fprintf(c.out, "%s = %s\n", printable.Line(path.String()), printable.Line(o.Text))
 	return nil
 }
 
 // examine prints memory as gdb's x does.
-func (c *console) examine(args string) error {
+func (c *Console) examine(args string) error {
 	n, format, unit := 1, byte('x'), byte('g')
 	if f, rest, ok := strings.Cut(strings.TrimPrefix(args, "/"), " "); ok && strings.HasPrefix(args, "/") {
 		args = rest
@@ -117,7 +119,7 @@ func (c *console) examine(args string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.u.out, "%#x:\t%q\n", addr, s)
+		fmt.Fprintf(c.out, "%#x:\t%q\n", addr, s)
 		return nil
 	}
 	size := map[byte]int{'b': 1, 'h': 2, 'w': 4, 'g': 8}[unit]
@@ -129,25 +131,25 @@ func (c *console) examine(args string) error {
 			return fmt.Errorf("cannot access memory at address %#x", at)
 		}
 		if i%per == 0 {
-			fmt.Fprintf(c.u.out, "%#x:", at)
+			fmt.Fprintf(c.out, "%#x:", at)
 		}
 		v := binary.LittleEndian.Uint64(b[:])
 		switch format {
 		case 'd':
-			fmt.Fprintf(c.u.out, "\t%d", int64(v<<(64-8*size))>>(64-8*size))
+			fmt.Fprintf(c.out, "\t%d", int64(v<<(64-8*size))>>(64-8*size))
 		case 'u':
-			fmt.Fprintf(c.u.out, "\t%d", v)
+			fmt.Fprintf(c.out, "\t%d", v)
 		default:
-			fmt.Fprintf(c.u.out, "\t0x%0*x", 2*size, v)
+			fmt.Fprintf(c.out, "\t0x%0*x", 2*size, v)
 		}
 		if i%per == per-1 || i == n-1 {
-			fmt.Fprintln(c.u.out)
+			fmt.Fprintln(c.out)
 		}
 	}
 	return nil
 }
 
-func (c *console) watch(args string) error {
+func (c *Console) watch(args string) error {
 	if args == "" {
 		return errors.New("watch: what? a variable, an attribute as in self.x, or *ADDRESS [LENGTH]")
 	}
@@ -171,12 +173,12 @@ func (c *console) watch(args string) error {
 	if err := c.addWatch(k); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.u.out, "Hardware watchpoint %d: %#x\n", k.n, a)
+	fmt.Fprintf(c.out, "Hardware watchpoint %d: %#x\n", k.n, a)
 	return nil
 }
 
 // addWatch adds a watchpoint if the processor can watch it too.
-func (c *console) addWatch(k *consoleBreak) error {
+func (c *Console) addWatch(k *consoleBreak) error {
 	var all []replay.Watch
 	for _, o := range append(c.breaks[:len(c.breaks):len(c.breaks)], k) {
 		if o.watch != nil && !o.off {
@@ -192,7 +194,7 @@ func (c *console) addWatch(k *consoleBreak) error {
 
 // lastChange goes back line by line to where a local variable got the value
 // that it has.
-func (c *console) lastChange(args string) error {
+func (c *Console) lastChange(args string) error {
 	if args == "" {
 		return errors.New("last: which variable? NAME, or NAME.ATTRIBUTE")
 	}
@@ -238,9 +240,9 @@ func (c *console) lastChange(args string) error {
 		}
 		if v, f, ok := value(); f != frame || !ok || v != now {
 			if f == frame && ok {
-				fmt.Fprintf(c.u.out, "%s was %s before this line, %s after it\n", args, cleanLine(v), cleanLine(now))
+				fmt.Fprintf(c.out, "%s was %s before this line, %s after it\n", args, printable.Line(v), printable.Line(now))
 			} else {
-				fmt.Fprintf(c.u.out, "%s got its value %s by this line\n", args, cleanLine(now))
+				fmt.Fprintf(c.out, "%s got its value %s by this line\n", args, printable.Line(now))
 			}
 			return c.arrived(st, false)
 		}

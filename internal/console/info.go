@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"pyrr/internal/backtrace"
 	"pyrr/internal/linux"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 )
 
-func (c *console) info(args string) error {
+func (c *Console) info(args string) error {
 	what, rest, _ := strings.Cut(args, " ")
 	topics := []struct {
 		name string
@@ -36,7 +38,7 @@ func (c *console) info(args string) error {
 	return errors.New("info: breakpoints, threads, locals, args, registers, events, processes, checkpoints or source")
 }
 
-func (c *console) infoThreads() error {
+func (c *Console) infoThreads() error {
 	rows := [][]string{{"", "Id", "Thread", "Name", "In"}}
 	for _, t := range c.stateOfThreads() {
 		mark, in := "", ""
@@ -44,36 +46,36 @@ func (c *console) infoThreads() error {
 			mark = "*"
 		}
 		if t.Call != nil {
-			in = newView(t.Call, nil, nil).text
-		} else if fs, err := c.frames(t.TID, &btFlags{}); err == nil && len(fs) > 0 {
-			in = functionText(&fs[0])
-			if p := placeText(&fs[0]); p != "" {
+			in = c.describe(t.Call)
+		} else if fs, err := c.Frames(t.TID, backtrace.Want{}); err == nil && len(fs) > 0 {
+			in = backtrace.FunctionText(&fs[0])
+			if p := backtrace.PlaceText(&fs[0]); p != "" {
 				in += " at " + p
 			}
 		}
-		rows = append(rows, []string{mark, strconv.Itoa(c.threads[t.TID]), strconv.Itoa(int(t.TID)), c.threadName(t.TID), cleanLine(in)})
+		rows = append(rows, []string{mark, strconv.Itoa(c.threads[t.TID]), strconv.Itoa(int(t.TID)), c.threadName(t.TID), printable.Line(in)})
 	}
-	table(c.u.out, nil, rows)
+	printable.Table(c.out, nil, rows)
 	return nil
 }
 
-func (c *console) infoLocals(args bool) error {
+func (c *Console) infoLocals(args bool) error {
 	f, err := c.pythonFrame()
 	if err != nil {
 		return err
 	}
 	none := true
-	for _, v := range f.locals {
+	for _, v := range f.Locals {
 		if !args || v.Arg {
-			fmt.Fprintf(c.u.out, "%s = %s\n", cleanLine(v.Name), cleanLine(v.Value))
+			fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
 			none = false
 		}
 	}
 	switch {
-	case f.localsErr != "":
-		return errors.New(f.localsErr)
+	case f.LocalsErr != "":
+		return errors.New(f.LocalsErr)
 	case none:
-		fmt.Fprintln(c.u.out, "No locals.")
+		fmt.Fprintln(c.out, "No locals.")
 	}
 	return nil
 }
@@ -85,7 +87,7 @@ func registerValues(r *linux.Regs) []uint64 {
 	return []uint64{r.Rax, r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip, r.Eflags, r.FsBase, r.GsBase}
 }
 
-func (c *console) register(name string) (uint64, bool) {
+func (c *Console) register(name string) (uint64, bool) {
 	if name == "pc" {
 		name = "rip"
 	}
@@ -100,39 +102,39 @@ func (c *console) register(name string) (uint64, bool) {
 	return 0, false
 }
 
-func (c *console) infoRegisters() error {
+func (c *Console) infoRegisters() error {
 	for _, t := range c.stateOfThreads() {
 		if t.TID == c.tid {
 			for i, v := range registerValues(&t.Regs) {
-				fmt.Fprintf(c.u.out, "%-15s%-19s%d\n", registerNames[i], fmt.Sprintf("%#x", v), int64(v))
+				fmt.Fprintf(c.out, "%-15s%-19s%d\n", registerNames[i], fmt.Sprintf("%#x", v), int64(v))
 			}
 		}
 	}
 	return nil
 }
 
-func (c *console) infoProcesses() error {
+func (c *Console) infoProcesses() error {
 	rows := [][]string{{"", "Num", "Pid", "Command"}}
 	for _, p := range c.x.Procs() {
 		mark := ""
 		if p.ID == c.x.Proc().ID {
 			mark = "*"
 		}
-		rows = append(rows, []string{mark, strconv.Itoa(p.ID), strconv.Itoa(p.PID), cleanLine(strings.Join(p.Argv, " "))})
+		rows = append(rows, []string{mark, strconv.Itoa(p.ID), strconv.Itoa(p.PID), printable.Line(strings.Join(p.Argv, " "))})
 	}
-	table(c.u.out, nil, rows)
+	printable.Table(c.out, nil, rows)
 	return nil
 }
 
-func (c *console) infoCheckpoints() error {
+func (c *Console) infoCheckpoints() error {
 	for i, pt := range c.x.Checkpoints() {
-		fmt.Fprintf(c.u.out, "%4d  instruction %s, event %d\n", i, grouped(pt.Instr), pt.Event)
+		fmt.Fprintf(c.out, "%4d  instruction %s, event %d\n", i, printable.Grouped(pt.Instr), pt.Event)
 	}
 	return nil
 }
 
 // events lists the events around here.
-func (c *console) events(args string) error {
+func (c *Console) events(args string) error {
 	n := 10
 	if args != "" {
 		var err error
@@ -159,7 +161,7 @@ func (c *console) events(args string) error {
 		if i == at.Event {
 			mark = ">"
 		}
-		fmt.Fprintf(c.u.out, "%s %12s %9s %8d  %s\n", mark, grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, cleanLine(newView(&ev, nil, nil).text))
+		fmt.Fprintf(c.out, "%s %12s %9s %8d  %s\n", mark, printable.Grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, printable.Line(c.describe(&ev)))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -7,35 +7,37 @@ import (
 	"slices"
 	"strconv"
 
+	"pyrr/internal/backtrace"
+	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
-// frames reads the merged stack of a thread.
-func (c *console) frames(tid int32, f *btFlags) ([]btFrame, error) {
-	out, err := c.allFrames(tid, f)
-	return slices.DeleteFunc(out, func(fr btFrame) bool { return fr.Eval }), err
+// Frames reads the merged stack of a thread.
+func (c *Console) Frames(tid int32, want backtrace.Want) ([]backtrace.Frame, error) {
+	out, err := c.allFrames(tid, want)
+	return slices.DeleteFunc(out, func(fr backtrace.Frame) bool { return fr.Eval }), err
 }
 
-// allFrames is frames with those of the evaluation loop, which Python frames
+// allFrames is Frames with those of the evaluation loop, which Python frames
 // stand for else.
-func (c *console) allFrames(tid int32, f *btFlags) ([]btFrame, error) {
-	var out []btFrame
+func (c *Console) allFrames(tid int32, want backtrace.Want) ([]backtrace.Frame, error) {
+	var out []backtrace.Frame
 	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		t := p.Threads()[tid]
 		if t == nil {
 			return fmt.Errorf("there is no thread %d here", tid)
 		}
-		c.w.at(p)
+		c.w.At(p)
 		rt, all, _ := c.w.Threads(p)
-		out = c.w.frames(p, t, rt, all, f)
+		out = c.w.Frames(p, t, rt, all, want)
 		return nil
 	})
 	return out, err
 }
 
-func (c *console) backtrace(args string) error {
-	frames, err := c.frames(c.tid, &btFlags{args: true})
+func (c *Console) backtrace(args string) error {
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
 	if err != nil {
 		return err
 	}
@@ -46,24 +48,24 @@ func (c *console) backtrace(args string) error {
 		}
 		frames = frames[:min(n, len(frames))]
 	}
-	printGDB(c.u, &btFlags{}, &btStack{frames: frames})
+	backtrace.PrintGDB(c.out, frames)
 	return nil
 }
 
-func (c *console) pythonBacktrace(string) error {
-	var out []btFrame
+func (c *Console) pythonBacktrace(string) error {
+	var out []backtrace.Frame
 	err := c.x.With(func(*replay.Process, *replay.Thread) error { return nil })
 	if err == nil {
-		out, err = c.frames(c.tid, &btFlags{})
+		out, err = c.Frames(c.tid, backtrace.Want{})
 	}
 	if err != nil {
 		return err
 	}
-	printOpenResty(c.u, &btFlags{}, &btStack{frames: out})
+	backtrace.PrintPython(c.out, out)
 	return nil
 }
 
-func (c *console) selectFrame(args string) error {
+func (c *Console) selectFrame(args string) error {
 	if args != "" {
 		n, err := strconv.Atoi(args)
 		if err != nil || n < 0 {
@@ -74,7 +76,7 @@ func (c *console) selectFrame(args string) error {
 	return c.toFrame(c.frame)
 }
 
-func (c *console) moveFrame(args string, by int) error {
+func (c *Console) moveFrame(args string, by int) error {
 	n, err := count(args)
 	if err != nil {
 		return err
@@ -86,8 +88,8 @@ func (c *console) moveFrame(args string, by int) error {
 	return c.toFrame(to)
 }
 
-func (c *console) toFrame(n int) error {
-	frames, err := c.frames(c.tid, &btFlags{args: true})
+func (c *Console) toFrame(n int) error {
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
 	if err != nil {
 		return err
 	}
@@ -95,14 +97,14 @@ func (c *console) toFrame(n int) error {
 		return errors.New("the outermost frame is selected, there is none further up")
 	}
 	c.frame, c.listed = n, ""
-	fmt.Fprintf(c.u.out, "#%-3d", n)
+	fmt.Fprintf(c.out, "#%-3d", n)
 	c.printFrame(&frames[n])
 	return nil
 }
 
 // pythonFrame returns the selected frame, or the next one that is Python's.
-func (c *console) pythonFrame() (*btFrame, error) {
-	frames, err := c.frames(c.tid, &btFlags{locals: true})
+func (c *Console) pythonFrame() (*backtrace.Frame, error) {
+	frames, err := c.Frames(c.tid, backtrace.Want{Locals: true})
 	if err != nil {
 		return nil, err
 	}
@@ -114,20 +116,20 @@ func (c *console) pythonFrame() (*btFrame, error) {
 	return nil, errors.New("no Python frame is selected")
 }
 
-func (c *console) localNames() []string {
+func (c *Console) localNames() []string {
 	f, err := c.pythonFrame()
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for _, v := range f.locals {
+	for _, v := range f.Locals {
 		out = append(out, v.Name)
 	}
 	return out
 }
 
 // threadName is a thread's name in Python, or that of its program.
-func (c *console) threadName(tid int32) string {
+func (c *Console) threadName(tid int32) string {
 	name := ""
 	c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		name = path.Base(p.Info.Exe)
@@ -143,10 +145,10 @@ func (c *console) threadName(tid int32) string {
 		}
 		return nil
 	})
-	return cleanLine(name)
+	return printable.Line(name)
 }
 
-func (c *console) threadByName(s string) (int32, error) {
+func (c *Console) threadByName(s string) (int32, error) {
 	n, err := strconv.Atoi(s)
 	for tid, k := range c.threads {
 		if err == nil && (k == n || int(tid) == n) || err != nil && c.threadName(tid) == s {
@@ -156,7 +158,7 @@ func (c *console) threadByName(s string) (int32, error) {
 	return 0, fmt.Errorf("there is no thread %s; info threads lists them", s)
 }
 
-func (c *console) selectThread(args string) error {
+func (c *Console) selectThread(args string) error {
 	if args != "" {
 		tid, err := c.threadByName(args)
 		if err != nil {
@@ -167,6 +169,6 @@ func (c *console) selectThread(args string) error {
 		}
 		c.tid, c.frame = tid, 0
 	}
-	fmt.Fprintf(c.u.out, "[Thread %d (%d) %q]\n", c.threads[c.tid], c.tid, c.threadName(c.tid))
+	fmt.Fprintf(c.out, "[Thread %d (%d) %q]\n", c.threads[c.tid], c.tid, c.threadName(c.tid))
 	return c.showPlace()
 }

@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"fmt"
@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"strings"
 
+	"pyrr/internal/backtrace"
+	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
 // arrived says where a move has led and why it ended there.
-func (c *console) arrived(st *replay.Stop, run bool) error {
+func (c *Console) arrived(st *replay.Stop, run bool) error {
 	c.frame, c.listed = 0, ""
 	c.behind = st.Kind == replay.StopWatch && run
 	states := c.stateOfThreads()
@@ -19,13 +21,13 @@ func (c *console) arrived(st *replay.Stop, run bool) error {
 		if !c.seen[t.TID] {
 			c.seen[t.TID] = true
 			if run {
-				fmt.Fprintf(c.u.out, "[New Thread %d]\n", t.TID)
+				fmt.Fprintf(c.out, "[New Thread %d]\n", t.TID)
 			}
 		}
 	}
 	if st.TID != 0 && st.TID != c.tid {
 		if c.tid != 0 && len(states) > 1 {
-			fmt.Fprintf(c.u.out, "[Switching to Thread %d]\n", st.TID)
+			fmt.Fprintf(c.out, "[Switching to Thread %d]\n", st.TID)
 		}
 		c.tid = st.TID
 	}
@@ -40,7 +42,7 @@ func (c *console) arrived(st *replay.Stop, run bool) error {
 			k.hits++
 			what = fmt.Sprintf("hit Breakpoint %d", k.n)
 			if k.b.Kind == replay.BreakRaise && st.Hit.Exception != nil {
-				what = fmt.Sprintf("hit Catchpoint %d (raise %s)", k.n, cleanLine(st.Hit.Exception.Text))
+				what = fmt.Sprintf("hit Catchpoint %d (raise %s)", k.n, printable.Line(st.Hit.Exception.Text))
 			}
 			if k.temp {
 				c.breaks = slices.DeleteFunc(c.breaks, func(o *consoleBreak) bool { return o == k })
@@ -48,61 +50,61 @@ func (c *console) arrived(st *replay.Stop, run bool) error {
 			}
 			break
 		}
-		fmt.Fprintf(c.u.out, "\n%s %s, ", name, what)
+		fmt.Fprintf(c.out, "\n%s %s, ", name, what)
 		return c.showPlace()
 	case replay.StopEvent:
-		fmt.Fprintf(c.u.out, "\n%s at event %d: %s\n", name, st.Point.Event, cleanLine(newView(st.Event, nil, nil).text))
+		fmt.Fprintf(c.out, "\n%s at event %d: %s\n", name, st.Point.Event, printable.Line(c.describe(st.Event)))
 		return c.showPlace()
 	case replay.StopWatch:
-		fmt.Fprintf(c.u.out, "\n%s: %s\n", name, c.change)
+		fmt.Fprintf(c.out, "\n%s: %s\n", name, c.change)
 		c.onPython()
 		return c.showPlace()
 	case replay.StopEnd:
-		fmt.Fprintln(c.u.out, "\nThe recording ends here.")
+		fmt.Fprintln(c.out, "\nThe recording ends here.")
 		return nil
 	case replay.StopStart:
-		fmt.Fprintln(c.u.out, "\nThis is the beginning of the recording.")
+		fmt.Fprintln(c.out, "\nThis is the beginning of the recording.")
 		return nil
 	case replay.StopInterrupted:
-		fmt.Fprintln(c.u.out, "\nInterrupted.")
+		fmt.Fprintln(c.out, "\nInterrupted.")
 	}
 	return c.showPlace()
 }
 
 // showPlace prints the selected frame and, of Python, its source line.
-func (c *console) showPlace() error {
-	frames, err := c.frames(c.tid, &btFlags{args: true})
+func (c *Console) showPlace() error {
+	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
 	if err != nil || len(frames) == 0 {
-		fmt.Fprintln(c.u.out, "nothing is known of the stack here")
+		fmt.Fprintln(c.out, "nothing is known of the stack here")
 		return nil
 	}
 	c.printFrame(&frames[min(c.frame, len(frames)-1)])
 	return nil
 }
 
-func (c *console) printFrame(f *btFrame) {
+func (c *Console) printFrame(f *backtrace.Frame) {
 	if f.Kind == stack.Python {
-		fmt.Fprintf(c.u.out, "%s () at %s:%d\n", cleanLine(f.Func), cleanLine(f.File), f.Line)
+		fmt.Fprintf(c.out, "%s () at %s:%d\n", printable.Line(f.Func), printable.Line(f.File), f.Line)
 		if text, ok := c.sourceLine(f.File, f.Line); ok {
-			fmt.Fprintf(c.u.out, "%d\t%s\n", f.Line, cleanLine(text))
+			fmt.Fprintf(c.out, "%d\t%s\n", f.Line, printable.Line(text))
 		}
 		return
 	}
 	place := ""
-	if p := placeText(f); p != "" && f.File != "" {
+	if p := backtrace.PlaceText(f); p != "" && f.File != "" {
 		place = " at " + p
 	} else if f.Module != "" {
 		place = " from " + f.Module
 	}
-	text := functionText(f)
-	if !f.debug {
+	text := backtrace.FunctionText(f)
+	if !f.Debug {
 		text += " ()"
 	}
-	fmt.Fprintf(c.u.out, "%s%s\n", cleanLine(text), cleanLine(place))
+	fmt.Fprintf(c.out, "%s%s\n", printable.Line(text), printable.Line(place))
 }
 
 // sourceLine gives a line of a file as the recording has it.
-func (c *console) sourceLine(file string, line int) (string, bool) {
+func (c *Console) sourceLine(file string, line int) (string, bool) {
 	text := c.sourceText(file)
 	if line < 1 || line > len(text) {
 		return "", false
@@ -110,7 +112,7 @@ func (c *console) sourceLine(file string, line int) (string, bool) {
 	return text[line-1], true
 }
 
-func (c *console) sourceText(file string) []string {
+func (c *Console) sourceText(file string) []string {
 	files, err := c.rec.Sources()
 	if err != nil {
 		return nil
@@ -122,17 +124,17 @@ func (c *console) sourceText(file string) []string {
 	return strings.Split(string(text), "\n")
 }
 
-func (c *console) infoSource() error {
+func (c *Console) infoSource() error {
 	f, err := c.pythonFrame()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.u.out, "%s, %d lines in the recording\n", cleanLine(f.File), len(c.sourceText(f.File)))
+	fmt.Fprintf(c.out, "%s, %d lines in the recording\n", printable.Line(f.File), len(c.sourceText(f.File)))
 	return nil
 }
 
 // list prints ten lines around the selected place, then on from there.
-func (c *console) list(args string) error {
+func (c *Console) list(args string) error {
 	const lines = 10
 	f, err := c.pythonFrame()
 	from := 0
@@ -162,7 +164,7 @@ func (c *console) list(args string) error {
 		if n, note := c.selectedNative(); n != nil {
 			f = n
 		} else if note != "" {
-			fmt.Fprintln(c.u.out, cleanLine(note))
+			fmt.Fprintln(c.out, printable.Line(note))
 		}
 		if f == nil {
 			return err
@@ -178,7 +180,7 @@ func (c *console) list(args string) error {
 		return fmt.Errorf("line %d is beyond the end of %s (%d lines)", from, c.listed, len(text))
 	}
 	for n := from; n < from+lines && n <= len(text); n++ {
-		fmt.Fprintf(c.u.out, "%d\t%s\n", n, cleanLine(text[n-1]))
+		fmt.Fprintf(c.out, "%d\t%s\n", n, printable.Line(text[n-1]))
 		c.shown = n
 	}
 	return nil

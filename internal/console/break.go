@@ -1,4 +1,4 @@
-package main
+package console
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/linux"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -31,7 +32,7 @@ type consoleBreak struct {
 var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
 
 // parseBreak reads a place, and what restricts it.
-func (c *console) parseBreak(args string) (*replay.Break, error) {
+func (c *Console) parseBreak(args string) (*replay.Break, error) {
 	b := &replay.Break{}
 	place, cond, conditional := strings.Cut(args, " if ")
 	if conditional {
@@ -89,7 +90,7 @@ func isNumber(s string) bool {
 	return err == nil
 }
 
-func (c *console) setBreak(args string, temp bool) error {
+func (c *Console) setBreak(args string, temp bool) error {
 	b, err := c.parseBreak(args)
 	if err != nil {
 		return err
@@ -111,24 +112,24 @@ func (c *console) setBreak(args string, temp bool) error {
 		if where == "" {
 			where = " (pending: its library is not loaded yet)"
 		}
-		fmt.Fprintf(c.u.out, "%s %d%s: %s\n", kind, k.n, where, b.Name)
+		fmt.Fprintf(c.out, "%s %d%s: %s\n", kind, k.n, where, b.Name)
 		return nil
 	}
-	fmt.Fprintf(c.u.out, "%s %d: %s\n", kind, k.n, b)
+	fmt.Fprintf(c.out, "%s %d: %s\n", kind, k.n, b)
 	if sum, ok := c.rec.Summary(); ok && sum.Instructions == 0 && (b.Kind == replay.BreakCall || b.Kind == replay.BreakReturn || b.Kind == replay.BreakLine) {
-		fmt.Fprintln(c.u.out, "It will not be hit: no instructions were counted in this recording (pyrr doctor says why).")
+		fmt.Fprintln(c.out, "It will not be hit: no instructions were counted in this recording (pyrr doctor says why).")
 	}
 	return nil
 }
 
-func (c *console) add(k *consoleBreak) {
+func (c *Console) add(k *consoleBreak) {
 	c.nextBreak++
 	c.breaks = append(c.breaks, k)
 	c.install()
 }
 
 // install tells the session which breakpoints there are.
-func (c *console) install() {
+func (c *Console) install() {
 	var list []*replay.Break
 	var watches []replay.Watch
 	for _, k := range c.breaks {
@@ -142,12 +143,12 @@ func (c *console) install() {
 	}
 	c.x.SetBreaks(list)
 	if err := c.x.SetWatches(watches); err != nil {
-		fmt.Fprintln(c.u.out, cleanLine(err.Error()))
+		fmt.Fprintln(c.out, printable.Line(err.Error()))
 	}
 }
 
 // catch stops at events.
-func (c *console) catch(args string) error {
+func (c *Console) catch(args string) error {
 	what, name, _ := strings.Cut(args, " ")
 	name = strings.TrimSpace(name)
 	k := &consoleBreak{n: c.nextBreak, text: "catch " + args}
@@ -185,19 +186,19 @@ func (c *console) catch(args string) error {
 		return errors.New("catch: syscall [NAME], signal [NAME], raise [CLASS], return FUNCTION or thread")
 	}
 	c.add(k)
-	fmt.Fprintf(c.u.out, "Catchpoint %d (%s)\n", k.n, strings.TrimPrefix(k.text, "catch "))
+	fmt.Fprintf(c.out, "Catchpoint %d (%s)\n", k.n, strings.TrimPrefix(k.text, "catch "))
 	return nil
 }
 
 // stopAt picks the events that a catchpoint waits for.
-func (c *console) stopAt() func(*recording.Event) bool {
+func (c *Console) stopAt() func(*recording.Event) bool {
 	return func(ev *recording.Event) bool {
 		return slices.ContainsFunc(c.breaks, func(k *consoleBreak) bool { return k.event != nil && !k.off && k.event(ev) })
 	}
 }
 
 // chosen returns the breakpoints with the numbers given, all for none.
-func (c *console) chosen(args string) ([]*consoleBreak, error) {
+func (c *Console) chosen(args string) ([]*consoleBreak, error) {
 	fields := strings.Fields(args)
 	if len(fields) > 0 && strings.HasPrefix("breakpoints", fields[0]) {
 		fields = fields[1:]
@@ -216,7 +217,7 @@ func (c *console) chosen(args string) ([]*consoleBreak, error) {
 	return out, nil
 }
 
-func (c *console) deleteBreaks(args string) error {
+func (c *Console) deleteBreaks(args string) error {
 	gone, err := c.chosen(args)
 	if err != nil {
 		return err
@@ -226,7 +227,7 @@ func (c *console) deleteBreaks(args string) error {
 	return nil
 }
 
-func (c *console) enable(args string, on bool) error {
+func (c *Console) enable(args string, on bool) error {
 	list, err := c.chosen(args)
 	if err != nil {
 		return err
@@ -238,9 +239,9 @@ func (c *console) enable(args string, on bool) error {
 	return nil
 }
 
-func (c *console) infoBreaks() error {
+func (c *Console) infoBreaks() error {
 	if len(c.breaks) == 0 {
-		fmt.Fprintln(c.u.out, "No breakpoints.")
+		fmt.Fprintln(c.out, "No breakpoints.")
 		return nil
 	}
 	rows := [][]string{{"Num", "Enb", "Hits", "What"}}
@@ -252,9 +253,9 @@ func (c *console) infoBreaks() error {
 		if k.b != nil {
 			what = k.b.String()
 		}
-		rows = append(rows, []string{strconv.Itoa(k.n), enabled, strconv.Itoa(k.hits), cleanLine(what)})
+		rows = append(rows, []string{strconv.Itoa(k.n), enabled, strconv.Itoa(k.hits), printable.Line(what)})
 	}
-	table(c.u.out, nil, rows)
+	printable.Table(c.out, nil, rows)
 	return nil
 }
 
