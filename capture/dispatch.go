@@ -59,7 +59,7 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 		t.stopped = st.Stopped()
 	}
 	if testHook != nil {
-		testHook()
+		testHook(st)
 	}
 	t := r.tasks[tid]
 	if t == nil {
@@ -77,7 +77,7 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 // testHook is called at each stop, in tests; testBegin where a program that was
 // executed is about to run.
 var (
-	testHook  func()
+	testHook  func(st unix.WaitStatus)
 	testBegin func() error
 )
 
@@ -96,8 +96,12 @@ func (r *recorder) survive(tid int, st unix.WaitStatus) {
 	if !slices.ContainsFunc(r.spaces, func(sp *space) bool { return sp.mode == modeRecord }) {
 		r.warnf("%s", why) // nothing is recorded yet
 	}
-	r.leaveAll(why)
-	switch t := r.tasks[tid]; {
+	t := r.tasks[tid]
+	if t != nil && t.sp != nil && st.Stopped() && ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
+		delete(t.sp.tasks, tid) // it has another memory now, where nothing is to be put back
+	}
+	r.leaveAllBut(t, why)
+	switch {
 	case !st.Stopped():
 		if tid == r.rootPID && !r.over {
 			r.status, r.over = st, true

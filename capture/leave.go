@@ -13,19 +13,30 @@ import (
 // with everything put back: the recording must not cost the program anything
 // once it is over.
 func (r *recorder) leave(sp *space, why string) {
-	r.warnf("process %d (%s): recording stopped at instruction %d: %s", sp.pid, shortName(sp.exe), r.countNow(sp), why)
+	r.sayLeft(sp, why)
 	r.leaveAs(sp, recording.EndDetached, why)
 }
 
-func (r *recorder) leaveAll(why string) {
+func (r *recorder) sayLeft(sp *space, why string) {
+	r.warnf("process %d (%s): recording stopped at instruction %d: %s", sp.pid, shortName(sp.exe), r.countNow(sp), why)
+}
+
+func (r *recorder) leaveAll(why string) { r.leaveAllBut(nil, why) }
+
+// leaveAllBut is leaveAll, except that a thread stays stopped: what its stop is
+// about was not looked at, and letGo is to do that.
+func (r *recorder) leaveAllBut(at *task, why string) {
 	for _, sp := range r.spaces {
 		if sp.mode == modeRecord {
-			r.leave(sp, why)
+			r.sayLeft(sp, why)
+			r.leaveBut(at, sp, recording.EndDetached, why)
 		}
 	}
 }
 
-func (r *recorder) leaveAs(sp *space, end, why string) {
+func (r *recorder) leaveAs(sp *space, end, why string) { r.leaveBut(nil, sp, end, why) }
+
+func (r *recorder) leaveBut(at *task, sp *space, end, why string) {
 	if sp.mode != modeRecord {
 		return
 	}
@@ -49,7 +60,9 @@ func (r *recorder) leaveAs(sp *space, end, why string) {
 		if !restored {
 			restored = r.restore(sp, t.tid) == nil
 		}
-		r.release1(t, 0)
+		if t != at {
+			r.release1(t, 0)
+		}
 	}
 	if !restored {
 		for _, t := range sp.tasks {
@@ -82,13 +95,14 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 			return err
 		}
-		if sig == int(unix.SIGTRAP) && t.sp != nil && t.sp.clock != nil {
-			if at, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
-				ptrace.PokeUser(t.tid, ptrace.OffRip, at)
-				sig = 0
-			} else if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 || t.sp.paused(regs.Rip) {
+		if sig == int(unix.SIGTRAP) && t.sp != nil {
+			_, counts := t.sp.countingTrap(regs.Rip)
+			if counts || t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 || t.sp.paused(regs.Rip) {
 				sig = 0
 			}
+		}
+		if sig == int(unix.SIGSEGV) && t.sp != nil && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.sp.wasGuarded(t.info.Addr()) {
+			sig = 0 // the memory is accessible by now
 		}
 		if sig == int(unix.SIGILL) && t.sp != nil {
 			if _, ok := t.sp.patches[regs.Rip]; ok {
@@ -116,6 +130,16 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 	return nil
 }
 
+// countingTrap returns where a thread goes on that stands behind the trap of a
+// counting stub.
+func (sp *space) countingTrap(pc uint64) (at uint64, ok bool) {
+	if sp.clock == nil {
+		return 0, false
+	}
+	at, _, _, ok = sp.clock.Trap(pc)
+	return at, ok
+}
+
 // letGoCopy detaches a process that was made while its maker was let go: it may be a
 // copy of what that was before.
 func (r *recorder) letGoCopy(child *task) {
@@ -138,6 +162,13 @@ func (r *recorder) release1(t *task, sig int) {
 		sig = 0
 	}
 	r.endDispatch(t)
+	if t.sp != nil {
+		if pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip); err == nil {
+			if at, ok := t.sp.countingTrap(pc); ok {
+				ptrace.PokeUser(t.tid, ptrace.OffRip, at) // it has nothing to count any more
+			}
+		}
+	}
 	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid {
 		r.reapFrozen(t)
 		r.beginRseq(t)

@@ -234,7 +234,7 @@ func (r *recorder) first(t *task) {
 	const stopped = unix.WaitStatus(0x7f | ptrace.SyscallStop<<8)
 	defer r.survive(t.tid, stopped)
 	if testHook != nil {
-		testHook()
+		testHook(stopped)
 	}
 	err := r.begin(t, nil)
 	if err != nil && !errors.Is(err, errGone) && (t.sp == nil || t.sp.mode != modeRecord) {

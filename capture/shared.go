@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -179,9 +180,16 @@ func (r *recorder) restoreShared(sp *space, tid int) {
 	for _, m := range sp.shared {
 		if m.obj.multi {
 			r.protect(sp, m.start, m.end, m.prot)
+			sp.guarded = append(sp.guarded, span{m.start, m.end})
 		}
 	}
 	r.endShared(sp)
+}
+
+// wasGuarded reports whether there was memory at addr that threads had faults in
+// while they were recorded.
+func (sp *space) wasGuarded(addr uint64) bool {
+	return slices.ContainsFunc(sp.guarded, func(s span) bool { return s.start <= addr && addr < s.end })
 }
 
 // endShared forgets the shared mappings of a space that is no more.

@@ -231,6 +231,8 @@ type sharedState struct {
 	helper *task        // changes protections for it; see shared.go
 	wanted bool         // others wait for what it holds
 	at     *moment      // where its thread stands that is asked to give way
+	// guarded is what threads may have had faults in when recording ended.
+	guarded []span
 }
 
 // testState is what a space has to do with tests.
