@@ -44,9 +44,12 @@ func (p *Process) effect(ev *recording.Event) error {
 	if t == nil {
 		return p.diverged(ev, "there is no such thread")
 	}
-	if ev.Stop == recording.StopBuffered && p.canFeed() {
+	if ev.Stop == recording.StopBuffered && p.canFeed(ev) {
 		if class, _ := linux.ClassOf(int(ev.Nr), ev.Args); class == linux.Plain {
-			return p.feedCall(t, ev)
+			if err := p.feedCall(t, ev); err != nil || p.s.unseen {
+				return err
+			}
+			return p.s.o.OnEvent(p, nil, ev)
 		}
 	}
 	if ev.Stop != recording.StopNone && !p.arrived {

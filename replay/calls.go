@@ -30,8 +30,13 @@ func (f *callFeed) reset() {
 	f.want, f.clocks, f.counts, f.thread = f.want[:0], f.clocks[:0], f.counts[:0], nil
 }
 
-// canFeed says whether buffered calls need no stop.
-func (p *Process) canFeed() bool { return p.calls != nil && p.area != nil && p.s.unseen }
+// canFeed says whether a buffered call needs no stop.
+func (p *Process) canFeed(ev *recording.Event) bool {
+	if p.calls == nil || p.area == nil {
+		return false
+	}
+	return p.s.unseen || p.s.o.Pass != nil && p.s.cut == nil && p.s.o.Pass(p.Info.ID, p.Number, ev)
+}
 
 // feedCall puts a buffered call aside until the thread runs.
 func (p *Process) feedCall(t *Thread, ev *recording.Event) error {

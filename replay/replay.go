@@ -44,6 +44,10 @@ type Options struct {
 	// takes effect: at a system call its registers and memory are those of
 	// the call. An error from it ends the replay and is returned.
 	OnEvent func(*Process, *Thread, *recording.Event) error
+	// Pass, if set, says of events that OnEvent need not see where they happen:
+	// it may then be called without a thread, while the process is on its way to a
+	// later event, and must not look at its memory.
+	Pass func(proc int, number uint64, ev *recording.Event) bool
 	// Adapt, if set, is called for every event that comes a little otherwise
 	// than recorded, and is taken as it came: see adapt.go.
 	Adapt func(proc int, number uint64, ev *recording.Event)

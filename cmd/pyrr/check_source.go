@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"pyrr/internal/stackwalk"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	"pyrr/internal/stackwalk"
 	"pyrr/replay"
 )
 
@@ -39,6 +41,8 @@ type recordingSource struct {
 	standing  map[int]stands
 	hitStacks map[int]assert.Stacks
 
+	// tidy registers what is to be removed where pyrr ends early; nil does not.
+	tidy func(func()) func()
 	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool
 	ends   []assert.Stacks
@@ -116,6 +120,8 @@ func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, err
 		return found, nil
 	case x != nil:
 		more, err = s.indexed(x, rest)
+	case len(rest) > manyStacks:
+		more, err = s.passIndexed(rest)
 	default:
 		more, err = s.pass(rest)
 	}
@@ -153,6 +159,50 @@ func (s *recordingSource) read() error {
 	return nil
 }
 
+// manyStacks is how many stacks an index is made for: reading them one by one
+// takes ten times as long.
+const manyStacks = 500
+
+// passIndexed is pass for many events: it makes an index, in a copy of the
+// recording.
+func (s *recordingSource) passIndexed(want []int) (map[int]assert.Stacks, error) {
+	if err := canReplay(s.rec); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "pyrr-index-")
+	if err != nil {
+		return nil, err
+	}
+	remove := func() { os.RemoveAll(dir) }
+	if s.tidy != nil {
+		remove = s.tidy(remove)
+	}
+	defer remove()
+	whole := filepath.Join(dir, "whole"+partSuffix)
+	if err := s.rec.Rewrite(whole, recording.Changes{}); err != nil {
+		return nil, err
+	}
+	rec, err := recording.Open(whole)
+	if err != nil {
+		return nil, err
+	}
+	defer rec.Close()
+	indexErr, err := stackwalk.Replay(rec, stackwalk.FromRecording, replay.Options{})
+	if err != nil {
+		return nil, sourceError(err)
+	}
+	x := openIndex(rec, s.counts)
+	if indexErr != nil || x == nil {
+		return s.pass(want)
+	}
+	if s.ends, err = s.indexedEnds(x); err != nil {
+		return nil, err
+	}
+	s.nameThreads(x)
+	s.passed = true
+	return s.indexed(x, want)
+}
+
 // pass replays the recording to its end and takes the stacks of the wanted
 // events, those at the end and the names of the threads.
 func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
@@ -167,7 +217,8 @@ func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
 	found := map[int]assert.Stacks{}
 	walk := stackwalk.New(s.rec)
 	var ends []endStacks
-	_, err := replay.Batch(s.rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+	pass := func(proc int, number uint64, _ *recording.Event) bool { return wanted[eventKey{proc, number}] == nil }
+	_, err := replay.Batch(s.rec, replay.Options{Pass: pass, OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		walk.Follow(p, ev)
 		for _, i := range wanted[eventKey{p.Info.ID, p.Number}] {
 			if st, ok := walk.Stack(p, t); ok {

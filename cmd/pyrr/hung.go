@@ -67,7 +67,7 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 	died := map[int][]hang.Raised{}
 	walk := stackwalk.New(rec)
 	follow := map[int]*logview.Process{}
-	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+	_, err = replay.Batch(rec, replay.Options{Pass: stackwalk.ReportsNothing, OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		if t != nil && len(died[p.Info.ID]) < stackwalk.MaxDied {
 			if r := stackwalk.Reported(p, t, ev); r != nil {
 				died[p.Info.ID] = append(died[p.Info.ID], *r)

@@ -183,7 +183,7 @@ func threadAtEndOf(rec *recording.Recording, w *waiting, processes, open bool) r
 // addLastEvents adds the events before the end, the calls that only tell how
 // threads were scheduled left out.
 func addLastEvents(p *report.Recording, rec *recording.Recording, most int) error {
-	side, err := compare.Read(&recordingSource{rec: rec})
+	side, err := compare.ReadLast(&recordingSource{rec: rec}, most)
 	if err != nil {
 		return err
 	}

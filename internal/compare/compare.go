@@ -93,18 +93,18 @@ func Sides(a, b *Side) *Result {
 }
 
 // Read takes the events that are compared, and their stacks.
-func Read(src assert.Source) (*Side, error) {
+func Read(src assert.Source) (*Side, error) { return ReadLast(src, math.MaxInt) }
+
+// ReadLast is Read that has the stacks of the last most events of InTime alone.
+func ReadLast(src assert.Source, most int) (*Side, error) {
 	s := &Side{Source: src, info: src.Info(), lines: map[string]string{}}
 	var err error
 	if s.events, err = src.Events(); err != nil {
 		return nil, err
 	}
-	var want []int
-	for i := range s.events {
-		if relevant(&s.events[i]) {
-			want = append(want, i)
-		}
-	}
+	want := s.InTime()
+	want = want[max(0, len(want)-most):]
+	slices.Sort(want)
 	s.stacks, err = src.Stacks(want, false)
 	return s, err
 }

@@ -39,6 +39,17 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 	return pystate.Read(rt, p.Mem(), p.Info.ID, threads)
 }
 
+// maxOutcome is more than pytest writes at once where it tells how a test ended.
+const maxOutcome = 200
+
+const stderr = 2 // the descriptor
+
+// ReportsNothing says of an event, by its arguments alone, that Reported has no
+// exception of it (replay.Options.Pass).
+func ReportsNothing(_ int, _ uint64, ev *recording.Event) bool {
+	return ev.Nr != unix.SYS_WRITE || ev.Args[0] != stderr && ev.Args[2] >= maxOutcome
+}
+
 // Reported reads the exception that a thread writes to standard error at an
 // event: nil where it does something else.
 func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *hang.Raised) {
@@ -54,9 +65,9 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 	if p.Mem().ReadAt(head, ev.Args[1]) != nil {
 		return nil
 	}
-	trace := ev.Args[0] == 2 && (bytes.HasPrefix(head, []byte("Traceback (most recent")) || bytes.HasPrefix(head, []byte("Exception in thread ")))
+	trace := ev.Args[0] == stderr && (bytes.HasPrefix(head, []byte("Traceback (most recent")) || bytes.HasPrefix(head, []byte("Exception in thread ")))
 	// pytest writes F or E, FAILED or ERROR, to a copy of its standard output.
-	test := !trace && ev.Args[2] < 200 && bytes.ContainsAny(head, "FE")
+	test := !trace && ev.Args[2] < maxOutcome && bytes.ContainsAny(head, "FE")
 	if !trace && !test {
 		return nil
 	}
