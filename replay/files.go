@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"sync"
 
@@ -78,11 +79,6 @@ var freeMemory = func() int64 {
 }
 
 func (s *session) loadFile(f recording.File) (int, error) {
-	rw, err := unix.MemfdCreate("pyrr", unix.MFD_CLOEXEC)
-	if err != nil {
-		return 0, fmt.Errorf("make a memory file: %w", err)
-	}
-	defer unix.Close(rw)
 	content, size, err := s.rec.ReadFile(f.ID)
 	if err != nil {
 		return 0, err
@@ -90,6 +86,15 @@ func (s *session) loadFile(f recording.File) (int, error) {
 	if c, ok := content.(io.Closer); ok {
 		defer c.Close()
 	}
+	if src, ok := content.(*os.File); ok {
+		// The file itself, which the recorder had open as well.
+		return unix.FcntlInt(src.Fd(), unix.F_DUPFD_CLOEXEC, s.keep)
+	}
+	rw, err := unix.MemfdCreate("pyrr", unix.MFD_CLOEXEC)
+	if err != nil {
+		return 0, fmt.Errorf("make a memory file: %w", err)
+	}
+	defer unix.Close(rw)
 	if err := unix.Ftruncate(rw, size); err != nil {
 		return 0, fmt.Errorf("size a memory file: %w", err)
 	}

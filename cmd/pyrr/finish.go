@@ -63,7 +63,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	}
 	if exact && (f.verify != verifyNone || h != nil) {
 		u.status("verifying the recording by a replay")
-		verdict, exact = verify(u, t, from)
+		verdict, exact = verify(u, t, from, f)
 	}
 	if !exact && t.uncut != "" {
 		// What is exact counts more than what is small.
@@ -126,13 +126,16 @@ func about(info *capture.Info, verdict string) string {
 // verify replays the recording of a target in the folder dir once, notes in it
 // what came out and makes its index. Of a recording that there is uncut as well
 // it does not say why it failed.
-func verify(u *ui, t *target, dir string) (verdict string, exact bool) {
+func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.warn(err.Error())
 		return "not verified", false
 	}
 	defer rec.Close()
+	if t.uncut == "" && dir == t.part && f.verify != verifyFull {
+		rec.PreferOriginals() // what is kept of them has their checksum
+	}
 	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{})
 	if indexErr != nil {
 		u.warn(indexErr.Error())

@@ -156,6 +156,7 @@ func shortenTest(u *ui, t *target, from uint64) error {
 		return err
 	}
 	defer rec.Close()
+	rec.PreferOriginals()
 	u.status("shortening the recording")
 	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
 	if err := shortenInto(rec, short, from); err != nil {

@@ -31,7 +31,7 @@ func (r *Recording) file(id FileID) (File, bool) {
 // how many there are (File.Want). They are decompressed where they are read.
 // Where the recorder was killed before it had copied all of them, and the
 // recording is a folder of who reads it, the original is used if it is still
-// the same file; else the error says what is missing. The reader is an
+// the same file, as after PreferOriginals; else the error says what is missing. The reader is an
 // io.Closer too, which frees its memory and descriptor early.
 func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	f, ok := r.file(id)
@@ -43,6 +43,11 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	}
 	if f.Want == 0 {
 		return &blob{}, 0, nil
+	}
+	if r.originals && f.Unstable == "" {
+		if src, err := r.original(f); err == nil {
+			return src, int64(f.Want), nil
+		}
 	}
 	b, err := r.openBlob(f)
 	if err != nil {
@@ -64,6 +69,11 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	}
 	return src, int64(f.Want), nil
 }
+
+// PreferOriginals makes ReadFile read the files that were mapped, where they are
+// still the same, instead of unpacking what was kept of them: for whoever has just
+// made the recording, on the same machine. It is not to be called while others read.
+func (r *Recording) PreferOriginals() { r.originals = true }
 
 // original opens the file that was mapped, if it is still the same.
 func (r *Recording) original(f File) (*os.File, error) {

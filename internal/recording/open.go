@@ -40,15 +40,16 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // Recording is a recording opened for reading. Its methods may be called
 // from several goroutines; an Iter belongs to one.
 type Recording struct {
-	path    string
-	root    *os.Root // of a folder
-	zip     *os.File // of a packed recording
-	members map[string]member
-	own     bool // a folder that belongs to who runs us
-	header  Header
-	files   []File
-	index   int64 // length of the whole lines of the index
-	streams []int
+	path      string
+	root      *os.Root // of a folder
+	zip       *os.File // of a packed recording
+	members   map[string]member
+	originals bool // see PreferOriginals
+	own       bool // a folder that belongs to who runs us
+	header    Header
+	files     []File
+	index     int64 // length of the whole lines of the index
+	streams   []int
 
 	mu      sync.Mutex
 	summary *Summary
