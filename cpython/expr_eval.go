@@ -42,8 +42,6 @@ type exprEval struct {
 	v *view
 	m mem.Reader
 	f Frame
-
-	locals map[string]uint64
 }
 
 // load reads an object as an operand.
@@ -130,27 +128,8 @@ func (x *exprEval) name(s string) (*exprValue, error) {
 	case "True", "False":
 		return boolValue(s == "True"), nil
 	}
-	if x.locals == nil {
-		x.locals = map[string]uint64{}
-		locals, err := x.r.Locals(x.m, x.f)
-		if err != nil && len(locals) == 0 {
-			return nil, err
-		}
-		for _, v := range locals {
-			x.locals[v.Name] = v.Addr
-		}
-	}
-	if a, ok := x.locals[s]; ok {
-		return x.load(a)
-	}
-	for _, dict := range []int{x.r.l.frame.globals, x.r.l.frame.builtins} {
-		d, err := x.v.u64(x.f.Addr + uint64(dict))
-		if err != nil {
-			return nil, err
-		}
-		if a, err := x.r.lookup(x.v, d, s); err == nil && a != 0 {
-			return x.load(a)
-		}
+	if o, err := x.r.variable(x.v, x.f, s); err == nil && o.Addr != 0 {
+		return x.load(o.Addr)
 	}
 	return nil, fmt.Errorf("no variable %q here", s)
 }

@@ -195,6 +195,31 @@ func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 	return out, nil
 }
 
+// PyFrames reads the Python frames of a thread, innermost first, at most limit (0
+// for all): at least one, or an error.
+func (p *Process) PyFrames(t *Thread, limit int) ([]cpython.Frame, error) {
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil, err
+	}
+	pt, err := p.PyThread(t)
+	if err != nil {
+		return nil, err
+	}
+	frames, err := rt.Frames(p.Mem(), pt, cpython.Options{Limit: limit, NextInstr: p.NextInstr(t)})
+	if len(frames) == 0 {
+		if err == nil {
+			err = ErrNoPython
+		}
+		return nil, err
+	}
+	return frames, nil
+}
+
+// TopFrame is the innermost Python frame of a thread, for reading its variables:
+// quicker than PyFrames, and its line may be that of the instruction before.
+func (p *Process) TopFrame(t *Thread) (cpython.Frame, error) { return p.topFrame(t) }
+
 // NextInstr returns the address of the bytecode instruction that a thread is
 // about to run, which is known where it stands at a dispatch; else 0.
 func (p *Process) NextInstr(t *Thread) uint64 {

@@ -82,6 +82,7 @@ func commands() []*command {
 		lsCommand(),
 		openCommand(),
 		explainCommand(),
+		printCommand(),
 		summaryCommand(),
 		diffCommand(),
 		reportCommand(),

@@ -229,7 +229,7 @@ func (b *breakpoint) count(at recording.Pos) int {
 
 // evalAt evaluates an expression where a breakpoint was hit.
 func evalAt(h *replay.Hit, e *cpython.Expr) (cpython.Result, error) {
-	frames, err := pythonFrames(h.Process, h.Thread, 1)
+	frames, err := h.Process.PyFrames(h.Thread, 1)
 	if err != nil {
 		return cpython.Result{}, err
 	}

@@ -48,27 +48,6 @@ func (r *refs) value(v valueRef) int {
 	return r.next
 }
 
-// pythonFrames reads the Python frames of a thread, innermost first: at least
-// one, or an error.
-func pythonFrames(p *replay.Process, t *replay.Thread, limit int) ([]cpython.Frame, error) {
-	rt, err := p.Runtime()
-	if err != nil {
-		return nil, err
-	}
-	pt, err := p.PyThread(t)
-	if err != nil {
-		return nil, err
-	}
-	frames, err := rt.Frames(p.Mem(), pt, cpython.Options{Limit: limit, NextInstr: p.NextInstr(t)})
-	if len(frames) == 0 {
-		if err == nil {
-			err = replay.ErrNoPython
-		}
-		return nil, err
-	}
-	return frames, nil
-}
-
 func (s *Server) threads(m *message) error {
 	r := &dap.ThreadsResponse{Response: m.answer()}
 	r.Body.Threads = []dap.Thread{}
@@ -132,7 +111,7 @@ func (s *Server) stack(tid int32) ([]Frame, error) {
 		frames, err = s.t.Frames(tid)
 	default:
 		err = s.x.With(func(p *replay.Process, _ *replay.Thread) error {
-			py, err := pythonFrames(p, p.Threads()[tid], 0)
+			py, err := p.PyFrames(p.Threads()[tid], 0)
 			if errors.Is(err, replay.ErrNoPython) {
 				return nil
 			}
@@ -318,7 +297,7 @@ func (s *Server) evaluate(m *message, args *dap.EvaluateArguments) error {
 			if cur == nil {
 				return replay.ErrNoPython
 			}
-			frames, err := pythonFrames(p, cur, 1)
+			frames, err := p.PyFrames(cur, 1)
 			if err != nil {
 				return err
 			}

@@ -128,7 +128,7 @@ func (s *Server) depth() (int, error) {
 		if cur == nil {
 			return nil
 		}
-		frames, err := pythonFrames(p, cur, 2)
+		frames, err := p.PyFrames(cur, 2)
 		n = len(frames)
 		if errors.Is(err, replay.ErrNoPython) {
 			err = nil
@@ -213,7 +213,7 @@ func (firstModule) Holds(h *replay.Hit) bool {
 	if !strings.HasPrefix(h.Code.File, "<") {
 		return true
 	}
-	frames, err := pythonFrames(h.Process, h.Thread, 2)
+	frames, err := h.Process.PyFrames(h.Thread, 2)
 	return err == nil && len(frames) == 1
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"pyrr/internal/ask"
+	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+)
+
+// answers prints the answers to a question as they come: at once, where nobody had
+// one for a while. What takes more than a second is said to.
+type answers struct {
+	u *ui
+
+	mu    sync.Mutex
+	w     *bufio.Writer
+	enc   *json.Encoder
+	last  time.Time
+	begun *time.Timer
+	paths stack.Paths // of the recording at hand
+}
+
+// sayAfter is when a line says what takes long, flushAfter how long an answer may
+// lie in a buffer while others come.
+const (
+	sayAfter   = time.Second
+	flushAfter = 50 * time.Millisecond
+)
+
+func newAnswers(u *ui, rec *recording.Recording) *answers {
+	a := &answers{u: u, w: bufio.NewWriterSize(u.out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
+	a.enc = json.NewEncoder(jsonWriter{a.w})
+	a.enc.SetEscapeHTML(false)
+	return a
+}
+
+// replaying says after a second that a recording is being replayed.
+func (a *answers) replaying(rec *recording.Recording, path string) {
+	text := "replaying " + path
+	if sum, ok := rec.Summary(); ok {
+		text += ", " + plural(sum.Instructions, "instruction", "instructions")
+	}
+	a.begun = time.AfterFunc(sayAfter, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.last.IsZero() {
+			a.u.note("… %s", text)
+		}
+	})
+}
+
+// put calls f to write an answer.
+func (a *answers) put(f func(w io.Writer) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := f(a.w); err != nil {
+		return err
+	}
+	if now := time.Now(); now.Sub(a.last) > flushAfter {
+		a.last = now
+		return a.w.Flush()
+	}
+	return nil
+}
+
+// end writes what is left.
+func (a *answers) end() error {
+	if a.begun != nil {
+		a.begun.Stop()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.w.Flush()
+}
+
+// jsonMoment is a moment in the JSON form of questions.
+type jsonMoment struct {
+	Process     int     `json:"process"`
+	Instruction uint64  `json:"instruction"`
+	Event       uint64  `json:"event"`
+	Time        float64 `json:"time"`
+	Thread      int32   `json:"thread"`
+	ThreadName  string  `json:"threadName,omitempty"`
+	File        string  `json:"file,omitempty"`
+	Line        int     `json:"line,omitempty"`
+	Func        string  `json:"function,omitempty"`
+}
+
+func newJSONMoment(m *ask.Moment) jsonMoment {
+	return jsonMoment{m.Process, m.Pos.Instr, m.Pos.Event, float64(m.Time) / 1e9, m.TID, m.Thread, m.File, m.Line, m.Func}
+}
+
+// askFailed puts the error of a question in the words of the command.
+func askFailed(command string, err error, path string) error {
+	if wrong, ok := errors.AsType[*ask.UsageError](err); ok {
+		return usagef("%s: %v", command, wrong)
+	}
+	return replayFailed(err, path)
+}
+
+// describeCall is what questions print of a system call.
+func describeCall(ev, enter *recording.Event) string { return cleanLine(newView(ev, enter, nil).text) }

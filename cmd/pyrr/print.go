@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/ask"
+)
+
+// printFlags are the flags of pyrr print.
+type printFlags struct {
+	ask.PrintOptions
+	json bool
+}
+
+func printCommand() *command {
+	return &command{
+		name:     "print",
+		synopsis: "[--if COND] [--thread T] [--test ID] [--first N|--last N] [--json] RECORDING PLACE [EXPR,…]",
+		short:    "what expressions were worth each time a place was passed",
+		long: `Prints, after the fact, what a print statement in the program would have: a line
+for each time that a place was passed, with the position, the time, the thread,
+the place and the values.
+
+PLACE is one of
+
+  FILE:LINE         before the line runs; FILE may be the end of a path
+  FUNCTION          a Python function, CLASS.NAME or NAME: a line when it is
+                    called, with its arguments or with the expressions, and one
+                    when it returns, with what it returns
+  FILE::FUNCTION    the function of that file
+  raise [CLASS]     where an exception is raised, of the class or a derived one
+  syscall NAME      where a thread makes the system call; expressions are
+                    evaluated in the program's own innermost frame
+
+Expressions are what needs nothing executed: names, attributes, items, literals,
+len(), arithmetic, comparisons, in, is, not, and, or. What can't be read is shown
+in < >. Values are as they were before the line.
+
+The position goes on from there: pyrr replay --at POSITION, pyrr bt --at POSITION.
+System calls without expressions are read from the index; all else takes one
+replay.
+
+--json prints one JSON object per line: kind (line, call, return, raise, syscall),
+process, instruction, event, time, thread, threadName, file, line, function,
+values (each with expr, and value or error), arguments (likewise), and text: what
+is returned, raised or called.`,
+		examples: []example{
+			{"pyrr print app.pyrr.zip pool.py:31 'item, len(self.queue)'", "at each pass of a line"},
+			{"pyrr print app.pyrr.zip pool.py:31 item --if 'item > 99' --last 3", "the last times that a condition held"},
+			{"pyrr print app.pyrr.zip Pool.take --thread worker-2", "a function's arguments and results, in one thread"},
+			{"pyrr print app.pyrr.zip 'raise KeyError' self.state", "where an exception was raised, and with what state"},
+			{"pyrr print app.pyrr.zip 'syscall connect'", "each connect, with the line that made it"},
+		},
+		exits: []exitDoc{
+			{"0", "the place was passed, and all was printed"},
+			{"2", "usage error"},
+			{"3", "the recording is missing or damaged, or its replay diverged"},
+			{"4", "this machine can't replay it; the reason was printed"},
+			{"5", "it was never passed; why was printed"},
+			{"130", "interrupted"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var f printFlags
+			fs.StringVar(&f.If, "if", "", "only where the expression `COND` is true")
+			fs.StringVar(&f.Thread, "thread", "", "only the thread with the id or name `T`")
+			fs.StringVar(&f.Test, "test", "", "only during the test `ID`, or the one whose id it is a part of")
+			fs.IntVar(&f.Process, "process", 0, "only process `P`: its number in the recording, or its pid")
+			fs.IntVar(&f.First, "first", 0, "end after the first `N`")
+			fs.IntVar(&f.Last, "last", 0, "only the last `N`")
+			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
+			return func(_ context.Context, u *ui, args []string) error { return printValues(u, &f, args) }
+		},
+	}
+}
+
+func printValues(u *ui, f *printFlags, args []string) error {
+	if len(args) < 2 || len(args) > 3 {
+		return withHint(usagef("print: name a recording, a place and expressions"), "pyrr print RECORDING FILE:LINE 'EXPR, EXPR'")
+	}
+	if f.First < 0 || f.Last < 0 || f.First > 0 && f.Last > 0 {
+		return usagef("print: --first and --last are numbers from 1 on, and exclude each other")
+	}
+	place, err := ask.ParsePlace(args[1])
+	if err != nil {
+		return usagef("print: %v", err)
+	}
+	rec, path, err := oneRecording("print", args[:1])
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	if len(args) == 3 {
+		f.Exprs = args[2]
+	}
+	a := newAnswers(u, rec)
+	f.Describe = describeCall
+	f.Replaying = func() { a.replaying(rec, path) }
+	if !place.Logged() || f.Exprs != "" || f.If != "" {
+		if err := canReplay(rec); err != nil {
+			return err
+		}
+	}
+	done, err := ask.Print(rec, place, f.PrintOptions, func(h *ask.Hit) error {
+		return a.put(func(w io.Writer) error {
+			if f.json {
+				return a.enc.Encode(newJSONHit(h))
+			}
+			return a.line(w, &h.Moment, h.Summary())
+		})
+	})
+	if ferr := a.end(); err == nil {
+		err = ferr
+	}
+	if err != nil {
+		return askFailed("print", err, path)
+	}
+	if done.Failed != "" {
+		u.warn("the condition could not be evaluated everywhere: " + done.Failed)
+	}
+	if done.Hits == 0 {
+		why := "nothing passed --if, --thread, --test or --process"
+		if f.If == "" && f.Thread == "" && f.Test == "" && f.Process == 0 {
+			why = ask.WhyNever(rec, place)
+		}
+		u.note("%s was not passed in %s: %s", args[1], path, why)
+		return exitStatusError(exitNothing)
+	}
+	return nil
+}
+
+// line prints a moment and what is to be said of it on one line.
+func (a *answers) line(w io.Writer, m *ask.Moment, text string) error {
+	thread := m.Thread
+	if thread == "" {
+		thread = strconv.Itoa(int(m.TID))
+	}
+	place := ""
+	if m.File != "" {
+		short, _ := a.paths.Short(m.File)
+		place = fmt.Sprintf("%s:%d", short, m.Line)
+	}
+	at := grouped(m.Pos.Instr)
+	if m.Process != 1 {
+		at = fmt.Sprintf("p%d %s", m.Process, at)
+	}
+	_, err := fmt.Fprintf(w, "%13s %11.6f  %-12s  %-24s  %s\n", at, float64(m.Time)/1e9, cleanLine(thread), cleanLine(place), cleanLine(text))
+	return err
+}
+
+// jsonHit is a hit in the JSON form of pyrr print.
+type jsonHit struct {
+	Kind string `json:"kind"`
+	jsonMoment
+	Values []ask.Value `json:"values,omitempty"`
+	Args   []ask.Value `json:"arguments,omitempty"`
+	Text   string      `json:"text,omitempty"`
+}
+
+func newJSONHit(h *ask.Hit) jsonHit {
+	return jsonHit{h.Kind, newJSONMoment(&h.Moment), h.Values, h.Args, h.Text}
+}
