@@ -195,6 +195,7 @@ func (p *printer) replayed() error {
 	opts := replay.Options{Breaks: p.place.breaks, OnHit: p.hit}
 	if len(p.place.calls) > 0 {
 		opts.OnEvent = p.event
+		opts.Pass = func(_ int, _ uint64, ev *recording.Event) bool { return !p.place.takes(ev) }
 	}
 	_, err := replay.Batch(p.rec, opts)
 	return err
