@@ -22,8 +22,8 @@ import (
 // Memory that is neither touched nor read by the hooks in o is left out of
 // the image; unused parts of mapped files become zeros. An error means that
 // there is no new recording.
-func Shorten(rec *recording.Recording, dir string, proc int, event uint64, o Options) error {
-	c := &cut{proc: proc, event: event}
+func Shorten(rec *recording.Recording, dir string, proc int, event uint64, open []recording.OpenFD, o Options) error {
+	c := &cut{proc: proc, event: event, open: open}
 	if _, err := batch(rec, o, c); err != nil {
 		return fmt.Errorf("shorten the recording: %w", err)
 	}
@@ -41,6 +41,7 @@ func Shorten(rec *recording.Recording, dir string, proc int, event uint64, o Opt
 type cut struct {
 	proc  int
 	event uint64
+	open  []recording.OpenFD // what the process has open there
 
 	begin   []recording.Event // of the new stream
 	instr   uint64            // instructions before it
@@ -78,7 +79,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	}
 	info := p.Info
 	info.Parent, info.ParentEvent, info.Fork, info.Brk = 0, 0, false, p.brk
-	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArea.Words(), Proc: &info}
+	start := recording.Event{Kind: recording.KindStart, TID: at.TID, Time: at.Time, Args: p.startArea.Words(), Proc: &info, Open: c.open}
 	state := func(t *Thread) (*linux.Regs, []byte, error) {
 		x, err := p.s.recordedXState(t.tid)
 		regs := t.regs

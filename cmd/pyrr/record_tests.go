@@ -14,6 +14,7 @@ import (
 
 	"pyrr/capture"
 	"pyrr/capture/pytest"
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -202,7 +203,11 @@ func shortenInto(rec *recording.Recording, dir string, from uint64) error {
 		}
 		return nil
 	}
-	return replay.Shorten(rec, dir, first, from, o)
+	view, err := logview.At(rec, first, from)
+	if err != nil {
+		return err
+	}
+	return replay.Shorten(rec, dir, first, from, view.OpenFDs(first), o)
 }
 
 // testBegins finds the event at which the test of a recording begins.

@@ -14,6 +14,7 @@ import (
 	"pyrr/internal/logview"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/replay"
 )
 
 // A recording that begins in the middle of a process says what that had open.
@@ -39,6 +40,50 @@ func TestInherited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := inherited(s)
+	want := []string{
+		"file kept, in 0 out 0",
+		"pipe with its other end, writes false, inheritable, in 7 out 0",
+		"pipe with its other end, writes true, in 0 out 16",
+		"socket, in 0 out 0",
+		"socket, in 0 out 0",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	for fd := range 3 {
+		if f := s.Procs[0].FD(nil, fd); f == nil || f.Kind == linux.ObjUnknown {
+			t.Errorf("descriptor %d is not known", fd)
+		}
+	}
+
+	// One that is cut out of it says the same of what was open there.
+	cut := filepath.Join(t.TempDir(), "cut.pyrr.part")
+	if err := replay.Shorten(rec, cut, proc, event, s.OpenFDs(proc), replay.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	short, err := recording.Open(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer short.Close()
+	if s, err = logview.At(short, proc, 1); err != nil {
+		t.Fatal(err)
+	}
+	want = []string{
+		"file kept, in 0 out 0",
+		"pipe with its other end, writes false, inheritable, in 0 out 0",
+		"pipe with its other end, writes true, in 0 out 0",
+		"socket, in 0 out 0",
+		"socket, in 0 out 0",
+	}
+	if d := cmp.Diff(want, inherited(s)); d != "" {
+		t.Errorf("of the cut one: -want +got:\n%s", d)
+	}
+}
+
+// inherited describes the files of a state that were open before it began.
+func inherited(s *logview.State) []string {
 	var got []string
 	for _, f := range s.Files {
 		if len(f.Holders) == 0 || f.Holders[0].FD < 3 || !f.Inherited {
@@ -61,19 +106,5 @@ func TestInherited(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s, in %d out %d", line, f.In.Bytes, f.Out.Bytes))
 	}
 	slices.Sort(got)
-	want := []string{
-		"file kept, in 0 out 0",
-		"pipe with its other end, writes false, inheritable, in 7 out 0",
-		"pipe with its other end, writes true, in 0 out 16",
-		"socket, in 0 out 0",
-		"socket, in 0 out 0",
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got:\n%s", d)
-	}
-	for fd := range 3 {
-		if f := s.Procs[0].FD(nil, fd); f == nil || f.Kind == linux.ObjUnknown {
-			t.Errorf("descriptor %d is not known", fd)
-		}
-	}
+	return got
 }
