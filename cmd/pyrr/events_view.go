@@ -49,7 +49,7 @@ func newView(ev, enter *recording.Event, p *logview.Process) *view {
 		v.name = linux.Signal(int(ev.Nr))
 		v.text = "signal " + v.name + ", its handler runs"
 		if len(ev.Mem) == 0 { // no frame of a handler
-			v.text = fmt.Sprintf("signal %s at address %#x, which ends the process", v.name, ev.Args[2])
+			v.text = fmt.Sprintf("signal %s at address %#x, which ends the process", v.name, ev.SigInfo().Addr())
 		}
 	case recording.KindInsn:
 		v.name = inject.Insn(ev.Nr).String()

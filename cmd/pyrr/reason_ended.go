@@ -39,7 +39,7 @@ func deathOf(rec *recording.Recording, all []ending) (*hang.Death, stack.Stack) 
 	var tid int32
 	err := logview.Each(rec, &last.Proc, func(f *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
 		switch {
-		case ev.Kind == recording.KindSignal && int32(ev.Args[1]) > 0 && d.Signal == linux.Signal(int(ev.Nr)):
+		case ev.Kind == recording.KindSignal && ev.SigInfo().Raised() && d.Signal == linux.Signal(int(ev.Nr)):
 			// siginfo_t: si_signo, si_errno, si_code, of which those above 0 are the
 			// kernel's, and si_addr. faulthandler's handler raises it once more.
 			d.Fault, d.Addr, d.Event, tid = true, ev.Args[2], n, ev.TID

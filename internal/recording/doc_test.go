@@ -38,7 +38,7 @@ func kindsDoc() string {
 func wordsDoc() string {
 	var b strings.Builder
 	b.WriteString("| kind | word | meaning |\n|---|---|---|\n")
-	for _, k := range []Kind{KindStart, KindWrite} {
+	for _, k := range []Kind{KindStart, KindWrite, KindSignal} {
 		for _, w := range argWords[k] {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k, w.name, w.doc)
 		}
@@ -49,7 +49,7 @@ func wordsDoc() string {
 // TestArgWords holds the table against the types that give the words names.
 func TestArgWords(t *testing.T) {
 	ev := Event{Args: [6]uint64{1, 2, 3, 4, 5, 6}}
-	for k, typed := range map[Kind]any{KindStart: ev.Area(), KindWrite: ev.Clock()} {
+	for k, typed := range map[Kind]any{KindStart: ev.Area(), KindWrite: ev.Clock(), KindSignal: ev.SigInfo()} {
 		v := reflect.ValueOf(typed)
 		if v.NumField() != len(argWords[k]) || len(argWords[k]) != len(ev.Args) {
 			t.Fatalf("%s has %d words", k, v.NumField())

@@ -3,7 +3,7 @@ package recording
 // The words of Event.Args mean something else in each kind of event that is no
 // system call; what they mean is said here once, and docs/format.md lists it.
 
-// argWord is one word of Args: the name of its field in Area or Clock.
+// argWord is one word of Args: the name of its field in Area, Clock or SigInfo.
 type argWord struct{ name, doc string }
 
 // argWords has a row for each word; docs/format.md follows it.
@@ -23,6 +23,14 @@ var argWords = map[Kind][]argWord{
 		{"Next", "1 + number of the register that holds the next instruction at a dispatch, 0 if it is not known"},
 		{"Pauses", "address of the budget of pauses; 0 where their counting does not begin here"},
 		{"Calls", "address of the data of the buffer of system calls; 0 where it does not begin here"},
+	},
+	KindSignal: {
+		{"Signo", "si_signo in the low 4 bytes, si_errno in the others"},
+		{"Code", "si_code in the low 4 bytes (sigaction(2)): above 0 where the kernel raised it"},
+		{"From", "si_pid in the low 4 bytes and si_uid in the others, of one that a process sent, or of SIGCHLD; of a timer si_timerid and si_overrun; of a fault si_addr; of SIGPOLL si_band; of SIGSYS si_call_addr"},
+		{"Value", "si_value of one that was sent with a value, or of a timer; of SIGCHLD si_status in the low 4 bytes; of a fault si_addr_lsb in the low 2 bytes, or si_trapno; of SIGPOLL si_fd; of SIGSYS si_syscall and si_arch, 4 bytes each"},
+		{"Low", "of SIGCHLD si_utime; of a fault si_lower or si_pkey"},
+		{"High", "of SIGCHLD si_stime; of a fault si_upper"},
 	},
 }
 
@@ -66,3 +74,20 @@ func (ev *Event) ClockStarts() (python string, ok bool) {
 	}
 	return ev.Text, true
 }
+
+// SigInfo is the beginning of the siginfo_t of a KindSignal: its words, as argWords
+// has them (asm-generic/siginfo.h).
+type SigInfo struct{ Signo, Code, From, Value, Low, High uint64 }
+
+// SigInfo returns what a KindSignal says of its signal.
+func (ev *Event) SigInfo() SigInfo {
+	a := &ev.Args
+	return SigInfo{a[0], a[1], a[2], a[3], a[4], a[5]}
+}
+
+// Raised reports whether an instruction or the kernel raised the signal, and nobody
+// sent it.
+func (i SigInfo) Raised() bool { return int32(uint32(i.Code)) > 0 }
+
+// Addr is the address of a fault.
+func (i SigInfo) Addr() uint64 { return i.From }
