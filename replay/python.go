@@ -62,10 +62,31 @@ func (p *Process) mapped(ms []recording.Mapping) {
 		if m.File == 0 && strings.HasPrefix(m.Name, "[pyrr") {
 			p.engine = append(slices.Clip(p.engine), m)
 		}
-		if m.File != 0 && m.Offset == 0 {
+		if m.File != 0 && m.Offset == 0 && !p.isSegment(m) {
 			p.modules = append(slices.Clip(p.modules), Module{Start: m.Start, File: m.File, Name: m.Name})
 		}
 	}
+}
+
+// isSegment says whether a mapping of a file's first page is a segment of a
+// module that is there already: lld leaves no holes in files, so that the end of one
+// segment and the beginning of the next may both lie in that page.
+func (p *Process) isSegment(m recording.Mapping) bool {
+	for _, mod := range slices.Backward(p.modules) {
+		if mod.File != m.File || mod.Start >= m.Start {
+			continue
+		}
+		file, bias, ok := p.moduleFile(mod)
+		if !ok {
+			return false
+		}
+		progs, err := programHeaders(file)
+		return err == nil && slices.ContainsFunc(progs, func(s *elf.Prog) bool {
+			const page = 4096
+			return s.Type == elf.PT_LOAD && s.Off < page && (bias+s.Vaddr)&^(page-1) == m.Start
+		})
+	}
+	return false
 }
 
 // unmapped forgets what lay in a range.

@@ -167,7 +167,7 @@ func firstPython(rec *recording.Recording) int {
 }
 
 func dapFrames(c *console.Console, tid int32) ([]dap.Frame, error) {
-	frames, err := c.Frames(tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(tid)
 	if err != nil && len(frames) == 0 {
 		return nil, err
 	}

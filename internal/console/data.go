@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"pyrr/cpython"
-	"pyrr/internal/backtrace"
 	"pyrr/internal/mem"
 	"pyrr/internal/printable"
 	"pyrr/internal/stack"
@@ -58,7 +57,7 @@ func (c *Console) print(args string) error {
 		fmt.Fprintf(c.out, "%#x (%d)\n", v, int64(v))
 		return nil
 	}
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true, Locals: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (c *Console) infoThreads() error {
 		}
 		if t.Call != nil {
 			in = c.describe(t.Call)
-		} else if fs, err := c.Frames(t.TID, backtrace.Want{}); err == nil && len(fs) > 0 {
+		} else if fs, err := c.Frames(t.TID); err == nil && len(fs) > 0 {
 			in = backtrace.FunctionText(&fs[0])
 			if p := backtrace.PlaceText(&fs[0]); p != "" {
 				in += " at " + p
@@ -65,15 +65,16 @@ func (c *Console) infoLocals(args bool) error {
 		return err
 	}
 	none := true
-	for _, v := range f.Locals {
+	locals, err := c.locals(f)
+	for _, v := range locals {
 		if !args || v.Arg {
 			fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
 			none = false
 		}
 	}
 	switch {
-	case f.LocalsErr != "":
-		return errors.New(f.LocalsErr)
+	case err != nil:
+		return err
 	case none:
 		fmt.Fprintln(c.out, "No locals.")
 	}

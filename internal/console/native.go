@@ -37,7 +37,7 @@ func (c *Console) returns(addr, sp uint64) (*replay.Stop, error) {
 
 // finishC runs until the innermost C function has returned.
 func (c *Console) finishC(string) error {
-	frames, err := c.allFrames(c.tid, backtrace.Want{})
+	frames, err := c.allFrames(c.tid)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func nativeSource(f *backtrace.Frame) ([]string, error) {
 // selectedNative returns the selected frame where it is C's and its source can
 // be listed, else what to say of that; neither where it is Python's.
 func (c *Console) selectedNative() (*backtrace.Frame, string) {
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil || c.frame >= len(frames) || frames[c.frame].Kind == stack.Python {
 		return nil, ""
 	}

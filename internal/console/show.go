@@ -73,7 +73,7 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 
 // showPlace prints the selected frame and, of Python, its source line.
 func (c *Console) showPlace() error {
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil || len(frames) == 0 {
 		fmt.Fprintln(c.out, "nothing is known of the stack here")
 		return nil

@@ -7,21 +7,23 @@ import (
 	"slices"
 	"strconv"
 
+	"pyrr/cpython"
 	"pyrr/internal/backtrace"
 	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
-// Frames reads the merged stack of a thread.
-func (c *Console) Frames(tid int32, want backtrace.Want) ([]backtrace.Frame, error) {
-	out, err := c.allFrames(tid, want)
+// Frames reads the merged stack of a thread, as bt numbers it: with the
+// functions that compilers have inlined, as far as debug files tell.
+func (c *Console) Frames(tid int32) ([]backtrace.Frame, error) {
+	out, err := c.allFrames(tid)
 	return slices.DeleteFunc(out, func(fr backtrace.Frame) bool { return fr.Eval }), err
 }
 
 // allFrames is Frames with those of the evaluation loop, which Python frames
 // stand for else.
-func (c *Console) allFrames(tid int32, want backtrace.Want) ([]backtrace.Frame, error) {
+func (c *Console) allFrames(tid int32) ([]backtrace.Frame, error) {
 	var out []backtrace.Frame
 	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		t := p.Threads()[tid]
@@ -30,14 +32,14 @@ func (c *Console) allFrames(tid int32, want backtrace.Want) ([]backtrace.Frame, 
 		}
 		c.w.At(p)
 		rt, all, _ := c.w.Threads(p)
-		out = c.w.Frames(p, t, rt, all, want)
+		out = c.w.Frames(p, t, rt, all, backtrace.Want{Args: true})
 		return nil
 	})
 	return out, err
 }
 
 func (c *Console) backtrace(args string) error {
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil {
 		return err
 	}
@@ -53,11 +55,7 @@ func (c *Console) backtrace(args string) error {
 }
 
 func (c *Console) pythonBacktrace(string) error {
-	var out []backtrace.Frame
-	err := c.x.With(func(*replay.Process, *replay.Thread) error { return nil })
-	if err == nil {
-		out, err = c.Frames(c.tid, backtrace.Want{})
-	}
+	out, err := c.Frames(c.tid)
 	if err != nil {
 		return err
 	}
@@ -89,7 +87,7 @@ func (c *Console) moveFrame(args string, by int) error {
 }
 
 func (c *Console) toFrame(n int) error {
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil {
 		return err
 	}
@@ -102,9 +100,10 @@ func (c *Console) toFrame(n int) error {
 	return nil
 }
 
-// pythonFrame returns the selected frame, or the next one that is Python's.
+// pythonFrame returns the selected frame, or the next one further out that is
+// Python's.
 func (c *Console) pythonFrame() (*backtrace.Frame, error) {
-	frames, err := c.Frames(c.tid, backtrace.Want{Locals: true})
+	frames, err := c.Frames(c.tid)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +115,27 @@ func (c *Console) pythonFrame() (*backtrace.Frame, error) {
 	return nil, errors.New("no Python frame is selected")
 }
 
+// locals reads the variables of a Python frame.
+func (c *Console) locals(f *backtrace.Frame) ([]cpython.Variable, error) {
+	var out []cpython.Variable
+	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+		rt, err := p.Runtime()
+		if err == nil {
+			out, err = rt.Locals(p.Mem(), *f.Python)
+		}
+		return err
+	})
+	return out, err
+}
+
 func (c *Console) localNames() []string {
 	f, err := c.pythonFrame()
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for _, v := range f.Locals {
+	locals, _ := c.locals(f) // those before an error
+	for _, v := range locals {
 		out = append(out, v.Name)
 	}
 	return out

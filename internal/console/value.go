@@ -168,7 +168,7 @@ func (c *Console) note() {
 
 // onPython selects the innermost Python frame, if there is one.
 func (c *Console) onPython() {
-	frames, err := c.Frames(c.tid, backtrace.Want{Args: true})
+	frames, err := c.Frames(c.tid)
 	if i := slices.IndexFunc(frames, func(f backtrace.Frame) bool { return f.Kind == stack.Python }); err == nil && i >= 0 {
 		c.frame = i
 	}

@@ -26,6 +26,7 @@ type dwarfData struct {
 	info     []byte // .debug_info, for the units' versions
 	loc      []byte // .debug_loc, up to DWARF 4
 	loclists []byte // .debug_loclists, DWARF 5
+	addrs    []byte // .debug_addr, DWARF 5
 	units    []*unit
 	ranges   []unitRange // by start
 	types    map[dwarf.Offset]*ctype
@@ -42,12 +43,15 @@ type unit struct {
 	entry   *dwarf.Entry
 	version int
 	base    uint64 // DW_AT_low_pc, which lists of locations are relative to
-	dir     string
-	lines   []lineRow // nil before they are read
-	linesOK bool
-	files   []*dwarf.LineFile
-	funcs   []*function // by address; nil before they are read
-	funcsOK bool
+	// addrBase and listBase are where the unit's parts of .debug_addr and of the
+	// table of .debug_loclists begin: Clang names addresses and lists by number.
+	addrBase, listBase int64
+	dir                string
+	lines              []lineRow // nil before they are read
+	linesOK            bool
+	files              []*dwarf.LineFile
+	funcs              []*function // by address; nil before they are read
+	funcsOK            bool
 }
 
 // offset makes a reference within the unit one within the file.
@@ -111,6 +115,9 @@ func openDWARF(f *elf.File) (out *dwarfData, err error) {
 		if _, out.loclists, err = sectionOf(f, ".debug_loclists"); err != nil {
 			return err
 		}
+		if _, out.addrs, err = sectionOf(f, ".debug_addr"); err != nil {
+			return err
+		}
 		return out.readUnits()
 	})
 	return out, err
@@ -136,6 +143,8 @@ func (d *dwarfData) readUnits() error {
 		u := &unit{entry: e, version: d.version(e.Offset)}
 		u.base, _ = e.Val(dwarf.AttrLowpc).(uint64)
 		u.dir, _ = e.Val(dwarf.AttrCompDir).(string)
+		u.addrBase, _ = e.Val(dwarf.AttrAddrBase).(int64)
+		u.listBase, _ = e.Val(dwarf.AttrLoclistsBase).(int64)
 		d.units = append(d.units, u)
 		ranges, err := d.d.Ranges(e)
 		if err != nil {

@@ -293,9 +293,25 @@ func (e *eval) step(op byte) (loc location, done bool) {
 	case opPiece:
 		e.err = errPieces
 	default:
-		if !e.stackOp(op) && e.err == nil {
+		if !e.numbered(op) && !e.stackOp(op) && e.err == nil {
 			e.err = fmt.Errorf("expression operation %#x", op)
 		}
 	}
 	return loc, false
+}
+
+// numbered executes the operations whose operand is the number of an address.
+func (e *eval) numbered(op byte) bool {
+	if op != opAddrx && op != opConstx {
+		return false
+	}
+	v, ok := e.p.d.addrAt(e.p.fn.u, e.uleb())
+	if !ok {
+		e.err = errors.New("an expression names an address that is not there")
+	}
+	if op == opAddrx {
+		v += e.p.bias()
+	}
+	e.push(v)
+	return true
 }

@@ -24,9 +24,22 @@ func (d *dwarfData) locationOf(u *unit, e *dwarf.Entry, pc uint64) ([]byte, erro
 		var expr []byte
 		err := guard(func() (err error) {
 			if u.version >= 5 {
-				expr, err = findLoclist5(d.loclists, v, u.base, pc)
+				expr, err = d.findLoclist5(u, v, pc)
 			} else {
 				expr, err = findLoclist4(d.loc, v, u.base, pc)
+			}
+			return err
+		})
+		if err == nil && expr == nil {
+			err = errOptimizedOut
+		}
+		return expr, err
+	case uint64: // DW_FORM_loclistx: its number in the unit's table
+		var expr []byte
+		err := guard(func() error {
+			off, err := d.listAt(u, v)
+			if err == nil {
+				expr, err = d.findLoclist5(u, off, pc)
 			}
 			return err
 		})
@@ -38,13 +51,40 @@ func (d *dwarfData) locationOf(u *unit, e *dwarf.Entry, pc uint64) ([]byte, erro
 	return nil, errOptimizedOut
 }
 
+// listAt returns where in .debug_loclists the list with a number is: the unit's
+// table has its offset from there (DWARF 5, 7.29).
+func (d *dwarfData) listAt(u *unit, n uint64) (int64, error) {
+	if u.listBase <= 0 || n > uint64(len(d.loclists))/4 {
+		return 0, errLoclist
+	}
+	at := u.listBase + int64(4*n)
+	if at+4 > int64(len(d.loclists)) {
+		return 0, errLoclist
+	}
+	return u.listBase + int64(binary.LittleEndian.Uint32(d.loclists[at:])), nil
+}
+
+// addrAt returns the address with a number in the unit's part of .debug_addr
+// (DWARF 5, 7.27).
+func (d *dwarfData) addrAt(u *unit, n uint64) (uint64, bool) {
+	if u.addrBase <= 0 || n > uint64(len(d.addrs))/8 {
+		return 0, false
+	}
+	at := u.addrBase + int64(8*n)
+	if at+8 > int64(len(d.addrs)) {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(d.addrs[at:]), true
+}
+
 var errLoclist = errors.New("malformed list of locations")
 
 // maxLocations bounds a list.
 const maxLocations = 1 << 16
 
 // findLoclist5 reads a list of .debug_loclists (DWARF 5, 2.6.2).
-func findLoclist5(data []byte, off int64, base, pc uint64) ([]byte, error) {
+func (d *dwarfData) findLoclist5(u *unit, off int64, pc uint64) ([]byte, error) {
+	data, base := d.loclists, u.base
 	if off < 0 || off >= int64(len(data)) {
 		return nil, errLoclist
 	}
@@ -57,6 +97,13 @@ func findLoclist5(data []byte, off int64, base, pc uint64) ([]byte, error) {
 		}
 		return binary.LittleEndian.Uint64(p)
 	}
+	addrx := func() uint64 {
+		a, ok := d.addrAt(u, uleb())
+		if !ok {
+			panic("no such address")
+		}
+		return a
+	}
 	var fallback []byte
 	for range maxLocations {
 		kind, err := b.ReadByte()
@@ -68,6 +115,14 @@ func findLoclist5(data []byte, off int64, base, pc uint64) ([]byte, error) {
 		switch kind {
 		case 0: // end of list
 			return fallback, nil
+		case 1: // base address, by its number
+			base = addrx()
+			continue
+		case 2: // start, end, by their numbers
+			lo, hi = addrx(), addrx()
+		case 3: // start by its number, length
+			lo = addrx()
+			hi = lo + uleb()
 		case 4: // offset pair
 			lo, hi = base+uleb(), base+uleb()
 		case 5: // default location

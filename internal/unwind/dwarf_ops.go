@@ -63,6 +63,8 @@ const (
 	opImplicitValue   = 0x9e
 	opStackValue      = 0x9f
 	opImplicitPointer = 0xa0
+	opAddrx           = 0xa1
+	opConstx          = 0xa2
 	opEntryValue      = 0xa3
 	opConstType       = 0xa4
 	opRegvalType      = 0xa5

@@ -110,6 +110,17 @@ func (im *Image) span() (lo, hi uint64) {
 	return lo, hi
 }
 
+// segmentIn says whether a segment that begins in the file's first page has its
+// link address in the page given.
+func (im *Image) segmentIn(page uint64) bool {
+	for i := range im.progs {
+		if p := &im.progs[i]; p.Type == elf.PT_LOAD && p.Off < 4096 && p.Vaddr&^4095 == page {
+			return true
+		}
+	}
+	return false
+}
+
 // fileOffset returns where in the file the byte at a link address is, and how
 // many follow it in its segment.
 func (im *Image) fileOffset(addr uint64) (off, left uint64, ok bool) {

@@ -51,6 +51,11 @@ const (
 // was there before is gone.
 func (s *Space) Map(start uint64, im *Image) (*Module, bool) {
 	bias, ok := im.Bias(start)
+	// lld leaves no holes in files: where the end of one segment and the beginning of
+	// the next are in the first page, that is mapped once for each.
+	if m := s.Find(start); m != nil && m.Image == im && start > m.Start && im.segmentIn(start-m.Bias) {
+		return m, true
+	}
 	lo, hi := im.span()
 	if !ok || lo == hi || len(s.mods) >= maxModules {
 		return nil, false
