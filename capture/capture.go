@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
 
@@ -203,7 +204,7 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 func header(o Options, cwd string, cpu *inject.CPU) recording.Header {
 	h := recording.Header{
 		Tool: "pyrr", Command: o.Command, Cwd: cwd, Started: time.Now(),
-		Host:    recording.Host{Features: cpu.Features(), XCR0: cpu.XCR0, XSaveSize: cpu.HostXSaveSize, Cores: runtime.NumCPU()},
+		Host:    recording.Host{Arch: linux.Arch, Features: cpu.Features(), XCR0: cpu.XCR0, XSaveSize: cpu.HostXSaveSize, Cores: runtime.NumCPU()},
 		Options: map[string]string{"slice": fmt.Sprint(o.Slice)},
 	}
 	for _, c := range cpu.XSave() {

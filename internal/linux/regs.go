@@ -6,6 +6,9 @@
 // rows are in rows_*.go, and what a call does with descriptors in fduse.go.
 package linux
 
+// Arch names the architecture that this package describes, as recordings do.
+const Arch = "x86-64"
+
 // Regs is struct user_regs_struct of x86-64 (sys/user.h): what
 // PTRACE_GETREGS fills and PTRACE_SETREGS takes, field by field.
 type Regs struct {

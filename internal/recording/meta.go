@@ -32,6 +32,9 @@ const FormIndex = "index"
 
 // Host describes the machine as the program could see it.
 type Host struct {
+	// Arch is whose registers and system calls events hold: linux.Arch; "" in
+	// recordings from before it was noted, which are of x86-64.
+	Arch     string   `json:"arch,omitempty"`
 	Kernel   string   `json:"kernel"`
 	CPU      string   `json:"cpu"`
 	Features []string `json:"features,omitempty"` // of cpuid, that the program could see

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"pyrr/internal/linux"
 )
 
 // DamagedError says where a recording can't be read.
@@ -104,6 +106,9 @@ func (r *Recording) load() error {
 	}
 	if r.header.Format < 1 || r.header.Format > FormatVersion {
 		return fmt.Errorf("its format is %d, made by %.100q; this pyrr reads up to %d", r.header.Format, r.header.Tool, FormatVersion)
+	}
+	if a := r.header.Host.Arch; a != "" && a != linux.Arch {
+		return fmt.Errorf("it was made on the architecture %.100q; this pyrr reads recordings of %s", a, linux.Arch)
 	}
 	var sum Summary
 	switch err := r.readJSON(summaryName, &sum); {

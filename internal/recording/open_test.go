@@ -31,6 +31,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	newer := testHeader()
 	newer.Format = FormatVersion + 1
+	foreign := testHeader()
+	foreign.Host.Arch = "arm64"
 	older := testHeader()
 	older.Format = 0
 	tests := []struct {
@@ -41,6 +43,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no header", func(dir string) error { return os.Remove(filepath.Join(dir, headerName)) }, "pyrr.json"},
 		{"newer format", replace(headerName, newer), `format is 2, made by "pyrr test"; this pyrr reads up to 1`},
 		{"no format", replace(headerName, older), "format is 0"},
+		{"another architecture", replace(headerName, foreign), `made on the architecture "arm64"`},
 		{"no events", func(dir string) error { return os.RemoveAll(filepath.Join(dir, eventsDir)) }, "events"},
 		{"header too long", func(dir string) error { return os.Truncate(filepath.Join(dir, headerName), maxJSON+1) }, "above the limit"},
 		{"header is a FIFO", func(dir string) error {
