@@ -425,9 +425,11 @@ func assembleCalls(dataOff uint32) []byte {
 	cell(cellClocks, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [clocks]
 	a.emit(0x48, 0x8b, 0x09)                   // mov rcx, [rcx]
 	store(rcx, recClocks)
-	cell(cellCur, []byte{0x4c, 0x89, 0x1d})     // mov [cur], r11
-	cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
-	jne("fed")
+	cell(cellCur, []byte{0x4c, 0x89, 0x1d}) // mov [cur], r11
+	// Not "unless callsOn": a recording may end here, with callsOff, and then the
+	// record does not say what the call does.
+	cell(cellMode, []byte{0x83, 0x3d}, callsFed) // cmp dword [mode], callsFed
+	je("fed")
 	stamp := func(off int) {
 		a.emit(0x0f, 0x31)             // rdtsc
 		a.emit(0x48, 0xc1, 0xe2, 0x20) // shl rdx, 32
