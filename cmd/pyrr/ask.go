@@ -24,6 +24,7 @@ type answers struct {
 	last  time.Time
 	begun *time.Timer
 	paths stack.Paths // of the recording at hand
+	text  stack.SourceText
 }
 
 // sayAfter is when a line says what takes long, flushAfter how long an answer may

@@ -83,6 +83,8 @@ func commands() []*command {
 		openCommand(),
 		explainCommand(),
 		printCommand(),
+		lastCommand(),
+		whereCommand(),
 		summaryCommand(),
 		diffCommand(),
 		reportCommand(),

@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"internal/settings":  {},
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording"},
-	"internal/ask":       {"cpython", "internal/linux", "internal/logview", "internal/mem", "internal/recording", "internal/stack", "replay"},
+	"internal/ask":       {"cpython", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "replay"},
 	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/unwind", "replay"},
 }
 

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/ask"
+)
+
+func whereCommand() *command {
+	return &command{
+		name:     "where",
+		synopsis: "[--kind K,…] [--first N] [--json] RECORDING TEXT",
+		short:    "the moments when a text was printed, logged, raised, opened, sent",
+		long: `Finds the moments at which a text came up, each with its position and the line of
+the program's own code that it comes from:
+
+  print       given to print(); the output may be written much later
+  output      written to the command's own output
+  written     written to any other descriptor
+  sent        sent to a socket
+  log         the message of a record of logging that a handler took
+  exception   of an exception that is raised, its class and message
+  file        the path of a file that is opened
+  query       given to a database's library (sqlite3, libpq, MySQL)
+
+TEXT is any part of it, as it is written there. The position goes on from there:
+pyrr replay --at POSITION, pyrr bt --at POSITION.
+
+--json prints one JSON object per line: kind, text, process, instruction, event,
+time, thread, threadName, file, line, function.`,
+		examples: []example{
+			{"pyrr where app.pyrr.zip 'connection lost'", "who said that, and when"},
+			{"pyrr where app.pyrr.zip settings.ini --kind file", "where a file was opened"},
+			{"pyrr where app.pyrr.zip Timeout --kind exception,log --first 1", "the first of two kinds"},
+		},
+		exits: []exitDoc{
+			{"0", "it was found"},
+			{"2", "usage error"},
+			{"3", "the recording is missing or damaged, or its replay diverged"},
+			{"4", "this machine can't replay it; the reason was printed"},
+			{"5", "it came up nowhere"},
+			{"130", "interrupted"},
+		},
+		operand: "recording",
+		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+			var o ask.WhereOptions
+			fs.StringSliceVar(&o.Kinds, "kind", nil, "only these `kinds`")
+			fs.IntVar(&o.First, "first", 0, "end after the first `N`")
+			asJSON := fs.Bool("json", false, "print JSON, one object per line")
+			return func(_ context.Context, u *ui, args []string) error { return printWhere(u, o, *asJSON, args) }
+		},
+	}
+}
+
+func printWhere(u *ui, o ask.WhereOptions, asJSON bool, args []string) error {
+	if len(args) != 2 {
+		return withHint(usagef("where: name a recording and a text"), "pyrr where RECORDING 'a part of a line'")
+	}
+	rec, path, err := oneRecording("where", args[:1])
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	if err := canReplay(rec); err != nil {
+		return err
+	}
+	a := newAnswers(u, rec)
+	o.Replaying = func() { a.replaying(rec, path) }
+	n, err := ask.Where(rec, args[1], o, func(f *ask.Found) error {
+		return a.put(func(w io.Writer) error {
+			if asJSON {
+				return a.enc.Encode(jsonFound{f.Kind, f.Text, newJSONMoment(&f.Moment)})
+			}
+			return a.line(w, &f.Moment, fmt.Sprintf("%-9s %s", f.Kind, f.Text))
+		})
+	})
+	if ferr := a.end(); err == nil {
+		err = ferr
+	}
+	if err != nil {
+		return askFailed("where", err, path)
+	}
+	if n == 0 {
+		in := "as " + strings.Join(o.Kinds, " or ")
+		if len(o.Kinds) == 0 {
+			in = "in what was printed, written, sent, logged, raised, opened or queried"
+		}
+		u.note("%q does not come up in %s %s", args[1], path, in)
+		return exitStatusError(exitNothing)
+	}
+	return nil
+}
+
+// jsonFound is what was found in the JSON form of pyrr where.
+type jsonFound struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+	jsonMoment
+}
