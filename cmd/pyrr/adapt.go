@@ -7,7 +7,6 @@ import (
 
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
-	"pyrr/internal/redact"
 	"pyrr/replay"
 )
 
@@ -25,7 +24,7 @@ type adaption struct {
 // secrets in what the program does. Where it gets to the same calls by a few
 // instructions more or less than with the secrets, or with a buffer elsewhere,
 // the recording is made one of that run. It returns how many events changed.
-func adapted(u *ui, dir string, set *redact.Set) (int, error) {
+func adapted(u *ui, dir string, s *search) (int, error) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		return 0, err
@@ -37,14 +36,15 @@ func adapted(u *ui, dir string, set *redact.Set) (int, error) {
 	changes := map[eventKey]adaption{}
 	inputs := map[eventKey][]byte{}
 	o := replay.Options{}
-	if len(set.Secrets) > 0 {
-		sum, _ := rec.Summary()
-		search := searcher(set, sum.Events)
+	sum, _ := rec.Summary()
+	look := s.watch(sum.Events)
+	o.OnEvent = look
+	if len(s.set.Secrets) > 0 {
 		o.OnEvent = func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 			if in := newInput(p, ev); in != nil {
 				inputs[eventKey{p.Info.ID, p.Number}] = in
 			}
-			return search(p, t, ev)
+			return look(p, t, ev)
 		}
 		o.Adapt = func(proc int, number uint64, ev *recording.Event) {
 			a := adaption{instr: ev.Instr, pc: ev.PC, regSum: ev.RegSum, outSum: ev.OutSum, args: ev.Args}

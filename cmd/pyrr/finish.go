@@ -41,7 +41,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		}
 		return
 	}
-	h, set, err := hideSecrets(u, t, f)
+	h, set, failed, err := hideSecrets(u, t, f)
 	if err != nil {
 		u.warn(err.Error())
 		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
@@ -53,12 +53,10 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		from = h.dir
 	}
 	verdict, exact := "not verified", true
-	if h != nil {
-		if _, err := adapted(u, h.dir, h.set); err != nil {
-			exact = false
-			if t.uncut == "" && onlyIndex(err) == "" {
-				u.warn(err.Error())
-			}
+	if failed != nil {
+		exact = false
+		if t.uncut == "" && onlyIndex(failed) == "" {
+			u.warn(failed.Error())
 		}
 	}
 	if exact && (f.verify != verifyNone || h != nil) {

@@ -77,8 +77,8 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, r *reasoned) er
 	row("Recording:", "`%s`, %s, %s instructions, %s", code(filepath.Base(path)), byteSize(info.Sizes.Total), grouped(info.Instructions), verified)
 	if manifest := info.Redacted; manifest != nil && len(manifest.Secrets) > 0 {
 		var names []string
-		for _, s := range manifest.Secrets {
-			names = append(names, "`"+code(s.Name)+"`")
+		for name := range strings.SplitSeq(manifest.Names(), ", ") {
+			names = append(names, "`"+code(name)+"`")
 		}
 		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
 	}

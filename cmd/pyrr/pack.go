@@ -38,8 +38,10 @@ func packCommand() *command {
 		long: `Writes a recording once more, as one small zip file that replays anywhere, and
 replaces the secrets that are known: the values of environment variables with
 names like API_TOKEN or DB_PASSWORD, those named by --secret, passwords in
-URLs, netrc and pip's configuration, and what --masks lists. Each gets a
-placeholder of the same length and kind, everywhere: in the environment, in
+URLs, netrc and pip's configuration, what --masks lists, and what looks like a
+secret or stands where secrets stand (Authorization and Cookie headers, members
+of JSON, private keys, tokens of known services; docs/ci.md has the rules, and a
+line says what each replaced). Each gets a placeholder of the same length and kind, everywhere: in the environment, in
 memory, in what was read and received, in base64, URL encoding and UTF-16 too,
 in upper and lower case, and in the escapes of JSON, HTML, shells and Python.
 
@@ -106,11 +108,11 @@ func pack(u *ui, f *packFlags, args []string) error {
 	if err := canReplay(rec); err != nil {
 		return err
 	}
-	set, err := f.secrets.find(u, rec)
+	finder, err := f.secrets.find(u, rec)
 	if err != nil {
 		return err
 	}
-	manifest, bytes, err := packTo(u, rec, path, out, set, int64(f.maxSize))
+	manifest, bytes, err := packTo(u, rec, path, out, finder, int64(f.maxSize))
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,7 @@ func pack(u *ui, f *packFlags, args []string) error {
 
 // packTo writes the packed form of rec to out and returns what was replaced
 // in it and its size.
-func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, limit int64) (*recording.Redaction, int64, error) {
+func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Finder, limit int64) (*recording.Redaction, int64, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return nil, 0, fmt.Errorf("make the folder for %s: %w", out, err)
 	}
@@ -160,17 +162,19 @@ func packTo(u *ui, rec *recording.Recording, path, out string, set *redact.Set, 
 			rec = short
 		}
 	}
-	manifest, err := redacted(u, rec, dir, set, true)
-	if err == nil {
-		err = proven(u, dir, set)
+	var set *redact.Set
+	var manifest *recording.Redaction
+	pass := func() error {
+		var err, failed error
+		manifest, set, err, failed = replaced(u, rec, dir, finder, true, func(s *search) error { return proven(u, dir, s) })
+		return errors.Join(err, failed)
 	}
+	err = pass()
 	if rec != whole && (isDivergence(err) || replay.Damaged(err)) {
 		// What is exact counts more than what is small.
 		rec = whole
 		os.RemoveAll(dir)
-		if manifest, err = redacted(u, rec, dir, set, true); err == nil {
-			err = proven(u, dir, set)
-		}
+		err = pass()
 	}
 	if why := onlyIndex(err); why != "" {
 		os.RemoveAll(dir)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
 	"pyrr/replay"
@@ -33,7 +32,7 @@ func (s *secretFlags) declare(fs *pflag.FlagSet) {
 
 // find collects what is known to be secret: from the recording, from
 // the environment and the configuration of who packs, and from the masks.
-func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Set, error) {
+func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Finder, error) {
 	f := redact.NewFinder(s.names)
 	if s.masks != "" {
 		var text []byte
@@ -74,9 +73,7 @@ func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Set, error)
 			u.warn(fmt.Sprintf("--secret %s: neither the recording nor this environment has that variable, so nothing was replaced for it", name))
 		}
 	}
-	set := redact.NewSet(f.Secrets)
-	set.Left = append(set.Left, f.Left...)
-	return set, nil
+	return f, nil
 }
 
 func inEnvironment(rec *recording.Recording, name string) bool {
@@ -84,74 +81,6 @@ func inEnvironment(rec *recording.Recording, name string) bool {
 	return err == nil && slices.ContainsFunc(procs, func(p recording.Proc) bool {
 		return slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	})
-}
-
-// survivorError says that a secret is still there.
-type survivorError struct{ name, where string }
-
-func (e *survivorError) Error() string {
-	return fmt.Sprintf("the known secret %s is still in %s", e.name, e.where)
-}
-
-// replayWatch sees the events of a replay.
-type replayWatch = func(*replay.Process, *replay.Thread, *recording.Event) error
-
-// searcher looks for the secrets in what the program makes of a replay: in
-// all of its memory where a process ends and a few times before, and in what
-// it writes. A value that reached the program compressed, encrypted or in
-// pieces shows up here.
-func searcher(set *redact.Set, events uint64) replayWatch {
-	const looks = 6
-	every := max(events/looks, 2000)
-	var total uint64
-	return func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		total++
-		switch {
-		case ev.Kind == recording.KindEnd || total%every == 0:
-			return searchMemory(p, set)
-		case t != nil && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter):
-			for _, g := range linux.Given(int(ev.Nr), ev.Args, p.Mem(), nil) {
-				if err := searchRange(p, set, replay.Range{Start: g.Addr, End: g.Addr + min(g.Len, 1<<20)}, "what the program wrote"); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-}
-
-func searchMemory(p *replay.Process, set *redact.Set) error {
-	ranges, err := p.Writable()
-	if err != nil {
-		return err
-	}
-	for _, r := range ranges {
-		if err := searchRange(p, set, r, "the memory of the program"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func searchRange(p *replay.Process, set *redact.Set, r replay.Range, where string) error {
-	const step, overlap = 1 << 20, 64 << 10
-	buf := make([]byte, step+overlap)
-	for at := r.Start; at < r.End; at += step {
-		b := buf[:min(uint64(len(buf)), r.End-at)]
-		if err := p.Mem().ReadAt(b, at); err != nil {
-			return nil // not all of a mapping is readable; the replay itself says what is wrong
-		}
-		var err error
-		set.Find(b, func(m redact.Match) {
-			if err == nil {
-				err = &survivorError{set.Secrets[m.Secret].Name, fmt.Sprintf("%s, at event %d of process %d, as %s", where, p.Number, p.Info.ID, m.Form)}
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // redacted writes rec into the new folder dir with its secrets replaced, and
@@ -192,15 +121,16 @@ func holdsNone(dir string, set *redact.Set) error {
 		return err
 	}
 	for _, s := range plan.Manifest().Secrets {
-		return &survivorError{s.Name, "the packed recording, in its " + strings.Join(slices.Sorted(maps.Keys(s.Counts)), ", ")}
+		i := slices.IndexFunc(set.Secrets, func(x redact.Secret) bool { return x.Name == s.Name })
+		return &survivorError{set.Secrets[max(i, 0)], "the packed recording, in its " + strings.Join(slices.Sorted(maps.Keys(s.Counts)), ", ")}
 	}
 	return nil
 }
 
 // proven replays a rewritten recording, adapts it to its placeholders, and
 // marks it as verified. It looks for the secrets in what the program does.
-func proven(u *ui, dir string, set *redact.Set) error {
-	changed, err := adapted(u, dir, set)
+func proven(u *ui, dir string, s *search) error {
+	changed, err := adapted(u, dir, s)
 	if err != nil {
 		return err
 	}
@@ -212,7 +142,7 @@ func proven(u *ui, dir string, set *redact.Set) error {
 	if changed > 0 {
 		u.status("replaying the packed recording")
 		sum, _ := out.Summary()
-		if _, err := replay.Batch(out, replay.Options{OnEvent: searcher(set, sum.Events)}); err != nil {
+		if _, err := replay.Batch(out, replay.Options{OnEvent: s.watch(sum.Events)}); err != nil {
 			return err
 		}
 	}
@@ -225,7 +155,7 @@ func proven(u *ui, dir string, set *redact.Set) error {
 		if indexErr != nil {
 			u.warn(indexErr.Error())
 		}
-		if err := hideInSources(dir, set); err != nil {
+		if err := hideInSources(dir, s.set); err != nil {
 			return err
 		}
 	}
@@ -287,33 +217,39 @@ func (s *secretFlags) wanted(when string) bool {
 
 // hideSecrets writes the recording of t once more without its known secrets,
 // if that is wanted and it holds any; else it returns nil. The set of secrets is
-// nil where they are not to be replaced.
-func hideSecrets(u *ui, t *target, f *recordFlags) (*hidden, *redact.Set, error) {
+// nil where they are not to be replaced. failed is set where the program does
+// something else with the placeholders.
+func hideSecrets(u *ui, t *target, f *recordFlags) (h *hidden, set *redact.Set, failed, err error) {
 	if !f.secrets.wanted(f.redact) {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	rec, err := recording.Open(t.part)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer rec.Close()
-	set, err := f.secrets.find(u, rec)
+	finder, err := f.secrets.find(u, rec)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	set = finder.Set()
 	plan, err := redact.NewPlan(rec, set)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if plan.Empty() {
 		m := plan.Manifest()
-		return nil, set, rec.SetRedaction(&m)
+		return nil, set, nil, rec.SetRedaction(&m)
 	}
-	h := &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix, set: set}
-	if h.manifest, err = redacted(u, rec, h.dir, set, false); err != nil {
-		return nil, nil, err
+	h = &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix}
+	h.manifest, h.set, err, failed = replaced(u, rec, h.dir, finder, false, func(s *search) error {
+		_, err := adapted(u, h.dir, s)
+		return err
+	})
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	return h, set, nil
+	return h, h.set, failed, nil
 }
 
 // indexOnly makes the form without memory of the recording in the folder part
@@ -345,8 +281,18 @@ func isDivergence(err error) bool {
 
 // sayRedacted tells what was replaced and what was not.
 func sayRedacted(u *ui, m *recording.Redaction) {
-	for _, l := range m.Left {
-		u.warn(fmt.Sprintf("%s was not replaced: %s", l.Name, l.Why))
+	for i, l := range m.Left {
+		same := func(x recording.LeftSecret) bool { return x.Why == l.Why }
+		if slices.IndexFunc(m.Left, same) < i {
+			continue // in the line of the first
+		}
+		names, verb := l.Name, "was"
+		for _, x := range m.Left[i+1:] {
+			if same(x) {
+				names, verb = names+", "+x.Name, "were"
+			}
+		}
+		u.warn(fmt.Sprintf("%s %s not replaced: %s", names, verb, l.Why))
 	}
 	if len(m.Secrets) == 0 {
 		return
@@ -357,6 +303,24 @@ func sayRedacted(u *ui, m *recording.Redaction) {
 			places += n
 		}
 	}
+	defer sayRules(u, m)
 	u.note("replaced %s in %s: %s", plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
 		plural(uint64(places), "place", "places"), m.Names())
+}
+
+// sayRules tells what each rule of shapes replaced.
+func sayRules(u *ui, m *recording.Redaction) {
+	values, places := map[string]uint64{}, map[string]uint64{}
+	for _, s := range m.Secrets {
+		if s.Rule == "" {
+			continue
+		}
+		values[s.Rule]++
+		for _, n := range s.Counts {
+			places[s.Rule] += uint64(n)
+		}
+	}
+	for _, rule := range slices.Sorted(maps.Keys(values)) {
+		u.note("rule %s: replaced %s in %s", rule, plural(values[rule], "value", "values"), plural(places[rule], "place", "places"))
+	}
 }

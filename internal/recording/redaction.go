@@ -2,6 +2,7 @@ package recording
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -29,6 +30,8 @@ type RedactedSecret struct {
 	Name string `json:"name"`
 	// Source says how it was known to be one.
 	Source string `json:"source"`
+	// Rule is the shape that it was found by, "" where its name told.
+	Rule string `json:"rule,omitempty"`
 	// Counts holds the number of places by their kind.
 	Counts map[string]int `json:"counts"`
 }
@@ -53,8 +56,19 @@ func (r *Recording) Redaction() (Redaction, bool, error) {
 // Names returns the names of the secrets that were replaced.
 func (m *Redaction) Names() string {
 	var names []string
+	rules := map[string]int{}
 	for _, s := range m.Secrets {
+		if s.Rule != "" {
+			rules[s.Rule]++
+			continue
+		}
 		names = append(names, s.Name)
+	}
+	for rule, n := range rules {
+		if n > 1 {
+			rule = fmt.Sprintf("%s (%d)", rule, n)
+		}
+		names = append(names, rule)
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")

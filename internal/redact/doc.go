@@ -5,7 +5,7 @@
 //
 // It finds the secrets that it is told of (Finder), knows the forms in which
 // a value may stand in memory, in traffic and in files (Set), and plans the
-// changes of a recording (Plan). It does not recognise secrets by their
-// looks.
+// changes of a recording (Plan). What secrets are called and what they look like
+// is in two tables (names.go, rules.go).
 // It never writes into the recording that it reads. Begin with Finder.
 package redact

@@ -9,48 +9,19 @@ import (
 	"strings"
 )
 
-// secretName matches the names of environment variables, and the keys of
-// configuration, whose values are taken to be secret.
-var secretName = regexp.MustCompile(`(?i)(^|[_.-])(tokens?|secrets?|password|passwd|passphrase|pass|pwd|pw|credentials?|creds?|apikey|api_?key|access_?key|private_?key|secret_?key|signing_?key|encryption_?key|account_?key|license_?key|ssh_?key|deploy_?key|auth|authorization|bearer|jwt|cookie|pat|dsn)([0-9]*$|[_.-](id|value|base64|b64|json|pem|prod|production|staging|test|dev|ci|key|[0-9]+)$)|[_.-]key$|^key$|token$|secret$|password$|passwd$|apikey$`)
-
-// notSecret are names that the pattern takes in and that hold no secret.
-var notSecret = map[string]bool{
-	"PWD": true, "OLDPWD": true, "XDG_SESSION_COOKIE": true, "GPG_KEY": true, "PYTHON_GPG_KEY": true,
-	"CACHE_KEY": true, "PRIMARY_KEY": true, "PUBLIC_KEY": true, "FOREIGN_KEY": true, "SORT_KEY": true, "PARTITION_KEY": true,
-}
-
-// commonWords are values that are no secrets, whatever they are the value of:
-// replacing them would replace parts of programs.
-var commonWords = map[string]bool{}
-
-func init() {
-	for w := range strings.FieldsSeq(`
-		password passwd secret secrets change_me changeme change-me placeholder example dummy
-		default public private anonymous anonymous@ guest-user administrator postgres
-		postgresql mysql mariadb mongodb rabbitmq redis-server elasticsearch minioadmin
-		username testing testuser test-user testpass testpassword test-token disabled enabled
-		required optional optional-token always never basic bearer digest netrc oauth2
-		keyring store cache osxkeychain unknown undefined redacted REDACTED localhost`) {
-		commonWords[w] = true
-	}
-}
-
-// SecretName says whether a variable of that name holds a secret.
-func SecretName(name string) bool {
-	return !notSecret[strings.ToUpper(name)] && secretName.MatchString(name)
-}
-
 // Finder collects secrets from where they are kept.
 type Finder struct {
 	Secrets []Secret
 	Left    []Left
 	named   map[string]bool
+	shapes  map[string]int  // how many values of each rule there are
+	made    map[string]bool // what only looks like a secret: the program makes it itself
 }
 
 // NewFinder makes a finder that takes the variables of the given names for
 // secrets, besides those whose names say it.
 func NewFinder(names []string) *Finder {
-	f := &Finder{named: map[string]bool{}}
+	f := &Finder{named: map[string]bool{}, shapes: map[string]int{}, made: map[string]bool{}}
 	for _, n := range names {
 		f.named[n] = true
 	}
@@ -71,7 +42,10 @@ func (f *Finder) Missing() []string {
 
 // add notes a value; sure is set where the user said that it is a secret.
 func (f *Finder) add(name, source, value string, sure bool) {
-	if value == "" || slices.ContainsFunc(f.Secrets, func(s Secret) bool { return s.Value == value }) {
+	if i := slices.IndexFunc(f.Secrets, func(s Secret) bool { return s.Value == value }); value == "" || i >= 0 {
+		if i >= 0 && f.Secrets[i].Rule != "" {
+			f.Secrets[i] = Secret{Name: name, Source: source, Value: value} // its name tells more than its looks
+		}
 		return
 	}
 	if !sure {
@@ -122,6 +96,55 @@ func (f *Finder) inside(name, source, value string) {
 	}
 }
 
+// mostShapes is how many values are taken for their looks. More of them are data.
+const mostShapes = 300
+
+// Shape takes a value that a rule found.
+func (f *Finder) Shape(s Shape) {
+	if f.made[s.Value] || f.knows(s.Value) {
+		return
+	}
+	f.shapes[s.Rule]++
+	total := 0
+	for _, n := range f.shapes {
+		total += n
+	}
+	if total > mostShapes {
+		if total == mostShapes+1 {
+			f.Left = append(f.Left, Left{s.Rule, fmt.Sprintf("more than %d values look like secrets", mostShapes)})
+		}
+		return
+	}
+	f.Secrets = append(f.Secrets, Secret{Name: fmt.Sprintf("%s %d", s.Rule, f.shapes[s.Rule]), Source: "its shape", Rule: s.Rule, Value: s.Value})
+}
+
+// Text takes what looks like a secret in a text.
+func (f *Finder) Text(text string) { Shapes([]byte(text), false, false, f.Shape) }
+
+// Set is what was found, for the search.
+func (f *Finder) Set() *Set {
+	set := NewSet(f.Secrets)
+	set.Left = append(set.Left, f.Left...)
+	return set
+}
+
+// Leave takes a value that was found by a rule out of the secrets, as the program
+// makes it itself, of nothing secret: no recording holds it as an input.
+func (f *Finder) Leave(value string) {
+	f.made[value] = true
+	f.Secrets = slices.DeleteFunc(f.Secrets, func(s Secret) bool {
+		if s.Value != value || s.Rule == "" {
+			return false
+		}
+		f.Left = append(f.Left, Left{s.Name, "it looks like a secret, and the program makes it itself"})
+		return true
+	})
+}
+
+func (f *Finder) knows(value string) bool {
+	return slices.ContainsFunc(f.Secrets, func(s Secret) bool { return s.Value == value })
+}
+
 // Environment takes NAME=VALUE strings.
 func (f *Finder) Environment(env []string) {
 	for _, kv := range env {
@@ -136,6 +159,7 @@ func (f *Finder) Environment(env []string) {
 			f.add(name, "environment", value, false)
 		}
 		f.URLs(name, value)
+		f.Text(value)
 	}
 }
 
@@ -194,8 +218,8 @@ func (f *Finder) Config(file, text string) {
 		if !ok {
 			name, value, ok = strings.Cut(line, ":")
 		}
-		if ok && SecretName(strings.TrimSpace(name)) {
-			f.add(file+" "+strings.TrimSpace(name), file, strings.Trim(strings.TrimSpace(value), `"'`), false)
+		if name = strings.Trim(strings.TrimPrefix(strings.TrimSpace(name), "export "), ` "'`); ok && SecretName(name) {
+			f.add(file+" "+name, file, strings.Trim(strings.TrimSpace(value), `"',`), false)
 		}
 	}
 }

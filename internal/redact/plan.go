@@ -81,7 +81,7 @@ func (p *Plan) Manifest() recording.Redaction {
 	var m recording.Redaction
 	for i, s := range p.set.Secrets {
 		if len(p.counts[i]) > 0 {
-			m.Secrets = append(m.Secrets, recording.RedactedSecret{Name: s.Name, Source: s.Source, Counts: p.counts[i]})
+			m.Secrets = append(m.Secrets, recording.RedactedSecret{Name: s.Name, Source: s.Source, Rule: s.Rule, Counts: p.counts[i]})
 		}
 	}
 	for _, l := range p.set.Left {

@@ -21,7 +21,9 @@ type Secret struct {
 	Name string
 	// Source says where it was found: "environment", "--secret", …
 	Source string
-	Value  string
+	// Rule is the row of the table of shapes that found it, "" for one that its name told.
+	Rule  string
+	Value string
 	// stand is the placeholder.
 	stand string
 }
@@ -37,6 +39,11 @@ type Set struct {
 	filter   [1024]uint64     // a bit for each hash of those
 	longest  int
 	windows  map[uint64]window // every eight bytes of the values
+}
+
+// Stands says whether a text holds a value of the set, or a placeholder.
+func (s *Set) Stands(text string) bool {
+	return slices.ContainsFunc(s.Secrets, func(x Secret) bool { return strings.Contains(text, x.Value) || strings.Contains(text, x.stand) })
 }
 
 // Left is a secret that is not replaced.

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/recording"
+	"pyrr/internal/redact"
+	"pyrr/replay"
+)
+
+// survivorError says that a secret is still there.
+type survivorError struct {
+	secret redact.Secret
+	where  string
+}
+
+func (e *survivorError) Error() string {
+	return fmt.Sprintf("the known secret %s is still in %s", e.secret.Name, e.where)
+}
+
+// replayWatch sees the events of a replay.
+type replayWatch = func(*replay.Process, *replay.Thread, *recording.Event) error
+
+// search looks for the secrets in what the program makes of a replay: in
+// all of its memory where a process ends and a few times before, and in what
+// it writes. A value that reached the program compressed, encrypted or in
+// pieces shows up here.
+type search struct {
+	set *redact.Set
+	// made are values that only look like secrets and that are there although no
+	// input has them any more: the program makes them itself.
+	made map[string]redact.Secret
+	// written are values that look like secrets for where the program wrote them.
+	written map[redact.Shape]bool
+}
+
+func newSearch(set *redact.Set) *search {
+	return &search{set: set, made: map[string]redact.Secret{}, written: map[redact.Shape]bool{}}
+}
+
+func (s *search) watch(events uint64) replayWatch {
+	const looks = 6
+	every := max(events/looks, 2000)
+	var total uint64
+	return func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
+		total++
+		switch {
+		case ev.Kind == recording.KindEnd || total%every == 0:
+			return s.memory(p)
+		case t != nil && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter):
+			for _, g := range linux.Given(int(ev.Nr), ev.Args, p.Mem(), nil) {
+				if err := s.part(p, replay.Range{Start: g.Addr, End: g.Addr + min(g.Len, 1<<20)}, "what the program wrote", true); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+}
+
+func (s *search) memory(p *replay.Process) error {
+	ranges, err := p.Writable()
+	if err != nil {
+		return err
+	}
+	for _, r := range ranges {
+		if err := s.part(p, r, "the memory of the program", false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *search) part(p *replay.Process, r replay.Range, where string, shapes bool) error {
+	const step, overlap = 1 << 20, 64 << 10
+	buf := make([]byte, min(step+overlap, r.End-r.Start))
+	for at := r.Start; at < r.End; at += step {
+		b := buf[:min(uint64(len(buf)), r.End-at)]
+		if err := p.Mem().ReadAt(b, at); err != nil {
+			return nil // not all of a mapping is readable; the replay itself says what is wrong
+		}
+		var err error
+		s.set.Find(b, func(m redact.Match) {
+			switch x := s.set.Secrets[m.Secret]; {
+			case x.Rule != "":
+				s.made[x.Value] = x
+			case err == nil:
+				err = &survivorError{x, fmt.Sprintf("%s, at event %d of process %d, as %s", where, p.Number, p.Info.ID, m.Form)}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if shapes {
+			redact.Shapes(b, false, false, func(x redact.Shape) {
+				if len(s.written) < mostWritten && !s.set.Stands(x.Value) {
+					s.written[x] = true
+				}
+			})
+		}
+	}
+	return nil
+}
+
+// mostWritten bounds how many values are noted for where the program wrote them.
+const mostWritten = 1000
+
+// learn tells the finder what the replay showed, and whether that is new.
+func (s *search) learn(f *redact.Finder, rec *recording.Recording, err error) bool {
+	if x, ok := errors.AsType[*survivorError](err); ok && x.secret.Rule != "" {
+		s.made[x.secret.Value] = x.secret
+	}
+	for value := range s.made {
+		f.Leave(value)
+	}
+	before := len(f.Secrets)
+	if f.Written(rec, slices.Collect(maps.Keys(s.written))) != nil {
+		return false // whatever is wrong with the recording, the search itself has told it
+	}
+	return len(s.made) > 0 || len(f.Secrets) > before
+}
+
+// mostRounds is how often a recording is written anew as its replay taught something
+// about its secrets.
+const mostRounds = 4
+
+// replaced writes rec into the new folder dir with its secrets replaced, as proof, a
+// replay, shows it to be right: what that finds the program to make itself is left, and
+// what it finds it to write as a secret is replaced too. failed is what proof said.
+func replaced(u *ui, rec *recording.Recording, dir string, f *redact.Finder, small bool, proof func(*search) error) (m *recording.Redaction, set *redact.Set, err, failed error) {
+	for round := 1; ; round++ {
+		set = f.Set()
+		s := newSearch(set)
+		m, err = redacted(u, rec, dir, set, small)
+		failed = nil
+		if err == nil {
+			failed = proof(s)
+		}
+		if !s.learn(f, rec, err) || round == mostRounds {
+			for _, x := range s.made {
+				if failed == nil {
+					failed = &survivorError{x, "what the program makes"}
+				}
+			}
+			return m, set, err, failed
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, nil, err, nil
+		}
+	}
+}
