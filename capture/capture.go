@@ -102,6 +102,8 @@ type Info struct {
 	Kept []Kept
 	// Surplus counts what was not kept.
 	Surplus Surplus
+	// Stuck are the tests whose processes were ended.
+	Stuck []Stuck
 	// Runner is set where the command ran a test runner that marks its tests.
 	Runner bool
 	// Clients names the programs that had others run elsewhere: docker, kubectl, …

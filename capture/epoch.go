@@ -60,6 +60,19 @@ type Kept struct {
 	Err error
 }
 
+// Stuck is a test that did not let itself be interrupted, so that its process was
+// ended.
+type Stuck struct {
+	PID  int
+	Root bool // it was the command itself
+	// Test is the test's id, Done the ids of those that ended before it in the same
+	// process.
+	Test  string
+	Done  []string
+	Why   string // what the test would have been told
+	Limit time.Duration
+}
+
 // Surplus counts the tests whose recordings would have been kept, had there not
 // been enough.
 type Surplus struct {
@@ -83,6 +96,8 @@ type Tests struct {
 	// MaxKept is how many recordings to keep, MaxSame how many of tests that
 	// failed for the same reason; 0 is all.
 	MaxKept, MaxSame int
+	// Before is how many recordings there are already that MaxKept counts.
+	Before int
 	// Path gives the folder to write the recording of a test to, and Final
 	// the name by which a user is told of it.
 	Path  func(test string) string
@@ -311,6 +326,7 @@ type epochs struct {
 	clients []string        // container clients that were executed
 	took    []time.Duration // for each image
 	surplus Surplus
+	stuck   []Stuck
 	reasons map[string]int // how many recordings were kept of each
 	late    *epoch         // of Options.From
 	images  bool           // may be taken at any system call

@@ -464,7 +464,7 @@ func (r *recorder) finish() (*Info, error) {
 	r.endGroup()
 	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, Images: r.took}
 	r.finishEpochs()
-	info.Surplus = r.surplus
+	info.Surplus, info.Stuck = r.surplus, r.stuck
 	for _, k := range r.kept {
 		info.Kept = append(info.Kept, *k)
 	}

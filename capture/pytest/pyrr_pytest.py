@@ -12,9 +12,10 @@ import signal
 import socket
 import sys
 import threading
-from posix import access, readlink  # tests replace those of os
+from posix import access, close, getppid, open as open_fd, write  # tests replace those of os
 from time import monotonic
 
+import pyrr_interrupt
 import pytest
 
 MARK = b"/dev/null/pyrr/1/"
@@ -27,8 +28,18 @@ MARKER = "pyrr(keep=WHEN, timeout=SECONDS): when to keep the recording of this t
 REASONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reasons")
 PATIENCE = 300  # seconds for finishing recordings
 
-# What the recorder sends when a test's time is up.
-EXPIRED = 60
+# Where a test does not let itself be interrupted its process is ended, and the
+# recorder runs the tests behind it in a fresh session. Each session leaves the ids
+# of its tests and the reports of those that ran; the fresh one takes them over.
+# RECORDER holds the number of the process whose child may do so, RESUME what ran.
+HERE = os.path.dirname(os.path.abspath(__file__))
+RECORDER = os.path.join(HERE, "recorder")
+RESUME = os.path.join(HERE, "resume")
+REPORTS = os.path.join(HERE, "reports")
+ITEMS = os.path.join(HERE, "items.")
+
+# Functions of pytest that call a test or a fixture.
+INSIDE = ("runtest", "call_fixture_func")
 
 
 class _State:
@@ -41,6 +52,8 @@ class _State:
     handles = False  # EXPIRED has its handler
     Socket = socket.socket  # tests replace that, too
     kept = []  # what the recorder tells of its recordings
+    saves = False  # what ran, for a fresh session
+    reports = []  # of the test that runs, as lines
 
 
 def _mark(*parts):
@@ -73,22 +86,16 @@ def _hide(config):
             del os.environ["PYTHONPATH"]
 
 
-class Expired(BaseException):
-    """What ends a test of hypothesis: of what that takes for a failure it would look
-    for a simpler example, and hang again."""
-
-
 def _expired(signum, frame):
+    """Interrupts a test whose time is up."""
     __tracebackhide__ = True
-    if _State.item is None:
-        return
-    try:
-        why = os.fsdecode(readlink(MARK + b"why"))
-    except OSError:
-        return  # not from the recorder
-    if getattr(getattr(_State.item, "obj", None), "is_hypothesis_test", False):
-        raise Expired("Timeout: " + why)
-    pytest.fail("Timeout: " + why)
+    if _State.item is not None:
+        pyrr_interrupt.interrupt(frame)
+
+
+def _begin_limit(item):
+    hypothesis = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    pyrr_interrupt.begin(pyrr_interrupt.Timeout if hypothesis else pytest.fail.Exception, INSIDE)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -120,8 +127,8 @@ def pytest_sessionstart(session):
         _mark("session", "controller")
         return
     _hide(config)
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(EXPIRED) == signal.SIG_DFL:
-        signal.signal(EXPIRED, _expired)
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(pyrr_interrupt.EXPIRED) == signal.SIG_DFL:
+        signal.signal(pyrr_interrupt.EXPIRED, _expired)
         _State.handles = True
     kind = "worker" if hasattr(config, "workerinput") else "start"
     _mark("session", kind, "handles" if _State.handles else "")
@@ -139,7 +146,106 @@ def pytest_runtestloop(session):
     runs = not session.testsfailed and not getattr(config.option, "collectonly", False)
     if _mine(config) and runs and not config.pluginmanager.hasplugin("dsession"):
         _mark("session", "run")
+        if not hasattr(config, "workerinput"):
+            _save_items(session)
+            if _is_root():
+                _take_over(session)
+                _State.saves = True
+    # The loop takes what has failed before it for errors of collection.
+    failed, session.testsfailed = (session.testsfailed, 0) if _State.saves else (0, session.testsfailed)
+    if failed and session.shouldfail:
+        session.items[:] = []  # --maxfail
     yield
+    session.testsfailed += failed
+
+
+def _is_root():
+    """Whether this process is the recorded command itself."""
+    try:
+        with open(RECORDER) as f:
+            return int(f.read()) == getppid()
+    except (OSError, ValueError):
+        return False
+
+
+def _save_items(session):
+    try:
+        with open(ITEMS + str(os.getpid()), "w") as f:
+            json.dump([_bytes(item.nodeid).decode("utf-8", "replace") for item in session.items], f)
+    except OSError:
+        pass  # another user's session
+
+
+def _resumed():
+    """What ran in the sessions before, None where there were none."""
+    if not os.path.exists(RESUME) or not _is_root():
+        return None
+    try:
+        with open(RESUME, encoding="utf-8") as f:
+            return set(json.load(f))
+    except (OSError, ValueError):
+        return None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection_modifyitems(config, items):
+    yield
+    if not _mine(config) or config.pluginmanager.hasplugin("dsession"):
+        return
+    ran = _resumed()
+    if ran is not None:
+        items[:] = [item for item in items if _bytes(item.nodeid).decode("utf-8", "replace") not in ran]
+
+
+def _take_over(session):
+    """Reports what ran in the sessions before as if it had run in this one."""
+    if _resumed() is None:
+        return
+    hook, reports, last = session.config.hook, [], None
+    try:
+        with open(REPORTS, encoding="utf-8") as f:
+            for line in f:
+                data = json.loads(line)
+                for name in ("longrepr", "location"):  # JSON has no tuples
+                    if isinstance(data.get(name), list):
+                        data[name] = tuple(data[name])
+                report = hook.pytest_report_from_serializable(config=session.config, data=data)
+                if report is not None:
+                    reports.append(report)
+    except (OSError, ValueError, TypeError):
+        pass  # those before it
+    session.testscollected += len({report.nodeid for report in reports})
+    for report in reports:
+        if report.nodeid != last:
+            hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
+        last = report.nodeid
+        hook.pytest_runtest_logreport(report=report)
+        if report.when == "teardown":
+            hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+            last = None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    if not _State.saves or _State.config is None:
+        return
+    try:
+        data = _State.config.hook.pytest_report_to_serializable(config=_State.config, report=report)
+        _State.reports.append(json.dumps(data) + "\n")
+    except Exception:  # of another plugin's making
+        data = {"$report_type": "TestReport", "nodeid": report.nodeid, "location": report.location, "keywords": {}, "when": report.when,
+                "outcome": report.outcome, "longrepr": str(report.longrepr or "") or None, "duration": report.duration}
+        _State.reports.append(json.dumps(data) + "\n")
+    if report.when == "teardown":
+        lines, _State.reports = _State.reports, []
+        try:
+            fd = open_fd(REPORTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                write(fd, "".join(lines).encode())
+            finally:
+                close(fd)
+        except OSError:
+            pass
 
 
 def _ask():
@@ -177,7 +283,10 @@ def _tell_reports(config):
             if getattr(report, "nodeid", None) != kept["test"] or any(name == "pyrr" for name, _ in report.sections):
                 continue
             report.sections.append(("pyrr", "\n".join(_sentence(kept))))
-            if kept["reason"]:
+            if kept["reason"] and isinstance(report.longrepr, str):
+                if " by pyrr " in report.longrepr:
+                    report.longrepr = "Timeout: %s\n%s" % (kept["reason"], report.longrepr)
+            elif kept["reason"]:
                 _tell_failure(report.longrepr, kept["reason"])
             break
 
@@ -321,6 +430,7 @@ def pytest_runtest_setup(item):
     if _mine(item.config):
         _State.item, _State.outcome = item, ""
         _State.error, _State.phase, _State.words = None, "", ""
+        _begin_limit(item)
         _mark("start", *_limit(item), item.nodeid)
         _mark("phase", "setup")
     yield
@@ -336,6 +446,7 @@ def pytest_runtest_call(item):
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_teardown(item):
     if _mine(item.config):
+        pyrr_interrupt.over()
         _mark("phase", "teardown")
     yield
 
@@ -360,7 +471,11 @@ def pytest_runtest_makereport(item, call):
     if not _mine(item.config) or _State.item is not item:
         return
     try:
-        outcome = result.get_result().outcome
+        report = result.get_result()
+        if pyrr_interrupt.told() and call.when == "call" and report.outcome == "passed":
+            # It went on after its interrupt, to its end.
+            report.outcome, report.longrepr = "failed", "Timeout: " + pyrr_interrupt.told()
+        outcome = report.outcome
     except BaseException:
         outcome = "failed"
     if call.excinfo is not None and outcome == "failed" and item.config.pluginmanager.hasplugin("timeout"):

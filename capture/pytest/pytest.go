@@ -11,10 +11,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 //go:embed pyrr_pytest.py
 var plugin []byte
+
+//go:embed pyrr_interrupt.py
+var interrupt []byte
 
 //go:embed pyrr_unittest.py
 var unittest []byte
@@ -28,8 +32,17 @@ const (
 	info       = "pyrr_pytest-1.dist-info"
 )
 
+// Names of files in the plugin's folder.
+const (
+	recorderFile = "recorder"
+	resumeFile   = "resume"
+	reportsFile  = "reports"
+	itemsFile    = "items." // and the number of the process
+)
+
 // Install writes the plugin to a new temporary folder and returns that. All
-// users can read it: a program may change its user before it runs tests.
+// users can read it: a program may change its user before it runs tests. The command
+// that is recorded must be a child of this process.
 func Install() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "pyrr-pytest-"); err != nil {
 		return "", fmt.Errorf("make a folder for the pytest plugin: %w", err)
@@ -45,8 +58,10 @@ func Install() (dir string, err error) {
 	}
 	for name, content := range map[string][]byte{
 		"pyrr_pytest.py":                        plugin,
+		"pyrr_interrupt.py":                     interrupt,
 		"pyrr_unittest.py":                      unittest,
 		"sitecustomize.py":                      sitecustomize,
+		recorderFile:                            []byte(strconv.Itoa(os.Getpid())),
 		filepath.Join(info, "METADATA"):         []byte(metadata),
 		filepath.Join(info, "entry_points.txt"): []byte(entryPoint),
 	} {

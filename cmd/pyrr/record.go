@@ -27,14 +27,12 @@ type recordFlags struct {
 	timeout   time.Duration
 	onTimeout string
 	follow    string
-	chaos     bool
-	seed      uint64
-	untilFail int
-	verify    string
-	avx512    bool
-	cpus      int
-	redact    string
-	secrets   secretFlags
+	runs
+	verify  string
+	avx512  bool
+	cpus    int
+	redact  string
+	secrets secretFlags
 	// pid is a process to record that runs already, and span for how long.
 	pid  int
 	span time.Duration
@@ -83,7 +81,7 @@ func recordCommand() *command {
 		name: "record",
 		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
-[--timeout D] [--on-timeout interrupt|kill] [--follow python|all] [--cpus N]
+[--timeout D] [--on-timeout interrupt|kill] [--no-resume] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--until-fail N] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
 [--] CMD [ARG…]`,
@@ -106,8 +104,9 @@ coverage, a script), each test has a recording of its own, which begins at the
 test; only those of tests that took too long, or failed, are kept. --timeout is
 then for each test, and pytest.mark.timeout overrides it. A test that takes too
 long is interrupted, fails with "Timeout: recorded by pyrr in …", and pytest
-goes on with the next; one that does not let itself be interrupted is ended
-with its process after five seconds. Of memory, such a recording holds what the
+goes on with the next; one that does not let itself be interrupted, in several
+ways, is ended with its process after five seconds, and the tests behind it run
+in a fresh session, which reports all. Of memory, such a recording holds what the
 test touched.
 
 --from-mark records parts of a program that are no tests, such as what a service does
@@ -262,7 +261,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 	}
 	tidy, fin := testByTest(u, &o, &t, f, fs)
 	f.began = true
-	info, err := capture.Record(ctx, o)
+	info, err := recordTests(ctx, u, &o, &t, f)
 	var done map[string]finished
 	if fin != nil {
 		done = fin.end()

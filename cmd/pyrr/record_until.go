@@ -13,11 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// declareRuns declares the flags of how often and by which schedule a command runs.
+// runs are the flags of how often and by which schedule a command runs.
+type runs struct {
+	chaos     bool
+	seed      uint64
+	untilFail int
+	noResume  bool
+}
+
+// declareRuns declares them.
 func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
 	fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 	fs.Lookup("chaos").NoOptDefVal = chaosRandom
 	fs.IntVar(&f.untilFail, "until-fail", 0, "run CMD until it fails, at most `N` times, and keep that run;\nwith --chaos each run has the next seed")
+	fs.BoolVar(&f.noResume, "no-resume", false, "where a test has to be ended with its process, leave out the\ntests behind it; else they run in a fresh session of pytest")
 }
 
 // untilFails records a command again and again, each time by a pyrr of its own, until

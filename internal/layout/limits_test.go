@@ -30,7 +30,6 @@ var long = map[string]int{
 	"assert: func loader.mapForm":              90,
 	"assert: struct Event":                     25,
 	"capture/image.go":                         500,
-	"capture/marks.go":                         550,
 	"capture/recorder.go":                      550,
 	"capture/signal.go":                        500,
 	"capture: func recorder.entry":             100,

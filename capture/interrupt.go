@@ -1,0 +1,179 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// watchTests ends what has taken too long.
+func (r *recorder) watchTests(now time.Time) {
+	for _, sp := range r.spaces {
+		run := sp.runner
+		if run == nil || sp.ended {
+			continue
+		}
+		test := run.test
+		switch {
+		case test == nil:
+			if !run.deadline.IsZero() && now.After(run.deadline) {
+				run.deadline = time.Time{}
+				r.expire()
+				return
+			}
+		case !test.expireBy.IsZero():
+			if now.After(test.expireBy) {
+				r.expireTest(sp)
+			}
+		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
+			r.expireSoon(sp, now)
+		case test.expired && len(test.again) > 0 && now.After(test.again[0]):
+			test.again = test.again[1:]
+			unix.Tgkill(sp.pid, sp.pid, signalExpired)
+		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
+			test.killAt = time.Time{}
+			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
+			if sp.pid == r.rootPID {
+				r.timedOut = true
+			}
+			if !run.worker { // that of pytest-xdist gets another
+				r.stuck = append(r.stuck, Stuck{PID: sp.pid, Root: sp.pid == r.rootPID, Test: test.id, Why: test.why, Limit: test.limit, Done: run.done})
+			}
+			kill(sp.pid)
+		}
+	}
+}
+
+const phaseTeardown = "teardown"
+
+// enterPhase notes the phase of a test. One that was interrupted and is torn down has
+// heeded that, and gets the same time again for its teardown.
+func (run *runner) enterPhase(phase string, grace time.Duration) {
+	run.phase = phase
+	if test := run.test; test != nil && phase == phaseTeardown && !test.killAt.IsZero() {
+		test.again, test.killAt = nil, time.Now().Add(grace)
+	}
+}
+
+// expireSoon ends the time of a test: at an exact instruction, where it
+// computes.
+func (r *recorder) expireSoon(sp *space, now time.Time) {
+	if c := sp.cur; sp.clock != nil && c != nil && c.computing() && sp.ep != nil {
+		sp.runner.test.expireBy = now.Add(tickPatience)
+	} else {
+		r.expireTest(sp)
+	}
+}
+
+// expiring reports whether a time-out waits for an exact instruction.
+func (run *runner) expiring() bool {
+	return run.test != nil && !run.test.expireBy.IsZero()
+}
+
+// hurried reports whether a time-out waits for a process to come to an exact
+// instruction.
+func (r *recorder) hurried(sp *space) bool {
+	return !r.expireBy.IsZero() || sp.runner != nil && sp.runner.expiring()
+}
+
+// expireTestAt is expireTest where a thread stands before an exact
+// instruction, so that a replay gets there too.
+func (r *recorder) expireTestAt(m *moment) error {
+	if err := r.switchLog(m); err != nil {
+		return err
+	}
+	r.expireTest(m.t.sp)
+	return nil
+}
+
+// expireTest finishes the recording of a test whose time is up, and tells the
+// runner.
+func (r *recorder) expireTest(sp *space) {
+	test := sp.runner.test
+	test.expired, test.expireBy = true, time.Time{}
+	if test.cancelled {
+		if ep := test.ep; ep != nil {
+			r.endEpoch(ep, recording.EndTest, outcomeCancelled)
+			r.keepTest(ep, outcomeCancelled)
+		}
+		return
+	}
+	test.killAt = time.Now().Add(r.o.Grace)
+	test.why = fmt.Sprintf("not recorded by pyrr, after %v", test.limit)
+	if ep := test.ep; ep != nil {
+		for o := range ep.live {
+			r.logOpen(o)
+			r.log(o, &recording.Event{Kind: recording.KindTimeout, TID: int32(o.pid), Instr: r.countNow(o)})
+		}
+		before := len(r.kept)
+		r.endEpoch(ep, recording.EndTimeout, fmt.Sprintf("after %v", test.limit))
+		if r.wanted(test, "timeout") {
+			r.keepTest(ep, "timeout")
+		} else {
+			r.drop(ep)
+		}
+		if len(r.kept) > before {
+			test.why = fmt.Sprintf("recorded by pyrr in %s, after %v", r.o.Tests.Final(test.dir), test.limit)
+		}
+	}
+	sig := unix.Signal(signalExpired)
+	if !sp.runner.handles {
+		sig = unix.SIGINT
+	}
+	switch {
+	case r.o.Kill:
+		sig = unix.SIGKILL
+	case sp.runner.handles && sp.runner.phase != phaseTeardown:
+		// Frameworks catch what a test raises, and go on. What is torn down already
+		// is not disturbed again.
+		now := time.Now()
+		for _, part := range []time.Duration{8, 14, 15, 16, 17, 18} {
+			test.again = append(test.again, now.Add(r.o.Grace*part/20))
+		}
+	}
+	unix.Tgkill(sp.pid, sp.pid, sig)
+}
+
+// asked answers a runner that wants to know why it got signalExpired. It
+// reports whether the call was that question.
+func (r *recorder) asked(t *task) (bool, error) {
+	if t.ev.Nr != unix.SYS_READLINK || !bytes.Equal(t.ev.In, []byte(markWhy)) {
+		return false, nil
+	}
+	run := t.sp.runner
+	if run == nil || run.test == nil || !run.test.expired {
+		return false, nil
+	}
+	b := []byte(run.test.why)
+	b = b[:min(uint64(len(b)), t.ev.Args[2])]
+	if err := ptrace.Write(t.tid, t.ev.Args[1], b); err != nil {
+		return false, err
+	}
+	return true, r.answer(t, int64(len(b)))
+}
+
+// inTest is the test that a process runs, or was started by; nil for none.
+func (sp *space) inTest() *testRun {
+	if sp.runner != nil && sp.runner.test != nil {
+		return sp.runner.test
+	}
+	return sp.within
+}
+
+// endedInTest deals with a test whose process ended in its middle.
+func (r *recorder) endedInTest(sp *space, st unix.WaitStatus) {
+	if sp.runner == nil || sp.runner.test == nil || r.o.Tests == nil {
+		return
+	}
+	outcome := "crashed"
+	if st.Exited() && sp.exitTID != 0 && sp.exitTID != sp.pid && sp.runner.test.minded {
+		// pytest-timeout's other method: a thread that ends the process.
+		outcome = "timeout"
+	}
+	r.testOver(sp, outcome)
+}
