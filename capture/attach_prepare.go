@@ -35,6 +35,11 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 			return err
 		}
 	}
+	// Where pyrr attached before, its area is still there, and is about to be made anew.
+	inArea := func(pc uint64) bool { return pc >= areaBase && pc < areaBase+inject.AreaSize }
+	if err := r.stepOut(sp, inArea); err != nil {
+		return err
+	}
 	if err := r.mapArea(t, gate, maps, proc); err != nil {
 		return err
 	}
@@ -43,10 +48,6 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 		if err := r.divertVDSO(t, moved); err != nil {
 			return err
 		}
-	}
-	inArea := func(pc uint64) bool { return pc >= sp.area.Base && pc < sp.area.Base+inject.AreaSize }
-	if err := r.stepOut(sp, inArea); err != nil {
-		return err
 	}
 	ev := &recording.Event{} // the image has what is written here
 	for i := range maps {

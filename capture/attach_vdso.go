@@ -37,11 +37,15 @@ func (r *recorder) moveVDSO(t *task, gate uint64, maps []linux.Mapping) (*movedV
 			parts = append(parts, m)
 		}
 	}
-	if v.bytes == nil || v.old.start >= vdsoBase && v.old.start < vdsoBase+1<<20 {
-		return nil, nil // there is none, or it was moved when pyrr attached before
+	if v.bytes == nil {
+		return nil, nil
 	}
+	// What it has read of the clock is not in the image.
 	if err := r.stepOut(t.sp, func(pc uint64) bool { return pc >= v.old.start && pc < v.old.end }); err != nil {
 		return nil, err
+	}
+	if v.old.start >= vdsoBase && v.old.start < vdsoBase+1<<20 {
+		return nil, nil // it was moved when pyrr attached before
 	}
 	to := uint64(vdsoBase)
 	first := parts[0].Start

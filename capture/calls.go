@@ -205,6 +205,14 @@ func (r *recorder) mayBuffer(t *task) bool {
 	return !acted
 }
 
+// inCalls reports whether a stopped thread is in the midst of a buffered call. How it
+// is made is settled: what it does then is noted in the buffer.
+func (sp *space) inCalls(t *task) bool {
+	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	pass := sp.calls.img.Pass
+	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
+}
+
 // setFast lets a stopped thread run with buffered calls or without.
 func (r *recorder) setFast(t *task, on bool) error {
 	sp := t.sp

@@ -179,7 +179,7 @@ func (r *recorder) resume(t *task, sig int) error {
 		return ptrace.Syscall(t.tid, sig)
 	}
 	if t.sp.calls != nil {
-		fast := r.mayBuffer(t)
+		fast := r.mayBuffer(t) || t.sp.fast && t.dispatch && t.sp.inCalls(t)
 		if err := r.setFast(t, fast); err != nil {
 			return err
 		}

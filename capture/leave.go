@@ -40,6 +40,7 @@ func (r *recorder) leaveBut(at *task, sp *space, end, why string) {
 	if sp.mode != modeRecord {
 		return
 	}
+	halted, st := r.haltRunning(sp)
 	r.logOpen(sp)
 	ev := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: end, Text: why}
 	r.log(sp, &ev)
@@ -60,7 +61,9 @@ func (r *recorder) leaveBut(at *task, sp *space, end, why string) {
 		if !restored {
 			restored = r.restore(sp, t.tid) == nil
 		}
-		if t != at {
+		switch {
+		case t == at:
+		case t != halted || r.letGo(t, st) != nil:
 			r.release1(t, 0)
 		}
 	}
@@ -83,6 +86,10 @@ func (r *recorder) leaveBut(at *task, sp *space, end, why string) {
 
 // letGo detaches a thread whose space is no longer recorded, at a stop.
 func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
+	st, err := r.ranInto(t, st)
+	if err != nil {
+		return err
+	}
 	sig := 0
 	if ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
 		t.sp = nil // what it has now is not what the recorder knows
@@ -97,7 +104,12 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		}
 		if sig == int(unix.SIGTRAP) && t.sp != nil {
 			_, counts := t.sp.countingTrap(regs.Rip)
-			if counts || t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 || t.sp.paused(regs.Rip) {
+			full := t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1
+			if full {
+				// It goes on with the buffer that was full.
+				ptrace.WriteU64(t.tid, t.sp.area.Clock.Count, 0)
+			}
+			if counts || full || t.sp.paused(regs.Rip) {
 				sig = 0
 			}
 		}
@@ -169,7 +181,7 @@ func (r *recorder) release1(t *task, sig int) {
 			}
 		}
 	}
-	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid {
+	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid && r.beforeCall(t) == nil {
 		r.reapFrozen(t)
 		r.beginRseq(t)
 	}

@@ -206,9 +206,24 @@ func TestAttach(t *testing.T) {
 			if i%2 == 0 {
 				attached(t, p, "--for", "200ms")
 			}
+			if left := p.zombies(); left != "" && c.name != "children" {
+				t.Errorf("pyrr left it with %s", left)
+			}
 			p.ends(t)
 		})
 	}
+}
+
+// zombies are the children of the program that have ended, and that nobody waited for.
+func (p *living) zombies() (all string) {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
+	for _, pid := range strings.Fields(string(list)) {
+		stat, _ := os.ReadFile("/proc/" + pid + "/stat")
+		if _, after, _ := strings.Cut(string(stat), ") "); strings.HasPrefix(after, "Z") {
+			all += string(stat)
+		}
+	}
+	return all
 }
 
 // abba is two threads that wait for each other, and a third that waits for both.
