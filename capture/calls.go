@@ -11,6 +11,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -196,8 +197,8 @@ func (r *recorder) mayBuffer(t *task) bool {
 	switch {
 	case r.noBuffer || t.pid != sp.pid && !t.vfork:
 		return false
-	case len(sp.shared) > 0 || len(r.objects) > 0:
-		return false // reading a file may need the turn of another process
+	case sp.wanted:
+		return false // it is to come to where others get what it holds
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
 		return false // one that waits would be taken for the kernel's; and unforce costs
 	}
@@ -253,16 +254,40 @@ func (r *recorder) setFast(t *task, on bool) error {
 // permit tells the calls area what a thread that is to run may do there.
 func (r *recorder) permit(t *task) error {
 	sp := t.sp
-	p := inject.Permits{Sends: r.sendsUnseen(), Alone: len(sp.tasks) == 1, Borrows: t.pid != sp.pid}
+	p := inject.Permits{
+		Sends: r.sendsUnseen(), Alone: len(sp.tasks) == 1, Borrows: t.pid != sp.pid,
+		Shares: len(sp.shared) > 0 || len(r.objects) > 0, Shared: sp.sharedHull(),
+	}
 	if sp.permitted && sp.permits == p {
 		return nil
 	}
-	w := sp.calls.img.Table(p)
-	if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+	if err := ptrace.WriteV(t.tid, spansOf(sp.calls.img.Permit(p))); err != nil {
 		return err
 	}
 	sp.permits, sp.permitted = p, true
 	return nil
+}
+
+// sharedHull is the part of the address space from its first shared mapping to
+// its last.
+func (sp *space) sharedHull() mem.Range {
+	if len(sp.shared) == 0 {
+		return mem.Range{}
+	}
+	lo, hi := sp.shared[0].start, sp.shared[0].end
+	for _, m := range sp.shared[1:] {
+		lo, hi = min(lo, m.start), max(hi, m.end)
+	}
+	return mem.Range{Addr: lo, Len: hi - lo}
+}
+
+// want asks a process, which may be running, for what it holds: the next of its
+// calls stops.
+func (r *recorder) want(sp *space) {
+	sp.wanted = true
+	if sp.fast && sp.cur != nil && ptrace.Write(sp.cur.tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}) == nil {
+		sp.fast = false
+	}
 }
 
 // endDispatch lets a stopped thread make system calls again.

@@ -83,7 +83,33 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	return inject.FDRead | inject.FDWrite, st.Dev
 }
 
-// isLocal says whether a file lies on one of the file systems of localFS.
+// nowShown takes a file, which a process has begun to show in memory that it shares,
+// and all others on its device from the descriptors that need no stop: what is read
+// there may need the turn of another process, and what is written it has to see.
+func (r *recorder) nowShown(dev uint64) {
+	if local, ok := r.localDevs[dev]; ok && !local {
+		return
+	}
+	r.localDevs[dev] = false
+	for _, sp := range r.spaces {
+		if sp.mode != modeRecord || sp.calls == nil {
+			continue
+		}
+		img := sp.calls.img
+		spans := []ptrace.Span{{Addr: img.FDs, Data: make([]byte, inject.CallFDs)}}
+		if i := slices.Index(sp.devs, dev); i >= 0 {
+			spans = append(spans, ptrace.Span{Addr: img.Devs + 8*uint64(i), Data: make([]byte, 8)})
+		}
+		for _, t := range sp.tasks {
+			if !t.dead && ptrace.WriteV(t.tid, spans) == nil {
+				break
+			}
+		}
+	}
+}
+
+// isLocal says whether a file lies on one of the file systems of localFS, and
+// nobody shows any of that device in shared memory.
 func (r *recorder) isLocal(name string, dev uint64) bool {
 	local, ok := r.localDevs[dev]
 	if !ok {

@@ -66,6 +66,7 @@ func (r *recorder) addShared(sp *space, start, end, off, prot uint64, key object
 		o = &sharedObject{key: key, holder: map[uint64]*sharedMap{}}
 		if key.ino != 0 {
 			r.objects[key] = o
+			r.nowShown(key.dev)
 		}
 	}
 	m := &sharedMap{obj: o, sp: sp, start: start, end: end, off: off, prot: prot, seen: map[uint64]uint64{}}

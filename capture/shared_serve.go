@@ -173,10 +173,10 @@ func (r *recorder) serve(w *waiter) error {
 		r.waiters = append(r.waiters, w)
 		if w.file != nil {
 			for _, h := range w.file.holder {
-				h.sp.wanted = true
+				r.want(h.sp)
 			}
 		} else if h := w.m.obj.holder[w.unit]; h != nil {
-			h.sp.wanted = true
+			r.want(h.sp)
 		}
 		return nil
 	}

@@ -3,6 +3,8 @@ package replay_test
 import (
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"pyrr/capture"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -45,5 +47,48 @@ func TestPassOver(t *testing.T) {
 	}
 	if stood < 15 || passed < 800 {
 		t.Errorf("stood at %d calls, passed over %d", stood, passed)
+	}
+}
+
+// A process that shares memory with others makes the calls that have nothing to do
+// with it without a stop, as any other, and replays.
+func TestBufferBesideSharedMemory(t *testing.T) {
+	const code = `import mmap, multiprocessing, os
+lock, m = multiprocessing.Lock(), mmap.mmap(-1, 4096)
+with lock: m[0] = 1
+if os.fork() == 0:
+    with lock: m[1] = m[0] + 1
+    os._exit(0)
+os.wait()
+fd = os.open('/etc/hostname', os.O_RDONLY)
+with lock: m[2] = m[1]
+for i in range(300): os.pread(fd, 16, 0)
+os.preadv(fd, [m], 0)
+`
+	rec := record(t, capture.Options{Command: []string{pythonOf(t), "-c", code}})
+	stopped, buffered, others := 0, 0, 0
+	_, err := replay.Batch(rec, replay.Options{OnEvent: func(_ *replay.Process, _ *replay.Thread, ev *recording.Event) error {
+		if ev.Nr == unix.SYS_PREAD64 && ev.Args[2] == 16 {
+			if ev.Stop == recording.StopBuffered {
+				buffered++
+			} else {
+				stopped++
+			}
+		} else if ev.Stop == recording.StopBuffered {
+			others++
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if others == 0 {
+		t.Skip("no buffered calls on this kernel")
+	}
+	if stopped+buffered != 300 {
+		t.Errorf("%d preads stopped, %d did not", stopped, buffered)
+	}
+	if buffered < 290 {
+		t.Errorf("%d of 300 preads stopped", stopped)
 	}
 }

@@ -50,6 +50,7 @@ const (
 	cellLast    = 0x70 // the anonymous memory that was mapped last, and its length, if it still is there
 	cellDevs    = 0x80 // devices whose regular files can be opened
 	cellOuts    = 0xa0 // device and inode of files that can't: where pyrr's own output goes
+	cellShared  = 0xc0 // where shared memory begins, and how long it is: what points there is no argument of a buffered call
 	cellTable   = 0x100
 	cellFDs     = 0x300
 	cellClasses = 0x700
@@ -315,6 +316,10 @@ type Permits struct {
 	Sends bool
 	// Alone: no other thread of its process waits while it waits for a disk.
 	Alone bool
+	// Shares: it, or another process, shows files in memory that both write to.
+	// Shared is the part of its address space that holds what it shows.
+	Shares bool
+	Shared mem.Range
 	// Borrows: it is a process that borrows the memory of another one until it
 	// executes a program (vfork(2)), with descriptors of its own.
 	Borrows bool
@@ -324,22 +329,26 @@ type Permits struct {
 // else that the two processes have each for itself.
 var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, unix.SYS_DUP2, unix.SYS_GETPID, unix.SYS_GETTID}
 
-// Table is the write that makes the calls of p the ones that are buffered.
-func (img *CallsImage) Table(p Permits) Write {
+// sharing are the calls that change what shared memory shows, or where it is.
+var sharing = []int{unix.SYS_FTRUNCATE, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP}
+
+// Permit is what makes the calls of p the ones that are buffered.
+func (img *CallsImage) Permit(p Permits) []Write {
 	table := make([]byte, callTable)
 	for nr, class := range bufferedCalls {
 		switch {
-		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends:
+		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
+			p.Shares && slices.Contains(sharing, nr):
 		default:
 			table[nr] = class
 		}
 	}
-	return Write{img.Data + cellTable, table}
+	return []Write{{img.Data + cellShared, le([]uint64{p.Shared.Addr, p.Shared.Len})}, {img.Data + cellTable, table}}
 }
 
 // Cells are the writes that a recorder makes to the area beyond Writes, which
 // it keeps from the recording: a replay does without. The files outs, two at
-// most, are not to be opened without a stop. Table goes with them.
+// most, are not to be opened without a stop. Permit goes with them.
 func (img *CallsImage) Cells(clocks uint64, outs []FileID) []Write {
 	data := img.Data
 	var files [2]FileID

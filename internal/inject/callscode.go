@@ -50,6 +50,8 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x45, 0x85, 0xdb)                  // test r11d, r11d
 	je("slow")
 	cell(cellClass, []byte{0x4c, 0x89, 0x1d}) // mov [class], r11
+	a.slowIfShared(dataOff)
+	cell(cellClass, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [class]
 	is := func(class byte, l string) {
 		a.emit(0x41, 0x83, 0xfb, class) // cmp r11d, class
 		je(l)
@@ -273,10 +275,7 @@ func assembleCalls(dataOff uint32) []byte {
 	imm32(8*HeldBytes - 1)
 	cell(cellHeld, []byte{0x0f, 0xa3, 0x0d}) // bt [held], ecx
 	a.jump("unopened", 0x0f, 0x82)           // jb
-	for i := range uint32(MaxDevs) {
-		cell(cellDevs+8*i, []byte{0x48, 0x3b, 0x05}) // cmp rax, [devs]
-		je("known")
-	}
+	a.jumpIfDev(dataOff, rax, "known")
 	a.label("unopened")
 	cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
 	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
@@ -457,11 +456,13 @@ func assembleCalls(dataOff uint32) []byte {
 	syscall()
 	cell(cellCur, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [cur]
 	cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classAccess)           // cmp ecx, classAccess
-	a.jump("is", 0x0f, 0x82)                  // jb
-	a.emit(0x83, 0xf9, classEpoll)            // cmp ecx, classEpoll
-	a.jump("waits", 0x0f, 0x83)               // jae
-	a.emit(0x48, 0x83, 0xf8, 0xec)            // cmp rax, -ENOTDIR
+	a.emit(0x48, 0x83, 0xf8, 0xf2)            // cmp rax, -EFAULT: a stop tells whether that is so
+	je("undo")
+	a.emit(0x83, 0xf9, classAccess) // cmp ecx, classAccess
+	a.jump("is", 0x0f, 0x82)        // jb
+	a.emit(0x83, 0xf9, classEpoll)  // cmp ecx, classEpoll
+	a.jump("waits", 0x0f, 0x83)     // jae
+	a.emit(0x48, 0x83, 0xf8, 0xec)  // cmp rax, -ENOTDIR
 	je("undo")
 	jmp("is")
 	a.label("waits")
@@ -480,6 +481,7 @@ func assembleCalls(dataOff uint32) []byte {
 	a.label("undo")
 	load(rax, recNr)
 	load(rdx, argDX)
+	load(r10, arg10)
 	cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
 	jmp("slow")
 	a.label("is")
@@ -623,10 +625,7 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x81, 0xf9) // cmp ecx, S_IFREG
 	imm32(sIfreg)
 	jne("new")
-	for i := range uint32(MaxDevs) {
-		cell(cellDevs+8*i, []byte{0x48, 0x3b, 0x15}) // cmp rdx, [devs]
-		je("local")
-	}
+	a.jumpIfDev(dataOff, rdx, "local")
 	jmp("new")
 	a.label("local")
 	a.emit(0xb0, FDRead|FDWrite) // mov al, …
@@ -682,6 +681,11 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0xc6, 0x04, 0x0e, 0) // mov byte [rsi+rcx], 0
 	jmp("done")
 	a.label("regular")
+	a.emit(0x49, 0x8b, 0x83) // mov rax, [r11+callHead+statDev]
+	imm32(callHead + statDev)
+	a.jumpIfDev(dataOff, rax, "readable")
+	jmp("done")
+	a.label("readable")
 	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
 
 	a.label("done")
@@ -716,4 +720,28 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0xff, 0xe1)          // jmp rcx
 	a.link()
 	return a.b
+}
+
+// slowIfShared leads calls that point into shared memory to where they stop: another
+// process may hold it, and then the kernel would find nothing there, or only a part.
+// It uses r11.
+func (a *asm) slowIfShared(dataOff uint32) {
+	for i, from := range [][]byte{{0x49, 0x89, 0xfb}, {0x49, 0x89, 0xf3}, {0x49, 0x89, 0xd3}} {
+		private := []string{"rdi", "rsi", "rdx"}[i]
+		a.emit(from...)                                        // mov r11, rdi, rsi or rdx
+		a.data(dataOff+cellShared, []byte{0x4c, 0x2b, 0x1d})   // sub r11, [shared]
+		a.data(dataOff+cellShared+8, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [shared.len]
+		a.jump(private, 0x0f, 0x83)                            // jae
+		a.jump("slow", 0xe9)                                   // jmp
+		a.label(private)
+	}
+}
+
+// jumpIfDev jumps where a register below r8 is one of the devices whose files need no
+// stop.
+func (a *asm) jumpIfDev(dataOff uint32, reg byte, to string) {
+	for i := range uint32(MaxDevs) {
+		a.data(dataOff+cellDevs+8*i, []byte{0x48, 0x3b, reg<<3 | 5}) // cmp reg, [devs]
+		a.jump(to, 0x0f, 0x84)                                       // je
+	}
 }

@@ -155,7 +155,7 @@ func TestCallsAreaIsBuilt(t *testing.T) {
 		t.Errorf("split into %+v and %d others", late, len(now))
 	}
 	// What borrows the memory of another process has descriptors of its own.
-	table := func(p Permits) []byte { return img.Table(p).Data }
+	table := func(p Permits) []byte { return img.Permit(p)[1].Data }
 	for _, nr := range []int{0, 1, 257, 262, 5, 72} { // read, write, openat, newfstatat, fstat, fcntl
 		if table(Permits{Borrows: true})[nr] != classNone {
 			t.Errorf("a borrower may make call %d", nr)
@@ -164,7 +164,10 @@ func TestCallsAreaIsBuilt(t *testing.T) {
 			t.Errorf("call %d stops", nr)
 		}
 	}
-	const fdatasync, sendto = 75, 44
+	const fdatasync, sendto, ftruncate = 75, 44, 77
+	if table(Permits{Shares: true})[ftruncate] != classNone || table(Permits{})[ftruncate] == classNone {
+		t.Error("a file that is shown in memory may be cut")
+	}
 	if table(Permits{})[fdatasync] != classNone || table(Permits{Alone: true})[fdatasync] == classNone || table(Permits{})[sendto] != classNone {
 		t.Error("the permits are not kept")
 	}

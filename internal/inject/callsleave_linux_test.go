@@ -4,6 +4,7 @@ package inject
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ func TestCallsLetGoAnywhere(t *testing.T) {
 	if got := p.syscall(pc, unix.SYS_MMAP, site, img.Size+0x1000, rwx, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); got != site {
 		t.Fatalf("mmap: %#x", got)
 	}
-	for _, w := range append(append(img.Writes, img.Cells(dst, nil)...), img.Table(Permits{})) {
+	for _, w := range slices.Concat(img.Writes, img.Cells(dst, nil), img.Permit(Permits{})) {
 		p.write(w.Addr, w.Data)
 	}
 	p.write(site+uint64(len(orig)), []byte{0xcc})
