@@ -85,6 +85,7 @@ func commands() []*command {
 		printCommand(),
 		lastCommand(),
 		whereCommand(),
+		mcpCommand(),
 		summaryCommand(),
 		diffCommand(),
 		reportCommand(),

@@ -64,6 +64,7 @@ var allowed = map[string][]string{
 	"internal/settings":  {},
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording"},
+	"internal/mcp":       {"internal/recording"},
 	"internal/ask":       {"cpython", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "replay"},
 	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/unwind", "replay"},
 }
@@ -84,6 +85,7 @@ var owners = map[string][]string{
 	"github.com/klauspost/compress":   {"internal/recording"},
 	"github.com/sergi/go-diff":        {"internal/stack"},
 	"github.com/google/go-dap":        {"internal/dap"},
+	"github.com/modelcontextprotocol": {"internal/mcp"},
 	"github.com/rogpeppe/go-internal": {},
 	"github.com/google/go-cmp":        {},
 	"C":                               {},
