@@ -20,7 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"pyrr/internal/outfile"
-	"pyrr/internal/report"
+	"pyrr/internal/page"
 )
 
 // openFlags are those of pyrr open.
@@ -133,16 +133,7 @@ func openOne(u *ui, f *openFlags, path string) error {
 		u.note("every process ended by itself, so nothing hung")
 	}
 	if f.page {
-		page, err := pageOf(rec, path, 200)
-		if err != nil {
-			return replayFailed(err, path)
-		}
-		out := strings.TrimSuffix(filepath.Clean(path), packedSuffix) + ".html"
-		if err := writeWhole(out, func(w io.Writer) error { return report.RecordingHTML(w, page) }); err != nil {
-			return err
-		}
-		u.note("wrote %s", out)
-		return nil
+		return writePage(u, rec, path, &reportFlags{events: page.DefaultEvents})
 	}
 	terminal := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	if !f.console && (!terminal || canReplay(rec) != nil) {

@@ -1,37 +1,39 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"pyrr/internal/compare"
+	"pyrr/internal/logview"
+	"pyrr/internal/page"
 	"pyrr/internal/recording"
-	"pyrr/internal/report"
-	"pyrr/internal/stack"
 )
 
 func reportCommand() *command {
 	return &command{
 		name:     "report",
-		synopsis: "[-o FILE] [--events N] RECORDING",
-		short:    "make one HTML page about a recording",
-		long: `Writes a page that needs nothing else: what was recorded, which thread hung in
-what, the stack of each thread with the lines of its Python files around the
-place, and the last events before. It is made from the index of stacks, on any
-machine. pyrr check --html makes one about a check.
+		synopsis: "[-o FILE] [--events N] [--unlike RECORDING] RECORDING",
+		short:    "make one HTML page that shows a recording",
+		long: `Writes a page that needs nothing else, to be opened in any browser: why the
+program hung or failed, with the evidence, each line a link to its moment; a
+timeline of all threads; of each event the stack, the source that ran and the
+variables where they are known; what the program printed. It is made from the index of
+stacks, on any machine, and makes no request. docs/page.md shows it. pyrr check
+--html makes one about a check.
 
 The page shows lines of the program's files and arguments of its system calls;
 make it from what pyrr pack wrote where these may hold secrets.`,
 		examples: []example{
 			{"pyrr report recordings/test_pool-k3x9fa.pyrr.zip", "writes test_pool-k3x9fa.html beside it"},
 			{"pyrr report -o - hung.pyrr.zip > hung.html", ""},
+			{"pyrr report --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 		},
 		exits: []exitDoc{
 			{"0", "the page was written"},
@@ -42,161 +44,194 @@ make it from what pyrr pack wrote where these may hold secrets.`,
 		},
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			out := fs.StringP("output", "o", "", "write it to `FILE`; - is standard output (default: beside the recording)")
-			events := fs.Int("events", 200, "how many of the last events it shows")
-			return func(_ context.Context, u *ui, args []string) error {
-				if *events < 0 {
-					return usagef("--events takes a number from 0 on, not %d", *events)
-				}
-				rec, path, err := oneRecording("report", args)
-				if err != nil {
-					return err
-				}
-				defer rec.Close()
-				u.status("reading %s", path)
-				page, err := pageOf(rec, path, *events)
-				u.clearStatus()
-				if err != nil {
-					return replayFailed(err, path)
-				}
-				write := func(w io.Writer) error { return report.RecordingHTML(w, page) }
-				switch *out {
-				case "-":
-					return write(u.out)
-				case "":
-					*out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(path), ".zip"), ".part")
-					*out = strings.TrimSuffix(*out, ".pyrr") + ".html"
-				}
-				if err := writeWhole(*out, write); err != nil {
-					return err
-				}
-				u.note("wrote %s", *out)
-				return nil
-			}
+			var f reportFlags
+			fs.StringVarP(&f.out, "output", "o", "", "write it to `FILE`; - is standard output (default: beside the recording)")
+			fs.IntVar(&f.events, "events", page.DefaultEvents, "how many events it holds, the last ones")
+			fs.StringVar(&f.unlike, "unlike", "", "a `recording` of a run that passed: show what this one got that that one did not")
+			return func(_ context.Context, u *ui, args []string) error { return writeReport(u, &f, args) }
 		},
 	}
 }
 
-// pageOf gathers what the page shows.
-func pageOf(rec *recording.Recording, path string, events int) (*report.Recording, error) {
+type reportFlags struct {
+	out, unlike string
+	events      int
+}
+
+func writeReport(u *ui, f *reportFlags, args []string) error {
+	if f.events < 1 {
+		return usagef("--events takes a number from 1 on, not %d", f.events)
+	}
+	rec, path, err := oneRecording("report", args)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	return writePage(u, rec, path, f)
+}
+
+// writePage writes the page about a recording, beside it unless told otherwise.
+func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) error {
+	u.status("reading %s", path)
+	p, perr := pageOf(u, rec, path, f)
+	u.clearStatus()
+	if p == nil {
+		return perr
+	}
+	out := f.out
+	switch out {
+	case "-":
+		return errors.Join(p.Write(u.out), perr)
+	case "":
+		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(path), ".zip"), ".part")
+		out = strings.TrimSuffix(out, ".pyrr") + ".html"
+	}
+	if err := writeWhole(out, p.Write); err != nil {
+		return err
+	}
+	u.note("wrote %s", out)
+	if p.Left > 0 {
+		u.note("it holds the last %s events; %s before them are left out", grouped(uint64(p.Rows)), grouped(uint64(p.Left)))
+	}
+	return perr
+}
+
+// pageOf gathers what the page shows. With an error about a damaged recording the
+// page is there as well.
+func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page.Page, error) {
 	r, err := reasons(rec, false)
 	if err != nil {
-		return nil, err
+		return nil, replayFailed(err, path)
 	}
 	info, err := summarize(rec, path, func(uint64) {})
+	if info == nil {
+		return nil, replayFailed(err, path)
+	}
+	in := &page.Input{Rec: rec, Title: shorten(shellJoin(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.says(),
+		Bad: r.says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
+		Progress: func(n uint64) { u.status("reading %s: %s events", path, grouped(n)) }}
+	if info.Test != "" {
+		in.Title = shorten(info.Test, 160)
+	}
+	in.Facts = factsOf(rec, info)
+	for i := range r.Ends {
+		e := &r.Ends[i]
+		in.Processes = append(in.Processes, e.Facts)
+		for k := range e.Threads {
+			w := &e.Threads[k]
+			waits := waitsFor(w)
+			if w.Call != "" {
+				waits += lasting(w)
+			}
+			in.Ends = append(in.Ends, page.End{Proc: w.Proc.ID, TID: w.TID, Waits: waits, Stack: w.Stack.Frames})
+		}
+	}
+	if f.unlike != "" {
+		if in.Unlike, err = unlikeOfPage(u, rec, path, f.unlike); err != nil {
+			return nil, err
+		}
+	}
+	name := shellQuote(filepath.Base(path))
+	in.Commands = []string{"pyrr explain " + name, "pyrr events " + name}
+	if info.Form != recording.FormIndex {
+		in.Commands = append(in.Commands, "pyrr replay "+name)
+	}
+	p, err := page.Make(in)
 	if err != nil {
-		return nil, err
+		err = replayFailed(err, path)
 	}
-	p := &report.Recording{Title: shorten(shellJoin(info.Command), 160), Summary: outcomeOf(info)}
+	return p, err
+}
+
+// describe says in one line what happened at an event.
+func describe(ev, enter *recording.Event, p *logview.Process) string {
+	switch ev.Kind {
+	case recording.KindSyscall:
+		return callText(ev, ev, true)
+	case recording.KindEnter, recording.KindThread:
+		return callText(ev, ev, false)
+	case recording.KindExit:
+		if enter != nil {
+			return callText(enter, ev, true)
+		}
+	}
+	return newView(ev, enter, p).text
+}
+
+// factsOf are lines about a recording.
+func factsOf(rec *recording.Recording, info *recordingInfo) []page.Fact {
+	var out []page.Fact
 	fact := func(name, format string, args ...any) {
-		p.Facts = append(p.Facts, report.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+		if text := fmt.Sprintf(format, args...); text != "" {
+			out = append(out, page.Fact{Name: name, Value: text})
+		}
 	}
-	fact("recorded", "%s, Linux %s", info.Started.UTC().Format("2006-01-02 15:04:05 UTC"), info.Kernel)
-	if len(info.Pythons) > 0 {
-		fact("Python", "%s", strings.Join(info.Pythons, ", "))
+	if info.Test != "" {
+		fact("command", "%s", shorten(shellJoin(info.Command), 300))
 	}
-	fact("length", "%s instructions, %s events, %s, %s", grouped(info.Instructions), grouped(info.Events),
-		seconds(time.Duration(info.Seconds*1e9)), plural(uint64(len(info.Processes)), "process", "processes"))
+	fact("recorded", "%s", info.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
+	fact("Python", "%s", strings.Join(info.Pythons, ", "))
+	fact("machine", "Linux %s, %s", info.Kernel, info.CPU)
+	var env map[string]string
+	if procs, err := rec.Procs(); err == nil && len(procs) > 0 {
+		env = envMap(procs[0].Env)
+	}
+	fact("commit", "%s", cmp.Or(env["GITHUB_SHA"], env["CI_COMMIT_SHA"], env["BUILDKITE_COMMIT"], env["GIT_COMMIT"]))
+	fact("job", "%s", cmp.Or(strings.Trim(env["GITHUB_WORKFLOW"]+" / "+env["GITHUB_JOB"], " /"), env["CI_JOB_NAME"], env["BUILDKITE_LABEL"], env["JOB_NAME"]))
+	fact("length", "%s, %s instructions", seconds(time.Duration(info.Seconds*1e9)), grouped(info.Instructions))
+	fact("events", "%s in %s", grouped(info.Events), plural(uint64(len(info.Processes)), "process", "processes"))
 	if !info.Complete {
 		fact("incomplete", "%s", info.Why)
 	}
-	fact("verified", "%s", map[string]string{"exact": "yes, a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
-	first, found := r.first()
-	ends := r.Ends
-	if found || r.Why.Raised != nil {
-		p.Facts = slices.Insert(p.Facts, 0, report.Fact{Name: "why", Value: r.Why.Sentence})
+	fact("verified", "%s", map[string]string{"exact": "a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
+	if info.Redacted != nil {
+		fact("secrets", "%s replaced by placeholders", plural(uint64(len(info.Redacted.Secrets)), "known one", "known ones"))
 	}
-	if found {
-		p.Threads = append(p.Threads, threadAtEndOf(rec, &first, len(ends) > 1, true))
-	}
-	for _, e := range ends {
-		for i := range e.Threads {
-			if w := &e.Threads[i]; w.Proc.ID != first.Proc.ID || w.TID != first.TID {
-				p.Threads = append(p.Threads, threadAtEndOf(rec, w, len(ends) > 1, false))
-			}
+	return out
+}
+
+// envMap is an environment by name.
+func envMap(env []string) map[string]string {
+	out := map[string]string{}
+	for _, e := range env {
+		if k, v, ok := strings.Cut(e, "="); ok {
+			out[k] = v
 		}
 	}
-	if err := addLastEvents(p, rec, events); err != nil {
+	return out
+}
+
+// unlikeOfPage says what differs from a recording of a run that passed.
+func unlikeOfPage(u *ui, rec *recording.Recording, path, passed string) (*page.Unlike, error) {
+	r, err := unlikeOf(u, rec, path, passed)
+	if err != nil {
 		return nil, err
 	}
-	name := shellQuote(filepath.Base(path))
-	p.Commands = []string{"pyrr explain " + name, "pyrr events " + name}
-	if info.Form != recording.FormIndex {
-		p.Commands = append(p.Commands, "pyrr replay "+name)
+	out := &page.Unlike{Name: "the run that passed", Followed: r.Followed("the run that passed", "this run")}
+	for _, c := range r.Causes() {
+		k := page.Cause{Kind: c.Kind, What: c.What, Passed: c.First, This: c.Second}
+		if c.B >= 0 {
+			e := r.B.Event(c.B)
+			k.Proc, k.Event = e.Proc, e.Pos.Event
+		}
+		out.Causes = append(out.Causes, k)
 	}
-	return p, nil
+	return out, nil
 }
 
 // outcomeOf says in a word or two how a recording ended.
-func outcomeOf(info *recordingInfo) string {
+func outcomeOf(info *recordingInfo, r *reasoned) string {
 	switch {
-	case info.TimedOut:
+	case info.TimedOut || info.Outcome == "timeout":
 		return "hangs"
+	case info.Outcome == "failed" || r.Why.Raised != nil:
+		return "failed"
+	case info.Outcome != "":
+		return info.Outcome
 	case info.Status == nil:
 		return "was cut"
 	case *info.Status != 0:
 		return "fails: " + describeStatus(*info.Status)
 	}
 	return "ended"
-}
-
-// around is how many lines of source are shown before and after a frame's.
-const around = 5
-
-func threadAtEndOf(rec *recording.Recording, w *waiting, processes, open bool) report.ThreadAtEnd {
-	t := report.ThreadAtEnd{Title: strings.TrimSpace(fmt.Sprintf("thread %d %s", w.Num, w.Name)), Waits: waitsFor(w), Open: open, Err: w.Stack.Err()}
-	if processes {
-		t.Title = fmt.Sprintf("process %d, %s", w.Proc.ID, t.Title)
-	}
-	if w.Call != "" {
-		t.Waits += lasting(w)
-		t.Call = shorten(w.Call, 200)
-		t.Note = fmt.Sprintf("since %s, instruction %s, event %s", atTime(w.Since), grouped(w.Instr), grouped(w.Event))
-	}
-	paths := stack.Paths{Root: rec.Header().Cwd}
-	texts, err := rec.Sources()
-	if err != nil {
-		texts = nil // the page goes without
-	}
-	own, owned := ownFrame(w.Stack)
-	for _, f := range w.Stack.Frames {
-		if f.Eval {
-			continue // the Python frames say what it does
-		}
-		out := report.FrameWithSource{Kind: "C", Func: f.Func, Place: f.Module}
-		if f.Kind == stack.Python {
-			short, _ := paths.Short(f.File)
-			out.Kind, out.Place, out.Own = "Py", fmt.Sprintf("%s:%d", short, f.Line), !stack.IsLibrary(f.File)
-			lines := linesOf(texts[f.File])
-			for n := max(1, f.Line-around); f.Line > 0 && f.Line <= len(lines) && n <= min(len(lines), f.Line+around); n++ {
-				out.Source = append(out.Source, report.SourceLine{Number: fmt.Sprintf("%5d", n), Text: lines[n-1], Here: n == f.Line})
-			}
-			if open && owned && f == own {
-				out.Open, owned = true, false
-			}
-		}
-		t.Frames = append(t.Frames, out)
-	}
-	return t
-}
-
-// addLastEvents adds the events before the end, the calls that only tell how
-// threads were scheduled left out.
-func addLastEvents(p *report.Recording, rec *recording.Recording, most int) error {
-	side, err := compare.ReadLast(&recordingSource{rec: rec}, most)
-	if err != nil {
-		return err
-	}
-	all := side.InTime()
-	p.Shown = fmt.Sprintf("%s of %s, without locks, memory and clocks", grouped(uint64(min(most, len(all)))), grouped(uint64(len(all))))
-	for _, i := range all[max(0, len(all)-most):] {
-		e := side.Event(i)
-		line := report.EventLine{At: grouped(e.Pos.Instr), Time: fmt.Sprintf("%.3fs", e.Start.Seconds()),
-			Thread: strings.TrimSpace(fmt.Sprintf("%d/%d %s", e.Proc, e.Thread, e.ThreadName)), Event: e.Text()}
-		if f, ok := side.Place(i); ok {
-			line.Place, line.Func = fmt.Sprintf("%s:%d", f.File, f.Line), f.Func
-		}
-		p.Events = append(p.Events, line)
-	}
-	return nil
 }

@@ -23,7 +23,8 @@ var layers = []struct {
 		"assert", "internal/compare", "internal/hang", "internal/pystate"}},
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"share, fronts, report: what people get", []string{
-		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report"}},
+		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
+		"internal/page"}},
 }
 
 // floor returns the number of a package's floor, -1 if it has none.

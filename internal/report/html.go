@@ -13,9 +13,6 @@ import (
 //go:embed report.html
 var checkPage string
 
-//go:embed recording.html
-var recordingPage string
-
 //go:embed page.css
 var pageStyle string
 

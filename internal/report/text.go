@@ -57,3 +57,7 @@ func count(n int, noun string) string {
 	}
 	return grouped(uint64(n)) + " " + noun
 }
+
+// Clean makes text from a recording or a file safe to show on one line: what
+// controls a terminal or the direction of text becomes visible.
+func Clean(s string) string { return clean(s) }

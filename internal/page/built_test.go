@@ -1,0 +1,63 @@
+package page
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// tools returns the folder of the pinned npm packages; a test that needs them is
+// skipped where there is no node.
+func tools(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed", name)
+		}
+	}
+	cmd := exec.Command("../../scripts/page.sh")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("the npm packages can't be had: %v\n%s", err, said.Bytes())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestBuilt holds that the script and the style in the repository are what their
+// source gives, and that the source has no mistake of types.
+func TestBuilt(t *testing.T) {
+	tools, dir := tools(t), t.TempDir()
+	if out, err := exec.Command(filepath.Join(tools, "node_modules/.bin/tsc"), "-p", "web").CombinedOutput(); err != nil {
+		t.Errorf("tsc: %v\n%s", err, out)
+	}
+	cmd := exec.Command("node", "web/build.mjs", dir)
+	cmd.Env = append(os.Environ(), "PYRR_PAGE_TOOLS="+tools)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, have := range map[string]string{"page.js": script, "page.css": style} {
+		want, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(want) != have {
+			t.Errorf("web/built/%s is not what web/src gives: scripts/page.sh build", name)
+		}
+	}
+}
+
+// TestInline holds that neither of the two ends its element, or asks for anything.
+func TestInline(t *testing.T) {
+	for name, text := range map[string]string{"script": script, "style": style} {
+		for _, bad := range []string{"</script", "</style", "<!--", "http://", "https://", "url(", "@import", "fetch(", "XMLHttpRequest", "WebSocket", "innerHTML", "eval("} {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(bad)) {
+				t.Errorf("the %s holds %q", name, bad)
+			}
+		}
+	}
+}

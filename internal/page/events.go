@@ -1,0 +1,325 @@
+package page
+
+import (
+	"errors"
+	"slices"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
+	"pyrr/internal/recording"
+)
+
+// row is a line of the page: an event, for a call that gave way to others its
+// entry together with its return.
+type row struct {
+	lane     int32
+	kind     kind
+	failed   bool   // the call returned an error
+	n, end   uint64 // numbers of the event, and of the one that returned; 0 for none
+	time     int64
+	took     int64 // ns, -1 where it never returned
+	instr    uint64
+	endInstr uint64
+	text     string
+	node     uint32 // of the stack index
+	ended    uint32 // of the page's stacks, where the index has none
+}
+
+// lane is a thread.
+type lane struct {
+	Proc int    `json:"proc"` // index of the process
+	TID  int32  `json:"tid"`
+	Num  int    `json:"num"`
+	Name string `json:"name"`
+	From int64  `json:"from"`
+	To   int64  `json:"to"`
+	// Waits says how it stood at the end.
+	Waits string `json:"waits,omitempty"`
+	last  uint64
+}
+
+// process is a process, in the order of the recording.
+type process struct {
+	ID     int    `json:"id"`
+	PID    int    `json:"pid"`
+	Parent int    `json:"parent,omitempty"`
+	Name   string `json:"name"`
+	From   int64  `json:"from"`
+	To     int64  `json:"to"`
+	Instr  uint64 `json:"instr"`
+	ended  uint64 // number of its last event
+}
+
+// line is something that the program printed.
+type line struct {
+	Proc   int    `json:"proc"` // index
+	Event  uint64 `json:"event"`
+	Stderr bool   `json:"stderr,omitempty"`
+	Text   string `json:"text"`
+	More   uint64 `json:"more,omitempty"` // bytes that the recording does not have at hand
+}
+
+// maxOutput bounds the output that a page holds, in bytes.
+const maxOutput = 1 << 20
+
+// walk reads a recording.
+type walk struct {
+	in    *Input
+	most  int
+	rows  []row
+	lanes []lane
+	procs []process
+	lines []line
+	// lost counts the bytes of output before those that are held.
+	printed, lost int
+	marks         []mark
+	wakes         []wake
+	left          int
+	count         uint64 // of events that were read
+	index         *recording.StackIndex
+	makers        map[int32]event // who made a thread that has not begun, by its id
+	reaps         []reap
+}
+
+// mark is a moment that stands out: where a test begins, the time-out expires.
+type mark struct {
+	Proc  int    `json:"proc"` // index
+	Event uint64 `json:"event"`
+	Time  int64  `json:"time"`
+	Instr uint64 `json:"instr"`
+	Kind  string `json:"kind"`
+	Text  string `json:"text"`
+}
+
+// maxMarks bounds the marks: a run of a large suite has more tests than a line has room.
+const maxMarks = 5000
+
+// read reads the events of all processes.
+func (w *walk) read() error {
+	procs, err := w.in.Rec.Procs()
+	w.makers = map[int32]event{}
+	w.index, _ = w.in.Rec.StackIndex() // the page goes without
+	sum, _ := w.in.Rec.Summary()
+	for i := range procs {
+		err = errors.Join(err, w.process(&procs[i], sum.Streams[procs[i].ID]))
+	}
+	slices.SortStableFunc(w.rows, func(a, b row) int {
+		switch {
+		case a.time != b.time:
+			return sign(a.time < b.time)
+		case a.lane != b.lane && w.lanes[a.lane].Proc != w.lanes[b.lane].Proc:
+			return sign(w.lanes[a.lane].Proc < w.lanes[b.lane].Proc)
+		}
+		return sign(a.n < b.n)
+	})
+	for i := range w.in.Ends {
+		e := &w.in.Ends[i]
+		for k := range w.lanes {
+			if l := &w.lanes[k]; w.procs[l.Proc].ID == e.Proc && l.TID == e.TID {
+				l.Waits = clean(e.Waits)
+			}
+		}
+	}
+	w.joinReaps()
+	w.cut(w.most)
+	return err
+}
+
+func sign(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// cut leaves the last rows.
+func (w *walk) cut(most int) {
+	if n := len(w.rows) - most; n > 0 {
+		w.rows, w.left = w.rows[n:], w.left+n
+	}
+}
+
+// reader follows one process.
+type reader struct {
+	*walk
+	proc  int
+	from  int // its first row
+	lanes map[int32]int32
+	open  map[int32]int // rows of calls that have not returned, by thread
+	// text says from which event on rows are described: those before it are too many.
+	text  uint64
+	futex map[uint64]wakeup
+}
+
+func (w *walk) process(info *recording.Proc, events uint64) error {
+	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, open: map[int32]int{},
+		futex: map[uint64]wakeup{}}
+	if most := uint64(w.most); events > most {
+		r.text = events - most
+	}
+	p := process{ID: info.ID, PID: info.PID, Parent: info.Parent, Name: clean(shorten(commandOf(info.Argv), 120)), From: -1}
+	w.procs = append(w.procs, p)
+	if info.Fork {
+		for i := range w.procs[:r.proc] {
+			if w.procs[i].ID == info.Parent {
+				w.makers[int32(info.PID)] = event{i, info.ParentEvent}
+			}
+		}
+	}
+	err := logview.Each(w.in.Rec, info, func(f *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
+		if w.count++; w.count%8192 == 0 && w.in.Progress != nil {
+			w.in.Progress(w.count)
+		}
+		r.take(f, n, ev, &s)
+		return nil
+	})
+	for tid, l := range r.lanes {
+		if w.index != nil {
+			w.lanes[l].Name = clean(w.index.Name(info.ID, tid, w.lanes[l].last))
+		}
+	}
+	return err
+}
+
+func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logview.Step) {
+	p := &r.procs[r.proc]
+	if p.From < 0 {
+		p.From = ev.Time
+	}
+	p.To, p.Instr = max(p.To, ev.Time, ev.EndTime), max(p.Instr, ev.Instr)
+	p.ended = n
+	l := r.lane(f, n, ev, s)
+	r.walk.lanes[l].last = n
+	if ev.Kind == recording.KindExit {
+		r.returned(l, n, ev, s)
+		return
+	}
+	if ev.Kind == recording.KindSyscall {
+		r.output(n, ev, ev)
+		r.woken(l, n, ev, ev)
+		r.made(n, ev)
+	}
+	k, ok := kindOf(ev)
+	if !ok {
+		return
+	}
+	out := row{lane: l, kind: k, n: n, time: ev.Time, instr: ev.Instr, endInstr: ev.Instr}
+	switch ev.Kind {
+	case recording.KindSyscall:
+		out.took, out.failed = max(0, ev.EndTime-ev.Time), failed(ev.Ret)
+	case recording.KindEnter, recording.KindThread:
+		out.took = -1
+		r.open[ev.TID] = len(r.rows)
+	}
+	if n >= r.text {
+		out.text = clean(shorten(r.in.Describe(ev, s.Enter, f), maxText))
+	}
+	if r.index != nil {
+		out.node, _ = r.index.Node(p.ID, n)
+	}
+	r.mark(n, ev, out.text)
+	r.rows = append(r.rows, out)
+	r.bound()
+}
+
+// maxText bounds the text of a row, in bytes.
+const maxText = 300
+
+// failed tells a result that is an error, as Linux returns it.
+func failed(ret int64) bool { return ret < 0 && ret >= -4095 }
+
+// lane returns the number of the lane of an event's thread.
+func (r *reader) lane(f *logview.Process, n uint64, ev *recording.Event, s *logview.Step) int32 {
+	at, ok := r.lanes[ev.TID]
+	if !ok {
+		num := len(r.lanes) + 1
+		if s.Thread != nil {
+			num = s.Thread.Num
+		}
+		at = int32(len(r.walk.lanes))
+		r.lanes[ev.TID] = at
+		r.walk.lanes = append(r.walk.lanes, lane{Proc: r.proc, TID: ev.TID, Num: num, From: ev.Time})
+		r.begun(n, ev)
+	}
+	l := &r.walk.lanes[at]
+	l.To = max(l.To, ev.Time, ev.EndTime)
+	return at
+}
+
+// returned completes the row of a call.
+func (r *reader) returned(l int32, n uint64, ev *recording.Event, s *logview.Step) {
+	at, ok := r.open[ev.TID]
+	if !ok || s.Enter == nil {
+		return
+	}
+	delete(r.open, ev.TID)
+	r.output(s.EnterEvent, s.Enter, ev)
+	r.woken(l, s.EnterEvent, s.Enter, ev)
+	r.made(s.EnterEvent, ev)
+	if at < r.from {
+		return // it was left out
+	}
+	out := &r.rows[at]
+	out.end, out.endInstr, out.failed = n, ev.Instr, failed(ev.Ret)
+	out.took = max(0, ev.Time-out.time)
+	if out.n >= r.text && s.Enter.Nr == ev.Nr {
+		text := r.in.Describe(ev, s.Enter, nil)
+		out.text = clean(shorten(trimEllipsis(text), maxText))
+	}
+}
+
+// bound drops the first half of a process's rows where they are too many.
+func (r *reader) bound() {
+	if len(r.rows)-r.from < 2*r.most {
+		return
+	}
+	rest := slices.Clone(r.rows[len(r.rows)-r.most:])
+	gone := len(r.rows) - r.from - len(rest)
+	r.rows = append(r.rows[:r.from], rest...)
+	r.left += gone
+	for tid, at := range r.open {
+		if at -= gone; at < r.from {
+			delete(r.open, tid)
+		} else {
+			r.open[tid] = at
+		}
+	}
+}
+
+// output keeps what a call printed.
+func (r *reader) output(n uint64, enter, exit *recording.Event) {
+	if enter.Why != recording.OutStdout && enter.Why != recording.OutStderr || exit.Ret <= 0 {
+		return
+	}
+	got := enter.In
+	if uint64(len(got)) > uint64(exit.Ret) {
+		got = got[:exit.Ret]
+	}
+	r.lines = append(r.lines, line{Proc: r.proc, Event: n, Stderr: enter.Why == recording.OutStderr,
+		Text: cleanText(got), More: uint64(exit.Ret) - uint64(len(got))})
+	r.printed += len(got)
+	for r.printed > maxOutput && len(r.lines) > 1 {
+		r.printed -= len(r.lines[0].Text)
+		r.lines, r.lost = r.lines[1:], r.lost+1
+	}
+}
+
+// mark notes what stands out.
+func (r *reader) mark(n uint64, ev *recording.Event, text string) {
+	kind := ""
+	switch {
+	case ev.Kind == recording.KindTimeout:
+		kind = "timeout"
+	case ev.Kind == recording.KindSignal && len(ev.Mem) == 0:
+		kind = "crash"
+	case ev.Kind == recording.KindSignal:
+		kind, text = "signal", linux.Signal(int(ev.Nr))
+	case ev.Kind == recording.KindNote && (ev.Why == recording.MarkTestStart || ev.Why == recording.MarkTestEnd):
+		kind, text = "test", clean(shorten(ev.Text, 200))
+	default:
+		return
+	}
+	if len(r.marks) < maxMarks {
+		r.marks = append(r.marks, mark{Proc: r.proc, Event: n, Time: ev.Time, Instr: ev.Instr, Kind: kind, Text: text})
+	}
+}

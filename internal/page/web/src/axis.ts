@@ -1,0 +1,73 @@
+// The horizontal axis: recorded time, or instructions. Long stretches in which
+// nothing happens are folded, so that what did happen can be seen.
+
+import { clamp } from "./util";
+
+export interface Fold { from: number; to: number }
+
+export class Axis {
+  /** Break points: values and their places in 0..1, both ascending. */
+  private readonly v: number[] = [];
+  private readonly x: number[] = [];
+  readonly folds: Fold[] = [];
+
+  /** points are ascending values at which something happens. */
+  constructor(points: Float64Array, readonly from: number, readonly to: number, fold: boolean) {
+    const length = Math.max(to - from, 1);
+    let cap = Infinity;
+    if (fold && points.length) {
+      cap = length / 10;
+      for (let round = 0; round < 12; round++) {
+        let sum = 0, last = from;
+        for (const p of points) { sum += Math.min(p - last, cap); last = p; }
+        sum += Math.min(to - last, cap);
+        cap = Math.max(sum * 0.05, 1e-9);
+      }
+    }
+    const v = [from], w = [0];
+    let last = from, at = 0;
+    const add = (p: number): void => {
+      const gap = p - last;
+      if (gap > cap * 3) {
+        if (v[v.length - 1] !== last) { v.push(last); w.push(at); }
+        this.folds.push({ from: last, to: p });
+        at += cap;
+        v.push(p); w.push(at);
+      } else at += gap;
+      last = p;
+    };
+    for (const p of points) add(p);
+    add(to);
+    if (v[v.length - 1] !== to) { v.push(to); w.push(at); }
+    for (let i = 0; i < v.length; i++) {
+      this.v.push(v[i]!);
+      this.x.push(w[i]! / (at || 1));
+    }
+  }
+
+  toX(value: number): number { return between(this.v, this.x, value); }
+  toValue(x: number): number { return between(this.x, this.v, x); }
+
+  /** The places of many ascending or unordered values. */
+  all(values: Float64Array): Float64Array { return values.map((v) => this.toX(v)); }
+}
+
+function between(a: number[], b: number[], value: number): number {
+  const n = a.length - 1;
+  if (n < 1) return 0;
+  let lo = 1, hi = n;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if (a[mid]! < value) lo = mid + 1; else hi = mid;
+  }
+  const from = a[lo - 1]!, to = a[lo]!;
+  const part = to > from ? clamp((value - from) / (to - from), 0, 1) : 1;
+  return b[lo - 1]! + part * (b[lo]! - b[lo - 1]!);
+}
+
+/** Round steps: 1, 2, 5 times a power of ten. */
+export function step(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(Math.max(least, 1e-12)));
+  for (const m of [1, 2, 5, 10]) if (m * power >= least) return m * power;
+  return 10 * power;
+}

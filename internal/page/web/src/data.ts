@@ -1,0 +1,258 @@
+// The block of a page: what package page of pyrr wrote, unpacked. Columns are
+// arrays with a value for each row (an event, calls with their return).
+
+export interface Process { id: number; pid: number; parent?: number; name: string; from: number; to: number; instr: number }
+export interface Lane { proc: number; tid: number; num: number; name: string; from: number; to: number; waits?: string }
+export interface Mark { proc: number; event: number; time: number; instr: number; kind: string; text: string }
+export interface Line { proc: number; event: number; stderr?: boolean; text: string; more?: number }
+export interface Frame { f: string; p: number; l?: number; c?: number; e?: number; m?: string; k?: boolean; o?: number }
+export interface File { name: string; own?: boolean; parts?: { from: number; text: string }[] }
+export interface Evidence { text: string; proc: number; event?: number; file?: string; line?: number; code?: string }
+export interface Edge { from: number; to: number; why: string; sure?: boolean }
+export interface Task { proc: number; lane: number; kind: string; name: string; running?: boolean; node: number }
+export interface Cause { kind: string; what: string; passed: string; this: string; proc?: number; event?: number }
+export interface Var { n: string; v: string }
+/** The variables of a moment: of each frame from the innermost on that has some. */
+export interface Moment { proc: number; event: number; frames: { f: string; l: number; v: Var[] }[] }
+interface Column { name: string; at: number; size: number; n: number; delta?: boolean; bytes?: boolean }
+
+export interface Document {
+  title: string; outcome: string; kinds: string[];
+  procs: Process[]; lanes: Lane[]; marks: Mark[] | null; lines: Line[] | null; lost?: number; left?: number;
+  frames: Frame[] | null; files: File[] | null; columns: Column[];
+  why: { sentence: string; degree: string; explained?: boolean; evidence: Evidence[]; edges?: Edge[] };
+  tasks?: Task[]; unlike?: { name: string; causes: Cause[] | null; followed?: string };
+  moments?: Moment[];
+}
+
+const decoder = new TextDecoder();
+
+/** Base64 as bytes, without a request: fetch of a data: URL would be one. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const raw = atob(text);
+  const out = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+  return out;
+}
+
+async function inflate(packed: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+export class Recording {
+  readonly doc: Document;
+  readonly n: number;
+  readonly lane: Float64Array;
+  readonly kind: Uint8Array;
+  readonly failed: Uint8Array;
+  readonly event: Float64Array;
+  readonly end: Float64Array;
+  readonly time: Float64Array;
+  /** ns, -1 for a call that never returned. */
+  readonly took: Float64Array;
+  readonly instr: Float64Array;
+  readonly ran: Float64Array;
+  readonly node: Float64Array;
+  readonly parent: Float64Array;
+  readonly frame: Float64Array;
+  /** Rows of each lane and of each process, in order. */
+  readonly ofLane: Uint32Array[];
+  readonly ofProc: Uint32Array[];
+  /** Arrows: who let whom go on. */
+  readonly wakes: { from: number; to: number }[] = [];
+  readonly wakesOf = new Map<number, number[]>();
+  /** Where time ends: of the last row or process. */
+  readonly until: number;
+  private readonly text_: Float64Array;
+  private readonly offsets: Float64Array;
+  private readonly texts: Uint8Array;
+  private readonly owned = new Map<number, boolean>();
+  private readonly cache = new Map<number, string>();
+
+  constructor(private readonly bytes: Uint8Array) {
+    const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    this.doc = JSON.parse(decoder.decode(bytes.subarray(4, 4 + size))) as Document;
+    const base = 4 + size;
+    const column = (name: string): Float64Array => {
+      const c = this.doc.columns.find((c) => c.name === name);
+      return c ? this.numbers(base + c.at, c.n, !!c.delta) : new Float64Array(0);
+    };
+    this.lane = column("lane");
+    const kinds = column("kind");
+    this.n = kinds.length;
+    this.kind = Uint8Array.from(kinds, (k) => k & 0x7f);
+    this.failed = Uint8Array.from(kinds, (k) => k >> 7);
+    this.event = column("event");
+    this.end = column("end");
+    this.time = column("time");
+    this.took = column("took").map((t) => t - 1);
+    this.instr = column("instr");
+    this.ran = column("ran");
+    this.node = column("node");
+    this.parent = column("parent");
+    this.frame = column("frame");
+    this.text_ = column("text");
+    this.offsets = new Float64Array(1 + (this.doc.columns.find((c) => c.name === "textSize")?.n ?? 0));
+    column("textSize").forEach((s, i) => { this.offsets[i + 1] = this.offsets[i]! + s; });
+    const texts = this.doc.columns.find((c) => c.name === "texts");
+    this.texts = texts ? bytes.subarray(base + texts.at, base + texts.at + texts.size) : new Uint8Array(0);
+    let until = 0;
+    for (const p of this.doc.procs) until = Math.max(until, p.to);
+    this.until = until;
+    [this.ofLane, this.ofProc] = this.group();
+    this.addWakes(column("wakeFromProc"), column("wakeFrom"), column("wakeToProc"), column("wakeTo"));
+  }
+
+  /** A column of variable-length numbers; those of differences are zigzag. */
+  private numbers(at: number, n: number, delta: boolean): Float64Array {
+    const out = new Float64Array(n), b = this.bytes;
+    let last = 0;
+    for (let i = 0; i < n; i++) {
+      let v = 0, scale = 1, c: number;
+      do {
+        c = b[at++] ?? 0;
+        v += (c & 0x7f) * scale;
+        scale *= 128;
+      } while (c > 127);
+      if (delta) {
+        last += v % 2 ? -(v + 1) / 2 : v / 2;
+        v = last;
+      }
+      out[i] = v;
+    }
+    return out;
+  }
+
+  private group(): [Uint32Array[], Uint32Array[]] {
+    const by = (of: (row: number) => number, n: number): Uint32Array[] => {
+      const sizes = new Uint32Array(n);
+      for (let i = 0; i < this.n; i++) sizes[of(i)]!++;
+      const out = Array.from(sizes, (s) => new Uint32Array(s));
+      sizes.fill(0);
+      for (let i = 0; i < this.n; i++) {
+        const k = of(i);
+        out[k]![sizes[k]!++] = i;
+      }
+      return out;
+    };
+    return [by((i) => this.lane[i]!, this.doc.lanes.length), by((i) => this.procOf(i), this.doc.procs.length)];
+  }
+
+  private addWakes(fromProc: Float64Array, from: Float64Array, toProc: Float64Array, to: Float64Array): void {
+    for (let i = 0; i < from.length; i++) {
+      const a = this.rowAt(fromProc[i]!, from[i]!, true), b = this.rowAt(toProc[i]!, to[i]!, true);
+      if (a < 0 || b < 0 || this.lane[a] === this.lane[b]) continue;
+      const k = this.wakes.push({ from: a, to: b }) - 1;
+      for (const r of [a, b]) this.wakesOf.set(r, [...(this.wakesOf.get(r) ?? []), k]);
+    }
+  }
+
+  /** Index of the process of a row. */
+  procOf(row: number): number { return this.doc.lanes[this.lane[row]!]!.proc; }
+
+  /** The row of an event of a process: that, or the last one before it; -1 for none. */
+  rowAt(proc: number, event: number, exactly = false): number {
+    const rows = this.ofProc[proc];
+    if (!rows?.length) return -1;
+    let lo = 0, hi = rows.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (this.event[rows[mid]!]! <= event) lo = mid + 1; else hi = mid;
+    }
+    if (lo === 0) return exactly ? -1 : rows[0]!;
+    if (!exactly || this.event[rows[lo - 1]!] === event) {
+      const at = rows[lo - 1]!;
+      if (this.event[at] === event || exactly) return at;
+      // It may be where a call returned that began earlier.
+      for (let k = lo - 1; k >= 0 && k > lo - 5000; k--) {
+        const r = rows[k]!;
+        if (this.end[r]! > 0 && this.event[r]! + this.end[r]! === event) return r;
+      }
+      return at;
+    }
+    return -1;
+  }
+
+  /** The last row of a lane that begins no later than a time; -1 for none. */
+  rowOfLane(lane: number, time: number): number {
+    const rows = this.ofLane[lane];
+    if (!rows) return -1;
+    let lo = 0, hi = rows.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (this.time[rows[mid]!]! <= time) lo = mid + 1; else hi = mid;
+    }
+    return lo > 0 ? rows[lo - 1]! : -1;
+  }
+
+  text(row: number): string { return this.textOf(this.text_[row]!); }
+  textID(row: number): number { return this.text_[row]!; }
+  get textCount(): number { return this.offsets.length - 1; }
+
+  textOf(id: number): string {
+    let s = this.cache.get(id);
+    if (s === undefined) {
+      s = decoder.decode(this.texts.subarray(this.offsets[id], this.offsets[id + 1]));
+      if (this.cache.size > 20000) this.cache.clear();
+      this.cache.set(id, s);
+    }
+    return s;
+  }
+
+  /** The frames of a stack, innermost first. */
+  frames(node: number): Frame[] {
+    const out: Frame[] = [];
+    for (let n = node; n > 0 && out.length < 1000; n = this.parent[n] ?? 0) {
+      const f = this.doc.frames?.[this.frame[n]!];
+      if (f) out.push(f);
+    }
+    return out;
+  }
+
+  /** Whether the user's code is on a stack. */
+  isOwn(node: number): boolean {
+    let v = this.owned.get(node);
+    if (v === undefined) {
+      v = this.own(node)?.o === 2;
+      this.owned.set(node, v);
+    }
+    return v;
+  }
+
+  /** The frame that people look for: the innermost of their code, else of Python. */
+  own(node: number): Frame | undefined {
+    let python: Frame | undefined;
+    for (let n = node, i = 0; n > 0 && i < 1000; n = this.parent[n] ?? 0, i++) {
+      const f = this.doc.frames?.[this.frame[n]!];
+      if (!f || f.k) continue;
+      python ??= f;
+      if (f.o === 2) return f;
+    }
+    return python;
+  }
+
+  place(f: Frame): string {
+    const file = f.p >= 0 ? this.doc.files?.[f.p]?.name : undefined;
+    return file ? `${file}:${f.l ?? "?"}` : (f.m ?? "").replace(/^.*\//, "");
+  }
+
+  /** A place for a narrow column: the last two parts of the path. */
+  shortPlace(f: Frame): string {
+    const parts = this.place(f).split("/");
+    return parts.length > 2 && parts[0] === "" ? `…/${parts.slice(-2).join("/")}` : parts.join("/");
+  }
+
+  laneName(lane: number): string {
+    const l = this.doc.lanes[lane]!;
+    const name = l.name || `thread ${l.num}`;
+    return this.doc.procs.length > 1 ? `${this.doc.procs[l.proc]!.id}/${name}` : name;
+  }
+}
+
+export async function load(): Promise<Recording> {
+  const block = document.getElementById("block");
+  const r = new Recording(await inflate(bytesOf(block?.textContent?.trim() ?? "")));
+  block?.remove(); // its text is not needed any more
+  return r;
+}

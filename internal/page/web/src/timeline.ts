@@ -1,0 +1,439 @@
+// The timeline: a lane for each thread, drawn on a canvas. Waits are coloured by
+// their reason, arrows lead from who woke to who was woken, and at the right edge
+// from who waits to whom it waits for.
+
+import { Axis } from "./axis";
+import type { Recording } from "./data";
+import { colourOf } from "./kinds";
+import { type State, type Store } from "./state";
+import { drawRuler } from "./ruler";
+import { bodyOf, Lanes, type LaneRow } from "./lanes";
+import { at, clamp, grouped, h, perFrame, span } from "./util";
+
+export interface Palette { [name: string]: string }
+
+export class Timeline {
+  readonly element: HTMLElement;
+  private readonly canvas = h("canvas", { "aria-hidden": "true" });
+  private readonly box = h("div", { class: "tl-box", tabindex: "0", role: "slider", "aria-label": "Moment", "aria-valuemin": "0" });
+  private readonly spacer = h("div", { class: "tl-spacer" });
+  private readonly tip = h("div", { class: "tip", hidden: true });
+  private readonly lanes: Lanes;
+  private axis!: Axis;
+  /** Places of the beginnings and ends of rows on the axis. */
+  x0!: Float64Array;
+  x1!: Float64Array;
+  private yours: [number, number] = [0, 1];
+  private width = 0;
+  private height = 0;
+  private colours: Palette = {};
+  private drag: { x: number; zoom: [number, number]; moved: boolean } | null = null;
+  private readonly touches = new Map<number, number>();
+  private readonly draw = perFrame(() => this.paint());
+
+  constructor(private readonly rec: Recording, private readonly store: Store, private readonly evidence: number[]) {
+    this.lanes = new Lanes(rec);
+    this.box.setAttribute("aria-valuemax", String(Math.max(0, rec.n - 1)));
+    this.box.append(this.canvas, this.spacer);
+    this.element = h("section", { class: "timeline panel", "aria-label": "Timeline" }, this.controls(), this.box, this.legend(), this.tip);
+    this.rebuild();
+    this.listen();
+    store.subscribe((s, what) => {
+      if (what.has("axis") || what.has("fold")) this.rebuild();
+      if (what.has("row")) this.reveal(s.row);
+      this.describe();
+      this.draw();
+    });
+    this.describe();
+  }
+
+  /** Reads the colours anew: the theme has changed. */
+  restyle(): void {
+    const css = getComputedStyle(document.documentElement);
+    this.colours = {};
+    for (const name of ["--bg", "--panel", "--text", "--dim", "--line", "--accent", "--bad", "--runs", "--ready", "--fold", ...this.rec.doc.kinds.map(colourOf)]) {
+      this.colours[name] = css.getPropertyValue(name).trim();
+    }
+    this.draw();
+  }
+
+  private rebuild(): void {
+    const s = this.store.state, r = this.rec, instr = s.axis === "instr";
+    const from = instr ? r.instr : r.time;
+    const to = new Float64Array(r.n);
+    let most = 0, least = Infinity;
+    for (let i = 0; i < r.n; i++) {
+      const took = r.took[i]!;
+      to[i] = instr ? (took < 0 ? Math.max(from[i]!, r.doc.procs[r.procOf(i)]!.instr) : from[i]! + r.ran[i]!) : took < 0 ? r.until : from[i]! + took;
+      most = Math.max(most, to[i]!);
+      least = Math.min(least, from[i]!);
+    }
+    const points = Float64Array.from(from).sort();
+    this.axis = new Axis(points, r.n ? least : 0, Math.max(most, 1), s.fold);
+    this.x0 = this.axis.all(from);
+    this.x1 = this.axis.all(to);
+    this.lanes.runs(this.x0, this.x1);
+    this.yours = this.beginning();
+  }
+
+  /** What is shown at first: from where the user's code begins. */
+  private beginning(): [number, number] {
+    const r = this.rec;
+    let row = 0;
+    while (row < r.n && !r.isOwn(r.node[row]!)) row++;
+    const from = row < r.n ? this.x0[row]! : 0;
+    return from > 0.1 && from < 0.999 ? [Math.max(0, from - (1 - from) * 0.04), 1] : [0, 1];
+  }
+
+  private get zoom(): [number, number] {
+    return this.store.state.zoom ?? this.yours;
+  }
+
+  private controls(): HTMLElement {
+    const button = (label: string, title: string, f: () => void): HTMLElement => h("button", { type: "button", class: "small", title, "aria-label": title, onclick: f }, label);
+    const choice = (label: string, value: "time" | "instr"): HTMLElement => {
+      const input = h("input", { type: "radio", name: "axis", value, onchange: () => this.store.set({ axis: value, zoom: null }) });
+      input.checked = this.store.state.axis === value;
+      this.store.subscribe((s) => { input.checked = s.axis === value; });
+      return h("label", { class: "seg" }, input, h("span", {}, label));
+    };
+    const fold = h("input", { type: "checkbox", onchange: () => this.store.set({ fold: fold.checked, zoom: null }) });
+    fold.checked = this.store.state.fold;
+    this.store.subscribe((s) => { fold.checked = s.fold; });
+    return h("div", { class: "bar" },
+      h("h2", {}, "Timeline"),
+      h("fieldset", { class: "segs" }, h("legend", { class: "sr" }, "Axis"), choice("Time", "time"), choice("Instructions", "instr")),
+      h("label", { class: "check" }, fold, "fold long pauses"),
+      h("span", { class: "grow" }),
+      button("All", "Show all of the recording", () => this.store.set({ zoom: [0, 1] })),
+      button("Your code", "Show from where your code begins", () => this.store.set({ zoom: null })),
+      button("−", "Zoom out", () => this.scale(2)),
+      button("+", "Zoom in", () => this.scale(0.5)));
+  }
+
+  private legend(): HTMLElement {
+    const seen = new Set<number>();
+    for (let i = 0; i < this.rec.n; i++) {
+      const took = this.rec.took[i]!;
+      if (took < 0 || took > this.rec.until / 2000) seen.add(this.rec.kind[i]!);
+    }
+    const swatch = (name: string, label: string): HTMLElement => {
+      const box = h("i", { class: "swatch" });
+      box.style.background = `var(${name})`;
+      return h("li", {}, box, label);
+    };
+    return h("ul", { class: "legend", "aria-label": "Colours of the timeline" }, swatch("--runs", "runs"),
+      ...[...seen].sort((a, b) => a - b).map((k) => swatch(colourOf(this.rec.doc.kinds[k]!), this.rec.doc.kinds[k]!)),
+      this.rec.wakes.length ? h("li", {}, "↘ woke") : null, this.rec.doc.why.edges?.length ? h("li", { class: "badtext" }, "⤶ waits for") : null);
+  }
+
+  private listen(): void {
+    new ResizeObserver(() => this.resize()).observe(this.box);
+    this.box.addEventListener("scroll", this.draw);
+    this.box.addEventListener("keydown", (e) => this.key(e));
+    this.box.addEventListener("wheel", (e) => {
+      if (e.ctrlKey || e.metaKey || e.altKey) {
+        e.preventDefault();
+        this.scale(Math.exp(clamp(e.deltaY, -100, 100) / 150), this.toAxis(e.offsetX));
+      } else if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) {
+        e.preventDefault();
+        this.pan((e.deltaX || e.deltaY) / this.width);
+      }
+    }, { passive: false });
+    this.box.addEventListener("dblclick", (e) => this.scale(0.25, this.toAxis(e.offsetX)));
+    this.box.addEventListener("pointerdown", (e) => {
+      this.touches.set(e.pointerId, e.clientX);
+      this.drag = { x: e.clientX, zoom: this.zoom, moved: false };
+    });
+    this.box.addEventListener("pointermove", (e) => this.moved(e));
+    const up = (e: PointerEvent): void => {
+      this.touches.delete(e.pointerId);
+      const d = this.drag;
+      this.drag = null;
+      if (d && !d.moved && e.type === "pointerup") this.click(e);
+    };
+    this.box.addEventListener("pointerup", up);
+    this.box.addEventListener("pointercancel", up);
+    this.box.addEventListener("pointerleave", () => { this.tip.hidden = true; });
+  }
+
+  private moved(e: PointerEvent): void {
+    if (this.touches.has(e.pointerId) && this.touches.size === 2) {
+      const other = [...this.touches].find(([id]) => id !== e.pointerId)![1];
+      const before = Math.abs(this.touches.get(e.pointerId)! - other), after = Math.abs(e.clientX - other);
+      this.touches.set(e.pointerId, e.clientX);
+      if (before > 5 && after > 5) this.scale(before / after);
+      if (this.drag) this.drag.moved = true;
+      return;
+    }
+    const d = this.drag;
+    if (d && (d.moved || Math.abs(e.clientX - d.x) > 4)) {
+      if (!d.moved) this.box.setPointerCapture(e.pointerId);
+      d.moved = true;
+      const size = d.zoom[1] - d.zoom[0];
+      const from = clamp(d.zoom[0] - ((e.clientX - d.x) / (this.width - this.left)) * size, 0, 1 - size);
+      this.store.set({ zoom: [from, from + size] });
+      this.tip.hidden = true;
+      return;
+    }
+    if (e.pointerType === "mouse") this.point(e);
+  }
+
+  private get left(): number { return this.width < 560 ? 92 : 148; }
+  private toAxis(px: number): number {
+    const [a, b] = this.zoom;
+    return clamp(a + ((px - this.left) / (this.width - this.left - 10)) * (b - a), 0, 1);
+  }
+  private toPx(x: number): number {
+    const [a, b] = this.zoom;
+    return this.left + ((x - a) / (b - a)) * (this.width - this.left - 10);
+  }
+
+  private scale(by: number, about?: number): void {
+    const [a, b] = this.zoom;
+    const row = this.store.state.row;
+    const focus = this.rec.n ? this.x0[row]! : 0;
+    const mid = about ?? (focus > a && focus < b ? focus : (a + b) / 2);
+    const size = clamp((b - a) * by, 1e-7, 1);
+    const from = clamp(mid - ((mid - a) / (b - a)) * size, 0, 1 - size);
+    this.store.set({ zoom: [from, from + size] });
+  }
+
+  private pan(by: number): void {
+    const [a, b] = this.zoom;
+    const from = clamp(a + by * (b - a), 0, 1 - (b - a));
+    this.store.set({ zoom: [from, from + b - a] });
+  }
+
+  private key(e: KeyboardEvent): void {
+    const r = this.rec, s = this.store.state;
+    const along = (by: number): void => {
+      const rows = r.ofLane[s.lane]!, now = r.rowOfLane(s.lane, r.time[s.row]!);
+      let i = rows.indexOf(now);
+      do i += by; while (i > 0 && i < rows.length - 1 && s.hidden.has(r.kind[rows[i]!]!));
+      this.store.go(rows[clamp(i, 0, rows.length - 1)]!);
+    };
+    const across = (by: number): void => {
+      const order = this.lanes.order;
+      const lane = order[clamp(order.indexOf(s.lane) + by, 0, order.length - 1)]!;
+      const row = r.rowOfLane(lane, r.time[s.row]!);
+      this.store.go(row >= 0 ? row : r.ofLane[lane]![0]!);
+    };
+    const acts: Record<string, () => void> = {
+      ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => across(-1), ArrowDown: () => across(1),
+      Home: () => this.store.go(r.ofLane[s.lane]![0]!), End: () => this.store.go(r.ofLane[s.lane]!.at(-1)!),
+      "+": () => this.scale(0.5), "=": () => this.scale(0.5), "-": () => this.scale(2), "0": () => this.store.set({ zoom: [0, 1] }),
+      PageUp: () => this.pan(-0.5), PageDown: () => this.pan(0.5),
+    };
+    const act = acts[e.key];
+    if (!act || e.ctrlKey || e.metaKey || e.altKey || !r.n) return;
+    e.preventDefault();
+    act();
+  }
+
+  /** The row below a place, -1 for none. */
+  private hit(e: MouseEvent): number {
+    const box = this.box.getBoundingClientRect();
+    const px = e.clientX - box.left, y = e.clientY - box.top + this.box.scrollTop;
+    const lane = this.lanes.at(y);
+    if (!lane || lane.lane < 0 || px < this.left - 4) return -1;
+    return this.lanes.nearest(lane.lane, this.toAxis(px), this.x0, this.x1, (this.zoom[1] - this.zoom[0]) * (4 / this.width));
+  }
+
+  private click(e: MouseEvent): void {
+    const box = this.box.getBoundingClientRect();
+    const lane = this.lanes.at(e.clientY - box.top + this.box.scrollTop);
+    const row = this.hit(e);
+    if (row >= 0) this.store.go(row);
+    else if (lane && lane.lane >= 0) this.store.set({ lane: lane.lane, frame: -1 });
+  }
+
+  private point(e: PointerEvent): void {
+    const row = this.hit(e), r = this.rec;
+    this.tip.hidden = row < 0;
+    if (row < 0) return;
+    const own = r.own(r.node[row]!);
+    this.tip.replaceChildren(h("b", {}, r.laneName(r.lane[row]!)), ` ${at(r.time[row]!)}${r.took[row]! > 0 ? `, for ${span(r.took[row]!)}` : r.took[row]! < 0 ? ", to the end" : ""}`,
+      h("br"), h("code", {}, r.text(row).slice(0, 160)), ...(own ? [h("br"), `${own.f} ${r.place(own)}`] : []));
+    const area = this.element.getBoundingClientRect();
+    const x = clamp(e.clientX - area.left + 12, 0, Math.max(0, area.width - 340));
+    this.tip.style.transform = `translate(${x}px, ${e.clientY - area.top + 16}px)`;
+  }
+
+  private resize(): void {
+    const total = this.lanes.height;
+    const most = Math.max(160, Math.round(innerHeight * 0.42));
+    this.width = this.box.clientWidth;
+    this.height = Math.min(total, most);
+    this.box.style.height = `${this.height}px`;
+    this.spacer.style.height = `${Math.max(0, total - this.height)}px`;
+    const ratio = Math.min(3, devicePixelRatio || 1);
+    this.canvas.width = Math.round(this.width * ratio);
+    this.canvas.height = Math.round(this.height * ratio);
+    this.canvas.style.width = `${this.width}px`;
+    this.canvas.style.height = `${this.height}px`;
+    this.canvas.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paint(); // at once: a canvas that was sized is empty
+  }
+
+  /** Brings a row into view. */
+  private reveal(row: number): void {
+    const [a, b] = this.zoom, x = this.x0[row]!;
+    if (x < a || x > b) {
+      const size = b - a, from = clamp(x - size / 2, 0, 1 - size);
+      this.store.state.zoom = [from, from + size];
+    }
+    const lane = this.lanes.rowOf(this.rec.lane[row]!);
+    if (lane && (lane.y < this.box.scrollTop + 30 || lane.y + 30 > this.box.scrollTop + this.height)) this.box.scrollTop = lane.y - this.height / 2;
+  }
+
+  private describe(): void {
+    const r = this.rec, row = this.store.state.row;
+    if (!r.n) return;
+    this.box.setAttribute("aria-valuenow", String(row));
+    this.box.setAttribute("aria-valuetext", `${r.laneName(r.lane[row]!)}, ${at(r.time[row]!)}: ${r.text(row).slice(0, 120)}`);
+  }
+
+  private paint(): void {
+    const g = this.canvas.getContext("2d");
+    if (!g || !this.width || !this.rec.n) return;
+    if (!this.colours["--bg"]) { this.restyle(); }
+    const c = this.colours, s = this.store.state, top = this.box.scrollTop;
+    g.clearRect(0, 0, this.width, this.height);
+    g.font = "12px system-ui, sans-serif";
+    g.textBaseline = "middle";
+    const body = bodyOf(this.left, this.width);
+    for (const lane of this.lanes.rows) {
+      const y = lane.y - top;
+      if (y + lane.h < 28 || y > this.height) continue;
+      this.paintLane(g, lane, y, s, body);
+    }
+    this.paintWakes(g, top, s);
+    this.paintEdges(g, top);
+    g.fillStyle = c["--panel"]!;
+    g.fillRect(0, 0, this.width, 46);
+    drawRuler(g, this.axis, this.zoom, (x) => this.toPx(x), this.left, this.width, s.axis, c);
+    this.paintMarks(g);
+    const x = this.toPx(this.x0[s.row]!);
+    if (x >= this.left) {
+      g.fillStyle = c["--accent"]!;
+      g.fillRect(x - 0.75, 22, 1.5, this.height);
+      g.beginPath();
+      g.moveTo(x - 5, 22); g.lineTo(x + 5, 22); g.lineTo(x, 29);
+      g.fill();
+    }
+  }
+
+  private paintLane(g: CanvasRenderingContext2D, lane: LaneRow, y: number, s: State, body: { from: number; to: number }): void {
+    const c = this.colours;
+    g.fillStyle = lane.lane === s.lane ? c["--text"]! : c["--dim"]!;
+    g.font = `${lane.lane < 0 || lane.lane === s.lane ? "600 " : ""}12px system-ui, sans-serif`;
+    g.save();
+    g.beginPath(); g.rect(0, y, this.left - 6, lane.h); g.clip();
+    g.fillText(lane.label, lane.indent, y + lane.h / 2);
+    g.restore();
+    if (lane.lane < 0) {
+      g.fillStyle = c["--line"]!;
+      g.fillRect(0, y + 1, this.width, 1);
+      return;
+    }
+    g.font = "11px system-ui, sans-serif";
+    g.save();
+    g.beginPath(); g.rect(body.from, y, body.to - body.from, lane.h); g.clip();
+    this.lanes.paint(g, lane, y, this.x0, this.x1, (x) => this.toPx(x), body, c, s.row);
+    g.restore();
+  }
+
+  private paintMarks(g: CanvasRenderingContext2D): void {
+    const c = this.colours, r = this.rec;
+    g.font = "10px system-ui, sans-serif";
+    g.textAlign = "center";
+    for (const l of r.doc.lines ?? []) {
+      const row = r.rowAt(l.proc, l.event, true);
+      if (row < 0) continue;
+      const x = this.toPx(this.x0[row]!);
+      if (x < this.left) continue;
+      g.fillStyle = l.stderr ? c["--bad"]! : c[colourOf("output")]!;
+      g.fillRect(x, 38, 1.5, 7);
+    }
+    for (const m of r.doc.marks ?? []) {
+      const x = this.toPx(this.axis.toX(this.store.state.axis === "instr" ? m.instr : m.time));
+      if (x < this.left) continue;
+      g.fillStyle = m.kind === "timeout" || m.kind === "crash" ? c["--bad"]! : c["--dim"]!;
+      g.beginPath(); g.moveTo(x, 44); g.lineTo(x - 4, 36); g.lineTo(x + 4, 36); g.fill();
+    }
+    let last = -100;
+    this.evidence.forEach((row, i) => {
+      if (row < 0) return;
+      let x = this.toPx(this.x0[row]!);
+      if (x < this.left) return;
+      if (Math.abs(x - last) < 16) x = last + 16;
+      last = x;
+      g.fillStyle = c["--bad"]!;
+      g.beginPath(); g.arc(Math.min(x, this.width - 8), 36, 7, 0, 7); g.fill();
+      g.fillStyle = c["--panel"]!;
+      g.font = "600 10px system-ui, sans-serif";
+      g.fillText(String(i + 1), Math.min(x, this.width - 8), 36.5);
+    });
+    g.textAlign = "start";
+  }
+
+  private paintWakes(g: CanvasRenderingContext2D, top: number, s: State): void {
+    const [a, b] = this.zoom, r = this.rec;
+    const shown: number[] = [];
+    for (let i = 0; i < r.wakes.length && shown.length <= 300; i++) {
+      const w = r.wakes[i]!;
+      const x = this.x0[w.from]!;
+      if (x >= a && x <= b) shown.push(i);
+    }
+    const focus = new Set(r.wakesOf.get(s.row) ?? []);
+    const list = shown.length > 300 ? [...focus] : [...new Set([...shown, ...focus])];
+    for (const i of list) {
+      const w = r.wakes[i]!;
+      const from = this.lanes.rowOf(r.lane[w.from]!), to = this.lanes.rowOf(r.lane[w.to]!);
+      if (!from || !to) continue;
+      const x1 = this.toPx(this.x0[w.from]!), x2 = this.toPx(this.wokenAt(w.to));
+      if (x2 < this.left) continue;
+      g.strokeStyle = g.fillStyle = this.colours[focus.has(i) ? "--accent" : "--dim"]!;
+      g.globalAlpha = focus.has(i) ? 1 : 0.55;
+      g.lineWidth = focus.has(i) ? 2 : 1;
+      arrow(g, x1, from.y - top + from.h / 2, x2, to.y - top + to.h / 2);
+      g.globalAlpha = 1;
+    }
+  }
+
+  /** Where one goes on that was woken: where its call returned, or it began. */
+  private wokenAt(row: number): number { return this.rec.took[row]! > 0 ? this.x1[row]! : this.x0[row]!; }
+
+  private paintEdges(g: CanvasRenderingContext2D, top: number): void {
+    if (this.zoom[1] < 0.995) return;
+    (this.rec.doc.why.edges ?? []).forEach((e, i) => {
+      const from = this.lanes.rowOf(e.from), to = this.lanes.rowOf(e.to);
+      if (!from || !to) return;
+      const y1 = from.y - top + from.h / 2 - 3, y2 = to.y - top + to.h / 2 + 3, x = this.width - 14 - (i % 4) * 16;
+      g.strokeStyle = g.fillStyle = this.colours["--bad"]!;
+      g.lineWidth = 2;
+      g.setLineDash(e.sure ? [] : [4, 3]);
+      arrow(g, x, y1, x, y2, 16);
+      g.setLineDash([]);
+    });
+  }
+
+  /** For tests and for the label: what the axis shows. */
+  get shown(): string { return this.zoom.map((x) => grouped(Math.round(this.axis.toValue(x)))).join("–"); }
+}
+
+/** A line with a head; bend lets it leave the straight way to the left. */
+function arrow(g: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number, bend = 0): void {
+  const mx = (x1 + x2) / 2 - bend, my = (y1 + y2) / 2;
+  g.beginPath();
+  g.moveTo(x1, y1);
+  g.quadraticCurveTo(mx, my, x2, y2);
+  g.stroke();
+  const a = Math.atan2(y2 - my, x2 - mx);
+  g.beginPath();
+  g.moveTo(x2, y2);
+  g.lineTo(x2 - 7 * Math.cos(a - 0.42), y2 - 7 * Math.sin(a - 0.42));
+  g.lineTo(x2 - 7 * Math.cos(a + 0.42), y2 - 7 * Math.sin(a + 0.42));
+  g.fill();
+}
