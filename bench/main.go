@@ -25,7 +25,7 @@ type work struct {
 	argv []string // after the interpreter
 	// cpu: it counts for the geometric mean of computing programs.
 	cpu bool
-	// target is the ratio to reach for recording, 0 for none.
+	// target is the ratio of processor time to reach for recording, 0 for none.
 	target float64
 	// tests: it is recorded test by test, of which nothing is kept here.
 	tests bool
@@ -53,6 +53,13 @@ var works = []work{
 	{"queue ping", []string{"bench/programs/queue_ping.py"}, false, 0, false},
 	{"subprocesses", []string{"bench/programs/subprocesses.py"}, false, 0, false},
 	{"pool of 2 CPU workers", []string{"bench/programs/cpu_pool.py"}, false, 1.3, false},
+	{"pool of 2, 1,500 small tasks", []string{"bench/programs/mp_pool.py"}, false, 2.0, false},
+	{"100,000 pread beside a shared lock", []string{"bench/programs/shared_lock.py"}, false, 2.0, false},
+	{"60 spawned `true`", []string{"bench/programs/spawn_true.py"}, false, 1.6, false},
+	{"12 spawned Pythons", []string{"bench/programs/spawn_python.py"}, false, 1.6, false},
+	{"500 threads", []string{"bench/programs/thread_start.py"}, false, 0, false},
+	{"thread-pool HTTP", []string{"bench/programs/http_pool.py"}, false, 1.4, false},
+	{"import numpy", []string{"bench/programs/import_numpy.py"}, false, 1.3, false},
 }
 
 // row is what was measured of one program.
@@ -60,6 +67,8 @@ type row struct {
 	work
 	native, record, replay time.Duration // medians
 	recordRatio            float64       // median over rounds
+	cpuRatio               float64       // the same, of the processor time of all processes
+	straceRatio            float64       // and of strace -f; 0 without one
 	replayRatio            float64       // to native
 	ofRecording            float64       // replay to recording
 	packed                 int64
@@ -100,10 +109,11 @@ func run(rounds int, only, out, python string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "%-22s native %8v  record %.2f  replay %.2f\n", w.name, r.native.Round(time.Millisecond), r.recordRatio, r.replayRatio)
+		fmt.Fprintf(os.Stderr, "%-36s native %8v  record %.2f, processor time %.2f  replay %.2f\n", w.name, r.native.Round(time.Millisecond),
+			r.recordRatio, r.cpuRatio, r.replayRatio)
 		rows = append(rows, r)
 	}
-	text := table(rows, rounds, python)
+	text := table(rows, rounds, python) + floors(dir)
 	if only == "" {
 		all, err := goBench()
 		if err != nil {
@@ -128,40 +138,58 @@ func measure(w work, python, dir string, rounds int) (row, error) {
 	if w.tests {
 		// --keep timeout, as in CI: each test begins with an image of the process.
 		record = append([]string{"bin/pyrr", "record", "--keep=timeout", "-o", filepath.Join(dir, "tests"), "--timeout=60s", "--"}, native...)
-	} else if _, _, err := timed(keep); err != nil { // also warms caches
+	} else if _, err := timed(keep); err != nil { // also warms caches
 		return r, err
 	}
 	if st, err := os.Stat(zip); err == nil {
 		r.packed = st.Size()
 	}
+	strace, _ := exec.LookPath("strace")
 	var n, c, p []time.Duration
-	var cr, pr, pc []float64
+	var cr, ur, sr, pr, pc []float64
 	for range rounds {
-		a, _, err := timed(native)
+		a, err := timed(native)
 		if err != nil {
 			return r, err
 		}
-		b, mem, err := timed(record)
+		b, err := timed(record)
 		if err != nil {
 			return r, err
 		}
-		var d time.Duration
+		var d took
 		if !w.tests {
-			if d, _, err = timed(replay); err != nil {
+			if d, err = timed(replay); err != nil {
 				return r, err
 			}
 		}
-		r.memory = max(r.memory, mem)
-		n, c, p = append(n, a), append(c, b), append(p, d)
-		cr, pr, pc = append(cr, ratio(b, a)), append(pr, ratio(d, a)), append(pc, ratio(d, b))
+		if strace != "" && !w.tests {
+			s, err := timed(append([]string{strace, "-f", "-o", "/dev/null"}, native...))
+			if err != nil {
+				return r, err
+			}
+			sr = append(sr, ratio(s.cpu, a.cpu))
+		}
+		r.memory = max(r.memory, b.memory)
+		n, c, p = append(n, a.wall), append(c, b.wall), append(p, d.wall)
+		cr, ur, pr, pc = append(cr, ratio(b.wall, a.wall)), append(ur, ratio(b.cpu, a.cpu)), append(pr, ratio(d.wall, a.wall)), append(pc, ratio(d.wall, b.wall))
 	}
 	r.native, r.record, r.replay = median(n), median(c), median(p)
-	r.recordRatio, r.replayRatio, r.ofRecording = median(cr), median(pr), median(pc)
+	r.recordRatio, r.cpuRatio, r.replayRatio, r.ofRecording = median(cr), median(ur), median(pr), median(pc)
+	if len(sr) > 0 {
+		r.straceRatio = median(sr)
+	}
 	return r, nil
 }
 
-// timed runs a command and returns its time and its largest memory in KiB.
-func timed(argv []string) (time.Duration, int64, error) {
+// took is what a command took: the time, the processor time of it and all that it
+// waited for, and its largest memory in KiB.
+type took struct {
+	wall, cpu time.Duration
+	memory    int64
+}
+
+// timed runs a command.
+func timed(argv []string) (took, error) {
 	if argv[0] == "bin/pyrr" && argv[1] == "record" {
 		os.Remove(argv[4])
 	}
@@ -170,14 +198,41 @@ func timed(argv []string) (time.Duration, int64, error) {
 	cmd.Stderr = &stderr
 	began := time.Now()
 	err := cmd.Run()
-	took := time.Since(began)
+	t := took{wall: time.Since(began)}
 	if err != nil {
-		return 0, 0, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.String())
+		return t, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, stderr.String())
 	}
-	return took, maxRSS(cmd), nil
+	t.cpu, t.memory = cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), maxRSS(cmd)
+	return t, nil
 }
 
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
+
+// floors measures what a system call costs at least, by a program in C; it is empty
+// where there is no compiler.
+func floors(dir string) string {
+	bin := filepath.Join(dir, "floors")
+	if err := exec.Command("cc", "-O2", "-o", bin, "bench/floors/floors.c").Run(); err != nil {
+		return ""
+	}
+	out, err := exec.Command(bin).Output()
+	if err != nil {
+		return ""
+	}
+	says := map[string]string{
+		"native": "made natively", "signal": "turned into a signal, with a handler in the process",
+		"stop": "stopped once by a tracer (SYSEMU, as in a replay)", "stops": "stopped at its entry and its exit",
+	}
+	text := "\nWhat a system call costs at least on this machine, measured in the same run\n([bench/floors](../bench/floors/floors.c)):\n\n| a call | µs |\n|---|---:|\n"
+	for line := range strings.Lines(string(out)) {
+		var name string
+		var ns float64
+		if _, err := fmt.Sscan(line, &name, &ns); err == nil && says[name] != "" {
+			text += fmt.Sprintf("| %s | %.2f |\n", says[name], ns/1000)
+		}
+	}
+	return text
+}
 
 func median[T int64 | float64 | time.Duration](v []T) T {
 	s := slices.Clone(v)
@@ -194,10 +249,12 @@ Written by `+"`make bench`"+`. Medians of %d rounds in which the native, the rec
 the replayed run took turns, on %d cores, %s (%s).
 Ratios are to the native run of the same round. *record* is the run under
 `+"`pyrr record`"+` as a passing test sees it (`+"`--keep never`"+`); keeping a recording adds a
-replay and the packing.
+replay and the packing. *processor* is the processor time of all processes, pyrr's
+among them, to the native one: what is to be reached is of that. It stands beside that
+of `+"`strace -f -o /dev/null`"+`, which many know.
 
-| work | native | record | to reach | replay | replay of recording | recording, packed | recorder's memory |
-|---|---|---|---|---|---|---|---|
+| work | native | record | processor | to reach | strace -f | replay | replay of recording | recording, packed | recorder's memory |
+|---|---|---|---|---|---|---|---|---|---|
 `, rounds, runtime.NumCPU(), strings.TrimSpace(string(version)), runtime.GOARCH)
 	product, n := 1.0, 0
 	for _, r := range rows {
@@ -209,8 +266,12 @@ replay and the packing.
 		if r.tests {
 			replayed = "| |"
 		}
-		fmt.Fprintf(&b, "| %s | %d ms | %.2f | %s | %s | %d MB |\n", r.name, r.native.Milliseconds(),
-			r.recordRatio, target, replayed, r.memory>>10)
+		strace := ""
+		if r.straceRatio > 0 {
+			strace = fmt.Sprintf("%.2f", r.straceRatio)
+		}
+		fmt.Fprintf(&b, "| %s | %d ms | %.2f | %.2f | %s | %s | %s | %d MB |\n", r.name, r.native.Milliseconds(),
+			r.recordRatio, r.cpuRatio, target, strace, replayed, r.memory>>10)
 		if r.cpu {
 			product *= r.recordRatio
 			n++

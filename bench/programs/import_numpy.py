@@ -1,0 +1,4 @@
+"""Large libraries that are loaded (needs the virtual environment)."""
+import numpy
+
+print(numpy.arange(10).sum())
