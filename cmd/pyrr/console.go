@@ -5,23 +5,23 @@ import (
 
 	"pyrr/internal/console"
 	"pyrr/internal/recording"
-	"pyrr/replay"
 )
 
 // newConsole begins a session on a recording that can be replayed here.
-func newConsole(u *ui, rec *recording.Recording, o replay.Options) (*console.Console, error) {
+func newConsole(u *ui, rec *recording.Recording, o console.Options) (*console.Console, error) {
 	if err := canReplay(rec); err != nil {
 		return nil, err
 	}
-	return console.New(rec, console.Options{Out: u.out, Describe: eventLine, Replay: o})
+	o.Out, o.Describe = u.out, eventLine
+	return console.New(rec, o)
 }
 
 // eventLine says in one line what an event is.
 func eventLine(ev *recording.Event) string { return newView(ev, nil, nil).text }
 
 // runConsole runs the commands of the flags, then those of the user.
-func runConsole(u *ui, rec *recording.Recording, path string, commands []string, in io.Reader) error {
-	c, err := newConsole(u, rec, replay.Options{})
+func runConsole(u *ui, rec *recording.Recording, path string, o console.Options, commands []string, in io.Reader) error {
+	c, err := newConsole(u, rec, o)
 	if err != nil {
 		return replayFailed(err, path)
 	}

@@ -107,7 +107,7 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		return nil, err
 	}
 	// What the console prints is for the editor's own console.
-	c, err := newConsole(&ui{out: io.Discard, err: u.err, width: u.width}, rec, o)
+	c, err := newConsole(&ui{out: io.Discard, err: u.err, width: u.width}, rec, console.Options{Replay: o})
 	if err != nil {
 		rec.Close()
 		return nil, replayFailed(err, l.Recording)

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"pyrr/internal/console"
 	"pyrr/internal/outfile"
 	"pyrr/internal/page"
 )
@@ -144,7 +145,7 @@ func openOne(u *ui, f *openFlags, path string) error {
 		return err
 	}
 	fmt.Fprintln(u.out)
-	return runConsole(u, rec, path, nil, os.Stdin)
+	return runConsole(u, rec, path, console.Options{}, nil, os.Stdin)
 }
 
 // mostFound bounds the recordings that are looked for in a folder.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/console"
 	"pyrr/internal/inject"
 	"pyrr/internal/logview"
 	"pyrr/internal/probe"
@@ -35,7 +36,8 @@ well; "help" in it lists them. The prompt says where it is: how much of the
 instructions lies before, and how many. Breakpoints are in Python (FILE:LINE,
 FILE::FUNCTION, FUNCTION) or in C (FUNCTION, *ADDRESS), also in code that is not
 loaded yet. What takes no commands from a terminal takes them from standard
-input.
+input. --json answers each command with a line of JSON: what it printed, its data
+(stacks, variables, why it stopped), and where the session stands.
 
 --batch replays to the end. The recorded output appears on standard output and
 standard error. On the first difference it stops, and prints what was recorded,
@@ -59,54 +61,69 @@ its reverse ones and its Python scripts work as on a live process.`,
 		},
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			batch := fs.Bool("batch", false, "replay to the end without asking anything")
-			commands := fs.StringArray("ex", nil, "run `CMD` first (-ex will do, as with gdb)")
-			file := fs.StringP("command", "x", "", "run the commands of `FILE` first")
-			at := fs.String("at", "", "begin at `POS`: a position, N%, eN, start or end")
-			process := fs.Int("process", 0, "begin with process `P`: its number in the recording")
-			gdb := fs.Bool("gdb", false, "start gdb on the recording, with -ex and -x as its own")
-			server := fs.String("gdbserver", "", "wait for gdb at `ADDR`: HOST:PORT, or :PORT for this machine alone")
-			return func(_ context.Context, u *ui, args []string) error {
-				if *batch && (*gdb || *server != "" || len(*commands) > 0 || *file != "") {
-					return usagef("replay: --batch takes no commands and no gdb")
-				}
-				if *batch && (*at != "" || *process != 0) {
-					return usagef("replay: --batch replays all, from the start; --at and --process are for travelling")
-				}
-				called := "replay"
-				if *batch {
-					called = "replay --batch"
-				}
-				rec, path, err := oneRecording(called, args)
-				if err != nil {
-					return err
-				}
-				defer rec.Close()
-				switch {
-				case *batch:
-					defer onInterrupt(func() {
-						u.clearStatus()
-						u.cleanups.run()
-						os.Exit(exitInterrupted)
-					})()
-					return replayBatch(u, rec, path)
-				case *gdb || *server != "":
-					return replayGDB(u, rec, path, *server, *at, *process, *commands, *file)
-				}
-				list := *commands
-				if *file != "" {
-					list = append([]string{"source " + *file}, list...)
-				}
-				if *at != "" {
-					list = append([]string{"goto " + *at}, list...)
-				}
-				if *process != 0 {
-					list = append([]string{fmt.Sprintf("process %d", *process)}, list...)
-				}
-				return runConsole(u, rec, path, list, os.Stdin)
-			}
+			var f replayFlags
+			fs.BoolVar(&f.batch, "batch", false, "replay to the end without asking anything")
+			fs.StringArrayVar(&f.commands, "ex", nil, "run `CMD` first (-ex will do, as with gdb)")
+			fs.StringVarP(&f.file, "command", "x", "", "run the commands of `FILE` first")
+			fs.StringVar(&f.at, "at", "", "begin at `POS`: a position, N%, eN, start or end")
+			fs.IntVar(&f.process, "process", 0, "begin with process `P`: its number in the recording")
+			fs.BoolVar(&f.asJSON, "json", false, "answer each command with a line of JSON, for scripts")
+			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
+			fs.BoolVar(&f.gdb, "gdb", false, "start gdb on the recording, with -ex and -x as its own")
+			fs.StringVar(&f.server, "gdbserver", "", "wait for gdb at `ADDR`: HOST:PORT, or :PORT for this machine alone")
+			return func(_ context.Context, u *ui, args []string) error { return f.run(u, args) }
 		},
 	}
+}
+
+// replayFlags are the flags of pyrr replay.
+type replayFlags struct {
+	batch, gdb, asJSON, debuginfod bool
+	commands                       []string
+	file, at, server               string
+	process                        int
+}
+
+func (f *replayFlags) run(u *ui, args []string) error {
+	switch gdb := f.gdb || f.server != ""; {
+	case f.batch && (gdb || len(f.commands) > 0 || f.file != ""):
+		return usagef("replay: --batch takes no commands and no gdb")
+	case f.asJSON && (f.batch || gdb):
+		return usagef("replay: --json is for the console's commands, not for --batch and gdb")
+	case f.batch && (f.at != "" || f.process != 0):
+		return usagef("replay: --batch replays all, from the start; --at and --process are for travelling")
+	}
+	called := "replay"
+	if f.batch {
+		called = "replay --batch"
+	}
+	rec, path, err := oneRecording(called, args)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	switch {
+	case f.batch:
+		defer onInterrupt(func() {
+			u.clearStatus()
+			u.cleanups.run()
+			os.Exit(exitInterrupted)
+		})()
+		return replayBatch(u, rec, path)
+	case f.gdb || f.server != "":
+		return replayGDB(u, rec, path, f.server, f.at, f.process, f.commands, f.file)
+	}
+	list := f.commands
+	if f.file != "" {
+		list = append([]string{"source " + f.file}, list...)
+	}
+	if f.at != "" {
+		list = append([]string{"goto " + f.at}, list...)
+	}
+	if f.process != 0 {
+		list = append([]string{fmt.Sprintf("process %d", f.process)}, list...)
+	}
+	return runConsole(u, rec, path, console.Options{JSON: f.asJSON, Debuginfod: f.debuginfod}, list, os.Stdin)
 }
 
 // gdbFlags lets -ex stand for --ex, as with gdb.

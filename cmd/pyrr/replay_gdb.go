@@ -9,9 +9,9 @@ import (
 	"os/signal"
 	"strings"
 
+	"pyrr/internal/console"
 	"pyrr/internal/gdbserver"
 	"pyrr/internal/recording"
-	"pyrr/replay"
 )
 
 // gdbMonitorHook makes gdb look anew after a monitor command: such a command
@@ -44,7 +44,7 @@ gdb.execute("define hookpost-monitor\npython pyrr_look()\nend")
 // replayGDB lets gdb travel through a recording: one that it starts itself,
 // or one that connects to addr.
 func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
-	c, err := newConsole(u, rec, replay.Options{})
+	c, err := newConsole(u, rec, console.Options{})
 	if err != nil {
 		return replayFailed(err, path)
 	}

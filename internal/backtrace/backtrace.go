@@ -17,15 +17,18 @@ import (
 // Frame is a frame with all that is known of it.
 type Frame struct {
 	stack.Frame
-	PC             uint64
-	Debug          bool // DWARF describes it, and Args are its arguments
-	Args           []unwind.Arg
-	Inlined, Tail  bool
-	Signal         bool
-	Locals         []cpython.Variable
-	LocalsErr      string
-	Python         *cpython.Frame // where it is Python's
-	SharesPhysical bool           // with the frame before it, which is inlined into it
+	PC            uint64
+	Debug         bool // DWARF describes it, and Args are its arguments
+	Args          []unwind.Arg
+	Inlined, Tail bool
+	Signal        bool
+	Locals        []cpython.Variable
+	LocalsErr     string
+	Python        *cpython.Frame // where it is Python's
+	// Index and Level name a frame of C for ScopeOf: its number in the walk, and how
+	// many functions are inlined deeper in it.
+	Index, Level   int
+	SharesPhysical bool // with the frame before it, which is inlined into it
 }
 
 // Want says what of frames costs more than their names.
@@ -72,6 +75,7 @@ func (w Walk) Frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, a
 		numbers[&raw[i]] = i
 	}
 	var out []Frame
+	levels := map[int]int{}
 	for i := range merged {
 		mf := &merged[i]
 		if mf.Python != nil {
@@ -88,9 +92,24 @@ func (w Walk) Frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, a
 		for j, d := range byIndex[numbers[mf.C]] {
 			b := Frame{Frame: d.Frame, PC: d.PC, Debug: d.Debug, Args: d.Args, Inlined: d.Inlined, Tail: d.Tail, Signal: d.Signal}
 			b.Eval = mf.Eval
+			b.Index, b.Level = d.Index, levels[d.Index]
+			if !d.Tail {
+				levels[d.Index]++
+			}
 			b.SharesPhysical = j > 0 && !d.Tail
 			out = append(out, b)
 		}
 	}
 	return out
+}
+
+// Scope returns what names of C mean in a frame of C, or in the innermost frame of a
+// thread where f is nil.
+func (w Walk) Scope(p *replay.Process, t *replay.Thread, f *Frame) *unwind.Scope {
+	code := w.Procs[p.Info.ID].Code
+	raw := code.Walk(p, t)
+	if f == nil || f.Index >= len(raw) {
+		return code.Space.ScopeOf(p.Mem(), raw, 0, 0)
+	}
+	return code.Space.ScopeOf(p.Mem(), raw, f.Index, f.Level)
 }

@@ -62,33 +62,38 @@ func PrintPython(w io.Writer, frames []Frame) {
 // PrintGDB prints the form of gdb's bt. Python frames, which gdb does not
 // have, say that they are.
 func PrintGDB(w io.Writer, frames []Frame) {
-	for i, fr := range frames {
-		var b strings.Builder
-		fmt.Fprintf(&b, "#%-3d", i)
+	for i := range frames {
+		PrintFrame(w, i, &frames[i])
+	}
+}
+
+// PrintFrame prints a frame as PrintGDB does, with its number.
+func PrintFrame(w io.Writer, i int, fr *Frame) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#%-3d", i)
+	switch {
+	case fr.Signal:
+		b.WriteString("<signal handler called>")
+	case fr.Kind == stack.Python:
+		fmt.Fprintf(&b, "<python> %s () at %s:%d", fr.Func, fr.File, fr.Line)
+	default:
+		if !fr.SharesPhysical {
+			fmt.Fprintf(&b, "0x%016x in ", fr.PC)
+		}
+		name := fr.Func
+		if name == "" {
+			name = "??"
+		}
+		fmt.Fprintf(&b, "%s (%s)", name, unwind.ArgText(fr.Args))
 		switch {
-		case fr.Signal:
-			b.WriteString("<signal handler called>")
-		case fr.Kind == stack.Python:
-			fmt.Fprintf(&b, "<python> %s () at %s:%d", fr.Func, fr.File, fr.Line)
-		default:
-			if !fr.SharesPhysical {
-				fmt.Fprintf(&b, "0x%016x in ", fr.PC)
-			}
-			name := fr.Func
-			if name == "" {
-				name = "??"
-			}
-			fmt.Fprintf(&b, "%s (%s)", name, unwind.ArgText(fr.Args))
-			switch {
-			case fr.File != "":
-				fmt.Fprintf(&b, " at %s:%d", fr.File, fr.Line)
-			case fr.Module != "":
-				b.WriteString(" from " + fr.Module)
-			}
+		case fr.File != "":
+			fmt.Fprintf(&b, " at %s:%d", fr.File, fr.Line)
+		case fr.Module != "":
+			b.WriteString(" from " + fr.Module)
 		}
-		fmt.Fprintln(w, printable.Line(b.String()))
-		if fr.Err != "" {
-			fmt.Fprintf(w, "Backtrace stopped: %s\n", printable.Line(fr.Err))
-		}
+	}
+	fmt.Fprintln(w, printable.Line(b.String()))
+	if fr.Err != "" {
+		fmt.Fprintf(w, "Backtrace stopped: %s\n", printable.Line(fr.Err))
 	}
 }

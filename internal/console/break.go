@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"pyrr/cpython"
 	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
@@ -27,6 +26,12 @@ type consoleBreak struct {
 	hits   int
 	watch  *replay.Watch
 	value  *valueWatch // what lies in the watched memory
+
+	// place is what break was given, "" for others; condition the part behind if.
+	place, condition string
+	dprintf          string   // what to print instead of stopping
+	ignore           int      // how often it is still to be passed
+	commands         []string // to run where it has stopped
 }
 
 var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
@@ -36,7 +41,7 @@ func (c *Console) parseBreak(args string) (*replay.Break, error) {
 	b := &replay.Break{}
 	place, cond, conditional := strings.Cut(args, " if ")
 	if conditional {
-		k, err := parseCondition(cond)
+		k, err := c.parseCondition(cond)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +61,7 @@ func (c *Console) parseBreak(args string) (*replay.Break, error) {
 	case place == "":
 		return nil, errors.New("where? FILE:LINE, FILE::FUNCTION, FUNCTION or *ADDRESS")
 	case place[0] == '*':
-		a, err := c.address(place[1:])
+		a, err := c.number(place[1:])
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +100,8 @@ func (c *Console) setBreak(args string, temp bool) error {
 	if err != nil {
 		return err
 	}
-	k := &consoleBreak{n: c.nextBreak, b: b, text: args, temp: temp}
+	k := &consoleBreak{n: c.nextBreak, b: b, text: args, place: args, temp: temp}
+	_, k.condition, _ = strings.Cut(args, " if ")
 	c.add(k)
 	kind := "Breakpoint"
 	if temp {
@@ -208,6 +214,9 @@ func (c *Console) chosen(args string) ([]*consoleBreak, error) {
 	}
 	var out []*consoleBreak
 	for _, f := range fields {
+		if f == "$bpnum" { // the last one
+			f = strconv.Itoa(c.nextBreak - 1)
+		}
 		i := slices.IndexFunc(c.breaks, func(k *consoleBreak) bool { return strconv.Itoa(k.n) == f })
 		if i < 0 {
 			return nil, fmt.Errorf("no breakpoint number %s", f)
@@ -253,78 +262,20 @@ func (c *Console) infoBreaks() error {
 		if k.b != nil {
 			what = k.b.String()
 		}
+		if k.condition != "" {
+			what += " if " + k.condition
+		}
+		if k.dprintf != "" {
+			what = "printf " + k.dprintf + " at " + what
+		}
 		rows = append(rows, []string{strconv.Itoa(k.n), enabled, strconv.Itoa(k.hits), printable.Line(what)})
+		if k.ignore > 0 {
+			rows = append(rows, []string{"", "", "", fmt.Sprintf("  ignore next %d hits", k.ignore)})
+		}
+		for _, l := range k.commands {
+			rows = append(rows, []string{"", "", "", "  " + printable.Line(l)})
+		}
 	}
 	printable.Table(c.out, nil, rows)
 	return nil
-}
-
-// condition compares a variable, or what it leads to, with a value: x == 3,
-// self.name != 'a'.
-type condition struct {
-	path      cpython.Path
-	op, value string
-}
-
-var conditionForm = regexp.MustCompile(`^\s*([\pL_].*?)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$`)
-
-func parseCondition(s string) (*condition, error) {
-	m := conditionForm.FindStringSubmatch(s)
-	if m == nil {
-		return nil, fmt.Errorf("a condition compares a variable with a value, as in x == 3 or self.name == 'a': %q", s)
-	}
-	path, err := cpython.ParsePath(m[1])
-	if err != nil {
-		return nil, err
-	}
-	value := m[3]
-	if strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) && !strings.Contains(value, "'") {
-		value = "'" + strings.Trim(value, `"`) + "'" // as repr has it
-	}
-	return &condition{path, m[2], value}, nil
-}
-
-// Holds implements replay.Condition.
-func (k *condition) Holds(h *replay.Hit) bool {
-	rt, err := h.Process.Runtime()
-	if err != nil {
-		return false
-	}
-	pt, err := h.Process.PyThread(h.Thread)
-	if err != nil {
-		return false
-	}
-	frames, err := rt.Frames(h.Process.Mem(), pt, cpython.Options{Limit: 1, NextInstr: h.NextInstr})
-	if err != nil || len(frames) == 0 {
-		return false
-	}
-	o, err := rt.Resolve(h.Process.Mem(), frames[0], k.path)
-	return err == nil && k.compare(o.Text)
-}
-
-func (k *condition) compare(have string) bool {
-	a, errA := strconv.ParseFloat(have, 64)
-	b, errB := strconv.ParseFloat(k.value, 64)
-	if errA == nil && errB == nil {
-		switch k.op {
-		case "<":
-			return a < b
-		case ">":
-			return a > b
-		case "<=":
-			return a <= b
-		case ">=":
-			return a >= b
-		case "==":
-			return a == b
-		}
-		return a != b
-	}
-	switch k.op {
-	case "==":
-		return have == k.value
-	case "!=":
-		return have != k.value
-	}
-	return false
 }

@@ -33,6 +33,11 @@ func init() {
 		{"break", []string{"b", "br"}, "PLACE [thread N] [if COND]", "stop at FILE:LINE, FILE::FUNCTION, a C or Python FUNCTION, or *ADDRESS", nil,
 			func(c *Console, a string) error { return c.setBreak(a, false) }},
 		{"tbreak", []string{"tb"}, "PLACE", "break once", nil, func(c *Console, a string) error { return c.setBreak(a, true) }},
+		{"dprintf", nil, "PLACE,\"FORMAT\",EXPR,…", "print where a place is passed, without stopping", nil, (*Console).setDprintf},
+		{"condition", nil, "N [COND]", "give a breakpoint a condition, or take it off", nil, (*Console).conditionOf},
+		{"ignore", nil, "N COUNT", "pass a breakpoint by so often", nil, (*Console).ignoreNext},
+		{"commands", nil, "[N…]", "run commands, up to end, where breakpoints stop", nil, (*Console).commands},
+		{"silent", nil, "", "first of the commands of a breakpoint: say nothing of the stop", nil, func(*Console, string) error { return nil }},
 		{"catch", nil, "syscall [NAME] | signal [NAME] | raise [CLASS] | return FUNCTION | thread", "stop at events, and where a Python function returns", []string{"syscall", "signal", "raise", "return", "thread"}, (*Console).catch},
 		{"delete", []string{"d"}, "[breakpoints] [N…]", "delete breakpoints, all by default", nil, (*Console).deleteBreaks},
 		{"disable", nil, "[N…]", "leave breakpoints out", nil, func(c *Console, a string) error { return c.enable(a, false) }},
@@ -52,18 +57,24 @@ func init() {
 		{"until", []string{"u", "advance"}, "PLACE", "run to a place", nil, (*Console).until},
 		{"goto", []string{"ugo"}, "POS|N%|eN|start|end|BOOKMARK", "go to a position, an event, a bookmark", []string{"start", "end"}, (*Console).Goto},
 		{"when", nil, "", "say where this is", nil, (*Console).when},
-		{"bt", []string{"backtrace", "where"}, "[N]", "print the C and Python stack", nil, (*Console).backtrace},
+		{"bt", []string{"backtrace", "where"}, "[N|-N] [full]", "print the C and Python stack: the N innermost frames, or the outermost", nil, (*Console).backtrace},
 		{"python_bt", []string{"pybt", "py-bt"}, "", "print the Python stack", nil, (*Console).pythonBacktrace},
-		{"frame", []string{"f"}, "[N]", "select a frame", nil, (*Console).selectFrame},
+		{"frame", []string{"f"}, "[N|function NAME]", "select a frame", nil, (*Console).selectFrame},
 		{"up", nil, "[N]", "select the frame that called this one", nil, func(c *Console, a string) error { return c.moveFrame(a, 1) }},
 		{"down", nil, "[N]", "select the frame that this one called", nil, func(c *Console, a string) error { return c.moveFrame(a, -1) }},
-		{"thread", []string{"t"}, "[N]", "select a thread", nil, (*Console).selectThread},
+		{"thread", []string{"t"}, "[N|apply all COMMAND]", "select a thread, or run a command for several", []string{"apply all "}, (*Console).selectThread},
 		{"process", []string{"inferior"}, "[N]", "travel through another process", nil, (*Console).switchProcess},
-		{"info", []string{"i"}, "breakpoints|threads|locals|args|registers|events|processes|checkpoints|source", "show what there is",
-			[]string{"breakpoints", "threads", "locals", "args", "registers", "events", "processes", "checkpoints", "source"}, (*Console).info},
+		{"info", []string{"i"}, "TOPIC", "show what there is: breakpoints, threads, locals, args, registers, line, symbol, sharedlibrary, …",
+			[]string{"breakpoints", "threads", "locals", "args", "registers", "line", "symbol", "sharedlibrary", "display", "frame", "user", "events", "processes", "checkpoints", "source"}, (*Console).info},
 		{"list", []string{"l"}, "[LINE|FILE:LINE]", "print source lines", nil, (*Console).list},
-		{"print", []string{"p", "inspect"}, "NAME[.ATTR|[ITEM]…]|$REGISTER|NUMBER", "print a variable, or what it leads to", nil, (*Console).print},
-		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u, s", nil, (*Console).examine},
+		{"print", []string{"p", "inspect"}, "[/F] EXPR|$REGISTER", "print an expression: Python's without calls, or C's; /x /d /o /t /c", nil, (*Console).print},
+		{"whatis", nil, "EXPR|TYPE", "print the type or class of an expression", nil, func(c *Console, a string) error { return c.whatIs(a, false) }},
+		{"ptype", []string{"pt"}, "EXPR|TYPE", "print a type of C with its members, a Python object's attributes with their classes", nil, func(c *Console, a string) error { return c.whatIs(a, true) }},
+		{"printf", nil, "\"FORMAT\",EXPR,…", "print by a format as C's printf does", nil, (*Console).printf},
+		{"display", nil, "[/F] [EXPR]", "print an expression now and at each stop", nil, (*Console).addDisplay},
+		{"undisplay", nil, "[N…]", "no longer display, all by default", nil, (*Console).undisplay},
+		{"x", nil, "/NFU ADDRESS", "print memory: N units of size b, h, w, g as x, d, u; s for a string, i for instructions", nil, (*Console).examine},
+		{"disassemble", nil, "[/r] [FUNCTION|ADDRESS|START,END|START,+LENGTH]", "print machine code", nil, (*Console).disassemble},
 		{"watch", nil, "NAME[.ATTR|[ITEM]…] | *ADDRESS [LENGTH]", "stop when a variable, an attribute or memory changes", nil, (*Console).watch},
 		{"last", nil, "NAME[.ATTR|[ITEM]…]", "go back to where a variable or an attribute got its value", nil, (*Console).lastChange},
 		{"events", nil, "[N]", "list the events around here", nil, (*Console).events},
@@ -72,6 +83,9 @@ func init() {
 		{"set", nil, "…", "accepted for scripts made for gdb; nothing to set", nil, func(*Console, string) error { return nil }},
 		{"echo", nil, "TEXT", "print a text", nil, func(c *Console, a string) error { fmt.Fprintln(c.out, a); return nil }},
 		{"source", nil, "FILE", "run the commands of a file", nil, (*Console).source},
+		{"save", nil, "breakpoints FILE", "write the breakpoints into a file for source", []string{"breakpoints"}, (*Console).save},
+		{"define", nil, "NAME", "make a command of the lines up to end; $arg0 … are its arguments", nil, (*Console).define},
+		{"shell", []string{"!"}, "COMMAND", "run a command of the system's shell", nil, (*Console).shell},
 		{"help", []string{"h", "?"}, "[COMMAND]", "print this", nil, (*Console).help},
 		{"quit", []string{"q", "exit"}, "", "leave", nil, func(c *Console, _ string) error { c.quit = true; return nil }},
 	}
@@ -183,6 +197,7 @@ func (c *Console) backward(args string) error {
 // which the value stayed what it was is none.
 func (c *Console) run(move func(func(*recording.Event) bool) (*replay.Stop, error), back bool) (*replay.Stop, error) {
 	c.note()
+	c.at = nil
 	if back && c.behind {
 		st := &replay.Stop{Kind: replay.StopWatch, TID: c.tid}
 		var err error
@@ -192,8 +207,15 @@ func (c *Console) run(move func(func(*recording.Event) bool) (*replay.Stop, erro
 	}
 	for {
 		st, err := move(c.stopAt())
-		if err != nil || st.Kind != replay.StopWatch {
+		if err != nil {
 			return st, err
+		}
+		if st.Kind != replay.StopWatch {
+			var on bool
+			if c.at, on = c.met(st); on {
+				continue
+			}
+			return st, nil
 		}
 		if c.change, err = c.changed(back); err != nil || c.change != "" {
 			return st, err

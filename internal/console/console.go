@@ -7,21 +7,17 @@
 package console
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-
-	"golang.org/x/term"
 
 	"pyrr/internal/backtrace"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stackwalk"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
@@ -49,8 +45,29 @@ type Console struct {
 	// behind says that this is the place right behind that change.
 	behind bool
 
-	last string // the command before
+	scripting
+	answering
+
 	quit bool
+}
+
+// scripting are the lists of commands, the user's own ones, and what is displayed.
+type scripting struct {
+	block       *block              // the list that is being entered, nil for none
+	queue       []string            // commands of a breakpoint that are to run yet
+	defined     map[string][]string // commands of the user's
+	calls       int                 // how deep they call one another
+	displays    []display
+	nextDisplay int
+	last        string // the command before
+}
+
+// answering is what is known of the last command.
+type answering struct {
+	json   bool          // Run answers in JSON
+	at     *consoleBreak // where the last run stopped, nil for none of the user's
+	data   any           // the answer, for programs
+	failed string        // the mistake that it was, "" for none
 }
 
 type bookmark struct {
@@ -64,6 +81,11 @@ type Options struct {
 	Out io.Writer
 	// Describe says in one line what an event is.
 	Describe func(*recording.Event) string
+	// JSON makes Run answer each command with a line of JSON.
+	JSON bool
+	// Debuginfod lets missing debug files be fetched from the servers that
+	// DEBUGINFOD_URLS names.
+	Debuginfod bool
 	// Replay is for the session.
 	Replay replay.Options
 }
@@ -75,6 +97,10 @@ func New(rec *recording.Recording, o Options) (*Console, error) {
 		return nil, err
 	}
 	c := &Console{out: o.Out, describe: o.Describe, rec: rec, x: x, w: backtrace.Walk{Walk: stackwalk.New(rec)}, nextBreak: 1}
+	c.json = o.JSON
+	if o.Debuginfod {
+		c.w.Images.Find.Fetch = unwind.Debuginfod
+	}
 	c.looked()
 	return c, nil
 }
@@ -123,6 +149,9 @@ func (c *Console) stateOfThreads() []replay.ThreadState {
 // prompt says where the session is: how much of the instructions lies before,
 // and their number.
 func (c *Console) prompt() string {
+	if c.block != nil {
+		return strings.Repeat(" ", c.block.depth) + ">"
+	}
 	at := c.x.Point()
 	where := "start"
 	switch {
@@ -146,126 +175,24 @@ func (c *Console) total() uint64 {
 	return places[len(places)-1].Instr
 }
 
-// input gives the lines of the user.
-type input interface {
-	line(prompt string) (string, error)
-}
-
-// scripted reads commands from a pipe or a file.
-type scripted struct {
-	s    *bufio.Scanner
-	echo io.Writer
-}
-
-func (in *scripted) line(prompt string) (string, error) {
-	if in.echo != nil {
-		fmt.Fprint(in.echo, prompt)
-	}
-	if !in.s.Scan() {
-		if err := in.s.Err(); err != nil {
-			return "", err
-		}
-		return "", io.EOF
-	}
-	if in.echo != nil {
-		fmt.Fprintln(in.echo, in.s.Text())
-	}
-	return in.s.Text(), nil
-}
-
-// terminal reads commands with editing, history and completion.
-type terminal struct {
-	t  *term.Terminal
-	fd int
-}
-
-func newTerminal(in *os.File, out io.Writer, complete func(string) []string) *terminal {
-	rw := struct {
-		io.Reader
-		io.Writer
-	}{in, out}
-	t := &terminal{t: term.NewTerminal(rw, ""), fd: int(in.Fd())}
-	t.t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
-		if key != '\t' {
-			return "", 0, false
-		}
-		rest := line[pos:]
-		cands := complete(line[:pos])
-		if len(cands) == 0 {
-			return "", 0, false
-		}
-		common := cands[0]
-		for _, s := range cands[1:] {
-			for !strings.HasPrefix(s, common) {
-				common = common[:len(common)-1]
-			}
-		}
-		if len(cands) == 1 {
-			common += " "
-		} else if len(common) <= pos {
-			fmt.Fprintln(t.t, strings.Join(cands, "  "))
-		}
-		return common + rest, len(common), true
-	}
-	return t
-}
-
-func (in *terminal) line(prompt string) (string, error) {
-	old, err := term.MakeRaw(in.fd)
-	if err != nil {
-		return "", fmt.Errorf("set the terminal up: %w", err)
-	}
-	defer term.Restore(in.fd, old)
-	if w, h, err := term.GetSize(in.fd); err == nil && w > 0 && h > 0 {
-		in.t.SetSize(w, h)
-	}
-	in.t.SetPrompt(prompt)
-	return in.t.ReadLine()
-}
-
-// Run runs the commands given, then those of the user.
-func (c *Console) Run(commands []string, in io.Reader) error {
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, os.Interrupt)
-	defer signal.Stop(stop)
-	go func() {
-		for range stop {
-			c.x.Interrupt()
-		}
-	}()
-	for _, cmd := range commands {
-		fmt.Fprintf(c.out, "%s%s\n", c.prompt(), cmd)
-		if err := c.Do(cmd); err != nil {
-			return err
-		}
-		if c.quit {
-			return nil
-		}
-	}
-	var lines input = &scripted{bufio.NewScanner(in), c.out}
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		lines = newTerminal(f, c.out, c.complete)
-	}
-	for !c.quit {
-		line, err := lines.line(c.prompt())
-		if errors.Is(err, io.EOF) {
-			fmt.Fprintln(c.out)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.Do(line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Do runs one command. A mistake of the user's is printed; an error of the
-// replay is returned.
+// Do runs one command, and what breakpoints that it comes to have to run. A mistake
+// of the user's is printed; an error of the replay is returned.
 func (c *Console) Do(line string) error {
+	err := c.one(line)
+	for err == nil && len(c.queue) > 0 && !c.quit {
+		next := c.queue[0]
+		c.queue = c.queue[1:]
+		err = c.one(next)
+	}
+	return err
+}
+
+// one runs one command.
+func (c *Console) one(line string) error {
 	line = strings.TrimSpace(line)
+	if c.block != nil {
+		return c.tell(c.enter(line))
+	}
 	if line == "" {
 		line = c.last
 	}
@@ -273,8 +200,14 @@ func (c *Console) Do(line string) error {
 		return nil
 	}
 	c.last = line
+	if rest, ok := strings.CutPrefix(line, "!"); ok {
+		line = "shell " + rest
+	}
 	name, args, _ := strings.Cut(line, " ")
 	args = strings.TrimSpace(args)
+	if body, ok := c.defined[name]; ok {
+		return c.tell(c.call(body, args))
+	}
 	// x/4xg, p/x: the format belongs to the arguments.
 	if n, format, ok := strings.Cut(name, "/"); ok {
 		name, args = n, "/"+format+" "+args
@@ -283,12 +216,19 @@ func (c *Console) Do(line string) error {
 	if err == nil {
 		err = cmd.run(c, args)
 	}
+	return c.tell(err)
+}
+
+// tell prints a mistake of the user's, and returns an error of the replay.
+func (c *Console) tell(err error) error {
 	if err == nil {
 		return nil
 	}
 	if d := (*replay.Divergence)(nil); errors.As(err, &d) || replay.Damaged(err) {
 		return err
 	}
+	c.queue = nil
+	c.failed = err.Error()
 	fmt.Fprintln(c.out, printable.Line(err.Error()))
 	return nil
 }
@@ -307,36 +247,4 @@ func findConsole(name string) (*consoleCommand, error) {
 		}
 	}
 	return nil, fmt.Errorf("undefined command: %q; try \"help\"", name)
-}
-
-// complete lists what a line that was begun may become.
-func (c *Console) complete(line string) []string {
-	name, rest, more := strings.Cut(line, " ")
-	var out []string
-	if !more {
-		for i := range consoleCommands {
-			if strings.HasPrefix(consoleCommands[i].name, name) {
-				out = append(out, consoleCommands[i].name)
-			}
-		}
-		slices.Sort(out)
-		return out
-	}
-	cmd, err := findConsole(name)
-	if err != nil {
-		return nil
-	}
-	for _, w := range cmd.words {
-		if strings.HasPrefix(w, rest) {
-			out = append(out, name+" "+w)
-		}
-	}
-	if cmd.name == "print" || cmd.name == "last" || cmd.name == "watch" {
-		for _, v := range c.localNames() {
-			if strings.HasPrefix(v, rest) {
-				out = append(out, name+" "+v)
-			}
-		}
-	}
-	return out
 }

@@ -10,79 +10,8 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/mem"
 	"pyrr/internal/printable"
-	"pyrr/internal/stack"
 	"pyrr/replay"
 )
-
-// address reads a number or a register.
-func (c *Console) address(s string) (uint64, error) {
-	s = strings.TrimSpace(s)
-	if name, ok := strings.CutPrefix(s, "$"); ok {
-		if v, ok := c.register(name); ok {
-			return v, nil
-		}
-		return 0, fmt.Errorf("there is no register %s", s)
-	}
-	v, err := strconv.ParseUint(s, 0, 64)
-	if err == nil {
-		return v, nil
-	}
-	found := uint64(0)
-	c.x.With(func(p *replay.Process, _ *replay.Thread) error {
-		if as := p.Symbol(s); len(as) > 0 {
-			found = as[0]
-		}
-		return nil
-	})
-	if found == 0 {
-		return 0, fmt.Errorf("not an address: %q; a number, a $register or a C symbol is", s)
-	}
-	return found, nil
-}
-
-// print prints a variable of the selected frame, C's or Python's.
-func (c *Console) print(args string) error {
-	if strings.HasPrefix(args, "/") {
-		_, args, _ = strings.Cut(args, " ")
-	}
-	args = strings.TrimSpace(args)
-	if args == "" {
-		return errors.New("print: what?")
-	}
-	if args[0] == '$' || args[0] >= '0' && args[0] <= '9' {
-		v, err := c.address(args)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.out, "%#x (%d)\n", v, int64(v))
-		return nil
-	}
-	frames, err := c.Frames(c.tid)
-	if err != nil {
-		return err
-	}
-	for i := c.frame; i < len(frames); i++ {
-		for _, a := range frames[i].Args {
-			if a.Name == args {
-				fmt.Fprintf(c.out, "%s = %s\n", args, printable.Line(a.Value))
-				return nil
-			}
-		}
-		if frames[i].Kind == stack.Python {
-			break
-		}
-	}
-	path, err := cpython.ParsePath(args)
-	if err != nil {
-		return err
-	}
-	o, err := c.resolve(path)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(c.out, "%s = %s\n", printable.Line(path.String()), printable.Line(o.Text))
-	return nil
-}
 
 // examine prints memory as gdb's x does.
 func (c *Console) examine(args string) error {
@@ -108,9 +37,12 @@ func (c *Console) examine(args string) error {
 	if strings.TrimSpace(args) == "" {
 		return errors.New("x: which memory? an address, a C symbol or a $register, as in x/4xg $rsp")
 	}
-	addr, err := c.address(args)
+	addr, err := c.number(args)
 	if err != nil {
 		return err
+	}
+	if format == 'i' {
+		return c.instructions(addr, 0, n, false)
 	}
 	m := c.x.Memory()
 	if format == 's' {
@@ -164,7 +96,7 @@ func (c *Console) watch(args string) error {
 		}
 		n = v
 	}
-	a, err := c.address(where)
+	a, err := c.number(where)
 	if err != nil {
 		return err
 	}

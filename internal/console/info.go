@@ -7,10 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"pyrr/cpython"
 	"pyrr/internal/backtrace"
 	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
+	"pyrr/internal/unwind"
 )
 
 func (c *Console) info(args string) error {
@@ -23,7 +26,13 @@ func (c *Console) info(args string) error {
 		{"threads", func(string) error { return c.infoThreads() }},
 		{"locals", func(string) error { return c.infoLocals(false) }},
 		{"args", func(string) error { return c.infoLocals(true) }},
-		{"registers", func(string) error { return c.infoRegisters() }},
+		{"registers", c.infoRegisters},
+		{"line", c.infoLine},
+		{"symbol", c.infoSymbol},
+		{"sharedlibrary", c.infoLibraries},
+		{"display", func(string) error { return c.infoDisplay() }},
+		{"frame", func(string) error { return c.selectFrame("") }},
+		{"user", func(string) error { return c.infoUser() }},
 		{"events", c.events},
 		{"processes", func(string) error { return c.infoProcesses() }},
 		{"inferiors", func(string) error { return c.infoProcesses() }},
@@ -32,10 +41,14 @@ func (c *Console) info(args string) error {
 	}
 	for _, t := range topics {
 		if what != "" && strings.HasPrefix(t.name, what) {
-			return t.run(rest)
+			return t.run(strings.TrimSpace(rest))
 		}
 	}
-	return errors.New("info: breakpoints, threads, locals, args, registers, events, processes, checkpoints or source")
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.name
+	}
+	return errors.New("info: " + strings.Join(names, ", "))
 }
 
 func (c *Console) infoThreads() error {
@@ -59,26 +72,59 @@ func (c *Console) infoThreads() error {
 	return nil
 }
 
+// variable is one of a frame, for people and for --json.
+type variable struct {
+	Name     string `json:"name"`
+	Value    string `json:"value"`
+	Language string `json:"language"`
+}
+
+// infoLocals prints the variables of the selected frame. Of one of C come those that
+// its debug information has, and then those of the Python frame that it runs for.
 func (c *Console) infoLocals(args bool) error {
-	f, err := c.pythonFrame()
+	sel, err := c.selected()
 	if err != nil {
 		return err
 	}
-	none := true
-	locals, err := c.locals(f)
-	for _, v := range locals {
-		if !args || v.Arg {
-			fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
-			none = false
+	var found []variable
+	if sel != nil && sel.Kind == stack.C {
+		if args {
+			for _, a := range sel.Args {
+				found = append(found, variable{a.Name, a.Value, "c"})
+			}
+		} else if err := c.scope(sel, func(sc *unwind.Scope) error {
+			for _, v := range sc.Locals() {
+				found = append(found, variable{v.Name, v.Value, "c"})
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
-	switch {
-	case err != nil:
-		return err
-	case none:
+	native := len(found)
+	f, err := c.pythonFrame()
+	if err == nil {
+		var locals []cpython.Variable
+		locals, err = c.locals(f)
+		for _, v := range locals {
+			if !args || v.Arg {
+				found = append(found, variable{v.Name, v.Value, "python"})
+			}
+		}
+	} else if sel != nil && sel.Debug {
+		err = nil
+	}
+	for i, v := range found {
+		if i == native && native > 0 {
+			fmt.Fprintf(c.out, "of Python, in %s:\n", printable.Line(f.Func))
+		}
+		fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
+	}
+	c.data = found
+	if err == nil && len(found) == 0 {
 		fmt.Fprintln(c.out, "No locals.")
 	}
-	return nil
+	return err
 }
 
 // registerNames are in the order of gdb's info registers.
@@ -101,17 +147,6 @@ func (c *Console) register(name string) (uint64, bool) {
 		}
 	}
 	return 0, false
-}
-
-func (c *Console) infoRegisters() error {
-	for _, t := range c.stateOfThreads() {
-		if t.TID == c.tid {
-			for i, v := range registerValues(&t.Regs) {
-				fmt.Fprintf(c.out, "%-15s%-19s%d\n", registerNames[i], fmt.Sprintf("%#x", v), int64(v))
-			}
-		}
-	}
-	return nil
 }
 
 func (c *Console) infoProcesses() error {

@@ -16,6 +16,8 @@ import (
 func (c *Console) arrived(st *replay.Stop, run bool) error {
 	c.frame, c.listed = 0, ""
 	c.behind = st.Kind == replay.StopWatch && run
+	defer func() { c.at = nil }()
+	c.data = stopData(st)
 	states := c.stateOfThreads()
 	for _, t := range states {
 		if !c.seen[t.TID] {
@@ -35,11 +37,16 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 	switch st.Kind {
 	case replay.StopBreak:
 		what := "stopped"
-		for _, k := range c.breaks {
-			if k.b == nil || !slices.Contains(st.Hit.Breaks, k.b) || k.hidden {
-				continue
+		k := c.at
+		if k == nil { // a step came here
+			for _, o := range c.breaks {
+				if k == nil && o.b != nil && !o.hidden && o.dprintf == "" && slices.Contains(st.Hit.Breaks, o.b) {
+					k = o
+					k.hits++
+				}
 			}
-			k.hits++
+		}
+		if k != nil {
 			what = fmt.Sprintf("hit Breakpoint %d", k.n)
 			if k.b.Kind == replay.BreakRaise && st.Hit.Exception != nil {
 				what = fmt.Sprintf("hit Catchpoint %d (raise %s)", k.n, printable.Line(st.Hit.Exception.Text))
@@ -48,17 +55,23 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 				c.breaks = slices.DeleteFunc(c.breaks, func(o *consoleBreak) bool { return o == k })
 				c.install()
 			}
-			break
+			c.runCommands(k)
+		}
+		if c.silent() {
+			return nil
 		}
 		fmt.Fprintf(c.out, "\n%s %s, ", name, what)
-		return c.showPlace()
+		return c.stopped()
 	case replay.StopEvent:
 		fmt.Fprintf(c.out, "\n%s at event %d: %s\n", name, st.Point.Event, printable.Line(c.describe(st.Event)))
-		return c.showPlace()
+		if c.at != nil {
+			c.runCommands(c.at)
+		}
+		return c.stopped()
 	case replay.StopWatch:
 		fmt.Fprintf(c.out, "\n%s: %s\n", name, c.change)
 		c.onPython()
-		return c.showPlace()
+		return c.stopped()
 	case replay.StopEnd:
 		fmt.Fprintln(c.out, "\nThe recording ends here.")
 		return nil
@@ -66,9 +79,35 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 		fmt.Fprintln(c.out, "\nThis is the beginning of the recording.")
 		return nil
 	case replay.StopInterrupted:
+		c.queue = nil
 		fmt.Fprintln(c.out, "\nInterrupted.")
 	}
-	return c.showPlace()
+	return c.stopped()
+}
+
+// stopped shows the place of a stop, and what is displayed at each.
+func (c *Console) stopped() error {
+	if err := c.showPlace(); err != nil {
+		return err
+	}
+	for _, d := range c.displays {
+		c.show(d)
+	}
+	return nil
+}
+
+// runCommands has the commands of a breakpoint run next, in place of those of the
+// breakpoint before.
+func (c *Console) runCommands(k *consoleBreak) { c.queue = slices.Clone(k.commands) }
+
+// silent says whether the commands of a breakpoint begin with silent, which leaves out
+// what is said of a stop.
+func (c *Console) silent() bool {
+	if len(c.queue) == 0 || c.queue[0] != "silent" {
+		return false
+	}
+	c.queue = c.queue[1:]
+	return true
 }
 
 // showPlace prints the selected frame and, of Python, its source line.

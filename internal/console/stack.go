@@ -1,16 +1,19 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pyrr/cpython"
 	"pyrr/internal/backtrace"
 	"pyrr/internal/printable"
 	"pyrr/internal/stack"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
@@ -38,19 +41,113 @@ func (c *Console) allFrames(tid int32) ([]backtrace.Frame, error) {
 	return out, err
 }
 
+// backtrace prints the stack: the innermost N frames, or the outermost where N is
+// negative; with full, the variables too.
 func (c *Console) backtrace(args string) error {
 	frames, err := c.Frames(c.tid)
 	if err != nil {
 		return err
 	}
-	if args != "" {
-		n, err := count(args)
+	full, from := false, 0
+	to := len(frames)
+	for _, w := range strings.Fields(args) {
+		n, err := strconv.Atoi(strings.TrimPrefix(w, "+"))
+		switch {
+		case w == "full" || w == "-full":
+			full = true
+		case err != nil || n == 0:
+			return fmt.Errorf("bt: not a number of frames: %q; N for the innermost, -N for the outermost, full for variables", w)
+		case n > 0:
+			to = min(n, len(frames))
+		default:
+			from = max(len(frames)+n, 0)
+		}
+	}
+	c.data = frameData(frames, from, to)
+	for i := from; i < to; i++ {
+		backtrace.PrintFrame(c.out, i, &frames[i])
+		if !full {
+			continue
+		}
+		saved, out := c.frame, c.out
+		var b bytes.Buffer
+		c.frame, c.out = i, &b
+		err := c.ownLocals(&frames[i])
+		c.frame, c.out = saved, out
 		if err != nil {
+			fmt.Fprintln(&b, printable.Line(err.Error()))
+		}
+		for line := range strings.Lines(b.String()) {
+			fmt.Fprint(c.out, "        ", line)
+		}
+	}
+	if to < len(frames) {
+		fmt.Fprintln(c.out, "(More stack frames follow...)")
+	}
+	return nil
+}
+
+// ownLocals prints the variables of a frame alone.
+func (c *Console) ownLocals(f *backtrace.Frame) error {
+	if f.Kind == stack.Python {
+		locals, err := c.locals(f)
+		for _, v := range locals {
+			fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
+		}
+		return err
+	}
+	return c.scope(f, func(sc *unwind.Scope) error {
+		for _, v := range sc.Locals() {
+			fmt.Fprintf(c.out, "%s = %s\n", printable.Line(v.Name), printable.Line(v.Value))
+		}
+		return nil
+	})
+}
+
+// threadApply runs a command for several threads: all, or those with the numbers.
+func (c *Console) threadApply(args string) error {
+	which, command, _ := strings.Cut(args, " ")
+	var tids []int32
+	if which == "all" {
+		for _, t := range c.stateOfThreads() {
+			tids = append(tids, t.TID)
+		}
+		slices.SortFunc(tids, func(a, b int32) int { return c.threads[b] - c.threads[a] })
+	} else {
+		rest := strings.Fields(args)
+		for len(rest) > 0 && isNumber(rest[0]) {
+			tid, err := c.threadByName(rest[0])
+			if err != nil {
+				return err
+			}
+			tids, rest = append(tids, tid), rest[1:]
+		}
+		command = strings.Join(rest, " ")
+	}
+	if command = strings.TrimSpace(command); len(tids) == 0 || command == "" {
+		return errors.New("thread apply all COMMAND, or thread apply N… COMMAND, as in thread apply all bt")
+	}
+	quiet := false
+	if rest, ok := strings.CutPrefix(command, "-q "); ok {
+		quiet, command = true, strings.TrimSpace(rest)
+	}
+	tid, frame := c.tid, c.frame
+	defer func() { c.tid, c.frame = tid, frame }()
+	var data []any
+	for _, t := range tids {
+		if !slices.ContainsFunc(c.stateOfThreads(), func(s replay.ThreadState) bool { return s.TID == t }) {
+			continue // it has ended meanwhile
+		}
+		c.tid, c.frame, c.data = t, 0, nil
+		if !quiet {
+			fmt.Fprintf(c.out, "\nThread %d (%d %q):\n", c.threads[t], t, c.threadName(t))
+		}
+		if err := c.one(command); err != nil {
 			return err
 		}
-		frames = frames[:min(n, len(frames))]
+		data = append(data, map[string]any{"thread": t, "data": c.data})
 	}
-	backtrace.PrintGDB(c.out, frames)
+	c.last, c.data = "thread apply "+args, data
 	return nil
 }
 
@@ -64,14 +161,34 @@ func (c *Console) pythonBacktrace(string) error {
 }
 
 func (c *Console) selectFrame(args string) error {
+	if name, ok := strings.CutPrefix(args, "function "); ok {
+		return c.frameOf(strings.TrimSpace(name))
+	}
+	if level, ok := strings.CutPrefix(args, "level "); ok {
+		args = strings.TrimSpace(level)
+	}
 	if args != "" {
 		n, err := strconv.Atoi(args)
 		if err != nil || n < 0 {
-			return fmt.Errorf("not a frame: %q; bt numbers them", args)
+			return fmt.Errorf("not a frame: %q; bt numbers them, frame function NAME takes one by its function", args)
 		}
 		return c.toFrame(n)
 	}
 	return c.toFrame(c.frame)
+}
+
+// frameOf selects the innermost frame of a function, C's or Python's.
+func (c *Console) frameOf(name string) error {
+	frames, err := c.Frames(c.tid)
+	if err != nil {
+		return err
+	}
+	for i := range frames {
+		if f := frames[i].Func; f == name || strings.HasSuffix(f, "."+name) {
+			return c.toFrame(i)
+		}
+	}
+	return fmt.Errorf("no frame for function %q; bt shows them", name)
 }
 
 func (c *Console) moveFrame(args string, by int) error {
@@ -129,11 +246,14 @@ func (c *Console) locals(f *backtrace.Frame) ([]cpython.Variable, error) {
 }
 
 func (c *Console) localNames() []string {
+	var out []string
+	if sel, err := c.selected(); err == nil && sel != nil && sel.Kind == stack.C {
+		c.scope(sel, func(sc *unwind.Scope) error { out = sc.Names(); return nil })
+	}
 	f, err := c.pythonFrame()
 	if err != nil {
-		return nil
+		return out
 	}
-	var out []string
 	locals, _ := c.locals(f) // those before an error
 	for _, v := range locals {
 		out = append(out, v.Name)
@@ -172,6 +292,9 @@ func (c *Console) threadByName(s string) (int32, error) {
 }
 
 func (c *Console) selectThread(args string) error {
+	if rest, ok := strings.CutPrefix(args, "apply "); ok {
+		return c.threadApply(strings.TrimSpace(rest))
+	}
 	if args != "" {
 		tid, err := c.threadByName(args)
 		if err != nil {

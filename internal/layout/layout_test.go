@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "replay"},
 	"internal/printable": {},
 	"internal/backtrace": {"cpython", "internal/mem", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
-	"internal/console":   {"cpython", "internal/backtrace", "internal/linux", "internal/mem", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
+	"internal/console":   {"cpython", "internal/backtrace", "internal/linux", "internal/mem", "internal/outfile", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "internal/usercache", "replay"},
 	"internal/dap":       {"cpython", "internal/recording", "internal/stack", "replay"},
 	"assert":             {"internal/linux", "internal/outfile", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},

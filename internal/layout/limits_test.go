@@ -41,7 +41,6 @@ var long = map[string]int{
 	"cmd/pyrr: func printMarkdown":             90,
 	"cmd/pyrr: func record":                    120,
 	"cmd/pyrr: func recordCommand":             120,
-	"cmd/pyrr: func replayCommand":             90,
 	"cmd/pyrr: struct recordFlags":             30,
 	"cmd/pyrr: struct recordingInfo":           30,
 	"cpython/tasks.go":                         500,

@@ -28,6 +28,7 @@ type dwarfData struct {
 	loclists []byte // .debug_loclists, DWARF 5
 	addrs    []byte // .debug_addr, DWARF 5
 	units    []*unit
+	partial  []*unit     // what units have in common (dwz)
 	ranges   []unitRange // by start
 	types    map[dwarf.Offset]*ctype
 	names    map[dwarf.Offset]string
@@ -52,6 +53,7 @@ type unit struct {
 	files              []*dwarf.LineFile
 	funcs              []*function // by address; nil before they are read
 	funcsOK            bool
+	names              map[string]top // nil before they are read
 }
 
 // offset makes a reference within the unit one within the file.
@@ -127,7 +129,7 @@ func openDWARF(f *elf.File) (out *dwarfData, err error) {
 func (d *dwarfData) readUnits() error {
 	r := d.d.Reader()
 	last := dwarf.Offset(0)
-	for len(d.units) < maxUnits {
+	for len(d.units)+len(d.partial) < maxUnits {
 		e, err := r.Next()
 		if err != nil {
 			return err
@@ -137,6 +139,9 @@ func (d *dwarfData) readUnits() error {
 		}
 		last = e.Offset
 		r.SkipChildren()
+		if e.Tag == dwarf.TagPartialUnit {
+			d.partial = append(d.partial, &unit{entry: e, version: d.version(e.Offset)})
+		}
 		if e.Tag != dwarf.TagCompileUnit {
 			continue
 		}

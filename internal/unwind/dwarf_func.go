@@ -36,6 +36,7 @@ type scope struct {
 	inlined  bool
 	ranges   [][2]uint64
 	params   []*dwarf.Entry
+	vars     []*dwarf.Entry
 	children []*scope
 	// callFile and callLine are where an inlined call is.
 	callFile, callLine int64
@@ -182,6 +183,11 @@ func (d *dwarfData) readTree(f *function) {
 		case dwarf.TagFormalParameter:
 			if top.site == nil {
 				top.s.params = append(top.s.params, e)
+			}
+			skip = true
+		case dwarf.TagVariable:
+			if top.site == nil {
+				top.s.vars = append(top.s.vars, e)
 			}
 			skip = true
 		case dwarf.TagInlinedSubroutine, dwarf.TagLexDwarfBlock:

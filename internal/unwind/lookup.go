@@ -1,0 +1,117 @@
+package unwind
+
+import (
+	"debug/elf"
+	"sort"
+)
+
+// Symbol is what an address belongs to.
+type Symbol struct {
+	// Name is a function's or a variable's, "" where nothing names it.
+	Name string
+	// Start is where it begins in the process; End is 0 where that is unknown.
+	Start, End uint64
+	Module     *Module
+	// Section is that of the file, "" where the file does not say.
+	Section string
+}
+
+// SymbolAt says what lies at an address: a function, as far as symbols, debug
+// information or the unwind table tell, or a variable.
+func (s *Space) SymbolAt(addr uint64) (Symbol, bool) {
+	mod := s.Find(addr)
+	if mod == nil {
+		return Symbol{}, false
+	}
+	at := addr - mod.Bias
+	out := Symbol{Module: mod, Section: mod.sectionAt(at)}
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	_ = guard(func() error {
+		if c, ok := mod.functionAt(at); ok {
+			out.Name = PlainName(c.d.name(c.fn.entry))
+			for _, r := range c.fn.ranges {
+				if at >= r[0] && at < r[1] {
+					out.Start, out.End = r[0]+mod.Bias, r[1]+mod.Bias
+				}
+			}
+			return nil
+		}
+		if name, start, ok := mod.Symbol(at); ok {
+			out.Name, out.Start = PlainName(name), start+mod.Bias
+			if sym := lookupSymbol(mod.syms.all, at); sym != nil && sym.size > 0 {
+				out.End = sym.addr + sym.size + mod.Bias
+			}
+			return nil
+		}
+		if name, start, ok := mod.dataSymbol(at); ok {
+			out.Name, out.Start = name, start+mod.Bias
+			return nil
+		}
+		return nil
+	})
+	if lo, hi, ok := mod.Function(at); ok && out.End == 0 && (out.Start == 0 || out.Start == lo+mod.Bias) {
+		out.Start, out.End = lo+mod.Bias, hi+mod.Bias
+	}
+	return out, true
+}
+
+// sectionAt names the section of a link address.
+func (im *Image) sectionAt(at uint64) string {
+	f := im.wholeFile()
+	if f == nil {
+		return ""
+	}
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_ALLOC != 0 && at >= s.Addr && at-s.Addr < s.Size {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// LineAt returns the source line of an address, and from where to where its code
+// goes; line is 0 where nothing tells.
+func (s *Space) LineAt(addr uint64) (file string, line int, start, end uint64) {
+	mod := s.Find(addr)
+	if mod == nil {
+		return "", 0, 0, 0
+	}
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	_ = guard(func() error {
+		d := mod.dwarfOf()
+		if d == nil {
+			return nil
+		}
+		at := addr - mod.Bias
+		for _, u := range d.unitsAt(at) {
+			if file, line = d.line(u, at); line == 0 {
+				continue
+			}
+			rows := d.rows(u)
+			i := sort.Search(len(rows), func(i int) bool { return rows[i].addr > at })
+			j := i - 1
+			for j > 0 && rows[j-1].line == line && rows[j-1].file == rows[j].file {
+				j--
+			}
+			for i < len(rows) && rows[i].line == line && rows[i].file != nil {
+				i++
+			}
+			start = rows[j].addr + mod.Bias
+			if i < len(rows) {
+				end = rows[i].addr + mod.Bias
+			}
+			return nil
+		}
+		return nil
+	})
+	return file, line, start, end
+}
+
+// HasDebugInfo says whether debug information of the file is at hand.
+func (im *Image) HasDebugInfo() bool {
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	return im.dwarfOf() != nil
+}
