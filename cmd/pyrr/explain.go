@@ -128,8 +128,8 @@ func explainFitted(u *ui, rec *recording.Recording, r *reasoned, full bool) {
 // evidence, then the stacks.
 func explain(u *ui, rec *recording.Recording, why *hang.Verdict, ends []ending, full bool, unlike *compare.Result) {
 	fmt.Fprintln(u.out, u.paintOut(bold, cleanLine(why.Sentence)))
-	if why.For > 0 && why.Raised == nil {
-		fmt.Fprintf(u.out, "Since %s, for %s.\n", atTime(why.Since), seconds(why.For))
+	if since := sinceWhen(why); since != "" {
+		fmt.Fprintln(u.out, since)
 	}
 	if why.Degree == hang.Likely && why.Missing != "" {
 		fmt.Fprintf(u.out, "Likely, not proven: the recording does not show %s.\n", cleanLine(why.Missing))

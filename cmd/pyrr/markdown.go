@@ -50,7 +50,7 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, r *reasoned) er
 	}
 	w, found := r.first()
 	if found || r.Why.Raised != nil {
-		row("Why:", "%s", code(r.Why.Sentence))
+		row("Why:", "%s", code(reasonText(r.Why)))
 	}
 	found = found && r.Why.Raised == nil
 	if found {

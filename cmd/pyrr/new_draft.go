@@ -29,6 +29,8 @@ type draft struct {
 	id     string // of the event that the golden is about
 	golden bool
 	test   string // the only one of the recording
+	// reason is what pyrr explain says, for the reader.
+	reason []string
 }
 
 // drafter looks at a recording for what to say.
@@ -50,6 +52,18 @@ func newDraft(src assert.Source, at string, why *reasoned) (*draft, error) {
 	}
 	d := &drafter{src: src, info: src.Info(), events: events, why: why}
 	d.paths = stack.Paths{Root: d.info.Root}
+	out, err := d.drafted(at)
+	if out != nil && (at == "" || at == "hang") && why.says() {
+		out.reason = []string{why.Why.Sentence}
+		if since := sinceWhen(why.Why); since != "" {
+			out.reason = append(out.reason, since)
+		}
+	}
+	return out, err
+}
+
+func (d *drafter) drafted(at string) (*draft, error) {
+	events := d.events
 	switch at {
 	case "hang":
 		return d.hang()
@@ -388,6 +402,9 @@ func halfOf(d time.Duration) string {
 func (d *draft) text(recording, golden string) string {
 	d.recording = strconv.Quote(globQuote(recording))
 	var b strings.Builder
+	for _, line := range d.reason {
+		fmt.Fprintf(&b, "# %s\n", cleanLine(line))
+	}
 	fmt.Fprintf(&b, "version: 1\nname: %s\nrecording: %s\n", strconv.Quote(d.name), d.recording)
 	if d.python != "" && golden != "" {
 		fmt.Fprintf(&b, "requires: { python: \"%s\" }\n", d.python)

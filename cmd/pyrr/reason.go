@@ -70,6 +70,20 @@ func (r *reasoned) subject() (waiting, bool) {
 	return r.first()
 }
 
+// sinceWhen says since when and for how long the one waits that a verdict is about;
+// "" where it is about no waiting.
+func sinceWhen(why *hang.Verdict) string {
+	if why.For <= 0 || why.Raised != nil {
+		return ""
+	}
+	return fmt.Sprintf("Since %s, for %s.", atTime(why.Since), seconds(why.For))
+}
+
+// reasonText is the reason with since when, for the forms that have one line for it.
+func reasonText(why *hang.Verdict) string {
+	return strings.TrimSpace(why.Sentence + " " + sinceWhen(why))
+}
+
 // reasonOf says why the program hung, from what its processes did at their ends.
 // all are those of every process, also of those that ended by themselves.
 func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
@@ -162,6 +176,12 @@ func hangProc(e *ending, state *logview.State) *hang.Proc {
 				c.FD = int(int32(w.Args[0]))
 			}
 		}
+		switch {
+		case c.Call == "poll":
+			c.Limit = limitOf(int32(w.Args[2]))
+		case strings.HasPrefix(c.Call, "epoll_") && c.Call != "epoll_pwait2":
+			c.Limit = limitOf(int32(w.Args[3]))
+		}
 		addPeers(c, state, e.Proc.ID)
 		for _, f := range w.Stack.Frames {
 			if f.Kind == stack.Python && len(c.Frames) < hang.MaxFrames {
@@ -171,6 +191,15 @@ func hangProc(e *ending, state *logview.State) *hang.Proc {
 		p.Threads = append(p.Threads, c)
 	}
 	return p
+}
+
+// limitOf is the time-out of a poll in milliseconds, below 0 for none. One of a minute
+// and more says little.
+func limitOf(ms int32) time.Duration {
+	if ms <= 0 || ms >= 60_000 {
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // addPeers says what is at the other ends of the descriptors that a thread waits

@@ -25,7 +25,7 @@ func brief(s string) string {
 	return placed.ReplaceAllStringFunc(s, func(m string) string {
 		p := placed.FindStringSubmatch(m)
 		if p[2] == last {
-			return p[1] + ":" + p[3]
+			return p[1] + "line " + p[3]
 		}
 		last = p[2]
 		return m

@@ -29,6 +29,9 @@ func (j *judge) chain(path []hop) *Verdict {
 		if e := shown[k].edge; e != nil && !e.sure && sure {
 			sure = false
 			guess = fmt.Sprintf("that %s should have acted: it is the one that has %s at hand", j.name(e.to), j.thingOf(shown[k]))
+			if e.limit > 0 {
+				guess = fmt.Sprintf("what %s does when its time limit of %s is over", j.name(shown[k].node), lasting(e.limit))
+			}
 		}
 	}
 	if f, ok := j.place(shown[0].node); ok {
@@ -60,6 +63,17 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Sentence = "No verdict: " + b.String() + "."
 	}
 	return v
+}
+
+// asleep says whether the thread that runs the loop of a task sleeps, and has long,
+// although callbacks are ready to run: nobody woke it.
+func (j *judge) asleep(n node, u *Unit) bool {
+	to, ok := j.threadNode(n.proc, u.TID)
+	if !ok {
+		return false
+	}
+	t, c := j.unit(to), j.call(to)
+	return t != nil && t.Asleep && c != nil && c.For > time.Second/4
 }
 
 // cancels tells a thread in asyncio's own clean-up.
@@ -145,6 +159,15 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	t := j.thing(n.proc, w.On[0])
 	if t == nil {
 		return "waits" + at, None, "", ""
+	}
+	if u.Kind == Task && j.asleep(n, u) {
+		what := j.thingName(t)
+		if t.Kind == Event && t.State == "set" {
+			what += at + ", which is set"
+		} else {
+			what += at
+		}
+		return "waits for " + what + "; its event loop sleeps although a callback is ready: another thread scheduled it without call_soon_threadsafe", Proven, "loop not woken", ""
 	}
 	fate := j.fate(n, t)
 	nobody := "; no other thread or task has it at hand"
@@ -246,6 +269,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			return j.finalChild(n, w.PID, at)
 		}
 	case Object:
+		if w.How == "drain" {
+			return j.wants(t, w.How, at), Likely, w.How, "why the other end does not read"
+		}
 		return "waits for " + what + at, Likely, w.How, "what became of it"
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""

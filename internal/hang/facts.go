@@ -59,6 +59,8 @@ type Unit struct {
 	Daemon bool   `json:"daemon,omitempty"`
 	// Running is a task whose code runs just now, or whose result has come.
 	Running bool `json:"running,omitempty"`
+	// Asleep, of a thread: its event loop sleeps although a callback is ready.
+	Asleep bool `json:"asleep,omitempty"`
 	// Role says what a thread is for that waits for work as it should: the
 	// worker of a pool, a server, a feeder. Such a one is never the culprit.
 	Role string `json:"role,omitempty"`

@@ -171,10 +171,11 @@ func (j *judge) lostTo(n node, t *Thing) string {
 				continue
 			}
 			at := ""
-			if f, ok := j.heldAt(&edge{to: node{p.ID, o.Holders[0].Unit}, hold: &o.Holders[0]}); ok {
-				at = " since " + j.at(f)
+			e := &edge{to: node{p.ID, o.Holders[0].Unit}, hold: &o.Holders[0]}
+			if f, ok := j.heldAt(e); ok {
+				at = " since " + j.at(f) + j.calledFrom(e)
 			}
-			return fmt.Sprintf("which %s held%s when signal %d killed it", j.procName(p), at, p.Status&0x7f)
+			return fmt.Sprintf("which %s held%s when %s killed it", j.procName(p), at, or(p.Killed, fmt.Sprintf("signal %d", p.Status&0x7f)))
 		}
 	}
 	return ""

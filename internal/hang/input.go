@@ -45,6 +45,8 @@ type Call struct {
 	Since      int64
 	For        time.Duration
 	Event      uint64
+	// Limit is the time-out of the call, 0 for none.
+	Limit time.Duration
 	// Early says that it was in this call when the recording began.
 	Early bool
 	// Frames are Python's, innermost first, for processes without facts.

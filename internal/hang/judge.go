@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // node is a unit of a process. Where a process has no facts, unit counts its
@@ -52,6 +53,8 @@ type edge struct {
 	kind  string
 	thing int // of the process that waits, -1 for none
 	hold  *Hold
+	// limit is after how long it gives up of itself, 0 for never.
+	limit time.Duration
 }
 
 // Judge says why.
@@ -121,7 +124,12 @@ func (j *judge) from(root node) *Verdict {
 		if !ok {
 			break
 		}
-		if _, again := seen[e.to]; again {
+		if first, again := seen[e.to]; again {
+			path[len(path)-1].edge = &e
+			if v := j.ring(path[first:], root); v != nil {
+				return v
+			}
+			path[len(path)-1].edge = nil
 			break
 		}
 		path[len(path)-1].edge = &e

@@ -115,7 +115,7 @@ func TestLongCircle(t *testing.T) {
 	}
 	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
 	if v.Degree != Proven || !strings.HasPrefix(v.Sentence, "Deadlock: MainThread waits for lock l1 (app.py:7), held by t1, which waits for lock l2") ||
-		!strings.HasSuffix(v.Sentence, "of whom the last, t29 waits for lock l0 (:7), held by MainThread.") || len(v.Sentence) > 320 {
+		!strings.HasSuffix(v.Sentence, "of whom the last, t29 waits for lock l0 (line 7), held by MainThread.") || len(v.Sentence) > 320 {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)
 	}
 }
@@ -178,7 +178,7 @@ func TestTaken(t *testing.T) {
 // TestBrief shortens what does not fit two lines.
 func TestBrief(t *testing.T) {
 	long := "Deadlock: first waits for lock a (some/long/path/module.py:11), held by second, which waits for lock b (some/long/path/module.py:12), held by third, which waits for c (other.py:3); no other thread or task has it at hand."
-	if s := brief(long); len(s) > longest || !strings.Contains(s, "(:12)") || !strings.Contains(s, "other.py:3") {
+	if s := brief(long); len(s) > longest || !strings.Contains(s, "(line 12)") || !strings.Contains(s, "other.py:3") {
 		t.Errorf("%d bytes: %s", len(s), s)
 	}
 }

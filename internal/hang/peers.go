@@ -30,6 +30,9 @@ func (j *judge) callSteps(n node) []edge {
 				}
 			}
 			say := "%[1]s " + does + at + ": " + o.What + " is held by %[2]s"
+			if c.Call == "flock" || c.Call == "fcntl" {
+				say = "%[1]s waits for " + o.What + at + ", held by %[2]s"
+			}
 			if o.Where != nil {
 				say += " since " + j.at(*o.Where)
 			}
@@ -38,6 +41,11 @@ func (j *judge) callSteps(n node) []edge {
 	}
 	if c.Peer != nil {
 		out = j.peerSteps(n, c.Peer, "%[1]s "+j.doing(c)+at)
+	}
+	for k := range out {
+		if c.Limit > 0 {
+			out[k].sure, out[k].limit = false, c.Limit
+		}
 	}
 	return out
 }
@@ -50,15 +58,37 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 		if o == nil || !o.Hangs {
 			continue
 		}
-		list := j.havers(n, o, []int{e.FD})
+		list := j.havers(node{}, o, []int{e.FD})
+		if serving := slices.DeleteFunc(slices.Clone(list), func(k node) bool { return !j.accepts(k) }); len(serving) > 0 {
+			list = serving
+		} else {
+			list = slices.DeleteFunc(list, func(k node) bool { return k == n })
+		}
 		for _, k := range list {
-			out = append(out, edge{to: k, kind: "accepts", say: does + ", which %[2]s has not accepted", thing: -1, sure: len(list) == 1 && len(p.Listeners) == 1})
+			say := does + ", which %[2]s has not accepted"
+			if k == n {
+				say = does + ", which it would have to accept itself"
+			}
+			out = append(out, edge{to: k, kind: "accepts", say: say, thing: -1, sure: len(list) == 1 && len(p.Listeners) == 1})
 		}
 	}
 	if len(out) == 0 {
 		out = j.loopSteps(p, does, ", which the event loop of %[2]s has not accepted")
 	}
 	return out
+}
+
+// accepts says whether a unit is one that accepts connections: it is in accept, or
+// runs a server, if also in a handler just now.
+func (j *judge) accepts(n node) bool {
+	if c := j.call(n); c != nil && strings.HasPrefix(c.Call, "accept") {
+		return true
+	}
+	u := j.unit(n)
+	return u != nil && slices.ContainsFunc(u.Frames, func(f Frame) bool {
+		name := lastName(f.Func)
+		return (name == "serve_forever" || name == "handle_request") && strings.HasSuffix(f.File, "/socketserver.py")
+	})
 }
 
 // loopSteps lead to the thread whose event loop watches what is at the other end.

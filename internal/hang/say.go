@@ -45,6 +45,46 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 	return v
 }
 
+// ring is the verdict on a circle of which a link is not sure; nil where others than
+// those on it could act.
+func (j *judge) ring(circle []hop, root node) *Verdict {
+	if len(circle) < 2 {
+		return nil
+	}
+	missing := ""
+	for k := range circle {
+		h := &circle[k]
+		switch {
+		case h.edge.sure:
+			continue
+		case h.edge.limit > 0:
+			missing = fmt.Sprintf("what %s does when its time limit of %s is over", j.name(h.node), lasting(h.edge.limit))
+		case h.edge.kind != "knows" || !j.alone(h):
+			return nil
+		default:
+			missing = fmt.Sprintf("that %s should have acted: nobody else has %s at hand", j.name(h.edge.to), j.thingOf(*h))
+		}
+	}
+	v := j.cycle(root, circle)
+	v.Degree, v.Kind, v.Missing = Likely, "circle", missing
+	v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
+	return v
+}
+
+// alone says whether an edge leads to the only one, but for idle ones, that has at
+// hand what is waited for.
+func (j *judge) alone(h *hop) bool {
+	for _, e := range j.steps(h.node) {
+		if e.to == h.edge.to || e.thing != h.edge.thing {
+			continue
+		}
+		if u := j.unit(e.to); u == nil || u.Role == "" {
+			return false
+		}
+	}
+	return true
+}
+
 // told says a path in one sentence; of a circle the last leads to the first.
 func (j *judge) told(path []hop, circle bool) string {
 	var b strings.Builder
@@ -94,6 +134,9 @@ func (j *judge) selfDeadlock(v *Verdict, h hop) {
 	switch h.edge.kind {
 	case "serve_forever":
 		v.Sentence = fmt.Sprintf("Deadlock: %s waits for the end of serve_forever%s, which it runs itself.", name, j.where(h.node))
+		return
+	case "accepts":
+		v.Sentence = "Deadlock: " + fmt.Sprintf(h.edge.say, name, "itself") + "."
 		return
 	case "loop":
 		v.Sentence = "Deadlock: " + strings.ReplaceAll(fmt.Sprintf(h.edge.say, name, "itself"), "the event loop of itself", "its own event loop") + "."

@@ -153,9 +153,25 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		if k == n.unit || j.sameLoop(n, node{n.proc, k}) {
 			continue
 		}
-		add(node{n.proc, k}, false, "knows", "%[1]s waits for "+what+at+", which %[2]s has at hand", nil)
+		add(node{n.proc, k}, false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
 	}
 	return out
+}
+
+// wants says what one does that waits for a thing.
+func (j *judge) wants(t *Thing, how, at string) string {
+	what := j.thingName(t)
+	switch {
+	case t.Kind == Queue && how == "put":
+		return "waits for room in " + what + at
+	case t.Kind == Queue && how == "join":
+		return "waits in " + or(t.Name, "Queue") + ".join" + at
+	case t.Kind == Queue:
+		return "waits for an item of " + what + at
+	case t.Kind == Object && how == "drain":
+		return "waits in drain" + at + " until the connection takes more"
+	}
+	return "waits for " + what + at
 }
 
 // busyWorkers lead to the child processes that are workers of a pool and in a job.

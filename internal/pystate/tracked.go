@@ -80,6 +80,21 @@ func (r *reader) unstarted(n int, future uint64) {
 	}
 }
 
+// asleep notes of threads that their event loop is in its selector although callbacks
+// are ready: call_soon by another thread wakes nobody.
+func (r *reader) asleep() {
+	for _, loop := range r.tracked.loops {
+		id, ok := r.Int(r.Attr(loop, "_thread_id"))
+		if !ok || r.Len(r.Attr(loop, "_ready")) <= 0 {
+			continue
+		}
+		if n, ok := r.ident[uint64(id)]; ok && r.units[n].thread != nil && r.units[n].thread.Call {
+			frames := r.units[n].frames
+			r.facts.Units[n].Asleep = len(frames) > 0 && last(frames[0].Func) == "select" && strings.HasSuffix(frames[0].File, "/selectors.py")
+		}
+	}
+}
+
 // workless notes of a future that lies in the queue of a pool without workers.
 func (r *reader) workless(n int, future uint64) {
 	for _, ex := range r.tracked.executors {

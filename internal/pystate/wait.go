@@ -174,7 +174,7 @@ var rules = map[string]func(*waiter, int){
 	"multiprocessing/process.py:join":          func(w *waiter, k int) { w.child(k, w.self(k), "_popen.pid") },
 	"multiprocessing/pool.py:wait":             func(w *waiter, k int) { w.on(k, hang.Future, "result", w.self(k)) },
 	"multiprocessing/pool.py:next":             func(w *waiter, k int) { w.on(k, hang.Future, "next", w.self(k)) },
-	"multiprocessing/queues.py:get":            func(w *waiter, k int) { w.on(k, hang.Queue, "get", w.self(k)) },
+	"multiprocessing/queues.py:get":            func(w *waiter, k int) { w.sharedQueue(k) },
 	"multiprocessing/queues.py:put":            func(w *waiter, k int) { w.on(k, hang.Queue, "put", w.self(k)) },
 	"multiprocessing/queues.py:join":           func(w *waiter, k int) { w.on(k, hang.Queue, "join", w.self(k)) },
 	"multiprocessing/synchronize.py:__enter__": func(w *waiter, k int) { w.on(k, hang.Lock, "acquire", w.self(k)) },
@@ -232,6 +232,17 @@ func (w *waiter) queue(k int, how string) {
 	} else {
 		w.mutexOf = w.self(k)
 	}
+}
+
+// sharedQueue takes a multiprocessing.Queue for what is waited for, or the lock that
+// the one has that reads from it.
+func (w *waiter) sharedQueue(k int) {
+	if lock := w.Attr(w.self(k), "_rlock"); lock != 0 && w.u.thread != nil && w.u.thread.Call && strings.HasPrefix(linux.Name(int(w.u.thread.Nr)), "futex") {
+		w.on(k, hang.Lock, "get", lock)
+		w.partOf[w.found.On[0]] = part{w.self(k), "_rlock"}
+		return
+	}
+	w.on(k, hang.Queue, "get", w.self(k))
 }
 
 // serves takes the end of serve_forever, which shutdown waits for, and the thread
