@@ -48,6 +48,11 @@ type Options struct {
 	// it may then be called without a thread, while the process is on its way to a
 	// later event, and must not look at its memory.
 	Pass func(proc int, number uint64, ev *recording.Event) bool
+	// OnLast, when not nil, is called at each of the last LastSteps bytecode
+	// instructions of a thread that was preempted after it had executed more than
+	// LastAfter without an event: at has been executed in all, from was before, end is
+	// the count at which it was preempted.
+	OnLast func(p *Process, t *Thread, from, at, end uint64)
 	// Adapt, if set, is called for every event that comes a little otherwise
 	// than recorded, and is taken as it came: see adapt.go.
 	Adapt func(proc int, number uint64, ev *recording.Event)

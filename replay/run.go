@@ -30,6 +30,11 @@ const noLimit = ^uint64(0)
 // runTo lets one thread run until the next event's stop, and compares. At
 // the breakpoints on the way it calls the user's hook.
 func (p *Process) runTo(t *Thread, ev *recording.Event) error {
+	if p.s.o.OnLast != nil && ev.Kind == recording.KindSwitch && ev.Stop == recording.StopInstr && p.cell != 0 && ev.Instr > p.counted+LastAfter {
+		if arrived, err := p.lastSteps(t, ev); arrived || err != nil {
+			return err
+		}
+	}
 	for {
 		h, err := p.leg(t, ev, noLimit, false)
 		if err != nil {
@@ -40,6 +45,36 @@ func (p *Process) runTo(t *Thread, ev *recording.Event) error {
 		}
 		if err := p.tell(t, ev); err != nil {
 			return err
+		}
+	}
+}
+
+// Bounds of OnLast, in bytecode instructions.
+const (
+	LastSteps = 1000
+	LastAfter = 4_000_000
+)
+
+// lastSteps lets a thread run to a stretch before the event, and through that
+// instruction by instruction. It says whether the event came.
+func (p *Process) lastSteps(t *Thread, ev *recording.Event) (arrived bool, err error) {
+	from := p.counted
+	for limit := ev.Instr - LastSteps; ; {
+		h, err := p.leg(t, ev, limit, false)
+		if err != nil {
+			return false, err
+		}
+		switch h {
+		case haltCount:
+			p.s.o.OnLast(p, t, from, limit, ev.Instr)
+			limit++
+		case haltEvent:
+			p.s.o.OnLast(p, t, from, ev.Instr, ev.Instr)
+			return true, nil
+		default:
+			if err := p.tell(t, ev); err != nil {
+				return false, err
+			}
 		}
 	}
 }

@@ -207,6 +207,7 @@ func shortenInto(rec *recording.Recording, dir string, from uint64) error {
 	if err != nil {
 		return err
 	}
+	o.OnLast = index.Last
 	return replay.Shorten(rec, dir, first, from, view.OpenFDs(first), o)
 }
 

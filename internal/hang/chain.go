@@ -321,7 +321,7 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return "runs" + at, None, "runs", ""
 	}
 	if c.Call == "" {
-		return "computes" + at, None, "computes", ""
+		return j.computes(n, c, at)
 	}
 	does := j.doing(c)
 	if o := c.Owner; o != nil && o.Proc == n.proc && o.TID == c.TID {

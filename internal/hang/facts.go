@@ -20,6 +20,8 @@ type Facts struct {
 	Died []Raised `json:"died,omitempty"`
 	// Dead are threads that have ended.
 	Dead []Dead `json:"dead,omitempty"`
+	// Busy are threads that computed at the end, and the loops that those were in.
+	Busy []Busy `json:"busy,omitempty"`
 	// Children are the names that the program gave its child processes, by pid.
 	Children map[int]string `json:"children,omitempty"`
 	// Self is the name that multiprocessing gives this process, as a child.
@@ -38,6 +40,29 @@ type Dead struct {
 	TID   int32  `json:"tid"`
 	Name  string `json:"name"`
 	Event uint64 `json:"event"`
+}
+
+// Busy is a thread that computed, watched instruction by instruction through its
+// last ones.
+type Busy struct {
+	TID int32 `json:"tid"`
+	// Instr is how many bytecode instructions it has executed since its last event,
+	// Turn after how many the last ones repeat, 0 for never.
+	Instr uint64 `json:"instr"`
+	Turn  int    `json:"turn,omitempty"`
+	// Lines are those of a turn, or of what was watched, and how often each runs in it.
+	Lines []BusyLine `json:"lines,omitempty"`
+	// Func is the function with the loop (its Line is 0); Same are what its names
+	// stood for all the while, Changed those that stood for something else.
+	Func    Frame    `json:"func"`
+	Same    []Var    `json:"same,omitempty"`
+	Changed []string `json:"changed,omitempty"`
+}
+
+// BusyLine is a line of a loop.
+type BusyLine struct {
+	Frame
+	Count int `json:"count"`
 }
 
 // Kinds of units.

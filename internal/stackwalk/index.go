@@ -28,6 +28,7 @@ type indexer struct {
 	st    *stacker
 	src   *sourceKeeper
 	facts map[int]*hang.Facts // of the processes at their ends
+	busy  map[int]*busy       // threads that compute, by process
 	// alone has all done by the replay's goroutine, in the live memory.
 	Alone   bool
 	capture captureMem
@@ -60,7 +61,7 @@ func NewIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}}
+	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}, busy: map[int]*busy{}}
 	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
@@ -116,6 +117,9 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			x.keepName(p, tid, it)
 		}
 		if facts := EndFacts(p, ev, ip.died, ip.dead); facts != nil {
+			if b := x.busy[p.Info.ID]; b != nil && b.collected != nil && b.end == ev.Instr && Stopped(ev) {
+				facts.Busy = append(facts.Busy, *b.collected)
+			}
 			x.facts[p.Info.ID] = facts
 		}
 		ip.tracker = nil
@@ -334,12 +338,12 @@ func Replay(rec *recording.Recording, from sourcesFrom, o replay.Options) (index
 	for _, alone := range []bool{false, true} {
 		var x *indexer
 		if x, indexErr = NewIndexer(rec, from); indexErr != nil {
-			o.OnEvent = nil
+			o.OnEvent, o.OnLast = nil, nil
 			_, err = replay.Batch(rec, o)
 			return indexErr, err
 		}
 		x.Alone = alone
-		o.OnEvent = x.Event
+		o.OnEvent, o.OnLast = x.Event, x.Last
 		if _, err = replay.Batch(rec, o); err != nil {
 			x.Abort()
 			return nil, err
