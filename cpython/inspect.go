@@ -128,16 +128,6 @@ func (i *Inspector) Attr(obj uint64, path string) uint64 {
 	return obj
 }
 
-// Found is Attr of one name that may be None, or an attribute of the object's class;
-// 0 where code computes it.
-func (i *Inspector) Found(obj uint64, name string) uint64 {
-	o, err := i.r.attribute(i.v, obj, name)
-	if err != nil {
-		return 0
-	}
-	return o.Addr
-}
-
 // EachAttr calls f for each attribute of an instance, until f returns false.
 func (i *Inspector) EachAttr(obj uint64, f func(name string, value uint64) bool) {
 	if t, ok := i.typeOf(obj); ok && t.name != "module" {

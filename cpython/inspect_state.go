@@ -80,6 +80,16 @@ func (i *Inspector) AsyncTask(obj uint64) (AsyncFuture, bool) {
 	return out, true
 }
 
+// Found is Attr of one name that may be None, or an attribute of the object's class;
+// 0 where code computes it.
+func (i *Inspector) Found(obj uint64, name string) uint64 {
+	o, err := i.r.attribute(i.v, obj, name)
+	if err != nil {
+		return 0
+	}
+	return o.Addr
+}
+
 // TaskName returns the name of a Task.
 func (i *Inspector) TaskName(obj uint64) string {
 	t, ok := i.typeOf(obj)

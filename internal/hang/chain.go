@@ -76,6 +76,22 @@ func (j *judge) asleep(n node, u *Unit) bool {
 	return t != nil && t.Asleep && c != nil && c.For > time.Second/4
 }
 
+// unwoken says what a task waits for whose loop nobody woke.
+func (j *judge) unwoken(t *Thing, at string) string {
+	set := ""
+	if t.Kind == Event && t.State == "set" {
+		set = ", which is set"
+	}
+	return "waits for " + j.thingName(t) + at + set + "; its event loop sleeps although a callback is ready: another thread scheduled it without call_soon_threadsafe"
+}
+
+func jobsOf(n int) string {
+	if n == 1 {
+		return "1 job"
+	}
+	return fmt.Sprintf("%d jobs", n)
+}
+
 // cancels tells a thread in asyncio's own clean-up.
 func (j *judge) cancels(n node) bool {
 	if u := j.unit(n); u != nil {
@@ -161,13 +177,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits" + at, None, "", ""
 	}
 	if u.Kind == Task && j.asleep(n, u) {
-		what := j.thingName(t)
-		if t.Kind == Event && t.State == "set" {
-			what += at + ", which is set"
-		} else {
-			what += at
-		}
-		return "waits for " + what + "; its event loop sleeps although a callback is ready: another thread scheduled it without call_soon_threadsafe", Proven, "loop not woken", ""
+		return j.unwoken(t, at), Proven, "loop not woken", ""
 	}
 	fate := j.fate(n, t)
 	nobody := "; no other thread or task has it at hand"
@@ -230,10 +240,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		case "put":
 			return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
 		case "join":
-			jobs := fmt.Sprintf("%d jobs", t.Count)
-			if t.Count == 1 {
-				jobs = "1 job"
-			}
+			jobs := jobsOf(t.Count)
 			missing := "who should have called task_done"
 			if fate == "" {
 				if idle := j.takers(n, w.On[0]); idle != "" {

@@ -54,9 +54,12 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 	missing := ""
 	for k := range circle {
 		h := &circle[k]
+		u := j.unit(h.edge.to)
 		switch {
-		case h.edge.sure:
+		case h.edge.sure && h.edge.kind == "holds":
 			continue
+		case h.edge.sure || u != nil && u.Main:
+			return nil // who joins says nothing of why; all is at the main thread's hand
 		case h.edge.limit > 0:
 			missing = fmt.Sprintf("what %s does when its time limit of %s is over", j.name(h.node), lasting(h.edge.limit))
 		case h.edge.kind != "knows" || !j.alone(h):
