@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"pyrr/internal/sys"
 	"pyrr/internal/usercache"
-	"syscall"
 )
 
 const (
@@ -83,8 +83,8 @@ func (c Cache) FindClock(path string) (*Clock, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var st syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+	var st sys.Stat_t
+	if err := sys.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
 	key := fileKey{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/mem"
 )

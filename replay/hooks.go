@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/cpython"
 	"pyrr/internal/ptrace"

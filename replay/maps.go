@@ -1,7 +1,7 @@
 package replay
 
 import (
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/linux"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"

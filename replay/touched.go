@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"

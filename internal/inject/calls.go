@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"

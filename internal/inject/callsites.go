@@ -3,9 +3,12 @@ package inject
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // A CallSite is a system call instruction in an executable file together with
@@ -165,4 +168,18 @@ func decodeCallSites(lines []string) ([]CallSite, bool) {
 		out = append(out, c)
 	}
 	return out, len(out) <= MaxSites
+}
+
+// splitSite takes apart what encodeSite made.
+func splitSite(text string) (off, vaddr uint64, code []byte, err error) {
+	first, rest, _ := strings.Cut(text, " ")
+	second, third, _ := strings.Cut(rest, " ")
+	if off, err = strconv.ParseUint(first, 16, 64); err != nil {
+		return
+	}
+	if vaddr, err = strconv.ParseUint(second, 16, 64); err != nil {
+		return
+	}
+	code, err = hex.DecodeString(third)
+	return
 }

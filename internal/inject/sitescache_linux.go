@@ -1,15 +1,12 @@
 package inject
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"pyrr/internal/usercache"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 )
@@ -121,20 +118,6 @@ type cacheEntry struct {
 
 func encodeSite(s Site) string {
 	return fmt.Sprintf("%x %x %x", s.Off, s.Vaddr, s.Orig[:s.Len])
-}
-
-// splitSite takes apart what encodeSite made.
-func splitSite(text string) (off, vaddr uint64, code []byte, err error) {
-	first, rest, _ := strings.Cut(text, " ")
-	second, third, _ := strings.Cut(rest, " ")
-	if off, err = strconv.ParseUint(first, 16, 64); err != nil {
-		return
-	}
-	if vaddr, err = strconv.ParseUint(second, 16, 64); err != nil {
-		return
-	}
-	code, err = hex.DecodeString(third)
-	return
 }
 
 func decodeSite(text string) (Site, bool) {

@@ -14,7 +14,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"ground: the kernel, memory, processes", []string{
-		"internal/mem", "internal/linux", "internal/ptrace", "internal/inject", "internal/headroom", "internal/outfile",
+		"internal/sys", "internal/mem", "internal/linux", "internal/ptrace", "internal/inject", "internal/headroom", "internal/outfile",
 		"internal/usercache", "internal/probe", "internal/settings", "internal/printable", "internal/progress", "internal/stack"}},
 	{"record: the format, and what events mean", []string{"internal/recording", "internal/logview"}},
 	{"Python: its clock, frames and objects, and C stacks", []string{"internal/unwind", "cpython"}},

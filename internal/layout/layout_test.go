@@ -29,26 +29,27 @@ var module = func() string {
 // stacks out of the memory, assert judges, report prints. Who judges or
 // prints needs no engine, so that it runs where nothing can be traced.
 var allowed = map[string][]string{
+	"internal/sys":       {},
 	"internal/stack":     {},
 	"internal/usercache": {},
 	"internal/headroom":  {},
 	"internal/outfile":   {},
-	"internal/linux":     {"internal/mem"},
-	"internal/mem":       {},
+	"internal/linux":     {"internal/mem", "internal/sys"},
+	"internal/mem":       {"internal/sys"},
 	"internal/probe":     {},
 	"internal/layout":    {},
-	"internal/recording": {"internal/linux", "internal/outfile", "internal/stack", "internal/usercache"},
+	"internal/recording": {"internal/linux", "internal/outfile", "internal/stack", "internal/sys", "internal/usercache"},
 	"internal/ptrace":    {"internal/linux", "internal/mem"},
-	"internal/inject":    {"internal/linux", "internal/mem", "internal/usercache"},
+	"internal/inject":    {"internal/linux", "internal/mem", "internal/sys", "internal/usercache"},
 	"internal/unwind":    {"internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
 	"internal/unwind/gdbtest": {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
-	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/unwind", "internal/usercache"},
+	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/sys", "internal/unwind", "internal/usercache"},
 	"capture":            {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":     {},
-	"replay":             {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording"},
-	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "replay"},
+	"replay":             {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording", "internal/sys"},
+	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "replay"},
 	"internal/printable": {},
 	"internal/backtrace": {"cpython", "internal/mem", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/console":   {"cpython", "internal/backtrace", "internal/linux", "internal/mem", "internal/outfile", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "internal/usercache", "replay"},
@@ -64,10 +65,10 @@ var allowed = map[string][]string{
 	"internal/progress":  {},
 	"internal/settings":  {},
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
-	"internal/logview":   {"internal/linux", "internal/recording"},
+	"internal/logview":   {"internal/linux", "internal/recording", "internal/sys"},
 	"internal/mcp":       {"internal/recording"},
 	"internal/ask":       {"cpython", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "replay"},
-	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/unwind", "replay"},
+	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/sys", "internal/unwind", "replay"},
 }
 
 // free lists the packages that tie the others together and may import all:

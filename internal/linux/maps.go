@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // Mapping is a line of /proc/PID/maps (proc_pid_maps(5)).

@@ -3,7 +3,7 @@ package logview
 import (
 	"strings"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"

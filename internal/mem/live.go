@@ -1,7 +1,7 @@
 package mem
 
 import (
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // Live reads a process by process_vm_readv(2). PID is the id of any of its

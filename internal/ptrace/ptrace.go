@@ -1,3 +1,5 @@
+//go:build linux && amd64
+
 // Package ptrace makes every ptrace(2) call of pyrr, and the injected system
 // calls built from them.
 //

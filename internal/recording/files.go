@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // Files returns the mapped files of the recording in the order of their IDs.

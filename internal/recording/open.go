@@ -83,9 +83,7 @@ func (r *Recording) load() error {
 		if r.root, err = os.OpenRoot(r.path); err != nil {
 			return err
 		}
-		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-			r.own = int(sys.Uid) == os.Geteuid()
-		}
+		r.own = ownedByUser(st)
 	case !st.Mode().IsRegular():
 		return errors.New("neither a folder nor a file")
 	default:

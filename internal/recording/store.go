@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // File is an entry of the store of mapped files, as the index holds it.

@@ -4,7 +4,7 @@ import (
 	"io"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/cpython"
 	"pyrr/internal/inject"

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/pystate"
