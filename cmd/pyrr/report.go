@@ -6,20 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/hang"
 	"pyrr/internal/logview"
+	"pyrr/internal/moments"
 	"pyrr/internal/page"
+	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
 func reportCommand() *command {
 	return &command{
 		name:     "report",
-		synopsis: "[-o FILE] [--events N] [--unlike RECORDING] RECORDING",
+		synopsis: "[-o FILE] [--events N] [--variables WHEN] [--unlike RECORDING] RECORDING",
 		short:    "make one HTML page that shows a recording",
 		long: `Writes a page that needs nothing else, to be opened in any browser: why the
 program hung or failed, with the evidence, each line a link to its moment; a
@@ -47,6 +51,7 @@ make it from what pyrr pack wrote where these may hold secrets.`,
 			var f reportFlags
 			fs.StringVarP(&f.out, "output", "o", "", "write it to `FILE`; - is standard output (default: beside the recording)")
 			fs.IntVar(&f.events, "events", page.DefaultEvents, "how many events it holds, the last ones")
+			fs.StringVar(&f.variables, "variables", "auto", "read variables by a replay: `WHEN` is auto (where that takes a few\nseconds), always or never")
 			fs.StringVar(&f.unlike, "unlike", "", "a `recording` of a run that passed: show what this one got that that one did not")
 			return func(_ context.Context, u *ui, args []string) error { return writeReport(u, &f, args) }
 		},
@@ -54,13 +59,16 @@ make it from what pyrr pack wrote where these may hold secrets.`,
 }
 
 type reportFlags struct {
-	out, unlike string
-	events      int
+	out, unlike, variables string
+	events                 int
 }
 
 func writeReport(u *ui, f *reportFlags, args []string) error {
 	if f.events < 1 {
 		return usagef("--events takes a number from 1 on, not %d", f.events)
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, f.variables) {
+		return usagef("--variables takes auto, always or never, not %q", f.variables)
 	}
 	rec, path, err := oneRecording("report", args)
 	if err != nil {
@@ -136,11 +144,66 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	if info.Form != recording.FormIndex {
 		in.Commands = append(in.Commands, "pyrr replay "+name)
 	}
+	in.Read = func(vars, output map[page.Place]bool) page.Read {
+		u.status("replaying %s for its variables", path)
+		return readMoments(rec, info, f, vars, output)
+	}
 	p, err := page.Make(in)
 	if err != nil {
 		err = replayFailed(err, path)
 	}
 	return p, err
+}
+
+// longReplay is the longest replay, as far as that can be told before, that a page
+// waits for unasked, and fastReplay how many instructions one runs in a second.
+const (
+	longReplay = 4 * time.Second
+	fastReplay = 25_000_000
+)
+
+// readMoments reads variables by a replay, unless that is not wanted, not possible or
+// would take long.
+func readMoments(rec *recording.Recording, info *recordingInfo, f *reportFlags, vars, output map[page.Place]bool) page.Read {
+	takes := time.Duration(info.Instructions)*time.Second/fastReplay + time.Duration(info.Events)*20*time.Microsecond
+	switch err := canReplay(rec); {
+	case f.variables == "never":
+		return page.Read{Without: "it was made without them (--variables never)"}
+	case err != nil:
+		return page.Read{Without: err.Error()}
+	case len(probe.Machine().Missing(true)) > 0:
+		return page.Read{Without: "the machine that made this page can't replay"}
+	case f.variables != "always" && takes > longReplay:
+		return page.Read{Without: fmt.Sprintf("reading them takes a replay of about %.0f s; pyrr report --variables always does that", takes.Seconds())}
+	}
+	o := moments.Options{Bytes: 1 << 20, Output: 1 << 20}
+	if f.variables != "always" {
+		o.Until = time.Now().Add(2 * longReplay)
+	}
+	got, err := moments.Read(rec, places(vars), places(output), o)
+	out := page.Read{Output: map[page.Place][]byte{}}
+	if err != nil {
+		out.Without = "the replay that reads them ended early: " + err.Error()
+	}
+	for _, m := range got.Moments {
+		pm := page.Moment{Place: page.Place(m.Place)}
+		for _, mf := range m.Frames {
+			pm.Frames = append(pm.Frames, hang.RaisedFrame{Frame: mf.Frame, Vars: mf.Vars})
+		}
+		out.Moments = append(out.Moments, pm)
+	}
+	for at, text := range got.Output {
+		out.Output[page.Place(at)] = text
+	}
+	return out
+}
+
+func places(in map[page.Place]bool) map[moments.Place]bool {
+	out := map[moments.Place]bool{}
+	for at, ok := range in {
+		out[moments.Place(at)] = ok
+	}
+	return out
 }
 
 // describe says in one line what happened at an event.

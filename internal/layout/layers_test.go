@@ -24,7 +24,7 @@ var layers = []struct {
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"share, fronts, report: what people get", []string{
 		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
-		"internal/page"}},
+		"internal/moments", "internal/page"}},
 }
 
 // floor returns the number of a package's floor, -1 if it has none.

@@ -29,6 +29,11 @@ type document struct {
 	Why     why       `json:"why"`
 	Tasks   []task    `json:"tasks,omitempty"`
 	Unlike  *Unlike   `json:"unlike,omitempty"`
+	// Moments are variables; Without says why there are none.
+	Moments []moment `json:"moments,omitempty"`
+	Without string   `json:"without,omitempty"`
+	// Raised is the row that stands for an exception.
+	Raised *place `json:"raised,omitempty"`
 
 	data []byte
 	tree *tree
@@ -96,6 +101,8 @@ func newDocument(w *walk) *document {
 		nodes[i] = uint64(t.node(w, w.rows[i].node))
 	}
 	d.addEnds(w, t, nodes)
+	d.addRaised(w, t, nodes)
+	d.Moments, d.Without = w.moments, w.without
 	texts, err := w.in.Rec.Sources()
 	if err != nil {
 		texts = nil // the page goes without

@@ -79,6 +79,8 @@ type walk struct {
 	index         *recording.StackIndex
 	makers        map[int32]event // who made a thread that has not begun, by its id
 	reaps         []reap
+	moments       []moment
+	without       string
 }
 
 // mark is a moment that stands out: where a test begins, the time-out expires.

@@ -36,6 +36,9 @@ type Input struct {
 	Unlike *Unlike
 	// Describe says in one line what happened at an event, entered by enter.
 	Describe func(ev, enter *recording.Event, p *logview.Process) string
+	// Read reads variables at some places, and what calls printed at others; nil
+	// where that can't be had.
+	Read func(vars, output map[Place]bool) Read
 	// Events bounds the rows: of more, the last ones are shown.
 	Events int
 	// Progress is told now and then how many events were read.
@@ -92,6 +95,7 @@ func Make(in *Input) (*Page, error) {
 		w.most = DefaultEvents
 	}
 	damaged := w.read()
+	w.readMoments()
 	p := &Page{in: in}
 	for {
 		doc := newDocument(w)

@@ -22,7 +22,8 @@ export interface Document {
   frames: Frame[] | null; files: File[] | null; columns: Column[];
   why: { sentence: string; degree: string; explained?: boolean; evidence: Evidence[]; edges?: Edge[] };
   tasks?: Task[]; unlike?: { name: string; causes: Cause[] | null; followed?: string };
-  moments?: Moment[];
+  moments?: Moment[]; without?: string;
+  raised?: { proc: number; event: number; text: string };
 }
 
 const decoder = new TextDecoder();
@@ -62,6 +63,8 @@ export class Recording {
   /** Arrows: who let whom go on. */
   readonly wakes: { from: number; to: number }[] = [];
   readonly wakesOf = new Map<number, number[]>();
+  /** The row that stands for an exception, -1 for none. */
+  readonly raised: number = -1;
   /** Where time ends: of the last row or process. */
   readonly until: number;
   private readonly text_: Float64Array;
@@ -101,6 +104,8 @@ export class Recording {
     for (const p of this.doc.procs) until = Math.max(until, p.to);
     this.until = until;
     [this.ofLane, this.ofProc] = this.group();
+    const raised = this.doc.raised;
+    if (raised) this.raised = this.rowAt(raised.proc, raised.event, true);
     this.addWakes(column("wakeFromProc"), column("wakeFrom"), column("wakeToProc"), column("wakeTo"));
   }
 
@@ -186,7 +191,7 @@ export class Recording {
     return lo > 0 ? rows[lo - 1]! : -1;
   }
 
-  text(row: number): string { return this.textOf(this.text_[row]!); }
+  text(row: number): string { return row === this.raised ? this.doc.raised!.text : this.textOf(this.text_[row]!); }
   textID(row: number): number { return this.text_[row]!; }
   get textCount(): number { return this.offsets.length - 1; }
 

@@ -131,8 +131,12 @@ export class Focus {
     const k = row < 0 ? undefined : this.moments.get(`${r.procOf(row)}.${r.event[row]}`);
     const m = k === undefined ? undefined : r.doc.moments![k]!;
     const of = m?.frames.find((x) => f && x.f === f.f && x.l === f.l) ?? undefined;
-    if (!of) { this.vars.replaceChildren(); return; }
-    const table = h("table", { class: "vars" }, h("caption", {}, `variables of ${of.f} at this moment`),
+    if (!of) {
+      const without = row >= 0 && (r.took[row]! < 0 || r.took[row]! > 1e6) && r.doc.without;
+      this.vars.replaceChildren(without ? h("p", { class: "dim" }, `Variables are not on this page: ${without}.`) : "");
+      return;
+    }
+    const table = h("table", { class: "vars" }, h("caption", {}, row === r.raised ? `variables of ${of.f}, as the exception left them` : `variables of ${of.f} at this moment`),
       ...of.v.map((v) => h("tr", {}, h("th", { scope: "row" }, v.n), h("td", {}, v.v))));
     this.vars.replaceChildren(of.v.length ? table : h("p", { class: "dim" }, "No variables here."));
   }

@@ -1,0 +1,153 @@
+// Package moments reads what a page shows and a recording does not have written
+// down: the variables of the user's frames at chosen events, and the whole of
+// what was printed. One replay gives both.
+//
+// It chooses nothing and prints nothing. Begin with Read.
+package moments
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"pyrr/cpython"
+	"pyrr/internal/hang"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// Place is an event of a process.
+type Place struct {
+	Proc  int
+	Event uint64
+}
+
+// Moment is what the frames of a thread held at an event, innermost first: those of
+// the user's code.
+type Moment struct {
+	Place
+	Frames []Frame
+}
+
+// Frame is a frame and its variables.
+type Frame struct {
+	hang.Frame
+	Vars []hang.Var
+}
+
+// Bounds of what is read of one moment, and of a value, in bytes.
+const (
+	maxFrames = 6
+	maxVars   = 30
+	maxValue  = 400
+)
+
+// Options say how much is read.
+type Options struct {
+	// Bytes bounds the names and values of all moments together, Output that of
+	// what was printed.
+	Bytes, Output int
+	// Until is when reading ends, zero for never: what was read by then stays.
+	Until time.Time
+}
+
+// Result is what a replay gave.
+type Result struct {
+	Moments []Moment
+	// Output is what the calls at those places printed.
+	Output map[Place][]byte
+}
+
+var errEnough = errors.New("enough was read")
+
+// Read replays a recording and reads the variables at the places that are wanted,
+// and what calls printed at those of output. What was read before an error is
+// returned with it.
+func Read(rec *recording.Recording, wanted, output map[Place]bool, o Options) (*Result, error) {
+	r := &reader{wanted: wanted, o: o, out: &Result{Output: map[Place][]byte{}}, left: o.Bytes, room: o.Output}
+	_, err := replay.Batch(rec, replay.Options{
+		OnEvent: r.event,
+		Pass: func(proc int, number uint64, _ *recording.Event) bool {
+			return !wanted[Place{proc, number}]
+		},
+		OnOutput: func(p *replay.Process, _ bool, text []byte) {
+			at := Place{p.Info.ID, p.Number}
+			if len(text) <= r.room && output[at] {
+				r.room -= len(text)
+				r.out.Output[at] = append(r.out.Output[at], text...)
+			}
+		},
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return r.out, err
+}
+
+type reader struct {
+	wanted     map[Place]bool
+	o          Options
+	out        *Result
+	left, room int
+}
+
+func (r *reader) event(p *replay.Process, t *replay.Thread, _ *recording.Event) error {
+	if !r.o.Until.IsZero() && time.Now().After(r.o.Until) {
+		return errEnough
+	}
+	at := Place{p.Info.ID, p.Number}
+	if t == nil || r.left <= 0 || !r.wanted[at] {
+		return nil
+	}
+	rt, err := p.Runtime()
+	if err != nil {
+		return nil // there is no interpreter yet
+	}
+	m := p.Mem()
+	all, _ := rt.Threads(m)
+	pt, ok := rt.Of(m, all, int(t.TID), t.Regs().FsBase)
+	if !ok {
+		return nil
+	}
+	frames, err := rt.Frames(m, pt, cpython.Options{NextInstr: p.NextInstr(t), Limit: 200})
+	if err != nil && len(frames) == 0 {
+		return nil
+	}
+	moment := Moment{Place: at}
+	for i := range frames {
+		f := &frames[i]
+		if hang.Library(f.File) || len(moment.Frames) == maxFrames {
+			continue
+		}
+		vars, err := rt.Locals(m, *f)
+		if err != nil {
+			continue
+		}
+		moment.Frames = append(moment.Frames, r.frame(f, vars))
+	}
+	if len(moment.Frames) > 0 {
+		r.out.Moments = append(r.out.Moments, moment)
+	}
+	return nil
+}
+
+// frame takes the variables that tell something.
+func (r *reader) frame(f *cpython.Frame, vars []cpython.Variable) Frame {
+	out := Frame{Frame: hang.Frame{Func: f.Func, File: f.File, Line: f.Line}}
+	for _, v := range vars {
+		if len(out.Vars) == maxVars || r.left <= 0 {
+			break
+		}
+		if strings.HasPrefix(v.Name, "__") || strings.HasPrefix(v.Name, "@py_") || strings.HasPrefix(v.Value, "<function ") ||
+			strings.HasPrefix(v.Value, "<module ") || strings.HasPrefix(v.Value, "<class ") {
+			continue // what a module is made of
+		}
+		value := v.Value
+		if len(value) > maxValue {
+			value = strings.ToValidUTF8(value[:maxValue], "") + "…"
+		}
+		r.left -= len(v.Name) + len(value)
+		out.Vars = append(out.Vars, hang.Var{Name: v.Name, Value: value})
+	}
+	return out
+}
