@@ -192,6 +192,13 @@ func readMoments(rec *recording.Recording, info *recordingInfo, f *reportFlags, 
 		}
 		out.Moments = append(out.Moments, pm)
 	}
+	for _, k := range got.Tasks {
+		pt := page.TaskEnd{Proc: k.Proc, Name: k.Name}
+		for _, mf := range k.Frames {
+			pt.Frames = append(pt.Frames, hang.RaisedFrame{Frame: mf.Frame, Vars: mf.Vars})
+		}
+		out.Tasks = append(out.Tasks, pt)
+	}
 	for at, text := range got.Output {
 		out.Output[page.Place(at)] = text
 	}

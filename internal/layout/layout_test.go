@@ -56,7 +56,7 @@ var allowed = map[string][]string{
 	"internal/dap":       {"cpython", "internal/recording", "internal/stack", "replay"},
 	"assert":             {"internal/linux", "internal/outfile", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},
-	"internal/moments":   {"cpython", "internal/hang", "internal/recording", "replay"},
+	"internal/moments":   {"cpython", "internal/hang", "internal/mem", "internal/recording", "replay"},
 	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack"},
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/hang":      {"internal/stack"},

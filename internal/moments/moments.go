@@ -12,6 +12,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -35,11 +36,19 @@ type Frame struct {
 	Vars []hang.Var
 }
 
+// Task is what the frames of a task held at the end of its process.
+type Task struct {
+	Proc   int
+	Name   string
+	Frames []Frame
+}
+
 // Bounds of what is read of one moment, and of a value, in bytes.
 const (
 	maxFrames = 6
 	maxVars   = 30
 	maxValue  = 400
+	maxTasks  = 200 // of a process
 )
 
 // Options say how much is read.
@@ -54,6 +63,8 @@ type Options struct {
 // Result is what a replay gave.
 type Result struct {
 	Moments []Moment
+	// Tasks are asyncio's tasks that were not done when processes were stopped.
+	Tasks []Task
 	// Output is what the calls at those places printed.
 	Output map[Place][]byte
 }
@@ -64,7 +75,7 @@ var errEnough = errors.New("enough was read")
 // and what calls printed at those of output. What was read before an error is
 // returned with it.
 func Read(rec *recording.Recording, wanted, output map[Place]bool, o Options) (*Result, error) {
-	r := &reader{wanted: wanted, o: o, out: &Result{Output: map[Place][]byte{}}, left: o.Bytes, room: o.Output}
+	r := &reader{wanted: wanted, o: o, out: &Result{Output: map[Place][]byte{}}, left: o.Bytes, room: o.Output, ended: map[int]bool{}}
 	_, err := replay.Batch(rec, replay.Options{
 		OnEvent: r.event,
 		Pass: func(proc int, number uint64, _ *recording.Event) bool {
@@ -89,9 +100,10 @@ type reader struct {
 	o          Options
 	out        *Result
 	left, room int
+	ended      map[int]bool // processes whose tasks were read
 }
 
-func (r *reader) event(p *replay.Process, t *replay.Thread, _ *recording.Event) error {
+func (r *reader) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 	if !r.o.Until.IsZero() && time.Now().After(r.o.Until) {
 		return errEnough
 	}
@@ -104,6 +116,15 @@ func (r *reader) event(p *replay.Process, t *replay.Thread, _ *recording.Event) 
 		return nil // there is no interpreter yet
 	}
 	m := p.Mem()
+	if (ev.Kind == recording.KindEnd || ev.Kind == recording.KindTimeout) && !r.ended[p.Info.ID] {
+		r.ended[p.Info.ID] = true
+		tasks, _ := rt.Tasks(m) // those that could be read
+		for i := range tasks[:min(len(tasks), maxTasks)] {
+			if frames := r.frames(rt, m, tasks[i].Frames); len(frames) > 0 {
+				r.out.Tasks = append(r.out.Tasks, Task{p.Info.ID, tasks[i].Name, frames})
+			}
+		}
+	}
 	all, _ := rt.Threads(m)
 	pt, ok := rt.Of(m, all, int(t.TID), t.Regs().FsBase)
 	if !ok {
@@ -113,22 +134,25 @@ func (r *reader) event(p *replay.Process, t *replay.Thread, _ *recording.Event) 
 	if err != nil && len(frames) == 0 {
 		return nil
 	}
-	moment := Moment{Place: at}
-	for i := range frames {
-		f := &frames[i]
-		if hang.Library(f.File) || len(moment.Frames) == maxFrames {
-			continue
-		}
-		vars, err := rt.Locals(m, *f)
-		if err != nil {
-			continue
-		}
-		moment.Frames = append(moment.Frames, r.frame(f, vars))
-	}
-	if len(moment.Frames) > 0 {
-		r.out.Moments = append(r.out.Moments, moment)
+	if own := r.frames(rt, m, frames); len(own) > 0 {
+		r.out.Moments = append(r.out.Moments, Moment{at, own})
 	}
 	return nil
+}
+
+// frames takes those of the user's code.
+func (r *reader) frames(rt *cpython.Runtime, m mem.Reader, all []cpython.Frame) []Frame {
+	var out []Frame
+	for i := range all {
+		f := &all[i]
+		if hang.Library(f.File) || len(out) == maxFrames {
+			continue
+		}
+		if vars, err := rt.Locals(m, *f); err == nil {
+			out = append(out, r.frame(f, vars))
+		}
+	}
+	return out
 }
 
 // frame takes the variables that tell something.

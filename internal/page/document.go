@@ -78,6 +78,8 @@ type task struct {
 	Name    string `json:"name"`
 	Running bool   `json:"running,omitempty"`
 	Node    uint32 `json:"node"`
+	// Frames are the variables of the user's frames.
+	Frames []momentFrame `json:"frames,omitempty"`
 }
 
 // column says where a column lies: N values from the byte At on, Size bytes.
@@ -108,6 +110,7 @@ func newDocument(w *walk) *document {
 		texts = nil // the page goes without
 	}
 	d.addTasks(w, t)
+	d.addTaskVars(w)
 	d.addWhy(w, t, texts)
 	t.addSources(texts)
 	d.tree, d.Frames, d.Files = t, t.frames, t.files

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
@@ -81,6 +83,7 @@ type walk struct {
 	reaps         []reap
 	moments       []moment
 	without       string
+	tasks         []TaskEnd
 }
 
 // mark is a moment that stands out: where a test begins, the time-out expires.
@@ -210,8 +213,10 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 	case recording.KindSyscall:
 		out.took, out.failed = max(0, ev.EndTime-ev.Time), failed(ev.Ret)
 	case recording.KindEnter, recording.KindThread:
-		out.took = -1
-		r.open[ev.TID] = len(r.rows)
+		if ev.Nr != unix.SYS_EXIT && ev.Nr != unix.SYS_EXIT_GROUP { // which never return
+			out.took = -1
+			r.open[ev.TID] = len(r.rows)
+		}
 	}
 	if n >= r.text {
 		out.text = clean(shorten(r.in.Describe(ev, s.Enter, f), maxText))

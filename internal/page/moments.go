@@ -23,9 +23,17 @@ type Moment struct {
 // Read is what Input.Read gives.
 type Read struct {
 	Moments []Moment
+	Tasks   []TaskEnd
 	Output  map[Place][]byte
 	// Without says why there are no variables, "" where they were read.
 	Without string
+}
+
+// TaskEnd is what the user's frames of a task held at the end.
+type TaskEnd struct {
+	Proc   int
+	Name   string
+	Frames []hang.RaisedFrame
 }
 
 // Bounds of the moments whose variables are read: the longest waits, and the
@@ -65,6 +73,7 @@ func (w *walk) readMoments() {
 		m := &got.Moments[i]
 		w.addMoment(w.procIndex(m.Proc), m.Event, m.Frames)
 	}
+	w.tasks = got.Tasks
 	for i := range w.lines {
 		l := &w.lines[i]
 		if text := got.Output[Place{w.procs[l.Proc].ID, l.Event}]; len(text) > 0 && l.More > 0 {
@@ -74,15 +83,34 @@ func (w *walk) readMoments() {
 }
 
 func (w *walk) addMoment(proc int, event uint64, frames []hang.RaisedFrame) {
-	out := moment{Proc: proc, Event: event, Frames: []momentFrame{}}
+	w.moments = append(w.moments, moment{Proc: proc, Event: event, Frames: momentFrames(frames)})
+}
+
+func momentFrames(frames []hang.RaisedFrame) []momentFrame {
+	out := []momentFrame{}
 	for _, f := range frames {
 		mf := momentFrame{Func: clean(f.Func), Line: f.Line, Vars: []momentVar{}}
 		for _, v := range f.Vars {
 			mf.Vars = append(mf.Vars, momentVar{clean(v.Name), clean(shorten(v.Value, 500))})
 		}
-		out.Frames = append(out.Frames, mf)
+		out = append(out, mf)
 	}
-	w.moments = append(w.moments, out)
+	return out
+}
+
+// addTaskVars gives the tasks their variables: those of a name in their order.
+func (d *document) addTaskVars(w *walk) {
+	taken := map[int]bool{}
+	for i := range d.Tasks {
+		t := &d.Tasks[i]
+		for k := range w.tasks {
+			if e := &w.tasks[k]; !taken[k] && w.procIndex(e.Proc) == t.Proc && clean(e.Name) == t.Name {
+				taken[k] = true
+				t.Frames = momentFrames(e.Frames)
+				break
+			}
+		}
+	}
 }
 
 // wanted are the moments that matter: calls that never returned, ends, evidence, the

@@ -9,11 +9,12 @@ export interface Frame { f: string; p: number; l?: number; c?: number; e?: numbe
 export interface File { name: string; own?: boolean; parts?: { from: number; text: string }[] }
 export interface Evidence { text: string; proc: number; event?: number; file?: string; line?: number; code?: string }
 export interface Edge { from: number; to: number; why: string; sure?: boolean }
-export interface Task { proc: number; lane: number; kind: string; name: string; running?: boolean; node: number }
+export interface Task { proc: number; lane: number; kind: string; name: string; running?: boolean; node: number; frames?: VarFrame[] }
 export interface Cause { kind: string; what: string; passed: string; this: string; proc?: number; event?: number }
 export interface Var { n: string; v: string }
 /** The variables of a moment: of each frame from the innermost on that has some. */
-export interface Moment { proc: number; event: number; frames: { f: string; l: number; v: Var[] }[] }
+export interface VarFrame { f: string; l: number; v: Var[] }
+export interface Moment { proc: number; event: number; frames: VarFrame[] }
 interface Column { name: string; at: number; size: number; n: number; delta?: boolean; bytes?: boolean }
 
 export interface Document {
@@ -248,12 +249,41 @@ export class Recording {
     return parts.length > 2 && parts[0] === "" ? `…/${parts.slice(-2).join("/")}` : parts.join("/");
   }
 
+  /** Lanes of threads, and behind them those of tasks. */
+  get laneCount(): number { return this.doc.lanes.length + (this.doc.tasks?.length ?? 0); }
+
+  /** The task of a lane, undefined for a thread's. */
+  task(lane: number): Task | undefined { return this.doc.tasks?.[lane - this.doc.lanes.length]; }
+
+  /** The rows in which a task is known to have run: its coroutine is on the stack, and no other task has the same. */
+  rowsOfTask(i: number): number[] {
+    const tasks = this.doc.tasks ?? [];
+    const outer = (node: number): Frame | undefined => this.frames(node).at(-1);
+    const mine = outer(tasks[i]!.node), t = tasks[i]!;
+    if (!mine || tasks.some((o, k) => k !== i && o.proc === t.proc && same(outer(o.node), mine))) return [];
+    const known = new Map<number, boolean>(), out: number[] = [];
+    for (const row of this.ofLane[t.lane] ?? []) {
+      const node = this.node[row]!;
+      let hit = known.get(node);
+      if (hit === undefined) {
+        hit = this.frames(node).some((f) => same(f, mine));
+        known.set(node, hit);
+      }
+      if (hit) out.push(row);
+    }
+    return out;
+  }
+
   laneName(lane: number): string {
+    const t = this.task(lane);
+    if (t) return `${t.kind} ${t.name}`;
     const l = this.doc.lanes[lane]!;
     const name = l.name || `thread ${l.num}`;
     return this.doc.procs.length > 1 ? `${this.doc.procs[l.proc]!.id}/${name}` : name;
   }
 }
+
+function same(a: Frame | undefined, b: Frame): boolean { return !!a && a.f === b.f && a.p === b.p; }
 
 export async function load(): Promise<Recording> {
   const block = document.getElementById("block");

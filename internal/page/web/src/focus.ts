@@ -31,6 +31,7 @@ export class Focus {
   /** The row whose stack is shown: of the chosen thread, the last that began by then. */
   private shownRow(): number {
     const s = this.store.state, r = this.rec;
+    if (r.task(s.lane)) return s.row;
     return s.lane === r.lane[s.row] ? s.row : r.rowOfLane(s.lane, r.time[s.row]!);
   }
 
@@ -43,7 +44,8 @@ export class Focus {
     const row = this.shownRow();
     this.showHead(row);
     this.showThreads();
-    const frames = row >= 0 ? r.frames(r.node[row]!) : [];
+    const task = r.task(s.lane);
+    const frames = task ? r.frames(task.node) : row >= 0 ? r.frames(r.node[row]!) : [];
     const chosen = s.frame >= 0 && s.frame < frames.length ? s.frame : preferred(frames);
     this.showStack(frames, chosen);
     this.showVars(row, frames[chosen]);
@@ -52,6 +54,12 @@ export class Focus {
 
   private showHead(row: number): void {
     const r = this.rec;
+    const task = r.task(this.store.state.lane);
+    if (task) {
+      this.head.replaceChildren(h("div", { class: "mrow" }, h("b", {}, r.laneName(this.store.state.lane)), h("span", {}, task.running ? "at the end: runs, or is ready to" : "at the end: waits")),
+        h("p", { class: "dim" }, task.lane >= 0 ? `its event loop runs in ${r.laneName(task.lane)}` : "its event loop does not run"));
+      return;
+    }
     if (row < 0) {
       this.head.replaceChildren(h("p", { class: "dim" }, "This thread has not begun at that moment."));
       return;
@@ -86,10 +94,11 @@ export class Focus {
   private showThreads(): void {
     const s = this.store.state, r = this.rec, time = r.time[s.row]!;
     const lanes = r.doc.lanes.map((_, i) => i).filter((i) => r.ofLane[i]!.length && (r.doc.lanes[i]!.from <= time || i === s.lane));
+    for (let i = r.doc.lanes.length; i < r.laneCount; i++) lanes.push(i);
     if (lanes.length < 2) { this.threads.replaceChildren(); return; }
     const select = h("select", { "aria-label": "Thread whose stack is shown", onchange: () => this.store.set({ lane: Number(select.value), frame: -1 }) },
       ...lanes.slice(0, 500).map((i) => {
-        const o = h("option", { value: String(i) }, r.laneName(i) + (r.doc.lanes[i]!.waits ? ` (${r.doc.lanes[i]!.waits})` : ""));
+        const o = h("option", { value: String(i) }, r.laneName(i) + (r.doc.lanes[i]?.waits ? ` (${r.doc.lanes[i]!.waits})` : r.task(i) ? " (at the end)" : ""));
         o.selected = i === s.lane;
         return o;
       }));
@@ -130,13 +139,14 @@ export class Focus {
     const r = this.rec;
     const k = row < 0 ? undefined : this.moments.get(`${r.procOf(row)}.${r.event[row]}`);
     const m = k === undefined ? undefined : r.doc.moments![k]!;
-    const of = m?.frames.find((x) => f && x.f === f.f && x.l === f.l) ?? undefined;
+    const task = r.task(this.store.state.lane);
+    const of = (task ? task.frames : m?.frames)?.find((x) => f && x.f === f.f && x.l === f.l) ?? undefined;
     if (!of) {
-      const without = row >= 0 && (r.took[row]! < 0 || r.took[row]! > 1e6) && r.doc.without;
+      const without = row >= 0 && (r.took[row]! < 0 || r.took[row]! > 1e6 || r.doc.kinds[r.kind[row]!] === "end" || task) && r.doc.without;
       this.vars.replaceChildren(without ? h("p", { class: "dim" }, `Variables are not on this page: ${without}.`) : "");
       return;
     }
-    const table = h("table", { class: "vars" }, h("caption", {}, row === r.raised ? `variables of ${of.f}, as the exception left them` : `variables of ${of.f} at this moment`),
+    const table = h("table", { class: "vars" }, h("caption", {}, row === r.raised ? `variables of ${of.f}, as the exception left them` : `variables of ${of.f} at ${task ? "the end" : "this moment"}`),
       ...of.v.map((v) => h("tr", {}, h("th", { scope: "row" }, v.n), h("td", {}, v.v))));
     this.vars.replaceChildren(of.v.length ? table : h("p", { class: "dim" }, "No variables here."));
   }

@@ -16,6 +16,8 @@ export class Lanes {
   /** Numbers of lanes from top to bottom. */
   readonly order: number[] = [];
   readonly height: number;
+  /** Rows in which tasks ran, by lane. */
+  private readonly tasks = new Map<number, number[]>();
   private readonly byLane = new Map<number, LaneRow>();
   /** Where threads ran: places on the axis, from and to by turns. */
   private ran: Float64Array[] = [];
@@ -37,6 +39,15 @@ export class Lanes {
         this.byLane.set(k, row);
         y += thick;
       }
+      (rec.doc.tasks ?? []).forEach((t, k) => {
+        if (t.proc !== i || k >= 200) return;
+        const row: LaneRow = { lane: rec.doc.lanes.length + k, y, h: thick - 4, label: `${t.kind} ${t.name}`, indent: many ? 30 : 22 };
+        this.rows.push(row);
+        this.order.push(row.lane);
+        this.byLane.set(row.lane, row);
+        this.tasks.set(row.lane, rec.rowsOfTask(k));
+        y += row.h;
+      });
     });
     this.height = y + 8;
   }
@@ -65,9 +76,31 @@ export class Lanes {
     this.ran = out.map((l) => Float64Array.from(l));
   }
 
+  /** A task: where it ran, and that it waits from then to the end. */
+  private paintTask(g: CanvasRenderingContext2D, lane: LaneRow, y: number, x0: Float64Array, x1: Float64Array, px: (x: number) => number, c: Palette): void {
+    const rows = this.tasks.get(lane.lane)!, t = this.rec.task(lane.lane)!;
+    const top = y + 5, high = lane.h - 10, end = px(1);
+    let last = -1;
+    g.fillStyle = c["--runs"]!;
+    for (const r of rows) {
+      const a = px(x0[r]!), b = px(x1[r]!);
+      g.fillRect(a, top, Math.max(1, b - a), high);
+      last = Math.max(last, x1[r]!);
+    }
+    if (t.running) return;
+    const from = last >= 0 ? px(last) : end - 60;
+    g.fillStyle = c[colourOf("task")]!;
+    g.globalAlpha = last >= 0 ? 1 : 0.5;
+    g.fillRect(from, top, Math.max(2, end - from - 3), high);
+    g.globalAlpha = 1;
+    g.fillStyle = c["--bad"]!;
+    g.fillRect(end - 3, top - 2, 3, high + 4);
+    if (end - from > 46) name(g, "waits", from + 5, y + lane.h / 2, end - from - 8, c["--panel"]!);
+  }
+
   /** The row of a lane at a place of the axis, or the nearest within some distance. */
   nearest(lane: number, x: number, x0: Float64Array, x1: Float64Array, near: number): number {
-    const rows = this.rec.ofLane[lane]!;
+    const rows = this.rec.ofLane[lane] ?? Uint32Array.from(this.tasks.get(lane) ?? []);
     const i = first(rows, x0, x);
     let best = -1, far = near;
     for (const k of [i - 1, i, i - 2]) {
@@ -81,6 +114,7 @@ export class Lanes {
 
   paint(g: CanvasRenderingContext2D, lane: LaneRow, y: number, x0: Float64Array, x1: Float64Array, px: (x: number) => number,
     body: { from: number; to: number }, c: Palette, focus: number): void {
+    if (this.tasks.has(lane.lane)) { this.paintTask(g, lane, y, x0, x1, px, c); return; }
     const rec = this.rec, rows = rec.ofLane[lane.lane]!;
     const top = y + 5, high = lane.h - 10, mid = y + lane.h / 2;
     if (!rows.length) return;

@@ -1,6 +1,6 @@
 // The page about a recording. One state (state.ts) is the focus of all panes.
 
-import { load, type Recording } from "./data";
+import { load, type Evidence, type Recording } from "./data";
 import { Events } from "./events";
 import { Focus } from "./focus";
 import { differences, tasks } from "./more";
@@ -8,6 +8,19 @@ import { Output } from "./output";
 import { Store } from "./state";
 import { Timeline } from "./timeline";
 import { grouped, h } from "./util";
+
+/** Which stack a line of evidence is about: the row's, or that of a task which has its line. */
+function stackOf(rec: Recording, e: Evidence, row: number): { lane: number; frame: number } {
+  const find = (node: number): number => rec.frames(node).findIndex((f) => f.l === e.line && f.p >= 0 && rec.doc.files?.[f.p]?.name === e.file);
+  const frame = find(rec.node[row]!);
+  if (frame >= 0 || !e.line) return { lane: rec.lane[row]!, frame };
+  const tasks = rec.doc.tasks ?? [];
+  for (let i = 0; i < tasks.length; i++) {
+    const k = find(tasks[i]!.node);
+    if (k >= 0 && tasks[i]!.proc === e.proc) return { lane: rec.doc.lanes.length + i, frame: k };
+  }
+  return { lane: rec.lane[row]!, frame: -1 };
+}
 
 /** The row that is shown first: the first piece of evidence that has a place, else the end. */
 function firstRow(rec: Recording): number {
@@ -95,12 +108,12 @@ function tools(store: Store, restyle: () => void): HTMLInputElement {
 }
 
 /** The lines of evidence know their moments by their links; those that are shown are marked. */
-function evidence(store: Store, rows: number[]): void {
+function evidence(rec: Recording, store: Store, rows: number[]): void {
   const items = [...document.querySelectorAll<HTMLElement>("#evidence > li")];
   items.forEach((li, i) => {
     const a = li.querySelector("a"), row = rows[i] ?? -1;
     if (!a || row < 0) return;
-    a.addEventListener("click", (e) => { e.preventDefault(); store.go(row); });
+    a.addEventListener("click", (e) => { e.preventDefault(); store.go(row, stackOf(rec, rec.doc.why.evidence[i]!, row)); });
     const paint = (): void => { li.classList.toggle("current", store.state.row === row); };
     store.subscribe(paint);
     paint();
@@ -113,14 +126,15 @@ async function start(): Promise<void> {
   const rec = await load();
   document.documentElement.classList.add("js");
   const rows = rec.doc.why.evidence.map((e) => (e.event ? rec.rowAt(e.proc, e.event) : -1));
-  const store = new Store(rec, { row: firstRow(rec), zoom: null });
+  const row = firstRow(rec), about = rec.doc.why.evidence[rows.indexOf(row)];
+  const store = new Store(rec, { row, ...(about && rec.n ? stackOf(rec, about, row) : { lane: rec.n ? rec.lane[row]! : 0, frame: -1 }), zoom: null });
   const timeline = new Timeline(rec, store, rows);
   const events = new Events(rec, store), output = new Output(rec, store);
   const panes: [string, string, HTMLElement][] = [["events", "Events", events.element], ["output", `Output (${grouped(output.lines.length)})`, output.element]];
   if (rec.doc.tasks?.length) panes.push(["tasks", `Tasks (${rec.doc.tasks.length})`, tasks(rec, store)]);
   if (rec.doc.unlike) panes.push(["unlike", `Differences (${rec.doc.unlike.causes?.length ?? 0})`, differences(rec, store)]);
   tools(store, () => timeline.restyle());
-  evidence(store, rows);
+  evidence(rec, store, rows);
   app.replaceChildren(timeline.element, h("div", { class: "panes" }, new Focus(rec, store).element, tabs(store, panes)));
   events.reveal();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));

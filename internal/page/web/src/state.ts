@@ -25,7 +25,7 @@ export class Store {
   state: State;
   private readonly subscribers: Changed[] = [];
 
-  constructor(private readonly rec: Recording, private readonly initial: { row: number; zoom: [number, number] | null }) {
+  constructor(private readonly rec: Recording, private readonly initial: { row: number; lane: number; frame: number; zoom: [number, number] | null }) {
     this.state = this.parse(location.hash);
     addEventListener("hashchange", () => this.adopt());
     addEventListener("popstate", () => this.adopt());
@@ -77,8 +77,12 @@ export class Store {
       if (row >= 0) s.row = row;
     }
     s.lane = rec.n ? rec.lane[s.row]! : 0;
+    if (!p.has("m")) {
+      s.lane = this.initial.lane;
+      s.frame = this.initial.frame;
+    }
     const lane = Number(p.get("t") ?? NaN), frame = Number(p.get("f") ?? NaN);
-    if (Number.isInteger(lane) && lane >= 0 && lane < rec.doc.lanes.length) s.lane = lane;
+    if (Number.isInteger(lane) && lane >= 0 && lane < rec.laneCount) s.lane = lane;
     if (Number.isInteger(frame) && frame >= 0 && frame < 1000) s.frame = frame;
     const names = p.has("k") ? new Set(p.get("k")!.split(",")) : quiet;
     rec.doc.kinds.forEach((k, i) => { if (names.has(k)) s.hidden.add(i); });

@@ -51,7 +51,7 @@ export class Timeline {
   restyle(): void {
     const css = getComputedStyle(document.documentElement);
     this.colours = {};
-    for (const name of ["--bg", "--panel", "--text", "--dim", "--line", "--accent", "--bad", "--runs", "--ready", "--fold", ...this.rec.doc.kinds.map(colourOf)]) {
+    for (const name of ["--bg", "--panel", "--text", "--dim", "--line", "--accent", "--bad", "--runs", "--ready", "--fold", ...[...this.rec.doc.kinds, "task"].map(colourOf)]) {
       this.colours[name] = css.getPropertyValue(name).trim();
     }
     this.draw();
@@ -208,7 +208,8 @@ export class Timeline {
   private key(e: KeyboardEvent): void {
     const r = this.rec, s = this.store.state;
     const along = (by: number): void => {
-      const rows = r.ofLane[s.lane]!, now = r.rowOfLane(s.lane, r.time[s.row]!);
+      const of = r.task(s.lane)?.lane ?? s.lane, rows = r.ofLane[of] ?? [], now = r.rowOfLane(of, r.time[s.row]!);
+      if (!rows.length) return;
       let i = rows.indexOf(now);
       do i += by; while (i > 0 && i < rows.length - 1 && s.hidden.has(r.kind[rows[i]!]!));
       this.store.go(rows[clamp(i, 0, rows.length - 1)]!);
@@ -217,11 +218,12 @@ export class Timeline {
       const order = this.lanes.order;
       const lane = order[clamp(order.indexOf(s.lane) + by, 0, order.length - 1)]!;
       const row = r.rowOfLane(lane, r.time[s.row]!);
-      this.store.go(row >= 0 ? row : r.ofLane[lane]![0]!);
+      if (r.task(lane)) this.store.set({ lane, frame: -1 });
+      else this.store.go(row >= 0 ? row : r.ofLane[lane]![0]!);
     };
     const acts: Record<string, () => void> = {
       ArrowLeft: () => along(-1), ArrowRight: () => along(1), ArrowUp: () => across(-1), ArrowDown: () => across(1),
-      Home: () => this.store.go(r.ofLane[s.lane]![0]!), End: () => this.store.go(r.ofLane[s.lane]!.at(-1)!),
+      Home: () => this.store.go(r.ofLane[s.lane]?.[0] ?? 0), End: () => this.store.go(r.ofLane[s.lane]?.at(-1) ?? r.n - 1),
       "+": () => this.scale(0.5), "=": () => this.scale(0.5), "-": () => this.scale(2), "0": () => this.store.set({ zoom: [0, 1] }),
       PageUp: () => this.pan(-0.5), PageDown: () => this.pan(0.5),
     };
@@ -241,10 +243,12 @@ export class Timeline {
   }
 
   private click(e: MouseEvent): void {
+    const r = this.rec;
     const box = this.box.getBoundingClientRect();
     const lane = this.lanes.at(e.clientY - box.top + this.box.scrollTop);
     const row = this.hit(e);
-    if (row >= 0) this.store.go(row);
+    if (row >= 0 && lane && r.task(lane.lane)) this.store.set({ row, lane: lane.lane, frame: -1 }, true);
+    else if (row >= 0) this.store.go(row);
     else if (lane && lane.lane >= 0) this.store.set({ lane: lane.lane, frame: -1 });
   }
 
