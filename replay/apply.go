@@ -28,6 +28,9 @@ func (p *Process) effect(ev *recording.Event) error {
 	case recording.KindStart:
 		return p.begin(ev)
 	case recording.KindEnd:
+		if err := p.drain(); err != nil {
+			return err
+		}
 		return p.end(ev)
 	case recording.KindNote, recording.KindTimeout:
 		return p.show(p.threads[ev.TID], ev)

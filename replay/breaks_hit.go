@@ -24,6 +24,9 @@ func (p *Process) atHook(t *Thread, h hookTrap) (halt, bool, error) {
 		}
 		return 0, true, nil
 	}
+	if h.kind == trapFull {
+		return 0, true, p.drain()
+	}
 	p.hit = p.atSite(t, h.stub)
 	t.told = true
 	if p.hit == nil {

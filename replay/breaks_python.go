@@ -13,7 +13,7 @@ func (p *Process) syncPython(t *Thread) error {
 	if p.stubs == 0 {
 		return nil
 	}
-	if !p.s.breaks.python() {
+	if !p.s.breaks.python() && !p.s.counting() {
 		p.sites = nil
 		return p.unhook()
 	}
@@ -40,6 +40,12 @@ func (p *Process) syncPython(t *Thread) error {
 		return err
 	}
 	p.setFilter()
+	if p.s.counting() {
+		p.hooks.canPass = false // all functions are to be known
+		if err := p.readyCounts(); err != nil {
+			return err
+		}
+	}
 	if !p.looked {
 		p.looked = true
 		p.lookAround()

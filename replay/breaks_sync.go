@@ -16,7 +16,7 @@ func (p *Process) sync(t *Thread) error {
 	if p.gen == b.gen && (!p.unsynced && !p.stale || b.quiet && len(b.temp) == 0) {
 		return nil
 	}
-	if len(b.list) == 0 && len(b.temp) == 0 && len(p.patches) == 0 {
+	if len(b.list) == 0 && len(b.temp) == 0 && len(p.patches) == 0 && !p.s.counting() {
 		p.gen, p.unsynced = b.gen, false
 		return nil
 	}

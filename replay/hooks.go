@@ -41,7 +41,8 @@ const (
 	tableSlots = 1 << 14
 	tableSlack = 64 // slots behind the last home, the last always empty
 	tableEntry = 64
-	hookEnd    = hookTable + (tableSlots+tableSlack)*tableEntry
+	countTable = hookTable + (tableSlots+tableSlack)*tableEntry
+	hookEnd    = countTable + countSize
 	maxKnown   = tableSlots / 2
 	stubs      = clockCode / stubSize
 	stubAfter  = 16 // bytes of a stub that are its code
@@ -53,6 +54,7 @@ type trapKind uint8
 const (
 	trapSite trapKind = iota // an instruction with a breakpoint
 	trapNew                  // an unknown function is entered
+	trapFull                 // the table of counts is full
 )
 
 // hookTrap is a stop in a hook.
@@ -310,7 +312,7 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 	// The stubs lead to slots, so that other hooks only need other slots.
 	a := &asm{base: hookBase, b: make([]byte, stubs*slotSize)}
 	for n := range stubs {
-		wanted := len(values[n]) > 0 || entries[n]
+		wanted := len(values[n]) > 0 || entries[n] || p.s.counting()
 		if h.targets[n] == 0 || !wanted && !h.on[n] {
 			continue
 		}
@@ -318,7 +320,7 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		slot := a.b[n*slotSize:]
 		slot[0] = 0xe9 // jmp rel32
 		binary.LittleEndian.PutUint32(slot[1:], uint32(len(a.b)-(n*slotSize+5)))
-		hit, out, miss := new(int), new(int), new(int)
+		hit, out, miss, full := new(int), new(int), new(int), new(int)
 		span := hookSpan{lo: lo, stub: n}
 		if entries[n] {
 			span.filter, span.filterEnd = a.lookup(p.nextInstr.Reg, h, miss)
@@ -336,7 +338,15 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 			}
 		}
 		*out = len(a.b)
+		if p.s.counting() {
+			a.count(p.nextInstr.Reg, full)
+		}
 		a.leave(h.targets[n])
+		if p.s.counting() {
+			*full = len(a.b)
+			a.emit(0xcc)
+			h.traps[a.here()] = hookTrap{stub: n, kind: trapFull}
+		}
 		span.hi = a.here()
 		h.spans = append(h.spans, span)
 	}
@@ -373,73 +383,5 @@ func (p *Process) aim(n int, to uint64) error {
 		return err
 	}
 	h.on[n] = true
-	return nil
-}
-
-// mapHooks makes the area of the hooks.
-func (p *Process) mapHooks(t *Thread) error {
-	h := &p.hooks
-	if h.mapped {
-		return nil
-	}
-	if err := p.settle(t); err != nil {
-		return err
-	}
-	for _, m := range []struct{ at, size, prot uint64 }{
-		{hookBase, hookCode, unix.PROT_READ | unix.PROT_EXEC},
-		{hookCells, hookEnd - hookCells, unix.PROT_READ | unix.PROT_WRITE},
-	} {
-		const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
-		ret, err := p.call(t, unix.SYS_MMAP, m.at, m.size, m.prot, flags, nrNone, 0)
-		if err != nil {
-			return err
-		}
-		if uint64(ret) != m.at {
-			return fmt.Errorf("map the hooks of breakpoints at %#x: %w", m.at, unix.Errno(-ret))
-		}
-	}
-	h.mapped = true
-	return nil
-}
-
-// settle gives a thread its registers, so that a call injected into it puts
-// back the right ones.
-func (p *Process) settle(t *Thread) error {
-	if !t.dirty {
-		return nil
-	}
-	if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
-		return fmt.Errorf("set registers: %w", err)
-	}
-	t.dirty = false
-	return nil
-}
-
-// unhook gives all stubs back.
-func (p *Process) unhook() error {
-	for n := range p.hooks.on {
-		if err := p.take(p.stubs + uint64(n*stubSize) + stubJump); err != nil {
-			return err
-		}
-	}
-	clear(p.hooks.on)
-	return nil
-}
-
-// scratch puts the registers back that a hook had in use when it faulted.
-func (p *Process) scratch(t *Thread, filter bool) error {
-	var b [48]byte
-	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], cellRax); err != nil {
-		return fmt.Errorf("read the cells of a hook: %w", err)
-	}
-	t.regs.Rax = binary.LittleEndian.Uint64(b[0:])
-	t.regs.Rcx = binary.LittleEndian.Uint64(b[8:])
-	t.regs.Rdx = binary.LittleEndian.Uint64(b[16:])
-	if filter {
-		t.regs.Rsi = binary.LittleEndian.Uint64(b[24:])
-		t.regs.Rdi = binary.LittleEndian.Uint64(b[32:])
-		t.regs.R8 = binary.LittleEndian.Uint64(b[40:])
-	}
-	t.dirty = true
 	return nil
 }

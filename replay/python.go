@@ -333,6 +333,9 @@ func (p *Process) code(addr uint64) (*cpython.Code, error) {
 	if y.codes == nil {
 		y.codes = map[uint64]*cpython.Code{}
 	}
+	if err := p.replaced(c); err != nil {
+		return nil, err
+	}
 	y.codes[addr] = c
 	if p.matchesAny(c) {
 		p.unsynced = true

@@ -60,6 +60,10 @@ type Options struct {
 	// some of them. It may read, but not keep, what it is given.
 	Breaks []*Break
 	OnHit  func(*Hit) error
+	// OnCounts, if set, takes how often the instructions of a code object were
+	// executed since it was called last, nil for code that is not known: once or
+	// more for each process, in no order.
+	OnCounts func(p *Process, c *cpython.Code, edges []cpython.Edge) error
 }
 
 // Result sums up a complete replay.
@@ -156,6 +160,7 @@ type breakState struct {
 	lastVisit visit
 	hit       *Hit // where haltPython stopped
 	gen       int  // of the breakpoints that are in place
+	edges     edgeCounts
 	unsynced  bool // what they apply to has changed
 	stale     bool // the table of known functions is not that of the memory
 	looked    bool
@@ -253,6 +258,9 @@ func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 		s.unseen = o.OnEvent == nil && c == nil
 		s.cut = c
 		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}
+		if s.counting() {
+			s.breaks.gen++
+		}
 		res, err := s.run()
 		done <- result{res, err}
 	}()

@@ -192,6 +192,9 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 	if err := p.setWatches(t); err != nil {
 		return 0, err
 	}
+	if err := p.exchange(t); err != nil {
+		return 0, err
+	}
 	run, flags := ptrace.Sysemu, false
 	if single {
 		run = ptrace.SysemuStep

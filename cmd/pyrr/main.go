@@ -85,6 +85,7 @@ func commands() []*command {
 		printCommand(),
 		lastCommand(),
 		whereCommand(),
+		profileCommand(),
 		mcpCommand(),
 		summaryCommand(),
 		diffCommand(),

@@ -89,6 +89,7 @@ var owners = map[string][]string{
 	"github.com/sergi/go-diff":        {"internal/stack"},
 	"github.com/google/go-dap":        {"internal/dap"},
 	"github.com/modelcontextprotocol": {"internal/mcp"},
+	"github.com/google/pprof":         {"internal/ask"},
 	"github.com/rogpeppe/go-internal": {},
 	"github.com/google/go-cmp":        {},
 	"C":                               {},

@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+)
+
+// mapHooks makes the area of the hooks.
+func (p *Process) mapHooks(t *Thread) error {
+	h := &p.hooks
+	if h.mapped {
+		return nil
+	}
+	if err := p.settle(t); err != nil {
+		return err
+	}
+	for _, m := range []struct{ at, size, prot uint64 }{
+		{hookBase, hookCode, unix.PROT_READ | unix.PROT_EXEC},
+		{hookCells, hookEnd - hookCells, unix.PROT_READ | unix.PROT_WRITE},
+	} {
+		const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
+		ret, err := p.call(t, unix.SYS_MMAP, m.at, m.size, m.prot, flags, nrNone, 0)
+		if err != nil {
+			return err
+		}
+		if uint64(ret) != m.at {
+			return fmt.Errorf("map the hooks of breakpoints at %#x: %w", m.at, unix.Errno(-ret))
+		}
+	}
+	h.mapped = true
+	return nil
+}
+
+// settle gives a thread its registers, so that a call injected into it puts
+// back the right ones.
+func (p *Process) settle(t *Thread) error {
+	if !t.dirty {
+		return nil
+	}
+	if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+		return fmt.Errorf("set registers: %w", err)
+	}
+	t.dirty = false
+	return nil
+}
+
+// unhook gives all stubs back.
+func (p *Process) unhook() error {
+	for n := range p.hooks.on {
+		if err := p.take(p.stubs + uint64(n*stubSize) + stubJump); err != nil {
+			return err
+		}
+	}
+	clear(p.hooks.on)
+	return nil
+}
+
+// scratch puts the registers back that a hook had in use when it faulted.
+func (p *Process) scratch(t *Thread, filter bool) error {
+	var b [48]byte
+	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], cellRax); err != nil {
+		return fmt.Errorf("read the cells of a hook: %w", err)
+	}
+	t.regs.Rax = binary.LittleEndian.Uint64(b[0:])
+	t.regs.Rcx = binary.LittleEndian.Uint64(b[8:])
+	t.regs.Rdx = binary.LittleEndian.Uint64(b[16:])
+	if filter {
+		t.regs.Rsi = binary.LittleEndian.Uint64(b[24:])
+		t.regs.Rdi = binary.LittleEndian.Uint64(b[32:])
+		t.regs.R8 = binary.LittleEndian.Uint64(b[40:])
+	}
+	t.dirty = true
+	return nil
+}
