@@ -196,7 +196,9 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.
 		runtime.LockOSThread()
-		info, err := work(newRecorder(*o, w, h, cpu))
+		r := newRecorder(*o, w, h, cpu)
+		info, err := work(r)
+		r.stats.close()
 		done <- result{info, err}
 	}()
 	res := <-done

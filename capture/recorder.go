@@ -37,6 +37,7 @@ type recorder struct {
 	waits  *ptrace.Waits
 	cpus   unix.CPUSet // affinity that pyrr was started with
 	kernel kernel
+	stats  threadStats
 	placement
 	tsc uint64 // the processor's time stamp counter at start
 
@@ -211,7 +212,7 @@ func (r *recorder) makeTimers() (err error) {
 	if r.waits, err = ptrace.NewWaits(); err != nil {
 		return err
 	}
-	r.kernel = liveKernel{r.waits}
+	r.kernel = liveKernel{r.waits, &r.stats}
 	r.beat = r.waits.Timer(r.housekeeping)
 	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
 	r.spins.timer = r.waits.Timer(r.lookForSpins)

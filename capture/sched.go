@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"time"
 
@@ -61,6 +60,7 @@ func (r *recorder) schedule(sp *space) error {
 // grant gives the slot to a stopped thread and lets it do what it waits for.
 func (r *recorder) grant(t *task) error {
 	sp := t.sp
+	defer func() { sp.counted = false }()
 	slice := r.o.Slice
 	if r.chaos != nil {
 		slice = r.chaos.slice()
@@ -70,8 +70,10 @@ func (r *recorder) grant(t *task) error {
 		r.expectSpins()
 	}
 	if sp.clock != nil || sp.pauses.on {
-		if _, _, err := r.counters(t, 0, 0); err != nil {
-			return err
+		if !sp.counted {
+			if _, _, err := r.counters(t, 0, 0); err != nil {
+				return err
+			}
 		}
 		if err := r.arm(t, sp.slice); err != nil {
 			return err
@@ -137,28 +139,18 @@ func (r *recorder) recheckAll() bool {
 func (r *recorder) giveWay(t *task) {
 	r.logEnter(t)
 	r.release(t.sp)
+	t.sp.counted = true
 }
 
 // liveKernel is the one that this machine runs.
-type liveKernel struct{ waits *ptrace.Waits }
+type liveKernel struct {
+	waits *ptrace.Waits
+	stats *threadStats
+}
 
-func (liveKernel) sleeping(tid int) bool                  { return sleeping(tid) }
+func (k liveKernel) sleeping(tid int) bool                { return k.stats.sleeping(tid) }
 func (k liveKernel) poll(tid int) (unix.WaitStatus, bool) { return k.waits.Poll(tid) }
 func (liveKernel) place(tid, cpu int)                     { setAffinity(tid, cpu) }
-
-// sleeping reports whether a thread waits in the kernel. A thread in a
-// ptrace stop shows as t, one that runs as R.
-func sleeping(tid int) bool {
-	var buf [512]byte
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/stat", tid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	n, _ := unix.Read(fd, buf[:])
-	unix.Close(fd)
-	i := bytes.LastIndexByte(buf[:max(n, 0)], ')')
-	return i >= 0 && i+2 < n && (buf[i+2] == 'S' || buf[i+2] == 'D')
-}
 
 // tick handles a thread whose budget ran out: it stands before an exact
 // bytecode instruction.
