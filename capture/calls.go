@@ -325,30 +325,29 @@ func (r *recorder) takeBack(t *task) error {
 // takeBuffers empties the buffers of clock readings and of calls. The calls
 // go to the log; the readings after the last of them are returned.
 func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
-	t := m.t
-	b, err := r.takeClocks(t, m.clocks)
-	sp := t.sp
-	if err != nil || sp.calls == nil || sp.callPos == sp.calls.img.Buf {
-		return b, err
-	}
-	img := sp.calls.img
+	t, sp := m.t, m.t.sp
 	bad := func(err error) ([]byte, error) {
 		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
 	}
-	if sp.callPos < img.Buf || sp.callPos > img.Base+img.Size {
-		return bad(fmt.Errorf("it was overwritten"))
+	b, spans, err := clocksIn(m)
+	if err != nil {
+		return nil, err
 	}
-	if n := int(sp.callPos - img.Buf); n > len(r.callBuf) {
-		r.callBuf = make([]byte, n+n/2)
+	var raw []byte
+	if sp.calls != nil && sp.callPos != sp.calls.img.Buf {
+		img := sp.calls.img
+		if sp.callPos < img.Buf || sp.callPos > img.Base+img.Size {
+			return bad(fmt.Errorf("it was overwritten"))
+		}
+		if n := int(sp.callPos - img.Buf); n > len(r.callBuf) {
+			r.callBuf = make([]byte, n+n/2)
+		}
+		raw = r.callBuf[:sp.callPos-img.Buf]
+		spans = append(spans, ptrace.Span{Addr: img.Buf, Data: raw})
 	}
-	raw := r.callBuf[:sp.callPos-img.Buf]
-	if err := (ptrace.Mem)(t.tid).ReadAt(raw, img.Buf); err != nil {
-		return bad(err)
+	if err := r.emptyBuffers(t, spans); err != nil || len(raw) == 0 {
+		return b, err
 	}
-	if err := ptrace.WriteU64(t.tid, img.Pos, img.Buf); err != nil {
-		return bad(err)
-	}
-	sp.callPos = img.Buf
 	calls, err := inject.ParseCalls(raw)
 	if err != nil {
 		return bad(err)

@@ -74,23 +74,43 @@ func (sp *space) setCount(cell int64) {
 	sp.budget = uint64(cell)
 }
 
-// takeClocks empties the buffer of n clock readings and returns them.
-func (r *recorder) takeClocks(t *task, n int) ([]byte, error) {
-	if n <= 0 {
-		return nil, nil
+// clocksIn is room for the clock readings that are in the buffer at a moment, and
+// what is to be read for it.
+func clocksIn(m *moment) ([]byte, []ptrace.Span, error) {
+	if m.clocks <= 0 {
+		return nil, nil, nil
 	}
-	c := &t.sp.area.Clock
-	if n > c.Cap {
-		return nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", t.pid, n)
+	c := &m.t.sp.area.Clock
+	if m.clocks > c.Cap {
+		return nil, nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", m.t.pid, m.clocks)
 	}
-	b := make([]byte, n*inject.ClockSlot)
-	if err := (ptrace.Mem)(t.tid).ReadAt(b, c.Buf); err != nil {
-		return nil, fmt.Errorf("read the clock buffer: %w", err)
+	b := make([]byte, m.clocks*inject.ClockSlot)
+	return b, []ptrace.Span{{Addr: c.Buf, Data: b}}, nil
+}
+
+// emptyBuffers reads the contents of the buffers of clock readings and of calls of
+// t's space, and empties both: one call to the kernel for each of the two.
+func (r *recorder) emptyBuffers(t *task, contents []ptrace.Span) error {
+	want := 0
+	for _, s := range contents {
+		want += len(s.Data)
 	}
-	if err := ptrace.WriteU64(t.tid, c.Count, 0); err != nil {
-		return nil, fmt.Errorf("empty the clock buffer: %w", err)
+	if want == 0 {
+		return nil
 	}
-	return b, nil
+	if n, err := ptrace.ReadV(t.tid, contents); n < want {
+		return fmt.Errorf("read the buffers of thread %d: %w", t.tid, err)
+	}
+	sp := t.sp
+	empty := []ptrace.Span{{Addr: sp.area.Clock.Count, Data: make([]byte, 8)}}
+	if sp.calls != nil {
+		sp.callPos = sp.calls.img.Buf
+		empty = append(empty, ptrace.Span{Addr: sp.calls.img.Pos, Data: binary.LittleEndian.AppendUint64(nil, sp.callPos)})
+	}
+	if err := ptrace.WriteV(t.tid, empty); err != nil {
+		return fmt.Errorf("empty the buffers of thread %d: %w", t.tid, err)
+	}
+	return nil
 }
 
 // arm sets how many instructions may start before the next trap.
