@@ -221,6 +221,9 @@ func (r *recorder) putBack(t *task) (sig int) {
 func (r *recorder) restore(sp *space, tid int) error {
 	var spans []ptrace.Span
 	for addr, p := range sp.patches {
+		if !stillTrapped(tid, addr, &p.site) {
+			continue
+		}
 		spans = append(spans, ptrace.Span{Addr: addr, Data: p.site.Orig[:p.site.Len]})
 	}
 	for _, s := range spans {
@@ -249,6 +252,7 @@ func (r *recorder) restore(sp *space, tid int) error {
 			return err
 		}
 	}
+	r.restoreCode(sp, tid)
 	r.restoreShared(sp, tid)
 	if sp.area != nil {
 		return ptrace.Write(tid, sp.area.Clock.Mode, []byte{inject.ModePassthrough, 0, 0, 0})

@@ -233,6 +233,7 @@ func (r *recorder) forked(t, child *task) error {
 	}
 	sp.clockArea, sp.clockBias, sp.clockReg, sp.env = from.clockArea, from.clockBias, from.clockReg, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
+	sp.made = append([]madeCode(nil), from.made...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.calls, sp.fast, sp.callPos, sp.devs = from.calls, from.fast, from.callPos, from.devs
 	sp.permits, sp.permitted = from.permits, from.permitted

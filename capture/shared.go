@@ -115,7 +115,7 @@ func (m *sharedMap) unitOf(addr uint64) uint64 { return (m.off + addr - m.start)
 // holds nothing at first.
 func (r *recorder) forkShared(parent, child *task) error {
 	from, sp := parent.sp, child.sp
-	if len(from.shared) == 0 {
+	if len(from.shared) == 0 && len(from.made) == 0 {
 		return nil
 	}
 	if err := r.makeHelper(parent); err != nil {

@@ -52,6 +52,12 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 			return r.rereadFiles(t, ev, args[0], args[0]+pageUp(args[1]))
 		}
 	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
+		if !failed {
+			t.sp.codeGone(args[0], args[0]+pageUp(args[1]))
+			if args[2]&^7 == 0 { // else of a stack, as far as it goes
+				r.codeAsked(t, args[0], args[0]+pageUp(args[1]), args[2])
+			}
+		}
 		if !failed && len(t.sp.quiet) > 0 {
 			return r.protectQuiet(t, args[0], args[0]+pageUp(args[1]), args[2])
 		}
@@ -78,6 +84,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		if m.Shared {
 			r.addShared(sp, start, end, 0, args[2]&7, objectKey{})
 		}
+		r.codeAsked(t, start, end, args[2]&7)
 		return nil
 	}
 	fd := int(int32(args[4]))
@@ -197,6 +204,7 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 			return err
 		}
 	}
+	sp.codeMoved(old, oldLen, at, newLen)
 	ofFile := false
 	for _, s := range sp.files {
 		if old < s.end && s.start < old+oldLen {
@@ -254,6 +262,7 @@ type span struct{ start, end uint64 }
 func (r *recorder) unmap(sp *space, start, end uint64) {
 	sp.files = without(sp.files, start, end)
 	sp.noFork = without(sp.noFork, start, end)
+	sp.codeGone(start, end)
 	if len(sp.quiet) > 0 {
 		r.unmapQuiet(sp, start, end)
 	}
@@ -282,6 +291,9 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 		}
 	}
 	r.resized(t)
+	if err := r.codeMade(t); err != nil {
+		return err
+	}
 	if m := t.mapped; m != nil {
 		promoted := t.promoted
 		t.mapped, t.promoted = nil, nil

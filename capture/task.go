@@ -79,6 +79,7 @@ type inCall struct {
 	cleared  bool              // nobody else holds the file that it writes to
 	promoted []*sharedMap      // mappings of its process that were quiet before
 	mapped   *sharedMap        // made by the call that just returned
+	code     madeCode          // likewise
 	diverted uint64            // where its call writes to instead, or 0; see scratch.go
 	resize   []recording.Event // what follows from a file's new size
 }
@@ -224,6 +225,7 @@ type ownMemory struct {
 	slots   uint64 // of it in use, a bit each
 	files   []span // private mappings of files
 	noFork  []span // memory that a fork does not get as it is
+	made    []madeCode
 }
 
 // sharedState is what a space shares with others.
