@@ -207,7 +207,9 @@ func (r *recorder) endHere(sp *space, why error) {
 	case ep == nil:
 		return
 	case ep.lead == sp:
-		r.warnf("%s: its recording stopped: %v; the next test has one again", ep.name, why)
+		if sp.device == "" {
+			r.warnf("%s: its recording stopped: %v; the next test has one again", ep.name, why)
+		}
 		r.endEpoch(ep, recording.EndDetached, why.Error())
 	default:
 		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndDetached, Text: why.Error()})

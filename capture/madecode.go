@@ -83,6 +83,15 @@ func (r *recorder) showShared(sp *space, start, end, prot uint64) {
 	}
 }
 
+// ownFault handles a fault that is there for the recorder alone. It reports whether it
+// was one.
+func (r *recorder) ownFault(t *task, regs *linux.Regs) (bool, error) {
+	if ok, err := r.codeFault(t, regs); ok || err != nil {
+		return ok, err
+	}
+	return r.sharedFault(t, t.info.Addr(), regs)
+}
+
 // codeFault handles the fault of a thread that comes to a hidden page of code.
 func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 	const accessRefused = 2 // SEGV_ACCERR, asm-generic/siginfo.h

@@ -234,8 +234,10 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 		r.joinTest(t, last, test)
 		return nil
 	}
-	if r.short() {
-		r.sayShort(id)
+	if short := r.short(); short || sp.device != "" {
+		if short {
+			r.sayShort(id)
+		}
 		if last != nil && last.lead == sp {
 			r.endEpoch(last, recording.EndTest, "another test begins")
 			r.drop(last)

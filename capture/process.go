@@ -257,7 +257,7 @@ func (r *recorder) forked(t, child *task) error {
 	if from.actions != nil {
 		sp.actions = maps.Clone(from.actions)
 	}
-	sp.undumpable = from.undumpable
+	sp.undumpable, sp.device = from.undumpable, from.device
 	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Proc{
 		ID: sp.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
 		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),

@@ -72,10 +72,7 @@ func (r *recorder) signal(t *task, sig int) error {
 			return r.insn(t, &regs, p)
 		}
 	case int(unix.SIGSEGV):
-		if ok, err := r.codeFault(t, &regs); ok || err != nil {
-			return err
-		}
-		if ok, err := r.sharedFault(t, t.info.Addr(), &regs); ok || err != nil {
+		if ok, err := r.ownFault(t, &regs); ok || err != nil {
 			return err
 		}
 	}

@@ -118,7 +118,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	}
 	if !regular {
 		ev.Maps = []recording.Mapping{m}
-		if link == "/dev/zero" {
+		if link == "/dev/zero" || sp.device != "" {
 			return nil
 		}
 		return r.addPages(t, ev, start, end)

@@ -356,6 +356,9 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	if err := r.capture(t, ev, ranges); err != nil {
 		return err
 	}
+	if err := r.deviceOpened(t, ev); err != nil {
+		return err
+	}
 	if len(r.quiet.files) > 0 {
 		if err := r.quietEffects(t, ev); err != nil {
 			return err

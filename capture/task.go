@@ -244,6 +244,7 @@ type testState struct {
 	runner  *runner
 	within  *testRun // that started it
 	zombies []int    // ended images that it has to wait for
+	device  string   // that can't be recorded, and is open
 }
 
 // pendingClock is a runtime found in a mapped file, to be installed when its
