@@ -86,6 +86,7 @@ func lastEvents(rec *recording.Recording, at *place) (map[int32]uint64, []int32,
 		return nil, nil, err
 	}
 	defer it.Close()
+	it.Brief()
 	last := map[int32]uint64{}
 	var order []int32
 	dead := int32(0)

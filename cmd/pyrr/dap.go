@@ -152,6 +152,7 @@ func firstPython(rec *recording.Recording) int {
 		if err != nil {
 			continue
 		}
+		it.Brief()
 		found := false
 		var ev recording.Event
 		// The interpreter is known before its first thousands of events.

@@ -247,7 +247,11 @@ func listProcess(ctx context.Context, rec *recording.Recording, p *recording.Pro
 		return 0, err
 	}
 	var shown uint64
-	err := logview.Each(rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	each := logview.Each
+	if _, ok := l.(*rawList); ok {
+		each = logview.EachWhole
+	}
+	err := each(rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}

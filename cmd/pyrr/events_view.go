@@ -124,7 +124,7 @@ func describeStart(p *recording.Proc) string {
 }
 
 func describeWrites(ev *recording.Event) string {
-	bytes := 0
+	bytes := int(ev.LeftOut)
 	for _, w := range ev.Mem {
 		bytes += len(w.Data)
 	}

@@ -190,6 +190,7 @@ func (info *recordingInfo) readProcess(rec *recording.Recording, proc *recording
 		return p, err
 	}
 	defer it.Close()
+	it.Brief()
 	threads := map[int32]bool{}
 	var ev recording.Event
 	var last int64

@@ -234,6 +234,7 @@ func lastEvent(rec *recording.Recording, id int) (recording.Event, error) {
 		return recording.Event{}, err
 	}
 	defer it.Close()
+	it.Brief()
 	var ev, last recording.Event
 	for {
 		err := it.Next(&ev)

@@ -73,6 +73,7 @@ func (a *asked) timesOf(proc int) []int64 {
 	}
 	ts := []int64{}
 	if it, err := a.rec.Events(proc); err == nil {
+		it.Brief()
 		var ev recording.Event
 		for it.Next(&ev) == nil {
 			ts = append(ts, ev.Time)

@@ -184,6 +184,7 @@ func (c *Console) events(args string) error {
 		return err
 	}
 	defer it.Close()
+	it.Brief()
 	from := uint64(0)
 	if half := uint64(n / 2); at.Event > half {
 		from = at.Event - half

@@ -94,6 +94,7 @@ func (s *Server) events(m *message, req *EventsRequest) error {
 		return err
 	}
 	defer it.Close()
+	it.Brief()
 	if err := it.Seek(from); err != nil {
 		return fmt.Errorf("there is no event %d: %w", from, err)
 	}

@@ -208,14 +208,26 @@ func newCall(n uint64, ev *recording.Event) *Call {
 	return c
 }
 
-// Each follows all events of a process and calls f with each; an error of f
-// ends it.
+// Each follows all events of a process and calls f with each, without most of what is
+// large in it (recording.Iter.Brief); an error of f ends it.
 func Each(rec *recording.Recording, info *recording.Proc, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
+	return each(rec, info, true, f)
+}
+
+// EachWhole is Each with all bytes of the events.
+func EachWhole(rec *recording.Recording, info *recording.Proc, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
+	return each(rec, info, false, f)
+}
+
+func each(rec *recording.Recording, info *recording.Proc, brief bool, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
 	it, err := rec.Events(info.ID)
 	if err != nil {
 		return err
 	}
 	defer it.Close()
+	if brief {
+		it.Brief()
+	}
 	p := NewProcess(info)
 	var ev recording.Event
 	for {

@@ -34,6 +34,7 @@ func At(rec *recording.Recording, proc int, event uint64) (*State, error) {
 		return nil, err
 	}
 	defer it.Close()
+	it.Brief()
 	var ev recording.Event
 	if err = it.Seek(event); err == nil {
 		err = it.Next(&ev)

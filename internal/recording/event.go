@@ -220,8 +220,11 @@ type Event struct {
 	// event: struct timespec, 16 bytes each.
 	Clocks []byte
 	// Mem is applied when the event takes effect.
-	Mem  []Write
-	Maps []Mapping
+	Mem []Write
+	// LeftOut is how many bytes of Mem's data a brief iterator left out: its last
+	// writes are shorter than they were, or empty.
+	LeftOut uint64
+	Maps    []Mapping
 	// Child is the thread or process id that a clone or fork made.
 	Child  int32
 	Regs   *linux.Regs

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -35,6 +36,8 @@ type Iter struct {
 	event decoder
 
 	headOnly bool // leave out what the events' Mem holds
+	brief    bool // leave out most of what is large
+	garbage  int  // bytes unpacked since they were last collected
 }
 
 // Events returns an iterator over the events of the process procID.
@@ -260,7 +263,11 @@ func (it *Iter) decode(ev *Event) error {
 	if err != nil {
 		return err
 	}
-	if !it.headOnly {
+	switch {
+	case it.headOnly:
+	case it.brief:
+		it.cutShort(ev, data, dataLen)
+	default:
 		it.event.setData(ev, data)
 	}
 	it.next++
@@ -289,7 +296,16 @@ func (it *Iter) data(n uint64) ([]byte, error) {
 		it.err = io.EOF
 		return nil, nil
 	}
-	data := slices.Clone(it.rest)
+	if it.brief {
+		data := it.rest
+		it.rest = nil
+		return data, it.skipRest(n - uint64(len(data)))
+	}
+	total, err := it.unpacked(uint64(len(it.rest)))
+	if err != nil {
+		return nil, err
+	}
+	data := append(make([]byte, 0, min(n, total)), it.rest...)
 	it.rest = nil
 	for it.more {
 		h, raw, err := it.chunk()
@@ -330,6 +346,12 @@ func (it *Iter) chunk() (h chunkHeader, raw []byte, err error) {
 	it.at = it.off
 	it.off += chunkHeaderSize + int64(h.packed)
 	it.seq++
+	if it.garbage += len(raw); it.garbage > maxChunk {
+		// Buffers of this size are seldom, and many of them together are too much before
+		// the collector comes by itself.
+		it.garbage = 0
+		runtime.GC()
+	}
 	return h, raw, nil
 }
 

@@ -107,9 +107,9 @@ func (r *Recording) Sources() (map[string][]byte, error) {
 
 func (r *Recording) readSources() (map[string][]byte, error) {
 	all := map[string][]byte{}
-	total := 0
+	total, most := int64(0), min(maxSources+maxSources/8, r.mayUnpack(sourcesName, freeSources))
 	err := r.eachChunk(sourcesName, magicSources, func(h *chunkHeader, raw []byte) error {
-		if total += len(raw); total > maxSources+maxSources/8 {
+		if total += int64(len(raw)); total > most {
 			return errOverlong
 		}
 		for range h.count {

@@ -51,7 +51,7 @@ type eventSection struct {
 // there is none that this pyrr knows, the error is ErrNoIndex.
 func (r *Recording) StackIndex() (*StackIndex, error) {
 	x := &StackIndex{r: r, procs: map[int]*indexedProc{}, names: map[threadKey][]threadName{}, facts: map[int][]byte{}}
-	d := indexDecoder{x: x, tree: []treeNode{{}}}
+	d := indexDecoder{x: x, tree: []treeNode{{}}, budget: r.mayUnpack(stacksName, freeIndex)}
 	err := r.eachChunk(stacksName, magicStacks, d.chunk)
 	if err == nil && d.end == nil {
 		err = &DamagedError{File: stacksName, Err: errors.New("it has no end")}
@@ -77,6 +77,7 @@ type indexDecoder struct {
 	at      int64
 
 	factsSize int
+	budget    int64 // bytes of memory that are left for all of it
 }
 
 type rawFrame struct {
@@ -172,6 +173,9 @@ func (d *indexDecoder) texts(p *parser, n int) error {
 		if p.err != nil {
 			return p.err
 		}
+		if err := d.spend(1, textCost, len(s)); err != nil {
+			return err
+		}
 		d.strings = append(d.strings, s)
 	}
 	return nil
@@ -180,6 +184,9 @@ func (d *indexDecoder) texts(p *parser, n int) error {
 func (d *indexDecoder) frames(p *parser, n int) error {
 	if len(d.rows)+n > maxStackFrames {
 		return errOverlong
+	}
+	if err := d.spend(n, frameCost, 0); err != nil {
+		return err
 	}
 	var fn, file, module, line int64
 	for range n {
@@ -213,6 +220,9 @@ func (d *indexDecoder) nodes(p *parser, n int) error {
 	if len(d.tree)+n > maxStackNodes {
 		return errOverlong
 	}
+	if err := d.spend(n, nodeCost, 0); err != nil {
+		return err
+	}
 	last := int64(0)
 	for range n {
 		id := uint64(len(d.tree))
@@ -232,6 +242,9 @@ func (d *indexDecoder) nodes(p *parser, n int) error {
 func (d *indexDecoder) threadNames(p *parser, n int) error {
 	if len(d.names)+n > maxStackNames {
 		return errOverlong
+	}
+	if err := d.spend(n, nameCost, 0); err != nil {
+		return err
 	}
 	proc := p.uvarint()
 	for range n {

@@ -150,7 +150,7 @@ func (f *Finder) readFiles(rec *recording.Recording, info *recording.Proc, writt
 		}
 	}
 	var effs []linux.Effect
-	err := logview.Each(rec, info, func(_ *logview.Process, _ uint64, ev *recording.Event, step logview.Step) error {
+	err := logview.EachWhole(rec, info, func(_ *logview.Process, _ uint64, ev *recording.Event, step logview.Step) error {
 		if ev.Kind == recording.KindStart {
 			for _, w := range ev.Mem {
 				Shapes(w.Data, false, false, f.Shape)

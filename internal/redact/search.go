@@ -40,7 +40,7 @@ type piece struct {
 
 func (p *Plan) readProcess(rec *recording.Recording, info *recording.Proc) error {
 	s := &process{Plan: p, id: info.ID, ends: map[stream]*joint{}}
-	return logview.Each(rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	return logview.EachWhole(rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
 		s.number = n
 		s.event(ev, &step)
 		return nil

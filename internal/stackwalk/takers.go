@@ -286,6 +286,7 @@ func AfterImage(rec *recording.Recording, proc int) (uint64, error) {
 		return 0, err
 	}
 	defer it.Close()
+	it.Brief()
 	var ev recording.Event
 	for {
 		n := it.Number()
