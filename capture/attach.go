@@ -200,7 +200,7 @@ func (r *recorder) seizeAll(pid int) error {
 			} else if err := ptrace.Interrupt(tid); err != nil && !ptrace.Gone(err) {
 				return err
 			}
-			t := &task{tid: tid, pid: pid}
+			t := &task{tid: tid, pid: pid, beforeAttach: beforeAttach{waited: -1}}
 			r.tasks[tid] = t
 			added = append(added, t)
 		}
@@ -281,7 +281,7 @@ func (r *recorder) bornMeanwhile(t *task) error {
 		return err
 	}
 	tid := int(msg)
-	child := &task{tid: tid, pid: tid}
+	child := &task{tid: tid, pid: tid, beforeAttach: beforeAttach{waited: -1}}
 	if r.tasks[tid] != nil {
 		return nil
 	}
@@ -329,6 +329,9 @@ func (r *recorder) leaveCall(t *task) error {
 		return nil
 	}
 	again := func() { regs.Rip, regs.Rax = regs.Rip-restartInsnSize, regs.OrigRax }
+	if isRestart(int64(regs.Rax)) {
+		t.waited = int(int32(regs.OrigRax))
+	}
 	switch ret := int64(regs.Rax); {
 	case ret == eRestartBlock:
 		switch {
@@ -361,6 +364,11 @@ func (r *recorder) startAttached(t *task) error {
 	}
 	ep.writeImage(ep.frozen)
 	r.late = ep
+	for _, o := range sp.tasks {
+		if o.waited >= 0 {
+			r.noteMark(o, recording.NoteAttached, fmt.Sprintf("thread %d waited in %s when pyrr attached", o.tid, linux.Name(o.waited)))
+		}
+	}
 	t.state = stateRun
 	for _, o := range sp.tasks {
 		if o != t {

@@ -47,13 +47,19 @@ type task struct {
 	leaving  bool
 	helper   bool
 	leadExit bool
-	probed   bool              // interrupted, to see whether it waits in a loop
-	spun     *spinLoop         // the loop that it waits in
-	rseq     ptrace.RseqConfig // what it had before pyrr attached to it
+	probed   bool      // interrupted, to see whether it waits in a loop
+	spun     *spinLoop // the loop that it waits in
 
 	inCall
 	signalState
 	lastWords
+	beforeAttach
+}
+
+// beforeAttach is what a thread had and did before pyrr attached to it.
+type beforeAttach struct {
+	rseq   ptrace.RseqConfig
+	waited int // the system call that it was in, -1 for none
 }
 
 // inCall is the part of a thread that is about its system call.

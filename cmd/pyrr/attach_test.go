@@ -252,7 +252,8 @@ func TestLivingProcess(t *testing.T) {
 		t.Errorf("bt: %v\n%s", err, out)
 	}
 	out, err = pyrrCommand("explain", "--pid", p.pid()).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("left")) || !bytes.Contains(out, []byte("right")) || !bytes.Contains(out, []byte("eadlock")) {
+	if err != nil || !bytes.Contains(out, []byte("left")) || !bytes.Contains(out, []byte("right")) || !bytes.Contains(out, []byte("eadlock")) ||
+		strings.Count(string(out), "held by thread Thread-2 (take), since before pyrr attached") != 1 {
 		t.Errorf("explain: %v\n%s", err, out)
 	}
 	p.ends(t)

@@ -247,11 +247,14 @@ func explainThread(u *ui, rec *recording.Recording, w *waiting, many, full bool)
 	fmt.Fprintf(u.out, "%s %s\n", u.paintOut(bold, cleanLine(heading)), waitsFor(w))
 	if w.Call != "" {
 		fmt.Fprintf(u.out, "  in     %s\n", cleanLine(shorten(w.Call, 160)))
-		since := atTime(w.Since)
-		if w.Early {
-			since = "before the recording begins"
+		since := atTime(w.Since) + ", for " + seconds(w.For)
+		switch {
+		case w.Attached:
+			since = "before pyrr attached"
+		case w.Early:
+			since = "before the recording begins, for " + seconds(w.For)
 		}
-		fmt.Fprintf(u.out, "  since  %s, for %s, instruction %s, event %s\n", since, seconds(w.For), grouped(w.Instr), grouped(w.Event))
+		fmt.Fprintf(u.out, "  since  %s, instruction %s, event %s\n", since, grouped(w.Instr), grouped(w.Event))
 	}
 	explainStack(u, rec, w.Stack, full)
 }
@@ -427,6 +430,7 @@ type threadAtEnd struct {
 	Call        string      `json:"call,omitempty"`
 	Since       float64     `json:"since,omitempty"`
 	Seconds     float64     `json:"seconds,omitempty"`
+	Attached    bool        `json:"attached,omitempty"` // it waited before pyrr attached
 	Instruction uint64      `json:"instruction"`
 	Event       uint64      `json:"event,omitempty"`
 	Stack       []frameJSON `json:"stack"`
@@ -444,7 +448,7 @@ func explanationOf(why *hang.Verdict, ends []ending) explanation {
 	x := explanation{Why: why, Fingerprint: why.Fingerprint(), Threads: []threadAtEnd{}}
 	convert := func(w *waiting) threadAtEnd {
 		t := threadAtEnd{Process: w.Proc.ID, PID: w.Proc.PID, Thread: w.Num, TID: w.TID, Name: w.Name, Waits: waitsFor(w), Call: w.Call,
-			Since: float64(w.Since) / 1e9, Seconds: w.For.Seconds(), Instruction: w.Instr, Event: w.Event, Stack: []frameJSON{}}
+			Since: float64(w.Since) / 1e9, Seconds: w.For.Seconds(), Attached: w.Attached, Instruction: w.Instr, Event: w.Event, Stack: []frameJSON{}}
 		for _, f := range w.Stack.Frames {
 			kind := "python"
 			if f.Kind == stack.C {

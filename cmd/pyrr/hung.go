@@ -33,6 +33,8 @@ type waiting struct {
 	// of its process began.
 	Args  [6]uint64
 	Early bool
+	// Attached says that it waited in the call before pyrr attached to its process.
+	Attached bool
 }
 
 // ending is how a process ended, with its threads; main first.
@@ -149,6 +151,7 @@ func endOf(f *logview.Process, number uint64, ev *recording.Event) ending {
 			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(c, c, false), c.Nr, c.Time, t.Open.Event, c.Instr
 			w.For = time.Duration(max(0, ev.Time-c.Time))
 			w.Args, w.Early = c.Args, c.Kind == recording.KindThread
+			w.Attached = t.Open.Attached
 		}
 		e.Threads = append(e.Threads, w)
 	}

@@ -104,6 +104,9 @@ func lasting(w *waiting) string {
 	if w.Call == "" {
 		return ""
 	}
+	if w.Attached {
+		return ", since before pyrr attached"
+	}
 	return ", for " + seconds(w.For)
 }
 

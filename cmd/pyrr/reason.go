@@ -76,6 +76,9 @@ func sinceWhen(why *hang.Verdict) string {
 	if why.For <= 0 || why.Raised != nil {
 		return ""
 	}
+	if why.Attached {
+		return "Since before pyrr attached."
+	}
 	return fmt.Sprintf("Since %s, for %s.", atTime(why.Since), seconds(why.For))
 }
 
@@ -164,7 +167,7 @@ func hangProc(e *ending, state *logview.State) *hang.Proc {
 	}
 	for k := range e.Threads {
 		w := &e.Threads[k]
-		c := &hang.Call{TID: w.TID, Num: w.Num, Name: w.Name, FD: -1, Since: w.Since, For: w.For, Event: w.Event, Early: w.Early}
+		c := &hang.Call{TID: w.TID, Num: w.Num, Name: w.Name, FD: -1, Since: w.Since, For: w.For, Event: w.Event, Early: w.Early, Attached: w.Attached}
 		if w.Call != "" {
 			c.Call, c.Text = linux.Name(int(w.Nr)), w.Call
 			switch {

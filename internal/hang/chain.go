@@ -411,7 +411,7 @@ func (j *judge) traffic(c *Call) string {
 	if p.Got == 0 {
 		return ", which has sent nothing"
 	}
-	return fmt.Sprintf(", which sent %s and is silent for %s", bytesText(p.Got), lasting(c.For))
+	return fmt.Sprintf(", which sent %s and is silent %s", bytesText(p.Got), c.lasting())
 }
 
 func bytesText(n uint64) string {

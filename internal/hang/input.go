@@ -49,6 +49,8 @@ type Call struct {
 	Limit time.Duration
 	// Early says that it was in this call when the recording began.
 	Early bool
+	// Attached says that it waited in it before the recorder attached.
+	Attached bool
 	// Frames are Python's, innermost first, for processes without facts.
 	Frames []Frame
 	// Peer is what the descriptor stands for that it waits for, nil for none or
@@ -152,6 +154,8 @@ type Verdict struct {
 	// long.
 	Since int64         `json:"since,omitempty"`
 	For   time.Duration `json:"for,omitempty"`
+	// Attached says that it waited before the recorder attached: nobody knows how long.
+	Attached bool `json:"attached,omitempty"`
 	// key is what fingerprints are made of.
 	key []string
 }

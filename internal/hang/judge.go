@@ -38,7 +38,7 @@ func (j *judge) since(v *Verdict) {
 	for _, r := range v.Units {
 		for _, t := range j.procs[r.Proc].Threads {
 			if t.TID == r.TID && t.Call != "" && t.For > v.For {
-				v.For, v.Since = t.For, t.Since
+				v.For, v.Since, v.Attached = t.For, t.Since, t.Attached
 			}
 		}
 	}

@@ -274,7 +274,7 @@ func (j *judge) evidence(v *Verdict, h hop) {
 		e.Text = j.name(h.node) + " " + j.stuck(h.node)
 	}
 	if c != nil && c.For > 0 {
-		e.Text += ", for " + lasting(c.For)
+		e.Text += ", " + c.lasting()
 	}
 	v.Evidence = append(v.Evidence, e)
 	if h.edge != nil && h.edge.hold != nil {
@@ -309,6 +309,14 @@ func (j *judge) loopCall(n node) *Call {
 		}
 	}
 	return nil
+}
+
+// lasting says how long a thread has been in its call.
+func (c *Call) lasting() string {
+	if c.Attached {
+		return "since before pyrr attached"
+	}
+	return "for " + lasting(c.For)
 }
 
 // lasting is a duration for people.

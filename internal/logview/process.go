@@ -22,6 +22,9 @@ type Call struct {
 	Enter recording.Event
 	// Event is the number of that event.
 	Event uint64
+	// Attached says that the thread waited in this call before the recorder attached
+	// to its process.
+	Attached bool
 }
 
 // Name is the kernel's name of the call.
@@ -49,6 +52,8 @@ type Thread struct {
 	Comm string
 	// Ended is set for a thread of Proc.Gone: when it ended.
 	Ended int64
+	// attached: the recorder came while it waited in a call, which it makes again.
+	attached bool
 }
 
 // Step is what an event means for the process that it belongs to.
@@ -135,11 +140,12 @@ func (p *Process) Take(n uint64, ev *recording.Event) Step {
 	switch ev.Kind {
 	case recording.KindSyscall:
 		s.Enter, s.EnterEvent = ev, n
-		t.Open = nil
+		t.Open, t.attached = nil, false
 		p.made1(t, ev, ev)
 	case recording.KindEnter:
 		s.Enter, s.EnterEvent = ev, n
 		t.Open = newCall(n, ev)
+		t.Open.Attached, t.attached = t.attached, false
 		p.made1(t, ev, ev)
 	case recording.KindExit:
 		if c := t.Open; c != nil {
@@ -151,8 +157,10 @@ func (p *Process) Take(n uint64, ev *recording.Event) Step {
 		if ev.Why == recording.InCall {
 			t.Open = newCall(n, ev)
 		}
+	case recording.KindNote:
+		t.attached = t.attached || ev.Why == recording.NoteAttached
 	case recording.KindSignal:
-		s.Cut, t.Open = t.Open, nil
+		s.Cut, t.Open, t.attached = t.Open, nil, false
 	case recording.KindDeath:
 		s.Gone = true
 		delete(p.Threads, ev.TID)

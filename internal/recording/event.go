@@ -125,6 +125,10 @@ const (
 	MarkSession   = "test session" // Text: start, collect, run, finish
 )
 
+// NoteAttached in Event.Why of KindNote: the thread waited in a system call when the
+// recorder attached to its process, and makes it again.
+const NoteAttached = "attached"
+
 // Marks of calls that wrote to the command's own standard output or error,
 // in Event.Why of KindSyscall and KindExit.
 const (
