@@ -166,7 +166,6 @@ func (r *recorder) attach(pid int) (*task, error) {
 		if err := r.adopt(o); err != nil {
 			return nil, fmt.Errorf("thread %d: %w", o.tid, err)
 		}
-		setAffinity(o.tid, sp.cpu)
 	}
 	return t, nil
 }

@@ -166,9 +166,6 @@ func (r *recorder) release1(t *task, sig int) {
 	if back := r.putBack(t); sig == 0 {
 		sig = back
 	}
-	if t.affinity == nil {
-		unix.SchedSetaffinity(t.tid, &r.cpus)
-	}
 	if t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch {
 		r.takeBack(t) // it has not made its call yet
 		sig = 0
@@ -184,6 +181,9 @@ func (r *recorder) release1(t *task, sig int) {
 	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid && r.beforeCall(t) == nil {
 		r.reapFrozen(t)
 		r.beginRseq(t)
+	}
+	if t.affinity == nil {
+		unix.SchedSetaffinity(t.tid, &r.cpus)
 	}
 	t.stopped = false
 	ptrace.Detach(t.tid, sig)
@@ -226,15 +226,8 @@ func (r *recorder) restore(sp *space, tid int) error {
 		}
 		spans = append(spans, ptrace.Span{Addr: addr, Data: p.site.Orig[:p.site.Len]})
 	}
-	for _, s := range spans {
-		if err := ptrace.Write(tid, s.Addr, s.Data); err != nil {
-			return err
-		}
-	}
-	for _, s := range sp.former {
-		if err := ptrace.Write(tid, s.Addr, s.Data); err != nil {
-			return err
-		}
+	if err := ptrace.WriteV(tid, append(spans, sp.former...)); err != nil {
+		return err
 	}
 	if sp.clock != nil {
 		if err := ptrace.WriteU64(tid, sp.clock.Budget, noBudget); err != nil {
