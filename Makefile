@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench packages release picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -17,6 +17,10 @@ setup:
 # The main job: records a test that hangs, and holds the recording against specs/.
 demo: build
 	scripts/demo.sh
+
+# The extension for VS Code: type check, a session with the adapter, the package.
+vscode: build
+	scripts/vscode.sh
 
 test: build
 	scripts/test.sh

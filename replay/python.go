@@ -207,6 +207,9 @@ func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 	}
 	all, err := rt.Threads(p.Mem())
 	if err != nil && len(all) == 0 {
+		if p.cell == 0 { // before the interpreter begins its state is not there
+			err = fmt.Errorf("%w: %w", ErrNoPython, err)
+		}
 		return cpython.Thread{}, err
 	}
 	out, ok := rt.Of(p.Mem(), all, int(t.TID), t.regs.FsBase)

@@ -118,6 +118,7 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		Frames:    func(tid int32) ([]dap.Frame, error) { return dapFrames(c, tid) },
 		Goto:      c.Goto,
 		Command:   c.Typed,
+		Complete:  c.Complete,
 		Describe:  func(ev *recording.Event) string { return cleanLine(eventLine(ev)) },
 		Close:     func() { c.Close(); rec.Close() },
 	}

@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-dap"
 
@@ -533,4 +535,47 @@ func TestDAPListen(t *testing.T) {
 		e.leave()
 		conn.Close()
 	}
+}
+
+// TestDAPCompletions offers names, attributes and the console's commands, and no
+// stack where the recording begins, before there is a Python.
+func TestDAPCompletions(t *testing.T) {
+	rec := recordText(t, valuesProgram)
+	e := startEditor(t)
+	e.launch(rec, map[string]any{"stopOnEntry": false})
+	e.breakpoints("app.py", dap.SourceBreakpoint{Line: 10})
+	e.do("configurationDone", nil)
+	st := e.stopped("breakpoint")
+	frame := e.stack(st.Body.ThreadId)[0].Id
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"self.", []string{"log", "n", "state"}},
+		{"1 + self.st", []string{"state"}},
+		{"LIM", []string{"LIMIT"}},
+		{"self.nosuch.", nil},
+		{"é = sel", []string{"self"}},
+		{"-exec info reg", []string{"registers"}},
+		{"-exec p self.s", []string{"self.state"}},
+	} {
+		n := len(utf16.Encode([]rune(c.text)))
+		r := e.do("completions", map[string]any{"frameId": frame, "text": c.text, "column": n + 1}).(*dap.CompletionsResponse)
+		var got []string
+		for _, x := range r.Body.Targets {
+			got = append(got, x.Label)
+			if x.Start+x.Length != n {
+				t.Errorf("%q: %s replaces %d from %d", c.text, x.Label, x.Length, x.Start)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q: %v, not %v", c.text, got, c.want)
+		}
+	}
+	e.breakpoints("app.py")
+	e.move("reverseContinue", st.Body.ThreadId, "start")
+	if frames := e.stack(st.Body.ThreadId); len(frames) != 0 {
+		t.Errorf("where the recording begins: %+v", frames)
+	}
+	e.leave()
 }

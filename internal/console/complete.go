@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// complete lists what a line that was begun may become.
-func (c *Console) complete(line string) []string {
+// Complete lists what a line that was begun may become.
+func (c *Console) Complete(line string) []string {
 	name, rest, more := strings.Cut(line, " ")
 	var out []string
 	if !more {

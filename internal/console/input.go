@@ -123,7 +123,7 @@ func (c *Console) Run(commands []string, in io.Reader) error {
 	}
 	var lines input = &scripted{bufio.NewScanner(in), echo}
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !c.json {
-		t := newTerminal(f, c.out, c.complete)
+		t := newTerminal(f, c.out, c.Complete)
 		t.t.History = openHistory()
 		lines = t
 	}

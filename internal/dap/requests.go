@@ -143,6 +143,8 @@ func (s *Server) handleStopped(m *message) error {
 		return s.variables(m, &req.Arguments)
 	case *dap.EvaluateRequest:
 		return s.evaluate(m, &req.Arguments)
+	case *dap.CompletionsRequest:
+		return s.completions(m, &req.Arguments)
 	case *dap.ExceptionInfoRequest:
 		return s.exceptionInfo(m)
 	case *GotoRequest:
@@ -182,6 +184,8 @@ func (s *Server) initialize(m *message) error {
 		SupportsHitConditionalBreakpoints:  true,
 		SupportsLogPoints:                  true,
 		SupportsEvaluateForHovers:          true,
+		SupportsCompletionsRequest:         true,
+		CompletionTriggerCharacters:        []string{"."},
 		SupportsStepBack:                   true,
 		SupportsRestartRequest:             true,
 		SupportsLoadedSourcesRequest:       true,

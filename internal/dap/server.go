@@ -56,6 +56,8 @@ type Target struct {
 	Goto func(where string) error
 	// Command runs a command of the console and returns what it prints.
 	Command func(line string) string
+	// Complete lists what a line that was begun for Command may become.
+	Complete func(line string) []string
 	// Describe is a line about an event.
 	Describe func(ev *recording.Event) string
 	Close    func()
