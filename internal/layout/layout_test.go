@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"assert":             {"internal/linux", "internal/outfile", "internal/recording", "internal/stack"},
 	"internal/report":    {"assert", "internal/stack"},
 	"internal/moments":   {"cpython", "internal/hang", "internal/mem", "internal/recording", "replay"},
-	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack"},
+	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack", "internal/sys"},
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/hang":      {"internal/stack"},
 	"internal/pystate":   {"cpython", "internal/hang", "internal/linux", "internal/mem"},

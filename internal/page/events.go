@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"

@@ -1,9 +1,8 @@
 package page
 
 import (
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/recording"
+	unix "pyrr/internal/sys"
 )
 
 // wake says that one thread let another one go on: it woke it, made it, or ended

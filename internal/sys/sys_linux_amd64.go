@@ -96,6 +96,9 @@ const (
 	SYS_UNLINK        = unix.SYS_UNLINK
 	SYS_VFORK         = unix.SYS_VFORK
 	SYS_WRITE         = unix.SYS_WRITE
+	SYS_EXIT          = unix.SYS_EXIT
+	SYS_WAITID        = unix.SYS_WAITID
+	SYS_WAIT4         = unix.SYS_WAIT4
 	SYS_KILL          = unix.SYS_KILL
 	SYS_TGKILL        = unix.SYS_TGKILL
 	SYS_EXIT_GROUP    = unix.SYS_EXIT_GROUP

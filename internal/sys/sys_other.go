@@ -91,6 +91,9 @@ const (
 	SYS_UNLINK        = 87
 	SYS_VFORK         = 58
 	SYS_WRITE         = 1
+	SYS_EXIT          = 60
+	SYS_WAITID        = 247
+	SYS_WAIT4         = 61
 	SYS_KILL          = 62
 	SYS_TGKILL        = 234
 	SYS_EXIT_GROUP    = 231
