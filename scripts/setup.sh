@@ -34,9 +34,12 @@ done
 # The others need not wait for each other.
 ./venv.sh greenlet >/dev/null &
 greenlet=$!
+./venv.sh mcp >/dev/null &
+mcp=$!
 ./venv.sh pytest >/dev/null
 ./venv.sh pytest6 >/dev/null
 ./venv.sh pytest-more >/dev/null || say "no neighbours of pytest: the tests that need them are skipped"
+wait $mcp || say "no client of the Model Context Protocol: its test is skipped"
 wait $greenlet || say "no gevent: the tests of greenlets are skipped"
 if [ -n "$interpreters" ]; then
   wait $interpreters

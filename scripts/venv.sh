@@ -6,7 +6,8 @@
 # session of the other; with pytest-more it is venv-pytest-more, with neighbours of
 # pytest besides; with pytest6 it is venv-pytest6, with the oldest pytest that
 # runs there; with greenlet it is venv-greenlet, with gevent, which
-# replaces much of the standard library where it is loaded; with demo it is
+# replaces much of the standard library where it is loaded; with mcp it is
+# venv-mcp, with a client of the Model Context Protocol; with demo it is
 # venv-demo, with requests alone. Safe to run again: nothing is done while the pins
 # and the interpreter are the same. Every user can run it (the tests run once as
 # nobody).
@@ -26,9 +27,11 @@ case ${1-} in
     venv=$cache/venv-pytest6 module=pytest ;;
   greenlet) requirements=../fixtures/requirements-greenlet.txt connection=""
     venv=$cache/venv-greenlet module=gevent ;;
+  mcp) requirements=../fixtures/requirements-mcp.txt connection=""
+    venv=$cache/venv-mcp module=mcp ;;
   demo) requirements=../fixtures/requirements-http.txt connection=""
     venv=$cache/venv-demo module=requests ;;
-  *) say "usage: venv.sh [demo|pytest|pytest-more|pytest6|greenlet]"; exit 2 ;;
+  *) say "usage: venv.sh [demo|pytest|pytest-more|pytest6|greenlet|mcp]"; exit 2 ;;
 esac
 
 if ! py=$(debian_python); then

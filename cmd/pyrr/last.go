@@ -10,7 +10,6 @@ import (
 
 	"pyrr/internal/ask"
 	"pyrr/internal/recording"
-	"pyrr/internal/stack"
 )
 
 // lastFlags are the flags of pyrr last.
@@ -138,9 +137,9 @@ func (a *answers) change(w io.Writer, rec *recording.Recording, c *ask.Change) e
 	}
 	for _, f := range c.Stack {
 		text, _ := a.text(f.File, f.Line)
-		f.File, _ = a.paths.Short(f.File)
-		f.Text = strings.TrimSpace(text)
-		if _, err := fmt.Fprintf(w, "%42s%s\n", "", cleanLine(stack.LineOf(f).String())); err != nil {
+		short, _ := a.paths.Short(f.File)
+		row := fmt.Sprintf("%-24s  %-24s  %s", f.Func, fmt.Sprintf("%s:%d", short, f.Line), strings.TrimSpace(text))
+		if _, err := fmt.Fprintf(w, "%42s%s\n", "", cleanLine(strings.TrimRight(row, " "))); err != nil {
 			return err
 		}
 	}

@@ -88,7 +88,7 @@ func (a *agent) want(tool string, args map[string]any, texts ...string) []nextCa
 }
 
 // recordFor records a program of this test, which may hang for two seconds.
-func recordFor(t *testing.T, dir, name, program string, flags ...string) {
+func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	t.Helper()
 	file := filepath.Join(dir, name+".py")
 	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {

@@ -201,7 +201,9 @@ func (f *profiler) times(info *recording.Proc) error {
 	var before int64  // when the event before was over
 	var instrs uint64 // the count there
 	first := true
-	err := logview.Each(f.rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	var all *logview.Process
+	err := logview.Each(f.rec, info, func(p *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+		all = p
 		if first {
 			before, instrs, first = ev.Time, ev.Instr, false
 		}
@@ -215,13 +217,11 @@ func (f *profiler) times(info *recording.Proc) error {
 		}
 		at := Moment{Process: info.ID, PID: info.PID, Pos: recording.Pos{Instr: ev.Instr, Event: n}, TID: ev.TID, Thread: s.Thread}
 		instrs = ev.Instr
-		// Before the result of a call reaches its thread, nobody runs.
-		if ev.Kind != recording.KindExit && ev.Kind != recording.KindEnd {
-			f.sample(s, at, nil, nil)
-		} else if s.Instrs > 0 {
+		// Before what no thread ran to, all waited.
+		if ev.Stop == recording.StopNone {
 			s.Begin = s.End
-			f.sample(s, at, nil, nil)
 		}
+		f.sample(s, at, nil, nil)
 		s.Instrs = 0
 		over := ev.Time
 		switch {
@@ -238,7 +238,25 @@ func (f *profiler) times(info *recording.Proc) error {
 	})
 	f.p.Instrs += instrs
 	f.p.End = max(f.p.End, before)
+	if all != nil {
+		f.unreturned(all, before)
+	}
 	return err
+}
+
+// unreturned counts the calls that threads are still in at the end.
+func (f *profiler) unreturned(p *logview.Process, end int64) {
+	for _, t := range p.Ordered() {
+		if t.Open == nil {
+			continue
+		}
+		n, ev := t.Open.Event, &t.Open.Enter
+		s := Sample{Process: p.Info.ID, TID: t.TID, Thread: f.name(p.Info.ID, t.TID, n), Begin: ev.Time, End: max(end, ev.Time), Wait: linux.Name(int(ev.Nr))}
+		if f.index != nil {
+			s.node, _ = f.index.Node(p.Info.ID, n)
+		}
+		f.sample(s, Moment{Process: p.Info.ID, PID: p.Info.PID, Pos: recording.Pos{Instr: ev.Instr, Event: n}, TID: t.TID, Thread: s.Thread}, ev, nil)
+	}
 }
 
 // sample counts a stretch of time.

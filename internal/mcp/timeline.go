@@ -109,7 +109,7 @@ func timeline(ctx context.Context, s *server, path string, in *timelineArgs) ans
 	a := answer{text: b.String()}
 	switch {
 	case r.more:
-		a.text += "the recording has more events than are read at once: --kinds or a thread narrows them\n"
+		a.text += "the recording has more events than are read at once: kinds or a thread narrow them\n"
 	case more > 0:
 		a.text += fmt.Sprintf("%d more in the window\n", more)
 	case len(found) == 0:
