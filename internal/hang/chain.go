@@ -38,6 +38,11 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Where = &f
 	}
 	stuck, degree, kind, missing := j.final(end.node)
+	if u := j.unit(end.node); len(shown) > 1 && u != nil && u.Role == RoleServer {
+		stuck, degree, kind, missing = "runs a server's serve_forever and was not told to shut down", Likely, "server", "who should have called its shutdown"
+	} else if len(shown) == 1 && degree != Proven {
+		stuck += j.importing(end.node)
+	}
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
 	if v.Degree == None && len(shown) > 1 {
 		// Who waits for whom is known, if not when the last will be done.
@@ -323,7 +328,7 @@ func (j *judge) readsPipes(c *Call) bool {
 
 func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 	c := j.call(n)
-	at := j.where(n)
+	at := j.via(n)
 	if c == nil {
 		return "runs" + at, None, "runs", ""
 	}

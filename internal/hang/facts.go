@@ -96,6 +96,9 @@ type Unit struct {
 	FDs []int `json:"fds,omitempty"`
 }
 
+// RoleServer is the role of a thread in which socketserver waits for connections.
+const RoleServer = "a server that waits for a connection"
+
 // Frame is a Python frame.
 type Frame struct {
 	Func string `json:"func"`

@@ -23,6 +23,9 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	if r.Phase == "setup" || r.Phase == "teardown" {
 		v.Sentence += ", in the " + r.Phase + " of the test"
 	}
+	if r.Phase == "collection" {
+		v.Sentence += ", while pytest collected the tests"
+	}
 	v.Sentence = strings.TrimSuffix(v.Sentence, ".") + "."
 	e := Evidence{Proc: proc, Event: event}
 	if at != nil {

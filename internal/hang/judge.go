@@ -388,6 +388,24 @@ func (j *judge) where(n node) string {
 	return " (" + j.at(f) + ")"
 }
 
+// via is where with the function of an installed package that the line has called.
+func (j *judge) via(n node) string {
+	at, u := j.where(n), j.unit(n)
+	if at == "" || u == nil {
+		return at
+	}
+	for k := range u.Frames {
+		f := &u.Frames[k]
+		if f.own() {
+			break
+		}
+		if installed(f.File) && !Machinery(f.File) {
+			return strings.TrimSuffix(at, ")") + " in " + f.Func + ")"
+		}
+	}
+	return at
+}
+
 func (j *judge) ref(n node) Ref {
 	r := Ref{Proc: n.proc, Kind: Thread, Name: j.name(n)}
 	if u := j.unit(n); u != nil {

@@ -8,8 +8,12 @@ import (
 	"pyrr/internal/mem"
 )
 
-// maxAsks bounds the questions about one process.
-const maxAsks = 8
+// maxAsks bounds the questions about one process, maxCalls those that need a
+// breakpoint.
+const (
+	maxAsks  = 128
+	maxCalls = 8
+)
 
 // asks notes what is waited for of which the memory does not say who took it and
 // where: a journey through the recording can find that.
@@ -47,6 +51,9 @@ func (r *reader) asks(objs []uint64, waited map[int]bool) {
 // askCalls asks for the calls of the method that takes a thing, which those are in
 // that wait for it.
 func (r *reader) askCalls(thing int, obj uint64) {
+	if r.calls() >= maxCalls {
+		return
+	}
 	for n := range r.facts.Units {
 		w := r.facts.Units[n].Wait
 		if w == nil || len(w.On) == 0 || w.On[0] != thing {
@@ -62,12 +69,23 @@ func (r *reader) askCalls(thing int, obj uint64) {
 	}
 }
 
+// calls is how many questions need a breakpoint.
+func (r *reader) calls() int {
+	n := 0
+	for k := range r.facts.Asks {
+		if r.facts.Asks[k].Word == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // askPools asks for the calls that took connections of a pool that a unit waits
 // for, by the names that pools have.
 func (r *reader) askPools() {
 	for n := range r.facts.Units {
 		w := r.facts.Units[n].Wait
-		if w == nil || len(r.facts.Asks) >= maxAsks {
+		if w == nil || r.calls() >= maxCalls {
 			continue
 		}
 		u := r.units[n]

@@ -90,6 +90,9 @@ func TestFailed(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raise
 	defer i.Release()
 	frames, _ := rt.Frames(m, t, cpython.Options{})
 	for k := range frames {
+		if last(frames[k].Func) == "summary_errors" {
+			return uncollected(i, i.Vars(&frames[k]))
+		}
 		if last(frames[k].Func) != "call_and_report" {
 			continue
 		}

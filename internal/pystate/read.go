@@ -90,6 +90,7 @@ func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.F
 		r.wait(n)
 	}
 	r.asleep()
+	r.died(m)
 	r.finish()
 	return r.facts
 }

@@ -180,7 +180,7 @@ func (r *reader) role(u *unit) string {
 			return "an idle feeder of a queue"
 		}
 	case top(4, "socketserver.py", "serve_forever"):
-		return "a server that waits for a connection"
+		return hang.RoleServer
 	case top(6, "server.py", "handle_one_request"):
 		return "a server that waits for a request"
 	case top(6, "handlers.py", "_monitor"):

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 )
 
 // maxTrackedKinds bounds what is kept of each kind of tracked objects.
@@ -18,6 +19,7 @@ type tracked struct {
 	futures    []uint64 // of concurrent.futures
 	loops      []uint64
 	queues     []uint64
+	deaths     []uint64 // exceptions of threads that pytest keeps
 }
 
 // readTracked finds them, and what follows of them: which future of an event loop
@@ -39,6 +41,8 @@ func (r *reader) readTracked() {
 			if r.Module(obj) == "concurrent.futures._base" {
 				add(&t.futures, obj)
 			}
+		case class == "ThreadExceptionMeta" || class == "catch_threading_exception":
+			add(&t.deaths, obj)
 		case strings.HasSuffix(class, "Queue"):
 			add(&t.queues, obj)
 		case strings.HasSuffix(class, "EventLoop"):
@@ -76,6 +80,27 @@ func (r *reader) unstarted(n int, future uint64) {
 				}
 			}
 			return
+		}
+	}
+}
+
+// died reads the exceptions that ended threads and that pytest keeps, to warn of them
+// at the test's end: ThreadExceptionMeta (msg, cause_msg, exc_value) from 8.4 on, before
+// the arguments of threading.excepthook (exc_type, exc_value, exc_traceback, thread).
+func (r *reader) died(m mem.Reader) {
+	const most = 20
+	for _, obj := range r.tracked.deaths[:min(most, len(r.tracked.deaths))] {
+		name, exc := "", uint64(0)
+		if args := r.Items(r.Attr(obj, "args"), 4); len(args) == 4 {
+			name, exc = r.Str(r.Attr(args[3], "_name")), args[1]
+		} else if items := r.Items(obj, 3); len(items) == 3 {
+			exc = items[2]
+			name, _, _ = strings.Cut(strings.TrimPrefix(r.Str(items[0]), "Exception in thread "), "\n")
+		}
+		if name != "" && r.IsException(exc) {
+			d := raised(r.Inspector, r.rt, m, exc, 0)
+			d.Thread = name
+			r.facts.Died = append(r.facts.Died, *d)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func EndFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead [
 		}
 		facts = &hang.Facts{Proc: p.Info.ID}
 	}
-	facts.Died, facts.Dead = died, dead
+	facts.Died, facts.Dead = append(slices.Clone(died), facts.Died...), dead
 	if failed {
 		facts.Raised = failure(p, ev)
 	} else if i := slices.IndexFunc(died, func(r hang.Raised) bool { return r.Phase != "" }); i >= 0 && ev.Why == recording.EndExited && ev.Ret != 0 {

@@ -14,8 +14,9 @@ import (
 // Bounds of a journey for those who took something.
 const (
 	maxJourney = 20 * time.Second
-	maxTakes   = 20_000 // stops of one process
-	maxTaken   = 3      // that are kept of a thing
+	maxRounds  = 3 * time.Second // no further round begins that would last longer
+	maxTakes   = 20_000          // stops of one process
+	maxTaken   = 3               // that are kept of a thing
 )
 
 // travel answers what the facts of processes ask: who took a lock that is held
@@ -45,20 +46,20 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 		if x.Select(id) != nil {
 			return
 		}
-		j := journey{x: x, facts: facts[id]}
+		j := journey{x: x, facts: facts[id], asks: facts[id].Asks}
+		start := recording.Pos{Event: 1}
 		if j.image = rec.Header().Test != "" && id == TestProcess; j.image {
 			// Before its image is there, memory says nothing.
 			from, err := AfterImage(rec, id)
 			if err != nil {
 				return
 			}
-			if _, err := x.RunTo(recording.Pos{Event: from}); err != nil {
+			start.Event = from
+			if _, err := x.RunTo(start); err != nil {
 				return
 			}
 		}
-		j.begin()
-		j.run()
-		j.close()
+		j.rounds(start)
 	}
 }
 
@@ -68,6 +69,9 @@ type journey struct {
 	facts *hang.Facts
 	// image says that the process begins in the midst of a program.
 	image bool
+	// asks are those that no round has looked at.
+	asks  []hang.Ask
+	over  bool // it was interrupted
 	words []*word
 	calls map[*replay.Break]*takes
 }
@@ -95,14 +99,34 @@ type take struct {
 	task  uint64
 }
 
+// rounds goes the way as often as there are words left to watch: the processor
+// watches few at once.
+func (j *journey) rounds(start recording.Pos) {
+	for began := time.Now(); ; {
+		round := time.Now()
+		j.begin()
+		j.run()
+		j.close()
+		if len(j.asks) == 0 || j.over || time.Since(began)+time.Since(round) > maxRounds {
+			return
+		}
+		if _, err := j.x.RunTo(start); err != nil {
+			return
+		}
+	}
+}
+
 func (j *journey) begin() {
-	j.calls = map[*replay.Break]*takes{}
+	j.words, j.calls = nil, map[*replay.Break]*takes{}
+	var later []hang.Ask
 	var watches []replay.Watch
 	var breaks []*replay.Break
-	for i := range j.facts.Asks {
-		a := &j.facts.Asks[i]
+	for i := range j.asks {
+		a := &j.asks[i]
 		if a.Word != 0 {
-			if len(watches) < 4 {
+			if len(watches) == 4 {
+				later = append(later, *a)
+			} else {
 				watches = append(watches, replay.Watch{Addr: a.Word, Len: a.Len})
 				w := &word{ask: a}
 				w.free = !j.locked(w)
@@ -115,6 +139,7 @@ func (j *journey) begin() {
 		breaks = append(breaks, b)
 		j.calls[b] = &takes{ask: a}
 	}
+	j.asks = later
 	j.x.SetBreaks(breaks)
 	j.x.SetWatches(watches)
 }
@@ -153,7 +178,7 @@ func (j *journey) run() {
 			}
 		default:
 			if st.Kind == replay.StopInterrupted {
-				j.words, j.calls = nil, nil // it was not all of it
+				j.words, j.calls, j.over = nil, nil, true // it was not all of it
 			}
 			return
 		}
