@@ -17,11 +17,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
@@ -189,14 +189,15 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 		info *Info
 		err  error
 	}
-	// Little is allocated and less is kept, so collecting rarely is cheap; a
-	// collection interrupts the tracer.
-	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	const garbage = 800 // percent: a collection interrupts the tracer
+	memory, undo := headroom.BoundHeap(garbage)
+	defer undo()
 	done := make(chan result, 1)
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.
 		runtime.LockOSThread()
 		r := newRecorder(*o, w, h, cpu)
+		r.heap = memory
 		info, err := work(r)
 		r.stats.close()
 		done <- result{info, err}

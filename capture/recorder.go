@@ -126,6 +126,7 @@ type workspace struct {
 type shortage struct {
 	meter     *headroom.Meter
 	nextShort time.Time
+	heap      *headroom.Heap
 	saidShort bool // that memory is short
 }
 
@@ -312,6 +313,7 @@ func (r *recorder) housekeeping(now time.Time) {
 			}
 		}
 	}
+	r.heap.Check(now)
 	r.watchNative(now)
 	r.gather()
 	if r.runners && r.o.Tests != nil {

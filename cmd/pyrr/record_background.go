@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
+	"pyrr/internal/headroom"
 	"pyrr/internal/recording"
 )
 
@@ -85,6 +86,15 @@ type finishServer struct {
 	change *sync.Cond
 }
 
+// boundMemory holds the finisher's memory within bounds: it is there beside the command.
+func boundMemory() {
+	const garbage = 400 // percent, as for all commands
+	memory, _ := headroom.BoundHeap(garbage)
+	for now := range time.Tick(time.Second / 4) {
+		memory.Check(now)
+	}
+}
+
 // serveFinisher finishes the recordings that are named on standard input, when it
 // is asked for their reasons.
 func serveFinisher(flags *recordFlags, args []string) error {
@@ -114,6 +124,7 @@ func serveFinisher(flags *recordFlags, args []string) error {
 	defer l.Close()
 	s := &finishServer{coming: map[string]bool{}, start: time.Now(), verifying: verifying{f: flags, exact: map[string]bool{}}}
 	s.change = sync.NewCond(&s.mu)
+	go boundMemory()
 	go s.beside()
 	go func() {
 		for {

@@ -1,0 +1,70 @@
+package headroom
+
+import (
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// What a recorder or a replay allocates is mostly garbage soon, so collecting rarely is
+// cheap. But what was not collected yet is memory that others may need: so it is not
+// above heapLimit in all. What has to be kept, events that are not written yet, say,
+// comes on top of that: where the limit does not leave room for it the runtime would
+// collect without end.
+const (
+	heapLimit = 56 << 20
+	heapStep  = 16 << 20 // by which the limit moves
+	heapCheck = 250 * time.Millisecond
+)
+
+// Heap is the memory of this process, within bounds.
+type Heap struct {
+	limit int64 // 0 where the environment says (GOMEMLIMIT)
+	next  time.Time
+	live  []metrics.Sample
+}
+
+// BoundHeap bounds the memory of this process until the returned function is called.
+// Garbage may grow to percent of what is alive, as far as the limit permits. Whoever
+// keeps much calls Check now and then.
+func BoundHeap(percent int) (h *Heap, undo func()) {
+	percent = debug.SetGCPercent(percent)
+	h = &Heap{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	limit := int64(-1) // which changes nothing
+	if os.Getenv("GOMEMLIMIT") == "" {
+		h.limit = heapLimit
+		limit = debug.SetMemoryLimit(heapLimit)
+	}
+	return h, func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
+}
+
+// Check moves the limit with what is alive, a few times a second at most. It may be
+// called of nil.
+func (h *Heap) Check(now time.Time) {
+	if h == nil || h.limit == 0 || now.Before(h.next) {
+		return
+	}
+	h.next = now.Add(heapCheck)
+	metrics.Read(h.live)
+	if h.live[0].Value.Kind() != metrics.KindUint64 {
+		return
+	}
+	if want := limitFor(int64(h.live[0].Value.Uint64())); want != h.limit {
+		h.limit = want
+		debug.SetMemoryLimit(want)
+	}
+}
+
+// limitFor is the limit where so much is alive: a quarter of that and a step may be
+// garbage.
+func limitFor(live int64) int64 {
+	over := live + live/4 + heapStep - heapLimit
+	if over <= 0 {
+		return heapLimit
+	}
+	return heapLimit + (over+heapStep-1)/heapStep*heapStep
+}

@@ -1,0 +1,40 @@
+package headroom
+
+import (
+	"math"
+	"os"
+	"runtime/debug"
+	"testing"
+	"time"
+)
+
+// What is alive always has room for some garbage, and little is held to heapLimit.
+func TestHeapLimit(t *testing.T) {
+	for _, test := range []struct{ live, want int64 }{
+		{0, heapLimit}, {13 << 20, heapLimit}, {32 << 20, heapLimit},
+		{33 << 20, heapLimit + heapStep}, {64 << 20, heapLimit + 3*heapStep}, {1 << 30, heapLimit + 78*heapStep},
+	} {
+		if got := limitFor(test.live); got != test.want || got < test.live*5/4 {
+			t.Errorf("with %d MiB alive: %d MiB, want %d", test.live>>20, got>>20, test.want>>20)
+		}
+	}
+}
+
+// The limit follows a heap that must be kept, and is given back.
+func TestHeapFollows(t *testing.T) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		t.Skip("GOMEMLIMIT is set")
+	}
+	h, undo := BoundHeap(400)
+	kept := make([]byte, 100<<20)
+	debug.FreeOSMemory() // a collection, after which it counts
+	h.Check(time.Now())
+	if got := debug.SetMemoryLimit(-1); got < int64(len(kept))*5/4 {
+		t.Errorf("the limit is %d MiB beside %d MiB that are kept", got>>20, len(kept)>>20)
+	}
+	kept[0] = 1
+	undo()
+	if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 {
+		t.Errorf("the limit is %d afterwards", got)
+	}
+}
