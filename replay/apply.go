@@ -47,18 +47,16 @@ func (p *Process) effect(ev *recording.Event) error {
 	if t == nil {
 		return p.diverged(ev, "there is no such thread")
 	}
-	if ev.Stop == recording.StopBuffered && p.canFeed(ev) {
-		if class, _ := linux.ClassOf(int(ev.Nr), ev.Args); class == linux.Plain {
-			if err := p.feedCall(t, ev); err != nil || p.s.unseen {
-				return err
-			}
-			return p.s.o.OnEvent(p, nil, ev)
-		}
+	if fed, err := p.fed(t, ev); fed || err != nil {
+		return err
 	}
 	if ev.Stop != recording.StopNone && !p.arrived {
 		if err := p.runTo(t, ev); err != nil {
 			return err
 		}
+	}
+	if err := p.unmapFed(t, ev); err != nil {
+		return err
 	}
 	p.Instr = ev.Instr
 	if ev.OutSum != 0 && ev.Stop != recording.StopNone {

@@ -2,8 +2,12 @@ package replay
 
 import (
 	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
 
@@ -19,6 +23,15 @@ type callFeed struct {
 	want   []recording.Event // without their data
 	clocks []byte            // readings of the clock that are consumed on the way
 	counts []int             // how many of them before each call
+	unmaps []addrs           // what they gave back, and is still there
+}
+
+type addrs struct{ lo, hi uint64 }
+
+// lookahead says how the next event is reached that no buffered call is.
+type lookahead struct {
+	it *recording.Iter
+	ev recording.Event
 }
 
 func newCallFeed(data uint64) *callFeed { return &callFeed{feed: inject.NewCallFeed(data)} }
@@ -36,6 +49,100 @@ func (p *Process) canFeed(ev *recording.Event) bool {
 		return false
 	}
 	return p.s.unseen || p.s.o.Pass != nil && p.s.cut == nil && p.s.o.Pass(p.Info.ID, p.Number, ev)
+}
+
+// fed feeds the process an event that is a buffered call which needs no stop.
+func (p *Process) fed(t *Thread, ev *recording.Event) (bool, error) {
+	if ev.Stop != recording.StopBuffered || !p.canFeed(ev) {
+		return false, nil
+	}
+	lo, hi, ok, err := p.feeds(ev)
+	if !ok || err != nil {
+		return false, err
+	}
+	if err := p.feedCall(t, ev); err != nil {
+		return true, err
+	}
+	if lo < hi {
+		p.calls.unmaps = append(p.calls.unmaps, addrs{lo, hi})
+	}
+	if p.s.unseen {
+		return true, nil
+	}
+	return true, p.s.o.OnEvent(p, nil, ev)
+}
+
+// feeds says whether a buffered call can be fed to the process, and what memory it
+// gives back. That is unmapped at the next stop, which is as good as long as that is a
+// system call: nothing tells a program that memory is gone but a fault.
+func (p *Process) feeds(ev *recording.Event) (lo, hi uint64, ok bool, err error) {
+	if class, _ := linux.ClassOf(int(ev.Nr), ev.Args); class == linux.Plain {
+		return 0, 0, true, nil
+	}
+	a := ev.Args
+	switch {
+	case p.guard != nil || p.s.cut != nil || p.adapting():
+		return 0, 0, false, nil
+	case ev.Nr == unix.SYS_MUNMAP && ev.Ret == 0:
+		lo, hi = a[0], pageUp(a[0]+a[1])
+	case ev.Nr == unix.SYS_MREMAP && uint64(ev.Ret) == a[0] && a[2] > 0 && a[3]&^unix.MREMAP_MAYMOVE == 0:
+		lo, hi = pageUp(a[0]+a[2]), pageUp(a[0]+a[1])
+	}
+	if lo%pageSize != 0 || lo >= hi || hi > userTop || ownPage(lo, hi-lo) {
+		return 0, 0, false, nil
+	}
+	ok, err = p.comesToCall()
+	return lo, hi, ok, err
+}
+
+// comesToCall says whether the next event that stops is a system call.
+func (p *Process) comesToCall() (bool, error) {
+	a := &p.ahead
+	if a.it == nil {
+		it, err := p.s.rec.Events(p.Info.ID)
+		if err != nil {
+			return false, err
+		}
+		a.it = it
+		if err := it.Seek(p.Number + 1); err != nil {
+			return false, nil // there is none; what is wrong, the reader itself comes to
+		}
+	}
+	for a.it.Number() <= p.Number+1 || a.ev.Stop == recording.StopBuffered {
+		if a.it.Next(&a.ev) != nil {
+			return false, nil
+		}
+	}
+	return a.ev.Stop == recording.StopSyscall, nil
+}
+
+// unmapFed unmaps what fed calls of a thread that stands at ev gave back, as far as
+// ev does not put something else in its place.
+func (p *Process) unmapFed(t *Thread, ev *recording.Event) error {
+	if p.calls == nil || len(p.calls.unmaps) == 0 {
+		return nil
+	}
+	defer p.spaceChanged()
+	for _, u := range p.calls.unmaps {
+		p.unmapped(u.lo, u.hi)
+		if ev.Nr == unix.SYS_MMAP && ev.Kind == recording.KindSyscall && slices.ContainsFunc(ev.Maps, func(m recording.Mapping) bool {
+			return m.Start <= u.lo && u.hi <= m.End
+		}) {
+			continue
+		}
+		if err := p.readyForCall(t); err != nil {
+			return err
+		}
+		ret, err := p.call(t, unix.SYS_MUNMAP, u.lo, u.hi-u.lo)
+		if err == nil && ret != 0 {
+			err = p.diverged(ev, "memory at %#x that was unmapped before can't be: %v", u.lo, unix.Errno(-ret))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.calls.unmaps = p.calls.unmaps[:0]
+	return nil
 }
 
 // feedCall puts a buffered call aside until the thread runs.

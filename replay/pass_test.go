@@ -92,3 +92,55 @@ os.preadv(fd, [m], 0)
 		t.Errorf("%d of 300 preads stopped", stopped)
 	}
 }
+
+// Memory that is given back without a stop is given back on replay without one, but for
+// where the program runs into the hole.
+func TestFedUnmaps(t *testing.T) {
+	const code = `import ctypes, mmap, socket
+a, b = socket.socketpair()
+a.setblocking(False)
+for i in range(200):
+    b.send(b'x')
+    a.recv(1 << 18) # is mapped, cut, and unmapped
+libc = ctypes.PyDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+at = libc.mmap(None, ctypes.c_size_t(1 << 16), 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_size_t(0))
+for i in range(16): ctypes.c_char.from_address(at + 4096 * i).value = b'y'
+libc.munmap(ctypes.c_void_p(at), ctypes.c_size_t(1 << 16))
+print(ctypes.c_char.from_address(at).value)
+`
+	rec := record(t, capture.Options{Command: []string{pythonOf(t), "-c", code}})
+	res, err := replay.Batch(rec, replay.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	buffered, fed, segfault := 0, 0, false
+	again, err := replay.Batch(rec, replay.Options{
+		Pass: func(int, uint64, *recording.Event) bool { return true },
+		OnEvent: func(_ *replay.Process, th *replay.Thread, ev *recording.Event) error {
+			segfault = segfault || ev.Kind == recording.KindSignal && ev.Nr == int32(unix.SIGSEGV)
+			if ev.Stop == recording.StopBuffered && (ev.Nr == unix.SYS_MUNMAP || ev.Nr == unix.SYS_MREMAP) {
+				buffered++
+				if th == nil {
+					fed++
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Instructions != again.Instructions {
+		t.Errorf("%d instructions, then %d", res.Instructions, again.Instructions)
+	}
+	if buffered == 0 {
+		t.Skip("no buffered calls on this kernel")
+	}
+	if buffered < 300 || fed < buffered-20 || fed == buffered {
+		t.Errorf("%d of %d calls that unmap stopped", buffered-fed, buffered)
+	}
+	if !segfault {
+		t.Error("the program did not run into the hole")
+	}
+}

@@ -93,7 +93,8 @@ type Process struct {
 	have    bool
 	pid     int // of the stub
 	threads map[int32]*Thread
-	calls   *callFeed         // nil where there is no buffer of calls
+	calls   *callFeed // nil where there is no buffer of calls
+	ahead   lookahead
 	recent  []recording.Event // a ring of the last events, for reports
 	done    bool
 	parked  []*Thread
@@ -327,6 +328,9 @@ func (s *session) close() {
 		p.kill()
 		if p.it != nil {
 			p.it.Close()
+		}
+		if p.ahead.it != nil {
+			p.ahead.it.Close()
 		}
 	}
 	for _, c := range s.forks {

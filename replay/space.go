@@ -190,6 +190,23 @@ func (p *Process) inherit(of *Process) {
 	}
 }
 
+// readyForCall prepares a stopped thread for calls that change its memory.
+func (p *Process) readyForCall(t *Thread) error {
+	// What is pending was written before the mapping changed.
+	if err := p.flush(t); err != nil {
+		return err
+	}
+	if !t.dirty {
+		return nil
+	}
+	// The injected call saves and restores what the thread has now.
+	if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
+		return fmt.Errorf("set registers: %w", err)
+	}
+	t.dirty = false
+	return nil
+}
+
 // spaceCall repeats a call that changed the address space.
 func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 	// Where there is a hole in the span, the kernel does the rest, or what lies
@@ -200,8 +217,7 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 	}
 	a := call.Args
 	defer p.spaceChanged()
-	// What is pending was written before the mapping changed.
-	if err := p.flush(t); err != nil {
+	if err := p.readyForCall(t); err != nil {
 		return err
 	}
 	same := func(ret int64, err error) error {
@@ -212,13 +228,6 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 			return p.diverged(ev, "%s returns %#x", name(call.Nr), uint64(ret))
 		}
 		return nil
-	}
-	if t.dirty {
-		// The injected call saves and restores what the thread has now.
-		if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
-			return fmt.Errorf("set registers: %w", err)
-		}
-		t.dirty = false
 	}
 	switch call.Nr {
 	case unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT, unix.SYS_MADVISE, unix.SYS_MREMAP:
