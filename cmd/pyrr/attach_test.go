@@ -332,3 +332,25 @@ func TestAttachChildren(t *testing.T) {
 	}
 	p.ends(t)
 }
+
+// TestAttachRefused says of each way in which the kernel refuses what would permit it.
+func TestAttachRefused(t *testing.T) {
+	for _, tt := range []struct {
+		owner, self int
+		scope       string
+		why, remedy string
+	}{
+		{1000, 1000, "1", "ptrace_scope is 1", "sudo sysctl kernel.yama.ptrace_scope=0"},
+		{1000, 1000, "2", "ptrace_scope is 2: it takes CAP_SYS_PTRACE", "sudo pyrr record --pid 42"},
+		{1000, 1000, "3", "ptrace_scope is 3: no process may be traced", ""},
+		{0, 1000, "1", "belongs to user 0, and pyrr runs as 1000", "sudo pyrr record --pid 42"},
+		{1000, 0, "2", "ptrace_scope is 2", "sudo pyrr record"},
+		{1000, 1000, "0", "in a container it takes CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"},
+		{0, 0, "", "in a container it takes CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"},
+	} {
+		why, remedy := refusal(42, tt.owner, tt.self, tt.scope)
+		if !strings.Contains(why, tt.why) || !strings.Contains(remedy, tt.remedy) || (remedy == "") != (tt.remedy == "") {
+			t.Errorf("owner %d, pyrr %d, scope %q: %q, %q", tt.owner, tt.self, tt.scope, why, remedy)
+		}
+	}
+}

@@ -168,19 +168,24 @@ func attachFailed(pid int, err error) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("record: %w", err)
 	}
-	why, remedy := refusal(pid)
+	owner := os.Geteuid()
+	var st unix.Stat_t
+	if unix.Stat(fmt.Sprintf("/proc/%d", pid), &st) == nil {
+		owner = int(st.Uid)
+	}
+	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // there is none without Yama
+	why, remedy := refusal(pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
 	return withHint(&machineError{fmt.Sprintf("record: process %d can't be traced: %s", pid, why)}, remedy)
 }
 
 // refusal guesses why the kernel refuses to let a process be traced (ptrace(2),
-// "Ptrace access mode checking"), and what would permit it.
-func refusal(pid int) (why, remedy string) {
-	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d", pid), &st); err == nil && os.Geteuid() != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", st.Uid, os.Geteuid()), fmt.Sprintf("sudo pyrr record --pid %d", pid)
+// "Ptrace access mode checking"), and what would permit it. The process belongs to
+// user owner, pyrr runs as self, and scope is kernel.yama.ptrace_scope, "" without Yama.
+func refusal(pid, owner, self int, scope string) (why, remedy string) {
+	if self != 0 && owner != self {
+		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", owner, self), fmt.Sprintf("sudo pyrr record --pid %d", pid)
 	}
-	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
-	switch strings.TrimSpace(string(scope)) {
+	switch scope {
 	case "1":
 		return "kernel.yama.ptrace_scope is 1: only what pyrr starts may be traced by it", "sudo sysctl kernel.yama.ptrace_scope=0"
 	case "2":
