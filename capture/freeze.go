@@ -181,16 +181,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 	} else {
 		f.parent = sp
 	}
-	var child uint64
-	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
-		switch ptrace.Event(st) {
-		case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
-			var err error
-			child, err = ptrace.EventMsg(t.tid)
-			return err
-		}
-		return r.injectedStop(t, st)
-	})
+	child, ret, err := r.injectFork(t, flags)
 	if err == nil && (ret < 0 || child == 0) {
 		err = errnoOf(ret)
 	}
@@ -220,6 +211,28 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 		return fail(err)
 	}
 	return f, nil
+}
+
+// injectFork makes a stopped thread fork by clone(2), and returns the child and the
+// call's result. The kernel does not fork while a signal is on its way (copy_process,
+// kernel/fork.c): that is taken in then, and the call made again.
+func (r *recorder) injectFork(t *task, flags uint64) (child uint64, ret int64, err error) {
+	const most = 100
+	for range most {
+		ret, err = ptrace.InjectStops(t.tid, t.sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+			switch ptrace.Event(st) {
+			case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
+				var err error
+				child, err = ptrace.EventMsg(t.tid)
+				return err
+			}
+			return r.injectedStop(t, st)
+		})
+		if err != nil || ret != eRestartNoIntr {
+			break
+		}
+	}
+	return child, ret, err
 }
 
 // closeAll closes the descriptors of a stopped process one by one, for
