@@ -115,5 +115,6 @@ func (m measured) table() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, text, f.target)
 	}
+	b.WriteString("\nWhat the page about a recording costs is in [page.md](page.md#figures).\n")
 	return b.String()
 }

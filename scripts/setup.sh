@@ -24,6 +24,8 @@ fi
 # Tests run these programs; the regression tests and debug files are Debian's, of
 # the same build as its Python; C stacks are held against gdb's.
 packages=(procps util-linux gdb libc6-dbg debootstrap)
+# The page of pyrr report is opened in it.
+packages+=(chromium fonts-dejavu-core)
 if debian_python >/dev/null; then
   packages+=(python3.11-venv python3.11-dbg libpython3.11-testsuite)
 fi
@@ -40,6 +42,7 @@ mcp=$!
 ./venv.sh pytest6 >/dev/null
 ./venv.sh pytest-more >/dev/null || say "no neighbours of pytest: the tests that need them are skipped"
 wait $mcp || say "no client of the Model Context Protocol: its test is skipped"
+./page.sh >/dev/null || say "no npm packages: the tests of the page's script and of the page in a browser are skipped"
 wait $greenlet || say "no gevent: the tests of greenlets are skipped"
 if [ -n "$interpreters" ]; then
   wait $interpreters

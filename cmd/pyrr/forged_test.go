@@ -62,7 +62,7 @@ func TestForgedRecordings(t *testing.T) {
 			continue // the writer holds to the format
 		}
 		os.Remove(filepath.Join(forged, "stacks"))
-		for _, args := range [][]string{{"replay", "--batch"}, {"bt"}, {"events"}, {"info"}} {
+		for _, args := range [][]string{{"replay", "--batch"}, {"bt"}, {"events"}, {"info"}, {"report", "-o", filepath.Join(dir, "page.html")}} {
 			status, _, errs := capturePyrr(append(args, forged)...)
 			if status != 0 && (status != 3 || !strings.HasPrefix(errs, "pyrr: error: ")) {
 				t.Errorf("seed %d, %s: %v ends with %d: %s", seed, what, args, status, errs)

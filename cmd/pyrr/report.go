@@ -115,7 +115,7 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	if info == nil {
 		return nil, replayFailed(err, path)
 	}
-	in := &page.Input{Rec: rec, Title: shorten(shellJoin(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.says(),
+	in := &page.Input{Rec: rec, Title: shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.says(),
 		Bad: r.says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
 		Progress: func(n uint64) { u.status("reading %s: %s events", path, grouped(n)) }}
 	if info.Test != "" {
@@ -258,6 +258,14 @@ func factsOf(rec *recording.Recording, info *recordingInfo) []page.Fact {
 		fact("secrets", "%s replaced by placeholders", plural(uint64(len(info.Redacted.Secrets)), "known one", "known ones"))
 	}
 	return out
+}
+
+// titleOf is a command with its program by its name alone.
+func titleOf(command []string) string {
+	if len(command) == 0 {
+		return ""
+	}
+	return shellJoin(append([]string{filepath.Base(command[0])}, command[1:]...))
 }
 
 // envMap is an environment by name.

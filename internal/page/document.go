@@ -111,7 +111,7 @@ func newDocument(w *walk) *document {
 	}
 	d.addTasks(w, t)
 	d.addTaskVars(w)
-	d.addWhy(w, t, texts)
+	d.addWhy(w, t, texts, nodes)
 	t.addSources(texts)
 	d.tree, d.Frames, d.Files = t, t.frames, t.files
 	d.numbers("node", nodes, true)
@@ -283,7 +283,7 @@ func (w *walk) laneOf(proc int, tid int32) int {
 }
 
 // addWhy adds the verdict.
-func (d *document) addWhy(w *walk, t *tree, texts map[string][]byte) {
+func (d *document) addWhy(w *walk, t *tree, texts map[string][]byte, nodes []uint64) {
 	d.Why = why{Evidence: []evidence{}, Explained: w.in.Explained}
 	v := w.in.Why
 	if v == nil {
@@ -296,6 +296,9 @@ func (d *document) addWhy(w *walk, t *tree, texts map[string][]byte) {
 		if e.File != "" {
 			out.File = t.files[t.fileOf(e.File)].Name
 			t.files[t.fileOf(e.File)].uses(e.Line)
+			if e.Event == 0 {
+				out.Proc, out.Event = d.stands(w, t, nodes, t.fileOf(e.File), e.Line)
+			}
 		}
 		d.Why.Evidence = append(d.Why.Evidence, out)
 	}
@@ -307,7 +310,26 @@ func (d *document) addWhy(w *walk, t *tree, texts map[string][]byte) {
 	}
 }
 
-// facts are what is known of the ends of processes.
+// stands is the last event of the thread that stood at a line at the end; its number
+// is 0 where none did.
+func (d *document) stands(w *walk, t *tree, nodes []uint64, file, line int) (proc int, event uint64) {
+	seen := map[int32]bool{}
+	for i := len(w.rows) - 1; i >= 0 && len(seen) < len(w.lanes); i-- {
+		r := &w.rows[i]
+		if seen[r.lane] {
+			continue
+		}
+		seen[r.lane] = true
+		for n := nodes[i]; n != 0; n = uint64(t.parent[n]) {
+			if f := &t.frames[t.frame[n]]; f.File == file && f.Line == line {
+				return w.lanes[r.lane].Proc, r.n
+			}
+		}
+	}
+	return 0, 0
+}
+
+// addTasks adds the tasks that are known at the ends of processes.
 func (d *document) addTasks(w *walk, t *tree) {
 	const most = 500
 	for _, f := range w.in.Processes {

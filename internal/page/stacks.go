@@ -10,7 +10,7 @@ import (
 // Bounds of the stacks of a page.
 const (
 	maxNodes  = 1 << 20
-	maxFrames = 300 // of one stack, from its outermost on those in the middle are left out
+	maxFrames = 300 // of one stack: of more, those in the middle are left out
 )
 
 // frame is a frame as the page has it.
@@ -50,7 +50,7 @@ func (t *tree) add(frames []stack.Frame) uint32 {
 	at := uint32(0)
 	for i := len(frames) - 1; i >= 0; i-- {
 		f := &frames[i]
-		if f.Eval || len(frames) > maxFrames && i > maxFrames/2 && i < len(frames)-maxFrames/2 {
+		if f.Eval || len(frames) > maxFrames && i >= maxFrames/2 && i < len(frames)-maxFrames/2 {
 			continue
 		}
 		edge := [2]uint32{at, t.frameOf(f)}

@@ -81,7 +81,7 @@ function tools(store: Store, restyle: () => void): HTMLInputElement {
     button.textContent = `◐ ${themes[theme]}`;
     restyle();
   } }, "◐ auto");
-  button.setAttribute("aria-label", "Light or dark");
+  button.title = "Light or dark";
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
   const keys: [string, string][] = [["/", "search"], ["← →", "previous, next event of the thread (on the timeline)"], ["↑ ↓", "another thread; in lists: another line"],
     ["+ − 0", "zoom in, out, all (on the timeline)"], ["Ctrl wheel, pinch", "zoom"], ["drag, Shift wheel", "pan"], ["e, o, t", "the timeline, the output, the events"], ["?", "this help"]];

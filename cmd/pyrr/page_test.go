@@ -1,0 +1,274 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	_ "image/jpeg"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pyrr/internal/probe"
+)
+
+// pageState is a recording whose page is looked at.
+type pageState struct {
+	name string
+	args []string // of record, behind the options
+	// frame, vars are what the focus shows at first: parts of texts.
+	frame, vars, sentence string
+	dark                  bool // on the desk; the phone has the other
+}
+
+// timeout is long enough on a busy machine; a loop, which is replayed, costs as much
+// as it runs.
+func (s *pageState) timeout() string {
+	if s.name == "busy" {
+		return "2"
+	}
+	return "5"
+}
+
+// pageStates are the five whose pictures docs/page.md shows.
+func pageStates(python string) []pageState {
+	hang := func(name string) []string { return []string{python, "-I", name + ".py"} }
+	return []pageState{
+		{"deadlock", hang("deadlock"), "transfer", "source", "Deadlock: ", false},
+		{"failed", hang("failed"), "total", "prices", "KeyError: 'milk'", true},
+		{"asyncio", hang("asyncio_hang"), "main", "jobs", "waits in jobs.join", true},
+		{"busy", hang("busy"), "<module>", "tries", "MainThread loops", false},
+		{"processes", hang("processes"), "<module>", "worker", "Deadlock: ", false},
+	}
+}
+
+// foundPage is what web/test/browser.mjs says of a page.
+type foundPage struct {
+	Name     string
+	Problems []string
+	First, Left, Searched,
+	Again focused
+	Options, Output []string
+	Wide            int
+	Printed         string
+	Scripts         struct {
+		Alert    any
+		Injected int
+	}
+}
+
+type focused struct {
+	Hash, Moment, Frame, Line, Events, Here string
+	Vars                                    []string
+}
+
+// browserTools returns a browser and the folder of the npm packages that drive it.
+func browserTools(t *testing.T) (browser, tools string) {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			browser = p
+			break
+		}
+	}
+	if browser == "" {
+		t.Skip("there is no Chromium")
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("node is not installed")
+	}
+	out, err := exec.Command("../../scripts/page.sh").Output()
+	if err != nil {
+		t.Skipf("scripts/page.sh: %v", err)
+	}
+	return browser, strings.TrimSpace(string(out))
+}
+
+// TestPageInBrowser records five programs that hang or fail, and opens their pages in
+// Chromium: nothing may stand on the console, be asked of anybody or be an obstacle
+// (axe); reason, line and a variable's value are there at first sight; the address
+// holds the focus; the pictures are those of docs/page.md, but for a tolerance.
+func TestPageInBrowser(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	browser, tools := browserTools(t)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/page")); err != nil {
+		t.Fatal(err)
+	}
+	type shot struct {
+		Out   string `json:"out"`
+		Width int    `json:"width"`
+		Dark  bool   `json:"dark"`
+	}
+	type plan struct {
+		Name   string `json:"name"`
+		File   string `json:"file"`
+		Full   bool   `json:"full"`
+		Search string `json:"search"`
+		Shots  []shot `json:"shots"`
+	}
+	states, plans := pageStates(python), []plan{}
+	for i, s := range states {
+		rec := filepath.Join(dir, s.name+".pyrr.zip")
+		cmd := exec.Command(os.Args[0], append([]string{"record", "--timeout", s.timeout(), "--on-timeout", "kill", "-o", rec}, s.args...)...)
+		cmd.Args[0], cmd.Dir = "pyrr", dir
+		if out, err := cmd.CombinedOutput(); err == nil {
+			t.Fatalf("%s: it neither hung nor failed\n%s", s.name, out)
+		}
+		file := filepath.Join(dir, s.name+".html")
+		if status, _, errs := capturePyrr("report", "--variables", "always", "-o", file, rec); status != 0 {
+			t.Fatalf("%s: report: %s", s.name, errs)
+		}
+		p := plan{s.name, file, i == 0, "futex left", nil}
+		for _, width := range []int{1280, 390} {
+			p.Shots = append(p.Shots, shot{filepath.Join(dir, shotName(s, width)), width, s.dark == (width == 1280)})
+		}
+		plans = append(plans, p)
+	}
+	text, _ := json.Marshal(map[string]any{"browser": browser, "pages": plans})
+	file := filepath.Join(dir, "plan.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", "../../internal/page/web/test/browser.mjs", file)
+	cmd.Env = append(os.Environ(), "PYRR_PAGE_TOOLS="+tools)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	var found []foundPage
+	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states) {
+		t.Fatalf("%d pages: %v\n%s", len(found), err, out)
+	}
+	for i := range found {
+		t.Run(states[i].name, func(t *testing.T) { holdPage(t, &states[i], &found[i], dir) })
+	}
+	t.Run("all ways", func(t *testing.T) { holdWays(t, &found[0]) })
+}
+
+func shotName(s pageState, width int) string {
+	theme := "light"
+	if s.dark == (width == 1280) {
+		theme = "dark"
+	}
+	return fmt.Sprintf("%s-%d-%s.jpg", s.name, width, theme)
+}
+
+// holdPage holds what one sees first, and the pictures.
+func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
+	for _, p := range f.Problems {
+		t.Error(p)
+	}
+	html, err := os.ReadFile(filepath.Join(dir, s.name+".html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, top, _ := strings.Cut(string(html), `<h2 id="why">`)
+	top, _, _ = strings.Cut(top, "</h2>")
+	if !strings.Contains(strings.ReplaceAll(top, "&#39;", "'"), s.sentence) {
+		t.Errorf("the verdict is %q", top)
+	}
+	if !strings.HasPrefix(f.First.Frame, s.frame) || !strings.Contains(strings.Join(f.First.Vars, "\n"), s.vars) || f.First.Line == "" {
+		t.Errorf("the focus is %+v, not in %s with the variable %s", f.First, s.frame, s.vars)
+	}
+	for _, width := range []int{1280, 390} {
+		name := shotName(*s, width)
+		got, want := filepath.Join(dir, name), filepath.Join("../../docs/page", name)
+		if updating(t) {
+			text, err := os.ReadFile(got)
+			if err == nil {
+				err = os.WriteFile(want, text, 0o644)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		if part, err := differing(got, want); err != nil || part > 0.2 {
+			kept := filepath.Join(os.TempDir(), "pyrr-page-"+name)
+			if text, err := os.ReadFile(got); err == nil {
+				os.WriteFile(kept, text, 0o600)
+			}
+			t.Errorf("%s: %.0f %% of it differ from docs/page (%v); it is kept as %s", name, 100*part, err, kept)
+		}
+	}
+}
+
+// holdWays holds keys, search, output, the address, a narrow screen and paper.
+func holdWays(t *testing.T, f *foundPage) {
+	if f.Left.Hash == f.First.Hash || !strings.Contains(f.Left.Hash, "#m=1.") {
+		t.Errorf("an arrow key leads from %q to %q", f.First.Hash, f.Left.Hash)
+	}
+	again := f.Again
+	if again.Moment != f.Left.Moment || again.Frame != f.Left.Frame || again.Line != f.Left.Line {
+		t.Errorf("the address leads to %+v, not to %+v", again, f.Left)
+	}
+	if len(f.Options) == 0 || !strings.Contains(f.Searched.Events, "match") {
+		t.Errorf("the search finds %q: %s", f.Options, f.Searched.Events)
+	}
+	for _, o := range f.Options {
+		if !strings.HasPrefix(o, "futex(") {
+			t.Errorf("the search finds %q", o)
+		}
+	}
+	if want := []string{"<img src=x onerror=alert(1)> begins", `\x1b[31mred\u202e`}; len(f.Output) != 2 || f.Output[0] != want[0] || f.Output[1] != want[1] {
+		t.Errorf("the output is %q, not %q", f.Output, want)
+	}
+	if f.Scripts.Alert != nil || f.Scripts.Injected != 0 {
+		t.Errorf("the program's text became markup: %+v", f.Scripts)
+	}
+	if f.Wide > 360 {
+		t.Errorf("on 360 pixels the page is %d wide", f.Wide)
+	}
+	if f.Printed == "none" {
+		t.Error("the stacks are not on paper")
+	}
+}
+
+// differing is the part of the blocks of 16 by 16 pixels whose colour, on the whole,
+// differs. Digits and the lengths of bars differ from run to run.
+func differing(a, b string) (float64, error) {
+	var images [2]image.Image
+	for i, name := range []string{a, b} {
+		f, err := os.Open(name)
+		if err != nil {
+			return 1, err
+		}
+		defer f.Close()
+		if images[i], _, err = image.Decode(f); err != nil {
+			return 1, err
+		}
+	}
+	if images[0].Bounds() != images[1].Bounds() {
+		return 1, fmt.Errorf("%v against %v", images[0].Bounds(), images[1].Bounds())
+	}
+	const side = 16
+	box, all, other := images[0].Bounds(), 0, 0
+	for y := box.Min.Y; y+side <= box.Max.Y; y += side {
+		for x := box.Min.X; x+side <= box.Max.X; x += side {
+			all++
+			var sum [2][3]int
+			for i, img := range images {
+				for n := range side * side {
+					r, g, b, _ := img.At(x+n%side, y+n/side).RGBA()
+					sum[i][0], sum[i][1], sum[i][2] = sum[i][0]+int(r>>8), sum[i][1]+int(g>>8), sum[i][2]+int(b>>8)
+				}
+			}
+			for c := range 3 {
+				if d := (sum[0][c] - sum[1][c]) / (side * side); d > 24 || d < -24 {
+					other++
+					break
+				}
+			}
+		}
+	}
+	return float64(other) / float64(max(1, all)), nil
+}

@@ -1,0 +1,95 @@
+// Opens pages in a real browser and says what it finds, as JSON: browser.mjs PLAN,
+// where PLAN is a file with {browser, pages: [{name, file, shots: [{out, width, dark}]}]}.
+// PYRR_PAGE_TOOLS is where the npm packages are.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const require = createRequire(join(process.env.PYRR_PAGE_TOOLS, "package.json"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const browser = await chromium.launch({ executablePath: plan.browser, args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
+const report = [];
+
+/** Opens a page; what it says on the console, asks of anybody or throws is noted. */
+async function open(url, width, dark, found) {
+  const context = await browser.newContext({ viewport: { width, height: width > 600 ? 900 : 844 }, colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.on("console", (m) => { if (["error", "warning"].includes(m.type())) found.problems.push(`console: ${m.text()}`); });
+  page.on("pageerror", (e) => found.problems.push(`error: ${e.message}`));
+  page.on("request", (r) => { if (!r.url().startsWith("file:") && !r.url().startsWith("data:")) found.problems.push(`request: ${r.url()}`); });
+  await page.goto(url);
+  await page.waitForFunction(() => document.documentElement.dataset.ready, null, { timeout: 60000 });
+  return page;
+}
+
+/** Puts what differs from run to run and breaks lines elsewhere into one form, for pictures. */
+function steady() {
+  const walk = document.createTreeWalker(document.querySelector(".reason"), NodeFilter.SHOW_TEXT);
+  for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+    n.data = n.data.replace(/pid \d+/g, "pid 4711").replace(/\d+\.\d+ s\b/g, "1.234 s").replace(/\d{1,3}(,\d{3})+/g, "12,345").replace(/Linux .*/, "Linux 6.1.0, x86-64");
+  }
+}
+
+const focus = (page) => page.evaluate(() => ({
+  hash: location.hash, moment: document.querySelector(".moment")?.textContent ?? "", frame: document.querySelector(".frame[aria-current]")?.textContent ?? "",
+  line: document.querySelector(".ln.here")?.textContent ?? "", vars: [...document.querySelectorAll(".locals .vars tr")].map((r) => r.textContent),
+  events: document.querySelector(".events .status")?.textContent ?? "", here: document.querySelector(".evidence .current a")?.textContent ?? "",
+}));
+
+async function accessible(page, where, found) {
+  await page.evaluate(axe);
+  const result = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  for (const v of result.violations) found.problems.push(`axe, ${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join("; ")}`);
+}
+
+for (const p of plan.pages) {
+  const found = { name: p.name, problems: [] };
+  report.push(found);
+  const url = pathToFileURL(p.file).href;
+  let page = await open(url, 1280, false, found);
+  found.first = await focus(page);
+  await accessible(page, "light", found);
+  if (p.full) {
+    // By keys alone: along the thread, to the search, and back in history.
+    await page.focus(".tl-box");
+    await page.keyboard.press("ArrowLeft");
+    found.left = await focus(page);
+    await page.keyboard.press("/");
+    await page.keyboard.type(p.search);
+    await page.waitForTimeout(600);
+    found.searched = await focus(page);
+    found.options = await page.evaluate(() => [...document.querySelectorAll(".events [role=option] .x")].map((e) => e.textContent));
+    await page.keyboard.press("Escape");
+    await page.click("#tab-output");
+    found.output = await page.evaluate(() => [...document.querySelectorAll(".output [role=option] .x")].map((e) => e.textContent));
+    await accessible(page, "output", found);
+    await page.keyboard.press("?");
+    await accessible(page, "help", found);
+    await page.keyboard.press("Escape");
+    // The address leads to the same focus.
+    const again = await open(url + found.left.hash, 1280, true, found);
+    found.again = await focus(again);
+    await accessible(again, "dark", found);
+    found.scripts = await again.evaluate(() => ({ alert: window.pwned ?? null, injected: document.querySelectorAll("img, b reader, iframe").length }));
+    await again.context().close();
+    const phone = await open(url, 360, false, found);
+    found.wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+    await accessible(phone, "360 px", found);
+    await phone.context().close();
+    await page.emulateMedia({ media: "print" });
+    found.printed = await page.evaluate(() => getComputedStyle(document.getElementById("plain")).display);
+  }
+  await page.context().close();
+  for (const s of p.shots ?? []) {
+    page = await open(url, s.width, s.dark, found);
+    await page.evaluate(steady);
+    await page.waitForTimeout(200);
+    await page.screenshot({ path: s.out, type: "jpeg", quality: 62 });
+    await page.context().close();
+  }
+}
+await browser.close();
+console.log(JSON.stringify(report));
