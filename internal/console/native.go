@@ -37,7 +37,7 @@ func (c *Console) returns(addr, sp uint64) (*replay.Stop, error) {
 
 // finishC runs until the innermost C function has returned.
 func (c *Console) finishC(string) error {
-	frames, err := c.allFrames(c.tid)
+	frames, err := c.allFrames(c.tid, backtrace.Want{})
 	if err != nil {
 		return err
 	}

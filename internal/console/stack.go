@@ -20,13 +20,13 @@ import (
 // Frames reads the merged stack of a thread, as bt numbers it: with the
 // functions that compilers have inlined, as far as debug files tell.
 func (c *Console) Frames(tid int32) ([]backtrace.Frame, error) {
-	out, err := c.allFrames(tid)
+	out, err := c.allFrames(tid, backtrace.Want{Args: true})
 	return slices.DeleteFunc(out, func(fr backtrace.Frame) bool { return fr.Eval }), err
 }
 
 // allFrames is Frames with those of the evaluation loop, which Python frames
 // stand for else.
-func (c *Console) allFrames(tid int32) ([]backtrace.Frame, error) {
+func (c *Console) allFrames(tid int32, want backtrace.Want) ([]backtrace.Frame, error) {
 	var out []backtrace.Frame
 	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		t := p.Threads()[tid]
@@ -35,7 +35,7 @@ func (c *Console) allFrames(tid int32) ([]backtrace.Frame, error) {
 		}
 		c.w.At(p)
 		rt, all, _ := c.w.Threads(p)
-		out = c.w.Frames(p, t, rt, all, backtrace.Want{Args: true})
+		out = c.w.Frames(p, t, rt, all, want)
 		return nil
 	})
 	return out, err
@@ -152,10 +152,12 @@ func (c *Console) threadApply(args string) error {
 }
 
 func (c *Console) pythonBacktrace(string) error {
-	out, err := c.Frames(c.tid)
+	// The C function by its symbol, as python_bt has it, not by its debug name.
+	out, err := c.allFrames(c.tid, backtrace.Want{})
 	if err != nil {
 		return err
 	}
+	out = slices.DeleteFunc(out, func(f backtrace.Frame) bool { return f.Eval })
 	backtrace.PrintPython(c.out, out)
 	return nil
 }
