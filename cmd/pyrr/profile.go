@@ -50,7 +50,7 @@ Functions and lines take one replay; all else is read from the index.`,
 			{"pyrr profile --by line --top 10 app.pyrr.zip", "the ten busiest lines"},
 			{"pyrr profile --slow app.pyrr.zip", "which second, which call was slow"},
 			{"pyrr profile --format speedscope -o run.json app.pyrr.zip", "as a flame graph over time"},
-			{"pyrr profile --format pprof -o run.pb.gz app.pyrr.zip && go tool pprof run.pb.gz", "with pprof"},
+			{"pyrr profile --format pprof -o run.pb.gz app.pyrr.zip", "with pprof"},
 		},
 		exits: []exitDoc{
 			{"0", "it was printed"},
