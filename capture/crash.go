@@ -2,6 +2,9 @@ package capture
 
 import (
 	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
@@ -34,4 +37,35 @@ func (r *recorder) crash(t *task, regs *linux.Regs) error {
 	}
 	r.log(t.sp, &ev)
 	return nil
+}
+
+// dies handles a signal that ends the process of t.
+func (r *recorder) dies(t *task, sig int, regs *linux.Regs, synchronous bool) error {
+	if synchronous && t.sp.cur == t {
+		if err := r.crash(t, regs); err != nil {
+			return err
+		}
+	}
+	r.lastWrites(t, true)
+	if synchronous && isInit(t.pid) {
+		// The kernel lets no signal end it while it is traced, and its instruction would
+		// raise this one for ever (kernel/signal.c, force_sig_info_to_task). On its own
+		// it raises it once more, and dies.
+		r.leaveBut(nil, t.sp, recording.Event{Why: recording.EndExited, Ret: int64(sig)}) // a wait status
+		return nil
+	}
+	return r.resume(t, sig)
+}
+
+// isInit reports whether a process is the first of its PID namespace
+// (pid_namespaces(7)).
+func isInit(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(b), "NSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	ids := strings.Fields(line) // of each namespace that it is in, its own last
+	return len(ids) > 0 && ids[len(ids)-1] == "1"
 }

@@ -29,21 +29,24 @@ func (r *recorder) leaveAllBut(at *task, why string) {
 	for _, sp := range r.spaces {
 		if sp.mode == modeRecord {
 			r.sayLeft(sp, why)
-			r.leaveBut(at, sp, recording.EndDetached, why)
+			r.leaveBut(at, sp, recording.Event{Why: recording.EndDetached, Text: why})
 		}
 	}
 }
 
-func (r *recorder) leaveAs(sp *space, end, why string) { r.leaveBut(nil, sp, end, why) }
+func (r *recorder) leaveAs(sp *space, end, why string) {
+	r.leaveBut(nil, sp, recording.Event{Why: end, Text: why})
+}
 
-func (r *recorder) leaveBut(at *task, sp *space, end, why string) {
+// leaveBut is leaveAs with what else the last event says.
+func (r *recorder) leaveBut(at *task, sp *space, end recording.Event) {
 	if sp.mode != modeRecord {
 		return
 	}
 	halted, st := r.haltRunning(sp)
 	r.logOpen(sp)
-	ev := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: end, Text: why}
-	r.log(sp, &ev)
+	end.Kind, end.TID, end.Instr = recording.KindEnd, int32(sp.pid), r.countNow(sp)
+	r.log(sp, &end)
 	r.close(sp)
 	sp.clear()
 	restored := false

@@ -89,12 +89,7 @@ func (r *recorder) signal(t *task, sig int) error {
 		// Ignored, stopping or ending: the kernel's own business. The program
 		// sees the effect only in later calls, or not at all.
 		if !disp.ignored && ends(sig) {
-			if synchronous && t.sp.cur == t {
-				if err := r.crash(t, &regs); err != nil {
-					return err
-				}
-			}
-			r.lastWrites(t, true)
+			return r.dies(t, sig, &regs, synchronous)
 		}
 		return r.resume(t, sig)
 	}

@@ -180,3 +180,28 @@ sys.exit(5 if got and status == 3 << 8 and status2 == 0 else 6)
 		})
 	}
 }
+
+// The first process of a PID namespace dies of its own fault as it does natively:
+// the kernel would drop the signal as long as that process is traced.
+func TestFaultOfFirstProcess(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	command := []string{"unshare", "--pid", "--fork", python, "-c", "import ctypes; ctypes.string_at(0)"}
+	native := exec.Command(command[0], command[1:]...)
+	native.Run()
+	if native.ProcessState == nil || native.ProcessState.String() != "signal: segmentation fault" {
+		t.Skipf("no PID namespaces here: %v", native.ProcessState)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dir := filepath.Join(t.TempDir(), "x.pyrr.part")
+	info, err := Record(ctx, Options{Command: command, Dir: dir, FollowAll: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Status != 128+int(unix.SIGSEGV) {
+		t.Errorf("it ended with %d", info.Status)
+	}
+}
