@@ -166,7 +166,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 	var manifest *recording.Redaction
 	pass := func() error {
 		var err, failed error
-		manifest, set, err, failed = replaced(u, rec, dir, finder, true, func(s *search) error { return proven(u, dir, s) })
+		manifest, set, err, failed = replaced(u, rec, dir, finder, true, false, func(s *search) error { return proven(u, dir, s) })
 		return errors.Join(err, failed)
 	}
 	err = pass()

@@ -242,7 +242,7 @@ func hideSecrets(u *ui, t *target, f *recordFlags) (h *hidden, set *redact.Set, 
 		return nil, set, nil, rec.SetRedaction(&m)
 	}
 	h = &hidden{dir: strings.TrimSuffix(t.part, partSuffix) + ".hiding" + partSuffix}
-	h.manifest, h.set, err, failed = replaced(u, rec, h.dir, finder, false, func(s *search) error {
+	h.manifest, h.set, err, failed = replaced(u, rec, h.dir, finder, false, f.redact == redactAlways, func(s *search) error {
 		_, err := adapted(u, h.dir, s)
 		return err
 	})

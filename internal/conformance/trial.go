@@ -83,7 +83,7 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 	}
 
 	file := filepath.Join(work.base, "recording.pyrr.zip")
-	limit := time.Duration(math.Max(60, 30+10*native.Seconds)) * time.Second
+	limit := time.Duration(math.Max(120, 30+10*native.Seconds)) * time.Second
 	argv := append([]string{t.Pyrr, "record", "--verify", "none", "-o", file}, slices.Concat(t.Flags, c.Flags)...)
 	recorded, err := command{append(append(argv, "--"), c.at(work.inside)...), work.cwd, work.env(), limit}.run(ctx)
 	if err != nil {

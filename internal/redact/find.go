@@ -141,6 +141,34 @@ func (f *Finder) Leave(value string) {
 	})
 }
 
+// LeaveLooks takes out of the secrets what only looks like one, where the program
+// does something else with placeholders for it: first keys, which are read by their
+// structure, and only when there are none the values of all other rules. It reports
+// whether there were any.
+func (f *Finder) LeaveLooks() bool {
+	for _, leave := range []func(Secret) bool{
+		func(s Secret) bool { return s.Rule == keyRule },
+		func(s Secret) bool { return s.Rule != "" },
+	} {
+		n := len(f.Secrets)
+		f.Secrets = slices.DeleteFunc(f.Secrets, func(s Secret) bool {
+			if !leave(s) {
+				return false
+			}
+			f.made[s.Value] = true
+			l := Left{s.Rule, "what was found only looks like a secret, and the program does something else without it (record --redact=always replaces it, and keeps no memory then)"}
+			if !slices.Contains(f.Left, l) {
+				f.Left = append(f.Left, l)
+			}
+			return true
+		})
+		if len(f.Secrets) < n {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *Finder) knows(value string) bool {
 	return slices.ContainsFunc(f.Secrets, func(s Secret) bool { return s.Value == value })
 }

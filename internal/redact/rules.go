@@ -87,7 +87,7 @@ var shapeRules = []shapeRule{
 		"SG."+"ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr", "shpat_"+"a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6", "hvs."+"CAESIJ1a2b3c4d5e6f7g8h9i0j"),
 	token("jwt", "JSON Web Tokens: `eyJ….eyJ….…` (RFC 7519)", `eyJ[A-Za-z0-9_-]{6,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{8,}`, []string{"eyj"},
 		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"),
-	{name: "private-key", what: "blocks `-----BEGIN … PRIVATE KEY-----` (RFC 7468; OpenSSH, PGP): their lines", anchors: []string{"-----begin"}, before: "any",
+	{name: keyRule, what: "blocks `-----BEGIN … PRIVATE KEY-----` (RFC 7468; OpenSSH, PGP): their lines", anchors: []string{"-----begin"}, before: "any",
 		pattern: `-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[A-Za-z0-9+/=:.,\- \r\n]|\\[nr]){40,}?)-----END `, parts: keyLines, source: true,
 		yes: map[string]string{
 			"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA3Tz2mr7SZiAMfQyuvBjM9Oi\nx0K1w2E3\n-----END RSA PRIVATE KEY-----": "MIIEpAIBAAKCAQEA3Tz2mr7SZiAMfQyuvBjM9Oi",
@@ -133,6 +133,9 @@ var shapeRules = []shapeRule{
 			"AccountName=acc;AccountKey=Zm9vYmFyMTIzNDU2Nzg5MA==;EndpointSuffix=core": "Zm9vYmFyMTIzNDU2Nzg5MA=="},
 		no: []string{"password=hunter2xyz", "connect(host=host, password=self.password)"}},
 }
+
+// keyRule is the rule whose values are read by their structure.
+const keyRule = "private-key"
 
 // keyLines are the lines of a key's body.
 func keyLines(body string) []string {
