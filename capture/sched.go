@@ -60,7 +60,6 @@ func (r *recorder) schedule(sp *space) error {
 // grant gives the slot to a stopped thread and lets it do what it waits for.
 func (r *recorder) grant(t *task) error {
 	sp := t.sp
-	defer func() { sp.counted = false }()
 	slice := r.o.Slice
 	if r.chaos != nil {
 		slice = r.chaos.slice()
@@ -70,10 +69,8 @@ func (r *recorder) grant(t *task) error {
 		r.expectSpins()
 	}
 	if sp.clock != nil || sp.pauses.on {
-		if !sp.counted {
-			if _, _, err := r.counters(t, 0, 0); err != nil {
-				return err
-			}
+		if _, _, err := r.counters(t, 0, 0); err != nil {
+			return err
 		}
 		if err := r.arm(t, sp.slice); err != nil {
 			return err
@@ -139,7 +136,6 @@ func (r *recorder) recheckAll() bool {
 func (r *recorder) giveWay(t *task) {
 	r.logEnter(t)
 	r.release(t.sp)
-	t.sp.counted = true
 }
 
 // liveKernel is the one that this machine runs.

@@ -185,9 +185,7 @@ type counting struct {
 	find  *pendingClock // a Python runtime that ld.so has not relocated yet
 	// count = base + budget − cell; see counter.go.
 	base, budget uint64
-	// counted: cell was read after the last thread of it ran user code.
-	counted  bool
-	verified bool // the clock was checked at a first trap
+	verified     bool // the clock was checked at a first trap
 	// clockArea, clockBias and clockReg are what the log says of the clock.
 	clockArea, clockBias, clockReg uint64
 }
