@@ -31,5 +31,5 @@ scripts/interpreters.sh absent | sed 's/^/  absent: /' >&2
 # The tests are about time-outs and schedules: two packages at once on two cores
 # are as many as leave a program under test a core of its own.
 go build -o bin/progress ./internal/progress
-step go test -json -timeout 25m -p 2 ${PYRR_TEST_FLAGS:-} ./... | bin/progress
+step go test -json -timeout 35m -p 2 ${PYRR_TEST_FLAGS:-} ./... | bin/progress
 say "$((SECONDS - begun)) s: passed"
