@@ -156,9 +156,6 @@ func unfinished(ev *recording.Event, p *logview.Process) string {
 	return "\n" + strings.Join(parts, "\n")
 }
 
-// atTime prints a time since the start of the recording.
-func atTime(ns int64) string { return fmt.Sprintf("%.6f s", float64(ns)/1e9) }
-
 // textList prints the list for people.
 type textList struct {
 	u    *ui

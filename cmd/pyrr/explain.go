@@ -370,10 +370,6 @@ func workflowEscape(s string, property bool) string {
 	return s
 }
 
-func indent(text, by string) string {
-	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by) + "\n"
-}
-
 // ownFrame returns the innermost Python frame outside the standard library and
 // installed packages, else the innermost Python frame.
 func ownFrame(s stack.Stack) (stack.Frame, bool) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -66,85 +65,6 @@ func (f *foldWriter) flush() {
 		_, _ = io.WriteString(f.w, fold(string(f.line), f.width))
 		f.line = nil
 	}
-}
-
-// fold breaks a line into ones of at most width columns. Further ones begin below
-// the text of its second column, where it has one.
-func fold(line string, width int) string {
-	if columns(line) <= width {
-		return line
-	}
-	body := strings.TrimLeft(line, " ")
-	indent := len(line) - len(body)
-	hang := indent + 2
-	if i := strings.Index(body, "  "); i > 0 && i < width/4 {
-		rest := strings.TrimLeft(body[i:], " ")
-		if at := indent + columns(body[:len(body)-len(rest)]); at < width/2 {
-			hang = at
-		}
-	}
-	var b strings.Builder
-	col, begin := 0, true
-	for len(body) > 0 {
-		blanks := len(body) - len(strings.TrimLeft(body, " "))
-		gap := body[:blanks]
-		body = body[blanks:]
-		word := body
-		if i := strings.IndexByte(body, ' '); i >= 0 {
-			word = body[:i]
-		}
-		body = body[len(word):]
-		switch w := columns(word); {
-		case begin:
-			b.WriteString(strings.Repeat(" ", indent))
-			col = indent
-		case col+len(gap)+w > width:
-			b.WriteString("\n" + strings.Repeat(" ", hang))
-			col = hang
-		default:
-			b.WriteString(gap)
-			col += len(gap)
-		}
-		begin = false
-		if room := width - col; columns(word) > room {
-			word = shortMiddle(word, room)
-		}
-		b.WriteString(word)
-		col += columns(word)
-	}
-	return b.String()
-}
-
-// columns counts the characters of a text without its escape sequences.
-func columns(s string) int {
-	n := 0
-	for i := 0; i < len(s); {
-		if s[i] == 0x1b {
-			if end := strings.IndexByte(s[i:], 'm'); end > 0 {
-				i += end + 1
-				continue
-			}
-		}
-		_, size := utf8.DecodeRuneInString(s[i:])
-		i += size
-		n++
-	}
-	return n
-}
-
-// shortMiddle leaves out of the middle of a text what exceeds n characters. Of a path the
-// end counts most, FILE:LINE, and it is cut where a name ends.
-func shortMiddle(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n || n < 3 {
-		return s
-	}
-	head, tail := (n-1)/3, n-1-(n-1)/3
-	end := string(r[len(r)-tail:])
-	if i := strings.IndexByte(end, '/'); i > 0 && i < tail/2 {
-		end = end[i:]
-	}
-	return string(r[:head]) + "…" + end
 }
 
 // stackRows prints a stack for people.
@@ -206,8 +126,4 @@ func (u *ui) frameLines(rows []frameRow) string {
 		}
 	}
 	return b.String()
-}
-
-func pad(s string, n int) string {
-	return s + strings.Repeat(" ", max(0, n-columns(s)))
 }

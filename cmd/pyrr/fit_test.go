@@ -30,50 +30,6 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
-func TestFold(t *testing.T) {
-	for _, c := range []struct {
-		name, line string
-		width      int
-		want       string
-	}{
-		{"fits", "  e12  text", 40, "  e12  text"},
-		{"a sentence", "one two three four", 10, "one two\n  three\n  four"},
-		{"below the second column", "  e1216     one two three four five six seven", 30, "  e1216     one two three four\n            five six seven"},
-		{"a path", "in /a/very/long/path/that/does/not/fit/connection.py:504", 40, "in\n  /a/very/long…/fit/connection.py:504"},
-		{"colours count nothing", "\x1b[1mone two\x1b[0m three", 13, "\x1b[1mone two\x1b[0m three"},
-		{"no blank", strings.Repeat("x", 50), 40, strings.Repeat("x", 13) + "…" + strings.Repeat("x", 26)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := fold(c.line, c.width)
-			if got != c.want {
-				t.Errorf("got\n%s\nwant\n%s", got, c.want)
-			}
-			for line := range strings.Lines(got) {
-				if n := columns(strings.TrimSuffix(line, "\n")); n > c.width {
-					t.Errorf("%d columns", n)
-				}
-			}
-		})
-	}
-}
-
-func TestShortMiddle(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		n    int
-		want string
-	}{
-		{"short", 10, "short"},
-		{"site-packages/urllib3/util/connection.py:504", 30, "site-pack…/connection.py:504"},
-		{"äöüäöüäöü", 5, "ä…äöü"},
-	} {
-		got := shortMiddle(c.text, c.n)
-		if got != c.want || columns(got) > c.n {
-			t.Errorf("%q in %d: %q, want %q", c.text, c.n, got, c.want)
-		}
-	}
-}
-
 // lockedBuffer may be written to and read at the same time.
 type lockedBuffer struct {
 	mu sync.Mutex

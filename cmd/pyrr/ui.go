@@ -6,14 +6,10 @@ import (
 	"io"
 	"os"
 	"pyrr/replay"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
-
-	"pyrr/internal/printable"
 )
 
 // ui holds the rules of printing: results on stdout; progress and errors on
@@ -218,88 +214,4 @@ func (u *ui) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// What the console prints with too.
-var (
-	clean     = printable.Clean
-	cleanLine = printable.Line
-	table     = printable.Table
-	grouped   = printable.Grouped
-)
-
-// shellQuote quotes a word for the hints and listings, for pasting into sh.
-func shellQuote(s string) string {
-	if s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r))
-	}) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func shellJoin(words []string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = shellQuote(w)
-	}
-	return strings.Join(out, " ")
-}
-
-// byteSize prints a size in decimal units: 1.2 MB.
-func byteSize(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 999_500:
-		return fmt.Sprintf("%.3g kB", float64(n)/1e3)
-	case n < 999_500_000:
-		return fmt.Sprintf("%.3g MB", float64(n)/1e6)
-	default:
-		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
-	}
-}
-
-// plural prints a number with its noun: 1 process, 2 processes.
-func plural(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return grouped(n) + " " + many
-}
-
-// seconds prints a span of time for people.
-func seconds(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "-" + seconds(d.Abs()) // Abs, for the least number has no negative
-	case d < 10*time.Microsecond:
-		return fmt.Sprintf("%d ns", d.Nanoseconds())
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
-	default:
-		return fmt.Sprintf("%.3f s", d.Seconds())
-	}
-}
-
-// wrap breaks text at blanks into lines of at most n characters, each after
-// the indent.
-func wrap(s string, n int, indent string) string {
-	var b strings.Builder
-	col := 0
-	for _, word := range strings.Fields(s) {
-		switch w := utf8.RuneCountInString(word); {
-		case col == 0:
-			b.WriteString(indent)
-			col = w
-		case col+1+w > n:
-			b.WriteString("\n" + indent)
-			col = w
-		default:
-			b.WriteByte(' ')
-			col += 1 + w
-		}
-		b.WriteString(word)
-	}
-	return b.String()
 }
