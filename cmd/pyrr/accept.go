@@ -107,7 +107,7 @@ func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []strin
 // mayAccept refuses to write goldens in CI, where nobody looks at them.
 func mayAccept(f *checkFlags) error {
 	if assert.InCI() && !f.inCI {
-		return withHint(&usageError{msg: assert.ErrInCI.Error()}, "unset CI, and look at what changes: git diff")
+		return withHint(usagef("%s", assert.ErrInCI.Error()), "unset CI, and look at what changes: git diff")
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func parsePlace(s string) (*placeSpec, error) {
 	if p.filter, err = newEventFilter(&eventFlags{kinds: []string{name}}); err != nil {
 		out := usagef("bt: --at %s: neither end, a position, an event (e12), nor the name of a system call, signal or kind of event", s)
 		for _, h := range hintsOf(err) {
-			out.hints = append(out.hints, strings.Replace(h, "--kind", "--at", 1))
+			out.Next = append(out.Next, strings.Replace(h, "--kind", "--at", 1))
 		}
 		return nil, out
 	}

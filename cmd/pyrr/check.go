@@ -239,7 +239,7 @@ func loadSpecs(command string, f *checkFlags, args []string) ([]*assert.Spec, er
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, &usageError{msg: command + ": " + err.Error()}
+		return nil, usagef("%s", command+": "+err.Error())
 	}
 	return slices.DeleteFunc(all, func(s *assert.Spec) bool { return !f.chooses(s) }), nil
 }
@@ -272,7 +272,7 @@ func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written b
 		u.note("%s %s", word, a.File)
 	}
 	if err != nil {
-		return false, &usageError{msg: err.Error()}
+		return false, usagef("%s", err.Error())
 	}
 	if len(files) == 0 {
 		u.note("no golden had to change")

@@ -129,11 +129,11 @@ func newEventFilter(f *eventFlags) (*eventFilter, error) {
 		if !known {
 			err := usagef("events: %q is neither a kind of event, nor a system call, nor a signal", name)
 			if near := assert.Nearest(name, append(kindNames(), linux.Names()...)); near != "" {
-				err.hints = []string{"did you mean --kind " + near + "?"}
+				err.Next = []string{"did you mean --kind " + near + "?"}
 			} else if near := assert.Nearest(name, slices.Sorted(maps.Keys(plainWords))); near != "" {
-				err.hints = []string{"did you mean --kind " + plainWords[near] + "?"}
+				err.Next = []string{"did you mean --kind " + plainWords[near] + "?"}
 			} else {
-				err.hints = []string{"kinds are " + strings.Join(kindNames(), ", ")}
+				err.Next = []string{"kinds are " + strings.Join(kindNames(), ", ")}
 			}
 			return nil, err
 		}

@@ -269,7 +269,7 @@ func download(ctx context.Context, u *ui, f *openFlags, from string) (string, er
 	at, err := url.Parse(from)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
 		out := usagef("open: %s: only http and https can be fetched", from)
-		out.hints = []string{"fetch it by its own tool, then pyrr open FILE"}
+		out.Next = []string{"fetch it by its own tool, then pyrr open FILE"}
 		return "", out
 	}
 	if at.User != nil {

@@ -47,9 +47,9 @@ func helpCommand() *command {
 				if c == nil {
 					err := usagef("there is no command %q", args[0])
 					if near := assert.Nearest(args[0], commandNames()); near != "" {
-						err.hints = []string{"pyrr help " + near}
+						err.Next = []string{"pyrr help " + near}
 					} else {
-						err.hints = []string{"pyrr help"}
+						err.Next = []string{"pyrr help"}
 					}
 					return err
 				}

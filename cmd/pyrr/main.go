@@ -134,10 +134,10 @@ func run(ctx context.Context, u *ui, args []string) int {
 		if strings.HasPrefix(args[0], "-") {
 			err = usagef("unknown flag %s before the command", args[0])
 		} else if near := assert.Nearest(args[0], commandNames()); near != "" {
-			err.hints = []string{"pyrr " + strings.Join(append([]string{near}, args[1:]...), " ")}
+			err.Next = []string{"pyrr " + strings.Join(append([]string{near}, args[1:]...), " ")}
 		}
-		if err.hints == nil {
-			err.hints = []string{"pyrr help"}
+		if err.Next == nil {
+			err.Next = []string{"pyrr help"}
 		}
 		u.fail(err)
 		return exitUsage
@@ -206,10 +206,10 @@ func (c *command) flagError(fs *pflag.FlagSet, err error) error {
 			}
 		})
 		if near := assert.Nearest(unknown.GetSpecifiedName(), names); near != "" {
-			out.hints = append(out.hints, fmt.Sprintf("did you mean --%s?", near))
+			out.Next = append(out.Next, fmt.Sprintf("did you mean --%s?", near))
 		}
 	}
-	out.hints = append(out.hints, "pyrr "+c.name+" --help")
+	out.Next = append(out.Next, "pyrr "+c.name+" --help")
 	return out
 }
 

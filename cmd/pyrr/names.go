@@ -1,6 +1,9 @@
 package main
 
-import "pyrr/internal/printable"
+import (
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+)
 
 // What all commands print with, by short names.
 var (
@@ -21,4 +24,15 @@ var (
 	shorten     = printable.Shorten
 	table       = printable.Table
 	wrap        = printable.Wrap
+)
+
+// Errors that know what to do next.
+type usageError = hint.Usage
+
+var (
+	hintsOf        = hint.Of
+	isMachineError = hint.IsMachine
+	machinef       = hint.Machinef
+	usagef         = hint.Usagef
+	withHint       = hint.With
 )

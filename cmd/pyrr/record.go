@@ -254,7 +254,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		u.note("chaos seed %d", f.seed)
 	}
 	if inject.Host().HostXSaveSize == 0 {
-		return withHint(&machineError{"this processor has no XSAVE, without which the registers of a thread can't be recorded"}, "pyrr doctor")
+		return withHint(machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
 	}
 	if f.region != "" {
 		o.Timeout = 0
@@ -384,7 +384,7 @@ func discardEmpty(u *ui, t *target) {
 
 // cannot says what this machine lacks, as the probe found it.
 func cannot(what string, f probe.Feature, err error) error {
-	return withHint(&machineError{fmt.Sprintf("this machine can't %s: %s (%v)", what, f.Reason, err)}, f.Remedy, "pyrr doctor")
+	return withHint(machinef("this machine can't %s: %s (%v)", what, f.Reason, err), f.Remedy, "pyrr doctor")
 }
 
 // startHint guesses what was meant by a command that does not start.

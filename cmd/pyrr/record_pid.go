@@ -175,7 +175,7 @@ func attachFailed(pid int, err error) error {
 	}
 	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // there is none without Yama
 	why, remedy := refusal(pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
-	return withHint(&machineError{fmt.Sprintf("record: process %d can't be traced: %s", pid, why)}, remedy)
+	return withHint(machinef("record: process %d can't be traced: %s", pid, why), remedy)
 }
 
 // refusal guesses why the kernel refuses to let a process be traced (ptrace(2),

@@ -175,7 +175,7 @@ func canReplay(rec *recording.Recording) error {
 		return withHint(errors.New("this recording was packed without memory, so it can't be replayed; events, stacks and output can be read"), "pyrr events RECORDING", "pyrr explain RECORDING")
 	}
 	if lacking := inject.Host().Missing(rec.Header().Host.Features); len(lacking) > 0 {
-		return &machineError{fmt.Sprintf("this processor lacks what the recording needs: %s", strings.Join(lacking, ", "))}
+		return machinef("this processor lacks what the recording needs: %s", strings.Join(lacking, ", "))
 	}
 	return nil
 }

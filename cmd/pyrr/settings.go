@@ -30,9 +30,9 @@ func (c *command) applySettings(fs *pflag.FlagSet) error {
 		out := usagef("%v", bad)
 		if bad.Unknown != "" {
 			if near := assert.Nearest(bad.Unknown, settings.Keys); near != "" {
-				out.hints = append(out.hints, fmt.Sprintf("did you mean %s?", near))
+				out.Next = append(out.Next, fmt.Sprintf("did you mean %s?", near))
 			} else {
-				out.hints = append(out.hints, "there are "+strings.Join(settings.Keys, ", "))
+				out.Next = append(out.Next, "there are "+strings.Join(settings.Keys, ", "))
 			}
 		}
 		return out

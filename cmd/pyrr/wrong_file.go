@@ -75,9 +75,9 @@ func notSpec(command, path string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		out := usagef("%s: there is no spec %s", command, path)
-		out.hints = []string{"pyrr new RECORDING"}
+		out.Next = []string{"pyrr new RECORDING"}
 		if near, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.y*ml")); len(near) > 0 {
-			out.hints = []string{"pyrr " + command + " " + shellQuote(near[0])}
+			out.Next = []string{"pyrr " + command + " " + shellQuote(near[0])}
 		}
 		return out
 	case err != nil:
@@ -100,6 +100,6 @@ func notSpec(command, path string) error {
 		}
 	}
 	out := usagef("%s: %s is a recording, not a spec", command, path)
-	out.hints = []string{"pyrr new " + shellQuote(path), "pyrr explain " + shellQuote(path)}
+	out.Next = []string{"pyrr new " + shellQuote(path), "pyrr explain " + shellQuote(path)}
 	return out
 }

@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"capture/pytest":     {},
 	"replay":             {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/ptrace", "internal/recording", "internal/sys"},
 	"internal/gdbserver": {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "replay"},
+	"internal/hint":      {},
 	"internal/printable": {},
 	"internal/backtrace": {"cpython", "internal/mem", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/console":   {"cpython", "internal/backtrace", "internal/linux", "internal/mem", "internal/outfile", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "internal/usercache", "replay"},
