@@ -106,4 +106,4 @@ func askFailed(command string, err error, path string) error {
 }
 
 // describeCall is what questions print of a system call.
-func describeCall(ev, enter *recording.Event) string { return cleanLine(newView(ev, enter, nil).text) }
+func describeCall(ev, enter *recording.Event) string { return cleanLine(newView(ev, enter, nil).Text) }

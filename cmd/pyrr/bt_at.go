@@ -151,7 +151,7 @@ func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*pla
 		if !hit {
 			return nil
 		}
-		text := newView(ev, step.Enter, p).text
+		text := newView(ev, step.Enter, p).Text
 		text, _, _ = strings.Cut(text, "\n")
 		last = &place{proc: *proc, event: n, instr: ev.Instr, tid: ev.TID, text: text, end: s.end, calls: map[int32]string{}}
 		for tid, t := range p.Threads {

@@ -270,7 +270,7 @@ func sourceError(err error) error {
 	p := logview.NewProcess(&recording.Proc{ID: d.Process})
 	for i := range d.Before {
 		ev := &d.Before[i]
-		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, p.Take(uint64(i), ev).Enter, p).text))
+		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, p.Take(uint64(i), ev).Enter, p).Text))
 	}
 	return out
 }

@@ -17,7 +17,7 @@ func newConsole(u *ui, rec *recording.Recording, o console.Options) (*console.Co
 }
 
 // eventLine says in one line what an event is.
-func eventLine(ev *recording.Event) string { return newView(ev, nil, nil).text }
+func eventLine(ev *recording.Event) string { return newView(ev, nil, nil).Text }
 
 // runConsole runs the commands of the flags, then those of the user.
 func runConsole(u *ui, rec *recording.Recording, path string, o console.Options, commands []string, in io.Reader) error {

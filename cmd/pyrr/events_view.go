@@ -4,157 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"time"
 
-	"pyrr/internal/inject"
-	"pyrr/internal/linux"
-	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
-
-// view is an event prepared for printing.
-type view struct {
-	name   string // of the call, the signal or the instruction
-	text   string
-	args   []jsonArg
-	result *int64
-	errno  string
-	took   time.Duration // negative: not known
-}
-
-// newView describes an event. enter is the entry of a call for its exit; p tells
-// of the calls that have not returned, and may be nil.
-func newView(ev, enter *recording.Event, p *logview.Process) *view {
-	v := &view{took: -1}
-	switch ev.Kind {
-	case recording.KindSyscall:
-		v.call(ev, ev, true)
-		v.took = time.Duration(max(0, ev.EndTime-ev.Time))
-	case recording.KindEnter:
-		v.call(ev, ev, false)
-		v.text += " …"
-	case recording.KindExit:
-		from := ev
-		if enter != nil {
-			from = enter
-			v.took = time.Duration(max(0, ev.Time-enter.Time))
-		}
-		v.call(from, ev, true)
-		v.text = "… " + v.text
-	case recording.KindSignal:
-		v.name = linux.Signal(int(ev.Nr))
-		v.text = "signal " + v.name + ", its handler runs"
-		if len(ev.Mem) == 0 { // no frame of a handler
-			v.text = fmt.Sprintf("signal %s at address %#x, which ends the process", v.name, ev.SigInfo().Addr())
-		}
-	case recording.KindInsn:
-		v.name = inject.Insn(ev.Nr).String()
-		v.text = v.name
-	case recording.KindStart:
-		v.text = "start"
-		if ev.Proc != nil {
-			v.text = describeStart(ev.Proc)
-		}
-	case recording.KindEnd:
-		v.text = "end: " + describeEnd(ev)
-		if ev.Why != recording.EndExited { // there it would be exit_group
-			v.text += unfinished(ev, p)
-		}
-	case recording.KindDeath:
-		v.text = "the thread ends"
-	case recording.KindSwitch:
-		v.text = "switch: the thread is preempted"
-	case recording.KindTimeout:
-		v.text = "the time-out expires" + unfinished(ev, p)
-	case recording.KindClocks:
-		v.text = fmt.Sprintf("clocks: %d readings", len(ev.Clocks)/16)
-	case recording.KindWrite:
-		if python, ok := ev.ClockStarts(); ok {
-			v.text = "instructions are counted from here on: CPython " + python
-			return v
-		}
-		v.text = fmt.Sprintf("write: pyrr prepares the process, %s", describeWrites(ev))
-	case recording.KindFault:
-		v.text = fmt.Sprintf("fault: a shared page is brought up to date, %s", describeWrites(ev))
-	case recording.KindChecksum:
-		v.text = "checksum of the writable memory"
-	case recording.KindNote:
-		v.text = "note: " + ev.Text
-	default:
-		v.text = ev.Kind.String()
-	}
-	switch ev.Kind {
-	case recording.KindEnd, recording.KindNote, recording.KindStart:
-	default:
-		if ev.Text != "" {
-			v.text += ": " + ev.Text
-		}
-	}
-	return v
-}
-
-// call describes a system call: entered by enter, with the effects of exit.
-func (v *view) call(enter, exit *recording.Event, returned bool) {
-	v.name = linux.Name(int(enter.Nr))
-	v.args = callArgs(enter, exit)
-	v.text = callText(enter, exit, returned)
-	if !returned {
-		return
-	}
-	ret := exit.Ret
-	v.result = &ret
-	if ret < 0 && ret >= -4095 {
-		v.errno = linux.Errno(int(-ret))
-	}
-}
-
-func describeStart(p *recording.Proc) string {
-	how := "start"
-	switch {
-	case p.Fork:
-		how = fmt.Sprintf("start: fork of process %d", p.Parent)
-	case p.Parent != 0:
-		how = fmt.Sprintf("start: from process %d", p.Parent)
-	}
-	return how + ", " + shorten(shellJoin(p.Argv), 200)
-}
-
-func describeWrites(ev *recording.Event) string {
-	bytes := int(ev.LeftOut)
-	for _, w := range ev.Mem {
-		bytes += len(w.Data)
-	}
-	return fmt.Sprintf("%s, %s in %s", plural(uint64(len(ev.Maps)), "mapping", "mappings"),
-		byteSize(int64(bytes)), plural(uint64(len(ev.Mem)), "place", "places"))
-}
-
-// unfinished names the calls in which threads still are.
-func unfinished(ev *recording.Event, p *logview.Process) string {
-	if p == nil {
-		return ""
-	}
-	var parts []string
-	for _, tid := range slices.Sorted(maps.Keys(p.Threads)) {
-		call := p.Threads[tid].Open
-		if call == nil {
-			continue
-		}
-		enter := &call.Enter
-		s := fmt.Sprintf("%d in %s", tid, callText(enter, enter, false))
-		if ev.Time > enter.Time {
-			s += fmt.Sprintf(" since %s, for %s", atTime(enter.Time), seconds(time.Duration(ev.Time-enter.Time)))
-		}
-		parts = append(parts, s)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "\n" + strings.Join(parts, "\n")
-}
 
 // textList prints the list for people.
 type textList struct {
@@ -181,10 +35,10 @@ func (l *textList) begin(p *recording.Proc) error {
 
 func (l *textList) event(p *recording.Proc, n uint64, ev *recording.Event, v *view) error {
 	took := ""
-	if v.took >= 0 {
-		took = seconds(v.took)
+	if v.Took >= 0 {
+		took = seconds(v.Took)
 	}
-	lines := strings.Split(v.text, "\n")
+	lines := strings.Split(v.Text, "\n")
 	_, err := fmt.Fprintf(l.w, "%15s %9s %8d %11.6f %11s  %s\n", grouped(ev.Instr), grouped(n), ev.TID, float64(ev.Time)/1e9, took, cleanLine(lines[0]))
 	for _, more := range lines[1:] {
 		_, err = fmt.Fprintf(l.w, "%60s%s\n", "", cleanLine(more))
@@ -205,14 +59,6 @@ func (l *textList) event(p *recording.Proc, n uint64, ev *recording.Event, v *vi
 }
 
 func (l *textList) end() error { return nil }
-
-// jsonArg is one argument of a system call: its name, how it is shown, and
-// the raw number.
-type jsonArg struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-	Num   uint64 `json:"num"`
-}
 
 // jsonEvent is an event in the JSON form of pyrr events.
 type jsonEvent struct {
@@ -266,10 +112,10 @@ func (l jsonList) begin(*recording.Proc) error { return nil }
 func (l jsonList) end() error                  { return nil }
 
 func (l jsonList) event(p *recording.Proc, n uint64, ev *recording.Event, v *view) error {
-	e := jsonEvent{Process: p.ID, Event: n, Instruction: ev.Instr, Thread: ev.TID, Kind: ev.Kind.String(), Name: v.name,
-		Text: v.text, Args: v.args, Result: v.result, Errno: v.errno, Time: float64(ev.Time) / 1e9}
-	if v.took >= 0 {
-		s := v.took.Seconds()
+	e := jsonEvent{Process: p.ID, Event: n, Instruction: ev.Instr, Thread: ev.TID, Kind: ev.Kind.String(), Name: v.Name,
+		Text: v.Text, Args: v.Args, Result: v.Result, Errno: v.Errno, Time: float64(ev.Time) / 1e9}
+	if v.Took >= 0 {
+		s := v.Took.Seconds()
 		e.Took = &s
 	}
 	if l.x != nil {

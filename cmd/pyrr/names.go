@@ -2,11 +2,34 @@ package main
 
 import (
 	"pyrr/internal/hint"
+	"pyrr/internal/listing"
 	"pyrr/internal/printable"
+	"pyrr/replay"
 )
 
-// What all commands print with, by short names.
+// Short names of what many commands use, by package.
+
+type (
+	usageError = hint.Usage
+
+	jsonArg = listing.Arg
+	view    = listing.View
+)
+
 var (
+	hintsOf        = hint.Of
+	isMachineError = hint.IsMachine
+	machinef       = hint.Machinef
+	usagef         = hint.Usagef
+	withHint       = hint.With
+
+	callText       = listing.Call
+	describeEnd    = listing.End
+	describeEvent  = listing.Event
+	describeStatus = listing.Status
+	newView        = listing.NewView
+	shellStatus    = listing.ShellStatus
+
 	atTime      = printable.AtTime
 	byteSize    = printable.ByteSize
 	clean       = printable.Clean
@@ -24,15 +47,6 @@ var (
 	shorten     = printable.Shorten
 	table       = printable.Table
 	wrap        = printable.Wrap
-)
 
-// Errors that know what to do next.
-type usageError = hint.Usage
-
-var (
-	hintsOf        = hint.Of
-	isMachineError = hint.IsMachine
-	machinef       = hint.Machinef
-	usagef         = hint.Usagef
-	withHint       = hint.With
+	canReplay = replay.Able
 )

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/console"
-	"pyrr/internal/inject"
 	"pyrr/internal/logview"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
@@ -168,18 +167,6 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	return nil
 }
 
-// canReplay says before the start why a recording can't be replayed: it has no
-// memory, or this processor lacks something.
-func canReplay(rec *recording.Recording) error {
-	if rec.Header().Form == recording.FormIndex {
-		return withHint(errors.New("this recording was packed without memory, so it can't be replayed; events, stacks and output can be read"), "pyrr events RECORDING", "pyrr explain RECORDING")
-	}
-	if lacking := inject.Host().Missing(rec.Header().Host.Features); len(lacking) > 0 {
-		return machinef("this processor lacks what the recording needs: %s", strings.Join(lacking, ", "))
-	}
-	return nil
-}
-
 // replayFailed explains why a replay ended early.
 func replayFailed(err error, path string) error {
 	if d, ok := errors.AsType[*replay.Divergence](err); ok {
@@ -262,12 +249,7 @@ func divergenceText(d *replay.Divergence) string {
 		ev := &d.Before[i]
 		n := d.Pos.Event - uint64(len(d.Before)-i)
 		v := newView(ev, p.Take(n, ev).Enter, p)
-		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", grouped(ev.Instr), grouped(n), ev.TID, cleanLine(v.text))
+		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", grouped(ev.Instr), grouped(n), ev.TID, cleanLine(v.Text))
 	}
 	return b.String()
-}
-
-// describeEvent is one line about an event, with its thread and position.
-func describeEvent(ev *recording.Event) string {
-	return fmt.Sprintf("%s, by thread %d at instruction %s", newView(ev, nil, nil).text, ev.TID, grouped(ev.Instr))
 }

@@ -225,7 +225,7 @@ func describe(ev, enter *recording.Event, p *logview.Process) string {
 			return callText(enter, ev, true)
 		}
 	}
-	return newView(ev, enter, p).text
+	return newView(ev, enter, p).Text
 }
 
 // factsOf are lines about a recording.

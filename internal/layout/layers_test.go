@@ -15,7 +15,7 @@ var layers = []struct {
 }{
 	{"ground: the kernel, memory, processes", []string{
 		"internal/sys", "internal/mem", "internal/linux", "internal/ptrace", "internal/inject", "internal/headroom", "internal/outfile",
-		"internal/usercache", "internal/probe", "internal/settings", "internal/printable", "internal/progress", "internal/stack"}},
+		"internal/usercache", "internal/probe", "internal/settings", "internal/printable", "internal/hint", "internal/progress", "internal/stack"}},
 	{"record: the format, and what events mean", []string{"internal/recording", "internal/logview"}},
 	{"Python: its clock, frames and objects, and C stacks", []string{"internal/unwind", "cpython"}},
 	{"engines: the recorder and the replayer", []string{"capture", "capture/pytest", "replay"}},
@@ -23,7 +23,7 @@ var layers = []struct {
 		"assert", "internal/compare", "internal/hang", "internal/pystate"}},
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"share, fronts, report: what people get", []string{
-		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
+		"internal/listing", "internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
 		"internal/moments", "internal/page"}},
 }
 
