@@ -136,7 +136,8 @@ func checkMerged(t *testing.T, merged []MergedFrame, ways [][2]string, helpers i
 				t.Errorf("a frame of %s runs no Python frame", name)
 			}
 		default:
-			if name := f.C.Describe().Func; name != "" && !strings.HasPrefix(name, evalLoop) && !strings.HasPrefix(name, "_TAIL_CALL") {
+			// Compilers inline the loop into what resumes a generator.
+			if name := f.C.Describe().Func; name != "" && name != "generator.__next__" && !strings.HasPrefix(name, evalLoop) && !strings.HasPrefix(name, "_TAIL_CALL") {
 				t.Errorf("%s is taken for the evaluation loop", name)
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,4 +142,46 @@ func TestConsoleClang(t *testing.T) {
 // frameLines are the frames behind the innermost, without addresses of returns.
 func frameLines(bt string) string {
 	return strings.Join(regexp.MustCompile(`(?m)^#[12] .*`).FindAllString(bt, -1), "\n")
+}
+
+// TestConsoleStripped holds that functions of an interpreter without symbols have the
+// names of its own tables.
+func TestConsoleStripped(t *testing.T) {
+	probe.Require(t)
+	stripped := ""
+	for _, python := range testInterpreters() {
+		path, err := filepath.EvalSymlinks(python)
+		if err != nil {
+			continue
+		}
+		f, err := elf.Open(path)
+		if err != nil {
+			continue
+		}
+		if f.Section(".symtab") == nil && f.Section(".gnu_debuglink") == nil && !dynamicPython(f) {
+			stripped = python
+		}
+		f.Close()
+	}
+	if stripped == "" {
+		t.Skip("no interpreter here is without symbols and without separate ones")
+	}
+	dir := t.TempDir()
+	file, rec := filepath.Join(dir, "app.py"), filepath.Join(dir, "x.pyrr.zip")
+	if err := os.WriteFile(file, []byte("import time\ndef key(x):\n    time.sleep(0.01)\n    return x\n[1, 2].sort(key=key)\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := capturePyrr("record", "-o", rec, "--", stripped, file); status != 0 {
+		t.Fatalf("record: status %d\n%s", status, errs)
+	}
+	got := typed(t, rec, "catch syscall clock_nanosleep", "continue", "bt")
+	if want := regexp.MustCompile(`(?s)#1 .* in time\.sleep \(\) .*<python> key \(\) at .* in list\.sort \(\) `); !want.MatchString(got["bt"]) {
+		t.Errorf("%s:\n%s", stripped, got["bt"])
+	}
+}
+
+// dynamicPython says whether a program has its interpreter in a library.
+func dynamicPython(f *elf.File) bool {
+	libs, _ := f.ImportedLibraries() // none, if it can't be read
+	return strings.Contains(strings.Join(libs, " "), "libpython")
 }

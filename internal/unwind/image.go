@@ -38,6 +38,8 @@ type Image struct {
 	syms symbols
 	dwf  dwarfInfo
 	plt  plt
+
+	pyTables pyTables
 }
 
 // NewImage reads the headers of an ELF file for x86-64 of which size bytes
@@ -134,15 +136,26 @@ func (im *Image) fileOffset(addr uint64) (off, left uint64, ok bool) {
 	return 0, 0, false
 }
 
-// at reads n bytes at a link address.
+// at reads n bytes at a link address, which may go over from one segment to the next.
 func (im *Image) at(addr, n uint64) ([]byte, error) {
-	off, left, ok := im.fileOffset(addr)
-	if !ok || n > left || n > maxTable {
-		return nil, fmt.Errorf("%d bytes at %#x: not in the file", n, addr)
+	if n > maxTable {
+		return nil, fmt.Errorf("%d bytes at %#x: too many", n, addr)
+	}
+	for done, parts := uint64(0), 0; done < n || parts == 0; parts++ {
+		_, left, ok := im.fileOffset(addr + done)
+		if !ok || parts >= maxProgs {
+			return nil, fmt.Errorf("%d bytes at %#x: not in the file", n, addr)
+		}
+		done += min(left, n-done)
 	}
 	b := make([]byte, n)
-	if _, err := im.file.ReadAt(b, int64(off)); err != nil {
-		return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, err)
+	for done := uint64(0); done < n; {
+		off, left, _ := im.fileOffset(addr + done)
+		part := b[done:min(n, done+left)]
+		if _, err := im.file.ReadAt(part, int64(off)); err != nil {
+			return nil, fmt.Errorf("%d bytes at %#x: %w", n, addr, err)
+		}
+		done += uint64(len(part))
 	}
 	return b, nil
 }

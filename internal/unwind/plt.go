@@ -68,14 +68,7 @@ func (im *Image) loadPLT() {
 }
 
 func (im *Image) readPLT(p *elf.ProgHeader) error {
-	dyn, err := im.at(p.Vaddr, min(p.Filesz, 1<<16))
-	if err != nil {
-		return err
-	}
-	tags := map[elf.DynTag]uint64{}
-	for ; len(dyn) >= 16; dyn = dyn[16:] {
-		tags[elf.DynTag(binary.LittleEndian.Uint64(dyn))] = binary.LittleEndian.Uint64(dyn[8:])
-	}
+	tags := im.dynamicTags(p)
 	syms, strs, err := im.dynamicSymbols()
 	if err != nil || syms == nil {
 		return err

@@ -50,6 +50,9 @@ func (im *Image) Symbol(addr uint64) (name string, start uint64, ok bool) {
 	if s := im.syms.label(addr); s != nil {
 		return s.name, s.addr, true
 	}
+	if name, start := im.tableName(addr); name != "" {
+		return name, start, true
+	}
 	return "", 0, false
 }
 
@@ -258,39 +261,75 @@ func (t *symbolTable) add(f *elf.File, syms, strs []byte) {
 	}
 }
 
-// dynamicSymbols reads the table that PT_DYNAMIC names: a file without
-// section headers has only that. Nothing says how many symbols there are, but
-// in every layout that linkers make the strings follow the symbols.
+// dynamicSymbols reads the table that PT_DYNAMIC names: a file without section
+// headers has only that. Nothing says how many symbols there are, but as linkers lay it
+// out the strings follow the symbols; else the hash table tells.
 func (im *Image) dynamicSymbols() (syms, strs []byte, err error) {
 	for i := range im.progs {
 		p := &im.progs[i]
 		if p.Type != elf.PT_DYNAMIC {
 			continue
 		}
-		dyn, err := im.at(p.Vaddr, min(p.Filesz, 1<<16))
-		if err != nil {
-			return nil, nil, err
+		tags := im.dynamicTags(p)
+		symtab, strtab := tags[elf.DT_SYMTAB], tags[elf.DT_STRTAB]
+		size := strtab - symtab
+		if strtab <= symtab {
+			size = im.hashedSymbols(tags[elf.DT_GNU_HASH]) * elf.Sym64Size
 		}
-		var symtab, strtab, strsz uint64
-		for ; len(dyn) >= 16; dyn = dyn[16:] {
-			v := binary.LittleEndian.Uint64(dyn[8:])
-			switch elf.DynTag(binary.LittleEndian.Uint64(dyn)) {
-			case elf.DT_SYMTAB:
-				symtab = v
-			case elf.DT_STRTAB:
-				strtab = v
-			case elf.DT_STRSZ:
-				strsz = v
-			}
-		}
-		if symtab == 0 || strtab <= symtab {
+		if symtab == 0 || strtab == 0 || size == 0 {
 			return nil, nil, nil
 		}
-		if syms, err = im.at(symtab, strtab-symtab); err != nil {
+		if syms, err = im.at(symtab, size); err != nil {
 			return nil, nil, err
 		}
-		strs, err = im.at(strtab, strsz)
+		strs, err = im.at(strtab, tags[elf.DT_STRSZ])
 		return syms, strs, err
 	}
 	return nil, nil, nil
+}
+
+// dynamicTags reads PT_DYNAMIC.
+func (im *Image) dynamicTags(p *elf.ProgHeader) map[elf.DynTag]uint64 {
+	tags := map[elf.DynTag]uint64{}
+	dyn, err := im.at(p.Vaddr, min(p.Filesz, 1<<16))
+	if err != nil {
+		return tags
+	}
+	for ; len(dyn) >= 16; dyn = dyn[16:] {
+		tags[elf.DynTag(binary.LittleEndian.Uint64(dyn))] = binary.LittleEndian.Uint64(dyn[8:])
+	}
+	return tags
+}
+
+// hashedSymbols counts the symbols by DT_GNU_HASH: four words (buckets, first symbol
+// that is hashed, words of the Bloom filter, a shift), the filter, the buckets, and a
+// word for each symbol, which is odd for the last one of a bucket.
+func (im *Image) hashedSymbols(at uint64) uint64 {
+	head, err := im.at(at, 16)
+	if at == 0 || err != nil {
+		return 0
+	}
+	buckets, first, bloom := uint64(binary.LittleEndian.Uint32(head)), uint64(binary.LittleEndian.Uint32(head[4:])), uint64(binary.LittleEndian.Uint32(head[8:]))
+	b, err := im.at(at+16+8*bloom, 4*min(buckets, maxSymbols))
+	if err != nil {
+		return 0
+	}
+	last := uint64(0)
+	for ; len(b) >= 4; b = b[4:] {
+		last = max(last, uint64(binary.LittleEndian.Uint32(b)))
+	}
+	if last < first || last > maxSymbols {
+		return 0
+	}
+	chain := at + 16 + 8*bloom + 4*buckets
+	for ; last <= maxSymbols; last++ {
+		word, err := im.at(chain+4*(last-first), 4)
+		if err != nil {
+			return 0
+		}
+		if word[0]&1 != 0 {
+			return last + 1
+		}
+	}
+	return 0
 }
