@@ -40,7 +40,7 @@ func compared(u *ui, recs [2]*recording.Recording, paths [2]string) (*compare.Re
 func printReasons(u *ui, r *compare.Result, second *recording.Recording) {
 	printCauses(u, r, runNames{"the first run", "the second run", "first", "second"})
 	why, err := reasons(second, false)
-	if err == nil && why.says() {
+	if err == nil && why.Says() {
 		fmt.Fprintf(u.out, "At the end of the second run: %s\n", cleanLine(why.Why.Sentence))
 	}
 }

@@ -95,11 +95,11 @@ func explainCommand() *command {
 					}
 					err = u.printJSON(x)
 				default:
-					if r.says() {
+					if r.Says() {
 						explainFitted(u, rec, r, *full)
 					}
 				}
-				if err == nil && !r.says() {
+				if err == nil && !r.Says() {
 					u.note("every process ended by itself, so nothing hung")
 					u.hint("pyrr explain --all " + shellQuote(path))
 					err = exitStatusError(exitNothing)
@@ -211,30 +211,6 @@ func explainRaised(u *ui, rec *recording.Recording, r *hang.Raised, full bool) {
 	}
 }
 
-// threadsByVerdict orders threads: those that the verdict names come first.
-func threadsByVerdict(why *hang.Verdict, ends []ending) []*waiting {
-	var out []*waiting
-	named := map[*waiting]bool{}
-	for _, r := range why.Units {
-		for i := range ends {
-			for k := range ends[i].Threads {
-				if w := &ends[i].Threads[k]; w.Proc.ID == r.Proc && w.TID == r.TID && !named[w] {
-					named[w] = true
-					out = append(out, w)
-				}
-			}
-		}
-	}
-	for i := range ends {
-		for k := range ends[i].Threads {
-			if w := &ends[i].Threads[k]; !named[w] {
-				out = append(out, w)
-			}
-		}
-	}
-	return out
-}
-
 // explainThread prints a thread at the end and its stack.
 func explainThread(u *ui, rec *recording.Recording, w *waiting, many, full bool) {
 	heading := fmt.Sprintf("thread %d", w.Num)
@@ -278,33 +254,6 @@ func explainStack(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
 	}
 }
 
-// foldStack leaves out the frames that are not of the user's code, but for the
-// innermost one of Python's, and says how many those are.
-func foldStack(st stack.Stack) (stack.Stack, int) {
-	out := st
-	out.Frames = nil
-	folded, python := 0, 0
-	for _, f := range st.Frames {
-		if f.Eval {
-			continue
-		}
-		keep := f.Err != ""
-		if f.Kind == stack.Python {
-			keep = keep || python == 0 && !hang.Machinery(f.File) || !hang.Library(f.File)
-			python++
-		}
-		if keep {
-			out.Frames = append(out.Frames, f)
-		} else {
-			folded++
-		}
-	}
-	if len(out.Frames) == 0 {
-		return st, 0
-	}
-	return out, folded
-}
-
 // explainTasks prints the tasks and greenlets of a process.
 func explainTasks(u *ui, rec *recording.Recording, e *ending, full bool) {
 	if e.Facts == nil {
@@ -340,7 +289,7 @@ func explainTasks(u *ui, rec *recording.Recording, e *ending, full bool) {
 // annotate prints a workflow command that makes GitHub show the hang beside
 // the line of the program that it happened in.
 func annotate(u *ui, rec *recording.Recording, r *reasoned) {
-	if !r.says() || r.Why.Where == nil {
+	if !r.Says() || r.Why.Where == nil {
 		return
 	}
 	title := "pyrr: hung"
@@ -368,38 +317,6 @@ func workflowEscape(s string, property bool) string {
 		s = strings.NewReplacer(":", "%3A", ",", "%2C").Replace(s)
 	}
 	return s
-}
-
-// ownFrame returns the innermost Python frame outside the standard library and
-// installed packages, else the innermost Python frame.
-func ownFrame(s stack.Stack) (stack.Frame, bool) {
-	var inner stack.Frame
-	found := false
-	for _, f := range s.Frames {
-		if f.Kind != stack.Python {
-			continue
-		}
-		if !found {
-			inner, found = f, true
-		}
-		if !stack.IsLibrary(f.File) {
-			return f, true
-		}
-	}
-	return inner, found
-}
-
-// sourceLine returns the text of a line, "" where the recording does not have it.
-func sourceLine(rec *recording.Recording, file string, line int) string {
-	texts, err := rec.Sources()
-	if err != nil || line < 1 {
-		return ""
-	}
-	lines := strings.SplitN(string(texts[file]), "\n", line+1)
-	if len(lines) < line {
-		return ""
-	}
-	return strings.TrimRight(lines[line-1], "\r")
 }
 
 // explanation is the JSON form of explain.
@@ -464,4 +381,29 @@ func explanationOf(why *hang.Verdict, ends []ending) explanation {
 		x.Hung = &t
 	}
 	return x
+}
+
+// explainDeath prints the stack of the thread that ended a program: its C frames up
+// to Python's tell what crashed.
+func explainDeath(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
+	if full {
+		fmt.Fprint(u.out, indent(stackLines(rec, st), "  "))
+		return
+	}
+	const most = 8
+	out, folded := st, 0
+	out.Frames = nil
+	python := false
+	for _, f := range st.Frames {
+		python = python || f.Kind == stack.Python
+		if f.Kind == stack.C && !python && !f.Eval && len(out.Frames) < most || f.Kind == stack.Python && !hang.Machinery(f.File) && !hang.Library(f.File) {
+			out.Frames = append(out.Frames, f)
+		} else {
+			folded++
+		}
+	}
+	fmt.Fprint(u.out, indent(stackLines(rec, out), "  "))
+	if folded > 0 {
+		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
+	}
 }

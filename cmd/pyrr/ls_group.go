@@ -61,7 +61,7 @@ func reasonIn(path string) (fingerprint, sentence string) {
 	switch {
 	case err != nil:
 		return "", "unreadable"
-	case !r.says():
+	case !r.Says():
 		return "", "ended well"
 	case r.Why.Fingerprint() == "":
 		return "", "no verdict"

@@ -48,7 +48,7 @@ func printMarkdown(u *ui, rec *recording.Recording, path string, r *reasoned) er
 	case info.Status != nil && h.Test == "":
 		row("Ended:", "%s", describeStatus(*info.Status))
 	}
-	w, found := r.first()
+	w, found := r.First()
 	if found || r.Why.Raised != nil {
 		row("Why:", "%s", code(reasonText(r.Why)))
 	}

@@ -4,6 +4,7 @@ import (
 	"pyrr/internal/hint"
 	"pyrr/internal/listing"
 	"pyrr/internal/printable"
+	"pyrr/internal/reason"
 	"pyrr/replay"
 )
 
@@ -14,6 +15,10 @@ type (
 
 	jsonArg = listing.Arg
 	view    = listing.View
+
+	ending   = reason.Ending
+	reasoned = reason.Reason
+	waiting  = reason.Waiting
 )
 
 var (
@@ -47,6 +52,19 @@ var (
 	shorten     = printable.Shorten
 	table       = printable.Table
 	wrap        = printable.Wrap
+
+	endings          = reason.Endings
+	foldStack        = reason.FoldStack
+	ownFrame         = reason.OwnFrame
+	reasonOf         = reason.Judge
+	reasonText       = reason.Text
+	reasons          = reason.Of
+	sinceWhen        = reason.SinceWhen
+	sourceLine       = reason.SourceLine
+	stoppedOnes      = reason.StoppedOnes
+	suspicion        = reason.Suspicion
+	threadsByVerdict = reason.ThreadsByVerdict
+	waitsFor         = reason.WaitsFor
 
 	canReplay = replay.Able
 )

@@ -53,7 +53,7 @@ func newDraft(src assert.Source, at string, why *reasoned) (*draft, error) {
 	d := &drafter{src: src, info: src.Info(), events: events, why: why}
 	d.paths = stack.Paths{Root: d.info.Root}
 	out, err := d.drafted(at)
-	if out != nil && (at == "" || at == "hang") && why.says() {
+	if out != nil && (at == "" || at == "hang") && why.Says() {
 		out.reason = []string{why.Why.Sentence}
 		if since := sinceWhen(why.Why); since != "" {
 			out.reason = append(out.reason, since)
@@ -109,7 +109,7 @@ func (d *drafter) hang() (*draft, error) {
 		return stuck, nil
 	}
 	best, score := -1, -1
-	first, known := d.why.subject()
+	first, known := d.why.Subject()
 	for i := range d.events {
 		e := &d.events[i]
 		if e.Kind != assert.KindSyscall || !e.Unfinished || ended[e.Proc] || slices.Contains(neverReturn, e.Name) {

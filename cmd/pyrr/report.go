@@ -115,8 +115,8 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	if info == nil {
 		return nil, replayFailed(err, path)
 	}
-	in := &page.Input{Rec: rec, Title: shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.says(),
-		Bad: r.says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
+	in := &page.Input{Rec: rec, Title: shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.Says(),
+		Bad: r.Says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
 		Progress: func(n uint64) { u.status("reading %s: %s events", path, grouped(n)) }}
 	if info.Test != "" {
 		in.Title = shorten(info.Test, 160)

@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack", "internal/sys"},
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/hang":      {"internal/stack"},
+	"internal/reason":    {"internal/compare", "internal/hang", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "replay"},
 	"internal/pystate":   {"cpython", "internal/hang", "internal/linux", "internal/mem"},
 	"internal/action":    {},
 	"internal/release":   {}, // its tests are everything's

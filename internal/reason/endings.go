@@ -1,7 +1,8 @@
-package main
+package reason
 
 import (
 	"errors"
+	"pyrr/internal/listing"
 	"pyrr/internal/stackwalk"
 	"strings"
 	"time"
@@ -14,8 +15,8 @@ import (
 	"pyrr/replay"
 )
 
-// waiting is a thread at the end of its process, and what it was doing.
-type waiting struct {
+// Waiting is a thread at the end of its process, and what it was doing.
+type Waiting struct {
 	Proc recording.Proc
 	TID  int32
 	Num  int    // counts the threads of the process from 1
@@ -37,24 +38,24 @@ type waiting struct {
 	Attached bool
 }
 
-// ending is how a process ended, with its threads; main first.
-type ending struct {
+// Ending is how a process ended, with its threads; main first.
+type Ending struct {
 	Proc    recording.Proc
 	Why     string // one of the End reasons
 	Text    string
 	At      recording.Pos
 	Time    int64
 	Status  int64
-	Threads []waiting
+	Threads []Waiting
 	// Facts are what Python's objects said, nil where nobody read them.
 	Facts *hang.Facts
 }
 
-// endings looks at all threads of the processes that were stopped by the
+// Endings looks at all threads of the processes that were stopped by the
 // time-out, or that the recording does not follow to the end; with all also
 // at those that ended by themselves. The stacks come from the index, or from a
 // replay where there is none.
-func endings(rec *recording.Recording, all bool) ([]ending, error) {
+func Endings(rec *recording.Recording, all bool) ([]Ending, error) {
 	index, err := rec.StackIndex()
 	if err == nil {
 		return endingsOfIndex(rec, index, all)
@@ -62,10 +63,10 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 	if !errors.Is(err, recording.ErrNoIndex) {
 		return nil, err
 	}
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return nil, err
 	}
-	var out []ending
+	var out []Ending
 	died := map[int][]hang.Raised{}
 	walk := stackwalk.New(rec)
 	follow := map[int]*logview.Process{}
@@ -99,12 +100,12 @@ func endings(rec *recording.Recording, all bool) ([]ending, error) {
 }
 
 // endingsOfIndex is endings without a replay.
-func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all bool) ([]ending, error) {
+func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all bool) ([]Ending, error) {
 	procs, err := rec.Procs()
 	if err != nil {
 		return nil, err
 	}
-	var out []ending
+	var out []Ending
 	for i := range procs {
 		p := &procs[i]
 		if err := logview.Each(rec, p, func(f *logview.Process, number uint64, ev *recording.Event, _ logview.Step) error {
@@ -130,9 +131,9 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 	return out, nil
 }
 
-// stoppedOnes are the processes that did not end by themselves.
-func stoppedOnes(all []ending) []ending {
-	var out []ending
+// StoppedOnes are the processes that did not end by themselves.
+func StoppedOnes(all []Ending) []Ending {
+	var out []Ending
 	for _, e := range all {
 		if e.Why != recording.EndExited && e.Why != recording.EndExec {
 			out = append(out, e)
@@ -142,13 +143,13 @@ func stoppedOnes(all []ending) []ending {
 }
 
 // endOf describes the threads of a process at its end.
-func endOf(f *logview.Process, number uint64, ev *recording.Event) ending {
-	e := ending{Proc: f.Info, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
+func endOf(f *logview.Process, number uint64, ev *recording.Event) Ending {
+	e := Ending{Proc: f.Info, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
 	for _, t := range f.Ordered() {
-		w := waiting{Proc: f.Info, TID: t.TID, Num: t.Num, Instr: ev.Instr}
+		w := Waiting{Proc: f.Info, TID: t.TID, Num: t.Num, Instr: ev.Instr}
 		if t.Open != nil {
 			c := &t.Open.Enter
-			w.Call, w.Nr, w.Since, w.Event, w.Instr = callText(c, c, false), c.Nr, c.Time, t.Open.Event, c.Instr
+			w.Call, w.Nr, w.Since, w.Event, w.Instr = listing.Call(c, c, false), c.Nr, c.Time, t.Open.Event, c.Instr
 			w.For = time.Duration(max(0, ev.Time-c.Time))
 			w.Args, w.Early = c.Args, c.Kind == recording.KindThread
 			w.Attached = t.Open.Attached
@@ -158,10 +159,10 @@ func endOf(f *logview.Process, number uint64, ev *recording.Event) ending {
 	return e
 }
 
-// suspicion says how probably what a thread does is the reason of a hang: more
+// Suspicion says how probably what a thread does is the reason of a hang: more
 // for an answer that does not come than for servers that wait for work, and
 // least for waiting for another thread.
-func suspicion(w *waiting) int {
+func Suspicion(w *Waiting) int {
 	name := linux.Name(int(w.Nr))
 	switch {
 	case w.Call == "":
@@ -174,8 +175,8 @@ func suspicion(w *waiting) int {
 	return 3
 }
 
-// waitsFor says in words what a call waits for.
-func waitsFor(w *waiting) string {
+// WaitsFor says in words what a call waits for.
+func WaitsFor(w *Waiting) string {
 	switch name := linux.Name(int(w.Nr)); {
 	case w.Call == "":
 		return "computes, in no system call"

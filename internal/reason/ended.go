@@ -1,4 +1,4 @@
-package main
+package reason
 
 import (
 	"fmt"
@@ -15,8 +15,8 @@ import (
 
 // deathOf says how the first process of a recording ended, nil where it hangs, is a
 // test's, or ended well. Programs that it became by exec count as it.
-func deathOf(rec *recording.Recording, all []ending) (*hang.Death, stack.Stack) {
-	var last *ending
+func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) {
+	var last *Ending
 	for i := range all {
 		e := &all[i]
 		if e.Why == recording.EndTimeout {
@@ -87,7 +87,7 @@ func deathOf(rec *recording.Recording, all []ending) (*hang.Death, stack.Stack) 
 }
 
 // sentBy finds who sent a signal that killed a process, of those in the recording.
-func sentBy(rec *recording.Recording, all []ending, target *ending, d *hang.Death) {
+func sentBy(rec *recording.Recording, all []Ending, target *Ending, d *hang.Death) {
 	for i := range all {
 		from := &all[i]
 		if logview.Each(rec, &from.Proc, func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
@@ -121,30 +121,5 @@ func sentBy(rec *recording.Recording, all []ending, target *ending, d *hang.Deat
 		}) != nil {
 			return
 		}
-	}
-}
-
-// explainDeath prints the stack of the thread that ended a program: its C frames up
-// to Python's tell what crashed.
-func explainDeath(u *ui, rec *recording.Recording, st stack.Stack, full bool) {
-	if full {
-		fmt.Fprint(u.out, indent(stackLines(rec, st), "  "))
-		return
-	}
-	const most = 8
-	out, folded := st, 0
-	out.Frames = nil
-	python := false
-	for _, f := range st.Frames {
-		python = python || f.Kind == stack.Python
-		if f.Kind == stack.C && !python && !f.Eval && len(out.Frames) < most || f.Kind == stack.Python && !hang.Machinery(f.File) && !hang.Library(f.File) {
-			out.Frames = append(out.Frames, f)
-		} else {
-			folded++
-		}
-	}
-	fmt.Fprint(u.out, indent(stackLines(rec, out), "  "))
-	if folded > 0 {
-		fmt.Fprintf(u.out, "  … %s, with --full\n", plural(uint64(folded), "more frame", "more frames"))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package reason
 
 import (
 	"path/filepath"
@@ -9,7 +9,9 @@ import (
 
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
+	"pyrr/internal/listing"
 	"pyrr/internal/logview"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -56,7 +58,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		return nil
 	}
 	at, ok := stackAt(index, proc.ID, c.TID, ring[len(ring)-1].event)
-	where, own := ownFrame(at)
+	where, own := OwnFrame(at)
 	if !ok || !own {
 		return nil
 	}
@@ -181,7 +183,7 @@ func (t *turn) fails(enter, exit *recording.Event) {
 	case "EAGAIN", "EINTR", "EINPROGRESS", "EALREADY", "ETIMEDOUT", "ENOTTY", "ESPIPE":
 	default:
 		if strings.HasPrefix(name, "E") {
-			t.errno, t.failed = name, shorten(addresses.ReplaceAllString(callText(enter, exit, true), ""), 100)
+			t.errno, t.failed = name, printable.Shorten(addresses.ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
 		}
 	}
 }
@@ -193,7 +195,7 @@ func stackAt(index *recording.StackIndex, proc int, tid int32, event uint64) (st
 
 // ownerOf finds who holds what a thread waits for in the kernel or retries: a
 // lock on a file, a transaction of SQLite that is open.
-func ownerOf(state *logview.State, index *recording.StackIndex, w *waiting, c *hang.Call) *hang.Owner {
+func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *hang.Call) *hang.Owner {
 	if state == nil {
 		return nil
 	}
@@ -205,7 +207,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *waiting, c *h
 		out := &hang.Owner{What: what, Proc: at.Proc, TID: at.TID, Event: at.Pos.Event}
 		if index != nil {
 			if st, ok, err := index.Stack(at.Proc, at.TID, at.Pos.Event); err == nil && ok {
-				if f, ok := ownFrame(st); ok {
+				if f, ok := OwnFrame(st); ok {
 					out.Where = &hang.Frame{Func: f.Func, File: f.File, Line: f.Line}
 				}
 			}
@@ -240,7 +242,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *waiting, c *h
 // writing to a database that it has open: on the byte of the writer in the file
 // of the index of the write-ahead log, or on that of a reservation in the database
 // itself (WAL_WRITE_LOCK, RESERVED_BYTE of sqlite3.c).
-func sqliteLock(state *logview.State, p *logview.Proc, w *waiting) *logview.RecordLock {
+func sqliteLock(state *logview.State, p *logview.Proc, w *Waiting) *logview.RecordLock {
 	const (
 		walWrite = 120
 		reserved = 0x40000001
@@ -267,7 +269,7 @@ func sqliteLock(state *logview.State, p *logview.Proc, w *waiting) *logview.Reco
 }
 
 // inSQLite tells a thread that is in the code of SQLite.
-func inSQLite(w *waiting) bool {
+func inSQLite(w *Waiting) bool {
 	for _, f := range w.Stack.Frames {
 		// Where SQLite is part of the interpreter, its sleep is told from Python's,
 		// which is clock_nanosleep or select.

@@ -1,4 +1,9 @@
-package main
+// Package reason says why a recorded program hung or failed: it puts together what
+// the log, the index of stacks and Python's own objects show at the ends of its
+// processes, and asks package hang for the verdict.
+//
+// It prints nothing. Begin with Of.
+package reason
 
 import (
 	"fmt"
@@ -11,16 +16,17 @@ import (
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
 
-// reasoned is a recording's end with its reason, which all commands share that
+// Reason is a recording's end with its reason, which all commands share that
 // say why.
-type reasoned struct {
+type Reason struct {
 	// Ends are the processes that are shown, those that did not end by themselves
 	// unless all were wanted.
-	Ends []ending
+	Ends []Ending
 	Why  *hang.Verdict
 	// Death is the stack of the thread that ended the program, where it ended with an
 	// error and no exception says why.
@@ -29,67 +35,67 @@ type reasoned struct {
 	Unlike *compare.Result
 }
 
-// reasons looks at the end of a recording.
-func reasons(rec *recording.Recording, all bool) (*reasoned, error) {
-	every, err := endings(rec, true)
+// Of looks at the end of a recording.
+func Of(rec *recording.Recording, all bool) (*Reason, error) {
+	every, err := Endings(rec, true)
 	if err != nil {
 		return nil, err
 	}
-	r := &reasoned{Ends: every, Why: reasonOf(rec, every)}
+	r := &Reason{Ends: every, Why: Judge(rec, every)}
 	if d, st := deathOf(rec, every); d != nil && r.Why.Ended() {
 		r.Death = st
 	}
 	if !all {
-		r.Ends = stoppedOnes(every)
+		r.Ends = StoppedOnes(every)
 	}
 	return r, nil
 }
 
-// says reports whether there is anything to explain: a hang, a failure, an end with
+// Says reports whether there is anything to explain: a hang, a failure, an end with
 // an error.
-func (r *reasoned) says() bool { return len(r.Ends) > 0 || r.Why.Raised != nil || r.Why.Ended() }
+func (r *Reason) Says() bool { return len(r.Ends) > 0 || r.Why.Raised != nil || r.Why.Ended() }
 
-// first is the thread that a report is about: the one at which the chain of
+// First is the thread that a report is about: the one at which the chain of
 // those who wait for each other ends.
-func (r *reasoned) first() (waiting, bool) {
-	if list := threadsByVerdict(r.Why, r.Ends); len(list) > 0 {
+func (r *Reason) First() (Waiting, bool) {
+	if list := ThreadsByVerdict(r.Why, r.Ends); len(list) > 0 {
 		return *list[0], true
 	}
-	return waiting{}, false
+	return Waiting{}, false
 }
 
-// subject is the thread of the verdict that a spec is about: the last of the chain
+// Subject is the thread of the verdict that a spec is about: the last of the chain
 // that does not wait for work, as servers do.
-func (r *reasoned) subject() (waiting, bool) {
-	list := threadsByVerdict(r.Why, r.Ends)
+func (r *Reason) Subject() (Waiting, bool) {
+	list := ThreadsByVerdict(r.Why, r.Ends)
 	for _, w := range list[:min(len(list), len(r.Why.Units))] {
-		if suspicion(w) != 1 {
+		if Suspicion(w) != 1 {
 			return *w, true
 		}
 	}
-	return r.first()
+	return r.First()
 }
 
-// sinceWhen says since when and for how long the one waits that a verdict is about;
+// SinceWhen says since when and for how long the one waits that a verdict is about;
 // "" where it is about no waiting.
-func sinceWhen(why *hang.Verdict) string {
+func SinceWhen(why *hang.Verdict) string {
 	if why.For <= 0 || why.Raised != nil {
 		return ""
 	}
 	if why.Attached {
 		return "Since before pyrr attached."
 	}
-	return fmt.Sprintf("Since %s, for %s.", atTime(why.Since), seconds(why.For))
+	return fmt.Sprintf("Since %s, for %s.", printable.AtTime(why.Since), printable.Seconds(why.For))
 }
 
-// reasonText is the reason with since when, for the forms that have one line for it.
-func reasonText(why *hang.Verdict) string {
-	return strings.TrimSpace(why.Sentence + " " + sinceWhen(why))
+// Text is the reason with since when, for the forms that have one line for it.
+func Text(why *hang.Verdict) string {
+	return strings.TrimSpace(why.Sentence + " " + SinceWhen(why))
 }
 
-// reasonOf says why the program hung, from what its processes did at their ends.
+// Judge says why the program hung, from what its processes did at their ends.
 // all are those of every process, also of those that ended by themselves.
-func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
+func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 	paths := stack.Paths{Root: rec.Header().Cwd}
 	in := &hang.Input{
 		Short: func(file string) string {
@@ -99,7 +105,7 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 			}
 			return short
 		},
-		Text: func(file string, line int) string { return strings.TrimSpace(sourceLine(rec, file, line)) },
+		Text: func(file string, line int) string { return strings.TrimSpace(SourceLine(rec, file, line)) },
 	}
 	state, _ := logview.AtEnd(rec) // what could be read before an error
 	index, err := rec.StackIndex()
@@ -131,7 +137,7 @@ func reasonOf(rec *recording.Recording, all []ending) *hang.Verdict {
 
 // failedOf is the verdict on a test that failed or a program that ended with an
 // exception, nil where something hangs or nothing is wrong.
-func failedOf(in *hang.Input, all []ending) *hang.Verdict {
+func failedOf(in *hang.Input, all []Ending) *hang.Verdict {
 	for i := range all {
 		e := &all[i]
 		switch {
@@ -148,7 +154,7 @@ func failedOf(in *hang.Input, all []ending) *hang.Verdict {
 	return nil
 }
 
-func hangProc(e *ending, state *logview.State) *hang.Proc {
+func hangProc(e *Ending, state *logview.State) *hang.Proc {
 	p := &hang.Proc{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
 		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
