@@ -10,6 +10,12 @@ import (
 	"pyrr/replay"
 )
 
+// eventKey is an event of the log: the process's number and its own.
+type eventKey struct {
+	proc  int
+	event uint64
+}
+
 // adaption is what an event of a recording becomes with placeholders.
 type adaption struct {
 	instr, pc uint64

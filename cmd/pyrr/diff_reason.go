@@ -13,7 +13,7 @@ func compared(u *ui, recs [2]*recording.Recording, paths [2]string) (*compare.Re
 	var sides [2]*compare.Side
 	for i, rec := range recs {
 		u.status("reading %s", paths[i])
-		side, err := compare.Read(&recordingSource{rec: rec, tidy: u.cleanups.add})
+		side, err := compare.Read(newSource(rec, u.cleanups.add))
 		u.clearStatus()
 		if err != nil {
 			return nil, replayFailed(err, paths[i])

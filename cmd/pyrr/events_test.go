@@ -1,85 +1,19 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"golang.org/x/sys/unix"
 
-	"pyrr/internal/inject"
-	"pyrr/internal/linux"
 	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 )
-
-// writeRecording makes a small recording by hand: two processes, a call that
-// waits, a signal, a fork, a time-out in the middle of a recv.
-func writeRecording(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "made.pyrr.part")
-	started := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	w, err := recording.Create(dir, recording.Header{
-		Tool: "pyrr", Command: []string{"python3", "app.py", "a b"}, Cwd: "/home/u", Started: started,
-		Host:    recording.Host{Kernel: "6.1", CPU: "Test CPU", Features: []string{"avx2", "sse4_2"}, XSaveSize: 2432, Cores: 2},
-		Options: map[string]string{"chaos": "7"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(proc int, evs ...recording.Event) {
-		s := w.Stream(proc)
-		for i := range evs {
-			if err := s.Append(&evs[i]); err != nil {
-				t.Fatalf("event %d of process %d: %v", i, proc, err)
-			}
-		}
-	}
-	sockaddr := make([]byte, 16)
-	binary.LittleEndian.PutUint16(sockaddr, unix.AF_INET)
-	binary.BigEndian.PutUint16(sockaddr[2:], 8888)
-	copy(sockaddr[4:], []byte{127, 0, 0, 1})
-	ms := int64(time.Millisecond)
-	const run = recording.StopSyscall
-	write(1,
-		recording.Event{Kind: recording.KindStart, TID: 100, Proc: &recording.Proc{ID: 1, PID: 100, Exe: "/usr/bin/python3.11",
-			Argv: []string{"python3", "app.py", "a b"}, Cwd: "/home/u", Start: started.UnixNano()}},
-		recording.Event{Kind: recording.KindWrite, TID: 100, Time: ms, Args: [6]uint64{0x1000, 0x2000, 0x3000}, Text: "3.11.7"},
-		recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, TID: 100, Instr: 5, Time: 2 * ms, Nr: int32(inject.Cpuid), Regs: &linux.Regs{Rip: 1}},
-		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 100, Instr: 1000, Nr: unix.SYS_OPENAT, Time: 3 * ms, EndTime: 4 * ms,
-			Args: [6]uint64{0xffffff9c, 0x7000, unix.O_RDONLY | unix.O_CLOEXEC}, In: []byte("/etc/\x1b[31mhosts\x00"), Ret: -int64(unix.ENOENT)},
-		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 100, Instr: 181380, Nr: unix.SYS_CONNECT, Time: 5 * ms, EndTime: 5*ms + 1500,
-			Args: [6]uint64{3, 0x7100, 16}, In: sockaddr},
-		recording.Event{Kind: recording.KindEnter, Stop: run, TID: 100, Instr: 182000, Nr: unix.SYS_RECVFROM, Time: 6 * ms, Args: [6]uint64{3, 0x7200, 8192}},
-		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 101, Instr: 183000, Nr: unix.SYS_WRITE, Time: 7 * ms, EndTime: 7*ms + 500,
-			Args: [6]uint64{1, 0x7300, 3}, In: []byte("hi\n"), Ret: 3, Why: recording.OutStdout},
-		recording.Event{Kind: recording.KindExit, TID: 100, Instr: 183000, Nr: unix.SYS_RECVFROM, Time: 3006 * ms, Ret: 4,
-			Mem: []recording.Write{{Addr: 0x7200, Data: []byte("HTTP")}}},
-		recording.Event{Kind: recording.KindSignal, TID: 100, Instr: 183500, Nr: int32(unix.SIGCHLD), Time: 3007 * ms, Regs: &linux.Regs{Rip: 2},
-			Mem: []recording.Write{{Addr: 0x8000, Data: make([]byte, 64)}}},
-		recording.Event{Kind: recording.KindSwitch, Stop: recording.StopInstr, TID: 101, Instr: 383500, Time: 3010 * ms},
-		recording.Event{Kind: recording.KindEnter, Stop: run, TID: 100, Instr: 384000, Nr: unix.SYS_RECVFROM, Time: 3011 * ms, Args: [6]uint64{4, 0x7200, 8192}},
-		recording.Event{Kind: recording.KindTimeout, TID: 100, Instr: 384000, Time: 30011 * ms},
-		recording.Event{Kind: recording.KindEnd, TID: 100, Instr: 384000, Time: 30011 * ms, Why: recording.EndTimeout},
-	)
-	write(2,
-		recording.Event{Kind: recording.KindStart, TID: 102, Instr: 183200, Time: 8 * ms, Proc: &recording.Proc{ID: 2, PID: 102, Parent: 1, ParentEvent: 6, Fork: true,
-			Exe: "/usr/bin/python3.11", Argv: []string{"python3", "app.py", "a b"}, Python: "3.11.7"}},
-		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 102, Instr: 183300, Nr: unix.SYS_EXIT_GROUP, Time: 9 * ms, EndTime: 9 * ms, Args: [6]uint64{2}},
-		recording.Event{Kind: recording.KindDeath, TID: 102, Instr: 183300, Time: 9 * ms},
-		recording.Event{Kind: recording.KindEnd, TID: 102, Instr: 183300, Time: 10 * ms, Why: recording.EndExited, Ret: 2 << 8},
-	)
-	if err := w.Close(recording.Summary{Status: 130, Ended: started.Add(31 * time.Second), Events: 17, Instructions: 1}); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
 
 // golden compares text with testdata/golden/name.
 func golden(t *testing.T, name, got string) {
@@ -101,7 +35,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestEventsText(t *testing.T) {
-	status, out, errs := capturePyrr("events", writeRecording(t))
+	status, out, errs := capturePyrr("events", rectest.Write(t))
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
 	}
@@ -109,7 +43,7 @@ func TestEventsText(t *testing.T) {
 }
 
 func TestEventsJSON(t *testing.T) {
-	status, out, errs := capturePyrr("events", "--json", writeRecording(t))
+	status, out, errs := capturePyrr("events", "--json", rectest.Write(t))
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
 	}
@@ -123,7 +57,7 @@ func TestEventsJSON(t *testing.T) {
 }
 
 func TestEventsFilter(t *testing.T) {
-	dir := writeRecording(t)
+	dir := rectest.Write(t)
 	tests := []struct {
 		name   string
 		args   []string
@@ -169,7 +103,7 @@ func TestEventsFilter(t *testing.T) {
 // TestDamagedStream holds that what precedes the damage is listed, with exit
 // status 3 and the place.
 func TestDamagedStream(t *testing.T) {
-	dir := writeRecording(t)
+	dir := rectest.Write(t)
 	path := filepath.Join(dir, "events", "0002")
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -198,7 +132,7 @@ var (
 )
 
 func TestInfoText(t *testing.T) {
-	status, out, errs := capturePyrr("info", writeRecording(t))
+	status, out, errs := capturePyrr("info", rectest.Write(t))
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
 	}
@@ -210,7 +144,7 @@ func TestInfoText(t *testing.T) {
 }
 
 func TestInfoJSON(t *testing.T) {
-	dir := writeRecording(t)
+	dir := rectest.Write(t)
 	status, out, errs := capturePyrr("info", "--json", dir)
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
@@ -236,7 +170,7 @@ func TestInfoJSON(t *testing.T) {
 // TestPackedIsTheSame holds that a packed recording shows what its folder
 // did.
 func TestPackedIsTheSame(t *testing.T) {
-	dir := writeRecording(t)
+	dir := rectest.Write(t)
 	zip := filepath.Join(filepath.Dir(dir), "made.pyrr.zip")
 	if err := recording.Pack(dir, zip); err != nil {
 		t.Fatal(err)
@@ -254,7 +188,7 @@ func TestPackedIsTheSame(t *testing.T) {
 // TestEventsRaw holds that the raw form holds everything: read back, it is
 // the stream.
 func TestEventsRaw(t *testing.T) {
-	dir := writeRecording(t)
+	dir := rectest.Write(t)
 	status, out, errs := capturePyrr("events", "--raw", "--process", "1", dir)
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"pyrr/internal/facts"
 	"pyrr/internal/hint"
 	"pyrr/internal/listing"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
+	"pyrr/internal/recording"
 	"pyrr/replay"
 )
 
@@ -21,7 +23,14 @@ type (
 	waiting  = reason.Waiting
 )
 
+const (
+	packedSuffix = recording.PackedSuffix
+	partSuffix   = recording.PartSuffix
+)
+
 var (
+	newSource = facts.New
+
 	hintsOf        = hint.Of
 	isMachineError = hint.IsMachine
 	machinef       = hint.Machinef

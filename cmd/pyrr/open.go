@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"pyrr/assert"
 	"pyrr/internal/recording"
 )
 
@@ -74,4 +75,13 @@ func latestRecording(dir string) string {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].at.After(all[j].at) })
 	return filepath.Join(dir, all[0].name)
+}
+
+// openSource opens a recording for the checks; it is an assert.Opener.
+func openSource(path string) (assert.Source, error) {
+	rec, err := openRecording("check", path)
+	if err != nil {
+		return nil, err
+	}
+	return newSource(rec, nil), nil
 }

@@ -15,13 +15,8 @@ import (
 	"pyrr/internal/outfile"
 )
 
-// The names of recordings.
-const (
-	packedSuffix = ".pyrr.zip"
-	partSuffix   = ".pyrr.part"
-	// defaultDir is where recordings go without -o.
-	defaultDir = "recordings"
-)
+// defaultDir is where recordings go without -o.
+const defaultDir = "recordings"
 
 // target is where a recording goes: the folder that is written while the
 // program runs and the file that is kept.

@@ -43,7 +43,8 @@ var allowed = map[string][]string{
 	"internal/inject":    {"internal/linux", "internal/mem", "internal/sys", "internal/usercache"},
 	"internal/unwind":    {"internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
-	"internal/unwind/gdbtest": {"internal/linux", "internal/mem", "internal/unwind"},
+	"internal/recording/rectest": {"internal/inject", "internal/linux", "internal/recording"},
+	"internal/unwind/gdbtest":    {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
 	"cpython":            {"internal/linux", "internal/mem", "internal/stack", "internal/sys", "internal/unwind", "internal/usercache"},
 	"capture":            {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
@@ -62,6 +63,7 @@ var allowed = map[string][]string{
 	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack", "internal/sys"},
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/hang":      {"internal/stack"},
+	"internal/facts":     {"assert", "cpython", "internal/hang", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/pystate", "internal/reason", "internal/recording", "internal/stack", "internal/stackwalk", "replay"},
 	"internal/reason":    {"internal/compare", "internal/hang", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "replay"},
 	"internal/pystate":   {"cpython", "internal/hang", "internal/linux", "internal/mem"},
 	"internal/action":    {},

@@ -1,4 +1,8 @@
-package main
+// Package facts lets specs see a recording, as package assert asks: its events with
+// their stacks, what its threads did at the ends, values at an execution.
+//
+// It judges nothing. Begin with New.
+package facts
 
 import (
 	"errors"
@@ -10,17 +14,19 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/listing"
 	"pyrr/internal/logview"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/internal/stackwalk"
 	"pyrr/replay"
 )
 
-// recordingSource lets specs see a recording: its events as the log has
+// Source lets specs see a recording: its events as the log has
 // them, and the stacks at some of them from the index, or by a replay where
 // there is none.
-type recordingSource struct {
+type Source struct {
 	rec  *recording.Recording
 	info assert.Info
 
@@ -41,7 +47,6 @@ type recordingSource struct {
 	standing  map[int]stands
 	hitStacks map[int]assert.Stacks
 
-	// tidy registers what is to be removed where pyrr ends early; nil does not.
 	tidy func(func()) func()
 	// passed is set once a replay went to the end; ends is what it found there.
 	passed bool
@@ -54,20 +59,17 @@ type eventKey struct {
 	event uint64
 }
 
-// openSource opens a recording for the checks; it is an assert.Opener.
-func openSource(path string) (assert.Source, error) {
-	rec, err := openRecording("check", path)
-	if err != nil {
-		return nil, err
-	}
-	return &recordingSource{rec: rec}, nil
+// New lets specs see an open recording, which Close closes. tidy registers
+// what is to be removed where the program ends early; nil does not.
+func New(rec *recording.Recording, tidy func(func()) func()) *Source {
+	return &Source{rec: rec, tidy: tidy}
 }
 
 // Close implements assert.Source.
-func (s *recordingSource) Close() error { return s.rec.Close() }
+func (s *Source) Close() error { return s.rec.Close() }
 
 // Info implements assert.Source.
-func (s *recordingSource) Info() assert.Info {
+func (s *Source) Info() assert.Info {
 	if err := s.read(); err != nil {
 		// Events says so too, and is where errors are expected.
 		s.info.Truncated, s.info.Why = true, err.Error()
@@ -76,7 +78,7 @@ func (s *recordingSource) Info() assert.Info {
 }
 
 // Events implements assert.Source.
-func (s *recordingSource) Events() ([]assert.Event, error) {
+func (s *Source) Events() ([]assert.Event, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (s *recordingSource) Events() ([]assert.Event, error) {
 	return s.events, nil
 }
 
-func (s *recordingSource) manyThreads() bool {
+func (s *Source) manyThreads() bool {
 	for i := range s.events {
 		if s.events[i].Thread > 1 {
 			return true
@@ -101,7 +103,7 @@ func (s *recordingSource) manyThreads() bool {
 }
 
 // Stacks implements assert.Source.
-func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, error) {
+func (s *Source) Stacks(want []int, c bool) (map[int]assert.Stacks, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}
@@ -130,7 +132,7 @@ func (s *recordingSource) Stacks(want []int, c bool) (map[int]assert.Stacks, err
 }
 
 // EndStacks implements assert.Source.
-func (s *recordingSource) EndStacks(c bool) ([]assert.Stacks, error) {
+func (s *Source) EndStacks(c bool) ([]assert.Stacks, error) {
 	if err := s.read(); err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func (s *recordingSource) EndStacks(c bool) ([]assert.Stacks, error) {
 }
 
 // read reads the log, once.
-func (s *recordingSource) read() error {
+func (s *Source) read() error {
 	if s.at != nil {
 		return nil
 	}
@@ -165,8 +167,8 @@ const manyStacks = 500
 
 // passIndexed is pass for many events: it makes an index, in a copy of the
 // recording.
-func (s *recordingSource) passIndexed(want []int) (map[int]assert.Stacks, error) {
-	if err := canReplay(s.rec); err != nil {
+func (s *Source) passIndexed(want []int) (map[int]assert.Stacks, error) {
+	if err := replay.Able(s.rec); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "pyrr-index-")
@@ -178,7 +180,7 @@ func (s *recordingSource) passIndexed(want []int) (map[int]assert.Stacks, error)
 		remove = s.tidy(remove)
 	}
 	defer remove()
-	whole := filepath.Join(dir, "whole"+partSuffix)
+	whole := filepath.Join(dir, "whole"+recording.PartSuffix)
 	if err := s.rec.Rewrite(whole, recording.Changes{}); err != nil {
 		return nil, err
 	}
@@ -205,8 +207,8 @@ func (s *recordingSource) passIndexed(want []int) (map[int]assert.Stacks, error)
 
 // pass replays the recording to its end and takes the stacks of the wanted
 // events, those at the end and the names of the threads.
-func (s *recordingSource) pass(want []int) (map[int]assert.Stacks, error) {
-	if err := canReplay(s.rec); err != nil {
+func (s *Source) pass(want []int) (map[int]assert.Stacks, error) {
+	if err := replay.Able(s.rec); err != nil {
 		return nil, err
 	}
 	wanted := map[eventKey][]int{}
@@ -266,11 +268,11 @@ func sourceError(err error) error {
 	if !ok {
 		return err
 	}
-	out := &assert.Divergence{Proc: d.Process, Pos: d.Pos, Recorded: describeEvent(&d.Want), Came: d.Got}
+	out := &assert.Divergence{Proc: d.Process, Pos: d.Pos, Recorded: listing.Event(&d.Want), Came: d.Got}
 	p := logview.NewProcess(&recording.Proc{ID: d.Process})
 	for i := range d.Before {
 		ev := &d.Before[i]
-		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", grouped(ev.Instr), ev.TID, newView(ev, p.Take(uint64(i), ev).Enter, p).Text))
+		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", printable.Grouped(ev.Instr), ev.TID, listing.NewView(ev, p.Take(uint64(i), ev).Enter, p).Text))
 	}
 	return out
 }

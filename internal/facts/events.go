@@ -1,4 +1,4 @@
-package main
+package facts
 
 import (
 	"path/filepath"
@@ -9,6 +9,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/linux"
+	"pyrr/internal/listing"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
@@ -192,13 +193,13 @@ func (r *processReader) end(f *logview.Process, n uint64, ev *recording.Event, t
 	switch ev.Why {
 	case recording.EndExited:
 		i := r.add(n, ev, t, assert.KindExit, "")
-		r.events[i].Ret = int64(shellStatus(int(ev.Ret)))
+		r.events[i].Ret = int64(listing.ShellStatus(int(ev.Ret)))
 	case recording.EndExec:
 		r.add(n, ev, t, assert.KindExec, "")
 	case recording.EndTruncated, recording.EndDetached:
 		r.info.Truncated = true
 		if r.info.Why == "" {
-			r.info.Why = describeEnd(ev)
+			r.info.Why = listing.End(ev)
 		}
 	}
 	r.add(n, ev, t, assert.KindEnd, "")

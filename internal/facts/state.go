@@ -1,4 +1,4 @@
-package main
+package facts
 
 import (
 	"fmt"
@@ -8,14 +8,15 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/hang"
+	"pyrr/internal/reason"
 	"pyrr/internal/stack"
 	"pyrr/internal/stackwalk"
 )
 
 // State implements assert.Source: what threads, tasks and locks were when the
 // recording ended, as pyrr explain has it.
-func (s *recordingSource) State() (*assert.State, error) {
-	r, err := reasons(s.rec, true)
+func (s *Source) State() (*assert.State, error) {
+	r, err := reason.Of(s.rec, true)
 	if err != nil {
 		return nil, sourceError(err)
 	}
@@ -23,7 +24,7 @@ func (s *recordingSource) State() (*assert.State, error) {
 	for i := range r.Ends {
 		e := &r.Ends[i]
 		if e.Facts == nil {
-			if stopped := len(stoppedOnes(r.Ends[i:i+1])) > 0; stopped && e.Proc.Python != "" && out.Unknown == "" {
+			if stopped := len(reason.StoppedOnes(r.Ends[i:i+1])) > 0; stopped && e.Proc.Python != "" && out.Unknown == "" {
 				out.Unknown = fmt.Sprintf("what the objects of process %d were at the end is not in the recording; pyrr record keeps it for those that did not end by themselves", e.Proc.ID)
 			}
 			continue
@@ -39,7 +40,7 @@ func (s *recordingSource) State() (*assert.State, error) {
 // stateReader turns what is known of a process at its end into what specs see.
 type stateReader struct {
 	out *assert.State
-	end *ending
+	end *reason.Ending
 }
 
 // event begins an event at the end of the process.
@@ -151,8 +152,8 @@ func tookAt(t *hang.Taken) []stack.Frame {
 
 // addDeadlocks adds the circles of those who wait for each other: that of the
 // verdict, and others that the main thread does not wait for.
-func addDeadlocks(out *assert.State, r *reasoned) {
-	ends := map[int]*ending{}
+func addDeadlocks(out *assert.State, r *reason.Reason) {
+	ends := map[int]*reason.Ending{}
 	for i := range r.Ends {
 		ends[r.Ends[i].Proc.ID] = &r.Ends[i]
 	}
@@ -191,7 +192,7 @@ func addDeadlocks(out *assert.State, r *reasoned) {
 
 // member returns the name of one of a deadlock, the names of what it waits for,
 // and its stack.
-func member(e *ending, ref hang.Ref) (name string, locks []string, frames []stack.Frame) {
+func member(e *reason.Ending, ref hang.Ref) (name string, locks []string, frames []stack.Frame) {
 	name = strings.TrimPrefix(ref.Name, ref.Kind+" ")
 	if e == nil || e.Facts == nil {
 		return name, nil, nil

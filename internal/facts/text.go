@@ -1,4 +1,4 @@
-package main
+package facts
 
 import (
 	"bytes"
@@ -7,7 +7,7 @@ import (
 
 // SourceText implements assert.Source: a line of a Python file that the
 // recording holds.
-func (s *recordingSource) SourceText(file string, n int) (string, bool) {
+func (s *Source) SourceText(file string, n int) (string, bool) {
 	if s.texts == nil {
 		s.texts = map[string][]string{}
 		// Without its own the machine's files serve, where they fit.

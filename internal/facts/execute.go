@@ -1,7 +1,8 @@
-package main
+package facts
 
 import (
 	"fmt"
+	"pyrr/internal/printable"
 	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
@@ -29,8 +30,8 @@ type hit struct {
 
 // Execute implements assert.Source: one replay with breakpoints at all that
 // is wanted.
-func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
-	if err := canReplay(s.rec); err != nil {
+func (s *Source) Execute(want []*assert.EventPattern, c bool) error {
+	if err := replay.Able(s.rec); err != nil {
 		return err
 	}
 	if err := s.read(); err != nil {
@@ -66,7 +67,7 @@ func (s *recordingSource) Execute(want []*assert.EventPattern, c bool) error {
 		// Several breakpoints of one kind may be at one place.
 		list = slices.DeleteFunc(list, func(one hit) bool { return !conds.wants(&one.Event, h.Process.Info.Python) })
 		if count += min(1, len(list)); count > maxHits {
-			return fmt.Errorf("the specs ask for calls, lines and the like that happened more than %s times; name rarer ones", grouped(maxHits))
+			return fmt.Errorf("the specs ask for calls, lines and the like that happened more than %s times; name rarer ones", printable.Grouped(maxHits))
 		}
 		hits = append(hits, list...)
 		return nil
@@ -181,7 +182,7 @@ func hitsOf(h *replay.Hit, walk *stackwalk.Walk) []hit {
 
 // insert puts the events of an execution before those of the log to which their
 // threads were on their way. Both are in order, process by process.
-func (s *recordingSource) insert(hits []hit) {
+func (s *Source) insert(hits []hit) {
 	list := map[int][]hit{}
 	for _, h := range hits {
 		list[h.Proc] = append(list[h.Proc], h)

@@ -1,4 +1,4 @@
-package main
+package facts
 
 import (
 	"slices"
@@ -25,7 +25,7 @@ func openIndex(rec *recording.Recording, events map[int]uint64) *recording.Stack
 }
 
 // index opens the index, once.
-func (s *recordingSource) index() *recording.StackIndex {
+func (s *Source) index() *recording.StackIndex {
 	if !s.indexTried {
 		s.indexTried = true
 		s.x = openIndex(s.rec, s.counts)
@@ -34,7 +34,7 @@ func (s *recordingSource) index() *recording.StackIndex {
 }
 
 // nameThreads gives events the names of their threads.
-func (s *recordingSource) nameThreads(x *recording.StackIndex) {
+func (s *Source) nameThreads(x *recording.StackIndex) {
 	for i := range s.events {
 		ev := &s.events[i]
 		ev.ThreadName = x.Name(ev.Proc, int32(ev.TID), ev.Pos.Event)
@@ -42,7 +42,7 @@ func (s *recordingSource) nameThreads(x *recording.StackIndex) {
 }
 
 // indexed returns the stacks at events as the index has them.
-func (s *recordingSource) indexed(x *recording.StackIndex, want []int) (map[int]assert.Stacks, error) {
+func (s *Source) indexed(x *recording.StackIndex, want []int) (map[int]assert.Stacks, error) {
 	found := map[int]assert.Stacks{}
 	for _, i := range want {
 		ev := &s.events[i]
@@ -58,7 +58,7 @@ func (s *recordingSource) indexed(x *recording.StackIndex, want []int) (map[int]
 }
 
 // indexedEnds returns the stacks of the threads that were there at the end.
-func (s *recordingSource) indexedEnds(x *recording.StackIndex) ([]assert.Stacks, error) {
+func (s *Source) indexedEnds(x *recording.StackIndex) ([]assert.Stacks, error) {
 	var out []assert.Stacks
 	for _, last := range s.alive {
 		st, ok, err := x.Stack(last.proc, last.tid, last.event)
