@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/draft"
 )
 
 // newFlags are the flags of pyrr new.
@@ -85,7 +83,7 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 		return err
 	}
 	defer src.Close()
-	d, err := newDraft(src, f.at, why)
+	d, err := draft.New(src, f.at, why)
 	if err != nil {
 		return replayFailed(err, path)
 	}
@@ -95,28 +93,22 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 		u.hint("pyrr new --at EVENT " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}
-	if tests := src.Info().Tests; len(tests) == 1 {
-		d.test = tests[0]
-	}
-	return d.write(ctx, u, f, path, out)
+	return writeDraft(ctx, u, d, f, path, out)
 }
 
-// write writes the spec, and the golden, and takes both back where the spec
+// writeDraft writes the spec, and the golden, and takes both back where the spec
 // does not hold as it should.
-func (d *draft) write(ctx context.Context, u *ui, f *newFlags, path, out string) error {
+func writeDraft(ctx context.Context, u *ui, d *draft.Draft, f *newFlags, path, out string) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
-	golden := ""
-	if d.golden {
-		golden = "golden/" + strings.TrimSuffix(filepath.Base(out), filepath.Ext(out)) + "/" + d.id + ".stack"
-	}
-	text, run, err := d.checked(ctx, out, relative(filepath.Dir(out), path), golden, f.force)
+	golden := d.GoldenName(out)
+	text, run, err := d.Checked(ctx, checkDraft, out, draft.Relative(filepath.Dir(out), path), golden, f.force)
 	if err != nil {
 		return err
 	}
 	if f.unlike != "" {
-		differs, err := d.differs(ctx, u, f.unlike, out, text, run)
+		differs, err := d.Differs(ctx, checkDraft, f.unlike, out, text, run)
 		if err != nil {
 			return err
 		}
@@ -139,79 +131,6 @@ func (d *draft) write(ctx context.Context, u *ui, f *newFlags, path, out string)
 	return nil
 }
 
-// checked is the text of a draft with what checking it says. Sentences that it can
-// do without are left out where they don't hold.
-func (d *draft) checked(ctx context.Context, out, recording, golden string, force bool) (string, *assert.Run, error) {
-	for {
-		text := d.text(recording, golden)
-		specs, err := assert.Parse(out, []byte(text))
-		if err != nil {
-			return "", nil, fmt.Errorf("the draft is no spec (please report this): %w\n%s", err, text)
-		}
-		run, err := assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
-		if err != nil {
-			return "", nil, err
-		}
-		before := len(d.expect)
-		for _, r := range run.Specs[0].Checks {
-			if r.Verdict == assert.Pass || r.Golden != nil && (r.Golden.Missing || force) {
-				continue
-			}
-			if !d.spare[r.Want] {
-				return "", nil, fmt.Errorf("the draft does not hold (please report this): %s: %s\n%s", r.Want, r.Got, text)
-			}
-			d.expect = slices.DeleteFunc(d.expect, func(s string) bool { return s == r.Want })
-		}
-		if len(d.expect) == before {
-			return text, run, nil
-		}
-	}
-}
-
-// differs reports whether the draft does not hold for the other recording. An
-// expectation that can't be judged there does not count.
-func (d *draft) differs(ctx context.Context, u *ui, unlike, out, text string, seen *assert.Run) (bool, error) {
-	if _, err := os.Stat(unlike); err != nil {
-		return false, fmt.Errorf("--unlike: %w", err)
-	}
-	other := strings.Replace(text, "recording: "+d.recording, "recording: "+strconv.Quote(globQuote(relative(filepath.Dir(out), unlike))), 1)
-	specs, err := assert.Parse(out, []byte(other))
-	if err != nil {
-		return false, err
-	}
-	run, err := assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
-	if err != nil {
-		return false, err
-	}
-	s := run.Specs[0]
-	if s.Verdict == assert.Unjudged && len(s.Checks) == 0 {
-		return false, fmt.Errorf("--unlike %s: %s", unlike, s.Reason)
-	}
-	for i, r := range s.Checks {
-		switch {
-		case r.Golden == nil && r.Verdict == assert.Fail:
-			return true, nil
-		case r.Golden != nil && r.Golden.Text != "" && r.Golden.Text != seen.Specs[0].Checks[i].Golden.Text:
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// relative is path seen from a folder.
-func relative(dir, path string) string {
-	a, err1 := filepath.Abs(dir)
-	b, err2 := filepath.Abs(path)
-	if rel, err := filepath.Rel(a, b); err1 == nil && err2 == nil && err == nil {
-		return rel
-	}
-	return path
-}
-
-// globQuote keeps what a name holds from being a pattern.
-func globQuote(s string) string {
-	if _, err := filepath.Match(s, ""); err == nil && !strings.ContainsAny(s, `*?[`) {
-		return s
-	}
-	return strings.NewReplacer(`*`, `?`, `[`, `?`).Replace(s)
+func checkDraft(ctx context.Context, specs []*assert.Spec) (*assert.Run, error) {
+	return assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
 }

@@ -22,7 +22,7 @@ var layers = []struct {
 	{"reason: what recordings are held against, and why programs hang", []string{
 		"assert", "internal/compare", "internal/hang", "internal/pystate"}},
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
-	{"answers: the reason, what specs hold against", []string{"internal/facts", "internal/listing", "internal/reason"}},
+	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
 	{"share, fronts, report: what people get", []string{
 		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
 		"internal/moments", "internal/page"}},

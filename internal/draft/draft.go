@@ -1,4 +1,8 @@
-package main
+// Package draft writes specs about recordings: what happened there, in sentences that
+// tell it from another hang or failure.
+//
+// It writes no file and asks the caller to check what it wrote. Begin with New.
+package draft
 
 import (
 	"fmt"
@@ -13,13 +17,16 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/hang"
+	"pyrr/internal/hint"
 	"pyrr/internal/linux"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
 	"pyrr/internal/stack"
 )
 
-// draft is a spec in the making: sentences about one event, and what it
+// Draft is a spec in the making: sentences about one event, and what it
 // needs.
-type draft struct {
+type Draft struct {
 	name      string
 	recording string // as it stands in the text
 	python    string
@@ -40,12 +47,12 @@ type drafter struct {
 	events []assert.Event
 	stacks map[int]assert.Stacks
 	paths  stack.Paths
-	why    *reasoned // as pyrr explain says it
+	why    *reason.Reason // as pyrr explain says it
 }
 
-// newDraft drafts a spec about a moment: hang, exit, the number of an event,
+// New drafts a spec about a moment: hang, exit, the number of an event,
 // or "" for whatever there is. nil means that there is nothing.
-func newDraft(src assert.Source, at string, why *reasoned) (*draft, error) {
+func New(src assert.Source, at string, why *reason.Reason) (*Draft, error) {
 	events, err := src.Events()
 	if err != nil {
 		return nil, err
@@ -53,16 +60,19 @@ func newDraft(src assert.Source, at string, why *reasoned) (*draft, error) {
 	d := &drafter{src: src, info: src.Info(), events: events, why: why}
 	d.paths = stack.Paths{Root: d.info.Root}
 	out, err := d.drafted(at)
+	if tests := d.info.Tests; out != nil && len(tests) == 1 {
+		out.test = tests[0]
+	}
 	if out != nil && (at == "" || at == "hang") && why.Says() {
 		out.reason = []string{why.Why.Sentence}
-		if since := sinceWhen(why.Why); since != "" {
+		if since := reason.SinceWhen(why.Why); since != "" {
 			out.reason = append(out.reason, since)
 		}
 	}
 	return out, err
 }
 
-func (d *drafter) drafted(at string) (*draft, error) {
+func (d *drafter) drafted(at string) (*Draft, error) {
 	events := d.events
 	switch at {
 	case "hang":
@@ -86,18 +96,18 @@ func (d *drafter) drafted(at string) (*draft, error) {
 	p, err1 := strconv.Atoi(proc)
 	n, err2 := strconv.ParseUint(strings.ReplaceAll(number, ",", ""), 10, 64)
 	if err1 != nil || err2 != nil {
-		return nil, usagef("new: --at is hang, exit or the number of an event, not %q", at)
+		return nil, hint.Usagef("new: --at is hang, exit or the number of an event, not %q", at)
 	}
 	for i := range events {
 		if e := &events[i]; e.Proc == p && e.Pos.Event == n && e.Kind == assert.KindSyscall {
 			return d.about(i)
 		}
 	}
-	return nil, withHint(usagef("new: there is no system call with the number %s", at), "pyrr events RECORDING")
+	return nil, hint.With(hint.Usagef("new: there is no system call with the number %s", at), "pyrr events RECORDING")
 }
 
 // hang drafts a spec about a call that has not returned at the end.
-func (d *drafter) hang() (*draft, error) {
+func (d *drafter) hang() (*Draft, error) {
 	ended := map[int]bool{} // processes that ended by themselves
 	for i := range d.events {
 		if e := &d.events[i]; e.Kind == assert.KindExit || e.Kind == assert.KindExec {
@@ -121,7 +131,7 @@ func (d *drafter) hang() (*draft, error) {
 		}
 		// Servers of the standard library wait for work; that a thread waits
 		// for another says least.
-		s := 2 * suspicion(&waiting{Call: e.Name, Nr: int32(nr)})
+		s := 2 * reason.Suspicion(&reason.Waiting{Call: e.Name, Nr: int32(nr)})
 		st := d.stackOf(i)
 		if d.where(st) != "" {
 			s += 8
@@ -154,7 +164,7 @@ func (d *drafter) hang() (*draft, error) {
 }
 
 // spin drafts a spec about a thread that computes when the time-out comes.
-func (d *drafter) spin() (*draft, error) {
+func (d *drafter) spin() (*Draft, error) {
 	for i := range d.events {
 		e := &d.events[i]
 		if e.Kind != assert.KindTimeout {
@@ -165,7 +175,7 @@ func (d *drafter) spin() (*draft, error) {
 			f := &s.Frames[k]
 			if file, origin := d.fileName(f.File); origin != stack.Stdlib && !strings.ContainsAny(file, " <\"") && !stack.Harness(file) {
 				// The line changes from run to run.
-				return &draft{id: "hang", name: f.Func + " does not end", python: d.python(e.Proc),
+				return &Draft{id: "hang", name: f.Func + " does not end", python: d.python(e.Proc),
 					expect: []string{fmt.Sprintf("timeout in %s::%s as hang", file, f.Func)}}, nil
 			}
 		}
@@ -199,9 +209,9 @@ func (d *drafter) stackOf(i int) stack.Stack {
 }
 
 // about drafts a spec about one system call.
-func (d *drafter) about(i int) (*draft, error) {
+func (d *drafter) about(i int) (*Draft, error) {
 	e := &d.events[i]
-	out := &draft{id: "hang", python: d.python(e.Proc)}
+	out := &Draft{id: "hang", python: d.python(e.Proc)}
 	if !e.Unfinished {
 		out.id = "moment"
 	}
@@ -238,7 +248,7 @@ func (d *drafter) about(i int) (*draft, error) {
 	if !e.Unfinished {
 		out.name = "what happened at " + word
 	}
-	if f, ok := ownFrame(s); ok {
+	if f, ok := reason.OwnFrame(s); ok {
 		out.name += " in " + f.Func
 	}
 	return out, nil
@@ -327,7 +337,7 @@ func (d *drafter) thread(e *assert.Event) string {
 }
 
 // exit drafts a spec about a program that failed, nil for one that did not.
-func (d *drafter) exit() (*draft, error) {
+func (d *drafter) exit() (*Draft, error) {
 	var last, exit *assert.Event
 	lastAt := -1
 	for i := range d.events {
@@ -342,7 +352,7 @@ func (d *drafter) exit() (*draft, error) {
 	if exit == nil || exit.Ret == 0 {
 		return nil, nil
 	}
-	out := &draft{id: "failed", name: fmt.Sprintf("it ends with status %d", exit.Ret), python: d.python(1)}
+	out := &Draft{id: "failed", name: fmt.Sprintf("it ends with status %d", exit.Ret), python: d.python(1)}
 	if last != nil {
 		about, err := d.about(lastAt)
 		if err != nil {
@@ -399,11 +409,11 @@ func halfOf(d time.Duration) string {
 }
 
 // text is the spec.
-func (d *draft) text(recording, golden string) string {
+func (d *Draft) text(recording, golden string) string {
 	d.recording = strconv.Quote(globQuote(recording))
 	var b strings.Builder
 	for _, line := range d.reason {
-		fmt.Fprintf(&b, "# %s\n", cleanLine(line))
+		fmt.Fprintf(&b, "# %s\n", printable.Line(line))
 	}
 	fmt.Fprintf(&b, "version: 1\nname: %s\nrecording: %s\n", strconv.Quote(d.name), d.recording)
 	if d.python != "" && golden != "" {

@@ -1,4 +1,4 @@
-package main
+package draft
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 // What a draft says of how things stood at the end, and of an exception.
 
 // addSpare adds sentences that may be left out where they don't hold.
-func (d *draft) addSpare(sentences ...string) {
+func (d *Draft) addSpare(sentences ...string) {
 	if d.spare == nil {
 		d.spare = map[string]bool{}
 	}
@@ -31,7 +31,7 @@ func (d *draft) addSpare(sentences ...string) {
 // stuck drafts a spec about a task or greenlet where the verdict is about one: the
 // system call that its loop waits in is the same for all hangs. The state is nil
 // where it could not be read.
-func (d *drafter) stuck() (*assert.State, *draft) {
+func (d *drafter) stuck() (*assert.State, *Draft) {
 	state, err := d.src.State()
 	if err != nil || state.Unknown != "" {
 		return nil, nil
@@ -40,7 +40,7 @@ func (d *drafter) stuck() (*assert.State, *draft) {
 	if why.Degree == hang.None || len(why.Units) == 0 || why.Units[0].Kind == hang.Thread {
 		return state, nil
 	}
-	var out *draft
+	var out *Draft
 	for _, ref := range why.Units[:min(3, len(why.Units))] {
 		for i := range state.Events {
 			e := &state.Events[i]
@@ -51,7 +51,7 @@ func (d *drafter) stuck() (*assert.State, *draft) {
 			switch {
 			case s == "" || out != nil && slices.Contains(out.expect, s):
 			case out == nil:
-				out = &draft{id: "hang", name: e.Text(), python: d.python(e.Proc), golden: len(state.Stacks[i].Python.Frames) > 0,
+				out = &Draft{id: "hang", name: e.Text(), python: d.python(e.Proc), golden: len(state.Stacks[i].Python.Frames) > 0,
 					expect: []string{s + " as hang"}}
 			default:
 				out.addSpare(s)
@@ -157,7 +157,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 // raised drafts a spec about the exception that a test or the program ended with,
 // nil where that is not how it ended or can't be said.
-func (d *drafter) raised() *draft {
+func (d *drafter) raised() *Draft {
 	r, where := d.why.Why.Raised, d.why.Why.Where
 	if r == nil || where == nil || len(r.Frames) == 0 || !plainName.MatchString(where.Func) || !plainName.MatchString(r.Type) {
 		return nil
@@ -167,7 +167,7 @@ func (d *drafter) raised() *draft {
 		return nil
 	}
 	s := fmt.Sprintf("raise %s in %s::%s", r.Type, file, where.Func)
-	out := &draft{id: "failed", name: r.Type + " in " + where.Func}
+	out := &Draft{id: "failed", name: r.Type + " in " + where.Func}
 	if len(d.why.Why.Evidence) > 0 {
 		out.python = d.python(d.why.Why.Evidence[0].Proc)
 	}
