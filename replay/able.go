@@ -2,10 +2,11 @@ package replay
 
 import (
 	"errors"
+	"strings"
+
 	"pyrr/internal/hint"
 	"pyrr/internal/inject"
 	"pyrr/internal/recording"
-	"strings"
 )
 
 // Able says before the start why a recording can't be replayed: it has no

@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
-	"pyrr/internal/stackwalk"
 	"strings"
+
+	"pyrr/internal/stackwalk"
 
 	"pyrr/capture"
 	"pyrr/internal/recording"

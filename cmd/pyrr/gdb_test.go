@@ -3,8 +3,9 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"testing"
+
+	"pyrr/internal/stackwalk"
 
 	"golang.org/x/sys/unix"
 

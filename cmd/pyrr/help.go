@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"pyrr/assert"
 	"strings"
 	"unicode/utf8"
+
+	"pyrr/assert"
 
 	"github.com/spf13/pflag"
 )

@@ -5,9 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"testing"
 	"time"
+
+	"pyrr/internal/stackwalk"
 
 	"golang.org/x/sys/unix"
 

@@ -3,9 +3,10 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"strings"
 	"testing"
+
+	"pyrr/internal/stackwalk"
 
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"

@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"pyrr/assert"
 	"runtime/debug"
 	"strings"
+
+	"pyrr/assert"
 
 	"github.com/spf13/pflag"
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
 	"pyrr/internal/stackwalk"
 
 	"pyrr/internal/recording"

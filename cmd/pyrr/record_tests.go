@@ -6,9 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"strings"
 	"time"
+
+	"pyrr/internal/stackwalk"
 
 	"github.com/spf13/pflag"
 

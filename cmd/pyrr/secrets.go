@@ -7,9 +7,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
+
+	"pyrr/internal/stackwalk"
 
 	"github.com/spf13/pflag"
 

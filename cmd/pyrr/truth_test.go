@@ -6,11 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"pyrr/internal/stackwalk"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
+
+	"pyrr/internal/stackwalk"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"

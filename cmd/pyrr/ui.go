@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"pyrr/replay"
 	"sync"
 	"time"
+
+	"pyrr/replay"
 
 	"golang.org/x/term"
 )

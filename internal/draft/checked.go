@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"pyrr/assert"
 	"slices"
 	"strconv"
 	"strings"
+
+	"pyrr/assert"
 )
 
 // Checker holds specs against the recordings that they name.

@@ -2,10 +2,11 @@ package facts
 
 import (
 	"fmt"
-	"pyrr/internal/printable"
-	"pyrr/internal/stackwalk"
 	"slices"
 	"strings"
+
+	"pyrr/internal/printable"
+	"pyrr/internal/stackwalk"
 
 	"pyrr/assert"
 	"pyrr/cpython"

@@ -2,12 +2,13 @@ package facts
 
 import (
 	"fmt"
-	"pyrr/assert"
-	"pyrr/internal/recording"
-	"pyrr/internal/recording/rectest"
 	"slices"
 	"testing"
 	"time"
+
+	"pyrr/assert"
+	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -11,14 +11,15 @@ package listing
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
+	"time"
+
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
-	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )

@@ -2,10 +2,11 @@ package reason
 
 import (
 	"errors"
-	"pyrr/internal/listing"
-	"pyrr/internal/stackwalk"
 	"strings"
 	"time"
+
+	"pyrr/internal/listing"
+	"pyrr/internal/stackwalk"
 
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"

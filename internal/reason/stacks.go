@@ -1,10 +1,11 @@
 package reason
 
 import (
+	"strings"
+
 	"pyrr/internal/hang"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
-	"strings"
 )
 
 // ThreadsByVerdict orders threads: those that the verdict names come first.

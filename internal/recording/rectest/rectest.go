@@ -4,11 +4,12 @@ package rectest
 import (
 	"encoding/binary"
 	"path/filepath"
+	"testing"
+	"time"
+
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
-	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
