@@ -33,6 +33,7 @@ EXPR is one of
   NAME              a local variable, else a global
   NAME.ATTR[ITEM]…  an attribute or an item, of any object that a path leads to
   *ADDRESS [N]      N bytes of memory (1, 2, 4 or 8), *SYMBOL a variable of C
+  p->count, tab[1]  what C has there, where there is debug information
 
 --at says from where on to look backwards: a position, as pyrr print shows it, N%,
 eN for an event, start or end. Names are looked up in the frames there: those of

@@ -14,6 +14,8 @@ func TestParsePlace(t *testing.T) {
 		{"a/b c.py:31", "", 0},
 		{"Pool.take", "call Pool.take", 0},
 		{"pool.py::Pool.take", "call pool.py::Pool.take", 0},
+		{"c:read", "enter read", 0},
+		{"c:", "", 0},
 		{"raise", "raise", 0},
 		{"raise urllib3.exceptions.ReadTimeoutError", "raise ReadTimeoutError", 0},
 		{"syscall recv", "", 1},

@@ -11,6 +11,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
@@ -51,6 +52,9 @@ type watched struct {
 	tid   int32
 
 	mem *replay.Watch // of C, in place of all that
+	// text is C's expression for that memory, "" where its address was given.
+	text string
+	c    *native
 }
 
 // worth is what is watched is worth at a place.
@@ -83,7 +87,7 @@ func Last(rec *recording.Recording, text string, o LastOptions, out func(*Change
 	if err := Travel(x, o.At); err != nil {
 		return err
 	}
-	w, in, err := find(x, text, &o)
+	w, in, err := find(x, text, &o, newNative(rec))
 	if err != nil {
 		return err
 	}
@@ -166,16 +170,37 @@ func Travel(x *replay.Session, at string) error {
 
 // find finds what an expression means at the place where a session stands: in the
 // frames of the program's own code first, from the thread that runs next on.
-func find(x *replay.Session, text string, o *LastOptions) (w *watched, in string, err error) {
+func find(x *replay.Session, text string, o *LastOptions, c *native) (w *watched, in string, err error) {
 	if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "*"); ok {
-		w, err = findMemory(x, rest)
+		if w, err = findMemory(x, rest); err != nil {
+			if inC, cerr := findInC(x, text, o, c); cerr == nil {
+				return inC, "C", nil
+			}
+		}
 		return w, "memory", err
 	}
 	path, err := cpython.ParsePath(text)
-	if err != nil {
+	if err != nil && !mayBeC(text) {
 		return nil, "", &UsageError{err}
 	}
 	why := error(replay.ErrNoPython)
+	if err == nil {
+		if w, in, why, err = findInPython(x, path, o); err != nil || w != nil {
+			return w, in, err
+		}
+	}
+	if w, cerr := findInC(x, text, o, c); cerr == nil {
+		return w, "C", nil
+	} else if err != nil || !errors.Is(cerr, unwind.ErrNoSymbol) {
+		return nil, "", cerr
+	}
+	return nil, "", fmt.Errorf("%s is nothing in any frame there (%w); --at names a place where it is, such as a position that pyrr print shows", text, why)
+}
+
+// findInPython looks for a path in the frames of Python; w is nil where it is in none,
+// and why says why not.
+func findInPython(x *replay.Session, path cpython.Path, o *LastOptions) (w *watched, in string, why, err error) {
+	why = replay.ErrNoPython
 	err = x.With(func(p *replay.Process, cur *replay.Thread) error {
 		rt, err := p.Runtime()
 		if err != nil {
@@ -219,10 +244,7 @@ func find(x *replay.Session, text string, o *LastOptions) (w *watched, in string
 		}
 		return nil
 	})
-	if err == nil && w == nil {
-		err = fmt.Errorf("%s is nothing in any frame there (%w); --at names a place where it is, such as a position that pyrr print shows", text, why)
-	}
-	return w, in, err
+	return w, in, why, err
 }
 
 // inOrder lists the threads of a process, the current one first.
@@ -240,36 +262,6 @@ func inOrder(p *replay.Process, cur *replay.Thread) []*replay.Thread {
 	return out
 }
 
-// findMemory reads ADDRESS or SYMBOL, and a length.
-func findMemory(x *replay.Session, text string) (*watched, error) {
-	where, length, _ := strings.Cut(strings.TrimSpace(text), " ")
-	n := 8
-	if length = strings.TrimSpace(length); length != "" {
-		v, err := strconv.Atoi(length)
-		if err != nil {
-			return nil, &UsageError{fmt.Errorf("not a length: %q", length)}
-		}
-		n = v
-	}
-	addr, err := strconv.ParseUint(where, 0, 64)
-	if err != nil {
-		_ = x.With(func(p *replay.Process, _ *replay.Thread) error {
-			if as := p.Symbol(where); len(as) > 0 {
-				addr = as[0]
-			}
-			return nil
-		})
-		if addr == 0 {
-			return nil, &UsageError{fmt.Errorf("neither an address nor a C symbol: %q", where)}
-		}
-	}
-	w := &watched{mem: &replay.Watch{Addr: addr, Len: n}}
-	if err := x.SetWatches([]replay.Watch{*w.mem}); err != nil {
-		return nil, &UsageError{err}
-	}
-	return w, nil
-}
-
 // now reads the value where a session stands.
 func (w *watched) now(x *replay.Session) (out worth, err error) {
 	if w.mem != nil {
@@ -278,7 +270,7 @@ func (w *watched) now(x *replay.Session) (out worth, err error) {
 			return out, err
 		}
 		v := binary.LittleEndian.Uint64(b)
-		return worth{addr: v, text: fmt.Sprintf("%#x", v), slot: *w.mem}, nil
+		return worth{addr: v, text: w.inC(x, v), slot: *w.mem}, nil
 	}
 	err = x.With(func(p *replay.Process, _ *replay.Thread) error {
 		rt, err := p.Runtime()

@@ -22,8 +22,8 @@ type Place struct {
 
 var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
 
-// ParsePlace reads a place: FILE:LINE, FUNCTION, FILE::FUNCTION, "raise" with
-// or without a class, "syscall NAME".
+// ParsePlace reads a place: FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, "raise"
+// with or without a class, "syscall NAME".
 func ParsePlace(text string) (*Place, error) {
 	text = strings.TrimSpace(text)
 	p := &Place{text: text}
@@ -33,7 +33,7 @@ func ParsePlace(text string) (*Place, error) {
 	m := fileLine.FindStringSubmatch(text)
 	switch {
 	case text == "":
-		return nil, errors.New("where? FILE:LINE, FUNCTION, FILE::FUNCTION, raise [CLASS], syscall NAME")
+		return nil, errors.New("where? FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise [CLASS], syscall NAME")
 	case word == "raise":
 		name = name[strings.LastIndexByte(name, '.')+1:] // a class is known by its plain name
 		p.breaks = []*replay.Break{{Kind: replay.BreakRaise, Name: name}}
@@ -47,7 +47,12 @@ func ParsePlace(text string) (*Place, error) {
 			return nil, fmt.Errorf("there is no system call %q", name)
 		}
 	case strings.ContainsAny(text, " \t"):
-		return nil, fmt.Errorf("%q is no place: FILE:LINE, FUNCTION, FILE::FUNCTION, raise [CLASS], syscall NAME", text)
+		return nil, fmt.Errorf("%q is no place: FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise [CLASS], syscall NAME", text)
+	case strings.HasPrefix(text, "c:") && m == nil && !inFile:
+		if name = text[2:]; name == "" {
+			return nil, errors.New("c: which function? c:FUNCTION is one of C's")
+		}
+		p.breaks = []*replay.Break{{Kind: replay.BreakSymbol, Name: name}}
 	case inFile:
 		p.function(file, fn)
 	case m != nil:
@@ -84,6 +89,9 @@ func (p *Place) python() bool { return len(p.breaks) > 0 && p.breaks[0].Kind <= 
 // WhyNever says why a place was never passed, as far as the sources of the
 // recording tell.
 func WhyNever(rec *recording.Recording, p *Place) string {
+	if len(p.breaks) > 0 && p.breaks[0].Kind == replay.BreakSymbol {
+		return fmt.Sprintf("no function %s of C's was called, or it is known inside of its file alone", p.breaks[0].Name)
+	}
 	sources, err := rec.Sources()
 	if err != nil || len(sources) == 0 || len(p.breaks) == 0 || p.breaks[0].Kind > replay.BreakReturn {
 		return "nothing of the kind happened"

@@ -26,6 +26,7 @@ const (
 type Hit struct {
 	Moment
 	Kind   string
+	Native bool // of a function of C's
 	Values []Value
 	// Args are a call's arguments, where no expressions were asked for.
 	Args []Value
@@ -65,7 +66,8 @@ type printer struct {
 	o     *PrintOptions
 	place *Place
 	exprs []*expr
-	cond  *cpython.Expr
+	cond  *expr
+	c     *native
 	test  *span
 	out   func(*Hit) error
 	kept  []*Hit // of Last
@@ -85,12 +87,12 @@ func Print(rec *recording.Recording, place *Place, o PrintOptions, out func(*Hit
 	if err != nil {
 		return Printed{}, err
 	}
-	p := &printer{asked: a, o: &o, place: place, out: out, names: map[nameKey]string{}}
+	p := &printer{asked: a, o: &o, place: place, out: out, c: newNative(rec), names: map[nameKey]string{}}
 	if p.exprs, err = parseExprs(o.Exprs); err != nil {
 		return Printed{}, &UsageError{err}
 	}
 	if o.If != "" {
-		if p.cond, err = cpython.ParseExpr(o.If); err != nil {
+		if p.cond, err = parseExpr(o.If); err != nil {
 			return Printed{}, &UsageError{err}
 		}
 	}
@@ -213,7 +215,7 @@ func (p *printer) event(rp *replay.Process, t *replay.Thread, ev *recording.Even
 	if ok {
 		h.frame(&f.Frame)
 	}
-	return p.finish(h, rp, f, ok)
+	return p.finish(h, rp, t, f, ok)
 }
 
 // ownFrame is the innermost frame of the program's own Python.
@@ -248,6 +250,13 @@ func (p *printer) hit(h *replay.Hit) error {
 		if h.Code != nil {
 			out.File, out.Line, out.Func = h.Code.File, h.Line, h.Code.Func
 		}
+		if b.Kind == replay.BreakSymbol {
+			// The place is the program's line that it comes from.
+			if f, ok = ownFrame(h.Process, h.Thread); ok {
+				out.frame(&f.Frame)
+			}
+			out.Func, out.Native = b.Name, true
+		}
 		if out.Kind == KindRaise && h.Exception != nil {
 			out.Text = h.Exception.Text
 		}
@@ -259,7 +268,7 @@ func (p *printer) hit(h *replay.Hit) error {
 				}
 			}
 		}
-		if err := p.finish(out, h.Process, f, ok); err != nil {
+		if err := p.finish(out, h.Process, h.Thread, f, ok); err != nil {
 			return err
 		}
 	}
@@ -279,44 +288,49 @@ func kindOf(b *replay.Break) string {
 }
 
 // finish evaluates what was asked for in a frame, and hands the hit on. ok is
-// false where there is no frame.
-func (p *printer) finish(h *Hit, rp *replay.Process, f cpython.Frame, ok bool) error {
-	rt, err := rp.Runtime()
-	if err != nil || !ok {
-		for _, e := range p.exprs {
-			h.Values = append(h.Values, Value{Expr: e.text, Err: replay.ErrNoPython.Error()})
-		}
-		if p.cond != nil {
-			p.done.Failed = replay.ErrNoPython.Error()
-			return nil
-		}
-		return p.emit(h)
+// false where there is no frame of Python's.
+func (p *printer) finish(h *Hit, rp *replay.Process, t *replay.Thread, f cpython.Frame, ok bool) error {
+	at := &spot{p: rp, t: t, frame: f, inC: h.Native, c: p.c}
+	if rt, err := rp.Runtime(); err == nil && ok {
+		at.rt = rt
 	}
-	m := rp.Mem()
 	if p.cond != nil {
-		r, err := rt.Eval(m, f, p.cond)
+		is, err := p.cond.holds(at)
 		if err != nil {
 			p.done.Failed = err.Error()
 		}
-		if err != nil || !r.True {
+		if err != nil || !is {
 			return nil
 		}
 	}
 	for _, e := range p.exprs {
-		h.Values = append(h.Values, e.eval(rt, m, f))
+		h.Values = append(h.Values, e.eval(at))
 	}
 	if h.Kind == KindCall && len(p.exprs) == 0 {
-		vars, err := rt.Locals(m, f)
-		for _, v := range vars {
-			if v.Arg {
-				h.Args = append(h.Args, Value{Expr: v.Name, Text: v.Value})
-			}
-		}
-		if err != nil {
-			h.Args = append(h.Args, Value{Expr: "…", Err: err.Error()})
-		}
+		h.Args = p.args(h, at)
 	}
 	return p.emit(h)
+}
+
+// args are what a function is called with.
+func (p *printer) args(h *Hit, at *spot) []Value {
+	if h.Native {
+		return p.c.args(at.p, at.t)
+	}
+	if at.rt == nil {
+		return nil
+	}
+	vars, err := at.rt.Locals(at.p.Mem(), at.frame)
+	var out []Value
+	for _, v := range vars {
+		if v.Arg {
+			out = append(out, Value{Expr: v.Name, Text: v.Value})
+		}
+	}
+	if err != nil {
+		out = append(out, Value{Expr: "…", Err: err.Error()})
+	}
+	return out
 }
 
 // emit hands a hit on, or keeps it where only the last are wanted.

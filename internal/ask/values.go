@@ -5,7 +5,8 @@ import (
 	"strings"
 
 	"pyrr/cpython"
-	"pyrr/internal/mem"
+	"pyrr/internal/unwind"
+	"pyrr/replay"
 )
 
 // Value is what an expression was worth, or why that can't be told.
@@ -16,7 +17,7 @@ type Value struct {
 }
 
 // expr is an expression of the console: a path, whose attributes may be those
-// of a class, or one with operators.
+// of a class, one with operators, or one of C's. Python goes first but in a C function.
 type expr struct {
 	text string
 	path *cpython.Path
@@ -32,7 +33,7 @@ func parseExpr(text string) (*expr, error) {
 	tree, err := cpython.ParseExpr(e.text)
 	if err == nil {
 		e.tree = tree
-	} else if perr != nil {
+	} else if perr != nil && !mayBeC(e.text) {
 		return nil, err
 	}
 	return e, nil
@@ -88,27 +89,92 @@ func splitTop(text string) []string {
 	return append(out, text[from:])
 }
 
-// eval says what the expression is worth in a frame.
-func (e *expr) eval(rt *cpython.Runtime, m mem.Reader, f cpython.Frame) Value {
+// spot is where expressions are evaluated: a thread, and its Python frame where it has
+// one.
+type spot struct {
+	p     *replay.Process
+	t     *replay.Thread
+	rt    *cpython.Runtime // nil where there is no Python
+	frame cpython.Frame
+	inC   bool // it stands in a C function that was asked for
+	c     *native
+}
+
+// eval says what the expression is worth.
+func (e *expr) eval(s *spot) Value {
 	v := Value{Expr: e.text}
-	var err error
+	python := func() (string, error) { return e.python(s) }
+	c := func() (string, error) { return s.c.print(s.p, s.t, e.text) }
+	first, second := python, c
+	if s.inC {
+		first, second = c, python
+	}
+	var err, err2 error
+	if v.Text, err = first(); err == nil {
+		return v
+	}
+	if v.Text, err2 = second(); err2 == nil {
+		return v
+	}
+	// What knows the name says best what is wrong.
+	if errors.Is(err, errNoExpr) || errors.Is(err, unwind.ErrNoSymbol) || s.rt == nil && !errors.Is(err2, unwind.ErrNoSymbol) {
+		err = err2
+	}
+	v.Text, v.Err = "", err.Error()
+	return v
+}
+
+var errNoExpr = errors.New("it is no expression of Python's")
+
+func (e *expr) python(s *spot) (string, error) {
+	if s.rt == nil {
+		return "", replay.ErrNoPython
+	}
+	err, m := errNoExpr, s.p.Mem()
 	if e.path != nil {
 		var o cpython.Found
-		if o, err = rt.Resolve(m, f, *e.path); err == nil {
-			v.Text = o.Text
-			return v
+		if o, err = s.rt.Resolve(m, s.frame, *e.path); err == nil {
+			return o.Text, nil
 		}
 	}
 	if e.tree != nil {
-		r, terr := rt.Eval(m, f, e.tree)
+		r, terr := s.rt.Eval(m, s.frame, e.tree)
 		if terr == nil {
-			v.Text = r.Text
-			return v
+			return r.Text, nil
 		}
-		if err == nil {
+		if e.path == nil {
 			err = terr
 		}
 	}
-	v.Err = err.Error()
-	return v
+	return "", err
+}
+
+// holds says whether the expression is true.
+func (e *expr) holds(s *spot) (bool, error) {
+	python := func() (bool, error) {
+		switch {
+		case s.rt == nil:
+			return false, replay.ErrNoPython
+		case e.tree == nil:
+			return false, errNoExpr
+		}
+		r, err := s.rt.Eval(s.p.Mem(), s.frame, e.tree)
+		return r.True, err
+	}
+	c := func() (bool, error) { return s.c.holds(s.p, s.t, e.text) }
+	if s.inC {
+		python, c = c, python
+	}
+	is, err := python()
+	if err == nil {
+		return is, nil
+	}
+	is, err2 := c()
+	switch {
+	case err2 == nil:
+		return is, nil
+	case errors.Is(err, errNoExpr) || errors.Is(err, unwind.ErrNoSymbol):
+		err = err2
+	}
+	return false, err
 }

@@ -113,3 +113,34 @@ func (w Walk) Scope(p *replay.Process, t *replay.Thread, f *Frame) *unwind.Scope
 	}
 	return code.Space.ScopeOf(p.Mem(), raw, f.Index, f.Level)
 }
+
+// Scopes returns what names of C mean in the frames of a thread, from the innermost
+// outward, inlined functions first, of so many frames at most.
+func (w Walk) Scopes(p *replay.Process, t *replay.Thread, most int) []*unwind.Scope {
+	code := w.Procs[p.Info.ID].Code
+	raw := code.Walk(p, t)
+	var out []*unwind.Scope
+	for i := range raw[:min(len(raw), most)] {
+		for level := 0; level < most; level++ {
+			sc := code.Space.ScopeOf(p.Mem(), raw, i, level)
+			if level > 0 && !sc.Known() {
+				break
+			}
+			if out = append(out, sc); !sc.Known() {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// Args returns the arguments of the C function that a thread is in, none where no debug
+// information describes it.
+func (w Walk) Args(p *replay.Process, t *replay.Thread) []unwind.Arg {
+	code := w.Procs[p.Info.ID].Code
+	described := code.Space.Explain(p.Mem(), code.Walk(p, t))
+	if len(described) == 0 {
+		return nil
+	}
+	return described[0].Args
+}

@@ -74,7 +74,7 @@ var allowed = map[string][]string{
 	"internal/redact":    {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":   {"internal/linux", "internal/recording", "internal/sys"},
 	"internal/mcp":       {"internal/recording"},
-	"internal/ask":       {"cpython", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "replay"},
+	"internal/ask":       {"cpython", "internal/backtrace", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/stackwalk": {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/sys", "internal/unwind", "replay"},
 }
 

@@ -26,7 +26,7 @@ type placeArgs struct {
 
 type printArgs struct {
 	common
-	Place  string `json:"place" jsonschema:"FILE:LINE, FUNCTION, FILE::FUNCTION, raise CLASS, or syscall NAME"`
+	Place  string `json:"place" jsonschema:"FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise CLASS, or syscall NAME"`
 	Exprs  string `json:"expressions,omitempty" jsonschema:"expressions with commas between, such as item, len(self.queue)"`
 	If     string `json:"if,omitempty" jsonschema:"only where this expression is true"`
 	Thread string `json:"thread,omitempty" jsonschema:"a thread's name or id"`
@@ -37,7 +37,7 @@ type printArgs struct {
 
 type lastArgs struct {
 	common
-	Expr    string `json:"expression" jsonschema:"NAME, NAME.ATTR, NAME[ITEM], or *ADDRESS"`
+	Expr    string `json:"expression" jsonschema:"NAME, NAME.ATTR, NAME[ITEM], an expression of C such as p->count, or *ADDRESS"`
 	At      string `json:"at,omitempty" jsonschema:"look backwards from this position or event; the end by default"`
 	In      string `json:"in,omitempty" jsonschema:"the function whose variable it is"`
 	Thread  string `json:"thread,omitempty" jsonschema:"a thread's name or id"`
