@@ -88,6 +88,7 @@ func commands() []*command {
 		whereCommand(),
 		profileCommand(),
 		mcpCommand(),
+		serveCommand(),
 		summaryCommand(),
 		diffCommand(),
 		reportCommand(),

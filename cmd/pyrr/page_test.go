@@ -53,7 +53,11 @@ type foundPage struct {
 	Options, Output []string
 	Wide            int
 	Printed         string
-	Scripts         struct {
+	// Of pyrr serve: the list, the address, the variables by a replay, and what another
+	// tab sees at that address.
+	List                        []string
+	Address, Replayed, Stranger string
+	Scripts                     struct {
 		Alert    any
 		Injected int
 	}
@@ -131,7 +135,9 @@ func TestPageInBrowser(t *testing.T) {
 		}
 		plans = append(plans, p)
 	}
-	text, _ := json.Marshal(map[string]any{"browser": browser, "pages": plans})
+	s := startServe(t, dir, "--limit=10m")
+	text, _ := json.Marshal(map[string]any{"browser": browser, "pages": plans, "live": map[string]string{
+		"url": s.where, "link": "deadlock.py", "place": "deadlock.py:15", "expressions": "source.name, 6 * 7", "variable": "source.balance", "in": "transfer"}})
 	file := filepath.Join(dir, "plan.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -145,13 +151,14 @@ func TestPageInBrowser(t *testing.T) {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
 	var found []foundPage
-	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states) {
+	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states)+1 {
 		t.Fatalf("%d pages: %v\n%s", len(found), err, out)
 	}
-	for i := range found {
+	for i := range states {
 		t.Run(states[i].name, func(t *testing.T) { holdPage(t, &states[i], &found[i], dir) })
 	}
 	t.Run("all ways", func(t *testing.T) { holdWays(t, &found[0]) })
+	t.Run("serve", func(t *testing.T) { holdServed(t, &found[len(states)], s.token) })
 }
 
 func shotName(s pageState, width int) string {
@@ -230,6 +237,41 @@ func holdWays(t *testing.T, f *foundPage) {
 	}
 	if f.Printed == "none" {
 		t.Error("the stacks are not on paper")
+	}
+}
+
+// holdServed holds what pyrr serve shows of a folder and of a recording in it.
+func holdServed(t *testing.T, f *foundPage, token string) {
+	for _, p := range f.Problems {
+		t.Error(p)
+	}
+	list := strings.Join(f.List, "\n")
+	if len(f.List) != 5 || !strings.Contains(list, "Deadlock: left waits for lock") || !strings.Contains(list, "KeyError: 'milk'") || !strings.Contains(list, "failed.pyrr.zip") {
+		t.Errorf("the list is %q", f.List)
+	}
+	if strings.Contains(f.Address+f.First.Hash+f.Left.Hash, token) {
+		t.Errorf("the token stays in the address: %s", f.Address)
+	}
+	if !strings.Contains(f.Replayed, "by a replay") || len(f.First.Vars) == 0 || f.First.Line == "" {
+		t.Errorf("a moment without variables in the file has %q: %+v", f.Replayed, f.First)
+	}
+	if strings.Count(f.Printed, "42") != 2 || !strings.Contains(f.Printed, "'savings'") || !strings.Contains(f.Printed, "'checking'") {
+		t.Errorf("print says %q", f.Printed)
+	}
+	if !strings.HasPrefix(f.Left.Frame, "transfer") || !strings.Contains(f.Left.Line, "both.wait()") || !strings.Contains(strings.Join(f.Left.Vars, " "), "savings") {
+		t.Errorf("a moment of print's is %+v", f.Left)
+	}
+	if said := strings.Join(f.Output, "\n"); !strings.Contains(said, "source.balance = 500") {
+		t.Errorf("last says %q", said)
+	}
+	if f.Scripts.Alert != nil || f.Scripts.Injected != 0 {
+		t.Errorf("the program's text became markup: %+v", f.Scripts)
+	}
+	if !strings.Contains(f.Stranger, "open the address that pyrr serve printed") || strings.Contains(f.Stranger, "deadlock") {
+		t.Errorf("without the token one sees %q", f.Stranger)
+	}
+	if f.Wide > 360 {
+		t.Errorf("on 360 pixels the page is %d wide", f.Wide)
 	}
 }
 

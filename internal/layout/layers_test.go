@@ -25,7 +25,7 @@ var layers = []struct {
 	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
 	{"share, fronts, report: what people get", []string{
 		"internal/redact", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
-		"internal/moments", "internal/page"}},
+		"internal/moments", "internal/page", "internal/served", "internal/serve"}},
 }
 
 // floor returns the number of a package's floor, -1 if it has none.

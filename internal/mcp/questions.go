@@ -50,8 +50,8 @@ func list(ctx context.Context, s *server, path string, _ *listArgs) answer {
 	for i := len(all) - 1; i >= 0; i-- {
 		r := &all[i]
 		name := r.Path
-		if rel, err := filepath.Rel(s.root, r.Path); err == nil && !s.one {
-			name = rel
+		if !s.root.One {
+			name = s.root.Name(r.Path)
 		}
 		of := r.Test
 		if of == "" {
@@ -247,7 +247,7 @@ func travel(ctx context.Context, s *server, path string, in *travelArgs) answer 
 }
 
 func diff(ctx context.Context, s *server, path string, in *diffArgs) answer {
-	other, err := s.recording(in.Other)
+	other, err := s.root.Recording(in.Other)
 	if err != nil {
 		return answer{err: err.Error()}
 	}

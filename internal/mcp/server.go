@@ -13,12 +13,12 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"pyrr/internal/served"
 )
 
 //go:embed skill.md
@@ -37,9 +37,8 @@ type Options struct {
 // server answers for one root.
 type server struct {
 	o    Options
-	root string // after symlinks
-	one  bool   // root is a recording
-	busy chan struct{}
+	root *served.Root
+	*served.Runner
 }
 
 // maxBusy is how many tools run at once.
@@ -51,23 +50,14 @@ const instructions = "Recordings of Python programs that hung or failed, exact a
 
 // New makes a server; its transport is the caller's.
 func New(o Options) (*mcp.Server, error) {
-	s := &server{o: o, busy: make(chan struct{}, maxBusy)}
-	if s.o.Limit == 0 {
-		s.o.Limit = time.Minute
+	if o.Limit == 0 {
+		o.Limit = time.Minute
 	}
-	root, err := filepath.EvalSymlinks(o.Root)
+	root, err := served.OpenRoot(o.Root)
 	if err != nil {
-		return nil, fmt.Errorf("there is no recording and no folder %s: %w", o.Root, err)
-	}
-	if s.root, err = filepath.Abs(root); err != nil {
 		return nil, err
 	}
-	s.one = isRecording(s.root)
-	if st, err := os.Stat(s.root); err != nil {
-		return nil, err
-	} else if !s.one && !st.IsDir() {
-		return nil, fmt.Errorf("%s is neither a recording nor a folder", o.Root)
-	}
+	s := &server{o, root, served.NewRunner(o.Program, o.Limit, maxBusy, 0)}
 	out := mcp.NewServer(&mcp.Implementation{Name: "pyrr", Version: o.Version}, &mcp.ServerOptions{
 		Instructions: instructions,
 		Capabilities: &mcp.ServerCapabilities{},
@@ -86,45 +76,6 @@ func Serve(ctx context.Context, o Options) error {
 	return s.Run(ctx, &mcp.StdioTransport{})
 }
 
-// isRecording says whether a path is a recording, packed or a folder.
-func isRecording(path string) bool {
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return false
-	case st.IsDir():
-		_, err := os.Lstat(filepath.Join(path, "pyrr.json"))
-		return err == nil
-	}
-	return st.Mode().IsRegular() && strings.HasSuffix(path, ".pyrr.zip")
-}
-
-// recording is the path of the recording that a tool was asked about. A name is one
-// within the root, symlinks resolved; without a name it is the only one.
-func (s *server) recording(name string) (string, error) {
-	if s.one {
-		if name == "" || name == filepath.Base(s.root) || name == s.root {
-			return s.root, nil
-		}
-		return "", fmt.Errorf("this server has one recording, %s", filepath.Base(s.root))
-	}
-	if name == "" {
-		return "", fmt.Errorf("name a recording; list has their names")
-	}
-	path := name
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(s.root, name)
-	}
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		rel, rerr := filepath.Rel(s.root, real)
-		if rerr == nil && filepath.IsLocal(rel) && isRecording(real) {
-			return real, nil
-		}
-	}
-	return "", fmt.Errorf("there is no recording %q in the folder that is served; list has their names", name)
-}
-
 func (s *server) addResources(out *mcp.Server) {
 	text := func(uri, kind, body string) *mcp.ReadResourceResult {
 		return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: uri, MIMEType: kind, Text: body}}}
@@ -135,23 +86,23 @@ func (s *server) addResources(out *mcp.Server) {
 		})
 	out.AddResource(&mcp.Resource{URI: "pyrr://spec-schema", Name: "spec-schema", MIMEType: "application/schema+json", Description: "the JSON Schema of specs, for draft and check"},
 		func(ctx context.Context, r *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-			got := s.run(ctx, maxPage, "check", "--schema")
-			if got.err != "" {
-				return nil, fmt.Errorf("%s", got.err)
+			got := s.Run(ctx, maxPage, "check", "--schema")
+			if got.Err != "" {
+				return nil, fmt.Errorf("%s", got.Err)
 			}
-			return text(r.Params.URI, "application/schema+json", got.out), nil
+			return text(r.Params.URI, "application/schema+json", got.Out), nil
 		})
 	const page = "pyrr://page/"
 	out.AddResourceTemplate(&mcp.ResourceTemplate{URITemplate: page + "{+recording}", Name: "page", MIMEType: "text/html", Description: "the page about a recording, as pyrr report writes it"},
 		func(ctx context.Context, r *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-			path, err := s.recording(strings.TrimPrefix(r.Params.URI, page))
+			path, err := s.root.Recording(strings.TrimPrefix(r.Params.URI, page))
 			if err != nil {
 				return nil, mcp.ResourceNotFoundError(r.Params.URI)
 			}
-			got := s.run(ctx, maxPage, "report", "-o", "-", "--", path)
-			if got.err != "" {
-				return nil, fmt.Errorf("%s", got.err)
+			got := s.Run(ctx, maxPage, "report", "-o", "-", "--", path)
+			if got.Err != "" {
+				return nil, fmt.Errorf("%s", got.Err)
 			}
-			return text(r.Params.URI, "text/html", got.out), nil
+			return text(r.Params.URI, "text/html", got.Out), nil
 		})
 }

@@ -68,14 +68,14 @@ func timeline(ctx context.Context, s *server, path string, in *timelineArgs) ans
 	if len(in.Kinds) > 0 {
 		args = append(args, "--kind="+strings.Join(in.Kinds, ","))
 	}
-	r := s.run(ctx, maxEvents, append(args, "--", path)...)
-	if r.err != "" {
-		return answer{err: r.err}
+	r := s.Run(ctx, maxEvents, append(args, "--", path)...)
+	if r.Err != "" {
+		return answer{err: r.Err}
 	}
 	first := strings.TrimSpace(in.From) != "" // else the last ones up to the end of the window
 	var found []event
 	more := 0
-	sc := bufio.NewScanner(strings.NewReader(r.out))
+	sc := bufio.NewScanner(strings.NewReader(r.Out))
 	sc.Buffer(nil, maxRead)
 	for sc.Scan() {
 		var e event
@@ -108,7 +108,7 @@ func timeline(ctx context.Context, s *server, path string, in *timelineArgs) ans
 	}
 	a := answer{text: b.String()}
 	switch {
-	case r.more:
+	case r.More:
 		a.text += "the recording has more events than are read at once: kinds or a thread narrow them\n"
 	case more > 0:
 		a.text += fmt.Sprintf("%d more in the window\n", more)

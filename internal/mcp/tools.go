@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"pyrr/internal/served"
 )
 
 // Call is a tool call that suggests itself.
@@ -56,10 +58,10 @@ func add[In any](out *mcp.Server, s *server, t tool[In]) {
 				}
 			}()
 			c := t.common(&in)
-			path := s.root
+			path := s.root.Path
 			if t.name != "list" {
 				var err error
-				if path, err = s.recording(c.Recording); err != nil {
+				if path, err = s.root.Recording(c.Recording); err != nil {
 					return failed(err.Error()), nil, nil
 				}
 			}
@@ -86,7 +88,7 @@ func (s *server) result(c *common, a answer) *mcp.CallToolResult {
 		most = min(max(c.MaxBytes, 200), maxBytes)
 	}
 	for i := range a.next {
-		if !s.one && c.Recording != "" && a.next[i].Arguments["recording"] == nil {
+		if !s.root.One && c.Recording != "" && a.next[i].Arguments["recording"] == nil {
 			a.next[i].Arguments["recording"] = c.Recording
 		}
 	}
@@ -120,8 +122,8 @@ func call(tool string, pairs ...any) Call {
 
 // command runs a command of pyrr for an answer.
 func (s *server) command(ctx context.Context, args ...string) answer {
-	r := s.run(ctx, maxRead, args...)
-	return answer{text: r.out, more: r.more, err: r.err, none: r.rc == exitNothing}
+	r := s.Run(ctx, maxRead, args...)
+	return answer{text: r.Out, more: r.More, err: r.Err, none: r.RC == served.ExitNothing}
 }
 
 var (

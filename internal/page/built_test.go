@@ -40,7 +40,7 @@ func TestBuilt(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, have := range map[string]string{"page.js": script, "page.css": style} {
+	for name, have := range map[string]string{"page.js": script, "live.js": live, "page.css": style} {
 		want, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -58,6 +58,12 @@ func TestInline(t *testing.T) {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(bad)) {
 				t.Errorf("the %s holds %q", name, bad)
 			}
+		}
+	}
+	// The script of pyrr serve asks, but only its own server.
+	for _, bad := range []string{"</script", "<!--", "http://", "https://", "@import", "WebSocket", "EventSource", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "localStorage", "cookie"} {
+		if strings.Contains(strings.ToLower(live), strings.ToLower(bad)) {
+			t.Errorf("the script of pyrr serve holds %q", bad)
 		}
 	}
 }

@@ -24,6 +24,11 @@ var script string
 //go:embed web/built/page.css
 var style string
 
+// The script of pyrr serve has the page's own in it, and asks the server.
+//
+//go:embed web/built/live.js
+var live string
+
 // view is what the template shows: what must be there without a script.
 type view struct {
 	Policy, Title, Outcome string
@@ -74,6 +79,23 @@ func hash(text string) string {
 func policy() string {
 	return "default-src 'none'; script-src " + hash(script) + "; style-src " + hash(style) +
 		"; img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// LivePolicy is that of pyrr serve's pages: as the page's, and questions to the server
+// that they came from.
+func LivePolicy() string {
+	return "default-src 'none'; script-src " + hash(live) + "; style-src " + hash(style) + "; connect-src 'self'; img-src data:; base-uri 'none'; " +
+		"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// Shell is the document that pyrr serve gives for every address: it holds nothing of
+// any recording, its script asks for that.
+func Shell() []byte {
+	return []byte("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n" +
+		"<meta name=\"referrer\" content=\"no-referrer\">\n<link rel=\"icon\" href=\"data:,\">\n<title>pyrr serve</title>\n<style>" + style +
+		"</style>\n</head>\n<body>\n<main class=\"wait\"><h1>pyrr serve</h1><p role=\"status\" id=\"wait\">This page needs its script, and a browser of 2023 or later.</p></main>\n" +
+		"<script>" + live + "</script>\n</body>\n</html>\n")
 }
 
 func (p *Page) writeHTML(w io.Writer) error {

@@ -1,4 +1,4 @@
-// Makes page.js and page.css from src, in the folder that is named, or built/:
+// Makes page.js, live.js and page.css from src, in the folder that is named, or built/:
 // scripts/page.sh build. PYRR_PAGE_TOOLS is where the npm packages are.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -9,4 +9,5 @@ const { build } = createRequire(join(process.env.PYRR_PAGE_TOOLS ?? here, "packa
 const out = process.argv[2] ?? join(here, "built");
 const common = { bundle: true, minify: true, charset: "utf8", legalComments: "none", logLevel: "warning", absWorkingDir: here };
 await build({ ...common, entryPoints: ["src/main.ts"], outfile: join(out, "page.js"), format: "iife", target: "es2022" });
+await build({ ...common, entryPoints: ["src/live.ts"], outfile: join(out, "live.js"), format: "iife", target: "es2022" });
 await build({ ...common, entryPoints: ["src/page.css"], outfile: join(out, "page.css") });

@@ -17,7 +17,7 @@ export interface VarFrame { f: string; l: number; v: Var[] }
 export interface Moment { proc: number; event: number; frames: VarFrame[] }
 interface Column { name: string; at: number; size: number; n: number; delta?: boolean; bytes?: boolean }
 
-export interface Document {
+export interface Contents {
   title: string; outcome: string; kinds: string[];
   procs: Process[]; lanes: Lane[]; marks: Mark[] | null; lines: Line[] | null; lost?: number; left?: number;
   frames: Frame[] | null; files: File[] | null; columns: Column[];
@@ -25,6 +25,24 @@ export interface Document {
   tasks?: Task[]; unlike?: { name: string; causes: Cause[] | null; followed?: string };
   moments?: Moment[]; without?: string;
   raised?: { proc: number; event: number; text: string };
+}
+
+/** A frame of pyrr bt --json, the innermost first. */
+export interface LiveFrame { kind: string; function: string; file?: string; line?: number; column?: number; endLine?: number; endColumn?: number; locals?: { name: string; value: string }[] }
+export interface LiveStack { process: number; thread: number; instruction: number; event: number; text?: string; raising?: string; handling?: string; frames: LiveFrame[] }
+/** What pyrr print and pyrr last find: a moment. */
+export interface Found {
+  kind?: string; process: number; instruction: number; event: number; time: number; thread: number; threadName?: string; file?: string; line?: number; function?: string; text?: string;
+  values?: { expr: string; value?: string; error?: string }[]; arguments?: { expr: string; value?: string; error?: string }[];
+  expression?: string; before?: string; after?: string; made?: boolean; ever?: boolean; in?: string;
+}
+export interface Answer { found: Found[]; none?: string }
+
+/** Who can be asked for what the page lacks: pyrr serve. */
+export interface Live {
+  at(where: { process: number; event?: number; position?: number; thread: number }, end: AbortSignal): Promise<LiveStack[]>;
+  print(what: { place: string; expressions: string; if: string; last: boolean }, end: AbortSignal): Promise<Answer>;
+  last(what: { expression: string; at: string; in: string; history: boolean }, end: AbortSignal): Promise<Answer>;
 }
 
 const decoder = new TextDecoder();
@@ -43,7 +61,7 @@ async function inflate(packed: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
 }
 
 export class Recording {
-  readonly doc: Document;
+  readonly doc: Contents;
   readonly n: number;
   readonly lane: Float64Array;
   readonly kind: Uint8Array;
@@ -76,7 +94,7 @@ export class Recording {
 
   constructor(private readonly bytes: Uint8Array) {
     const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    this.doc = JSON.parse(decoder.decode(bytes.subarray(4, 4 + size))) as Document;
+    this.doc = JSON.parse(decoder.decode(bytes.subarray(4, 4 + size))) as Contents;
     const base = 4 + size;
     const column = (name: string): Float64Array => {
       const c = this.doc.columns.find((c) => c.name === name);
@@ -238,6 +256,20 @@ export class Recording {
     return python;
   }
 
+  /** The frames of an answer, as the page has them: a file by the longest name that its path ends with. */
+  liveFrames(of: LiveStack): Frame[] {
+    return of.frames.map((f) => {
+      let p = -1, most = 0;
+      (this.doc.files ?? []).forEach((file, i) => {
+        const name = file.name.replace(/^…\//, "");
+        if (name.length > most && (f.file === name || f.file?.endsWith(`/${name}`))) { p = i; most = name.length; }
+      });
+      const out: Frame = { f: f.function, p, l: f.line ?? 0, o: p >= 0 && this.doc.files![p]!.own ? 2 : 1 };
+      if (p < 0) out.m = `${(f.file ?? "").split("/").slice(-2).join("/")}:${f.line ?? "?"}`;
+      return out;
+    });
+  }
+
   place(f: Frame): string {
     const file = f.p >= 0 ? this.doc.files?.[f.p]?.name : undefined;
     return file ? `${file}:${f.l ?? "?"}` : (f.m ?? "").replace(/^.*\//, "");
@@ -285,8 +317,9 @@ export class Recording {
 
 function same(a: Frame | undefined, b: Frame): boolean { return !!a && a.f === b.f && a.p === b.p; }
 
-export async function load(): Promise<Recording> {
-  const block = document.getElementById("block");
+/** Unpacks the block of a document. */
+export async function load(from: Document): Promise<Recording> {
+  const block = from.getElementById("block");
   const r = new Recording(await inflate(bytesOf(block?.textContent?.trim() ?? "")));
   block?.remove(); // its text is not needed any more
   return r;

@@ -1,7 +1,7 @@
 // The pane at the focus: what happened there, the merged stack with the user's
 // frames first and the rest folded, the variables, and the source.
 
-import type { Frame, Recording } from "./data";
+import type { Frame, Live, LiveStack, Recording, VarFrame } from "./data";
 import { highlighted } from "./highlight";
 import { colourOf } from "./kinds";
 import type { Store } from "./state";
@@ -19,12 +19,15 @@ export class Focus {
   private parts: { from: number; to: number }[] = [];
   private readonly open = new Set<string>();
   private readonly moments = new Map<string, number>();
+  /** What was asked for, by moment and thread: answers, and what went wrong. */
+  private readonly asked = new Map<string, LiveStack | string>();
+  private asks: AbortController | null = null;
 
-  constructor(private readonly rec: Recording, private readonly store: Store) {
+  constructor(private readonly rec: Recording, private readonly store: Store, private readonly live?: Live) {
     (rec.doc.moments ?? []).forEach((m, i) => this.moments.set(`${m.proc}.${m.event}`, i));
     this.element = h("section", { class: "focus panel", "aria-labelledby": "focus-title" }, h("h2", { id: "focus-title" }, "At the focus"),
       this.head, this.threads, this.stack, this.vars, this.source);
-    store.subscribe((_, what) => { if (what.has("row") || what.has("lane") || what.has("frame")) this.show(); });
+    store.subscribe((_, what) => { if (what.has("row") || what.has("lane") || what.has("frame") || what.has("pos")) this.show(); });
     this.show();
   }
 
@@ -44,12 +47,40 @@ export class Focus {
     const row = this.shownRow();
     this.showHead(row);
     this.showThreads();
-    const task = r.task(s.lane);
-    const frames = task ? r.frames(task.node) : row >= 0 ? r.frames(r.node[row]!) : [];
+    const task = r.task(s.lane), got = this.answer(row);
+    let frames = task ? r.frames(task.node) : row >= 0 ? r.frames(r.node[row]!) : [];
+    if (got && typeof got === "object" && (s.pos >= 0 || row !== s.row || !frames.length)) frames = r.liveFrames(got); // exact, at that moment
+    else if (s.pos >= 0) frames = [];
     const chosen = s.frame >= 0 && s.frame < frames.length ? s.frame : preferred(frames);
     this.showStack(frames, chosen);
-    this.showVars(row, frames[chosen]);
+    this.showVars(row, frames[chosen], got);
     this.showSource(frames[chosen]);
+  }
+
+  /** What a replay says of the focus: an answer, why there is none, or null as long as it runs; undefined where it need not be asked. */
+  private answer(row: number): LiveStack | string | null | undefined {
+    const s = this.store.state, r = this.rec;
+    this.asks?.abort(); // of a moment that nobody looks at any more
+    this.asks = null;
+    if (!this.live || row < 0 || r.task(s.lane)) return undefined;
+    if (s.pos < 0 && row === s.row && (row === r.raised || this.moments.has(`${r.procOf(row)}.${r.event[row]}`))) return undefined;
+    const here = r.procOf(row) === r.procOf(s.row), of = here ? s.row : row;
+    const process = r.doc.procs[r.procOf(row)]!.id, thread = r.doc.lanes[s.lane]!.tid;
+    const where = here && s.pos >= 0 ? { process, position: s.pos, thread } : { process, event: r.event[of]!, thread };
+    const key = JSON.stringify(where), known = this.asked.get(key);
+    if (known !== undefined) return known;
+    const end = this.asks = new AbortController(), live = this.live;
+    // Who walks along with the arrow keys does not want a replay for each step.
+    setTimeout(() => {
+      if (end.signal.aborted) return;
+      live.at(where, end.signal).then((all) => all[0] ?? "no stack could be read here", (e: unknown) => (e instanceof Error ? e.message : String(e))).then((got) => {
+        if (end.signal.aborted) return;
+        if (this.asked.size > 200) this.asked.clear();
+        this.asked.set(key, got);
+        this.show();
+      });
+    }, 200);
+    return null;
   }
 
   private showHead(row: number): void {
@@ -72,12 +103,13 @@ export class Focus {
       const rows = r.ofLane[r.lane[row]!]!, i = rows.indexOf(row) + by;
       if (i >= 0 && i < rows.length) this.store.go(rows[i]!);
     } }, text);
-    this.head.replaceChildren(
+    this.head.replaceChildren(...[
       h("div", { class: "mrow" }, h("b", {}, r.laneName(r.lane[row]!)), h("span", {}, `at ${at(r.time[row]!)}`), h("span", { class: "grow" }),
         step(-1, "Previous event of this thread", "‹"), step(1, "Next event of this thread", "›")),
       h("p", { class: "call" }, dot, h("code", {}, r.text(row))),
+      this.store.state.pos >= 0 ? h("p", {}, `and then, at instruction ${grouped(this.store.state.pos)}:`) : null,
       h("p", { class: "dim" }, [kind, took < 0 ? "never returned" : took > 0 ? `took ${span(took)}` : "", `instruction ${grouped(r.instr[row]!)}`,
-        `--at e${r.event[row]}${proc.id > 1 ? ` --process ${proc.id}` : ""}`].filter(Boolean).join(" · ")));
+        `--at e${r.event[row]}${proc.id > 1 ? ` --process ${proc.id}` : ""}`].filter(Boolean).join(" · "))].filter((e) => e !== null));
     this.head.append(...this.wakes(row));
   }
 
@@ -135,20 +167,25 @@ export class Focus {
     return h("li", {}, b);
   }
 
-  private showVars(row: number, f: Frame | undefined): void {
+  private showVars(row: number, f: Frame | undefined, got: LiveStack | string | null | undefined): void {
     const r = this.rec;
+    const note = (text: string, role = ""): void => this.vars.replaceChildren(text ? h("p", { class: "dim", role: role || undefined }, text) : "");
+    if (got === null) { note("Replaying to this moment …", "status"); return; }
+    if (typeof got === "string") { note(`A replay to this moment gives nothing: ${got}`, "status"); return; }
     const k = row < 0 ? undefined : this.moments.get(`${r.procOf(row)}.${r.event[row]}`);
     const m = k === undefined ? undefined : r.doc.moments![k]!;
     const task = r.task(this.store.state.lane);
-    const of = (task ? task.frames : m?.frames)?.find((x) => f && x.f === f.f && x.l === f.l) ?? undefined;
+    const of = varsOf(f, got ? fromLive(got) : task ? task.frames : m?.frames);
     if (!of) {
       const without = row >= 0 && (r.took[row]! < 0 || r.took[row]! > 1e6 || r.doc.kinds[r.kind[row]!] === "end" || task) && r.doc.without;
-      this.vars.replaceChildren(without ? h("p", { class: "dim" }, `Variables are not on this page: ${without}.`) : "");
+      note(without ? `Variables are not on this page: ${without}.` : "");
       return;
     }
-    const table = h("table", { class: "vars" }, h("caption", {}, row === r.raised ? `variables of ${of.f}, as the exception left them` : `variables of ${of.f} at ${task ? "the end" : "this moment"}`),
+    const when = row === r.raised ? "as the exception left them" : `at ${task ? "the end" : this.store.state.pos >= 0 ? `instruction ${grouped(this.store.state.pos)}` : "this moment"}`;
+    const table = h("table", { class: "vars" }, h("caption", {}, `variables of ${of.f}${row === r.raised ? "," : ""} ${when}${got ? ", by a replay" : ""}`),
       ...of.v.map((v) => h("tr", {}, h("th", { scope: "row" }, v.n), h("td", {}, v.v))));
     this.vars.replaceChildren(of.v.length ? table : h("p", { class: "dim" }, "No variables here."));
+    if (got && (got.raising || got.handling)) this.vars.prepend(h("p", { class: "badtext" }, got.raising ? `raises ${got.raising}` : `handles ${got.handling}`));
   }
 
   private showSource(f: Frame | undefined): void {
@@ -195,6 +232,17 @@ export class Focus {
     }
     this.source.replaceChildren(h("p", { class: "file" }, file.name), box);
   }
+}
+
+/** The variables of a frame among those of a stack. */
+function varsOf(f: Frame | undefined, frames: VarFrame[] | undefined): VarFrame | undefined {
+  return frames?.find((x) => f && x.f === f.f && x.l === f.l);
+}
+
+/** What modules, functions and classes are called is of no interest in a table of values. */
+function fromLive(s: LiveStack): VarFrame[] {
+  return s.frames.map((f) => ({ f: f.function, l: f.line ?? 0,
+    v: (f.locals ?? []).filter((v) => !/^(__|@py_)/.test(v.name) && !/^<(function|module|class) /.test(v.value)).map((v) => ({ n: v.name, v: v.value })) }));
 }
 
 /** The frame that is shown first: the user's innermost, else the innermost of Python. */

@@ -1,5 +1,5 @@
 // The one focus that all panes share, and its form in the URL's hash:
-// #m=PROCESS.EVENT&t=LANE&f=FRAME&tab=…&q=…&k=…&x=instr&z=FROM-TO
+// #m=PROCESS.EVENT&p=POSITION&t=LANE&f=FRAME&tab=…&q=…&k=…&x=instr&z=FROM-TO
 
 import type { Recording } from "./data";
 import { quiet } from "./kinds";
@@ -10,6 +10,8 @@ export interface State {
   lane: number;
   /** Number of the frame, from the innermost on; -1 for the one that is chosen by itself. */
   frame: number;
+  /** A position between two events, in instructions of the row's process, whose stack is shown; -1 for none. */
+  pos: number;
   tab: string;
   query: string;
   hidden: Set<number>;
@@ -50,7 +52,7 @@ export class Store {
 
   /** Goes to a row: its thread, its frame. */
   go(row: number, extra: Partial<State> = {}): void {
-    if (row >= 0 && row < this.rec.n) this.set({ row, lane: this.rec.lane[row]!, frame: -1, ...extra }, row !== this.state.row);
+    if (row >= 0 && row < this.rec.n) this.set({ row, lane: this.rec.lane[row]!, frame: -1, pos: -1, ...extra }, row !== this.state.row);
   }
 
   private tell(what: Set<keyof State>): void { for (const f of this.subscribers) f(this.state, what); }
@@ -67,7 +69,7 @@ export class Store {
   private parse(hash: string): State {
     const p = new URLSearchParams(hash.replace(/^#/, "")), rec = this.rec;
     const s: State = {
-      row: this.initial.row, lane: 0, frame: -1, tab: p.get("tab") ?? "events", query: p.get("q") ?? "", hidden: new Set(),
+      row: this.initial.row, lane: 0, frame: -1, pos: -1, tab: p.get("tab") ?? "events", query: p.get("q") ?? "", hidden: new Set(),
       mine: p.get("mine") === "1", axis: p.get("x") === "instr" ? "instr" : "time", fold: p.get("fold") !== "0", zoom: this.initial.zoom,
     };
     const m = /^(\d+)\.(\d+)$/.exec(p.get("m") ?? "");
@@ -81,9 +83,10 @@ export class Store {
       s.lane = this.initial.lane;
       s.frame = this.initial.frame;
     }
-    const lane = Number(p.get("t") ?? NaN), frame = Number(p.get("f") ?? NaN);
+    const lane = Number(p.get("t") ?? NaN), frame = Number(p.get("f") ?? NaN), pos = Number(p.get("p") ?? NaN);
     if (Number.isInteger(lane) && lane >= 0 && lane < rec.laneCount) s.lane = lane;
     if (Number.isInteger(frame) && frame >= 0 && frame < 1000) s.frame = frame;
+    if (Number.isSafeInteger(pos) && pos >= 0) s.pos = pos;
     const names = p.has("k") ? new Set(p.get("k")!.split(",")) : quiet;
     rec.doc.kinds.forEach((k, i) => { if (names.has(k)) s.hidden.add(i); });
     const z = /^([\d.e-]+)~([\d.e-]+)$/.exec(p.get("z") ?? "");
@@ -99,6 +102,7 @@ export class Store {
     const s = this.state, p: string[] = [], rec = this.rec;
     if (rec.n) p.push(`m=${rec.doc.procs[rec.procOf(s.row)]!.id}.${rec.event[s.row]}`);
     if (rec.n && s.lane !== rec.lane[s.row]) p.push(`t=${s.lane}`);
+    if (s.pos >= 0) p.push(`p=${s.pos}`);
     if (s.frame >= 0) p.push(`f=${s.frame}`);
     if (s.tab !== "events") p.push(`tab=${encodeURIComponent(s.tab)}`);
     if (s.query) p.push(`q=${encodeURIComponent(s.query)}`);

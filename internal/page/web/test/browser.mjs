@@ -1,5 +1,6 @@
 // Opens pages in a real browser and says what it finds, as JSON: browser.mjs PLAN,
-// where PLAN is a file with {browser, pages: [{name, file, shots: [{out, width, dark}]}]}.
+// where PLAN is a file with {browser, pages: [{name, file, shots: [{out, width, dark}]}],
+// live: what pyrr serve shows, by its address}.
 // PYRR_PAGE_TOOLS is where the npm packages are.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,14 +15,14 @@ const browser = await chromium.launch({ executablePath: plan.browser, args: ["--
 const report = [];
 
 /** Opens a page; what it says on the console, asks of anybody or throws is noted. */
-async function open(url, width, dark, found) {
+async function open(url, width, dark, found, ready = () => document.documentElement.dataset.ready) {
   const context = await browser.newContext({ viewport: { width, height: width > 600 ? 900 : 844 }, colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
   const page = await context.newPage();
   page.on("console", (m) => { if (["error", "warning"].includes(m.type())) found.problems.push(`console: ${m.text()}`); });
   page.on("pageerror", (e) => found.problems.push(`error: ${e.message}`));
-  page.on("request", (r) => { if (!r.url().startsWith("file:") && !r.url().startsWith("data:")) found.problems.push(`request: ${r.url()}`); });
+  page.on("request", (r) => { if (!["file:", "data:"].some((s) => r.url().startsWith(s)) && !(plan.live && r.url().startsWith(new URL(plan.live.url).origin + "/"))) found.problems.push(`request: ${r.url()}`); });
   await page.goto(url);
-  await page.waitForFunction(() => document.documentElement.dataset.ready, null, { timeout: 60000 });
+  await page.waitForFunction(ready, null, { timeout: 120000 });
   return page;
 }
 
@@ -91,5 +92,54 @@ for (const p of plan.pages) {
     await page.context().close();
   }
 }
+
+/** pyrr serve: from the list to a recording, to a moment without variables, and a question. */
+async function serve(live) {
+  const found = { name: "serve", problems: [] };
+  report.push(found);
+  const page = await open(live.url, 1280, false, found, () => document.documentElement.dataset.sentences);
+  found.address = page.url();
+  found.list = await page.evaluate(() => [...document.querySelectorAll(".recording")].map((e) => e.textContent));
+  await accessible(page, "the list", found);
+  await page.click(`a:has-text("${live.link}")`);
+  await page.waitForFunction(() => document.querySelector(".focus .frame"), null, { timeout: 120000 });
+  // Back from the end to the user's first call without variables: what the file has none of.
+  await page.focus(".tl-box");
+  const vars = () => page.evaluate(() => document.querySelector(".locals").textContent);
+  for (let i = 0; i < 40 && !/by a replay/.test(await vars()); i++) {
+    await page.keyboard.press("ArrowLeft");
+    await page.waitForTimeout(20);
+    if (/Replaying/.test(await vars())) await page.waitForFunction(() => !/Replaying/.test(document.querySelector(".locals").textContent), null, { timeout: 120000 });
+  }
+  found.first = await focus(page);
+  found.replayed = await vars();
+  await page.click("#tab-ask");
+  await page.locator(".ask-form input").nth(0).fill(live.place);
+  await page.locator(".ask-form input").nth(1).fill(live.expressions);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".found li", { timeout: 120000 });
+  found.printed = await page.evaluate(() => [...document.querySelectorAll(".found li")].map((e) => e.textContent).join("\n"));
+  await page.click(".found .hit");
+  await page.waitForFunction(() => /at instruction .* by a replay/.test(document.querySelector(".locals").textContent), null, { timeout: 120000 });
+  found.left = await focus(page);
+  await page.locator("[aria-label='Who set it?'] input").nth(0).fill(live.variable);
+  await page.locator("[aria-label='Who set it?'] input").nth(1).fill(live.in);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => /moment|never|not/.test(document.querySelector(".ask .status").textContent), null, { timeout: 120000 });
+  found.output = await page.evaluate(() => [document.querySelector(".ask .status").textContent, ...[...document.querySelectorAll(".found li")].map((e) => e.textContent)]);
+  await accessible(page, "ask", found);
+  found.scripts = await page.evaluate(() => ({ alert: window.pwned ?? null, injected: document.querySelectorAll("img, iframe").length }));
+  // The address alone, in another tab, leads nowhere: the token is not in it.
+  const other = await browser.newContext();
+  const stranger = await other.newPage();
+  await stranger.goto(page.url());
+  await stranger.waitForFunction(() => /token/.test(document.body.textContent), null, { timeout: 60000 });
+  found.stranger = await stranger.evaluate(() => document.body.textContent);
+  await other.close();
+  await page.setViewportSize({ width: 360, height: 800 });
+  found.wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  await page.context().close();
+}
+if (plan.live) await serve(plan.live);
 await browser.close();
 console.log(JSON.stringify(report));
