@@ -42,16 +42,16 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		}
 		return
 	}
-	h, set, failed, err := hideSecrets(u, t, f)
+	h, set, failed, err := f.secrets.hide(u, t, f.redact)
 	if err != nil {
 		u.warn(err.Error())
 		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
 		return
 	}
-	defer u.cleanups.add(h.discard)()
+	defer u.cleanups.add(h.Discard)()
 	from := t.part
 	if h != nil {
-		from = h.dir
+		from = h.Dir
 	}
 	verdict, exact := "not verified", true
 	if failed != nil {
@@ -66,7 +66,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	}
 	if !exact && t.uncut != "" {
 		// What is exact counts more than what is small.
-		h.discard()
+		h.Discard()
 		if err := t.putBack(); err != nil {
 			u.warn(err.Error())
 			return
@@ -84,7 +84,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		}
 	}
 	if h != nil && !exact {
-		if err := h.indexOnly(u, t.part); err != nil {
+		if err := h.IndexOnly(u, t.part); err != nil {
 			u.warn(err.Error())
 			u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
 			return
@@ -108,7 +108,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 		size = st.Size()
 	}
 	if h != nil {
-		sayRedacted(u, h.manifest)
+		sayRedacted(u, h.Manifest)
 	}
 	u.note("recorded %s  %s, %s", t.packed, byteSize(size), about(info, verdict))
 }

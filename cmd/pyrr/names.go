@@ -2,6 +2,7 @@ package main
 
 import (
 	"pyrr/internal/facts"
+	"pyrr/internal/hiding"
 	"pyrr/internal/hint"
 	"pyrr/internal/listing"
 	"pyrr/internal/printable"
@@ -13,6 +14,10 @@ import (
 // Short names of what many commands use, by package.
 
 type (
+	hidden        = hiding.Hidden
+	search        = hiding.Search
+	survivorError = hiding.SurvivorError
+
 	usageError = hint.Usage
 
 	jsonArg = listing.Arg
@@ -30,6 +35,14 @@ const (
 
 var (
 	newSource = facts.New
+
+	findSecrets   = hiding.Find
+	hideInSources = hiding.InSources
+	hideSecrets   = hiding.Secrets
+	isDivergence  = hiding.IsDivergence
+	packIndexForm = hiding.IndexForm
+	proven        = hiding.Prove
+	replaced      = hiding.Replace
 
 	hintsOf        = hint.Of
 	isMachineError = hint.IsMachine

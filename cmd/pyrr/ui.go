@@ -134,6 +134,10 @@ func (u *ui) warn(msg string) {
 	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, yellow, "warning:"), clean(msg))
 }
 
+// Status and Warn are status and warn for packages whose work takes long.
+func (u *ui) Status(format string, args ...any) { u.status(format, args...) }
+func (u *ui) Warn(text string)                  { u.warn(text) }
+
 // hint prints a command to paste.
 func (u *ui) hint(h string) {
 	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, cyan, "hint:"), clean(h))

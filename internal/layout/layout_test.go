@@ -63,6 +63,7 @@ var allowed = map[string][]string{
 	"internal/page":      {"internal/hang", "internal/linux", "internal/logview", "internal/recording", "internal/report", "internal/stack", "internal/sys"},
 	"internal/compare":   {"assert", "internal/stack"},
 	"internal/hang":      {"internal/stack"},
+	"internal/hiding":    {"internal/linux", "internal/recording", "internal/redact", "internal/stackwalk", "replay"},
 	"internal/draft":     {"assert", "internal/hang", "internal/hint", "internal/linux", "internal/printable", "internal/reason", "internal/stack"},
 	"internal/facts":     {"assert", "cpython", "internal/hang", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/pystate", "internal/reason", "internal/recording", "internal/stack", "internal/stackwalk", "replay"},
 	"internal/reason":    {"internal/compare", "internal/hang", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "replay"},

@@ -1,4 +1,4 @@
-package main
+package hiding
 
 import (
 	"bytes"
@@ -30,13 +30,13 @@ type adaption struct {
 // secrets in what the program does. Where it gets to the same calls by a few
 // instructions more or less than with the secrets, or with a buffer elsewhere,
 // the recording is made one of that run. It returns how many events changed.
-func adapted(u *ui, dir string, s *search) (int, error) {
+func adapted(u teller, dir string, s *Search) (int, error) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		return 0, err
 	}
 	defer rec.Close()
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return 0, err
 	}
 	changes := map[eventKey]adaption{}
@@ -63,7 +63,7 @@ func adapted(u *ui, dir string, s *search) (int, error) {
 			changes[eventKey{proc, number}] = a
 		}
 	}
-	u.status("replaying the recording with placeholders")
+	u.Status("replaying the recording with placeholders")
 	if _, err := replay.Batch(rec, o); err != nil || len(changes)+len(inputs) == 0 {
 		return 0, err
 	}

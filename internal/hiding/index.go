@@ -1,4 +1,4 @@
-package main
+package hiding
 
 import (
 	"errors"
@@ -20,10 +20,10 @@ const outputMember = "output.txt"
 // maxOutput is how much of it is kept.
 const maxOutput = 4 << 20
 
-// packIndexForm writes the form of a recording that holds no memory into the
+// IndexForm writes the form of a recording that holds no memory into the
 // new folder dir: events, stacks, sources and output, with the secrets
 // replaced. The stacks come from a replay of the recording as it is.
-func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set) (*recording.Redaction, error) {
+func IndexForm(u teller, rec *recording.Recording, dir string, set *redact.Set) (*recording.Redaction, error) {
 	from := rec
 	index := false
 	if !rec.HasStacks() {
@@ -40,7 +40,7 @@ func packIndexForm(u *ui, rec *recording.Recording, dir string, set *redact.Set)
 		defer copied.Close()
 		from, index = copied, true
 	}
-	u.status("replaying the recording for its stacks and output")
+	u.Status("replaying the recording for its stacks and output")
 	output := &capped{left: maxOutput}
 	o := replay.Options{Stdout: output, Stderr: output}
 	var indexErr, err error

@@ -1,4 +1,8 @@
-package main
+// Package hiding takes known secrets out of a recording and proves by a replay that
+// it is still one: what the program makes itself is found in its memory and output.
+//
+// It decides nothing about when that is wanted. Begin with Secrets.
+package hiding
 
 import (
 	"errors"
@@ -13,24 +17,30 @@ import (
 	"pyrr/replay"
 )
 
-// survivorError says that a secret is still there.
-type survivorError struct {
+// teller shows what a long work does, and what one should know of its result.
+type teller interface {
+	Status(format string, args ...any)
+	Warn(text string)
+}
+
+// SurvivorError says that a secret is still there.
+type SurvivorError struct {
 	secret redact.Secret
 	where  string
 }
 
-func (e *survivorError) Error() string {
+func (e *SurvivorError) Error() string {
 	return fmt.Sprintf("the known secret %s is still in %s", e.secret.Name, e.where)
 }
 
 // replayWatch sees the events of a replay.
 type replayWatch = func(*replay.Process, *replay.Thread, *recording.Event) error
 
-// search looks for the secrets in what the program makes of a replay: in
+// Search looks for the secrets in what the program makes of a replay: in
 // all of its memory where a process ends and a few times before, and in what
 // it writes. A value that reached the program compressed, encrypted or in
 // pieces shows up here.
-type search struct {
+type Search struct {
 	set *redact.Set
 	// made are values that only look like secrets and that are there although no
 	// input has them any more: the program makes them itself.
@@ -39,11 +49,11 @@ type search struct {
 	written map[redact.Shape]bool
 }
 
-func newSearch(set *redact.Set) *search {
-	return &search{set: set, made: map[string]redact.Secret{}, written: map[redact.Shape]bool{}}
+func newSearch(set *redact.Set) *Search {
+	return &Search{set: set, made: map[string]redact.Secret{}, written: map[redact.Shape]bool{}}
 }
 
-func (s *search) watch(events uint64) replayWatch {
+func (s *Search) watch(events uint64) replayWatch {
 	const looks = 6
 	every := max(events/looks, 2000)
 	var total uint64
@@ -63,7 +73,7 @@ func (s *search) watch(events uint64) replayWatch {
 	}
 }
 
-func (s *search) memory(p *replay.Process) error {
+func (s *Search) memory(p *replay.Process) error {
 	ranges, err := p.Writable()
 	if err != nil {
 		return err
@@ -76,7 +86,7 @@ func (s *search) memory(p *replay.Process) error {
 	return nil
 }
 
-func (s *search) part(p *replay.Process, r replay.Range, where string, shapes bool) error {
+func (s *Search) part(p *replay.Process, r replay.Range, where string, shapes bool) error {
 	const step, overlap = 1 << 20, 64 << 10
 	buf := make([]byte, min(step+overlap, r.End-r.Start))
 	for at := r.Start; at < r.End; at += step {
@@ -90,7 +100,7 @@ func (s *search) part(p *replay.Process, r replay.Range, where string, shapes bo
 			case x.Rule != "":
 				s.made[x.Value] = x
 			case err == nil:
-				err = &survivorError{x, fmt.Sprintf("%s, at event %d of process %d, as %s", where, p.Number, p.Info.ID, m.Form)}
+				err = &SurvivorError{x, fmt.Sprintf("%s, at event %d of process %d, as %s", where, p.Number, p.Info.ID, m.Form)}
 			}
 		})
 		if err != nil {
@@ -111,8 +121,8 @@ func (s *search) part(p *replay.Process, r replay.Range, where string, shapes bo
 const mostWritten = 1000
 
 // learn tells the finder what the replay showed, and whether that is new.
-func (s *search) learn(f *redact.Finder, rec *recording.Recording, err error) bool {
-	if x, ok := errors.AsType[*survivorError](err); ok && x.secret.Rule != "" {
+func (s *Search) learn(f *redact.Finder, rec *recording.Recording, err error) bool {
+	if x, ok := errors.AsType[*SurvivorError](err); ok && x.secret.Rule != "" {
 		s.made[x.secret.Value] = x.secret
 	}
 	for value := range s.made {
@@ -129,12 +139,12 @@ func (s *search) learn(f *redact.Finder, rec *recording.Recording, err error) bo
 // about its secrets.
 const mostRounds = 5
 
-// replaced writes rec into the new folder dir with its secrets replaced, as proof, a
+// Replace writes rec into the new folder dir with its secrets replaced, as proof, a
 // replay, shows it to be right: what that finds the program to make itself is left, and
 // what it finds it to write as a secret is replaced too. What only looks like a secret
 // is left where the program does something else without it, unless strict is set.
 // failed is what proof said.
-func replaced(u *ui, rec *recording.Recording, dir string, f *redact.Finder, small, strict bool, proof func(*search) error) (m *recording.Redaction, set *redact.Set, err, failed error) {
+func Replace(u teller, rec *recording.Recording, dir string, f *redact.Finder, small, strict bool, proof func(*Search) error) (m *recording.Redaction, set *redact.Set, err, failed error) {
 	for round := 1; ; round++ {
 		set = f.Set()
 		s := newSearch(set)
@@ -144,13 +154,13 @@ func replaced(u *ui, rec *recording.Recording, dir string, f *redact.Finder, sma
 			failed = proof(s)
 		}
 		learned := s.learn(f, rec, err)
-		if !learned && isDivergence(failed) && !strict && round < mostRounds {
+		if !learned && IsDivergence(failed) && !strict && round < mostRounds {
 			learned = f.LeaveLooks()
 		}
 		if !learned || round == mostRounds {
 			for _, x := range s.made {
 				if failed == nil {
-					failed = &survivorError{x, "what the program makes"}
+					failed = &SurvivorError{x, "what the program makes"}
 				}
 			}
 			return m, set, err, failed
