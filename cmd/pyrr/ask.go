@@ -36,7 +36,7 @@ const (
 
 func newAnswers(u *ui, rec *recording.Recording) *answers {
 	a := &answers{u: u, w: bufio.NewWriterSize(u.out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
-	a.enc = json.NewEncoder(jsonWriter{a.w})
+	a.enc = json.NewEncoder(newJSONWriter(a.w))
 	a.enc.SetEscapeHTML(false)
 	return a
 }

@@ -167,7 +167,7 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	}
 	switch {
 	case f.json:
-		return report.JSON(jsonWriter{u.out}, run)
+		return report.JSON(newJSONWriter(u.out), run)
 	case f.tap:
 		return report.TAP(u.out, run, f.lenient)
 	}

@@ -80,6 +80,9 @@ func plainJSON(doc []byte) []byte {
 // jsonWriter is plainJSON for an encoder, which writes whole documents.
 type jsonWriter struct{ w io.Writer }
 
+// newJSONWriter makes one that writes to w.
+func newJSONWriter(w io.Writer) io.Writer { return jsonWriter{w} }
+
 func (j jsonWriter) Write(b []byte) (int, error) {
 	if _, err := j.w.Write(plainJSON(b)); err != nil {
 		return 0, err

@@ -200,7 +200,7 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 	case f.raw:
 		l = &rawList{w: out}
 	case f.json:
-		enc := json.NewEncoder(jsonWriter{out})
+		enc := json.NewEncoder(newJSONWriter(out))
 		enc.SetEscapeHTML(false)
 		l = jsonList{enc, x, f.stack}
 	default:

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/replay"
 
 	"github.com/spf13/pflag"
 )
@@ -153,6 +154,9 @@ func run(ctx context.Context, u *ui, args []string) int {
 	}
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK
+	}
+	if replay.Damaged(err) && len(hintsOf(err)) == 0 {
+		err = withHint(err, "it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here")
 	}
 	u.fail(err)
 	return c.exitStatus(err)

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"pyrr/replay"
-
 	"golang.org/x/term"
 )
 
@@ -119,11 +117,7 @@ func (u *ui) paintOut(sgr, s string) string { return paint(u.colourOut, sgr, s) 
 func (u *ui) fail(err error) {
 	u.clearStatus()
 	fmt.Fprintf(u.err, "pyrr: %s %s\n", paint(u.colourErr, red, "error:"), clean(err.Error()))
-	hints := hintsOf(err)
-	if len(hints) == 0 && replay.Damaged(err) {
-		hints = []string{"it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here"}
-	}
-	for _, h := range hints {
+	for _, h := range hintsOf(err) {
 		u.hint(h)
 	}
 }
@@ -215,7 +209,7 @@ func (g *commandGuard) Write(p []byte) (int, error) {
 
 // printJSON writes one indented JSON document to stdout.
 func (u *ui) printJSON(v any) error {
-	enc := json.NewEncoder(jsonWriter{u.out})
+	enc := json.NewEncoder(newJSONWriter(u.out))
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
