@@ -38,6 +38,8 @@ type Options struct {
 	PID      int
 	For      time.Duration
 	Attached func(stood time.Duration)
+	// Instant records of PID where it stands, and nothing of what it does then.
+	Instant bool
 	// Dir is the folder to make and write the recording to (NAME.pyrr.part).
 	Dir string
 	// Timeout ends the recording, and then the command, after this time;
@@ -155,6 +157,9 @@ func Attach(ctx context.Context, o Options) (*Info, error) {
 		return nil, fmt.Errorf("find the folder of process %d: %w", o.PID, err)
 	}
 	o.Command = procStrings(o.PID, "cmdline")
+	if o.Instant {
+		return recordBy(&o, cwd, func(r *recorder) (*Info, error) { return r.takeInstant(ctx, o.PID) })
+	}
 	return recordBy(&o, cwd, func(r *recorder) (*Info, error) { return r.follow(ctx, o.PID) })
 }
 

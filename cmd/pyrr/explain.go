@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -40,6 +41,7 @@ func explainCommand() *command {
 			{"pyrr explain --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 			{"pyrr explain --json app.pyrr.zip | jq -r .why.sentence", "for a script"},
 			{"pyrr explain --pid 4711", "why a program hangs that runs now"},
+			{"pyrr explain --pid 4711 --for 1s", "the same of one that computes or polls"},
 		},
 		exits: []exitDoc{
 			{"0", "it was explained"},
@@ -50,7 +52,9 @@ func explainCommand() *command {
 		},
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			pid := fs.Int("pid", 0, "of the living process `PID`, in place of a recording: it is\nrecorded for a second, and goes on")
+			pid := fs.Int("pid", 0, "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
+			span := new(time.Duration)
+			fs.Var(duration{span}, "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and where it stands at its end")
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
 			asJSON := fs.Bool("json", false, "print JSON")
@@ -59,7 +63,10 @@ func explainCommand() *command {
 			unlike := fs.String("unlike", "", "a `recording` of a run that passed: say what this one got that that one did not")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
-				rec, path, done, err := recordingOrProcess(u, "explain", *pid, lookForReasons, args)
+				if *span > 0 && *pid == 0 {
+					return usagef("explain: --for goes with --pid")
+				}
+				rec, path, done, err := recordingOrProcess(u, "explain", *pid, glance{watch: watchForReasons, record: *span}, args)
 				if err != nil {
 					return err
 				}
@@ -97,6 +104,9 @@ func explainCommand() *command {
 				default:
 					if r.Says() {
 						explainFitted(u, rec, r, *full)
+					}
+					if *pid != 0 && *span == 0 && r.Why.Degree == hang.None {
+						u.hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", *pid))
 					}
 				}
 				if err == nil && !r.Says() {

@@ -6,24 +6,38 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"pyrr/internal/recording"
 )
 
-// How long a process is recorded to see where it stands. To say that somebody
-// polls takes longer than to see its stacks.
-const (
-	lookForStacks  = 100 * time.Millisecond
-	lookForReasons = time.Second
-)
+// glance says how to look at a living process: where it stands in an instant, and for
+// how long it is watched then from outside; or by recording what it does, for so long.
+type glance struct {
+	watch, record time.Duration
+}
+
+// watchForReasons is how long a process is watched to see which threads go on waiting.
+const watchForReasons = time.Second / 2
+
+// args are the flags of pyrr record that do it.
+func (g glance) args() []string {
+	if g.record > 0 {
+		return []string{"--for", g.record.String()}
+	}
+	if g.watch > 0 {
+		return []string{"--instant", "--for", g.watch.String()}
+	}
+	return []string{"--instant"}
+}
 
 // recordingOrProcess opens the recording that a command names, or one made of the
 // living process that it names.
-func recordingOrProcess(u *ui, command string, pid int, span time.Duration, args []string) (*recording.Recording, string, func(), error) {
+func recordingOrProcess(u *ui, command string, pid int, g glance, args []string) (*recording.Recording, string, func(), error) {
 	if pid != 0 {
-		return look(u, command, pid, span, args)
+		return look(u, command, pid, g, args)
 	}
 	rec, path, err := oneRecording(command, args)
 	if err != nil {
@@ -34,7 +48,7 @@ func recordingOrProcess(u *ui, command string, pid int, span time.Duration, args
 
 // look records a living process for a moment, for a command that is about
 // recordings. The recording is gone when done is called.
-func look(u *ui, command string, pid int, span time.Duration, args []string) (rec *recording.Recording, path string, done func(), err error) {
+func look(u *ui, command string, pid int, g glance, args []string) (rec *recording.Recording, path string, done func(), err error) {
 	if len(args) > 0 {
 		return nil, "", nil, usagef("%s: --pid %d and a recording exclude each other", command, pid)
 	}
@@ -49,7 +63,7 @@ func look(u *ui, command string, pid int, span time.Duration, args []string) (re
 	path = filepath.Join(dir, fmt.Sprintf("%d%s", pid, packedSuffix))
 	u.status("looking at process %d", pid)
 	var said bytes.Buffer
-	err = lookBy(pid, span, path, &said)
+	err = lookBy(pid, g, path, &said)
 	u.clearStatus()
 	if err == nil {
 		rec, err = recording.Open(path)
@@ -62,17 +76,23 @@ func look(u *ui, command string, pid int, span time.Duration, args []string) (re
 		}
 		return nil, "", nil, err
 	}
+	if stood := stoodStill.FindStringSubmatch(said.String()); stood != nil {
+		u.note("process %d stood still for %s, and goes on", pid, stood[1])
+	}
 	return rec, path, func() { rec.Close(); remove() }, nil
 }
 
+// stoodStill is what pyrr record says of a process that it attached to.
+var stoodStill = regexp.MustCompile(`which stood still for ([0-9.]+[nµm]?s)\b`)
+
 // lookBy is pyrr record --pid in a process of its own.
-func lookBy(pid int, span time.Duration, path string, said *bytes.Buffer) error {
+func lookBy(pid int, g glance, path string, said *bytes.Buffer) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find pyrr's own program: %w", err)
 	}
 	cmd := exec.Command(self)
-	cmd.Args = []string{"pyrr", "record", "--pid", fmt.Sprint(pid), "--for", span.String(), "--redact=never", "-o", path}
+	cmd.Args = append([]string{"pyrr", "record", "--pid", fmt.Sprint(pid), "--redact=never", "-o", path}, g.args()...)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("look at process %d: %w", pid, err)

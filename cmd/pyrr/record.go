@@ -38,6 +38,7 @@ type recordFlags struct {
 	span time.Duration
 	// leashed: another process of pyrr's says when to let go of it.
 	leashed  bool
+	instant  bool
 	children bool // with pid: what runs Python below it too
 	// region: only regions of this name are recorded.
 	region string
@@ -169,11 +170,12 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
 			fs.BoolVar(&f.finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
 			fs.BoolVar(&f.leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
+			fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
 			fs.String(settingsFrom, ".", "the folder whose settings count")
-			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "leashed", "slice", "disable-syscall", "from-event", "image-times"} {
+			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "leashed", "instant", "slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}

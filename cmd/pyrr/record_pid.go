@@ -58,7 +58,7 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 		return err
 	}
 	info, err := capture.Attach(ctx, capture.Options{
-		PID: f.pid, For: f.span, Dir: t.part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
+		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
 		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.maxSize), MaxTime: f.maxTime, Warn: u.warn,
 		Attached: func(stood time.Duration) {
 			how := "Ctrl-C ends the recording, and the process goes on"

@@ -158,7 +158,11 @@ func (p *Process) Take(n uint64, ev *recording.Event) Step {
 			t.Open = newCall(n, ev)
 		}
 	case recording.KindNote:
-		t.attached = t.attached || ev.Why == recording.NoteAttached
+		if ev.Why == recording.NoteAttached {
+			if t.attached = t.Open == nil; t.Open != nil {
+				t.Open.Attached = true
+			}
+		}
 	case recording.KindSignal:
 		s.Cut, t.Open, t.attached = t.Open, nil, false
 	case recording.KindDeath:

@@ -75,6 +75,12 @@ func Seize(tid int, opts uintptr) error {
 	return err
 }
 
+// SetOptions replaces the options of a stopped thread.
+func SetOptions(tid int, opts uintptr) error {
+	_, err := call(unix.PTRACE_SETOPTIONS, tid, 0, opts)
+	return err
+}
+
 // Interrupt makes a seized thread stop with PTRACE_EVENT_STOP.
 func Interrupt(tid int) error {
 	_, err := call(unix.PTRACE_INTERRUPT, tid, 0, 0)

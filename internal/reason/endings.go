@@ -152,8 +152,8 @@ func endOf(f *logview.Process, number uint64, ev *recording.Event) Ending {
 			c := &t.Open.Enter
 			w.Call, w.Nr, w.Since, w.Event, w.Instr = listing.Call(c, c, false), c.Nr, c.Time, t.Open.Event, c.Instr
 			w.For = time.Duration(max(0, ev.Time-c.Time))
-			w.Args, w.Early = c.Args, c.Kind == recording.KindThread
-			w.Attached = t.Open.Attached
+			w.Args, w.Attached = c.Args, t.Open.Attached
+			w.Early = c.Kind == recording.KindThread && !w.Attached
 		}
 		e.Threads = append(e.Threads, w)
 	}

@@ -1,0 +1,414 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+)
+
+// An instant of a process that runs is a recording without any time in it: where
+// each thread stands, and the memory. The process stands still only for as long as
+// it takes to stop its threads, to read their registers and to fork it: the fork,
+// which never runs, has the memory from then on, and is read while the process runs.
+// Nothing is put into the process that stays. Where it can't be forked, its memory
+// is read while it stands still.
+
+// still is a thread of the process, stopped.
+type still struct {
+	tid     int
+	regs    linux.Regs
+	stopped bool
+	deaf    bool // it waits where nothing interrupts it
+	// sig is the signal that it was just about to get, kept are those that came while
+	// it made calls of pyrr's.
+	sig  unix.Signal
+	kept []unix.Signal
+}
+
+// instant is a process that is stopped for a moment.
+type instant struct {
+	r      *recorder
+	pid    int
+	gate   uint64 // code that never runs again
+	all    []*still
+	byTID  map[int]*still
+	halted time.Time // when the first thread was stopped
+	stood  time.Duration
+}
+
+// instantOptions are those of PTRACE_SEIZE. What a thread makes meanwhile is not traced
+// with it: stopAll finds it.
+const instantOptions = unix.PTRACE_O_TRACESYSGOOD
+
+// takeInstant records where a process stands now.
+func (r *recorder) takeInstant(ctx context.Context, pid int) (*Info, error) {
+	if err := r.makeTimers(); err != nil {
+		return nil, err
+	}
+	defer r.waits.Close()
+	// Ctrl-C must not end pyrr while the process stands still.
+	defer holdSignals(func(os.Signal) {})()
+	in := &instant{r: r, pid: pid, byTID: map[int]*still{}}
+	maps, err := linux.ReadMaps(pid)
+	if err != nil {
+		return nil, err
+	}
+	if in.gate, err = r.codePage(&task{tid: pid, pid: pid}, maps); err != nil {
+		return nil, err
+	}
+	undo := hurry()
+	f, err := in.take()
+	undo()
+	if err != nil {
+		in.letGo()
+		return nil, fmt.Errorf("attach to process %d: %w", pid, err)
+	}
+	if o := r.o.Attached; o != nil && f.pid != pid {
+		o(in.stood)
+	}
+	info, err := in.write(ctx, f)
+	if o := r.o.Attached; o != nil && err == nil && f.pid == pid {
+		o(in.stood)
+	}
+	return info, err
+}
+
+// hurry puts the tracer before others, as far as it may, until undo is called: others
+// than it keep the process waiting meanwhile.
+func hurry() (undo func()) {
+	const first = -20
+	tid := unix.Gettid()
+	was, err := unix.Getpriority(unix.PRIO_PROCESS, tid)
+	if err != nil || unix.Setpriority(unix.PRIO_PROCESS, tid, first) != nil {
+		return func() {}
+	}
+	const raw = 20 // what the system call returns is 20 - nice (getpriority(2))
+	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, tid, raw-was) }
+}
+
+// take stops the process and copies it. It goes on already if the copy is another
+// process than itself.
+func (in *instant) take() (*frozen, error) {
+	if err := in.stopAll(); err != nil {
+		return nil, err
+	}
+	lead := in.byTID[in.pid]
+	if lead == nil {
+		return nil, errors.New("its first thread has ended")
+	}
+	for _, t := range in.all {
+		if t.deaf {
+			in.readWaiting(t)
+		} else if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
+			return nil, fmt.Errorf("read the registers of thread %d: %w", t.tid, err)
+		}
+		if t.stopped && t.regs.Cs != ptrace.UserCS {
+			return nil, errors.New("it is no 64-bit program")
+		}
+	}
+	// One that is about to get no signal, the first if need be.
+	maker := lead
+	for _, t := range in.all {
+		if t.stopped && (!maker.stopped || maker.sig != 0 && t.sig == 0) {
+			maker = t
+		}
+	}
+	f := &frozen{pid: in.pid}
+	if maker.stopped && in.mayFork() {
+		child, err := in.fork(maker)
+		if err != nil {
+			if child != 0 {
+				unix.Kill(child, unix.SIGKILL)
+			}
+			return nil, err
+		}
+		if child != 0 {
+			f.pid = child
+			in.letGo()
+			return f, in.close(f)
+		}
+	}
+	return f, nil
+}
+
+// stopAll stops all threads, also those that are being made meanwhile.
+func (in *instant) stopAll() error {
+	for {
+		list, err := threadsOf(in.pid)
+		if err != nil {
+			return err
+		}
+		var added []*still
+		for _, tid := range list {
+			if in.byTID[tid] != nil {
+				continue
+			}
+			if err := ptrace.Seize(tid, instantOptions); err != nil {
+				if ptrace.Gone(err) || isZombie(tid) {
+					continue // it has just ended
+				}
+				return whyNotSeized(tid, err)
+			}
+			t := &still{tid: tid}
+			in.byTID[tid] = t
+			added = append(added, t)
+		}
+		if len(added) == 0 {
+			return nil
+		}
+		if in.halted.IsZero() {
+			in.halted = time.Now()
+		}
+		for _, t := range added {
+			if err := ptrace.Interrupt(t.tid); err != nil && !ptrace.Gone(err) {
+				return err
+			}
+		}
+		if err := in.await(added); err != nil {
+			return err
+		}
+	}
+}
+
+// How long threads may take to stop: those that wait where nothing interrupts them
+// are done without after waitPatience.
+const waitPatience = 3 * time.Millisecond
+
+// await waits until threads that were interrupted have stopped.
+func (in *instant) await(added []*still) error {
+	progress := time.Now()
+	for len(added) > 0 {
+		left := added[:0]
+		for _, t := range added {
+			st, ok := in.r.waits.Poll(t.tid)
+			switch {
+			case !ok:
+				left = append(left, t)
+				continue
+			case !st.Stopped():
+				delete(in.byTID, t.tid)
+			default:
+				t.stoppedBy(st)
+				in.all = append(in.all, t)
+			}
+			progress = time.Now()
+		}
+		added = left
+		switch since := time.Since(progress); {
+		case len(added) == 0:
+		case since > waitPatience && asleepForGood(added):
+			for _, t := range added {
+				t.deaf = true
+				in.all = append(in.all, t)
+			}
+			return nil
+		case since > stopPatience:
+			return fmt.Errorf("thread %d does not stop", added[0].tid)
+		case since > waitPatience:
+			time.Sleep(50 * time.Microsecond)
+		default:
+			ptrace.Yield()
+		}
+	}
+	return nil
+}
+
+// stoppedBy notes that a thread has stopped: where it was told to, or where a signal
+// comes that is there already.
+func (t *still) stoppedBy(st unix.WaitStatus) {
+	t.stopped = true
+	if ptrace.Event(st) == 0 && st.StopSignal() != ptrace.SyscallStop {
+		t.sig = st.StopSignal()
+	}
+}
+
+// readWaiting reads where a thread is that does not stop: proc(5) says that of one
+// that waits in the kernel.
+func (in *instant) readWaiting(t *still) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", in.pid, t.tid))
+	r := &t.regs
+	r.Cs, r.Ss, r.OrigRax = ptrace.UserCS, ptrace.UserDS, nrNone
+	if err != nil {
+		return
+	}
+	var nr int64
+	if n, _ := fmt.Sscanf(string(text), "%d %v %v %v %v %v %v %v %v", &nr, &r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9, &r.Rsp, &r.Rip); n == 9 {
+		r.OrigRax = uint64(nr)
+		noSys := -int64(unix.ENOSYS)
+		r.Rax = uint64(noSys)
+	}
+}
+
+// letGo lets all threads go on, as they were.
+func (in *instant) letGo() {
+	defer func() {
+		if in.stood == 0 && !in.halted.IsZero() {
+			in.stood = time.Since(in.halted)
+		}
+	}()
+	for _, t := range in.all {
+		if t.stopped {
+			in.letGoOne(t)
+		}
+	}
+}
+
+func (in *instant) letGoOne(t *still) {
+	for _, sig := range t.kept {
+		unix.Tgkill(in.pid, t.tid, sig)
+	}
+	t.stopped, t.kept = false, nil
+	ptrace.Detach(t.tid, int(t.sig))
+}
+
+// letGoLate lets threads go that have stopped only now.
+func (in *instant) letGoLate() {
+	for _, t := range in.all {
+		if !t.deaf {
+			continue
+		}
+		if st, ok := in.r.waits.Poll(t.tid); ok && st.Stopped() {
+			t.stoppedBy(st)
+			ptrace.Detach(t.tid, int(t.sig))
+		}
+	}
+}
+
+// write makes a recording of what was stopped. The copy has ended when it returns.
+func (in *instant) write(ctx context.Context, f *frozen) (*Info, error) {
+	r := in.r
+	h := r.header
+	h.Started = r.start
+	w, err := recording.Create(r.o.Dir, h)
+	if err != nil {
+		in.end(f)
+		return nil, err
+	}
+	first := in.image(f)
+	calls := map[*still]recording.Event{}
+	for _, t := range in.all {
+		if ev, waits := in.callOf(t, f.pid); waits {
+			calls[t] = ev
+		}
+	}
+	err = in.readImage(w, f, &first)
+	in.end(f)
+	if err != nil {
+		w.Discard()
+		return nil, err
+	}
+	stayed := in.watch(ctx)
+	events := append(in.events(first, calls, stayed),
+		recording.Event{Kind: recording.KindEnd, TID: int32(in.pid), Time: r.since(), Why: recording.EndDetached, Text: "where it stood was recorded"})
+	for i := range events {
+		if err := w.Stream(1).Append(&events[i]); err != nil {
+			return nil, err
+		}
+	}
+	k := Kept{Dir: r.o.Dir, Procs: 1, Events: uint64(len(events))}
+	if err := w.Close(recording.Summary{Ended: time.Now(), Events: k.Events}); err != nil {
+		return nil, err
+	}
+	return &Info{Dir: r.o.Dir, Kept: []Kept{k}, Images: []time.Duration{in.stood}}, nil
+}
+
+// readImage reads the memory of the copy into the first event.
+func (in *instant) readImage(w *recording.Writer, f *frozen, first *recording.Event) error {
+	done := make(chan error, 1)
+	go func() {
+		iw := newImageWriter(f.pid, first)
+		defer iw.close()
+		iw.w, iw.f = w, f
+		done <- iw.read()
+	}()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(2 * time.Millisecond):
+			in.letGoLate()
+		}
+	}
+}
+
+// image is the event that the recording begins with, but for memory and registers.
+func (in *instant) image(f *frozen) recording.Event {
+	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", f.pid))
+	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", f.pid))
+	return recording.Event{Kind: recording.KindStart, TID: int32(in.pid), Open: openFDs(in.pid), Proc: &recording.Proc{
+		ID: 1, PID: in.pid, Exe: strings.TrimSuffix(exe, " (deleted)"), Argv: procStrings(f.pid, "cmdline"),
+		Env: procStrings(f.pid, "environ"), Cwd: cwd, Start: in.r.start.UnixNano(), StackLimit: stackLimit(f.pid)}}
+}
+
+// events are those of the recording but the last. stayed are the threads that have
+// been waiting ever since; of the others nobody knows for how long.
+func (in *instant) events(first recording.Event, calls map[*still]recording.Event, stayed map[*still]bool) []recording.Event {
+	var threads, rest []recording.Event
+	for _, t := range in.all {
+		call, waits := calls[t]
+		if waits && !stayed[t] {
+			call.Time = in.r.since()
+		}
+		if waits && stayed[t] {
+			rest = append(rest, recording.Event{Kind: recording.KindNote, TID: int32(t.tid), Why: recording.NoteAttached,
+				Text: fmt.Sprintf("thread %d waited in %s when pyrr attached", t.tid, linux.Name(int(call.Nr)))})
+		}
+		if t.tid == in.pid {
+			first.Regs = &t.regs
+			if waits {
+				// An image can't begin inside of a call: right before it.
+				regs := t.regs
+				regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, uint64(call.Nr), nrNone
+				first.Regs = &regs
+				rest = append(rest, call)
+			}
+			continue
+		}
+		ev := recording.Event{Kind: recording.KindThread, TID: int32(t.tid), Regs: &t.regs}
+		if waits {
+			ev.Why, ev.Nr, ev.Args, ev.In, ev.Time = recording.InCall, call.Nr, call.Args, call.In, call.Time
+		}
+		threads = append(threads, ev)
+	}
+	return slices.Concat([]recording.Event{first}, threads, rest)
+}
+
+// callOf returns the system call that a thread is in as the event of entering it,
+// and makes its registers those that it entered it with.
+func (in *instant) callOf(t *still, pid int) (recording.Event, bool) {
+	r := &t.regs
+	if int64(r.OrigRax) < 0 {
+		return recording.Event{}, false
+	}
+	if ret := int64(r.Rax); !t.deaf && !isRestart(ret) && ret != -int64(unix.EINTR) {
+		r.OrigRax = nrNone
+		return recording.Event{}, false // it comes back from it, or has not begun it
+	}
+	nr := int(int32(r.OrigRax))
+	if nr == unix.SYS_RESTART_SYSCALL {
+		nr = restarted(pid, r.Rip)
+	}
+	noSys := -int64(unix.ENOSYS)
+	r.OrigRax, r.Rax = uint64(nr), uint64(noSys)
+	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, PC: r.Rip, RegSum: recording.RegSum(r)}
+	if at, n, str := linux.InArgs(nr, ev.Args); n > 0 {
+		b := make([]byte, n)
+		b = b[:(ptrace.Mem)(pid).ReadSome(b, at)]
+		if str {
+			head, _, _ := strings.Cut(string(b), "\x00")
+			b = []byte(head)
+		}
+		ev.In = b
+	}
+	return ev, true
+}

@@ -1,0 +1,264 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+)
+
+// mayFork says whether a call of pyrr's can't end the process: of one that has seccomp
+// filters that pyrr's own process does not have nobody knows what they do to it.
+func (in *instant) mayFork() bool {
+	return filters(strconv.Itoa(in.pid)) <= filters("self")
+}
+
+// filters is the number of seccomp filters of a process (proc(5)); many where it is not
+// known, as before Linux 5.9.
+func filters(pid string) int {
+	status, _ := os.ReadFile("/proc/" + pid + "/status")
+	number := func(key string) (int, bool) {
+		_, rest, ok := strings.Cut(string(status), "\n"+key+":")
+		line, _, _ := strings.Cut(rest, "\n")
+		n, err := strconv.Atoi(strings.TrimSpace(line))
+		return n, ok && err == nil
+	}
+	if n, ok := number("Seccomp_filters"); ok {
+		return n
+	}
+	if mode, ok := number("Seccomp"); ok && mode == 0 {
+		return 0
+	}
+	return 1 << 20
+}
+
+// fork makes a stopped thread fork its process, and returns the copy, 0 where the
+// kernel refuses. The copy shares the descriptors, since what it had of its own would
+// keep files, locks and connections alive, and its end is told to nobody.
+func (in *instant) fork(t *still) (child int, err error) {
+	if err := ptrace.SetOptions(t.tid, instantOptions|unix.PTRACE_O_TRACECLONE); err != nil {
+		return 0, err
+	}
+	err = in.inject(t, unix.SYS_CLONE, [6]uint64{unix.CLONE_FILES}, func(ret int64) bool { return ret != eRestartNoIntr }, &child)
+	return child, err
+}
+
+// inject makes a stopped thread execute a system call until done likes its result, and
+// stops it as it was. The kernel makes no process while a signal is on its way
+// (copy_process, kernel/fork.c): that is kept, and comes when the thread is let go.
+// What the call made is noted in child.
+func (in *instant) inject(t *still, nr uint64, args [6]uint64, done func(ret int64) bool, child *int) error {
+	orig := make([]byte, len(ptrace.Gadget))
+	if err := (ptrace.Mem)(t.tid).ReadAt(orig, in.gate); err != nil {
+		return err
+	}
+	if err := ptrace.Write(t.tid, in.gate, ptrace.Gadget); err != nil {
+		return err
+	}
+	if t.sig != 0 {
+		t.kept, t.sig = append(t.kept, t.sig), 0
+	}
+	const most = 100
+	var failed error
+	for range most {
+		ret, err := ptrace.InjectStops(t.tid, in.gate, nr, args, func(st unix.WaitStatus) error {
+			switch ptrace.Event(st) {
+			case unix.PTRACE_EVENT_CLONE:
+				msg, err := ptrace.EventMsg(t.tid)
+				*child = int(msg)
+				return err
+			case 0:
+				t.kept = append(t.kept, st.StopSignal())
+			}
+			return nil
+		})
+		if failed = err; err != nil || done(ret) {
+			break
+		}
+	}
+	if err := ptrace.Write(t.tid, in.gate, orig); failed == nil {
+		failed = err
+	}
+	if failed != nil {
+		return failed
+	}
+	return in.stopAgain(t)
+}
+
+// stopAgain brings a thread that has made a call of pyrr's to where the kernel makes
+// it do its own call again that was interrupted: that is at a stop for signals alone.
+func (in *instant) stopAgain(t *still) error {
+	if err := ptrace.Interrupt(t.tid); err != nil {
+		return err
+	}
+	if err := ptrace.Cont(t.tid, 0); err != nil {
+		return err
+	}
+	t.stopped = false
+	st, err := in.r.waits.For(t.tid)
+	if err != nil {
+		return err
+	}
+	if !st.Stopped() {
+		return unix.ESRCH
+	}
+	t.stoppedBy(st)
+	return nil
+}
+
+// Of close_range(2), which Linux has since 5.9.
+const closeRangeUnshare = 2
+
+// close gives a fresh copy descriptors of its own, of which it closes all, and makes
+// sure that it never runs.
+func (in *instant) close(f *frozen) error {
+	f.proc = openProcess(f.pid)
+	st, err := in.r.waits.For(f.pid)
+	if err == nil && !st.Stopped() {
+		err = unix.ESRCH
+	}
+	if err == nil {
+		err = ptrace.SetOptions(f.pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_EXITKILL)
+	}
+	if err == nil {
+		// Where memory becomes scarce it is the copy that goes. An error leaves that to the kernel.
+		_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", f.pid), []byte("1000"), 0)
+		var ret int64
+		ret, err = ptrace.Inject(f.pid, in.gate, closeRange, [6]uint64{0, uint64(^uint32(0)), closeRangeUnshare}, ignoreStops)
+		if err == nil && ret != 0 {
+			if ret, err = ptrace.Inject(f.pid, in.gate, unix.SYS_UNSHARE, [6]uint64{unix.CLONE_FILES}, ignoreStops); err == nil && ret == 0 {
+				err = in.r.closeAll(f.pid, in.gate)
+			}
+		}
+	}
+	if err != nil {
+		in.end(f)
+		return fmt.Errorf("prepare its image: %w", err)
+	}
+	return nil
+}
+
+// end ends the copy, and makes the process that it is a child of forget it: it would
+// be there, as one that has ended, until that ends. Where the process itself was read
+// in place of a copy, it is let go.
+func (in *instant) end(f *frozen) {
+	if f.pid == in.pid {
+		in.letGo()
+		return
+	}
+	f.end()
+	for {
+		st, err := in.r.waits.For(f.pid)
+		if err != nil || !st.Stopped() {
+			break
+		}
+	}
+	list, err := threadsOf(in.pid)
+	if err != nil {
+		return // it has ended itself
+	}
+	for _, tid := range list {
+		if ptrace.Seize(tid, instantOptions) != nil {
+			continue
+		}
+		t := &still{tid: tid}
+		if ptrace.Interrupt(tid) == nil && in.halt(t) {
+			var none int
+			// An error leaves what has ended where it is, which harms nobody.
+			_ = in.inject(t, unix.SYS_WAIT4, [6]uint64{uint64(f.pid), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
+			in.letGoOne(t)
+			return
+		}
+		// It waits where nothing interrupts it, and is let go when the tracer ends.
+	}
+}
+
+// halt waits a moment for a thread to stop, and says whether it has.
+func (in *instant) halt(t *still) bool {
+	for until := time.Now().Add(2 * waitPatience); time.Now().Before(until); {
+		if st, ok := in.r.waits.Poll(t.tid); ok {
+			if st.Stopped() {
+				t.stoppedBy(st)
+			}
+			return t.stopped
+		}
+		ptrace.Yield()
+	}
+	return false
+}
+
+// threadsOf lists the threads of a process.
+func threadsOf(pid int) ([]int, error) {
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil, fmt.Errorf("list its threads: %w", err)
+	}
+	out := make([]int, 0, len(list))
+	for _, e := range list {
+		if tid, err := strconv.Atoi(e.Name()); err == nil {
+			out = append(out, tid)
+		}
+	}
+	return out, nil
+}
+
+// stateOf is the state of a thread, as proc(5) has it; 0 for one that is gone.
+func stateOf(tid int) byte {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
+	// TID (NAME) STATE …, where the name may hold anything.
+	rest := strings.TrimSpace(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if rest == "" {
+		return 0
+	}
+	return rest[0]
+}
+
+func isZombie(tid int) bool {
+	s := stateOf(tid)
+	return s == 'Z' || s == 'X'
+}
+
+// asleepForGood says whether all of these wait in the kernel where no signal comes to
+// them: for a disk, or for the child of a vfork.
+func asleepForGood(list []*still) bool {
+	for _, t := range list {
+		if stateOf(t.tid) != 'D' {
+			return false
+		}
+	}
+	return true
+}
+
+// whyNotSeized says why a thread can't be traced.
+func whyNotSeized(tid int, err error) error {
+	if tracer := tracerOf(tid); tracer > 0 && tracer != os.Getpid() {
+		return fmt.Errorf("process %d (%s) traces it already: only one can", tracer, nameOfProcess(tracer))
+	}
+	return err
+}
+
+// restarted is the system call that the kernel makes a thread go on with: of those that
+// it does so with, the instruction before the call sets the number.
+func restarted(pid int, pc uint64) int {
+	const mov, size = 0xb8, 5 // mov eax, NUMBER
+	var b [32]byte
+	if (ptrace.Mem)(pid).ReadAt(b[:], pc-uint64(len(b))) != nil || string(b[len(b)-2:]) != string(ptrace.Gadget[:2]) {
+		return unix.SYS_RESTART_SYSCALL
+	}
+	for i := len(b) - 2 - size; i >= 0; i-- {
+		if b[i] != mov {
+			continue
+		}
+		switch nr := binary.LittleEndian.Uint32(b[i+1:]); nr {
+		case unix.SYS_POLL, unix.SYS_FUTEX, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP:
+			return int(nr)
+		}
+	}
+	return unix.SYS_RESTART_SYSCALL
+}
