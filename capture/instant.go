@@ -44,6 +44,7 @@ type instant struct {
 	byTID  map[int]*still
 	halted time.Time // when the first thread was stopped
 	stood  time.Duration
+	late   []*still // those that do not stop when they are told to
 }
 
 // instantOptions are those of PTRACE_SEIZE. What a thread makes meanwhile is not traced
@@ -174,8 +175,13 @@ func (in *instant) stopAll() error {
 				return err
 			}
 		}
-		if err := in.await(added); err != nil {
+		if err := in.await(slices.Clone(added)); err != nil {
 			return err
+		}
+		for _, t := range added {
+			if in.byTID[t.tid] != nil {
+				in.all = append(in.all, t)
+			}
 		}
 	}
 }
@@ -199,7 +205,6 @@ func (in *instant) await(added []*still) error {
 				delete(in.byTID, t.tid)
 			default:
 				t.stoppedBy(st)
-				in.all = append(in.all, t)
 			}
 			progress = time.Now()
 		}
@@ -209,8 +214,8 @@ func (in *instant) await(added []*still) error {
 		case since > waitPatience && asleepForGood(added):
 			for _, t := range added {
 				t.deaf = true
-				in.all = append(in.all, t)
 			}
+			in.late = append(in.late, added...)
 			return nil
 		case since > stopPatience:
 			return fmt.Errorf("thread %d does not stop", added[0].tid)
@@ -273,13 +278,10 @@ func (in *instant) letGoOne(t *still) {
 
 // letGoLate lets threads go that have stopped only now.
 func (in *instant) letGoLate() {
-	for _, t := range in.all {
-		if !t.deaf {
-			continue
-		}
+	for _, t := range in.late {
 		if st, ok := in.r.waits.Poll(t.tid); ok && st.Stopped() {
 			t.stoppedBy(st)
-			ptrace.Detach(t.tid, int(t.sig))
+			in.letGoOne(t)
 		}
 	}
 }

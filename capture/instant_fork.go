@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -164,33 +163,19 @@ func (in *instant) end(f *frozen) {
 		return // it has ended itself
 	}
 	for _, tid := range list {
-		if ptrace.Seize(tid, instantOptions) != nil {
+		if old := in.byTID[tid]; old != nil && old.deaf || ptrace.Seize(tid, instantOptions) != nil {
 			continue
 		}
 		t := &still{tid: tid}
-		if ptrace.Interrupt(tid) == nil && in.halt(t) {
-			var none int
-			// An error leaves what has ended where it is, which harms nobody.
-			_ = in.inject(t, unix.SYS_WAIT4, [6]uint64{uint64(f.pid), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
-			in.letGoOne(t)
-			return
+		if ptrace.Interrupt(tid) != nil || in.await([]*still{t}) != nil || !t.stopped {
+			continue // one that does not stop is let go as soon as it does
 		}
-		// It waits where nothing interrupts it, and is let go when the tracer ends.
+		var none int
+		// An error leaves what has ended where it is, which harms nobody.
+		_ = in.inject(t, unix.SYS_WAIT4, [6]uint64{uint64(f.pid), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
+		in.letGoOne(t)
+		return
 	}
-}
-
-// halt waits a moment for a thread to stop, and says whether it has.
-func (in *instant) halt(t *still) bool {
-	for until := time.Now().Add(2 * waitPatience); time.Now().Before(until); {
-		if st, ok := in.r.waits.Poll(t.tid); ok {
-			if st.Stopped() {
-				t.stoppedBy(st)
-			}
-			return t.stopped
-		}
-		ptrace.Yield()
-	}
-	return false
 }
 
 // threadsOf lists the threads of a process.

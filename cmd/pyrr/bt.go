@@ -104,7 +104,7 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	rec, path, done, err := recordingOrProcess(u, "bt", f.pid, glance{}, args)
+	rec, path, done, err := recordingOrProcess(u, "bt", glance{pid: f.pid}, args)
 	if err != nil {
 		return err
 	}

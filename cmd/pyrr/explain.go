@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -52,9 +51,7 @@ func explainCommand() *command {
 		},
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			pid := fs.Int("pid", 0, "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
-			span := new(time.Duration)
-			fs.Var(duration{span}, "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and where it stands at its end")
+			g := declareGlance(fs)
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
 			asJSON := fs.Bool("json", false, "print JSON")
@@ -63,10 +60,10 @@ func explainCommand() *command {
 			unlike := fs.String("unlike", "", "a `recording` of a run that passed: say what this one got that that one did not")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
 			return func(_ context.Context, u *ui, args []string) error {
-				if *span > 0 && *pid == 0 {
+				if g.record > 0 && g.pid == 0 {
 					return usagef("explain: --for goes with --pid")
 				}
-				rec, path, done, err := recordingOrProcess(u, "explain", *pid, glance{watch: watchForReasons, record: *span}, args)
+				rec, path, done, err := recordingOrProcess(u, "explain", *g, args)
 				if err != nil {
 					return err
 				}
@@ -84,30 +81,19 @@ func explainCommand() *command {
 				}
 				switch {
 				case *fingerprint:
-					if f := r.Why.Fingerprint(); f != "" {
-						fmt.Fprintln(u.out, f)
-						return nil
-					}
-					u.note("no verdict, so there is no fingerprint")
-					return exitStatusError(exitNothing)
+					return printFingerprint(u, r)
 				case *markdown:
 					return printMarkdown(u, rec, path, r)
 				case *github:
 					annotate(u, rec, r)
 					return nil
 				case *asJSON:
-					x := explanationOf(r.Why, r.Ends)
-					if r.Unlike != nil {
-						x.Causes, x.Followed = r.Unlike.Causes(), r.Unlike.Followed("the run that passed", "this run")
-					}
-					err = u.printJSON(x)
+					err = printExplanation(u, r)
 				default:
 					if r.Says() {
 						explainFitted(u, rec, r, *full)
 					}
-					if *pid != 0 && *span == 0 && r.Why.Degree == hang.None {
-						u.hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", *pid))
-					}
+					g.hint(u, r)
 				}
 				if err == nil && !r.Says() {
 					u.note("every process ended by itself, so nothing hung")
@@ -118,6 +104,25 @@ func explainCommand() *command {
 			}
 		},
 	}
+}
+
+// printFingerprint prints what is the same for the same fault in other runs.
+func printFingerprint(u *ui, r *reasoned) error {
+	if f := r.Why.Fingerprint(); f != "" {
+		fmt.Fprintln(u.out, f)
+		return nil
+	}
+	u.note("no verdict, so there is no fingerprint")
+	return exitStatusError(exitNothing)
+}
+
+// printExplanation prints the JSON form.
+func printExplanation(u *ui, r *reasoned) error {
+	x := explanationOf(r.Why, r.Ends)
+	if r.Unlike != nil {
+		x.Causes, x.Followed = r.Unlike.Causes(), r.Unlike.Followed("the run that passed", "this run")
+	}
+	return u.printJSON(x)
 }
 
 // explainFitted prints the explanation, no wider than the screen.

@@ -10,24 +10,43 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"pyrr/internal/hang"
 	"pyrr/internal/recording"
 )
 
 // glance says how to look at a living process: where it stands in an instant, and for
 // how long it is watched then from outside; or by recording what it does, for so long.
 type glance struct {
+	pid           int // 0: a recording is looked at instead
 	watch, record time.Duration
 }
 
 // watchForReasons is how long a process is watched to see which threads go on waiting.
 const watchForReasons = time.Second / 2
 
+// declareGlance declares the flags of a command that says why a process hangs.
+func declareGlance(fs *pflag.FlagSet) *glance {
+	g := &glance{watch: watchForReasons}
+	fs.IntVar(&g.pid, "pid", 0, "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
+	fs.Var(duration{&g.record}, "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
+	return g
+}
+
+// hint says how to see more than an instant shows.
+func (g *glance) hint(u *ui, r *reasoned) {
+	if g.pid != 0 && g.record == 0 && r.Why.Degree == hang.None {
+		u.hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", g.pid))
+	}
+}
+
 // args are the flags of pyrr record that do it.
 func (g glance) args() []string {
-	if g.record > 0 {
+	switch {
+	case g.record > 0:
 		return []string{"--for", g.record.String()}
-	}
-	if g.watch > 0 {
+	case g.watch > 0:
 		return []string{"--instant", "--for", g.watch.String()}
 	}
 	return []string{"--instant"}
@@ -35,9 +54,9 @@ func (g glance) args() []string {
 
 // recordingOrProcess opens the recording that a command names, or one made of the
 // living process that it names.
-func recordingOrProcess(u *ui, command string, pid int, g glance, args []string) (*recording.Recording, string, func(), error) {
-	if pid != 0 {
-		return look(u, command, pid, g, args)
+func recordingOrProcess(u *ui, command string, g glance, args []string) (*recording.Recording, string, func(), error) {
+	if g.pid != 0 {
+		return look(u, command, g, args)
 	}
 	rec, path, err := oneRecording(command, args)
 	if err != nil {
@@ -48,7 +67,8 @@ func recordingOrProcess(u *ui, command string, pid int, g glance, args []string)
 
 // look records a living process for a moment, for a command that is about
 // recordings. The recording is gone when done is called.
-func look(u *ui, command string, pid int, g glance, args []string) (rec *recording.Recording, path string, done func(), err error) {
+func look(u *ui, command string, g glance, args []string) (rec *recording.Recording, path string, done func(), err error) {
+	pid := g.pid
 	if len(args) > 0 {
 		return nil, "", nil, usagef("%s: --pid %d and a recording exclude each other", command, pid)
 	}
@@ -63,7 +83,7 @@ func look(u *ui, command string, pid int, g glance, args []string) (rec *recordi
 	path = filepath.Join(dir, fmt.Sprintf("%d%s", pid, packedSuffix))
 	u.status("looking at process %d", pid)
 	var said bytes.Buffer
-	err = lookBy(pid, g, path, &said)
+	err = lookBy(g, path, &said)
 	u.clearStatus()
 	if err == nil {
 		rec, err = recording.Open(path)
@@ -77,7 +97,7 @@ func look(u *ui, command string, pid int, g glance, args []string) (rec *recordi
 		return nil, "", nil, err
 	}
 	if stood := stoodStill.FindStringSubmatch(said.String()); stood != nil {
-		u.note("process %d stood still for %s, and goes on", pid, stood[1])
+		u.note("process %d stood still for %s", pid, stood[1])
 	}
 	return rec, path, func() { rec.Close(); remove() }, nil
 }
@@ -86,16 +106,16 @@ func look(u *ui, command string, pid int, g glance, args []string) (rec *recordi
 var stoodStill = regexp.MustCompile(`which stood still for ([0-9.]+[nµm]?s)\b`)
 
 // lookBy is pyrr record --pid in a process of its own.
-func lookBy(pid int, g glance, path string, said *bytes.Buffer) error {
+func lookBy(g glance, path string, said *bytes.Buffer) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find pyrr's own program: %w", err)
 	}
 	cmd := exec.Command(self)
-	cmd.Args = append([]string{"pyrr", "record", "--pid", fmt.Sprint(pid), "--redact=never", "-o", path}, g.args()...)
+	cmd.Args = append([]string{"pyrr", "record", "--pid", fmt.Sprint(g.pid), "--redact=never", "-o", path}, g.args()...)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("look at process %d: %w", pid, err)
+		return fmt.Errorf("look at process %d: %w", g.pid, err)
 	}
 	return nil
 }

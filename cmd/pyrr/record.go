@@ -170,7 +170,6 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
 			fs.BoolVar(&f.finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
 			fs.BoolVar(&f.leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
-			fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")

@@ -23,6 +23,7 @@ func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
 	fs.IntVar(&f.pid, "pid", 0, "record the process `PID`, which runs already, in place of CMD")
 	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
+	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }
 
 // recordProcess records a process that runs already.

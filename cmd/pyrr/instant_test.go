@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/probe"
+)
+
+// instants are programs in states in which an instant of them is not taken like that
+// of others. They go on until they are told to end.
+var instants = []struct {
+	name, code string
+	args       []string
+	want       []string // is said, each a regular expression
+}{
+	{"tasks", `
+import asyncio
+async def inner():
+    await asyncio.sleep(0 if over.is_set() else .2)
+async def main():
+    while not over.is_set():
+        await asyncio.gather(*[asyncio.create_task(inner(), name="job%d" % n) for n in range(3)])
+asyncio.run(main())
+`, []string{"bt", "--tasks"}, []string{`"job0" waits`, `"job2" waits`, `"Task-1"`}},
+	{"variables", `
+def deep(n, word):
+    return deep(n - 1, word) if n else over.wait()
+deep(5, "swordfish")
+`, []string{"bt", "--locals", "--python"}, []string{`word = 'swordfish'`, `n = 0\n`, `n = 5\n`}},
+	{"computing", `
+def spin():
+    while not over.is_set():
+        sum(range(1000))
+spin()
+`, []string{"explain"}, []string{`MainThread computes`, `hint: pyrr explain --pid \d+ --for 1s`}},
+	// The kernel goes on with these by itself (restart_syscall(2)), and they last as
+	// long as they should.
+	{"calls with time-outs", `
+import select, socket
+p = select.poll()
+a, b = socket.socketpair()
+p.register(a, 1)
+while not over.is_set():
+    for f in (lambda: p.poll(200), lambda: time.sleep(.2), lambda: threading.Event().wait(.2)):
+        t = time.monotonic()
+        f()
+        assert .19 < time.monotonic() - t, time.monotonic() - t
+`, []string{"bt"}, []string{`: (poll|clock_nanosleep|futex)\(.* …`}},
+	// Who waits for all children sees none that it did not make, and no signal.
+	{"children", `
+import signal
+got = []
+signal.signal(signal.SIGCHLD, lambda *_: got.append(1))
+n = 0
+while not over.is_set():
+    n += 1
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(.02)
+        os._exit(n % 200)
+    was, status = os.waitpid(-1, 0)
+    assert (was, status >> 8) == (pid, n % 200), (was, status, pid)
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    else:
+        raise SystemExit("a child that is not its own")
+assert len(got) == n, (len(got), n)
+`, []string{"bt", "--python"}, []string{`<module>`}},
+	{"signals", `
+import signal
+got = 0
+def rung(*_):
+    global got
+    got += 1
+signal.signal(signal.SIGALRM, rung)
+signal.setitimer(signal.ITIMER_REAL, .001, .001)
+while not over.is_set():
+    sum(range(100))
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert got > 100
+`, []string{"bt", "--python"}, []string{`<module>`}},
+	// A filter that ends the process at the first fork: what nobody knows is not tried.
+	{"a seccomp filter", `
+import ctypes, struct
+libc = ctypes.CDLL(None, use_errno=True)
+nr = lambda n: struct.pack("HBBI", 0x15, 0, 1, n) + struct.pack("HBBI", 6, 0, 0, 0x80000000)
+code = struct.pack("HBBI", 0x20, 0, 0, 0) + b"".join(map(nr, (56, 57, 58, 435))) + struct.pack("HBBI", 6, 0, 0, 0x7fff0000)
+kept = ctypes.create_string_buffer(code, len(code))
+prog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(kept)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, prog, 0, 0) == 0
+def filtered():
+    over.wait()
+filtered()
+`, []string{"bt", "--python"}, []string{`filtered`}},
+	// Its thread waits for the child of a vfork, where nothing interrupts it.
+	{"vfork", `
+import ctypes, mmap
+code = mmap.mmap(-1, 4096, prot=7)
+# vfork: the child reads from the pipe and ends; the other returns
+r, w = os.pipe()
+code.write(bytes.fromhex("b83a0000000f0585c0751e") + b"\xbf" + r.to_bytes(4, "little") + bytes.fromhex("4883ec104889e6ba0100000031c00f05b83c00000031ff0f05c3"))
+def child():
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+threading.Thread(target=child, daemon=True).start()
+def main():
+    over.wait()
+    os.write(w, b"x")
+main()
+time.sleep(.1)
+`, []string{"bt", "--python", "--thread", "all"}, []string{`main `, `vfork\(`}},
+}
+
+// TestInstant looks at programs that run already: they go on as if nothing had been.
+func TestInstant(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	for _, c := range instants {
+		t.Run(c.name, func(t *testing.T) {
+			p := live(t, python, c.code)
+			time.Sleep(300 * time.Millisecond)
+			looks := 1
+			if strings.HasPrefix(c.name, "calls") {
+				looks = 3
+			}
+			for range looks {
+				out, err := pyrrCommand(append([]string{c.args[0], "--pid", p.pid()}, c.args[1:]...)...).CombinedOutput()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+				for _, want := range append(c.want, `process \d+ stood still for`) {
+					if !regexp.MustCompile(want).Match(out) {
+						t.Errorf("it does not say %s:\n%s", want, out)
+					}
+				}
+			}
+			if left := p.zombies(); left != "" && c.name != "children" {
+				t.Errorf("pyrr left it with %s", left)
+			}
+			p.ends(t)
+		})
+	}
+}
+
+// TestInstantOfStopped looks at a program that a signal has stopped: it stays so.
+func TestInstantOfStopped(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	p := live(t, python, "over.wait()\n")
+	time.Sleep(100 * time.Millisecond)
+	p.cmd.Process.Signal(unix.SIGSTOP)
+	for range 2 {
+		out, err := pyrrCommand("bt", "--pid", p.pid(), "--python").CombinedOutput()
+		if err != nil || !bytes.Contains(out, []byte("over.wait()")) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		stat, _ := os.ReadFile("/proc/" + p.pid() + "/stat")
+		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
+			t.Errorf("it is not stopped any more: %s", stat)
+		}
+	}
+	p.cmd.Process.Signal(unix.SIGCONT)
+	p.ends(t)
+}
+
+// TestInstantKilled kills the process that looks at a program at any moment: the program
+// goes on.
+func TestInstantKilled(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	p := live(t, python, attachPrograms[0].code)
+	for n := range 8 {
+		cmd := pyrrCommand("explain", "--pid", p.pid())
+		cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(10+17*n) * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait() // killed
+	}
+	out, err := exec.Command("cat", "/proc/"+p.pid()+"/status").Output()
+	if err != nil {
+		t.Errorf("it is gone: %v\n%s", err, out)
+	}
+	p.ends(t)
+}
