@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -29,5 +30,31 @@ print(*order, rounds)
 `, Options{})
 	if got := output(t, dir); !strings.HasPrefix(got, "quick native ") {
 		t.Errorf("it prints %q: the waiting thread came last", got)
+	}
+}
+
+// A thread that was woken has the GIL after CPython's switch interval of the processor
+// time of the one that goes on: it waits for no slice to end, neither before it begins
+// to wait for the GIL nor when it asks for it.
+func TestWokenThreadsAskAfterTheInterval(t *testing.T) {
+	_, dir := runPython(t, `
+import threading, time
+took = []
+for _ in range(9):
+    woken, done = threading.Event(), []
+    other = threading.Thread(target=lambda: woken.wait() and done.append(1))
+    other.start()
+    time.sleep(0.001)
+    began = time.thread_time()
+    woken.set()
+    while not done:
+        sum(range(300))
+    took.append(time.thread_time() - began)
+    other.join()
+print(round(1000 * min(took), 1))
+`, Options{})
+	var ms float64
+	if _, err := fmt.Sscan(output(t, dir), &ms); err != nil || ms < 0.1 || ms > 8.5 {
+		t.Errorf("the thread ran on for %v ms, %v; the interval is 5 ms", ms, err)
 	}
 }

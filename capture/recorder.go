@@ -77,6 +77,9 @@ type programs struct {
 type timing struct {
 	// beat runs what is due by the clock, again what has to be looked at soon.
 	beat, again *ptrace.Timer
+	// hurry runs at hurryAt, for who waits for a slot that natively would not.
+	hurry   *ptrace.Timer
+	hurryAt time.Time
 	// recheck counts spaces whose current thread may be blocked.
 	recheck  map[*space]bool
 	spins    spinLooks
@@ -217,6 +220,7 @@ func (r *recorder) makeTimers() (err error) {
 	r.beat = r.waits.Timer(r.housekeeping)
 	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })
 	r.spins.timer = r.waits.Timer(r.lookForSpins)
+	r.hurry = r.waits.Timer(r.hurryOn)
 	return nil
 }
 

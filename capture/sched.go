@@ -25,6 +25,7 @@ func (r *recorder) enqueue(t *task) error {
 	if sp.doubtful() {
 		r.recheck[sp] = true
 	}
+	r.hasten(t)
 	r.expectSpins()
 	return nil
 }
@@ -37,11 +38,17 @@ func (r *recorder) release(sp *space) {
 
 // schedule gives a free slot to the next ready thread.
 func (r *recorder) schedule(sp *space) error {
+	if sp.assembling {
+		return nil
+	}
 	choose := firstChanged
 	if r.chaos != nil {
-		choose = func(line []*task) int { return r.chaos.pick(len(line)) }
+		choose = r.chaos.choose
 	}
 	for sp.mode == modeRecord {
+		if r.chaos != nil && len(sp.tasks) > 1 && sp.cur == nil {
+			r.assemble(sp)
+		}
 		t := sp.next(choose)
 		if t == nil {
 			break
@@ -61,12 +68,19 @@ func (r *recorder) schedule(sp *space) error {
 func (r *recorder) grant(t *task) error {
 	sp := t.sp
 	slice := r.o.Slice
-	if r.chaos != nil {
-		slice = r.chaos.slice()
+	if t.number == 0 {
+		sp.begun++
+		t.number = sp.begun
+	}
+	if r.chaos != nil && len(sp.tasks) > 1 {
+		slice = r.chaos.slice(t)
 	}
 	sp.give(t, time.Now(), slice)
 	if sp.contended() {
 		r.expectSpins()
+		for _, o := range sp.ready {
+			r.hasten(o)
+		}
 	}
 	if sp.clock != nil || sp.pauses.on {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
@@ -134,6 +148,9 @@ func (r *recorder) recheckAll() bool {
 
 // giveWay takes the slot from a thread that waits inside a call.
 func (r *recorder) giveWay(t *task) {
+	if t.ev.Nr == unix.SYS_FUTEX && t.ev.Args[3] != 0 {
+		t.slept = processTime(t.sp.pid)
+	}
 	r.logEnter(t)
 	r.release(t.sp)
 }

@@ -30,6 +30,9 @@ type slot struct {
 	ready []*task
 	since time.Time // when cur got it
 	slice uint64    // instructions that cur may execute while others are in line
+	haste
+	assembling bool // see chaos.go
+	begun      int  // how many threads have had it
 }
 
 // kernel is what the schedule asks of the operating system.
@@ -77,7 +80,7 @@ func (s *slot) next(choose func([]*task) int) *task {
 
 // give gives a free slot to a thread.
 func (s *slot) give(t *task, now time.Time, slice uint64) {
-	s.cur, s.since, s.slice = t, now, slice
+	s.cur, s.since, s.slice, s.haste = t, now, slice, haste{}
 	t.spun = nil
 }
 
@@ -85,8 +88,8 @@ func (s *slot) give(t *task, now time.Time, slice uint64) {
 func (s *slot) clear() { s.cur, s.ready = nil, nil }
 
 // used reports whether the thread that makes calls has had the slot for long
-// enough.
-func (s *slot) used(now time.Time) bool { return now.Sub(s.since) > sliceTime }
+// enough, or somebody else waited for it.
+func (s *slot) used(now time.Time) bool { return now.Sub(s.since) > sliceTime || s.overdue(now) }
 
 // doubtful reports whether cur may be asleep inside a call while others are in
 // line, so that somebody has to look.

@@ -326,7 +326,7 @@ func TestChaosIsOfItsSeed(t *testing.T) {
 	draw := func(seed uint64) (out []uint64) {
 		c := newChaos(seed, 5000)
 		for range 200 {
-			n := c.slice()
+			n := c.slice(&task{})
 			if n == 0 || n > 5000 {
 				t.Fatalf("a slice of %d instructions", n)
 			}
@@ -344,13 +344,17 @@ func TestChaosIsOfItsSeed(t *testing.T) {
 	if slices.Equal(a, draw(2)) {
 		t.Error("two seeds give one schedule")
 	}
-	short := 0
-	for _, n := range a {
-		if n <= 20 {
-			short++
+	short, long := 0, 0
+	for i := range uint64(len(chaosScales)) {
+		for _, n := range draw(i * chaosTurns) {
+			if n <= 20 {
+				short++
+			} else if n > 2000 {
+				long++
+			}
 		}
 	}
-	if short < 5 || short > 60 {
-		t.Errorf("%d of 200 slices are a few instructions long", short)
+	if short < 150 || long < 100 {
+		t.Errorf("of 1200 slices %d are a few instructions long, and %d are long", short, long)
 	}
 }

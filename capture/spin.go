@@ -58,9 +58,9 @@ type spinWatch struct {
 // may take longer than a slice of bytecode.
 const switchInterval = 5 * time.Millisecond
 
-// overdue reports whether the thread that holds the slot has had it for longer than
+// tookLong reports whether the thread that holds the slot has had it for longer than
 // that.
-func (w *spinWatch) overdue(sp *space) bool {
+func (w *spinWatch) tookLong(sp *space) bool {
 	used := processTime(sp.cur.pid)
 	if !w.slot.Equal(sp.since) {
 		w.slot, w.began = sp.since, used
@@ -117,7 +117,7 @@ func (r *recorder) lookForSpins(now time.Time) {
 		r.spins.idle = 0
 		p, ok := sp.progress(t.tid)
 		switch {
-		case len(sp.ready) > 0 && sp.clock != nil && w.overdue(sp):
+		case len(sp.ready) > 0 && sp.clock != nil && w.tookLong(sp):
 			w.slot = time.Time{}
 			t.probed = ptrace.Interrupt(t.tid) == nil
 			w.yields = t.probed

@@ -68,7 +68,7 @@ func (r *recorder) entry(t *task) error {
 	}
 	call, known := linux.Lookup(nr)
 	t.sys.move(moveEnter)
-	t.call, t.answered, t.child, t.strange = call, false, nil, false
+	t.call, t.answered, t.lapsed, t.child, t.strange = call, false, false, nil, false
 	var errno int
 	t.class, errno = linux.ClassOf(nr, args)
 	t.ev = recording.Event{Kind: recording.KindSyscall, Nr: int32(nr), Args: args, Time: r.since()}
@@ -161,6 +161,9 @@ func (r *recorder) enterCall(t *task) error {
 			return err
 		}
 	}
+	if t.lapsed = r.lapses(t); t.lapsed {
+		return r.answer(t, -int64(unix.ETIMEDOUT))
+	}
 	if t.blocks {
 		if len(sp.ready) > 0 {
 			r.recheck[sp] = true
@@ -231,7 +234,7 @@ func (r *recorder) exit(t *task) error {
 	}
 	t.lastRet = ret
 	if sp.cur == t {
-		if len(sp.ready) > 0 && !t.once && r.slotExpired(sp) && t.class == linux.Plain {
+		if len(sp.ready) > 0 && !t.once && (t.lapsed || r.slotExpired(sp)) && t.class == linux.Plain {
 			r.logEnter(t)
 			t.sys.move(moveWait)
 			r.printed(t, ret)

@@ -47,10 +47,9 @@ type task struct {
 	leaving  bool
 	helper   bool
 	leadExit bool
-	probed   bool      // interrupted, to see whether it waits in a loop
-	spun     *spinLoop // the loop that it waits in
 
 	inCall
+	turn
 	signalState
 	lastWords
 	beforeAttach
@@ -60,6 +59,17 @@ type task struct {
 type beforeAttach struct {
 	rseq   ptrace.RseqConfig
 	waited int // the system call that it was in, -1 for none
+}
+
+// turn is how a thread stands to the slot of its space.
+type turn struct {
+	// probed: it was interrupted, to see whether it waits in a loop, or to give way.
+	probed bool
+	// spun is the loop that it waits in.
+	spun *spinLoop
+	// slept is the processor time of its process when it began to wait with a time-out.
+	slept time.Duration
+	chance
 }
 
 // inCall is the part of a thread that is about its system call.
@@ -188,6 +198,7 @@ type counting struct {
 	verified     bool // the clock was checked at a first trap
 	// clockArea, clockBias and clockReg are what the log says of the clock.
 	clockArea, clockBias, clockReg uint64
+	statics                        linux.Mapping // of the interpreter; see chaos.go
 }
 
 // bufferedCalls are the calls that a space makes without a stop.

@@ -1,0 +1,106 @@
+package capture
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
+)
+
+// Where each thread has a processor, one whose call has returned goes on at once, up
+// to where it needs the GIL; and who waits for that asks for it after the switch
+// interval (take_gil of CPython's ceval_gil.c), upon which the thread that has it gives
+// it away at the next place where it may. Both take the slot here, and a slice later
+// would be too late: what a thread does within its interval is done before anybody
+// asks. So a thread that computes gives way to one that is back from a call, which has
+// little to do until it waits again, and then goes on.
+
+const (
+	// wakeSoon is how much processor time the thread that has the slot gets until it
+	// gives way to one that is back from a call. Most threads that wake others come to
+	// a call of their own before.
+	wakeSoon = 500 * time.Microsecond
+	// longestAsk is the longest wait that is taken for one for the GIL.
+	longestAsk = 2 * switchInterval
+)
+
+// haste is about threads in line that natively would not wait for long.
+type haste struct {
+	// due is when the thread that has the slot gives way to them, zero where there
+	// are none, or once it has used so much processor time: began is what its process
+	// had when they came.
+	due    time.Time
+	began  time.Duration
+	atOnce bool
+}
+
+// overdue reports whether somebody in line has waited for long enough.
+func (h *haste) overdue(now time.Time) bool { return !h.due.IsZero() && !now.Before(h.due) }
+
+// hasten asks the thread that has a slot to give way to t, which is back from a call
+// and in line for it.
+func (r *recorder) hasten(t *task) {
+	sp := t.sp
+	if r.chaos != nil || sp.clock == nil || sp.cur == nil || t.sys == callNone {
+		return
+	}
+	now := r.waits.Now()
+	at, atOnce, used := now.Add(wakeSoon), false, processTime(sp.pid)
+	if t.ev.Nr == unix.SYS_FUTEX && t.lastRet == -int64(unix.ETIMEDOUT) && t.ev.Args[3] != 0 {
+		at, atOnce = now.Add(askIn(time.Duration(r.since()-t.ev.Time), used-t.slept)), true
+	}
+	switch {
+	case sp.due.IsZero():
+		sp.haste = haste{at, used, atOnce}
+	case at.Before(sp.due):
+		sp.due, sp.atOnce = at, sp.atOnce || atOnce
+	}
+	if !r.hurry.Pending() || sp.due.Before(r.hurryAt) {
+		r.hurryAt = sp.due
+		r.hurry.Set(sp.due)
+	}
+}
+
+// askIn is how long it takes until a thread asks for the GIL whose wait has timed out
+// after the time waited, during which its process had so much of a processor: the
+// interval counts where the program runs, and not where the machine does something
+// else; but it at most doubles.
+func askIn(waited, used time.Duration) time.Duration {
+	if waited > longestAsk {
+		return min(wakeSoon, waited) // that was no wait for the GIL
+	}
+	return min(max(waited-used, 0), waited)
+}
+
+// hurryOn interrupts threads that are to give way.
+func (r *recorder) hurryOn(now time.Time) {
+	var next time.Time
+	for _, sp := range r.spaces {
+		t := sp.cur
+		if sp.due.IsZero() || sp.mode != modeRecord {
+			continue
+		}
+		switch {
+		case now.Before(sp.due):
+			if next.IsZero() || sp.due.Before(next) {
+				next = sp.due
+			}
+		case t == nil || !t.computing() || t.stopped || t.probed || len(sp.ready) == 0:
+			// Who is in a call gives way at its end.
+		case !sp.atOnce && processTime(sp.pid)-sp.began < wakeSoon/2:
+			// It has had no processor, or little of one.
+			if sp.due = now.Add(wakeSoon); next.IsZero() || sp.due.Before(next) {
+				next = sp.due
+			}
+		default:
+			sp.due = time.Time{}
+			t.probed = ptrace.Interrupt(t.tid) == nil
+			sp.spin.yields = t.probed
+		}
+	}
+	if !next.IsZero() {
+		r.hurryAt = next
+		r.hurry.Set(next)
+	}
+}
