@@ -56,7 +56,7 @@ func (j *judge) condition(b *Busy) (head *Frame, same []string) {
 		if f.File != b.Func.File || f.Func != b.Func.Func {
 			continue
 		}
-		text, ok := strings.CutPrefix(j.in.Text(f.File, f.Line), "while ")
+		text, ok := strings.CutPrefix(strings.TrimSpace(j.in.Text(f.File, f.Line)), "while ")
 		if !ok {
 			continue
 		}

@@ -135,6 +135,9 @@ func (j *judge) stuck(n node) string {
 // is the reason.
 func (j *judge) final(n node) (says, degree, kind, missing string) {
 	u := j.unit(n)
+	if p := j.procs[n.proc]; p != nil && p.Stopped != nil {
+		return j.stopped(p)
+	}
 	if u != nil && u.Wait != nil && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
 		return j.finalWait(n, u)
 	}
@@ -341,6 +344,10 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		if o.Where != nil {
 			since = " since " + j.at(*o.Where)
 		}
+		if c.Call == "flock" || c.Call == "fcntl" {
+			j.cite(Evidence{Text: "it took " + o.What + since, Proc: n.proc, Event: o.Event})
+			return "waits for " + o.What + at + ", which it holds itself" + since + ", by another descriptor", Proven, "self-deadlock", ""
+		}
 		return "retries" + at + ": " + o.What + " is held by a transaction of its own, on another connection," + since, Likely, "own transaction", "whether the transaction is another connection's"
 	}
 	if u := j.unit(n); strings.HasPrefix(c.Call, "futex") && u != nil && u.Wait == nil && (c.Loop != nil && c.Loop.Every < 20*time.Millisecond || c.For < 20*time.Millisecond) {
@@ -349,25 +356,11 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 	}
 	switch {
 	case c.Loop != nil && (does == "sleeps" || c.For < c.Loop.For):
-		grows := ""
-		if c.Loop.Grows {
-			grows = ", at growing intervals"
-		}
-		if c.Loop.Fails != "" && !c.Loop.Moves {
-			return fmt.Sprintf("retries%s: %d times in %s, every %s%s; each time %s", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows, c.Loop.Fails),
-				Likely, "retry", "what would make the call succeed"
-		}
-		says := fmt.Sprintf("polls%s: %d times in %s, every %s%s", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows)
-		switch {
-		case c.Loop.Moves:
-			says = fmt.Sprintf("goes on in a loop%s: %d turns in %s, every %s%s", at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every), grows)
-			return says, None, "busy", ""
-		case c.Loop.Instr > 0:
-			says += fmt.Sprintf(", the same %d instructions each time: what it looks for does not come", c.Loop.Instr)
-		}
-		return says, Likely, "poll", "what would end the loop"
+		return j.finalLoop(n, c, at)
 	case does == "sleeps":
 		return does + at, None, "sleep", ""
+	case c.Opens != "":
+		return j.finalOpen(n, c, does+at)
 	case c.Peer == nil:
 		return does + at, Likely, c.Call, "the other end"
 	}
@@ -384,10 +377,12 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		}
 	}
 	switch {
-	case p.What == "terminal":
+	case p.What == "terminal" && len(p.Ends) == 0 && p.Unrecorded == "":
 		return does, Proven, c.Call, ""
 	case p.What == "listening socket":
 		return does + ", and none comes", Likely, c.Call, "who should have connected"
+	case p.Unrecorded != "" && p.Unread && strings.HasPrefix(c.Call, "write"):
+		return does + fmt.Sprintf(", which %s reads; that program writes to a pipe itself, which nobody reads meanwhile", p.Unrecorded), Likely, "full pipes", "that the program waits to write: it is not recorded"
 	case p.Unrecorded != "":
 		return does + fmt.Sprintf(", whose other end a program has that is not recorded (%s)%s", p.Unrecorded, j.traffic(c)), Likely, c.Call, "what that program does"
 	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
@@ -397,6 +392,8 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
 		}
 		return does + ", whose other end nobody in this process uses" + j.traffic(c), Likely, c.Call, "who should use the other end"
+	case p.Backlog && c.Call == "connect":
+		return does + ", which takes no more connections: nobody accepts those that wait", Proven, c.Call, ""
 	case p.Backlog:
 		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""
 	case p.Closed:

@@ -187,6 +187,8 @@ type Thing struct {
 	// Taken are the last times that it was taken, the last one first, where that
 	// was found by travelling.
 	Taken []Taken `json:"taken,omitempty"`
+	// FD is the descriptor of the connection that it reads from or writes to, 0 for none.
+	FD int `json:"fd,omitempty"`
 	// Fate is what became of who should have acted.
 	Fate []Fate `json:"fate,omitempty"`
 	// Count and Size are numbers that the kind has: unfinished jobs of a queue,

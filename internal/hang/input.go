@@ -7,7 +7,8 @@ type Input struct {
 	Procs []*Proc
 	// Short shortens a file's name for people; nil leaves it.
 	Short func(file string) string
-	// Text returns the text of a source line, "" where it is not at hand.
+	// Text returns the text of a source line with the blanks before it, "" where it is
+	// not at hand.
 	Text func(file string, line int) string
 }
 
@@ -30,6 +31,20 @@ type Proc struct {
 	Forked  bool // it began as a copy of Parent
 	// Kids are the children that are not recorded.
 	Kids []Kid
+	// Stopped is the signal that stopped it, where nobody continued it since.
+	Stopped *Stop
+	// Streams are what descriptors stand for that tasks wait for through an object of
+	// their event loop.
+	Streams map[int]*Peer
+}
+
+// Stop is a signal that stopped a process.
+type Stop struct {
+	Signal string
+	Proc   int // whose thread TID sent it
+	TID    int32
+	Event  uint64
+	Where  *Frame // the line of the program that did
 }
 
 // Call is a thread at the end, and the system call that it is in.
@@ -42,9 +57,11 @@ type Call struct {
 	Call, Text string
 	FD         int
 	PID        int // that is waited for
-	Since      int64
-	For        time.Duration
-	Event      uint64
+	// Opens is the path that it opens, For what: "reading", "writing", or both.
+	Opens, OpensFor string
+	Since           int64
+	For             time.Duration
+	Event           uint64
 	// Limit is the time-out of the call, 0 for none.
 	Limit time.Duration
 	// Early says that it was in this call when the recording began.
@@ -72,6 +89,9 @@ type Peer struct {
 	// a program that has it and is not recorded.
 	Ends       []End
 	Unrecorded string
+	// Unread says of what is written to such a program that its own output goes to a
+	// pipe or connection of the process that waits.
+	Unread bool
 	// Outside says that the other end is not in the recording; Closed that nobody
 	// has it open any more.
 	Outside, Closed bool
@@ -111,6 +131,8 @@ type Loop struct {
 	// often.
 	Fails  string
 	Failed int
+	// PID is a child of which each turn asks whether it has ended, 0 for none.
+	PID int
 }
 
 // Owner is who holds what a thread waits for in the kernel.

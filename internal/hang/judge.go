@@ -325,7 +325,7 @@ func (j *judge) procName(p *Proc) string {
 			break
 		}
 		for i := range other.Facts.Things {
-			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Class != "Popen" {
+			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
 				name = t.Name
 			}
 		}

@@ -2,6 +2,8 @@ package hang
 
 import (
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -15,6 +17,13 @@ func (j *judge) callSteps(n node) []edge {
 	at := j.where(n)
 	if c.PID > 0 {
 		return j.childSteps(n, c.PID, at)
+	}
+	if c.Loop != nil && c.Loop.PID > 0 && !c.Loop.Moves {
+		out := j.childSteps(n, c.Loop.PID, at)
+		for k := range out {
+			out[k].say = "%[1]s asks again and again whether %[2]s has ended" + at
+		}
+		return out
 	}
 	if u := j.unit(n); u != nil && u.Wait != nil && (u.Wait.How == "loop" || u.Wait.How == "gather") {
 		return nil // its tasks say what they wait for
@@ -66,6 +75,9 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 		}
 		for _, k := range list {
 			say := does + ", which %[2]s has not accepted"
+			if c := j.call(n); c != nil && c.Call == "connect" {
+				say = does + ", which takes no more: %[2]s accepts none"
+			}
 			if k == n {
 				say = does + ", which it would have to accept itself"
 			}
@@ -140,17 +152,18 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 	}
 	var out []edge
 	here := []int{}
-	others := 0
+	fds := map[int][]int{} // by process: one may have it more than once
 	for _, e := range p.Ends {
-		if e.Proc != n.proc {
-			others++
-		} else {
+		if e.Proc == n.proc {
 			here = append(here, e.FD)
+		} else {
+			fds[e.Proc] = append(fds[e.Proc], e.FD)
 		}
 	}
-	for _, e := range p.Ends {
-		o := j.procs[e.Proc]
-		if e.Proc == n.proc || o == nil || !o.Hangs {
+	others := len(fds)
+	for _, proc := range slices.Sorted(maps.Keys(fds)) {
+		o := j.procs[proc]
+		if o == nil || !o.Hangs {
 			continue
 		}
 		say := does + ", whose other end %[2]s has"
@@ -160,7 +173,7 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 			say = does + ", whose writing end it has open itself, and so has %[2]s"
 		}
 		to := j.mainOf(o)
-		if k := j.havers(node{}, o, []int{e.FD}); len(k) == 1 {
+		if k := j.havers(node{}, o, fds[proc]); len(k) == 1 {
 			to = k[0]
 		}
 		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
@@ -209,10 +222,17 @@ func (j *judge) doing(c *Call) string {
 	} else if c.FD >= 0 {
 		on = fmt.Sprintf("descriptor %d", c.FD)
 	}
+	if c.FD == 0 && c.Call == "read" {
+		on += " of its standard input"
+	}
 	if j.shakesHands(c) {
 		return "waits in the TLS handshake for data from the " + on
 	}
 	switch name := c.Call; {
+	case c.Opens != "":
+		return "waits to open " + path.Base(c.Opens) + " for " + c.OpensFor
+	case name == "connect" && c.Peer != nil && c.Peer.Addr != "":
+		return "connects to " + c.Peer.Addr
 	case name == "connect":
 		return "connects to " + on
 	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":

@@ -21,6 +21,9 @@ func (j *judge) steps(n node) []edge {
 func (j *judge) stepsOf(n node) []edge {
 	u := j.unit(n)
 	var out []edge
+	if p := j.procs[n.proc]; p != nil && p.Stopped != nil {
+		return nil
+	}
 	if u != nil && u.Wait != nil {
 		out = j.waitSteps(n, u)
 	}

@@ -182,6 +182,8 @@ const (
 	closeRangeCloexec       = 4
 	fanCloexec              = 1
 	fioclex                 = 0x5451
+	tiocgptn                = 0x80045430
+	tiocgptpeer             = 0x5441
 	fionclex                = 0x5450
 	mfdCloexec              = 1
 	msgCmsgCloexec          = 0x40000000

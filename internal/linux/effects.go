@@ -174,6 +174,12 @@ func (c *Done) detail(u *FDUse, e Effect, dst []Effect) []Effect {
 		if len(c.In) >= 4 {
 			e.Events = word32(c.In)
 		}
+	case DoTerminal:
+		b := c.bytes(c.Args[u.By], 4)
+		if b == nil {
+			return dst
+		}
+		e.Arg = word32(b)
 	case DoSteal:
 		e.Via = c.fd(u.By)
 	}

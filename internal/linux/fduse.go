@@ -5,25 +5,26 @@ type Do uint8
 
 // What calls do with descriptors.
 const (
-	DoOpen    Do = iota + 1 // FD is new, of kind Object
-	DoCopy                  // FD is another number for the open file of From
-	DoClose                 // the descriptors FD to Last are closed
-	DoRead                  // Bytes are taken from it
-	DoWrite                 // Bytes are put into it
-	DoBind                  // Addr is its own address
-	DoListen                // it takes connections
-	DoConnect               // Addr is the address that it is connected to, or is being connected to
-	DoAccept                // FD is new: a connection to From; Addr is who connected
-	DoName                  // Addr is its own address, which the program asked for
-	DoPeer                  // Addr is its peer's address, which the program asked for
-	DoShut                  // Arg is the half that is shut, as in shutdown(2)
-	DoWatch                 // Arg is the operation of epoll_ctl(2), From the descriptor that is watched, Events for what
-	DoLock                  // Arg is the operation of flock(2); Lock says whose lock it is and on which bytes
-	DoKeep                  // Cloexec says whether an exec closes the descriptors FD to Last
-	DoHand                  // the open file of From is sent over FD (SCM_RIGHTS)
-	DoTake                  // FD is new: it came over From (SCM_RIGHTS)
-	DoSteal                 // FD is new: descriptor From of the process that the pidfd Via stands for
-	DoFork                  // the thread has a table of descriptors of its own from here on (unshare)
+	DoOpen     Do = iota + 1 // FD is new, of kind Object
+	DoCopy                   // FD is another number for the open file of From
+	DoClose                  // the descriptors FD to Last are closed
+	DoRead                   // Bytes are taken from it
+	DoWrite                  // Bytes are put into it
+	DoBind                   // Addr is its own address
+	DoListen                 // it takes connections
+	DoConnect                // Addr is the address that it is connected to, or is being connected to
+	DoAccept                 // FD is new: a connection to From; Addr is who connected
+	DoName                   // Addr is its own address, which the program asked for
+	DoPeer                   // Addr is its peer's address, which the program asked for
+	DoShut                   // Arg is the half that is shut, as in shutdown(2)
+	DoWatch                  // Arg is the operation of epoll_ctl(2), From the descriptor that is watched, Events for what
+	DoLock                   // Arg is the operation of flock(2); Lock says whose lock it is and on which bytes
+	DoKeep                   // Cloexec says whether an exec closes the descriptors FD to Last
+	DoHand                   // the open file of From is sent over FD (SCM_RIGHTS)
+	DoTake                   // FD is new: it came over From (SCM_RIGHTS)
+	DoSteal                  // FD is new: descriptor From of the process that the pidfd Via stands for
+	DoTerminal               // FD is the master of the pseudo-terminal number Arg
+	DoFork                   // the thread has a table of descriptors of its own from here on (unshare)
 )
 
 // Object is what a descriptor stands for.
@@ -123,6 +124,13 @@ func opens(o Object, flags int8, cloexec uint32) []FDUse {
 func opened(o Object, flags int8, cloexec uint32) FDUse {
 	u := use(DoOpen, onResult)
 	u.Object, u.Flags, u.Cloexec = o, flags, cloexec
+	return u
+}
+
+// opensPeer is TIOCGPTPEER of ioctl_tty(2): the other end of a pseudo-terminal.
+func opensPeer() FDUse {
+	u := use(DoOpen, onResult).where(1, allBits, tiocgptpeer)
+	u.Object, u.From, u.Flags, u.Cloexec = ObjFile, 0, 2, oCloexec
 	return u
 }
 

@@ -21,7 +21,7 @@ var fileRows = []Syscall{
 	{Nr: 33, Name: "dup2", Blocks: true, Args: []Arg{fd("oldfd"), fd("newfd")}, FDs: fds(over(1, 0, onNone, 0)), Note: "closes newfd, as close"},
 	{Nr: 292, Name: "dup3", Blocks: true, Args: []Arg{fd("oldfd"), fd("newfd"), flags("flags", fdFlags)}, FDs: fds(over(1, 0, 2, oCloexec)), Note: "closes newfd, as close"},
 	{Nr: 72, Name: "fcntl", Blocks: true, Args: []Arg{aFD, choice("cmd", fcntlCmds), hex("arg")}, Outs: []Out{special(2, "by command")}, FDs: fcntlUses, Note: "blocks: F_SETLKW, F_OFD_SETLKW; an unknown command that succeeds is an error"},
-	{Nr: 16, Name: "ioctl", Blocks: true, Args: []Arg{aFD, kind("request", IoctlCode), hex("arg")}, Outs: []Out{special(2, "by request")}, FDs: fds(keeps(onAlways).where(1, allBits, fioclex), keeps(onNone).where(1, allBits, fionclex)), Note: "blocks: tcdrain and the like; an unknown request that succeeds is an error"},
+	{Nr: 16, Name: "ioctl", Blocks: true, Args: []Arg{aFD, kind("request", IoctlCode), hex("arg")}, Outs: []Out{special(2, "by request")}, FDs: fds(keeps(onAlways).where(1, allBits, fioclex), keeps(onNone).where(1, allBits, fionclex), opensPeer(), use(DoTerminal, 0).by(2).where(1, allBits, tiocgptn)), Note: "blocks: tcdrain and the like; an unknown request that succeeds is an error"},
 	{Nr: 73, Name: "flock", Blocks: true, Args: []Arg{aFD, flags("operation", flockFlags)}, FDs: fds(locks(LockOfFile))},
 	{Nr: 74, Name: "fsync", Blocks: true, Args: []Arg{aFD}},
 	{Nr: 75, Name: "fdatasync", Blocks: true, Args: []Arg{aFD}},

@@ -1,6 +1,7 @@
 package logview
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -108,6 +109,10 @@ func (m *merger) fdOp(sc *scan, o *op) {
 		way.add(&o.more.sum)
 	case linux.DoWatch:
 		m.watch(sc, o, t)
+	case linux.DoTerminal:
+		if len(m.terminals) < maxWatched {
+			m.terminals[fmt.Sprintf("/dev/pts/%d", o.arg)] = m.file(sc, o, t, o.fd, linux.ObjFile)
+		}
 	case linux.DoLock:
 		m.lock(sc, m.file(sc, o, t, o.fd, linux.ObjFile), o)
 	case linux.DoHand:
@@ -159,6 +164,9 @@ func (m *merger) opened(sc *scan, o *op, t *table) {
 	if f.Kind == linux.ObjSocket {
 		f.Domain, f.Type = o.arg, o.events
 	}
+	if f.Kind == linux.ObjFile {
+		m.terminal(sc, o, t, f)
+	}
 	m.put(sc, o, t, f)
 	if f.Kind != linux.ObjPipe && f.Kind != linux.ObjSocket {
 		return
@@ -172,6 +180,28 @@ func (m *merger) opened(sc *scan, o *op, t *table) {
 		sc.pair = nil
 		join(f, other, true)
 	}
+}
+
+// terminal finds the master of a pseudo-terminal that is opened: by its path, or from
+// its master (TIOCGPTPEER). Of several the last one is its other end.
+func (m *merger) terminal(sc *scan, o *op, t *table, f *File) {
+	master := (*File)(nil)
+	switch {
+	case f.Path == "" && o.from > 0:
+		master = m.file(sc, o, t, o.from, linux.ObjFile)
+		f.Path = "/dev/pts/"
+		for path, other := range m.terminals {
+			if other == master {
+				f.Path = path
+			}
+		}
+	case strings.HasPrefix(f.Path, "/dev/pts/"):
+		master = m.terminals[f.Path]
+	}
+	if master == nil {
+		return
+	}
+	join(f, master, true)
 }
 
 // join makes two files the ends of one connection.

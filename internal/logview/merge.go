@@ -60,8 +60,10 @@ type merger struct {
 	files   []*File
 	nfiles  int
 	listen  map[string]*File // by address
-	conns   map[string]*File // accepted ones, by both addresses
-	locks   []RecordLock
+	// terminals are the masters of pseudo-terminals by the paths of their other ends.
+	terminals map[string]*File
+	conns     map[string]*File // accepted ones, by both addresses
+	locks     []RecordLock
 
 	inherited map[inherited]*File
 }
@@ -90,7 +92,7 @@ func (h *scanHeap) Pop() any {
 
 func (r *reader) merge() {
 	m := &merger{reader: r, waiting: map[gate][]*scan{}, kids: map[int]*Child{}, living: map[int]*scan{}, tables: map[*Proc]*table{},
-		listen: map[string]*File{}, conns: map[string]*File{}, inherited: map[inherited]*File{}}
+		listen: map[string]*File{}, terminals: map[string]*File{}, conns: map[string]*File{}, inherited: map[inherited]*File{}}
 	for _, sc := range r.scans {
 		if len(sc.ops) == 0 {
 			continue

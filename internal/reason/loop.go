@@ -27,8 +27,11 @@ type turn struct {
 	instr uint64
 	// moved says that the call moved data or woke somebody.
 	moved bool
-	// failed is the call with its error, "" where it did not fail for good.
-	failed, errno string
+	// failed is the call with its error, "" where it did not fail for good; begun is a
+	// connect that goes on.
+	failed, errno, begun string
+	// alive is a child of which the call asked whether it has ended: it has not.
+	alive int
 }
 
 // loopOf says since when and how often a thread has made the call that it is in
@@ -48,6 +51,9 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		}
 		if done := s.Done(ev); done != nil && ev.TID == c.TID && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
 			ring[len(ring)-1].fails(s.Enter, ev)
+			if last := len(ring) - 1; last > 0 {
+				ring[last].refused(done, ring[:last])
+			}
 			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
 		}
 		return nil
@@ -80,6 +86,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		return nil
 	}
 	out.Fails, out.Failed = failing(ring[first:], nr, len(times))
+	out.PID = askedFor(ring[first:], len(times))
 	moved := map[int]bool{}
 	var instrs []uint64
 	for i, turn := first, 0; i < len(ring); i++ {
@@ -174,10 +181,54 @@ func failing(ring []turn, nr int32, turns int) (text string, count int) {
 	return text, count
 }
 
+// askedFor finds the child of which nearly all turns of a loop ask whether it has
+// ended, 0 for none.
+func askedFor(ring []turn, turns int) int {
+	asked := map[int]int{}
+	for i := range ring {
+		if pid := ring[i].alive; pid > 0 {
+			if asked[pid]++; asked[pid] >= 3 && 4*asked[pid] >= 3*turns {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// refused notes that a connect which had begun before failed: the program asked for the
+// error of its socket.
+func (t *turn) refused(done *linux.Done, before []turn) {
+	const (
+		solSocket = 1 // sys/socket.h
+		soError   = 4
+	)
+	if linux.Name(done.Nr) != "getsockopt" || done.Ret != 0 || done.Args[1] != solSocket || done.Args[2] != soError || done.Read == nil {
+		return
+	}
+	b := done.Read(done.Args[3], 4)
+	if len(b) < 4 || b[0] == 0 || b[1] != 0 {
+		return
+	}
+	name := linux.Errno(int(b[0]))
+	for i := len(before) - 1; i >= 0 && i >= len(before)-8; i-- {
+		if text, ok := strings.CutSuffix(before[i].begun, "EINPROGRESS"); ok && strings.HasPrefix(name, "E") {
+			t.errno, t.failed = name, text+name
+			return
+		}
+	}
+}
+
 // fails notes that a call failed, but for errors by which one waits.
 func (t *turn) fails(enter, exit *recording.Event) {
+	const noHang = 1 // WNOHANG of sys/wait.h
+	if linux.Name(int(enter.Nr)) == "wait4" && exit.Ret == 0 && enter.Args[2]&noHang != 0 {
+		t.alive = max(0, int(int32(enter.Args[0])))
+	}
 	if exit.Ret >= 0 || exit.Ret < -4095 {
 		return
+	}
+	if linux.Name(int(enter.Nr)) == "connect" && linux.Errno(int(-exit.Ret)) == "EINPROGRESS" {
+		t.begun = printable.Shorten(addresses.ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
 	}
 	switch name := linux.Errno(int(-exit.Ret)); name {
 	case "EAGAIN", "EINTR", "EINPROGRESS", "EALREADY", "ETIMEDOUT", "ENOTTY", "ESPIPE":

@@ -105,7 +105,7 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			}
 			return short
 		},
-		Text: func(file string, line int) string { return strings.TrimSpace(SourceLine(rec, file, line)) },
+		Text: func(file string, line int) string { return SourceLine(rec, file, line) },
 	}
 	state, _ := logview.AtEnd(rec) // what could be read before an error
 	index, err := rec.StackIndex()
@@ -118,6 +118,8 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 		if !p.Hangs {
 			continue
 		}
+		p.Stopped = stopped(state, index, p.ID)
+		addStreams(p, state)
 		for k, c := range p.Threads {
 			w := &all[i].Threads[k]
 			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
@@ -191,6 +193,7 @@ func hangProc(e *Ending, state *logview.State) *hang.Proc {
 		case strings.HasPrefix(c.Call, "epoll_") && c.Call != "epoll_pwait2":
 			c.Limit = limitOf(int32(w.Args[3]))
 		}
+		addOpens(c, state, e.Proc.ID)
 		addPeers(c, state, e.Proc.ID)
 		for _, f := range w.Stack.Frames {
 			if f.Kind == stack.Python && len(c.Frames) < hang.MaxFrames {
@@ -232,6 +235,9 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	}
 	if len(c.Peers) == 1 {
 		c.Peer = c.Peers[0]
+		if f := p.Wants(t)[0].File; c.Peer.Unrecorded != "" && f.Other != nil {
+			c.Peer.Unread = unread(p, f.Other)
+		}
 	}
 }
 
@@ -250,8 +256,11 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		}
 	case linux.ObjFile:
 		out.Addr = f.Path
-		if f.Path == "/dev/tty" || strings.HasPrefix(f.Path, "/dev/pts/") {
+		if f.Path == "/dev/tty" || f.Path == "/dev/ptmx" || strings.HasPrefix(f.Path, "/dev/pts/") {
 			out.What = "terminal"
+			if f.Other != nil || f.Path == "/dev/ptmx" {
+				out.Addr = ""
+			}
 		}
 	case linux.ObjUnknown:
 		out.What = "descriptor"

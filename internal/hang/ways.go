@@ -1,0 +1,142 @@
+package hang
+
+import (
+	"fmt"
+	"strings"
+)
+
+// finalLoop says what a thread does that looks again and again.
+func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missing string) {
+	grows := ""
+	if c.Loop.Grows {
+		grows = ", at growing intervals"
+	}
+	turns := func(unit string) string {
+		return fmt.Sprintf("%d %s in %s, every %s%s", c.Loop.Count, unit, lasting(c.Loop.For), lasting(c.Loop.Every), grows)
+	}
+	switch {
+	case c.Loop.Moves:
+		return "goes on in a loop" + at + ": " + turns("turns"), None, "busy", ""
+	case c.Loop.PID > 0:
+		return fmt.Sprintf("asks again and again whether %s has ended%s: %s", j.childName(n, c.Loop.PID), at, turns("times")), Likely, "poll", "what the child does: it is not recorded"
+	case c.Loop.Fails != "":
+		says = "retries" + at + ": " + turns("times") + "; each time " + c.Loop.Fails
+		if d := j.lostChild(n.proc); d != "" {
+			says += "; " + d
+		}
+		return says, Likely, "retry", "what would make the call succeed"
+	}
+	says = "polls" + at + ": " + turns("times")
+	if head := j.whileAt(n); head != "" {
+		says = "polls " + head + at + ": " + turns("times")
+	}
+	if c.Loop.Instr > 0 {
+		says += fmt.Sprintf(", the same %d instructions each time: what it looks for does not come", c.Loop.Instr)
+	}
+	if d := j.died(n.proc, ""); d != "" {
+		says += "; " + d
+	} else if d := j.lostChild(n.proc); d != "" {
+		says += "; " + d
+	}
+	return says, Likely, "poll", "what would end the loop"
+}
+
+// whileAt is the condition of the while statement that the line of the program is in at
+// which a thread waits, quoted; "" where there is none that says something.
+func (j *judge) whileAt(n node) string {
+	const (
+		above   = 40 // lines that are looked at
+		longest = 48
+	)
+	f, ok := j.place(n)
+	if !ok || j.in.Text == nil {
+		return ""
+	}
+	indent := func(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+	here := j.in.Text(f.File, f.Line)
+	if strings.TrimSpace(here) == "" {
+		return ""
+	}
+	depth := indent(here)
+	for line := f.Line; line > 0 && line > f.Line-above; line-- {
+		text := j.in.Text(f.File, line)
+		code := strings.TrimSpace(text)
+		if code == "" || strings.HasPrefix(code, "#") || line < f.Line && indent(text) >= depth {
+			continue
+		}
+		depth = indent(text)
+		switch {
+		case strings.HasPrefix(code, "def "), strings.HasPrefix(code, "async def "), strings.HasPrefix(code, "class "):
+			return ""
+		case strings.HasPrefix(code, "while "):
+			end := ending(code)
+			if end < 0 {
+				return ""
+			}
+			cond := strings.TrimSpace(strings.TrimPrefix(code[:end], "while "))
+			if cond == "True" || cond == "1" || len(cond) > longest {
+				return ""
+			}
+			return "`while " + cond + "`"
+		}
+	}
+	return ""
+}
+
+// finalOpen says of one that opens a file and does not come to it that it is a FIFO,
+// and who else waits so.
+func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, missing string) {
+	other := "writing"
+	switch c.OpensFor {
+	case "writing":
+		other = "reading"
+	case "reading and writing":
+		return does, Likely, c.Call, "why the file does not open"
+	}
+	says = does + ", a FIFO that nobody opens for " + other
+	for _, p := range j.in.Procs {
+		if !p.Hangs {
+			continue
+		}
+		for _, o := range p.Threads {
+			if to, ok := j.threadNode(p.ID, o.TID); ok && to != n && o.Opens != "" {
+				return says + "; " + j.name(to) + " " + j.doing(o) + j.where(to), Likely, "fifo", "who should have opened its other end"
+			}
+		}
+	}
+	if d := j.lostChild(n.proc); d != "" {
+		says += "; " + d
+	}
+	return says, Likely, "fifo", "who should have opened its other end"
+}
+
+// stopped says of a process that it was stopped by a signal, and who sent that.
+func (j *judge) stopped(p *Proc) (says, degree, kind, missing string) {
+	s := p.Stopped
+	says = "is stopped by " + s.Signal
+	if from, ok := j.threadNode(s.Proc, s.TID); ok {
+		says += " of " + j.name(from)
+	}
+	if s.Where != nil {
+		says += " (" + j.at(*s.Where) + ")"
+		j.cite(Evidence{Text: s.Signal + " was sent at " + j.at(*s.Where), Proc: s.Proc, Event: s.Event, File: s.Where.File, Line: s.Where.Line})
+	}
+	return says + "; nobody continues it", Proven, "stopped", ""
+}
+
+// childName is how a sentence calls a child that may not be recorded.
+func (j *judge) childName(n node, pid int) string {
+	for _, p := range j.in.Procs {
+		if p.PID == pid {
+			return j.procName(p)
+		}
+	}
+	if p := j.procs[n.proc]; p != nil {
+		for _, c := range p.Kids {
+			if c.PID == pid && c.Exe != "" {
+				return fmt.Sprintf("child %d (%s)", pid, c.Exe)
+			}
+		}
+	}
+	return fmt.Sprintf("child %d", pid)
+}

@@ -1,0 +1,114 @@
+package reason
+
+import (
+	"strings"
+
+	"pyrr/internal/hang"
+	"pyrr/internal/linux"
+	"pyrr/internal/logview"
+	"pyrr/internal/recording"
+)
+
+// addOpens says which file a thread is about to open.
+func addOpens(c *hang.Call, state *logview.State, proc int) {
+	flags := -1
+	switch c.Call {
+	case "open":
+		flags = 1
+	case "openat":
+		flags = 2
+	}
+	if state == nil || flags < 0 || state.Proc(proc) == nil {
+		return
+	}
+	t := state.Proc(proc).Thread(c.TID)
+	if t == nil || t.Open == nil {
+		return
+	}
+	path, _, _ := strings.Cut(string(t.Open.Enter.In), "\x00")
+	if path == "" {
+		return
+	}
+	const accMode, wrOnly, rdWr = 3, 1, 2 // fcntl.h
+	c.Opens, c.OpensFor = path, "reading"
+	switch t.Open.Enter.Args[flags] & accMode {
+	case wrOnly:
+		c.OpensFor = "writing"
+	case rdWr:
+		c.OpensFor = "reading and writing"
+	}
+}
+
+// unread says whether the program at the other end of what is written to, which is not
+// recorded, writes itself to a pipe or connection that a process has to read.
+func unread(p *logview.Proc, other *logview.File) bool {
+	for _, h := range other.Holders {
+		if h.Of == nil {
+			continue
+		}
+		for _, fd := range p.FDs {
+			f := fd.File
+			if f == nil || f.Other == nil || f.Writes || f.Other == other || f.Kind != linux.ObjPipe && f.Kind != linux.ObjSocket {
+				continue
+			}
+			for _, o := range f.Other.Holders {
+				if o.Of == h.Of {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// stopped is the last signal that stopped a process of the recording, sent by one of
+// them, nil where it was continued or none did.
+func stopped(state *logview.State, index *recording.StackIndex, proc int) *hang.Stop {
+	if state == nil || state.Proc(proc) == nil {
+		return nil
+	}
+	pid := state.Proc(proc).PID
+	var last *logview.Signal
+	for _, p := range state.Procs {
+		for i := range p.Sent {
+			s := &p.Sent[i]
+			name := linux.Signal(s.Nr)
+			if s.PID != pid || name != "SIGSTOP" && name != "SIGCONT" {
+				continue
+			}
+			if last == nil || s.At.Time > last.At.Time {
+				last = s
+			}
+		}
+	}
+	if last == nil || linux.Signal(last.Nr) != "SIGSTOP" {
+		return nil
+	}
+	out := &hang.Stop{Signal: "SIGSTOP", Proc: last.At.Proc, TID: last.At.TID, Event: last.At.Pos.Event}
+	if index != nil {
+		if st, ok := stackAt(index, last.At.Proc, last.At.TID, last.At.Pos.Event); ok {
+			if f, ok := OwnFrame(st); ok {
+				out.Where = &hang.Frame{Func: f.Func, File: f.File, Line: f.Line}
+			}
+		}
+	}
+	return out
+}
+
+// addStreams says what is at the other ends of the connections that tasks wait for.
+func addStreams(p *hang.Proc, state *logview.State) {
+	if state == nil || state.Proc(p.ID) == nil || p.Facts == nil {
+		return
+	}
+	fds := state.Proc(p.ID).FDs
+	for i := range p.Facts.Things {
+		t := &p.Facts.Things[i]
+		if t.FD <= 0 || fds[t.FD] == nil || fds[t.FD].File == nil {
+			continue
+		}
+		if p.Streams == nil {
+			p.Streams = map[int]*hang.Peer{}
+		}
+		p.Streams[t.FD] = peerOf(state, fds[t.FD].File)
+	}
+}
