@@ -154,3 +154,56 @@ func (i *Inspector) word32(addr uint64) (int, bool) {
 	n := record{addr, b}.i32(0)
 	return n, n >= 0
 }
+
+// Buffer returns the buffer of a text file, and a buffer itself; 0 for other objects.
+func (i *Inspector) Buffer(obj uint64) uint64 {
+	if i.Type(obj) == "TextIOWrapper" {
+		obj, _ = i.v.u64(obj + uint64(i.r.l.object.typ) + 8 + 16) // as in Descriptor
+	}
+	switch i.Type(obj) {
+	case "BufferedReader", "BufferedWriter", "BufferedRandom":
+		return obj
+	}
+	return 0
+}
+
+// BufferOwner tells whether word is the state of the lock of a buffered file, and which
+// thread has that: of struct buffered (Modules/_io/bufferedio.c) the members lock, the
+// address of a POSIX semaphore, and owner, an ident, lie behind each other.
+func (i *Inspector) BufferOwner(buffer, word uint64) (owner uint64, ok bool) {
+	if buffer == 0 || word == 0 {
+		return 0, false
+	}
+	const from, to = 64, 120 // behind the object's head; lock is at 88
+	s, err := i.v.record("buffered", buffer+uint64(i.r.l.object.typ)+8, to+8)
+	if err != nil {
+		return 0, false
+	}
+	for at := from; at < to; at += 8 {
+		if s.u64(at) == word {
+			return s.u64(at + 8), true
+		}
+	}
+	return 0, false
+}
+
+// Ints reads the first integers of a memoryview of C's int: of PyMemoryViewObject the
+// member view.buf follows mbuf, hash, flags and exports.
+func (i *Inspector) Ints(obj uint64, n int) []int {
+	if i.Type(obj) != "memoryview" || n > 64 {
+		return nil
+	}
+	buf, err := i.v.u64(obj + uint64(i.r.l.object.size) + 8 + 4*8)
+	if err != nil {
+		return nil
+	}
+	b, err := i.v.bytes(buf, 4*n)
+	if err != nil {
+		return nil
+	}
+	out := make([]int, n)
+	for k := range out {
+		out[k] = record{buf, b}.i32(4 * k)
+	}
+	return out
+}

@@ -43,6 +43,9 @@ func (j *judge) chain(path []hop) *Verdict {
 	} else if len(shown) == 1 && degree != Proven {
 		stuck += j.importing(end.node)
 	}
+	if u := j.unit(end.node); u != nil && u.Behind > 0 && degree != Proven {
+		stuck += fmt.Sprintf("; %s behind it, as all workers of its pool wait", queuedBehind(u.Behind))
+	}
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
 	if v.Degree == None && len(shown) > 1 {
 		// Who waits for whom is known, if not when the last will be done.
@@ -284,6 +287,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			return j.finalChild(n, w.PID, at)
 		}
 	case Object:
+		if peer := j.stream(n.proc, t); peer != nil {
+			return j.finalPeer(n, j.streamCall(n, t, peer, w.How), j.streams(t, peer, w.How)+at)
+		}
 		if w.How == "drain" {
 			return j.wants(t, w.How, at), Likely, w.How, "why the other end does not read"
 		}

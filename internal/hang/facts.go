@@ -92,6 +92,8 @@ type Unit struct {
 	// Frames are Python's, innermost first; at most maxFrames.
 	Frames []Frame `json:"frames,omitempty"`
 	Wait   *Wait   `json:"wait,omitempty"`
+	// Behind is how many jobs wait for a worker of its pool, of whom all are at jobs.
+	Behind int `json:"behind,omitempty"`
 	// FDs are the descriptors of sockets, pipes and files that it has at hand.
 	FDs []int `json:"fds,omitempty"`
 }

@@ -54,6 +54,8 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 			e.say = "%[1]s waits for the end of serve_forever" + at + ", which %[2]s runs"
 		case w.How == "group":
 			e.say = "%[1]s waits in a task group" + at + " for %[2]s"
+		case w.How == "cancel":
+			e.say = "%[1]s has cancelled %[2]s, which went over its time limit, and waits for its end" + at
 		case w.How == "shutdown":
 			e.say = "%[1]s is at its end and joins %[2]s"
 		default:
@@ -104,6 +106,9 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			return // it may take it again
 		}
 		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
+	}
+	if peer := j.stream(n.proc, t); peer != nil {
+		return slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
 	}
 	switch t.Kind {
 	case Lock, RLock, Import, Semaphore:
@@ -346,6 +351,11 @@ func (j *judge) thingName(t *Thing) string {
 		switch t.Class {
 		case "", "lock", "RLock", "Lock", "_RLock", "SemLock":
 			return "lock" + name
+		case "BufferedWriter", "BufferedReader", "BufferedRandom":
+			if name == "" {
+				return "the lock of a file's buffer"
+			}
+			return "the lock of the buffer of" + name
 		}
 		return "the " + t.Class + name
 	case Import:

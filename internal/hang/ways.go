@@ -3,6 +3,7 @@ package hang
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // finalLoop says what a thread does that looks again and again.
@@ -108,6 +109,46 @@ func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, mis
 		says += "; " + d
 	}
 	return says, Likely, "fifo", "who should have opened its other end"
+}
+
+func queuedBehind(n int) string {
+	if n == 1 {
+		return "1 job is queued"
+	}
+	return fmt.Sprintf("%d jobs are queued", n)
+}
+
+// stream is what is at the other end of the connection that a thing reads from, nil for
+// none.
+func (j *judge) stream(proc int, t *Thing) *Peer {
+	if p := j.procs[proc]; p != nil && t.Kind == Object && t.FD > 0 {
+		return p.Streams[t.FD]
+	}
+	return nil
+}
+
+// streams says what one does that waits for a connection through its event loop.
+func (j *judge) streams(t *Thing, peer *Peer, how string) string {
+	c := &Call{Call: "read", Peer: peer, FD: t.FD}
+	switch how {
+	case "drain":
+		c.Call = "write"
+	case "accept", "connect":
+		c.Call = how
+	}
+	return j.doing(c)
+}
+
+// streamCall is a call that stands for such a wait: since the last bytes came.
+func (j *judge) streamCall(n node, t *Thing, peer *Peer, how string) *Call {
+	c := &Call{Call: "read", Peer: peer, FD: t.FD}
+	if how == "drain" {
+		c.Call = "write"
+	}
+	if p := j.procs[n.proc]; p != nil {
+		c.For = time.Duration(p.Time - peer.LastGot)
+	}
+	return c
 }
 
 // stopped says of a process that it was stopped by a signal, and who sent that.

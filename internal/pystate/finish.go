@@ -144,6 +144,11 @@ func (r *reader) futures(objs []uint64) {
 				queued[future] = p
 			}
 		}
+		r.behind(p.workers, r.queuedJobs(p.queue))
+	}
+	jobs := r.poolWorkers()
+	for queue, workers := range jobs.byQueue {
+		r.behind(workers, r.queuedJobs(queue))
 	}
 	for n := range r.facts.Things {
 		t := &r.facts.Things[n]
@@ -154,6 +159,8 @@ func (r *reader) futures(objs []uint64) {
 			t.Owed = append(t.Owed, unit)
 		} else if p := queued[objs[n]]; p != nil {
 			t.Queued, t.Owed, t.Size = true, slices.Clone(p.workers), len(p.workers)
+		} else if r.poolResult(n, objs[n], &jobs) {
+			continue
 		} else if unit, ok := r.byTask[objs[n]]; ok {
 			t.Owed = append(t.Owed, unit)
 		} else if r.unstarted(n, objs[n]); !t.Pending {
@@ -173,7 +180,7 @@ func (r *reader) know(objs []uint64, waited map[int]bool) {
 		if w := r.facts.Units[n].Wait; w == nil && len(u.frames) == 0 {
 			continue
 		}
-		seen := map[uint64]bool{}
+		seen := map[uint64]int{}
 		for k := range u.frames {
 			if k >= hang.MaxFrames {
 				break
@@ -202,7 +209,12 @@ func (r *reader) has(unit int, obj uint64, want map[uint64]int) {
 		r.knows(t, unit)
 	}
 	u := &r.facts.Units[unit]
-	if fd, ok := r.Descriptor(obj); ok && len(u.FDs) < 200 && !slices.Contains(u.FDs, fd) {
+	fd, ok := r.Descriptor(obj)
+	if !ok {
+		fd = r.streamFD(obj)
+		ok = fd > 0
+	}
+	if ok && len(u.FDs) < 200 && !slices.Contains(u.FDs, fd) {
 		u.FDs = append(u.FDs, fd)
 	}
 }
@@ -218,13 +230,17 @@ func (r *reader) knows(thing, unit int) {
 }
 
 // reach calls f for an object and, to a depth, for the objects in it.
-func (r *reader) reach(obj uint64, depth int, seen map[uint64]bool, f func(uint64)) {
-	if obj == 0 || seen[obj] || r.left <= 0 {
+// seen has those that were looked at, with one more than the depth to which.
+func (r *reader) reach(obj uint64, depth int, seen map[uint64]int, f func(uint64)) {
+	if obj == 0 || seen[obj] > depth || r.left <= 0 {
 		return
 	}
-	seen[obj] = true
+	before := seen[obj]
+	seen[obj] = depth + 1
 	r.left--
-	f(obj)
+	if before == 0 {
+		f(obj)
+	}
 	if depth == 0 {
 		return
 	}
@@ -284,6 +300,25 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 		}
 	}
 	same := map[uint64]bool{obj: true}
+	if t.Kind == hang.Lock && r.Buffer(obj) != 0 {
+		for _, name := range []string{"stdout", "stderr", "stdin"} {
+			if r.Buffer(r.Global("sys", name)) == obj {
+				return "sys." + name
+			}
+		}
+		for _, p := range places {
+			for _, v := range r.locals(r.units[p.unit], p.frame) {
+				if r.Buffer(v) == obj {
+					same[v] = true
+				}
+			}
+			for _, name := range r.CodeNames(&r.units[p.unit].frames[p.frame]) {
+				if v := r.FrameGlobal(&r.units[p.unit].frames[p.frame], name); r.Buffer(v) == obj {
+					same[v] = true
+				}
+			}
+		}
+	}
 	if t.Kind == hang.Lock && r.SemLock(obj).Handle != 0 {
 		// The program has the Lock around it.
 		for _, p := range places {

@@ -35,6 +35,9 @@ func (r *reader) describe(n int, obj uint64) {
 		}
 	case hang.Barrier:
 		count, _ := r.Int(r.Attr(obj, "_count"))
+		if shared := r.Ints(r.Attr(obj, "_array"), 2); len(shared) == 2 {
+			count = int64(shared[1]) // of multiprocessing: state, count
+		}
 		parties, _ := r.Int(r.Attr(obj, "_parties"))
 		t.Count, t.Size = int(count), int(parties)
 		t.State = fmt.Sprintf("%d of %d have come", count, parties)
@@ -49,6 +52,7 @@ func (r *reader) describe(n int, obj uint64) {
 	case hang.Future:
 		t.State = strings.ToLower(r.Str(r.Attr(obj, "_state")))
 	case hang.Object:
+		t.FD = r.streamFD(obj)
 		if name := r.Str(r.Attr(obj, "_name")); name != "" {
 			t.Name = name
 		}
@@ -80,6 +84,9 @@ func (r *reader) describeLock(n int, obj uint64) {
 			r.owned(n, s.Owner)
 		}
 		return
+	}
+	if r.Buffer(obj) != 0 {
+		return // see bufferLock
 	}
 	if v := r.Attr(obj, "_locked"); v != 0 { // of asyncio
 		t.Locked = r.True(v)

@@ -163,7 +163,7 @@ func (r *reader) inQueues(objs []uint64, waited map[int]bool) {
 			list = items
 		}
 		for _, item := range r.Items(list, 200) {
-			r.reach(item, 2, map[uint64]bool{}, func(obj uint64) {
+			r.reach(item, 2, map[uint64]int{}, func(obj uint64) {
 				n, ok := r.things[obj]
 				if !ok || !waited[n] || obj != objs[n] || r.facts.Things[n].Kind != hang.Event || r.facts.Things[n].InQueue != "" {
 					return

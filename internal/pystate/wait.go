@@ -206,9 +206,18 @@ var rules = map[string]func(*waiter, int){
 			w.on(k, hang.Barrier, "wait", obj)
 		}
 	},
-	"asyncio/base_subprocess.py:_wait":          func(w *waiter, k int) { w.child(k, w.self(k), "_pid") },
-	"asyncio/tasks.py:sleep":                    func(w *waiter, k int) { w.found = &hang.Wait{How: "sleep", Limit: true} },
-	"asyncio/tasks.py:wait_for":                 func(w *waiter, k int) { w.limit(w.limited(k)) },
+	"asyncio/base_subprocess.py:_wait": func(w *waiter, k int) { w.child(k, w.self(k), "_pid") },
+	"asyncio/tasks.py:sleep":           func(w *waiter, k int) { w.found = &hang.Wait{How: "sleep", Limit: true} },
+	"asyncio/tasks.py:wait_for": func(w *waiter, k int) {
+		w.cancelled(k, "wait_for")
+		w.limit(w.limited(k))
+	},
+	"asyncio/tasks.py:_cancel_and_wait":         func(w *waiter, k int) { w.cancelled(k, "cancel") },
+	"asyncio/selector_events.py:sock_recv":      func(w *waiter, k int) { w.onSocket(k, "read") },
+	"asyncio/selector_events.py:sock_recv_into": func(w *waiter, k int) { w.onSocket(k, "read") },
+	"asyncio/selector_events.py:sock_accept":    func(w *waiter, k int) { w.onSocket(k, "accept") },
+	"asyncio/selector_events.py:sock_connect":   func(w *waiter, k int) { w.onSocket(k, "connect") },
+	"asyncio/selector_events.py:sock_sendall":   func(w *waiter, k int) { w.onSocket(k, "drain") },
 	"asyncio/tasks.py:_wait":                    func(w *waiter, k int) { w.several(k, hang.Future, "fs", "") },
 	"asyncio/streams.py:_wait_for_data":         func(w *waiter, k int) { w.on(k, hang.Object, "read", w.self(k)) },
 	"asyncio/streams.py:_drain_helper":          func(w *waiter, k int) { w.on(k, hang.Object, "drain", w.self(k)) },
@@ -429,6 +438,7 @@ func (w *waiter) lock(word uint64) {
 			return
 		}
 	}
+	w.bufferLock(word)
 }
 
 // awaited takes what the task waits for that the loop says.

@@ -1,0 +1,150 @@
+package pystate
+
+import (
+	"strings"
+
+	"pyrr/internal/hang"
+)
+
+// streamFD is the descriptor of a stream, protocol or transport of asyncio, 0 for none.
+func (r *reader) streamFD(obj uint64) int {
+	for range 4 {
+		class := r.Type(obj)
+		switch {
+		case class == "StreamReader", class == "StreamWriter", strings.HasSuffix(class, "Protocol") && class != "SSLProtocol":
+			obj = r.Attr(obj, "_transport")
+		case class == "_SSLProtocolTransport":
+			obj = r.Attr(obj, "_ssl_protocol._transport")
+		case strings.HasSuffix(class, "Transport"):
+			for _, name := range []string{"_sock_fd", "_fileno"} {
+				if fd, ok := r.Int(r.Attr(obj, name)); ok && fd > 0 && fd < 1<<20 {
+					return int(fd)
+				}
+			}
+			return 0
+		default:
+			return 0
+		}
+	}
+	return 0
+}
+
+// onSocket takes a socket for what is waited for by a method of an event loop.
+func (w *waiter) onSocket(k int, how string) {
+	sock := w.local(w.u, k, "sock")
+	fd, ok := w.Descriptor(sock)
+	if !ok {
+		return
+	}
+	w.on(k, hang.Object, how, sock)
+	w.facts.Things[w.found.On[0]].FD = fd
+}
+
+// cancelled takes the task that wait_for has cancelled and whose end it waits for.
+func (w *waiter) cancelled(k int, how string) {
+	if n, ok := w.task[w.local(w.u, k, "fut")]; ok && n != w.n && w.found == nil {
+		w.found = &hang.Wait{How: how, Units: []int{n}, Limit: how == "wait_for"}
+	}
+}
+
+// jobs of a multiprocessing.pool in the workers that are threads, by their numbers.
+type poolJobs struct {
+	running map[int64][]int  // units by job
+	byQueue map[uint64][]int // workers by the queue that they take from
+}
+
+// poolWorkers finds what the threads of a ThreadPool are at.
+func (r *reader) poolWorkers() poolJobs {
+	out := poolJobs{map[int64][]int{}, map[uint64][]int{}}
+	for n, u := range r.units {
+		for k := range u.frames {
+			f := &u.frames[k]
+			if u.thread == nil || ruleKey(f.File) != "multiprocessing/pool.py" || last(f.Func) != "worker" {
+				continue
+			}
+			if queue := r.local(u, k, "inqueue"); queue != 0 {
+				out.byQueue[queue] = append(out.byQueue[queue], n)
+			}
+			if job, ok := r.Int(r.local(u, k, "job")); ok && r.facts.Units[n].Role == "" {
+				out.running[job] = append(out.running[job], n)
+			}
+		}
+	}
+	return out
+}
+
+// poolResult says of the result of a job of a ThreadPool who is at it, or in whose queue
+// it lies; ok is false for other objects.
+func (r *reader) poolResult(n int, obj uint64, jobs *poolJobs) bool {
+	job, ok := r.Int(r.Attr(obj, "_job"))
+	if !ok || r.Module(obj) != "multiprocessing.pool" {
+		return false
+	}
+	t := &r.facts.Things[n]
+	if units := jobs.running[job]; len(units) > 0 {
+		t.Owed = append(t.Owed, units...)
+		return true
+	}
+	if workers := jobs.byQueue[r.Attr(obj, "_pool._inqueue")]; len(workers) > 0 {
+		t.Queued, t.Owed, t.Size = true, append(t.Owed, workers...), len(workers)
+		return true
+	}
+	return false
+}
+
+// behind notes of the workers of a pool of threads, where all are at jobs, how many jobs
+// wait for one of them.
+func (r *reader) behind(workers []int, jobs int) {
+	if jobs == 0 {
+		return
+	}
+	for _, n := range workers {
+		if u := &r.facts.Units[n]; u.Role != "" || u.Wait == nil {
+			return
+		}
+	}
+	for _, n := range workers {
+		r.facts.Units[n].Behind = jobs
+	}
+}
+
+// queuedJobs is how many jobs lie in a queue; None ends a worker.
+func (r *reader) queuedJobs(queue uint64) int {
+	n := 0
+	for _, item := range r.Items(queue, 10_000) {
+		if !r.None(item) {
+			n++
+		}
+	}
+	return n
+}
+
+// bufferLock finds the buffer of a file whose lock a thread waits for at word, of those
+// that the frame has at hand and of the standard streams.
+func (w *waiter) bufferLock(word uint64) bool {
+	var list []uint64
+	for k := 0; k < len(w.u.frames) && k < 4; k++ {
+		list = append(list, w.Slots(&w.u.frames[k])...)
+		for _, obj := range w.locals(w.u, k) {
+			list = append(list, obj)
+		}
+	}
+	for _, name := range []string{"stdout", "stderr", "stdin", "__stdout__", "__stderr__"} {
+		list = append(list, w.Global("sys", name))
+	}
+	for _, obj := range list {
+		buffer := w.Buffer(obj)
+		owner, ok := w.BufferOwner(buffer, word)
+		if !ok {
+			continue
+		}
+		n := w.thing(buffer, hang.Lock)
+		w.facts.Things[n].Locked = true
+		if owner != 0 {
+			w.owned(n, owner)
+		}
+		w.found = &hang.Wait{How: "acquire", On: []int{n}}
+		return true
+	}
+	return false
+}
