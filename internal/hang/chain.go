@@ -245,7 +245,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if d := j.died(n.proc, ""); d != "" {
 			who = "; " + d
 		}
-		return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", what, at, t.Count, t.Size, who), Likely, "barrier", "who should have come"
+		return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", what, at, max(t.Count, j.atBarrier(t)), t.Size, who), Likely, "barrier", "who should have come"
 	case Queue:
 		switch w.How {
 		case "put":

@@ -191,6 +191,9 @@ type Thing struct {
 	Taken []Taken `json:"taken,omitempty"`
 	// FD is the descriptor of the connection that it reads from or writes to, 0 for none.
 	FD int `json:"fd,omitempty"`
+	// AtFork is who held it, in the process that this one is a copy of, when that was
+	// forked: Unit is 0 for the thread that forked, -1 for another.
+	AtFork *Taken `json:"at_fork,omitempty"`
 	// Fate is what became of who should have acted.
 	Fate []Fate `json:"fate,omitempty"`
 	// Count and Size are numbers that the kind has: unfinished jobs of a queue,

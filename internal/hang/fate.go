@@ -134,6 +134,14 @@ func (j *judge) heldAtFork(n node, t *Thing) string {
 	if p == nil || !p.Forked || t.Addr == 0 || len(t.Holders) > 0 {
 		return ""
 	}
+	if k := t.AtFork; k != nil && len(t.Taken) == 0 {
+		j.cite(Evidence{Text: fmt.Sprintf("%s took %s at %s in the parent, before the fork", k.Name, j.thingName(t), j.at(k.Where)),
+			Proc: p.Parent, Event: k.Event, File: k.Where.File, Line: k.Where.Line})
+		if k.Unit == 0 {
+			return "which it took before it was forked (" + j.at(k.Where) + "): a copy that is locked is never released"
+		}
+		return fmt.Sprintf("which thread %s of the parent held at the fork (taken at %s); that thread does not exist in the child", k.Name, j.at(k.Where))
+	}
 	q := j.procs[p.Parent]
 	if q == nil || q.Facts == nil {
 		return ""

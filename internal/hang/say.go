@@ -2,6 +2,7 @@ package hang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,9 +41,33 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 		inside = inside || h.node == root
 	}
 	if !inside {
-		j.approach(v, root, circle)
+		path := j.approach(v, root, circle)
+		own := func(h hop) bool { f, ok := j.place(h.node); return ok && f.own() }
+		if len(path) > 0 && !slices.ContainsFunc(circle, own) && slices.ContainsFunc(path, own) {
+			j.byTheWay(v, path, circle)
+		}
 	}
 	return v
+}
+
+// byTheWay tells a circle of which no line is the program's own by the way to it: what the
+// program waits for, and the circle as the end of that.
+func (j *judge) byTheWay(v *Verdict, path, circle []hop) {
+	last := path[len(path)-1].edge.to
+	for k := range circle {
+		if circle[k].node != last {
+			continue
+		}
+		rest, ok := strings.CutPrefix(v.Sentence, "Deadlock: "+j.name(last)+" ")
+		if !ok {
+			return
+		}
+		v.Sentence = "Deadlock: " + j.told(path, false) + ", which " + rest
+		if f, ok := j.place(path[0].node); ok {
+			v.Where = &f
+		}
+		return
+	}
 }
 
 // ring is the verdict on a circle of which a link is not sure; nil where others than
@@ -234,7 +259,7 @@ func poolName(worker string) string {
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // approach adds how the root comes to a circle that it is not part of.
-func (j *judge) approach(v *Verdict, root node, circle []hop) {
+func (j *judge) approach(v *Verdict, root node, circle []hop) []hop {
 	in := map[node]bool{}
 	for _, h := range circle {
 		in[h.node] = true
@@ -245,7 +270,7 @@ func (j *judge) approach(v *Verdict, root node, circle []hop) {
 		seen[at] = true
 		e, ok := j.best(at)
 		if !ok {
-			return
+			return nil
 		}
 		path = append(path, hop{at, &e})
 		at = e.to
@@ -253,6 +278,10 @@ func (j *judge) approach(v *Verdict, root node, circle []hop) {
 	for _, h := range path {
 		j.evidence(v, h)
 	}
+	if !in[at] {
+		return nil
+	}
+	return path
 }
 
 // evidence adds what a hop says, with its place.

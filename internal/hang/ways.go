@@ -111,6 +111,27 @@ func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, mis
 	return says, Likely, "fifo", "who should have opened its other end"
 }
 
+// atBarrier is how many wait at a barrier of several processes: each knows of those that
+// came before it.
+func (j *judge) atBarrier(t *Thing) int {
+	count := 0
+	for _, p := range j.in.Procs {
+		if !t.Shared || !p.Hangs || p.Facts == nil {
+			continue
+		}
+		for k := range p.Facts.Units {
+			w := p.Facts.Units[k].Wait
+			if w == nil || len(w.On) == 0 {
+				continue
+			}
+			if o := &p.Facts.Things[w.On[0]]; o.Kind == Barrier && o.Shared && o.Name == t.Name && o.Size == t.Size {
+				count++
+			}
+		}
+	}
+	return min(count, t.Size)
+}
+
 func queuedBehind(n int) string {
 	if n == 1 {
 		return "1 job is queued"

@@ -3,9 +3,11 @@ package stackwalk
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"pyrr/internal/hang"
+	"pyrr/internal/linux"
 	"pyrr/internal/pystate"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -47,20 +49,68 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 			return
 		}
 		j := journey{x: x, facts: facts[id], asks: facts[id].Asks}
-		start := recording.Pos{Event: 1}
-		if j.image = rec.Header().Test != "" && id == TestProcess; j.image {
-			// Before its image is there, memory says nothing.
-			from, err := AfterImage(rec, id)
-			if err != nil {
-				return
-			}
-			start.Event = from
-			if _, err := x.RunTo(start); err != nil {
-				return
-			}
+		start, err := j.start(rec, id)
+		if err != nil {
+			return
 		}
 		j.rounds(start)
+		if i := slices.IndexFunc(x.Procs(), func(p recording.Proc) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
+			beforeFork(rec, x, x.Procs()[i], facts, j.early)
+		}
 	}
+}
+
+// start goes to where a journey through a process begins.
+func (j *journey) start(rec *recording.Recording, id int) (recording.Pos, error) {
+	start := recording.Pos{Event: 1}
+	if j.image = rec.Header().Test != "" && id == TestProcess; !j.image {
+		return start, nil
+	}
+	// Before its image is there, memory says nothing.
+	from, err := AfterImage(rec, id)
+	if err != nil {
+		return start, err
+	}
+	start.Event = from
+	_, err = j.x.RunTo(start)
+	return start, err
+}
+
+// beforeFork finds who held, in the process that a child is a copy of, the locks that
+// were locked when that was forked: they lie at the same addresses.
+func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Proc, facts map[int]*hang.Facts, asks []hang.Ask) {
+	parent := facts[child.Parent]
+	if parent == nil {
+		parent = &hang.Facts{} // who took it has a name all the same
+	}
+	if x.Select(child.Parent) != nil {
+		return
+	}
+	j := journey{x: x, facts: parent, asks: asks[:min(len(asks), 4)], until: child.PID}
+	if _, err := j.start(rec, child.Parent); err != nil {
+		return
+	}
+	j.begin()
+	j.run()
+	forker := int32(0)
+	_ = x.With(func(_ *replay.Process, t *replay.Thread) error {
+		if t != nil {
+			forker = t.TID
+		}
+		return nil
+	})
+	for _, w := range j.words {
+		if w.took == nil || w.free {
+			continue
+		}
+		at := w.took.Taken
+		if at.Unit = -1; w.took.tid == forker {
+			at.Unit = 0
+		}
+		facts[child.ID].Things[w.ask.Thing].AtFork = &at
+	}
+	x.SetWatches(nil)
+	x.SetBreaks(nil)
 }
 
 // journey is the way through one process.
@@ -70,8 +120,12 @@ type journey struct {
 	// image says that the process begins in the midst of a program.
 	image bool
 	// asks are those that no round has looked at.
-	asks  []hang.Ask
-	over  bool // it was interrupted
+	asks []hang.Ask
+	over bool // it was interrupted
+	// until is the pid of the child at whose fork it ends, 0 for none; early are those
+	// whose locks were locked when the process began, and are so since.
+	until int
+	early []hang.Ask
 	words []*word
 	calls map[*replay.Break]*takes
 }
@@ -158,7 +212,7 @@ func (s selfIs) Holds(h *replay.Hit) bool {
 
 func (j *journey) run() {
 	for range maxTakes {
-		st, err := j.x.Continue(nil)
+		st, err := j.x.Continue(j.forks)
 		if err != nil {
 			return
 		}
@@ -184,6 +238,12 @@ func (j *journey) run() {
 		}
 	}
 	j.words, j.calls = nil, nil
+}
+
+// forks tells the event that made the child.
+func (j *journey) forks(ev *recording.Event) bool {
+	return j.until != 0 && ev.Ret == int64(j.until) && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindExit) &&
+		(strings.HasPrefix(linux.Name(int(ev.Nr)), "clone") || strings.HasSuffix(linux.Name(int(ev.Nr)), "fork"))
 }
 
 // watched looks which locks changed hands.
@@ -249,6 +309,9 @@ func (j *journey) close() {
 			j.resolve(w.took)
 			t := &j.facts.Things[w.ask.Thing]
 			t.Taken = []hang.Taken{w.took.Taken}
+		}
+		if w.early {
+			j.early = append(j.early, *w.ask)
 		}
 		if w.early && j.image {
 			j.facts.Things[w.ask.Thing].Early = true
