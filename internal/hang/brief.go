@@ -11,6 +11,9 @@ const longest = 160
 // placed matches a place in a sentence: " (FILE:LINE" or " at FILE:LINE".
 var placed = regexp.MustCompile(`(\(| at | since )([^\s():;,]+):(\d+)`)
 
+// namedPID matches a child with a name and its number.
+var namedPID = regexp.MustCompile(`(child "[^"]*") \(pid \d+\)`)
+
 // brief shortens a sentence that is longer than two lines: what follows from the
 // rest goes first, then the names of files that were named before.
 func brief(s string) string {
@@ -19,6 +22,9 @@ func brief(s string) string {
 	}
 	s = strings.ReplaceAll(s, "; no other thread or task has it at hand", "")
 	if len(s) <= longest {
+		return s
+	}
+	if s = namedPID.ReplaceAllString(s, "$1"); len(s) <= longest {
 		return s
 	}
 	last := ""

@@ -241,11 +241,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Condition:
 		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
 	case Barrier:
-		who := ""
-		if d := j.died(n.proc, ""); d != "" {
-			who = "; " + d
-		}
-		return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", what, at, max(t.Count, j.atBarrier(t)), t.Size, who), Likely, "barrier", "who should have come"
+		return j.finalBarrier(n, t, at)
 	case Queue:
 		switch w.How {
 		case "put":
@@ -287,13 +283,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			return j.finalChild(n, w.PID, at)
 		}
 	case Object:
-		if peer := j.stream(n.proc, t); peer != nil {
-			return j.finalPeer(n, j.streamCall(n, t, peer, w.How), j.streams(t, peer, w.How)+at)
-		}
-		if w.How == "drain" {
-			return j.wants(t, w.How, at), Likely, w.How, "why the other end does not read"
-		}
-		return "waits for " + what + at, Likely, w.How, "what became of it"
+		return j.finalObject(n, t, w.How, at)
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""
 }

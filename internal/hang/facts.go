@@ -189,15 +189,13 @@ type Thing struct {
 	// Taken are the last times that it was taken, the last one first, where that
 	// was found by travelling.
 	Taken []Taken `json:"taken,omitempty"`
-	// FD is the descriptor of the connection that it reads from or writes to, 0 for none.
-	FD int `json:"fd,omitempty"`
 	// AtFork is who held it, in the process that this one is a copy of, when that was
 	// forked: Unit is 0 for the thread that forked, -1 for another.
 	AtFork *Taken `json:"at_fork,omitempty"`
 	// Fate is what became of who should have acted.
 	Fate []Fate `json:"fate,omitempty"`
 	// Count and Size are numbers that the kind has: unfinished jobs of a queue,
-	// its limit; workers of a pool.
+	// its limit; workers of a pool; the descriptor of a stream that tasks wait for.
 	Count int `json:"count,omitempty"`
 	Size  int `json:"size,omitempty"`
 }

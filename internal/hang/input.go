@@ -95,6 +95,10 @@ type Peer struct {
 	// Outside says that the other end is not in the recording; Closed that nobody
 	// has it open any more.
 	Outside, Closed bool
+	// UsedProc and UsedTID are the thread that read or wrote last at the other end, TID 0
+	// for none.
+	UsedProc int
+	UsedTID  int32
 	// Backlog is how many connections wait to be accepted at the other end.
 	Backlog bool
 	// Listeners are who has the listening socket of a Backlog. Watched are the

@@ -175,6 +175,8 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		to := j.mainOf(o)
 		if k := j.havers(node{}, o, fds[proc]); len(k) == 1 {
 			to = k[0]
+		} else if user, ok := j.threadNode(p.UsedProc, p.UsedTID); ok && p.UsedProc == proc && slices.Contains(k, user) {
+			to = user
 		}
 		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
 	}
@@ -218,7 +220,7 @@ func (j *judge) havers(n node, p *Proc, fds []int) []node {
 func (j *judge) doing(c *Call) string {
 	on := "descriptor"
 	if c.Peer != nil {
-		on = strings.TrimSpace(c.Peer.What + " " + c.Peer.Addr)
+		on = strings.TrimSpace(c.Peer.What + " " + address(c.Peer))
 	} else if c.FD >= 0 {
 		on = fmt.Sprintf("descriptor %d", c.FD)
 	}
@@ -232,7 +234,7 @@ func (j *judge) doing(c *Call) string {
 	case c.Opens != "":
 		return "waits to open " + path.Base(c.Opens) + " for " + c.OpensFor
 	case name == "connect" && c.Peer != nil && c.Peer.Addr != "":
-		return "connects to " + c.Peer.Addr
+		return "connects to " + address(c.Peer)
 	case name == "connect":
 		return "connects to " + on
 	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":
@@ -261,6 +263,14 @@ func (j *judge) doing(c *Call) string {
 		return "waits for a signal"
 	}
 	return "is in " + c.Call
+}
+
+// address is where a connection leads to; of a UNIX socket the folder says little.
+func address(p *Peer) string {
+	if name, ok := strings.CutPrefix(p.Addr, "unix:/"); ok {
+		return "unix:" + path.Base(name)
+	}
+	return p.Addr
 }
 
 // shakesHands tells a thread that waits for the answer of a TLS handshake.

@@ -111,6 +111,26 @@ func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, mis
 	return says, Likely, "fifo", "who should have opened its other end"
 }
 
+func (j *judge) finalBarrier(n node, t *Thing, at string) (says, degree, kind, missing string) {
+	who := ""
+	if d := j.died(n.proc, ""); d != "" {
+		who = "; " + d
+	}
+	return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", j.thingName(t), at, max(t.Count, j.atBarrier(t)), t.Size, who), Likely, "barrier", "who should have come"
+}
+
+// finalObject says of what one waits that is none of the kinds that are known better: a
+// stream, say.
+func (j *judge) finalObject(n node, t *Thing, how, at string) (says, degree, kind, missing string) {
+	if peer := j.stream(n.proc, t); peer != nil {
+		return j.finalPeer(n, j.streamCall(n, t, peer, how), j.streams(t, peer, how)+at)
+	}
+	if how == "drain" {
+		return j.wants(t, how, at), Likely, how, "why the other end does not read"
+	}
+	return "waits for " + j.thingName(t) + at, Likely, how, "what became of it"
+}
+
 // atBarrier is how many wait at a barrier of several processes: each knows of those that
 // came before it.
 func (j *judge) atBarrier(t *Thing) int {
@@ -142,15 +162,15 @@ func queuedBehind(n int) string {
 // stream is what is at the other end of the connection that a thing reads from, nil for
 // none.
 func (j *judge) stream(proc int, t *Thing) *Peer {
-	if p := j.procs[proc]; p != nil && t.Kind == Object && t.FD > 0 {
-		return p.Streams[t.FD]
+	if p := j.procs[proc]; p != nil && t.Kind == Object && t.Count > 0 {
+		return p.Streams[t.Count]
 	}
 	return nil
 }
 
 // streams says what one does that waits for a connection through its event loop.
 func (j *judge) streams(t *Thing, peer *Peer, how string) string {
-	c := &Call{Call: "read", Peer: peer, FD: t.FD}
+	c := &Call{Call: "read", Peer: peer, FD: t.Count}
 	switch how {
 	case "drain":
 		c.Call = "write"
@@ -162,7 +182,7 @@ func (j *judge) streams(t *Thing, peer *Peer, how string) string {
 
 // streamCall is a call that stands for such a wait: since the last bytes came.
 func (j *judge) streamCall(n node, t *Thing, peer *Peer, how string) *Call {
-	c := &Call{Call: "read", Peer: peer, FD: t.FD}
+	c := &Call{Call: "read", Peer: peer, FD: t.Count}
 	if how == "drain" {
 		c.Call = "write"
 	}

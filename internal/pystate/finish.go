@@ -301,32 +301,13 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 	}
 	same := map[uint64]bool{obj: true}
 	if t.Kind == hang.Lock && r.Buffer(obj) != 0 {
-		for _, name := range []string{"stdout", "stderr", "stdin"} {
-			if r.Buffer(r.Global("sys", name)) == obj {
-				return "sys." + name
-			}
-		}
 		for _, p := range places {
-			for _, v := range r.locals(r.units[p.unit], p.frame) {
-				if r.Buffer(v) == obj {
-					same[v] = true
-				}
-			}
-			for _, name := range r.CodeNames(&r.units[p.unit].frames[p.frame]) {
-				if v := r.FrameGlobal(&r.units[p.unit].frames[p.frame], name); r.Buffer(v) == obj {
-					same[v] = true
-				}
-			}
+			r.filesOf(obj, p.unit, p.frame, same)
 		}
 	}
 	if t.Kind == hang.Lock && r.SemLock(obj).Handle != 0 {
-		// The program has the Lock around it.
 		for _, p := range places {
-			for _, v := range r.locals(r.units[p.unit], p.frame) {
-				if r.Attr(v, "_semlock") == obj {
-					same[v] = true
-				}
-			}
+			r.around(obj, p.unit, p.frame, same)
 		}
 	}
 	for _, p := range places {

@@ -37,7 +37,7 @@ func (w *waiter) onSocket(k int, how string) {
 		return
 	}
 	w.on(k, hang.Object, how, sock)
-	w.facts.Things[w.found.On[0]].FD = fd
+	w.facts.Things[w.found.On[0]].Count = fd
 }
 
 // cancelled takes the task that wait_for has cancelled and whose end it waits for.
@@ -139,7 +139,7 @@ func (w *waiter) bufferLock(word uint64) bool {
 			continue
 		}
 		n := w.thing(buffer, hang.Lock)
-		w.facts.Things[n].Locked = true
+		w.facts.Things[n].Locked, w.facts.Things[n].Name = true, w.streamOf(buffer)
 		if owner != 0 {
 			w.owned(n, owner)
 		}
@@ -147,4 +147,64 @@ func (w *waiter) bufferLock(word uint64) bool {
 		return true
 	}
 	return false
+}
+
+// filesOf adds the files that a frame has at hand around a buffer.
+func (r *reader) filesOf(buffer uint64, unit, frame int, same map[uint64]bool) {
+	f := &r.units[unit].frames[frame]
+	for _, v := range r.locals(r.units[unit], frame) {
+		if r.Buffer(v) == buffer {
+			same[v] = true
+		}
+	}
+	for _, name := range r.CodeNames(f) {
+		if v := r.FrameGlobal(f, name); r.Buffer(v) == buffer {
+			same[v] = true
+		}
+	}
+}
+
+// around adds the locks of multiprocessing that a frame has around a semaphore.
+func (r *reader) around(sem uint64, unit, frame int, same map[uint64]bool) {
+	for _, v := range r.locals(r.units[unit], frame) {
+		if r.Attr(v, "_semlock") == sem {
+			same[v] = true
+		}
+	}
+}
+
+// streamOf names a standard stream by its buffer.
+func (r *reader) streamOf(buffer uint64) string {
+	for _, name := range []string{"stdout", "stderr", "stdin"} {
+		if buffer != 0 && r.Buffer(r.Global("sys", name)) == buffer {
+			return "sys." + name
+		}
+	}
+	return ""
+}
+
+// serves takes the end of serve_forever, which shutdown waits for, and the thread
+// that runs it.
+func (w *waiter) serves(server uint64) {
+	for n, u := range w.units {
+		for k := range u.frames {
+			if f := &u.frames[k]; ruleKey(f.File) == "socketserver.py" && last(f.Func) == "serve_forever" && server != 0 && w.local(u, k, "self") == server {
+				w.found = &hang.Wait{How: "serve_forever", Units: []int{n}}
+				return
+			}
+		}
+	}
+}
+
+// group takes the tasks of a task group that waits for them.
+func (w *waiter) group(k int) {
+	out := &hang.Wait{How: "group"}
+	for _, obj := range w.Items(w.Attr(w.self(k), "_tasks"), 500) {
+		if n, ok := w.task[obj]; ok && n != w.n {
+			out.Units = append(out.Units, n)
+		}
+	}
+	if len(out.Units) > 0 {
+		w.found = out
+	}
 }

@@ -52,7 +52,7 @@ func (r *reader) describe(n int, obj uint64) {
 	case hang.Future:
 		t.State = strings.ToLower(r.Str(r.Attr(obj, "_state")))
 	case hang.Object:
-		t.FD = r.streamFD(obj)
+		t.Count = r.streamFD(obj)
 		if name := r.Str(r.Attr(obj, "_name")); name != "" {
 			t.Name = name
 		}

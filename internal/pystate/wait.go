@@ -254,32 +254,6 @@ func (w *waiter) sharedQueue(k int) {
 	w.on(k, hang.Queue, "get", w.self(k))
 }
 
-// serves takes the end of serve_forever, which shutdown waits for, and the thread
-// that runs it.
-func (w *waiter) serves(server uint64) {
-	for n, u := range w.units {
-		for k := range u.frames {
-			if f := &u.frames[k]; ruleKey(f.File) == "socketserver.py" && last(f.Func) == "serve_forever" && server != 0 && w.local(u, k, "self") == server {
-				w.found = &hang.Wait{How: "serve_forever", Units: []int{n}}
-				return
-			}
-		}
-	}
-}
-
-// group takes the tasks of a task group that waits for them.
-func (w *waiter) group(k int) {
-	out := &hang.Wait{How: "group"}
-	for _, obj := range w.Items(w.Attr(w.self(k), "_tasks"), 500) {
-		if n, ok := w.task[obj]; ok && n != w.n {
-			out.Units = append(out.Units, n)
-		}
-	}
-	if len(out.Units) > 0 {
-		w.found = out
-	}
-}
-
 func (w *waiter) how(s string) {
 	if w.found != nil {
 		w.found.How = s

@@ -103,12 +103,12 @@ func addStreams(p *hang.Proc, state *logview.State) {
 	fds := state.Proc(p.ID).FDs
 	for i := range p.Facts.Things {
 		t := &p.Facts.Things[i]
-		if t.FD <= 0 || fds[t.FD] == nil || fds[t.FD].File == nil {
+		if t.Kind != hang.Object || t.Count <= 0 || fds[t.Count] == nil || fds[t.Count].File == nil {
 			continue
 		}
 		if p.Streams == nil {
 			p.Streams = map[int]*hang.Peer{}
 		}
-		p.Streams[t.FD] = peerOf(state, fds[t.FD].File)
+		p.Streams[t.Count] = peerOf(state, fds[t.Count].File)
 	}
 }

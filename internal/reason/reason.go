@@ -292,6 +292,13 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 			}
 		}
 	}
+	last := f.Other.In
+	if out := f.Other.Out; last.Calls == 0 || out.Calls > 0 && out.Last.Time > last.Last.Time {
+		last = out
+	}
+	if last.Calls > 0 {
+		out.UsedProc, out.UsedTID = last.Last.Proc, last.Last.TID
+	}
 	out.Closed = f.Other.Closed()
 	out.Watched = watchers(state, f.Other)
 	return out
