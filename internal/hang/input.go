@@ -95,6 +95,8 @@ type Peer struct {
 	// Outside says that the other end is not in the recording; Closed that nobody
 	// has it open any more.
 	Outside, Closed bool
+	// Coming says that the other end has written what this one has not read.
+	Coming bool
 	// UsedProc and UsedTID are the thread that read or wrote last at the other end, TID 0
 	// for none.
 	UsedProc int

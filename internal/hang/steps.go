@@ -108,6 +108,9 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
 	}
 	if peer := j.stream(n.proc, t); peer != nil {
+		if j.flows(n, peer) {
+			return nil
+		}
 		return slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
 	}
 	switch t.Kind {

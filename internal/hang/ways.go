@@ -122,7 +122,9 @@ func (j *judge) finalBarrier(n node, t *Thing, at string) (says, degree, kind, m
 // finalObject says of what one waits that is none of the kinds that are known better: a
 // stream, say.
 func (j *judge) finalObject(n node, t *Thing, how, at string) (says, degree, kind, missing string) {
-	if peer := j.stream(n.proc, t); peer != nil {
+	if peer := j.stream(n.proc, t); peer != nil && j.flows(n, peer) {
+		return fmt.Sprintf("is at an exchange over the %s%s that goes on: %s came so far", strings.TrimSpace(peer.What+" "+address(peer)), at, bytesText(peer.Got)), None, "busy", ""
+	} else if peer != nil {
 		return j.finalPeer(n, j.streamCall(n, t, peer, how), j.streams(t, peer, how)+at)
 	}
 	if how == "drain" {
@@ -166,6 +168,15 @@ func (j *judge) stream(proc int, t *Thing) *Peer {
 		return p.Streams[t.Count]
 	}
 	return nil
+}
+
+// flows says whether a connection was used just now, or has bytes on their way: who
+// waits for it goes on.
+func (j *judge) flows(n node, peer *Peer) bool {
+	const just = int64(time.Second / 4)
+	last := max(peer.LastGot, peer.LastSent)
+	p := j.procs[n.proc]
+	return p != nil && peer.Got > 0 && (p.Time-last < just || peer.Coming)
 }
 
 // streams says what one does that waits for a connection through its event loop.

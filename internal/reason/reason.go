@@ -292,6 +292,7 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 			}
 		}
 	}
+	out.Coming = f.Other.Out.Bytes > f.In.Bytes && !f.Inherited
 	last := f.Other.In
 	if out := f.Other.Out; last.Calls == 0 || out.Calls > 0 && out.Last.Time > last.Last.Time {
 		last = out
