@@ -209,7 +209,10 @@ func (im *image) kind(path string) (Version, error) {
 	case has("_Py_NegativeRefcount") || has("_Py_PrintReferences"):
 		return refuse("a debug build of "+cpythonName(v), "use a release build")
 	case im.freeThreaded(runtime.value) || has("_Py_MergeZeroLocalRefcount"):
-		return refuse("a free-threaded build of "+cpythonName(v), "use the build with the GIL")
+		if r := rulesOf(v.Minor); r == nil || !r.freeThreaded {
+			return refuse("a free-threaded build of "+cpythonName(v)+", whose threads have copies of the bytecode of their own",
+				"use the build with the GIL, or 3.13t")
+		}
 	}
 	return v, nil
 }

@@ -192,6 +192,10 @@ func installWhenReady(in interpreter, pid int, wait func() (unix.WaitStatus, err
 	if err != nil && !errors.Is(err, ErrNotPython) {
 		return nil, err
 	}
+	module := "libpython"
+	if err == nil {
+		module = filepath.Base(in.path) // it has the runtime inside
+	}
 	for {
 		if err := ptrace.Syscall(pid, 0); err != nil {
 			return nil, err
@@ -211,7 +215,7 @@ func installWhenReady(in interpreter, pid int, wait func() (unix.WaitStatus, err
 		if regs.OrigRax != unix.SYS_MPROTECT || -int64(regs.Rax) == int64(unix.ENOSYS) {
 			continue
 		}
-		path, start, err := libpython(pid)
+		path, start, err := moduleOf(pid, module)
 		if err != nil {
 			return nil, err
 		}
@@ -230,8 +234,8 @@ func installWhenReady(in interpreter, pid int, wait func() (unix.WaitStatus, err
 	}
 }
 
-// libpython finds the first mapping of libpython.
-func libpython(pid int) (path string, start uint64, err error) {
+// moduleOf finds the first mapping of a file by how its name begins.
+func moduleOf(pid int, name string) (path string, start uint64, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
 		return "", 0, err
@@ -239,7 +243,7 @@ func libpython(pid int) (path string, start uint64, err error) {
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
 		fields := strings.Fields(s.Text())
-		if len(fields) < 6 || !strings.HasPrefix(filepath.Base(fields[5]), "libpython") {
+		if len(fields) < 6 || !strings.HasPrefix(filepath.Base(fields[5]), name) {
 			continue
 		}
 		from, _, _ := strings.Cut(fields[0], "-")

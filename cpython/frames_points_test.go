@@ -51,7 +51,8 @@ func interpreters() []interpreter {
 	return append(list,
 		interpreter{name: "pbs-3.10", path: filepath.Join(cache, "pbs310/bin/python3.10")},
 		interpreter{name: "pbs-3.11", path: filepath.Join(cache, "pbs311/bin/python3.11")},
-		interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")})
+		interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")},
+		interpreter{name: "nogil-3.13t", path: filepath.Join(cache, "nogil313/bin/python3.13t")})
 }
 
 // minorVersion returns the minor version that an interpreter's name ends in.

@@ -60,6 +60,9 @@ type Rules struct {
 	delegateTop int
 	// stackrefs: what frames hold has tags in its low bits (_PyStackRef).
 	stackrefs bool
+	// freeThreaded: instructions are counted in a build with --disable-gil, too,
+	// whose threads all execute the bytecode that lies in the code object.
+	freeThreaded bool
 	// wideInterned: a free-threaded build's str has a byte for interned.
 	wideInterned bool
 

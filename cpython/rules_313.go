@@ -14,6 +14,7 @@ var rules13 = Rules{
 	Qualified:    true,
 	FirstInFrame: true,
 	resumeAt:     3,
+	freeThreaded: true,
 	genStates:    genStates13,
 	debug:        debugGroups13,
 	base: [opcodes]uint8{

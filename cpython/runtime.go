@@ -32,6 +32,10 @@ type Runtime struct {
 	found map[string]int      // by name: entry of its dict where it last was
 }
 
+// FreeThreaded says that the interpreter was built with --disable-gil: several of
+// its threads may be at an instruction, and mostly none holds a lock for that.
+func (r *Runtime) FreeThreaded() bool { return r.l.freeThreaded }
+
 // ErrUnsupported says that the interpreter is not one whose state can be
 // read: not CPython 3.8 to 3.15, or not a release build.
 var ErrUnsupported = errors.New("unsupported Python")

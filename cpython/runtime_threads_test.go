@@ -123,7 +123,7 @@ func TestLockHolder(t *testing.T) {
 				t.Fatal(ts, err)
 			}
 			main, other := ts[0], ts[1]
-			if !main.HasGIL || main.Name != "principál" || main.NativeID != p.m.PID {
+			if main.HasGIL == r.FreeThreaded() || main.Name != "principál" || main.NativeID != p.m.PID {
 				t.Errorf("main thread %+v", main)
 			}
 			if other.HasGIL || other.Name != "other" || other.NativeID != otherTask(t, p.m.PID) {

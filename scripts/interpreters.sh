@@ -6,7 +6,12 @@
 #   $PYRR_CACHE/pbs{310,311}/bin/python3     python-build-standalone (Clang)
 #   $PYRR_CACHE/pbs314/bin/python3.14        the same with BOLT and tail calls
 #
-# Usage: interpreters.sh [pbs310|pbs311|pbs314|bullseye|trixie|sid|all]...   default: all
+# and, where they are asked for by name, since they take minutes:
+#
+#   $PYRR_CACHE/pbs313/bin/python3.13        as pbs310
+#   $PYRR_CACHE/nogil313/bin/python3.13t     Debian's source, --disable-gil
+#
+# Usage: interpreters.sh [NAME|all]...   default: all that are not built here
 #        interpreters.sh list      one line for each interpreter present: NAME, VERSION, COMMAND
 #        interpreters.sh clean     removes the roots, with what is mounted in them
 #        interpreters.sh absent    one line for each of those that is not: NAME, REASON
@@ -26,6 +31,7 @@ cd "$(dirname "$0")"
 PBS_MODULE=github.com/kluctl/go-embed-python
 PBS="pbs310 3.10 v0.0.0-3.10.16-20241219-1 h1:bfJRrtWlbdrPtwXXXZzA95yj2Pr9AvSbxDEm8YvbaP0=
 pbs311 3.11 v0.0.0-3.11.11-20241219-1 h1:yVXFTxa6cvhLC6TwkDEHmNaiWlDyaFEGiXd1DQdoeOU=
+pbs313 3.13 v0.0.0-3.13.1-20241219-1 h1:x1cSEj4Ug5mpuZgUHLvUmlc5r//KHFn6iYiRSrRcVy4=
 pbs314 3.14 v0.0.0-3.14.6-20260610-1 h1:oGUS7++Wm3LgxUfD6AmJgKbKQD2wdQFO9PzyJv6T+E4="
 
 cache=$(pyrr_cache)
@@ -159,6 +165,67 @@ root() {
   say "$suite: $d in $dst"
 }
 
+# What is built from Debian's source package: name, version, configure's options.
+OWN="nogil313 3.13t --disable-gil"
+
+# source_of PACKAGE DIR unpacks the source of a package of trixie.
+source_of() {
+  local root dir
+  root=$(realpath -e "$cache/roots/trixie" 2>/dev/null) || return 1
+  dir=$(mktemp -d "$root/tmp/src-XXXXXX") && mkdir -p "$dir/lists/partial" && chmod -R a+rwX "$dir" || return 1
+  sed -n 's/^deb /deb-src /p' "$root/etc/apt/sources.list" >"$dir/list"
+  retry chroot "$root" sh -euc '
+    cd "$1"
+    set -- "$2" -qq -o Dir::Etc::sourcelist="$1/list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$1/lists"
+    package=$1 && shift
+    apt-get "$@" update && apt-get "$@" source --download-only "$package"' sh "/tmp/${dir##*/}" "$1" </dev/null >&2 &&
+    mkdir -p "$2" && tar xf "$dir/$1"_*.orig.tar.* -C "$2" --strip-components=1 || { rm -rf "$dir"; return 1; }
+  rm -rf "$dir"
+}
+
+# own NAME builds an interpreter, without what only its installation is for.
+own() {
+  local name python options dst=$cache/$1 work
+  read -r name python options < <(grep "^$1 " <<<"$OWN")
+  pinned "$dst" .version "$python $options" && return 0
+  [ ! -L "$dst" ] || rm "$dst"
+  [ -e "$dst" ] || ! borrow "$name" .version "$python $options" || return 0
+  [ "$(id -u)" = 0 ] || { skip "$name" "only root can ask trixie's apt for the source"; return 0; }
+  command -v gcc make >/dev/null || { skip "$name" "no compiler"; return 0; }
+  work=$(mktemp -d)
+  say "$name: source and build, some minutes (log: $cache/$name.log)"
+  if ! source_of "python${python%t}" "$work/src" 2>"$cache/$name.log"; then
+    rm -rf "$work"
+    skip "$name" "no source package (log: $cache/$name.log; it takes interpreters.sh trixie first)"
+    return 0
+  fi
+  rm -rf "$dst.tmp"
+  mkdir -p "$work/build" "$dst.tmp/bin" "$dst.tmp/lib"
+  if ! (
+    cd "$work/build"
+    # shellcheck disable=SC2086 # options are words
+    nice ../src/configure -q --prefix="$dst" --without-ensurepip --disable-test-modules $options CFLAGS=-g1
+    nice make -s -j2
+    cp python "$dst.tmp/bin/python$python"
+    cp -r ../src/Lib "$dst.tmp/lib/python$python"
+    rm -rf "$dst.tmp/lib/python$python/test" "$dst.tmp/lib/python$python/idlelib"
+    mkdir "$dst.tmp/lib/python$python/lib-dynload"
+    cp -L "$(cat pybuilddir.txt)"/*.so "$dst.tmp/lib/python$python/lib-dynload"
+    cp "$(cat pybuilddir.txt)"/_sysconfig* "$dst.tmp/lib/python$python"
+  ) >>"$cache/$name.log" 2>&1; then
+    tail -5 "$cache/$name.log" >&2
+    rm -rf "$work" "$dst.tmp"
+    skip "$name" "the build failed (log: $cache/$name.log)"
+    return 0
+  fi
+  rm -rf "$work" "$dst"
+  mv "$dst.tmp" "$dst"
+  "$dst/bin/python$python" -E -c 'import ssl, ctypes, sqlite3' || { say "$name: what was built does not run"; return 1; }
+  echo "$python $options" >"$dst/.version"
+  rm -f "$cache/.skipped/$name"
+  say "$name: $("$dst/bin/python$python" --version) in $dst"
+}
+
 # version_of runs an interpreter command and prints its version, or nothing.
 version_of() { "$@" -I -c 'import platform; print(platform.python_version())' 2>/dev/null; }
 
@@ -175,7 +242,8 @@ list() {
   while read -r name python _; do
     p=$cache/$name/bin/python$python
     [ -x "$p" ] && v=$(version_of "$p") && echo "$name $v $p"
-  done <<<"$PBS"
+  done <<<"$PBS
+$OWN"
   if [ "$(id -u)" = 0 ]; then
     for p in bullseye trixie sid; do
       root=$(realpath -e "$cache/roots/$p" 2>/dev/null) && [ -e "$root/.complete" ] && v=$(version_of chroot "$root" /usr/bin/python3) &&
@@ -216,7 +284,7 @@ esac
 [ "$*" != all ] || set -- pbs310 pbs311 pbs314 trixie bullseye sid
 for what in "$@"; do
   case $what in
-  pbs310 | pbs311 | pbs314 | bullseye | trixie | sid) ;;
+  pbs310 | pbs311 | pbs313 | pbs314 | bullseye | trixie | sid | nogil313) ;;
   *) say "unknown interpreter: $what"; exit 2 ;;
   esac
 done
@@ -227,6 +295,7 @@ jobs=()
 for what in "$@"; do
   case $what in
   pbs*) pbs "$what" & ;;
+  nogil*) own "$what" & ;;
   *) root "$what" & ;;
   esac
   jobs+=($!)

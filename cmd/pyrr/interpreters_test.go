@@ -25,6 +25,7 @@ func testInterpreters() []string {
 		filepath.Join(home, ".pyenv/versions/3.*/bin/python3"),
 		filepath.Join(cache, "pbs310/bin/python3.10"),
 		filepath.Join(cache, "pbs314/bin/python3.14"),
+		filepath.Join(cache, "nogil313/bin/python3.13t"),
 	} {
 		found, _ := filepath.Glob(pattern) // the patterns are well formed
 		out = append(out, found...)

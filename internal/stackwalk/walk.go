@@ -187,7 +187,7 @@ func framesOf(rt *cpython.Runtime, p *replay.Process, t *replay.Thread, all []cp
 			continue
 		}
 		var o cpython.Options
-		if mine && pt.HasGIL {
+		if mine && (pt.HasGIL || rt.FreeThreaded()) {
 			o.NextInstr = p.NextInstr(t)
 		}
 		frames, err := rt.Frames(p.Mem(), pt, o)
