@@ -125,6 +125,9 @@ func parseChunkHeader(b []byte, magic [4]byte, stream, seq uint32) (h chunkHeade
 	return h, nil
 }
 
+// streamOf is what a header says whose chunk it is.
+func streamOf(b *[chunkHeaderSize]byte) uint32 { return binary.LittleEndian.Uint32(b[8:]) }
+
 // newEncoder makes the encoder for chunks.
 func newEncoder() (*zstd.Encoder, error) { return newEncoderLevel(zstd.SpeedFastest) }
 

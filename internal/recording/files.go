@@ -111,6 +111,7 @@ type blob struct {
 	end    int64  // where the last whole block ends in src
 	stream uint32
 	blocks []block
+	plain  bool // src is the file itself, and not chunks
 
 	mu    sync.Mutex
 	cache [2]cached // most recently used first
@@ -137,22 +138,33 @@ func (r *Recording) openBlob(f File) (*blob, error) {
 	b := &blob{r: r, name: blobName(owner), stream: uint32(owner)}
 	var err error
 	if b.src, err = r.lookup(b.name); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return b, nil
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
+		if owning, ok := r.file(owner); ok && owning.shareable() && (r.zip != nil || r.finished()) {
+			return r.elsewhere(owning)
+		}
+		return b, nil
+	}
+	if err := b.scan(); err != nil {
+		b.Close()
 		return nil, err
 	}
+	return b, nil
+}
+
+// scan finds the blocks of a blob.
+func (b *blob) scan() error {
 	for {
 		h, _, err := readChunk(b.src, b.end, magicFile, b.stream, uint32(len(b.blocks)), nil)
 		if err == io.EOF {
-			return b, nil
+			return nil
 		}
 		if err == nil && (h.first != b.size || h.raw > blockSize || h.count != 0 || h.flags&^flagZero != 0 || h.flags != 0 && h.packed != 0) {
 			err = fmt.Errorf("block of %d bytes from %d on, where %d has to be", h.raw, h.first, b.size)
 		}
 		if err != nil {
-			b.Close()
-			return nil, &DamagedError{File: b.name, Offset: b.end, Err: err}
+			return &DamagedError{File: b.name, Offset: b.end, Err: err}
 		}
 		b.blocks = append(b.blocks, block{h.first, b.end})
 		b.size += uint64(h.raw)
@@ -202,6 +214,14 @@ func (b *blob) load(i int) ([]byte, error) {
 		return c[0].raw, nil
 	}
 	at := b.blocks[i].at
+	if b.plain {
+		raw := make([]byte, min(blockSize, b.size-b.blocks[i].first))
+		if _, err := b.src.ReadAt(raw, at); err != nil {
+			return nil, noEOF(err)
+		}
+		c[1], c[0] = c[0], cached{i, raw}
+		return raw, nil
+	}
 	raw, err := b.r.unpackBlock(b.src, at, b.stream, uint32(i))
 	if err != nil {
 		return nil, &DamagedError{File: b.name, Offset: at, Err: err}

@@ -56,7 +56,9 @@ type Recording struct {
 	mu      sync.Mutex
 	summary *Summary
 
-	blocks blockDecoder
+	find        func(File) (string, error) // see FindFiles
+	provenFiles map[FileID]provenFile      // by mu
+	blocks      blockDecoder
 
 	sourcesOnce sync.Once
 	sources     map[string][]byte

@@ -91,19 +91,22 @@ func (r *Recording) memberNames() (names []string, size int64, err error) {
 		size += info.Size()
 		return nil
 	})
+	slices.SortStableFunc(names, byPlace)
+	return names, size, err
+}
+
+// byPlace orders members by their places in an archive.
+func byPlace(a, b string) int {
 	rank := func(name string) int {
 		if i := slices.Index([]string{headerName, summaryName, indexName}, name); i >= 0 {
 			return i
 		}
 		return 3
 	}
-	slices.SortStableFunc(names, func(a, b string) int {
-		if d := rank(a) - rank(b); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	return names, size, err
+	if d := rank(a) - rank(b); d != 0 {
+		return d
+	}
+	return strings.Compare(a, b)
 }
 
 // completeFiles copies what is missing of the mapped files. A file of which

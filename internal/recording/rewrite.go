@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -256,8 +255,8 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 	}
 	defer b.Close()
 	patches := c.Files[f.ID]
-	if len(patches) == 0 && !c.Small {
-		return w.appendFrom(b.name, io.NewSectionReader(b.src, 0, b.end))
+	if len(patches) == 0 && !c.Small && !b.plain {
+		return w.appendFrom(b.name, io.NewSectionReader(&renumbered{b.src, b.blocks, uint32(f.ID)}, 0, b.end))
 	}
 	sum := newHash()
 	for i := range b.blocks {
@@ -280,7 +279,11 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 		}
 	}
 	if f.SHA256 != "" {
-		f.SHA256 = hex.EncodeToString(sum.Sum(nil))
+		was := f.SHA256
+		f.SHA256 = sumOf(sum)
+		if b.plain && len(patches) == 0 && f.SHA256 != was {
+			return errors.New("it changed while it was read")
+		}
 	}
 	return nil
 }

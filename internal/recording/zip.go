@@ -24,7 +24,7 @@ type zipWriter struct {
 func newZipWriter(w io.WriteSeeker, t time.Time, n int, size int64) *zipWriter {
 	t = t.UTC()
 	z := &zipWriter{w: w, date: 1<<21 | 1<<16} // 1980-01-01
-	z.big = n >= math.MaxUint16 || size+int64(n)*2*(zipCentralSize+maxZipName)+zipEndSize >= math.MaxUint32
+	z.big = zipIsBig(n, size)
 	if y := t.Year(); y >= 1980 && y < 2108 {
 		z.date = uint32(y-1980)<<25 | uint32(t.Month())<<21 | uint32(t.Day())<<16 |
 			uint32(t.Hour())<<11 | uint32(t.Minute())<<5 | uint32(t.Second()/2)
@@ -122,6 +122,7 @@ func readZip(r io.ReaderAt, size int64) ([]member, error) {
 		if !bytes.Equal(z.local(&m, date), local) {
 			return nil, fmt.Errorf("member %s: its header at %d and the directory differ", m.name, m.header)
 		}
+		m.date = date
 		members = append(members, m)
 	}
 	if len(dir) != 0 || next != dirStart {

@@ -44,6 +44,7 @@ type member struct {
 	data   int64 // offset of the content
 	size   int64
 	crc    uint32
+	date   uint32 // MS-DOS date and time
 }
 
 // safeName says whether name may be a member's: short, of plain characters,
