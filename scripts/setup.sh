@@ -24,6 +24,8 @@ fi
 # Tests run these programs; the regression tests and debug files are Debian's, of
 # the same build as its Python; C stacks are held against gdb's.
 packages=(procps util-linux gdb libc6-dbg debootstrap)
+# Recordings are pushed to a real registry, which a test starts by itself.
+packages+=(docker-registry)
 # The page of pyrr report is opened in it.
 packages+=(chromium fonts-dejavu-core)
 if debian_python >/dev/null; then

@@ -22,6 +22,7 @@ import (
 	"pyrr/internal/console"
 	"pyrr/internal/outfile"
 	"pyrr/internal/page"
+	"pyrr/internal/registry"
 )
 
 // openFlags are those of pyrr open.
@@ -34,7 +35,7 @@ type openFlags struct {
 func openCommand() *command {
 	return &command{
 		name:     "open",
-		synopsis: "[--page|--console] [-o DIR] [--max-size SIZE] RECORDING|FOLDER|ZIP|URL [TEST]",
+		synopsis: "[--page|--console] [-o DIR] [--max-size SIZE] RECORDING|FOLDER|ZIP|URL|oci://NAME [TEST]",
 		short:    "say why, of whatever a CI left, and look around in it",
 		long: `Takes a recording, a folder that holds some, a zip of artifacts, or the URL of
 one: finds the recordings, and says why the test hung or failed. Of several, all
@@ -44,7 +45,8 @@ On a terminal the console of pyrr replay follows, where this machine can replay.
 
 What is downloaded or unpacked goes to the folder that -o names, by default the
 working directory. A URL is fetched without credentials, neither those in it nor any of
-this machine, and no more of it than --max-size.`,
+this machine, and no more of it than --max-size. A name oci://REGISTRY/REPO:TAG is
+fetched from the registry, with Docker's credentials for it.`,
 		examples: []example{
 			{"pyrr open pyrr-recordings-test-0-1.zip", "what gh run download, or a browser, brought"},
 			{"pyrr open artifacts test_pool", "the one of test_pool, in a folder"},
@@ -70,7 +72,7 @@ this machine, and no more of it than --max-size.`,
 					args = append(args, "")
 				case 2:
 				default:
-					return withHint(usagef("open: name a recording, a folder, a zip of artifacts or a URL"), "pyrr open recordings")
+					return withHint(usagef("open: name a recording, a folder, a zip of artifacts, a URL or a name in a registry"), "pyrr open recordings")
 				}
 				return open(ctx, u, &f, args[0], args[1])
 			}
@@ -80,14 +82,18 @@ this machine, and no more of it than --max-size.`,
 
 func open(ctx context.Context, u *ui, f *openFlags, what, test string) error {
 	where := what
-	if strings.Contains(what, "://") {
-		file, err := download(ctx, u, f, what)
-		if err != nil {
-			return err
+	var found []string
+	var err error
+	switch {
+	case registry.IsName(what):
+		found, err = fetchOwn(ctx, u, "open", what)
+	case strings.Contains(what, "://"):
+		if where, err = download(ctx, u, f, what); err == nil {
+			found, err = findRecordings(u, f, where)
 		}
-		where = file
+	default:
+		found, err = findRecordings(u, f, where)
 	}
-	found, err := findRecordings(u, f, where)
 	if err != nil {
 		return err
 	}

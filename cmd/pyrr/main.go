@@ -94,6 +94,8 @@ func commands() []*command {
 		diffCommand(),
 		reportCommand(),
 		packCommand(),
+		pushCommand(),
+		pullCommand(),
 		doctorCommand(),
 		completionCommand(),
 		versionCommand(),
@@ -188,7 +190,14 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 			os.Exit(exitInterrupted)
 		})()
 	}
-	return do(ctx, u, fs.Args())
+	args = fs.Args()
+	if c.operand == "recording" && c.name != "push" && c.name != "pull" && c.name != "open" {
+		var err error
+		if args, err = fetchNamed(ctx, u, c.name, args); err != nil {
+			return err
+		}
+	}
+	return do(ctx, u, args)
 }
 
 func (c *command) flagSet() *pflag.FlagSet {

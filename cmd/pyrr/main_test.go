@@ -19,6 +19,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/probe"
+	"pyrr/internal/registry/registrytest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":       cmdExits,
+			"registry":    cmdRegistry,
 			"uncountable": cmdUncountable,
 		},
 		Condition: scriptCondition,
@@ -92,10 +94,23 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptCondition adds [engine]: this machine can record and replay, and
+// cmdRegistry starts a registry until the script ends, and sets REGISTRY.
+func cmdRegistry(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := ts.MkAbs("registry")
+	ts.Check(os.Mkdir(dir, 0o700))
+	host, stop, err := registrytest.Start(dir)
+	ts.Check(err)
+	ts.Defer(stop)
+	ts.Setenv("REGISTRY", host)
+}
+
+// scriptCondition adds [registry]: there is one to start, and [engine]: this machine can record and replay, and
 // there is a Python.
 func scriptCondition(cond string) (bool, error) {
 	switch cond {
+	case "registry":
+		_, err := exec.LookPath("docker-registry")
+		return err == nil, nil
 	case "engine":
 		r := probe.Machine()
 		return r.CanRecord() && r.CanReplay() && testPython() != "", nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -9,6 +11,7 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/recording"
+	"pyrr/internal/registry"
 )
 
 // oneRecording takes the single argument of the commands that read a
@@ -32,10 +35,17 @@ func oneRecording(command string, args []string) (*recording.Recording, string, 
 // openRecording opens a recording for a command; where there is none, the
 // hint is the command with one that is there.
 func openRecording(command, path string) (*recording.Recording, error) {
+	if registry.IsName(path) { // of a flag, or an editor
+		paths, err := fetchOwn(context.Background(), &ui{out: io.Discard, err: io.Discard}, command, path)
+		if err != nil {
+			return nil, err
+		}
+		path = paths[0]
+	}
 	if err := notRecording(command, path); err != nil {
 		return nil, err
 	}
-	return recording.Open(path)
+	return openFetched(path)
 }
 
 // similarRecording finds a recording for a path that does not exist: the

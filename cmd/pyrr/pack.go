@@ -94,7 +94,7 @@ func pack(u *ui, f *packFlags, args []string) error {
 	out := f.out
 	switch {
 	case out == "":
-		out = strings.TrimSuffix(strings.TrimSuffix(path, packedSuffix), partSuffix) + "-packed" + packedSuffix
+		out = strings.TrimSuffix(strings.TrimSuffix(beside(path), packedSuffix), partSuffix) + "-packed" + packedSuffix
 	case !strings.HasSuffix(out, packedSuffix):
 		return withHint(usagef("pack: -o %s: the name must end in %s, by which the file is known", out, packedSuffix),
 			"pyrr pack -o "+shellQuote(out+packedSuffix)+" "+shellQuote(path))

@@ -91,7 +91,7 @@ func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) err
 	case "-":
 		return errors.Join(p.Write(u.out), perr)
 	case "":
-		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(path), ".zip"), ".part")
+		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(beside(path)), ".zip"), ".part")
 		out = strings.TrimSuffix(out, ".pyrr") + ".html"
 	}
 	if err := writeWhole(out, p.Write); err != nil {

@@ -24,7 +24,7 @@ var layers = []struct {
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
 	{"share, fronts, report: what people get", []string{
-		"internal/redact", "internal/hiding", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
+		"internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
 		"internal/moments", "internal/page", "internal/served", "internal/serve"}},
 }
 
@@ -52,7 +52,7 @@ func upward(p pkg) []string {
 }
 
 func TestNothingIsImportedUpward(t *testing.T) {
-	tests := []string{"internal/action", "internal/release", "internal/layout", "internal/recording/rectest", "internal/unwind/gdbtest"}
+	tests := []string{"internal/action", "internal/release", "internal/layout", "internal/recording/rectest", "internal/registry/registrytest", "internal/unwind/gdbtest"}
 	seen := map[string]bool{}
 	for _, p := range listPackages(t) {
 		for _, v := range upward(p) {
