@@ -39,7 +39,10 @@ type Result struct {
 	// Nearest are the events that came nearest, the best first.
 	Nearest []Candidate
 	Golden  *GoldenResult // of a golden
-	Notes   []string
+	// Took are events that a sentence which holds is about, the first few: what
+	// no report prints, and a picture can show.
+	Took  []Moment
+	Notes []string
 }
 
 // Moment is an event as reports show it.

@@ -114,6 +114,9 @@ func (j *judge) result(e *Expectation) *Result {
 		if b := j.bound[e]; b.truth == yes {
 			r.Moments = []Moment{j.moment(b.event, true)}
 		}
+		for _, i := range f.matches[:min(maxNearest, len(f.matches))] {
+			r.Took = append(r.Took, j.moment(i, true))
+		}
 		return r
 	}
 	for _, m := range j.story(e, f) {

@@ -53,6 +53,7 @@ type foundPage struct {
 	Options, Output []string
 	Wide            int
 	Printed         string
+	Tabs            map[string]string
 	// Of pyrr serve: the list, the address, the variables by a replay, and what another
 	// tab sees at that address.
 	List                        []string
@@ -115,6 +116,7 @@ func TestPageInBrowser(t *testing.T) {
 		File   string `json:"file"`
 		Full   bool   `json:"full"`
 		Search string `json:"search"`
+		Tabs   bool   `json:"tabs"`
 		Shots  []shot `json:"shots"`
 	}
 	states, plans := pageStates(python), []plan{}
@@ -129,12 +131,13 @@ func TestPageInBrowser(t *testing.T) {
 		if status, _, errs := capturePyrr("report", "--variables", "always", "-o", file, rec); status != 0 {
 			t.Fatalf("%s: report: %s", s.name, errs)
 		}
-		p := plan{s.name, file, i == 0, "futex left", nil}
+		p := plan{Name: s.name, File: file, Full: i == 0, Search: "futex left"}
 		for _, width := range []int{1280, 390} {
 			p.Shots = append(p.Shots, shot{filepath.Join(dir, shotName(s, width)), width, s.dark == (width == 1280)})
 		}
 		plans = append(plans, p)
 	}
+	plans = append(plans, plan{Name: "tabs", File: pageWithAll(t, python, dir), Tabs: true})
 	s := startServe(t, dir, "--limit=10m")
 	text, _ := json.Marshal(map[string]any{"browser": browser, "pages": plans, "live": map[string]string{
 		"url": s.where, "link": "deadlock.py", "place": "deadlock.py:15", "expressions": "source.name, 6 * 7", "variable": "source.balance", "in": "transfer"}})
@@ -151,14 +154,15 @@ func TestPageInBrowser(t *testing.T) {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
 	var found []foundPage
-	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states)+1 {
+	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states)+2 {
 		t.Fatalf("%d pages: %v\n%s", len(found), err, out)
 	}
 	for i := range states {
 		t.Run(states[i].name, func(t *testing.T) { holdPage(t, &states[i], &found[i], dir) })
 	}
 	t.Run("all ways", func(t *testing.T) { holdWays(t, &found[0]) })
-	t.Run("serve", func(t *testing.T) { holdServed(t, &found[len(states)], s.token) })
+	t.Run("serve", func(t *testing.T) { holdServed(t, &found[len(states)+1], s.token) })
+	t.Run("tabs", func(t *testing.T) { holdTabs(t, &found[len(states)]) })
 }
 
 func shotName(s pageState, width int) string {
@@ -240,13 +244,48 @@ func holdWays(t *testing.T, f *foundPage) {
 	}
 }
 
+// pageWithAll makes a page that has every tab: exceptions, checks, differences, tasks.
+func pageWithAll(t *testing.T, python, dir string) string {
+	t.Helper()
+	spec := "version: 1\nname: eaten\nrecording: asyncio.pyrr.zip\nexpect:\n  - epoll_wait blocked at end for > 100ms\n  - connect\n"
+	if err := os.WriteFile(filepath.Join(dir, "eaten.yaml"), []byte(spec), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	passed := filepath.Join(dir, "passed.pyrr.zip")
+	cmd := exec.Command(os.Args[0], "record", "-o", passed, python, "-I", "-c", "import asyncio; asyncio.run(asyncio.sleep(0))")
+	cmd.Args[0], cmd.Dir = "pyrr", dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	file := filepath.Join(dir, "tabs.html")
+	if status, _, errs := capturePyrr("report", "--variables", "always", "--unlike", passed, "--specs", filepath.Join(dir, "eaten.yaml"), "-o", file, filepath.Join(dir, "asyncio.pyrr.zip")); status != 0 {
+		t.Fatalf("report: %s", errs)
+	}
+	return file
+}
+
+// holdTabs holds what the tabs of a page say.
+func holdTabs(t *testing.T, f *foundPage) {
+	for _, p := range f.Problems {
+		t.Error(p)
+	}
+	for id, want := range map[string]string{"tab-events": "events", "tab-output": "eats soup", "tab-tasks": "waits", "tab-raises": "Your code raised", "tab-checks": "1 do not hold", "tab-unlike": "did not"} {
+		if !strings.Contains(f.Tabs[id], want) {
+			t.Errorf("%s says %q", id, f.Tabs[id])
+		}
+	}
+	if !strings.Contains(f.Left.Hash, "p=") || !strings.Contains(f.Left.Moment, "it raises KeyError") || len(f.Left.Vars) == 0 || f.Left.Line == "" {
+		t.Errorf("an exception that was caught leads to %+v", f.Left)
+	}
+}
+
 // holdServed holds what pyrr serve shows of a folder and of a recording in it.
 func holdServed(t *testing.T, f *foundPage, token string) {
 	for _, p := range f.Problems {
 		t.Error(p)
 	}
 	list := strings.Join(f.List, "\n")
-	if len(f.List) != 5 || !strings.Contains(list, "Deadlock: left waits for lock") || !strings.Contains(list, "KeyError: 'milk'") || !strings.Contains(list, "failed.pyrr.zip") {
+	if len(f.List) != 6 || !strings.Contains(list, "Deadlock: left waits for lock") || !strings.Contains(list, "KeyError: 'milk'") || !strings.Contains(list, "failed.pyrr.zip") {
 		t.Errorf("the list is %q", f.List)
 	}
 	if strings.Contains(f.Address+f.First.Hash+f.Left.Hash, token) {

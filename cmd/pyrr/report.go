@@ -18,12 +18,13 @@ import (
 	"pyrr/internal/page"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 )
 
 func reportCommand() *command {
 	return &command{
 		name:     "report",
-		synopsis: "[-o FILE] [--events N] [--variables WHEN] [--unlike RECORDING] RECORDING",
+		synopsis: "[-o FILE] [--events N] [--variables WHEN] [--unlike RECORDING] [--specs PATH] RECORDING",
 		short:    "make one HTML page that shows a recording",
 		long: `Writes a page that needs nothing else, to be opened in any browser: why the
 program hung or failed, with the evidence, each line a link to its moment; a
@@ -32,11 +33,13 @@ variables where they are known; what the program printed. It is made from the in
 stacks, on any machine, and makes no request. docs/page.md shows it. pyrr check
 --html makes one about a check.
 
-The page shows lines of the program's files and arguments of its system calls;
-make it from what pyrr pack wrote where these may hold secrets.`,
+The page shows values of variables, lines of the program's files and arguments of
+its system calls. --variables never leaves the values out; make it from what pyrr
+pack wrote where these may hold secrets.`,
 		examples: []example{
 			{"pyrr report recordings/test_pool-k3x9fa.pyrr.zip", "writes test_pool-k3x9fa.html beside it"},
 			{"pyrr report -o - hung.pyrr.zip > hung.html", ""},
+			{"pyrr report --specs specs hung.pyrr.zip", "with what the specs that name it say, on the timeline, and goldens that differ"},
 			{"pyrr report --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 		},
 		exits: []exitDoc{
@@ -51,16 +54,17 @@ make it from what pyrr pack wrote where these may hold secrets.`,
 			var f reportFlags
 			fs.StringVarP(&f.out, "output", "o", "", "write it to `FILE`; - is standard output (default: beside the recording)")
 			fs.IntVar(&f.events, "events", page.DefaultEvents, "how many events it holds, the last ones")
-			fs.StringVar(&f.variables, "variables", "auto", "read variables by a replay: `WHEN` is auto (where that takes a few\nseconds), always or never")
+			fs.StringVar(&f.variables, "variables", "auto", "read variables by a replay: `WHEN` is auto (where that takes a few\nseconds), always, or never, which leaves all values out")
 			fs.StringVar(&f.unlike, "unlike", "", "a `recording` of a run that passed: show what this one got that that one did not")
+			fs.StringVar(&f.specs, "specs", "", "hold it against the specs in `PATH` that name it; none leaves them out\n(default: the folder specs, where there is one)")
 			return func(_ context.Context, u *ui, args []string) error { return writeReport(u, &f, args) }
 		},
 	}
 }
 
 type reportFlags struct {
-	out, unlike, variables string
-	events                 int
+	out, unlike, variables, specs string
+	events                        int
 }
 
 func writeReport(u *ui, f *reportFlags, args []string) error {
@@ -121,6 +125,9 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	if info.Test != "" {
 		in.Title = shorten(info.Test, 160)
 	}
+	if f.variables == "never" {
+		in.Why = valueless(r.Why)
+	}
 	in.Facts = factsOf(rec, info)
 	for i := range r.Ends {
 		e := &r.Ends[i]
@@ -139,6 +146,9 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 			return nil, err
 		}
 	}
+	if in.Checks, err = checksOfPage(u, path, f); err != nil {
+		return nil, err
+	}
 	name := shellQuote(filepath.Base(path))
 	in.Commands = []string{"pyrr explain " + name, "pyrr events " + name}
 	if info.Form != recording.FormIndex {
@@ -153,6 +163,27 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 		err = replayFailed(err, path)
 	}
 	return p, err
+}
+
+// valueless is a verdict without the variables of its exception.
+func valueless(v *hang.Verdict) *hang.Verdict {
+	if v == nil || v.Raised == nil {
+		return v
+	}
+	out := *v
+	out.Raised = &hang.Raised{}
+	*out.Raised = *v.Raised
+	for r := out.Raised; ; r = r.Cause {
+		r.Frames = slices.Clone(r.Frames)
+		for i := range r.Frames {
+			r.Frames[i].Vars = nil
+		}
+		if r.Cause == nil {
+			return &out
+		}
+		cause := *r.Cause
+		r.Cause = &cause
+	}
 }
 
 // longReplay is the longest replay, as far as that can be told before, that a page
@@ -199,8 +230,22 @@ func readMoments(rec *recording.Recording, info *recordingInfo, f *reportFlags, 
 		}
 		out.Tasks = append(out.Tasks, pt)
 	}
+	for i := range got.Raises {
+		out.Raises = append(out.Raises, raiseOfPage(&got.Raises[i]))
+	}
 	for at, text := range got.Output {
 		out.Output[page.Place(at)] = text
+	}
+	return out
+}
+
+func raiseOfPage(r *moments.Raise) page.Raise {
+	out := page.Raise{Place: page.Place(r.Place), TID: r.TID, Instr: r.Instr, Text: r.Text}
+	for _, f := range r.Stack {
+		out.Stack = append(out.Stack, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
+	}
+	for _, f := range r.Vars {
+		out.Vars = append(out.Vars, hang.RaisedFrame{Frame: f.Frame, Vars: f.Vars})
 	}
 	return out
 }

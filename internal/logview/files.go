@@ -107,6 +107,9 @@ func (m *merger) fdOp(sc *scan, o *op) {
 			way = &f.Out
 		}
 		way.add(&o.more.sum)
+		if m.channels != nil {
+			m.channels.add(f, o, sc.p.ID)
+		}
 	case linux.DoWatch:
 		m.watch(sc, o, t)
 	case linux.DoTerminal:

@@ -46,6 +46,10 @@ type opMore struct {
 	child *Child
 	sum   sum
 	lock  linux.Lock
+	// Of a transfer that stands for itself (Channels): where and when it was entered.
+	call    bool
+	entered uint64
+	began   int64
 }
 
 // sum is what went through a descriptor, one way, in one or more calls.
@@ -151,6 +155,9 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 // transfer adds up what went through a descriptor as long as it stands for the
 // same open file.
 func (sc *scan) transfer(n uint64, ev *recording.Event, e *linux.Effect) int {
+	if k, ok := sc.single(n, ev, e); ok {
+		return k
+	}
 	key := sumKey{tid: sc.tableOf(ev.TID), fd: clamp(e.FD), do: e.Do}
 	m := sc.moment(n, ev)
 	if i, ok := sc.sums[key]; ok {

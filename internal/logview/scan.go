@@ -72,6 +72,11 @@ type reader struct {
 	nops  int
 	done  linux.Done
 	effs  []linux.Effect
+	// channels, where not nil, gets each transfer.
+	channels *channels
+	// entered and began are where and when the call was entered that is looked at.
+	entered uint64
+	began   int64
 }
 
 // scan is the reading of one process.
@@ -90,9 +95,11 @@ type scan struct {
 	pair  *File // the first of two that one call makes
 }
 
-func read(rec *recording.Recording, l limit) (*State, error) {
+func read(rec *recording.Recording, l limit) (*State, error) { return readWith(rec, l, nil) }
+
+func readWith(rec *recording.Recording, l limit, c *channels) (*State, error) {
 	s := &State{At: l.at, byID: map[int]*Proc{}}
-	r := &reader{s: s, l: l}
+	r := &reader{s: s, l: l, channels: c}
 	procs, err := rec.Procs()
 	for i := range procs {
 		if e := r.scan(rec, &procs[i]); e != nil {
@@ -151,6 +158,10 @@ func (sc *scan) moment(n uint64, ev *recording.Event) Moment {
 }
 
 func (sc *scan) event(n uint64, ev *recording.Event, step *Step) {
+	sc.entered, sc.began = n, ev.Time
+	if ev.Kind == recording.KindExit && step.Enter != nil {
+		sc.entered, sc.began = step.EnterEvent, step.Enter.Time
+	}
 	switch ev.Kind {
 	case recording.KindSyscall:
 		if sc.l.at.Proc != 0 && sc.l.at.Proc != sc.p.ID && ev.EndTime > sc.l.time {

@@ -67,6 +67,20 @@ type Result struct {
 	Tasks []Task
 	// Output is what the calls at those places printed.
 	Output map[Place][]byte
+	// Raises are exceptions that were raised in the user's code, or in what it called,
+	// caught ones too: the last so many.
+	Raises []Raise
+}
+
+// Raise is an exception as it is raised, between two events: the stack, innermost frame
+// first, and the variables of the user's frames.
+type Raise struct {
+	Place // the event that the thread is on its way to
+	TID   int32
+	Instr uint64
+	Text  string // much like its repr
+	Stack []hang.Frame
+	Vars  []Frame
 }
 
 var errEnough = errors.New("enough was read")
@@ -77,6 +91,8 @@ var errEnough = errors.New("enough was read")
 func Read(rec *recording.Recording, wanted, output map[Place]bool, o Options) (*Result, error) {
 	r := &reader{wanted: wanted, o: o, out: &Result{Output: map[Place][]byte{}}, left: o.Bytes, room: o.Output, ended: map[int]bool{}}
 	_, err := replay.Batch(rec, replay.Options{
+		Breaks:  []*replay.Break{{Kind: replay.BreakRaise}},
+		OnHit:   r.raise,
 		OnEvent: r.event,
 		Pass: func(proc int, number uint64, _ *recording.Event) bool {
 			return !wanted[Place{proc, number}]
@@ -101,6 +117,7 @@ type reader struct {
 	out        *Result
 	left, room int
 	ended      map[int]bool // processes whose tasks were read
+	looks      int          // exceptions whose stacks were looked at
 }
 
 func (r *reader) event(p *replay.Process, t *replay.Thread, ev *recording.Event) error {

@@ -32,11 +32,18 @@ type document struct {
 	// Moments are variables; Without says why there are none.
 	Moments []moment `json:"moments,omitempty"`
 	Without string   `json:"without,omitempty"`
-	// Raised is the row that stands for an exception.
-	Raised *place `json:"raised,omitempty"`
+	told
 
 	data []byte
 	tree *tree
+}
+
+// told is what was learnt of it beside its events: exceptions, and what specs say.
+type told struct {
+	// Raised is the row that stands for an exception which ended the run.
+	Raised *place  `json:"raised,omitempty"`
+	Raises []raise `json:"raises,omitempty"`
+	Checks []check `json:"checks,omitempty"`
 }
 
 // why is the verdict.
@@ -60,6 +67,8 @@ type evidence struct {
 	File  string `json:"file,omitempty"`
 	Line  int    `json:"line,omitempty"`
 	Code  string `json:"code,omitempty"`
+	// Near is set where Event is only the nearest moment that was recorded.
+	Near bool `json:"near,omitempty"`
 }
 
 // edge says which thread waits for which at the end.
@@ -111,6 +120,8 @@ func newDocument(w *walk) *document {
 	}
 	d.addTasks(w, t)
 	d.addTaskVars(w)
+	d.addRaises(w, t)
+	d.addChecks(w)
 	d.addWhy(w, t, texts, nodes)
 	t.addSources(texts)
 	d.tree, d.Frames, d.Files = t, t.frames, t.files
@@ -298,6 +309,15 @@ func (d *document) addWhy(w *walk, t *tree, texts map[string][]byte, nodes []uin
 			t.files[t.fileOf(e.File)].uses(e.Line)
 			if e.Event == 0 {
 				out.Proc, out.Event = d.stands(w, t, nodes, t.fileOf(e.File), e.Line)
+			}
+			if out.Event == 0 {
+				in := -1
+				if e.Proc > 0 {
+					in = w.procIndex(e.Proc)
+				}
+				if out.Proc, out.Event = d.nearest(w, t, nodes, out.Text, in, t.fileOf(e.File), e.Line); out.Event > 0 {
+					out.Near = true
+				}
 			}
 		}
 		d.Why.Evidence = append(d.Why.Evidence, out)

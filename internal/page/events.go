@@ -81,6 +81,8 @@ type walk struct {
 	index         *recording.StackIndex
 	makers        map[int32]event // who made a thread that has not begun, by its id
 	reaps         []reap
+	words         map[uint64]*sharedWord
+	raises        []Raise
 	moments       []moment
 	without       string
 	tasks         []TaskEnd
@@ -102,7 +104,7 @@ const maxMarks = 5000
 // read reads the events of all processes.
 func (w *walk) read() error {
 	procs, err := w.in.Rec.Procs()
-	w.makers = map[int32]event{}
+	w.makers, w.words = map[int32]event{}, map[uint64]*sharedWord{}
 	w.index, _ = w.in.Rec.StackIndex() // the page goes without
 	sum, _ := w.in.Rec.Summary()
 	for i := range procs {
@@ -127,6 +129,8 @@ func (w *walk) read() error {
 	}
 	w.joinReaps()
 	w.cut(w.most)
+	w.joinWords()
+	w.joinChannels()
 	return err
 }
 

@@ -25,8 +25,20 @@ type Read struct {
 	Moments []Moment
 	Tasks   []TaskEnd
 	Output  map[Place][]byte
+	Raises  []Raise
 	// Without says why there are no variables, "" where they were read.
 	Without string
+}
+
+// Raise is an exception as it is raised: Place is the event that the thread is on its
+// way to, Instr how many instructions were executed, Stack the frames, innermost first.
+type Raise struct {
+	Place
+	TID   int32
+	Instr uint64
+	Text  string
+	Stack []stack.Frame
+	Vars  []hang.RaisedFrame
 }
 
 // TaskEnd is what the user's frames of a task held at the end.
@@ -73,7 +85,7 @@ func (w *walk) readMoments() {
 		m := &got.Moments[i]
 		w.addMoment(w.procIndex(m.Proc), m.Event, m.Frames)
 	}
-	w.tasks = got.Tasks
+	w.tasks, w.raises = got.Tasks, got.Raises
 	for i := range w.lines {
 		l := &w.lines[i]
 		if text := got.Output[Place{w.procs[l.Proc].ID, l.Event}]; len(text) > 0 && l.More > 0 {

@@ -34,6 +34,8 @@ type Input struct {
 	Commands []string
 	// Unlike says what differs from a recording that was named, nil for none.
 	Unlike *Unlike
+	// Checks are what specs say of it.
+	Checks []Check
 	// Describe says in one line what happened at an event, entered by enter.
 	Describe func(ev, enter *recording.Event, p *logview.Process) string
 	// Read reads variables at some places, and what calls printed at others; nil

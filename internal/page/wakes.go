@@ -1,6 +1,11 @@
 package page
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	unix "pyrr/internal/sys"
 )
@@ -21,6 +26,9 @@ type wakeup struct {
 // maxWakes bounds the arrows that a page holds.
 const maxWakes = 200_000
 
+// futexPrivate says that no other process uses the futex.
+const futexPrivate = 128
+
 // Operations of futex(2), without the flags for private ones and for the clock.
 const (
 	futexMask       = 0x7f
@@ -36,6 +44,8 @@ func (r *reader) woken(l int32, n uint64, enter, exit *recording.Event) {
 	case enter.Nr == unix.SYS_WAIT4 && exit.Ret > 0:
 		r.reaped(n, int(exit.Ret))
 	case enter.Nr != unix.SYS_FUTEX:
+	case enter.Args[1]&futexPrivate == 0 && exit.Ret >= 0 && (isWake(enter) || isWait(enter)):
+		r.shared(l, n, enter, exit)
 	case isWake(enter) && exit.Ret > 0:
 		r.futex[enter.Args[0]] = wakeup{n, l}
 	case isWait(enter) && exit.Ret == 0:
@@ -106,4 +116,137 @@ func (w *walk) joinReaps() {
 			}
 		}
 	}
+}
+
+// touch is a call on something that several threads and processes have: a word that
+// they wait at, or an end of a pipe.
+type touch struct {
+	event
+	lane     int32
+	from, to int64 // when it was entered and returned
+}
+
+// sharedWord are the calls on a futex that processes share, by its address: it is the
+// same in those that a fork made.
+type sharedWord struct{ wakes, waits []touch }
+
+// shared notes a call on a futex that is not private to its process: a semaphore of
+// multiprocessing, say.
+func (r *reader) shared(l int32, n uint64, enter, exit *recording.Event) {
+	s := r.words[enter.Args[0]]
+	if s == nil {
+		if len(r.words) >= 10_000 {
+			return
+		}
+		s = &sharedWord{}
+		r.words[enter.Args[0]] = s
+	}
+	at := touch{event{r.proc, n}, l, enter.Time, max(exit.Time, exit.EndTime)}
+	switch {
+	case len(s.wakes)+len(s.waits) >= maxWakes:
+	case isWait(enter):
+		s.waits = append(s.waits, at)
+	case exit.Ret > 0:
+		s.wakes = append(s.wakes, at)
+	}
+}
+
+// joinWords draws the arrows between threads and processes that share futexes.
+func (w *walk) joinWords() {
+	for _, at := range slices.Sorted(maps.Keys(w.words)) {
+		s := w.words[at]
+		byTime(s.wakes)
+		for i := range s.waits {
+			w.join(&s.waits[i], s.wakes)
+		}
+	}
+}
+
+func byTime(list []touch) {
+	slices.SortStableFunc(list, func(a, b touch) int { return cmp.Compare(a.from, b.from) })
+}
+
+// join draws an arrow to a call that waited, from the last of those of others that let
+// it go on: it began before the other returned, and was not over before that began.
+func (w *walk) join(to *touch, by []touch) {
+	k, _ := slices.BinarySearchFunc(by, to.to, func(b touch, t int64) int { return sign(b.from <= t) })
+	for i := k - 1; i >= 0 && i >= k-8; i-- {
+		if b := &by[i]; b.lane != to.lane && b.to >= to.from {
+			if len(w.wakes) < maxWakes {
+				w.wakes = append(w.wakes, wake{b.proc, to.proc, b.n, to.n})
+			}
+			return
+		}
+	}
+}
+
+// waited is how long a call takes that waits for somebody, rather than that it gets what
+// is there, in ns.
+const waited = 50_000
+
+// joinChannels draws the arrows from who wrote to who waited for that, in a read or in
+// the poll before it, and from who read to who waited for room.
+func (w *walk) joinChannels() {
+	if len(w.lanes) < 2 {
+		return
+	}
+	all, err := logview.Channels(w.in.Rec, maxWakes)
+	if err != nil && len(all) == 0 {
+		return // the page goes without
+	}
+	rows, before := w.places()
+	touchOf := func(t *logview.Transfer) (touch, int, bool) {
+		i, ok := rows[event{w.procIndex(t.Proc), t.Event}]
+		if !ok {
+			return touch{}, 0, false
+		}
+		return touch{event{w.procIndex(t.Proc), t.Event}, w.rows[i].lane, t.From, t.To}, i, true
+	}
+	for i := range all {
+		var reads, writes []touch
+		var waits [2][]touch
+		for k := range all[i].Writes {
+			if t, _, ok := touchOf(&all[i].Writes[k]); ok {
+				if writes = append(writes, t); t.to-t.from >= waited {
+					waits[1] = append(waits[1], t)
+				}
+			}
+		}
+		for k := range all[i].Reads {
+			t, row, ok := touchOf(&all[i].Reads[k])
+			if !ok {
+				continue
+			}
+			reads = append(reads, t)
+			switch p := before[row]; {
+			case t.to-t.from >= waited:
+				waits[0] = append(waits[0], t)
+			case p >= 0 && w.rows[p].kind == kindPoll && w.rows[p].took >= waited:
+				r := &w.rows[p]
+				waits[0] = append(waits[0], touch{event{t.proc, r.n}, r.lane, r.time, r.time + r.took})
+			}
+		}
+		for k := range waits[0] {
+			w.join(&waits[0][k], writes)
+		}
+		for k := range waits[1] {
+			w.join(&waits[1][k], reads)
+		}
+	}
+}
+
+// places are the rows by their events, and of each row the one before it of its thread,
+// -1 for none.
+func (w *walk) places() (rows map[event]int, before []int) {
+	rows, before = make(map[event]int, len(w.rows)), make([]int, len(w.rows))
+	last := make([]int, len(w.lanes))
+	for i := range last {
+		last[i] = -1
+	}
+	for i := range w.rows {
+		r := &w.rows[i]
+		rows[event{w.lanes[r.lane].Proc, r.n}] = i
+		before[i], last[r.lane] = last[r.lane], i
+	}
+	return rows, before
 }

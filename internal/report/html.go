@@ -46,7 +46,7 @@ type (
 		Bad                                                  bool
 		Moments                                              []htmlMoment
 		Nearest                                              []string
-		Stacks                                               []htmlStack
+		Stacks                                               []Stack
 		Notes                                                []string
 		Hints                                                []Hint
 	}
@@ -54,12 +54,26 @@ type (
 		At, Time, Thread, Event, Place, Func string
 		Chosen                               bool
 	}
-	htmlStack struct {
-		Name, Note string
-		Rows       []htmlRow
-	}
-	htmlRow struct{ Class, Want, Got, Kind, Func, Place, Text string }
 )
+
+// Stack is a stack held against a golden, ready to be shown: texts are clean.
+type Stack struct {
+	Name string `json:"name"`
+	Note string `json:"note,omitempty"`
+	Rows []Row  `json:"rows"`
+}
+
+// Row is a frame of it. Class is gone, added, moved, any or "" for one that is equal; Want
+// and Got are its numbers in the golden and in what was seen, "" for none.
+type Row struct {
+	Class string `json:"class,omitempty"`
+	Want  string `json:"want,omitempty"`
+	Got   string `json:"got,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+	Func  string `json:"func"`
+	Place string `json:"place,omitempty"`
+	Text  string `json:"text,omitempty"`
+}
 
 // HTML prints a run as one page that needs nothing else.
 func HTML(w io.Writer, run *assert.Run) error {
@@ -141,14 +155,15 @@ func htmlCheckOf(s *assert.SpecResult, c *assert.Result) htmlCheck {
 	}
 	if c.Golden != nil {
 		for i := range c.Golden.Threads {
-			out.Stacks = append(out.Stacks, htmlStackOf(&c.Golden.Threads[i]))
+			out.Stacks = append(out.Stacks, StackOf(&c.Golden.Threads[i]))
 		}
 	}
 	return out
 }
 
-func htmlStackOf(d *assert.ThreadDiff) htmlStack {
-	out := htmlStack{Name: clean(d.Name)}
+// StackOf makes a thread's stack ready to be shown.
+func StackOf(d *assert.ThreadDiff) Stack {
+	out := Stack{Name: clean(d.Name)}
 	switch {
 	case d.NoGot:
 		out.Note = "only in the golden"
@@ -161,7 +176,7 @@ func htmlStackOf(d *assert.ThreadDiff) htmlStack {
 	for i := range d.Diff.Rows {
 		r := &d.Diff.Rows[i]
 		if r.Op == stack.Gap {
-			out.Rows = append(out.Rows, htmlRow{Class: "any", Func: "…"})
+			out.Rows = append(out.Rows, Row{Class: "any", Func: "…"})
 			continue
 		}
 		l := rowLine(r)
@@ -169,7 +184,7 @@ func htmlStackOf(d *assert.ThreadDiff) htmlStack {
 		if l.Kind == stack.C {
 			kind = "C"
 		}
-		out.Rows = append(out.Rows, htmlRow{Class: classes[r.Op], Want: number(r.Want), Got: number(r.Got), Kind: kind,
+		out.Rows = append(out.Rows, Row{Class: classes[r.Op], Want: number(r.Want), Got: number(r.Got), Kind: kind,
 			Func: clean(l.Func), Place: clean(l.Place()), Text: clean(l.Text)})
 	}
 	return out

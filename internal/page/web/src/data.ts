@@ -15,6 +15,14 @@ export interface Var { n: string; v: string }
 /** The variables of a moment: of each frame from the innermost on that has some. */
 export interface VarFrame { f: string; l: number; v: Var[] }
 export interface Moment { proc: number; event: number; frames: VarFrame[] }
+/** An exception as it is raised, behind an event and before the next. */
+export interface Raise { proc: number; lane: number; event: number; instr: number; text: string; node: number; frames: VarFrame[] }
+export interface StackRow { class?: string; want?: string; got?: string; kind?: string; func: string; place?: string; text?: string }
+/** What a spec says: a sentence, or a golden with the stacks that differ. */
+export interface Check {
+  spec: string; place: string; want: string; got?: string; verdict: string;
+  at?: { proc: number; event: number; text: string; chosen?: boolean }[]; stacks?: { name: string; note?: string; rows: StackRow[] | null }[];
+}
 interface Column { name: string; at: number; size: number; n: number; delta?: boolean; bytes?: boolean }
 
 export interface Contents {
@@ -24,6 +32,7 @@ export interface Contents {
   why: { sentence: string; degree: string; explained?: boolean; evidence: Evidence[]; edges?: Edge[] };
   tasks?: Task[]; unlike?: { name: string; causes: Cause[] | null; followed?: string };
   moments?: Moment[]; without?: string;
+  raises?: Raise[]; checks?: Check[];
   raised?: { proc: number; event: number; text: string };
 }
 
@@ -88,6 +97,7 @@ export class Recording {
   readonly until: number;
   private readonly text_: Float64Array;
   private readonly offsets: Float64Array;
+  private own_?: Raise[];
   private readonly texts: Uint8Array;
   private readonly owned = new Map<number, boolean>();
   private readonly cache = new Map<number, string>();
@@ -279,6 +289,20 @@ export class Recording {
   shortPlace(f: Frame): string {
     const parts = this.place(f).split("/");
     return parts.length > 2 && parts[0] === "" ? `…/${parts.slice(-2).join("/")}` : parts.join("/");
+  }
+
+  /** The exception that is raised at a position of a lane's process. */
+  raiseAt(lane: number, pos: number): Raise | undefined {
+    return pos < 0 ? undefined : this.doc.raises?.find((r) => r.lane === lane && r.instr === pos);
+  }
+
+  /** The exceptions that the user's code raised, rather than what it called. */
+  get ownRaises(): Raise[] { return this.own_ ??= (this.doc.raises ?? []).filter((r) => this.frames(r.node)[0]?.o === 2); }
+
+  /** The row of a check: what it is about, else what it shows; -1 for none. */
+  checkRow(c: Check): number {
+    const at = c.at?.find((a) => a.chosen) ?? c.at?.at(-1);
+    return at ? this.rowAt(at.proc, at.event) : -1;
   }
 
   /** Lanes of threads, and behind them those of tasks. */

@@ -31,6 +31,12 @@ export class Focus {
     this.show();
   }
 
+  /** Brings the line into view: the pane has come into the document. */
+  reveal(): void {
+    const line = this.source.querySelector<HTMLElement>(".ln.here"), box = this.source.querySelector(".code-box");
+    if (line && box) box.scrollTop = line.offsetTop - box.clientHeight / 2;
+  }
+
   /** The row whose stack is shown: of the chosen thread, the last that began by then. */
   private shownRow(): number {
     const s = this.store.state, r = this.rec;
@@ -48,8 +54,10 @@ export class Focus {
     this.showHead(row);
     this.showThreads();
     const task = r.task(s.lane), got = this.answer(row);
+    const raised = r.raiseAt(s.lane, s.pos);
     let frames = task ? r.frames(task.node) : row >= 0 ? r.frames(r.node[row]!) : [];
-    if (got && typeof got === "object" && (s.pos >= 0 || row !== s.row || !frames.length)) frames = r.liveFrames(got); // exact, at that moment
+    if (raised) frames = r.frames(raised.node);
+    else if (got && typeof got === "object" && (s.pos >= 0 || row !== s.row || !frames.length)) frames = r.liveFrames(got); // exact, at that moment
     else if (s.pos >= 0) frames = [];
     const chosen = s.frame >= 0 && s.frame < frames.length ? s.frame : preferred(frames);
     this.showStack(frames, chosen);
@@ -62,6 +70,7 @@ export class Focus {
     const s = this.store.state, r = this.rec;
     this.asks?.abort(); // of a moment that nobody looks at any more
     this.asks = null;
+    if (r.raiseAt(s.lane, s.pos)) return undefined;
     if (!this.live || row < 0 || r.task(s.lane)) return undefined;
     if (s.pos < 0 && row === s.row && (row === r.raised || this.moments.has(`${r.procOf(row)}.${r.event[row]}`))) return undefined;
     const here = r.procOf(row) === r.procOf(s.row), of = here ? s.row : row;
@@ -107,7 +116,7 @@ export class Focus {
       h("div", { class: "mrow" }, h("b", {}, r.laneName(r.lane[row]!)), h("span", {}, `at ${at(r.time[row]!)}`), h("span", { class: "grow" }),
         step(-1, "Previous event of this thread", "‹"), step(1, "Next event of this thread", "›")),
       h("p", { class: "call" }, dot, h("code", {}, r.text(row))),
-      this.store.state.pos >= 0 ? h("p", {}, `and then, at instruction ${grouped(this.store.state.pos)}:`) : null,
+      this.store.state.pos >= 0 ? h("p", {}, r.raiseAt(this.store.state.lane, this.store.state.pos) ? `and then, at instruction ${grouped(this.store.state.pos)}, it raises ${r.raiseAt(this.store.state.lane, this.store.state.pos)!.text}` : `and then, at instruction ${grouped(this.store.state.pos)}:`) : null,
       h("p", { class: "dim" }, [kind, took < 0 ? "never returned" : took > 0 ? `took ${span(took)}` : "", `instruction ${grouped(r.instr[row]!)}`,
         `--at e${r.event[row]}${proc.id > 1 ? ` --process ${proc.id}` : ""}`].filter(Boolean).join(" · "))].filter((e) => e !== null));
     this.head.append(...this.wakes(row));
@@ -175,9 +184,11 @@ export class Focus {
     const k = row < 0 ? undefined : this.moments.get(`${r.procOf(row)}.${r.event[row]}`);
     const m = k === undefined ? undefined : r.doc.moments![k]!;
     const task = r.task(this.store.state.lane);
-    const of = varsOf(f, got ? fromLive(got) : task ? task.frames : m?.frames);
+    const exception = r.raiseAt(this.store.state.lane, this.store.state.pos);
+    const of = varsOf(f, exception ? exception.frames : got ? fromLive(got) : task ? task.frames : this.store.state.pos >= 0 ? undefined : m?.frames);
     if (!of) {
       const without = row >= 0 && (r.took[row]! < 0 || r.took[row]! > 1e6 || r.doc.kinds[r.kind[row]!] === "end" || task) && r.doc.without;
+      if (this.store.state.pos >= 0 && !this.live) { note("The stack and the variables of a position between two events are shown by pyrr serve."); return; }
       note(without ? `Variables are not on this page: ${without}.` : "");
       return;
     }

@@ -18,7 +18,7 @@ export class Output {
     const notes: string[] = [];
     if (rec.doc.lost) notes.push(`${grouped(rec.doc.lost)} writes before these are not on this page.`);
     this.element = h("div", { class: "output" },
-      this.lines.length ? h("p", { class: "status dim" }, [`${grouped(this.lines.length)} lines`, ...notes].join("; ")) : h("p", { class: "empty" }, "The program printed nothing, as far as this page shows it."),
+      this.lines.length ? h("p", { class: "status dim" }, [`${grouped(this.lines.length)} ${this.lines.length === 1 ? "line" : "lines"}`, ...notes].join("; ")) : h("p", { class: "empty" }, "The program printed nothing, as far as this page shows it."),
       this.lines.length ? this.list.element : null);
     this.list.reset(this.lines.length, this.current());
     store.subscribe((_, what) => { if (what.has("row") || what.has("tab")) this.list.select(this.current(), true); });

@@ -4,7 +4,7 @@
 import type { Evidence, Live, Recording } from "./data";
 import { Events } from "./events";
 import { Focus } from "./focus";
-import { differences, tasks } from "./more";
+import { checks, differences, exceptions, tasks } from "./more";
 import { Output } from "./output";
 import { Store } from "./state";
 import { Timeline } from "./timeline";
@@ -128,14 +128,17 @@ export function show(rec: Recording, live?: Live, ask?: (store: Store) => HTMLEl
   const row = firstRow(rec), about = rec.doc.why.evidence[rows.indexOf(row)];
   const store = new Store(rec, { row, ...(about && rec.n ? stackOf(rec, about, row) : { lane: rec.n ? rec.lane[row]! : 0, frame: -1 }), zoom: null });
   const timeline = new Timeline(rec, store, rows);
-  const events = new Events(rec, store), output = new Output(rec, store);
+  const focus = new Focus(rec, store, live), events = new Events(rec, store), output = new Output(rec, store);
   const panes: [string, string, HTMLElement][] = [["events", "Events", events.element], ["output", `Output (${grouped(output.lines.length)})`, output.element]];
   if (rec.doc.tasks?.length) panes.push(["tasks", `Tasks (${rec.doc.tasks.length})`, tasks(rec, store)]);
+  if (rec.doc.raises?.length) panes.push(["raises", `Exceptions (${rec.ownRaises.length})`, exceptions(rec, store)]);
+  if (rec.doc.checks?.length) panes.push(["checks", `Checks (${rec.doc.checks.length})`, checks(rec, store)]);
   if (rec.doc.unlike) panes.push(["unlike", `Differences (${rec.doc.unlike.causes?.length ?? 0})`, differences(rec, store)]);
   if (ask) panes.push(["ask", "Ask", ask(store)]);
   tools(store, () => timeline.restyle());
   evidence(rec, store, rows);
-  document.getElementById("app")!.replaceChildren(timeline.element, h("div", { class: "panes" }, new Focus(rec, store, live).element, tabs(store, panes)));
+  document.getElementById("app")!.replaceChildren(timeline.element, h("div", { class: "panes" }, focus.element, tabs(store, panes)));
   events.reveal();
+  focus.reveal();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }

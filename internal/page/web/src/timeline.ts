@@ -5,6 +5,7 @@
 import { Axis } from "./axis";
 import type { Recording } from "./data";
 import { colourOf } from "./kinds";
+import { markAt, paintMarks } from "./marks";
 import { type State, type Store } from "./state";
 import { drawRuler } from "./ruler";
 import { bodyOf, Lanes, type LaneRow } from "./lanes";
@@ -19,19 +20,19 @@ export class Timeline {
   private readonly spacer = h("div", { class: "tl-spacer" });
   private readonly tip = h("div", { class: "tip", hidden: true });
   private readonly lanes: Lanes;
-  private axis!: Axis;
+  axis!: Axis;
   /** Places of the beginnings and ends of rows on the axis. */
   x0!: Float64Array;
   x1!: Float64Array;
   private yours: [number, number] = [0, 1];
-  private width = 0;
+  width = 0;
   private height = 0;
-  private colours: Palette = {};
+  colours: Palette = {};
   private drag: { x: number; zoom: [number, number]; moved: boolean } | null = null;
   private readonly touches = new Map<number, number>();
   private readonly draw = perFrame(() => this.paint());
 
-  constructor(private readonly rec: Recording, private readonly store: Store, private readonly evidence: number[]) {
+  constructor(readonly rec: Recording, readonly store: Store, readonly evidence: number[]) {
     this.lanes = new Lanes(rec);
     this.box.setAttribute("aria-valuemax", String(Math.max(0, rec.n - 1)));
     this.box.append(this.canvas, this.spacer);
@@ -124,7 +125,7 @@ export class Timeline {
     };
     return h("ul", { class: "legend", "aria-label": "Colours of the timeline" }, swatch("--runs", "runs"),
       ...[...seen].sort((a, b) => a - b).map((k) => swatch(colourOf(this.rec.doc.kinds[k]!), this.rec.doc.kinds[k]!)),
-      this.rec.wakes.length ? h("li", {}, "↘ woke") : null, this.rec.doc.why.edges?.length ? h("li", { class: "badtext" }, "⤶ waits for") : null);
+      this.rec.ownRaises.length ? h("li", {}, h("span", { class: "badtext" }, "◆"), " exception") : null, this.rec.doc.checks?.length ? h("li", {}, "✓ ✗ checks") : null, this.rec.wakes.length ? h("li", {}, "↘ woke") : null, this.rec.doc.why.edges?.length ? h("li", { class: "badtext" }, "⤶ waits for") : null);
   }
 
   private listen(): void {
@@ -179,12 +180,12 @@ export class Timeline {
     if (e.pointerType === "mouse") this.point(e);
   }
 
-  private get left(): number { return this.width < 560 ? 92 : 148; }
+  get left(): number { return this.width < 560 ? 92 : 148; }
   private toAxis(px: number): number {
     const [a, b] = this.zoom;
     return clamp(a + ((px - this.left) / (this.width - this.left - 10)) * (b - a), 0, 1);
   }
-  private toPx(x: number): number {
+  toPx(x: number): number {
     const [a, b] = this.zoom;
     return this.left + ((x - a) / (b - a)) * (this.width - this.left - 10);
   }
@@ -245,6 +246,7 @@ export class Timeline {
   private click(e: MouseEvent): void {
     const r = this.rec;
     const box = this.box.getBoundingClientRect();
+    if (e.clientY - box.top < 47) { markAt(this, e.clientX - box.left)?.go(); return; }
     const lane = this.lanes.at(e.clientY - box.top + this.box.scrollTop);
     const row = this.hit(e);
     if (row >= 0 && lane && r.task(lane.lane)) this.store.set({ row, lane: lane.lane, frame: -1 }, true);
@@ -253,12 +255,19 @@ export class Timeline {
   }
 
   private point(e: PointerEvent): void {
-    const row = this.hit(e), r = this.rec;
-    this.tip.hidden = row < 0;
+    const frame = this.box.getBoundingClientRect();
+    const mark = e.clientY - frame.top < 47 ? markAt(this, e.clientX - frame.left) : null;
+    const row = mark ? -1 : this.hit(e), r = this.rec;
+    this.tip.hidden = row < 0 && !mark;
+    if (mark) this.tip.replaceChildren(mark.text.slice(0, 300));
+    if (!this.tip.hidden) this.place(e);
     if (row < 0) return;
     const own = r.own(r.node[row]!);
     this.tip.replaceChildren(h("b", {}, r.laneName(r.lane[row]!)), ` ${at(r.time[row]!)}${r.took[row]! > 0 ? `, for ${span(r.took[row]!)}` : r.took[row]! < 0 ? ", to the end" : ""}`,
       h("br"), h("code", {}, r.text(row).slice(0, 160)), ...(own ? [h("br"), `${own.f} ${r.place(own)}`] : []));
+  }
+
+  private place(e: PointerEvent): void {
     const area = this.element.getBoundingClientRect();
     const x = clamp(e.clientX - area.left + 12, 0, Math.max(0, area.width - 340));
     this.tip.style.transform = `translate(${x}px, ${e.clientY - area.top + 16}px)`;
@@ -317,7 +326,7 @@ export class Timeline {
     g.fillStyle = c["--panel"]!;
     g.fillRect(0, 0, this.width, 46);
     drawRuler(g, this.axis, this.zoom, (x) => this.toPx(x), this.left, this.width, s.axis, c);
-    this.paintMarks(g);
+    paintMarks(g, this);
     const x = this.toPx(this.x0[s.row]!);
     if (x >= this.left) {
       g.fillStyle = c["--accent"]!;
@@ -346,40 +355,6 @@ export class Timeline {
     g.beginPath(); g.rect(body.from, y, body.to - body.from, lane.h); g.clip();
     this.lanes.paint(g, lane, y, this.x0, this.x1, (x) => this.toPx(x), body, c, s.row);
     g.restore();
-  }
-
-  private paintMarks(g: CanvasRenderingContext2D): void {
-    const c = this.colours, r = this.rec;
-    g.font = "10px system-ui, sans-serif";
-    g.textAlign = "center";
-    for (const l of r.doc.lines ?? []) {
-      const row = r.rowAt(l.proc, l.event, true);
-      if (row < 0) continue;
-      const x = this.toPx(this.x0[row]!);
-      if (x < this.left) continue;
-      g.fillStyle = l.stderr ? c["--bad"]! : c[colourOf("output")]!;
-      g.fillRect(x, 38, 1.5, 7);
-    }
-    for (const m of r.doc.marks ?? []) {
-      const x = this.toPx(this.axis.toX(this.store.state.axis === "instr" ? m.instr : m.time));
-      if (x < this.left) continue;
-      g.fillStyle = m.kind === "timeout" || m.kind === "crash" ? c["--bad"]! : c["--dim"]!;
-      g.beginPath(); g.moveTo(x, 44); g.lineTo(x - 4, 36); g.lineTo(x + 4, 36); g.fill();
-    }
-    let last = -100;
-    this.evidence.forEach((row, i) => {
-      if (row < 0) return;
-      let x = this.toPx(this.x0[row]!);
-      if (x < this.left) return;
-      if (Math.abs(x - last) < 16) x = last + 16;
-      last = x;
-      g.fillStyle = c["--bad"]!;
-      g.beginPath(); g.arc(Math.min(x, this.width - 8), 36, 7, 0, 7); g.fill();
-      g.fillStyle = c["--panel"]!;
-      g.font = "600 10px system-ui, sans-serif";
-      g.fillText(String(i + 1), Math.min(x, this.width - 8), 36.5);
-    });
-    g.textAlign = "start";
   }
 
   private paintWakes(g: CanvasRenderingContext2D, top: number, s: State): void {

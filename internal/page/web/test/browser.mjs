@@ -83,6 +83,18 @@ for (const p of plan.pages) {
     await page.emulateMedia({ media: "print" });
     found.printed = await page.evaluate(() => getComputedStyle(document.getElementById("plain")).display);
   }
+  if (p.tabs) {
+    found.tabs = {};
+    for (const id of await page.evaluate(() => [...document.querySelectorAll("[role=tab]")].map((e) => e.id))) {
+      await page.click(`#${id}`);
+      found.tabs[id] = await page.evaluate((id) => document.getElementById(document.getElementById(id).getAttribute("aria-controls")).textContent, id);
+      await accessible(page, id, found);
+    }
+    // An exception that was caught leads to its variables.
+    await page.click("#tab-raises");
+    await page.click(".raise button");
+    found.left = await focus(page);
+  }
   await page.context().close();
   for (const s of p.shots ?? []) {
     page = await open(url, s.width, s.dark, found);
