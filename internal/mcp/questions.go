@@ -53,6 +53,9 @@ func list(ctx context.Context, s *server, path string, _ *listArgs) answer {
 		if !s.root.One {
 			name = s.root.Name(r.Path)
 		}
+		if _, err := s.root.Recording(name); err != nil {
+			continue // a link leads out of the folder
+		}
 		of := r.Test
 		if of == "" {
 			of = strings.Join(r.Command, " ")

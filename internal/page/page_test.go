@@ -144,3 +144,17 @@ func TestText(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestBetter holds which line is the nearest to one: itself, the next behind it, the last
+// before it.
+func TestBetter(t *testing.T) {
+	const none = near + 1
+	order := []int{0, 1, 5, near, -1, -5, -near, none} // the best first
+	for i, a := range order {
+		for k, b := range order {
+			if got, want := better(a, b), i < k; a != none && got != want {
+				t.Errorf("%d rather than %d: %v", a, b, got)
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,11 @@ func list(ctx context.Context, s *Server, _ *struct{}) (any, error) {
 		e := &out.All[i]
 		e.Name, e.Path = s.root.Name(e.Path), ""
 	}
+	// What a link leads to outside the folder is not in it.
+	out.All = slices.DeleteFunc(out.All, func(e entry) bool {
+		_, err := s.root.Recording(e.Name)
+		return err != nil
+	})
 	if n := len(out.All) - mostListed; n > 0 {
 		out.All, out.Left = out.All[n:], n
 	}
