@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/probe"
+)
+
+// working is a program that works while two of its threads wait for each other.
+const working = `
+import queue
+left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
+def take(a, b):
+    with a:
+        both.wait()
+        b.acquire()
+for args in ((left, right), (right, left)):
+    threading.Thread(target=take, args=args, daemon=True).start()
+q, done = queue.Queue(5), []
+def work():
+    while True:
+        x = q.get()
+        if x is None:
+            return
+        done.append(x * x)
+threads = [threading.Thread(target=work) for _ in range(3)]
+[t.start() for t in threads]
+n = 0
+while not over.is_set():
+    q.put(n)
+    n += 1
+    time.sleep(0.0002)
+[q.put(None) for _ in threads]
+[t.join() for t in threads]
+assert sorted(done) == [i * i for i in range(n)]
+`
+
+// TestAttachVersions attaches to each version of Python that there is, for its reason
+// and for a recording. Those that lie in another root run in a mount namespace and a
+// PID namespace of their own.
+func TestAttachVersions(t *testing.T) {
+	probe.Require(t)
+	if testing.Short() {
+		t.Skip("records on every interpreter")
+	}
+	list, err := exec.Command("../../scripts/interpreters.sh", "list").Output()
+	if err != nil {
+		t.Fatalf("list the interpreters: %v", err)
+	}
+	seen := map[string]bool{}
+	for l := range strings.Lines(string(list)) {
+		f := strings.Fields(l)
+		if len(f) < 3 {
+			continue
+		}
+		minor := strings.Join(strings.Split(f[1], ".")[:2], ".")
+		elsewhere := f[2] == "chroot"
+		if seen[minor+fmt.Sprint(elsewhere)] || os.Getenv("PYRR_SOAK") == "" && elsewhere && seen[minor+"false"] {
+			continue
+		}
+		seen[minor+fmt.Sprint(elsewhere)] = true
+		t.Run(f[0], func(t *testing.T) {
+			command := append(f[2:], "-c", attachHead+working+attachTail)
+			if elsewhere {
+				command = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child"}, command...)
+				if out, err := exec.Command("unshare", "--mount", "--pid", "--fork", "true").CombinedOutput(); err != nil || os.Geteuid() != 0 {
+					t.Skipf("it takes root, and namespaces: %v\n%s", err, out)
+				}
+			}
+			p := liveBy(t, exec.Command(command[0], command[1:]...))
+			if elsewhere {
+				p.inside = childOf(t, p.cmd.Process.Pid)
+			}
+			time.Sleep(100 * time.Millisecond)
+			out, err := pyrrCommand("explain", "--pid", p.pid()).CombinedOutput()
+			if err != nil || !bytes.Contains(out, []byte("Deadlock: ")) || !bytes.Contains(out, []byte("held by thread Thread-")) {
+				t.Errorf("%v\n%s", err, out)
+			}
+			attached(t, p, "--for", "100ms")
+			p.ends(t)
+		})
+	}
+}
+
+// childOf is the only child of a process.
+func childOf(t *testing.T, pid int) int {
+	t.Helper()
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", pid))
+	child, err := strconv.Atoi(strings.TrimSpace(string(list)))
+	if err != nil {
+		t.Fatalf("children of %d: %q", pid, list)
+	}
+	return child
+}
+
+// TestAttachInContainer attaches from within a container: user, mount and PID
+// namespaces of its own, where program and pyrr run as the same user without any
+// right beyond that.
+func TestAttachInContainer(t *testing.T) {
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	// As who makes the namespace, or as another.
+	for _, user := range []string{"0", "1000"} {
+		t.Run("user "+user, func(t *testing.T) {
+			container := []string{"--user", "--map-user=" + user, "--map-group=" + user, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}
+			if out, err := exec.Command("unshare", append(container, "true")...).CombinedOutput(); err != nil {
+				t.Skipf("no namespace for a user: %v\n%s", err, out)
+			}
+			dir := t.TempDir()
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(self, filepath.Join(dir, "pyrr")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(attachHead+working+attachTail), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			const script = `cd "$1" && mkfifo in out || exit
+"$2" app.py <in >out & pid=$!
+exec 3>in 4<out
+read line <&4 && [ "$line" = begun ] || exit
+sleep .2
+./pyrr explain --pid $pid && ./pyrr record --pid $pid --for 200ms -o x.pyrr.zip; echo "status $?"
+exec 3>&-
+read line <&4; wait $pid; echo "program $? $line"
+`
+			cmd := exec.Command("unshare", append(container, "sh", "-c", script, "sh", dir, python)...)
+			cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+			out, err := cmd.CombinedOutput()
+			for _, want := range []string{"Deadlock: ", ", verified", "status 0", "program 0 ok"} {
+				if err != nil || !bytes.Contains(out, []byte(want)) {
+					t.Errorf("%v: it does not say %q:\n%s", err, want, out)
+				}
+			}
+		})
+	}
+}
