@@ -73,7 +73,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			var f btFlags
 			fs.StringVar(&f.at, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
 			fs.StringVar(&f.thread, "thread", "", "the `thread`: its id, its name, or all")
-			fs.IntVar(&f.pid, "pid", 0, "of the living process `PID`, in place of a recording")
+			fs.Var(processID{&f.pid}, "pid", "of the living process `PID`, in place of a recording")
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.BoolVar(&f.python, "python", false, "Python frames only")
 			fs.BoolVar(&f.c, "c", false, "C frames only")

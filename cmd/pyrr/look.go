@@ -29,7 +29,7 @@ const watchForReasons = time.Second / 2
 // declareGlance declares the flags of a command that says why a process hangs.
 func declareGlance(fs *pflag.FlagSet) *glance {
 	g := &glance{watch: watchForReasons}
-	fs.IntVar(&g.pid, "pid", 0, "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
+	fs.Var(processID{&g.pid}, "pid", "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
 	fs.Var(duration{&g.record}, "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
 	return g
 }
@@ -72,7 +72,7 @@ func look(u *ui, command string, g glance, args []string) (rec *recording.Record
 	if len(args) > 0 {
 		return nil, "", nil, usagef("%s: --pid %d and a recording exclude each other", command, pid)
 	}
-	if _, err := processArgs(pid); err != nil {
+	if _, err := processArgs(command, pid); err != nil {
 		return nil, "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "pyrr-look-")
@@ -91,7 +91,7 @@ func look(u *ui, command string, g glance, args []string) (rec *recording.Record
 	if err != nil {
 		remove()
 		if text := strings.TrimSpace(said.String()); text != "" {
-			fmt.Fprintln(u.err, text)
+			fmt.Fprintln(u.err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
 			return nil, "", nil, exitStatusError(exitMachine)
 		}
 		return nil, "", nil, err

@@ -18,9 +18,30 @@ import (
 	"pyrr/cpython"
 )
 
+// processID is the value of a flag that names a process.
+type processID struct{ pid *int }
+
+func (p processID) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n <= 0 {
+		return errors.New("it takes the id of a process")
+	}
+	*p.pid = n
+	return nil
+}
+
+func (p processID) String() string {
+	if p.pid == nil || *p.pid == 0 {
+		return ""
+	}
+	return strconv.Itoa(*p.pid)
+}
+
+func (p processID) Type() string { return "pid" }
+
 // declareProcess declares the flags of recording what runs already.
 func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
-	fs.IntVar(&f.pid, "pid", 0, "record the process `PID`, which runs already, in place of CMD")
+	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
 	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
@@ -37,7 +58,7 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 	case f.pid == os.Getpid():
 		return usagef("record: --pid %d is pyrr itself", f.pid)
 	}
-	argv, err := processArgs(f.pid)
+	argv, err := processArgs("record", f.pid)
 	if err != nil {
 		return err
 	}
@@ -71,7 +92,7 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 	})
 	if err != nil {
 		discardEmpty(u, &t)
-		return attachFailed(f.pid, err)
+		return attachFailed("record", f.pid, err)
 	}
 	if len(info.Kept) == 0 {
 		discardEmpty(u, &t)
@@ -136,24 +157,39 @@ func pythonsBelow(pid int) []int {
 	return out
 }
 
-// processArgs is the command line of a process that can be attached to.
-func processArgs(pid int) ([]string, error) {
+// processArgs is the command line of a process that a command can attach to.
+func processArgs(command string, pid int) ([]string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if of := processOf(pid); err == nil && of != pid {
+		return nil, withHint(fmt.Errorf("%s: %d is a thread of process %d", command, pid, of), fmt.Sprintf("pyrr %s --pid %d", command, of))
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, withHint(fmt.Errorf("record: there is no process %d", pid), "ps -ef | grep python")
+		return nil, withHint(fmt.Errorf("%s: there is no process %d", command, pid), "ps -ef | grep python")
 	case err != nil:
-		return nil, fmt.Errorf("record: %w", err)
+		return nil, fmt.Errorf("%s: %w", command, err)
 	case len(b) == 0:
-		return nil, fmt.Errorf("record: process %d is the kernel's own, or has ended", pid)
+		return nil, fmt.Errorf("%s: process %d is the kernel's own, or it or its first thread has ended", command, pid)
 	}
 	if exe := fmt.Sprintf("/proc/%d/exe", pid); !cpython.IsPython(exe) {
 		if _, err := os.Open(exe); errors.Is(err, os.ErrPermission) {
-			return nil, attachFailed(pid, unix.EPERM)
+			return nil, attachFailed(command, pid, unix.EPERM)
 		}
-		return nil, withHint(fmt.Errorf("record: process %d (%s) runs no Python that pyrr knows", pid, strings.TrimSpace(readComm(pid))), "pyrr doctor")
+		return nil, withHint(fmt.Errorf("%s: process %d (%s) runs no Python that pyrr knows", command, pid, strings.TrimSpace(readComm(pid))), "pyrr doctor")
 	}
 	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
+}
+
+// processOf is the process that a thread is of, by proc(5); the id itself where that is
+// not known.
+func processOf(id int) int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
+	_, rest, _ := strings.Cut(string(b), "\nTgid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
+		return pid
+	}
+	return id
 }
 
 func readComm(pid int) string {
@@ -165,9 +201,9 @@ func readComm(pid int) string {
 }
 
 // attachFailed says what permits it, where the kernel refused.
-func attachFailed(pid int, err error) error {
+func attachFailed(command string, pid int, err error) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("record: %w", err)
+		return fmt.Errorf("%s: %w", command, err)
 	}
 	owner := os.Geteuid()
 	var st unix.Stat_t
@@ -175,22 +211,22 @@ func attachFailed(pid int, err error) error {
 		owner = int(st.Uid)
 	}
 	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // there is none without Yama
-	why, remedy := refusal(pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
-	return withHint(machinef("record: process %d can't be traced: %s", pid, why), remedy)
+	why, remedy := refusal(command, pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
+	return withHint(machinef("%s: process %d can't be traced: %s", command, pid, why), remedy)
 }
 
 // refusal guesses why the kernel refuses to let a process be traced (ptrace(2),
 // "Ptrace access mode checking"), and what would permit it. The process belongs to
 // user owner, pyrr runs as self, and scope is kernel.yama.ptrace_scope, "" without Yama.
-func refusal(pid, owner, self int, scope string) (why, remedy string) {
+func refusal(command string, pid, owner, self int, scope string) (why, remedy string) {
 	if self != 0 && owner != self {
-		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", owner, self), fmt.Sprintf("sudo pyrr record --pid %d", pid)
+		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", owner, self), fmt.Sprintf("sudo pyrr %s --pid %d", command, pid)
 	}
 	switch scope {
 	case "1":
 		return "kernel.yama.ptrace_scope is 1: only what pyrr starts may be traced by it", "sudo sysctl kernel.yama.ptrace_scope=0"
 	case "2":
-		return "kernel.yama.ptrace_scope is 2: it takes CAP_SYS_PTRACE", fmt.Sprintf("sudo pyrr record --pid %d", pid)
+		return "kernel.yama.ptrace_scope is 2: it takes CAP_SYS_PTRACE", fmt.Sprintf("sudo pyrr %s --pid %d", command, pid)
 	case "3":
 		return "kernel.yama.ptrace_scope is 3: no process may be traced until the machine is started anew", ""
 	}
