@@ -116,7 +116,8 @@ func made(name string) bool {
 	return name == "" || madeUp.MatchString(name) || madeTask.MatchString(name)
 }
 
-var madeTask = regexp.MustCompile(`^Task-\d+$`)
+// madeTask matches the names that asyncio makes up for tasks, and processes without one.
+var madeTask = regexp.MustCompile(`^Task-\d+$|^child \d+$`)
 
 // sentenceWord writes a name so that it is one word of a sentence.
 func sentenceWord(name string) string {

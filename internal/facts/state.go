@@ -2,6 +2,7 @@ package facts
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -209,10 +210,18 @@ func member(e *reason.Ending, ref hang.Ref) (name string, locks []string, frames
 				}
 			}
 		}
-		return unitName(u), locks, framesOfUnit(u)
+		name = unitName(u)
+		if m := childName.FindStringSubmatch(ref.Name); m != nil && u.Main {
+			name = m[1] + m[2] // each process has a MainThread
+		}
+		return name, locks, framesOfUnit(u)
 	}
 	return name, nil, nil
 }
+
+// childName matches what the main thread of a child process is called: by the name that
+// multiprocessing gives it, else by its number.
+var childName = regexp.MustCompile(`^(?:child "([^"]+)"|(child \d+))`)
 
 // circles finds those who wait for each other by edges that are sure, each once.
 func circles(edges []hang.Edge) [][]hang.Ref {

@@ -256,6 +256,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			}
 			return fmt.Sprintf("waits in %s.join%s for %s that nobody reports done%s", or(t.Name, "Queue"), at, jobs, nobody), Likely, "queue join", missing
 		}
+		if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
+			return "waits for an item of " + what + at + ", which is empty: the last one was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
+		}
 		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
 	case Channel:
 		if w.How == "put" {
@@ -384,6 +387,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
 		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
 	case own > 0 && own == len(p.Ends):
+		if users := j.havers(n, j.procs[n.proc], ownEnds(n, p)); len(users) > 0 {
+			return does + ", whose other end " + j.name(users[0]) + " has" + j.traffic(c), Likely, c.Call, "why nothing comes from there"
+		}
 		if d := j.died(n.proc, ""); d != "" {
 			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
 		}

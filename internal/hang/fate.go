@@ -43,7 +43,7 @@ func (j *judge) tookBefore(n node, t *Thing) string {
 		by := t.Taken[i].Name
 		what := j.thingName(t)
 		if t.Pool != "" {
-			what = "a connection of the " + t.Pool
+			what = "what the " + t.Pool + " gives out"
 		}
 		j.cite(Evidence{Text: fmt.Sprintf("%s was taken at %s by %s", what, j.takenAt(&t.Taken[i]), by), Proc: n.proc,
 			Event: t.Taken[i].Event, File: t.Taken[i].Where.File, Line: t.Taken[i].Where.Line})

@@ -179,6 +179,17 @@ func (j *judge) flows(n node, peer *Peer) bool {
 	return p != nil && peer.Got > 0 && (p.Time-last < just || peer.Coming)
 }
 
+// ownEnds are the descriptors that the process itself has of the other end.
+func ownEnds(n node, p *Peer) []int {
+	var out []int
+	for _, e := range p.Ends {
+		if e.Proc == n.proc {
+			out = append(out, e.FD)
+		}
+	}
+	return out
+}
+
 // streams says what one does that waits for a connection through its event loop.
 func (j *judge) streams(t *Thing, peer *Peer, how string) string {
 	c := &Call{Call: "read", Peer: peer, FD: t.Count}

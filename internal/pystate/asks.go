@@ -89,9 +89,9 @@ func (r *reader) askPools() {
 			continue
 		}
 		u := r.units[n]
-		for k := 0; k < w.Frame && k < len(u.frames); k++ {
+		for k := 0; k < w.Frame+2 && k < len(u.frames); k++ {
 			f := &u.frames[k]
-			if !hang.Library(f.File) || hang.Machinery(f.File) {
+			if hang.Machinery(f.File) {
 				continue
 			}
 			self := r.local(u, k, "self")
@@ -99,7 +99,7 @@ func (r *reader) askPools() {
 			if self == 0 || !strings.HasSuffix(class, "Pool") && !strings.HasSuffix(class, "Connector") || r.Module(self) == "multiprocessing.pool" {
 				continue
 			}
-			if r.pooled(u, k, self) {
+			if r.pooled(u, k, self) || !hang.Library(f.File) && !gives(last(f.Func)) {
 				continue
 			}
 			if len(w.On) == 0 {
@@ -110,6 +110,17 @@ func (r *reader) askPools() {
 			break
 		}
 	}
+}
+
+// gives tells, by its name, a method of the program's own pool that gives something out
+// until it is given back; a pool of threads has others.
+func gives(name string) bool {
+	for _, s := range []string{"acquire", "checkout", "borrow", "lease", "take", "get", "conn"} {
+		if strings.Contains(strings.ToLower(name), s) {
+			return true
+		}
+	}
+	return false
 }
 
 // pooled says whether a frame further out is of a method of the same pool by which

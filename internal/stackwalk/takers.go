@@ -223,6 +223,9 @@ func (j *journey) run() {
 			for _, b := range st.Hit.Breaks {
 				if c := j.calls[b]; c != nil {
 					if t := j.taker(); t != nil {
+						if t.From != nil && t.Where.Func == c.ask.Func && t.Where.File == c.ask.File {
+							t.Where, t.From = *t.From, nil // it stands at the head of the program's own method
+						}
 						if len(c.last) == 64 {
 							c.last = append(c.last[:0], c.last[32:]...)
 						}
