@@ -45,6 +45,7 @@ mcp=$!
 ./venv.sh pytest-more >/dev/null || say "no neighbours of pytest: the tests that need them are skipped"
 wait $mcp || say "no client of the Model Context Protocol: its test is skipped"
 ./page.sh >/dev/null || say "no npm packages: the tests of the page's script and of the page in a browser are skipped"
+./neovim.sh >/dev/null 2>&1 || say "no Neovim with nvim-dap: its test is skipped"
 wait $greenlet || say "no gevent: the tests of greenlets are skipped"
 if [ -n "$interpreters" ]; then
   wait $interpreters

@@ -33,6 +33,7 @@ export function activate(context: vscode.ExtensionContext): void {
       },
     }),
     vscode.window.registerCustomEditorProvider("pyrr.recording", new RecordingEditor(), { supportsMultipleEditorsPerDocument: false }),
+    vscode.workspace.registerTextDocumentContentProvider("pyrr", answers),
     vscode.languages.registerCodeLensProvider({ language: "python" }, new Lenses()),
     vscode.languages.registerInlineValuesProvider({ language: "python" }, { provideInlineValues }),
     vscode.commands.registerCommand("pyrr.open", openRecording),
@@ -95,8 +96,9 @@ async function openRecording(): Promise<void> {
   }
 }
 
-async function debugRecording(uri?: vscode.Uri): Promise<void> {
-  uri ??= await choose();
+/** The link of a page gives a path, since what it has was JSON; the explorer a Uri. */
+async function debugRecording(from?: vscode.Uri | string): Promise<void> {
+  const uri = typeof from === "string" ? vscode.Uri.file(from) : (from ?? (await choose()));
   if (uri) {
     await vscode.debug.startDebugging(vscode.workspace.getWorkspaceFolder(uri), pyrr.launch(uri.fsPath));
   }
@@ -114,7 +116,7 @@ class RecordingEditor implements vscode.CustomReadonlyEditorProvider {
     panel.webview.options = { enableScripts: false, enableCommandUris: ["pyrr.debug"], localResourceRoots: [] };
     panel.webview.html = page("<p>Reading the recording …</p>");
     const r = await told(pyrr.run(program(), ["report", "-o", "-", file]));
-    const travel = `<p><a href="command:pyrr.debug?${encodeURIComponent(JSON.stringify([document.uri]))}">▶ Travel through this recording</a></p>`;
+    const travel = `<p><a href="command:pyrr.debug?${encodeURIComponent(JSON.stringify([document.uri.fsPath]))}">▶ Travel through this recording</a></p>`;
     if (r && r.status === 0) {
       panel.webview.html = r.stdout.replace(/<body[^>]*>/, (body) => body + travel);
     } else {
@@ -237,9 +239,26 @@ async function printHere(file?: string, place?: string): Promise<void> {
     }
     return out;
   });
-  const document = await vscode.workspace.openTextDocument({ content: pyrr.report(at, runs), language: "markdown" });
+  const document = await answers.open(at, pyrr.report(at, runs));
   await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside, preview: true });
 }
+
+/** What was answered, as documents that can't be edited: nothing is to be saved before a
+ * session starts. */
+class Answers implements vscode.TextDocumentContentProvider {
+  private texts = new Map<string, string>();
+
+  provideTextDocumentContent(uri: vscode.Uri): string {
+    return this.texts.get(uri.toString()) ?? "";
+  }
+
+  async open(title: string, text: string): Promise<vscode.TextDocument> {
+    const uri = vscode.Uri.from({ scheme: "pyrr", path: `/${title.replaceAll("/", " ")}`, query: String(this.texts.size) });
+    this.texts.set(uri.toString(), text);
+    return vscode.languages.setTextDocumentLanguage(await vscode.workspace.openTextDocument(uri), "markdown");
+  }
+}
+const answers = new Answers();
 
 class Lenses implements vscode.CodeLensProvider {
   async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
