@@ -26,7 +26,8 @@ the program's own code that it comes from:
   log         the message of a record of logging that a handler took
   exception   of an exception that is raised, its class and message
   file        the path of a file that is opened
-  query       given to a database's library (sqlite3, libpq, MySQL)
+  query       given to a database's library (sqlite3, libpq, MySQL), or sent by
+              the protocol of PostgreSQL or MySQL
 
 TEXT is any part of it, as it is written there. The position goes on from there:
 pyrr replay --at POSITION, pyrr bt --at POSITION.

@@ -69,7 +69,7 @@ type finder struct {
 	// printed is what threads have given to print on a line that has not ended.
 	printed map[nameKey]*printing
 	logged  map[nameKey]uint64 // the record whose message a thread asked for last
-	names   map[nameKey]string
+	queried map[nameKey]string // what a database's library was given last
 }
 
 // printing is a line of print: where its beginning was given.
@@ -96,7 +96,7 @@ func Where(rec *recording.Recording, text string, o WhereOptions, out func(*Foun
 	if text == "" {
 		return 0, &UsageError{errors.New("an empty text is everywhere")}
 	}
-	f := &finder{asked: a, text: text, o: &o, out: out, printed: map[nameKey]*printing{}, logged: map[nameKey]uint64{}, names: map[nameKey]string{}}
+	f := &finder{asked: a, text: text, o: &o, out: out, printed: map[nameKey]*printing{}, logged: map[nameKey]uint64{}, queried: map[nameKey]string{}}
 	opts := replay.Options{OnHit: f.hit, OnEvent: f.event, Pass: func(_ int, _ uint64, ev *recording.Event) bool { return !f.takes(ev) }, Breaks: f.breaks()}
 	if o.Replaying != nil {
 		o.Replaying()
@@ -137,7 +137,7 @@ func (f *finder) takes(ev *recording.Event) bool {
 		return false
 	}
 	if _, ok := linux.Gives(int(ev.Nr)); ok {
-		return f.wants(FoundOutput) || f.wants(FoundWritten) || f.wants(FoundSent)
+		return f.wants(FoundOutput) || f.wants(FoundWritten) || f.wants(FoundSent) || f.wants(FoundQuery)
 	}
 	return f.wants(FoundFile) && opens(ev.Nr)
 }
@@ -155,6 +155,15 @@ func (f *finder) event(p *replay.Process, t *replay.Thread, ev *recording.Event)
 		return nil
 	}
 	kind, text := f.given(p, ev)
+	if kind == FoundSent || kind == FoundWritten {
+		if queries := wireQueries([]byte(text)); queries != nil {
+			kind, text = FoundQuery, strings.Join(queries, "; ")
+			if key := (nameKey{p.Info.ID, t.TID}); f.queried[key] != "" && strings.Contains(text, f.queried[key]) {
+				f.queried[key] = "" // the library was given it before
+				return nil
+			}
+		}
+	}
 	if !f.wants(kind) || !strings.Contains(text, f.text) {
 		return nil
 	}
@@ -234,6 +243,9 @@ func (f *finder) hit(h *replay.Hit) error {
 			addr := []uint64{regs.Rdi, regs.Rsi, regs.Rdx}[queries[b.Name]]
 			kind = FoundQuery
 			text, _, _ = mem.CString(h.Process.Mem(), addr, maxPrinted)
+		}
+		if kind == FoundQuery {
+			f.queried[nameKey{h.Process.Info.ID, h.Thread.TID}] = text
 		}
 		if kind == "" || !strings.Contains(text, f.text) {
 			continue
