@@ -217,6 +217,7 @@ func (p *Process) checkFed(t *Thread, stop string) error {
 		}
 	}
 	p.Number = number
+	p.s.tell(p)
 	f.reset()
 	return nil
 }

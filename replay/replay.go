@@ -64,6 +64,9 @@ type Options struct {
 	// executed since it was called last, nil for code that is not known: once or
 	// more for each process, in no order.
 	OnCounts func(p *Process, c *cpython.Code, edges []cpython.Edge) error
+	// Progress, if set, is told how far a process has come: its number, and the
+	// instruction count of an event.
+	Progress func(proc int, instr uint64)
 }
 
 // Result sums up a complete replay.
@@ -269,6 +272,13 @@ func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 	return r.res, r.err
 }
 
+// tell says how far a process has come.
+func (s *session) tell(p *Process) {
+	if s.o.Progress != nil {
+		s.o.Progress(p.Info.ID, p.Instr)
+	}
+}
+
 func (s *session) run() (*Result, error) {
 	defer s.close()
 	var err error
@@ -412,6 +422,7 @@ func (p *Process) step() error {
 	p.time = was.Time
 	p.s.res.Events++
 	p.Number++
+	p.s.tell(p)
 	p.primed, p.arrived = false, false
 	const keep = 16
 	if len(p.recent) >= 2*keep {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -23,6 +24,9 @@ type answers struct {
 	enc   *json.Encoder
 	last  time.Time
 	begun *time.Timer
+	said  bool
+	ended bool
+	done  map[int]uint64 // instructions, by process
 	paths stack.Paths // of the recording at hand
 	text  stack.SourceText
 }
@@ -32,6 +36,8 @@ type answers struct {
 const (
 	sayAfter   = time.Second
 	flushAfter = 50 * time.Millisecond
+	// statusEvery is how often the status is set then.
+	statusEvery = 200 * time.Millisecond
 )
 
 func newAnswers(u *ui, rec *recording.Recording) *answers {
@@ -41,25 +47,56 @@ func newAnswers(u *ui, rec *recording.Recording) *answers {
 	return a
 }
 
-// replaying says after a second that a recording is being replayed.
+// replaying says after a second that a recording is being replayed, and from then on how
+// far that has come: on a terminal as it goes, else now and then.
 func (a *answers) replaying(rec *recording.Recording, path string) {
-	text := "replaying " + path
+	total := uint64(0)
 	if sum, ok := rec.Summary(); ok {
-		text += ", " + plural(sum.Instructions, "instruction", "instructions")
+		total = sum.Instructions
+	}
+	text := func() string {
+		if total == 0 {
+			return "replaying " + path
+		}
+		done := uint64(0)
+		for _, n := range a.done {
+			done += n
+		}
+		return fmt.Sprintf("replaying %s: %d %% of %s", path, min(100, done*100/total), plural(total, "instruction", "instructions"))
 	}
 	a.begun = time.AfterFunc(sayAfter, func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.last.IsZero() {
-			a.u.note("… %s", text)
+		switch {
+		case a.ended:
+			return
+		case a.u.live:
+			a.u.status("%s", text())
+		case a.last.IsZero() && !a.said:
+			a.said = true
+			a.u.note("… %s", text())
+		default:
+			a.u.status("%s", text()) // without a terminal, a line every ten seconds
 		}
+		a.begun.Reset(statusEvery)
 	})
+}
+
+// progress notes how far the replay of a process has come.
+func (a *answers) progress(proc int, instr uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done == nil {
+		a.done = map[int]uint64{}
+	}
+	a.done[proc] = instr
 }
 
 // put calls f to write an answer.
 func (a *answers) put(f func(w io.Writer) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.u.clearStatus()
 	if err := f(a.w); err != nil {
 		return err
 	}
@@ -72,12 +109,20 @@ func (a *answers) put(f func(w io.Writer) error) error {
 
 // end writes what is left.
 func (a *answers) end() error {
-	if a.begun != nil {
-		a.begun.Stop()
-	}
+	a.stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.w.Flush()
+}
+
+// stop ends the status.
+func (a *answers) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended = true; a.begun != nil {
+		a.begun.Stop()
+	}
+	a.u.clearStatus()
 }
 
 // jsonMoment is a moment in the JSON form of questions.

@@ -138,3 +138,27 @@ func TestConsoleJSON(t *testing.T) {
 		t.Errorf("info locals: %v", all[5])
 	}
 }
+
+// TestConsoleShows asks for types, machine code, registers and parts of the stack, and
+// runs a command of the user's own.
+func TestConsoleShows(t *testing.T) {
+	got := typed(t, consoleRecording(t),
+		"break app.py:5 if x == 2", "c", "whatis y", "p/x y", "define sum", "p $arg0 + $arg1", "end", "sum x y", "up", "up", "whatis self", "ptype self", "down", "down",
+		"disassemble", "info registers rip", "info registers", "bt -3", "bt full 1")
+	for _, c := range []struct{ command, want string }{
+		{"whatis y", `type = int\n`},
+		{"p/x y", `y = 0x4\n`},
+		{"sum x y", `= 6\n`},
+		{"whatis self", `type = \S*Thread\n`},
+		{"ptype self", `(?s)type = \S*Thread\n.*    _?name: str\n`},
+		{"disassemble", `(?s)(=>| ) +0x[0-9a-f]+ <_PyEval_EvalFrameDefault[^>]*>:\t\w+ .*=> 0x[0-9a-f]+ <`},
+		{"info registers rip", `^\nrip +0x[0-9a-f]+ +`},
+		{"info registers", `(?s)rax +0x.*r15 +0x`},
+		{"bt -3", `^\n#\d+ .*\n#\d+ .*\n#\d+ .*\n$`},
+		{"bt full 1", `(?s)#0 `},
+	} {
+		if !regexp.MustCompile(c.want).MatchString(got[c.command]) {
+			t.Errorf("%s: no match for %s in\n%s", c.command, c.want, got[c.command])
+		}
+	}
+}

@@ -94,7 +94,7 @@ func printLast(u *ui, f *lastFlags, args []string) error {
 		return err
 	}
 	a := newAnswers(u, rec)
-	f.Replaying = func() { a.replaying(rec, path) }
+	f.Replaying, f.Progress = func() { a.replaying(rec, path) }, a.progress
 	n, more := 0, false
 	err = ask.Last(rec, args[1], f.LastOptions, func(c *ask.Change) error {
 		n++

@@ -105,7 +105,7 @@ func printValues(u *ui, f *printFlags, args []string) error {
 	}
 	a := newAnswers(u, rec)
 	f.Describe = describeCall
-	f.Replaying = func() { a.replaying(rec, path) }
+	f.Replaying, f.Progress = func() { a.replaying(rec, path) }, a.progress
 	if !place.Logged() || f.Exprs != "" || f.If != "" {
 		if err := canReplay(rec); err != nil {
 			return err

@@ -97,13 +97,14 @@ func printProfile(u *ui, f *profileFlags, args []string) error {
 		}
 	}
 	a := newAnswers(u, rec)
-	o := ask.ProfileOptions{Counts: counts, Describe: describeCall, Replaying: func() { a.replaying(rec, path) }}
+	o := ask.ProfileOptions{Counts: counts, Describe: describeCall, Replaying: func() { a.replaying(rec, path) }, Progress: a.progress}
 	if f.slow {
 		if o.Gaps = f.top; f.top == 0 {
 			o.Gaps = 1 << 20
 		}
 	}
 	p, err := ask.NewProfile(rec, o)
+	a.stop()
 	if err == nil {
 		err = writeProfile(a, rec, path, f, p)
 	}
@@ -133,9 +134,7 @@ func writeProfile(a *answers, rec *recording.Recording, path string, f *profileF
 	}
 	if f.output != "" && f.output != "-" {
 		err := outfile.Write(f.output, 0o666, write)
-		if a.begun != nil {
-			a.begun.Stop()
-		}
+		a.stop()
 		return err
 	}
 	if err := a.put(write); err != nil {

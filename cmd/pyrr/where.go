@@ -71,7 +71,7 @@ func printWhere(u *ui, o ask.WhereOptions, asJSON bool, args []string) error {
 		return err
 	}
 	a := newAnswers(u, rec)
-	o.Replaying = func() { a.replaying(rec, path) }
+	o.Replaying, o.Progress = func() { a.replaying(rec, path) }, a.progress
 	n, err := ask.Where(rec, args[1], o, func(f *ask.Found) error {
 		return a.put(func(w io.Writer) error {
 			if asJSON {

@@ -42,6 +42,8 @@ type LastOptions struct {
 	// Most is how many changes are looked for, 0 for the last one alone.
 	Most      int
 	Replaying func()
+	// Progress is told how far the replay of a process has come.
+	Progress func(proc int, instr uint64)
 }
 
 // watched is a value that is followed backwards.
@@ -76,7 +78,7 @@ func Last(rec *recording.Recording, text string, o LastOptions, out func(*Change
 	if o.Replaying != nil {
 		o.Replaying()
 	}
-	x, err := replay.Open(rec, replay.Options{})
+	x, err := replay.Open(rec, replay.Options{Progress: o.Progress})
 	if err != nil {
 		return err
 	}

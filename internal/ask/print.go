@@ -50,6 +50,8 @@ type PrintOptions struct {
 	Describe func(ev, enter *recording.Event) string
 	// Replaying is called before a replay begins.
 	Replaying func()
+	// Progress is told how far the replay of a process has come.
+	Progress func(proc int, instr uint64)
 }
 
 // Printed is what a print came to.
@@ -194,7 +196,7 @@ func (p *printer) replayed() error {
 	if p.o.Replaying != nil {
 		p.o.Replaying()
 	}
-	opts := replay.Options{Breaks: p.place.breaks, OnHit: p.hit}
+	opts := replay.Options{Breaks: p.place.breaks, OnHit: p.hit, Progress: p.o.Progress}
 	if len(p.place.calls) > 0 {
 		opts.OnEvent = p.event
 		opts.Pass = func(_ int, _ uint64, ev *recording.Event) bool { return !p.place.takes(ev) }

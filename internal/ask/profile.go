@@ -106,6 +106,8 @@ type ProfileOptions struct {
 	// Test keeps only the time of one test, where nothing is counted.
 	Describe  func(ev, enter *recording.Event) string
 	Replaying func()
+	// Progress is told how far the replay of a process has come.
+	Progress func(proc int, instr uint64)
 }
 
 // maxSamples bounds the samples of a profile.
@@ -153,7 +155,7 @@ func NewProfile(rec *recording.Recording, o ProfileOptions) (*Profile, error) {
 		if o.Replaying != nil {
 			o.Replaying()
 		}
-		if _, err := replay.Batch(rec, replay.Options{OnCounts: f.counts}); err != nil {
+		if _, err := replay.Batch(rec, replay.Options{OnCounts: f.counts, Progress: o.Progress}); err != nil {
 			return nil, err
 		}
 	}

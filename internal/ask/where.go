@@ -42,6 +42,8 @@ type WhereOptions struct {
 	// First ends after so many, 0 for all.
 	First     int
 	Replaying func()
+	// Progress is told how far the replay of a process has come.
+	Progress func(proc int, instr uint64)
 }
 
 // queries are the functions of database libraries that are given a query, and
@@ -97,7 +99,7 @@ func Where(rec *recording.Recording, text string, o WhereOptions, out func(*Foun
 		return 0, &UsageError{errors.New("an empty text is everywhere")}
 	}
 	f := &finder{asked: a, text: text, o: &o, out: out, printed: map[nameKey]*printing{}, logged: map[nameKey]uint64{}, queried: map[nameKey]string{}}
-	opts := replay.Options{OnHit: f.hit, OnEvent: f.event, Pass: func(_ int, _ uint64, ev *recording.Event) bool { return !f.takes(ev) }, Breaks: f.breaks()}
+	opts := replay.Options{OnHit: f.hit, OnEvent: f.event, Pass: func(_ int, _ uint64, ev *recording.Event) bool { return !f.takes(ev) }, Breaks: f.breaks(), Progress: o.Progress}
 	if o.Replaying != nil {
 		o.Replaying()
 	}
