@@ -27,7 +27,7 @@ type answers struct {
 	said  bool
 	ended bool
 	done  map[int]uint64 // instructions, by process
-	paths stack.Paths // of the recording at hand
+	paths stack.Paths    // of the recording at hand
 	text  stack.SourceText
 }
 
