@@ -28,6 +28,7 @@ packages=(procps util-linux gdb libc6-dbg debootstrap)
 packages+=(docker-registry)
 # The page of pyrr report is opened in it.
 packages+=(chromium fonts-dejavu-core)
+command -v npm >/dev/null || packages+=(nodejs npm)
 if debian_python >/dev/null; then
   packages+=(python3.11-venv python3.11-dbg libpython3.11-testsuite)
 fi

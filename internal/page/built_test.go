@@ -2,9 +2,12 @@ package page
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,6 +51,28 @@ func TestBuilt(t *testing.T) {
 		if string(want) != have {
 			t.Errorf("web/built/%s is not what web/src gives: scripts/page.sh build", name)
 		}
+	}
+}
+
+// TestBuiltFrom holds, without node, that they were built from the source that is there.
+func TestBuiltFrom(t *testing.T) {
+	names, err := filepath.Glob("web/src/*")
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%d files of the source: %v", len(names), err)
+	}
+	names = append(names, "web/package-lock.json")
+	slices.Sort(names)
+	sum := sha256.New()
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(sum, "%s\x00%s\x00", strings.TrimPrefix(name, "web/"), text)
+	}
+	was, err := os.ReadFile("web/built/source.sha256")
+	if err != nil || strings.TrimSpace(string(was)) != fmt.Sprintf("%x", sum.Sum(nil)) {
+		t.Errorf("web/built is not made from web/src as it is (%v): scripts/page.sh build", err)
 	}
 }
 
