@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -27,11 +28,29 @@ type eventReader struct {
 	// threads that were there when it stopped short of the process's end.
 	counts map[int]uint64
 	alive  []lastSeen
+	// left is how many bytes of memory the events may still take.
+	left int64
+}
+
+// eventCost is what an event takes in memory beside its texts, about: itself, as a list
+// that grows has it, its place among those of the log and what that knew before it; and
+// argCost what each argument of a call takes.
+const (
+	eventCost = 2*int64(unsafe.Sizeof(assert.Event{})) + 192
+	argCost   = int64(unsafe.Sizeof(assert.Arg{}))
+)
+
+// spend takes memory for an event whose texts have so many bytes.
+func (r *eventReader) spend(args, texts int) error {
+	if r.left -= eventCost + int64(args)*argCost + int64(texts); r.left < 0 {
+		return recording.ErrManyEvents
+	}
+	return nil
 }
 
 func newEventReader(rec *recording.Recording) *eventReader {
 	h := rec.Header()
-	return &eventReader{rec: rec, at: map[eventKey][]int{}, standing: map[int]stands{}, counts: map[int]uint64{}, info: assert.Info{
+	return &eventReader{rec: rec, left: rec.EventMemory(), at: map[eventKey][]int{}, standing: map[int]stands{}, counts: map[int]uint64{}, info: assert.Info{
 		Command: h.Command, Root: h.Cwd, Arch: "amd64", Pythons: map[int]string{}, Uncounted: map[int]bool{}, NoClock: true,
 	}}
 }
@@ -66,8 +85,15 @@ func (r *eventReader) readProcess(p *recording.Proc) error {
 		r.info.Pythons[p.ID], r.info.NoClock = p.Python, false
 	}
 	err := logview.Each(r.rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+		before := len(pr.events)
 		pr.event(f, n, ev, &step)
-		return nil
+		args, texts := 0, 0
+		for i := before; i < len(pr.events); i++ {
+			for _, a := range pr.events[i].Args {
+				args, texts = args+1, texts+len(a.Text)
+			}
+		}
+		return pr.spend(args, texts)
 	})
 	if r.info.Pythons[p.ID] == "" && namedPython(p.Exe) {
 		r.info.Uncounted[p.ID] = true
