@@ -40,6 +40,10 @@ type chance struct {
 	dropped int  // how often it gave the GIL away
 	lapsed  bool // its wait timed out by chaos: others go first
 	benched int  // how often it is passed over
+	// askedAt and askedOf are the instruction count, and how often the GIL was given
+	// away, when it asked for it last.
+	askedAt uint64
+	askedOf int
 }
 
 // chaosScales are the lengths of slices that seeds have in turn, and chaosOdds how
@@ -90,6 +94,7 @@ const leastBench, longerBench = 256, 5
 // while others do much; one at a time.
 func (c *chaos) bench(t *task) {
 	t.dropped++
+	t.sp.drops++
 	for _, o := range t.sp.tasks {
 		if o.benched > 0 {
 			return
@@ -195,7 +200,13 @@ func (r *recorder) lapses(t *task) bool {
 		}
 		return false
 	}
-	return len(sp.ready) > 0
+	// It has asked already, and nobody has given the GIL away since.
+	const again = 64 // instructions: a call that waits takes the question away
+	if len(sp.ready) == 0 || t.askedAt != 0 && t.askedOf == sp.drops && sp.base < t.askedAt+again {
+		return false
+	}
+	t.askedAt, t.askedOf = sp.base, sp.drops
+	return true
 }
 
 // staticsOf is where the module that has an address in it has its data. Nothing else in

@@ -33,6 +33,7 @@ type slot struct {
 	haste
 	assembling bool // see chaos.go
 	begun      int  // how many threads have had it
+	drops      int  // how often its threads gave the GIL away, see chaos.go
 }
 
 // kernel is what the schedule asks of the operating system.
