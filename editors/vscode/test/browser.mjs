@@ -1,7 +1,8 @@
-// A session of the extension in code-server, by Chromium. scripts/vscode.sh browser
-// starts it: it needs a code-server, with the extension, at the address CODE_SERVER, on
-// a folder with app.py and app.pyrr.zip, and playwright-core in PLAYWRIGHT. It prints
-// what it did and saw, and ends with status 1 where something was not there.
+// A session of the extension in code-server, by Chromium. It is started by hand: a
+// code-server that has the extension is at the address CODE_SERVER, FOLDER is a folder of
+// its machine with app.py (that of session.test.ts) and app.pyrr.zip, playwright-core is
+// installed in PLAYWRIGHT. It prints what it did and saw, and ends with status 1 where
+// something was not there; SHOT names a picture of that.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
