@@ -175,7 +175,7 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		to := j.mainOf(o)
 		if k := j.havers(node{}, o, fds[proc]); len(k) == 1 {
 			to = k[0]
-		} else if user, ok := j.threadNode(p.UsedProc, p.UsedTID); ok && p.UsedProc == proc && slices.Contains(k, user) {
+		} else if user, ok := j.threadNode(p.UsedProc, p.UsedTID); ok && p.UsedProc == proc && slices.Contains(k, user) && !j.idle(user) {
 			to = user
 		}
 		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
@@ -190,6 +190,12 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		out = j.loopSteps(p, does, ", whose other end the event loop of %[2]s serves")
 	}
 	return out
+}
+
+// idle tells one that waits for work as it should.
+func (j *judge) idle(n node) bool {
+	u := j.unit(n)
+	return u != nil && u.Role != ""
 }
 
 // havers are the units of a process that have one of some descriptors at hand:
