@@ -125,6 +125,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			{"pyrr record --keep timeout --timeout 60s pytest", "keep the tests that take longer than 60 s"},
 			{"pyrr record --keep failure -o out pytest", "keep only what fails"},
 			{"pyrr record --pid 4711 --for 10s", "record what runs already"},
+			{"pyrr record --from-mark request -- python app.py", "regions of a service"},
 			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
 			{"pyrr record --until-fail 100 --chaos -- pytest test_race.py", "run what fails now and then until it does"},
 		},
@@ -154,7 +155,6 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
-			fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 			f.declareRuns(fs)
 			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
 				verifyReplay, verifyFull, verifyNone)

@@ -39,8 +39,10 @@ func (p processID) String() string {
 
 func (p processID) Type() string { return "pid" }
 
-// declareProcess declares the flags of recording what runs already.
+// declareProcess declares the flags of recording what runs already, or a part of a
+// program.
 func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
+	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
 	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
