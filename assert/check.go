@@ -24,6 +24,11 @@ type Options struct {
 	// recording and a function that removes it. Nil: such specs can't be
 	// judged.
 	Record func(ctx context.Context, dir string, c RecordCommand) (path string, remove func(), err error)
+	// Find lists the recordings that a spec names; nil for Recordings.
+	Find func(s *Spec) ([]string, error)
+	// Mine says whether a recording is to be judged here; nil for all. A spec of
+	// which none is has no result.
+	Mine func(path string) bool
 	// Workers is how many recordings are judged at once, at least 1.
 	Workers int
 	// FailFast ends the check after the first recording with a failure.
@@ -46,7 +51,7 @@ type job struct {
 func Check(ctx context.Context, specs []*Spec, open Opener, opts Options) (*Run, error) {
 	start := time.Now()
 	run := &Run{}
-	jobs := plan(run, specs)
+	jobs := plan(run, specs, opts)
 	if err := work(ctx, jobs, open, opts); err != nil {
 		return nil, err
 	}
@@ -88,7 +93,11 @@ func collect(run *Run, jobs []*job) {
 
 // plan gathers the specs by recording and makes room for their results, in
 // the order of the specs.
-func plan(run *Run, specs []*Spec) []*job {
+func plan(run *Run, specs []*Spec, opts Options) []*job {
+	find := opts.Find
+	if find == nil {
+		find = Recordings
+	}
 	var jobs []*job
 	byPath := map[string]*job{}
 	for _, s := range specs {
@@ -97,7 +106,7 @@ func plan(run *Run, specs []*Spec) []*job {
 			run.Specs = append(run.Specs, &SpecResult{Spec: s})
 			continue
 		}
-		paths, err := recordings(s)
+		paths, err := find(s)
 		if err != nil || len(paths) == 0 {
 			reason := "no recording is called " + s.Path(s.Recording)
 			if err != nil {
@@ -107,6 +116,9 @@ func plan(run *Run, specs []*Spec) []*job {
 			continue
 		}
 		for _, p := range paths {
+			if opts.Mine != nil && !opts.Mine(p) {
+				continue
+			}
 			key := p
 			if abs, err := filepath.Abs(p); err == nil {
 				key = abs
@@ -124,8 +136,8 @@ func plan(run *Run, specs []*Spec) []*job {
 	return jobs
 }
 
-// recordings lists the files that a spec names, sorted.
-func recordings(s *Spec) ([]string, error) {
+// Recordings lists the files that a spec names, sorted.
+func Recordings(s *Spec) ([]string, error) {
 	p := s.Path(s.Recording)
 	if !strings.ContainsAny(s.Recording, `*?[`) {
 		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {

@@ -26,6 +26,9 @@ type checkFlags struct {
 	keyword, junit, html, shard                 string
 	tags                                        []string
 	workers                                     int
+	from                                        []string
+	plainHTTP                                   bool
+	remote                                      *fromRegistry // of from
 }
 
 // defaultSpecs is the folder that is checked when none is named.
@@ -34,7 +37,7 @@ const defaultSpecs = "specs"
 func checkCommand() *command {
 	return &command{
 		name:     "check",
-		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
+		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--from oci://NAME]… [--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
 		short:    "hold recordings against specs",
 		long: `A spec is a YAML file that names recordings and says what must be true of
 them, in sentences such as
@@ -52,6 +55,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			{"pyrr check --junitxml out.xml", "for a CI that reads JUnit"},
 			{"pyrr check -n 2 --html check.html", "two recordings at once, and a page to look at"},
 			{"pyrr check --shard 3/10", "the third of ten parts, for a CI with ten jobs"},
+			{"pyrr check --from oci://registry.example/team/app:run-81", "recordings that are in a registry"},
 			{"pyrr check --schema >pyrr.schema.json", "completion for editors"},
 		},
 		exits: []exitDoc{
@@ -73,7 +77,9 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			fs.StringSliceVarP(&f.tags, "tag", "m", nil, "only specs with one of these `tags`")
 			fs.BoolVar(&f.collect, "collect-only", false, "list the checks without making them")
 			fs.BoolVar(&f.lastFailed, "lf", false, "only the specs that failed the last time, all if none did")
-			fs.StringVar(&f.shard, "shard", "", "only part I of N, as `I/N`")
+			fs.StringVar(&f.shard, "shard", "", "only the recordings of part I of N, as `I/N`, by their names")
+			fs.StringArrayVar(&f.from, "from", nil, "find the recordings that specs name in the registry, by `NAME`:\noci://REGISTRY/OWNER/REPO:TAG; again for more")
+			fs.BoolVar(&f.plainHTTP, "plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
 			fs.BoolVar(&f.update, "update", false, "rewrite the goldens that differ; refused where CI is set")
 			fs.BoolVar(&f.inCI, "in-ci", false, "let --update write even where CI is set")
 			fs.BoolVar(&f.json, "json", false, "print JSON")
@@ -105,6 +111,9 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 	}
 	specs, err := loadSpecs("check", f, args)
 	if err != nil {
+		return err
+	}
+	if err := f.listFrom(ctx, u); err != nil {
 		return err
 	}
 	if specs, err = f.part(specs); err != nil {
@@ -184,7 +193,13 @@ func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) 
 	u.status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
 	defer u.clearStatus()
 	partial := &assert.Run{}
-	return assert.Check(ctx, specs, openSource, assert.Options{
+	mine, err := f.mine()
+	if err != nil {
+		return nil, err
+	}
+	return assert.Check(ctx, specs, f.open, assert.Options{
+		Find:       f.find,
+		Mine:       mine,
 		SourceText: newSourceLines().line,
 		Record:     recordForSpec(u),
 		Workers:    f.workers,

@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,26 +30,37 @@ func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
 	if f.shard == "" {
 		return specs, nil
 	}
-	var i, n int
+	mine, err := f.mine()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(specs), func(s *assert.Spec) bool {
+		if s.Record != nil {
+			return !mine(s.ID())
+		}
+		paths, err := f.find(s)
+		if err != nil || len(paths) == 0 { // one part says so
+			return !mine(s.Recording)
+		}
+		return !slices.ContainsFunc(paths, mine)
+	}), nil
+}
+
+// mine says which recordings are in the part I/N: by their names, so that another
+// recording moves none, and it does not matter where they lie.
+func (f *checkFlags) mine() (func(path string) bool, error) {
+	if f.shard == "" {
+		return nil, nil
+	}
+	var i, n uint32
 	if k, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); k != 2 || err != nil || n < 1 || i < 1 || i > n || f.shard != fmt.Sprintf("%d/%d", i, n) {
 		return nil, withHint(usagef("check: %q is not a part I/N", f.shard), "pyrr check --shard 1/4")
 	}
-	// By recording, so that one is opened in one part only.
-	parts := map[string]int{}
-	var mine []*assert.Spec
-	for _, s := range specs {
-		key := s.ID()
-		if s.Record == nil {
-			key = s.Path(s.Recording)
-		}
-		if _, ok := parts[key]; !ok {
-			parts[key] = len(parts)
-		}
-		if parts[key]%n == i-1 {
-			mine = append(mine, s)
-		}
-	}
-	return mine, nil
+	return func(path string) bool {
+		h := fnv.New32a()
+		io.WriteString(h, filepath.Base(path))
+		return h.Sum32()%n == i-1
+	}, nil
 }
 
 // failedFile is where the ids of the specs are kept that failed the last time

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,6 +28,9 @@ import (
 type Cache struct {
 	dir   string
 	limit int64
+
+	mu     sync.Mutex
+	unseen int64 // bytes fetched since the last pruning
 }
 
 // CacheLimit bounds what is kept of what was fetched, in bytes.
@@ -41,7 +45,7 @@ func OpenCache() (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a folder to keep what is fetched (XDG_CACHE_HOME names one): %w", err)
 	}
-	return &Cache{dir, CacheLimit}, nil
+	return &Cache{dir: dir, limit: CacheLimit, unseen: CacheLimit}, nil
 }
 
 // source is what the cache notes beside an own part, to fetch the rest.
@@ -77,7 +81,7 @@ func (k *Cache) Own(ctx context.Context, c *Client, e Entry) (string, error) {
 	if err := k.keep(filepath.Join(dir, sourceFile), func(w io.Writer) error { _, err := w.Write(src); return err }); err != nil {
 		return "", err
 	}
-	k.prune()
+	k.bound(a.own.Size)
 	return path, nil
 }
 
@@ -117,7 +121,7 @@ func (k *Cache) blob(ctx context.Context, c *Client, d ocispec.Descriptor) (stri
 	}
 	err := k.keep(path, func(w io.Writer) error { return c.fetch(ctx, d, w) })
 	if err == nil {
-		k.prune()
+		k.bound(d.Size)
 	}
 	return path, c.explain(err)
 }
@@ -232,6 +236,16 @@ func (b *bounded) Write(p []byte) (int, error) {
 		return 0, errors.New("it is larger than its manifest says")
 	}
 	return b.w.Write(p)
+}
+
+// bound prunes the cache now and then: first, and after each sixteenth of its limit.
+func (k *Cache) bound(fetched int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.unseen += fetched; k.unseen > k.limit/16 {
+		k.unseen = 0
+		k.prune()
+	}
 }
 
 // prune removes what was used longest ago, while the cache is above its limit.

@@ -334,3 +334,28 @@ func TestThin(t *testing.T) {
 		}
 	}
 }
+
+// TestCacheIsBounded holds that what was used longest ago goes, and what was just
+// fetched stays.
+func TestCacheIsBounded(t *testing.T) {
+	k := ownHome(t)
+	k.limit, k.unseen = 1000, 1000
+	old := time.Now().Add(-time.Hour)
+	for i := range 8 {
+		path := filepath.Join(k.dir, "blobs", fmt.Sprint(i))
+		if err := k.keep(path, func(w io.Writer) error { _, err := w.Write(make([]byte, 200)); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o400 {
+			t.Errorf("%v, %v: not for its owner to read alone", st.Mode(), err)
+		}
+		if i < 6 {
+			_ = os.Chtimes(path, old, old.Add(time.Duration(i)*time.Second))
+		}
+	}
+	k.bound(200)
+	left, _ := filepath.Glob(filepath.Join(k.dir, "blobs", "*"))
+	if len(left) != 2 || filepath.Base(left[0]) != "6" {
+		t.Errorf("left are %v", left)
+	}
+}

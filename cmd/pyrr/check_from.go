@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"pyrr/assert"
+	"pyrr/internal/registry"
+)
+
+// fromRegistry is recordings that are checked where they are in a registry.
+type fromRegistry struct {
+	cache *registry.Cache
+	names []string // sorted
+	where map[string]remoteRecording
+}
+
+// remoteRecording is one of them.
+type remoteRecording struct {
+	ctx    context.Context
+	client *registry.Client
+	entry  registry.Entry
+}
+
+// listFrom asks the registries what --from stands for.
+func (f *checkFlags) listFrom(ctx context.Context, u *ui) error {
+	if len(f.from) == 0 {
+		return nil
+	}
+	out := &fromRegistry{where: map[string]remoteRecording{}}
+	for _, arg := range f.from {
+		u.status("listing %s", arg)
+		client, all, cache, err := listRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.plainHTTP})
+		u.clearStatus()
+		if err != nil {
+			return err
+		}
+		out.cache = cache
+		for _, e := range all {
+			id := client.Name().With(e.Name).String()
+			if _, twice := out.where[id]; !twice {
+				out.names = append(out.names, id)
+			}
+			out.where[id] = remoteRecording{ctx, client, e}
+		}
+	}
+	slices.Sort(out.names)
+	f.remote = out
+	return nil
+}
+
+// find lists the recordings that a spec names: in the registries of --from those
+// whose file name fits.
+func (f *checkFlags) find(s *assert.Spec) ([]string, error) {
+	if f.remote == nil {
+		return assert.Recordings(s)
+	}
+	var out []string
+	pattern := path.Base(s.Recording)
+	for _, id := range f.remote.names {
+		ok, err := path.Match(pattern, path.Base(id))
+		if err != nil {
+			return nil, fmt.Errorf("recording %s: %w", s.Recording, err)
+		}
+		if ok {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// open opens a recording for the checks; of one in a registry its own part.
+func (f *checkFlags) open(path string) (assert.Source, error) {
+	if f.remote != nil {
+		if r, ok := f.remote.where[path]; ok {
+			file, err := f.remote.cache.Own(r.ctx, r.client, r.entry)
+			if err != nil {
+				return nil, err
+			}
+			path = file
+		}
+	}
+	return openSource(path)
+}
