@@ -174,9 +174,13 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		return nil, err
 	}
 	defer r.waits.Close()
-	pid, err := ptrace.Start(path, r.o.Command, os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
+	env, said := withoutJIT(os.Environ())
+	if said != "" {
+		r.warnf("%s", said)
+	}
+	pid, err := ptrace.Start(path, r.o.Command, env, "", ptrace.StdFiles(), ptrace.Options)
 	if errors.Is(err, unix.ENOEXEC) && isText(path) {
-		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), os.Environ(), "", ptrace.StdFiles(), ptrace.Options)
+		pid, err = ptrace.Start(shell, append([]string{shell, path}, r.o.Command[1:]...), env, "", ptrace.StdFiles(), ptrace.Options)
 	}
 	if err != nil {
 		if r.command != nil {

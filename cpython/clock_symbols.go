@@ -171,6 +171,22 @@ func IsPython(path string) bool {
 	return im.imports("Py_BytesMain", "Py_Main", "_Py_UnixMain", "_PyRuntime")
 }
 
+// IsPyPy says, from its dynamic symbols alone, whether the executable at path is a
+// PyPy: it calls pypy_main_startup of libpypy, or has it inside.
+func IsPyPy(path string) bool {
+	f, err := openFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	im, err := loadImage(f)
+	if err != nil {
+		return false
+	}
+	_, inside := im.lookup("pypy_main_startup")
+	return inside || im.imports("pypy_main_startup")
+}
+
 // kind tells what the file holds: a supported CPython's version, as far as
 // symbols and data give it (Minor is -1 if they don't), or the reason why
 // not.

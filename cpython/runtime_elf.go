@@ -52,10 +52,13 @@ func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err err
 	if addr, err = runtimeAddr(im, file); err != nil {
 		return 0, v, fmt.Errorf("%s: %w", name, err)
 	}
-	if _, ok := im.lookup("_Py_NegativeRefcount"); ok { // Py_REF_DEBUG (object.h)
+	v = imageVersion(im, name)
+	// Py_REF_DEBUG (object.h). From 3.13 on a debug build says itself where it has
+	// what (_Py_DebugOffsets).
+	if _, ok := im.lookup("_Py_NegativeRefcount"); ok && v.Minor < 13 {
 		return 0, v, fmt.Errorf("%s: %w: a debug build", name, ErrUnsupported)
 	}
-	return addr, imageVersion(im, name), nil
+	return addr, v, nil
 }
 
 // runtimeAddr finds _PyRuntime: in the dynamic symbols, where every build

@@ -113,7 +113,7 @@ func inspectPython(ctx context.Context, name string) inspected {
 		i.Binary = p.Libs[0]
 	}
 	if p.Implementation != "cpython" {
-		i.Reason = "only CPython's instructions can be counted; it is recorded with switches at system calls only"
+		i.Reason = notCPython(i.Implementation)
 		return i
 	}
 	i.Table, err = clockTable(i.Binary)
@@ -127,6 +127,12 @@ func inspectPython(ctx context.Context, name string) inspected {
 		i.Reason = "without the GIL: pyrr runs one thread at a time"
 	}
 	return i
+}
+
+// notCPython says what becomes of another implementation of Python: doctor and
+// record have the same line.
+func notCPython(name string) string {
+	return name + " is recorded like a program that is no Python: with --follow all, system calls only, no Python stacks"
 }
 
 func isFile(path string) bool {

@@ -3,14 +3,24 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"pyrr/internal/stackwalk"
 
 	"pyrr/capture"
+	"pyrr/cpython"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
+
+// without says why there is nothing in a recording.
+func (t *target) without() string {
+	if path, err := exec.LookPath(t.program); err == nil && cpython.IsPyPy(path) {
+		return notCPython("PyPy")
+	}
+	return "the command ran no Python"
+}
 
 // finish verifies and packs a recording that is to be kept and names it. The
 // program has ended, so trouble here is a warning: its status stands, and the
@@ -32,7 +42,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 
 	if info.Procs == 0 {
 		if len(info.Clients) == 0 { // of which record has told
-			u.warn("nothing was recorded: the command ran no Python")
+			u.warn("nothing was recorded: " + t.without())
 		}
 		if f.follow != "all" && len(info.Clients) == 0 {
 			u.hint("pyrr record --follow all -- …")

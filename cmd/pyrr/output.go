@@ -25,6 +25,8 @@ type target struct {
 	// uncut is the folder of the recording before it was cut to its test; ""
 	// where it was not.
 	uncut string
+	// program is the command's own file, as it was named.
+	program string
 	// made is set where prepare made the folder that they are in.
 	made bool
 }

@@ -311,6 +311,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		t.part = late.Dir
 	}
 	if kept(f.keep, info.Status, info.TimedOut) {
+		t.program = args[0]
 		finish(u, &t, f, info)
 	} else if err := t.discard(); err != nil {
 		u.warn(err.Error())
