@@ -54,7 +54,9 @@ func doctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
 	if !asked {
 		names = []string{"python3", "python"}
 	}
-	d.Interpreters = inspectPythons(ctx, u, names, asked)
+	if !probe.Elsewhere { // there Pythons of another system would be asked
+		d.Interpreters = inspectPythons(ctx, u, names, asked)
+	}
 	d.Able = d.Machine.CanRecord() && d.Machine.CanReplay()
 	usable := false
 	for _, i := range d.Interpreters {
@@ -110,6 +112,10 @@ func (d *diagnosis) print(u *ui) {
 				fmt.Fprintf(u.out, "        try: %s\n", cleanLine(f.Remedy))
 			}
 		}
+	}
+	if probe.Elsewhere {
+		fmt.Fprintln(u.out, "\npyrr reads recordings here, and neither records nor replays.")
+		return
 	}
 	fmt.Fprintln(u.out, u.paintOut(bold, "Interpreters"))
 	for _, i := range d.Interpreters {

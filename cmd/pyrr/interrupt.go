@@ -4,15 +4,14 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // onInterrupt calls f when Ctrl-C is pressed or pyrr is asked to end, until
 // the returned function is called.
 func onInterrupt(f func()) func() {
 	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, unix.SIGINT, unix.SIGTERM)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
 		select {

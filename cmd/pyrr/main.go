@@ -10,10 +10,12 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"pyrr/assert"
-	"pyrr/replay"
-
 	"github.com/spf13/pflag"
+
+	"pyrr/assert"
+	"pyrr/internal/probe"
+	"pyrr/internal/sys"
+	"pyrr/replay"
 )
 
 // Exit statuses. They are part of the interface, and so is the difference
@@ -148,6 +150,9 @@ func run(ctx context.Context, u *ui, args []string) int {
 		return exitUsage
 	}
 	err := c.run(ctx, u, args[1:])
+	if probe.Elsewhere && errors.Is(err, sys.ErrElsewhere) {
+		err = probe.Cannot("replay")
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/outfile"
 )
 
@@ -61,42 +59,6 @@ func planTarget(out string, command []string) (target, error) {
 	}
 	name := recordingName(command) + "-" + shortID()
 	return target{part: filepath.Join(out, name+partSuffix), packed: filepath.Join(out, name+packedSuffix)}, nil
-}
-
-// minFree is the least room on the disk to begin a recording with.
-const minFree = 32 << 20
-
-// prepare makes the folder of the target and tries to write there, so that
-// what can't be kept is said before the program starts.
-func (t *target) prepare() error {
-	dir := filepath.Dir(t.part)
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		t.made = true
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
-	}
-	if _, err := os.Lstat(t.part); err == nil {
-		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.part),
-			"pyrr info "+shellQuote(t.part), "rm -r "+shellQuote(t.part))
-	}
-	f, err := os.CreateTemp(dir, ".pyrr-*.part")
-	if err != nil {
-		return withHint(fmt.Errorf("write to the folder for the recording: %w", err), "pyrr record -o /tmp …")
-	}
-	_, err = f.Write(make([]byte, 4096))
-	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-	if err != nil {
-		return fmt.Errorf("write to the folder for the recording: %w", err)
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err == nil {
-		// Blocks is 0 where the file system keeps no count.
-		if free := st.Bavail * uint64(st.Bsize); st.Blocks > 0 && free < minFree {
-			return withHint(fmt.Errorf("only %s are free in %s", byteSize(int64(free)), dir), "pyrr record -o DIR …, with a DIR on another disk")
-		}
-	}
-	return nil
 }
 
 // discard removes the .part folder, and the folder that it was in if that was

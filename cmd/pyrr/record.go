@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"slices"
-	"strings"
-	"syscall"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
-	"pyrr/capture"
-	"pyrr/internal/inject"
 	"pyrr/internal/probe"
-	"pyrr/internal/recording"
 )
 
 // recordFlags are the flags of pyrr record.
@@ -198,127 +191,6 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 	}
 }
 
-func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
-	if fs.Changed("until-fail") {
-		return untilFails(ctx, u, f, args)
-	}
-	if f.pid != 0 {
-		return recordProcess(ctx, u, f, args)
-	}
-	if f.children {
-		return usagef("record: --children goes with --pid; what a command starts is recorded with it")
-	}
-	if fs.Changed("for") {
-		return usagef("record: --for goes with --pid; --max-time bounds the recording of a command")
-	}
-	if len(args) == 0 {
-		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
-	}
-	if args[0] == "" {
-		return usagef("record: the command is empty")
-	}
-	if f.secrets.masks == "-" {
-		return usagef("record: --masks -: standard input is the program's; name a file")
-	}
-	if f.cpus < 0 {
-		return usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
-	}
-	t, err := planTarget(f.out, args)
-	if err != nil {
-		return err
-	}
-	if err := t.prepare(); err != nil {
-		return err
-	}
-	o := capture.Options{
-		Command:        args,
-		Dir:            t.part,
-		Timeout:        f.timeout,
-		Kill:           f.onTimeout == "kill",
-		FollowAll:      f.follow == "all",
-		Chaos:          f.chaos,
-		Seed:           f.seed,
-		Slice:          f.slice,
-		AVX512:         f.avx512,
-		CPUs:           f.cpus,
-		DisableSyscall: f.disable,
-		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
-		From:           f.from,
-		MaxSize:        int64(f.maxSize),
-		MaxTime:        f.maxTime,
-		Warn:           u.warn,
-	}
-	if f.verify == verifyFull {
-		o.Checksums = checksumEvery
-	}
-	if f.chaos {
-		u.note("chaos seed %d", f.seed)
-	}
-	if inject.Host().HostXSaveSize == 0 {
-		return withHint(machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
-	}
-	if f.region != "" {
-		o.Timeout = 0
-	}
-	tidy, fin := testByTest(u, &o, &t, f, fs)
-	f.began = true
-	info, err := recordTests(ctx, u, &o, &t, f)
-	var done map[string]finished
-	if fin != nil {
-		done = fin.end()
-	}
-	tidy()
-	if err != nil {
-		return recordFailed(u, &t, args, err)
-	}
-	if n := len(info.Images); f.images && n > 0 {
-		slices.Sort(info.Images)
-		u.note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
-	}
-	status := info.Status
-	if info.TimedOut {
-		status = exitTimeout
-		u.note("the time-out of %v ended the program", f.timeout)
-	}
-	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
-		u.warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
-		u.hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
-	}
-	if f.region != "" && len(info.Kept) == 0 {
-		if !info.Runner {
-			u.warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
-			u.hint("docs/attach.md, \"A part of a program\"")
-		}
-		if err := t.discard(); err != nil {
-			u.warn(err.Error())
-		}
-		return exitStatusError(status)
-	}
-	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
-		finishTests(u, done, f, info.Kept)
-		saySurplus(u, f, info.Surplus)
-		if err := t.discard(); err != nil {
-			u.warn(err.Error())
-		}
-		return exitStatusError(status)
-	}
-	if len(info.Kept) > 0 && f.from > 0 {
-		late := info.Kept[0]
-		info.Procs, info.Events, info.Instructions = late.Procs, late.Events, late.Instructions
-		if late.Err != nil {
-			u.warn(late.Err.Error())
-		}
-		t.part = late.Dir
-	}
-	if kept(f.keep, info.Status, info.TimedOut) {
-		t.program = args[0]
-		finish(u, &t, f, info)
-	} else if err := t.discard(); err != nil {
-		u.warn(err.Error())
-	}
-	return exitStatusError(status)
-}
-
 // runUnrecorded becomes the command, after an error that came before it ran.
 func runUnrecorded(u *ui, args []string, why error) error {
 	path, err := exec.LookPath(args[0])
@@ -329,7 +201,7 @@ func runUnrecorded(u *ui, args []string, why error) error {
 	for _, h := range hintsOf(why) {
 		u.hint(h)
 	}
-	if err := unix.Exec(path, args, os.Environ()); err != nil {
+	if err := become(path, args); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
 	return nil
@@ -349,58 +221,38 @@ func kept(keep string, status int, timedOut bool) bool {
 	}
 }
 
-// recordFailed explains why the command did not run.
-func recordFailed(u *ui, t *target, args []string, err error) error {
-	discardEmpty(u, t)
-	start, isStart := errors.AsType[*capture.StartError](err)
-	// EPERM is what a refused ptrace gives, EACCES what a file gives.
-	if !isStart || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
-		if missing := probe.Machine().Missing(false); len(missing) > 0 {
-			return cannot("record", missing[0], err)
-		}
-	}
-	if !isStart {
-		return err
-	}
-	u.fail(withHint(err, startHint(args[0])))
-	if errors.Is(err, syscall.EISDIR) {
-		return exitStatusError(exitCannotRun)
-	}
-	return exitStatusError(start.Status)
-}
-
-// discardEmpty removes the .part folder unless events were written to it.
-func discardEmpty(u *ui, t *target) {
-	if rec, err := recording.Open(t.part); err == nil {
-		procs, err := rec.Procs()
-		rec.Close()
-		if err == nil && len(procs) > 0 {
-			u.note("what was recorded is in %s", t.part)
-			return
-		}
-	}
-	if err := t.discard(); err != nil {
-		u.warn(err.Error())
-	}
-}
-
 // cannot says what this machine lacks, as the probe found it.
 func cannot(what string, f probe.Feature, err error) error {
 	return withHint(machinef("this machine can't %s: %s (%v)", what, f.Reason, err), f.Remedy, "pyrr doctor")
 }
 
-// startHint guesses what was meant by a command that does not start.
-func startHint(name string) string {
-	st, err := os.Stat(name)
-	switch {
-	case err != nil || st.IsDir():
-		return ""
-	case strings.HasSuffix(name, ".py"):
-		return "pyrr record -- python3 " + shellQuote(name) + " …"
-	case st.Mode()&0o111 == 0:
-		return "chmod +x " + shellQuote(name)
-	case !strings.Contains(name, "/"):
-		return "pyrr record -- ./" + shellQuote(name) + " …"
+// processID is the value of a flag that names a process.
+type processID struct{ pid *int }
+
+func (p processID) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n <= 0 {
+		return errors.New("it takes the id of a process")
 	}
-	return ""
+	*p.pid = n
+	return nil
+}
+
+func (p processID) String() string {
+	if p.pid == nil || *p.pid == 0 {
+		return ""
+	}
+	return strconv.Itoa(*p.pid)
+}
+
+func (p processID) Type() string { return "pid" }
+
+// declareProcess declares the flags of recording what runs already, or a part of a
+// program.
+func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
+	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
+	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
+	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
+	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
+	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }

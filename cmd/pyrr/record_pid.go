@@ -1,3 +1,5 @@
+//go:build linux && amd64
+
 package main
 
 import (
@@ -11,43 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
 	"pyrr/cpython"
 )
-
-// processID is the value of a flag that names a process.
-type processID struct{ pid *int }
-
-func (p processID) Set(s string) error {
-	n, err := strconv.Atoi(s)
-	if err != nil || n <= 0 {
-		return errors.New("it takes the id of a process")
-	}
-	*p.pid = n
-	return nil
-}
-
-func (p processID) String() string {
-	if p.pid == nil || *p.pid == 0 {
-		return ""
-	}
-	return strconv.Itoa(*p.pid)
-}
-
-func (p processID) Type() string { return "pid" }
-
-// declareProcess declares the flags of recording what runs already, or a part of a
-// program.
-func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
-	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
-	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
-	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
-	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
-	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
-}
 
 // recordProcess records a process that runs already.
 func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) error {

@@ -8,9 +8,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 )
 
 // runs are the flags of how often and by which schedule a command runs.
@@ -43,7 +43,7 @@ func untilFails(ctx context.Context, u *ui, f *recordFlags, args []string) error
 	own := os.Args[:len(os.Args)-len(args)]
 	// Ctrl-C is the command's own, and ends the runs with it.
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, unix.SIGINT)
+	signal.Notify(stop, syscall.SIGINT)
 	defer signal.Stop(stop)
 	for i := range f.untilFail {
 		argv := append(runFlags(own, f.chaos, f.seed+uint64(i)), args...)
@@ -64,7 +64,7 @@ func untilFails(ctx context.Context, u *ui, f *recordFlags, args []string) error
 		select {
 		case <-stop:
 			u.note("interrupted after run %d of %d, and none has failed", i+1, f.untilFail)
-			return exitStatusError(128 + int(unix.SIGINT))
+			return exitStatusError(128 + int(syscall.SIGINT))
 		default:
 		}
 	}

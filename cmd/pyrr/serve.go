@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"pyrr/internal/serve"
 )
@@ -67,7 +67,7 @@ docs/page.md has more.`,
 }
 
 func serveRoot(ctx context.Context, u *ui, root string, port int, o serve.Options) error {
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	var err error
 	if o.Program, err = os.Executable(); err != nil {

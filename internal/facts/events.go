@@ -6,13 +6,12 @@ import (
 	"strings"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/assert"
 	"pyrr/internal/linux"
 	"pyrr/internal/listing"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
+	unix "pyrr/internal/sys"
 )
 
 // eventReader turns the log into the events that specs speak of. A call that

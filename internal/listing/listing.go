@@ -21,7 +21,7 @@ import (
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // Call prints a system call with its arguments and, once it returned,

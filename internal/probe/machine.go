@@ -1,3 +1,5 @@
+//go:build linux && amd64
+
 package probe
 
 import (
@@ -9,6 +11,15 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+func probeMachine() *Report {
+	env := readEnvironment()
+	r := &Report{}
+	r.Features = append(r.Features, env.features()...)
+	r.Features = append(r.Features, traceFeatures(env)...)
+	r.Features = append(r.Features, localFeatures()...)
+	return r
+}
 
 // environment is what the machine says about itself; it explains why a trial
 // failed, and is never used in its place.

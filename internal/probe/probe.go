@@ -166,15 +166,6 @@ var machine = sync.OnceValue(probeMachine)
 // milliseconds and leaves nothing behind.
 func Machine() *Report { return machine() }
 
-func probeMachine() *Report {
-	env := readEnvironment()
-	r := &Report{}
-	r.Features = append(r.Features, env.features()...)
-	r.Features = append(r.Features, traceFeatures(env)...)
-	r.Features = append(r.Features, localFeatures()...)
-	return r
-}
-
 // TB is the part of testing.TB that Require uses; naming it here keeps the
 // testing package out of the program.
 type TB interface {

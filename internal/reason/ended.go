@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	unix "pyrr/internal/sys"
 )
 
 // deathOf says how the first process of a recording ended, nil where it hangs, is a

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -98,9 +97,7 @@ func (r *Runner) Run(ctx context.Context, most int, args ...string) Ran {
 	cmd := exec.CommandContext(enough, r.program, args...)
 	cmd.Args[0] = "pyrr"
 	cmd.Env = append(os.Environ(), "NO_COLOR=1", "TERM=dumb", "CI=", "GITHUB_ACTIONS=", "GOMEMLIMIT=2GiB")
-	// A group of its own, so that a replay's processes end with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	ownGroup(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	out := &limited{left: most, full: stop}
 	errs := &limited{left: MaxErrors, full: func() {}}

@@ -18,6 +18,7 @@ type (
 )
 
 const (
+	AF_INET           = unix.AF_INET
 	CLONE_SETTLS      = unix.CLONE_SETTLS
 	CLONE_VM          = unix.CLONE_VM
 	F_DUPFD_CLOEXEC   = unix.F_DUPFD_CLOEXEC
@@ -51,6 +52,7 @@ const (
 	SYS_BRK           = unix.SYS_BRK
 	SYS_CLONE         = unix.SYS_CLONE
 	SYS_CLOSE         = unix.SYS_CLOSE
+	SYS_CONNECT       = unix.SYS_CONNECT
 	SYS_DUP2          = unix.SYS_DUP2
 	SYS_EPOLL_CTL     = unix.SYS_EPOLL_CTL
 	SYS_EPOLL_WAIT    = unix.SYS_EPOLL_WAIT
@@ -134,6 +136,7 @@ const (
 	SIGXFSZ           = unix.SIGXFSZ
 
 	EFAULT = unix.EFAULT
+	ENOENT = unix.ENOENT
 	ENOMEM = unix.ENOMEM
 	ESRCH  = unix.ESRCH
 	EINTR  = unix.EINTR

@@ -2,16 +2,11 @@
 
 package sys
 
-import (
-	"errors"
-	"syscall"
-)
-
-// ErrElsewhere is the error of every call.
-var ErrElsewhere = errors.New("it needs Linux on x86-64")
+import "syscall"
 
 // The values that Linux has on x86-64.
 const (
+	AF_INET         = 2
 	CLONE_SETTLS    = 524288
 	CLONE_VM        = 256
 	F_DUPFD_CLOEXEC = 1030
@@ -46,6 +41,7 @@ const (
 	SYS_BRK           = 12
 	SYS_CLONE         = 56
 	SYS_CLOSE         = 3
+	SYS_CONNECT       = 42
 	SYS_DUP2          = 33
 	SYS_EPOLL_CTL     = 233
 	SYS_EPOLL_WAIT    = 232
@@ -129,17 +125,18 @@ const (
 	SIGXCPU   Signal = 24
 	SIGXFSZ   Signal = 25
 
-	EFAULT = syscall.EFAULT
-	ENOMEM = syscall.ENOMEM
-	ESRCH  = syscall.ESRCH
-	EINTR  = syscall.EINTR
-	EINVAL = syscall.EINVAL
-	ENOSYS = syscall.ENOSYS
-	EPERM  = syscall.EPERM
-	EACCES = syscall.EACCES
+	EFAULT Errno = 14
+	ENOENT Errno = 2
+	ENOMEM Errno = 12
+	ESRCH  Errno = 3
+	EINTR  Errno = 4
+	EINVAL Errno = 22
+	ENOSYS Errno = 38
+	EPERM  Errno = 1
+	EACCES Errno = 13
 )
 
-// Errno is an error of the host's own calls.
+// Errno is an error number of Linux.
 type Errno = syscall.Errno
 
 // Types of the calls below, without their fields where nobody reads those.

@@ -11,7 +11,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 
-	"golang.org/x/sys/unix"
+	unix "pyrr/internal/sys"
 )
 
 // Write makes a small recording by hand: two processes, a call that

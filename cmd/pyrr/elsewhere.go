@@ -1,0 +1,30 @@
+//go:build !linux || !amd64
+
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/pflag"
+
+	"pyrr/assert"
+	"pyrr/internal/probe"
+)
+
+// On other systems and processors pyrr reads recordings. What records says what that
+// takes; what replays is refused by canReplay.
+
+func record(context.Context, *ui, *recordFlags, *pflag.FlagSet, []string) error {
+	return probe.Cannot("record")
+}
+
+func serveFinisher(*recordFlags, []string) error { return probe.Cannot("record") }
+
+// processArgs is asked before anything is done to a living process.
+func processArgs(int) ([]string, error) { return nil, probe.Cannot("look at a living process") }
+
+func recordForSpec(*ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+	return func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+		return "", nil, probe.Cannot("record")
+	}
+}

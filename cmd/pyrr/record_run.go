@@ -1,0 +1,231 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"pyrr/capture"
+	"pyrr/internal/inject"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+)
+
+func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
+	if fs.Changed("until-fail") {
+		return untilFails(ctx, u, f, args)
+	}
+	if f.pid != 0 {
+		return recordProcess(ctx, u, f, args)
+	}
+	if f.children {
+		return usagef("record: --children goes with --pid; what a command starts is recorded with it")
+	}
+	if fs.Changed("for") {
+		return usagef("record: --for goes with --pid; --max-time bounds the recording of a command")
+	}
+	if len(args) == 0 {
+		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
+	}
+	if args[0] == "" {
+		return usagef("record: the command is empty")
+	}
+	if f.secrets.masks == "-" {
+		return usagef("record: --masks -: standard input is the program's; name a file")
+	}
+	if f.cpus < 0 {
+		return usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
+	}
+	t, err := planTarget(f.out, args)
+	if err != nil {
+		return err
+	}
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	o := capture.Options{
+		Command:        args,
+		Dir:            t.part,
+		Timeout:        f.timeout,
+		Kill:           f.onTimeout == "kill",
+		FollowAll:      f.follow == "all",
+		Chaos:          f.chaos,
+		Seed:           f.seed,
+		Slice:          f.slice,
+		AVX512:         f.avx512,
+		CPUs:           f.cpus,
+		DisableSyscall: f.disable,
+		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
+		From:           f.from,
+		MaxSize:        int64(f.maxSize),
+		MaxTime:        f.maxTime,
+		Warn:           u.warn,
+	}
+	if f.verify == verifyFull {
+		o.Checksums = checksumEvery
+	}
+	if f.chaos {
+		u.note("chaos seed %d", f.seed)
+	}
+	if inject.Host().HostXSaveSize == 0 {
+		return withHint(machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
+	}
+	if f.region != "" {
+		o.Timeout = 0
+	}
+	tidy, fin := testByTest(u, &o, &t, f, fs)
+	f.began = true
+	info, err := recordTests(ctx, u, &o, &t, f)
+	var done map[string]finished
+	if fin != nil {
+		done = fin.end()
+	}
+	tidy()
+	if err != nil {
+		return recordFailed(u, &t, args, err)
+	}
+	if n := len(info.Images); f.images && n > 0 {
+		slices.Sort(info.Images)
+		u.note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
+	}
+	status := info.Status
+	if info.TimedOut {
+		status = exitTimeout
+		u.note("the time-out of %v ended the program", f.timeout)
+	}
+	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
+		u.warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
+		u.hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
+	}
+	if f.region != "" && len(info.Kept) == 0 {
+		if !info.Runner {
+			u.warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
+			u.hint("docs/attach.md, \"A part of a program\"")
+		}
+		if err := t.discard(); err != nil {
+			u.warn(err.Error())
+		}
+		return exitStatusError(status)
+	}
+	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
+		finishTests(u, done, f, info.Kept)
+		saySurplus(u, f, info.Surplus)
+		if err := t.discard(); err != nil {
+			u.warn(err.Error())
+		}
+		return exitStatusError(status)
+	}
+	if len(info.Kept) > 0 && f.from > 0 {
+		late := info.Kept[0]
+		info.Procs, info.Events, info.Instructions = late.Procs, late.Events, late.Instructions
+		if late.Err != nil {
+			u.warn(late.Err.Error())
+		}
+		t.part = late.Dir
+	}
+	if kept(f.keep, info.Status, info.TimedOut) {
+		t.program = args[0]
+		finish(u, &t, f, info)
+	} else if err := t.discard(); err != nil {
+		u.warn(err.Error())
+	}
+	return exitStatusError(status)
+}
+
+// recordFailed explains why the command did not run.
+func recordFailed(u *ui, t *target, args []string, err error) error {
+	discardEmpty(u, t)
+	start, isStart := errors.AsType[*capture.StartError](err)
+	// EPERM is what a refused ptrace gives, EACCES what a file gives.
+	if !isStart || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
+		if missing := probe.Machine().Missing(false); len(missing) > 0 {
+			return cannot("record", missing[0], err)
+		}
+	}
+	if !isStart {
+		return err
+	}
+	u.fail(withHint(err, startHint(args[0])))
+	if errors.Is(err, syscall.EISDIR) {
+		return exitStatusError(exitCannotRun)
+	}
+	return exitStatusError(start.Status)
+}
+
+// discardEmpty removes the .part folder unless events were written to it.
+func discardEmpty(u *ui, t *target) {
+	if rec, err := recording.Open(t.part); err == nil {
+		procs, err := rec.Procs()
+		rec.Close()
+		if err == nil && len(procs) > 0 {
+			u.note("what was recorded is in %s", t.part)
+			return
+		}
+	}
+	if err := t.discard(); err != nil {
+		u.warn(err.Error())
+	}
+}
+
+// startHint guesses what was meant by a command that does not start.
+func startHint(name string) string {
+	st, err := os.Stat(name)
+	switch {
+	case err != nil || st.IsDir():
+		return ""
+	case strings.HasSuffix(name, ".py"):
+		return "pyrr record -- python3 " + shellQuote(name) + " …"
+	case st.Mode()&0o111 == 0:
+		return "chmod +x " + shellQuote(name)
+	case !strings.Contains(name, "/"):
+		return "pyrr record -- ./" + shellQuote(name) + " …"
+	}
+	return ""
+}
+
+// minFree is the least room on the disk to begin a recording with.
+const minFree = 32 << 20
+
+// prepare makes the folder of the target and tries to write there, so that
+// what can't be kept is said before the program starts.
+func (t *target) prepare() error {
+	dir := filepath.Dir(t.part)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		t.made = true
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
+	}
+	if _, err := os.Lstat(t.part); err == nil {
+		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.part),
+			"pyrr info "+shellQuote(t.part), "rm -r "+shellQuote(t.part))
+	}
+	f, err := os.CreateTemp(dir, ".pyrr-*.part")
+	if err != nil {
+		return withHint(fmt.Errorf("write to the folder for the recording: %w", err), "pyrr record -o /tmp …")
+	}
+	_, err = f.Write(make([]byte, 4096))
+	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return fmt.Errorf("write to the folder for the recording: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err == nil {
+		// Blocks is 0 where the file system keeps no count.
+		if free := st.Bavail * uint64(st.Bsize); st.Blocks > 0 && free < minFree {
+			return withHint(fmt.Errorf("only %s are free in %s", byteSize(int64(free)), dir), "pyrr record -o DIR …, with a DIR on another disk")
+		}
+	}
+	return nil
+}
