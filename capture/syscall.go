@@ -88,6 +88,7 @@ func (r *recorder) entry(t *task) error {
 			why = "can't be recorded: " + call.Note
 		}
 		r.logEnter(t)
+		r.leaveWritten(sp, nr, int32(args[0]))
 		err := fmt.Errorf("%s at instruction %d %s", t.call.Name, sp.base, why)
 		if !r.beginsAnew(sp) {
 			return err

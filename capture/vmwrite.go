@@ -1,0 +1,28 @@
+package capture
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// leaveWritten ends the recording of another process whose memory a call is about
+// to write, as sys.remote_exec does (process_vm_writev(2)): a replay would not have
+// what is written there. That process runs on, like the one that writes.
+func (r *recorder) leaveWritten(sp *space, nr int, pid int32) {
+	if nr != unix.SYS_PROCESS_VM_WRITEV {
+		return
+	}
+	for _, other := range r.spaces {
+		if other == sp || other.pid != int(pid) || other.mode != modeRecord {
+			continue
+		}
+		err := fmt.Errorf("process %d writes its memory (process_vm_writev), which can't be recorded", sp.pid)
+		if r.beginsAnew(other) {
+			r.endHere(other, err)
+		} else {
+			r.leave(other, err.Error())
+		}
+		return
+	}
+}
