@@ -24,12 +24,11 @@ func TestChaosFindsRaces(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	programs, _ := filepath.Glob("../fixtures/races/*.py")
-	if len(programs) < 8 {
-		t.Fatalf("%d programs", len(programs))
-	}
+	// Others in that folder have races of a Python without the GIL.
+	programs := []string{"abba", "abba_close", "changed_while_walked", "check_then_act", "double_close", "half_made", "lost_update", "lost_wakeup", "made_twice"}
 	total := 0
-	for _, prog := range programs {
+	for _, name := range programs {
+		prog := filepath.Join("../fixtures/races", name+".py")
 		began, found := time.Now(), false
 		for _, seed := range seeds {
 			if found {
