@@ -21,7 +21,7 @@ func record(context.Context, *ui, *recordFlags, *pflag.FlagSet, []string) error 
 func serveFinisher(*recordFlags, []string) error { return probe.Cannot("record") }
 
 // processArgs is asked before anything is done to a living process.
-func processArgs(int) ([]string, error) { return nil, probe.Cannot("look at a living process") }
+func processArgs(string, int) ([]string, error) { return nil, probe.Cannot("look at a living process") }
 
 func recordForSpec(*ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
 	return func(context.Context, string, assert.RecordCommand) (string, func(), error) {
