@@ -55,7 +55,6 @@ var (
 	describeEvent  = listing.Event
 	describeStatus = listing.Status
 	newView        = listing.NewView
-	shellStatus    = listing.ShellStatus
 
 	atTime      = printable.AtTime
 	byteSize    = printable.ByteSize
@@ -83,8 +82,6 @@ var (
 	reasons          = reason.Of
 	sinceWhen        = reason.SinceWhen
 	sourceLine       = reason.SourceLine
-	stoppedOnes      = reason.StoppedOnes
-	suspicion        = reason.Suspicion
 	threadsByVerdict = reason.ThreadsByVerdict
 	waitsFor         = reason.WaitsFor
 

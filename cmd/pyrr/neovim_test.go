@@ -33,7 +33,7 @@ func TestNeovim(t *testing.T) {
 	}
 	dap := filepath.Join(cache, "nvim-dap")
 	if _, err := os.Stat(dap); err != nil {
-		t.Skip("no nvim-dap: scripts/neovim.sh makes it")
+		t.Skip("no nvim-dap: scripts/neovim.sh makes it of the repository that PYRR_NVIM_DAP names")
 	}
 	nvim, err := exec.LookPath("nvim")
 	if err != nil {

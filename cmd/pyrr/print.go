@@ -33,17 +33,17 @@ PLACE is one of
                     called, with its arguments or with the expressions, and one
                     when it returns, with what it returns
   FILE::FUNCTION    the function of that file
-  c:FUNCTION        a C function that its library exports: a line when it is called,
-                    with its arguments where there is debug information
+  c:FUNCTION        a C function that its library exports: a line when it is
+                    called, with its arguments where debug information is there
   raise [CLASS]     where an exception is raised, of the class or a derived one
   syscall NAME      where a thread makes the system call; expressions are
                     evaluated in the program's own innermost frame
 
 Expressions are what needs nothing executed: names, attributes, items, literals,
-len(), arithmetic, comparisons, in, is, not, and, or; and those of C, where there is
-debug information (p->left, buf[2], *head), whose names come behind Python's but in
-a C function. What can't be read is shown in < >. Values are as they were before
-the line.
+len(), arithmetic, comparisons, in, is, not, and, or; and those of C, where there
+is debug information (p->left, buf[2], *head), whose names come behind Python's
+but in a C function. What can't be read is shown in < >. Values are as they were
+before the line.
 
 The position goes on from there: pyrr replay --at POSITION, pyrr bt --at POSITION.
 System calls without expressions are read from the index; all else takes one

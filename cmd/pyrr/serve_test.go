@@ -71,7 +71,7 @@ type served struct {
 func (s *serving) do(ctx context.Context, method, path, body string, change func(*http.Request)) (served, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		return served{}, err
 	}
 	r.Header.Set("Pyrr-Token", s.token)
 	r.Header.Set("Content-Type", "application/json")

@@ -38,11 +38,10 @@ func realRegistry(t *testing.T) (host string, uploads func() map[string]int) {
 	t.Cleanup(stop)
 	var mu sync.Mutex
 	counts := map[string]int{}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
-	proxy.Rewrite, proxy.Director = func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: addr})
 		r.Out.Host = r.In.Host // where it sends uploads to
-	}, nil
+	}}
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	proxy.ModifyResponse = func(resp *http.Response) error {
 		if d := resp.Request.URL.Query().Get("digest"); resp.Request.Method == http.MethodPut && d != "" && resp.StatusCode == http.StatusCreated {
