@@ -133,6 +133,22 @@ func (r *recorder) arm(t *task, n uint64) error {
 	return nil
 }
 
+// armAnywhere is arm for a thread that may stand anywhere, after counters: also where a
+// call of the buffer has read the one of the two that are set, and not the other.
+func (r *recorder) armAnywhere(t *task, n uint64) error {
+	if err := r.arm(t, n); err != nil || t.sp.calls == nil || t.sp.clock == nil {
+		return err
+	}
+	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	if err != nil {
+		return err
+	}
+	if rcx, ok := t.sp.calls.img.Recount(pc, n); ok {
+		return ptrace.PokeUser(t.tid, ptrace.OffRcx, rcx)
+	}
+	return nil
+}
+
 // countNow is the instruction count of a space, as far as it can be had.
 func (r *recorder) countNow(sp *space) uint64 {
 	if sp.clock == nil {

@@ -113,7 +113,7 @@ func (r *recorder) runOn(t *task) error {
 		if ok, err := r.deliverable(t); err != nil {
 			return err
 		} else if ok >= 0 {
-			if err := r.arm(t, 0); err != nil {
+			if err := r.armAnywhere(t, 0); err != nil {
 				return err
 			}
 		}

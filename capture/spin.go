@@ -166,7 +166,7 @@ func (r *recorder) probe(t *task) error {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
 			return err
 		}
-		if err := r.arm(t, 0); err != nil {
+		if err := r.armAnywhere(t, 0); err != nil {
 			return err
 		}
 		return r.resume(t, 0)

@@ -244,6 +244,21 @@ type CallsImage struct {
 	Mode, Pos, Budget, Total, FDs, Devs, Last, Held uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
+
+	negate, total uint64 // of the instructions that Recount is about
+}
+
+// Recount returns what rcx has to be for a thread that was stopped at pc between
+// reading the clock's cell and the total, once the cell is left: it would take what it
+// has read of the one from the other. Elsewhere ok is false.
+func (img *CallsImage) Recount(pc, left uint64) (rcx uint64, ok bool) {
+	switch pc {
+	case img.negate:
+		return left, true
+	case img.total:
+		return -left, true
+	}
+	return 0, false
 }
 
 // CallsSize is the size of the calls area for so many sites.
@@ -265,7 +280,8 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
-	text := assembleCalls(uint32(code))
+	text, negate, total := assembleCalls(uint32(code))
+	img.negate, img.total = base+uint64(negate), base+uint64(total)
 	if len(text) > callCommon {
 		return nil, fmt.Errorf("calls area: %d bytes of common code don't fit", len(text))
 	}

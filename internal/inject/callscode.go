@@ -12,7 +12,7 @@ import "encoding/binary"
 //
 // Fed on replay, it keeps in the record what it was called with, as it does
 // while recording, and takes the result and what the call wrote from there.
-func assembleCalls(dataOff uint32) []byte {
+func assembleCalls(dataOff uint32) (code []byte, negate, total int) {
 	a := &asm{labels: map[string]int{}}
 	cell := func(off uint32, op []byte, imm ...byte) { a.data(dataOff+off, op, imm...) }
 	imm32 := func(v uint32) { a.b = binary.LittleEndian.AppendUint32(a.b, v) }
@@ -416,8 +416,10 @@ func assembleCalls(dataOff uint32) []byte {
 	cell(cellBudget, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [budget]
 	a.emit(0x48, 0x85, 0xc9)                   // test rcx, rcx
 	je("counted")
-	a.emit(0x48, 0x8b, 0x09)                 // mov rcx, [rcx]
-	a.emit(0x48, 0xf7, 0xd9)                 // neg rcx
+	a.emit(0x48, 0x8b, 0x09) // mov rcx, [rcx]
+	a.label("negate")
+	a.emit(0x48, 0xf7, 0xd9) // neg rcx
+	a.label("total")
 	cell(cellBase, []byte{0x48, 0x03, 0x0d}) // add rcx, [base]
 	a.label("counted")
 	store(rcx, recInstr)
@@ -719,7 +721,7 @@ func assembleCalls(dataOff uint32) []byte {
 	a.emit(0x48, 0x83, 0xe9, 2) // sub rcx, 2
 	a.emit(0xff, 0xe1)          // jmp rcx
 	a.link()
-	return a.b
+	return a.b, a.labels["negate"], a.labels["total"]
 }
 
 // slowIfShared leads calls that point into shared memory to where they stop: another

@@ -41,6 +41,7 @@ const SyscallStop = unix.SIGTRAP | 0x80
 // Offsets into struct user (sys/user.h) for PeekUser and PokeUser.
 const (
 	OffRax     = 80
+	OffRcx     = 88
 	OffRsi     = 104
 	OffOrigRax = 120
 	OffRip     = 128
