@@ -416,10 +416,8 @@ func assembleCalls(dataOff uint32) (code []byte, negate, total int) {
 	cell(cellBudget, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [budget]
 	a.emit(0x48, 0x85, 0xc9)                   // test rcx, rcx
 	je("counted")
-	a.emit(0x48, 0x8b, 0x09) // mov rcx, [rcx]
-	a.label("negate")
-	a.emit(0x48, 0xf7, 0xd9) // neg rcx
-	a.label("total")
+	a.emit(0x48, 0x8b, 0x09)                 // mov rcx, [rcx]
+	a.emit(0x48, 0xf7, 0xd9)                 // neg rcx
 	cell(cellBase, []byte{0x48, 0x03, 0x0d}) // add rcx, [base]
 	a.label("counted")
 	store(rcx, recInstr)
@@ -721,7 +719,8 @@ func assembleCalls(dataOff uint32) (code []byte, negate, total int) {
 	a.emit(0x48, 0x83, 0xe9, 2) // sub rcx, 2
 	a.emit(0xff, 0xe1)          // jmp rcx
 	a.link()
-	return a.b, a.labels["negate"], a.labels["total"]
+	// The last two instructions before it: of 3 and 7 bytes.
+	return a.b, a.labels["counted"] - 10, a.labels["counted"] - 7
 }
 
 // slowIfShared leads calls that point into shared memory to where they stop: another

@@ -35,7 +35,6 @@ var long = map[string]int{
 	"capture: func recorder.entry":             100,
 	"capture: func recorder.signal":            100,
 	"capture: struct Options":                  25,
-	"cmd/pyrr/explain.go":                      500,
 	"cmd/pyrr: func bashCompletion":            90,
 	"cmd/pyrr: func finish":                    100,
 	"cmd/pyrr: func printMarkdown":             90,
