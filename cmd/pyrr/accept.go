@@ -81,7 +81,7 @@ func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []strin
 	goldens, unseen := 0, 0
 	for _, s := range run.Specs {
 		if len(s.Checks) == 0 && s.Verdict == assert.Unjudged {
-			u.warn(s.Spec.ID() + ": " + s.Reason)
+			u.Warn(s.Spec.ID() + ": " + s.Reason)
 			unseen++
 		}
 		for _, r := range s.Checks {
@@ -90,7 +90,7 @@ func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []strin
 			}
 			goldens++
 			if r.Golden.Text == "" {
-				u.warn(r.ID + ": " + r.Got)
+				u.Warn(r.ID + ": " + r.Got)
 				unseen++
 			}
 		}
@@ -117,16 +117,16 @@ func askFor(u *ui, keys *keyReader, s *assert.SpecResult, r *assert.Result) bool
 	if keys.quit {
 		return false
 	}
-	fmt.Fprintf(u.out, "\n%s\n", paint(u.colourOut, bold, cleanLine(r.ID)))
+	fmt.Fprintf(u.Out, "\n%s\n", paint(u.ColourOut, bold, cleanLine(r.ID)))
 	if r.Golden.Missing {
-		fmt.Fprint(u.out, indent(cleanText(r.Golden.Text), "  "))
-	} else if err := report.GoldenDiff(u.out, r, report.Options{Colour: u.colourOut}); err != nil {
+		fmt.Fprint(u.Out, indent(cleanText(r.Golden.Text), "  "))
+	} else if err := report.GoldenDiff(u.Out, r, report.Options{Colour: u.ColourOut}); err != nil {
 		return false
 	}
 	for {
-		fmt.Fprintf(u.err, "make it the golden %s? [y, n, q] ", cleanLine(r.Golden.File))
+		fmt.Fprintf(u.Err, "make it the golden %s? [y, n, q] ", cleanLine(r.Golden.File))
 		key, err := keys.next()
-		fmt.Fprintln(u.err)
+		fmt.Fprintln(u.Err)
 		switch {
 		case err != nil, key == 'q', key == 3: // Ctrl-C
 			keys.quit = true

@@ -41,7 +41,7 @@ const (
 )
 
 func newAnswers(u *ui, rec *recording.Recording) *answers {
-	a := &answers{u: u, w: bufio.NewWriterSize(u.out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
+	a := &answers{u: u, w: bufio.NewWriterSize(u.Out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
 	a.enc = json.NewEncoder(newJSONWriter(a.w))
 	a.enc.SetEscapeHTML(false)
 	return a
@@ -70,13 +70,13 @@ func (a *answers) replaying(rec *recording.Recording, path string) {
 		switch {
 		case a.ended:
 			return
-		case a.u.live:
-			a.u.status("%s", text())
+		case a.u.Live:
+			a.u.Status("%s", text())
 		case a.last.IsZero() && !a.said:
 			a.said = true
-			a.u.note("… %s", text())
+			a.u.Note("… %s", text())
 		default:
-			a.u.status("%s", text()) // without a terminal, a line every ten seconds
+			a.u.Status("%s", text()) // without a terminal, a line every ten seconds
 		}
 		a.begun.Reset(statusEvery)
 	})
@@ -96,7 +96,7 @@ func (a *answers) progress(proc int, instr uint64) {
 func (a *answers) put(f func(w io.Writer) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.u.clearStatus()
+	a.u.ClearStatus()
 	if err := f(a.w); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (a *answers) stop() {
 	if a.ended = true; a.begun != nil {
 		a.begun.Stop()
 	}
-	a.u.clearStatus()
+	a.u.ClearStatus()
 }
 
 // jsonMoment is a moment in the JSON form of questions.

@@ -22,7 +22,7 @@ func TestAnswersSayHowFar(t *testing.T) {
 		t.Fatal("the recording has no count")
 	}
 	var out, errs strings.Builder
-	a := newAnswers(&ui{out: &out, err: &errs, width: 80}, rec)
+	a := newAnswers(&ui{Out: &out, Err: &errs, StatusWidth: 80}, rec)
 	a.progress(1, sum.Instructions/2)
 	a.replaying(rec, "x.pyrr.zip")
 	if errs.Len() > 0 {

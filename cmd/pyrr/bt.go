@@ -2,22 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/recording"
 )
-
-// btFlags are the flags of pyrr bt.
-type btFlags struct {
-	at, thread, format   string
-	process, pid         int
-	python, c            bool
-	locals, args, asJSON bool
-	debuginfod, tasks    bool
-}
 
 func btCommand() *command {
 	return &command{
@@ -71,18 +61,18 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 		operand: "recording",
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			var f btFlags
-			fs.StringVar(&f.at, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
-			fs.StringVar(&f.thread, "thread", "", "the `thread`: its id, its name, or all")
-			fs.Var(processID{&f.pid}, "pid", "of the living process `PID`, in place of a recording")
-			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
-			fs.BoolVar(&f.python, "python", false, "Python frames only")
-			fs.BoolVar(&f.c, "c", false, "C frames only")
-			fs.BoolVar(&f.tasks, "tasks", false, "asyncio tasks and greenlets instead of threads")
-			fs.BoolVar(&f.args, "args", false, "C arguments and source lines, from debug files")
-			fs.BoolVar(&f.locals, "locals", false, "the variables of Python frames, exceptions, and who has the GIL")
-			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
-			fs.BoolVar(&f.asJSON, "json", false, "print JSON")
-			choiceVar(fs, &f.format, "format", "`form` of the output: text, openresty or gdb", "text", "openresty", "gdb")
+			fs.StringVar(&f.At, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
+			fs.StringVar(&f.Thread, "thread", "", "the `thread`: its id, its name, or all")
+			fs.Var(processID{&f.Pid}, "pid", "of the living process `PID`, in place of a recording")
+			fs.IntVar(&f.Process, "process", 0, "only process `P`: its number in the recording, or its pid")
+			fs.BoolVar(&f.Python, "python", false, "Python frames only")
+			fs.BoolVar(&f.C, "c", false, "C frames only")
+			fs.BoolVar(&f.Tasks, "tasks", false, "asyncio tasks and greenlets instead of threads")
+			fs.BoolVar(&f.Args, "args", false, "C arguments and source lines, from debug files")
+			fs.BoolVar(&f.Locals, "locals", false, "the variables of Python frames, exceptions, and who has the GIL")
+			fs.BoolVar(&f.Debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
+			fs.BoolVar(&f.AsJSON, "json", false, "print JSON")
+			choiceVar(fs, &f.Format, "format", "`form` of the output: text, openresty or gdb", "text", "openresty", "gdb")
 			return func(ctx context.Context, u *ui, args []string) error {
 				return printStacks(ctx, u, &f, args)
 			}
@@ -91,50 +81,50 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 }
 
 func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
-	if f.python && f.c {
+	if f.Python && f.C {
 		return usagef("bt: --python and --c exclude each other")
 	}
-	if f.tasks && (f.c || f.args || f.thread != "" || f.format != "text") {
+	if f.Tasks && (f.C || f.Args || f.Thread != "" || f.Format != "text") {
 		return usagef("bt: --tasks excludes --c, --args, --thread and --format")
 	}
-	if f.asJSON && f.format != "text" {
+	if f.AsJSON && f.Format != "text" {
 		return usagef("bt: --json and --format exclude each other")
 	}
-	at, err := parsePlace(f.at)
+	at, err := parsePlace(f.At)
 	if err != nil {
 		return err
 	}
-	rec, path, done, err := recordingOrProcess(u, "bt", glance{pid: f.pid}, args)
+	rec, path, done, err := recordingOrProcess(u, "bt", glance{pid: f.Pid}, args)
 	if err != nil {
 		return err
 	}
 	defer done()
-	places, err := at.find(rec, f.process)
+	places, err := at.Find(rec, f.Process)
 	if err != nil {
 		return err
 	}
 	if len(places) == 0 {
-		u.note("nothing in %s matches --at %s", path, f.at)
-		u.hint(placesThere(rec, path))
+		u.Note("nothing in %s matches --at %s", path, f.At)
+		u.Hint(placesThere(rec, path))
 		return exitStatusError(exitNothing)
 	}
 	stacks, err := readStacks(u, rec, f, places)
 	if err != nil {
 		return replayFailed(err, path)
 	}
-	if len(stacks) == 0 && f.tasks {
-		u.note("no asyncio task and no greenlet there")
+	if len(stacks) == 0 && f.Tasks {
+		u.Note("no asyncio task and no greenlet there")
 		return exitStatusError(exitNothing)
 	}
 	if len(stacks) == 0 {
-		u.note("no thread %s there", f.thread)
+		u.Note("no thread %s there", f.Thread)
 		index, err := rec.StackIndex()
 		if err != nil {
 			index = nil // names are not worth an error
 		}
 		procs, _ := rec.Procs()
-		u.hint(threadHint(f.thread, threadsThere(rec, procs, index)))
-		u.hint("pyrr bt --thread all " + shellQuote(path))
+		u.Hint(threadHint(f.Thread, threadsThere(rec, procs, index)))
+		u.Hint("pyrr bt --thread all " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}
 	return showStacks(u, rec, f, stacks)
@@ -146,28 +136,4 @@ func placesThere(rec *recording.Recording, path string) string {
 		return fmt.Sprintf("it has %s, the last is e%d, and %s instructions", plural(sum.Events, "event", "events"), sum.Events-1, grouped(sum.Instructions))
 	}
 	return "pyrr events " + shellQuote(path)
-}
-
-// readStacks takes the stacks from the index where it has all that is asked
-// for, else from a replay.
-func readStacks(u *ui, rec *recording.Recording, f *btFlags, places []place) ([]btStack, error) {
-	if !f.tasks && !f.args && !f.locals && f.format != "gdb" && !between(places) {
-		stacks, err := indexedStacks(rec, f, places)
-		if err == nil {
-			return stacks, nil
-		}
-		if !errors.Is(err, recording.ErrNoIndex) {
-			return nil, err
-		}
-	}
-	if err := canReplay(rec); err != nil {
-		return nil, err
-	}
-	u.status("replaying …")
-	defer u.clearStatus()
-	stacks, err := readPlaces(rec, f, places)
-	if err != nil {
-		return nil, fmt.Errorf("replay to the place: %w", err)
-	}
-	return stacks, nil
 }

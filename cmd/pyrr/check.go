@@ -106,7 +106,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 
 func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 	if f.schema {
-		_, err := u.out.Write(assert.Schema)
+		_, err := u.Out.Write(assert.Schema)
 		return err
 	}
 	specs, err := loadSpecs("check", f, args)
@@ -120,7 +120,7 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 		return err
 	}
 	if len(specs) == 0 {
-		u.note("there is no spec to check")
+		u.Note("there is no spec to check")
 		return exitStatusError(exitNothing)
 	}
 	if f.collect {
@@ -171,27 +171,27 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	}
 	if file := os.Getenv("GITHUB_STEP_SUMMARY"); f.github && file != "" {
 		if err := appendSummary(file, run); err != nil {
-			u.warn(err.Error())
+			u.Warn(err.Error())
 		}
 	}
 	switch {
 	case f.json:
-		return report.JSON(newJSONWriter(u.out), run)
+		return report.JSON(newJSONWriter(u.Out), run)
 	case f.tap:
-		return report.TAP(u.out, run, f.lenient)
+		return report.TAP(u.Out, run, f.lenient)
 	}
-	if err := report.Terminal(u.out, run, report.Options{Colour: u.colourOut, Durations: true, Verbose: f.verbose}); err != nil {
+	if err := report.Terminal(u.Out, run, report.Options{Colour: u.ColourOut, Durations: true, Verbose: f.verbose}); err != nil {
 		return err
 	}
 	if f.github {
-		return report.GitHub(u.commands(), run, f.lenient)
+		return report.GitHub(u.Commands(), run, f.lenient)
 	}
 	return nil
 }
 
 func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
-	u.status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
-	defer u.clearStatus()
+	u.Status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
+	defer u.ClearStatus()
 	partial := &assert.Run{}
 	mine, err := f.mine()
 	if err != nil {
@@ -208,10 +208,10 @@ func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) 
 			if f.junit != "" {
 				addResults(partial, specs, results)
 				if err := writeJUnit(f, partial); err != nil {
-					u.warn(err.Error())
+					u.Warn(err.Error())
 				}
 			}
-			u.status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
+			u.Status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
 		},
 	})
 }
@@ -267,12 +267,12 @@ func (f *checkFlags) chooses(s *assert.Spec) bool {
 }
 
 func listChecks(u *ui, s *assert.Spec) {
-	fmt.Fprintln(u.out, cleanLine(s.ID()))
+	fmt.Fprintln(u.Out, cleanLine(s.ID()))
 	for _, e := range s.Expect {
-		fmt.Fprintf(u.out, "  %s\n", cleanLine(e.Text))
+		fmt.Fprintf(u.Out, "  %s\n", cleanLine(e.Text))
 	}
 	for _, g := range s.Golden {
-		fmt.Fprintf(u.out, "  %s\n", cleanLine(g.Name()))
+		fmt.Fprintf(u.Out, "  %s\n", cleanLine(g.Name()))
 	}
 }
 
@@ -284,13 +284,13 @@ func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written b
 		if a.Created {
 			word = "created"
 		}
-		u.note("%s %s", word, a.File)
+		u.Note("%s %s", word, a.File)
 	}
 	if err != nil {
 		return false, usagef("%s", err.Error())
 	}
 	if len(files) == 0 {
-		u.note("no golden had to change")
+		u.Note("no golden had to change")
 	}
 	return len(files) > 0, nil
 }

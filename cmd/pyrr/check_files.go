@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"pyrr/assert"
-	"pyrr/internal/outfile"
 	"pyrr/internal/report"
 	"pyrr/internal/usercache"
 )
@@ -103,11 +102,6 @@ func rememberFailed(u *ui, run *assert.Run) {
 		}
 	}
 	_ = usercache.WriteFile(file, []byte(strings.Join(failed, "\n"))) // see above
-}
-
-// writeWhole writes a file that a user named.
-func writeWhole(file string, write func(io.Writer) error) error {
-	return outfile.Write(file, 0o644, write)
 }
 
 func writeJUnit(f *checkFlags, run *assert.Run) error {

@@ -31,9 +31,9 @@ func (f *checkFlags) listFrom(ctx context.Context, u *ui) error {
 	}
 	out := &fromRegistry{where: map[string]remoteRecording{}}
 	for _, arg := range f.from {
-		u.status("listing %s", arg)
+		u.Status("listing %s", arg)
 		client, all, cache, err := listRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.plainHTTP})
-		u.clearStatus()
+		u.ClearStatus()
 		if err != nil {
 			return err
 		}

@@ -26,9 +26,9 @@ func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (s
 		if err != nil {
 			return "", nil, err
 		}
-		remove := u.cleanups.add(func() {
+		remove := u.Cleanups.Add(func() {
 			if err := os.RemoveAll(tmp); err != nil {
-				u.warn(err.Error())
+				u.Warn(err.Error())
 			}
 		})
 		path, err := recordCommandOf(ctx, u, tmp, c)
@@ -72,7 +72,7 @@ func recordCommandOf(ctx context.Context, u *ui, tmp string, c assert.RecordComm
 	// Ended together with what it started, where the check is.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	u.status("recording %s", c.Run)
+	u.Status("recording %s", c.Run)
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()

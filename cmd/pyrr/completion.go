@@ -31,11 +31,11 @@ and files. It is made from the same table as the commands themselves.`,
 				}
 				switch args[0] {
 				case "bash":
-					return bashCompletion(u.out)
+					return bashCompletion(u.Out)
 				case "zsh":
-					return zshCompletion(u.out)
+					return zshCompletion(u.Out)
 				case "fish":
-					return fishCompletion(u.out)
+					return fishCompletion(u.Out)
 				}
 				return withHint(usagef("completion: there is no script for %q, only for bash, zsh and fish", args[0]), "pyrr completion bash")
 			}

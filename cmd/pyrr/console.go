@@ -12,7 +12,7 @@ func newConsole(u *ui, rec *recording.Recording, o console.Options) (*console.Co
 	if err := canReplay(rec); err != nil {
 		return nil, err
 	}
-	o.Out, o.Describe = u.out, eventLine
+	o.Out, o.Describe = u.Out, eventLine
 	return console.New(rec, o)
 }
 

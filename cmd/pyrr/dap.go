@@ -53,7 +53,7 @@ may have.`,
 					return usagef("dap: takes no arguments; the launch configuration names the recording")
 				}
 				if *listen == "" {
-					return serveEditor(u, os.Stdin, u.out)
+					return serveEditor(u, os.Stdin, u.Out)
 				}
 				return listenForEditors(u, *listen)
 			}
@@ -82,7 +82,7 @@ func listenForEditors(u *ui, addr string) error {
 		return fmt.Errorf("listen for editors: %w", err)
 	}
 	defer l.Close()
-	u.note("waiting for editors at %s", l.Addr())
+	u.Note("waiting for editors at %s", l.Addr())
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -91,7 +91,7 @@ func listenForEditors(u *ui, addr string) error {
 		go func() {
 			defer conn.Close()
 			if err := serveEditor(u, conn, conn); err != nil {
-				u.warn(err.Error())
+				u.Warn(err.Error())
 			}
 		}()
 	}
@@ -107,7 +107,7 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		return nil, err
 	}
 	// What the console prints is for the editor's own console.
-	c, err := newConsole(&ui{out: io.Discard, err: u.err, width: u.width}, rec, console.Options{Replay: o})
+	c, err := newConsole(&ui{Out: io.Discard, Err: u.Err, StatusWidth: u.StatusWidth}, rec, console.Options{Replay: o})
 	if err != nil {
 		rec.Close()
 		return nil, replayFailed(err, l.Recording)

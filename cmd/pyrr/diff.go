@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/pflag"
 
-	"pyrr/assert"
-	"pyrr/internal/compare"
 	"pyrr/internal/recording"
-	"pyrr/internal/stack"
 )
 
 func diffCommand() *command {
@@ -66,7 +61,7 @@ name, else by number.`,
 				if *asJSON {
 					out := newDiffJSON(r)
 					out.Causes, out.Followed = r.Causes(), r.Followed("the first run", "the second run")
-					err = u.printJSON(out)
+					err = u.PrintJSON(out)
 				} else {
 					printDiff(u, r, args, *all, func() { printReasons(u, r, recs[1]) })
 				}
@@ -77,193 +72,4 @@ name, else by number.`,
 			}
 		},
 	}
-}
-
-// printDiff prints the comparison for people.
-func printDiff(u *ui, r *compare.Result, paths []string, all bool, why func()) {
-	if r.Same() {
-		n := 0
-		for _, t := range r.Threads {
-			n += t.Equal
-		}
-		fmt.Fprintf(u.out, "the same: %s of %s\n", plural(uint64(n), "event", "events"), plural(uint64(len(r.Threads)), "thread", "threads"))
-		for i := range r.Threads {
-			printResults(u, r, &r.Threads[i])
-		}
-		return
-	}
-	fmt.Fprintf(u.out, "- %s\n+ %s\n", cleanLine(paths[0]), cleanLine(paths[1]))
-	why()
-	for i := range r.Threads {
-		t := &r.Threads[i]
-		if !t.Differs() || i > 0 && !all {
-			continue
-		}
-		fmt.Fprintln(u.out)
-		printThread(u, r, t)
-	}
-	if len(r.Threads) == 1 {
-		return
-	}
-	fmt.Fprintln(u.out)
-	rows := [][]string{{"thread", "equal", "only -", "only +"}}
-	for _, t := range r.Threads {
-		rows = append(rows, []string{threadTitle(&t), grouped(uint64(t.Equal)), grouped(uint64(t.MoreA)), grouped(uint64(t.MoreB))})
-	}
-	table(u.out, map[int]bool{1: true, 2: true, 3: true}, rows)
-}
-
-func threadTitle(t *compare.Thread) string {
-	return cleanLine(strings.TrimSpace(fmt.Sprintf("%d/%d %s", t.Proc, t.Num, t.Name)))
-}
-
-// printThread prints where one thread's events part.
-func printThread(u *ui, r *compare.Result, t *compare.Thread) {
-	switch {
-	case t.OnlyA, t.OnlyB:
-		fmt.Fprintf(u.out, "%s\n\n", u.paintOut(bold, "thread "+threadTitle(t)+" is in one of them only"))
-	default:
-		fmt.Fprintf(u.out, "%s\n\n", u.paintOut(bold, "thread "+threadTitle(t)+" differs after "+plural(uint64(t.Equal), "equal event", "equal events")))
-	}
-	rows := [][]string{{"", "-", "+", "event", "nearest frame outside the standard library"}}
-	row := func(mark string, i, j int) {
-		cells := []string{mark, "", "", "", ""}
-		s, n := r.A, i
-		if i < 0 {
-			s, n = r.B, j
-		}
-		if i >= 0 {
-			cells[1] = grouped(r.A.Event(i).Pos.Instr)
-		}
-		if j >= 0 {
-			cells[2] = grouped(r.B.Event(j).Pos.Instr)
-		}
-		cells[3] = cleanLine(s.Event(n).Text())
-		if f, ok := s.Place(n); ok {
-			cells[4] = cleanLine(fmt.Sprintf("%s:%d  %s", f.File, f.Line, f.Func))
-		}
-		rows = append(rows, cells)
-	}
-	for _, b := range t.Before {
-		row("", b[0], b[1])
-	}
-	end := func(mark string) { rows = append(rows, []string{mark, "", "", "(the thread has no more events)", ""}) }
-	if t.A >= 0 {
-		row("-", t.A, -1)
-	} else if !t.OnlyB {
-		end("-")
-	}
-	if t.B >= 0 {
-		row("+", -1, t.B)
-	} else if !t.OnlyA {
-		end("+")
-	}
-	table(u.out, map[int]bool{1: true, 2: true}, rows)
-	printResults(u, r, t)
-	printStackDiff(u, r, t)
-}
-
-// printStackDiff prints the stacks at a difference, one as a change of the other.
-func printStackDiff(u *ui, r *compare.Result, t *compare.Thread) {
-	var a, b stack.Stack
-	if t.A >= 0 {
-		a = r.A.Stack(t.A)
-	}
-	if t.B >= 0 {
-		b = r.B.Stack(t.B)
-	}
-	if len(a.Frames)+len(b.Frames) == 0 {
-		return
-	}
-	fmt.Fprintln(u.out)
-	d := stack.Compare(stack.PatternOf("", a), b, false)
-	for _, row := range d.Rows {
-		switch row.Op {
-		case stack.Gone:
-			fmt.Fprintln(u.out, u.paintOut(red, "- "+frameLine(&a.Frames[row.Want])))
-		case stack.Added:
-			fmt.Fprintln(u.out, u.paintOut(green, "+ "+frameLine(&row.Frame)))
-		default:
-			fmt.Fprintln(u.out, "  "+frameLine(&row.Frame))
-		}
-	}
-}
-
-// printResults names the calls before a difference that returned something else.
-func printResults(u *ui, r *compare.Result, t *compare.Thread) {
-	if t.Others == 0 {
-		return
-	}
-	fmt.Fprintf(u.out, "\n%s returned something else before, in thread %s:\n", plural(uint64(t.Others), "call", "calls"), threadTitle(t))
-	for _, p := range t.Results {
-		a, b := r.A.Event(p[0]), r.B.Event(p[1])
-		fmt.Fprintf(u.out, "  %s  %s: %s\n", grouped(a.Pos.Instr), cleanLine(a.Name), cleanLine(twoResults(a, b)))
-	}
-	if t.Others > len(t.Results) {
-		fmt.Fprintf(u.out, "  … %d more\n", t.Others-len(t.Results))
-	}
-}
-
-// twoResults says what a call returned in each recording.
-func twoResults(a, b *assert.Event) string {
-	if a.Ret != b.Ret {
-		return fmt.Sprintf("%d in the first, %d in the second", a.Ret, b.Ret)
-	}
-	for i := range a.Args {
-		if i < len(b.Args) && strings.HasPrefix(a.Args[i].Text, `"`) && a.Args[i].Text != b.Args[i].Text {
-			return shorten(a.Args[i].Text, 60) + " in the first, " + shorten(b.Args[i].Text, 60) + " in the second"
-		}
-	}
-	return "other data"
-}
-
-// diffJSON is what --json prints.
-type diffJSON struct {
-	Same bool `json:"same"`
-	// Causes are what the second run got and the first did not, before they parted.
-	Causes   []compare.Cause `json:"causes,omitempty"`
-	Followed string          `json:"followed,omitempty"`
-	Threads  []diffThread    `json:"threads"`
-}
-
-type diffThread struct {
-	Process int        `json:"process"`
-	Thread  int        `json:"thread"`
-	Name    string     `json:"name,omitempty"`
-	Equal   int        `json:"equal"`
-	MoreA   int        `json:"moreA"`
-	MoreB   int        `json:"moreB"`
-	A       *diffEvent `json:"a"`
-	B       *diffEvent `json:"b"`
-	Others  int        `json:"otherResults"`
-}
-
-type diffEvent struct {
-	Instruction uint64      `json:"instruction"`
-	Number      uint64      `json:"event"`
-	Event       string      `json:"text"`
-	Stack       []jsonFrame `json:"stack"`
-}
-
-func newDiffJSON(r *compare.Result) diffJSON {
-	out := diffJSON{Same: r.Same(), Threads: []diffThread{}}
-	event := func(s *compare.Side, i int) *diffEvent {
-		if i < 0 {
-			return nil
-		}
-		e := &diffEvent{Instruction: s.Event(i).Pos.Instr, Number: s.Event(i).Pos.Event, Event: s.Event(i).Text(), Stack: []jsonFrame{}}
-		st := s.Stack(i)
-		for k := range st.Frames {
-			e.Stack = append(e.Stack, newJSONFrame(&st.Frames[k]))
-		}
-		return e
-	}
-	for i := range r.Threads {
-		t := &r.Threads[i]
-		out.Threads = append(out.Threads, diffThread{
-			Process: t.Proc, Thread: t.Num, Name: t.Name, Equal: t.Equal, MoreA: t.MoreA, MoreB: t.MoreB,
-			A: event(r.A, t.A), B: event(r.B, t.B), Others: t.Others,
-		})
-	}
-	return out
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -33,7 +32,7 @@ binary for the table by which pyrr counts instructions.`,
 		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(ctx context.Context, u *ui, args []string) error {
-				return doctor(ctx, u, args, *asJSON)
+				return runDoctor(ctx, u, args, *asJSON)
 			}
 		},
 	}
@@ -47,8 +46,8 @@ type diagnosis struct {
 	Able         bool          `json:"able"`
 }
 
-func doctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
-	u.status("trying what this machine can do")
+func runDoctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
+	u.Status("trying what this machine can do")
 	d := diagnosis{Version: currentVersion(), Machine: probe.Machine()}
 	asked := len(names) > 0
 	if !asked {
@@ -68,9 +67,9 @@ func doctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
 	if !usable {
 		d.Able = false
 	}
-	u.clearStatus()
+	u.ClearStatus()
 	if asJSON {
-		if err := u.printJSON(d); err != nil {
+		if err := u.PrintJSON(d); err != nil {
 			return err
 		}
 	} else {
@@ -82,89 +81,45 @@ func doctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
 	return nil
 }
 
-// mark is a word for an answer, in colour where there is any.
-func (u *ui) mark(a probe.Answer, need probe.Need) string {
-	switch {
-	case a == probe.Yes && need == probe.NeedNothing:
-		return u.paintOut(dim, "    ")
-	case a == probe.Yes:
-		return u.paintOut(green, "ok  ")
-	case need == probe.NeedNothing || need == probe.NeedSpeed:
-		return u.paintOut(yellow, "note")
-	case a == probe.Unsupported:
-		return u.paintOut(red, "FAIL")
-	default:
-		return u.paintOut(yellow, "??? ")
-	}
-}
-
 func (d *diagnosis) print(u *ui) {
-	fmt.Fprintln(u.out, u.paintOut(bold, "This machine"))
+	fmt.Fprintln(u.Out, u.Paint(bold, "This machine"))
 	for _, f := range d.Machine.Features {
 		line := f.Title
 		if f.Value != "" {
 			line += ": " + f.Value
 		}
-		fmt.Fprintf(u.out, "  %s  %s\n", u.mark(f.Answer, f.Need), cleanLine(line))
+		fmt.Fprintf(u.Out, "  %s  %s\n", mark(u, f.Answer, f.Need), cleanLine(line))
 		if f.Answer != probe.Yes {
-			fmt.Fprintf(u.out, "        %v: %s\n", f.Answer, cleanLine(f.Reason))
+			fmt.Fprintf(u.Out, "        %v: %s\n", f.Answer, cleanLine(f.Reason))
 			if f.Remedy != "" {
-				fmt.Fprintf(u.out, "        try: %s\n", cleanLine(f.Remedy))
+				fmt.Fprintf(u.Out, "        try: %s\n", cleanLine(f.Remedy))
 			}
 		}
 	}
 	if probe.Elsewhere {
-		fmt.Fprintln(u.out, "\npyrr reads recordings here, and neither records nor replays.")
+		fmt.Fprintln(u.Out, "\npyrr reads recordings here, and neither records nor replays.")
 		return
 	}
-	fmt.Fprintln(u.out, u.paintOut(bold, "Interpreters"))
+	fmt.Fprintln(u.Out, u.Paint(bold, "Interpreters"))
 	for _, i := range d.Interpreters {
-		i.print(u)
+		i.Print(u)
 	}
 	if len(d.Interpreters) == 0 {
-		fmt.Fprintln(u.out, "  none: neither python3 nor python is in PATH")
+		fmt.Fprintln(u.Out, "  none: neither python3 nor python is in PATH")
 	}
-	fmt.Fprintln(u.out)
+	fmt.Fprintln(u.Out)
 	switch record, replay := d.Machine.CanRecord(), d.Machine.CanReplay(); {
 	case !record && !replay:
-		fmt.Fprintln(u.out, u.paintOut(red, "pyrr can neither record nor replay here."))
+		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can neither record nor replay here."))
 	case !record:
-		fmt.Fprintln(u.out, u.paintOut(red, "pyrr can replay here, but not record."))
+		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can replay here, but not record."))
 	case !replay:
-		fmt.Fprintln(u.out, u.paintOut(red, "pyrr can record here, but not replay."))
+		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can record here, but not replay."))
 	case !d.Able && len(d.Interpreters) == 0:
-		fmt.Fprintln(u.out, "pyrr can record here; name an interpreter: pyrr doctor /path/to/python3")
+		fmt.Fprintln(u.Out, "pyrr can record here; name an interpreter: pyrr doctor /path/to/python3")
 	case !d.Able:
-		fmt.Fprintln(u.out, u.paintOut(red, "pyrr can record here, but can't count instructions in every interpreter asked for."))
+		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can record here, but can't count instructions in every interpreter asked for."))
 	default:
-		fmt.Fprintln(u.out, u.paintOut(green, "pyrr can record and replay here."))
-	}
-}
-
-func (i *interpreter) print(u *ui) {
-	word := u.paintOut(green, "ok  ")
-	if !i.OK {
-		word = u.paintOut(red, "FAIL")
-	}
-	title := i.Name
-	if i.Executable != "" && i.Executable != i.Name {
-		title += " → " + i.Executable
-	}
-	fmt.Fprintf(u.out, "  %s  %s\n", word, cleanLine(title))
-	var about []string
-	if i.Version != "" {
-		about = append(about, strings.TrimSpace(i.Implementation+" "+i.Version))
-	}
-	if i.Table != "" {
-		about = append(about, i.Table)
-	}
-	if len(about) > 0 {
-		fmt.Fprintf(u.out, "        %s\n", cleanLine(strings.Join(about, ", ")))
-	}
-	if i.Reason != "" {
-		fmt.Fprintf(u.out, "        %s\n", cleanLine(i.Reason))
-	}
-	if i.Remedy != "" {
-		fmt.Fprintf(u.out, "        try: %s\n", cleanLine(i.Remedy))
+		fmt.Fprintln(u.Out, u.Paint(green, "pyrr can record and replay here."))
 	}
 }

@@ -6,15 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
-	"pyrr/assert"
-	"pyrr/internal/linux"
-	"pyrr/internal/logview"
 	"pyrr/internal/recording"
 )
 
@@ -86,82 +82,11 @@ The stacks are in the recording: its program is not replayed for them. With
 	}
 }
 
-// kindNames returns the names of all kinds of events.
-func kindNames() []string {
-	var names []string
-	for k := recording.Kind(1); k < 128; k++ {
-		if name := k.String(); !strings.HasPrefix(name, "kind(") {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// plainWords are what people call some system calls.
-var plainWords = map[string]string{"receive": "recv", "wait": "futex", "lock": "futex", "sleep": "clock_nanosleep", "delete": "unlink", "spawn": "clone"}
-
-// eventFilter chooses events; the zero value takes all.
-type eventFilter struct {
-	threads map[int32]bool // by id; nil for all
-	kinds   map[recording.Kind]bool
-	calls   map[int32]bool
-	signals map[int32]bool
-}
-
-// newEventFilter reads the values of --kind.
-func newEventFilter(f *eventFlags) (*eventFilter, error) {
-	out := &eventFilter{kinds: map[recording.Kind]bool{}, calls: map[int32]bool{}, signals: map[int32]bool{}}
-	for _, name := range f.kinds {
-		known := false
-		if k, ok := recording.KindByName(name); ok {
-			out.kinds[k], known = true, true
-		}
-		for _, real := range append(linux.Aliases(name), name) {
-			if nr, ok := linux.Number(real); ok {
-				out.calls[int32(nr)], known = true, true
-			}
-		}
-		if strings.HasPrefix(strings.ToUpper(name), "SIG") {
-			if n, ok := linux.SignalNumber(strings.ToUpper(name)); ok {
-				out.signals[int32(n)], known = true, true
-			}
-		}
-		if !known {
-			err := usagef("events: %q is neither a kind of event, nor a system call, nor a signal", name)
-			if near := assert.Nearest(name, append(kindNames(), linux.Names()...)); near != "" {
-				err.Next = []string{"did you mean --kind " + near + "?"}
-			} else if near := assert.Nearest(name, slices.Sorted(maps.Keys(plainWords))); near != "" {
-				err.Next = []string{"did you mean --kind " + plainWords[near] + "?"}
-			} else {
-				err.Next = []string{"kinds are " + strings.Join(kindNames(), ", ")}
-			}
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (f *eventFilter) takes(ev *recording.Event) bool {
-	if f.threads != nil && !f.threads[ev.TID] {
-		return false
-	}
-	if len(f.kinds)+len(f.calls)+len(f.signals) == 0 || f.kinds[ev.Kind] {
-		return true
-	}
-	switch ev.Kind {
-	case recording.KindSyscall, recording.KindEnter, recording.KindExit:
-		return f.calls[ev.Nr]
-	case recording.KindSignal:
-		return f.signals[ev.Nr]
-	}
-	return false
-}
-
 func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error {
 	if f.json && f.raw {
 		return usagef("events: --json and --raw exclude each other")
 	}
-	filter, err := newEventFilter(f)
+	filter, err := newEventFilter(f.kinds)
 	if err != nil {
 		return err
 	}
@@ -190,23 +115,23 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 		}
 	}
 	if f.thread != "" {
-		if filter.threads, err = threadsNamed(f.thread, path, threadsThere(rec, procs, x)); err != nil {
+		if filter.Threads, err = threadsNamed(f.thread, path, threadsThere(rec, procs, x)); err != nil {
 			return err
 		}
 	}
-	out := bufio.NewWriterSize(u.out, 64<<10)
+	out := bufio.NewWriterSize(u.Out, 64<<10)
 	var l eventList
 	switch {
 	case f.raw:
-		l = &rawList{w: out}
+		l = &rawList{W: out}
 	case f.json:
 		enc := json.NewEncoder(newJSONWriter(out))
 		enc.SetEscapeHTML(false)
-		l = jsonList{enc, x, f.stack}
+		l = newJSONList(enc, x, f.stack)
 	default:
-		t := &textList{u: u, w: out, many: len(procs) > 1}
+		t := &textList{UI: u, W: out, Many: len(procs) > 1}
 		if f.stack {
-			t.stacks = x
+			t.Stacks = x
 		}
 		l = t
 	}
@@ -228,38 +153,8 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 		return err
 	}
 	if shown == 0 {
-		u.note("no event of %s matches", path)
+		u.Note("no event of %s matches", path)
 		return exitStatusError(exitNothing)
 	}
 	return nil
-}
-
-// eventList prints events.
-type eventList interface {
-	begin(*recording.Proc) error
-	event(*recording.Proc, uint64, *recording.Event, *view) error
-	end() error
-}
-
-// listProcess prints the events of a process that the filter takes.
-func listProcess(ctx context.Context, rec *recording.Recording, p *recording.Proc, filter *eventFilter, l eventList) (uint64, error) {
-	if err := l.begin(p); err != nil {
-		return 0, err
-	}
-	var shown uint64
-	each := logview.Each
-	if _, ok := l.(*rawList); ok {
-		each = logview.EachWhole
-	}
-	err := each(rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
-		if n%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !filter.takes(ev) {
-			return nil
-		}
-		shown++
-		return l.event(p, n, ev, newView(ev, step.Enter, f))
-	})
-	return shown, errors.Join(l.end(), err)
 }

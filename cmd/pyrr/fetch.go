@@ -105,17 +105,17 @@ func open(ctx context.Context, u *ui, f *openFlags, what, test string) error {
 	}
 	switch {
 	case len(found) == 0 && test != "":
-		u.note("no recording of %s in %s", test, where)
-		u.hint("pyrr open " + shellQuote(where))
+		u.Note("no recording of %s in %s", test, where)
+		u.Hint("pyrr open " + shellQuote(where))
 		return exitStatusError(exitNothing)
 	case len(found) == 0:
-		u.note("there is no recording in %s", where)
+		u.Note("there is no recording in %s", where)
 		return exitStatusError(exitNothing)
 	case len(found) > 1:
-		if err := summary(u, &summaryFlags{specs: defaultSpecs}, found); err != nil {
+		if err := summary(u, &summaryFlags{Specs: defaultSpecs}, found); err != nil {
 			return err
 		}
-		u.hint("pyrr open " + shellQuote(found[0]))
+		u.Hint("pyrr open " + shellQuote(found[0]))
 		return nil
 	}
 	return openOne(u, f, found[0])
@@ -128,29 +128,29 @@ func openOne(u *ui, f *openFlags, path string) error {
 		return err
 	}
 	defer rec.Close()
-	u.status("reading %s", path)
+	u.Status("reading %s", path)
 	r, err := reasons(rec, false)
-	u.clearStatus()
+	u.ClearStatus()
 	if err != nil {
 		return replayFailed(err, path)
 	}
 	if len(r.Ends) > 0 || r.Why.Raised != nil {
 		explainFitted(u, rec, r, false)
 	} else {
-		u.note("every process ended by itself, so nothing hung")
+		u.Note("every process ended by itself, so nothing hung")
 	}
 	if f.page {
 		return writePage(u, rec, path, &reportFlags{events: page.DefaultEvents})
 	}
 	terminal := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	if !f.console && (!terminal || canReplay(rec) != nil) {
-		u.hint("pyrr replay " + shellQuote(path))
+		u.Hint("pyrr replay " + shellQuote(path))
 		return nil
 	}
 	if err := canReplay(rec); err != nil {
 		return err
 	}
-	fmt.Fprintln(u.out)
+	fmt.Fprintln(u.Out)
 	return runConsole(u, rec, path, console.Options{}, nil, os.Stdin)
 }
 
@@ -251,7 +251,7 @@ func unpack(u *ui, f *openFlags, file string, members []string) (string, error) 
 		if err != nil {
 			return "", fmt.Errorf("unpack %s: %w", file, err)
 		}
-		u.status("unpacking %s", m.Name)
+		u.Status("unpacking %s", m.Name)
 		name := filepath.Join(dir, safeName(strings.TrimSuffix(path.Base(m.Name), packedSuffix))+packedSuffix)
 		err = outfile.Write(name, 0o666, func(w io.Writer) error {
 			n, err := io.Copy(w, io.LimitReader(in, left+1))
@@ -265,8 +265,8 @@ func unpack(u *ui, f *openFlags, file string, members []string) (string, error) 
 			return "", fmt.Errorf("unpack %s: %w", file, err)
 		}
 	}
-	u.clearStatus()
-	u.note("unpacked %s in %s", plural(uint64(len(members)), "recording", "recordings"), dir)
+	u.ClearStatus()
+	u.Note("unpacked %s in %s", plural(uint64(len(members)), "recording", "recordings"), dir)
 	return dir, nil
 }
 
@@ -309,8 +309,8 @@ func download(ctx context.Context, u *ui, f *openFlags, from string) (string, er
 	case resp.ContentLength > int64(f.maxSize):
 		return fail(fmt.Errorf("it has %s, more than --max-size %s", byteSize(resp.ContentLength), byteSize(int64(f.maxSize))))
 	}
-	u.status("fetching %s", from)
-	defer u.clearStatus()
+	u.Status("fetching %s", from)
+	defer u.ClearStatus()
 	if err := outfile.Write(to, 0o666, func(w io.Writer) error {
 		n, err := io.Copy(w, io.LimitReader(resp.Body, int64(f.maxSize)+1))
 		if err == nil && n > int64(f.maxSize) {
@@ -320,7 +320,7 @@ func download(ctx context.Context, u *ui, f *openFlags, from string) (string, er
 	}); err != nil {
 		return fail(err)
 	}
-	u.clearStatus()
-	u.note("fetched %s", to)
+	u.ClearStatus()
+	u.Note("fetched %s", to)
 	return to, nil
 }

@@ -16,9 +16,9 @@ import (
 	"pyrr/replay"
 )
 
-// without says why there is nothing in a recording.
-func (t *target) without() string {
-	if path, err := exec.LookPath(t.program); err == nil && cpython.IsPyPy(path) {
+// noRecording says why there is nothing in a recording.
+func noRecording(t *target) string {
+	if path, err := exec.LookPath(t.Program); err == nil && cpython.IsPyPy(path) {
 		return notCPython("PyPy")
 	}
 	return "the command ran no Python"
@@ -29,58 +29,58 @@ func (t *target) without() string {
 // .part folder stays.
 func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	stop := onInterrupt(func() {
-		u.clearStatus()
-		u.cleanups.run()
-		u.warn("interrupted: the recording stays as it is, in " + t.part)
+		u.ClearStatus()
+		u.Cleanups.Run()
+		u.Warn("interrupted: the recording stays as it is, in " + t.Part)
 		os.Exit(exitInterrupted)
 	})
 	defer stop()
 	// The program has ended: no fault of pyrr's own may change its outcome.
 	defer func() {
 		if p := recover(); p != nil {
-			u.warn(fmt.Sprintf("the recording stays as it is, in %s: a fault of pyrr's own: %v", t.part, p))
+			u.Warn(fmt.Sprintf("the recording stays as it is, in %s: a fault of pyrr's own: %v", t.Part, p))
 		}
 	}()
 
 	if info.Procs == 0 {
 		if len(info.Clients) == 0 { // of which record has told
-			u.warn("nothing was recorded: " + t.without())
+			u.Warn("nothing was recorded: " + noRecording(t))
 		}
 		if f.follow != "all" && len(info.Clients) == 0 {
-			u.hint("pyrr record --follow all -- …")
+			u.Hint("pyrr record --follow all -- …")
 		}
-		if err := t.discard(); err != nil {
-			u.warn(err.Error())
+		if err := t.Discard(); err != nil {
+			u.Warn(err.Error())
 		}
 		return
 	}
 	h, set, failed, err := f.secrets.hide(u, t, f.redact)
 	if err != nil {
-		u.warn(err.Error())
-		u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+		u.Warn(err.Error())
+		u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
 		return
 	}
-	defer u.cleanups.add(h.Discard)()
-	from := t.part
+	defer u.Cleanups.Add(h.Discard)()
+	from := t.Part
 	if h != nil {
 		from = h.Dir
 	}
 	verdict, exact := "not verified", true
 	if failed != nil {
 		exact = false
-		if t.uncut == "" && onlyIndex(failed) == "" {
-			u.warn(failed.Error())
+		if t.Uncut == "" && onlyIndex(failed) == "" {
+			u.Warn(failed.Error())
 		}
 	}
 	if exact && (f.verify != verifyNone || h != nil) {
-		u.status("verifying the recording by a replay")
+		u.Status("verifying the recording by a replay")
 		verdict, exact = verify(u, t, from, f)
 	}
-	if !exact && t.uncut != "" {
+	if !exact && t.Uncut != "" {
 		// What is exact counts more than what is small.
 		h.Discard()
-		if err := t.putBack(); err != nil {
-			u.warn(err.Error())
+		if err := t.PutBack(); err != nil {
+			u.Warn(err.Error())
 			return
 		}
 		recount(t, info)
@@ -90,39 +90,39 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	if set != nil {
 		// The source files are read where they are, with all that is in them.
 		if err := hideInSources(from, set); err != nil {
-			u.warn(err.Error())
-			u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+			u.Warn(err.Error())
+			u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
 			return
 		}
 	}
 	if h != nil && !exact {
-		if err := h.IndexOnly(u, t.part); err != nil {
-			u.warn(err.Error())
-			u.note("recorded %s  not packed, as its secrets are in it, %s", t.part, about(info, "not verified"))
+		if err := h.IndexOnly(u, t.Part); err != nil {
+			u.Warn(err.Error())
+			u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
 			return
 		}
-		u.warn("with placeholders for its secrets the recording can't be replayed: events, stacks and output are kept, and no memory")
+		u.Warn("with placeholders for its secrets the recording can't be replayed: events, stacks and output are kept, and no memory")
 		verdict = "without memory"
 	}
-	u.status("packing the recording")
-	if err := recording.Pack(from, t.packed); err != nil {
-		u.warn(err.Error())
-		if _, err := os.Stat(t.part); err == nil {
-			u.note("recorded %s  not packed, %s", t.part, about(info, verdict))
+	u.Status("packing the recording")
+	if err := recording.Pack(from, t.Packed); err != nil {
+		u.Warn(err.Error())
+		if _, err := os.Stat(t.Part); err == nil {
+			u.Note("recorded %s  not packed, %s", t.Part, about(info, verdict))
 		}
 		return
 	}
-	if err := t.discard(); err != nil {
-		u.warn(err.Error())
+	if err := t.Discard(); err != nil {
+		u.Warn(err.Error())
 	}
 	size := int64(0)
-	if st, err := os.Stat(t.packed); err == nil {
+	if st, err := os.Stat(t.Packed); err == nil {
 		size = st.Size()
 	}
 	if h != nil {
 		sayRedacted(u, h.Manifest)
 	}
-	u.note("recorded %s  %s, %s", t.packed, byteSize(size), about(info, verdict))
+	u.Note("recorded %s  %s, %s", t.Packed, byteSize(size), about(info, verdict))
 }
 
 // about says what a recording holds, for the line that names it.
@@ -140,16 +140,16 @@ func about(info *capture.Info, verdict string) string {
 func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
-		u.warn(err.Error())
+		u.Warn(err.Error())
 		return "not verified", false
 	}
 	defer rec.Close()
-	if t.uncut == "" && dir == t.part && f.verify != verifyFull {
+	if t.Uncut == "" && dir == t.Part && f.verify != verifyFull {
 		rec.PreferOriginals() // what is kept of them has their checksum
 	}
 	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{})
 	if indexErr != nil {
-		u.warn(indexErr.Error())
+		u.Warn(indexErr.Error())
 	}
 	verdict, mark := "verified", "exact"
 	if err != nil {
@@ -159,14 +159,14 @@ func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
-		if t.uncut == "" {
-			u.warn("the replay that verifies the recording failed: " + err.Error())
-			u.hint("pyrr replay --batch " + shellQuote(t.packed))
+		if t.Uncut == "" {
+			u.Warn("the replay that verifies the recording failed: " + err.Error())
+			u.Hint("pyrr replay --batch " + shellQuote(t.Packed))
 		}
 	}
 	if mark != "" {
 		if err := rec.SetVerified(mark); err != nil {
-			u.warn(err.Error())
+			u.Warn(err.Error())
 		}
 	}
 	if cut, err := truncations(rec); err == nil && len(cut) > 0 {

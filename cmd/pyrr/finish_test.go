@@ -35,8 +35,8 @@ func TestUncutIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	one := &target{part: filepath.Join(dir, "x"+partSuffix), packed: filepath.Join(dir, "x"+packedSuffix), uncut: filepath.Join(dir, "x-uncut"+partSuffix)}
-	if err := rec.Rewrite(one.uncut, recording.Changes{}); err != nil {
+	one := &target{Part: filepath.Join(dir, "x"+partSuffix), Packed: filepath.Join(dir, "x"+packedSuffix), Uncut: filepath.Join(dir, "x-uncut"+partSuffix)}
+	if err := rec.Rewrite(one.Uncut, recording.Changes{}); err != nil {
 		t.Fatal(err)
 	}
 	spoil := func(_ int, _ uint64, ev *recording.Event) {
@@ -44,16 +44,16 @@ func TestUncutIsKept(t *testing.T) {
 			ev.PC++
 		}
 	}
-	if err := rec.Rewrite(one.part, recording.Changes{Event: spoil}); err != nil {
+	if err := rec.Rewrite(one.Part, recording.Changes{Event: spoil}); err != nil {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	u := &ui{out: &out, err: &errs, width: 80}
+	u := &ui{Out: &out, Err: &errs, StatusWidth: 80}
 	finish(u, one, &recordFlags{verify: "basic"}, &capture.Info{Procs: 1})
 	if text := errs.String(); !strings.Contains(text, ", verified") || strings.Contains(text, "failed") {
 		t.Errorf("pyrr says:\n%s", text)
 	}
-	if status, stdout, stderr := capturePyrr("replay", "--batch", one.packed); status != 0 || stdout != "all of it\n" {
+	if status, stdout, stderr := capturePyrr("replay", "--batch", one.Packed); status != 0 || stdout != "all of it\n" {
 		t.Errorf("replay exits with %d\n%s%s", status, stdout, stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "x*")); len(left) != 1 {

@@ -38,7 +38,7 @@ func helpCommand() *command {
 			return func(_ context.Context, u *ui, args []string) error {
 				switch len(args) {
 				case 0:
-					printOverview(u.out)
+					printOverview(u.Out)
 					return nil
 				case 1:
 				default:
@@ -54,7 +54,7 @@ func helpCommand() *command {
 					}
 					return err
 				}
-				c.printHelp(u.out)
+				c.printHelp(u.Out)
 				return nil
 			}
 		},

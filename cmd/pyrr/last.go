@@ -113,7 +113,7 @@ func printLast(u *ui, f *lastFlags, args []string) error {
 		return askFailed("last", err, path)
 	}
 	if more {
-		u.note("there may be earlier changes: --most %d is reached", f.Most)
+		u.Note("there may be earlier changes: --most %d is reached", f.Most)
 	}
 	return nil
 }

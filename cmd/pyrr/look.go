@@ -30,14 +30,14 @@ const watchForReasons = time.Second / 2
 func declareGlance(fs *pflag.FlagSet) *glance {
 	g := &glance{watch: watchForReasons}
 	fs.Var(processID{&g.pid}, "pid", "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
-	fs.Var(duration{&g.record}, "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
+	fs.Var(newDuration(&g.record), "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
 	return g
 }
 
 // hint says how to see more than an instant shows.
 func (g *glance) hint(u *ui, r *reasoned) {
 	if g.pid != 0 && g.record == 0 && r.Why.Degree == hang.None {
-		u.hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", g.pid))
+		u.Hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", g.pid))
 	}
 }
 
@@ -79,25 +79,25 @@ func look(u *ui, command string, g glance, args []string) (rec *recording.Record
 	if err != nil {
 		return nil, "", nil, fmt.Errorf("make a folder for the recording: %w", err)
 	}
-	remove := u.cleanups.add(func() { os.RemoveAll(dir) })
+	remove := u.Cleanups.Add(func() { os.RemoveAll(dir) })
 	path = filepath.Join(dir, fmt.Sprintf("%d%s", pid, packedSuffix))
-	u.status("looking at process %d", pid)
+	u.Status("looking at process %d", pid)
 	var said bytes.Buffer
 	err = lookBy(g, path, &said)
-	u.clearStatus()
+	u.ClearStatus()
 	if err == nil {
 		rec, err = recording.Open(path)
 	}
 	if err != nil {
 		remove()
 		if text := strings.TrimSpace(said.String()); text != "" {
-			fmt.Fprintln(u.err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
+			fmt.Fprintln(u.Err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
 			return nil, "", nil, exitStatusError(exitMachine)
 		}
 		return nil, "", nil, err
 	}
 	if stood := stoodStill.FindStringSubmatch(said.String()); stood != nil {
-		u.note("process %d stood still for %s", pid, stood[1])
+		u.Note("process %d stood still for %s", pid, stood[1])
 	}
 	return rec, path, func() { rec.Close(); remove() }, nil
 }

@@ -10,11 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
-
-	"pyrr/internal/recording"
 )
 
 func lsCommand() *command {
@@ -58,18 +55,6 @@ written, or were left by a recorder that was killed, are listed too.
 	}
 }
 
-// listed is a line of ls.
-type listed struct {
-	Path     string    `json:"path"`
-	Started  time.Time `json:"started"`
-	Size     int64     `json:"size"`
-	Verified string    `json:"verified"` // "exact", "no", or "diverged: …"
-	Outcome  string    `json:"outcome"`
-	Test     string    `json:"test,omitempty"`
-	Command  []string  `json:"command"`
-	Error    string    `json:"error,omitempty"`
-}
-
 func list(u *ui, args []string, asJSON, byFault bool) error {
 	if len(args) == 0 {
 		args = []string{defaultDir}
@@ -94,20 +79,20 @@ func list(u *ui, args []string, asJSON, byFault bool) error {
 	slices.SortStableFunc(all, func(a, b listed) int { return a.Started.Compare(b.Started) })
 	switch {
 	case byFault && asJSON:
-		if err := u.printJSON(groupsOf(u, all)); err != nil {
+		if err := u.PrintJSON(groupsOf(u, all)); err != nil {
 			return err
 		}
 	case byFault && len(all) > 0:
 		printGroups(u, groupsOf(u, all))
 	case asJSON:
-		if err := u.printJSON(all); err != nil {
+		if err := u.PrintJSON(all); err != nil {
 			return err
 		}
 	case len(all) > 0:
 		printList(u, all)
 	}
 	if failed == nil && len(all) == 0 {
-		u.note("there is no recording in %s", strings.Join(args, ", "))
+		u.Note("there is no recording in %s", strings.Join(args, ", "))
 		return exitStatusError(exitNothing)
 	}
 	return failed
@@ -137,35 +122,6 @@ func recordingsIn(path string) ([]string, error) {
 	return out, nil
 }
 
-func listOne(path string) (listed, error) {
-	l := listed{Path: path, Verified: "no", Command: []string{}}
-	rec, err := openRecording("info", path)
-	if err != nil {
-		return l, err
-	}
-	defer rec.Close()
-	h := rec.Header()
-	l.Started, l.Test, l.Command = h.Started, h.Test, h.Command
-	if size, err := sizesOf(rec, path); err == nil {
-		l.Size = size.Total
-	}
-	sum, ok := rec.Summary()
-	switch {
-	case !ok:
-		l.Outcome = "not finished"
-	case sum.Outcome != "":
-		l.Outcome = sum.Outcome
-	case sum.Why == recording.EndTimeout:
-		l.Outcome = recording.EndTimeout
-	default:
-		l.Outcome = describeStatus(sum.Status)
-	}
-	if ok && sum.Verified != "" {
-		l.Verified = sum.Verified
-	}
-	return l, nil
-}
-
 func printList(u *ui, all []listed) {
 	rows := [][]string{{"made", "size", "verified", "ended", "recording", "of"}}
 	for _, l := range all {
@@ -181,5 +137,5 @@ func printList(u *ui, all []listed) {
 		rows = append(rows, []string{made, byteSize(l.Size), cmp.Or(map[string]string{"exact": "yes"}[verified], verified),
 			cleanLine(l.Outcome), cleanLine(l.Path), cleanLine(of)})
 	}
-	table(u.out, map[int]bool{1: true}, rows)
+	table(u.Out, map[int]bool{1: true}, rows)
 }

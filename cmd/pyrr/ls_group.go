@@ -26,9 +26,9 @@ func groupsOf(u *ui, all []listed) []group {
 		if l.Error != "" {
 			sentence = "unreadable"
 		} else {
-			u.status("reading %s", l.Path)
+			u.Status("reading %s", l.Path)
 			print, sentence = reasonIn(l.Path)
-			u.clearStatus()
+			u.ClearStatus()
 		}
 		n := slices.IndexFunc(out, func(g group) bool { return g.Fingerprint == print && (print != "" || g.Sentence == sentence) })
 		if n < 0 {
@@ -72,19 +72,19 @@ func reasonIn(path string) (fingerprint, sentence string) {
 func printGroups(u *ui, groups []group) {
 	for i, g := range groups {
 		if i > 0 {
-			fmt.Fprintln(u.out)
+			fmt.Fprintln(u.Out)
 		}
 		head := plural(uint64(len(g.Recordings)), "recording", "recordings")
 		if g.Fingerprint != "" {
 			head = g.Fingerprint + "  " + head
 		}
-		fmt.Fprintf(u.out, "%s\n  %s\n", u.paintOut(bold, cleanLine(head)), cleanLine(g.Sentence))
+		fmt.Fprintf(u.Out, "%s\n  %s\n", u.Paint(bold, cleanLine(head)), cleanLine(g.Sentence))
 		for _, l := range g.Recordings {
 			of := l.Test
 			if of == "" {
 				of = shorten(shellJoin(l.Command), 100)
 			}
-			fmt.Fprintf(u.out, "    %s  %s\n", cleanLine(l.Path), cleanLine(of))
+			fmt.Fprintf(u.Out, "    %s  %s\n", cleanLine(l.Path), cleanLine(of))
 		}
 	}
 }

@@ -126,7 +126,7 @@ func main() {
 // run executes pyrr with the given arguments and returns its exit status.
 func run(ctx context.Context, u *ui, args []string) int {
 	if len(args) == 0 {
-		printOverview(u.err)
+		printOverview(u.Err)
 		return exitUsage
 	}
 	switch args[0] {
@@ -146,7 +146,7 @@ func run(ctx context.Context, u *ui, args []string) int {
 		if err.Next == nil {
 			err.Next = []string{"pyrr help"}
 		}
-		u.fail(err)
+		u.Fail(err)
 		return exitUsage
 	}
 	err := c.run(ctx, u, args[1:])
@@ -165,7 +165,7 @@ func run(ctx context.Context, u *ui, args []string) int {
 	if replay.Damaged(err) && len(hintsOf(err)) == 0 {
 		err = withHint(err, "it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here")
 	}
-	u.fail(err)
+	u.Fail(err)
 	return c.exitStatus(err)
 }
 
@@ -180,7 +180,7 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 		return c.flagError(fs, err)
 	}
 	if help, err := fs.GetBool("help"); err == nil && help {
-		c.printHelp(u.out)
+		c.printHelp(u.Out)
 		return nil
 	}
 	if c.settings != nil {
@@ -190,8 +190,8 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 	}
 	if !c.runsProgram && !c.interactive {
 		defer onInterrupt(func() {
-			u.clearStatus()
-			u.cleanups.run()
+			u.ClearStatus()
+			u.Cleanups.Run()
 			os.Exit(exitInterrupted)
 		})()
 	}

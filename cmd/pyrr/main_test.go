@@ -130,7 +130,7 @@ func testPython() string {
 // capture runs pyrr in this process.
 func capturePyrr(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	u := &ui{out: &out, err: &errs, width: 80}
+	u := &ui{Out: &out, Err: &errs, StatusWidth: 80}
 	status = run(context.Background(), u, args)
 	return status, out.String(), errs.String()
 }

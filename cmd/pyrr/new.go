@@ -88,9 +88,9 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 		return replayFailed(err, path)
 	}
 	if d == nil {
-		u.note("the program neither hung nor failed, so there is nothing to say of it")
-		u.hint("pyrr events " + shellQuote(path))
-		u.hint("pyrr new --at EVENT " + shellQuote(path))
+		u.Note("the program neither hung nor failed, so there is nothing to say of it")
+		u.Hint("pyrr events " + shellQuote(path))
+		u.Hint("pyrr new --at EVENT " + shellQuote(path))
 		return exitStatusError(exitNothing)
 	}
 	return writeDraft(ctx, u, d, f, path, out)
@@ -113,21 +113,21 @@ func writeDraft(ctx context.Context, u *ui, d *draft.Draft, f *newFlags, path, o
 			return err
 		}
 		if !differs {
-			u.warn(f.unlike + " is the same in all that the draft says, so nothing was written")
-			u.hint("pyrr new --at EVENT " + shellQuote(path))
+			u.Warn(f.unlike + " is the same in all that the draft says, so nothing was written")
+			u.Hint("pyrr new --at EVENT " + shellQuote(path))
 			return exitStatusError(exitFailed)
 		}
 	}
 	if err := writeWhole(out, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 		return err
 	}
-	u.note("created %s", out)
+	u.Note("created %s", out)
 	if golden != "" {
 		if _, err := acceptGoldens(u, run, assert.AcceptOptions{Create: true, InCI: true}); err != nil {
 			return err
 		}
 	}
-	u.hint("pyrr check -v " + shellQuote(out))
+	u.Hint("pyrr check -v " + shellQuote(out))
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -126,7 +125,7 @@ func pack(u *ui, f *packFlags, args []string) error {
 	if packed.Header().Form == recording.FormIndex {
 		verdict = "without memory"
 	}
-	u.note("packed %s  %s, %s", out, byteSize(bytes), verdict)
+	u.Note("packed %s  %s, %s", out, byteSize(bytes), verdict)
 	if f.markdown {
 		all, err := reasons(packed, false)
 		if err != nil {
@@ -148,15 +147,15 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 		return nil, 0, fmt.Errorf("write beside %s: %w", out, err)
 	}
 	remove := func() { os.RemoveAll(work) }
-	defer u.cleanups.add(remove)()
+	defer u.Cleanups.Add(remove)()
 	defer remove()
-	defer u.clearStatus()
+	defer u.ClearStatus()
 	dir := filepath.Join(work, "recording")
 	whole := rec
 	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
 		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+partSuffix))
 		if err != nil {
-			u.warn("the file is larger than it need be: " + err.Error())
+			u.Warn("the file is larger than it need be: " + err.Error())
 		} else {
 			defer short.Close()
 			rec = short
@@ -179,13 +178,13 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 	if why := onlyIndex(err); why != "" {
 		os.RemoveAll(dir)
 		if manifest, err = packIndexForm(u, rec, dir, set); err == nil {
-			u.warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
+			u.Warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
 		}
 	}
 	if err != nil {
 		return nil, 0, packFailed(err, path)
 	}
-	u.status("packing")
+	u.Status("packing")
 	zip := filepath.Join(work, "packed.zip")
 	size, err := zipped(dir, zip)
 	if err != nil {
@@ -199,7 +198,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 			return nil, 0, err
 		}
 		if size <= limit {
-			u.note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", byteSize(limit))
+			u.Note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", byteSize(limit))
 		}
 	}
 	if limit > 0 && size > limit {
@@ -216,7 +215,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 // was killed, or told not to verify it) to the folder dir, without the memory
 // and the parts of files that the test does not touch.
 func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
-	u.status("shortening the recording")
+	u.Status("shortening the recording")
 	from, err := testBegins(rec)
 	if err != nil {
 		return nil, err
@@ -243,7 +242,7 @@ func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.
 	whole, err := sizesOf(rec, path)
 	left, lerr := sizesOf(short, dir)
 	if err == nil && lerr == nil {
-		u.note("cut: %s of memory and files that the test does not touch", byteSize(max(whole.Total-left.Total, 0)))
+		u.Note("cut: %s of memory and files that the test does not touch", byteSize(max(whole.Total-left.Total, 0)))
 	}
 	return short, nil
 }
@@ -308,40 +307,4 @@ func same(a, b string) bool {
 	}
 	y, err := os.Stat(b)
 	return err == nil && os.SameFile(x, y)
-}
-
-// size is a flag that takes a number of bytes: 5MB, 24MiB, 1000000.
-type size int64
-
-func (s *size) Type() string { return "size" }
-
-func (s *size) String() string {
-	if *s == 0 {
-		return ""
-	}
-	return byteSize(int64(*s))
-}
-
-func (s *size) Set(text string) error {
-	units := []struct {
-		suffix string
-		factor float64
-	}{
-		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9},
-		{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"b", 1}, {"", 1},
-	}
-	low := strings.ToLower(strings.TrimSpace(text))
-	for _, u := range units {
-		number, ok := strings.CutSuffix(low, u.suffix)
-		if !ok {
-			continue
-		}
-		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if err != nil || !(v > 0) || v*u.factor > 1e15 {
-			break
-		}
-		*s = size(v * u.factor)
-		return nil
-	}
-	return fmt.Errorf("must be a number of bytes, such as 5MB or 24MiB")
 }

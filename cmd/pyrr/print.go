@@ -126,14 +126,14 @@ func printValues(u *ui, f *printFlags, args []string) error {
 		return askFailed("print", err, path)
 	}
 	if done.Failed != "" {
-		u.warn("the condition could not be evaluated everywhere: " + done.Failed)
+		u.Warn("the condition could not be evaluated everywhere: " + done.Failed)
 	}
 	if done.Hits == 0 {
 		why := "nothing passed --if, --thread, --test or --process"
 		if f.If == "" && f.Thread == "" && f.Test == "" && f.Process == 0 {
 			why = ask.WhyNever(rec, place)
 		}
-		u.note("%s was not passed in %s: %s", args[1], path, why)
+		u.Note("%s was not passed in %s: %s", args[1], path, why)
 		return exitStatusError(exitNothing)
 	}
 	return nil

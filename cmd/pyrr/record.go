@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"pyrr/internal/probe"
 )
 
 // recordFlags are the flags of pyrr record.
@@ -140,10 +138,10 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 				keepAlways, keepTimeout, keepFailure, keepNever)
 			fs.IntVar(&f.keepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
 			fs.IntVar(&f.keepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
-			fs.Var(duration{&f.verifyTime}, "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
+			fs.Var(newDuration(&f.verifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
 			fs.Var(&f.maxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
-			fs.Var(duration{&f.maxTime}, "max-time", "stop recording, not CMD, after this `time`")
-			fs.Var(duration{&f.timeout}, "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
+			fs.Var(newDuration(&f.maxTime), "max-time", "stop recording, not CMD, after this `time`")
+			fs.Var(newDuration(&f.timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
 			choiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
 				"interrupt", "kill")
 			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
@@ -197,9 +195,9 @@ func runUnrecorded(u *ui, args []string, why error) error {
 	if err != nil {
 		return why
 	}
-	u.warn("not recorded: " + why.Error())
+	u.Warn("not recorded: " + why.Error())
 	for _, h := range hintsOf(why) {
-		u.hint(h)
+		u.Hint(h)
 	}
 	if err := become(path, args); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)
@@ -219,11 +217,6 @@ func kept(keep string, status int, timedOut bool) bool {
 	default:
 		return false
 	}
-}
-
-// cannot says what this machine lacks, as the probe found it.
-func cannot(what string, f probe.Feature, err error) error {
-	return withHint(machinef("this machine can't %s: %s (%v)", what, f.Reason, err), f.Remedy, "pyrr doctor")
 }
 
 // processID is the value of a flag that names a process.
@@ -252,7 +245,7 @@ func (p processID) Type() string { return "pid" }
 func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
 	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
-	fs.Var(duration{&f.span}, "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
+	fs.Var(newDuration(&f.span), "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }

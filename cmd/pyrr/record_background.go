@@ -251,7 +251,7 @@ func (s *finishServer) answer(c net.Conn) {
 func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified, string) {
 	var text bytes.Buffer
 	var what verified
-	u := &ui{out: io.Discard, err: &text, width: 80}
+	u := &ui{Out: io.Discard, Err: &text, StatusWidth: 80}
 	finishTest(u, s.flags(k, spare, &what), k)
 	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: packedName(k.Dir)}
 	rec, err := recording.Open(one.Recording)

@@ -48,18 +48,18 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 	if err != nil {
 		return err
 	}
-	if err := t.prepare(); err != nil {
+	if err := prepare(&t); err != nil {
 		return err
 	}
 	info, err := capture.Attach(ctx, capture.Options{
-		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
-		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.maxSize), MaxTime: f.maxTime, Warn: u.warn,
+		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.Part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
+		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.maxSize), MaxTime: f.maxTime, Warn: u.Warn,
 		Attached: func(stood time.Duration) {
 			how := "Ctrl-C ends the recording, and the process goes on"
 			if f.span > 0 {
 				how = fmt.Sprintf("for %v", f.span)
 			}
-			u.note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
+			u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
 		},
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 	}
 	only := info.Kept[0]
 	if only.Err != nil {
-		u.warn(only.Err.Error())
+		u.Warn(only.Err.Error())
 	}
 	info.Procs, info.Events, info.Instructions = only.Procs, only.Events, only.Instructions
 	finish(u, &t, f, info)

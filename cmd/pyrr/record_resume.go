@@ -28,20 +28,20 @@ func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *r
 			left, err := pytest.Left(o.Tests.Plugin, s.PID, append(slices.Clone(ran), append(s.Done, s.Test)...))
 			switch {
 			case err != nil:
-				u.warn("the tests behind " + cleanLine(s.Test) + " did not run: " + err.Error())
+				u.Warn("the tests behind " + cleanLine(s.Test) + " did not run: " + err.Error())
 			case s.Root && !f.noResume && len(left) < most:
 				most = len(left)
 				ran = append(ran, append(s.Done, s.Test)...)
 				if err := pytest.Resume(o.Tests.Plugin, ran, s.Test, "Timeout: "+s.Why+"; its process was ended", s.Limit); err != nil {
-					u.warn(err.Error())
+					u.Warn(err.Error())
 					sayLeft(u, left)
 					break
 				}
 				again = true
 				if len(left) > 0 {
-					u.note("%s did not run yet: a fresh session goes on (--no-resume: does not)", plural(uint64(len(left)), "test", "tests"))
+					u.Note("%s did not run yet: a fresh session goes on (--no-resume: does not)", plural(uint64(len(left)), "test", "tests"))
 				} else {
-					u.note("no test is left: a fresh session reports")
+					u.Note("no test is left: a fresh session reports")
 				}
 			default:
 				sayLeft(u, left)
@@ -50,10 +50,10 @@ func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *r
 		if !again {
 			return info, nil
 		}
-		if err := t.discard(); err != nil {
+		if err := t.Discard(); err != nil {
 			return nil, err
 		}
-		if err := t.prepare(); err != nil {
+		if err := prepare(t); err != nil {
 			return nil, err
 		}
 		o.Tests.Before += len(info.Kept)
@@ -85,5 +85,5 @@ func sayLeft(u *ui, left []string) {
 	if len(left) > most {
 		more = fmt.Sprintf(", and %d more", len(left)-most)
 	}
-	u.warn(fmt.Sprintf("%s did not run: %s%s", plural(uint64(len(left)), "test", "tests"), strings.Join(names, ", "), more))
+	u.Warn(fmt.Sprintf("%s did not run: %s%s", plural(uint64(len(left)), "test", "tests"), strings.Join(names, ", "), more))
 }

@@ -51,12 +51,12 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 	if err != nil {
 		return err
 	}
-	if err := t.prepare(); err != nil {
+	if err := prepare(&t); err != nil {
 		return err
 	}
 	o := capture.Options{
 		Command:        args,
-		Dir:            t.part,
+		Dir:            t.Part,
 		Timeout:        f.timeout,
 		Kill:           f.onTimeout == "kill",
 		FollowAll:      f.follow == "all",
@@ -70,13 +70,13 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		From:           f.from,
 		MaxSize:        int64(f.maxSize),
 		MaxTime:        f.maxTime,
-		Warn:           u.warn,
+		Warn:           u.Warn,
 	}
 	if f.verify == verifyFull {
 		o.Checksums = checksumEvery
 	}
 	if f.chaos {
-		u.note("chaos seed %d", f.seed)
+		u.Note("chaos seed %d", f.seed)
 	}
 	if inject.Host().HostXSaveSize == 0 {
 		return withHint(machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
@@ -97,32 +97,32 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 	}
 	if n := len(info.Images); f.images && n > 0 {
 		slices.Sort(info.Images)
-		u.note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
+		u.Note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
 	}
 	status := info.Status
 	if info.TimedOut {
 		status = exitTimeout
-		u.note("the time-out of %v ended the program", f.timeout)
+		u.Note("the time-out of %v ended the program", f.timeout)
 	}
 	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
-		u.warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
-		u.hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
+		u.Warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
+		u.Hint("record there, with pyrr brought into the container: docs/ci.md, \"Where the tests run elsewhere\"")
 	}
 	if f.region != "" && len(info.Kept) == 0 {
 		if !info.Runner {
-			u.warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
-			u.hint("docs/attach.md, \"A part of a program\"")
+			u.Warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
+			u.Hint("docs/attach.md, \"A part of a program\"")
 		}
-		if err := t.discard(); err != nil {
-			u.warn(err.Error())
+		if err := t.Discard(); err != nil {
+			u.Warn(err.Error())
 		}
 		return exitStatusError(status)
 	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)
 		saySurplus(u, f, info.Surplus)
-		if err := t.discard(); err != nil {
-			u.warn(err.Error())
+		if err := t.Discard(); err != nil {
+			u.Warn(err.Error())
 		}
 		return exitStatusError(status)
 	}
@@ -130,15 +130,15 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		late := info.Kept[0]
 		info.Procs, info.Events, info.Instructions = late.Procs, late.Events, late.Instructions
 		if late.Err != nil {
-			u.warn(late.Err.Error())
+			u.Warn(late.Err.Error())
 		}
-		t.part = late.Dir
+		t.Part = late.Dir
 	}
 	if kept(f.keep, info.Status, info.TimedOut) {
-		t.program = args[0]
+		t.Program = args[0]
 		finish(u, &t, f, info)
-	} else if err := t.discard(); err != nil {
-		u.warn(err.Error())
+	} else if err := t.Discard(); err != nil {
+		u.Warn(err.Error())
 	}
 	return exitStatusError(status)
 }
@@ -156,7 +156,7 @@ func recordFailed(u *ui, t *target, args []string, err error) error {
 	if !isStart {
 		return err
 	}
-	u.fail(withHint(err, startHint(args[0])))
+	u.Fail(withHint(err, startHint(args[0])))
 	if errors.Is(err, syscall.EISDIR) {
 		return exitStatusError(exitCannotRun)
 	}
@@ -165,16 +165,16 @@ func recordFailed(u *ui, t *target, args []string, err error) error {
 
 // discardEmpty removes the .part folder unless events were written to it.
 func discardEmpty(u *ui, t *target) {
-	if rec, err := recording.Open(t.part); err == nil {
+	if rec, err := recording.Open(t.Part); err == nil {
 		procs, err := rec.Procs()
 		rec.Close()
 		if err == nil && len(procs) > 0 {
-			u.note("what was recorded is in %s", t.part)
+			u.Note("what was recorded is in %s", t.Part)
 			return
 		}
 	}
-	if err := t.discard(); err != nil {
-		u.warn(err.Error())
+	if err := t.Discard(); err != nil {
+		u.Warn(err.Error())
 	}
 }
 
@@ -197,19 +197,19 @@ func startHint(name string) string {
 // minFree is the least room on the disk to begin a recording with.
 const minFree = 32 << 20
 
-// prepare makes the folder of the target and tries to write there, so that
+// prepare makes the folder of a target and tries to write there, so that
 // what can't be kept is said before the program starts.
-func (t *target) prepare() error {
-	dir := filepath.Dir(t.part)
+func prepare(t *target) error {
+	dir := filepath.Dir(t.Part)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		t.made = true
+		t.Made = true
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
 	}
-	if _, err := os.Lstat(t.part); err == nil {
-		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.part),
-			"pyrr info "+shellQuote(t.part), "rm -r "+shellQuote(t.part))
+	if _, err := os.Lstat(t.Part); err == nil {
+		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.Part),
+			"pyrr info "+shellQuote(t.Part), "rm -r "+shellQuote(t.Part))
 	}
 	f, err := os.CreateTemp(dir, ".pyrr-*.part")
 	if err != nil {

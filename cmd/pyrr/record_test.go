@@ -80,10 +80,10 @@ func TestPlanTarget(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !regexp.MustCompile(tt.part).MatchString(got.part) || !regexp.MustCompile(tt.packed).MatchString(got.packed) {
+			if !regexp.MustCompile(tt.part).MatchString(got.Part) || !regexp.MustCompile(tt.packed).MatchString(got.Packed) {
 				t.Errorf("got %+v", got)
 			}
-			if strings.TrimSuffix(got.part, partSuffix) != strings.TrimSuffix(got.packed, packedSuffix) {
+			if strings.TrimSuffix(got.Part, partSuffix) != strings.TrimSuffix(got.Packed, packedSuffix) {
 				t.Errorf("the names differ: %+v", got)
 			}
 		})
@@ -92,23 +92,23 @@ func TestPlanTarget(t *testing.T) {
 
 func TestPrepare(t *testing.T) {
 	dir := t.TempDir()
-	fresh := target{part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
-	if err := fresh.prepare(); err != nil {
+	fresh := target{Part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), Packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
+	if err := prepare(&fresh); err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := os.ReadDir(filepath.Dir(fresh.part)); len(left) != 0 {
+	if left, _ := os.ReadDir(filepath.Dir(fresh.Part)); len(left) != 0 {
 		t.Errorf("the attempt left %v", left)
 	}
-	if err := os.Mkdir(fresh.part, 0o777); err != nil {
+	if err := os.Mkdir(fresh.Part, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := fresh.prepare(); err == nil || !strings.Contains(err.Error(), "is there already") || len(hintsOf(err)) == 0 {
+	if err := prepare(&fresh); err == nil || !strings.Contains(err.Error(), "is there already") || len(hintsOf(err)) == 0 {
 		t.Errorf("an existing .part: %v", err)
 	}
-	if err := fresh.discard(); err != nil {
+	if err := fresh.Discard(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Dir(fresh.part)); err == nil {
+	if _, err := os.Stat(filepath.Dir(fresh.Part)); err == nil {
 		t.Error("the folder that was made for it is left")
 	}
 	file := filepath.Join(dir, "file")
@@ -116,7 +116,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{filepath.Join(file, "x"), "/proc/x", "/sys/kernel/x"} {
-		if err := (&target{part: bad + partSuffix, packed: bad + packedSuffix}).prepare(); err == nil {
+		if err := prepare(&target{Part: bad + partSuffix, Packed: bad + packedSuffix}); err == nil {
 			t.Errorf("%s counts as writable", bad)
 		}
 	}
@@ -206,7 +206,7 @@ func TestRecordFlags(t *testing.T) {
 func TestChaosFlag(t *testing.T) {
 	parse := func(arg string) (on bool, seed uint64, err error) {
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		fs.Var(chaos{&on, &seed}, "chaos", "")
+		fs.Var(newChaos(&on, &seed), "chaos", "")
 		fs.Lookup("chaos").NoOptDefVal = chaosRandom
 		err = fs.Parse([]string{arg})
 		return on, seed, err

@@ -25,14 +25,14 @@ func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.
 	}
 	plugin, err := pytest.Install()
 	if err != nil {
-		u.warn(err.Error() + "; what is kept is of the whole command")
+		u.Warn(err.Error() + "; what is kept is of the whole command")
 		return func() {}, nil
 	}
 	fin = newFinisher(u, fs, plugin)
 	o.Tests = &capture.Tests{
 		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax, MaxSame: f.keepSame,
 		Path: func(test string) string {
-			return filepath.Join(filepath.Dir(t.part), testName(test)+"-"+shortID()+partSuffix)
+			return filepath.Join(filepath.Dir(t.Part), testName(test)+"-"+shortID()+partSuffix)
 		},
 		Final:   packedName,
 		Keeping: fin.keeping,
@@ -74,8 +74,8 @@ func finishTests(u *ui, done map[string]finished, f *recordFlags, kept []capture
 	for _, k := range kept {
 		one, ok := done[k.Dir]
 		if ok {
-			u.clearStatus()
-			fmt.Fprint(u.err, one.Text)
+			u.ClearStatus()
+			fmt.Fprint(u.Err, one.Text)
 		} else {
 			finishTest(u, v.flags(&k, false, &one.verified), &k)
 			if rec, err := recording.Open(packedName(k.Dir)); err == nil {
@@ -92,24 +92,24 @@ func finishTests(u *ui, done map[string]finished, f *recordFlags, kept []capture
 		}
 	}
 	if alike > 0 {
-		u.note("%s not verified and not cut: that of another test that failed alike is exact", plural(uint64(alike), "recording is", "recordings are"))
+		u.Note("%s not verified and not cut: that of another test that failed alike is exact", plural(uint64(alike), "recording is", "recordings are"))
 	}
 	if late > 0 {
-		u.note("%s not verified and not cut: --verify-time %v was over", plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
+		u.Note("%s not verified and not cut: --verify-time %v was over", plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
 	}
 }
 
 // finishTest verifies and packs the recording of a test.
 func finishTest(u *ui, f *recordFlags, k *capture.Kept) {
 	if k.Err != nil {
-		u.warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
+		u.Warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
 	}
-	one := &target{part: k.Dir, packed: packedName(k.Dir)}
+	one := &target{Part: k.Dir, Packed: packedName(k.Dir)}
 	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
-	u.note("%s: %s", k.Outcome, k.Test)
+	u.Note("%s: %s", k.Outcome, k.Test)
 	if f.verify != verifyNone && k.Err == nil {
 		if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
-			u.warn("the recording is larger than it need be: " + err.Error())
+			u.Warn("the recording is larger than it need be: " + err.Error())
 		}
 		recount(one, info)
 	}
@@ -126,13 +126,13 @@ func saySurplus(u *ui, f *recordFlags, s capture.Surplus) {
 		why = append(why, fmt.Sprintf("%d came after %d that are kept (--keep-max %d)", s.More, f.keepMax, f.keepMax))
 	}
 	if len(why) > 0 {
-		u.note("%s not kept: %s", plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
+		u.Note("%s not kept: %s", plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
 	}
 }
 
 // recount takes what a recording holds from itself.
 func recount(t *target, info *capture.Info) {
-	rec, err := recording.Open(t.part)
+	rec, err := recording.Open(t.Part)
 	if err != nil {
 		return
 	}
@@ -149,21 +149,21 @@ func recount(t *target, info *capture.Info) {
 // memory that the test touched or that its stacks are read from. What it was
 // stays beside it until the new one has proved exact.
 func shortenTest(u *ui, t *target, from uint64) error {
-	rec, err := recording.Open(t.part)
+	rec, err := recording.Open(t.Part)
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
 	rec.PreferOriginals()
-	u.status("shortening the recording")
-	short := strings.TrimSuffix(t.part, partSuffix) + "-short" + partSuffix
+	u.Status("shortening the recording")
+	short := strings.TrimSuffix(t.Part, partSuffix) + "-short" + partSuffix
 	if err := shortenInto(rec, short, from); err != nil {
 		return err
 	}
-	uncut := strings.TrimSuffix(t.part, partSuffix) + "-uncut" + partSuffix
-	if err := os.Rename(t.part, uncut); err != nil {
+	uncut := strings.TrimSuffix(t.Part, partSuffix) + "-uncut" + partSuffix
+	if err := os.Rename(t.Part, uncut); err != nil {
 		return err
 	}
-	t.uncut = uncut
-	return os.Rename(short, t.part)
+	t.Uncut = uncut
+	return os.Rename(short, t.Part)
 }

@@ -23,7 +23,7 @@ type runs struct {
 
 // declareRuns declares them.
 func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
-	fs.Var(chaos{&f.chaos, &f.seed}, "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
+	fs.Var(newChaos(&f.chaos, &f.seed), "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 	fs.Lookup("chaos").NoOptDefVal = chaosRandom
 	fs.IntVar(&f.untilFail, "until-fail", 0, "run CMD until it fails, at most `N` times, and keep that run;\nwith --chaos each run has the next seed")
 	fs.BoolVar(&f.noResume, "no-resume", false, "where a test has to be ended with its process, leave out the\ntests behind it; else they run in a fresh session of pytest")
@@ -57,18 +57,18 @@ func untilFails(ctx context.Context, u *ui, f *recordFlags, args []string) error
 			return fmt.Errorf("run %d: %w", i+1, err)
 		case err != nil:
 			if ended.ExitCode() != exitOwn {
-				u.note("run %d of %d failed", i+1, f.untilFail)
+				u.Note("run %d of %d failed", i+1, f.untilFail)
 			}
 			return exitStatusError(max(ended.ExitCode(), 1))
 		}
 		select {
 		case <-stop:
-			u.note("interrupted after run %d of %d, and none has failed", i+1, f.untilFail)
+			u.Note("interrupted after run %d of %d, and none has failed", i+1, f.untilFail)
 			return exitStatusError(128 + int(syscall.SIGINT))
 		default:
 		}
 	}
-	u.note("none of %d runs failed", f.untilFail)
+	u.Note("none of %d runs failed", f.untilFail)
 	return nil
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -12,8 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/console"
-	"pyrr/internal/logview"
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -104,8 +100,8 @@ func (f *replayFlags) run(u *ui, args []string) error {
 	switch {
 	case f.batch:
 		defer onInterrupt(func() {
-			u.clearStatus()
-			u.cleanups.run()
+			u.ClearStatus()
+			u.Cleanups.Run()
 			os.Exit(exitInterrupted)
 		})()
 		return replayBatch(u, rec, path)
@@ -143,11 +139,11 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	if err := canReplay(rec); err != nil {
 		return err
 	}
-	if u.slow != nil { // a status line would stand in the program's output
-		u.status("replaying %s", path)
-		defer u.clearStatus()
+	if u.Slow != nil { // a status line would stand in the program's output
+		u.Status("replaying %s", path)
+		defer u.ClearStatus()
 	}
-	out, errs := forTerminal(u.out), forTerminal(u.err)
+	out, errs := forTerminal(u.Out), forTerminal(u.Err)
 	res, err := replay.Batch(rec, replay.Options{Stdout: out, Stderr: errs})
 	finishCleaning(out)
 	finishCleaning(errs)
@@ -160,96 +156,9 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	}
 	switch {
 	case len(cut) > 0:
-		u.warn("the replay was exact as far as the recording goes: " + strings.Join(cut, "; "))
-	case u.live:
-		u.note("exact: %s, %s", plural(res.Events, "event", "events"), plural(res.Instructions, "instruction", "instructions"))
+		u.Warn("the replay was exact as far as the recording goes: " + strings.Join(cut, "; "))
+	case u.Live:
+		u.Note("exact: %s, %s", plural(res.Events, "event", "events"), plural(res.Instructions, "instruction", "instructions"))
 	}
 	return nil
-}
-
-// replayFailed explains why a replay ended early.
-func replayFailed(err error, path string) error {
-	if d, ok := errors.AsType[*replay.Divergence](err); ok {
-		return withHint(errors.New(divergenceText(d)), fmt.Sprintf("pyrr events %s --process %d", shellQuote(path), d.Process))
-	}
-	if replay.Damaged(err) {
-		return err
-	}
-	if missing := probe.Machine().Missing(true); len(missing) > 0 {
-		return cannot("replay", missing[0], err)
-	}
-	return err
-}
-
-// truncations says of each process whose recording stops before its end,
-// where and why.
-func truncations(rec *recording.Recording) ([]string, error) {
-	procs, err := rec.Procs()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, p := range procs {
-		end, err := lastEvent(rec, p.ID)
-		if err != nil {
-			return out, err
-		}
-		s := ""
-		switch end.Why {
-		case recording.EndTruncated:
-			s = fmt.Sprintf("truncated at instruction %s", grouped(end.Instr))
-		case recording.EndDetached:
-			s = fmt.Sprintf("stopped at instruction %s", grouped(end.Instr))
-			if end.Text != "" {
-				s += ": " + end.Text
-			}
-		default:
-			continue
-		}
-		if len(procs) > 1 {
-			s = fmt.Sprintf("process %d %s", p.ID, s)
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-// lastEvent returns the last event of a process.
-func lastEvent(rec *recording.Recording, id int) (recording.Event, error) {
-	it, err := rec.Events(id)
-	if err != nil {
-		return recording.Event{}, err
-	}
-	defer it.Close()
-	it.Brief()
-	var ev, last recording.Event
-	for {
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return last, nil
-		}
-		if err != nil {
-			return last, err
-		}
-		last = ev
-	}
-}
-
-// divergenceText shows both sides of a divergence and what came before it.
-func divergenceText(d *replay.Divergence) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "the replay diverged at instruction %s, event %s of process %d (pid %d), so nothing was judged\n",
-		grouped(d.Pos.Instr), grouped(d.Pos.Event), d.Process, d.PID)
-	fmt.Fprintf(&b, "  recorded  %s\n  came      %s", cleanLine(describeEvent(&d.Want)), cleanLine(d.Got))
-	if len(d.Before) > 0 {
-		b.WriteString("\n  before it, the same in both:")
-	}
-	p := logview.NewProcess(&recording.Proc{ID: d.Process, PID: d.PID})
-	for i := range d.Before {
-		ev := &d.Before[i]
-		n := d.Pos.Event - uint64(len(d.Before)-i)
-		v := newView(ev, p.Take(n, ev).Enter, p)
-		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", grouped(ev.Instr), grouped(n), ev.TID, cleanLine(v.Text))
-	}
-	return b.String()
 }

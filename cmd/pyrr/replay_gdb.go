@@ -67,7 +67,7 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 	defer l.Close()
 	s := &gdbserver.Server{Session: c.Session(), Recording: rec, Monitor: c.Monitor}
 	if !own {
-		u.note("waiting for gdb: target remote %s", l.Addr())
+		u.Note("waiting for gdb: target remote %s", l.Addr())
 		conn, err := l.Accept()
 		if err != nil {
 			return fmt.Errorf("wait for gdb: %w", err)

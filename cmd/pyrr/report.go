@@ -84,16 +84,16 @@ func writeReport(u *ui, f *reportFlags, args []string) error {
 
 // writePage writes the page about a recording, beside it unless told otherwise.
 func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) error {
-	u.status("reading %s", path)
+	u.Status("reading %s", path)
 	p, perr := pageOf(u, rec, path, f)
-	u.clearStatus()
+	u.ClearStatus()
 	if p == nil {
 		return perr
 	}
 	out := f.out
 	switch out {
 	case "-":
-		return errors.Join(p.Write(u.out), perr)
+		return errors.Join(p.Write(u.Out), perr)
 	case "":
 		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(beside(path)), ".zip"), ".part")
 		out = strings.TrimSuffix(out, ".pyrr") + ".html"
@@ -101,9 +101,9 @@ func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) err
 	if err := writeWhole(out, p.Write); err != nil {
 		return err
 	}
-	u.note("wrote %s", out)
+	u.Note("wrote %s", out)
 	if p.Left > 0 {
-		u.note("it holds the last %s events; %s before them are left out", grouped(uint64(p.Rows)), grouped(uint64(p.Left)))
+		u.Note("it holds the last %s events; %s before them are left out", grouped(uint64(p.Rows)), grouped(uint64(p.Left)))
 	}
 	return perr
 }
@@ -121,7 +121,7 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	}
 	in := &page.Input{Rec: rec, Title: shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.Says(),
 		Bad: r.Says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
-		Progress: func(n uint64) { u.status("reading %s: %s events", path, grouped(n)) }}
+		Progress: func(n uint64) { u.Status("reading %s: %s events", path, grouped(n)) }}
 	if info.Test != "" {
 		in.Title = shorten(info.Test, 160)
 	}
@@ -155,7 +155,7 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 		in.Commands = append(in.Commands, "pyrr replay "+name)
 	}
 	in.Read = func(vars, output map[page.Place]bool) page.Read {
-		u.status("replaying %s for its variables", path)
+		u.Status("replaying %s for its variables", path)
 		return readMoments(rec, info, f, vars, output)
 	}
 	p, err := page.Make(in)

@@ -28,18 +28,18 @@ func checksOfPage(u *ui, path string, f *reportFlags) ([]page.Check, error) {
 	}
 	specs, err := loadSpecs("report", &checkFlags{}, []string{from})
 	if err != nil && f.specs == "" {
-		u.note("the specs in %s are not on the page: they have mistakes (pyrr check %s)", from, from)
+		u.Note("the specs in %s are not on the page: they have mistakes (pyrr check %s)", from, from)
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	if specs = specsOf(specs, path); len(specs) == 0 {
 		if f.specs != "" {
-			u.note("no spec in %s names %s", cleanLine(from), cleanLine(path))
+			u.Note("no spec in %s names %s", cleanLine(from), cleanLine(path))
 		}
 		return nil, nil
 	}
-	u.status("holding %s against %s", path, plural(uint64(len(specs)), "spec", "specs"))
+	u.Status("holding %s against %s", path, plural(uint64(len(specs)), "spec", "specs"))
 	run, err := assert.Check(context.Background(), specs, openSource, assert.Options{SourceText: newSourceLines().line})
 	if err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func sayRedacted(u *ui, m *recording.Redaction) {
 				names, verb = names+", "+x.Name, "were"
 			}
 		}
-		u.warn(fmt.Sprintf("%s %s not replaced: %s", names, verb, l.Why))
+		u.Warn(fmt.Sprintf("%s %s not replaced: %s", names, verb, l.Why))
 	}
 	if len(m.Secrets) == 0 {
 		return
@@ -63,7 +63,7 @@ func sayRedacted(u *ui, m *recording.Redaction) {
 		}
 	}
 	defer sayRules(u, m)
-	u.note("replaced %s in %s: %s", plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
+	u.Note("replaced %s in %s: %s", plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
 		plural(uint64(places), "place", "places"), m.Names())
 }
 
@@ -80,7 +80,7 @@ func sayRules(u *ui, m *recording.Redaction) {
 		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(values)) {
-		u.note("rule %s: replaced %s in %s", rule, plural(values[rule], "value", "values"), plural(places[rule], "place", "places"))
+		u.Note("rule %s: replaced %s in %s", rule, plural(values[rule], "value", "values"), plural(places[rule], "place", "places"))
 	}
 }
 
@@ -95,5 +95,5 @@ func (s *secretFlags) hide(u *ui, t *target, when string) (h *hidden, set *redac
 	if !s.wanted(when) {
 		return nil, nil, nil, nil
 	}
-	return hideSecrets(u, t.part, s.names, s.masks, when == redactAlways)
+	return hideSecrets(u, t.Part, s.names, s.masks, when == redactAlways)
 }

@@ -79,7 +79,7 @@ func serveRoot(ctx context.Context, u *ui, root string, port int, o serve.Option
 	} else if err != nil {
 		return err
 	}
-	fmt.Fprintln(u.out, s.URL())
-	u.note("serves %s at that address, to this machine alone, until Ctrl-C", cleanLine(root))
+	fmt.Fprintln(u.Out, s.URL())
+	u.Note("serves %s at that address, to this machine alone, until Ctrl-C", cleanLine(root))
 	return s.Run(ctx)
 }

@@ -7,17 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/outfile"
-	"pyrr/internal/recording"
 	"pyrr/internal/registry"
 )
-
-// registryTimeout bounds one command's talk with a registry.
-const registryTimeout = 2 * time.Hour
 
 func pushCommand() *command {
 	return &command{
@@ -90,16 +85,16 @@ func push(ctx context.Context, u *ui, args []string, plain bool) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
 	defer cancel()
-	u.status("pushing %s", plural(uint64(len(items)), "recording", "recordings"))
-	defer u.clearStatus()
-	out, err := client.Push(ctx, items, func(n int) { u.status("pushed %d of %d", n, len(items)) })
-	u.clearStatus()
+	u.Status("pushing %s", plural(uint64(len(items)), "recording", "recordings"))
+	defer u.ClearStatus()
+	out, err := client.Push(ctx, items, func(n int) { u.Status("pushed %d of %d", n, len(items)) })
+	u.ClearStatus()
 	if err != nil {
 		return err
 	}
-	u.note("pushed %s  %s sent, %s there already; %s in %s",
+	u.Note("pushed %s  %s sent, %s there already; %s in %s",
 		name, plural(uint64(out.Recordings), "recording", "recordings"), plural(uint64(out.AlreadyThere), "was", "were"), byteSize(out.Bytes), plural(uint64(client.Stats().Requests.Load()), "request", "requests"))
-	fmt.Fprintln(u.out, out.Digest)
+	fmt.Fprintln(u.Out, out.Digest)
 	return nil
 }
 
@@ -155,8 +150,8 @@ func pull(ctx context.Context, u *ui, arg, dir string, o registry.Options) error
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("make the folder %s: %w", dir, err)
 	}
-	u.status("pulling %s", plural(uint64(len(all)), "recording", "recordings"))
-	defer u.clearStatus()
+	u.Status("pulling %s", plural(uint64(len(all)), "recording", "recordings"))
+	defer u.ClearStatus()
 	err = cache.PullAll(ctx, client, all, func(e registry.Entry, pull func(io.Writer) error) error {
 		to := filepath.Join(dir, e.Name)
 		if _, err := os.Lstat(to); err == nil {
@@ -164,115 +159,14 @@ func pull(ctx context.Context, u *ui, arg, dir string, o registry.Options) error
 		}
 		return outfile.Write(to, 0o600, pull)
 	})
-	u.clearStatus()
+	u.ClearStatus()
 	if err != nil {
 		return err
 	}
 	if len(all) == 1 {
-		u.note("pulled %s", filepath.Join(dir, all[0].Name))
+		u.Note("pulled %s", filepath.Join(dir, all[0].Name))
 		return nil
 	}
-	u.note("pulled %s into %s", plural(uint64(len(all)), "recording", "recordings"), dir)
+	u.Note("pulled %s into %s", plural(uint64(len(all)), "recording", "recordings"), dir)
 	return nil
-}
-
-// registryName parses the name of recordings in a registry.
-func registryName(command, arg string) (registry.Name, error) {
-	name, err := registry.ParseName(arg)
-	if err != nil {
-		return name, withHint(usagef("%s: %v", command, err), "pyrr "+command+" oci://registry.example/team/app:tag")
-	}
-	return name, nil
-}
-
-// listRegistry asks a registry what a name stands for.
-func listRegistry(ctx context.Context, command, arg string, o registry.Options) (*registry.Client, []registry.Entry, *registry.Cache, error) {
-	name, err := registryName(command, arg)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	cache, err := registry.OpenCache()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	client, err := registry.Open(name, o)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	all, err := client.List(ctx)
-	if err == nil && len(all) == 0 {
-		err = fmt.Errorf("%s names no recording", name)
-	}
-	return client, all, cache, err
-}
-
-// takesSeveral are the commands to which the name of several recordings is all of
-// them.
-var takesSeveral = map[string]bool{"ls": true, "summary": true, "open": true}
-
-// fetchNamed puts the path of a file in the place of each argument that names a
-// recording in a registry: its own part, in the user's cache. What that lacks is
-// fetched when it is read. It is the one place where a name becomes a file.
-func fetchNamed(ctx context.Context, u *ui, command string, args []string) ([]string, error) {
-	var out []string
-	for _, arg := range args {
-		if !registry.IsName(arg) {
-			out = append(out, arg)
-			continue
-		}
-		paths, err := fetchOwn(ctx, u, command, arg)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, paths...)
-	}
-	return out, nil
-}
-
-func fetchOwn(ctx context.Context, u *ui, command, arg string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
-	defer cancel()
-	u.status("fetching %s", arg)
-	defer u.clearStatus()
-	client, all, cache, err := listRegistry(ctx, command, arg, registry.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if len(all) > 1 && !takesSeveral[command] {
-		return nil, withHint(usagef("%s: %s names %d recordings, and %s takes one", command, arg, len(all), command),
-			"pyrr "+command+" "+shellQuote(client.Name().With(all[0].Name).String()), "pyrr ls "+shellQuote(arg))
-	}
-	var out []string
-	for _, e := range all {
-		path, err := cache.Own(ctx, client, e)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, path)
-	}
-	return out, nil
-}
-
-// openFetched opens a recording, and lets one whose own part is in the cache find the
-// rest.
-func openFetched(path string) (*recording.Recording, error) {
-	rec, err := recording.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if cache, err := registry.OpenCache(); err == nil {
-		if find := cache.FilesOf(path); find != nil {
-			rec.FindFiles(find)
-		}
-	}
-	return rec, nil
-}
-
-// beside is the name of a file that a command writes beside a recording by default:
-// in the working directory, where the recording lies in the cache.
-func beside(path string) string {
-	if cache, err := registry.OpenCache(); err == nil && cache.FilesOf(path) != nil {
-		return filepath.Base(path)
-	}
-	return path
 }

@@ -18,10 +18,10 @@ func TestSummaryBounded(t *testing.T) {
 	var all []*told
 	for i := range 3000 {
 		all = append(all, &told{Test: fmt.Sprintf("test_%d", i), Outcome: "failed", Sentence: "ValueError.", File: "a.py", Line: i + 1, Func: "f",
-			Recording: fmt.Sprintf("r%d.pyrr.zip", i), stacks: strings.Repeat("Py  f  a.py:1  @team `x` ```\n", 100)})
+			Recording: fmt.Sprintf("r%d.pyrr.zip", i), Stacks: strings.Repeat("Py  f  a.py:1  @team `x` ```\n", 100)})
 	}
 	groups := byFault(all)
-	text := summaryMarkdown(&summaryFlags{maxSize: 900 << 10}, groups)
+	text := summaryMarkdown(&summaryFlags{MaxSize: 900 << 10}, groups)
 	if len(text) > 900<<10 || len(text) < 800<<10 {
 		t.Errorf("%d bytes", len(text))
 	}
@@ -34,7 +34,7 @@ func TestSummaryBounded(t *testing.T) {
 		t.Error("text of a recording can end its block")
 	}
 	var out bytes.Buffer
-	annotateAll(&ui{out: &out}, groups)
+	annotateAll(&ui{Out: &out}, groups)
 	if n := strings.Count(out.String(), "::error "); n != 10 {
 		t.Errorf("%d annotations", n)
 	}
@@ -52,7 +52,7 @@ func TestCommandGuard(t *testing.T) {
 	} {
 		for _, step := range []int{1, 100} { // whatever pieces it comes in
 			var out bytes.Buffer
-			g := &commandGuard{w: &out}
+			g := &commandGuard{W: &out}
 			for i := 0; i < len(c.in); i += step {
 				if n, err := g.Write([]byte(c.in[i:min(i+step, len(c.in))])); err != nil || n != min(step, len(c.in)-i) {
 					t.Fatal(n, err)
@@ -95,7 +95,7 @@ func TestDownload(t *testing.T) {
 	}))
 	defer server.Close()
 	get := func(path string, limit int) (string, error) {
-		u := &ui{out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+		u := &ui{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
 		return download(t.Context(), u, &openFlags{dir: dir, maxSize: size(limit)}, server.URL+path)
 	}
 	if file, err := get("/moved.zip", 1<<20); err != nil || filepath.Dir(file) != dir {

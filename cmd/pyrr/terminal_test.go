@@ -174,8 +174,8 @@ func TestColour(t *testing.T) {
 			defer master.Close()
 			t.Setenv("TERM", "xterm")
 			u := newUI(slave, slave)
-			if u.colourErr != tt.want || u.colourOut != tt.want {
-				t.Errorf("colour %v, %v; want %v", u.colourOut, u.colourErr, tt.want)
+			if u.ColourErr != tt.want || u.ColourOut != tt.want {
+				t.Errorf("colour %v, %v; want %v", u.ColourOut, u.ColourErr, tt.want)
 			}
 		})
 	}

@@ -66,9 +66,9 @@ func versionCommand() *command {
 				}
 				v := currentVersion()
 				if *asJSON {
-					return u.printJSON(v)
+					return u.PrintJSON(v)
 				}
-				_, err := fmt.Fprintf(u.out, "pyrr %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
+				_, err := fmt.Fprintf(u.Out, "pyrr %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 				return err
 			}
 		},

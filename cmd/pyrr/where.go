@@ -91,7 +91,7 @@ func printWhere(u *ui, o ask.WhereOptions, asJSON bool, args []string) error {
 		if len(o.Kinds) == 0 {
 			in = "in what was printed, written, sent, logged, raised, opened or queried"
 		}
-		u.note("%q does not come up in %s %s", args[1], path, in)
+		u.Note("%q does not come up in %s %s", args[1], path, in)
 		return exitStatusError(exitNothing)
 	}
 	return nil

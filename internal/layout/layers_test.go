@@ -15,7 +15,7 @@ var layers = []struct {
 }{
 	{"ground: the kernel, memory, processes", []string{
 		"internal/sys", "internal/mem", "internal/linux", "internal/ptrace", "internal/inject", "internal/headroom", "internal/outfile",
-		"internal/usercache", "internal/probe", "internal/settings", "internal/printable", "internal/hint", "internal/progress", "internal/stack"}},
+		"internal/usercache", "internal/probe", "internal/settings", "internal/flagvalue", "internal/printable", "internal/hint", "internal/screen", "internal/progress", "internal/stack"}},
 	{"record: the format, and what events mean", []string{"internal/recording", "internal/logview"}},
 	{"Python: its clock, frames and objects, and C stacks", []string{"internal/unwind", "cpython"}},
 	{"engines: the recorder and the replayer", []string{"capture", "capture/pytest", "replay"}},
@@ -24,7 +24,7 @@ var layers = []struct {
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
 	{"share, fronts, report: what people get", []string{
-		"internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report",
+		"internal/find", "internal/naming", "internal/contents", "internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report", "internal/doctor", "internal/digest", "internal/traces", "internal/show",
 		"internal/moments", "internal/page", "internal/served", "internal/serve"}},
 }
 

@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"capture/pytest":                 {},
 	"replay":                         {"cpython", "internal/headroom", "internal/hint", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording", "internal/sys"},
 	"internal/gdbserver":             {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "replay"},
+	"internal/screen":                {"internal/hint", "internal/printable"},
 	"internal/hint":                  {},
 	"internal/listing":               {"internal/inject", "internal/linux", "internal/logview", "internal/printable", "internal/recording", "internal/sys"},
 	"internal/printable":             {},
@@ -81,6 +82,14 @@ var allowed = map[string][]string{
 	"internal/serve":                 {"internal/page", "internal/served"},
 	"internal/ask":                   {"cpython", "internal/backtrace", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/stackwalk":             {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/sys", "internal/unwind", "replay"},
+	"internal/contents":              {"internal/find", "internal/inject", "internal/listing", "internal/printable", "internal/recording", "internal/screen"},
+	"internal/show":                  {"assert", "internal/compare", "internal/contents", "internal/hang", "internal/hint", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/screen", "internal/stack", "replay"},
+	"internal/find":                  {"internal/hint", "internal/printable", "internal/recording", "internal/registry", "internal/screen"},
+	"internal/traces":                {"assert", "cpython", "internal/backtrace", "internal/hint", "internal/listing", "internal/logview", "internal/printable", "internal/recording", "internal/screen", "internal/show", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
+	"internal/flagvalue":             {"internal/printable"},
+	"internal/digest":                {"assert", "internal/contents", "internal/find", "internal/flagvalue", "internal/hang", "internal/outfile", "internal/printable", "internal/reason", "internal/recording", "internal/screen", "internal/show", "internal/stack"},
+	"internal/naming":                {"internal/find", "internal/flagvalue", "internal/hint", "internal/outfile", "internal/printable", "internal/recording"},
+	"internal/doctor":                {"cpython", "internal/hint", "internal/printable", "internal/probe", "internal/screen"},
 }
 
 // free lists the packages that tie the others together and may import all:
@@ -92,8 +101,8 @@ var free = []string{"cmd", "bench", "fixtures", "internal/conformance"}
 var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                {"assert"},
 	"github.com/pelletier/go-toml":    {"internal/settings"},
-	"github.com/spf13/pflag":          {"cmd", "bench", "internal/conformance"},
-	"golang.org/x/term":               {"cmd", "internal/console"},
+	"github.com/spf13/pflag":          {"cmd", "internal/flagvalue", "bench", "internal/conformance"},
+	"golang.org/x/term":               {"cmd", "internal/console", "internal/screen"},
 	"github.com/go-delve/delve":       {"internal/unwind"},
 	"github.com/ulikunitz/xz":         {"internal/unwind"},
 	"github.com/klauspost/compress":   {"internal/recording"},

@@ -1,0 +1,123 @@
+package screen
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+
+	"pyrr/internal/printable"
+)
+
+const evil = "\x1b]0;PWNED\x07\x1b[31mRED\u202erev\u2028x\u009b31m\x7f\U000e0001ä€\r\n"
+
+func TestCleaner(t *testing.T) {
+	for size := 1; size < 7; size++ { // characters are cut anywhere
+		var out strings.Builder
+		c := &cleaner{w: &out}
+		for rest := []byte(evil + "\xc3"); len(rest) > 0; {
+			n := min(size, len(rest))
+			if k, err := c.Write(rest[:n]); k != n || err != nil {
+				t.Fatal(k, err)
+			}
+			rest = rest[n:]
+		}
+		FinishCleaning(c)
+		if got, want := out.String(), printable.Clean(evil)+`\xc3`; got != want {
+			t.Errorf("in pieces of %d: %q, want %q", size, got, want)
+		}
+	}
+	// A pipe gets the bytes.
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if ForTerminal(w) != w {
+		t.Error("what goes to a pipe is changed")
+	}
+}
+
+func TestPrintJSONIsPlain(t *testing.T) {
+	var out bytes.Buffer
+	u := &UI{Out: &out}
+	if err := u.PrintJSON(map[string]string{"a": evil}); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(out.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		t.Errorf("printed raw: %q", out.String())
+	}
+	var back map[string]string
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back["a"] != evil {
+		t.Errorf("it means %q: %v", back["a"], err)
+	}
+}
+
+// lockedBuffer may be written to and read at the same time.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestSlowWork: without a terminal, a line says now and then what takes long, and none
+// comes after the end.
+func TestSlowWork(t *testing.T) {
+	out := &lockedBuffer{}
+	u := &UI{Out: out, Err: out, Slow: &Slow{err: out, every: 5 * time.Millisecond}}
+	u.Status("packing %d files", 3)
+	for deadline := time.Now().Add(10 * time.Second); strings.Count(out.String(), "\n") < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	}
+	u.Status("and more")
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "… and more") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	}
+	u.Note("done")
+	said := out.String()
+	if !strings.HasPrefix(said, "pyrr: … packing 3 files, for 0 s\n") || !strings.HasSuffix(said, "pyrr: done\n") || !strings.Contains(said, "pyrr: … and more") {
+		t.Errorf("it said:\n%s", said)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if more := out.String(); more != said {
+		t.Errorf("after the end it said %q", strings.TrimPrefix(more, said))
+	}
+	quick := &UI{Out: out, Err: out, Slow: &Slow{err: out, every: time.Hour}}
+	quick.Status("quick")
+	quick.ClearStatus()
+	if more := out.String(); more != said {
+		t.Errorf("of quick work it said %q", strings.TrimPrefix(more, said))
+	}
+}
+
+// TestStatusLine holds that the status line appears on a terminal only, and
+// is gone before anything else is printed.
+func TestStatusLine(t *testing.T) {
+	var b strings.Builder
+	u := &UI{Err: &b, StatusWidth: 10}
+	u.Status("quiet")
+	if b.Len() != 0 {
+		t.Errorf("without a terminal: %q", b.String())
+	}
+	u.Live = true
+	u.Status("0123456789ABC")
+	u.Status("too soon")
+	u.Note("done")
+	if got, want := b.String(), "\r\x1b[K012345678\r\x1b[Kpyrr: done\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,108 @@
+package show
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"pyrr/internal/hint"
+	"pyrr/internal/listing"
+	"pyrr/internal/logview"
+	"pyrr/internal/printable"
+	"pyrr/internal/probe"
+	"pyrr/internal/recording"
+	"pyrr/replay"
+)
+
+// Cannot says what this machine lacks, as the probe found it.
+func Cannot(what string, f probe.Feature, err error) error {
+	return hint.With(hint.Machinef("this machine can't %s: %s (%v)", what, f.Reason, err), f.Remedy, "pyrr doctor")
+}
+
+// ReplayFailed explains why a replay ended early.
+func ReplayFailed(err error, path string) error {
+	if d, ok := errors.AsType[*replay.Divergence](err); ok {
+		return hint.With(errors.New(DivergenceText(d)), fmt.Sprintf("pyrr events %s --process %d", printable.ShellQuote(path), d.Process))
+	}
+	if replay.Damaged(err) {
+		return err
+	}
+	if missing := probe.Machine().Missing(true); len(missing) > 0 {
+		return Cannot("replay", missing[0], err)
+	}
+	return err
+}
+
+// Truncations says of each process whose recording stops before its end,
+// where and why.
+func Truncations(rec *recording.Recording) ([]string, error) {
+	procs, err := rec.Procs()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range procs {
+		end, err := lastEvent(rec, p.ID)
+		if err != nil {
+			return out, err
+		}
+		s := ""
+		switch end.Why {
+		case recording.EndTruncated:
+			s = fmt.Sprintf("truncated at instruction %s", printable.Grouped(end.Instr))
+		case recording.EndDetached:
+			s = fmt.Sprintf("stopped at instruction %s", printable.Grouped(end.Instr))
+			if end.Text != "" {
+				s += ": " + end.Text
+			}
+		default:
+			continue
+		}
+		if len(procs) > 1 {
+			s = fmt.Sprintf("process %d %s", p.ID, s)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// lastEvent returns the last event of a process.
+func lastEvent(rec *recording.Recording, id int) (recording.Event, error) {
+	it, err := rec.Events(id)
+	if err != nil {
+		return recording.Event{}, err
+	}
+	defer it.Close()
+	it.Brief()
+	var ev, last recording.Event
+	for {
+		err := it.Next(&ev)
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		last = ev
+	}
+}
+
+// DivergenceText shows both sides of a divergence and what came before it.
+func DivergenceText(d *replay.Divergence) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the replay diverged at instruction %s, event %s of process %d (pid %d), so nothing was judged\n",
+		printable.Grouped(d.Pos.Instr), printable.Grouped(d.Pos.Event), d.Process, d.PID)
+	fmt.Fprintf(&b, "  recorded  %s\n  came      %s", printable.Line(listing.Event(&d.Want)), printable.Line(d.Got))
+	if len(d.Before) > 0 {
+		b.WriteString("\n  before it, the same in both:")
+	}
+	p := logview.NewProcess(&recording.Proc{ID: d.Process, PID: d.PID})
+	for i := range d.Before {
+		ev := &d.Before[i]
+		n := d.Pos.Event - uint64(len(d.Before)-i)
+		v := listing.NewView(ev, p.Take(n, ev).Enter, p)
+		fmt.Fprintf(&b, "\n%12s %9s %8d  %s", printable.Grouped(ev.Instr), printable.Grouped(n), ev.TID, printable.Line(v.Text))
+	}
+	return b.String()
+}

@@ -1,0 +1,137 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pyrr/internal/contents"
+	"pyrr/internal/listing"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
+	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/stack"
+)
+
+// Markdown prints a block for a bug report about a recording.
+func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Reason) error {
+	info, err := contents.Of(rec, path, func(uint64) {})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	h := rec.Header()
+	what := "ended"
+	switch {
+	case info.TimedOut:
+		what = "hangs"
+	case h.Test != "" && info.Outcome != "":
+		what = map[string]string{"failed": "fails", "crashed": "ends its process", "cancelled": "was cancelled while it ran"}[info.Outcome]
+	case h.Test != "" && !info.Complete:
+		what = "was running when its recorder was killed"
+	case info.Status != nil && *info.Status != 0:
+		what = "fails"
+	}
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "- **%s** %s\n", name, fmt.Sprintf(format, args...))
+	}
+	command := printable.Shorten(printable.ShellJoin(h.Command), 120)
+	fmt.Fprintf(&b, "### `%s` %s\n\n", Code(cmp.Or(h.Test, command)), what)
+	if h.Test != "" {
+		row("Command:", "`%s`", Code(command))
+	}
+	if len(info.Pythons) > 0 {
+		row("Python:", "%s, Linux %s", strings.Join(info.Pythons, ", "), printable.Line(info.Kernel))
+	}
+	switch {
+	case info.TimedOut:
+		row("Ended:", "by the time-out after %s", printable.Seconds(time.Duration(info.Seconds*1e9)))
+	case info.Status != nil && h.Test == "":
+		row("Ended:", "%s", listing.Status(*info.Status))
+	}
+	w, found := r.First()
+	if found || r.Why.Raised != nil {
+		row("Why:", "%s", Code(reason.Text(r.Why)))
+	}
+	found = found && r.Why.Raised == nil
+	if found {
+		name := ""
+		if w.Name != "" {
+			name = ", `" + Code(w.Name) + "`"
+		}
+		row("Where:", "thread %d%s %s%s", w.Num, name, reason.WaitsFor(&w), Lasting(&w))
+		if w.Call != "" {
+			row("Call:", "`%s` at instruction %s", Code(printable.Shorten(w.Call, 160)), printable.Grouped(w.Instr))
+		}
+		if f, ok := reason.OwnFrame(w.Stack); ok {
+			file, _ := stack.Paths{Root: h.Cwd}.Short(f.File)
+			row("At:", "`%s:%d` in `%s`", Code(file), f.Line, Code(f.Func))
+		}
+	}
+	verified := "not verified"
+	if info.Verified == "exact" {
+		verified = "a replay of it was exact"
+	}
+	if h.Form == recording.FormIndex {
+		verified = "events, stacks and output, no memory"
+	}
+	row("Recording:", "`%s`, %s, %s instructions, %s", Code(filepath.Base(path)), printable.ByteSize(info.Sizes.Total), printable.Grouped(info.Instructions), verified)
+	if manifest := info.Redacted; manifest != nil && len(manifest.Secrets) > 0 {
+		var names []string
+		for name := range strings.SplitSeq(manifest.Names(), ", ") {
+			names = append(names, "`"+Code(name)+"`")
+		}
+		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
+	}
+	if found && len(w.Stack.Frames) > 0 {
+		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", Fenced(StackLines(rec, w.Stack)))
+	}
+	if others := otherThreads(rec, r.Ends, &w); others != "" {
+		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", Fenced(others))
+	}
+	base := printable.ShellQuote(filepath.Base(path))
+	if h.Form == recording.FormIndex {
+		fmt.Fprintf(&b, "\nTo look into it:\n\n%s", Fenced("pyrr explain "+base+"\npyrr events "+base+"\n"))
+	} else {
+		fmt.Fprintf(&b, "\nTo see the same run again, on Linux x86-64, without the network or the files of it:\n\n%s",
+			Fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
+	}
+	_, err = fmt.Fprint(u.Out, b.String())
+	return err
+}
+
+// Lasting says for how long a thread has been in its call.
+func Lasting(w *reason.Waiting) string {
+	if w.Call == "" {
+		return ""
+	}
+	if w.Attached {
+		return ", since before pyrr attached"
+	}
+	return ", for " + printable.Seconds(w.For)
+}
+
+// otherThreads lists the stacks of all threads but one.
+func otherThreads(rec *recording.Recording, all []reason.Ending, but *reason.Waiting) string {
+	var b strings.Builder
+	for _, e := range all {
+		for i := range e.Threads {
+			w := &e.Threads[i]
+			if w.Proc.ID == but.Proc.ID && w.TID == but.TID || len(w.Stack.Frames) == 0 && w.Call == "" {
+				continue
+			}
+			if b.Len() > 0 {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(&b, "# process %d, thread %d", e.Proc.ID, w.Num)
+			if w.Name != "" {
+				fmt.Fprintf(&b, " %s", printable.Line(w.Name))
+			}
+			fmt.Fprintf(&b, ": %s%s\n%s", reason.WaitsFor(w), Lasting(w), StackLines(rec, w.Stack))
+		}
+	}
+	return b.String()
+}
