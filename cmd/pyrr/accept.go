@@ -12,7 +12,10 @@ import (
 	"golang.org/x/term"
 
 	"pyrr/assert"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/report"
+	"pyrr/internal/screen"
 )
 
 func acceptCommand() *command {
@@ -38,21 +41,21 @@ Where the variable CI is set nothing is written, unless --in-ci is given.`,
 			{"130", "interrupted"},
 		},
 		operand: "spec",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f checkFlags
 			review := fs.Bool("review", false, "show each stack and ask: y, n, or q to stop")
 			fs.StringVarP(&f.keyword, "keyword", "k", "", "only specs whose file, name or case holds `TEXT`")
 			fs.StringSliceVarP(&f.tags, "tag", "m", nil, "only specs with one of these `tags`")
 			fs.IntVarP(&f.workers, "jobs", "n", 1, "judge `N` recordings at once")
 			fs.BoolVar(&f.inCI, "in-ci", false, "write even where CI is set")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return accept(ctx, u, &f, *review, args)
 			}
 		},
 	}
 }
 
-func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []string) error {
+func accept(ctx context.Context, u *screen.UI, f *checkFlags, review bool, args []string) error {
 	if err := mayAccept(f); err != nil {
 		return err
 	}
@@ -107,24 +110,24 @@ func accept(ctx context.Context, u *ui, f *checkFlags, review bool, args []strin
 // mayAccept refuses to write goldens in CI, where nobody looks at them.
 func mayAccept(f *checkFlags) error {
 	if assert.InCI() && !f.inCI {
-		return withHint(usagef("%s", assert.ErrInCI.Error()), "unset CI, and look at what changes: git diff")
+		return hint.With(hint.Usagef("%s", assert.ErrInCI.Error()), "unset CI, and look at what changes: git diff")
 	}
 	return nil
 }
 
 // askFor shows a stack and asks whether it is to be the golden.
-func askFor(u *ui, keys *keyReader, s *assert.SpecResult, r *assert.Result) bool {
+func askFor(u *screen.UI, keys *keyReader, s *assert.SpecResult, r *assert.Result) bool {
 	if keys.quit {
 		return false
 	}
-	fmt.Fprintf(u.Out, "\n%s\n", paint(u.ColourOut, bold, cleanLine(r.ID)))
+	fmt.Fprintf(u.Out, "\n%s\n", screen.Paint(u.ColourOut, screen.Bold, printable.Line(r.ID)))
 	if r.Golden.Missing {
-		fmt.Fprint(u.Out, indent(cleanText(r.Golden.Text), "  "))
+		fmt.Fprint(u.Out, printable.Indent(cleanText(r.Golden.Text), "  "))
 	} else if err := report.GoldenDiff(u.Out, r, report.Options{Colour: u.ColourOut}); err != nil {
 		return false
 	}
 	for {
-		fmt.Fprintf(u.Err, "make it the golden %s? [y, n, q] ", cleanLine(r.Golden.File))
+		fmt.Fprintf(u.Err, "make it the golden %s? [y, n, q] ", printable.Line(r.Golden.File))
 		key, err := keys.next()
 		fmt.Fprintln(u.Err)
 		switch {
@@ -143,7 +146,7 @@ func askFor(u *ui, keys *keyReader, s *assert.SpecResult, r *assert.Result) bool
 func cleanText(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		lines[i] = cleanLine(l)
+		lines[i] = printable.Line(l)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -157,7 +160,7 @@ type keyReader struct {
 
 func newKeyReader(f *os.File) (*keyReader, error) {
 	if !term.IsTerminal(int(f.Fd())) {
-		return nil, withHint(usagef("accept: --review asks, and standard input is no terminal"), "pyrr accept, then: git diff")
+		return nil, hint.With(hint.Usagef("accept: --review asks, and standard input is no terminal"), "pyrr accept, then: git diff")
 	}
 	return &keyReader{f: f, r: bufio.NewReader(f)}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/traces"
 )
 
 // venvPython returns the interpreter of the virtual environment that has
@@ -77,7 +78,7 @@ func TestHangingRequest(t *testing.T) {
 	// In C, with arguments where the debug files are installed.
 	type frame struct {
 		Function, File string
-		Args           []jsonNamed
+		Args           []traces.JsonNamed
 	}
 	cFrames := func(call string) []frame {
 		t.Helper()

@@ -10,14 +10,19 @@ import (
 	"time"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/hint"
+	"pyrr/internal/listing"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/internal/stack"
 )
 
 // answers prints the answers to a question as they come: at once, where nobody had
 // one for a while. What takes more than a second is said to.
 type answers struct {
-	u *ui
+	u *screen.UI
 
 	mu    sync.Mutex
 	w     *bufio.Writer
@@ -40,9 +45,9 @@ const (
 	statusEvery = 200 * time.Millisecond
 )
 
-func newAnswers(u *ui, rec *recording.Recording) *answers {
+func newAnswers(u *screen.UI, rec *recording.Recording) *answers {
 	a := &answers{u: u, w: bufio.NewWriterSize(u.Out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
-	a.enc = json.NewEncoder(newJSONWriter(a.w))
+	a.enc = json.NewEncoder(screen.NewJSONWriter(a.w))
 	a.enc.SetEscapeHTML(false)
 	return a
 }
@@ -62,7 +67,7 @@ func (a *answers) replaying(rec *recording.Recording, path string) {
 		for _, n := range a.done {
 			done += n
 		}
-		return fmt.Sprintf("replaying %s: %d %% of %s", path, min(100, done*100/total), plural(total, "instruction", "instructions"))
+		return fmt.Sprintf("replaying %s: %d %% of %s", path, min(100, done*100/total), printable.Plural(total, "instruction", "instructions"))
 	}
 	a.begun = time.AfterFunc(sayAfter, func() {
 		a.mu.Lock()
@@ -145,10 +150,12 @@ func newJSONMoment(m *ask.Moment) jsonMoment {
 // askFailed puts the error of a question in the words of the command.
 func askFailed(command string, err error, path string) error {
 	if wrong, ok := errors.AsType[*ask.UsageError](err); ok {
-		return usagef("%s: %v", command, wrong)
+		return hint.Usagef("%s: %v", command, wrong)
 	}
-	return replayFailed(err, path)
+	return show.ReplayFailed(err, path)
 }
 
 // describeCall is what questions print of a system call.
-func describeCall(ev, enter *recording.Event) string { return cleanLine(newView(ev, enter, nil).Text) }
+func describeCall(ev, enter *recording.Event) string {
+	return printable.Line(listing.NewView(ev, enter, nil).Text)
+}

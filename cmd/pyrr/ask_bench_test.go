@@ -39,7 +39,7 @@ f(`
 	open := func(name, n string) *recording.Recording {
 		dir := b.TempDir()
 		recordFor(b, dir, name, program+n+")\n")
-		rec, err := recording.Open(filepath.Join(dir, name+packedSuffix))
+		rec, err := recording.Open(filepath.Join(dir, name+recording.PackedSuffix))
 		if err != nil {
 			b.Fatal(err)
 		}

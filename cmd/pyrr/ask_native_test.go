@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // nativeProgram has memory of C changed by C: a library's variable and a field of its
@@ -52,7 +53,7 @@ func TestAskC(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	so, file, rec := filepath.Join(dir, "lib.so"), filepath.Join(dir, "app.py"), filepath.Join(dir, "x"+packedSuffix)
+	so, file, rec := filepath.Join(dir, "lib.so"), filepath.Join(dir, "app.py"), filepath.Join(dir, "x"+recording.PackedSuffix)
 	if err := os.WriteFile(so, lib, 0o666); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // TestAnswersSayHowFar holds that what takes more than a second says how far it has come.
@@ -22,7 +23,7 @@ func TestAnswersSayHowFar(t *testing.T) {
 		t.Fatal("the recording has no count")
 	}
 	var out, errs strings.Builder
-	a := newAnswers(&ui{Out: &out, Err: &errs, StatusWidth: 80}, rec)
+	a := newAnswers(&screen.UI{Out: &out, Err: &errs, StatusWidth: 80}, rec)
 	a.progress(1, sum.Instructions/2)
 	a.replaying(rec, "x.pyrr.zip")
 	if errs.Len() > 0 {

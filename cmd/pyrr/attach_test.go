@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // attachHead is what programs that are attached to begin with: they say that they
@@ -391,7 +392,7 @@ func TestAttachChildren(t *testing.T) {
 	p := live(t, python, forking)
 	time.Sleep(100 * time.Millisecond)
 	path := attached(t, p, "--for", "200ms", "--children")
-	all, err := filepath.Glob(strings.TrimSuffix(path, packedSuffix) + "*")
+	all, err := filepath.Glob(strings.TrimSuffix(path, recording.PackedSuffix) + "*")
 	if err != nil || len(all) != 3 {
 		t.Errorf("%q: %v", all, err)
 	}

@@ -6,7 +6,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
+	"pyrr/internal/traces"
 )
 
 func btCommand() *command {
@@ -59,8 +65,8 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			var f btFlags
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+			var f traces.Flags
 			fs.StringVar(&f.At, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
 			fs.StringVar(&f.Thread, "thread", "", "the `thread`: its id, its name, or all")
 			fs.Var(processID{&f.Pid}, "pid", "of the living process `PID`, in place of a recording")
@@ -72,25 +78,25 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			fs.BoolVar(&f.Locals, "locals", false, "the variables of Python frames, exceptions, and who has the GIL")
 			fs.BoolVar(&f.Debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
 			fs.BoolVar(&f.AsJSON, "json", false, "print JSON")
-			choiceVar(fs, &f.Format, "format", "`form` of the output: text, openresty or gdb", "text", "openresty", "gdb")
-			return func(ctx context.Context, u *ui, args []string) error {
+			flagvalue.ChoiceVar(fs, &f.Format, "format", "`form` of the output: text, openresty or gdb", "text", "openresty", "gdb")
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return printStacks(ctx, u, &f, args)
 			}
 		},
 	}
 }
 
-func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
+func printStacks(_ context.Context, u *screen.UI, f *traces.Flags, args []string) error {
 	if f.Python && f.C {
-		return usagef("bt: --python and --c exclude each other")
+		return hint.Usagef("bt: --python and --c exclude each other")
 	}
 	if f.Tasks && (f.C || f.Args || f.Thread != "" || f.Format != "text") {
-		return usagef("bt: --tasks excludes --c, --args, --thread and --format")
+		return hint.Usagef("bt: --tasks excludes --c, --args, --thread and --format")
 	}
 	if f.AsJSON && f.Format != "text" {
-		return usagef("bt: --json and --format exclude each other")
+		return hint.Usagef("bt: --json and --format exclude each other")
 	}
-	at, err := parsePlace(f.At)
+	at, err := traces.ParsePlace(f.At)
 	if err != nil {
 		return err
 	}
@@ -108,9 +114,9 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 		u.Hint(placesThere(rec, path))
 		return exitStatusError(exitNothing)
 	}
-	stacks, err := readStacks(u, rec, f, places)
+	stacks, err := traces.Read(u, rec, f, places)
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
 	if len(stacks) == 0 && f.Tasks {
 		u.Note("no asyncio task and no greenlet there")
@@ -123,17 +129,17 @@ func printStacks(_ context.Context, u *ui, f *btFlags, args []string) error {
 			index = nil // names are not worth an error
 		}
 		procs, _ := rec.Procs()
-		u.Hint(threadHint(f.Thread, threadsThere(rec, procs, index)))
-		u.Hint("pyrr bt --thread all " + shellQuote(path))
+		u.Hint(traces.ThreadHint(f.Thread, traces.ThreadsThere(rec, procs, index)))
+		u.Hint("pyrr bt --thread all " + printable.ShellQuote(path))
 		return exitStatusError(exitNothing)
 	}
-	return showStacks(u, rec, f, stacks)
+	return traces.Show(u, rec, f, stacks)
 }
 
 // placesThere says which places a recording has.
 func placesThere(rec *recording.Recording, path string) string {
 	if sum, ok := rec.Summary(); ok && sum.Events > 0 {
-		return fmt.Sprintf("it has %s, the last is e%d, and %s instructions", plural(sum.Events, "event", "events"), sum.Events-1, grouped(sum.Instructions))
+		return fmt.Sprintf("it has %s, the last is e%d, and %s instructions", printable.Plural(sum.Events, "event", "events"), sum.Events-1, printable.Grouped(sum.Instructions))
 	}
-	return "pyrr events " + shellQuote(path)
+	return "pyrr events " + printable.ShellQuote(path)
 }

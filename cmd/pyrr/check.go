@@ -15,7 +15,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/digest"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/report"
+	"pyrr/internal/screen"
 )
 
 // checkFlags are the flags of pyrr check.
@@ -69,7 +73,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 		},
 		operand:  "spec",
 		settings: map[string]string{"specs": "default-specs"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f checkFlags
 			fs.BoolVarP(&f.verbose, "verbose", "v", false, "show the checks that hold, too")
 			fs.BoolVarP(&f.failFast, "exitfirst", "x", false, "stop at the first recording that fails")
@@ -94,7 +98,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			if err := fs.MarkHidden("default-specs"); err != nil {
 				panic(err) // declared above
 			}
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				if len(args) == 0 && fs.Changed("default-specs") {
 					args = []string{*specs}
 				}
@@ -104,7 +108,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 	}
 }
 
-func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
+func check(ctx context.Context, u *screen.UI, f *checkFlags, args []string) error {
 	if f.schema {
 		_, err := u.Out.Write(assert.Schema)
 		return err
@@ -158,14 +162,14 @@ func check(ctx context.Context, u *ui, f *checkFlags, args []string) error {
 }
 
 // printRun prints the result in all forms that are asked for.
-func printRun(u *ui, f *checkFlags, run *assert.Run) error {
+func printRun(u *screen.UI, f *checkFlags, run *assert.Run) error {
 	if f.junit != "" {
 		if err := writeJUnit(f, run); err != nil {
 			return err
 		}
 	}
 	if f.html != "" {
-		if err := writeWhole(f.html, func(w io.Writer) error { return report.HTML(w, run) }); err != nil {
+		if err := digest.WriteWhole(f.html, func(w io.Writer) error { return report.HTML(w, run) }); err != nil {
 			return fmt.Errorf("write HTML: %w", err)
 		}
 	}
@@ -176,7 +180,7 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	}
 	switch {
 	case f.json:
-		return report.JSON(newJSONWriter(u.Out), run)
+		return report.JSON(screen.NewJSONWriter(u.Out), run)
 	case f.tap:
 		return report.TAP(u.Out, run, f.lenient)
 	}
@@ -189,8 +193,8 @@ func printRun(u *ui, f *checkFlags, run *assert.Run) error {
 	return nil
 }
 
-func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
-	u.Status("checking %s", plural(uint64(len(specs)), "spec", "specs"))
+func runChecks(ctx context.Context, u *screen.UI, f *checkFlags, specs []*assert.Spec) (*assert.Run, error) {
+	u.Status("checking %s", printable.Plural(uint64(len(specs)), "spec", "specs"))
 	defer u.ClearStatus()
 	partial := &assert.Run{}
 	mine, err := f.mine()
@@ -211,7 +215,7 @@ func runChecks(ctx context.Context, u *ui, f *checkFlags, specs []*assert.Spec) 
 					u.Warn(err.Error())
 				}
 			}
-			u.Status("checked %d of %s", done, plural(uint64(total), "recording", "recordings"))
+			u.Status("checked %d of %s", done, printable.Plural(uint64(total), "recording", "recordings"))
 		},
 	})
 }
@@ -239,7 +243,7 @@ func outcomeStatus(run *assert.Run, lenient bool) error {
 func loadSpecs(command string, f *checkFlags, args []string) ([]*assert.Spec, error) {
 	if len(args) == 0 {
 		if _, err := os.Stat(defaultSpecs); err != nil {
-			return nil, withHint(usagef("%s: name a spec; there is no folder %s here", command, defaultSpecs), "pyrr "+command+" SPEC.yaml")
+			return nil, hint.With(hint.Usagef("%s: name a spec; there is no folder %s here", command, defaultSpecs), "pyrr "+command+" SPEC.yaml")
 		}
 		args = []string{defaultSpecs}
 	}
@@ -254,7 +258,7 @@ func loadSpecs(command string, f *checkFlags, args []string) ([]*assert.Spec, er
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, usagef("%s", command+": "+err.Error())
+		return nil, hint.Usagef("%s", command+": "+err.Error())
 	}
 	return slices.DeleteFunc(all, func(s *assert.Spec) bool { return !f.chooses(s) }), nil
 }
@@ -266,18 +270,18 @@ func (f *checkFlags) chooses(s *assert.Spec) bool {
 	return len(f.tags) == 0 || slices.ContainsFunc(f.tags, func(tag string) bool { return slices.Contains(s.Tags, tag) })
 }
 
-func listChecks(u *ui, s *assert.Spec) {
-	fmt.Fprintln(u.Out, cleanLine(s.ID()))
+func listChecks(u *screen.UI, s *assert.Spec) {
+	fmt.Fprintln(u.Out, printable.Line(s.ID()))
 	for _, e := range s.Expect {
-		fmt.Fprintf(u.Out, "  %s\n", cleanLine(e.Text))
+		fmt.Fprintf(u.Out, "  %s\n", printable.Line(e.Text))
 	}
 	for _, g := range s.Golden {
-		fmt.Fprintf(u.Out, "  %s\n", cleanLine(g.Name()))
+		fmt.Fprintf(u.Out, "  %s\n", printable.Line(g.Name()))
 	}
 }
 
 // acceptGoldens writes the goldens that differ and says which.
-func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written bool, err error) {
+func acceptGoldens(u *screen.UI, run *assert.Run, opts assert.AcceptOptions) (written bool, err error) {
 	files, err := assert.Accept(run, opts)
 	for _, a := range files {
 		word := "updated"
@@ -287,7 +291,7 @@ func acceptGoldens(u *ui, run *assert.Run, opts assert.AcceptOptions) (written b
 		u.Note("%s %s", word, a.File)
 	}
 	if err != nil {
-		return false, usagef("%s", err.Error())
+		return false, hint.Usagef("%s", err.Error())
 	}
 	if len(files) == 0 {
 		u.Note("no golden had to change")

@@ -12,7 +12,10 @@ import (
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/digest"
+	"pyrr/internal/hint"
 	"pyrr/internal/report"
+	"pyrr/internal/screen"
 	"pyrr/internal/usercache"
 )
 
@@ -53,7 +56,7 @@ func (f *checkFlags) mine() (func(path string) bool, error) {
 	}
 	var i, n uint32
 	if k, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); k != 2 || err != nil || n < 1 || i < 1 || i > n || f.shard != fmt.Sprintf("%d/%d", i, n) {
-		return nil, withHint(usagef("check: %q is not a part I/N", f.shard), "pyrr check --shard 1/4")
+		return nil, hint.With(hint.Usagef("check: %q is not a part I/N", f.shard), "pyrr check --shard 1/4")
 	}
 	return func(path string) bool {
 		h := fnv.New32a()
@@ -86,7 +89,7 @@ func lastFailed() []string {
 
 // rememberFailed keeps the ids of what failed, for --lf, and drops those that
 // hold now. That it can't is no reason to say anything: CI has no home.
-func rememberFailed(u *ui, run *assert.Run) {
+func rememberFailed(u *screen.UI, run *assert.Run) {
 	file, err := failedFile()
 	if err != nil {
 		return
@@ -105,7 +108,7 @@ func rememberFailed(u *ui, run *assert.Run) {
 }
 
 func writeJUnit(f *checkFlags, run *assert.Run) error {
-	if err := writeWhole(f.junit, func(w io.Writer) error { return report.JUnit(w, run, f.lenient) }); err != nil {
+	if err := digest.WriteWhole(f.junit, func(w io.Writer) error { return report.JUnit(w, run, f.lenient) }); err != nil {
 		return fmt.Errorf("write JUnit XML: %w", err)
 	}
 	return nil

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"pyrr/assert"
+	"pyrr/internal/find"
 	"pyrr/internal/registry"
+	"pyrr/internal/screen"
 )
 
 // fromRegistry is recordings that are checked where they are in a registry.
@@ -25,14 +27,14 @@ type remoteRecording struct {
 }
 
 // listFrom asks the registries what --from stands for.
-func (f *checkFlags) listFrom(ctx context.Context, u *ui) error {
+func (f *checkFlags) listFrom(ctx context.Context, u *screen.UI) error {
 	if len(f.from) == 0 {
 		return nil
 	}
 	out := &fromRegistry{where: map[string]remoteRecording{}}
 	for _, arg := range f.from {
 		u.Status("listing %s", arg)
-		client, all, cache, err := listRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.plainHTTP})
+		client, all, cache, err := find.ListRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.plainHTTP})
 		u.ClearStatus()
 		if err != nil {
 			return err

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // recordForSpec runs the command of a spec and records it in a folder of its
 // own, which is removed after the check. A pyrr of its own does that, because
 // a recorder waits for all children of its process.
-func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+func recordForSpec(u *screen.UI) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
 	return func(ctx context.Context, dir string, c assert.RecordCommand) (string, func(), error) {
 		tmp, err := os.MkdirTemp("", "pyrr-check-")
 		if err != nil {
@@ -43,7 +45,7 @@ func recordForSpec(u *ui) func(context.Context, string, assert.RecordCommand) (s
 // recordGrace is how long a recorder may take to verify and pack.
 const recordGrace = 2 * time.Minute
 
-func recordCommandOf(ctx context.Context, u *ui, tmp string, c assert.RecordCommand) (string, error) {
+func recordCommandOf(ctx context.Context, u *screen.UI, tmp string, c assert.RecordCommand) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("find pyrr itself: %w", err)
@@ -55,7 +57,7 @@ func recordCommandOf(ctx context.Context, u *ui, tmp string, c assert.RecordComm
 		return "", err
 	}
 	defer output.Close()
-	path := filepath.Join(tmp, "spec"+packedSuffix)
+	path := filepath.Join(tmp, "spec"+recording.PackedSuffix)
 	args := []string{"record", "-o", path, "--on-timeout=kill"}
 	if c.Timeout > 0 {
 		args = append(args, "--timeout", c.Timeout.String())

@@ -6,6 +6,10 @@ import (
 	"io"
 	"strings"
 
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -24,10 +28,10 @@ and files. It is made from the same table as the commands themselves.`,
 		},
 		exits:   []exitDoc{{"0", "the script was printed"}, {"2", "there is none for this shell"}},
 		operand: "shell",
-		setup: func(*pflag.FlagSet) func(context.Context, *ui, []string) error {
-			return func(_ context.Context, u *ui, args []string) error {
+		setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) != 1 {
-					return withHint(usagef("completion: name one shell"), "pyrr completion bash")
+					return hint.With(hint.Usagef("completion: name one shell"), "pyrr completion bash")
 				}
 				switch args[0] {
 				case "bash":
@@ -37,7 +41,7 @@ and files. It is made from the same table as the commands themselves.`,
 				case "fish":
 					return fishCompletion(u.Out)
 				}
-				return withHint(usagef("completion: there is no script for %q, only for bash, zsh and fish", args[0]), "pyrr completion bash")
+				return hint.With(hint.Usagef("completion: there is no script for %q, only for bash, zsh and fish", args[0]), "pyrr completion bash")
 			}
 		},
 	}
@@ -61,7 +65,7 @@ func (c *command) flagInfos() []flagInfo {
 		}
 		value, usage := pflag.UnquoteUsage(f)
 		usage, _, _ = strings.Cut(usage, "\n")
-		i := flagInfo{name: f.Name, short: f.Shorthand, usage: usage, choices: f.Annotations[choicesKey]}
+		i := flagInfo{name: f.Name, short: f.Shorthand, usage: usage, choices: f.Annotations[flagvalue.ChoicesKey]}
 		i.takesValue = f.Value.Type() != "bool" && f.NoOptDefVal == ""
 		i.file = strings.Contains(value, "FILE") || strings.Contains(value, "DIR")
 		out = append(out, i)

@@ -14,7 +14,12 @@ import (
 	"pyrr/internal/backtrace"
 	"pyrr/internal/console"
 	"pyrr/internal/dap"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/replay"
 )
 
@@ -46,11 +51,11 @@ may have.`,
 			{"2", "usage error"},
 			{"3", "what came was not the protocol"},
 		},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			listen := fs.String("listen", "", "wait for editors at `ADDR`: HOST:PORT or :PORT of this machine")
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) > 0 {
-					return usagef("dap: takes no arguments; the launch configuration names the recording")
+					return hint.Usagef("dap: takes no arguments; the launch configuration names the recording")
 				}
 				if *listen == "" {
 					return serveEditor(u, os.Stdin, u.Out)
@@ -61,21 +66,21 @@ may have.`,
 	}
 }
 
-func serveEditor(u *ui, in io.Reader, out io.Writer) error {
+func serveEditor(u *screen.UI, in io.Reader, out io.Writer) error {
 	s := &dap.Server{Open: func(l *dap.Launch, o replay.Options) (*dap.Target, error) { return dapTarget(u, l, o) }}
 	return s.Serve(in, out)
 }
 
 // listenForEditors serves each one that connects.
-func listenForEditors(u *ui, addr string) error {
+func listenForEditors(u *screen.UI, addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return usagef("dap: --listen %s: HOST:PORT or :PORT", addr)
+		return hint.Usagef("dap: --listen %s: HOST:PORT or :PORT", addr)
 	}
 	if host == "" {
 		addr = "127.0.0.1" + addr
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usagef("dap: --listen %s: whoever connects can look into recordings, so only addresses of this machine (127.0.0.1) will do", addr)
+		return hint.Usagef("dap: --listen %s: whoever connects can look into recordings, so only addresses of this machine (127.0.0.1) will do", addr)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -98,8 +103,8 @@ func listenForEditors(u *ui, addr string) error {
 }
 
 // dapTarget opens a recording for an editor.
-func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
-	rec, err := openRecording("dap", l.Recording)
+func dapTarget(u *screen.UI, l *dap.Launch, o replay.Options) (*dap.Target, error) {
+	rec, err := find.Open("dap", l.Recording)
 	if err != nil {
 		if abs, aerr := filepath.Abs(l.Recording); aerr == nil && abs != l.Recording {
 			err = fmt.Errorf("%w (in %s)", err, filepath.Dir(abs))
@@ -107,10 +112,10 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		return nil, err
 	}
 	// What the console prints is for the editor's own console.
-	c, err := newConsole(&ui{Out: io.Discard, Err: u.Err, StatusWidth: u.StatusWidth}, rec, console.Options{Replay: o})
+	c, err := newConsole(&screen.UI{Out: io.Discard, Err: u.Err, StatusWidth: u.StatusWidth}, rec, console.Options{Replay: o})
 	if err != nil {
 		rec.Close()
-		return nil, replayFailed(err, l.Recording)
+		return nil, show.ReplayFailed(err, l.Recording)
 	}
 	t := &dap.Target{
 		Session:   c.Session(),
@@ -119,7 +124,7 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 		Goto:      c.Goto,
 		Command:   c.Typed,
 		Complete:  c.Complete,
-		Describe:  func(ev *recording.Event) string { return cleanLine(eventLine(ev)) },
+		Describe:  func(ev *recording.Event) string { return printable.Line(eventLine(ev)) },
 		Close:     func() { c.Close(); rec.Close() },
 	}
 	id := l.Process
@@ -128,12 +133,12 @@ func dapTarget(u *ui, l *dap.Launch, o replay.Options) (*dap.Target, error) {
 	}
 	if !slices.ContainsFunc(c.Session().Procs(), func(p recording.Proc) bool { return p.ID == id }) {
 		t.Close()
-		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, plural(uint64(len(c.Session().Procs())), "process", "processes"))
+		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, printable.Plural(uint64(len(c.Session().Procs())), "process", "processes"))
 	}
 	if id != c.Session().Proc().ID {
 		if err := c.Select(id); err != nil {
 			t.Close()
-			return nil, replayFailed(err, l.Recording)
+			return nil, show.ReplayFailed(err, l.Recording)
 		}
 	}
 	return t, nil
@@ -178,7 +183,7 @@ func dapFrames(c *console.Console, tid int32) ([]dap.Frame, error) {
 		f := &frames[i]
 		text := ""
 		if f.Python == nil {
-			text = cleanLine(backtrace.FunctionText(f))
+			text = printable.Line(backtrace.FunctionText(f))
 		}
 		out = append(out, dap.Frame{Frame: f.Frame, PC: f.PC, Text: text, Python: f.Python})
 	}

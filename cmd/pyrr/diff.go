@@ -5,7 +5,11 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 )
 
 func diffCommand() *command {
@@ -38,16 +42,16 @@ name, else by number.`,
 			{"4", "this machine can't replay one, and it has no index"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			all := fs.Bool("all", false, "the stacks of every thread that differs, not of the first alone")
 			asJSON := fs.Bool("json", false, "print JSON")
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) != 2 {
-					return withHint(usagef("diff: name two recordings, not %d", len(args)), "pyrr diff PASSED.pyrr.zip HUNG.pyrr.zip")
+					return hint.With(hint.Usagef("diff: name two recordings, not %d", len(args)), "pyrr diff PASSED.pyrr.zip HUNG.pyrr.zip")
 				}
 				var recs [2]*recording.Recording
 				for i, path := range args {
-					rec, err := openRecording("diff", path)
+					rec, err := find.Open("diff", path)
 					if err != nil {
 						return err
 					}
@@ -59,11 +63,11 @@ name, else by number.`,
 					return err
 				}
 				if *asJSON {
-					out := newDiffJSON(r)
+					out := show.NewDiff(r)
 					out.Causes, out.Followed = r.Causes(), r.Followed("the first run", "the second run")
 					err = u.PrintJSON(out)
 				} else {
-					printDiff(u, r, args, *all, func() { printReasons(u, r, recs[1]) })
+					show.PrintDiff(u, r, args, *all, func() { show.PrintReasons(u, r, recs[1]) })
 				}
 				if err == nil && !r.Same() {
 					err = exitStatusError(exitFailed)

@@ -4,18 +4,22 @@ import (
 	"slices"
 
 	"pyrr/internal/compare"
+	"pyrr/internal/facts"
+	"pyrr/internal/find"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 )
 
 // compared compares two recordings: of pytest's the last test that both have.
-func compared(u *ui, recs [2]*recording.Recording, paths [2]string) (*compare.Result, error) {
+func compared(u *screen.UI, recs [2]*recording.Recording, paths [2]string) (*compare.Result, error) {
 	var sides [2]*compare.Side
 	for i, rec := range recs {
 		u.Status("reading %s", paths[i])
-		side, err := compare.Read(newSource(rec, u.Cleanups.Add))
+		side, err := compare.Read(facts.New(rec, u.Cleanups.Add))
 		u.ClearStatus()
 		if err != nil {
-			return nil, replayFailed(err, paths[i])
+			return nil, show.ReplayFailed(err, paths[i])
 		}
 		side.World = &compare.World{Command: rec.Header().Command}
 		if procs, err := rec.Procs(); err == nil && len(procs) > 0 {
@@ -35,8 +39,8 @@ func compared(u *ui, recs [2]*recording.Recording, paths [2]string) (*compare.Re
 }
 
 // unlikeOf compares a recording with one of a run that passed.
-func unlikeOf(u *ui, rec *recording.Recording, path, passed string) (*compare.Result, error) {
-	other, err := openRecording("explain", passed)
+func unlikeOf(u *screen.UI, rec *recording.Recording, path, passed string) (*compare.Result, error) {
+	other, err := find.Open("explain", passed)
 	if err != nil {
 		return nil, err
 	}

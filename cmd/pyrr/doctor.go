@@ -6,7 +6,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/doctor"
+	"pyrr/internal/printable"
 	"pyrr/internal/probe"
+	"pyrr/internal/screen"
 )
 
 func doctorCommand() *command {
@@ -29,9 +32,9 @@ binary for the table by which pyrr counts instructions.`,
 			{"4", "they can't; the reasons were printed"},
 		},
 		operand: "python",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return runDoctor(ctx, u, args, *asJSON)
 			}
 		},
@@ -40,13 +43,13 @@ binary for the table by which pyrr counts instructions.`,
 
 // diagnosis is what doctor finds, in its JSON form.
 type diagnosis struct {
-	Version      versionInfo   `json:"pyrr"`
-	Machine      *probe.Report `json:"machine"`
-	Interpreters []interpreter `json:"interpreters"`
-	Able         bool          `json:"able"`
+	Version      versionInfo          `json:"pyrr"`
+	Machine      *probe.Report        `json:"machine"`
+	Interpreters []doctor.Interpreter `json:"interpreters"`
+	Able         bool                 `json:"able"`
 }
 
-func runDoctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
+func runDoctor(ctx context.Context, u *screen.UI, names []string, asJSON bool) error {
 	u.Status("trying what this machine can do")
 	d := diagnosis{Version: currentVersion(), Machine: probe.Machine()}
 	asked := len(names) > 0
@@ -54,7 +57,7 @@ func runDoctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
 		names = []string{"python3", "python"}
 	}
 	if !probe.Elsewhere { // there Pythons of another system would be asked
-		d.Interpreters = inspectPythons(ctx, u, names, asked)
+		d.Interpreters = doctor.Inspect(ctx, u, names, asked)
 	}
 	d.Able = d.Machine.CanRecord() && d.Machine.CanReplay()
 	usable := false
@@ -81,18 +84,18 @@ func runDoctor(ctx context.Context, u *ui, names []string, asJSON bool) error {
 	return nil
 }
 
-func (d *diagnosis) print(u *ui) {
-	fmt.Fprintln(u.Out, u.Paint(bold, "This machine"))
+func (d *diagnosis) print(u *screen.UI) {
+	fmt.Fprintln(u.Out, u.Paint(screen.Bold, "This machine"))
 	for _, f := range d.Machine.Features {
 		line := f.Title
 		if f.Value != "" {
 			line += ": " + f.Value
 		}
-		fmt.Fprintf(u.Out, "  %s  %s\n", mark(u, f.Answer, f.Need), cleanLine(line))
+		fmt.Fprintf(u.Out, "  %s  %s\n", doctor.Mark(u, f.Answer, f.Need), printable.Line(line))
 		if f.Answer != probe.Yes {
-			fmt.Fprintf(u.Out, "        %v: %s\n", f.Answer, cleanLine(f.Reason))
+			fmt.Fprintf(u.Out, "        %v: %s\n", f.Answer, printable.Line(f.Reason))
 			if f.Remedy != "" {
-				fmt.Fprintf(u.Out, "        try: %s\n", cleanLine(f.Remedy))
+				fmt.Fprintf(u.Out, "        try: %s\n", printable.Line(f.Remedy))
 			}
 		}
 	}
@@ -100,7 +103,7 @@ func (d *diagnosis) print(u *ui) {
 		fmt.Fprintln(u.Out, "\npyrr reads recordings here, and neither records nor replays.")
 		return
 	}
-	fmt.Fprintln(u.Out, u.Paint(bold, "Interpreters"))
+	fmt.Fprintln(u.Out, u.Paint(screen.Bold, "Interpreters"))
 	for _, i := range d.Interpreters {
 		i.Print(u)
 	}
@@ -110,16 +113,16 @@ func (d *diagnosis) print(u *ui) {
 	fmt.Fprintln(u.Out)
 	switch record, replay := d.Machine.CanRecord(), d.Machine.CanReplay(); {
 	case !record && !replay:
-		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can neither record nor replay here."))
+		fmt.Fprintln(u.Out, u.Paint(screen.Red, "pyrr can neither record nor replay here."))
 	case !record:
-		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can replay here, but not record."))
+		fmt.Fprintln(u.Out, u.Paint(screen.Red, "pyrr can replay here, but not record."))
 	case !replay:
-		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can record here, but not replay."))
+		fmt.Fprintln(u.Out, u.Paint(screen.Red, "pyrr can record here, but not replay."))
 	case !d.Able && len(d.Interpreters) == 0:
 		fmt.Fprintln(u.Out, "pyrr can record here; name an interpreter: pyrr doctor /path/to/python3")
 	case !d.Able:
-		fmt.Fprintln(u.Out, u.Paint(red, "pyrr can record here, but can't count instructions in every interpreter asked for."))
+		fmt.Fprintln(u.Out, u.Paint(screen.Red, "pyrr can record here, but can't count instructions in every interpreter asked for."))
 	default:
-		fmt.Fprintln(u.Out, u.Paint(green, "pyrr can record and replay here."))
+		fmt.Fprintln(u.Out, u.Paint(screen.Green, "pyrr can record and replay here."))
 	}
 }

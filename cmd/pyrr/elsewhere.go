@@ -9,12 +9,13 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/probe"
+	"pyrr/internal/screen"
 )
 
 // On other systems and processors pyrr reads recordings. What records says what that
 // takes; what replays is refused by canReplay.
 
-func record(context.Context, *ui, *recordFlags, *pflag.FlagSet, []string) error {
+func record(context.Context, *screen.UI, *recordFlags, *pflag.FlagSet, []string) error {
 	return probe.Cannot("record")
 }
 
@@ -23,7 +24,7 @@ func serveFinisher(*recordFlags, []string) error { return probe.Cannot("record")
 // processArgs is asked before anything is done to a living process.
 func processArgs(string, int) ([]string, error) { return nil, probe.Cannot("look at a living process") }
 
-func recordForSpec(*ui) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+func recordForSpec(*screen.UI) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
 	return func(context.Context, string, assert.RecordCommand) (string, func(), error) {
 		return "", nil, probe.Cannot("record")
 	}

@@ -11,7 +11,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
+	"pyrr/internal/traces"
 )
 
 // eventFlags are the flags of pyrr events.
@@ -42,7 +48,7 @@ func eventsCommand() *command {
 
 --kind takes names of system calls (recv stands for recvfrom and so on), of
 signals, and of kinds of events:
-` + wrap(strings.Join(kindNames(), ", "), 76, "  ") + `
+` + printable.Wrap(strings.Join(show.KindNames(), ", "), 76, "  ") + `
 
 --json prints one JSON object per line: process, event, instruction, thread,
 kind, name (of the call or signal), text (as in the list), and where there is
@@ -67,7 +73,7 @@ The stacks are in the recording: its program is not replayed for them. With
 			{"5", "no event matches"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f eventFlags
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
 			fs.BoolVar(&f.raw, "raw", false, "print everything, in the text form of the format")
@@ -75,22 +81,22 @@ The stacks are in the recording: its program is not replayed for them. With
 			fs.IntVar(&f.process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.StringVar(&f.thread, "thread", "", "only the thread with the id or name `T`")
 			fs.StringSliceVar(&f.kinds, "kind", nil, "only these `kinds`, system calls and signals")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return listEvents(ctx, u, &f, args)
 			}
 		},
 	}
 }
 
-func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error {
+func listEvents(ctx context.Context, u *screen.UI, f *eventFlags, args []string) error {
 	if f.json && f.raw {
-		return usagef("events: --json and --raw exclude each other")
+		return hint.Usagef("events: --json and --raw exclude each other")
 	}
-	filter, err := newEventFilter(f.kinds)
+	filter, err := show.NewFilter(f.kinds)
 	if err != nil {
 		return err
 	}
-	rec, path, err := oneRecording("events", args)
+	rec, path, err := find.One("events", args)
 	if err != nil {
 		return err
 	}
@@ -104,32 +110,32 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 			for _, p := range all {
 				ids = append(ids, fmt.Sprintf("%d (pid %d)", p.ID, p.PID))
 			}
-			return withHint(fmt.Errorf("%s has no process %d, it has: %s", path, f.process, strings.Join(ids, ", ")), "pyrr info "+shellQuote(path))
+			return hint.With(fmt.Errorf("%s has no process %d, it has: %s", path, f.process, strings.Join(ids, ", ")), "pyrr info "+printable.ShellQuote(path))
 		}
 	}
 	x, xerr := rec.StackIndex()
 	if xerr != nil {
 		x = nil // names are not worth an error
 		if f.stack {
-			return withHint(fmt.Errorf("%s: %w", path, xerr), "pyrr bt "+shellQuote(path)+" --at EVENT")
+			return hint.With(fmt.Errorf("%s: %w", path, xerr), "pyrr bt "+printable.ShellQuote(path)+" --at EVENT")
 		}
 	}
 	if f.thread != "" {
-		if filter.Threads, err = threadsNamed(f.thread, path, threadsThere(rec, procs, x)); err != nil {
+		if filter.Threads, err = traces.ThreadsNamed(f.thread, path, traces.ThreadsThere(rec, procs, x)); err != nil {
 			return err
 		}
 	}
 	out := bufio.NewWriterSize(u.Out, 64<<10)
-	var l eventList
+	var l show.List
 	switch {
 	case f.raw:
-		l = &rawList{W: out}
+		l = &show.Raw{W: out}
 	case f.json:
-		enc := json.NewEncoder(newJSONWriter(out))
+		enc := json.NewEncoder(screen.NewJSONWriter(out))
 		enc.SetEscapeHTML(false)
-		l = newJSONList(enc, x, f.stack)
+		l = show.NewJSONList(enc, x, f.stack)
 	default:
-		t := &textList{UI: u, W: out, Many: len(procs) > 1}
+		t := &show.Text{UI: u, W: out, Many: len(procs) > 1}
 		if f.stack {
 			t.Stacks = x
 		}
@@ -137,7 +143,7 @@ func listEvents(ctx context.Context, u *ui, f *eventFlags, args []string) error 
 	}
 	shown := uint64(0)
 	for i := range procs {
-		n, perr := listProcess(ctx, rec, &procs[i], filter, l)
+		n, perr := show.Process(ctx, rec, &procs[i], filter, l)
 		shown += n
 		if err = errors.Join(err, perr); perr != nil {
 			break

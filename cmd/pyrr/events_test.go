@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"pyrr/internal/contents"
 	"pyrr/internal/recording"
 	"pyrr/internal/recording/rectest"
+	"pyrr/internal/show"
 )
 
 // golden compares text with testdata/golden/name.
@@ -88,7 +90,7 @@ func TestEventsFilter(t *testing.T) {
 				t.Fatalf("%d events, want %d:\n%s", len(lines), len(tt.want), out)
 			}
 			for i, want := range tt.want {
-				var ev jsonEvent
+				var ev show.JsonEvent
 				if err := json.Unmarshal([]byte(lines[i]), &ev); err != nil {
 					t.Fatal(err)
 				}
@@ -149,7 +151,7 @@ func TestInfoJSON(t *testing.T) {
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, stderr %q", status, errs)
 	}
-	var info recordingInfo
+	var info contents.Info
 	if err := json.Unmarshal([]byte(out), &info); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
+
 	"github.com/spf13/pflag"
 )
 
@@ -42,7 +48,7 @@ func explainCommand() *command {
 			{"5", "every process ended by itself: there is nothing to explain"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			g := declareGlance(fs)
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
@@ -51,9 +57,9 @@ func explainCommand() *command {
 			fingerprint := fs.Bool("fingerprint", false, "print what is the same for the same fault in other runs")
 			unlike := fs.String("unlike", "", "a `recording` of a run that passed: say what this one got that that one did not")
 			github := fs.Bool("github", false, "print an annotation for GitHub Actions")
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if g.record > 0 && g.pid == 0 {
-					return usagef("explain: --for goes with --pid")
+					return hint.Usagef("explain: --for goes with --pid")
 				}
 				rec, path, done, err := recordingOrProcess(u, "explain", *g, args)
 				if err != nil {
@@ -61,10 +67,10 @@ func explainCommand() *command {
 				}
 				defer done()
 				u.Status("reading %s", path)
-				r, err := reasons(rec, *all)
+				r, err := reason.Of(rec, *all)
 				u.ClearStatus()
 				if err != nil {
-					return replayFailed(err, path)
+					return show.ReplayFailed(err, path)
 				}
 				if *unlike != "" {
 					if r.Unlike, err = unlikeOf(u, rec, path, *unlike); err != nil {
@@ -75,21 +81,21 @@ func explainCommand() *command {
 				case *fingerprint:
 					return printFingerprint(u, r)
 				case *markdown:
-					return printMarkdown(u, rec, path, r)
+					return show.Markdown(u, rec, path, r)
 				case *github:
-					annotate(u, rec, r)
+					show.Annotate(u, rec, r)
 					return nil
 				case *asJSON:
 					err = printExplanation(u, r)
 				default:
 					if r.Says() {
-						explainFitted(u, rec, r, *full)
+						show.Explain(u, rec, r, *full)
 					}
 					g.hint(u, r)
 				}
 				if err == nil && !r.Says() {
 					u.Note("every process ended by itself, so nothing hung")
-					u.Hint("pyrr explain --all " + shellQuote(path))
+					u.Hint("pyrr explain --all " + printable.ShellQuote(path))
 					err = exitStatusError(exitNothing)
 				}
 				return err
@@ -99,7 +105,7 @@ func explainCommand() *command {
 }
 
 // printFingerprint prints what is the same for the same fault in other runs.
-func printFingerprint(u *ui, r *reasoned) error {
+func printFingerprint(u *screen.UI, r *reason.Reason) error {
 	if f := r.Why.Fingerprint(); f != "" {
 		fmt.Fprintln(u.Out, f)
 		return nil
@@ -109,8 +115,8 @@ func printFingerprint(u *ui, r *reasoned) error {
 }
 
 // printExplanation prints the JSON form.
-func printExplanation(u *ui, r *reasoned) error {
-	x := explanationOf(r.Why, r.Ends)
+func printExplanation(u *screen.UI, r *reason.Reason) error {
+	x := show.NewExplanation(r.Why, r.Ends)
 	if r.Unlike != nil {
 		x.Causes, x.Followed = r.Unlike.Causes(), r.Unlike.Followed("the run that passed", "this run")
 	}

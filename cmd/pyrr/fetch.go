@@ -20,16 +20,28 @@ import (
 	"golang.org/x/term"
 
 	"pyrr/internal/console"
+	"pyrr/internal/contents"
+	"pyrr/internal/digest"
+	"pyrr/internal/find"
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/naming"
 	"pyrr/internal/outfile"
 	"pyrr/internal/page"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
+	"pyrr/internal/recording"
 	"pyrr/internal/registry"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
+	"pyrr/replay"
 )
 
 // openFlags are those of pyrr open.
 type openFlags struct {
 	page, console bool
 	dir           string
-	maxSize       size
+	maxSize       flagvalue.Size
 }
 
 func openCommand() *command {
@@ -60,19 +72,19 @@ fetched from the registry, with Docker's credentials for it.`,
 			{"5", "there is no recording in it"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := openFlags{maxSize: 1 << 30}
 			fs.BoolVar(&f.page, "page", false, "write an HTML page about it, and name that")
 			fs.BoolVar(&f.console, "console", false, "go on in the console of pyrr replay (the default on a terminal)")
 			fs.StringVarP(&f.dir, "output", "o", ".", "the `DIR` for what is downloaded and unpacked")
 			fs.Var(&f.maxSize, "max-size", "download or unpack no more than this `size` (default 1 GiB)")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				switch len(args) {
 				case 1:
 					args = append(args, "")
 				case 2:
 				default:
-					return withHint(usagef("open: name a recording, a folder, a zip of artifacts, a URL or a name in a registry"), "pyrr open recordings")
+					return hint.With(hint.Usagef("open: name a recording, a folder, a zip of artifacts, a URL or a name in a registry"), "pyrr open recordings")
 				}
 				return open(ctx, u, &f, args[0], args[1])
 			}
@@ -80,13 +92,13 @@ fetched from the registry, with Docker's credentials for it.`,
 	}
 }
 
-func open(ctx context.Context, u *ui, f *openFlags, what, test string) error {
+func open(ctx context.Context, u *screen.UI, f *openFlags, what, test string) error {
 	where := what
 	var found []string
 	var err error
 	switch {
 	case registry.IsName(what):
-		found, err = fetchOwn(ctx, u, "open", what)
+		found, err = find.FetchOwn(ctx, u, "open", what)
 	case strings.Contains(what, "://"):
 		if where, err = download(ctx, u, f, what); err == nil {
 			found, err = findRecordings(u, f, where)
@@ -99,43 +111,43 @@ func open(ctx context.Context, u *ui, f *openFlags, what, test string) error {
 	}
 	if test != "" {
 		found = slices.DeleteFunc(found, func(path string) bool {
-			l, err := listOne(path)
+			l, err := contents.LineOf(path)
 			return err != nil || !strings.Contains(l.Test, test) && !strings.Contains(filepath.Base(path), test)
 		})
 	}
 	switch {
 	case len(found) == 0 && test != "":
 		u.Note("no recording of %s in %s", test, where)
-		u.Hint("pyrr open " + shellQuote(where))
+		u.Hint("pyrr open " + printable.ShellQuote(where))
 		return exitStatusError(exitNothing)
 	case len(found) == 0:
 		u.Note("there is no recording in %s", where)
 		return exitStatusError(exitNothing)
 	case len(found) > 1:
-		if err := summary(u, &summaryFlags{Specs: defaultSpecs}, found); err != nil {
+		if err := summary(u, &digest.Flags{Specs: defaultSpecs}, found); err != nil {
 			return err
 		}
-		u.Hint("pyrr open " + shellQuote(found[0]))
+		u.Hint("pyrr open " + printable.ShellQuote(found[0]))
 		return nil
 	}
 	return openOne(u, f, found[0])
 }
 
 // openOne says why, and goes on as the flags say.
-func openOne(u *ui, f *openFlags, path string) error {
-	rec, err := openRecording("open", path)
+func openOne(u *screen.UI, f *openFlags, path string) error {
+	rec, err := find.Open("open", path)
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
 	u.Status("reading %s", path)
-	r, err := reasons(rec, false)
+	r, err := reason.Of(rec, false)
 	u.ClearStatus()
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
 	if len(r.Ends) > 0 || r.Why.Raised != nil {
-		explainFitted(u, rec, r, false)
+		show.Explain(u, rec, r, false)
 	} else {
 		u.Note("every process ended by itself, so nothing hung")
 	}
@@ -143,11 +155,11 @@ func openOne(u *ui, f *openFlags, path string) error {
 		return writePage(u, rec, path, &reportFlags{events: page.DefaultEvents})
 	}
 	terminal := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
-	if !f.console && (!terminal || canReplay(rec) != nil) {
-		u.Hint("pyrr replay " + shellQuote(path))
+	if !f.console && (!terminal || replay.Able(rec) != nil) {
+		u.Hint("pyrr replay " + printable.ShellQuote(path))
 		return nil
 	}
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return err
 	}
 	fmt.Fprintln(u.Out)
@@ -160,10 +172,10 @@ const mostFound = 1000
 // findRecordings returns the recordings at a path: itself, those in a folder and in
 // folders of that (gh run download makes one for each artifact), or those in a zip
 // file, which is unpacked.
-func findRecordings(u *ui, f *openFlags, where string) ([]string, error) {
+func findRecordings(u *screen.UI, f *openFlags, where string) ([]string, error) {
 	st, err := os.Stat(where)
 	if err != nil {
-		return nil, notRecording("open", where)
+		return nil, find.NotRecording("open", where)
 	}
 	if !st.IsDir() {
 		members, err := zipOfRecordings(where)
@@ -171,7 +183,7 @@ func findRecordings(u *ui, f *openFlags, where string) ([]string, error) {
 			return nil, err
 		}
 		if len(members) == 0 {
-			if err := notRecording("open", where); err != nil {
+			if err := find.NotRecording("open", where); err != nil {
 				return nil, err
 			}
 			return []string{where}, nil
@@ -192,9 +204,9 @@ func findRecordings(u *ui, f *openFlags, where string) ([]string, error) {
 		switch name := d.Name(); {
 		case len(out) == mostFound:
 			return fs.SkipAll
-		case strings.HasSuffix(name, packedSuffix) && d.Type().IsRegular():
+		case strings.HasSuffix(name, recording.PackedSuffix) && d.Type().IsRegular():
 			out = append(out, path)
-		case d.IsDir() && strings.HasSuffix(name, partSuffix):
+		case d.IsDir() && strings.HasSuffix(name, recording.PartSuffix):
 			out = append(out, path)
 			return fs.SkipDir
 		case d.IsDir() && (strings.Count(rel, string(filepath.Separator)) >= 3 || strings.HasPrefix(name, ".") && rel != "."):
@@ -220,7 +232,7 @@ func zipOfRecordings(file string) ([]string, error) {
 		if m.Name == "pyrr.json" {
 			return nil, nil
 		}
-		if strings.HasSuffix(m.Name, packedSuffix) {
+		if strings.HasSuffix(m.Name, recording.PackedSuffix) {
 			out = append(out, m.Name)
 		}
 	}
@@ -232,7 +244,7 @@ func zipOfRecordings(file string) ([]string, error) {
 
 // unpack writes the recordings in a zip file to a folder beside nothing else, and
 // returns that. Names are taken from the file, but no paths.
-func unpack(u *ui, f *openFlags, file string, members []string) (string, error) {
+func unpack(u *screen.UI, f *openFlags, file string, members []string) (string, error) {
 	dir := filepath.Join(f.dir, strings.TrimSuffix(filepath.Base(file), ".zip"))
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", fmt.Errorf("unpack %s: %w", file, err)
@@ -252,11 +264,11 @@ func unpack(u *ui, f *openFlags, file string, members []string) (string, error) 
 			return "", fmt.Errorf("unpack %s: %w", file, err)
 		}
 		u.Status("unpacking %s", m.Name)
-		name := filepath.Join(dir, safeName(strings.TrimSuffix(path.Base(m.Name), packedSuffix))+packedSuffix)
+		name := filepath.Join(dir, naming.SafeName(strings.TrimSuffix(path.Base(m.Name), recording.PackedSuffix))+recording.PackedSuffix)
 		err = outfile.Write(name, 0o666, func(w io.Writer) error {
 			n, err := io.Copy(w, io.LimitReader(in, left+1))
 			if left -= n; left < 0 && err == nil {
-				err = withHint(fmt.Errorf("it holds more than --max-size %s", byteSize(int64(f.maxSize))), "pyrr open --max-size 10GB "+shellQuote(file))
+				err = hint.With(fmt.Errorf("it holds more than --max-size %s", printable.ByteSize(int64(f.maxSize))), "pyrr open --max-size 10GB "+printable.ShellQuote(file))
 			}
 			return err
 		})
@@ -266,25 +278,25 @@ func unpack(u *ui, f *openFlags, file string, members []string) (string, error) 
 		}
 	}
 	u.ClearStatus()
-	u.Note("unpacked %s in %s", plural(uint64(len(members)), "recording", "recordings"), dir)
+	u.Note("unpacked %s in %s", printable.Plural(uint64(len(members)), "recording", "recordings"), dir)
 	return dir, nil
 }
 
 // download fetches a URL into the folder, without credentials of any kind.
-func download(ctx context.Context, u *ui, f *openFlags, from string) (string, error) {
+func download(ctx context.Context, u *screen.UI, f *openFlags, from string) (string, error) {
 	at, err := url.Parse(from)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		out := usagef("open: %s: only http and https can be fetched", from)
+		out := hint.Usagef("open: %s: only http and https can be fetched", from)
 		out.Next = []string{"fetch it by its own tool, then pyrr open FILE"}
 		return "", out
 	}
 	if at.User != nil {
-		return "", withHint(usagef("open: the URL holds credentials, which pyrr does not send"), "curl -LO …, then pyrr open FILE")
+		return "", hint.With(hint.Usagef("open: the URL holds credentials, which pyrr does not send"), "curl -LO …, then pyrr open FILE")
 	}
-	name := safeName(strings.TrimSuffix(strings.TrimSuffix(path.Base(at.Path), ".zip"), ".pyrr"))
+	name := naming.SafeName(strings.TrimSuffix(strings.TrimSuffix(path.Base(at.Path), ".zip"), ".pyrr"))
 	suffix := ".zip"
-	if strings.HasSuffix(at.Path, packedSuffix) {
-		suffix = packedSuffix
+	if strings.HasSuffix(at.Path, recording.PackedSuffix) {
+		suffix = recording.PackedSuffix
 	}
 	to := filepath.Join(f.dir, name+suffix)
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
@@ -303,18 +315,18 @@ func download(ctx context.Context, u *ui, f *openFlags, from string) (string, er
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusNotFound:
-		return "", withHint(fmt.Errorf("fetch %s: %s, and pyrr sends no credentials", from, resp.Status), "gh run download RUN --name ARTIFACT, then pyrr open FOLDER")
+		return "", hint.With(fmt.Errorf("fetch %s: %s, and pyrr sends no credentials", from, resp.Status), "gh run download RUN --name ARTIFACT, then pyrr open FOLDER")
 	case resp.StatusCode != http.StatusOK:
 		return fail(errors.New(resp.Status))
 	case resp.ContentLength > int64(f.maxSize):
-		return fail(fmt.Errorf("it has %s, more than --max-size %s", byteSize(resp.ContentLength), byteSize(int64(f.maxSize))))
+		return fail(fmt.Errorf("it has %s, more than --max-size %s", printable.ByteSize(resp.ContentLength), printable.ByteSize(int64(f.maxSize))))
 	}
 	u.Status("fetching %s", from)
 	defer u.ClearStatus()
 	if err := outfile.Write(to, 0o666, func(w io.Writer) error {
 		n, err := io.Copy(w, io.LimitReader(resp.Body, int64(f.maxSize)+1))
 		if err == nil && n > int64(f.maxSize) {
-			err = fmt.Errorf("it has more than --max-size %s", byteSize(int64(f.maxSize)))
+			err = fmt.Errorf("it has more than --max-size %s", printable.ByteSize(int64(f.maxSize)))
 		}
 		return err
 	}); err != nil {

@@ -8,6 +8,12 @@ import (
 	"os/exec"
 	"strings"
 
+	"pyrr/internal/doctor"
+	"pyrr/internal/hiding"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/internal/stackwalk"
 
 	"pyrr/capture"
@@ -17,9 +23,9 @@ import (
 )
 
 // noRecording says why there is nothing in a recording.
-func noRecording(t *target) string {
+func noRecording(t *naming.Target) string {
 	if path, err := exec.LookPath(t.Program); err == nil && cpython.IsPyPy(path) {
-		return notCPython("PyPy")
+		return doctor.NotCPython("PyPy")
 	}
 	return "the command ran no Python"
 }
@@ -27,8 +33,8 @@ func noRecording(t *target) string {
 // finish verifies and packs a recording that is to be kept and names it. The
 // program has ended, so trouble here is a warning: its status stands, and the
 // .part folder stays.
-func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
-	stop := onInterrupt(func() {
+func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) {
+	stop := screen.OnInterrupt(func() {
 		u.ClearStatus()
 		u.Cleanups.Run()
 		u.Warn("interrupted: the recording stays as it is, in " + t.Part)
@@ -89,7 +95,7 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	}
 	if set != nil {
 		// The source files are read where they are, with all that is in them.
-		if err := hideInSources(from, set); err != nil {
+		if err := hiding.InSources(from, set); err != nil {
 			u.Warn(err.Error())
 			u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
 			return
@@ -122,14 +128,14 @@ func finish(u *ui, t *target, f *recordFlags, info *capture.Info) {
 	if h != nil {
 		sayRedacted(u, h.Manifest)
 	}
-	u.Note("recorded %s  %s, %s", t.Packed, byteSize(size), about(info, verdict))
+	u.Note("recorded %s  %s, %s", t.Packed, printable.ByteSize(size), about(info, verdict))
 }
 
 // about says what a recording holds, for the line that names it.
 func about(info *capture.Info, verdict string) string {
 	return strings.Join([]string{
-		plural(uint64(info.Procs), "process", "processes"),
-		plural(info.Instructions, "instruction", "instructions"),
+		printable.Plural(uint64(info.Procs), "process", "processes"),
+		printable.Plural(info.Instructions, "instruction", "instructions"),
 		verdict,
 	}, ", ")
 }
@@ -137,7 +143,7 @@ func about(info *capture.Info, verdict string) string {
 // verify replays the recording of a target in the folder dir once, notes in it
 // what came out and makes its index. Of a recording that there is uncut as well
 // it does not say why it failed.
-func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact bool) {
+func verify(u *screen.UI, t *naming.Target, dir string, f *recordFlags) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.Warn(err.Error())
@@ -155,13 +161,13 @@ func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact
 	if err != nil {
 		verdict = "not verified"
 		mark = ""
-		if isDivergence(err) {
+		if hiding.IsDivergence(err) {
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
 		if t.Uncut == "" {
 			u.Warn("the replay that verifies the recording failed: " + err.Error())
-			u.Hint("pyrr replay --batch " + shellQuote(t.Packed))
+			u.Hint("pyrr replay --batch " + printable.ShellQuote(t.Packed))
 		}
 	}
 	if mark != "" {
@@ -169,7 +175,7 @@ func verify(u *ui, t *target, dir string, f *recordFlags) (verdict string, exact
 			u.Warn(err.Error())
 		}
 	}
-	if cut, err := truncations(rec); err == nil && len(cut) > 0 {
+	if cut, err := show.Truncations(rec); err == nil && len(cut) > 0 {
 		verdict = "incomplete, " + verdict
 	}
 	return verdict, mark == "exact"

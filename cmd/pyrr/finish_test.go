@@ -11,8 +11,10 @@ import (
 	"testing"
 
 	"pyrr/capture"
+	"pyrr/internal/naming"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // TestUncutIsKept finishes a test's recording whose cut form does not replay
@@ -35,7 +37,7 @@ func TestUncutIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	one := &target{Part: filepath.Join(dir, "x"+partSuffix), Packed: filepath.Join(dir, "x"+packedSuffix), Uncut: filepath.Join(dir, "x-uncut"+partSuffix)}
+	one := &naming.Target{Part: filepath.Join(dir, "x"+recording.PartSuffix), Packed: filepath.Join(dir, "x"+recording.PackedSuffix), Uncut: filepath.Join(dir, "x-uncut"+recording.PartSuffix)}
 	if err := rec.Rewrite(one.Uncut, recording.Changes{}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func TestUncutIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	u := &ui{Out: &out, Err: &errs, StatusWidth: 80}
+	u := &screen.UI{Out: &out, Err: &errs, StatusWidth: 80}
 	finish(u, one, &recordFlags{verify: "basic"}, &capture.Info{Procs: 1})
 	if text := errs.String(); !strings.Contains(text, ", verified") || strings.Contains(text, "failed") {
 		t.Errorf("pyrr says:\n%s", text)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"pyrr/internal/printable"
 )
 
 // TestHelpFits holds that no help is wider than a terminal of 80 columns.
@@ -17,7 +19,7 @@ func TestHelpFits(t *testing.T) {
 		}
 		for line := range strings.Lines(out.String()) {
 			line = strings.TrimSuffix(line, "\n")
-			if n := columns(line); n > 80 {
+			if n := printable.Columns(line); n > 80 {
 				t.Errorf("help %s: %d columns: %s", name, n, line)
 			}
 			if strings.HasSuffix(line, " ") {

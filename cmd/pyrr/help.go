@@ -8,6 +8,9 @@ import (
 	"unicode/utf8"
 
 	"pyrr/assert"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
 
 	"github.com/spf13/pflag"
 )
@@ -34,19 +37,19 @@ func helpCommand() *command {
 			{"2", "there is no such command"},
 		},
 		operand: "topic",
-		setup: func(*pflag.FlagSet) func(context.Context, *ui, []string) error {
-			return func(_ context.Context, u *ui, args []string) error {
+		setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				switch len(args) {
 				case 0:
 					printOverview(u.Out)
 					return nil
 				case 1:
 				default:
-					return usagef("help: one command at a time")
+					return hint.Usagef("help: one command at a time")
 				}
 				c := findCommand(args[0])
 				if c == nil {
-					err := usagef("there is no command %q", args[0])
+					err := hint.Usagef("there is no command %q", args[0])
 					if near := assert.Nearest(args[0], commandNames()); near != "" {
 						err.Next = []string{"pyrr help " + near}
 					} else {
@@ -75,7 +78,7 @@ COMMANDS
 	for _, c := range commands() {
 		rows = append(rows, []string{"  " + c.name, c.short})
 	}
-	table(w, nil, rows)
+	printable.Table(w, nil, rows)
 	fmt.Fprint(w, `
 EXAMPLES
   pyrr record -- python app.py               keep a recording of a run
@@ -154,7 +157,7 @@ func twoColumns(w io.Writer, rows [][2]string, most int) {
 	pad := strings.Repeat(" ", left+2)
 	for _, r := range rows {
 		n := utf8.RuneCountInString(r[0])
-		means := wrap(r[1], helpWidth-left-2, pad)
+		means := printable.Wrap(r[1], helpWidth-left-2, pad)
 		switch {
 		case means == "":
 			fmt.Fprintln(w, r[0])
@@ -174,7 +177,7 @@ func reflow(text string, width int) string {
 		var plain, done []string
 		flush := func() {
 			if len(plain) > 0 {
-				done = append(done, wrap(strings.Join(plain, " "), width, ""))
+				done = append(done, printable.Wrap(strings.Join(plain, " "), width, ""))
 				plain = nil
 			}
 		}

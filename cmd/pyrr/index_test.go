@@ -14,6 +14,7 @@ import (
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	"pyrr/internal/traces"
 	"pyrr/replay"
 )
 
@@ -92,7 +93,7 @@ func compareIndex(t *testing.T, python string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	walk := newBtWalk(rec)
+	walk := traces.NewBtWalk(rec)
 	points, withPython, wrong := 0, 0, 0
 	_, err = replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, th *replay.Thread, ev *recording.Event) error {
 		walk.Follow(p, ev)
@@ -163,7 +164,7 @@ func compareIndex(t *testing.T, python string) {
 }
 
 // frameKeys are frames without their text, which the index has elsewhere.
-func frameKeys(frames []btFrame) []stack.Frame {
+func frameKeys(frames []traces.Frame) []stack.Frame {
 	var out []stack.Frame
 	for i := range frames {
 		out = append(out, frames[i].Frame)

@@ -3,6 +3,11 @@ package main
 import (
 	"context"
 
+	"pyrr/internal/contents"
+	"pyrr/internal/find"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -25,15 +30,15 @@ is one CPython bytecode instruction.`,
 			{"3", "the recording is missing or damaged"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
-			return func(_ context.Context, u *ui, args []string) error {
-				rec, path, err := oneRecording("info", args)
+			return func(_ context.Context, u *screen.UI, args []string) error {
+				rec, path, err := find.One("info", args)
 				if err != nil {
 					return err
 				}
 				defer rec.Close()
-				info, err := summarize(rec, path, func(n uint64) { u.Status("reading %s: %s events", path, grouped(n)) })
+				info, err := contents.Of(rec, path, func(n uint64) { u.Status("reading %s: %s events", path, printable.Grouped(n)) })
 				u.ClearStatus()
 				// What could be read is printed even where the rest is damaged.
 				if *asJSON {

@@ -9,7 +9,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
+	"pyrr/internal/traces"
+	"pyrr/replay"
 )
 
 // lastFlags are the flags of pyrr last.
@@ -61,7 +68,7 @@ line, function, and stack, innermost first.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f lastFlags
 			fs.StringVar(&f.At, "at", "end", "look backwards from `POS`: a position, N%, eN, start or end")
 			fs.StringVar(&f.In, "in", "", "the variable of the function `FUNCTION`")
@@ -70,27 +77,27 @@ line, function, and stack, innermost first.`,
 			fs.BoolVar(&f.history, "history", false, "each change, latest first")
 			fs.IntVar(&f.Most, "most", 100, "with --history, at most `N` changes")
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
-			return func(_ context.Context, u *ui, args []string) error { return printLast(u, &f, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return printLast(u, &f, args) }
 		},
 	}
 }
 
-func printLast(u *ui, f *lastFlags, args []string) error {
+func printLast(u *screen.UI, f *lastFlags, args []string) error {
 	if len(args) != 2 {
-		return withHint(usagef("last: name a recording and an expression"), "pyrr last RECORDING --at POSITION NAME.ATTRIBUTE")
+		return hint.With(hint.Usagef("last: name a recording and an expression"), "pyrr last RECORDING --at POSITION NAME.ATTRIBUTE")
 	}
 	if f.Most < 1 {
-		return usagef("last: --most is a number from 1 on")
+		return hint.Usagef("last: --most is a number from 1 on")
 	}
 	if !f.history {
 		f.Most = 1
 	}
-	rec, path, err := oneRecording("last", args[:1])
+	rec, path, err := find.One("last", args[:1])
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return err
 	}
 	a := newAnswers(u, rec)
@@ -134,13 +141,13 @@ func (a *answers) change(w io.Writer, rec *recording.Recording, c *ask.Change) e
 		return nil
 	}
 	if a.text == nil {
-		a.text = recordedLines(rec)
+		a.text = traces.RecordedLines(rec)
 	}
 	for _, f := range c.Stack {
 		text, _ := a.text(f.File, f.Line)
 		short, _ := a.paths.Short(f.File)
 		row := fmt.Sprintf("%-24s  %-24s  %s", f.Func, fmt.Sprintf("%s:%d", short, f.Line), strings.TrimSpace(text))
-		if _, err := fmt.Fprintf(w, "%42s%s\n", "", cleanLine(strings.TrimRight(row, " "))); err != nil {
+		if _, err := fmt.Fprintf(w, "%42s%s\n", "", printable.Line(strings.TrimRight(row, " "))); err != nil {
 			return err
 		}
 	}
@@ -156,7 +163,7 @@ type jsonChange struct {
 	Made   bool    `json:"made,omitempty"`
 	Ever   bool    `json:"ever,omitempty"`
 	jsonMoment
-	Stack []jsonFrame `json:"stack,omitempty"`
+	Stack []show.Frame `json:"stack,omitempty"`
 }
 
 func newJSONChange(c *ask.Change) jsonChange {
@@ -165,7 +172,7 @@ func newJSONChange(c *ask.Change) jsonChange {
 		out.Before = &c.Before
 	}
 	for i := range c.Stack {
-		out.Stack = append(out.Stack, newJSONFrame(&c.Stack[i]))
+		out.Stack = append(out.Stack, show.NewFrame(&c.Stack[i]))
 	}
 	return out
 }

@@ -12,8 +12,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/flagvalue"
 	"pyrr/internal/hang"
+	"pyrr/internal/hint"
+	"pyrr/internal/reason"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // glance says how to look at a living process: where it stands in an instant, and for
@@ -30,12 +35,12 @@ const watchForReasons = time.Second / 2
 func declareGlance(fs *pflag.FlagSet) *glance {
 	g := &glance{watch: watchForReasons}
 	fs.Var(processID{&g.pid}, "pid", "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
-	fs.Var(newDuration(&g.record), "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
+	fs.Var(flagvalue.NewDuration(&g.record), "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
 	return g
 }
 
 // hint says how to see more than an instant shows.
-func (g *glance) hint(u *ui, r *reasoned) {
+func (g *glance) hint(u *screen.UI, r *reason.Reason) {
 	if g.pid != 0 && g.record == 0 && r.Why.Degree == hang.None {
 		u.Hint(fmt.Sprintf("pyrr explain --pid %d --for 1s", g.pid))
 	}
@@ -54,11 +59,11 @@ func (g glance) args() []string {
 
 // recordingOrProcess opens the recording that a command names, or one made of the
 // living process that it names.
-func recordingOrProcess(u *ui, command string, g glance, args []string) (*recording.Recording, string, func(), error) {
+func recordingOrProcess(u *screen.UI, command string, g glance, args []string) (*recording.Recording, string, func(), error) {
 	if g.pid != 0 {
 		return look(u, command, g, args)
 	}
-	rec, path, err := oneRecording(command, args)
+	rec, path, err := find.One(command, args)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -67,10 +72,10 @@ func recordingOrProcess(u *ui, command string, g glance, args []string) (*record
 
 // look records a living process for a moment, for a command that is about
 // recordings. The recording is gone when done is called.
-func look(u *ui, command string, g glance, args []string) (rec *recording.Recording, path string, done func(), err error) {
+func look(u *screen.UI, command string, g glance, args []string) (rec *recording.Recording, path string, done func(), err error) {
 	pid := g.pid
 	if len(args) > 0 {
-		return nil, "", nil, usagef("%s: --pid %d and a recording exclude each other", command, pid)
+		return nil, "", nil, hint.Usagef("%s: --pid %d and a recording exclude each other", command, pid)
 	}
 	if _, err := processArgs(command, pid); err != nil {
 		return nil, "", nil, err
@@ -80,7 +85,7 @@ func look(u *ui, command string, g glance, args []string) (rec *recording.Record
 		return nil, "", nil, fmt.Errorf("make a folder for the recording: %w", err)
 	}
 	remove := u.Cleanups.Add(func() { os.RemoveAll(dir) })
-	path = filepath.Join(dir, fmt.Sprintf("%d%s", pid, packedSuffix))
+	path = filepath.Join(dir, fmt.Sprintf("%d%s", pid, recording.PackedSuffix))
 	u.Status("looking at process %d", pid)
 	var said bytes.Buffer
 	err = lookBy(g, path, &said)

@@ -11,6 +11,13 @@ import (
 	"slices"
 	"strings"
 
+	"pyrr/internal/contents"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -38,14 +45,14 @@ written, or were left by a recorder that was killed, are listed too.
 		},
 		operand:  "recording",
 		settings: map[string]string{"dir": "default-dir"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			byFault := fs.Bool("group", false, "put together the recordings of one fault")
 			dir := fs.String("default-dir", "", "the folder that is listed when none is named")
 			if err := fs.MarkHidden("default-dir"); err != nil {
 				panic(err) // declared above
 			}
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) == 0 && *dir != "" {
 					args = []string{*dir}
 				}
@@ -55,20 +62,20 @@ written, or were left by a recorder that was killed, are listed too.
 	}
 }
 
-func list(u *ui, args []string, asJSON, byFault bool) error {
+func list(u *screen.UI, args []string, asJSON, byFault bool) error {
 	if len(args) == 0 {
-		args = []string{defaultDir}
+		args = []string{find.DefaultDir}
 	}
-	all := []listed{}
+	all := []contents.Line{}
 	var failed error
 	for _, arg := range args {
 		paths, err := recordingsIn(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = withHint(fmt.Errorf("there is no %s", arg), "pyrr record -- python app.py")
+			err = hint.With(fmt.Errorf("there is no %s", arg), "pyrr record -- python app.py")
 		}
 		failed = cmp.Or(failed, err)
 		for _, path := range paths {
-			l, err := listOne(path)
+			l, err := contents.LineOf(path)
 			if err != nil {
 				failed = cmp.Or(failed, fmt.Errorf("%s: %w", path, err))
 				l.Error = err.Error()
@@ -76,7 +83,7 @@ func list(u *ui, args []string, asJSON, byFault bool) error {
 			all = append(all, l)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b listed) int { return a.Started.Compare(b.Started) })
+	slices.SortStableFunc(all, func(a, b contents.Line) int { return a.Started.Compare(b.Started) })
 	switch {
 	case byFault && asJSON:
 		if err := u.PrintJSON(groupsOf(u, all)); err != nil {
@@ -104,9 +111,9 @@ func recordingsIn(path string) ([]string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	} else if err != nil {
-		return nil, notRecording("info", path)
+		return nil, find.NotRecording("info", path)
 	}
-	if !st.IsDir() || strings.HasSuffix(filepath.Clean(path), partSuffix) {
+	if !st.IsDir() || strings.HasSuffix(filepath.Clean(path), recording.PartSuffix) {
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)
@@ -115,27 +122,27 @@ func recordingsIn(path string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if name := e.Name(); strings.HasSuffix(name, packedSuffix) || e.IsDir() && strings.HasSuffix(name, partSuffix) {
+		if name := e.Name(); strings.HasSuffix(name, recording.PackedSuffix) || e.IsDir() && strings.HasSuffix(name, recording.PartSuffix) {
 			out = append(out, filepath.Join(path, name))
 		}
 	}
 	return out, nil
 }
 
-func printList(u *ui, all []listed) {
+func printList(u *screen.UI, all []contents.Line) {
 	rows := [][]string{{"made", "size", "verified", "ended", "recording", "of"}}
 	for _, l := range all {
 		verified, _, _ := strings.Cut(l.Verified, ":")
 		of := l.Test
 		if of == "" {
-			of = shorten(shellJoin(l.Command), 100)
+			of = printable.Shorten(printable.ShellJoin(l.Command), 100)
 		}
 		made := l.Started.Local().Format("2006-01-02 15:04")
 		if l.Error != "" {
 			made, verified, l.Outcome, of = "-", "-", "unreadable", l.Error
 		}
-		rows = append(rows, []string{made, byteSize(l.Size), cmp.Or(map[string]string{"exact": "yes"}[verified], verified),
-			cleanLine(l.Outcome), cleanLine(l.Path), cleanLine(of)})
+		rows = append(rows, []string{made, printable.ByteSize(l.Size), cmp.Or(map[string]string{"exact": "yes"}[verified], verified),
+			printable.Line(l.Outcome), printable.Line(l.Path), printable.Line(of)})
 	}
-	table(u.Out, map[int]bool{1: true}, rows)
+	printable.Table(u.Out, map[int]bool{1: true}, rows)
 }

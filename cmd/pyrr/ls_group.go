@@ -6,20 +6,25 @@ import (
 	"slices"
 	"strings"
 
+	"pyrr/internal/contents"
+	"pyrr/internal/find"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // group are the recordings of one fault.
 type group struct {
 	// Fingerprint is "" for those without a verdict.
-	Fingerprint string   `json:"fingerprint"`
-	Sentence    string   `json:"sentence,omitempty"`
-	Recordings  []listed `json:"recordings"`
+	Fingerprint string          `json:"fingerprint"`
+	Sentence    string          `json:"sentence,omitempty"`
+	Recordings  []contents.Line `json:"recordings"`
 }
 
 // groupsOf puts recordings together whose reason has one fingerprint: the most
 // frequent first, those without a verdict last.
-func groupsOf(u *ui, all []listed) []group {
+func groupsOf(u *screen.UI, all []contents.Line) []group {
 	out := []group{}
 	for _, l := range all {
 		print, sentence := "", "no verdict"
@@ -49,7 +54,7 @@ func groupsOf(u *ui, all []listed) []group {
 // reasonIn reads the reason of a recording from its index: of many, none is replayed
 // for it.
 func reasonIn(path string) (fingerprint, sentence string) {
-	rec, err := openRecording("ls", path)
+	rec, err := find.Open("ls", path)
 	if err != nil {
 		return "", "unreadable"
 	}
@@ -57,7 +62,7 @@ func reasonIn(path string) (fingerprint, sentence string) {
 	if _, err := rec.StackIndex(); errors.Is(err, recording.ErrNoIndex) {
 		return "", "no index: pyrr explain replays it"
 	}
-	r, err := reasons(rec, false)
+	r, err := reason.Of(rec, false)
 	switch {
 	case err != nil:
 		return "", "unreadable"
@@ -69,22 +74,22 @@ func reasonIn(path string) (fingerprint, sentence string) {
 	return r.Why.Fingerprint(), r.Why.Sentence
 }
 
-func printGroups(u *ui, groups []group) {
+func printGroups(u *screen.UI, groups []group) {
 	for i, g := range groups {
 		if i > 0 {
 			fmt.Fprintln(u.Out)
 		}
-		head := plural(uint64(len(g.Recordings)), "recording", "recordings")
+		head := printable.Plural(uint64(len(g.Recordings)), "recording", "recordings")
 		if g.Fingerprint != "" {
 			head = g.Fingerprint + "  " + head
 		}
-		fmt.Fprintf(u.Out, "%s\n  %s\n", u.Paint(bold, cleanLine(head)), cleanLine(g.Sentence))
+		fmt.Fprintf(u.Out, "%s\n  %s\n", u.Paint(screen.Bold, printable.Line(head)), printable.Line(g.Sentence))
 		for _, l := range g.Recordings {
 			of := l.Test
 			if of == "" {
-				of = shorten(shellJoin(l.Command), 100)
+				of = printable.Shorten(printable.ShellJoin(l.Command), 100)
 			}
-			fmt.Fprintf(u.Out, "    %s  %s\n", cleanLine(l.Path), cleanLine(of))
+			fmt.Fprintf(u.Out, "    %s  %s\n", printable.Line(l.Path), printable.Line(of))
 		}
 	}
 }

@@ -13,7 +13,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
 	"pyrr/internal/probe"
+	"pyrr/internal/screen"
 	"pyrr/internal/sys"
 	"pyrr/replay"
 )
@@ -68,7 +71,7 @@ type command struct {
 	// settings maps a project's settings to the flags that they are the defaults of.
 	settings map[string]string
 	// setup declares the flags and returns what to do with the arguments.
-	setup func(*pflag.FlagSet) func(ctx context.Context, u *ui, args []string) error
+	setup func(*pflag.FlagSet) func(ctx context.Context, u *screen.UI, args []string) error
 }
 
 // commands returns the table, in the order of the help.
@@ -120,11 +123,11 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	os.Exit(run(context.Background(), newUI(os.Stdout, os.Stderr), os.Args[1:]))
+	os.Exit(run(context.Background(), screen.New(os.Stdout, os.Stderr), os.Args[1:]))
 }
 
 // run executes pyrr with the given arguments and returns its exit status.
-func run(ctx context.Context, u *ui, args []string) int {
+func run(ctx context.Context, u *screen.UI, args []string) int {
 	if len(args) == 0 {
 		printOverview(u.Err)
 		return exitUsage
@@ -137,9 +140,9 @@ func run(ctx context.Context, u *ui, args []string) int {
 	}
 	c := findCommand(args[0])
 	if c == nil {
-		err := usagef("there is no command %q", args[0])
+		err := hint.Usagef("there is no command %q", args[0])
 		if strings.HasPrefix(args[0], "-") {
-			err = usagef("unknown flag %s before the command", args[0])
+			err = hint.Usagef("unknown flag %s before the command", args[0])
 		} else if near := assert.Nearest(args[0], commandNames()); near != "" {
 			err.Next = []string{"pyrr " + strings.Join(append([]string{near}, args[1:]...), " ")}
 		}
@@ -162,15 +165,15 @@ func run(ctx context.Context, u *ui, args []string) int {
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK
 	}
-	if replay.Damaged(err) && len(hintsOf(err)) == 0 {
-		err = withHint(err, "it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here")
+	if replay.Damaged(err) && len(hint.Of(err)) == 0 {
+		err = hint.With(err, "it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here")
 	}
 	u.Fail(err)
 	return c.exitStatus(err)
 }
 
 // run parses the flags of a command and runs it.
-func (c *command) run(ctx context.Context, u *ui, args []string) error {
+func (c *command) run(ctx context.Context, u *screen.UI, args []string) error {
 	fs := c.flagSet()
 	do := c.setup(fs)
 	if c.rewrite != nil {
@@ -189,7 +192,7 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 		}
 	}
 	if !c.runsProgram && !c.interactive {
-		defer onInterrupt(func() {
+		defer screen.OnInterrupt(func() {
 			u.ClearStatus()
 			u.Cleanups.Run()
 			os.Exit(exitInterrupted)
@@ -198,7 +201,7 @@ func (c *command) run(ctx context.Context, u *ui, args []string) error {
 	args = fs.Args()
 	if c.operand == "recording" && c.name != "push" && c.name != "pull" && c.name != "open" {
 		var err error
-		if args, err = fetchNamed(ctx, u, c.name, args); err != nil {
+		if args, err = find.FetchNamed(ctx, u, c.name, args); err != nil {
 			return err
 		}
 	}
@@ -217,7 +220,7 @@ func (c *command) flagSet() *pflag.FlagSet {
 // flagError makes a usage error of what pflag says, with the flag that was
 // probably meant.
 func (c *command) flagError(fs *pflag.FlagSet, err error) error {
-	out := usagef("%s: %v", c.name, err)
+	out := hint.Usagef("%s: %v", c.name, err)
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		var names []string
 		fs.VisitAll(func(f *pflag.Flag) {
@@ -236,7 +239,7 @@ func (c *command) flagError(fs *pflag.FlagSet, err error) error {
 // exitStatus maps an error to the exit status of the command; it is the only
 // place that does.
 func (c *command) exitStatus(err error) int {
-	if _, ok := errors.AsType[*usageError](err); ok && c.usageStatus == 0 {
+	if _, ok := errors.AsType[*hint.Usage](err); ok && c.usageStatus == 0 {
 		return exitUsage
 	}
 	if c.runsProgram {
@@ -245,7 +248,7 @@ func (c *command) exitStatus(err error) int {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case isMachineError(err):
+	case hint.IsMachine(err):
 		return exitMachine
 	default:
 		return exitUnjudged

@@ -20,6 +20,7 @@ import (
 	"pyrr/assert"
 	"pyrr/internal/probe"
 	"pyrr/internal/registry/registrytest"
+	"pyrr/internal/screen"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -130,7 +131,7 @@ func testPython() string {
 // capture runs pyrr in this process.
 func capturePyrr(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	u := &ui{Out: &out, Err: &errs, StatusWidth: 80}
+	u := &screen.UI{Out: &out, Err: &errs, StatusWidth: 80}
 	status = run(context.Background(), u, args)
 	return status, out.String(), errs.String()
 }

@@ -8,7 +8,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
 	"pyrr/internal/mcp"
+	"pyrr/internal/screen"
 )
 
 func mcpCommand() *command {
@@ -39,15 +42,15 @@ data, names lead nowhere outside the folder, and a tool ends after --limit.`,
 			{"3", "there is no such recording or folder"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			limit := fs.Duration("limit", time.Minute, "end a tool after `D`")
-			return func(ctx context.Context, _ *ui, args []string) error {
-				root := defaultDir
+			return func(ctx context.Context, _ *screen.UI, args []string) error {
+				root := find.DefaultDir
 				switch {
 				case len(args) > 1:
-					return usagef("mcp: one recording or folder")
+					return hint.Usagef("mcp: one recording or folder")
 				case *limit <= 0:
-					return usagef("mcp: --limit is longer than 0")
+					return hint.Usagef("mcp: --limit is longer than 0")
 				case len(args) == 1:
 					root = args[0]
 				}

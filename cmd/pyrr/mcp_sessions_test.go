@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // sessionReasons are what a session must come to, by the test in testdata/sessions.
@@ -55,7 +56,7 @@ func TestAgentFindsReasons(t *testing.T) {
 	a := startAgent(t, dir)
 	for name, reason := range sessionReasons {
 		t.Run(name, func(t *testing.T) {
-			found, _ := filepath.Glob(filepath.Join(dir, "*"+name+"-*"+packedSuffix)) // the pattern is right
+			found, _ := filepath.Glob(filepath.Join(dir, "*"+name+"-*"+recording.PackedSuffix)) // the pattern is right
 			if len(found) != 1 {
 				t.Fatalf("%d recordings:\n%s", len(found), out)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // agent is a client of pyrr mcp, the protocol's own library.
@@ -94,7 +95,7 @@ func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"record", "--timeout", "2", "-o", filepath.Join(dir, name+packedSuffix)}, flags...)
+	args := append([]string{"record", "--timeout", "2", "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
 	cmd := exec.Command(os.Args[0], append(args, testPython(), file)...)
 	cmd.Args[0] = "pyrr"
 	cmd.Dir = dir
@@ -131,11 +132,11 @@ func TestAgent(t *testing.T) {
 	}
 	recordFor(t, inside, "hang", agentHang)
 	recordFor(t, dir, "outside", "pass")
-	if err := os.Symlink(filepath.Join(dir, "outside"+packedSuffix), filepath.Join(inside, "link"+packedSuffix)); err != nil {
+	if err := os.Symlink(filepath.Join(dir, "outside"+recording.PackedSuffix), filepath.Join(inside, "link"+recording.PackedSuffix)); err != nil {
 		t.Fatal(err)
 	}
 	a := startAgent(t, inside)
-	const rec = "hang" + packedSuffix
+	const rec = "hang" + recording.PackedSuffix
 	with := func(pairs ...any) map[string]any {
 		out := map[string]any{"recording": rec}
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -195,9 +196,9 @@ func TestAgent(t *testing.T) {
 		args map[string]any
 	}{
 		{"explain", map[string]any{}},
-		{"explain", map[string]any{"recording": "../outside" + packedSuffix}},
-		{"explain", map[string]any{"recording": filepath.Join(dir, "outside"+packedSuffix)}},
-		{"explain", map[string]any{"recording": "link" + packedSuffix}},
+		{"explain", map[string]any{"recording": "../outside" + recording.PackedSuffix}},
+		{"explain", map[string]any{"recording": filepath.Join(dir, "outside"+recording.PackedSuffix)}},
+		{"explain", map[string]any{"recording": "link" + recording.PackedSuffix}},
 		{"explain", map[string]any{"recording": "hang.py"}},
 		{"explain", map[string]any{"recording": "--help"}},
 		{"explain", map[string]any{"recording": "\x00"}},
@@ -212,7 +213,7 @@ func TestAgent(t *testing.T) {
 		{"timeline", with("from", "yesterday")},
 		{"timeline", with("kinds", []string{"--raw"})},
 		{"check", with("sentence", "a\nb")},
-		{"diff", with("passed", "../outside"+packedSuffix)},
+		{"diff", with("passed", "../outside"+recording.PackedSuffix)},
 	} {
 		if text, _, failed := a.call(bad.tool, bad.args); !failed {
 			t.Errorf("%s %.100v does not fail:\n%s", bad.tool, fmt.Sprint(bad.args), text)
@@ -234,7 +235,7 @@ func TestAgent(t *testing.T) {
 			t.Errorf("resource %s: %v", uri, err)
 		}
 	}
-	if _, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pyrr://page/../outside" + packedSuffix}); err == nil {
+	if _, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pyrr://page/../outside" + recording.PackedSuffix}); err == nil {
 		t.Error("a page of a recording outside can be read")
 	}
 }

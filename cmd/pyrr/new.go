@@ -10,7 +10,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/digest"
 	"pyrr/internal/draft"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
+	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 )
 
 // newFlags are the flags of pyrr new.
@@ -47,36 +56,36 @@ explain names, if there is one.`,
 			{"5", "there is nothing to say: no hang, no failure"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f newFlags
 			fs.StringVarP(&f.out, "output", "o", "", "write to this `FILE` (default specs/NAME.yaml)")
 			fs.StringVar(&f.at, "at", "", "the `moment`: hang, exit or the number of an event")
 			fs.StringVar(&f.unlike, "unlike", "", "a `recording` that the spec must not hold for")
 			fs.BoolVar(&f.force, "force", false, "write over a file")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return newSpec(ctx, u, &f, args)
 			}
 		},
 	}
 }
 
-func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
-	rec, path, err := oneRecording("new", args)
+func newSpec(ctx context.Context, u *screen.UI, f *newFlags, args []string) error {
+	rec, path, err := find.One("new", args)
 	if err != nil {
 		return err
 	}
-	why, err := reasons(rec, false)
+	why, err := reason.Of(rec, false)
 	rec.Close()
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), packedSuffix), partSuffix)
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), recording.PackedSuffix), recording.PartSuffix)
 	out := f.out
 	if out == "" {
-		out = filepath.Join(defaultSpecs, safeName(name)+".yaml")
+		out = filepath.Join(defaultSpecs, naming.SafeName(name)+".yaml")
 	}
 	if _, err := os.Stat(out); err == nil && !f.force {
-		return withHint(usagef("new: %s exists", out), "pyrr new --force "+shellQuote(path), "pyrr new -o OTHER.yaml "+shellQuote(path))
+		return hint.With(hint.Usagef("new: %s exists", out), "pyrr new --force "+printable.ShellQuote(path), "pyrr new -o OTHER.yaml "+printable.ShellQuote(path))
 	}
 	src, err := openSource(path)
 	if err != nil {
@@ -85,12 +94,12 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 	defer src.Close()
 	d, err := draft.New(src, f.at, why)
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
 	if d == nil {
 		u.Note("the program neither hung nor failed, so there is nothing to say of it")
-		u.Hint("pyrr events " + shellQuote(path))
-		u.Hint("pyrr new --at EVENT " + shellQuote(path))
+		u.Hint("pyrr events " + printable.ShellQuote(path))
+		u.Hint("pyrr new --at EVENT " + printable.ShellQuote(path))
 		return exitStatusError(exitNothing)
 	}
 	return writeDraft(ctx, u, d, f, path, out)
@@ -98,7 +107,7 @@ func newSpec(ctx context.Context, u *ui, f *newFlags, args []string) error {
 
 // writeDraft writes the spec, and the golden, and takes both back where the spec
 // does not hold as it should.
-func writeDraft(ctx context.Context, u *ui, d *draft.Draft, f *newFlags, path, out string) error {
+func writeDraft(ctx context.Context, u *screen.UI, d *draft.Draft, f *newFlags, path, out string) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
@@ -114,11 +123,11 @@ func writeDraft(ctx context.Context, u *ui, d *draft.Draft, f *newFlags, path, o
 		}
 		if !differs {
 			u.Warn(f.unlike + " is the same in all that the draft says, so nothing was written")
-			u.Hint("pyrr new --at EVENT " + shellQuote(path))
+			u.Hint("pyrr new --at EVENT " + printable.ShellQuote(path))
 			return exitStatusError(exitFailed)
 		}
 	}
-	if err := writeWhole(out, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
+	if err := digest.WriteWhole(out, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 		return err
 	}
 	u.Note("created %s", out)
@@ -127,7 +136,7 @@ func writeDraft(ctx context.Context, u *ui, d *draft.Draft, f *newFlags, path, o
 			return err
 		}
 	}
-	u.Hint("pyrr check -v " + shellQuote(out))
+	u.Hint("pyrr check -v " + printable.ShellQuote(out))
 	return nil
 }
 

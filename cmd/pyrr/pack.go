@@ -11,16 +11,25 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/contents"
+	"pyrr/internal/find"
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hiding"
+	"pyrr/internal/hint"
 	"pyrr/internal/outfile"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/replay"
 )
 
 // packFlags are the flags of pyrr pack.
 type packFlags struct {
 	out      string
-	maxSize  size
+	maxSize  flagvalue.Size
 	markdown bool
 	secrets  secretFlags
 }
@@ -71,21 +80,21 @@ nobody named stays in it.`,
 		},
 		operand:  "recording",
 		settings: map[string]string{"secrets": "secret"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := packFlags{maxSize: attachmentLimit}
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
 			fs.Var(&f.maxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
 			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
 			f.secrets.declare(fs)
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				return pack(u, &f, args)
 			}
 		},
 	}
 }
 
-func pack(u *ui, f *packFlags, args []string) error {
-	rec, path, err := oneRecording("pack", args)
+func pack(u *screen.UI, f *packFlags, args []string) error {
+	rec, path, err := find.One("pack", args)
 	if err != nil {
 		return err
 	}
@@ -93,18 +102,18 @@ func pack(u *ui, f *packFlags, args []string) error {
 	out := f.out
 	switch {
 	case out == "":
-		out = strings.TrimSuffix(strings.TrimSuffix(beside(path), packedSuffix), partSuffix) + "-packed" + packedSuffix
-	case !strings.HasSuffix(out, packedSuffix):
-		return withHint(usagef("pack: -o %s: the name must end in %s, by which the file is known", out, packedSuffix),
-			"pyrr pack -o "+shellQuote(out+packedSuffix)+" "+shellQuote(path))
+		out = strings.TrimSuffix(strings.TrimSuffix(find.Beside(path), recording.PackedSuffix), recording.PartSuffix) + "-packed" + recording.PackedSuffix
+	case !strings.HasSuffix(out, recording.PackedSuffix):
+		return hint.With(hint.Usagef("pack: -o %s: the name must end in %s, by which the file is known", out, recording.PackedSuffix),
+			"pyrr pack -o "+printable.ShellQuote(out+recording.PackedSuffix)+" "+printable.ShellQuote(path))
 	}
 	if same(out, path) {
-		return withHint(usagef("pack: -o %s is the recording itself", out), "pyrr pack -o "+shellQuote(strings.TrimSuffix(out, packedSuffix)+"-packed"+packedSuffix)+" "+shellQuote(path))
+		return hint.With(hint.Usagef("pack: -o %s is the recording itself", out), "pyrr pack -o "+printable.ShellQuote(strings.TrimSuffix(out, recording.PackedSuffix)+"-packed"+recording.PackedSuffix)+" "+printable.ShellQuote(path))
 	}
 	if err := outfile.Replaceable(out); err != nil {
-		return usagef("pack: -o %v", err)
+		return hint.Usagef("pack: -o %v", err)
 	}
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return err
 	}
 	finder, err := f.secrets.find(u, rec)
@@ -125,20 +134,20 @@ func pack(u *ui, f *packFlags, args []string) error {
 	if packed.Header().Form == recording.FormIndex {
 		verdict = "without memory"
 	}
-	u.Note("packed %s  %s, %s", out, byteSize(bytes), verdict)
+	u.Note("packed %s  %s, %s", out, printable.ByteSize(bytes), verdict)
 	if f.markdown {
-		all, err := reasons(packed, false)
+		all, err := reason.Of(packed, false)
 		if err != nil {
 			return err
 		}
-		return printMarkdown(u, packed, out, all)
+		return show.Markdown(u, packed, out, all)
 	}
 	return nil
 }
 
 // packTo writes the packed form of rec to out and returns what was replaced
 // in it and its size.
-func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Finder, limit int64) (*recording.Redaction, int64, error) {
+func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *redact.Finder, limit int64) (*recording.Redaction, int64, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return nil, 0, fmt.Errorf("make the folder for %s: %w", out, err)
 	}
@@ -153,7 +162,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 	dir := filepath.Join(work, "recording")
 	whole := rec
 	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
-		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+partSuffix))
+		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+recording.PartSuffix))
 		if err != nil {
 			u.Warn("the file is larger than it need be: " + err.Error())
 		} else {
@@ -165,11 +174,11 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 	var manifest *recording.Redaction
 	pass := func() error {
 		var err, failed error
-		manifest, set, err, failed = replaced(u, rec, dir, finder, true, false, func(s *search) error { return proven(u, dir, s) })
+		manifest, set, err, failed = hiding.Replace(u, rec, dir, finder, true, false, func(s *hiding.Search) error { return hiding.Prove(u, dir, s) })
 		return errors.Join(err, failed)
 	}
 	err = pass()
-	if rec != whole && (isDivergence(err) || replay.Damaged(err)) {
+	if rec != whole && (hiding.IsDivergence(err) || replay.Damaged(err)) {
 		// What is exact counts more than what is small.
 		rec = whole
 		os.RemoveAll(dir)
@@ -177,7 +186,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 	}
 	if why := onlyIndex(err); why != "" {
 		os.RemoveAll(dir)
-		if manifest, err = packIndexForm(u, rec, dir, set); err == nil {
+		if manifest, err = hiding.IndexForm(u, rec, dir, set); err == nil {
 			u.Warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
 		}
 	}
@@ -198,12 +207,12 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 			return nil, 0, err
 		}
 		if size <= limit {
-			u.Note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", byteSize(limit))
+			u.Note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", printable.ByteSize(limit))
 		}
 	}
 	if limit > 0 && size > limit {
-		return nil, 0, withHint(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", byteSize(size), byteSize(limit), parts(dir)),
-			"pyrr pack --max-size "+fmt.Sprint(size)+" "+shellQuote(path))
+		return nil, 0, hint.With(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", printable.ByteSize(size), printable.ByteSize(limit), parts(dir)),
+			"pyrr pack --max-size "+fmt.Sprint(size)+" "+printable.ShellQuote(path))
 	}
 	if err := outfile.Place(zip, out); err != nil {
 		return nil, 0, err
@@ -214,7 +223,7 @@ func packTo(u *ui, rec *recording.Recording, path, out string, finder *redact.Fi
 // touchedOnly writes the recording of a test that was not cut yet (its recorder
 // was killed, or told not to verify it) to the folder dir, without the memory
 // and the parts of files that the test does not touch.
-func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
+func touchedOnly(u *screen.UI, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
 	u.Status("shortening the recording")
 	from, err := testBegins(rec)
 	if err != nil {
@@ -222,7 +231,7 @@ func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.
 	}
 	folder := rec
 	if st, err := os.Stat(path); err == nil && !st.IsDir() { // only in a folder is it seen what is read
-		whole := strings.TrimSuffix(dir, partSuffix) + "-whole" + partSuffix
+		whole := strings.TrimSuffix(dir, recording.PartSuffix) + "-whole" + recording.PartSuffix
 		if err := rec.Rewrite(whole, recording.Changes{}); err != nil {
 			return nil, err
 		}
@@ -239,10 +248,10 @@ func touchedOnly(u *ui, rec *recording.Recording, path, dir string) (*recording.
 	if err != nil {
 		return nil, err
 	}
-	whole, err := sizesOf(rec, path)
-	left, lerr := sizesOf(short, dir)
+	whole, err := contents.Sizes(rec, path)
+	left, lerr := contents.Sizes(short, dir)
 	if err == nil && lerr == nil {
-		u.Note("cut: %s of memory and files that the test does not touch", byteSize(max(whole.Total-left.Total, 0)))
+		u.Note("cut: %s of memory and files that the test does not touch", printable.ByteSize(max(whole.Total-left.Total, 0)))
 	}
 	return short, nil
 }
@@ -276,25 +285,25 @@ func parts(dir string) string {
 		}
 		return nil
 	})
-	return fmt.Sprintf("of which %s are events with the memory at the start, and %s mapped files", byteSize(sizes["events"]), byteSize(sizes["files"]))
+	return fmt.Sprintf("of which %s are events with the memory at the start, and %s mapped files", printable.ByteSize(sizes["events"]), printable.ByteSize(sizes["files"]))
 }
 
 // onlyIndex says why a recording can go without its memory only, "" where
 // that is no way out.
 func onlyIndex(err error) string {
-	if s, ok := errors.AsType[*survivorError](err); ok {
+	if s, ok := errors.AsType[*hiding.SurvivorError](err); ok {
 		return s.Error()
 	}
 	if d, ok := errors.AsType[*replay.Divergence](err); ok {
-		return fmt.Sprintf("the program does something else with the placeholders of its secrets, at instruction %s of process %d", grouped(d.Pos.Instr), d.Process)
+		return fmt.Sprintf("the program does something else with the placeholders of its secrets, at instruction %s of process %d", printable.Grouped(d.Pos.Instr), d.Process)
 	}
 	return ""
 }
 
 // packFailed explains why there is no packed recording.
 func packFailed(err error, path string) error {
-	if isDivergence(err) {
-		return withHint(fmt.Errorf("nothing was packed: the recording is not exact: %w", replayFailed(err, path)), "pyrr replay --batch "+shellQuote(path))
+	if hiding.IsDivergence(err) {
+		return hint.With(fmt.Errorf("nothing was packed: the recording is not exact: %w", show.ReplayFailed(err, path)), "pyrr replay --batch "+printable.ShellQuote(path))
 	}
 	return fmt.Errorf("nothing was packed: %w", err)
 }

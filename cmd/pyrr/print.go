@@ -9,6 +9,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
+	"pyrr/replay"
 )
 
 // printFlags are the flags of pyrr print.
@@ -70,7 +75,7 @@ is returned, raised or called.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f printFlags
 			fs.StringVar(&f.If, "if", "", "only where the expression `COND` is true")
 			fs.StringVar(&f.Thread, "thread", "", "only the thread with the id or name `T`")
@@ -79,23 +84,23 @@ is returned, raised or called.`,
 			fs.IntVar(&f.First, "first", 0, "end after the first `N`")
 			fs.IntVar(&f.Last, "last", 0, "only the last `N`")
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
-			return func(_ context.Context, u *ui, args []string) error { return printValues(u, &f, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return printValues(u, &f, args) }
 		},
 	}
 }
 
-func printValues(u *ui, f *printFlags, args []string) error {
+func printValues(u *screen.UI, f *printFlags, args []string) error {
 	if len(args) < 2 || len(args) > 3 {
-		return withHint(usagef("print: name a recording, a place and expressions"), "pyrr print RECORDING FILE:LINE 'EXPR, EXPR'")
+		return hint.With(hint.Usagef("print: name a recording, a place and expressions"), "pyrr print RECORDING FILE:LINE 'EXPR, EXPR'")
 	}
 	if f.First < 0 || f.Last < 0 || f.First > 0 && f.Last > 0 {
-		return usagef("print: --first and --last are numbers from 1 on, and exclude each other")
+		return hint.Usagef("print: --first and --last are numbers from 1 on, and exclude each other")
 	}
 	place, err := ask.ParsePlace(args[1])
 	if err != nil {
-		return usagef("print: %v", err)
+		return hint.Usagef("print: %v", err)
 	}
-	rec, path, err := oneRecording("print", args[:1])
+	rec, path, err := find.One("print", args[:1])
 	if err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func printValues(u *ui, f *printFlags, args []string) error {
 	f.Describe = describeCall
 	f.Replaying, f.Progress = func() { a.replaying(rec, path) }, a.progress
 	if !place.Logged() || f.Exprs != "" || f.If != "" {
-		if err := canReplay(rec); err != nil {
+		if err := replay.Able(rec); err != nil {
 			return err
 		}
 	}
@@ -150,11 +155,11 @@ func (a *answers) line(w io.Writer, m *ask.Moment, text string) error {
 		short, _ := a.paths.Short(m.File)
 		place = fmt.Sprintf("%s:%d", short, m.Line)
 	}
-	at := grouped(m.Pos.Instr)
+	at := printable.Grouped(m.Pos.Instr)
 	if m.Process != 1 {
 		at = fmt.Sprintf("p%d %s", m.Process, at)
 	}
-	_, err := fmt.Fprintf(w, "%13s %11.6f  %-12s  %-24s  %s\n", at, float64(m.Time)/1e9, cleanLine(thread), cleanLine(place), cleanLine(text))
+	_, err := fmt.Fprintf(w, "%13s %11.6f  %-12s  %-24s  %s\n", at, float64(m.Time)/1e9, printable.Line(thread), printable.Line(place), printable.Line(text))
 	return err
 }
 

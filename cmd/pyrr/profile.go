@@ -10,9 +10,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/find"
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
 	"pyrr/internal/outfile"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 	"pyrr/internal/stack"
+	"pyrr/replay"
 )
 
 // profileFlags are the flags of pyrr profile.
@@ -60,29 +66,29 @@ Functions and lines take one replay; all else is read from the index.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f profileFlags
-			choiceVar(fs, &f.format, "format", "`form`: text, speedscope, pprof, perfetto or collapsed", "text", "speedscope", "pprof", "perfetto", "collapsed")
-			choiceVar(fs, &f.by, "by", "`what` has a row: function, line, thread or test", "function", "line", "thread", "test")
+			flagvalue.ChoiceVar(fs, &f.format, "format", "`form`: text, speedscope, pprof, perfetto or collapsed", "text", "speedscope", "pprof", "perfetto", "collapsed")
+			flagvalue.ChoiceVar(fs, &f.by, "by", "`what` has a row: function, line, thread or test", "function", "line", "thread", "test")
 			fs.BoolVar(&f.slow, "slow", false, "the longest gaps, with their reasons")
 			fs.IntVar(&f.top, "top", 30, "print `N` rows, 0 for all")
 			fs.StringVarP(&f.output, "output", "o", "", "write it to this `FILE`")
-			return func(_ context.Context, u *ui, args []string) error { return printProfile(u, &f, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return printProfile(u, &f, args) }
 		},
 	}
 }
 
-func printProfile(u *ui, f *profileFlags, args []string) error {
+func printProfile(u *screen.UI, f *profileFlags, args []string) error {
 	text := f.format == "text"
 	switch {
 	case f.top < 0:
-		return usagef("profile: --top is 0 or more")
+		return hint.Usagef("profile: --top is 0 or more")
 	case f.slow && !text:
-		return usagef("profile: --slow is a text")
+		return hint.Usagef("profile: --slow is a text")
 	case !text && (f.by == "thread" || f.by == "test"):
-		return usagef("profile: --by %s is a text", f.by)
+		return hint.Usagef("profile: --by %s is a text", f.by)
 	}
-	rec, path, err := oneRecording("profile", args)
+	rec, path, err := find.One("profile", args)
 	if err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func printProfile(u *ui, f *profileFlags, args []string) error {
 		counts = false // there are none
 	}
 	if counts {
-		if err := canReplay(rec); err != nil {
+		if err := replay.Able(rec); err != nil {
 			return err
 		}
 	}
@@ -160,7 +166,7 @@ func profileText(w io.Writer, paths stack.Paths, f *profileFlags, p *ask.Profile
 		if line > 0 {
 			short = fmt.Sprintf("%s:%d", short, line)
 		}
-		return cleanLine(short)
+		return printable.Line(short)
 	}
 	n := 0
 	print := func(right map[int]bool, head []string, count int, row func(i int) []string) {
@@ -172,13 +178,13 @@ func profileText(w io.Writer, paths stack.Paths, f *profileFlags, p *ask.Profile
 			}
 			rows = append(rows, row(i))
 		}
-		table(w, right, rows)
+		printable.Table(w, right, rows)
 		if n > 0 {
-			fmt.Fprintf(w, "… %s more, with --top 0\n", grouped(uint64(n)))
+			fmt.Fprintf(w, "… %s more, with --top 0\n", printable.Grouped(uint64(n)))
 			n = 0
 		}
 	}
-	fmt.Fprintf(w, "%s, %s s\n\n", plural(p.Instrs, "instruction", "instructions"), spent(p.End))
+	fmt.Fprintf(w, "%s, %s s\n\n", printable.Plural(p.Instrs, "instruction", "instructions"), spent(p.End))
 	numbers := map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true}
 	switch {
 	case f.slow:
@@ -187,7 +193,7 @@ func profileText(w io.Writer, paths stack.Paths, f *profileFlags, p *ask.Profile
 	case f.by == "line":
 		print(map[int]bool{0: true, 1: true, 2: true}, []string{"instructions", "", "begun", "line", "function"}, len(p.Lines), func(i int) []string {
 			l := &p.Lines[i]
-			return []string{grouped(l.Instrs), share(l.Instrs, p.Instrs), grouped(l.Begun), place(l.File, l.Line), cleanLine(l.Func)}
+			return []string{printable.Grouped(l.Instrs), share(l.Instrs, p.Instrs), printable.Grouped(l.Begun), place(l.File, l.Line), printable.Line(l.Func)}
 		})
 	case f.by == "thread":
 		print(map[int]bool{0: true, 1: true, 2: true, 3: true}, []string{"instructions", "", "run s", "wait s", "thread"}, len(p.Threads), func(i int) []string {
@@ -196,27 +202,27 @@ func profileText(w io.Writer, paths stack.Paths, f *profileFlags, p *ask.Profile
 			if t.Process != 1 {
 				name = fmt.Sprintf("process %d, %s", t.Process, name)
 			}
-			return []string{grouped(t.Instrs), share(t.Instrs, p.Instrs), spent(t.Run), spent(t.Wait), cleanLine(name)}
+			return []string{printable.Grouped(t.Instrs), share(t.Instrs, p.Instrs), spent(t.Run), spent(t.Wait), printable.Line(name)}
 		})
 	case f.by == "test":
 		print(map[int]bool{0: true, 1: true, 2: true}, []string{"instructions", "", "wall s", "outcome", "test"}, len(p.Tests), func(i int) []string {
 			t := &p.Tests[i]
-			return []string{grouped(t.Instrs), share(t.Instrs, p.Instrs), spent(t.Wall), cleanLine(t.Outcome), cleanLine(t.ID)}
+			return []string{printable.Grouped(t.Instrs), share(t.Instrs, p.Instrs), spent(t.Wall), printable.Line(t.Outcome), printable.Line(t.ID)}
 		})
 	default:
 		print(numbers, []string{"instructions", "", "calls", "run s", "wait s", "function", "defined"}, len(p.Funcs), func(i int) []string {
 			c := &p.Funcs[i]
-			return []string{grouped(c.Instrs), share(c.Instrs, p.Instrs), grouped(c.Calls), spent(c.Run), spent(c.Wait), cleanLine(c.Func), place(c.File, c.Line)}
+			return []string{printable.Grouped(c.Instrs), share(c.Instrs, p.Instrs), printable.Grouped(c.Calls), spent(c.Run), spent(c.Wait), printable.Line(c.Func), place(c.File, c.Line)}
 		})
 	}
 	if p.Unknown > 0 && (f.by == "function" || f.by == "line") {
-		fmt.Fprintf(w, "%s of code that was gone before it was read\n", plural(p.Unknown, "instruction", "instructions"))
+		fmt.Fprintf(w, "%s of code that was gone before it was read\n", printable.Plural(p.Unknown, "instruction", "instructions"))
 	}
 	if len(p.Waits) > 0 && f.by != "test" {
 		fmt.Fprintln(w)
 		print(map[int]bool{0: true, 1: true}, []string{"wait s", "calls", "system call"}, len(p.Waits), func(i int) []string {
 			c := &p.Waits[i]
-			return []string{spent(c.Time), grouped(c.Calls), c.Call}
+			return []string{spent(c.Time), printable.Grouped(c.Calls), c.Call}
 		})
 	}
 }
@@ -228,7 +234,7 @@ func profileSlow(w io.Writer, paths stack.Paths, p *ask.Profile) {
 		g := &p.Slow[i]
 		what := "runs native code"
 		if g.Instrs > 0 {
-			what = "computes " + plural(g.Instrs, "instruction", "instructions")
+			what = "computes " + printable.Plural(g.Instrs, "instruction", "instructions")
 		}
 		if g.Wait {
 			what = "waits in " + g.Text
@@ -242,7 +248,7 @@ func profileSlow(w io.Writer, paths stack.Paths, p *ask.Profile) {
 		if name == "" {
 			name = fmt.Sprint(g.TID)
 		}
-		rows = append(rows, []string{spent(g.Took), fmt.Sprintf("e%d", g.Pos.Event), spent(g.Time), cleanLine(name), cleanLine(line), shorten(cleanLine(what), 120)})
+		rows = append(rows, []string{spent(g.Took), fmt.Sprintf("e%d", g.Pos.Event), spent(g.Time), printable.Line(name), printable.Line(line), printable.Shorten(printable.Line(what), 120)})
 	}
-	table(w, map[int]bool{0: true, 1: true, 2: true}, rows)
+	printable.Table(w, map[int]bool{0: true, 1: true, 2: true}, rows)
 }

@@ -48,7 +48,7 @@ func TestProfileAgainstMonitoring(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(dir, "program"+packedSuffix)
+			path := filepath.Join(dir, "program"+recording.PackedSuffix)
 			cmd := exec.Command(os.Args[0], "record", "-o", path, python, program)
 			cmd.Args[0] = "pyrr" // TestMain runs main for that name
 			if text, err := cmd.CombinedOutput(); err != nil {

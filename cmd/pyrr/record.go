@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"time"
 
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -40,7 +44,7 @@ type recordFlags struct {
 	keepMax    int
 	keepSame   int
 	verifyTime time.Duration
-	maxSize    size
+	maxSize    flagvalue.Size
 	maxTime    time.Duration
 	images     bool
 	orElse     bool
@@ -131,25 +135,25 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 		settings:    map[string]string{"timeout": "timeout", "keep": "keep", "dir": "output", "secrets": "secret", "follow": "follow"},
 		usageStatus: exitOwn,
 		runsProgram: true,
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := recordFlags{verifyTime: time.Minute}
 			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
-			choiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
+			flagvalue.ChoiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
 				keepAlways, keepTimeout, keepFailure, keepNever)
 			fs.IntVar(&f.keepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
 			fs.IntVar(&f.keepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
-			fs.Var(newDuration(&f.verifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
+			fs.Var(flagvalue.NewDuration(&f.verifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
 			fs.Var(&f.maxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
-			fs.Var(newDuration(&f.maxTime), "max-time", "stop recording, not CMD, after this `time`")
-			fs.Var(newDuration(&f.timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
-			choiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
+			fs.Var(flagvalue.NewDuration(&f.maxTime), "max-time", "stop recording, not CMD, after this `time`")
+			fs.Var(flagvalue.NewDuration(&f.timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
+			flagvalue.ChoiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
 				"interrupt", "kill")
-			choiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
+			flagvalue.ChoiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
 			f.declareRuns(fs)
-			choiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
+			flagvalue.ChoiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
 				verifyReplay, verifyFull, verifyNone)
-			choiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
+			flagvalue.ChoiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
 				redactAuto, redactAlways, redactNever)
 			f.secrets.declare(fs)
 			f.declareProcess(fs)
@@ -170,17 +174,17 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 					panic(err) // declared above
 				}
 			}
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				if defaultKeep != "" && !fs.Changed("keep") {
 					if err := fs.Set("keep", defaultKeep); err != nil {
-						return usagef("record: %v", err)
+						return hint.Usagef("record: %v", err)
 					}
 				}
 				if f.finisher {
 					return serveFinisher(&f, args)
 				}
 				err := record(ctx, u, &f, fs, args)
-				if _, status := errors.AsType[exitStatusError](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || isMachineError(err)) {
+				if _, status := errors.AsType[exitStatusError](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || hint.IsMachine(err)) {
 					return runUnrecorded(u, args, err)
 				}
 				return err
@@ -190,13 +194,13 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 }
 
 // runUnrecorded becomes the command, after an error that came before it ran.
-func runUnrecorded(u *ui, args []string, why error) error {
+func runUnrecorded(u *screen.UI, args []string, why error) error {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return why
 	}
 	u.Warn("not recorded: " + why.Error())
-	for _, h := range hintsOf(why) {
+	for _, h := range hint.Of(why) {
 		u.Hint(h)
 	}
 	if err := become(path, args); err != nil {
@@ -245,7 +249,7 @@ func (p processID) Type() string { return "pid" }
 func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
 	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
 	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
-	fs.Var(newDuration(&f.span), "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
+	fs.Var(flagvalue.NewDuration(&f.span), "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }

@@ -23,6 +23,7 @@ import (
 	"pyrr/capture"
 	"pyrr/internal/headroom"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // While the command runs, recordings are finished beside it, one by one, and take a
@@ -251,7 +252,7 @@ func (s *finishServer) answer(c net.Conn) {
 func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified, string) {
 	var text bytes.Buffer
 	var what verified
-	u := &ui{Out: io.Discard, Err: &text, StatusWidth: 80}
+	u := &screen.UI{Out: io.Discard, Err: &text, StatusWidth: 80}
 	finishTest(u, s.flags(k, spare, &what), k)
 	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: packedName(k.Dir)}
 	rec, err := recording.Open(one.Recording)

@@ -18,7 +18,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/capture"
+	"pyrr/internal/printable"
+	"pyrr/internal/reason"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // A session of pytest that ends reports the reasons of what was recorded in it.
@@ -52,7 +55,7 @@ type finished struct {
 
 // finisher is the recorder's end.
 type finisher struct {
-	u    *ui
+	u    *screen.UI
 	argv []string // of the process
 	dir  string   // of the plugin
 
@@ -65,7 +68,7 @@ type finisher struct {
 
 // newFinisher prepares one. f are the flags of pyrr record as given, fs knows
 // which.
-func newFinisher(u *ui, fs *pflag.FlagSet, dir string) *finisher {
+func newFinisher(u *screen.UI, fs *pflag.FlagSet, dir string) *finisher {
 	argv := []string{"pyrr", "record", "--finisher"}
 	fs.Visit(func(f *pflag.Flag) {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
@@ -192,11 +195,11 @@ func (f *finisher) end() map[string]finished {
 // sentenceOf says in one sentence why the test of a recording hung, or failed; ""
 // where neither can be told.
 func sentenceOf(rec *recording.Recording) string {
-	all, err := endings(rec, true)
+	all, err := reason.Endings(rec, true)
 	if err != nil {
 		return ""
 	}
-	v := reasonOf(rec, all)
+	v := reason.Judge(rec, all)
 	if v == nil {
 		return ""
 	}
@@ -204,5 +207,5 @@ func sentenceOf(rec *recording.Recording) string {
 	if w := v.Where; w != nil && !strings.Contains(s, fmt.Sprintf(":%d)", w.Line)) {
 		s += fmt.Sprintf(" (%s:%d)", w.File, w.Line)
 	}
-	return cleanLine(s)
+	return printable.Line(s)
 }

@@ -17,18 +17,22 @@ import (
 
 	"pyrr/capture"
 	"pyrr/cpython"
+	"pyrr/internal/hint"
+	"pyrr/internal/naming"
+	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // recordProcess records a process that runs already.
-func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) error {
+func recordProcess(ctx context.Context, u *screen.UI, f *recordFlags, args []string) error {
 	switch {
 	case len(args) > 0:
-		return withHint(usagef("record: --pid %d and a command exclude each other", f.pid), fmt.Sprintf("pyrr record --pid %d", f.pid))
+		return hint.With(hint.Usagef("record: --pid %d and a command exclude each other", f.pid), fmt.Sprintf("pyrr record --pid %d", f.pid))
 	case f.timeout != 0:
-		return withHint(usagef("record: --timeout would end the process, which pyrr did not start; --for ends the recording alone"),
+		return hint.With(hint.Usagef("record: --timeout would end the process, which pyrr did not start; --for ends the recording alone"),
 			fmt.Sprintf("pyrr record --pid %d --for %v", f.pid, f.timeout))
 	case f.pid == os.Getpid():
-		return usagef("record: --pid %d is pyrr itself", f.pid)
+		return hint.Usagef("record: --pid %d is pyrr itself", f.pid)
 	}
 	argv, err := processArgs("record", f.pid)
 	if err != nil {
@@ -44,7 +48,7 @@ func recordProcess(ctx context.Context, u *ui, f *recordFlags, args []string) er
 		return onLeash(runs...)
 	}
 	ctx = leashed(ctx)
-	t, err := planTarget(f.out, argv)
+	t, err := naming.Plan(f.out, argv)
 	if err != nil {
 		return err
 	}
@@ -87,8 +91,8 @@ func leashedArgs(f *recordFlags, pid int) []string {
 		return args
 	}
 	args = append(args, "--pid", strconv.Itoa(pid))
-	if name, ok := strings.CutSuffix(f.out, packedSuffix); ok {
-		args = append(args, "--output", fmt.Sprintf("%s.%d%s", name, pid, packedSuffix))
+	if name, ok := strings.CutSuffix(f.out, recording.PackedSuffix); ok {
+		args = append(args, "--output", fmt.Sprintf("%s.%d%s", name, pid, recording.PackedSuffix))
 	}
 	return args
 }
@@ -133,11 +137,11 @@ func pythonsBelow(pid int) []int {
 func processArgs(command string, pid int) ([]string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if of := processOf(pid); err == nil && of != pid {
-		return nil, withHint(fmt.Errorf("%s: %d is a thread of process %d", command, pid, of), fmt.Sprintf("pyrr %s --pid %d", command, of))
+		return nil, hint.With(fmt.Errorf("%s: %d is a thread of process %d", command, pid, of), fmt.Sprintf("pyrr %s --pid %d", command, of))
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, withHint(fmt.Errorf("%s: there is no process %d", command, pid), "ps -ef | grep python")
+		return nil, hint.With(fmt.Errorf("%s: there is no process %d", command, pid), "ps -ef | grep python")
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", command, err)
 	case len(b) == 0:
@@ -147,7 +151,7 @@ func processArgs(command string, pid int) ([]string, error) {
 		if _, err := os.Open(exe); errors.Is(err, os.ErrPermission) {
 			return nil, attachFailed(command, pid, unix.EPERM)
 		}
-		return nil, withHint(fmt.Errorf("%s: process %d (%s) runs no Python that pyrr knows", command, pid, strings.TrimSpace(readComm(pid))), "pyrr doctor")
+		return nil, hint.With(fmt.Errorf("%s: process %d (%s) runs no Python that pyrr knows", command, pid, strings.TrimSpace(readComm(pid))), "pyrr doctor")
 	}
 	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
 }
@@ -184,7 +188,7 @@ func attachFailed(command string, pid int, err error) error {
 	}
 	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // there is none without Yama
 	why, remedy := refusal(command, pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
-	return withHint(machinef("%s: process %d can't be traced: %s", command, pid, why), remedy)
+	return hint.With(hint.Machinef("%s: process %d can't be traced: %s", command, pid, why), remedy)
 }
 
 // refusal guesses why the kernel refuses to let a process be traced (ptrace(2),

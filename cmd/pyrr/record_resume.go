@@ -11,11 +11,14 @@ import (
 
 	"pyrr/capture"
 	"pyrr/capture/pytest"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
 )
 
 // recordTests records the command, and where a session of pytest had to be ended
 // because of one test, the same command again for the tests behind it.
-func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *recordFlags) (*capture.Info, error) {
+func recordTests(ctx context.Context, u *screen.UI, o *capture.Options, t *naming.Target, f *recordFlags) (*capture.Info, error) {
 	info, err := capture.Record(ctx, *o)
 	if o.Tests == nil {
 		return info, err
@@ -28,7 +31,7 @@ func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *r
 			left, err := pytest.Left(o.Tests.Plugin, s.PID, append(slices.Clone(ran), append(s.Done, s.Test)...))
 			switch {
 			case err != nil:
-				u.Warn("the tests behind " + cleanLine(s.Test) + " did not run: " + err.Error())
+				u.Warn("the tests behind " + printable.Line(s.Test) + " did not run: " + err.Error())
 			case s.Root && !f.noResume && len(left) < most:
 				most = len(left)
 				ran = append(ran, append(s.Done, s.Test)...)
@@ -39,7 +42,7 @@ func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *r
 				}
 				again = true
 				if len(left) > 0 {
-					u.Note("%s did not run yet: a fresh session goes on (--no-resume: does not)", plural(uint64(len(left)), "test", "tests"))
+					u.Note("%s did not run yet: a fresh session goes on (--no-resume: does not)", printable.Plural(uint64(len(left)), "test", "tests"))
 				} else {
 					u.Note("no test is left: a fresh session reports")
 				}
@@ -72,18 +75,18 @@ func recordTests(ctx context.Context, u *ui, o *capture.Options, t *target, f *r
 }
 
 // sayLeft names the tests that did not run.
-func sayLeft(u *ui, left []string) {
+func sayLeft(u *screen.UI, left []string) {
 	if len(left) == 0 {
 		return
 	}
 	const most = 10
 	names := make([]string, 0, most)
 	for _, id := range left[:min(most, len(left))] {
-		names = append(names, cleanLine(id))
+		names = append(names, printable.Line(id))
 	}
 	more := ""
 	if len(left) > most {
 		more = fmt.Sprintf(", and %d more", len(left)-most)
 	}
-	u.Warn(fmt.Sprintf("%s did not run: %s%s", plural(uint64(len(left)), "test", "tests"), strings.Join(names, ", "), more))
+	u.Warn(fmt.Sprintf("%s did not run: %s%s", printable.Plural(uint64(len(left)), "test", "tests"), strings.Join(names, ", "), more))
 }

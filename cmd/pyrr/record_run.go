@@ -17,12 +17,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
+	"pyrr/internal/hint"
 	"pyrr/internal/inject"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 )
 
-func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args []string) error {
+func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet, args []string) error {
 	if fs.Changed("until-fail") {
 		return untilFails(ctx, u, f, args)
 	}
@@ -30,24 +35,24 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		return recordProcess(ctx, u, f, args)
 	}
 	if f.children {
-		return usagef("record: --children goes with --pid; what a command starts is recorded with it")
+		return hint.Usagef("record: --children goes with --pid; what a command starts is recorded with it")
 	}
 	if fs.Changed("for") {
-		return usagef("record: --for goes with --pid; --max-time bounds the recording of a command")
+		return hint.Usagef("record: --for goes with --pid; --max-time bounds the recording of a command")
 	}
 	if len(args) == 0 {
-		return withHint(usagef("record: no command to record"), "pyrr record -- python app.py")
+		return hint.With(hint.Usagef("record: no command to record"), "pyrr record -- python app.py")
 	}
 	if args[0] == "" {
-		return usagef("record: the command is empty")
+		return hint.Usagef("record: the command is empty")
 	}
 	if f.secrets.masks == "-" {
-		return usagef("record: --masks -: standard input is the program's; name a file")
+		return hint.Usagef("record: --masks -: standard input is the program's; name a file")
 	}
 	if f.cpus < 0 {
-		return usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
+		return hint.Usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
 	}
-	t, err := planTarget(f.out, args)
+	t, err := naming.Plan(f.out, args)
 	if err != nil {
 		return err
 	}
@@ -79,7 +84,7 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 		u.Note("chaos seed %d", f.seed)
 	}
 	if inject.Host().HostXSaveSize == 0 {
-		return withHint(machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
+		return hint.With(hint.Machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
 	}
 	if f.region != "" {
 		o.Timeout = 0
@@ -144,19 +149,19 @@ func record(ctx context.Context, u *ui, f *recordFlags, fs *pflag.FlagSet, args 
 }
 
 // recordFailed explains why the command did not run.
-func recordFailed(u *ui, t *target, args []string, err error) error {
+func recordFailed(u *screen.UI, t *naming.Target, args []string, err error) error {
 	discardEmpty(u, t)
 	start, isStart := errors.AsType[*capture.StartError](err)
 	// EPERM is what a refused ptrace gives, EACCES what a file gives.
 	if !isStart || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) {
 		if missing := probe.Machine().Missing(false); len(missing) > 0 {
-			return cannot("record", missing[0], err)
+			return show.Cannot("record", missing[0], err)
 		}
 	}
 	if !isStart {
 		return err
 	}
-	u.Fail(withHint(err, startHint(args[0])))
+	u.Fail(hint.With(err, startHint(args[0])))
 	if errors.Is(err, syscall.EISDIR) {
 		return exitStatusError(exitCannotRun)
 	}
@@ -164,7 +169,7 @@ func recordFailed(u *ui, t *target, args []string, err error) error {
 }
 
 // discardEmpty removes the .part folder unless events were written to it.
-func discardEmpty(u *ui, t *target) {
+func discardEmpty(u *screen.UI, t *naming.Target) {
 	if rec, err := recording.Open(t.Part); err == nil {
 		procs, err := rec.Procs()
 		rec.Close()
@@ -185,11 +190,11 @@ func startHint(name string) string {
 	case err != nil || st.IsDir():
 		return ""
 	case strings.HasSuffix(name, ".py"):
-		return "pyrr record -- python3 " + shellQuote(name) + " …"
+		return "pyrr record -- python3 " + printable.ShellQuote(name) + " …"
 	case st.Mode()&0o111 == 0:
-		return "chmod +x " + shellQuote(name)
+		return "chmod +x " + printable.ShellQuote(name)
 	case !strings.Contains(name, "/"):
-		return "pyrr record -- ./" + shellQuote(name) + " …"
+		return "pyrr record -- ./" + printable.ShellQuote(name) + " …"
 	}
 	return ""
 }
@@ -199,21 +204,21 @@ const minFree = 32 << 20
 
 // prepare makes the folder of a target and tries to write there, so that
 // what can't be kept is said before the program starts.
-func prepare(t *target) error {
+func prepare(t *naming.Target) error {
 	dir := filepath.Dir(t.Part)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		t.Made = true
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return withHint(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
+		return hint.With(fmt.Errorf("make the folder for the recording: %w", err), "pyrr record -o /tmp …")
 	}
 	if _, err := os.Lstat(t.Part); err == nil {
-		return withHint(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.Part),
-			"pyrr info "+shellQuote(t.Part), "rm -r "+shellQuote(t.Part))
+		return hint.With(fmt.Errorf("%s is there already: another pyrr is recording to it, or one was killed", t.Part),
+			"pyrr info "+printable.ShellQuote(t.Part), "rm -r "+printable.ShellQuote(t.Part))
 	}
 	f, err := os.CreateTemp(dir, ".pyrr-*.part")
 	if err != nil {
-		return withHint(fmt.Errorf("write to the folder for the recording: %w", err), "pyrr record -o /tmp …")
+		return hint.With(fmt.Errorf("write to the folder for the recording: %w", err), "pyrr record -o /tmp …")
 	}
 	_, err = f.Write(make([]byte, 4096))
 	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
@@ -224,7 +229,7 @@ func prepare(t *target) error {
 	if err := unix.Statfs(dir, &st); err == nil {
 		// Blocks is 0 where the file system keeps no count.
 		if free := st.Bavail * uint64(st.Bsize); st.Blocks > 0 && free < minFree {
-			return withHint(fmt.Errorf("only %s are free in %s", byteSize(int64(free)), dir), "pyrr record -o DIR …, with a DIR on another disk")
+			return hint.With(fmt.Errorf("only %s are free in %s", printable.ByteSize(int64(free)), dir), "pyrr record -o DIR …, with a DIR on another disk")
 		}
 	}
 	return nil

@@ -10,6 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/naming"
+	"pyrr/internal/recording"
+
 	"github.com/spf13/pflag"
 )
 
@@ -43,7 +48,7 @@ func TestRecordingName(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := recordingName(tt.command); got != tt.want {
+			if got := naming.RecordingName(tt.command); got != tt.want {
 				t.Errorf("recordingName(%q) = %q, want %q", tt.command, got, tt.want)
 			}
 		})
@@ -70,7 +75,7 @@ func TestPlanTarget(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := planTarget(tt.out, cmd)
+			got, err := naming.Plan(tt.out, cmd)
 			if tt.bad != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.bad) {
 					t.Fatalf("error %v, want %q", err, tt.bad)
@@ -83,7 +88,7 @@ func TestPlanTarget(t *testing.T) {
 			if !regexp.MustCompile(tt.part).MatchString(got.Part) || !regexp.MustCompile(tt.packed).MatchString(got.Packed) {
 				t.Errorf("got %+v", got)
 			}
-			if strings.TrimSuffix(got.Part, partSuffix) != strings.TrimSuffix(got.Packed, packedSuffix) {
+			if strings.TrimSuffix(got.Part, recording.PartSuffix) != strings.TrimSuffix(got.Packed, recording.PackedSuffix) {
 				t.Errorf("the names differ: %+v", got)
 			}
 		})
@@ -92,7 +97,7 @@ func TestPlanTarget(t *testing.T) {
 
 func TestPrepare(t *testing.T) {
 	dir := t.TempDir()
-	fresh := target{Part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), Packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
+	fresh := naming.Target{Part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), Packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
 	if err := prepare(&fresh); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +107,7 @@ func TestPrepare(t *testing.T) {
 	if err := os.Mkdir(fresh.Part, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := prepare(&fresh); err == nil || !strings.Contains(err.Error(), "is there already") || len(hintsOf(err)) == 0 {
+	if err := prepare(&fresh); err == nil || !strings.Contains(err.Error(), "is there already") || len(hint.Of(err)) == 0 {
 		t.Errorf("an existing .part: %v", err)
 	}
 	if err := fresh.Discard(); err != nil {
@@ -116,7 +121,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{filepath.Join(file, "x"), "/proc/x", "/sys/kernel/x"} {
-		if err := prepare(&target{Part: bad + partSuffix, Packed: bad + packedSuffix}); err == nil {
+		if err := prepare(&naming.Target{Part: bad + recording.PartSuffix, Packed: bad + recording.PackedSuffix}); err == nil {
 			t.Errorf("%s counts as writable", bad)
 		}
 	}
@@ -167,7 +172,7 @@ func TestParseDuration(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseDuration(tt.in)
+			got, err := flagvalue.ParseDuration(tt.in)
 			if got != tt.want || (err != nil) != tt.bad {
 				t.Errorf("parseDuration(%q) = %v, %v", tt.in, got, err)
 			}
@@ -206,8 +211,8 @@ func TestRecordFlags(t *testing.T) {
 func TestChaosFlag(t *testing.T) {
 	parse := func(arg string) (on bool, seed uint64, err error) {
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		fs.Var(newChaos(&on, &seed), "chaos", "")
-		fs.Lookup("chaos").NoOptDefVal = chaosRandom
+		fs.Var(flagvalue.NewChaos(&on, &seed), "chaos", "")
+		fs.Lookup("chaos").NoOptDefVal = flagvalue.ChaosRandom
 		err = fs.Parse([]string{arg})
 		return on, seed, err
 	}

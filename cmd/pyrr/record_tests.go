@@ -13,13 +13,17 @@ import (
 
 	"pyrr/capture"
 	"pyrr/capture/pytest"
+	"pyrr/internal/hiding"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
 )
 
 // testByTest sets o up to record each test by itself, where only some
 // recordings are wanted and the command may run pytest. The returned function
 // tidies up.
-func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
+func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *recordFlags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
 	if (f.keep != keepTimeout && f.keep != keepFailure || f.from > 0) && f.region == "" {
 		return func() {}, nil
 	}
@@ -32,7 +36,7 @@ func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.
 	o.Tests = &capture.Tests{
 		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax, MaxSame: f.keepSame,
 		Path: func(test string) string {
-			return filepath.Join(filepath.Dir(t.Part), testName(test)+"-"+shortID()+partSuffix)
+			return filepath.Join(filepath.Dir(t.Part), testName(test)+"-"+naming.ShortID()+recording.PartSuffix)
 		},
 		Final:   packedName,
 		Keeping: fin.keeping,
@@ -46,7 +50,9 @@ func testByTest(u *ui, o *capture.Options, t *target, f *recordFlags, fs *pflag.
 	return func() { os.RemoveAll(plugin) }, fin
 }
 
-func packedName(part string) string { return strings.TrimSuffix(part, partSuffix) + packedSuffix }
+func packedName(part string) string {
+	return strings.TrimSuffix(part, recording.PartSuffix) + recording.PackedSuffix
+}
 
 // testName makes a name for files of a test's id: the folders that it is in
 // are left out, and what is too long is cut in front.
@@ -57,15 +63,15 @@ func testName(id string) string {
 		name += "." + strings.ReplaceAll(rest, "::", ".")
 	}
 	const most = 80
-	if safe := safeName(name); len(name) <= most {
+	if safe := naming.SafeName(name); len(name) <= most {
 		return safe
 	}
-	return safeName(strings.ToValidUTF8(name[len(name)-most:], "_"))
+	return naming.SafeName(strings.ToValidUTF8(name[len(name)-most:], "_"))
 }
 
 // finishTests verifies and packs the recordings of tests, but for those that the
 // finisher has done.
-func finishTests(u *ui, done map[string]finished, f *recordFlags, kept []capture.Kept) {
+func finishTests(u *screen.UI, done map[string]finished, f *recordFlags, kept []capture.Kept) {
 	v := verifying{f: f, since: time.Now(), exact: map[string]bool{}}
 	for _, one := range done {
 		v.learn(&one.verified)
@@ -92,23 +98,23 @@ func finishTests(u *ui, done map[string]finished, f *recordFlags, kept []capture
 		}
 	}
 	if alike > 0 {
-		u.Note("%s not verified and not cut: that of another test that failed alike is exact", plural(uint64(alike), "recording is", "recordings are"))
+		u.Note("%s not verified and not cut: that of another test that failed alike is exact", printable.Plural(uint64(alike), "recording is", "recordings are"))
 	}
 	if late > 0 {
-		u.Note("%s not verified and not cut: --verify-time %v was over", plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
+		u.Note("%s not verified and not cut: --verify-time %v was over", printable.Plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
 	}
 }
 
 // finishTest verifies and packs the recording of a test.
-func finishTest(u *ui, f *recordFlags, k *capture.Kept) {
+func finishTest(u *screen.UI, f *recordFlags, k *capture.Kept) {
 	if k.Err != nil {
 		u.Warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
 	}
-	one := &target{Part: k.Dir, Packed: packedName(k.Dir)}
+	one := &naming.Target{Part: k.Dir, Packed: packedName(k.Dir)}
 	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
 	u.Note("%s: %s", k.Outcome, k.Test)
 	if f.verify != verifyNone && k.Err == nil {
-		if err := shortenTest(u, one, k.From); err != nil && !isDivergence(err) { // which verifying tells
+		if err := shortenTest(u, one, k.From); err != nil && !hiding.IsDivergence(err) { // which verifying tells
 			u.Warn("the recording is larger than it need be: " + err.Error())
 		}
 		recount(one, info)
@@ -117,7 +123,7 @@ func finishTest(u *ui, f *recordFlags, k *capture.Kept) {
 }
 
 // saySurplus says in a line which recordings there might have been.
-func saySurplus(u *ui, f *recordFlags, s capture.Surplus) {
+func saySurplus(u *screen.UI, f *recordFlags, s capture.Surplus) {
 	var why []string
 	if s.Same > 0 {
 		why = append(why, fmt.Sprintf("%d failed as %d others did (--keep-same %d)", s.Same, f.keepSame, f.keepSame))
@@ -126,12 +132,12 @@ func saySurplus(u *ui, f *recordFlags, s capture.Surplus) {
 		why = append(why, fmt.Sprintf("%d came after %d that are kept (--keep-max %d)", s.More, f.keepMax, f.keepMax))
 	}
 	if len(why) > 0 {
-		u.Note("%s not kept: %s", plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
+		u.Note("%s not kept: %s", printable.Plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
 	}
 }
 
 // recount takes what a recording holds from itself.
-func recount(t *target, info *capture.Info) {
+func recount(t *naming.Target, info *capture.Info) {
 	rec, err := recording.Open(t.Part)
 	if err != nil {
 		return
@@ -148,7 +154,7 @@ func recount(t *target, info *capture.Info) {
 // shortenTest cuts the recording of a test to begin at its test, and to hold only
 // memory that the test touched or that its stacks are read from. What it was
 // stays beside it until the new one has proved exact.
-func shortenTest(u *ui, t *target, from uint64) error {
+func shortenTest(u *screen.UI, t *naming.Target, from uint64) error {
 	rec, err := recording.Open(t.Part)
 	if err != nil {
 		return err
@@ -156,11 +162,11 @@ func shortenTest(u *ui, t *target, from uint64) error {
 	defer rec.Close()
 	rec.PreferOriginals()
 	u.Status("shortening the recording")
-	short := strings.TrimSuffix(t.Part, partSuffix) + "-short" + partSuffix
+	short := strings.TrimSuffix(t.Part, recording.PartSuffix) + "-short" + recording.PartSuffix
 	if err := shortenInto(rec, short, from); err != nil {
 		return err
 	}
-	uncut := strings.TrimSuffix(t.Part, partSuffix) + "-uncut" + partSuffix
+	uncut := strings.TrimSuffix(t.Part, recording.PartSuffix) + "-uncut" + recording.PartSuffix
 	if err := os.Rename(t.Part, uncut); err != nil {
 		return err
 	}

@@ -10,6 +10,10 @@ import (
 	"strings"
 	"syscall"
 
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -23,8 +27,8 @@ type runs struct {
 
 // declareRuns declares them.
 func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
-	fs.Var(newChaos(&f.chaos, &f.seed), "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
-	fs.Lookup("chaos").NoOptDefVal = chaosRandom
+	fs.Var(flagvalue.NewChaos(&f.chaos, &f.seed), "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
+	fs.Lookup("chaos").NoOptDefVal = flagvalue.ChaosRandom
 	fs.IntVar(&f.untilFail, "until-fail", 0, "run CMD until it fails, at most `N` times, and keep that run;\nwith --chaos each run has the next seed")
 	fs.BoolVar(&f.noResume, "no-resume", false, "where a test has to be ended with its process, leave out the\ntests behind it; else they run in a fresh session of pytest")
 }
@@ -32,9 +36,9 @@ func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
 // untilFails records a command again and again, each time by a pyrr of its own, until
 // it fails: until its status is not 0, or the time-out ends it. The recording of that
 // run is kept, the others are not. With --chaos each run has the next seed.
-func untilFails(ctx context.Context, u *ui, f *recordFlags, args []string) error {
+func untilFails(ctx context.Context, u *screen.UI, f *recordFlags, args []string) error {
 	if f.untilFail < 1 || f.pid != 0 || len(args) == 0 {
-		return usagef("record: --until-fail N: a number of runs from 1 on, of a command")
+		return hint.Usagef("record: --until-fail N: a number of runs from 1 on, of a command")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -10,7 +10,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/console"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/replay"
 )
 
@@ -55,7 +60,7 @@ its reverse ones and its Python scripts work as on a live process.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f replayFlags
 			fs.BoolVar(&f.batch, "batch", false, "replay to the end without asking anything")
 			fs.StringArrayVar(&f.commands, "ex", nil, "run `CMD` first (-ex will do, as with gdb)")
@@ -66,7 +71,7 @@ its reverse ones and its Python scripts work as on a live process.`,
 			fs.BoolVar(&f.debuginfod, "debuginfod", false, "fetch missing debug files from the servers in DEBUGINFOD_URLS")
 			fs.BoolVar(&f.gdb, "gdb", false, "start gdb on the recording, with -ex and -x as its own")
 			fs.StringVar(&f.server, "gdbserver", "", "wait for gdb at `ADDR`: HOST:PORT, or :PORT for this machine alone")
-			return func(_ context.Context, u *ui, args []string) error { return f.run(u, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return f.run(u, args) }
 		},
 	}
 }
@@ -79,27 +84,27 @@ type replayFlags struct {
 	process                        int
 }
 
-func (f *replayFlags) run(u *ui, args []string) error {
+func (f *replayFlags) run(u *screen.UI, args []string) error {
 	switch gdb := f.gdb || f.server != ""; {
 	case f.batch && (gdb || len(f.commands) > 0 || f.file != ""):
-		return usagef("replay: --batch takes no commands and no gdb")
+		return hint.Usagef("replay: --batch takes no commands and no gdb")
 	case f.asJSON && (f.batch || gdb):
-		return usagef("replay: --json is for the console's commands, not for --batch and gdb")
+		return hint.Usagef("replay: --json is for the console's commands, not for --batch and gdb")
 	case f.batch && (f.at != "" || f.process != 0):
-		return usagef("replay: --batch replays all, from the start; --at and --process are for travelling")
+		return hint.Usagef("replay: --batch replays all, from the start; --at and --process are for travelling")
 	}
 	called := "replay"
 	if f.batch {
 		called = "replay --batch"
 	}
-	rec, path, err := oneRecording(called, args)
+	rec, path, err := find.One(called, args)
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
 	switch {
 	case f.batch:
-		defer onInterrupt(func() {
+		defer screen.OnInterrupt(func() {
 			u.ClearStatus()
 			u.Cleanups.Run()
 			os.Exit(exitInterrupted)
@@ -135,22 +140,22 @@ func gdbFlags(args []string) []string {
 	return out
 }
 
-func replayBatch(u *ui, rec *recording.Recording, path string) error {
-	if err := canReplay(rec); err != nil {
+func replayBatch(u *screen.UI, rec *recording.Recording, path string) error {
+	if err := replay.Able(rec); err != nil {
 		return err
 	}
 	if u.Slow != nil { // a status line would stand in the program's output
 		u.Status("replaying %s", path)
 		defer u.ClearStatus()
 	}
-	out, errs := forTerminal(u.Out), forTerminal(u.Err)
+	out, errs := screen.ForTerminal(u.Out), screen.ForTerminal(u.Err)
 	res, err := replay.Batch(rec, replay.Options{Stdout: out, Stderr: errs})
-	finishCleaning(out)
-	finishCleaning(errs)
+	screen.FinishCleaning(out)
+	screen.FinishCleaning(errs)
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
-	cut, err := truncations(rec)
+	cut, err := show.Truncations(rec)
 	if err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func replayBatch(u *ui, rec *recording.Recording, path string) error {
 	case len(cut) > 0:
 		u.Warn("the replay was exact as far as the recording goes: " + strings.Join(cut, "; "))
 	case u.Live:
-		u.Note("exact: %s, %s", plural(res.Events, "event", "events"), plural(res.Instructions, "instruction", "instructions"))
+		u.Note("exact: %s, %s", printable.Plural(res.Events, "event", "events"), printable.Plural(res.Instructions, "instruction", "instructions"))
 	}
 	return nil
 }

@@ -11,7 +11,11 @@ import (
 
 	"pyrr/internal/console"
 	"pyrr/internal/gdbserver"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 )
 
 // gdbMonitorHook makes gdb look anew after a monitor command: such a command
@@ -43,10 +47,10 @@ gdb.execute("define hookpost-monitor\npython pyrr_look()\nend")
 
 // replayGDB lets gdb travel through a recording: one that it starts itself,
 // or one that connects to addr.
-func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
+func replayGDB(u *screen.UI, rec *recording.Recording, path, addr, at string, process int, commands []string, file string) error {
 	c, err := newConsole(u, rec, console.Options{})
 	if err != nil {
-		return replayFailed(err, path)
+		return show.ReplayFailed(err, path)
 	}
 	defer c.Close()
 	if process != 0 {
@@ -73,11 +77,11 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 			return fmt.Errorf("wait for gdb: %w", err)
 		}
 		defer conn.Close()
-		return replayFailed(s.Serve(conn), path)
+		return show.ReplayFailed(s.Serve(conn), path)
 	}
 	gdb, err := exec.LookPath("gdb")
 	if err != nil {
-		return withHint(errors.New("there is no gdb on this machine"), "pyrr replay --gdbserver :1234 "+shellQuote(path))
+		return hint.With(errors.New("there is no gdb on this machine"), "pyrr replay --gdbserver :1234 "+printable.ShellQuote(path))
 	}
 	args := []string{"-q", "-iex", "set sysroot target:", "-iex", "set breakpoint pending on", "-iex", "set remotetimeout 3600",
 		"-iex", fmt.Sprintf("python exec(%q)", gdbMonitorHook), "-ex", "target remote " + l.Addr().String()}
@@ -111,7 +115,7 @@ func replayGDB(u *ui, rec *recording.Recording, path, addr, at string, process i
 	err = cmd.Wait()
 	l.Close()
 	if serr := <-served; serr != nil {
-		return replayFailed(serr, path)
+		return show.ReplayFailed(serr, path)
 	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exitStatusError(exit.ExitCode())

@@ -10,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/hint"
 	"pyrr/internal/recording"
+	"pyrr/internal/show"
 	"pyrr/replay"
 )
 
@@ -55,13 +57,13 @@ func TestDivergenceText(t *testing.T) {
      182,000         4      100  read(3, 16 bytes) …
      182,100         5      101  getpid() = 100
      182,100         6      100  … read(3, 16 bytes) = 0`
-	if diff := cmp.Diff(want, divergenceText(d)); diff != "" {
+	if diff := cmp.Diff(want, show.DivergenceText(d)); diff != "" {
 		t.Errorf("text (-want +got):\n%s", diff)
 	}
-	if err := replayFailed(d, "a b.pyrr.zip"); hintsOf(err)[0] != "pyrr events 'a b.pyrr.zip' --process 1" {
-		t.Errorf("hints: %q", hintsOf(err))
+	if err := show.ReplayFailed(d, "a b.pyrr.zip"); hint.Of(err)[0] != "pyrr events 'a b.pyrr.zip' --process 1" {
+		t.Errorf("hints: %q", hint.Of(err))
 	}
-	if got := replayCommand().exitStatus(replayFailed(d, "x")); got != exitUnjudged {
+	if got := replayCommand().exitStatus(show.ReplayFailed(d, "x")); got != exitUnjudged {
 		t.Errorf("exit status %d, want %d", got, exitUnjudged)
 	}
 }

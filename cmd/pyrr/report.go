@@ -12,13 +12,23 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/contents"
+	"pyrr/internal/digest"
+	"pyrr/internal/find"
 	"pyrr/internal/hang"
+	"pyrr/internal/hint"
+	"pyrr/internal/listing"
 	"pyrr/internal/logview"
 	"pyrr/internal/moments"
 	"pyrr/internal/page"
+	"pyrr/internal/printable"
 	"pyrr/internal/probe"
+	"pyrr/internal/reason"
 	"pyrr/internal/recording"
+	"pyrr/internal/screen"
+	"pyrr/internal/show"
 	"pyrr/internal/stack"
+	"pyrr/replay"
 )
 
 func reportCommand() *command {
@@ -50,14 +60,14 @@ pack wrote where these may hold secrets.`,
 			{"4", "this machine can't replay it, and it has no index"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f reportFlags
 			fs.StringVarP(&f.out, "output", "o", "", "write it to `FILE`; - is standard output (default: beside the recording)")
 			fs.IntVar(&f.events, "events", page.DefaultEvents, "how many events it holds, the last ones")
 			fs.StringVar(&f.variables, "variables", "auto", "read variables by a replay: `WHEN` is auto (where that takes a few\nseconds), always, or never, which leaves all values out")
 			fs.StringVar(&f.unlike, "unlike", "", "a `recording` of a run that passed: show what this one got that that one did not")
 			fs.StringVar(&f.specs, "specs", "", "hold it against the specs in `PATH` that name it; none leaves them out\n(default: the folder specs, where there is one)")
-			return func(_ context.Context, u *ui, args []string) error { return writeReport(u, &f, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return writeReport(u, &f, args) }
 		},
 	}
 }
@@ -67,14 +77,14 @@ type reportFlags struct {
 	events                        int
 }
 
-func writeReport(u *ui, f *reportFlags, args []string) error {
+func writeReport(u *screen.UI, f *reportFlags, args []string) error {
 	if f.events < 1 {
-		return usagef("--events takes a number from 1 on, not %d", f.events)
+		return hint.Usagef("--events takes a number from 1 on, not %d", f.events)
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, f.variables) {
-		return usagef("--variables takes auto, always or never, not %q", f.variables)
+		return hint.Usagef("--variables takes auto, always or never, not %q", f.variables)
 	}
-	rec, path, err := oneRecording("report", args)
+	rec, path, err := find.One("report", args)
 	if err != nil {
 		return err
 	}
@@ -83,7 +93,7 @@ func writeReport(u *ui, f *reportFlags, args []string) error {
 }
 
 // writePage writes the page about a recording, beside it unless told otherwise.
-func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) error {
+func writePage(u *screen.UI, rec *recording.Recording, path string, f *reportFlags) error {
 	u.Status("reading %s", path)
 	p, perr := pageOf(u, rec, path, f)
 	u.ClearStatus()
@@ -95,35 +105,35 @@ func writePage(u *ui, rec *recording.Recording, path string, f *reportFlags) err
 	case "-":
 		return errors.Join(p.Write(u.Out), perr)
 	case "":
-		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(beside(path)), ".zip"), ".part")
+		out = strings.TrimSuffix(strings.TrimSuffix(filepath.Clean(find.Beside(path)), ".zip"), ".part")
 		out = strings.TrimSuffix(out, ".pyrr") + ".html"
 	}
-	if err := writeWhole(out, p.Write); err != nil {
+	if err := digest.WriteWhole(out, p.Write); err != nil {
 		return err
 	}
 	u.Note("wrote %s", out)
 	if p.Left > 0 {
-		u.Note("it holds the last %s events; %s before them are left out", grouped(uint64(p.Rows)), grouped(uint64(p.Left)))
+		u.Note("it holds the last %s events; %s before them are left out", printable.Grouped(uint64(p.Rows)), printable.Grouped(uint64(p.Left)))
 	}
 	return perr
 }
 
 // pageOf gathers what the page shows. With an error about a damaged recording the
 // page is there as well.
-func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page.Page, error) {
-	r, err := reasons(rec, false)
+func pageOf(u *screen.UI, rec *recording.Recording, path string, f *reportFlags) (*page.Page, error) {
+	r, err := reason.Of(rec, false)
 	if err != nil {
-		return nil, replayFailed(err, path)
+		return nil, show.ReplayFailed(err, path)
 	}
-	info, err := summarize(rec, path, func(uint64) {})
+	info, err := contents.Of(rec, path, func(uint64) {})
 	if info == nil {
-		return nil, replayFailed(err, path)
+		return nil, show.ReplayFailed(err, path)
 	}
-	in := &page.Input{Rec: rec, Title: shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.Says(),
+	in := &page.Input{Rec: rec, Title: printable.Shorten(titleOf(info.Command), 160), Outcome: outcomeOf(info, r), Why: r.Why, Explained: r.Says(),
 		Bad: r.Says() || info.Status == nil || *info.Status != 0, Events: f.events, Describe: describe,
-		Progress: func(n uint64) { u.Status("reading %s: %s events", path, grouped(n)) }}
+		Progress: func(n uint64) { u.Status("reading %s: %s events", path, printable.Grouped(n)) }}
 	if info.Test != "" {
-		in.Title = shorten(info.Test, 160)
+		in.Title = printable.Shorten(info.Test, 160)
 	}
 	if f.variables == "never" {
 		in.Why = valueless(r.Why)
@@ -134,9 +144,9 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 		in.Processes = append(in.Processes, e.Facts)
 		for k := range e.Threads {
 			w := &e.Threads[k]
-			waits := waitsFor(w)
+			waits := reason.WaitsFor(w)
 			if w.Call != "" {
-				waits += lasting(w)
+				waits += show.Lasting(w)
 			}
 			in.Ends = append(in.Ends, page.End{Proc: w.Proc.ID, TID: w.TID, Waits: waits, Stack: w.Stack.Frames})
 		}
@@ -149,7 +159,7 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	if in.Checks, err = checksOfPage(u, path, f); err != nil {
 		return nil, err
 	}
-	name := shellQuote(filepath.Base(path))
+	name := printable.ShellQuote(filepath.Base(path))
 	in.Commands = []string{"pyrr explain " + name, "pyrr events " + name}
 	if info.Form != recording.FormIndex {
 		in.Commands = append(in.Commands, "pyrr replay "+name)
@@ -160,7 +170,7 @@ func pageOf(u *ui, rec *recording.Recording, path string, f *reportFlags) (*page
 	}
 	p, err := page.Make(in)
 	if err != nil {
-		err = replayFailed(err, path)
+		err = show.ReplayFailed(err, path)
 	}
 	return p, err
 }
@@ -195,9 +205,9 @@ const (
 
 // readMoments reads variables by a replay, unless that is not wanted, not possible or
 // would take long.
-func readMoments(rec *recording.Recording, info *recordingInfo, f *reportFlags, vars, output map[page.Place]bool) page.Read {
+func readMoments(rec *recording.Recording, info *contents.Info, f *reportFlags, vars, output map[page.Place]bool) page.Read {
 	takes := time.Duration(info.Instructions)*time.Second/fastReplay + time.Duration(info.Events)*20*time.Microsecond
-	switch err := canReplay(rec); {
+	switch err := replay.Able(rec); {
 	case f.variables == "never":
 		return page.Read{Without: "it was made without them (--variables never)"}
 	case err != nil:
@@ -262,19 +272,19 @@ func places(in map[page.Place]bool) map[moments.Place]bool {
 func describe(ev, enter *recording.Event, p *logview.Process) string {
 	switch ev.Kind {
 	case recording.KindSyscall:
-		return callText(ev, ev, true)
+		return listing.Call(ev, ev, true)
 	case recording.KindEnter, recording.KindThread:
-		return callText(ev, ev, false)
+		return listing.Call(ev, ev, false)
 	case recording.KindExit:
 		if enter != nil {
-			return callText(enter, ev, true)
+			return listing.Call(enter, ev, true)
 		}
 	}
-	return newView(ev, enter, p).Text
+	return listing.NewView(ev, enter, p).Text
 }
 
 // factsOf are lines about a recording.
-func factsOf(rec *recording.Recording, info *recordingInfo) []page.Fact {
+func factsOf(rec *recording.Recording, info *contents.Info) []page.Fact {
 	var out []page.Fact
 	fact := func(name, format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); text != "" {
@@ -282,7 +292,7 @@ func factsOf(rec *recording.Recording, info *recordingInfo) []page.Fact {
 		}
 	}
 	if info.Test != "" {
-		fact("command", "%s", shorten(shellJoin(info.Command), 300))
+		fact("command", "%s", printable.Shorten(printable.ShellJoin(info.Command), 300))
 	}
 	fact("recorded", "%s", info.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
 	fact("Python", "%s", strings.Join(info.Pythons, ", "))
@@ -293,14 +303,14 @@ func factsOf(rec *recording.Recording, info *recordingInfo) []page.Fact {
 	}
 	fact("commit", "%s", cmp.Or(env["GITHUB_SHA"], env["CI_COMMIT_SHA"], env["BUILDKITE_COMMIT"], env["GIT_COMMIT"]))
 	fact("job", "%s", cmp.Or(strings.Trim(env["GITHUB_WORKFLOW"]+" / "+env["GITHUB_JOB"], " /"), env["CI_JOB_NAME"], env["BUILDKITE_LABEL"], env["JOB_NAME"]))
-	fact("length", "%s, %s instructions", seconds(time.Duration(info.Seconds*1e9)), grouped(info.Instructions))
-	fact("events", "%s in %s", grouped(info.Events), plural(uint64(len(info.Processes)), "process", "processes"))
+	fact("length", "%s, %s instructions", printable.Seconds(time.Duration(info.Seconds*1e9)), printable.Grouped(info.Instructions))
+	fact("events", "%s in %s", printable.Grouped(info.Events), printable.Plural(uint64(len(info.Processes)), "process", "processes"))
 	if !info.Complete {
 		fact("incomplete", "%s", info.Why)
 	}
-	fact("verified", "%s", map[string]string{"exact": "a replay was exact", "no": "no"}[info.Verified]+divergedNote(info.Verified))
+	fact("verified", "%s", map[string]string{"exact": "a replay was exact", "no": "no"}[info.Verified]+contents.DivergedNote(info.Verified))
 	if info.Redacted != nil {
-		fact("secrets", "%s replaced by placeholders", plural(uint64(len(info.Redacted.Secrets)), "known one", "known ones"))
+		fact("secrets", "%s replaced by placeholders", printable.Plural(uint64(len(info.Redacted.Secrets)), "known one", "known ones"))
 	}
 	return out
 }
@@ -310,7 +320,7 @@ func titleOf(command []string) string {
 	if len(command) == 0 {
 		return ""
 	}
-	return shellJoin(append([]string{filepath.Base(command[0])}, command[1:]...))
+	return printable.ShellJoin(append([]string{filepath.Base(command[0])}, command[1:]...))
 }
 
 // envMap is an environment by name.
@@ -325,7 +335,7 @@ func envMap(env []string) map[string]string {
 }
 
 // unlikeOfPage says what differs from a recording of a run that passed.
-func unlikeOfPage(u *ui, rec *recording.Recording, path, passed string) (*page.Unlike, error) {
+func unlikeOfPage(u *screen.UI, rec *recording.Recording, path, passed string) (*page.Unlike, error) {
 	r, err := unlikeOf(u, rec, path, passed)
 	if err != nil {
 		return nil, err
@@ -343,7 +353,7 @@ func unlikeOfPage(u *ui, rec *recording.Recording, path, passed string) (*page.U
 }
 
 // outcomeOf says in a word or two how a recording ended.
-func outcomeOf(info *recordingInfo, r *reasoned) string {
+func outcomeOf(info *contents.Info, r *reason.Reason) string {
 	switch {
 	case info.TimedOut || info.Outcome == "timeout":
 		return "hangs"
@@ -354,7 +364,7 @@ func outcomeOf(info *recordingInfo, r *reasoned) string {
 	case info.Status == nil:
 		return "was cut"
 	case *info.Status != 0:
-		return "fails: " + describeStatus(*info.Status)
+		return "fails: " + listing.Status(*info.Status)
 	}
 	return "ended"
 }

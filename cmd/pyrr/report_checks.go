@@ -10,12 +10,14 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/page"
+	"pyrr/internal/printable"
 	"pyrr/internal/report"
+	"pyrr/internal/screen"
 )
 
 // checksOfPage holds a recording against the specs that name it: those of --specs, else
 // those of the folder specs where there is one. Nothing is recorded for it.
-func checksOfPage(u *ui, path string, f *reportFlags) ([]page.Check, error) {
+func checksOfPage(u *screen.UI, path string, f *reportFlags) ([]page.Check, error) {
 	from := f.specs
 	switch {
 	case from == "none":
@@ -35,11 +37,11 @@ func checksOfPage(u *ui, path string, f *reportFlags) ([]page.Check, error) {
 	}
 	if specs = specsOf(specs, path); len(specs) == 0 {
 		if f.specs != "" {
-			u.Note("no spec in %s names %s", cleanLine(from), cleanLine(path))
+			u.Note("no spec in %s names %s", printable.Line(from), printable.Line(path))
 		}
 		return nil, nil
 	}
-	u.Status("holding %s against %s", path, plural(uint64(len(specs)), "spec", "specs"))
+	u.Status("holding %s against %s", path, printable.Plural(uint64(len(specs)), "spec", "specs"))
 	run, err := assert.Check(context.Background(), specs, openSource, assert.Options{SourceText: newSourceLines().line})
 	if err != nil {
 		return nil, err

@@ -8,8 +8,12 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/hiding"
+	"pyrr/internal/naming"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/redact"
+	"pyrr/internal/screen"
 )
 
 // secretFlags say which secrets to replace.
@@ -39,7 +43,7 @@ func (s *secretFlags) wanted(when string) bool {
 }
 
 // sayRedacted tells what was replaced and what was not.
-func sayRedacted(u *ui, m *recording.Redaction) {
+func sayRedacted(u *screen.UI, m *recording.Redaction) {
 	for i, l := range m.Left {
 		same := func(x recording.LeftSecret) bool { return x.Why == l.Why }
 		if slices.IndexFunc(m.Left, same) < i {
@@ -63,12 +67,12 @@ func sayRedacted(u *ui, m *recording.Redaction) {
 		}
 	}
 	defer sayRules(u, m)
-	u.Note("replaced %s in %s: %s", plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
-		plural(uint64(places), "place", "places"), m.Names())
+	u.Note("replaced %s in %s: %s", printable.Plural(uint64(len(m.Secrets)), "known secret", "known secrets"),
+		printable.Plural(uint64(places), "place", "places"), m.Names())
 }
 
 // sayRules tells what each rule of shapes replaced.
-func sayRules(u *ui, m *recording.Redaction) {
+func sayRules(u *screen.UI, m *recording.Redaction) {
 	values, places := map[string]uint64{}, map[string]uint64{}
 	for _, s := range m.Secrets {
 		if s.Rule == "" {
@@ -80,20 +84,20 @@ func sayRules(u *ui, m *recording.Redaction) {
 		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(values)) {
-		u.Note("rule %s: replaced %s in %s", rule, plural(values[rule], "value", "values"), plural(places[rule], "place", "places"))
+		u.Note("rule %s: replaced %s in %s", rule, printable.Plural(values[rule], "value", "values"), printable.Plural(places[rule], "place", "places"))
 	}
 }
 
 // find collects what is known to be secret.
-func (s *secretFlags) find(u *ui, rec *recording.Recording) (*redact.Finder, error) {
-	return findSecrets(u, rec, s.names, s.masks)
+func (s *secretFlags) find(u *screen.UI, rec *recording.Recording) (*redact.Finder, error) {
+	return hiding.Find(u, rec, s.names, s.masks)
 }
 
 // hide writes the recording of t without its secrets, if that is wanted, see
 // hiding.Secrets.
-func (s *secretFlags) hide(u *ui, t *target, when string) (h *hidden, set *redact.Set, failed, err error) {
+func (s *secretFlags) hide(u *screen.UI, t *naming.Target, when string) (h *hiding.Hidden, set *redact.Set, failed, err error) {
 	if !s.wanted(when) {
 		return nil, nil, nil, nil
 	}
-	return hideSecrets(u, t.Part, s.names, s.masks, when == redactAlways)
+	return hiding.Secrets(u, t.Part, s.names, s.masks, when == redactAlways)
 }

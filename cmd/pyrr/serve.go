@@ -12,6 +12,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
 	"pyrr/internal/serve"
 )
 
@@ -42,21 +46,21 @@ docs/page.md has more.`,
 		},
 		operand:     "recording",
 		interactive: true,
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			port := fs.Int("port", 0, "listen at port `N` of 127.0.0.1; 0 is any that is free")
 			limit := fs.Duration("limit", time.Minute, "end a question after `D`")
 			memory := fs.Int("memory", 2048, "end a question that takes more than so many `MIB` of memory")
-			return func(ctx context.Context, u *ui, args []string) error {
-				root := defaultDir
+			return func(ctx context.Context, u *screen.UI, args []string) error {
+				root := find.DefaultDir
 				switch {
 				case len(args) > 1:
-					return usagef("serve: one recording or folder")
+					return hint.Usagef("serve: one recording or folder")
 				case *limit <= 0:
-					return usagef("serve: --limit is longer than 0")
+					return hint.Usagef("serve: --limit is longer than 0")
 				case *memory <= 0:
-					return usagef("serve: --memory is more than 0")
+					return hint.Usagef("serve: --memory is more than 0")
 				case *port < 0 || *port > 65535:
-					return usagef("serve: --port is a number up to 65535")
+					return hint.Usagef("serve: --port is a number up to 65535")
 				case len(args) == 1:
 					root = args[0]
 				}
@@ -66,7 +70,7 @@ docs/page.md has more.`,
 	}
 }
 
-func serveRoot(ctx context.Context, u *ui, root string, port int, o serve.Options) error {
+func serveRoot(ctx context.Context, u *screen.UI, root string, port int, o serve.Options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	var err error
@@ -75,11 +79,11 @@ func serveRoot(ctx context.Context, u *ui, root string, port int, o serve.Option
 	}
 	s, err := serve.New(o, port)
 	if errors.Is(err, fs.ErrNotExist) {
-		return withHint(err, "pyrr record -- python app.py")
+		return hint.With(err, "pyrr record -- python app.py")
 	} else if err != nil {
 		return err
 	}
 	fmt.Fprintln(u.Out, s.URL())
-	u.Note("serves %s at that address, to this machine alone, until Ctrl-C", cleanLine(root))
+	u.Note("serves %s at that address, to this machine alone, until Ctrl-C", printable.Line(root))
 	return s.Run(ctx)
 }

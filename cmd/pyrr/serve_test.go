@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/recording"
 )
 
 // serving is a pyrr serve that runs, and a client of it.
@@ -147,11 +148,11 @@ func TestServe(t *testing.T) {
 		}
 	}
 	recordFor(t, outside, "slow", serveProgram)
-	inside := filepath.Join(folder, "slow"+packedSuffix)
-	if err := os.Link(filepath.Join(outside, "slow"+packedSuffix), inside); err != nil {
+	inside := filepath.Join(folder, "slow"+recording.PackedSuffix)
+	if err := os.Link(filepath.Join(outside, "slow"+recording.PackedSuffix), inside); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(outside, "slow"+packedSuffix), filepath.Join(folder, "link"+packedSuffix)); err != nil {
+	if err := os.Symlink(filepath.Join(outside, "slow"+recording.PackedSuffix), filepath.Join(folder, "link"+recording.PackedSuffix)); err != nil {
 		t.Fatal(err)
 	}
 	before := filesIn(t, dir)

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/hint"
+	"pyrr/internal/recording"
 	"pyrr/internal/settings"
 )
 
@@ -27,7 +29,7 @@ func (c *command) applySettings(fs *pflag.FlagSet) error {
 	s, err := settings.Find(dir)
 	if bad, ok := errors.AsType[*settings.Error](err); ok {
 		bad.File = fromHere(bad.File)
-		out := usagef("%v", bad)
+		out := hint.Usagef("%v", bad)
 		if bad.Unknown != "" {
 			if near := assert.Nearest(bad.Unknown, settings.Keys); near != "" {
 				out.Next = append(out.Next, fmt.Sprintf("did you mean %s?", near))
@@ -48,15 +50,15 @@ func (c *command) applySettings(fs *pflag.FlagSet) error {
 		}
 		for _, word := range v.Text {
 			if v.Key == "dir" || v.Key == "specs" {
-				if v.Key == "dir" && strings.HasSuffix(word, packedSuffix) {
-					return usagef("%s:%d: dir: %s is a name for one recording, and this is the folder for all", fromHere(s.File), v.Line, word)
+				if v.Key == "dir" && strings.HasSuffix(word, recording.PackedSuffix) {
+					return hint.Usagef("%s:%d: dir: %s is a name for one recording, and this is the folder for all", fromHere(s.File), v.Line, word)
 				}
 				if !filepath.IsAbs(word) {
 					word = fromHere(filepath.Join(filepath.Dir(s.File), word))
 				}
 			}
 			if err := f.Value.Set(word); err != nil {
-				return usagef("%s:%d: %s: %v", fromHere(s.File), v.Line, v.Key, err)
+				return hint.Usagef("%s:%d: %s: %v", fromHere(s.File), v.Line, v.Key, err)
 			}
 			f.Changed = true
 		}

@@ -10,8 +10,15 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/find"
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/naming"
 	"pyrr/internal/outfile"
+	"pyrr/internal/printable"
+	"pyrr/internal/recording"
 	"pyrr/internal/registry"
+	"pyrr/internal/screen"
 )
 
 func pushCommand() *command {
@@ -39,42 +46,42 @@ it is; pyrr pack replaces secrets of one that still has them.`,
 			{"130", "interrupted; the same command goes on"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			plain := fs.Bool("plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
-			return func(ctx context.Context, u *ui, args []string) error { return push(ctx, u, args, *plain) }
+			return func(ctx context.Context, u *screen.UI, args []string) error { return push(ctx, u, args, *plain) }
 		},
 	}
 }
 
-func push(ctx context.Context, u *ui, args []string, plain bool) error {
+func push(ctx context.Context, u *screen.UI, args []string, plain bool) error {
 	if len(args) < 2 || !registry.IsName(args[len(args)-1]) {
-		return withHint(usagef("push: name recordings, and then where to: oci://REGISTRY/OWNER/REPO:TAG"), "pyrr push rec.pyrr.zip oci://localhost:5000/team/app:tag")
+		return hint.With(hint.Usagef("push: name recordings, and then where to: oci://REGISTRY/OWNER/REPO:TAG"), "pyrr push rec.pyrr.zip oci://localhost:5000/team/app:tag")
 	}
-	name, err := registryName("push", args[len(args)-1])
+	name, err := find.RegistryName("push", args[len(args)-1])
 	if err != nil {
 		return err
 	}
 	if name.Recording != "" {
-		return usagef("push: %s names one recording of several; leave out /%s", name, name.Recording)
+		return hint.Usagef("push: %s names one recording of several; leave out /%s", name, name.Recording)
 	}
 	var items []registry.Item
 	seen := map[string]string{}
 	for _, path := range args[:len(args)-1] {
 		if registry.IsName(path) {
-			return withHint(usagef("push: %s is in a registry already", path), "pyrr pull "+shellQuote(path))
+			return hint.With(hint.Usagef("push: %s is in a registry already", path), "pyrr pull "+printable.ShellQuote(path))
 		}
-		if err := notRecording("push", path); err != nil {
+		if err := find.NotRecording("push", path); err != nil {
 			return err
 		}
 		if st, err := os.Stat(path); err == nil && st.IsDir() {
-			return withHint(fmt.Errorf("push %s: it was not finished", path), "pyrr pack "+shellQuote(path))
+			return hint.With(fmt.Errorf("push %s: it was not finished", path), "pyrr pack "+printable.ShellQuote(path))
 		}
 		file := filepath.Base(path)
 		if !registry.ValidFile(file) {
-			file = safeName(strings.TrimSuffix(strings.TrimSuffix(file, ".zip"), ".pyrr")) + packedSuffix
+			file = naming.SafeName(strings.TrimSuffix(strings.TrimSuffix(file, ".zip"), ".pyrr")) + recording.PackedSuffix
 		}
 		if other, twice := seen[file]; twice {
-			return withHint(usagef("push: %s and %s are both called %s", other, path, file), "mv "+shellQuote(path)+" OTHER"+packedSuffix)
+			return hint.With(hint.Usagef("push: %s and %s are both called %s", other, path, file), "mv "+printable.ShellQuote(path)+" OTHER"+recording.PackedSuffix)
 		}
 		seen[file] = path
 		items = append(items, registry.Item{Path: path, Name: file})
@@ -83,9 +90,9 @@ func push(ctx context.Context, u *ui, args []string, plain bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, find.RegistryTimeout)
 	defer cancel()
-	u.Status("pushing %s", plural(uint64(len(items)), "recording", "recordings"))
+	u.Status("pushing %s", printable.Plural(uint64(len(items)), "recording", "recordings"))
 	defer u.ClearStatus()
 	out, err := client.Push(ctx, items, func(n int) { u.Status("pushed %d of %d", n, len(items)) })
 	u.ClearStatus()
@@ -93,7 +100,7 @@ func push(ctx context.Context, u *ui, args []string, plain bool) error {
 		return err
 	}
 	u.Note("pushed %s  %s sent, %s there already; %s in %s",
-		name, plural(uint64(out.Recordings), "recording", "recordings"), plural(uint64(out.AlreadyThere), "was", "were"), byteSize(out.Bytes), plural(uint64(client.Stats().Requests.Load()), "request", "requests"))
+		name, printable.Plural(uint64(out.Recordings), "recording", "recordings"), printable.Plural(uint64(out.AlreadyThere), "was", "were"), printable.ByteSize(out.Bytes), printable.Plural(uint64(client.Stats().Requests.Load()), "request", "requests"))
 	fmt.Fprintln(u.Out, out.Digest)
 	return nil
 }
@@ -120,16 +127,16 @@ the user's cache, which is kept below 2 GiB.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			plain := fs.Bool("plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
 			dir := fs.StringP("output", "o", ".", "the `DIR` to write them to")
-			limit := size(registry.DefaultMaxSize)
+			limit := flagvalue.Size(registry.DefaultMaxSize)
 			fs.Var(&limit, "max-size", "fetch no recording above this `size` (default 4 GiB)")
-			return func(ctx context.Context, u *ui, args []string) error {
+			return func(ctx context.Context, u *screen.UI, args []string) error {
 				if len(args) == 0 {
-					return withHint(usagef("pull: name recordings in a registry"), "pyrr pull oci://localhost:5000/team/app:tag")
+					return hint.With(hint.Usagef("pull: name recordings in a registry"), "pyrr pull oci://localhost:5000/team/app:tag")
 				}
-				ctx, cancel := context.WithTimeout(ctx, registryTimeout)
+				ctx, cancel := context.WithTimeout(ctx, find.RegistryTimeout)
 				defer cancel()
 				for _, arg := range args {
 					if err := pull(ctx, u, arg, *dir, registry.Options{PlainHTTP: *plain, MaxSize: int64(limit)}); err != nil {
@@ -142,20 +149,20 @@ the user's cache, which is kept below 2 GiB.`,
 	}
 }
 
-func pull(ctx context.Context, u *ui, arg, dir string, o registry.Options) error {
-	client, all, cache, err := listRegistry(ctx, "pull", arg, o)
+func pull(ctx context.Context, u *screen.UI, arg, dir string, o registry.Options) error {
+	client, all, cache, err := find.ListRegistry(ctx, "pull", arg, o)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("make the folder %s: %w", dir, err)
 	}
-	u.Status("pulling %s", plural(uint64(len(all)), "recording", "recordings"))
+	u.Status("pulling %s", printable.Plural(uint64(len(all)), "recording", "recordings"))
 	defer u.ClearStatus()
 	err = cache.PullAll(ctx, client, all, func(e registry.Entry, pull func(io.Writer) error) error {
 		to := filepath.Join(dir, e.Name)
 		if _, err := os.Lstat(to); err == nil {
-			return withHint(fmt.Errorf("pull %s: %s is there already", e.Name, to), "pyrr pull -o OTHER "+shellQuote(arg))
+			return hint.With(fmt.Errorf("pull %s: %s is there already", e.Name, to), "pyrr pull -o OTHER "+printable.ShellQuote(arg))
 		}
 		return outfile.Write(to, 0o600, pull)
 	})
@@ -167,6 +174,6 @@ func pull(ctx context.Context, u *ui, arg, dir string, o registry.Options) error
 		u.Note("pulled %s", filepath.Join(dir, all[0].Name))
 		return nil
 	}
-	u.Note("pulled %s into %s", plural(uint64(len(all)), "recording", "recordings"), dir)
+	u.Note("pulled %s into %s", printable.Plural(uint64(len(all)), "recording", "recordings"), dir)
 	return nil
 }

@@ -8,6 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/recording"
 )
 
 // notSpec says what is wrong with a path that was given as a spec, nil where it may
@@ -16,32 +20,32 @@ func notSpec(command, path string) error {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		out := usagef("%s: there is no spec %s", command, path)
+		out := hint.Usagef("%s: there is no spec %s", command, path)
 		out.Next = []string{"pyrr new RECORDING"}
 		if near, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.y*ml")); len(near) > 0 {
-			out.Next = []string{"pyrr " + command + " " + shellQuote(near[0])}
+			out.Next = []string{"pyrr " + command + " " + printable.ShellQuote(near[0])}
 		}
 		return out
 	case err != nil:
-		return usagef("%s: %s: %v", command, path, errors.Unwrap(err))
+		return hint.Usagef("%s: %s: %v", command, path, errors.Unwrap(err))
 	case st.IsDir():
 		if _, err := os.Lstat(filepath.Join(path, "pyrr.json")); err != nil {
 			return nil
 		}
 	case !st.Mode().IsRegular():
-		return usagef("%s: %s is no regular file, and no spec", command, path)
+		return hint.Usagef("%s: %s is no regular file, and no spec", command, path)
 	default:
 		f, err := os.Open(path)
 		if err != nil {
-			return usagef("%s: %s: %v", command, path, errors.Unwrap(err))
+			return hint.Usagef("%s: %s: %v", command, path, errors.Unwrap(err))
 		}
 		defer f.Close()
 		head := make([]byte, 4)
-		if _, _ = io.ReadFull(f, head); !bytes.Equal(head, []byte("PK\x03\x04")) && !strings.HasSuffix(path, packedSuffix) {
+		if _, _ = io.ReadFull(f, head); !bytes.Equal(head, []byte("PK\x03\x04")) && !strings.HasSuffix(path, recording.PackedSuffix) {
 			return nil
 		}
 	}
-	out := usagef("%s: %s is a recording, not a spec", command, path)
-	out.Next = []string{"pyrr new " + shellQuote(path), "pyrr explain " + shellQuote(path)}
+	out := hint.Usagef("%s: %s is a recording, not a spec", command, path)
+	out.Next = []string{"pyrr new " + printable.ShellQuote(path), "pyrr explain " + printable.ShellQuote(path)}
 	return out
 }

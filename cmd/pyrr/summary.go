@@ -9,6 +9,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/digest"
+	"pyrr/internal/find"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
 )
 
 func summaryCommand() *command {
@@ -35,8 +39,8 @@ messages of exceptions, are left out unless --values is given.`,
 			{"5", "there is no recording"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
-			f := summaryFlags{MaxSize: 900 << 10}
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+			f := digest.Flags{MaxSize: 900 << 10}
 			fs.BoolVar(&f.JSON, "json", false, "print JSON")
 			fs.StringVar(&f.Markdown, "markdown", "", "write it to `FILE` as Markdown, too; - is standard output alone")
 			fs.Var(&f.MaxSize, "max-size", "the `size` that the Markdown may have (default 900 KiB); what exceeds it is named only")
@@ -46,21 +50,21 @@ messages of exceptions, are left out unless --values is given.`,
 			fs.StringVar(&f.Specs, "specs", defaultSpecs, "the `folder` of specs that may be about such recordings")
 			fs.StringVar(&f.Artifact, "artifact", "", "the `NAME` of the artifact with the recordings, in GitHub Actions")
 			fs.StringVar(&f.URL, "artifact-url", "", "its `URL`")
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				return summary(u, &f, args)
 			}
 		},
 	}
 }
 
-func summary(u *ui, f *summaryFlags, args []string) error {
+func summary(u *screen.UI, f *digest.Flags, args []string) error {
 	if len(args) == 0 {
-		args = []string{defaultDir}
+		args = []string{find.DefaultDir}
 	}
 	for _, arg := range args {
 		paths, err := recordingsIn(arg)
 		if err != nil {
-			return notRecording("summary", arg)
+			return find.NotRecording("summary", arg)
 		}
 		f.Recordings = append(f.Recordings, paths...)
 	}
@@ -68,21 +72,21 @@ func summary(u *ui, f *summaryFlags, args []string) error {
 	if err != nil {
 		specs = nil // pyrr check says what is wrong with them
 	}
-	var all []*told
+	var all []*digest.Told
 	var failed error
 	for i, path := range f.Recordings {
 		u.Status("reading %s, %d of %d", path, i+1, len(f.Recordings))
-		one, err := tellOne(u, path, f.Values)
+		one, err := digest.TellOne(u, path, f.Values)
 		if err != nil {
 			failed = cmp.Or(failed, fmt.Errorf("%s: %w", path, err))
-			one.Error = cleanLine(err.Error())
+			one.Error = printable.Line(err.Error())
 		}
-		one.Spec = specFor(specs, one)
+		one.Spec = digest.SpecFor(specs, one)
 		all = append(all, one)
 	}
 	u.ClearStatus()
-	groups := byFault(all)
-	if err := writeSummary(u, f, all, groups); err != nil {
+	groups := digest.ByFault(all)
+	if err := digest.Write(u, f, all, groups); err != nil {
 		return err
 	}
 	if failed == nil && len(all) == 0 {

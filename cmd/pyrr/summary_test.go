@@ -8,6 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/digest"
+	"pyrr/internal/flagvalue"
+	"pyrr/internal/hint"
+	"pyrr/internal/printable"
+	"pyrr/internal/screen"
+
 	"net/http"
 	"net/http/httptest"
 )
@@ -15,18 +21,18 @@ import (
 // TestSummaryBounded: of many faults the first are told whole, more are named, and the
 // rest is counted; ten are annotations.
 func TestSummaryBounded(t *testing.T) {
-	var all []*told
+	var all []*digest.Told
 	for i := range 3000 {
-		all = append(all, &told{Test: fmt.Sprintf("test_%d", i), Outcome: "failed", Sentence: "ValueError.", File: "a.py", Line: i + 1, Func: "f",
+		all = append(all, &digest.Told{Test: fmt.Sprintf("test_%d", i), Outcome: "failed", Sentence: "ValueError.", File: "a.py", Line: i + 1, Func: "f",
 			Recording: fmt.Sprintf("r%d.pyrr.zip", i), Stacks: strings.Repeat("Py  f  a.py:1  @team `x` ```\n", 100)})
 	}
-	groups := byFault(all)
-	text := summaryMarkdown(&summaryFlags{MaxSize: 900 << 10}, groups)
+	groups := digest.ByFault(all)
+	text := digest.SummaryMarkdown(&digest.Flags{MaxSize: 900 << 10}, groups)
 	if len(text) > 900<<10 || len(text) < 800<<10 {
 		t.Errorf("%d bytes", len(text))
 	}
 	whole, named := strings.Count(text, "<details>"), strings.Count(text, "### ")
-	if whole < 200 || named <= whole || !strings.Contains(text, fmt.Sprintf("… and %s more faults.", grouped(uint64(3000-named)))) {
+	if whole < 200 || named <= whole || !strings.Contains(text, fmt.Sprintf("… and %s more faults.", printable.Grouped(uint64(3000-named)))) {
 		t.Errorf("%d whole, %d named, the end: %s", whole, named, text[len(text)-300:])
 	}
 	// What recordings say stands in code, whose fence is longer than any in it.
@@ -34,7 +40,7 @@ func TestSummaryBounded(t *testing.T) {
 		t.Error("text of a recording can end its block")
 	}
 	var out bytes.Buffer
-	annotateAll(&ui{Out: &out}, groups)
+	digest.AnnotateAll(&screen.UI{Out: &out}, groups)
 	if n := strings.Count(out.String(), "::error "); n != 10 {
 		t.Errorf("%d annotations", n)
 	}
@@ -52,7 +58,7 @@ func TestCommandGuard(t *testing.T) {
 	} {
 		for _, step := range []int{1, 100} { // whatever pieces it comes in
 			var out bytes.Buffer
-			g := &commandGuard{W: &out}
+			g := &screen.CommandGuard{W: &out}
 			for i := 0; i < len(c.in); i += step {
 				if n, err := g.Write([]byte(c.in[i:min(i+step, len(c.in))])); err != nil || n != min(step, len(c.in)-i) {
 					t.Fatal(n, err)
@@ -95,8 +101,8 @@ func TestDownload(t *testing.T) {
 	}))
 	defer server.Close()
 	get := func(path string, limit int) (string, error) {
-		u := &ui{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
-		return download(t.Context(), u, &openFlags{dir: dir, maxSize: size(limit)}, server.URL+path)
+		u := &screen.UI{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
+		return download(t.Context(), u, &openFlags{dir: dir, maxSize: flagvalue.Size(limit)}, server.URL+path)
 	}
 	if file, err := get("/moved.zip", 1<<20); err != nil || filepath.Dir(file) != dir {
 		t.Errorf("%s, %v", file, err)
@@ -107,7 +113,7 @@ func TestDownload(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "long.zip")); err == nil {
 		t.Error("what was too long is there")
 	}
-	if _, err := get("/private.zip", 1<<20); err == nil || !strings.Contains(fmt.Sprint(hintsOf(err)), "gh run download") {
+	if _, err := get("/private.zip", 1<<20); err == nil || !strings.Contains(fmt.Sprint(hint.Of(err)), "gh run download") {
 		t.Errorf("private: %v", err)
 	}
 	if file, err := get("/..%2f..%2fevil.zip", 1<<20); err == nil && filepath.Dir(file) != dir {

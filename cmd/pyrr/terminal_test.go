@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/screen"
 )
 
 // openPTY opens a pseudo-terminal (pty(7)).
@@ -173,7 +174,7 @@ func TestColour(t *testing.T) {
 			master, slave := openPTY(t)
 			defer master.Close()
 			t.Setenv("TERM", "xterm")
-			u := newUI(slave, slave)
+			u := screen.New(slave, slave)
 			if u.ColourErr != tt.want || u.ColourOut != tt.want {
 				t.Errorf("colour %v, %v; want %v", u.ColourOut, u.ColourErr, tt.want)
 			}

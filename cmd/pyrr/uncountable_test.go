@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"pyrr/cpython"
+	"pyrr/internal/doctor"
 )
 
 // cmdUncountable makes an interpreter whose instructions can't be counted, and puts
@@ -22,7 +23,7 @@ func cmdUncountable(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: uncountable")
 	}
 	python := ts.Getenv("PYTHON")
-	p, err := askPython(context.Background(), python)
+	p, err := doctor.AskPython(context.Background(), python)
 	ts.Check(err)
 	if len(p.Libs) > 0 {
 		lib := ts.MkAbs(filepath.Base(p.Libs[0]))

@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"pyrr/internal/hint"
+	"pyrr/internal/screen"
+
 	"github.com/spf13/pflag"
 )
 
@@ -58,11 +61,11 @@ func versionCommand() *command {
 		long:     "Prints the version of this binary and what it was built for.",
 		examples: []example{{"pyrr version", "for a bug report"}},
 		exits:    []exitDoc{{"0", "it was printed"}},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
-			return func(_ context.Context, u *ui, args []string) error {
+			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) > 0 {
-					return usagef("version: takes no arguments")
+					return hint.Usagef("version: takes no arguments")
 				}
 				v := currentVersion()
 				if *asJSON {

@@ -9,6 +9,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/find"
+	"pyrr/internal/hint"
+	"pyrr/internal/screen"
+	"pyrr/replay"
 )
 
 func whereCommand() *command {
@@ -48,26 +52,26 @@ time, thread, threadName, file, line, function.`,
 			{"130", "interrupted"},
 		},
 		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *ui, []string) error {
+		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var o ask.WhereOptions
 			fs.StringSliceVar(&o.Kinds, "kind", nil, "only these `kinds`")
 			fs.IntVar(&o.First, "first", 0, "end after the first `N`")
 			asJSON := fs.Bool("json", false, "print JSON, one object per line")
-			return func(_ context.Context, u *ui, args []string) error { return printWhere(u, o, *asJSON, args) }
+			return func(_ context.Context, u *screen.UI, args []string) error { return printWhere(u, o, *asJSON, args) }
 		},
 	}
 }
 
-func printWhere(u *ui, o ask.WhereOptions, asJSON bool, args []string) error {
+func printWhere(u *screen.UI, o ask.WhereOptions, asJSON bool, args []string) error {
 	if len(args) != 2 {
-		return withHint(usagef("where: name a recording and a text"), "pyrr where RECORDING 'a part of a line'")
+		return hint.With(hint.Usagef("where: name a recording and a text"), "pyrr where RECORDING 'a part of a line'")
 	}
-	rec, path, err := oneRecording("where", args[:1])
+	rec, path, err := find.One("where", args[:1])
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
-	if err := canReplay(rec); err != nil {
+	if err := replay.Able(rec); err != nil {
 		return err
 	}
 	a := newAnswers(u, rec)
