@@ -12,36 +12,37 @@ import (
 	"golang.org/x/term"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
 	"pyrr/internal/report"
 	"pyrr/internal/screen"
 )
 
-func acceptCommand() *command {
-	return &command{
-		name:     "accept",
-		synopsis: "[--review] [-k TEXT] [-m TAG,…] [-n N] [--in-ci] [SPEC…]",
-		short:    "make the stacks that are seen the goldens",
-		long: `Checks the specs (by default those of the folder specs), and rewrites the
+func acceptCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "accept",
+		Synopsis: "[--review] [-k TEXT] [-m TAG,…] [-n N] [--in-ci] [SPEC…]",
+		Short:    "make the stacks that are seen the goldens",
+		Long: `Checks the specs (by default those of the folder specs), and rewrites the
 goldens that are missing or differ: the stacks that are seen become what has
 to be seen. Lines of a golden that still fit stay as they are, wildcards and
 all. Look at what changes, with --review or with git diff.
 
 Where the variable CI is set nothing is written, unless --in-ci is given.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr accept specs/pool_read.yaml", "all goldens of one spec"},
 			{"pyrr accept --review", "one key for each stack: y, n, q"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the goldens are what was seen"},
 			{"2", "usage error, a mistake in a spec or golden, or CI is set"},
 			{"3", "a stack could not be seen: its event was not found, or not judged"},
 			{"5", "there was no golden"},
 			{"130", "interrupted"},
 		},
-		operand: "spec",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "spec",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f checkFlags
 			review := fs.Bool("review", false, "show each stack and ask: y, n, or q to stop")
 			fs.StringVarP(&f.keyword, "keyword", "k", "", "only specs whose file, name or case holds `TEXT`")
@@ -100,9 +101,9 @@ func accept(ctx context.Context, u *screen.UI, f *checkFlags, review bool, args 
 	}
 	switch {
 	case unseen > 0:
-		return exitStatusError(exitUnjudged)
+		return cli.Status(cli.ExitUnjudged)
 	case goldens == 0:
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 )
@@ -80,7 +81,7 @@ func TestManyEventsInASmallFile(t *testing.T) {
 		switch holds := args[0] == "diff" || args[0] == "check"; {
 		case strings.Contains(out.String(), "unpacks to more events") != holds:
 			t.Errorf("pyrr %s says %s", args[0], out.String())
-		case holds && cmd.ProcessState.ExitCode() != exitUnjudged:
+		case holds && cmd.ProcessState.ExitCode() != cli.ExitUnjudged:
 			t.Errorf("pyrr %s: status %d", args[0], cmd.ProcessState.ExitCode())
 		}
 	}

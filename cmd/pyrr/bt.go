@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -15,12 +16,12 @@ import (
 	"pyrr/internal/traces"
 )
 
-func btCommand() *command {
-	return &command{
-		name:     "bt",
-		synopsis: "[--at WHERE] [--thread T|all] [--tasks|--python|--c] [--locals] [--json] RECORDING | --pid PID",
-		short:    "print C and Python stacks at a point of a recording",
-		long: `Prints call stacks, innermost frame first. Python frames stand where the C
+func btCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "bt",
+		Synopsis: "[--at WHERE] [--thread T|all] [--tasks|--python|--c] [--locals] [--json] RECORDING | --pid PID",
+		Short:    "print C and Python stacks at a point of a recording",
+		Long: `Prints call stacks, innermost frame first. Python frames stand where the C
 frames are that run them.
 
 --at says where:
@@ -48,7 +49,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 
 --format openresty prints Python frames as OpenResty XRay's python_bt does,
 --format gdb prints C frames as gdb's bt does.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr bt app.pyrr.zip", "where every thread was at the end"},
 			{"pyrr bt app.pyrr.zip --at connect", "the first connect"},
 			{"pyrr bt app.pyrr.zip --at 185730 --python --locals", "Python alone, with variables"},
@@ -56,7 +57,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			{"pyrr bt app.pyrr.zip --at recv:2 --c --args", "C alone, with arguments"},
 			{"pyrr bt --pid 4711 --python", "where a program is that runs now"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the stacks were printed"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, or its replay diverged"},
@@ -64,8 +65,8 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			{"5", "there is no such event, position or thread"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f traces.Flags
 			fs.StringVar(&f.At, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
 			fs.StringVar(&f.Thread, "thread", "", "the `thread`: its id, its name, or all")
@@ -112,7 +113,7 @@ func printStacks(_ context.Context, u *screen.UI, f *traces.Flags, args []string
 	if len(places) == 0 {
 		u.Note("nothing in %s matches --at %s", path, f.At)
 		u.Hint(placesThere(rec, path))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	stacks, err := traces.Read(u, rec, f, places)
 	if err != nil {
@@ -120,7 +121,7 @@ func printStacks(_ context.Context, u *screen.UI, f *traces.Flags, args []string
 	}
 	if len(stacks) == 0 && f.Tasks {
 		u.Note("no asyncio task and no greenlet there")
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	if len(stacks) == 0 {
 		u.Note("no thread %s there", f.Thread)
@@ -131,7 +132,7 @@ func printStacks(_ context.Context, u *screen.UI, f *traces.Flags, args []string
 		procs, _ := rec.Procs()
 		u.Hint(traces.ThreadHint(f.Thread, traces.ThreadsThere(rec, procs, index)))
 		u.Hint("pyrr bt --thread all " + printable.ShellQuote(path))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return traces.Show(u, rec, f, stacks)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 	"pyrr/internal/digest"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -38,12 +39,12 @@ type checkFlags struct {
 // defaultSpecs is the folder that is checked when none is named.
 const defaultSpecs = "specs"
 
-func checkCommand() *command {
-	return &command{
-		name:     "check",
-		synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--from oci://NAME]… [--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
-		short:    "hold recordings against specs",
-		long: `A spec is a YAML file that names recordings and says what must be true of
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "check",
+		Synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--from oci://NAME]… [--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
+		Short:    "hold recordings against specs",
+		Long: `A spec is a YAML file that names recordings and says what must be true of
 them, in sentences such as
 
   - recv at urllib3/connection.py:504 within 20000 instructions of connect
@@ -53,7 +54,7 @@ and by stacks that are kept in files, the goldens. SPEC is a file or a folder
 opened once, and replayed where stacks are needed. What can't be judged, because
 a recording is cut or diverges, is not a pass: it ends with 3, unless
 --allow-inconclusive is given.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr check", "all of specs"},
 			{"pyrr check -v specs/pool_read.yaml", "one, with the checks that hold"},
 			{"pyrr check --junitxml out.xml", "for a CI that reads JUnit"},
@@ -62,7 +63,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			{"pyrr check --from oci://registry.example/team/app:run-81", "recordings that are in a registry"},
 			{"pyrr check --schema >pyrr.schema.json", "completion for editors"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "all hold"},
 			{"1", "an expectation failed"},
 			{"2", "usage error, or a mistake in a spec or golden"},
@@ -71,9 +72,9 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			{"5", "there was nothing to check"},
 			{"130", "interrupted"},
 		},
-		operand:  "spec",
-		settings: map[string]string{"specs": "default-specs"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand:  "spec",
+		Settings: map[string]string{"specs": "default-specs"},
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f checkFlags
 			fs.BoolVarP(&f.verbose, "verbose", "v", false, "show the checks that hold, too")
 			fs.BoolVarP(&f.failFast, "exitfirst", "x", false, "stop at the first recording that fails")
@@ -125,7 +126,7 @@ func check(ctx context.Context, u *screen.UI, f *checkFlags, args []string) erro
 	}
 	if len(specs) == 0 {
 		u.Note("there is no spec to check")
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	if f.collect {
 		for _, s := range specs {
@@ -226,16 +227,16 @@ func outcomeStatus(run *assert.Run, lenient bool) error {
 	case assert.OutcomePass:
 		return nil
 	case assert.OutcomeFail:
-		return exitStatusError(exitFailed)
+		return cli.Status(cli.ExitFailed)
 	case assert.OutcomeBroken:
-		return exitStatusError(exitUsage)
+		return cli.Status(cli.ExitUsage)
 	case assert.OutcomeUnjudged:
 		if lenient {
 			return nil
 		}
-		return exitStatusError(exitUnjudged)
+		return cli.Status(cli.ExitUnjudged)
 	default:
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 )
 
 func TestOutcomeStatus(t *testing.T) {
@@ -19,19 +20,19 @@ func TestOutcomeStatus(t *testing.T) {
 		want    int
 	}{
 		{"all hold", []*assert.SpecResult{spec(assert.Pass)}, false, 0},
-		{"one fails", []*assert.SpecResult{spec(assert.Pass), spec(assert.Fail), spec(assert.Unjudged)}, false, exitFailed},
-		{"a broken golden", []*assert.SpecResult{spec(assert.Broken), spec(assert.Unjudged)}, false, exitUsage},
-		{"not judged", []*assert.SpecResult{spec(assert.Pass), spec(assert.Unjudged)}, false, exitUnjudged},
+		{"one fails", []*assert.SpecResult{spec(assert.Pass), spec(assert.Fail), spec(assert.Unjudged)}, false, cli.ExitFailed},
+		{"a broken golden", []*assert.SpecResult{spec(assert.Broken), spec(assert.Unjudged)}, false, cli.ExitUsage},
+		{"not judged", []*assert.SpecResult{spec(assert.Pass), spec(assert.Unjudged)}, false, cli.ExitUnjudged},
 		{"not judged, allowed", []*assert.SpecResult{spec(assert.Unjudged)}, true, 0},
-		{"a failure is never allowed", []*assert.SpecResult{spec(assert.Fail)}, true, exitFailed},
-		{"all skipped", []*assert.SpecResult{spec(assert.Skip)}, false, exitNothing},
-		{"nothing", nil, false, exitNothing},
+		{"a failure is never allowed", []*assert.SpecResult{spec(assert.Fail)}, true, cli.ExitFailed},
+		{"all skipped", []*assert.SpecResult{spec(assert.Skip)}, false, cli.ExitNothing},
+		{"nothing", nil, false, cli.ExitNothing},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := 0
 			if err := outcomeStatus(&assert.Run{Specs: tt.specs}, tt.lenient); err != nil {
-				got = int(err.(exitStatusError))
+				got = int(err.(cli.Status))
 			}
 			if got != tt.want {
 				t.Errorf("exit status %d, want %d", got, tt.want)

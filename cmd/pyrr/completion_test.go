@@ -43,7 +43,7 @@ func TestBashCompletion(t *testing.T) {
 		not   []string
 	}{
 		{"commands", []string{"pyrr", "re"}, []string{"record", "replay"}, []string{"info"}},
-		{"all commands", []string{"pyrr", ""}, commandNames(), nil},
+		{"all commands", []string{"pyrr", ""}, commands().Names(), nil},
 		{"flags", []string{"pyrr", "record", "--ti"}, []string{"--timeout"}, []string{"--keep"}},
 		{"hidden flags", []string{"pyrr", "record", "--"}, []string{"--keep"}, []string{"--slice"}},
 		{"choices", []string{"pyrr", "record", "--keep", ""}, []string{"always", "timeout", "failure", "never"}, nil},
@@ -106,12 +106,12 @@ func TestCompletionIsWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range commands() {
-			if !strings.Contains(string(b), c.name) {
-				t.Errorf("%s: no %s", shell, c.name)
+			if !strings.Contains(string(b), c.Name) {
+				t.Errorf("%s: no %s", shell, c.Name)
 			}
-			for _, f := range c.flagInfos() {
-				if !strings.Contains(string(b), f.name) {
-					t.Errorf("%s: no --%s of %s", shell, f.name, c.name)
+			for _, f := range c.FlagInfos() {
+				if !strings.Contains(string(b), f.Name) {
+					t.Errorf("%s: no --%s of %s", shell, f.Name, c.Name)
 				}
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/backtrace"
+	"pyrr/internal/cli"
 	"pyrr/internal/console"
 	"pyrr/internal/dap"
 	"pyrr/internal/find"
@@ -23,13 +24,13 @@ import (
 	"pyrr/replay"
 )
 
-func dapCommand() *command {
-	return &command{
-		name:        "dap",
-		synopsis:    "[--listen ADDR]",
-		short:       "let an editor travel through a recording",
-		interactive: true,
-		long: `Speaks the Debug Adapter Protocol, so that VS Code, Neovim and others debug a
+func dapCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "dap",
+		Synopsis:    "[--listen ADDR]",
+		Short:       "let an editor travel through a recording",
+		Interactive: true,
+		Long: `Speaks the Debug Adapter Protocol, so that VS Code, Neovim and others debug a
 recording: breakpoints in Python with conditions, hit counts and log messages,
 exceptions, stepping, and all of that backwards too. The sources are those in the
 recording: what ran, not what is on the disk now.
@@ -42,16 +43,16 @@ configuration names the recording:
 
 docs/editors.md says how to set editors up, and what else a launch configuration
 may have.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr dap", "as an editor starts it"},
 			{"pyrr dap --listen :4711", "wait for editors at a port"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the editor has left"},
 			{"2", "usage error"},
 			{"3", "what came was not the protocol"},
 		},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			listen := fs.String("listen", "", "wait for editors at `ADDR`: HOST:PORT or :PORT of this machine")
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) > 0 {

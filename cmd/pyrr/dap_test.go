@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-dap"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/probe"
 )
 
@@ -481,7 +482,7 @@ func TestDAPEvil(t *testing.T) {
 	for range e.msgs {
 	}
 	e.cmd.Wait()
-	if code := e.cmd.ProcessState.ExitCode(); code != exitUnjudged || !strings.Contains(e.errs.String(), "not the Debug Adapter Protocol") {
+	if code := e.cmd.ProcessState.ExitCode(); code != cli.ExitUnjudged || !strings.Contains(e.errs.String(), "not the Debug Adapter Protocol") {
 		t.Errorf("exit status %d, errors %q", code, e.errs.String())
 	}
 
@@ -492,7 +493,7 @@ func TestDAPEvil(t *testing.T) {
 		for range e.msgs {
 		}
 		e.cmd.Wait()
-		if code := e.cmd.ProcessState.ExitCode(); code != exitUnjudged {
+		if code := e.cmd.ProcessState.ExitCode(); code != cli.ExitUnjudged {
 			t.Errorf("%.30q: exit status %d\n%s", text, code, e.errs.String())
 		}
 	}
@@ -500,7 +501,7 @@ func TestDAPEvil(t *testing.T) {
 
 // TestDAPListen lets two editors connect to one port, one after the other.
 func TestDAPListen(t *testing.T) {
-	if status, _, errs := capturePyrr("dap", "--listen", "192.0.2.1:0"); status != exitUsage || !strings.Contains(errs, "only addresses of this machine") {
+	if status, _, errs := capturePyrr("dap", "--listen", "192.0.2.1:0"); status != cli.ExitUsage || !strings.Contains(errs, "only addresses of this machine") {
 		t.Errorf("another machine's address: status %d, %s", status, errs)
 	}
 	rec := consoleRecording(t)

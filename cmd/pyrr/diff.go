@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/recording"
@@ -12,12 +13,12 @@ import (
 	"pyrr/internal/show"
 )
 
-func diffCommand() *command {
-	return &command{
-		name:     "diff",
-		synopsis: "[--all] [--json] RECORDING RECORDING",
-		short:    "say where two recordings part, and why",
-		long: `Compares two recordings, say of a run that passed and of one that hung. First it
+func diffCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "diff",
+		Synopsis: "[--all] [--json] RECORDING RECORDING",
+		Short:    "say where two recordings part, and why",
+		Long: `Compares two recordings, say of a run that passed and of one that hung. First it
 says what the second run got that the first did not, before they parted: a result,
 a time, a schedule, an environment; what followed, and how the second one ended.
 Then, of each thread, the first event that is not the same in both, or was made
@@ -30,19 +31,19 @@ calls that depend on how threads were scheduled (locks, memory, clocks). Calls
 that came earlier and returned something else are named beside it. Calls more or
 less from which both runs go on alike are passed over. Threads are matched by
 name, else by number.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr diff passed.pyrr.zip hung.pyrr.zip", ""},
 			{"pyrr diff --all --json passed.pyrr.zip hung.pyrr.zip | jq '.threads[0]'", "for a script"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "no thread differs"},
 			{"1", "at least one does"},
 			{"2", "usage error"},
 			{"3", "a recording is missing or damaged, or its replay diverged"},
 			{"4", "this machine can't replay one, and it has no index"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			all := fs.Bool("all", false, "the stacks of every thread that differs, not of the first alone")
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(_ context.Context, u *screen.UI, args []string) error {
@@ -70,7 +71,7 @@ name, else by number.`,
 					show.PrintDiff(u, r, args, *all, func() { show.PrintReasons(u, r, recs[1]) })
 				}
 				if err == nil && !r.Same() {
-					err = exitStatusError(exitFailed)
+					err = cli.Status(cli.ExitFailed)
 				}
 				return err
 			}

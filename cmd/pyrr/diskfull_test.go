@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/probe"
 )
 
@@ -58,7 +59,7 @@ print("done", n)
 	}
 	// With a disk that is full already nothing is run.
 	status, out = record()
-	if status != exitOwn || strings.Contains(out, "done") {
+	if status != cli.ExitOwn || strings.Contains(out, "done") {
 		t.Errorf("on a full disk: status %d\n%s", status, out)
 	}
 	if err := os.RemoveAll(part); err != nil {
@@ -68,7 +69,7 @@ print("done", n)
 		t.Fatal(err)
 	}
 	status, out = record()
-	if status != exitOwn || !strings.Contains(out, "are free in ") || strings.Contains(out, "done") {
+	if status != cli.ExitOwn || !strings.Contains(out, "are free in ") || strings.Contains(out, "done") {
 		t.Errorf("on an almost full disk: status %d\n%s", status, out)
 	}
 }

@@ -6,33 +6,34 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/doctor"
 	"pyrr/internal/printable"
 	"pyrr/internal/probe"
 	"pyrr/internal/screen"
 )
 
-func doctorCommand() *command {
-	return &command{
-		name:     "doctor",
-		synopsis: "[--json] [PYTHON…]",
-		short:    "say what this machine can record, and why not",
-		long: `Tries on this machine what recording and replaying need: it starts a child,
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "doctor",
+		Synopsis: "[--json] [PYTHON…]",
+		Short:    "say what this machine can record, and why not",
+		Long: `Tries on this machine what recording and replaying need: it starts a child,
 traces it and makes it do each thing. Then it runs each PYTHON (by default
 python3 and python) for a moment, to ask for its version, and looks in the
 binary for the table by which pyrr counts instructions.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr doctor", "this machine, python3 and python"},
 			{"pyrr doctor /opt/python3.13/bin/python3", "another interpreter"},
 			{"pyrr doctor --json | jq .machine.can_record", "for a script"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "this machine and these interpreters can be recorded"},
 			{"2", "usage error"},
 			{"4", "they can't; the reasons were printed"},
 		},
-		operand: "python",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "python",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(ctx context.Context, u *screen.UI, args []string) error {
 				return runDoctor(ctx, u, args, *asJSON)
@@ -79,7 +80,7 @@ func runDoctor(ctx context.Context, u *screen.UI, names []string, asJSON bool) e
 		d.print(u)
 	}
 	if !d.Able {
-		return exitStatusError(exitMachine)
+		return cli.Status(cli.ExitMachine)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -29,12 +30,12 @@ type eventFlags struct {
 	kinds     []string
 }
 
-func eventsCommand() *command {
-	return &command{
-		name:     "events",
-		synopsis: "[--json|--raw] [--stack] [--process P] [--thread T] [--kind K,…] RECORDING",
-		short:    "list what a recording holds",
-		long: `Lists the events of each process in the order in which they happened there:
+func eventsCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "events",
+		Synopsis: "[--json|--raw] [--stack] [--process P] [--thread T] [--kind K,…] RECORDING",
+		Short:    "list what a recording holds",
+		Long: `Lists the events of each process in the order in which they happened there:
 
   at      how many instructions the process had executed; an instruction is
           one CPython bytecode instruction
@@ -59,21 +60,21 @@ module, offset, innermost first).
 --stack shows the Python stack of each event's thread, innermost frame first.
 The stacks are in the recording: its program is not replayed for them. With
 --raw, all that the recording holds of stacks follows the events.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr events app.pyrr.zip | less", ""},
 			{"pyrr events app.pyrr.zip --kind connect,recv", "two system calls"},
 			{"pyrr events app.pyrr.zip --kind signal,death", "signals and ends of threads"},
 			{"pyrr events app.pyrr.zip --kind connect --stack", "and the lines of Python that connected"},
 			{"pyrr events app.pyrr.zip --json | jq -s 'max_by(.took)'", "the longest call"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "they were listed"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged; what precedes the damage was listed"},
 			{"5", "no event matches"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f eventFlags
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
 			fs.BoolVar(&f.raw, "raw", false, "print everything, in the text form of the format")
@@ -160,7 +161,7 @@ func listEvents(ctx context.Context, u *screen.UI, f *eventFlags, args []string)
 	}
 	if shown == 0 {
 		u.Note("no event of %s matches", path)
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return nil
 }

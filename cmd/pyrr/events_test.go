@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/contents"
 	"pyrr/internal/recording"
 	"pyrr/internal/recording/rectest"
@@ -73,8 +74,8 @@ func TestEventsFilter(t *testing.T) {
 		{"a process by number", []string{"--process", "2", "--kind", "end"}, 0, []string{"exit status 2"}},
 		{"a process by pid", []string{"--process", "102", "--kind", "end"}, 0, []string{"exit status 2"}},
 		{"a thread", []string{"--thread", "101"}, 0, []string{"write(1", "switch"}},
-		{"nothing", []string{"--kind", "fork"}, exitNothing, nil},
-		{"no such process", []string{"--process", "9"}, exitUnjudged, nil},
+		{"nothing", []string{"--kind", "fork"}, cli.ExitNothing, nil},
+		{"no such process", []string{"--process", "9"}, cli.ExitUnjudged, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,7 +118,7 @@ func TestDamagedStream(t *testing.T) {
 	}
 	for _, command := range []string{"events", "info"} {
 		status, out, errs := capturePyrr(command, dir)
-		if status != exitUnjudged || !strings.Contains(errs, "damaged recording: events/0002 at byte ") {
+		if status != cli.ExitUnjudged || !strings.Contains(errs, "damaged recording: events/0002 at byte ") {
 			t.Errorf("%s: status %d, stderr %q", command, status, errs)
 		}
 		if !strings.Contains(out, "python3 app.py") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
@@ -27,28 +28,28 @@ and then a line says what is missing; or none: then the stacks must do.
 It reads the index that pyrr record makes, on any machine; without one it replays
 the recording.`
 
-func explainCommand() *command {
-	return &command{
-		name:     "explain",
-		synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING | --pid PID",
-		short:    "say why the program hung or failed",
-		long:     explainText,
-		examples: []example{
+func explainCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "explain",
+		Synopsis: "[--all] [--full] [--unlike RECORDING] [--json | --markdown | --github | --fingerprint] RECORDING | --pid PID",
+		Short:    "say why the program hung or failed",
+		Long:     explainText,
+		Examples: []cli.Example{
 			{"pyrr explain recordings/test_pool-k3x9fa.pyrr.zip", ""},
 			{"pyrr explain --unlike passed.pyrr.zip failed.pyrr.zip", "and what it got that the run that passed did not"},
 			{"pyrr explain --json app.pyrr.zip | jq -r .why.sentence", "for a script"},
 			{"pyrr explain --pid 4711", "why a program hangs that runs now"},
 			{"pyrr explain --pid 4711 --for 1s", "the same of one that computes or polls"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was explained"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, or its replay diverged"},
 			{"4", "this machine can't replay it, and it has no index"},
 			{"5", "every process ended by itself: there is nothing to explain"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			g := declareGlance(fs)
 			all := fs.Bool("all", false, "the ends of processes that ended by themselves too")
 			full := fs.Bool("full", false, "whole stacks, with the frames of libraries and of C")
@@ -96,7 +97,7 @@ func explainCommand() *command {
 				if err == nil && !r.Says() {
 					u.Note("every process ended by itself, so nothing hung")
 					u.Hint("pyrr explain --all " + printable.ShellQuote(path))
-					err = exitStatusError(exitNothing)
+					err = cli.Status(cli.ExitNothing)
 				}
 				return err
 			}
@@ -111,7 +112,7 @@ func printFingerprint(u *screen.UI, r *reason.Reason) error {
 		return nil
 	}
 	u.Note("no verdict, so there is no fingerprint")
-	return exitStatusError(exitNothing)
+	return cli.Status(cli.ExitNothing)
 }
 
 // printExplanation prints the JSON form.

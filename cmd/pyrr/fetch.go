@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/console"
 	"pyrr/internal/contents"
 	"pyrr/internal/digest"
@@ -44,12 +45,12 @@ type openFlags struct {
 	maxSize       flagvalue.Size
 }
 
-func openCommand() *command {
-	return &command{
-		name:     "open",
-		synopsis: "[--page|--console] [-o DIR] [--max-size SIZE] RECORDING|FOLDER|ZIP|URL|oci://NAME [TEST]",
-		short:    "say why, of whatever a CI left, and look around in it",
-		long: `Takes a recording, a folder that holds some, a zip of artifacts, or the URL of
+func openCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "open",
+		Synopsis: "[--page|--console] [-o DIR] [--max-size SIZE] RECORDING|FOLDER|ZIP|URL|oci://NAME [TEST]",
+		Short:    "say why, of whatever a CI left, and look around in it",
+		Long: `Takes a recording, a folder that holds some, a zip of artifacts, or the URL of
 one: finds the recordings, and says why the test hung or failed. Of several, all
 are told in short, and TEST, a part of a test's name, chooses one.
 
@@ -59,20 +60,20 @@ What is downloaded or unpacked goes to the folder that -o names, by default the
 working directory. A URL is fetched without credentials, neither those in it nor any of
 this machine, and no more of it than --max-size. A name oci://REGISTRY/REPO:TAG is
 fetched from the registry, with Docker's credentials for it.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr open pyrr-recordings-test-0-1.zip", "what gh run download, or a browser, brought"},
 			{"pyrr open artifacts test_pool", "the one of test_pool, in a folder"},
 			{"pyrr open --page test_pool-k3x9fa.pyrr.zip", "an HTML page about it"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was opened"},
 			{"2", "usage error"},
 			{"3", "there is nothing, or it is damaged, or larger than --max-size"},
 			{"4", "this machine can't replay it, and it has no index"},
 			{"5", "there is no recording in it"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := openFlags{maxSize: 1 << 30}
 			fs.BoolVar(&f.page, "page", false, "write an HTML page about it, and name that")
 			fs.BoolVar(&f.console, "console", false, "go on in the console of pyrr replay (the default on a terminal)")
@@ -119,10 +120,10 @@ func open(ctx context.Context, u *screen.UI, f *openFlags, what, test string) er
 	case len(found) == 0 && test != "":
 		u.Note("no recording of %s in %s", test, where)
 		u.Hint("pyrr open " + printable.ShellQuote(where))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	case len(found) == 0:
 		u.Note("there is no recording in %s", where)
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	case len(found) > 1:
 		if err := summary(u, &digest.Flags{Specs: defaultSpecs}, found); err != nil {
 			return err

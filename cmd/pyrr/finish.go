@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/doctor"
 	"pyrr/internal/hiding"
 	"pyrr/internal/naming"
@@ -38,7 +39,7 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 		u.ClearStatus()
 		u.Cleanups.Run()
 		u.Warn("interrupted: the recording stays as it is, in " + t.Part)
-		os.Exit(exitInterrupted)
+		os.Exit(cli.ExitInterrupted)
 	})
 	defer stop()
 	// The program has ended: no fault of pyrr's own may change its outcome.

@@ -10,12 +10,12 @@ import (
 
 // TestHelpFits holds that no help is wider than a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, name := range append(commandNames(), "") {
+	for _, name := range append(commands().Names(), "") {
 		var out bytes.Buffer
 		if name == "" {
-			printOverview(&out)
+			commands().Overview(&out)
 		} else {
-			findCommand(name).printHelp(&out)
+			commands().Find(name).PrintHelp(&out)
 		}
 		for line := range strings.Lines(out.String()) {
 			line = strings.TrimSuffix(line, "\n")

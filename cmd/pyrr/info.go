@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/contents"
 	"pyrr/internal/find"
 	"pyrr/internal/printable"
@@ -11,26 +12,26 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func infoCommand() *command {
-	return &command{
-		name:     "info",
-		synopsis: "[--json] RECORDING",
-		short:    "say what a recording holds",
-		long: `Prints what was recorded where: the command, the versions of Python, the
+func infoCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "info",
+		Synopsis: "[--json] RECORDING",
+		Short:    "say what a recording holds",
+		Long: `Prints what was recorded where: the command, the versions of Python, the
 processes and threads, the length in instructions and seconds, the sizes,
 whether a replay verified it, and what it needs of a processor. An instruction
 is one CPython bytecode instruction.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr info recordings/app-k3x9fa.pyrr.zip", ""},
 			{"pyrr info --json app.pyrr.zip | jq .verified", "for a script"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was printed"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				rec, path, err := find.One("info", args)

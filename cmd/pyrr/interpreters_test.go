@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/probe"
 )
 
@@ -88,7 +89,7 @@ expect:
 				}
 				return string(out)
 			}
-			out := pyrr(exitTimeout, "record", "--timeout", "4", "-o", "hang.pyrr.zip", python, "hang.py")
+			out := pyrr(cli.ExitTimeout, "record", "--timeout", "4", "-o", "hang.pyrr.zip", python, "hang.py")
 			if !strings.Contains(out, ", verified\n") {
 				t.Errorf("not verified:\n%s", out)
 			}

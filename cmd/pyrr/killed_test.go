@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/probe"
 )
 
@@ -105,7 +106,7 @@ while True:
 	}
 	// The next recording under that name says what is in its way.
 	status, _, errs = capturePyrr("record", "-o", filepath.Join(dir, "x.pyrr.zip"), "true")
-	if status != exitOwn || !strings.Contains(errs, "is there already") {
+	if status != cli.ExitOwn || !strings.Contains(errs, "is there already") {
 		t.Errorf("record over it: status %d, stderr %q", status, errs)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -26,12 +27,12 @@ type lastFlags struct {
 	json    bool
 }
 
-func lastCommand() *command {
-	return &command{
-		name:     "last",
-		synopsis: "[--at POS] [--in FUNCTION] [--thread T] [--history [--most N]] [--json] RECORDING EXPR",
-		short:    "who set a value: where, with which stack, and what it was before",
-		long: `Goes back from a place to where a value was set last, and prints the position right
+func lastCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "last",
+		Synopsis: "[--at POS] [--in FUNCTION] [--thread T] [--history [--most N]] [--json] RECORDING EXPR",
+		Short:    "who set a value: where, with which stack, and what it was before",
+		Long: `Goes back from a place to where a value was set last, and prints the position right
 before that, what the value was there and became, and the stack of the thread that
 set it.
 
@@ -54,21 +55,21 @@ for by its own path.
 --json prints one JSON object per change: expression, in, before, after, made, ever
 (it never changed), process, instruction, event, time, thread, threadName, file,
 line, function, and stack, innermost first.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr last app.pyrr.zip self.state", "in a program that hung: who set it last"},
 			{"pyrr last app.pyrr.zip --at 185,730 total", "as it was at a position"},
 			{"pyrr last app.pyrr.zip --at 185,730 'self.jobs[0]' --history", "each change up to there, latest first"},
 			{"pyrr last app.pyrr.zip --at 185,730 '*0x7f3e5c0010 8'", "memory of C"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was found"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, its replay diverged, or there is no such value"},
 			{"4", "this machine can't replay it; the reason was printed"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f lastFlags
 			fs.StringVar(&f.At, "at", "end", "look backwards from `POS`: a position, N%, eN, start or end")
 			fs.StringVar(&f.In, "in", "", "the variable of the function `FUNCTION`")

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 
+	"pyrr/internal/cli"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +61,7 @@ func onLeash(runs ...[]string) error {
 	for _, cmd := range started {
 		err := cmd.Wait()
 		if e, ok := errors.AsType[*exec.ExitError](err); ok {
-			err = exitStatusError(e.ExitCode())
+			err = cli.Status(e.ExitCode())
 		}
 		if failed == nil {
 			failed = err

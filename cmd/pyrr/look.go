@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hang"
@@ -97,7 +98,7 @@ func look(u *screen.UI, command string, g glance, args []string) (rec *recording
 		remove()
 		if text := strings.TrimSpace(said.String()); text != "" {
 			fmt.Fprintln(u.Err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
-			return nil, "", nil, exitStatusError(exitMachine)
+			return nil, "", nil, cli.Status(cli.ExitMachine)
 		}
 		return nil, "", nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/contents"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
@@ -21,31 +22,31 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func lsCommand() *command {
-	return &command{
-		name:     "ls",
-		synopsis: "[--group] [--json] [DIR|RECORDING]…",
-		short:    "list recordings: what ran, how it ended, the size",
-		long: `Lists the recordings in folders, the newest last, one a line: when it was made,
+func lsCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "ls",
+		Synopsis: "[--group] [--json] [DIR|RECORDING]…",
+		Short:    "list recordings: what ran, how it ended, the size",
+		Long: `Lists the recordings in folders, the newest last, one a line: when it was made,
 its size, whether a replay verified it, how it ended, and its test or command.
 Without an argument the folder is recordings, or the dir of the project's
 settings. Recordings that are still being
 written, or were left by a recorder that was killed, are listed too.
 --group puts together those of one fault, by the fingerprints of pyrr explain.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr ls", "what is in recordings"},
 			{"pyrr ls --group artifacts", "how many faults there are, and how often each"},
 			{"pyrr ls --json artifacts | jq -r '.[] | select(.outcome == \"timeout\").path'", "for a script"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "they were listed"},
 			{"2", "usage error"},
 			{"3", "a folder is missing, or a recording damaged"},
 			{"5", "there is none"},
 		},
-		operand:  "recording",
-		settings: map[string]string{"dir": "default-dir"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand:  "recording",
+		Settings: map[string]string{"dir": "default-dir"},
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			byFault := fs.Bool("group", false, "put together the recordings of one fault")
 			dir := fs.String("default-dir", "", "the folder that is listed when none is named")
@@ -100,7 +101,7 @@ func list(u *screen.UI, args []string, asJSON, byFault bool) error {
 	}
 	if failed == nil && len(all) == 0 {
 		u.Note("there is no recording in %s", strings.Join(args, ", "))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return failed
 }

@@ -132,7 +132,7 @@ func testPython() string {
 func capturePyrr(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	u := &screen.UI{Out: &out, Err: &errs, StatusWidth: 80}
-	status = run(context.Background(), u, args)
+	status = commands().Run(context.Background(), u, args)
 	return status, out.String(), errs.String()
 }
 
@@ -140,13 +140,13 @@ func capturePyrr(args ...string) (status int, stdout, stderr string) {
 // lines that fit, and nothing that the completion scripts can't quote.
 func TestHelp(t *testing.T) {
 	for _, c := range commands() {
-		t.Run(c.name, func(t *testing.T) {
-			status, out, errs := capturePyrr(c.name, "--help")
+		t.Run(c.Name, func(t *testing.T) {
+			status, out, errs := capturePyrr(c.Name, "--help")
 			if status != 0 || errs != "" {
 				t.Fatalf("status %d, stderr %q", status, errs)
 			}
 			at := -1
-			for _, section := range []string{"\nUSAGE\n  pyrr " + c.name, "\nFLAGS\n", "\nEXAMPLES\n  ", "\nEXIT STATUS\n  "} {
+			for _, section := range []string{"\nUSAGE\n  pyrr " + c.Name, "\nFLAGS\n", "\nEXAMPLES\n  ", "\nEXIT STATUS\n  "} {
 				i := strings.Index(out, section)
 				if i <= at {
 					t.Errorf("%q is missing or out of order", section)
@@ -158,16 +158,16 @@ func TestHelp(t *testing.T) {
 					t.Errorf("%d columns: %s", n, line)
 				}
 			}
-			if _, viaHelp, _ := capturePyrr("help", c.name); viaHelp != out {
-				t.Errorf("pyrr help %s differs (-flag +help):\n%s", c.name, cmp.Diff(out, viaHelp))
+			if _, viaHelp, _ := capturePyrr("help", c.Name); viaHelp != out {
+				t.Errorf("pyrr help %s differs (-flag +help):\n%s", c.Name, cmp.Diff(out, viaHelp))
 			}
-			for _, f := range c.flagInfos() {
-				if strings.ContainsAny(f.usage+f.name, `'\`) {
-					t.Errorf("--%s: the completion scripts can't quote %q", f.name, f.usage)
+			for _, f := range c.FlagInfos() {
+				if strings.ContainsAny(f.Usage+f.Name, `'\`) {
+					t.Errorf("--%s: the completion scripts can't quote %q", f.Name, f.Usage)
 				}
 			}
-			if strings.ContainsAny(c.short, `'\`) {
-				t.Errorf("the completion scripts can't quote %q", c.short)
+			if strings.ContainsAny(c.Short, `'\`) {
+				t.Errorf("the completion scripts can't quote %q", c.Short)
 			}
 		})
 	}
@@ -184,7 +184,7 @@ func TestNearest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := assert.Nearest(tt.word, commandNames()); got != tt.want {
+			if got := assert.Nearest(tt.word, commands().Names()); got != tt.want {
 				t.Errorf("assert.Nearest(%q) = %q, want %q", tt.word, got, tt.want)
 			}
 		})

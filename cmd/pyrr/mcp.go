@@ -8,18 +8,19 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/mcp"
 	"pyrr/internal/screen"
 )
 
-func mcpCommand() *command {
-	return &command{
-		name:     "mcp",
-		synopsis: "[--limit D] [RECORDING|FOLDER]",
-		short:    "answer the questions of an agent about recordings (stdio)",
-		long: `Serves a recording, or a folder of them (by default recordings), to a program that
+func mcpCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "mcp",
+		Synopsis: "[--limit D] [RECORDING|FOLDER]",
+		Short:    "answer the questions of an agent about recordings (stdio)",
+		Long: `Serves a recording, or a folder of them (by default recordings), to a program that
 speaks the Model Context Protocol on standard input and output. It reads only.
 
 The tools: list, explain, timeline (events in a window), stacks, values and source
@@ -32,17 +33,17 @@ to find a reason in few calls.
 
 A recording may be a stranger's: what its program wrote stands between marks and is
 data, names lead nowhere outside the folder, and a tool ends after --limit.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr mcp recordings", "as an agent starts it"},
 			{"claude mcp add pyrr -- pyrr mcp recordings", "tell an agent of it, once"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the client has gone"},
 			{"2", "usage error"},
 			{"3", "there is no such recording or folder"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			limit := fs.Duration("limit", time.Minute, "end a tool after `D`")
 			return func(ctx context.Context, _ *screen.UI, args []string) error {
 				root := find.DefaultDir

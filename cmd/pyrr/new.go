@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 	"pyrr/internal/digest"
 	"pyrr/internal/draft"
 	"pyrr/internal/find"
@@ -28,12 +29,12 @@ type newFlags struct {
 	force           bool
 }
 
-func newCommand() *command {
-	return &command{
-		name:     "new",
-		synopsis: "[--at hang|exit|EVENT] [--unlike RECORDING] [-o SPEC.yaml] [--force]\nRECORDING",
-		short:    "write a spec and its golden from a recording",
-		long: `Drafts a spec that says what happened in the recording, for you to edit: where
+func newCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "new",
+		Synopsis: "[--at hang|exit|EVENT] [--unlike RECORDING] [-o SPEC.yaml] [--force]\nRECORDING",
+		Short:    "write a spec and its golden from a recording",
+		Long: `Drafts a spec that says what happened in the recording, for you to edit: where
 the program hangs, since when and after what, or with what it failed, and the
 stack there. It holds for the recording; --unlike names one that it must not
 hold for, such as one of the same test passing.
@@ -43,11 +44,11 @@ picks it); exit, the end of the program and the last failed call before;
 EVENT, a number that pyrr events lists, of the first process or as 2:EVENT of
 the second. Without it the draft is about the exception or the hang that pyrr
 explain names, if there is one.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr new recordings/test_pool.pyrr.zip", "writes specs/test_pool.yaml, and a golden"},
 			{"pyrr new --unlike good.pyrr.zip bad.pyrr.zip", "a spec that tells the two apart"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the spec was written, and holds"},
 			{"1", "what could be said holds for the --unlike recording too; nothing was written"},
 			{"2", "usage error, or the file exists"},
@@ -55,8 +56,8 @@ explain names, if there is one.`,
 			{"4", "this machine can't replay it, and it has no index"},
 			{"5", "there is nothing to say: no hang, no failure"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f newFlags
 			fs.StringVarP(&f.out, "output", "o", "", "write to this `FILE` (default specs/NAME.yaml)")
 			fs.StringVar(&f.at, "at", "", "the `moment`: hang, exit or the number of an event")
@@ -100,7 +101,7 @@ func newSpec(ctx context.Context, u *screen.UI, f *newFlags, args []string) erro
 		u.Note("the program neither hung nor failed, so there is nothing to say of it")
 		u.Hint("pyrr events " + printable.ShellQuote(path))
 		u.Hint("pyrr new --at EVENT " + printable.ShellQuote(path))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return writeDraft(ctx, u, d, f, path, out)
 }
@@ -124,7 +125,7 @@ func writeDraft(ctx context.Context, u *screen.UI, d *draft.Draft, f *newFlags, 
 		if !differs {
 			u.Warn(f.unlike + " is the same in all that the draft says, so nothing was written")
 			u.Hint("pyrr new --at EVENT " + printable.ShellQuote(path))
-			return exitStatusError(exitFailed)
+			return cli.Status(cli.ExitFailed)
 		}
 	}
 	if err := digest.WriteWhole(out, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/contents"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
@@ -37,13 +38,13 @@ type packFlags struct {
 // attachmentLimit keeps below the 25 MB that issue trackers take.
 const attachmentLimit = 24 << 20
 
-func packCommand() *command {
-	return &command{
-		name: "pack",
-		synopsis: `[-o FILE.pyrr.zip] [--max-size SIZE] [--markdown]
+func packCommand() *cli.Command {
+	return &cli.Command{
+		Name: "pack",
+		Synopsis: `[-o FILE.pyrr.zip] [--max-size SIZE] [--markdown]
 [--secret NAME]… [--masks FILE] RECORDING`,
-		short: "make one self-contained file to attach, with secrets replaced",
-		long: `Writes a recording once more, as one small zip file that replays anywhere, and
+		Short: "make one self-contained file to attach, with secrets replaced",
+		Long: `Writes a recording once more, as one small zip file that replays anywhere, and
 replaces the secrets that are known: the values of environment variables with
 names like API_TOKEN or DB_PASSWORD, those named by --secret, passwords in
 URLs, netrc and pip's configuration, what --masks lists, and what looks like a
@@ -66,21 +67,21 @@ the source lines, which a replay makes anew. A line says what was cut.
 
 Known secrets only: a recording holds all that the program read, and what
 nobody named stays in it.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr pack recordings/app-k3x9fa.pyrr.zip", "write app-k3x9fa-packed.pyrr.zip beside it"},
 			{"pyrr pack --secret LICENCE -o bug.pyrr.zip rec.pyrr.zip", "a variable whose name does not say it"},
 			{"pyrr pack --markdown rec.pyrr.zip >report.md", "and a block to paste into a bug report"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the file was written"},
 			{"2", "usage error"},
 			{"3", "not written: it is too large, or the recording is damaged or not exact"},
 			{"4", "this machine can't replay it"},
 			{"130", "interrupted"},
 		},
-		operand:  "recording",
-		settings: map[string]string{"secrets": "secret"},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand:  "recording",
+		Settings: map[string]string{"secrets": "secret"},
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := packFlags{maxSize: attachmentLimit}
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
 			fs.Var(&f.maxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")

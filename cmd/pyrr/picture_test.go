@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/probe"
 )
 
@@ -42,7 +43,7 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(t.TempDir(), "two_locks.pyrr.zip")
-	if status, _, errs := capturePyrr("record", "--timeout", "4s", "-o", rec, "--", "python3", program); status != exitTimeout {
+	if status, _, errs := capturePyrr("record", "--timeout", "4s", "-o", rec, "--", "python3", program); status != cli.ExitTimeout {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
 	status, out, errs := capturePyrr("explain", rec)

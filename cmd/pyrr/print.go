@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -22,12 +23,12 @@ type printFlags struct {
 	json bool
 }
 
-func printCommand() *command {
-	return &command{
-		name:     "print",
-		synopsis: "[--if COND] [--thread T] [--test ID] [--first N|--last N] [--json] RECORDING PLACE [EXPR,…]",
-		short:    "what expressions were worth each time a place was passed",
-		long: `Prints, after the fact, what a print statement in the program would have: a line
+func printCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "print",
+		Synopsis: "[--if COND] [--thread T] [--test ID] [--first N|--last N] [--json] RECORDING PLACE [EXPR,…]",
+		Short:    "what expressions were worth each time a place was passed",
+		Long: `Prints, after the fact, what a print statement in the program would have: a line
 for each time that a place was passed, with the position, the time, the thread,
 the place and the values.
 
@@ -58,7 +59,7 @@ replay.
 process, instruction, event, time, thread, threadName, file, line, function,
 values (each with expr, and value or error), arguments (likewise), and text: what
 is returned, raised or called.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr print app.pyrr.zip pool.py:31 'item, len(self.queue)'", "at each pass of a line"},
 			{"pyrr print app.pyrr.zip pool.py:31 item --if 'item > 99' --last 3", "the last times that a condition held"},
 			{"pyrr print app.pyrr.zip Pool.take --thread worker-2", "a function's arguments and results, in one thread"},
@@ -66,7 +67,7 @@ is returned, raised or called.`,
 			{"pyrr print app.pyrr.zip 'raise KeyError' self.state", "where an exception was raised, and with what state"},
 			{"pyrr print app.pyrr.zip 'syscall connect'", "each connect, with the line that made it"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the place was passed, and all was printed"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, or its replay diverged"},
@@ -74,8 +75,8 @@ is returned, raised or called.`,
 			{"5", "it was never passed; why was printed"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f printFlags
 			fs.StringVar(&f.If, "if", "", "only where the expression `COND` is true")
 			fs.StringVar(&f.Thread, "thread", "", "only the thread with the id or name `T`")
@@ -139,7 +140,7 @@ func printValues(u *screen.UI, f *printFlags, args []string) error {
 			why = ask.WhyNever(rec, place)
 		}
 		u.Note("%s was not passed in %s: %s", args[1], path, why)
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
@@ -28,12 +29,12 @@ type profileFlags struct {
 	slow               bool
 }
 
-func profileCommand() *command {
-	return &command{
-		name:     "profile",
-		synopsis: "[--format F] [--by function|line|thread|test] [--slow] [--top N] [-o FILE] RECORDING",
-		short:    "where instructions and time went, exactly, after the fact",
-		long: `Says where the bytecode instructions and the time of a run went. The counts are
+func profileCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "profile",
+		Synopsis: "[--format F] [--by function|line|thread|test] [--slow] [--top N] [-o FILE] RECORDING",
+		Short:    "where instructions and time went, exactly, after the fact",
+		Long: `Says where the bytecode instructions and the time of a run went. The counts are
 exact: each instruction of each code object, and not samples of some; the times are
 those of the recording. Two profiles of one recording are equal to the byte.
 
@@ -51,22 +52,22 @@ collapsed (flame graphs), perfetto (also Chrome); pprof has the exact counts of
 lines besides. With --by line the lines of a function are apart.
 
 Functions and lines take one replay; all else is read from the index.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr profile app.pyrr.zip", "the functions with the most instructions, and the waits"},
 			{"pyrr profile --by line --top 10 app.pyrr.zip", "the ten busiest lines"},
 			{"pyrr profile --slow app.pyrr.zip", "which second, which call was slow"},
 			{"pyrr profile --format speedscope -o run.json app.pyrr.zip", "as a flame graph over time"},
 			{"pyrr profile --format pprof -o run.pb.gz app.pyrr.zip", "with pprof"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was printed"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, or its replay diverged"},
 			{"4", "it takes a replay, and this machine can't; the reason was printed"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f profileFlags
 			flagvalue.ChoiceVar(fs, &f.format, "format", "`form`: text, speedscope, pprof, perfetto or collapsed", "text", "speedscope", "pprof", "perfetto", "collapsed")
 			flagvalue.ChoiceVar(fs, &f.by, "by", "`what` has a row: function, line, thread or test", "function", "line", "thread", "test")

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
 	"pyrr/internal/screen"
@@ -72,17 +73,17 @@ const (
 // memory under --verify=full.
 const checksumEvery = 500
 
-func recordCommand() *command {
-	return &command{
-		name: "record",
-		synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
+func recordCommand() *cli.Command {
+	return &cli.Command{
+		Name: "record",
+		Synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
 [--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
 [--timeout D] [--on-timeout interrupt|kill] [--no-resume] [--follow python|all] [--cpus N]
 [--chaos[=SEED]] [--until-fail N] [--verify replay|full|none]
 [--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
 [--] CMD [ARG…]`,
-		short: "run a command and keep a recording of it",
-		long: `Runs CMD and records it: standard input, output, error and the terminal are
+		Short: "run a command and keep a recording of it",
+		Long: `Runs CMD and records it: standard input, output, error and the terminal are
 CMD's own, and so are Ctrl-C and the exit status. What follows CMD belongs to
 CMD; where CMD itself begins with a dash, write -- before it.
 
@@ -114,7 +115,7 @@ for a request: those that it names itself. Which are kept is decided by --keep, 
 
 What a project sets in [tool.pyrr] of pyproject.toml, or in pyrr.toml, is the
 default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr record -- python app.py --port 80", "record a run"},
 			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
 			{"pyrr record --keep timeout --timeout 60s pytest", "keep the tests that take longer than 60 s"},
@@ -124,18 +125,18 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			{"pyrr record --chaos=7 -- python race.py", "vary the schedule of threads, to find races"},
 			{"pyrr record --until-fail 100 --chaos -- pytest test_race.py", "run what fails now and then until it does"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"N", "CMD's own exit status, 128+n if signal n ended it"},
 			{"124", "the time-out ended it"},
 			{"125", "pyrr itself failed: usage, no place to write, no right to trace"},
 			{"126", "CMD can't be executed"},
 			{"127", "CMD does not exist"},
 		},
-		operand:     "command",
-		settings:    map[string]string{"timeout": "timeout", "keep": "keep", "dir": "output", "secrets": "secret", "follow": "follow"},
-		usageStatus: exitOwn,
-		runsProgram: true,
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand:     "command",
+		Settings:    map[string]string{"timeout": "timeout", "keep": "keep", "dir": "output", "secrets": "secret", "follow": "follow"},
+		UsageStatus: cli.ExitOwn,
+		RunsProgram: true,
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := recordFlags{verifyTime: time.Minute}
 			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
 			flagvalue.ChoiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
@@ -168,8 +169,8 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
-			fs.String(settingsFrom, ".", "the folder whose settings count")
-			for _, name := range []string{"or-else-run", settingsFrom, "default-keep", "finisher", "leashed", "instant", "slice", "disable-syscall", "from-event", "image-times"} {
+			fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
+			for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}
@@ -184,7 +185,7 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 					return serveFinisher(&f, args)
 				}
 				err := record(ctx, u, &f, fs, args)
-				if _, status := errors.AsType[exitStatusError](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || hint.IsMachine(err)) {
+				if _, status := errors.AsType[cli.Status](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || hint.IsMachine(err)) {
 					return runUnrecorded(u, args, err)
 				}
 				return err

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
+	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/inject"
 	"pyrr/internal/naming"
@@ -106,7 +107,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 	}
 	status := info.Status
 	if info.TimedOut {
-		status = exitTimeout
+		status = cli.ExitTimeout
 		u.Note("the time-out of %v ended the program", f.timeout)
 	}
 	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
@@ -121,7 +122,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		if err := t.Discard(); err != nil {
 			u.Warn(err.Error())
 		}
-		return exitStatusError(status)
+		return cli.Status(status)
 	}
 	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)
@@ -129,7 +130,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		if err := t.Discard(); err != nil {
 			u.Warn(err.Error())
 		}
-		return exitStatusError(status)
+		return cli.Status(status)
 	}
 	if len(info.Kept) > 0 && f.from > 0 {
 		late := info.Kept[0]
@@ -145,7 +146,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 	} else if err := t.Discard(); err != nil {
 		u.Warn(err.Error())
 	}
-	return exitStatusError(status)
+	return cli.Status(status)
 }
 
 // recordFailed explains why the command did not run.
@@ -163,9 +164,9 @@ func recordFailed(u *screen.UI, t *naming.Target, args []string, err error) erro
 	}
 	u.Fail(hint.With(err, startHint(args[0])))
 	if errors.Is(err, syscall.EISDIR) {
-		return exitStatusError(exitCannotRun)
+		return cli.Status(cli.ExitCannotRun)
 	}
-	return exitStatusError(start.Status)
+	return cli.Status(start.Status)
 }
 
 // discardEmpty removes the .part folder unless events were written to it.

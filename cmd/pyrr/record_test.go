@@ -196,8 +196,8 @@ func TestRecordFlags(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := recordCommand()
-			fs := c.flagSet()
-			c.setup(fs)
+			fs := c.FlagSet()
+			c.Setup(fs)
 			if err := fs.Parse(tt.args); err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
 	"pyrr/internal/screen"
@@ -60,15 +61,15 @@ func untilFails(ctx context.Context, u *screen.UI, f *recordFlags, args []string
 		case err != nil && !ran:
 			return fmt.Errorf("run %d: %w", i+1, err)
 		case err != nil:
-			if ended.ExitCode() != exitOwn {
+			if ended.ExitCode() != cli.ExitOwn {
 				u.Note("run %d of %d failed", i+1, f.untilFail)
 			}
-			return exitStatusError(max(ended.ExitCode(), 1))
+			return cli.Status(max(ended.ExitCode(), 1))
 		}
 		select {
 		case <-stop:
 			u.Note("interrupted after run %d of %d, and none has failed", i+1, f.untilFail)
-			return exitStatusError(128 + int(syscall.SIGINT))
+			return cli.Status(128 + int(syscall.SIGINT))
 		default:
 		}
 	}

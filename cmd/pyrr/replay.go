@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/console"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
@@ -19,14 +20,14 @@ import (
 	"pyrr/replay"
 )
 
-func replayCommand() *command {
-	return &command{
-		name:        "replay",
-		synopsis:    "[--batch|--gdb|--gdbserver ADDR] [-ex CMD]… [-x FILE] RECORDING",
-		short:       "travel through a recording, forwards and backwards",
-		interactive: true,
-		rewrite:     gdbFlags,
-		long: `Executes the recorded program again, from the recording alone: no file, server
+func replayCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "replay",
+		Synopsis:    "[--batch|--gdb|--gdbserver ADDR] [-ex CMD]… [-x FILE] RECORDING",
+		Short:       "travel through a recording, forwards and backwards",
+		Interactive: true,
+		Rewrite:     gdbFlags,
+		Long: `Executes the recorded program again, from the recording alone: no file, server
 or clock of the first run is needed, and nothing outside is touched. Every event
 is held against the recording: thread, system call, arguments, instruction
 count, program counter. Waiting takes no time.
@@ -45,22 +46,22 @@ what came instead, and the events before.
 
 --gdb starts gdb on the recording, --gdbserver waits for one: gdb's commands,
 its reverse ones and its Python scripts work as on a live process.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr replay app.pyrr.zip", "look around"},
 			{`pyrr replay -ex "break connect" -ex c -ex bt app.pyrr.zip </dev/null`, "from a script"},
 			{"pyrr replay --at 185730 app.pyrr.zip", "begin at a position"},
 			{"pyrr replay --batch app.pyrr.zip", "replay, and see that it is exact"},
 			{"pyrr replay --gdb app.pyrr.zip", "with gdb"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the replay was exact"},
 			{"2", "usage error"},
 			{"3", "it diverged, or the recording is damaged or missing"},
 			{"4", "this machine can't replay it; the reason was printed"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f replayFlags
 			fs.BoolVar(&f.batch, "batch", false, "replay to the end without asking anything")
 			fs.StringArrayVar(&f.commands, "ex", nil, "run `CMD` first (-ex will do, as with gdb)")
@@ -107,7 +108,7 @@ func (f *replayFlags) run(u *screen.UI, args []string) error {
 		defer screen.OnInterrupt(func() {
 			u.ClearStatus()
 			u.Cleanups.Run()
-			os.Exit(exitInterrupted)
+			os.Exit(cli.ExitInterrupted)
 		})()
 		return replayBatch(u, rec, path)
 	case f.gdb || f.server != "":

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/console"
 	"pyrr/internal/gdbserver"
 	"pyrr/internal/hint"
@@ -118,7 +119,7 @@ func replayGDB(u *screen.UI, rec *recording.Recording, path, addr, at string, pr
 		return show.ReplayFailed(serr, path)
 	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return exitStatusError(exit.ExitCode())
+		return cli.Status(exit.ExitCode())
 	}
 	return err
 }

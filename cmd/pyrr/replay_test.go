@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/recording"
 	"pyrr/internal/show"
@@ -28,7 +29,7 @@ func TestLackingProcessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, _, errs := capturePyrr("replay", "--batch", dir)
-	if status != exitMachine || !strings.Contains(errs, "this processor lacks what the recording needs: avx1024f, avx1024vl") {
+	if status != cli.ExitMachine || !strings.Contains(errs, "this processor lacks what the recording needs: avx1024f, avx1024vl") {
 		t.Errorf("replay: status %d, stderr %q", status, errs)
 	}
 	status, out, _ := capturePyrr("info", dir)
@@ -63,7 +64,7 @@ func TestDivergenceText(t *testing.T) {
 	if err := show.ReplayFailed(d, "a b.pyrr.zip"); hint.Of(err)[0] != "pyrr events 'a b.pyrr.zip' --process 1" {
 		t.Errorf("hints: %q", hint.Of(err))
 	}
-	if got := replayCommand().exitStatus(show.ReplayFailed(d, "x")); got != exitUnjudged {
-		t.Errorf("exit status %d, want %d", got, exitUnjudged)
+	if got := replayCommand().ExitStatus(show.ReplayFailed(d, "x")); got != cli.ExitUnjudged {
+		t.Errorf("exit status %d, want %d", got, cli.ExitUnjudged)
 	}
 }

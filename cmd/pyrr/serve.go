@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -19,12 +20,12 @@ import (
 	"pyrr/internal/serve"
 )
 
-func serveCommand() *command {
-	return &command{
-		name:     "serve",
-		synopsis: "[--port N] [--limit D] [--memory MIB] [RECORDING|FOLDER]",
-		short:    "show recordings in a browser, live: variables of any moment",
-		long: `Serves the page of pyrr report to a browser on this machine, until Ctrl-C, and prints
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "serve",
+		Synopsis: "[--port N] [--limit D] [--memory MIB] [RECORDING|FOLDER]",
+		Short:    "show recordings in a browser, live: variables of any moment",
+		Long: `Serves the page of pyrr report to a browser on this machine, until Ctrl-C, and prints
 its address. The variables and stacks of any moment come by a replay when they are
 looked at, and a box asks what pyrr print and pyrr last do. A folder (by default
 recordings) is a list: a sentence for each recording, and a link.
@@ -34,19 +35,19 @@ without which nothing is answered; who has the address, on this machine, can rea
 recordings that are served. A question is a process of its own: two run at once, each
 for --limit at most and with --memory at most, and it ends when its page is closed.
 docs/page.md has more.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr serve recordings/test_pool-k3x9fa.pyrr.zip", "one recording"},
 			{"pyrr serve artifacts", "a list of all in a folder"},
 			{"pyrr serve --port 8765 artifacts", "at a port of your own, for a tunnel: ssh -L 8765:127.0.0.1:8765 HOST"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "Ctrl-C ended it"},
 			{"2", "usage error"},
 			{"3", "there is no such recording or folder, or the port is taken"},
 		},
-		operand:     "recording",
-		interactive: true,
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand:     "recording",
+		Interactive: true,
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			port := fs.Int("port", 0, "listen at port `N` of 127.0.0.1; 0 is any that is free")
 			limit := fs.Duration("limit", time.Minute, "end a question after `D`")
 			memory := fs.Int("memory", 2048, "end a question that takes more than so many `MIB` of memory")

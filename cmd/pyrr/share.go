@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
@@ -21,12 +22,12 @@ import (
 	"pyrr/internal/screen"
 )
 
-func pushCommand() *command {
-	return &command{
-		name:     "push",
-		synopsis: "[--plain-http] RECORDING… oci://REGISTRY/OWNER/REPO:TAG",
-		short:    "keep recordings in the container registry that the team has",
-		long: `Sends recordings to an OCI registry and lets the tag name them. Each mapped
+func pushCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "push",
+		Synopsis: "[--plain-http] RECORDING… oci://REGISTRY/OWNER/REPO:TAG",
+		Short:    "keep recordings in the container registry that the team has",
+		Long: `Sends recordings to an OCI registry and lets the tag name them. Each mapped
 file, the interpreter and its libraries, is a blob of its own, which the registry
 stores once for all recordings. What it has already is not sent again, so a push
 that was interrupted goes on where it was.
@@ -34,19 +35,19 @@ that was interrupted goes on where it was.
 The credentials are Docker's (docker login, and its helpers). A registry on this
 machine is spoken to in plain HTTP, any other by TLS. What leaves is the recording as
 it is; pyrr pack replaces secrets of one that still has them.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr push recordings/*.pyrr.zip oci://registry.example/team/app:run-81", "all that a run kept"},
 			{"pyrr push rec.pyrr.zip oci://localhost:5000/team/app:bug-7", "one, to a registry of this machine"},
 			{"pyrr explain oci://registry.example/team/app:bug-7", "every command takes the name"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "the tag names them"},
 			{"2", "usage error"},
 			{"3", "a recording is damaged, or the registry refused"},
 			{"130", "interrupted; the same command goes on"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			plain := fs.Bool("plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
 			return func(ctx context.Context, u *screen.UI, args []string) error { return push(ctx, u, args, *plain) }
 		},
@@ -105,29 +106,29 @@ func push(ctx context.Context, u *screen.UI, args []string, plain bool) error {
 	return nil
 }
 
-func pullCommand() *command {
-	return &command{
-		name:     "pull",
-		synopsis: "[-o DIR] [--plain-http] [--max-size SIZE] oci://REGISTRY/OWNER/REPO:TAG[/RECORDING]…",
-		short:    "fetch recordings from a registry, byte for byte as pushed",
-		long: `Fetches the recordings that a tag, or a digest (@sha256:…), names, and writes
+func pullCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "pull",
+		Synopsis: "[-o DIR] [--plain-http] [--max-size SIZE] oci://REGISTRY/OWNER/REPO:TAG[/RECORDING]…",
+		Short:    "fetch recordings from a registry, byte for byte as pushed",
+		Long: `Fetches the recordings that a tag, or a digest (@sha256:…), names, and writes
 them to a folder. Each blob is held against its digest, and each recording against
 the SHA-256 that it had when it was pushed. Files that are there already stay.
 
 Other commands take such a name without pull: they fetch what they need of it, into
 the user's cache, which is kept below 2 GiB.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr pull oci://registry.example/team/app:run-81 -o recordings", "all of a run"},
 			{"pyrr pull oci://registry.example/team/app:run-81/test_pool.pyrr.zip", "one of them"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "they were written"},
 			{"2", "usage error"},
 			{"3", "there is none of that name, or it is not what its digest says"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			plain := fs.Bool("plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
 			dir := fs.StringP("output", "o", ".", "the `DIR` to write them to")
 			limit := flagvalue.Size(registry.DefaultMaxSize)

@@ -9,37 +9,38 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 	"pyrr/internal/digest"
 	"pyrr/internal/find"
 	"pyrr/internal/printable"
 	"pyrr/internal/screen"
 )
 
-func summaryCommand() *command {
-	return &command{
-		name:     "summary",
-		synopsis: "[--markdown FILE] [--annotate] [--code-quality FILE] [--json] [--values] [RECORDING|FOLDER]…",
-		short:    "say for a CI why each recorded test hung or failed",
-		long: `Prints of each recording what hung or failed, why, and where; those with the same
+func summaryCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "summary",
+		Synopsis: "[--markdown FILE] [--annotate] [--code-quality FILE] [--json] [--values] [RECORDING|FOLDER]…",
+		Short:    "say for a CI why each recorded test hung or failed",
+		Long: `Prints of each recording what hung or failed, why, and where; those with the same
 fault are told together. Without an argument the recordings are those in the
 folder recordings. The forms of CI systems are written beside it.
 
 Text that comes from recordings is made harmless for where it goes: it mentions
 nobody, links nowhere, and commands no runner. Values of variables, and the
 messages of exceptions, are left out unless --values is given.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr summary", "of all in recordings"},
 			{"pyrr summary --code-quality gl.json", "for GitLab's merge requests"},
 			{"pyrr summary --json | jq -r '.[].sentence'", "for a script"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "all was told"},
 			{"2", "usage error"},
 			{"3", "a recording is missing or damaged; the others were told"},
 			{"5", "there is no recording"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			f := digest.Flags{MaxSize: 900 << 10}
 			fs.BoolVar(&f.JSON, "json", false, "print JSON")
 			fs.StringVar(&f.Markdown, "markdown", "", "write it to `FILE` as Markdown, too; - is standard output alone")
@@ -91,7 +92,7 @@ func summary(u *screen.UI, f *digest.Flags, args []string) error {
 	}
 	if failed == nil && len(all) == 0 {
 		u.Note("there is no recording in %s", strings.Join(args, ", "))
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return failed
 }

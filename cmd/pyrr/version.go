@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/screen"
 
@@ -53,15 +54,15 @@ func currentVersion() versionInfo {
 	return v
 }
 
-func versionCommand() *command {
-	return &command{
-		name:     "version",
-		synopsis: "[--json]",
-		short:    "print the version",
-		long:     "Prints the version of this binary and what it was built for.",
-		examples: []example{{"pyrr version", "for a bug report"}},
-		exits:    []exitDoc{{"0", "it was printed"}},
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "version",
+		Synopsis: "[--json]",
+		Short:    "print the version",
+		Long:     "Prints the version of this binary and what it was built for.",
+		Examples: []cli.Example{{"pyrr version", "for a bug report"}},
+		Exits:    []cli.Exit{{"0", "it was printed"}},
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) > 0 {

@@ -9,18 +9,19 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/screen"
 	"pyrr/replay"
 )
 
-func whereCommand() *command {
-	return &command{
-		name:     "where",
-		synopsis: "[--kind K,…] [--first N] [--json] RECORDING TEXT",
-		short:    "the moments when a text was printed, logged, raised, opened, sent",
-		long: `Finds the moments at which a text came up, each with its position and the line of
+func whereCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "where",
+		Synopsis: "[--kind K,…] [--first N] [--json] RECORDING TEXT",
+		Short:    "the moments when a text was printed, logged, raised, opened, sent",
+		Long: `Finds the moments at which a text came up, each with its position and the line of
 the program's own code that it comes from:
 
   print       given to print(); the output may be written much later
@@ -38,12 +39,12 @@ pyrr replay --at POSITION, pyrr bt --at POSITION.
 
 --json prints one JSON object per line: kind, text, process, instruction, event,
 time, thread, threadName, file, line, function.`,
-		examples: []example{
+		Examples: []cli.Example{
 			{"pyrr where app.pyrr.zip 'connection lost'", "who said that, and when"},
 			{"pyrr where app.pyrr.zip settings.ini --kind file", "where a file was opened"},
 			{"pyrr where app.pyrr.zip Timeout --kind exception,log --first 1", "the first of two kinds"},
 		},
-		exits: []exitDoc{
+		Exits: []cli.Exit{
 			{"0", "it was found"},
 			{"2", "usage error"},
 			{"3", "the recording is missing or damaged, or its replay diverged"},
@@ -51,8 +52,8 @@ time, thread, threadName, file, line, function.`,
 			{"5", "it came up nowhere"},
 			{"130", "interrupted"},
 		},
-		operand: "recording",
-		setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "recording",
+		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var o ask.WhereOptions
 			fs.StringSliceVar(&o.Kinds, "kind", nil, "only these `kinds`")
 			fs.IntVar(&o.First, "first", 0, "end after the first `N`")
@@ -96,7 +97,7 @@ func printWhere(u *screen.UI, o ask.WhereOptions, asJSON bool, args []string) er
 			in = "in what was printed, written, sent, logged, raised, opened or queried"
 		}
 		u.Note("%q does not come up in %s %s", args[1], path, in)
-		return exitStatusError(exitNothing)
+		return cli.Status(cli.ExitNothing)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pyrr/internal/cli"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -84,9 +86,9 @@ func TestWrongFiles(t *testing.T) {
 			}
 			t.Run(strings.Join(words, " "), func(t *testing.T) {
 				status, out, errs := capturePyrr(words...)
-				want := []int{exitUnjudged}
+				want := []int{cli.ExitUnjudged}
 				if file == "" || name == "check" || name == "accept" {
-					want = []int{exitUsage}
+					want = []int{cli.ExitUsage}
 				}
 				if !slices.Contains(want, status) {
 					t.Errorf("exit status %d, want %v\n%s%s", status, want, out, errs)
@@ -132,15 +134,15 @@ func TestWrongNames(t *testing.T) {
 		status  int
 		says    []string
 	}{
-		{"accept", exitUsage, []string{"accept: name a spec", "pyrr accept SPEC.yaml"}},
-		{"record -o ok.zip -- true", exitOwn, []string{"-o ok.zip: the name of a recording ends in .pyrr.zip", "pyrr record -o ok.pyrr.zip -- true"}},
-		{"record -o file -- true", exitOwn, []string{"-o file is a file, and no folder"}},
-		{"check tab.yaml", exitUsage, []string{"tab.yaml:5:1: not YAML: a tab in the indentation", "indent by blanks"}},
-		{"check times.yaml", exitUsage, []string{`times.yaml:5:11: unknown word "2"`, "exactly 2"}},
-		{"check nope.yaml", exitUsage, []string{"there is no spec nope.yaml", "hint: pyrr check tab.yaml"}},
-		{"events --kind recieve x", exitUsage, []string{`"recieve" is neither`, "did you mean --kind recv?"}},
-		{"events --kind zzz x", exitUsage, []string{"kinds are "}},
-		{"diff a", exitUsage, []string{"diff: name two recordings, not 1", "pyrr diff "}},
+		{"accept", cli.ExitUsage, []string{"accept: name a spec", "pyrr accept SPEC.yaml"}},
+		{"record -o ok.zip -- true", cli.ExitOwn, []string{"-o ok.zip: the name of a recording ends in .pyrr.zip", "pyrr record -o ok.pyrr.zip -- true"}},
+		{"record -o file -- true", cli.ExitOwn, []string{"-o file is a file, and no folder"}},
+		{"check tab.yaml", cli.ExitUsage, []string{"tab.yaml:5:1: not YAML: a tab in the indentation", "indent by blanks"}},
+		{"check times.yaml", cli.ExitUsage, []string{`times.yaml:5:11: unknown word "2"`, "exactly 2"}},
+		{"check nope.yaml", cli.ExitUsage, []string{"there is no spec nope.yaml", "hint: pyrr check tab.yaml"}},
+		{"events --kind recieve x", cli.ExitUsage, []string{`"recieve" is neither`, "did you mean --kind recv?"}},
+		{"events --kind zzz x", cli.ExitUsage, []string{"kinds are "}},
+		{"diff a", cli.ExitUsage, []string{"diff: name two recordings, not 1", "pyrr diff "}},
 	} {
 		t.Run(c.command, func(t *testing.T) {
 			status, out, errs := capturePyrr(strings.Fields(c.command)...)

@@ -35,7 +35,7 @@ var long = map[string]int{
 	"capture: func recorder.entry":             100,
 	"capture: func recorder.signal":            100,
 	"capture: struct Options":                  25,
-	"cmd/pyrr: func bashCompletion":            90,
+	"internal/cli: func Table.bashCompletion":  81,
 	"cmd/pyrr: func finish":                    100,
 	"internal/show: func Markdown":             90,
 	"cmd/pyrr: func record":                    120,

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -15,15 +15,15 @@ import (
 	"pyrr/internal/settings"
 )
 
-// settingsFrom is the hidden flag that names another folder to look from.
-const settingsFrom = "settings-from"
+// SettingsFrom is the hidden flag that names another folder to look from.
+const SettingsFrom = "settings-from"
 
 // applySettings sets the flags that were not given from the settings of the
 // project that pyrr runs in. What is wrong there is wrong for every command that
 // reads settings, also where it is about another one.
-func (c *command) applySettings(fs *pflag.FlagSet) error {
+func (c *Command) applySettings(fs *pflag.FlagSet) error {
 	dir := "."
-	if f := fs.Lookup(settingsFrom); f != nil {
+	if f := fs.Lookup(SettingsFrom); f != nil {
 		dir = f.Value.String()
 	}
 	s, err := settings.Find(dir)
@@ -43,7 +43,7 @@ func (c *command) applySettings(fs *pflag.FlagSet) error {
 		return err
 	}
 	for _, v := range s.Values {
-		name := c.settings[v.Key]
+		name := c.Settings[v.Key]
 		f := fs.Lookup(name)
 		if name == "" || f.Changed {
 			continue

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -15,57 +15,59 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func commandNames() []string {
+// Names are the names of all commands.
+func (t Table) Names() []string {
 	var names []string
-	for _, c := range commands() {
-		names = append(names, c.name)
+	for _, c := range t {
+		names = append(names, c.Name)
 	}
 	return names
 }
 
-func helpCommand() *command {
-	return &command{
-		name:     "help",
-		synopsis: "[COMMAND]",
-		short:    "show this list, or the help of a command",
-		long:     "Prints the list of commands, or the same text as pyrr COMMAND --help.",
-		examples: []example{
+// Help is the command help over a table.
+func Help(all func() Table) *Command {
+	return &Command{
+		Name:     "help",
+		Synopsis: "[COMMAND]",
+		Short:    "show this list, or the help of a command",
+		Long:     "Prints the list of commands, or the same text as pyrr COMMAND --help.",
+		Examples: []Example{
 			{"pyrr help record", "how to record"},
 		},
-		exits: []exitDoc{
+		Exits: []Exit{
 			{"0", "the help was printed"},
 			{"2", "there is no such command"},
 		},
-		operand: "topic",
-		setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Operand: "topic",
+		Setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				switch len(args) {
 				case 0:
-					printOverview(u.Out)
+					all().Overview(u.Out)
 					return nil
 				case 1:
 				default:
 					return hint.Usagef("help: one command at a time")
 				}
-				c := findCommand(args[0])
+				c := all().Find(args[0])
 				if c == nil {
 					err := hint.Usagef("there is no command %q", args[0])
-					if near := assert.Nearest(args[0], commandNames()); near != "" {
+					if near := assert.Nearest(args[0], all().Names()); near != "" {
 						err.Next = []string{"pyrr help " + near}
 					} else {
 						err.Next = []string{"pyrr help"}
 					}
 					return err
 				}
-				c.printHelp(u.Out)
+				c.PrintHelp(u.Out)
 				return nil
 			}
 		},
 	}
 }
 
-// printOverview prints what pyrr without a command prints.
-func printOverview(w io.Writer) {
+// Overview prints what pyrr without a command prints.
+func (t Table) Overview(w io.Writer) {
 	fmt.Fprint(w, `pyrr records a run of a Python program, replays it exactly, and checks what
 happened in it.
 
@@ -75,8 +77,8 @@ USAGE
 COMMANDS
 `)
 	var rows [][]string
-	for _, c := range commands() {
-		rows = append(rows, []string{"  " + c.name, c.short})
+	for _, c := range t {
+		rows = append(rows, []string{"  " + c.Name, c.Short})
 	}
 	printable.Table(w, nil, rows)
 	fmt.Fprint(w, `
@@ -102,11 +104,11 @@ EXIT STATUS
 // helpWidth is the width of the help, which is the same in a pipe and in any terminal.
 const helpWidth = 80
 
-// printHelp prints the help of one command.
-func (c *command) printHelp(w io.Writer) {
-	fs := c.flagSet()
-	c.setup(fs)
-	fmt.Fprintf(w, "pyrr %s: %s\n\nUSAGE\n%s\n\n%s\n\nFLAGS\n", c.name, c.short, synopsisLines("  pyrr "+c.name, c.synopsis), reflow(c.long, helpWidth))
+// PrintHelp prints the help of one command.
+func (c *Command) PrintHelp(w io.Writer) {
+	fs := c.FlagSet()
+	c.Setup(fs)
+	fmt.Fprintf(w, "pyrr %s: %s\n\nUSAGE\n%s\n\n%s\n\nFLAGS\n", c.Name, c.Short, synopsisLines("  pyrr "+c.Name, c.Synopsis), reflow(c.Long, helpWidth))
 	var rows [][2]string
 	fs.VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -116,14 +118,14 @@ func (c *command) printHelp(w io.Writer) {
 	twoColumns(w, rows, 32)
 	fmt.Fprint(w, "\nEXAMPLES\n")
 	rows = rows[:0]
-	for _, e := range c.examples {
-		rows = append(rows, [2]string{"  " + e.command, e.means})
+	for _, e := range c.Examples {
+		rows = append(rows, [2]string{"  " + e[0], e[1]})
 	}
 	twoColumns(w, rows, 48)
 	fmt.Fprint(w, "\nEXIT STATUS\n")
 	rows = rows[:0]
-	for _, e := range c.exits {
-		rows = append(rows, [2]string{"  " + e.status, e.means})
+	for _, e := range c.Exits {
+		rows = append(rows, [2]string{"  " + e[0], e[1]})
 	}
 	twoColumns(w, rows, 12)
 }

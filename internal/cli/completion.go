@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -13,33 +13,34 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func completionCommand() *command {
-	return &command{
-		name:     "completion",
-		synopsis: "bash|zsh|fish",
-		short:    "print a completion script for a shell",
-		long: `Prints a script that makes the shell complete pyrr's commands, flags, values
+// Completion is the command completion over a table.
+func Completion(all func() Table) *Command {
+	return &Command{
+		Name:     "completion",
+		Synopsis: "bash|zsh|fish",
+		Short:    "print a completion script for a shell",
+		Long: `Prints a script that makes the shell complete pyrr's commands, flags, values
 and files. It is made from the same table as the commands themselves.`,
-		examples: []example{
+		Examples: []Example{
 			{"source <(pyrr completion bash)", "bash, this session"},
 			{"pyrr completion bash > ~/.local/share/bash-completion/completions/pyrr", "bash, from now on"},
 			{"pyrr completion zsh > ~/.zfunc/_pyrr", "zsh, with ~/.zfunc in fpath before compinit"},
 			{"pyrr completion fish > ~/.config/fish/completions/pyrr.fish", "fish"},
 		},
-		exits:   []exitDoc{{"0", "the script was printed"}, {"2", "there is none for this shell"}},
-		operand: "shell",
-		setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
+		Exits:   []Exit{{"0", "the script was printed"}, {"2", "there is none for this shell"}},
+		Operand: "shell",
+		Setup: func(*pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				if len(args) != 1 {
 					return hint.With(hint.Usagef("completion: name one shell"), "pyrr completion bash")
 				}
 				switch args[0] {
 				case "bash":
-					return bashCompletion(u.Out)
+					return all().bashCompletion(u.Out)
 				case "zsh":
-					return zshCompletion(u.Out)
+					return all().zshCompletion(u.Out)
 				case "fish":
-					return fishCompletion(u.Out)
+					return all().fishCompletion(u.Out)
 				}
 				return hint.With(hint.Usagef("completion: there is no script for %q, only for bash, zsh and fish", args[0]), "pyrr completion bash")
 			}
@@ -49,15 +50,15 @@ and files. It is made from the same table as the commands themselves.`,
 
 // flagInfo is what a shell needs to know of a flag.
 type flagInfo struct {
-	name, short, usage string
+	Name, short, Usage string
 	takesValue         bool // in the next word, if not after =
 	choices            []string
 	file               bool
 }
 
-func (c *command) flagInfos() []flagInfo {
-	fs := c.flagSet()
-	c.setup(fs)
+func (c *Command) FlagInfos() []flagInfo {
+	fs := c.FlagSet()
+	c.Setup(fs)
 	var out []flagInfo
 	fs.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
@@ -65,7 +66,7 @@ func (c *command) flagInfos() []flagInfo {
 		}
 		value, usage := pflag.UnquoteUsage(f)
 		usage, _, _ = strings.Cut(usage, "\n")
-		i := flagInfo{name: f.Name, short: f.Shorthand, usage: usage, choices: f.Annotations[flagvalue.ChoicesKey]}
+		i := flagInfo{Name: f.Name, short: f.Shorthand, Usage: usage, choices: f.Annotations[flagvalue.ChoicesKey]}
 		i.takesValue = f.Value.Type() != "bool" && f.NoOptDefVal == ""
 		i.file = strings.Contains(value, "FILE") || strings.Contains(value, "DIR")
 		out = append(out, i)
@@ -75,10 +76,10 @@ func (c *command) flagInfos() []flagInfo {
 
 // operandWords are the words that a command's argument can be, where they
 // are known.
-func (c *command) operandWords() []string {
-	switch c.operand {
+func (c *Command) operandWords(t Table) []string {
+	switch c.Operand {
 	case "topic":
-		return commandNames()
+		return t.Names()
 	case "shell":
 		return []string{"bash", "zsh", "fish"}
 	}
@@ -89,7 +90,7 @@ func (c *command) operandWords() []string {
 // single quote or a backslash, which a test checks.
 func shellString(s string) string { return "'" + s + "'" }
 
-func bashCompletion(w io.Writer) error {
+func (t Table) bashCompletion(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`# bash completion for pyrr, printed by: pyrr completion bash
 _pyrr() {
@@ -105,17 +106,17 @@ _pyrr() {
     compopt -o bashdefault -o default 2>/dev/null
     if ((COMP_CWORD == 1)); then
 `)
-	fmt.Fprintf(&b, "        COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(commandNames(), " ")))
+	fmt.Fprintf(&b, "        COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(t.Names(), " ")))
 	b.WriteString("        return\n    fi\n    cmd=${COMP_WORDS[1]}\n    case $cmd in\n")
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "    %s)\n", c.name)
-		infos := c.flagInfos()
-		if c.runsProgram {
+	for _, c := range t {
+		fmt.Fprintf(&b, "    %s)\n", c.Name)
+		infos := c.FlagInfos()
+		if c.RunsProgram {
 			b.WriteString("        # What follows the program's name is the program's.\n        i=2\n        while ((i < COMP_CWORD)); do\n            word=${COMP_WORDS[i]}\n            case $word in\n            --) _pyrr_program $((i+1)); return ;;\n")
 			var valued []string
 			for _, f := range infos {
 				if f.takesValue {
-					valued = append(valued, "--"+f.name)
+					valued = append(valued, "--"+f.Name)
 					if f.short != "" {
 						valued = append(valued, "-"+f.short)
 					}
@@ -126,7 +127,7 @@ _pyrr() {
 		}
 		b.WriteString("        case $prev in\n")
 		for _, f := range infos {
-			names := "--" + f.name
+			names := "--" + f.Name
 			if f.short != "" {
 				names += "|-" + f.short
 			}
@@ -142,15 +143,15 @@ _pyrr() {
 		b.WriteString("        esac\n        if [[ $cur == -* ]]; then\n")
 		var flags []string
 		for _, f := range infos {
-			flags = append(flags, "--"+f.name)
+			flags = append(flags, "--"+f.Name)
 		}
 		fmt.Fprintf(&b, "            COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(flags, " ")))
 		switch {
-		case c.operandWords() != nil:
-			fmt.Fprintf(&b, "        else\n            COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(c.operandWords(), " ")))
-		case c.operand == "command" || c.operand == "python":
+		case c.operandWords(t) != nil:
+			fmt.Fprintf(&b, "        else\n            COMPREPLY=($(compgen -W %s -- \"$cur\"))\n", shellString(strings.Join(c.operandWords(t), " ")))
+		case c.Operand == "command" || c.Operand == "python":
 			b.WriteString("        else\n            COMPREPLY=($(compgen -c -- \"$cur\"))\n")
-		case c.operand != "":
+		case c.Operand != "":
 			b.WriteString("        else\n            COMPREPLY=($(compgen -f -- \"$cur\"))\n")
 		}
 		b.WriteString("        fi ;;\n")
@@ -176,11 +177,11 @@ func zshText(s string) string {
 	return strings.NewReplacer(":", `\:`, "[", `\[`, "]", `\]`).Replace(s)
 }
 
-func zshCompletion(w io.Writer) error {
+func (t Table) zshCompletion(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("#compdef pyrr\n# zsh completion for pyrr, printed by: pyrr completion zsh\n_pyrr() {\n    local -a commands\n    commands=(\n")
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "        %s\n", shellString(c.name+":"+zshText(c.short)))
+	for _, c := range t {
+		fmt.Fprintf(&b, "        %s\n", shellString(c.Name+":"+zshText(c.Short)))
 	}
 	b.WriteString(`    )
     if ((CURRENT == 2)); then
@@ -192,34 +193,34 @@ func zshCompletion(w io.Writer) error {
     ((CURRENT--))
     case $cmd in
 `)
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "    %s)\n        _arguments -s", c.name)
-		for _, f := range c.flagInfos() {
-			spec := "--" + f.name
+	for _, c := range t {
+		fmt.Fprintf(&b, "    %s)\n        _arguments -s", c.Name)
+		for _, f := range c.FlagInfos() {
+			spec := "--" + f.Name
 			if f.takesValue {
 				spec += "="
 			}
-			spec += "[" + zshText(f.usage) + "]"
+			spec += "[" + zshText(f.Usage) + "]"
 			switch {
 			case f.choices != nil:
-				spec += ":" + f.name + ":(" + strings.Join(f.choices, " ") + ")"
+				spec += ":" + f.Name + ":(" + strings.Join(f.choices, " ") + ")"
 			case f.file:
 				spec += ":file:_files"
 			case f.takesValue:
-				spec += ":" + f.name + ": "
+				spec += ":" + f.Name + ": "
 			}
 			fmt.Fprintf(&b, " \\\n            %s", shellString(spec))
 		}
 		operand := ""
 		switch {
-		case c.operandWords() != nil:
-			operand = "1:" + c.operand + ":(" + strings.Join(c.operandWords(), " ") + ")"
-		case c.runsProgram:
+		case c.operandWords(t) != nil:
+			operand = "1:" + c.Operand + ":(" + strings.Join(c.operandWords(t), " ") + ")"
+		case c.RunsProgram:
 			operand = "*:::program:_normal"
-		case c.operand == "python":
+		case c.Operand == "python":
 			operand = "*:program:_command_names -e"
-		case c.operand != "":
-			operand = "*:" + c.operand + ":_files"
+		case c.Operand != "":
+			operand = "*:" + c.Operand + ":_files"
 		}
 		if operand != "" {
 			fmt.Fprintf(&b, " \\\n            %s", shellString(operand))
@@ -238,16 +239,16 @@ fi
 	return err
 }
 
-func fishCompletion(w io.Writer) error {
+func (t Table) fishCompletion(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# fish completion for pyrr, printed by: pyrr completion fish\ncomplete -c pyrr -n __fish_use_subcommand -f\n")
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "complete -c pyrr -n __fish_use_subcommand -a %s -d %s\n", c.name, shellString(c.short))
+	for _, c := range t {
+		fmt.Fprintf(&b, "complete -c pyrr -n __fish_use_subcommand -a %s -d %s\n", c.Name, shellString(c.Short))
 	}
-	for _, c := range commands() {
-		seen := shellString("__fish_seen_subcommand_from " + c.name)
-		for _, f := range c.flagInfos() {
-			fmt.Fprintf(&b, "complete -c pyrr -n %s -l %s", seen, f.name)
+	for _, c := range t {
+		seen := shellString("__fish_seen_subcommand_from " + c.Name)
+		for _, f := range c.FlagInfos() {
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -l %s", seen, f.Name)
 			if f.short != "" {
 				fmt.Fprintf(&b, " -s %s", f.short)
 			}
@@ -259,14 +260,14 @@ func fishCompletion(w io.Writer) error {
 			case f.takesValue:
 				b.WriteString(" -x")
 			}
-			fmt.Fprintf(&b, " -d %s\n", shellString(f.usage))
+			fmt.Fprintf(&b, " -d %s\n", shellString(f.Usage))
 		}
 		switch {
-		case c.operandWords() != nil:
-			fmt.Fprintf(&b, "complete -c pyrr -n %s -f -a %s\n", seen, shellString(strings.Join(c.operandWords(), " ")))
-		case c.runsProgram:
+		case c.operandWords(t) != nil:
+			fmt.Fprintf(&b, "complete -c pyrr -n %s -f -a %s\n", seen, shellString(strings.Join(c.operandWords(t), " ")))
+		case c.RunsProgram:
 			fmt.Fprintf(&b, "complete -c pyrr -n %s -x -a %s\n", seen, shellString("(__fish_complete_subcommand --fcs-skip=2)"))
-		case c.operand == "":
+		case c.Operand == "":
 			fmt.Fprintf(&b, "complete -c pyrr -n %s -f\n", seen)
 		}
 	}
