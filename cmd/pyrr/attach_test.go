@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/keeping"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
@@ -414,7 +415,7 @@ func TestAttachRefused(t *testing.T) {
 		{1000, 1000, "0", "in a container it takes CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"},
 		{0, 0, "", "in a container it takes CAP_SYS_PTRACE", "--cap-add SYS_PTRACE"},
 	} {
-		why, remedy := refusal("record", 42, tt.owner, tt.self, tt.scope)
+		why, remedy := keeping.Refusal("record", 42, tt.owner, tt.self, tt.scope)
 		if !strings.Contains(why, tt.why) || !strings.Contains(remedy, tt.remedy) || (remedy == "") != (tt.remedy == "") {
 			t.Errorf("owner %d, pyrr %d, scope %q: %q, %q", tt.owner, tt.self, tt.scope, why, remedy)
 		}

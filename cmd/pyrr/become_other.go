@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+
+	"pyrr/internal/cli"
 )
 
 // become runs another program in place of this one, as far as that goes where a process
@@ -15,7 +17,7 @@ func become(path string, args []string) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exitStatusError(ended.ExitCode())
+		return cli.Status(ended.ExitCode())
 	}
 	return err
 }

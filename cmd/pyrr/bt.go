@@ -70,7 +70,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			var f traces.Flags
 			fs.StringVar(&f.At, "at", "end", "`where`: end, a position, eN, or NAME[:N]")
 			fs.StringVar(&f.Thread, "thread", "", "the `thread`: its id, its name, or all")
-			fs.Var(processID{&f.Pid}, "pid", "of the living process `PID`, in place of a recording")
+			fs.Var(flagvalue.NewProcess(&f.Pid), "pid", "of the living process `PID`, in place of a recording")
 			fs.IntVar(&f.Process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.BoolVar(&f.Python, "python", false, "Python frames only")
 			fs.BoolVar(&f.C, "c", false, "C frames only")

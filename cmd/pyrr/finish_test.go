@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pyrr/capture"
+	"pyrr/internal/keeping"
 	"pyrr/internal/naming"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
@@ -51,7 +52,7 @@ func TestUncutIsKept(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	u := &screen.UI{Out: &out, Err: &errs, StatusWidth: 80}
-	finish(u, one, &recordFlags{verify: "basic"}, &capture.Info{Procs: 1})
+	keeping.Finish(u, one, &keeping.Flags{Verify: "basic"}, &capture.Info{Procs: 1})
 	if text := errs.String(); !strings.Contains(text, ", verified") || strings.Contains(text, "failed") {
 		t.Errorf("pyrr says:\n%s", text)
 	}

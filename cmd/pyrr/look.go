@@ -17,6 +17,7 @@ import (
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hang"
 	"pyrr/internal/hint"
+	"pyrr/internal/keeping"
 	"pyrr/internal/reason"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
@@ -35,7 +36,7 @@ const watchForReasons = time.Second / 2
 // declareGlance declares the flags of a command that says why a process hangs.
 func declareGlance(fs *pflag.FlagSet) *glance {
 	g := &glance{watch: watchForReasons}
-	fs.Var(processID{&g.pid}, "pid", "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
+	fs.Var(flagvalue.NewProcess(&g.pid), "pid", "of the living process `PID`, in place of a recording: where it\nstands, and which threads go on waiting for half a second")
 	fs.Var(flagvalue.NewDuration(&g.record), "for", "with --pid: record it for this `time`, which shows loops and who\npolls too, and stops it for longer")
 	return g
 }
@@ -78,7 +79,7 @@ func look(u *screen.UI, command string, g glance, args []string) (rec *recording
 	if len(args) > 0 {
 		return nil, "", nil, hint.Usagef("%s: --pid %d and a recording exclude each other", command, pid)
 	}
-	if _, err := processArgs(command, pid); err != nil {
+	if _, err := keeping.ProcessArgs(command, pid); err != nil {
 		return nil, "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "pyrr-look-")

@@ -17,6 +17,7 @@ import (
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hiding"
 	"pyrr/internal/hint"
+	"pyrr/internal/keeping"
 	"pyrr/internal/outfile"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
@@ -32,7 +33,7 @@ type packFlags struct {
 	out      string
 	maxSize  flagvalue.Size
 	markdown bool
-	secrets  secretFlags
+	secrets  keeping.SecretFlags
 }
 
 // attachmentLimit keeps below the 25 MB that issue trackers take.
@@ -86,7 +87,7 @@ nobody named stays in it.`,
 			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
 			fs.Var(&f.maxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
 			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
-			f.secrets.declare(fs)
+			f.secrets.Declare(fs)
 			return func(_ context.Context, u *screen.UI, args []string) error {
 				return pack(u, &f, args)
 			}
@@ -117,7 +118,7 @@ func pack(u *screen.UI, f *packFlags, args []string) error {
 	if err := replay.Able(rec); err != nil {
 		return err
 	}
-	finder, err := f.secrets.find(u, rec)
+	finder, err := f.secrets.Find(u, rec)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func pack(u *screen.UI, f *packFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	sayRedacted(u, manifest)
+	keeping.SayRedacted(u, manifest)
 	packed, err := recording.Open(out)
 	if err != nil {
 		return err
@@ -185,7 +186,7 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 		os.RemoveAll(dir)
 		err = pass()
 	}
-	if why := onlyIndex(err); why != "" {
+	if why := keeping.OnlyIndex(err); why != "" {
 		os.RemoveAll(dir)
 		if manifest, err = hiding.IndexForm(u, rec, dir, set); err == nil {
 			u.Warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
@@ -226,7 +227,7 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 // and the parts of files that the test does not touch.
 func touchedOnly(u *screen.UI, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
 	u.Status("shortening the recording")
-	from, err := testBegins(rec)
+	from, err := keeping.TestBegins(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +243,7 @@ func touchedOnly(u *screen.UI, rec *recording.Recording, path, dir string) (*rec
 		}
 		defer folder.Close()
 	}
-	if err := shortenInto(folder, dir, from); err != nil {
+	if err := keeping.ShortenInto(folder, dir, from); err != nil {
 		return nil, err
 	}
 	short, err := recording.Open(dir)
@@ -287,18 +288,6 @@ func parts(dir string) string {
 		return nil
 	})
 	return fmt.Sprintf("of which %s are events with the memory at the start, and %s mapped files", printable.ByteSize(sizes["events"]), printable.ByteSize(sizes["files"]))
-}
-
-// onlyIndex says why a recording can go without its memory only, "" where
-// that is no way out.
-func onlyIndex(err error) string {
-	if s, ok := errors.AsType[*hiding.SurvivorError](err); ok {
-		return s.Error()
-	}
-	if d, ok := errors.AsType[*replay.Divergence](err); ok {
-		return fmt.Sprintf("the program does something else with the placeholders of its secrets, at instruction %s of process %d", printable.Grouped(d.Pos.Instr), d.Process)
-	}
-	return ""
 }
 
 // packFailed explains why there is no packed recording.

@@ -5,73 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strconv"
 	"time"
 
 	"pyrr/internal/cli"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
+	"pyrr/internal/keeping"
 	"pyrr/internal/screen"
 
 	"github.com/spf13/pflag"
 )
-
-// recordFlags are the flags of pyrr record.
-type recordFlags struct {
-	out       string
-	keep      string
-	timeout   time.Duration
-	onTimeout string
-	follow    string
-	runs
-	verify  string
-	avx512  bool
-	cpus    int
-	redact  string
-	secrets secretFlags
-	// pid is a process to record that runs already, and span for how long.
-	pid  int
-	span time.Duration
-	// leashed: another process of pyrr's says when to let go of it.
-	leashed  bool
-	instant  bool
-	children bool // with pid: what runs Python below it too
-	// region: only regions of this name are recorded.
-	region string
-	// Hidden, for tests.
-	slice      uint64
-	disable    []string
-	from       uint64
-	keepMax    int
-	keepSame   int
-	verifyTime time.Duration
-	maxSize    flagvalue.Size
-	maxTime    time.Duration
-	images     bool
-	orElse     bool
-	began      bool // the command may have been started
-	// finisher: this process finishes recordings.
-	finisher bool
-}
-
-// The values of --keep.
-const (
-	keepAlways  = "always"
-	keepTimeout = "timeout"
-	keepFailure = "failure"
-	keepNever   = "never"
-)
-
-// The values of --verify.
-const (
-	verifyReplay = "replay"
-	verifyFull   = "full"
-	verifyNone   = "none"
-)
-
-// checksumEvery is how many events lie between two checksums of all writable
-// memory under --verify=full.
-const checksumEvery = 500
 
 func recordCommand() *cli.Command {
 	return &cli.Command{
@@ -137,38 +80,38 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 		UsageStatus: cli.ExitOwn,
 		RunsProgram: true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
-			f := recordFlags{verifyTime: time.Minute}
-			fs.StringVarP(&f.out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
-			flagvalue.ChoiceVar(fs, &f.keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
-				keepAlways, keepTimeout, keepFailure, keepNever)
-			fs.IntVar(&f.keepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
-			fs.IntVar(&f.keepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
-			fs.Var(flagvalue.NewDuration(&f.verifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
-			fs.Var(&f.maxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
-			fs.Var(flagvalue.NewDuration(&f.maxTime), "max-time", "stop recording, not CMD, after this `time`")
-			fs.Var(flagvalue.NewDuration(&f.timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
-			flagvalue.ChoiceVar(fs, &f.onTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
+			f := keeping.Flags{VerifyTime: time.Minute}
+			fs.StringVarP(&f.Out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
+			flagvalue.ChoiceVar(fs, &f.Keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
+				keeping.KeepAlways, keeping.KeepTimeout, keeping.KeepFailure, keeping.KeepNever)
+			fs.IntVar(&f.KeepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
+			fs.IntVar(&f.KeepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
+			fs.Var(flagvalue.NewDuration(&f.VerifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
+			fs.Var(&f.MaxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
+			fs.Var(flagvalue.NewDuration(&f.MaxTime), "max-time", "stop recording, not CMD, after this `time`")
+			fs.Var(flagvalue.NewDuration(&f.Timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
+			flagvalue.ChoiceVar(fs, &f.OnTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
 				"interrupt", "kill")
-			flagvalue.ChoiceVar(fs, &f.follow, "follow", "`which` child processes to record: python (default) or all",
+			flagvalue.ChoiceVar(fs, &f.Follow, "follow", "`which` child processes to record: python (default) or all",
 				"python", "all")
-			f.declareRuns(fs)
-			flagvalue.ChoiceVar(fs, &f.verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
-				verifyReplay, verifyFull, verifyNone)
-			flagvalue.ChoiceVar(fs, &f.redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
-				redactAuto, redactAlways, redactNever)
-			f.secrets.declare(fs)
-			f.declareProcess(fs)
-			fs.IntVar(&f.cpus, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
-			fs.BoolVar(&f.avx512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
-			fs.Uint64Var(&f.slice, "slice", 0, "instructions that a thread runs before others may")
-			fs.StringSliceVar(&f.disable, "disable-syscall", nil, "treat these system calls as unknown")
-			fs.BoolVar(&f.images, "image-times", false, "say how long the program stood still for images")
-			fs.Uint64Var(&f.from, "from-event", 0, "begin after so many events of the first process")
-			fs.BoolVar(&f.finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
-			fs.BoolVar(&f.leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
+			f.DeclareRuns(fs)
+			flagvalue.ChoiceVar(fs, &f.Verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
+				keeping.VerifyReplay, keeping.VerifyFull, keeping.VerifyNone)
+			flagvalue.ChoiceVar(fs, &f.Redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
+				keeping.RedactAuto, keeping.RedactAlways, keeping.RedactNever)
+			f.Secrets.Declare(fs)
+			f.DeclareProcess(fs)
+			fs.IntVar(&f.CPUs, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
+			fs.BoolVar(&f.AVX512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
+			fs.Uint64Var(&f.Slice, "slice", 0, "instructions that a thread runs before others may")
+			fs.StringSliceVar(&f.Disable, "disable-syscall", nil, "treat these system calls as unknown")
+			fs.BoolVar(&f.Images, "image-times", false, "say how long the program stood still for images")
+			fs.Uint64Var(&f.From, "from-event", 0, "begin after so many events of the first process")
+			fs.BoolVar(&f.Finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
+			fs.BoolVar(&f.Leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
-			fs.BoolVar(&f.orElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
+			fs.BoolVar(&f.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
 			fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
 			for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "slice", "disable-syscall", "from-event", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
@@ -181,11 +124,11 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 						return hint.Usagef("record: %v", err)
 					}
 				}
-				if f.finisher {
-					return serveFinisher(&f, args)
+				if f.Finisher {
+					return keeping.ServeFinisher(&f, args)
 				}
-				err := record(ctx, u, &f, fs, args)
-				if _, status := errors.AsType[cli.Status](err); err != nil && !status && f.orElse && len(args) > 0 && (!f.began || hint.IsMachine(err)) {
+				err := keeping.Record(ctx, u, &f, fs, args)
+				if _, status := errors.AsType[cli.Status](err); err != nil && !status && f.OrElse && len(args) > 0 && (!f.Began || hint.IsMachine(err)) {
 					return runUnrecorded(u, args, err)
 				}
 				return err
@@ -208,49 +151,4 @@ func runUnrecorded(u *screen.UI, args []string, why error) error {
 		return fmt.Errorf("run %s: %w", args[0], err)
 	}
 	return nil
-}
-
-// kept says whether a recording is wanted.
-func kept(keep string, status int, timedOut bool) bool {
-	switch keep {
-	case keepAlways:
-		return true
-	case keepTimeout:
-		return timedOut
-	case keepFailure:
-		return timedOut || status != 0
-	default:
-		return false
-	}
-}
-
-// processID is the value of a flag that names a process.
-type processID struct{ pid *int }
-
-func (p processID) Set(s string) error {
-	n, err := strconv.Atoi(s)
-	if err != nil || n <= 0 {
-		return errors.New("it takes the id of a process")
-	}
-	*p.pid = n
-	return nil
-}
-
-func (p processID) String() string {
-	if p.pid == nil || *p.pid == 0 {
-		return ""
-	}
-	return strconv.Itoa(*p.pid)
-}
-
-func (p processID) Type() string { return "pid" }
-
-// declareProcess declares the flags of recording what runs already, or a part of a
-// program.
-func (f *recordFlags) declareProcess(fs *pflag.FlagSet) {
-	fs.StringVar(&f.region, "from-mark", "", "record only what runs in regions of this `NAME`, each by itself\n(with pyrr_replay.region(NAME): in the program)")
-	fs.Var(processID{&f.pid}, "pid", "record the process `PID`, which runs already, in place of CMD")
-	fs.Var(flagvalue.NewDuration(&f.span), "for", "with --pid: for this `time`; the process goes on (default:\nuntil Ctrl-C, or its end)")
-	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
-	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }

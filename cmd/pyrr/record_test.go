@@ -12,6 +12,7 @@ import (
 
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
+	"pyrr/internal/keeping"
 	"pyrr/internal/naming"
 	"pyrr/internal/recording"
 
@@ -98,7 +99,7 @@ func TestPlanTarget(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	dir := t.TempDir()
 	fresh := naming.Target{Part: filepath.Join(dir, "new", "deep", "x.pyrr.part"), Packed: filepath.Join(dir, "new", "deep", "x.pyrr.zip")}
-	if err := prepare(&fresh); err != nil {
+	if err := keeping.Prepare(&fresh); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(fresh.Part)); len(left) != 0 {
@@ -107,7 +108,7 @@ func TestPrepare(t *testing.T) {
 	if err := os.Mkdir(fresh.Part, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := prepare(&fresh); err == nil || !strings.Contains(err.Error(), "is there already") || len(hint.Of(err)) == 0 {
+	if err := keeping.Prepare(&fresh); err == nil || !strings.Contains(err.Error(), "is there already") || len(hint.Of(err)) == 0 {
 		t.Errorf("an existing .part: %v", err)
 	}
 	if err := fresh.Discard(); err != nil {
@@ -121,7 +122,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{filepath.Join(file, "x"), "/proc/x", "/sys/kernel/x"} {
-		if err := prepare(&naming.Target{Part: bad + recording.PartSuffix, Packed: bad + recording.PackedSuffix}); err == nil {
+		if err := keeping.Prepare(&naming.Target{Part: bad + recording.PartSuffix, Packed: bad + recording.PackedSuffix}); err == nil {
 			t.Errorf("%s counts as writable", bad)
 		}
 	}
@@ -135,18 +136,18 @@ func TestKept(t *testing.T) {
 		timedOut bool
 		want     bool
 	}{
-		{"always", keepAlways, 0, false, true},
-		{"timeout, in time", keepTimeout, 1, false, false},
-		{"timeout", keepTimeout, 130, true, true},
-		{"failure, success", keepFailure, 0, false, false},
-		{"failure", keepFailure, 1, false, true},
-		{"failure by signal", keepFailure, 139, false, true},
-		{"failure by a time-out that ended well", keepFailure, 0, true, true},
-		{"never", keepNever, 1, true, false},
+		{"always", keeping.KeepAlways, 0, false, true},
+		{"timeout, in time", keeping.KeepTimeout, 1, false, false},
+		{"timeout", keeping.KeepTimeout, 130, true, true},
+		{"failure, success", keeping.KeepFailure, 0, false, false},
+		{"failure", keeping.KeepFailure, 1, false, true},
+		{"failure by signal", keeping.KeepFailure, 139, false, true},
+		{"failure by a time-out that ended well", keeping.KeepFailure, 0, true, true},
+		{"never", keeping.KeepNever, 1, true, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := kept(tt.keep, tt.status, tt.timedOut); got != tt.want {
+			if got := keeping.Kept(tt.keep, tt.status, tt.timedOut); got != tt.want {
 				t.Errorf("kept = %v, want %v", got, tt.want)
 			}
 		})

@@ -91,6 +91,7 @@ var allowed = map[string][]string{
 	"internal/naming":                {"internal/find", "internal/flagvalue", "internal/hint", "internal/outfile", "internal/printable", "internal/recording"},
 	"internal/doctor":                {"cpython", "internal/hint", "internal/printable", "internal/probe", "internal/screen"},
 	"internal/cli":                   {"assert", "internal/find", "internal/flagvalue", "internal/hint", "internal/printable", "internal/probe", "internal/recording", "internal/screen", "internal/settings", "internal/sys", "replay"},
+	"internal/keeping":               {"capture", "capture/pytest", "cpython", "internal/cli", "internal/doctor", "internal/flagvalue", "internal/headroom", "internal/hiding", "internal/hint", "internal/inject", "internal/logview", "internal/naming", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/redact", "internal/screen", "internal/show", "internal/stackwalk", "replay"},
 }
 
 // free lists the packages that tie the others together and may import all:
@@ -102,7 +103,7 @@ var free = []string{"cmd", "bench", "fixtures", "internal/conformance"}
 var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                {"assert"},
 	"github.com/pelletier/go-toml":    {"internal/settings"},
-	"github.com/spf13/pflag":          {"cmd", "internal/cli", "internal/flagvalue", "bench", "internal/conformance"},
+	"github.com/spf13/pflag":          {"cmd", "internal/cli", "internal/keeping", "internal/flagvalue", "bench", "internal/conformance"},
 	"golang.org/x/term":               {"cmd", "internal/console", "internal/screen"},
 	"github.com/go-delve/delve":       {"internal/unwind"},
 	"github.com/ulikunitz/xz":         {"internal/unwind"},

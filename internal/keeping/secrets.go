@@ -1,4 +1,4 @@
-package main
+package keeping
 
 import (
 	"fmt"
@@ -16,34 +16,34 @@ import (
 	"pyrr/internal/screen"
 )
 
-// secretFlags say which secrets to replace.
-type secretFlags struct {
+// SecretFlags say which secrets to replace.
+type SecretFlags struct {
 	names []string
 	masks string // a file, - for standard input
 }
 
-// declare adds the flags to a command.
-func (s *secretFlags) declare(fs *pflag.FlagSet) {
+// Declare adds the flags to a command.
+func (s *SecretFlags) Declare(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&s.names, "secret", nil, "the value of the environment variable `NAME` is a secret too;\nmay be given several times")
 	fs.StringVar(&s.masks, "masks", "", "a `FILE` with secrets, one a line, or lines ::add-mask::VALUE;\n- for standard input")
 }
 
 // The values of --redact.
 const (
-	redactAuto   = "auto"
-	redactAlways = "always"
-	redactNever  = "never"
+	RedactAuto   = "auto"
+	RedactAlways = "always"
+	RedactNever  = "never"
 )
 
 // wanted says whether record replaces secrets: where continuous integration
 // would publish them, and where some were named.
-func (s *secretFlags) wanted(when string) bool {
+func (s *SecretFlags) wanted(when string) bool {
 	ci := os.Getenv("CI")
-	return when == redactAlways || when == redactAuto && (len(s.names) > 0 || s.masks != "" || ci != "" && ci != "false" && ci != "0")
+	return when == RedactAlways || when == RedactAuto && (len(s.names) > 0 || s.masks != "" || ci != "" && ci != "false" && ci != "0")
 }
 
-// sayRedacted tells what was replaced and what was not.
-func sayRedacted(u *screen.UI, m *recording.Redaction) {
+// SayRedacted tells what was replaced and what was not.
+func SayRedacted(u *screen.UI, m *recording.Redaction) {
 	for i, l := range m.Left {
 		same := func(x recording.LeftSecret) bool { return x.Why == l.Why }
 		if slices.IndexFunc(m.Left, same) < i {
@@ -88,16 +88,16 @@ func sayRules(u *screen.UI, m *recording.Redaction) {
 	}
 }
 
-// find collects what is known to be secret.
-func (s *secretFlags) find(u *screen.UI, rec *recording.Recording) (*redact.Finder, error) {
+// Find collects what is known to be secret.
+func (s *SecretFlags) Find(u *screen.UI, rec *recording.Recording) (*redact.Finder, error) {
 	return hiding.Find(u, rec, s.names, s.masks)
 }
 
 // hide writes the recording of t without its secrets, if that is wanted, see
 // hiding.Secrets.
-func (s *secretFlags) hide(u *screen.UI, t *naming.Target, when string) (h *hiding.Hidden, set *redact.Set, failed, err error) {
+func (s *SecretFlags) hide(u *screen.UI, t *naming.Target, when string) (h *hiding.Hidden, set *redact.Set, failed, err error) {
 	if !s.wanted(when) {
 		return nil, nil, nil, nil
 	}
-	return hiding.Secrets(u, t.Part, s.names, s.masks, when == redactAlways)
+	return hiding.Secrets(u, t.Part, s.names, s.masks, when == RedactAlways)
 }

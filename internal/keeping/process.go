@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"bytes"
@@ -24,21 +24,21 @@ import (
 )
 
 // recordProcess records a process that runs already.
-func recordProcess(ctx context.Context, u *screen.UI, f *recordFlags, args []string) error {
+func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) error {
 	switch {
 	case len(args) > 0:
 		return hint.With(hint.Usagef("record: --pid %d and a command exclude each other", f.pid), fmt.Sprintf("pyrr record --pid %d", f.pid))
-	case f.timeout != 0:
+	case f.Timeout != 0:
 		return hint.With(hint.Usagef("record: --timeout would end the process, which pyrr did not start; --for ends the recording alone"),
-			fmt.Sprintf("pyrr record --pid %d --for %v", f.pid, f.timeout))
+			fmt.Sprintf("pyrr record --pid %d --for %v", f.pid, f.Timeout))
 	case f.pid == os.Getpid():
 		return hint.Usagef("record: --pid %d is pyrr itself", f.pid)
 	}
-	argv, err := processArgs("record", f.pid)
+	argv, err := ProcessArgs("record", f.pid)
 	if err != nil {
 		return err
 	}
-	if !f.leashed {
+	if !f.Leashed {
 		runs := [][]string{leashedArgs(f, f.pid)}
 		if f.children {
 			for _, pid := range pythonsBelow(f.pid) {
@@ -48,16 +48,16 @@ func recordProcess(ctx context.Context, u *screen.UI, f *recordFlags, args []str
 		return onLeash(runs...)
 	}
 	ctx = leashed(ctx)
-	t, err := naming.Plan(f.out, argv)
+	t, err := naming.Plan(f.Out, argv)
 	if err != nil {
 		return err
 	}
-	if err := prepare(&t); err != nil {
+	if err := Prepare(&t); err != nil {
 		return err
 	}
 	info, err := capture.Attach(ctx, capture.Options{
-		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.Part, FollowAll: f.follow == "all", Slice: f.slice, AVX512: f.avx512, CPUs: f.cpus,
-		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.maxSize), MaxTime: f.maxTime, Warn: u.Warn,
+		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.Part, FollowAll: f.Follow == "all", Slice: f.Slice, AVX512: f.AVX512, CPUs: f.CPUs,
+		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.MaxSize), MaxTime: f.MaxTime, Warn: u.Warn,
 		Attached: func(stood time.Duration) {
 			how := "Ctrl-C ends the recording, and the process goes on"
 			if f.span > 0 {
@@ -79,19 +79,19 @@ func recordProcess(ctx context.Context, u *screen.UI, f *recordFlags, args []str
 		u.Warn(only.Err.Error())
 	}
 	info.Procs, info.Events, info.Instructions = only.Procs, only.Events, only.Instructions
-	finish(u, &t, f, info)
+	Finish(u, &t, f, info)
 	return nil
 }
 
 // leashedArgs are the arguments of pyrr for the process that traces pid: those of this
 // one, with another file for another process.
-func leashedArgs(f *recordFlags, pid int) []string {
+func leashedArgs(f *Flags, pid int) []string {
 	args := append([]string{"record", "--leashed"}, os.Args[2:]...)
 	if pid == f.pid {
 		return args
 	}
 	args = append(args, "--pid", strconv.Itoa(pid))
-	if name, ok := strings.CutSuffix(f.out, recording.PackedSuffix); ok {
+	if name, ok := strings.CutSuffix(f.Out, recording.PackedSuffix); ok {
 		args = append(args, "--output", fmt.Sprintf("%s.%d%s", name, pid, recording.PackedSuffix))
 	}
 	return args
@@ -133,8 +133,8 @@ func pythonsBelow(pid int) []int {
 	return out
 }
 
-// processArgs is the command line of a process that a command can attach to.
-func processArgs(command string, pid int) ([]string, error) {
+// ProcessArgs is the command line of a process that a command can attach to.
+func ProcessArgs(command string, pid int) ([]string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if of := processOf(pid); err == nil && of != pid {
 		return nil, hint.With(fmt.Errorf("%s: %d is a thread of process %d", command, pid, of), fmt.Sprintf("pyrr %s --pid %d", command, of))
@@ -187,14 +187,14 @@ func attachFailed(command string, pid int, err error) error {
 		owner = int(st.Uid)
 	}
 	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // there is none without Yama
-	why, remedy := refusal(command, pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
+	why, remedy := Refusal(command, pid, owner, os.Geteuid(), strings.TrimSpace(string(scope)))
 	return hint.With(hint.Machinef("%s: process %d can't be traced: %s", command, pid, why), remedy)
 }
 
-// refusal guesses why the kernel refuses to let a process be traced (ptrace(2),
+// Refusal guesses why the kernel refuses to let a process be traced (ptrace(2),
 // "Ptrace access mode checking"), and what would permit it. The process belongs to
 // user owner, pyrr runs as self, and scope is kernel.yama.ptrace_scope, "" without Yama.
-func refusal(command string, pid, owner, self int, scope string) (why, remedy string) {
+func Refusal(command string, pid, owner, self int, scope string) (why, remedy string) {
 	if self != 0 && owner != self {
 		return fmt.Sprintf("it belongs to user %d, and pyrr runs as %d", owner, self), fmt.Sprintf("sudo pyrr %s --pid %d", command, pid)
 	}

@@ -1,6 +1,7 @@
 //go:build linux && amd64
 
-package main
+
+package keeping
 
 import (
 	"context"
@@ -28,7 +29,7 @@ import (
 	"pyrr/internal/show"
 )
 
-func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet, args []string) error {
+func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args []string) error {
 	if fs.Changed("until-fail") {
 		return untilFails(ctx, u, f, args)
 	}
@@ -47,38 +48,38 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 	if args[0] == "" {
 		return hint.Usagef("record: the command is empty")
 	}
-	if f.secrets.masks == "-" {
+	if f.Secrets.masks == "-" {
 		return hint.Usagef("record: --masks -: standard input is the program's; name a file")
 	}
-	if f.cpus < 0 {
-		return hint.Usagef("record: --cpus %d: a number of processors, or 0 for all", f.cpus)
+	if f.CPUs < 0 {
+		return hint.Usagef("record: --cpus %d: a number of processors, or 0 for all", f.CPUs)
 	}
-	t, err := naming.Plan(f.out, args)
+	t, err := naming.Plan(f.Out, args)
 	if err != nil {
 		return err
 	}
-	if err := prepare(&t); err != nil {
+	if err := Prepare(&t); err != nil {
 		return err
 	}
 	o := capture.Options{
 		Command:        args,
 		Dir:            t.Part,
-		Timeout:        f.timeout,
-		Kill:           f.onTimeout == "kill",
-		FollowAll:      f.follow == "all",
+		Timeout:        f.Timeout,
+		Kill:           f.OnTimeout == "kill",
+		FollowAll:      f.Follow == "all",
 		Chaos:          f.chaos,
 		Seed:           f.seed,
-		Slice:          f.slice,
-		AVX512:         f.avx512,
-		CPUs:           f.cpus,
-		DisableSyscall: f.disable,
-		Keep:           func(i *capture.Info) bool { return kept(f.keep, i.Status, i.TimedOut) },
-		From:           f.from,
-		MaxSize:        int64(f.maxSize),
-		MaxTime:        f.maxTime,
+		Slice:          f.Slice,
+		AVX512:         f.AVX512,
+		CPUs:           f.CPUs,
+		DisableSyscall: f.Disable,
+		Keep:           func(i *capture.Info) bool { return Kept(f.Keep, i.Status, i.TimedOut) },
+		From:           f.From,
+		MaxSize:        int64(f.MaxSize),
+		MaxTime:        f.MaxTime,
 		Warn:           u.Warn,
 	}
-	if f.verify == verifyFull {
+	if f.Verify == VerifyFull {
 		o.Checksums = checksumEvery
 	}
 	if f.chaos {
@@ -91,7 +92,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		o.Timeout = 0
 	}
 	tidy, fin := testByTest(u, &o, &t, f, fs)
-	f.began = true
+	f.Began = true
 	info, err := recordTests(ctx, u, &o, &t, f)
 	var done map[string]finished
 	if fin != nil {
@@ -101,14 +102,14 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 	if err != nil {
 		return recordFailed(u, &t, args, err)
 	}
-	if n := len(info.Images); f.images && n > 0 {
+	if n := len(info.Images); f.Images && n > 0 {
 		slices.Sort(info.Images)
 		u.Note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
 	}
 	status := info.Status
 	if info.TimedOut {
 		status = cli.ExitTimeout
-		u.Note("the time-out of %v ended the program", f.timeout)
+		u.Note("the time-out of %v ended the program", f.Timeout)
 	}
 	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
 		u.Warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))
@@ -124,7 +125,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		}
 		return cli.Status(status)
 	}
-	if f.from == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
+	if f.From == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)
 		saySurplus(u, f, info.Surplus)
 		if err := t.Discard(); err != nil {
@@ -132,7 +133,7 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		}
 		return cli.Status(status)
 	}
-	if len(info.Kept) > 0 && f.from > 0 {
+	if len(info.Kept) > 0 && f.From > 0 {
 		late := info.Kept[0]
 		info.Procs, info.Events, info.Instructions = late.Procs, late.Events, late.Instructions
 		if late.Err != nil {
@@ -140,9 +141,9 @@ func record(ctx context.Context, u *screen.UI, f *recordFlags, fs *pflag.FlagSet
 		}
 		t.Part = late.Dir
 	}
-	if kept(f.keep, info.Status, info.TimedOut) {
+	if Kept(f.Keep, info.Status, info.TimedOut) {
 		t.Program = args[0]
-		finish(u, &t, f, info)
+		Finish(u, &t, f, info)
 	} else if err := t.Discard(); err != nil {
 		u.Warn(err.Error())
 	}
@@ -203,9 +204,9 @@ func startHint(name string) string {
 // minFree is the least room on the disk to begin a recording with.
 const minFree = 32 << 20
 
-// prepare makes the folder of a target and tries to write there, so that
+// Prepare makes the folder of a target and tries to write there, so that
 // what can't be kept is said before the program starts.
-func prepare(t *naming.Target) error {
+func Prepare(t *naming.Target) error {
 	dir := filepath.Dir(t.Part)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		t.Made = true

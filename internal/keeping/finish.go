@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"fmt"
@@ -31,10 +31,10 @@ func noRecording(t *naming.Target) string {
 	return "the command ran no Python"
 }
 
-// finish verifies and packs a recording that is to be kept and names it. The
+// Finish verifies and packs a recording that is to be kept and names it. The
 // program has ended, so trouble here is a warning: its status stands, and the
 // .part folder stays.
-func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) {
+func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	stop := screen.OnInterrupt(func() {
 		u.ClearStatus()
 		u.Cleanups.Run()
@@ -53,7 +53,7 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 		if len(info.Clients) == 0 { // of which record has told
 			u.Warn("nothing was recorded: " + noRecording(t))
 		}
-		if f.follow != "all" && len(info.Clients) == 0 {
+		if f.Follow != "all" && len(info.Clients) == 0 {
 			u.Hint("pyrr record --follow all -- …")
 		}
 		if err := t.Discard(); err != nil {
@@ -61,7 +61,7 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 		}
 		return
 	}
-	h, set, failed, err := f.secrets.hide(u, t, f.redact)
+	h, set, failed, err := f.Secrets.hide(u, t, f.Redact)
 	if err != nil {
 		u.Warn(err.Error())
 		u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
@@ -75,11 +75,11 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 	verdict, exact := "not verified", true
 	if failed != nil {
 		exact = false
-		if t.Uncut == "" && onlyIndex(failed) == "" {
+		if t.Uncut == "" && OnlyIndex(failed) == "" {
 			u.Warn(failed.Error())
 		}
 	}
-	if exact && (f.verify != verifyNone || h != nil) {
+	if exact && (f.Verify != VerifyNone || h != nil) {
 		u.Status("verifying the recording by a replay")
 		verdict, exact = verify(u, t, from, f)
 	}
@@ -91,7 +91,7 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 			return
 		}
 		recount(t, info)
-		finish(u, t, f, info)
+		Finish(u, t, f, info)
 		return
 	}
 	if set != nil {
@@ -127,7 +127,7 @@ func finish(u *screen.UI, t *naming.Target, f *recordFlags, info *capture.Info) 
 		size = st.Size()
 	}
 	if h != nil {
-		sayRedacted(u, h.Manifest)
+		SayRedacted(u, h.Manifest)
 	}
 	u.Note("recorded %s  %s, %s", t.Packed, printable.ByteSize(size), about(info, verdict))
 }
@@ -144,14 +144,14 @@ func about(info *capture.Info, verdict string) string {
 // verify replays the recording of a target in the folder dir once, notes in it
 // what came out and makes its index. Of a recording that there is uncut as well
 // it does not say why it failed.
-func verify(u *screen.UI, t *naming.Target, dir string, f *recordFlags) (verdict string, exact bool) {
+func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.Warn(err.Error())
 		return "not verified", false
 	}
 	defer rec.Close()
-	if t.Uncut == "" && dir == t.Part && f.verify != verifyFull {
+	if t.Uncut == "" && dir == t.Part && f.Verify != VerifyFull {
 		rec.PreferOriginals() // what is kept of them has their checksum
 	}
 	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{})

@@ -1,4 +1,4 @@
-package main
+package keeping
 
 import (
 	"context"
@@ -26,8 +26,8 @@ type runs struct {
 	noResume  bool
 }
 
-// declareRuns declares them.
-func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
+// DeclareRuns declares them.
+func (f *Flags) DeclareRuns(fs *pflag.FlagSet) {
 	fs.Var(flagvalue.NewChaos(&f.chaos, &f.seed), "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 	fs.Lookup("chaos").NoOptDefVal = flagvalue.ChaosRandom
 	fs.IntVar(&f.untilFail, "until-fail", 0, "run CMD until it fails, at most `N` times, and keep that run;\nwith --chaos each run has the next seed")
@@ -37,7 +37,7 @@ func (f *recordFlags) declareRuns(fs *pflag.FlagSet) {
 // untilFails records a command again and again, each time by a pyrr of its own, until
 // it fails: until its status is not 0, or the time-out ends it. The recording of that
 // run is kept, the others are not. With --chaos each run has the next seed.
-func untilFails(ctx context.Context, u *screen.UI, f *recordFlags, args []string) error {
+func untilFails(ctx context.Context, u *screen.UI, f *Flags, args []string) error {
 	if f.untilFail < 1 || f.pid != 0 || len(args) == 0 {
 		return hint.Usagef("record: --until-fail N: a number of runs from 1 on, of a command")
 	}
@@ -92,7 +92,7 @@ func runFlags(own []string, chaos bool, seed uint64) []string {
 			out = append(out, w)
 		}
 		if len(out) == 1 && i == 1 {
-			out = append(out, "--keep="+keepFailure) // one that is given comes later, and counts
+			out = append(out, "--keep="+KeepFailure) // one that is given comes later, and counts
 		}
 	}
 	return out

@@ -1,18 +1,21 @@
-package main
+package keeping
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
+	"pyrr/internal/hiding"
 	"pyrr/internal/logview"
+	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stackwalk"
 	"pyrr/replay"
 )
 
-// shortenInto writes the recording of a test, cut, to the folder dir. from is
+// ShortenInto writes the recording of a test, cut, to the folder dir. from is
 // the event at which its test begins, 0 where nothing comes before it.
-func shortenInto(rec *recording.Recording, dir string, from uint64) error {
+func ShortenInto(rec *recording.Recording, dir string, from uint64) error {
 	const first = stackwalk.TestProcess
 	var err error
 	if from == 0 {
@@ -50,8 +53,8 @@ func shortenInto(rec *recording.Recording, dir string, from uint64) error {
 	return replay.Shorten(rec, dir, first, from, view.OpenFDs(first), o)
 }
 
-// testBegins finds the event at which the test of a recording begins.
-func testBegins(rec *recording.Recording) (uint64, error) {
+// TestBegins finds the event at which the test of a recording begins.
+func TestBegins(rec *recording.Recording) (uint64, error) {
 	it, err := rec.Events(stackwalk.TestProcess)
 	if err != nil {
 		return 0, err
@@ -69,4 +72,16 @@ func testBegins(rec *recording.Recording) (uint64, error) {
 			return n, nil
 		}
 	}
+}
+
+// OnlyIndex says why a recording can go without its memory only, "" where
+// that is no way out.
+func OnlyIndex(err error) string {
+	if s, ok := errors.AsType[*hiding.SurvivorError](err); ok {
+		return s.Error()
+	}
+	if d, ok := errors.AsType[*replay.Divergence](err); ok {
+		return fmt.Sprintf("the program does something else with the placeholders of its secrets, at instruction %s of process %d", printable.Grouped(d.Pos.Instr), d.Process)
+	}
+	return ""
 }

@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"fmt"
@@ -23,8 +23,8 @@ import (
 // testByTest sets o up to record each test by itself, where only some
 // recordings are wanted and the command may run pytest. The returned function
 // tidies up.
-func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *recordFlags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
-	if (f.keep != keepTimeout && f.keep != keepFailure || f.from > 0) && f.region == "" {
+func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
+	if (f.Keep != KeepTimeout && f.Keep != KeepFailure || f.From > 0) && f.region == "" {
 		return func() {}, nil
 	}
 	plugin, err := pytest.Install()
@@ -34,7 +34,7 @@ func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *recordFla
 	}
 	fin = newFinisher(u, fs, plugin)
 	o.Tests = &capture.Tests{
-		Plugin: plugin, Limit: f.timeout, Failures: f.keep == keepFailure, MaxKept: f.keepMax, MaxSame: f.keepSame,
+		Plugin: plugin, Limit: f.Timeout, Failures: f.Keep == KeepFailure, MaxKept: f.KeepMax, MaxSame: f.KeepSame,
 		Path: func(test string) string {
 			return filepath.Join(filepath.Dir(t.Part), testName(test)+"-"+naming.ShortID()+recording.PartSuffix)
 		},
@@ -43,8 +43,8 @@ func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *recordFla
 	}
 	if f.region != "" {
 		o.Tests.Plugin, o.Tests.Region = "", f.region
-		if f.keep == keepAlways || f.keep == keepNever {
-			o.Tests.Keep = f.keep
+		if f.Keep == KeepAlways || f.Keep == KeepNever {
+			o.Tests.Keep = f.Keep
 		}
 	}
 	return func() { os.RemoveAll(plugin) }, fin
@@ -71,7 +71,7 @@ func testName(id string) string {
 
 // finishTests verifies and packs the recordings of tests, but for those that the
 // finisher has done.
-func finishTests(u *screen.UI, done map[string]finished, f *recordFlags, kept []capture.Kept) {
+func finishTests(u *screen.UI, done map[string]finished, f *Flags, kept []capture.Kept) {
 	v := verifying{f: f, since: time.Now(), exact: map[string]bool{}}
 	for _, one := range done {
 		v.learn(&one.verified)
@@ -101,35 +101,35 @@ func finishTests(u *screen.UI, done map[string]finished, f *recordFlags, kept []
 		u.Note("%s not verified and not cut: that of another test that failed alike is exact", printable.Plural(uint64(alike), "recording is", "recordings are"))
 	}
 	if late > 0 {
-		u.Note("%s not verified and not cut: --verify-time %v was over", printable.Plural(uint64(late), "recording is", "recordings are"), f.verifyTime)
+		u.Note("%s not verified and not cut: --verify-time %v was over", printable.Plural(uint64(late), "recording is", "recordings are"), f.VerifyTime)
 	}
 }
 
 // finishTest verifies and packs the recording of a test.
-func finishTest(u *screen.UI, f *recordFlags, k *capture.Kept) {
+func finishTest(u *screen.UI, f *Flags, k *capture.Kept) {
 	if k.Err != nil {
 		u.Warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
 	}
 	one := &naming.Target{Part: k.Dir, Packed: packedName(k.Dir)}
 	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
 	u.Note("%s: %s", k.Outcome, k.Test)
-	if f.verify != verifyNone && k.Err == nil {
+	if f.Verify != VerifyNone && k.Err == nil {
 		if err := shortenTest(u, one, k.From); err != nil && !hiding.IsDivergence(err) { // which verifying tells
 			u.Warn("the recording is larger than it need be: " + err.Error())
 		}
 		recount(one, info)
 	}
-	finish(u, one, f, info)
+	Finish(u, one, f, info)
 }
 
 // saySurplus says in a line which recordings there might have been.
-func saySurplus(u *screen.UI, f *recordFlags, s capture.Surplus) {
+func saySurplus(u *screen.UI, f *Flags, s capture.Surplus) {
 	var why []string
 	if s.Same > 0 {
-		why = append(why, fmt.Sprintf("%d failed as %d others did (--keep-same %d)", s.Same, f.keepSame, f.keepSame))
+		why = append(why, fmt.Sprintf("%d failed as %d others did (--keep-same %d)", s.Same, f.KeepSame, f.KeepSame))
 	}
 	if s.More > 0 {
-		why = append(why, fmt.Sprintf("%d came after %d that are kept (--keep-max %d)", s.More, f.keepMax, f.keepMax))
+		why = append(why, fmt.Sprintf("%d came after %d that are kept (--keep-max %d)", s.More, f.KeepMax, f.KeepMax))
 	}
 	if len(why) > 0 {
 		u.Note("%s not kept: %s", printable.Plural(uint64(s.Same+s.More), "recording was", "recordings were"), strings.Join(why, ", "))
@@ -163,7 +163,7 @@ func shortenTest(u *screen.UI, t *naming.Target, from uint64) error {
 	rec.PreferOriginals()
 	u.Status("shortening the recording")
 	short := strings.TrimSuffix(t.Part, recording.PartSuffix) + "-short" + recording.PartSuffix
-	if err := shortenInto(rec, short, from); err != nil {
+	if err := ShortenInto(rec, short, from); err != nil {
 		return err
 	}
 	uncut := strings.TrimSuffix(t.Part, recording.PartSuffix) + "-uncut" + recording.PartSuffix

@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"testing"
@@ -33,7 +33,7 @@ func TestVerifying(t *testing.T) {
 		{name: "another, time over", reason: "E a:1", exact: true, ended: time.Hour, limit: limit, alike: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			flags := &recordFlags{verify: verifyReplay, verifyTime: test.limit}
+			flags := &Flags{Verify: VerifyReplay, VerifyTime: test.limit}
 			v := verifying{f: flags, exact: map[string]bool{}}
 			v.learn(&verified{Reason: test.reason, Exact: test.exact})
 			if test.ended > 0 {
@@ -44,7 +44,7 @@ func TestVerifying(t *testing.T) {
 			if what.Alike != test.alike || what.Late != test.late {
 				t.Errorf("alike %v, late %v; want %v, %v", what.Alike, what.Late, test.alike, test.late)
 			}
-			if looked := got.verify != verifyNone; looked == (test.alike || test.late) {
+			if looked := got.Verify != VerifyNone; looked == (test.alike || test.late) {
 				t.Errorf("verified: %v", looked)
 			}
 		})

@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"bufio"
@@ -46,26 +46,26 @@ type verified struct {
 
 // verifying decides which recordings are cut and verified.
 type verifying struct {
-	f     *recordFlags
+	f     *Flags
 	since time.Time // when the command, or its session, ended; zero before
 	exact map[string]bool
 }
 
 // flags are those to finish a recording with. spare says whether there is time for
 // one that another like it makes dispensable.
-func (v *verifying) flags(k *capture.Kept, spare bool, what *verified) *recordFlags {
+func (v *verifying) flags(k *capture.Kept, spare bool, what *verified) *Flags {
 	what.Reason = k.Reason
-	if v.f.verify == verifyNone {
+	if v.f.Verify == VerifyNone {
 		return v.f
 	}
-	limit := v.f.verifyTime
+	limit := v.f.VerifyTime
 	what.Alike = !spare && k.Reason != "" && v.exact[k.Reason]
 	what.Late = !what.Alike && limit > 0 && !v.since.IsZero() && time.Since(v.since) > limit
 	if !what.Alike && !what.Late {
 		return v.f
 	}
 	quick := *v.f
-	quick.verify = verifyNone
+	quick.Verify = VerifyNone
 	return &quick
 }
 
@@ -98,9 +98,9 @@ func boundMemory() {
 	}
 }
 
-// serveFinisher finishes the recordings that are named on standard input, when it
+// ServeFinisher finishes the recordings that are named on standard input, when it
 // is asked for their reasons.
-func serveFinisher(flags *recordFlags, args []string) error {
+func ServeFinisher(flags *Flags, args []string) error {
 	if slices.Equal(args, []string{startFinisher}) {
 		self, err := os.Executable()
 		if err != nil {

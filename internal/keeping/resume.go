@@ -1,6 +1,6 @@
 //go:build linux && amd64
 
-package main
+package keeping
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 // recordTests records the command, and where a session of pytest had to be ended
 // because of one test, the same command again for the tests behind it.
-func recordTests(ctx context.Context, u *screen.UI, o *capture.Options, t *naming.Target, f *recordFlags) (*capture.Info, error) {
+func recordTests(ctx context.Context, u *screen.UI, o *capture.Options, t *naming.Target, f *Flags) (*capture.Info, error) {
 	info, err := capture.Record(ctx, *o)
 	if o.Tests == nil {
 		return info, err
@@ -56,7 +56,7 @@ func recordTests(ctx context.Context, u *screen.UI, o *capture.Options, t *namin
 		if err := t.Discard(); err != nil {
 			return nil, err
 		}
-		if err := prepare(t); err != nil {
+		if err := Prepare(t); err != nil {
 			return nil, err
 		}
 		o.Tests.Before += len(info.Kept)

@@ -1,0 +1,17 @@
+//go:build !linux || !amd64
+
+package main
+
+import (
+	"context"
+
+	"pyrr/assert"
+	"pyrr/internal/probe"
+	"pyrr/internal/screen"
+)
+
+func recordForSpec(*screen.UI) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+	return func(context.Context, string, assert.RecordCommand) (string, func(), error) {
+		return "", nil, probe.Cannot("record")
+	}
+}
