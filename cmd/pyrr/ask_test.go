@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"pyrr/internal/answer"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -23,21 +24,21 @@ func TestAnswersSayHowFar(t *testing.T) {
 		t.Fatal("the recording has no count")
 	}
 	var out, errs strings.Builder
-	a := newAnswers(&screen.UI{Out: &out, Err: &errs, StatusWidth: 80}, rec)
-	a.progress(1, sum.Instructions/2)
-	a.replaying(rec, "x.pyrr.zip")
+	a := answer.NewAnswers(&screen.UI{Out: &out, Err: &errs, StatusWidth: 80}, rec)
+	a.Progress(1, sum.Instructions/2)
+	a.Replaying(rec, "x.pyrr.zip")
 	if errs.Len() > 0 {
 		t.Errorf("at once: %s", errs.String())
 	}
 	said := func() string {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		a.Mu.Lock()
+		defer a.Mu.Unlock()
 		return errs.String()
 	}
 	for begun := time.Now(); said() == "" && time.Since(begun) < time.Minute; {
 		time.Sleep(50 * time.Millisecond)
 	}
-	a.stop()
+	a.Stop()
 	if want := "replaying x.pyrr.zip: 49 % of"; !strings.Contains(said(), want) && !strings.Contains(said(), "50 % of") {
 		t.Errorf("%q does not say %q", said(), want)
 	}

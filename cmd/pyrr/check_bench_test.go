@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/assert"
+	"pyrr/internal/checking"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -88,7 +89,7 @@ func BenchmarkCheckIndexed(b *testing.B) {
 	var most uint64
 	cpu := cpuTime(b)
 	for b.Loop() {
-		run, err := assert.Check(context.Background(), specs, openSource, assert.Options{Workers: 2, Done: func(done, _ int, _ []*assert.SpecResult) {
+		run, err := assert.Check(context.Background(), specs, checking.OpenSource, assert.Options{Workers: 2, Done: func(done, _ int, _ []*assert.SpecResult) {
 			var m runtime.MemStats
 			if done%10 == 0 {
 				runtime.ReadMemStats(&m)
@@ -142,7 +143,7 @@ func BenchmarkCheckExecuted(b *testing.B) {
 		rec.Close()
 		plain += time.Since(start)
 		start = time.Now()
-		run, err := assert.Check(context.Background(), specs, openSource, assert.Options{})
+		run, err := assert.Check(context.Background(), specs, checking.OpenSource, assert.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pyrr/assert"
+	"pyrr/internal/checking"
 	"pyrr/internal/cli"
 )
 
@@ -31,7 +32,7 @@ func TestOutcomeStatus(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := 0
-			if err := outcomeStatus(&assert.Run{Specs: tt.specs}, tt.lenient); err != nil {
+			if err := checking.OutcomeStatus(&assert.Run{Specs: tt.specs}, tt.lenient); err != nil {
 				got = int(err.(cli.Status))
 			}
 			if got != tt.want {

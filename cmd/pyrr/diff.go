@@ -8,6 +8,7 @@ import (
 	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
+	"pyrr/internal/paging"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 	"pyrr/internal/show"
@@ -59,7 +60,7 @@ name, else by number.`,
 					defer rec.Close()
 					recs[i] = rec
 				}
-				r, err := compared(u, recs, [2]string{args[0], args[1]})
+				r, err := paging.Compared(u, recs, [2]string{args[0], args[1]})
 				if err != nil {
 					return err
 				}

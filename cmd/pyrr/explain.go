@@ -6,6 +6,7 @@ import (
 
 	"pyrr/internal/cli"
 	"pyrr/internal/hint"
+	"pyrr/internal/paging"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
 	"pyrr/internal/screen"
@@ -74,7 +75,7 @@ func explainCommand() *cli.Command {
 					return show.ReplayFailed(err, path)
 				}
 				if *unlike != "" {
-					if r.Unlike, err = unlikeOf(u, rec, path, *unlike); err != nil {
+					if r.Unlike, err = paging.UnlikeOf(u, rec, path, *unlike); err != nil {
 						return err
 					}
 				}

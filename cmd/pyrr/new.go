@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/checking"
 	"pyrr/internal/cli"
 	"pyrr/internal/digest"
 	"pyrr/internal/draft"
@@ -83,12 +84,12 @@ func newSpec(ctx context.Context, u *screen.UI, f *newFlags, args []string) erro
 	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), recording.PackedSuffix), recording.PartSuffix)
 	out := f.out
 	if out == "" {
-		out = filepath.Join(defaultSpecs, naming.SafeName(name)+".yaml")
+		out = filepath.Join(checking.DefaultSpecs, naming.SafeName(name)+".yaml")
 	}
 	if _, err := os.Stat(out); err == nil && !f.force {
 		return hint.With(hint.Usagef("new: %s exists", out), "pyrr new --force "+printable.ShellQuote(path), "pyrr new -o OTHER.yaml "+printable.ShellQuote(path))
 	}
-	src, err := openSource(path)
+	src, err := checking.OpenSource(path)
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func writeDraft(ctx context.Context, u *screen.UI, d *draft.Draft, f *newFlags, 
 	}
 	u.Note("created %s", out)
 	if golden != "" {
-		if _, err := acceptGoldens(u, run, assert.AcceptOptions{Create: true, InCI: true}); err != nil {
+		if _, err := checking.AcceptGoldens(u, run, assert.AcceptOptions{Create: true, InCI: true}); err != nil {
 			return err
 		}
 	}
@@ -142,5 +143,5 @@ func writeDraft(ctx context.Context, u *screen.UI, d *draft.Draft, f *newFlags, 
 }
 
 func checkDraft(ctx context.Context, specs []*assert.Spec) (*assert.Run, error) {
-	return assert.Check(ctx, specs, openSource, assert.Options{SourceText: newSourceLines().line})
+	return assert.Check(ctx, specs, checking.OpenSource, assert.Options{SourceText: checking.NewSourceLines().Line})
 }

@@ -2,39 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"pyrr/internal/cli"
-	"pyrr/internal/contents"
-	"pyrr/internal/find"
-	"pyrr/internal/flagvalue"
-	"pyrr/internal/hiding"
-	"pyrr/internal/hint"
-	"pyrr/internal/keeping"
-	"pyrr/internal/outfile"
-	"pyrr/internal/printable"
-	"pyrr/internal/reason"
-	"pyrr/internal/recording"
-	"pyrr/internal/redact"
+	"pyrr/internal/packing"
 	"pyrr/internal/screen"
-	"pyrr/internal/show"
-	"pyrr/replay"
 )
-
-// packFlags are the flags of pyrr pack.
-type packFlags struct {
-	out      string
-	maxSize  flagvalue.Size
-	markdown bool
-	secrets  keeping.SecretFlags
-}
 
 // attachmentLimit keeps below the 25 MB that issue trackers take.
 const attachmentLimit = 24 << 20
@@ -83,227 +57,14 @@ nobody named stays in it.`,
 		Operand:  "recording",
 		Settings: map[string]string{"secrets": "secret"},
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
-			f := packFlags{maxSize: attachmentLimit}
-			fs.StringVarP(&f.out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
-			fs.Var(&f.maxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
-			fs.BoolVar(&f.markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
-			f.secrets.Declare(fs)
+			f := packing.Flags{MaxSize: attachmentLimit}
+			fs.StringVarP(&f.Out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
+			fs.Var(&f.MaxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
+			fs.BoolVar(&f.Markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
+			f.Secrets.Declare(fs)
 			return func(_ context.Context, u *screen.UI, args []string) error {
-				return pack(u, &f, args)
+				return packing.Pack(u, &f, args)
 			}
 		},
 	}
-}
-
-func pack(u *screen.UI, f *packFlags, args []string) error {
-	rec, path, err := find.One("pack", args)
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	out := f.out
-	switch {
-	case out == "":
-		out = strings.TrimSuffix(strings.TrimSuffix(find.Beside(path), recording.PackedSuffix), recording.PartSuffix) + "-packed" + recording.PackedSuffix
-	case !strings.HasSuffix(out, recording.PackedSuffix):
-		return hint.With(hint.Usagef("pack: -o %s: the name must end in %s, by which the file is known", out, recording.PackedSuffix),
-			"pyrr pack -o "+printable.ShellQuote(out+recording.PackedSuffix)+" "+printable.ShellQuote(path))
-	}
-	if same(out, path) {
-		return hint.With(hint.Usagef("pack: -o %s is the recording itself", out), "pyrr pack -o "+printable.ShellQuote(strings.TrimSuffix(out, recording.PackedSuffix)+"-packed"+recording.PackedSuffix)+" "+printable.ShellQuote(path))
-	}
-	if err := outfile.Replaceable(out); err != nil {
-		return hint.Usagef("pack: -o %v", err)
-	}
-	if err := replay.Able(rec); err != nil {
-		return err
-	}
-	finder, err := f.secrets.Find(u, rec)
-	if err != nil {
-		return err
-	}
-	manifest, bytes, err := packTo(u, rec, path, out, finder, int64(f.maxSize))
-	if err != nil {
-		return err
-	}
-	keeping.SayRedacted(u, manifest)
-	packed, err := recording.Open(out)
-	if err != nil {
-		return err
-	}
-	defer packed.Close()
-	verdict := "verified"
-	if packed.Header().Form == recording.FormIndex {
-		verdict = "without memory"
-	}
-	u.Note("packed %s  %s, %s", out, printable.ByteSize(bytes), verdict)
-	if f.markdown {
-		all, err := reason.Of(packed, false)
-		if err != nil {
-			return err
-		}
-		return show.Markdown(u, packed, out, all)
-	}
-	return nil
-}
-
-// packTo writes the packed form of rec to out and returns what was replaced
-// in it and its size.
-func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *redact.Finder, limit int64) (*recording.Redaction, int64, error) {
-	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
-		return nil, 0, fmt.Errorf("make the folder for %s: %w", out, err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(out), ".pyrr-pack-*")
-	if err != nil {
-		return nil, 0, fmt.Errorf("write beside %s: %w", out, err)
-	}
-	remove := func() { os.RemoveAll(work) }
-	defer u.Cleanups.Add(remove)()
-	defer remove()
-	defer u.ClearStatus()
-	dir := filepath.Join(work, "recording")
-	whole := rec
-	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
-		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+recording.PartSuffix))
-		if err != nil {
-			u.Warn("the file is larger than it need be: " + err.Error())
-		} else {
-			defer short.Close()
-			rec = short
-		}
-	}
-	var set *redact.Set
-	var manifest *recording.Redaction
-	pass := func() error {
-		var err, failed error
-		manifest, set, err, failed = hiding.Replace(u, rec, dir, finder, true, false, func(s *hiding.Search) error { return hiding.Prove(u, dir, s) })
-		return errors.Join(err, failed)
-	}
-	err = pass()
-	if rec != whole && (hiding.IsDivergence(err) || replay.Damaged(err)) {
-		// What is exact counts more than what is small.
-		rec = whole
-		os.RemoveAll(dir)
-		err = pass()
-	}
-	if why := keeping.OnlyIndex(err); why != "" {
-		os.RemoveAll(dir)
-		if manifest, err = hiding.IndexForm(u, rec, dir, set); err == nil {
-			u.Warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
-		}
-	}
-	if err != nil {
-		return nil, 0, packFailed(err, path)
-	}
-	u.Status("packing")
-	zip := filepath.Join(work, "packed.zip")
-	size, err := zipped(dir, zip)
-	if err != nil {
-		return nil, 0, err
-	}
-	if limit > 0 && size > limit && rec.Header().Form == "" {
-		// What a replay makes anew goes first.
-		os.Remove(filepath.Join(dir, recording.StacksMember))
-		os.Remove(filepath.Join(dir, recording.SourcesMember))
-		if size, err = zipped(dir, zip); err != nil {
-			return nil, 0, err
-		}
-		if size <= limit {
-			u.Note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", printable.ByteSize(limit))
-		}
-	}
-	if limit > 0 && size > limit {
-		return nil, 0, hint.With(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", printable.ByteSize(size), printable.ByteSize(limit), parts(dir)),
-			"pyrr pack --max-size "+fmt.Sprint(size)+" "+printable.ShellQuote(path))
-	}
-	if err := outfile.Place(zip, out); err != nil {
-		return nil, 0, err
-	}
-	return manifest, size, nil
-}
-
-// touchedOnly writes the recording of a test that was not cut yet (its recorder
-// was killed, or told not to verify it) to the folder dir, without the memory
-// and the parts of files that the test does not touch.
-func touchedOnly(u *screen.UI, rec *recording.Recording, path, dir string) (*recording.Recording, error) {
-	u.Status("shortening the recording")
-	from, err := keeping.TestBegins(rec)
-	if err != nil {
-		return nil, err
-	}
-	folder := rec
-	if st, err := os.Stat(path); err == nil && !st.IsDir() { // only in a folder is it seen what is read
-		whole := strings.TrimSuffix(dir, recording.PartSuffix) + "-whole" + recording.PartSuffix
-		if err := rec.Rewrite(whole, recording.Changes{}); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(whole)
-		if folder, err = recording.Open(whole); err != nil {
-			return nil, err
-		}
-		defer folder.Close()
-	}
-	if err := keeping.ShortenInto(folder, dir, from); err != nil {
-		return nil, err
-	}
-	short, err := recording.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	whole, err := contents.Sizes(rec, path)
-	left, lerr := contents.Sizes(short, dir)
-	if err == nil && lerr == nil {
-		u.Note("cut: %s of memory and files that the test does not touch", printable.ByteSize(max(whole.Total-left.Total, 0)))
-	}
-	return short, nil
-}
-
-// zipped packs the folder dir and returns the size.
-func zipped(dir, zip string) (int64, error) {
-	if err := os.Remove(zip); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	if err := recording.Pack(dir, zip); err != nil {
-		return 0, err
-	}
-	st, err := os.Stat(zip)
-	if err != nil {
-		return 0, err
-	}
-	return st.Size(), nil
-}
-
-// parts says what takes the room in the recording in the folder dir.
-func parts(dir string) string {
-	sizes := map[string]int64{}
-	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil
-		}
-		name, _ := filepath.Rel(dir, path)
-		kind, _, _ := strings.Cut(name, string(filepath.Separator))
-		if st, err := d.Info(); err == nil {
-			sizes[kind] += st.Size()
-		}
-		return nil
-	})
-	return fmt.Sprintf("of which %s are events with the memory at the start, and %s mapped files", printable.ByteSize(sizes["events"]), printable.ByteSize(sizes["files"]))
-}
-
-// packFailed explains why there is no packed recording.
-func packFailed(err error, path string) error {
-	if hiding.IsDivergence(err) {
-		return hint.With(fmt.Errorf("nothing was packed: the recording is not exact: %w", show.ReplayFailed(err, path)), "pyrr replay --batch "+printable.ShellQuote(path))
-	}
-	return fmt.Errorf("nothing was packed: %w", err)
-}
-
-// same says whether two paths name one file.
-func same(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
 }

@@ -2,26 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
-	"pyrr/internal/ask"
+	"pyrr/internal/answer"
 	"pyrr/internal/cli"
-	"pyrr/internal/find"
-	"pyrr/internal/hint"
-	"pyrr/internal/printable"
 	"pyrr/internal/screen"
-	"pyrr/replay"
 )
-
-// printFlags are the flags of pyrr print.
-type printFlags struct {
-	ask.PrintOptions
-	json bool
-}
 
 func printCommand() *cli.Command {
 	return &cli.Command{
@@ -77,102 +64,15 @@ is returned, raised or called.`,
 		},
 		Operand: "recording",
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
-			var f printFlags
+			var f answer.PrintFlags
 			fs.StringVar(&f.If, "if", "", "only where the expression `COND` is true")
 			fs.StringVar(&f.Thread, "thread", "", "only the thread with the id or name `T`")
 			fs.StringVar(&f.Test, "test", "", "only during the test `ID`, or the one whose id it is a part of")
 			fs.IntVar(&f.Process, "process", 0, "only process `P`: its number in the recording, or its pid")
 			fs.IntVar(&f.First, "first", 0, "end after the first `N`")
 			fs.IntVar(&f.Last, "last", 0, "only the last `N`")
-			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")
-			return func(_ context.Context, u *screen.UI, args []string) error { return printValues(u, &f, args) }
+			fs.BoolVar(&f.JSON, "json", false, "print JSON, one object per line")
+			return func(_ context.Context, u *screen.UI, args []string) error { return answer.PrintValues(u, &f, args) }
 		},
 	}
-}
-
-func printValues(u *screen.UI, f *printFlags, args []string) error {
-	if len(args) < 2 || len(args) > 3 {
-		return hint.With(hint.Usagef("print: name a recording, a place and expressions"), "pyrr print RECORDING FILE:LINE 'EXPR, EXPR'")
-	}
-	if f.First < 0 || f.Last < 0 || f.First > 0 && f.Last > 0 {
-		return hint.Usagef("print: --first and --last are numbers from 1 on, and exclude each other")
-	}
-	place, err := ask.ParsePlace(args[1])
-	if err != nil {
-		return hint.Usagef("print: %v", err)
-	}
-	rec, path, err := find.One("print", args[:1])
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	if len(args) == 3 {
-		f.Exprs = args[2]
-	}
-	a := newAnswers(u, rec)
-	f.Describe = describeCall
-	f.Replaying, f.Progress = func() { a.replaying(rec, path) }, a.progress
-	if !place.Logged() || f.Exprs != "" || f.If != "" {
-		if err := replay.Able(rec); err != nil {
-			return err
-		}
-	}
-	done, err := ask.Print(rec, place, f.PrintOptions, func(h *ask.Hit) error {
-		return a.put(func(w io.Writer) error {
-			if f.json {
-				return a.enc.Encode(newJSONHit(h))
-			}
-			return a.line(w, &h.Moment, h.Summary())
-		})
-	})
-	if ferr := a.end(); err == nil {
-		err = ferr
-	}
-	if err != nil {
-		return askFailed("print", err, path)
-	}
-	if done.Failed != "" {
-		u.Warn("the condition could not be evaluated everywhere: " + done.Failed)
-	}
-	if done.Hits == 0 {
-		why := "nothing passed --if, --thread, --test or --process"
-		if f.If == "" && f.Thread == "" && f.Test == "" && f.Process == 0 {
-			why = ask.WhyNever(rec, place)
-		}
-		u.Note("%s was not passed in %s: %s", args[1], path, why)
-		return cli.Status(cli.ExitNothing)
-	}
-	return nil
-}
-
-// line prints a moment and what is to be said of it on one line.
-func (a *answers) line(w io.Writer, m *ask.Moment, text string) error {
-	thread := m.Thread
-	if thread == "" {
-		thread = strconv.Itoa(int(m.TID))
-	}
-	place := ""
-	if m.File != "" {
-		short, _ := a.paths.Short(m.File)
-		place = fmt.Sprintf("%s:%d", short, m.Line)
-	}
-	at := printable.Grouped(m.Pos.Instr)
-	if m.Process != 1 {
-		at = fmt.Sprintf("p%d %s", m.Process, at)
-	}
-	_, err := fmt.Fprintf(w, "%13s %11.6f  %-12s  %-24s  %s\n", at, float64(m.Time)/1e9, printable.Line(thread), printable.Line(place), printable.Line(text))
-	return err
-}
-
-// jsonHit is a hit in the JSON form of pyrr print.
-type jsonHit struct {
-	Kind string `json:"kind"`
-	jsonMoment
-	Values []ask.Value `json:"values,omitempty"`
-	Args   []ask.Value `json:"arguments,omitempty"`
-	Text   string      `json:"text,omitempty"`
-}
-
-func newJSONHit(h *ask.Hit) jsonHit {
-	return jsonHit{h.Kind, newJSONMoment(&h.Moment), h.Values, h.Args, h.Text}
 }

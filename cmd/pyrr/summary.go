@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pyrr/assert"
+	"pyrr/internal/checking"
 	"pyrr/internal/cli"
 	"pyrr/internal/digest"
 	"pyrr/internal/find"
@@ -48,7 +49,7 @@ messages of exceptions, are left out unless --values is given.`,
 			fs.BoolVar(&f.Annotate, "annotate", false, "print workflow commands that make GitHub Actions show it beside the code; 10 at most")
 			fs.StringVar(&f.Quality, "code-quality", "", "write it to `FILE` as a Code Quality report of GitLab, too")
 			fs.BoolVar(&f.Values, "values", false, "with the messages of exceptions")
-			fs.StringVar(&f.Specs, "specs", defaultSpecs, "the `folder` of specs that may be about such recordings")
+			fs.StringVar(&f.Specs, "specs", checking.DefaultSpecs, "the `folder` of specs that may be about such recordings")
 			fs.StringVar(&f.Artifact, "artifact", "", "the `NAME` of the artifact with the recordings, in GitHub Actions")
 			fs.StringVar(&f.URL, "artifact-url", "", "its `URL`")
 			return func(_ context.Context, u *screen.UI, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/artifact"
 	"pyrr/internal/digest"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
@@ -102,7 +103,7 @@ func TestDownload(t *testing.T) {
 	defer server.Close()
 	get := func(path string, limit int) (string, error) {
 		u := &screen.UI{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
-		return download(t.Context(), u, &openFlags{dir: dir, maxSize: flagvalue.Size(limit)}, server.URL+path)
+		return artifact.Download(t.Context(), u, &artifact.Flags{Dir: dir, MaxSize: flagvalue.Size(limit)}, server.URL+path)
 	}
 	if file, err := get("/moved.zip", 1<<20); err != nil || filepath.Dir(file) != dir {
 		t.Errorf("%s, %v", file, err)

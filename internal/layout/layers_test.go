@@ -24,7 +24,7 @@ var layers = []struct {
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
 	{"share, fronts, report: what people get", []string{
-		"internal/find", "internal/naming", "internal/contents", "internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report", "internal/keeping", "internal/cli", "internal/doctor", "internal/digest", "internal/traces", "internal/show",
+		"internal/find", "internal/naming", "internal/contents", "internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report", "internal/answer", "internal/paging", "internal/packing", "internal/artifact", "internal/checking", "internal/keeping", "internal/cli", "internal/doctor", "internal/digest", "internal/traces", "internal/show",
 		"internal/moments", "internal/page", "internal/served", "internal/serve"}},
 }
 

@@ -92,6 +92,11 @@ var allowed = map[string][]string{
 	"internal/doctor":                {"cpython", "internal/hint", "internal/printable", "internal/probe", "internal/screen"},
 	"internal/cli":                   {"assert", "internal/find", "internal/flagvalue", "internal/hint", "internal/printable", "internal/probe", "internal/recording", "internal/screen", "internal/settings", "internal/sys", "replay"},
 	"internal/keeping":               {"capture", "capture/pytest", "cpython", "internal/cli", "internal/doctor", "internal/flagvalue", "internal/headroom", "internal/hiding", "internal/hint", "internal/inject", "internal/logview", "internal/naming", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/redact", "internal/screen", "internal/show", "internal/stackwalk", "replay"},
+	"internal/checking":              {"assert", "internal/cli", "internal/digest", "internal/facts", "internal/find", "internal/hint", "internal/printable", "internal/recording", "internal/registry", "internal/report", "internal/screen", "internal/usercache"},
+	"internal/artifact":              {"internal/find", "internal/flagvalue", "internal/hint", "internal/naming", "internal/outfile", "internal/printable", "internal/recording", "internal/screen"},
+	"internal/packing":               {"internal/contents", "internal/find", "internal/flagvalue", "internal/hiding", "internal/hint", "internal/keeping", "internal/outfile", "internal/printable", "internal/reason", "internal/recording", "internal/redact", "internal/screen", "internal/show", "replay"},
+	"internal/paging":                {"assert", "internal/checking", "internal/compare", "internal/contents", "internal/digest", "internal/facts", "internal/find", "internal/hang", "internal/hint", "internal/listing", "internal/logview", "internal/moments", "internal/page", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/report", "internal/screen", "internal/show", "internal/stack", "replay"},
+	"internal/answer":                {"internal/ask", "internal/cli", "internal/find", "internal/hint", "internal/listing", "internal/outfile", "internal/printable", "internal/recording", "internal/screen", "internal/show", "internal/stack", "internal/traces", "replay"},
 }
 
 // free lists the packages that tie the others together and may import all:
@@ -104,7 +109,7 @@ var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                {"assert"},
 	"github.com/pelletier/go-toml":    {"internal/settings"},
 	"github.com/spf13/pflag":          {"cmd", "internal/cli", "internal/keeping", "internal/flagvalue", "bench", "internal/conformance"},
-	"golang.org/x/term":               {"cmd", "internal/console", "internal/screen"},
+	"golang.org/x/term":               {"cmd", "internal/checking", "internal/console", "internal/screen"},
 	"github.com/go-delve/delve":       {"internal/unwind"},
 	"github.com/ulikunitz/xz":         {"internal/unwind"},
 	"github.com/klauspost/compress":   {"internal/recording"},

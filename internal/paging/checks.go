@@ -1,4 +1,4 @@
-package main
+package paging
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/checking"
 	"pyrr/internal/page"
 	"pyrr/internal/printable"
 	"pyrr/internal/report"
@@ -17,32 +18,32 @@ import (
 
 // checksOfPage holds a recording against the specs that name it: those of --specs, else
 // those of the folder specs where there is one. Nothing is recorded for it.
-func checksOfPage(u *screen.UI, path string, f *reportFlags) ([]page.Check, error) {
-	from := f.specs
+func checksOfPage(u *screen.UI, path string, f *Flags) ([]page.Check, error) {
+	from := f.Specs
 	switch {
 	case from == "none":
 		return nil, nil
 	case from == "":
-		if st, err := os.Stat(defaultSpecs); err != nil || !st.IsDir() {
+		if st, err := os.Stat(checking.DefaultSpecs); err != nil || !st.IsDir() {
 			return nil, nil
 		}
-		from = defaultSpecs
+		from = checking.DefaultSpecs
 	}
-	specs, err := loadSpecs("report", &checkFlags{}, []string{from})
-	if err != nil && f.specs == "" {
+	specs, err := checking.LoadSpecs("report", &checking.Flags{}, []string{from})
+	if err != nil && f.Specs == "" {
 		u.Note("the specs in %s are not on the page: they have mistakes (pyrr check %s)", from, from)
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	if specs = specsOf(specs, path); len(specs) == 0 {
-		if f.specs != "" {
+		if f.Specs != "" {
 			u.Note("no spec in %s names %s", printable.Line(from), printable.Line(path))
 		}
 		return nil, nil
 	}
 	u.Status("holding %s against %s", path, printable.Plural(uint64(len(specs)), "spec", "specs"))
-	run, err := assert.Check(context.Background(), specs, openSource, assert.Options{SourceText: newSourceLines().line})
+	run, err := assert.Check(context.Background(), specs, checking.OpenSource, assert.Options{SourceText: checking.NewSourceLines().Line})
 	if err != nil {
 		return nil, err
 	}

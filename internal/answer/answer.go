@@ -1,4 +1,7 @@
-package main
+// Package answer prints the answers to questions about a recording as they come.
+//
+// It finds none of them: package ask does. Begin with PrintValues.
+package answer
 
 import (
 	"bufio"
@@ -24,7 +27,7 @@ import (
 type answers struct {
 	u *screen.UI
 
-	mu    sync.Mutex
+	Mu    sync.Mutex
 	w     *bufio.Writer
 	enc   *json.Encoder
 	last  time.Time
@@ -45,16 +48,16 @@ const (
 	statusEvery = 200 * time.Millisecond
 )
 
-func newAnswers(u *screen.UI, rec *recording.Recording) *answers {
+func NewAnswers(u *screen.UI, rec *recording.Recording) *answers {
 	a := &answers{u: u, w: bufio.NewWriterSize(u.Out, 64<<10), paths: stack.Paths{Root: rec.Header().Cwd}}
 	a.enc = json.NewEncoder(screen.NewJSONWriter(a.w))
 	a.enc.SetEscapeHTML(false)
 	return a
 }
 
-// replaying says after a second that a recording is being replayed, and from then on how
+// Replaying says after a second that a recording is being replayed, and from then on how
 // far that has come: on a terminal as it goes, else now and then.
-func (a *answers) replaying(rec *recording.Recording, path string) {
+func (a *answers) Replaying(rec *recording.Recording, path string) {
 	total := uint64(0)
 	if sum, ok := rec.Summary(); ok {
 		total = sum.Instructions
@@ -70,8 +73,8 @@ func (a *answers) replaying(rec *recording.Recording, path string) {
 		return fmt.Sprintf("replaying %s: %d %% of %s", path, min(100, done*100/total), printable.Plural(total, "instruction", "instructions"))
 	}
 	a.begun = time.AfterFunc(sayAfter, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		a.Mu.Lock()
+		defer a.Mu.Unlock()
 		switch {
 		case a.ended:
 			return
@@ -87,10 +90,10 @@ func (a *answers) replaying(rec *recording.Recording, path string) {
 	})
 }
 
-// progress notes how far the replay of a process has come.
-func (a *answers) progress(proc int, instr uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// Progress notes how far the replay of a process has come.
+func (a *answers) Progress(proc int, instr uint64) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	if a.done == nil {
 		a.done = map[int]uint64{}
 	}
@@ -99,8 +102,8 @@ func (a *answers) progress(proc int, instr uint64) {
 
 // put calls f to write an answer.
 func (a *answers) put(f func(w io.Writer) error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	a.u.ClearStatus()
 	if err := f(a.w); err != nil {
 		return err
@@ -114,16 +117,16 @@ func (a *answers) put(f func(w io.Writer) error) error {
 
 // end writes what is left.
 func (a *answers) end() error {
-	a.stop()
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.Stop()
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	return a.w.Flush()
 }
 
-// stop ends the status.
-func (a *answers) stop() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// Stop ends the status.
+func (a *answers) Stop() {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	if a.ended = true; a.begun != nil {
 		a.begun.Stop()
 	}

@@ -1,4 +1,4 @@
-package main
+package checking
 
 import (
 	"context"
@@ -27,14 +27,14 @@ type remoteRecording struct {
 }
 
 // listFrom asks the registries what --from stands for.
-func (f *checkFlags) listFrom(ctx context.Context, u *screen.UI) error {
-	if len(f.from) == 0 {
+func (f *Flags) listFrom(ctx context.Context, u *screen.UI) error {
+	if len(f.From) == 0 {
 		return nil
 	}
 	out := &fromRegistry{where: map[string]remoteRecording{}}
-	for _, arg := range f.from {
+	for _, arg := range f.From {
 		u.Status("listing %s", arg)
-		client, all, cache, err := find.ListRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.plainHTTP})
+		client, all, cache, err := find.ListRegistry(ctx, "check", arg, registry.Options{PlainHTTP: f.PlainHTTP})
 		u.ClearStatus()
 		if err != nil {
 			return err
@@ -55,7 +55,7 @@ func (f *checkFlags) listFrom(ctx context.Context, u *screen.UI) error {
 
 // find lists the recordings that a spec names: in the registries of --from those
 // whose file name fits.
-func (f *checkFlags) find(s *assert.Spec) ([]string, error) {
+func (f *Flags) find(s *assert.Spec) ([]string, error) {
 	if f.remote == nil {
 		return assert.Recordings(s)
 	}
@@ -74,7 +74,7 @@ func (f *checkFlags) find(s *assert.Spec) ([]string, error) {
 }
 
 // open opens a recording for the checks; of one in a registry its own part.
-func (f *checkFlags) open(path string) (assert.Source, error) {
+func (f *Flags) open(path string) (assert.Source, error) {
 	if f.remote != nil {
 		if r, ok := f.remote.where[path]; ok {
 			file, err := f.remote.cache.Own(r.ctx, r.client, r.entry)
@@ -84,5 +84,5 @@ func (f *checkFlags) open(path string) (assert.Source, error) {
 			path = file
 		}
 	}
-	return openSource(path)
+	return OpenSource(path)
 }

@@ -1,4 +1,4 @@
-package main
+package checking
 
 import (
 	"crypto/sha256"
@@ -20,8 +20,8 @@ import (
 )
 
 // part chooses among the specs what --lf and --shard leave.
-func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
-	if f.lastFailed {
+func (f *Flags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
+	if f.LastFailed {
 		if failed := lastFailed(); len(failed) > 0 {
 			some := slices.DeleteFunc(slices.Clone(specs), func(s *assert.Spec) bool { return !slices.Contains(failed, s.ID()) })
 			if len(some) > 0 {
@@ -29,7 +29,7 @@ func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
 			}
 		}
 	}
-	if f.shard == "" {
+	if f.Shard == "" {
 		return specs, nil
 	}
 	mine, err := f.mine()
@@ -50,13 +50,13 @@ func (f *checkFlags) part(specs []*assert.Spec) ([]*assert.Spec, error) {
 
 // mine says which recordings are in the part I/N: by their names, so that another
 // recording moves none, and it does not matter where they lie.
-func (f *checkFlags) mine() (func(path string) bool, error) {
-	if f.shard == "" {
+func (f *Flags) mine() (func(path string) bool, error) {
+	if f.Shard == "" {
 		return nil, nil
 	}
 	var i, n uint32
-	if k, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); k != 2 || err != nil || n < 1 || i < 1 || i > n || f.shard != fmt.Sprintf("%d/%d", i, n) {
-		return nil, hint.With(hint.Usagef("check: %q is not a part I/N", f.shard), "pyrr check --shard 1/4")
+	if k, err := fmt.Sscanf(f.Shard, "%d/%d", &i, &n); k != 2 || err != nil || n < 1 || i < 1 || i > n || f.Shard != fmt.Sprintf("%d/%d", i, n) {
+		return nil, hint.With(hint.Usagef("check: %q is not a part I/N", f.Shard), "pyrr check --shard 1/4")
 	}
 	return func(path string) bool {
 		h := fnv.New32a()
@@ -107,8 +107,8 @@ func rememberFailed(u *screen.UI, run *assert.Run) {
 	_ = usercache.WriteFile(file, []byte(strings.Join(failed, "\n"))) // see above
 }
 
-func writeJUnit(f *checkFlags, run *assert.Run) error {
-	if err := digest.WriteWhole(f.junit, func(w io.Writer) error { return report.JUnit(w, run, f.lenient) }); err != nil {
+func writeJUnit(f *Flags, run *assert.Run) error {
+	if err := digest.WriteWhole(f.JUnit, func(w io.Writer) error { return report.JUnit(w, run, f.Lenient) }); err != nil {
 		return fmt.Errorf("write JUnit XML: %w", err)
 	}
 	return nil
