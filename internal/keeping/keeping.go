@@ -1,6 +1,5 @@
 //go:build linux && amd64
 
-
 package keeping
 
 import (

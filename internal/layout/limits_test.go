@@ -1,10 +1,12 @@
 package layout
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +18,8 @@ const (
 	maxFile   = 450 // lines of a file
 	maxFunc   = 80  // lines of a function
 	maxFields = 20  // of a struct; an embedded part is one
+
+	maxProgram = 4000 // lines of cmd/pyrr, which parses flags and calls
 )
 
 // tables are files that are one table: a row is read by itself.
@@ -106,6 +110,27 @@ func over(t *testing.T, p pkg) map[string]int {
 		})
 	}
 	return out
+}
+
+// TestProgramIsThin holds the size of the program itself: what a test would want to call
+// is in a package.
+func TestProgramIsThin(t *testing.T) {
+	n := 0
+	for _, p := range listPackages(t) {
+		if strings.TrimPrefix(p.ImportPath, module+"/") != "cmd/pyrr" {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			b, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += bytes.Count(b, []byte("\n"))
+		}
+	}
+	if n == 0 || n > maxProgram {
+		t.Errorf("cmd/pyrr has %d lines: at most %d", n, maxProgram)
+	}
 }
 
 // receiver is the type of a method and a dot.
