@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"pyrr/internal/linux"
 	"strings"
+
+	"pyrr/internal/linux"
 
 	"golang.org/x/sys/unix"
 )

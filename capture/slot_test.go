@@ -1,10 +1,11 @@
 package capture
 
 import (
-	"pyrr/internal/linux"
 	"slices"
 	"testing"
 	"time"
+
+	"pyrr/internal/linux"
 
 	"golang.org/x/sys/unix"
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
 	"pyrr/internal/sys"
 	"pyrr/internal/usercache"
 )

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"pyrr/internal/usercache"
 	"slices"
 	"strings"
 	"time"
+
+	"pyrr/internal/usercache"
 )
 
 // blockCache keeps the packed form of blocks of mapped files between

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/klauspost/compress/zstd"
+
 	unix "pyrr/internal/sys"
 )
 

@@ -1,0 +1,128 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"pyrr/cpython"
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
+
+	"golang.org/x/sys/unix"
+)
+
+// codeMapped handles executable code that appeared in the process: it patches
+// instructions whose results can't be reproduced, and looks for a Python
+// runtime. f may be nil.
+func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, end, off uint64, f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	defer f.Close()
+	sp := t.sp
+	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	r.sitesMapped(sp, name, self, f, start, end, off)
+	sites, err := inject.SitesCached(self)
+	if err == nil {
+		var traps []ptrace.Span
+		for _, s := range sites {
+			if s.Off < off || s.Off+uint64(s.Len) > off+(end-start) {
+				continue
+			}
+			addr := start + s.Off - off
+			traps = append(traps, ptrace.Span{Addr: addr, Data: s.Trap()})
+			sp.patches[addr] = patch{site: s}
+			ev.Mem = append(ev.Mem, recording.Write{Addr: addr, Data: s.Trap()})
+		}
+		if err := ptrace.WriteV(t.tid, traps); err != nil {
+			return err
+		}
+	}
+	sp.pausesMapped(self, func() (uint64, error) { return loadBias(f, start, off) }, start, end, off)
+	if sp.clock != nil || sp.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != sp.exe {
+		return nil
+	}
+	clock, err := cpython.FindClockCached(self)
+	if err != nil {
+		if !errors.Is(err, cpython.ErrNotPython) {
+			var ce *cpython.ClockError
+			if errors.As(err, &ce) {
+				ce.Path = "" // the file is named already, as the user knows it
+			}
+			r.warnf("%s: no bytecode clock, threads switch at system calls only: %v", name, err)
+		}
+		return nil
+	}
+	bias, err := loadBias(f, start, off)
+	if err != nil {
+		return err
+	}
+	sp.find = &pendingClock{clock: clock, bias: bias}
+	sp.python = clock.Version.String()
+	return nil
+}
+
+// installClock redirects the dispatch table once it is in place. It must be
+// called at a syscall exit.
+func (r *recorder) installClock(t *task) error {
+	sp := t.sp
+	if sp.find == nil || sp.clock != nil {
+		return nil
+	}
+	m := ptrace.Mem(t.tid)
+	if !sp.find.clock.Ready(m, sp.find.bias) {
+		return nil
+	}
+	find := sp.find
+	sp.find = nil
+	const size = cpython.AreaCodeSize + cpython.AreaDataSize
+	lo, hi := find.clock.LoadRange()
+	area, err := r.findGap(t.pid, lo+find.bias, hi+find.bias, size)
+	if err != nil {
+		return err
+	}
+	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, area, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
+	if err != nil {
+		return err
+	}
+	if uint64(ret) != area {
+		return fmt.Errorf("map the counting stubs at %#x: %w", area, errnoOf(ret))
+	}
+	if ret, err = r.inject(t, sp.area.Gadget, unix.SYS_MPROTECT, area, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0); err != nil || ret != 0 {
+		return fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
+	}
+	in, err := find.clock.Install(m, find.bias, area)
+	if err != nil {
+		r.warnf("process %d: no bytecode clock, threads switch at system calls only: %v", t.pid, err)
+		return nil
+	}
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
+		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameClock},
+		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameClock},
+	}}
+	for _, w := range in.Writes {
+		if w.Addr < area || w.Addr >= area+size {
+			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {
+				return err
+			}
+		}
+		if err := ptrace.Write(t.tid, w.Addr, w.Data); err != nil {
+			return err
+		}
+		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	sp.clockReg = find.clock.NextInstr.Encode(find.clock.Version)
+	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: sp.clockReg}.Words()
+	ev.Text = find.clock.Version.String()
+	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
+	r.log(sp, ev)
+	sp.base, sp.budget = 0, 0
+	if err := r.tellClock(t); err != nil {
+		return err
+	}
+	return r.arm(t, r.o.Slice)
+}
