@@ -179,7 +179,7 @@ source_of() {
     set -- "$2" -qq -o Dir::Etc::sourcelist="$1/list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$1/lists"
     package=$1 && shift
     apt-get "$@" update && apt-get "$@" source --download-only "$package"' sh "/tmp/${dir##*/}" "$1" </dev/null >&2 &&
-    mkdir -p "$2" && tar xf "$dir/$1"_*.orig.tar.* -C "$2" --strip-components=1 || { rm -rf "$dir"; return 1; }
+    mkdir -p "$2" && tar xf "$dir/$1"_*.orig.tar.xz -C "$2" --strip-components=1 || { rm -rf "$dir"; return 1; }
   rm -rf "$dir"
 }
 
