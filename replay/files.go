@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,6 +66,9 @@ func (s *session) loadFiles() error {
 	}
 	for i, f := range files {
 		if errs[i] != nil {
+			if _, says := errors.AsType[*recording.MissingFileError](errs[i]); says {
+				return errs[i]
+			}
 			return fmt.Errorf("read file %d (%s) of the recording: %w", f.ID, f.Path, errs[i])
 		}
 	}

@@ -16,7 +16,7 @@ const attachmentLimit = 24 << 20
 func packCommand() *cli.Command {
 	return &cli.Command{
 		Name: "pack",
-		Synopsis: `[-o FILE.pyrr.zip] [--max-size SIZE] [--markdown]
+		Synopsis: `[-o FILE.pyrr.zip] [--max-size SIZE] [--thin] [--markdown]
 [--secret NAME]… [--masks FILE] RECORDING`,
 		Short: "make one self-contained file to attach, with secrets replaced",
 		Long: `Writes a recording once more, as one small zip file that replays anywhere, and
@@ -40,11 +40,17 @@ was killed, say), only what the test touches is packed: memory, and parts of
 mapped files. What exceeds --max-size then goes without the index of stacks and
 the source lines, which a replay makes anew. A line says what was cut.
 
+With --thin the file goes without the mapped files (the interpreter, its libraries)
+that this machine has, known by their SHA-256: a tenth of the size, or less. Where
+the same files are (the same container image, say) it replays as any other; elsewhere
+it can be read, by its index, and a replay says which file is missing.
+
 Known secrets only: a recording holds all that the program read, and what
 nobody named stays in it.`,
 		Examples: []cli.Example{
 			{"pyrr pack recordings/app-k3x9fa.pyrr.zip", "write app-k3x9fa-packed.pyrr.zip beside it"},
 			{"pyrr pack --secret LICENCE -o bug.pyrr.zip rec.pyrr.zip", "a variable whose name does not say it"},
+			{"pyrr pack --thin -o rec-thin.pyrr.zip rec.pyrr.zip", "for who has the same interpreter"},
 			{"pyrr pack --markdown rec.pyrr.zip >report.md", "and a block to paste into a bug report"},
 		},
 		Exits: []cli.Exit{
@@ -60,6 +66,7 @@ nobody named stays in it.`,
 			f := packing.Flags{MaxSize: attachmentLimit}
 			fs.StringVarP(&f.Out, "output", "o", "", "the `FILE.pyrr.zip` to write (default NAME-packed.pyrr.zip beside\nthe recording)")
 			fs.Var(&f.MaxSize, "max-size", "cut, or refuse, a result above this `size`: 5MB, 24MiB\n(default 24MiB)")
+			fs.BoolVar(&f.Thin, "thin", false, "leave out the mapped files that this machine has")
 			fs.BoolVar(&f.Markdown, "markdown", false, "print a block for a bug report: what hung, where, how to replay")
 			f.Secrets.Declare(fs)
 			return func(_ context.Context, u *screen.UI, args []string) error {

@@ -124,7 +124,16 @@ func unpack(u *screen.UI, f *Flags, file string, members []string) (string, erro
 	defer z.Close()
 	left := int64(f.MaxSize)
 	for _, m := range z.File {
-		if !slices.Contains(members, m.Name) {
+		name := ""
+		switch base := path.Base(m.Name); {
+		case slices.Contains(members, m.Name):
+			name = naming.SafeName(strings.TrimSuffix(base, recording.PackedSuffix)) + recording.PackedSuffix
+		case path.Base(path.Dir(m.Name)) == recording.SharedDir && recording.IsSharedName(base):
+			name = filepath.Join(recording.SharedDir, base)
+			if err := os.MkdirAll(filepath.Join(dir, recording.SharedDir), 0o777); err != nil {
+				return "", fmt.Errorf("unpack %s: %w", file, err)
+			}
+		default:
 			continue
 		}
 		in, err := m.Open()
@@ -132,8 +141,7 @@ func unpack(u *screen.UI, f *Flags, file string, members []string) (string, erro
 			return "", fmt.Errorf("unpack %s: %w", file, err)
 		}
 		u.Status("unpacking %s", m.Name)
-		name := filepath.Join(dir, naming.SafeName(strings.TrimSuffix(path.Base(m.Name), recording.PackedSuffix))+recording.PackedSuffix)
-		err = outfile.Write(name, 0o666, func(w io.Writer) error {
+		err = outfile.Write(filepath.Join(dir, name), 0o666, func(w io.Writer) error {
 			n, err := io.Copy(w, io.LimitReader(in, left+1))
 			if left -= n; left < 0 && err == nil {
 				err = hint.With(fmt.Errorf("it holds more than --max-size %s", printable.ByteSize(int64(f.MaxSize))), "pyrr open --max-size 10GB "+printable.ShellQuote(file))

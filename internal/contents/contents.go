@@ -71,6 +71,10 @@ type sizeInfo struct {
 	// Files counts the mapped files that it carries, Kept their bytes.
 	Files int    `json:"files"`
 	Kept  uint64 `json:"files_bytes"`
+	// Lacking are those of them that it does not hold itself, and Missing those that
+	// are nowhere else either.
+	Lacking int      `json:"files_lacking,omitempty"`
+	Missing []string `json:"files_missing,omitempty"`
 }
 
 // processInfo is one process of a recording.
@@ -116,6 +120,12 @@ func Of(rec *recording.Recording, path string, progress func(uint64)) (*Info, er
 	var err error
 	if info.Sizes, err = Sizes(rec, path); err != nil {
 		return info, err
+	}
+	for _, f := range rec.Lacks() {
+		info.Sizes.Lacking++
+		if rec.Elsewhere(f) != nil {
+			info.Sizes.Missing = append(info.Sizes.Missing, f.Path)
+		}
 	}
 	if m, ok, rerr := rec.Redaction(); rerr != nil {
 		return info, rerr
@@ -273,6 +283,13 @@ func (info *Info) Print(u *screen.UI) {
 		size += " in a folder"
 	}
 	row("size", "%s, with %s of %s", size, printable.ByteSize(int64(info.Sizes.Kept)), printable.Plural(uint64(info.Sizes.Files), "mapped file", "mapped files"))
+	if n := info.Sizes.Lacking; n > 0 {
+		text := "which were found"
+		if m := info.Sizes.Missing; len(m) > 0 {
+			text = fmt.Sprintf("of which %d were not found, so that it can't be replayed here: %s", len(m), printable.Shorten(strings.Join(m, ", "), 200))
+		}
+		row("thin", "without %s, %s", printable.Plural(uint64(n), "mapped file", "mapped files"), text)
+	}
 	row("machine", "Linux %s, %s", info.Kernel, info.CPU)
 	row("needs", "%s", strings.Join(info.Needs, " "))
 	if len(info.Lacking) > 0 {

@@ -98,7 +98,7 @@ func FetchOwn(ctx context.Context, u *screen.UI, command, arg string) ([]string,
 }
 
 // openFetched opens a recording, and lets one whose own part is in the cache find the
-// rest.
+// rest. What another lacks may have been fetched for one of these.
 func openFetched(path string) (*recording.Recording, error) {
 	rec, err := recording.Open(path)
 	if err != nil {
@@ -107,6 +107,8 @@ func openFetched(path string) (*recording.Recording, error) {
 	if cache, err := registry.OpenCache(); err == nil {
 		if find := cache.FilesOf(path); find != nil {
 			rec.FindFiles(find)
+		} else {
+			rec.FindFiles(cache.Find)
 		}
 	}
 	return rec, nil

@@ -112,7 +112,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 		verdict = "without memory"
 	}
 	u.Status("packing the recording")
-	if err := recording.Pack(from, t.Packed); err != nil {
+	if err := f.pack(from, t.Packed); err != nil {
 		u.Warn(err.Error())
 		if _, err := os.Stat(t.Part); err == nil {
 			u.Note("recorded %s  not packed, %s", t.Part, about(info, verdict))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pyrr/internal/flagvalue"
+	"pyrr/internal/recording"
 
 	"github.com/spf13/pflag"
 )
@@ -22,6 +23,7 @@ type Flags struct {
 	Follow    string
 	runs
 	Verify  string
+	Share   bool
 	AVX512  bool
 	CPUs    int
 	Redact  string
@@ -69,6 +71,14 @@ const (
 // checksumEvery is how many events lie between two checksums of all writable
 // memory under --verify=full.
 const checksumEvery = 500
+
+// pack is how recordings are packed.
+func (f *Flags) pack(dir, zip string) error {
+	if f.Share {
+		return recording.PackShared(dir, zip)
+	}
+	return recording.Pack(dir, zip)
+}
 
 // Kept says whether a recording is wanted.
 func Kept(keep string, status int, timedOut bool) bool {

@@ -26,11 +26,12 @@ type runs struct {
 	noResume  bool
 }
 
-// DeclareRuns declares them.
+// DeclareRuns declares them, and how the recordings of a run share their files.
 func (f *Flags) DeclareRuns(fs *pflag.FlagSet) {
 	fs.Var(flagvalue.NewChaos(&f.chaos, &f.seed), "chaos", "vary the order in which threads run, to find races; the same\n`SEED` makes the same choices")
 	fs.Lookup("chaos").NoOptDefVal = flagvalue.ChaosRandom
 	fs.IntVar(&f.untilFail, "until-fail", 0, "run CMD until it fails, at most `N` times, and keep that run;\nwith --chaos each run has the next seed")
+	fs.BoolVar(&f.Share, "share-files", false, "keep the mapped files that recordings have in common once, in\nthe folder files beside them, and not in each")
 	fs.BoolVar(&f.noResume, "no-resume", false, "where a test has to be ended with its process, leave out the\ntests behind it; else they run in a fresh session of pytest")
 }
 

@@ -33,6 +33,7 @@ type Flags struct {
 	Out      string
 	MaxSize  flagvalue.Size
 	Markdown bool
+	Thin     bool
 	Secrets  keeping.SecretFlags
 }
 
@@ -63,7 +64,7 @@ func Pack(u *screen.UI, f *Flags, args []string) error {
 	if err != nil {
 		return err
 	}
-	manifest, bytes, err := packTo(u, rec, path, out, finder, int64(f.MaxSize))
+	manifest, bytes, err := packTo(u, rec, path, out, finder, f)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func Pack(u *screen.UI, f *Flags, args []string) error {
 
 // packTo writes the packed form of rec to out and returns what was replaced
 // in it and its size.
-func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *redact.Finder, limit int64) (*recording.Redaction, int64, error) {
+func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *redact.Finder, f *Flags) (*recording.Redaction, int64, error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return nil, 0, fmt.Errorf("make the folder for %s: %w", out, err)
 	}
@@ -138,29 +139,57 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 	}
 	u.Status("packing")
 	zip := filepath.Join(work, "packed.zip")
-	size, err := zipped(dir, zip)
+	size, err := zipFitting(u, rec, path, dir, zip, f)
 	if err != nil {
 		return nil, 0, err
+	}
+	if err := outfile.Place(zip, out); err != nil {
+		return nil, 0, err
+	}
+	return manifest, size, nil
+}
+
+// zipFitting packs the folder dir, and leaves out what a replay makes anew where it would
+// be too large.
+func zipFitting(u *screen.UI, rec *recording.Recording, path, dir, zip string, f *Flags) (int64, error) {
+	limit := int64(f.MaxSize)
+	size, left, err := zipped(rec, dir, zip, f.Thin)
+	if err != nil {
+		return 0, err
 	}
 	if limit > 0 && size > limit && rec.Header().Form == "" {
 		// What a replay makes anew goes first.
 		os.Remove(filepath.Join(dir, recording.StacksMember))
 		os.Remove(filepath.Join(dir, recording.SourcesMember))
-		if size, err = zipped(dir, zip); err != nil {
-			return nil, 0, err
+		if size, left, err = zipped(rec, dir, zip, f.Thin); err != nil {
+			return 0, err
 		}
 		if size <= limit {
 			u.Note("cut to keep to %s: the index of stacks and the source lines; stacks come from a replay then", printable.ByteSize(limit))
 		}
 	}
 	if limit > 0 && size > limit {
-		return nil, 0, hint.With(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", printable.ByteSize(size), printable.ByteSize(limit), parts(dir)),
+		return 0, hint.With(fmt.Errorf("the packed recording takes %s, more than --max-size %s, %s; it was not kept", printable.ByteSize(size), printable.ByteSize(limit), parts(dir)),
 			"pyrr pack --max-size "+fmt.Sprint(size)+" "+printable.ShellQuote(path))
 	}
-	if err := outfile.Place(zip, out); err != nil {
-		return nil, 0, err
+	if f.Thin {
+		sayLeft(u, left)
 	}
-	return manifest, size, nil
+	return size, nil
+}
+
+// sayLeft names what a thin recording was made without.
+func sayLeft(u *screen.UI, left []recording.File) {
+	if len(left) == 0 {
+		u.Note("thin: none of its mapped files is found elsewhere on this machine, so all are in it")
+		return
+	}
+	var sum uint64
+	for _, f := range left {
+		sum += f.Kept
+	}
+	u.Note("thin: without %s, %s, which are on this machine: where they are not, it can be read and not replayed",
+		printable.Plural(uint64(len(left)), "mapped file", "mapped files"), printable.ByteSize(int64(sum)))
 }
 
 // touchedOnly writes the recording of a test that was not cut yet (its recorder
@@ -199,19 +228,43 @@ func touchedOnly(u *screen.UI, rec *recording.Recording, path, dir string) (*rec
 	return short, nil
 }
 
-// zipped packs the folder dir and returns the size.
-func zipped(dir, zip string) (int64, error) {
+// zipped packs the folder dir, thin without what is found elsewhere, and returns the
+// size and what was left out.
+func zipped(rec *recording.Recording, dir, zip string, thin bool) (size int64, left []recording.File, err error) {
 	if err := os.Remove(zip); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
+		return 0, nil, err
 	}
 	if err := recording.Pack(dir, zip); err != nil {
-		return 0, err
+		return 0, nil, err
+	}
+	if thin {
+		if left, err = thinned(rec, zip); err != nil {
+			return 0, nil, err
+		}
 	}
 	st, err := os.Stat(zip)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return st.Size(), nil
+	return st.Size(), left, nil
+}
+
+// leastLeft is the size from which on the content of a mapped file is left out.
+const leastLeft = 4 << 10
+
+// thinned makes a packed recording thin. What finds the files of rec finds these.
+func thinned(rec *recording.Recording, zip string) (left []recording.File, err error) {
+	thin := zip + ".thin"
+	out, err := os.OpenFile(thin, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	left, err = recording.Thin(zip, out, func(f recording.File) bool { return f.Kept >= leastLeft && rec.Elsewhere(f) == nil })
+	if err = errors.Join(err, out.Close()); err != nil {
+		os.Remove(thin)
+		return nil, err
+	}
+	return left, os.Rename(thin, zip)
 }
 
 // parts says what takes the room in the recording in the folder dir.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,9 +36,43 @@ func (e *MissingFileError) Error() string {
 // Hints says what to do about it.
 func (e *MissingFileError) Hints() []string {
 	return []string{
-		"put the same file at that path, or beside the recording the folder files that it was made with",
 		"where it was made: pyrr pack RECORDING makes one with all files in it",
+		"or put the same file at that path, or beside the recording the folder " + SharedDir + " that lay there",
 	}
+}
+
+// Elsewhere says whether the content of one of the recording's files is found besides
+// in the recording, and where it was looked for if not.
+func (r *Recording) Elsewhere(f File) error {
+	if !f.shareable() {
+		return fmt.Errorf("%.200q has no SHA-256 to be known by", f.Path)
+	}
+	b, err := r.elsewhere(f)
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// Lacks returns the files whose content the recording does not hold itself: none unless
+// it is thin.
+func (r *Recording) Lacks() []File {
+	if r.zip == nil && !r.finished() || r.header.Form == FormIndex {
+		return nil
+	}
+	var out []File
+	for _, f := range r.files {
+		if !f.shareable() {
+			continue
+		}
+		c, err := r.lookup(blobName(f.ID))
+		if errors.Is(err, fs.ErrNotExist) {
+			out = append(out, f)
+		} else if err == nil {
+			c.Close()
+		}
+	}
+	return out
 }
 
 // elsewhere opens the content of a file that the recording itself lacks.
@@ -46,8 +81,11 @@ func (r *Recording) elsewhere(f File) (*blob, error) {
 	note := func(what string, err error) {
 		missing.Tried = append(missing.Tried, fmt.Sprintf("%s: %v", what, errors.Join(plainError(err))))
 	}
-	beside := filepath.Join(filepath.Dir(r.path), SharedDir, f.SHA256)
-	b, err := r.sharedFile(f, beside)
+	beside := filepath.Join(filepath.Dir(r.path), SharedDir)
+	b, err := r.sharedFile(f, filepath.Join(beside, f.SHA256), nil)
+	if err != nil && f.Of != "" {
+		b, err = r.sharedFile(f, filepath.Join(beside, f.Of), f.zeroSpans())
+	}
 	if err == nil {
 		return b, nil
 	}
@@ -59,11 +97,11 @@ func (r *Recording) elsewhere(f File) (*blob, error) {
 	if r.find != nil {
 		path, err := r.find(f)
 		if err == nil {
-			if b, err = r.sharedFile(f, path); err == nil {
+			if b, err = r.sharedFile(f, path, nil); err == nil {
 				return b, nil
 			}
 		}
-		note("the registry", err)
+		note("registries", err)
 	}
 	return nil, missing
 }
@@ -76,13 +114,14 @@ func plainError(err error) error {
 	return err
 }
 
-// sharedFile opens a file in the shared form, if it is what f names.
-func (r *Recording) sharedFile(f File, path string) (*blob, error) {
+// sharedFile opens a file in the shared form, if it is what f names once the zeros are
+// in it.
+func (r *Recording) sharedFile(f File, path string, zeros []span) (*blob, error) {
 	src, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	b := &blob{r: r, name: blobName(f.ID), src: content{src, size, src}}
+	b := &blob{r: r, name: blobName(f.ID), src: content{src, size, src}, zeros: zeros}
 	if err = b.scan(); err == nil {
 		err = b.prove(f)
 	}
@@ -103,7 +142,7 @@ func (r *Recording) machineFile(f File) (*blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &blob{r: r, name: blobName(f.ID), src: content{src, size, src}, plain: true, size: f.Kept, end: int64(f.Kept)}
+	b := &blob{r: r, name: blobName(f.ID), src: content{src, size, src}, plain: true, zeros: f.zeroSpans(), size: f.Kept, end: int64(f.Kept)}
 	st, err := src.Stat()
 	switch {
 	case err != nil:

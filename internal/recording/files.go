@@ -112,7 +112,8 @@ type blob struct {
 	end    int64  // where the last whole block ends in src
 	stream uint32
 	blocks []block
-	plain  bool // src is the file itself, and not chunks
+	plain  bool   // src is the file itself, and not chunks
+	zeros  []span // what of it is zeros, whatever src holds
 
 	mu    sync.Mutex
 	cache [2]cached // most recently used first
@@ -220,6 +221,7 @@ func (b *blob) load(i int) ([]byte, error) {
 		if _, err := b.src.ReadAt(raw, at); err != nil {
 			return nil, noEOF(err)
 		}
+		b.blank(raw, b.blocks[i].first)
 		c[1], c[0] = c[0], cached{i, raw}
 		return raw, nil
 	}
@@ -227,6 +229,7 @@ func (b *blob) load(i int) ([]byte, error) {
 	if err != nil {
 		return nil, &DamagedError{File: b.name, Offset: at, Err: err}
 	}
+	b.blank(raw, b.blocks[i].first)
 	c[1] = c[0]
 	c[0] = cached{i, raw}
 	return raw, nil

@@ -351,5 +351,8 @@ func parseIndexLine(line []byte) (f File, err error) {
 	if f.ID == 0 || f.ID > maxFiles || f.Want > maxFile || f.Kept > f.Want || f.Want > f.Size {
 		return f, fmt.Errorf("file %d with %d of %d of %d bytes", f.ID, f.Kept, f.Want, f.Size)
 	}
+	if err := f.checkZeros(); err != nil {
+		return f, fmt.Errorf("file %d: %w", f.ID, err)
+	}
 	return f, nil
 }

@@ -228,14 +228,14 @@ func (r *Recording) rewriteFiles(root *os.Root, c *Changes, level zstd.EncoderLe
 	}
 	for _, f := range r.files {
 		if c.NoMemory {
-			f.Want, f.Kept, f.Same, f.SHA256 = 0, 0, 0, ""
+			f.Want, f.Kept, f.Same, f.SHA256, f.Of, f.Zeros = 0, 0, 0, "", "", nil
 		}
 		if f.Same == 0 && f.Want > 0 {
 			if err := r.rewriteFile(w, &f, c); err != nil {
 				return fmt.Errorf("file %d (%s): %w", f.ID, f.Path, err)
 			}
 		} else if f.Same != 0 && len(c.Files[f.Same]) > 0 {
-			f.SHA256 = "" // of other bytes
+			f.SHA256, f.Of, f.Zeros = "", "", nil // of other bytes
 		}
 		f.Path, f.Unstable = c.Text(f.Path), c.Text(f.Unstable)
 		if err := w.appendFile(indexName, indexLine(&f)); err != nil {
@@ -255,7 +255,7 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 	}
 	defer b.Close()
 	patches := c.Files[f.ID]
-	if len(patches) == 0 && !c.Small && !b.plain {
+	if len(patches) == 0 && !c.Small && !b.plain && b.zeros == nil {
 		return w.appendFrom(b.name, io.NewSectionReader(&renumbered{b.src, b.blocks, uint32(f.ID)}, 0, b.end))
 	}
 	sum := newHash()
@@ -281,9 +281,10 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 	if f.SHA256 != "" {
 		was := f.SHA256
 		f.SHA256 = sumOf(sum)
-		if b.plain && len(patches) == 0 && f.SHA256 != was {
+		if (b.plain || b.zeros != nil) && len(patches) == 0 && f.SHA256 != was {
 			return errors.New("it changed while it was read")
 		}
+		f.noteZeros(was, patches)
 	}
 	return nil
 }

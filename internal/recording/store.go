@@ -18,28 +18,6 @@ import (
 	unix "pyrr/internal/sys"
 )
 
-// File is an entry of the store of mapped files, as the index holds it.
-type File struct {
-	ID   FileID `json:"id"`
-	Path string `json:"path"`
-	// Dev, Ino, Size and Mtime (ns since the epoch) identify the file on the
-	// machine that recorded; Ino 0 means that the content came from elsewhere.
-	Dev   uint64 `json:"dev,omitempty"`
-	Ino   uint64 `json:"ino,omitempty"`
-	Size  uint64 `json:"size"`
-	Mtime int64  `json:"mtime,omitempty"`
-	// Want is how many bytes from the start the recording needs, Kept how
-	// many it holds.
-	Want uint64 `json:"want"`
-	Kept uint64 `json:"kept"`
-	// SHA256 is of the bytes kept, once they are complete.
-	SHA256 string `json:"sha256,omitempty"`
-	// Same names the file whose stored bytes are those of this one too.
-	Same FileID `json:"same,omitempty"`
-	// Unstable says why the bytes kept may not be those that were mapped.
-	Unstable string `json:"unstable,omitempty"`
-}
-
 // fileKey is what makes two files the same.
 type fileKey struct {
 	dev, ino, size uint64

@@ -19,6 +19,7 @@ type Apart struct {
 	date  uint32
 	own   []zipPart
 	Files []FilePart
+	Lacks []File // what the recording had no content of
 }
 
 // FilePart is the content of a mapped file in the shared form: its chunks, with
@@ -44,7 +45,7 @@ func TakeApart(path string, least int64, most int) (*Apart, error) {
 		r.Close()
 		return nil, fmt.Errorf("take %s apart: it is a folder, and not packed", path)
 	}
-	a, err := r.apart(least, most)
+	a, err := r.apart(most, func(_ File, size int64) bool { return size >= least })
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("take %s apart: %w", path, err)
@@ -52,7 +53,35 @@ func TakeApart(path string, least int64, most int) (*Apart, error) {
 	return a, nil
 }
 
-func (r *Recording) apart(least int64, most int) (*Apart, error) {
+// Thin writes the packed recording at path once more, without the contents that leave
+// says, and returns the files that it lacks now, besides those that it lacked before.
+// Which leave may be asked for have a SHA-256 to be found again by.
+func Thin(path string, w io.Writer, leave func(File) bool) ([]File, error) {
+	r, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	fail := func(err error) ([]File, error) { return nil, fmt.Errorf("make a thin recording of %s: %w", path, err) }
+	if r.zip == nil {
+		return fail(errors.New("it is a folder, and not packed"))
+	}
+	a, err := r.apart(maxFiles, func(f File, _ int64) bool { return leave(f) })
+	if err != nil {
+		return fail(err)
+	}
+	if err := a.WriteOwn(w); err != nil {
+		return fail(err)
+	}
+	var out []File
+	for _, p := range a.Files {
+		out = append(out, p.File)
+	}
+	return out, nil
+}
+
+// apart takes out at most so many files, the largest of those that choose says.
+func (r *Recording) apart(most int, choose func(f File, size int64) bool) (*Apart, error) {
 	st, err := r.zip.Stat()
 	if err != nil {
 		return nil, err
@@ -61,10 +90,10 @@ func (r *Recording) apart(least int64, most int) (*Apart, error) {
 	if err != nil {
 		return nil, &DamagedError{File: "zip archive", Err: err}
 	}
-	a := &Apart{f: r.zip, date: members[0].date}
+	a := &Apart{f: r.zip, date: members[0].date, Lacks: r.Lacks()}
 	large := map[string]File{}
 	for _, f := range r.files {
-		if m, ok := r.members[blobName(f.ID)]; ok && f.shareable() && m.size >= least {
+		if m, ok := r.members[blobName(f.ID)]; ok && f.shareable() && choose(f, m.size) {
 			large[m.name] = f
 		}
 	}

@@ -152,6 +152,29 @@ func (k *Cache) FilesOf(path string) func(recording.File) (string, error) {
 	}
 }
 
+// Find finds a mapped file among those that were fetched, for whatever recording, by
+// its SHA-256. Nothing is fetched.
+func (k *Cache) Find(f recording.File) (string, error) {
+	sources, err := filepath.Glob(filepath.Join(k.dir, "recordings", "*", sourceFile))
+	if err != nil {
+		return "", err
+	}
+	for _, path := range sources {
+		_, a, err := sourceOf(filepath.Dir(path))
+		if err != nil {
+			continue // removed meanwhile, or of a later version
+		}
+		for id, sum := range a.sums {
+			if sum == f.SHA256 {
+				if path := filepath.Join(k.dir, "blobs", a.files[id].Digest.Encoded()); usable(path) {
+					return path, nil
+				}
+			}
+		}
+	}
+	return "", errors.New("it was never fetched from one")
+}
+
 // sourceOf reads where an own part came from.
 func sourceOf(dir string) (*Client, *Artifact, error) {
 	b, err := os.ReadFile(filepath.Join(dir, sourceFile))

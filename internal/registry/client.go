@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +33,14 @@ type Options struct {
 	PlainHTTP bool
 	// MaxSize bounds a recording that is fetched, in bytes; 0 for DefaultMaxSize.
 	MaxSize int64
+}
+
+// PlainHTTPVariable names, in the environment, the registries that every command speaks
+// to in HTTP without TLS: HOST:PORT, and more of them after commas.
+const PlainHTTPVariable = "PYRR_PLAIN_HTTP"
+
+func saidPlain(host string) bool {
+	return slices.Contains(strings.Split(os.Getenv(PlainHTTPVariable), ","), host)
 }
 
 // DefaultMaxSize bounds a recording that is fetched, in bytes.
@@ -79,7 +89,7 @@ func Open(name Name, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read Docker's credentials: %w", err)
 	}
-	repo.PlainHTTP = o.PlainHTTP || isLoopback(name.ref.Registry)
+	repo.PlainHTTP = o.PlainHTTP || isLoopback(name.ref.Registry) || saidPlain(name.ref.Registry)
 	repo.MaxMetadataBytes = maxManifest
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = stallAfter
@@ -191,7 +201,7 @@ func (c *Client) explain(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 		if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
-			return wrap(errors.New("the registry speaks no TLS, and is not on this machine (--plain-http of push, pull and check)"))
+			return wrap(errors.New("the registry speaks no TLS, and is not on this machine (" + PlainHTTPVariable + "=" + c.name.ref.Registry + " permits it)"))
 		}
 	}
 	return wrap(errors.New(oneLine(err.Error())))

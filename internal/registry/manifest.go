@@ -61,6 +61,7 @@ type Artifact struct {
 	SHA256 string // of the whole recording
 	own    ocispec.Descriptor
 	files  map[recording.FileID]ocispec.Descriptor
+	sums   map[recording.FileID]string // SHA-256 of their contents, as the manifest has it
 	raw    []byte
 }
 
@@ -100,7 +101,7 @@ func parseArtifact(raw []byte, m *ocispec.Manifest, d ocispec.Descriptor, maxSiz
 		}
 		return nil, fmt.Errorf("it is no recording, but %.100q", kind)
 	}
-	a := &Artifact{SHA256: m.Annotations[sumKey], raw: raw, files: map[recording.FileID]ocispec.Descriptor{}}
+	a := &Artifact{SHA256: m.Annotations[sumKey], raw: raw, files: map[recording.FileID]ocispec.Descriptor{}, sums: map[recording.FileID]string{}}
 	a.desc = ocispec.Descriptor{MediaType: d.MediaType, ArtifactType: RecordingType, Digest: d.Digest, Size: d.Size}
 	a.Name = m.Annotations[ocispec.AnnotationTitle]
 	var err error
@@ -137,7 +138,7 @@ func parseArtifact(raw []byte, m *ocispec.Manifest, d ocispec.Descriptor, maxSiz
 		if _, twice := a.files[id]; twice {
 			return nil, fmt.Errorf("%s has two of %s", a.Name, title)
 		}
-		a.files[id] = plain
+		a.files[id], a.sums[id] = plain, l.Annotations[fileKey]
 	}
 	return a, nil
 }

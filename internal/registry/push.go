@@ -156,6 +156,21 @@ func indexOf(lines []ocispec.Descriptor) ([]byte, ocispec.Descriptor, error) {
 	return raw, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, ArtifactType: SetType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, err
 }
 
+// thinError says that a recording can't be sent as it is.
+type thinError struct {
+	path  string
+	lacks int
+}
+
+func (e *thinError) Error() string {
+	return fmt.Sprintf("it is thin, without %d of its mapped files: who pulls it could not have them", e.lacks)
+}
+
+// Hints says what to do about it.
+func (e *thinError) Hints() []string {
+	return []string{"pyrr pack " + e.path + " makes one with all files in it"}
+}
+
 // pushOne sends the blobs and the manifest of a recording, without a tag.
 func (c *Client) pushOne(ctx context.Context, item Item) (a *Artifact, there bool, err error) {
 	apart, err := recording.TakeApart(item.Path, leastFile, mostFiles)
@@ -163,6 +178,9 @@ func (c *Client) pushOne(ctx context.Context, item Item) (a *Artifact, there boo
 		return nil, false, err
 	}
 	defer apart.Close()
+	if n := len(apart.Lacks); n > 0 {
+		return nil, false, &thinError{item.Path, n}
+	}
 	a = &Artifact{}
 	a.Name = item.Name
 	if a.SHA256, a.Size, err = sumOfFile(item.Path); err != nil {

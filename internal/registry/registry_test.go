@@ -358,3 +358,18 @@ func TestCacheIsBounded(t *testing.T) {
 		t.Errorf("left are %v", left)
 	}
 }
+
+// Plain HTTP is for registries of this machine and those that the environment names.
+func TestPlainHTTP(t *testing.T) {
+	t.Setenv(PlainHTTPVariable, "one.example:5000,two.example")
+	for host, want := range map[string]bool{"localhost:5000": true, "127.0.0.1:1": true, "one.example:5000": true, "two.example": true,
+		"one.example": false, "two.example:443": false, "registry.example": false} {
+		if c := openTest(t, "oci://"+host+"/a/b:t"); c.repo.PlainHTTP != want {
+			t.Errorf("%s: plain HTTP is %v", host, c.repo.PlainHTTP)
+		}
+	}
+	t.Setenv(PlainHTTPVariable, "")
+	if c := openTest(t, "oci://one.example:5000/a/b:t"); c.repo.PlainHTTP {
+		t.Error("plain HTTP without being told")
+	}
+}
