@@ -17,8 +17,9 @@ type Transfer struct {
 }
 
 // Channel is one way through a pipe, a pair of sockets, a connection or an eventfd: what
-// was written at one end, and read at the other, in order of time. Writes lie in the
-// order of their beginnings, Reads too.
+// was written at one end, and read at the other, in order of time. Of a lock on a file
+// Writes are the calls and ends that gave it back, Reads the calls that took it. Writes
+// lie in the order of their beginnings, Reads too.
 type Channel struct{ Writes, Reads []Transfer }
 
 // Channels returns the ways in which the threads and processes of a recording told each
@@ -39,6 +40,7 @@ func Channels(rec *recording.Recording, most int) ([]Channel, error) {
 			out = append(out, Channel{w, r})
 		}
 	}
+	out = append(out, c.locks()...)
 	slices.SortFunc(out, func(a, b Channel) int {
 		x, y := &a.Writes[0], &b.Writes[0]
 		return cmp.Or(cmp.Compare(x.From, y.From), cmp.Compare(x.Proc, y.Proc), cmp.Compare(x.Event, y.Event))
@@ -50,10 +52,11 @@ func byTime(list []Transfer) {
 	slices.SortStableFunc(list, func(a, b Transfer) int { return cmp.Compare(a.From, b.From) })
 }
 
-// channels gathers the transfers of open files.
+// channels gathers the transfers of open files, and the turns that locks on files took.
 type channels struct {
 	most          int
 	reads, writes map[*File][]Transfer
+	took, gave    []turn
 }
 
 // add takes an operation that read or wrote.

@@ -78,14 +78,19 @@ func (m *merger) fdOp(sc *scan, o *op) {
 		m.opened(sc, o, t)
 	case linux.DoCopy:
 		f := m.file(sc, o, t, o.from, linux.ObjUnknown)
-		if d := t.fds[int(o.fd)]; d != nil {
-			m.unlock(sc.p.PID, d.File)
+		before := t.fds[int(o.fd)]
+		if before != nil {
+			m.unlock(sc, o, sc.p.PID, before.File)
 		}
 		m.put(sc, o, t, f)
+		if before != nil {
+			m.closed(sc, o, before.File)
+		}
 	case linux.DoClose:
 		t.each(o, func(n int, d *FD) {
-			m.unlock(sc.p.PID, d.File)
+			m.unlock(sc, o, sc.p.PID, d.File)
 			t.drop(n)
+			m.closed(sc, o, d.File)
 		})
 		if o.fd == o.last {
 			t.drop(int(o.fd))

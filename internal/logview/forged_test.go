@@ -62,6 +62,17 @@ func TestForged(t *testing.T) {
 			t.Fatal(err)
 		}
 		sound(t, s)
+		all, err := logview.Channels(rec, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range all {
+			n += len(c.Writes) + len(c.Reads)
+		}
+		if n > 6000 {
+			t.Fatalf("%d transfers and turns", n)
+		}
 		for range 4 {
 			s, err := logview.At(rec, 1+rnd.IntN(4), uint64(rnd.IntN(200)))
 			if err != nil {

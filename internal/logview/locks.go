@@ -9,6 +9,8 @@ import (
 // maxLocks bounds the locks on ranges that are held at a time.
 const maxLocks = 1 << 16
 
+const nonblock = 4 // LOCK_NB of sys/file.h
+
 // RecordLock is a lock on bytes of a file (fcntl(2)).
 type RecordLock struct {
 	linux.Lock
@@ -35,8 +37,8 @@ func (l *RecordLock) overlaps(o *RecordLock) bool {
 // lock applies what a call does to the locks on a file.
 func (m *merger) lock(sc *scan, f *File, o *op) {
 	at := m.at(sc, o)
-	if o.more == nil {
-		const nonblock = 4 // LOCK_NB of sys/file.h
+	m.turn(sc, f, o)
+	if ofFile(o) {
 		if f.Lock = o.arg &^ nonblock; f.Lock == linux.LockNone {
 			f.Lock = 0
 		}
@@ -76,14 +78,21 @@ func (m *merger) lock(sc *scan, f *File, o *op) {
 
 // unlock takes away what a process has locked of a file, which it loses when it
 // closes any descriptor of that; of all files where f is nil.
-func (m *merger) unlock(pid int, f *File) {
+func (m *merger) unlock(sc *scan, o *op, pid int, f *File) {
 	if len(m.locks) == 0 {
 		return
 	}
 	m.locks = slices.DeleteFunc(m.locks, func(l RecordLock) bool {
-		return l.Owner == linux.LockOfProcess && l.PID == pid && (f == nil || same(l.File, f))
+		lost := l.Owner == linux.LockOfProcess && l.PID == pid && (f == nil || same(l.File, f))
+		if lost {
+			m.gaveBack(sc, o, l.File, l.Lock)
+		}
+		return lost
 	})
 }
+
+// ofFile tells an operation on the lock of an open file, flock(2), from one on a range.
+func ofFile(o *op) bool { return o.more == nil || o.more.lock.Owner <= linux.LockOfFile }
 
 // finishLocks puts the locks that are held into the state.
 func (m *merger) finishLocks() {

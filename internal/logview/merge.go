@@ -160,9 +160,13 @@ func (m *merger) apply(sc *scan, o *op) {
 		}
 	case opEnd:
 		if sc.p.Ended.Exited() {
-			m.unlock(sc.p.PID, nil)
+			m.unlock(sc, o, sc.p.PID, nil)
+			had := m.locked(sc)
 			m.over(sc)
 			m.forget(sc.p.PID)
+			for _, f := range had {
+				m.closed(sc, o, f)
+			}
 		}
 	case opReap:
 		if c := m.kids[int(o.fd)]; c != nil && c.Reaped == nil {
@@ -249,7 +253,7 @@ func (m *merger) exec(sc *scan, o *op) {
 	pid := sc.p.PID
 	for _, d := range before.fds {
 		if d.Cloexec {
-			m.unlock(pid, d.File)
+			m.unlock(sc, o, pid, d.File)
 		}
 	}
 	if sc.p.tables[o.tid] != nil {

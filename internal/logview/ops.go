@@ -46,7 +46,8 @@ type opMore struct {
 	child *Child
 	sum   sum
 	lock  linux.Lock
-	// Of a transfer that stands for itself (Channels): where and when it was entered.
+	// Of what stands for itself (Channels): where and when it was entered. call marks
+	// transfers.
 	call    bool
 	entered uint64
 	began   int64
@@ -135,6 +136,12 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 		o.more = &opMore{lock: e.Lock}
 	case len(e.Addr) > 0:
 		o.more = &opMore{text: linux.SockText(e.Addr)}
+	}
+	if sc.channels != nil && (e.Do == linux.DoLock || e.Do == linux.DoClose) {
+		if o.more == nil {
+			o.more = &opMore{}
+		}
+		o.more.entered, o.more.began = sc.entered, sc.began
 	}
 	switch e.Do {
 	case linux.DoConnect, linux.DoName, linux.DoPeer, linux.DoLock, linux.DoWatch, linux.DoBind, linux.DoListen, linux.DoShut, linux.DoHand:

@@ -81,7 +81,7 @@ type walk struct {
 	index         *recording.StackIndex
 	makers        map[int32]event // who made a thread that has not begun, by its id
 	reaps         []reap
-	words         map[uint64]*sharedWord
+	memory        sharedMemory
 	raises        []Raise
 	moments       []moment
 	without       string
@@ -104,7 +104,7 @@ const maxMarks = 5000
 // read reads the events of all processes.
 func (w *walk) read() error {
 	procs, err := w.in.Rec.Procs()
-	w.makers, w.words = map[int32]event{}, map[uint64]*sharedWord{}
+	w.makers, w.memory.words = map[int32]event{}, map[word]*sharedWord{}
 	w.index, _ = w.in.Rec.StackIndex() // the page goes without
 	sum, _ := w.in.Rec.Summary()
 	for i := range procs {
@@ -156,8 +156,9 @@ type reader struct {
 	lanes map[int32]int32
 	open  map[int32]int // rows of calls that have not returned, by thread
 	// text says from which event on rows are described: those before it are too many.
-	text  uint64
-	futex map[uint64]wakeup
+	text   uint64
+	futex  map[uint64]wakeup
+	shares *shares
 }
 
 func (w *walk) process(info *recording.Proc, events uint64) error {
@@ -168,6 +169,7 @@ func (w *walk) process(info *recording.Proc, events uint64) error {
 	}
 	p := process{ID: info.ID, PID: info.PID, Parent: info.Parent, Name: clean(shorten(commandOf(info.Argv), 120)), From: -1}
 	w.procs = append(w.procs, p)
+	r.shares = w.sharesOf(info)
 	if info.Fork {
 		for i := range w.procs[:r.proc] {
 			if w.procs[i].ID == info.Parent {
@@ -203,7 +205,9 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 		r.returned(l, n, ev, s)
 		return
 	}
+	r.shares.image(ev)
 	if ev.Kind == recording.KindSyscall {
+		r.shares.call(n, ev, ev)
 		r.output(n, ev, ev)
 		r.woken(l, n, ev, ev)
 		r.made(n, ev)
@@ -264,6 +268,7 @@ func (r *reader) returned(l int32, n uint64, ev *recording.Event, s *logview.Ste
 		return
 	}
 	delete(r.open, ev.TID)
+	r.shares.call(n, s.Enter, ev)
 	r.output(s.EnterEvent, s.Enter, ev)
 	r.woken(l, s.EnterEvent, s.Enter, ev)
 	r.made(s.EnterEvent, ev)

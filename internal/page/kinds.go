@@ -76,6 +76,9 @@ func kindOf(ev *recording.Event) (k kind, ok bool) {
 		if ev.Why == recording.OutStdout || ev.Why == recording.OutStderr {
 			return kindOutput, true
 		}
+		if _, _, _, ok := linux.LockWanted(int(ev.Nr), ev.Args, ev.In); ok {
+			return kindLock, true
+		}
 		return kindOfCall(ev.Nr), true
 	case recording.KindThread:
 		return kindOfCall(ev.Nr), ev.Why == recording.InCall

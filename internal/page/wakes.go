@@ -2,7 +2,6 @@ package page
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"pyrr/internal/logview"
@@ -126,42 +125,6 @@ type touch struct {
 	from, to int64 // when it was entered and returned
 }
 
-// sharedWord are the calls on a futex that processes share, by its address: it is the
-// same in those that a fork made.
-type sharedWord struct{ wakes, waits []touch }
-
-// shared notes a call on a futex that is not private to its process: a semaphore of
-// multiprocessing, say.
-func (r *reader) shared(l int32, n uint64, enter, exit *recording.Event) {
-	s := r.words[enter.Args[0]]
-	if s == nil {
-		if len(r.words) >= 10_000 {
-			return
-		}
-		s = &sharedWord{}
-		r.words[enter.Args[0]] = s
-	}
-	at := touch{event{r.proc, n}, l, enter.Time, max(exit.Time, exit.EndTime)}
-	switch {
-	case len(s.wakes)+len(s.waits) >= maxWakes:
-	case isWait(enter):
-		s.waits = append(s.waits, at)
-	case exit.Ret > 0:
-		s.wakes = append(s.wakes, at)
-	}
-}
-
-// joinWords draws the arrows between threads and processes that share futexes.
-func (w *walk) joinWords() {
-	for _, at := range slices.Sorted(maps.Keys(w.words)) {
-		s := w.words[at]
-		byTime(s.wakes)
-		for i := range s.waits {
-			w.join(&s.waits[i], s.wakes)
-		}
-	}
-}
-
 func byTime(list []touch) {
 	slices.SortStableFunc(list, func(a, b touch) int { return cmp.Compare(a.from, b.from) })
 }
@@ -230,7 +193,9 @@ func (w *walk) joinChannels() {
 			w.join(&waits[0][k], writes)
 		}
 		for k := range waits[1] {
-			w.join(&waits[1][k], reads)
+			// A reader who waited when the write began found nothing there: the write had room.
+			from, _ := slices.BinarySearchFunc(reads, waits[1][k].from, func(r touch, t int64) int { return cmp.Compare(r.from, t) })
+			w.join(&waits[1][k], reads[from:])
 		}
 	}
 }
