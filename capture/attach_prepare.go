@@ -40,6 +40,7 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 	if err := r.stepOut(sp, inArea); err != nil {
 		return err
 	}
+	sp.left = leftCode(maps)
 	if err := r.mapArea(t, gate, maps, proc); err != nil {
 		return err
 	}
@@ -86,6 +87,7 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 		}
 		r.learnFDs(t)
 	}
+	sp.left = nil // threads run from here on
 	sp.scratch = slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == scratchBase })
 	if len(sp.tasks) > 1 {
 		if err := r.mapScratch(t); err != nil {

@@ -130,27 +130,12 @@ func (r *recorder) installCalls(t *task) error {
 	sp.findCalls = nil
 	sites := withLoader(find, sp.loader)
 	size := inject.CallsSize(len(sites))
-	at, err := r.findGap(t.pid, find.end, find.end, size)
-	if err != nil {
-		return nil // it goes without
-	}
-	img, err := inject.BuildCalls(at, find.bias, sites)
-	if err != nil {
-		return nil
+	at, img, err := r.callsArea(t, find, sites)
+	if err != nil || img == nil {
+		return err
 	}
 	sp.late, img.Writes = img.Split(len(find.sites))
 	sp.loader = nil
-	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
-	if err != nil {
-		return err
-	}
-	if uint64(ret) != at {
-		return nil
-	}
-	if ret, err = r.inject(t, sp.area.Gadget, unix.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0); err != nil || ret != 0 {
-		return fmt.Errorf("protect the calls area: result %d: %w", ret, err)
-	}
 	data := img.Code.Addr + img.Code.Len
 	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
 		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameCalls},

@@ -78,28 +78,16 @@ func (r *recorder) installClock(t *task) error {
 	}
 	find := sp.find
 	sp.find = nil
-	const size = cpython.AreaCodeSize + cpython.AreaDataSize
-	lo, hi := find.clock.LoadRange()
-	area, err := r.findGap(t.pid, lo+find.bias, hi+find.bias, size)
+	area, err := r.clockArea(t, find)
 	if err != nil {
 		return err
-	}
-	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, area, size, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
-	if err != nil {
-		return err
-	}
-	if uint64(ret) != area {
-		return fmt.Errorf("map the counting stubs at %#x: %w", area, errnoOf(ret))
-	}
-	if ret, err = r.inject(t, sp.area.Gadget, unix.SYS_MPROTECT, area, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0); err != nil || ret != 0 {
-		return fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
 	}
 	in, err := find.clock.Install(m, find.bias, area)
 	if err != nil {
 		r.warnf("process %d: no bytecode clock, threads switch at system calls only: %v", t.pid, err)
 		return nil
 	}
+	const size = cpython.AreaCodeSize + cpython.AreaDataSize
 	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
 		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameClock},
 		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameClock},

@@ -45,42 +45,6 @@ func loadBias(f *os.File, start, off uint64) (uint64, error) {
 	return 0, fmt.Errorf("%s has no segment at offset %#x", f.Name(), off)
 }
 
-// findGap finds a free span near [lo, hi), below it first: within the 2 GiB
-// that relative jump tables reach.
-func (r *recorder) findGap(pid int, lo, hi, size uint64) (uint64, error) {
-	const reach = 1 << 30
-	maps, err := linux.ReadMaps(pid)
-	if err != nil {
-		return 0, err
-	}
-	for i := len(maps) - 1; i >= 0; i-- {
-		if maps[i].Start > lo {
-			continue
-		}
-		floor := uint64(1 << 20)
-		if i > 0 {
-			floor = maps[i-1].End
-		}
-		if at := maps[i].Start - size; maps[i].Start > size && at >= floor+1<<20 && lo-at < reach {
-			return at - 1<<19, nil
-		}
-	}
-	for i := range maps {
-		if maps[i].End < hi {
-			continue
-		}
-		ceil := uint64(1 << 47)
-		if i+1 < len(maps) {
-			ceil = maps[i+1].Start
-		}
-		// Not directly above: the heap of the program grows there.
-		if at := maps[i].End + reach/2; at+size < ceil && at-lo < 2*reach-size {
-			return at, nil
-		}
-	}
-	return 0, fmt.Errorf("no room for the counting stubs near %#x", lo)
-}
-
 func procStrings(pid int, name string) []string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
 	if err != nil || len(b) == 0 {

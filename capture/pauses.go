@@ -81,26 +81,22 @@ func (r *recorder) installPauses(t *task) error {
 
 func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 	sp := t.sp
-	size := inject.PauseSize(len(find.sites))
-	at, err := r.findGap(t.pid, find.at.start, find.at.end, size)
+	at, size, err := r.pausesArea(t, find)
 	if err != nil {
+		return err
+	}
+	if at == 0 {
 		return nil // it goes without
 	}
 	img, err := inject.BuildPauses(at, find.bias, sp.pauseCell(), find.sites)
 	if err != nil {
 		return nil
 	}
-	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_EXEC,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
-	if err != nil {
-		return err
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base, Args: recording.Clock{Pauses: sp.pauseCell()}.Words()}
+	if size > 0 {
+		ev.Maps = []recording.Mapping{{Start: at, End: at + size, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: namePauses}}
+		sp.pauses.areas = append(sp.pauses.areas, span{at, at + size})
 	}
-	if uint64(ret) != at {
-		return nil
-	}
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base, Args: recording.Clock{Pauses: sp.pauseCell()}.Words(), Maps: []recording.Mapping{
-		{Start: at, End: at + size, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: namePauses},
-	}}
 	for _, s := range img.Traps {
 		addr := find.bias + s.Vaddr
 		sp.patches[addr] = patch{site: s}
@@ -124,7 +120,6 @@ func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 		sp.pauses.on, sp.pauses.slice = true, pauseSlice
 		sp.pauses.left, sp.pauses.mark = inject.PauseNone, inject.PauseNone
 	}
-	sp.pauses.areas = append(sp.pauses.areas, span{at, at + size})
 	return nil
 }
 

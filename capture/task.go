@@ -235,6 +235,7 @@ type ownMemory struct {
 	area    *inject.AreaImage
 	patches map[uint64]patch // address → the instruction patched there
 	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
+	left    []linux.Mapping  // what it may have left there when it was attached to before
 	brk     uint64
 	scratch bool   // the scratch area is mapped
 	slots   uint64 // of it in use, a bit each

@@ -250,17 +250,18 @@ type CallsImage struct {
 
 // CallsSize is the size of the calls area for so many sites.
 func CallsSize(sites int) uint64 {
-	return callsCode(sites) + callBufOff + callBufSize
+	return CallsCode(sites) + callBufOff + callBufSize
 }
 
-func callsCode(sites int) uint64 {
+// CallsCode is the size of the code that the area begins with.
+func CallsCode(sites int) uint64 {
 	return (callCommon + uint64(sites)*trampSize + 0xfff) &^ 0xfff
 }
 
 // BuildCalls lays out the calls area at base for code that lies at bias plus
 // its link-time address, within 2 GiB of it.
 func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
-	code := callsCode(len(sites))
+	code := CallsCode(len(sites))
 	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf = data, data+callBufOff
