@@ -10,6 +10,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -26,6 +27,24 @@ type frozen struct {
 	copies []recording.Write
 	skip   []span // memory that nothing is to be taken of
 	engine []engineSpan
+	// ahead, where not nil, is what it holds: pid is the process itself then, and runs.
+	ahead *ahead
+}
+
+// mappings are those that it has.
+func (f *frozen) mappings() ([]linux.Mapping, error) {
+	if f.ahead != nil {
+		return f.ahead.maps, nil
+	}
+	return linux.ReadMaps(f.pid)
+}
+
+// memory is what it holds.
+func (f *frozen) memory() mem.PartReader {
+	if f.ahead != nil {
+		return f.ahead
+	}
+	return ptrace.Mem(f.pid)
 }
 
 // engineSpan is memory of pyrr's own, and what a recording calls it.

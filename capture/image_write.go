@@ -88,7 +88,7 @@ func (ep *epoch) close(sum recording.Summary) error {
 }
 
 func (iw *imageWriter) read() error {
-	maps, err := linux.ReadMaps(iw.f.pid)
+	maps, err := iw.f.mappings()
 	if err != nil {
 		return err
 	}
@@ -200,6 +200,9 @@ const (
 // pages adds those pages of a private mapping that the program changed: that
 // differ from the file, or from zeros.
 func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
+	if iw.f != nil && iw.f.ahead != nil && private(m) {
+		return iw.copied(m, file)
+	}
 	const chunk = 512 // pages
 	var entries [chunk * entrySize]byte
 	var buf, base []byte // as large as the longest run of pages
@@ -240,20 +243,36 @@ func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
 				}
 				copy(b, readPages(iw.pid, start, start+uint64(len(b))))
 			}
-			want := base[:len(b)]
-			clear(want)
-			if file != nil {
-				if _, err := file.ReadAt(want, int64(m.Off+start-m.Start)); err != nil && !isEOF(err) {
-					return fmt.Errorf("read %s: %w", m.Path, err)
-				}
-			}
-			if err := iw.differing(start, b, want); err != nil {
+			if err := iw.changed(m, file, start, b, base[:len(b)]); err != nil {
 				return err
 			}
 			i = k
 		}
 	}
 	return nil
+}
+
+// copied adds those pages of a mapping that were copied while the process ran.
+func (iw *imageWriter) copied(m *linux.Mapping, file *os.File) error {
+	var base []byte
+	return iw.f.ahead.runs(m, func(start uint64, b []byte) error {
+		if len(base) < len(b) {
+			base = make([]byte, len(b))
+		}
+		return iw.changed(m, file, start, b, base[:len(b)])
+	})
+}
+
+// changed adds the pages of b that differ from the file, or from zeros. want is room for
+// those.
+func (iw *imageWriter) changed(m *linux.Mapping, file *os.File, start uint64, b, want []byte) error {
+	clear(want)
+	if file != nil {
+		if _, err := file.ReadAt(want, int64(m.Off+start-m.Start)); err != nil && !isEOF(err) {
+			return fmt.Errorf("read %s: %w", m.Path, err)
+		}
+	}
+	return iw.differing(start, b, want)
 }
 
 // differing adds the runs of pages of b that are not as in want.

@@ -44,7 +44,11 @@ type instant struct {
 	byTID  map[int]*still
 	halted time.Time // when the first thread was stopped
 	stood  time.Duration
-	late   []*still // those that do not stop when they are told to
+	before time.Duration // for how long it stood still before that
+	late   []*still      // those that do not stop when they are told to
+	ahead  *ahead        // nil: it is forked, or read while it stands still
+	// extra are options of PTRACE_SETOPTIONS for threads that make calls of pyrr's.
+	extra uintptr
 }
 
 // instantOptions are those of PTRACE_SEIZE. What a thread makes meanwhile is not traced
@@ -67,6 +71,11 @@ func (r *recorder) takeInstant(ctx context.Context, pid int) (*Info, error) {
 	if in.gate, err = r.codePage(&task{tid: pid, pid: pid}, maps); err != nil {
 		return nil, err
 	}
+	if isLarge(pid) {
+		if in.ahead = in.copyAhead(); in.ahead != nil {
+			defer in.ahead.close()
+		}
+	}
 	undo := hurry()
 	f, err := in.take()
 	undo()
@@ -74,11 +83,12 @@ func (r *recorder) takeInstant(ctx context.Context, pid int) (*Info, error) {
 		in.letGo()
 		return nil, fmt.Errorf("attach to process %d: %w", pid, err)
 	}
-	if o := r.o.Attached; o != nil && f.pid != pid {
+	runs := in.stood > 0
+	if o := r.o.Attached; o != nil && runs {
 		o(in.stood)
 	}
 	info, err := in.write(ctx, f)
-	if o := r.o.Attached; o != nil && err == nil && f.pid == pid {
+	if o := r.o.Attached; o != nil && err == nil && !runs {
 		o(in.stood)
 	}
 	return info, err
@@ -97,35 +107,33 @@ func hurry() (undo func()) {
 	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, tid, raw-was) }
 }
 
-// take stops the process and copies it. It goes on already if the copy is another
-// process than itself.
+// take stops the process and copies it. It goes on already if the copy is not read in
+// the process itself.
 func (in *instant) take() (*frozen, error) {
 	if err := in.stopAll(); err != nil {
 		return nil, err
 	}
-	lead := in.byTID[in.pid]
-	if lead == nil {
-		return nil, errors.New("its first thread has ended")
-	}
-	for _, t := range in.all {
-		if t.deaf {
-			in.readWaiting(t)
-		} else if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
-			return nil, fmt.Errorf("read the registers of thread %d: %w", t.tid, err)
-		}
-		if t.stopped && t.regs.Cs != ptrace.UserCS {
-			return nil, errors.New("it is no 64-bit program")
-		}
-	}
-	// One that is about to get no signal, the first if need be.
-	maker := lead
-	for _, t := range in.all {
-		if t.stopped && (!maker.stopped || maker.sig != 0 && t.sig == 0) {
-			maker = t
-		}
+	maker, err := in.readRegs()
+	if err != nil {
+		return nil, err
 	}
 	f := &frozen{pid: in.pid}
-	if maker.stopped && in.mayFork() {
+	if in.ahead != nil {
+		done, err := in.ahead.finish()
+		if err != nil {
+			return nil, err
+		}
+		if testAhead != nil {
+			testAhead(done)
+		}
+		if f.ahead = in.ahead; done {
+			in.letGo()
+			in.ahead.settle()
+			return f, nil
+		}
+		f.ahead = nil
+	}
+	if maker.stopped && in.mayCall(maker) {
 		child, err := in.fork(maker)
 		if err != nil {
 			if child != 0 {
@@ -142,148 +150,30 @@ func (in *instant) take() (*frozen, error) {
 	return f, nil
 }
 
-// stopAll stops all threads, also those that are being made meanwhile.
-func (in *instant) stopAll() error {
-	for {
-		list, err := threadsOf(in.pid)
-		if err != nil {
-			return err
-		}
-		var added []*still
-		for _, tid := range list {
-			if in.byTID[tid] != nil {
-				continue
-			}
-			if err := ptrace.Seize(tid, instantOptions); err != nil {
-				if ptrace.Gone(err) || isZombie(tid) {
-					continue // it has just ended
-				}
-				return whyNotSeized(tid, err)
-			}
-			t := &still{tid: tid}
-			in.byTID[tid] = t
-			added = append(added, t)
-		}
-		if len(added) == 0 {
-			return nil
-		}
-		if in.halted.IsZero() {
-			in.halted = time.Now()
-		}
-		for _, t := range added {
-			if err := ptrace.Interrupt(t.tid); err != nil && !ptrace.Gone(err) {
-				return err
-			}
-		}
-		if err := in.await(slices.Clone(added)); err != nil {
-			return err
-		}
-		for _, t := range added {
-			if in.byTID[t.tid] != nil {
-				in.all = append(in.all, t)
-			}
-		}
+// readRegs reads the registers of all threads, and returns the one that is to make
+// calls of pyrr's: one that is about to get no signal, the first if need be.
+func (in *instant) readRegs() (*still, error) {
+	lead := in.byTID[in.pid]
+	if lead == nil {
+		return nil, errors.New("its first thread has ended")
 	}
-}
-
-// How long threads may take to stop: those that wait where nothing interrupts them
-// are done without after waitPatience.
-const waitPatience = 3 * time.Millisecond
-
-// await waits until threads that were interrupted have stopped.
-func (in *instant) await(added []*still) error {
-	progress := time.Now()
-	for len(added) > 0 {
-		left := added[:0]
-		for _, t := range added {
-			st, ok := in.r.waits.Poll(t.tid)
-			switch {
-			case !ok:
-				left = append(left, t)
-				continue
-			case !st.Stopped():
-				delete(in.byTID, t.tid)
-			default:
-				t.stoppedBy(st)
-			}
-			progress = time.Now()
-		}
-		added = left
-		switch since := time.Since(progress); {
-		case len(added) == 0:
-		case since > waitPatience && asleepForGood(added):
-			for _, t := range added {
-				t.deaf = true
-			}
-			in.late = append(in.late, added...)
-			return nil
-		case since > stopPatience:
-			return fmt.Errorf("thread %d does not stop", added[0].tid)
-		case since > waitPatience:
-			time.Sleep(50 * time.Microsecond)
-		default:
-			ptrace.Yield()
-		}
-	}
-	return nil
-}
-
-// stoppedBy notes that a thread has stopped: where it was told to, or where a signal
-// comes that is there already.
-func (t *still) stoppedBy(st unix.WaitStatus) {
-	t.stopped = true
-	if ptrace.Event(st) == 0 && st.StopSignal() != ptrace.SyscallStop {
-		t.sig = st.StopSignal()
-	}
-}
-
-// readWaiting reads where a thread is that does not stop: proc(5) says that of one
-// that waits in the kernel.
-func (in *instant) readWaiting(t *still) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", in.pid, t.tid))
-	r := &t.regs
-	r.Cs, r.Ss, r.OrigRax = ptrace.UserCS, ptrace.UserDS, nrNone
-	if err != nil {
-		return
-	}
-	var nr int64
-	if n, _ := fmt.Sscanf(string(text), "%d %v %v %v %v %v %v %v %v", &nr, &r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9, &r.Rsp, &r.Rip); n == 9 {
-		r.OrigRax = uint64(nr)
-		noSys := -int64(unix.ENOSYS)
-		r.Rax = uint64(noSys)
-	}
-}
-
-// letGo lets all threads go on, as they were.
-func (in *instant) letGo() {
-	defer func() {
-		if in.stood == 0 && !in.halted.IsZero() {
-			in.stood = time.Since(in.halted)
-		}
-	}()
 	for _, t := range in.all {
-		if t.stopped {
-			in.letGoOne(t)
+		if t.deaf {
+			in.readWaiting(t)
+		} else if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
+			return nil, fmt.Errorf("read the registers of thread %d: %w", t.tid, err)
+		}
+		if t.stopped && t.regs.Cs != ptrace.UserCS {
+			return nil, errors.New("it is no 64-bit program")
 		}
 	}
-}
-
-func (in *instant) letGoOne(t *still) {
-	for _, sig := range t.kept {
-		unix.Tgkill(in.pid, t.tid, sig)
-	}
-	t.stopped, t.kept = false, nil
-	ptrace.Detach(t.tid, int(t.sig))
-}
-
-// letGoLate lets threads go that have stopped only now.
-func (in *instant) letGoLate() {
-	for _, t := range in.late {
-		if st, ok := in.r.waits.Poll(t.tid); ok && st.Stopped() {
-			t.stoppedBy(st)
-			in.letGoOne(t)
+	maker := lead
+	for _, t := range in.all {
+		if t.stopped && (!maker.stopped || maker.sig != 0 && t.sig == 0) {
+			maker = t
 		}
 	}
+	return maker, nil
 }
 
 // write makes a recording of what was stopped. The copy has ended when it returns.
@@ -299,7 +189,7 @@ func (in *instant) write(ctx context.Context, f *frozen) (*Info, error) {
 	first := in.image(f)
 	calls := map[*still]recording.Event{}
 	for _, t := range in.all {
-		if ev, waits := in.callOf(t, f.pid); waits {
+		if ev, waits := in.callOf(t, f); waits {
 			calls[t] = ev
 		}
 	}
@@ -387,7 +277,7 @@ func (in *instant) events(first recording.Event, calls map[*still]recording.Even
 
 // callOf returns the system call that a thread is in as the event of entering it,
 // and makes its registers those that it entered it with.
-func (in *instant) callOf(t *still, pid int) (recording.Event, bool) {
+func (in *instant) callOf(t *still, f *frozen) (recording.Event, bool) {
 	r := &t.regs
 	if int64(r.OrigRax) < 0 {
 		return recording.Event{}, false
@@ -398,14 +288,14 @@ func (in *instant) callOf(t *still, pid int) (recording.Event, bool) {
 	}
 	nr := int(int32(r.OrigRax))
 	if nr == unix.SYS_RESTART_SYSCALL {
-		nr = restarted(pid, r.Rip)
+		nr = restarted(f.pid, r.Rip)
 	}
 	noSys := -int64(unix.ENOSYS)
 	r.OrigRax, r.Rax = uint64(nr), uint64(noSys)
 	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, PC: r.Rip, RegSum: recording.RegSum(r)}
 	if at, n, str := linux.InArgs(nr, ev.Args); n > 0 {
 		b := make([]byte, n)
-		b = b[:(ptrace.Mem)(pid).ReadSome(b, at)]
+		b = b[:f.memory().ReadSome(b, at)]
 		if str {
 			head, _, _ := strings.Cut(string(b), "\x00")
 			b = []byte(head)

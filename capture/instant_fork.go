@@ -12,10 +12,18 @@ import (
 	"pyrr/internal/ptrace"
 )
 
-// mayFork says whether a call of pyrr's can't end the process: of one that has seccomp
-// filters that pyrr's own process does not have nobody knows what they do to it.
-func (in *instant) mayFork() bool {
-	return filters(strconv.Itoa(in.pid)) <= filters("self")
+// mayCall says whether a call of pyrr's can't end the process: of one that has seccomp
+// filters that pyrr's own process does not have nobody knows what they do to it. Who may
+// (CAP_SYS_ADMIN) has the kernel pass those by, for this thread and what it makes.
+func (in *instant) mayCall(t *still) bool {
+	if filters(strconv.Itoa(in.pid)) <= filters("self") {
+		return true
+	}
+	if ptrace.SetOptions(t.tid, instantOptions|unix.PTRACE_O_SUSPEND_SECCOMP) != nil {
+		return false
+	}
+	in.extra = unix.PTRACE_O_SUSPEND_SECCOMP
+	return true
 }
 
 // filters is the number of seccomp filters of a process (proc(5)); many where it is not
@@ -41,7 +49,7 @@ func filters(pid string) int {
 // kernel refuses. The copy shares the descriptors, since what it had of its own would
 // keep files, locks and connections alive, and its end is told to nobody.
 func (in *instant) fork(t *still) (child int, err error) {
-	if err := ptrace.SetOptions(t.tid, instantOptions|unix.PTRACE_O_TRACECLONE); err != nil {
+	if err := ptrace.SetOptions(t.tid, instantOptions|in.extra|unix.PTRACE_O_TRACECLONE); err != nil {
 		return 0, err
 	}
 	err = in.inject(t, unix.SYS_CLONE, [6]uint64{unix.CLONE_FILES}, func(ret int64) bool { return ret != eRestartNoIntr }, &child)
@@ -123,7 +131,7 @@ func (in *instant) close(f *frozen) error {
 		err = unix.ESRCH
 	}
 	if err == nil {
-		err = ptrace.SetOptions(f.pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_EXITKILL)
+		err = ptrace.SetOptions(f.pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_EXITKILL|in.extra)
 	}
 	if err == nil {
 		// Where memory becomes scarce it is the copy that goes. An error leaves that to the kernel.
@@ -163,7 +171,7 @@ func (in *instant) end(f *frozen) {
 		return // it has ended itself
 	}
 	for _, tid := range list {
-		if old := in.byTID[tid]; old != nil && old.deaf || ptrace.Seize(tid, instantOptions) != nil {
+		if old := in.byTID[tid]; old != nil && old.deaf || ptrace.Seize(tid, instantOptions|in.extra) != nil {
 			continue
 		}
 		t := &still{tid: tid}
