@@ -345,9 +345,21 @@ func (r *Runtime) dictAddr(v *view, obj uint64, t typeInfo) (uint64, error) {
 	return obj + uint64(off), nil
 }
 
-// slots goes through the __slots__ that a heap type itself adds: its
-// tp_members (PyMemberDef, structmember.h) that hold objects.
+// slots goes through the __slots__ that a heap type itself adds.
 func (r *Runtime) slots(v *view, obj uint64, t typeInfo, f func(name string, value uint64) bool) error {
+	return r.members(v, t, func(name string, offset uint64) (bool, error) {
+		value, err := v.u64(obj + offset)
+		if err != nil {
+			return false, fmt.Errorf("slot: %w", err)
+		}
+		v.slot = obj + offset
+		return value == 0 || f(name, value), nil
+	})
+}
+
+// members goes through the tp_members (PyMemberDef, structmember.h) of a type that
+// hold objects: their names, and where an instance has them.
+func (r *Runtime) members(v *view, t typeInfo, f func(name string, offset uint64) (more bool, err error)) error {
 	const (
 		stride    = 40
 		tObject   = 6  // T_OBJECT, Py_T_OBJECT
@@ -367,17 +379,12 @@ func (r *Runtime) slots(v *view, obj uint64, t typeInfo, f func(name string, val
 		if typ := s.i32(8); typ != tObject && typ != tObjectEx {
 			continue
 		}
-		value, err := v.u64(obj + s.u64(16))
-		if err != nil {
-			return fmt.Errorf("slot: %w", err)
-		}
 		name, err := v.cstring(s.u64(0), 256)
 		if err != nil {
 			return fmt.Errorf("slot: %w", err)
 		}
-		v.slot = obj + s.u64(16)
-		if value != 0 && !f(printable(name), value) {
-			return nil
+		if more, err := f(printable(name), s.u64(16)); err != nil || !more {
+			return err
 		}
 	}
 	return nil

@@ -47,6 +47,8 @@ type view struct {
 	aside bool
 	// slot is where the pointer lies that a walk of items has just given.
 	slot uint64
+	// note, when not nil, is told what is looked at.
+	note func(addr uint64, n int)
 }
 
 type page struct {
@@ -60,7 +62,7 @@ var views = sync.Pool{New: func() any {
 
 func newView(m mem.Reader) *view {
 	v := views.Get().(*view)
-	v.m, v.left, v.aside = m, viewBudget, false
+	v.m, v.left, v.aside, v.note = m, viewBudget, false, nil
 	return v
 }
 
@@ -73,7 +75,7 @@ func (v *view) release() {
 	}
 	clear(v.pages)
 	clear(v.seen)
-	v.m = nil
+	v.m, v.note = nil, nil
 	views.Put(v)
 }
 
@@ -202,6 +204,9 @@ func (v *view) bytes(addr uint64, n int) ([]byte, error) {
 		return nil, &mem.Error{Addr: addr, Len: n, Err: errBudget}
 	}
 	v.left -= n + accessCost
+	if v.note != nil {
+		v.note(addr, n)
+	}
 	off := int(addr % pageSize)
 	if off+n <= pageSize {
 		if p := v.page(addr / pageSize); p != nil {

@@ -8,6 +8,7 @@ import (
 
 	unix "pyrr/internal/sys"
 
+	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
@@ -53,6 +54,8 @@ type cut struct {
 	programs []*touched
 	// mapped are parts of files that were mapped after the event.
 	mapped []recording.Mapping
+	// python reads the interpreter of the process, nil where there is none.
+	python *cpython.Runtime
 	// stacked are the files whose code a stack may return to.
 	stacked map[recording.FileID]bool
 }
@@ -124,6 +127,9 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	}
 	c.instr = p.counted
 	c.later = map[int]bool{p.Info.ID: true}
+	if rt, err := p.Runtime(); err == nil {
+		c.python = rt.Clone()
+	}
 	return c.image(p, lead)
 }
 
@@ -253,6 +259,7 @@ func (p *Process) isEngine(m *recording.Mapping) bool {
 // changes describes the new recording.
 func (c *cut) changes(rec *recording.Recording) (recording.Changes, error) {
 	start := &c.begin[0]
+	c.readable(rec)
 	for _, a := range c.touched.areas {
 		a.add(start)
 	}

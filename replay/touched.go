@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	unix "pyrr/internal/sys"
 
@@ -26,7 +27,12 @@ type area struct {
 	// own are the bytes that differ from the file, or from zeros, in runs of
 	// pages.
 	own []recording.Write
+	// also is what readers need of pages that were not used; see readable.
+	also map[int]*part
 }
+
+// kept says whether the page i is in the new recording, whole or in part.
+func (a *area) kept(i int) bool { return a.seen[i] || a.also[i] != nil }
 
 func (a *area) all(seen bool) {
 	for i := range a.seen {
@@ -65,12 +71,12 @@ func (a *area) add(start *recording.Event) {
 		start.Maps = append(start.Maps, a.Mapping)
 	} else {
 		for i := 0; i < len(a.seen); {
-			if !a.seen[i] {
+			if !a.kept(i) {
 				i++
 				continue
 			}
 			k := i
-			for k < len(a.seen) && a.seen[k] {
+			for k < len(a.seen) && a.kept(k) {
 				k++
 			}
 			m := a.Mapping
@@ -80,18 +86,24 @@ func (a *area) add(start *recording.Event) {
 		}
 	}
 	for _, w := range a.own {
-		first := (w.Addr - a.Start) / pageSize
+		first := int((w.Addr - a.Start) / pageSize)
 		n := len(w.Data) / pageSize
 		for i := 0; i < n; {
-			if !a.seen[first+uint64(i)] {
+			if !a.kept(first + i) {
 				i++
 				continue
 			}
 			k := i
-			for k < n && a.seen[first+uint64(k)] {
+			for k < n && a.kept(first+k) {
 				k++
 			}
-			start.Mem = append(start.Mem, recording.Write{Addr: w.Addr + uint64(i)*pageSize, Data: w.Data[i*pageSize : k*pageSize]})
+			data := slices.Clone(w.Data[i*pageSize : k*pageSize])
+			for at := i; at < k; at++ {
+				if !a.seen[first+at] {
+					a.also[first+at].only(data[(at-i)*pageSize:][:pageSize])
+				}
+			}
+			start.Mem = append(start.Mem, recording.Write{Addr: w.Addr + uint64(i)*pageSize, Data: data})
 			i = k
 		}
 	}
@@ -288,64 +300,6 @@ func (p *Process) layout() ([]recording.Mapping, error) {
 		out = append(out, m)
 	}
 	return out, nil
-}
-
-// unused finds what the new recording does not need of the mapped files.
-func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording.Patch, error) {
-	need := map[recording.FileID][]bool{}
-	pages := func(id recording.FileID, from, to uint64) {
-		for at := from / pageSize; at*pageSize < to; at++ {
-			for uint64(len(need[id])) <= at {
-				need[id] = append(need[id], false)
-			}
-			need[id][at] = true
-		}
-	}
-	for _, a := range c.areas() {
-		if a.File == 0 {
-			continue
-		}
-		for i, seen := range a.seen {
-			if seen {
-				pages(a.File, a.Offset+uint64(i)*pageSize, a.Offset+uint64(i+1)*pageSize)
-			}
-		}
-	}
-	for _, m := range c.mapped {
-		pages(m.File, m.Offset, m.Offset+m.End-m.Start)
-	}
-	const most = 1 << 20
-	zeros := make([]byte, most)
-	patches := map[recording.FileID][]recording.Patch{}
-	for _, f := range rec.Files() {
-		if f.Want > 1<<36 {
-			return nil, fmt.Errorf("file %d has %d bytes", f.ID, f.Want)
-		}
-		r, size, err := rec.ReadFile(f.ID)
-		if err != nil {
-			return nil, err
-		}
-		keepTables(r, uint64(size), c.runs(f.ID), func(from, to uint64) { pages(f.ID, from, min(to, uint64(size))) })
-		if c, ok := r.(io.Closer); ok {
-			c.Close()
-		}
-		needed := need[f.ID]
-		for at := uint64(0); at < uint64(size); {
-			page := at / pageSize
-			if page < uint64(len(needed)) && needed[page] {
-				at += pageSize
-				continue
-			}
-			to := at
-			for to < uint64(size) && to-at < most && (to/pageSize >= uint64(len(needed)) || !needed[to/pageSize]) {
-				to += pageSize
-			}
-			to = min(to, uint64(size))
-			patches[f.ID] = append(patches[f.ID], recording.Patch{Off: at, Data: zeros[:to-at]})
-			at = to
-		}
-	}
-	return patches, nil
 }
 
 // keepTables names the parts of an ELF file that readers of stacks need,

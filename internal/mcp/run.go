@@ -6,12 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of answers, in bytes: by default, at most, of a page, of a line.
+// Limits of answers, in bytes: by default, at most, of a page, of a line, of a call.
 const (
 	defaultBytes = 4000
 	maxBytes     = 64 << 10
 	maxPage      = 8 << 20
 	maxLine      = 400
+	maxCall      = 600 // of a call that suggests itself
 	// maxRead is what is read of a command's output before it is ended.
 	maxRead = 1 << 20
 )

@@ -32,6 +32,8 @@ type Options struct {
 	Version, Program string
 	// Limit ends a tool that takes longer; 0 stands for a minute.
 	Limit time.Duration
+	// Memory ends a tool whose replay takes more, in bytes; 0 stands for 2 GiB.
+	Memory int64
 }
 
 // server answers for one root.
@@ -39,6 +41,7 @@ type server struct {
 	o    Options
 	root *served.Root
 	*served.Runner
+	shapes map[string]shape // of the tools
 }
 
 // maxBusy is how many tools run at once.
@@ -53,16 +56,21 @@ func New(o Options) (*mcp.Server, error) {
 	if o.Limit == 0 {
 		o.Limit = time.Minute
 	}
+	if o.Memory == 0 {
+		o.Memory = 2 << 30
+	}
 	root, err := served.OpenRoot(o.Root)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{o, root, served.NewRunner(o.Program, o.Limit, maxBusy, 0)}
+	s := &server{o, root, served.NewRunner(o.Program, o.Limit, maxBusy, 0), map[string]shape{}}
+	s.Memory = o.Memory
 	out := mcp.NewServer(&mcp.Implementation{Name: "pyrr", Version: o.Version}, &mcp.ServerOptions{
 		Instructions: instructions,
 		Capabilities: &mcp.ServerCapabilities{},
 	})
 	s.addTools(out)
+	out.AddReceivingMiddleware(s.lenient)
 	s.addResources(out)
 	return out, nil
 }

@@ -50,6 +50,7 @@ type tool[In any] struct {
 // add makes a tool the server's. A tool never fails but by what it says.
 func add[In any](out *mcp.Server, s *server, t tool[In]) {
 	closed := false
+	s.shapes[t.name] = shapeOf[In]()
 	mcp.AddTool(out, &mcp.Tool{Name: t.name, Description: t.about, Annotations: &mcp.ToolAnnotations{ReadOnlyHint: true, IdempotentHint: true, OpenWorldHint: &closed}},
 		func(ctx context.Context, _ *mcp.CallToolRequest, in In) (res *mcp.CallToolResult, _ any, _ error) {
 			defer func() {
@@ -93,13 +94,16 @@ func (s *server) result(c *common, a answer) *mcp.CallToolResult {
 		}
 	}
 	tail := ""
+	var next []Call
 	for _, n := range a.next {
 		args, err := json.Marshal(n.Arguments)
-		if err != nil {
-			continue
+		if err != nil || len(args) > maxCall || len(tail)+len(args) > most/2 {
+			continue // names as long as that are nobody's
 		}
+		next = append(next, n)
 		tail += fmt.Sprintf("next: %s %s\n", n.Tool, args)
 	}
+	a.next = next
 	const marks = 120 // bytes of the marks and of what says what is left out
 	text, left := bounded(a.text, max(most-len(tail)-marks, 100))
 	if a.more && left == "" {
