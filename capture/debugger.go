@@ -1,11 +1,18 @@
 package capture
 
 import (
+	"bytes"
 	"debug/elf"
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
 )
 
 // A process has one tracer. What pyrr watches just for the Pythons that it may
@@ -70,4 +77,92 @@ func (r *recorder) letTrace(t *task, exe string) {
 	r.warnf("process %d (%s) traces others, so it and what it starts are not recorded", t.pid, name)
 	t.leaving = true
 	r.release1(t, 0)
+}
+
+// enterPtrace handles a recorded thread that stands before ptrace(2). Who it is going
+// to trace is let go first; what it then asks the kernel for is recorded like the
+// results of any call.
+func (r *recorder) enterPtrace(t *task) error {
+	pid, begins := linux.PtraceTarget(t.ev.Args)
+	switch {
+	case !begins:
+	case pid == 0:
+		return r.traceMe(t)
+	case isOwnThread(pid):
+		return r.answer(t, -int64(unix.EPERM)) // it would stop its own tracer
+	default:
+		if o := r.tasks[pid]; o != nil && o.pid != t.pid && o.sp != t.sp {
+			r.giveUpTo(o, fmt.Sprintf("process %d traces it from here on (ptrace)", t.pid))
+		}
+	}
+	return r.resume(t, 0)
+}
+
+// traceMe handles PTRACE_TRACEME: from then on the process that made it stops this one.
+// Where that is pyrr, or none that pyrr knows, nobody would, so it is just told so.
+func (r *recorder) traceMe(t *task) error {
+	if t.sp.traced {
+		return r.answer(t, -int64(unix.EPERM))
+	}
+	parent := parentOf(t.pid)
+	if r.tasks[parent] == nil {
+		t.sp.traced = true
+		return r.answer(t, 0)
+	}
+	r.leave(t.sp, fmt.Sprintf("process %d, which made it, traces it from here on (PTRACE_TRACEME)", parent))
+	return nil
+}
+
+// handOver is how long at most a thread waits for a process to be let go that it is
+// going to trace.
+const handOver = 2 * time.Second
+
+// giveUpTo lets the process of o go, and waits until that is done.
+func (r *recorder) giveUpTo(o *task, why string) {
+	pid := o.pid
+	if o.sp != nil && o.sp.mode == modeRecord {
+		r.leave(o.sp, why)
+	}
+	of := func(tid int) bool { u := r.tasks[tid]; return u != nil && u.pid == pid }
+	for until := time.Now().Add(handOver); time.Now().Before(until); time.Sleep(50 * time.Microsecond) {
+		left := false
+		for _, u := range r.tasks {
+			if u.pid != pid || u.dead || u.helper {
+				continue
+			}
+			left = true
+			if !u.leaving {
+				u.leaving = true // it was only watched
+				ptrace.Interrupt(u.tid)
+			}
+		}
+		if !left {
+			return
+		}
+		r.waits.Collect()
+		for s, ok := r.waits.Take(of); ok; s, ok = r.waits.Take(of) {
+			r.handle(s.TID, s.Status)
+		}
+	}
+}
+
+// isOwnThread reports whether a number is that of one of pyrr's threads.
+func isOwnThread(tid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", tid))
+	return err == nil
+}
+
+// parentOf is the process that made pid, or has it now: field 4 of /proc/PID/stat
+// (proc(5)); 0 if that can't be read.
+func parentOf(pid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(f) < 2 {
+		return 0
+	}
+	n, _ := strconv.Atoi(string(f[1]))
+	return n
 }

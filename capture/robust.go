@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -82,4 +83,42 @@ func wordsOf(tid int, at []uint64) []recording.Write {
 		}
 	}
 	return ws
+}
+
+// logWord puts into the log what the kernel has made of the word of a lock with
+// priority inheritance, where other threads may run before the call of t is over: that
+// somebody waits, or who has the lock now. Whoever unlocks it looks there.
+func (r *recorder) logWord(t *task) {
+	at := linux.FutexWord(int(t.ev.Nr), t.ev.Args)
+	if at == 0 {
+		return
+	}
+	if ws := wordsOf(t.tid, []uint64{at}); len(ws) > 0 {
+		r.log(t.sp, &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: t.sp.base, Mem: ws})
+	}
+}
+
+// lostWord reports whether the kernel could not write the word of a lock with priority
+// inheritance, as another process holds the memory that it lies in: it writes there when
+// the owner has died, once the thread that waits is woken.
+func (t *task) lostWord() bool {
+	at := linux.FutexWord(int(t.ev.Nr), t.ev.Args)
+	m := t.sp.findShared(at)
+	return at != 0 && m != nil && m.obj.holder[m.unitOf(at)] != m
+}
+
+// makeAgain lets a thread that stands behind a call make the same call again, as the
+// kernel does with one that was interrupted.
+func (r *recorder) makeAgain(t *task) error {
+	var regs linux.Regs
+	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, uint64(t.ev.Nr), nrNone
+	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
+		return err
+	}
+	r.logEnter(t)
+	t.sys.move(moveInterrupt)
+	return r.resume(t, 0)
 }

@@ -152,6 +152,7 @@ func (r *recorder) giveWay(t *task) {
 		t.slept = processTime(t.sp.pid)
 	}
 	r.logEnter(t)
+	r.logWord(t)
 	r.release(t.sp)
 }
 

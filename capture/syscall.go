@@ -151,6 +151,9 @@ func (r *recorder) enterCall(t *task) error {
 	case linux.Faked:
 		return r.enterFaked(t, nr, args, errno)
 	}
+	if nr == unix.SYS_PTRACE {
+		return r.enterPtrace(t)
+	}
 	if nr == unix.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && sp.undumpable {
 		return r.answer(t, 0)
 	}
@@ -230,13 +233,17 @@ func (r *recorder) exit(t *task) error {
 		// What comes next is a signal or the same call again, and no user
 		// code before that, so the slot does not matter.
 		r.logEnter(t)
+		r.logWord(t)
 		t.sys.move(moveInterrupt)
 		return r.resume(t, 0)
+	} else if ret == -int64(unix.EFAULT) && t.lostWord() {
+		return r.makeAgain(t)
 	}
 	t.lastRet = ret
 	if sp.cur == t {
 		if len(sp.ready) > 0 && !t.once && (t.lapsed || r.slotExpired(sp)) && t.class == linux.Plain {
 			r.logEnter(t)
+			r.logWord(t)
 			t.sys.move(moveWait)
 			r.printed(t, ret)
 			r.release(sp)

@@ -184,9 +184,11 @@ type program struct {
 	python string
 	// undumpable: it asked for that (PR_SET_DUMPABLE), and is told so.
 	undumpable bool
-	exe        string
-	argv       []string
-	env        []string
+	// traced: it asked to be traced (PTRACE_TRACEME) by who does not trace it.
+	traced bool
+	exe    string
+	argv   []string
+	env    []string
 }
 
 // counting is the clock of a space.

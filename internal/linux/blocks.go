@@ -59,6 +59,22 @@ func MayBlock(nr int, args [6]uint64) bool {
 	return true
 }
 
+// FutexWord is the address of the 32-bit word that a futex call changes while it is
+// still being made: an operation on a lock with priority inheritance marks the word
+// when it begins to wait, or when it gives the lock away (futex(2)). 0 means none.
+func FutexWord(nr int, args [6]uint64) uint64 {
+	if nr != sysFutex {
+		return 0
+	}
+	switch uint32(args[1]) & futexCmdMask {
+	case futexLockPI, futexLockPI2, futexTryLockPI, futexUnlockPI:
+		return args[0]
+	case futexCmpRequeuePI:
+		return args[4]
+	}
+	return 0
+}
+
 // ClassOf is the class of one call: that of its row, or a narrower one that
 // its operation asks for. errno is what a Hidden or Faked call returns.
 func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
@@ -67,11 +83,6 @@ func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
 		return Plain, 0 // Outputs judges by the result
 	}
 	switch nr {
-	case sysFutex:
-		switch uint32(args[1]) & futexCmdMask {
-		case futexLockPI, futexUnlockPI, futexTryLockPI, futexLockPI2, futexWaitRequeuePI, futexCmpRequeuePI:
-			return Hidden, eNosys
-		}
 	case sysMadvise:
 		switch uint32(args[2]) {
 		case madvDontneed, madvRemove,

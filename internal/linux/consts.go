@@ -34,6 +34,7 @@ const (
 	sysFlock            = 73
 	sysGetdents         = 78
 	sysGetcwd           = 79
+	sysPtrace           = 101
 	sysSyslog           = 103
 	sysCapget           = 125
 	sysPrctl            = 157

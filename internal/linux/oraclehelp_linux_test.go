@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -154,6 +155,19 @@ func (o *oracle) child() uint64 {
 		o.t.Fatal(err)
 	}
 	return uint64(pid)
+}
+
+// held is the number of a thread that lives as long as the test.
+func (o *oracle) held() int {
+	tid, end := make(chan int), make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		tid <- unix.Gettid()
+		<-end
+		runtime.UnlockOSThread()
+	}()
+	o.t.Cleanup(func() { close(end) })
+	return <-tid
 }
 
 // during runs do while another thread sends this one SIGURG until it returns:

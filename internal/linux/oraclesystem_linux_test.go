@@ -1,7 +1,9 @@
 package linux
 
 import (
+	"encoding/binary"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -148,7 +150,46 @@ var oracleSystem = []oracleCall{
 		// WAKE_OP: the second word becomes 7.
 		o.ok("futex", o.in(uint32(0)), 5, 1, 1, o.in(uint32(0)), 7<<12)
 		o.call("futex", o.in(uint32(0)), 99, 1)
+		// With priority inheritance: free, one's own, a thread's that does not give it away.
+		free := o.in(uint32(0))
+		o.ok("futex", free, futexLockPI)
+		o.call("futex", free, futexTryLockPI) // EDEADLK
+		o.ok("futex", free, futexUnlockPI)
+		held := o.in(uint32(o.held()))
+		o.call("futex", held, futexTryLockPI)
+		o.call("futex", held, futexLockPI, 0, o.in(uint64(1), uint64(0)))
 		o.ok("membarrier", 0, 0)
+	}},
+	{"ptrace", func(o *oracle) {
+		pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Ptrace: true}})
+		if err != nil {
+			o.t.Skip("can't trace: ", err)
+		}
+		p := uint64(pid)
+		o.ok("wait4", p, o.buf(4), 0, 0)
+		regs := o.buf(userRegsSize)
+		o.ok("ptrace", ptraceGetRegs, p, 0, regs)
+		stack := binary.LittleEndian.Uint64(o.at(regs+19*8, 8)) // rsp
+		o.ok("ptrace", ptracePeekData, p, stack, o.buf(8))
+		o.ok("ptrace", ptracePeekUsr, p, 16*8, o.buf(8))
+		o.ok("ptrace", ptraceGetFPRegs, p, 0, o.buf(userFPRegsSize))
+		o.ok("ptrace", ptraceGetSigInfo, p, 0, o.buf(sigInfoSize))
+		o.ok("ptrace", ptraceGetSigMask, p, 8, o.buf(8))
+		o.ok("ptrace", ptraceGetEventMsg, p, 0, o.buf(8))
+		o.ok("ptrace", ptraceArchPrctl, p, o.buf(8), archGetFS)
+		for _, room := range []int{16, 216, 400} {
+			o.ok("ptrace", ptraceGetRegSet, p, 1, o.in(o.buf(room), uint64(room))) // NT_PRSTATUS
+		}
+		o.ok("ptrace", ptraceGetRegSet, p, 0x202, o.in(o.buf(12000), uint64(12000))) // NT_X86_XSTATE
+		o.ok("ptrace", ptracePeekSigInfo, p, o.in(uint64(0), uint32(0), uint32(4)), o.buf(4*sigInfoSize))
+		o.call("ptrace", ptraceGetSyscallInfo, p, 88, o.buf(88))
+		o.call("ptrace", ptraceGetSyscallInfo, p, 8, o.buf(8))
+		o.call("ptrace", ptraceGetRseqConfig, p, 24, o.buf(24))
+		o.call("ptrace", ptraceGetUserDispatchConfig, p, 32, o.buf(32))
+		o.call("ptrace", ptraceSeccompGetFilter, p, 0, o.buf(64))
+		o.ok("ptrace", ptraceCont, p, 0, 0)
+		o.ok("wait4", p, o.buf(4), 0, 0)
+		o.call("ptrace", ptraceGetRegs, p, 0, o.buf(userRegsSize)) // ESRCH
 	}},
 	{"prctl", func(o *oracle) {
 		o.ok("prctl", unix.PR_GET_NAME, o.buf(16))

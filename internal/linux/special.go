@@ -45,6 +45,8 @@ func (c *call) special(o *Out) {
 		c.archPrctl()
 	case sysFutex:
 		c.futex()
+	case sysPtrace:
+		c.ptrace()
 	case sysKeyctl:
 		c.keyctl()
 	case sysShmctl, sysSemctl, sysMsgctl:

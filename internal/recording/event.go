@@ -48,7 +48,8 @@ const (
 	// Nr is the kind (inject.Insn); Regs the registers after it.
 	KindInsn
 	// KindWrite is pyrr's own preparation of the process (counting stubs,
-	// patched instructions): Maps and Mem are to be applied.
+	// patched instructions), or what others and the kernel wrote there while no
+	// thread of it ran: Maps and Mem are to be applied.
 	KindWrite
 	// KindClocks empties the buffer of clock readings because it is full.
 	KindClocks

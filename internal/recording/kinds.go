@@ -102,7 +102,7 @@ var kindTable = [...]kindRow{
 	KindWrite: {"write", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
 		0,
-		"The recorder's own preparation of the process: Maps and Mem are to be applied."},
+		"The recorder's own preparation of the process, or what others and the kernel wrote there while no thread of it ran: Maps and Mem are to be applied."},
 	KindClocks: {"clocks", 0,
 		reached | fNr | fRegs | fMem,
 		0,
