@@ -89,7 +89,8 @@ type Tests struct {
 	// ever.
 	Limit time.Duration
 	// Region, where it is not "", is the name of the regions to record, in place of
-	// tests, and Keep when to: always, or "" as Limit and Failures say.
+	// tests, and Keep when to keep a test or a region: always, never, or "" as Limit
+	// and Failures say. It stands above what a test asks for.
 	Region, Keep string
 	// Failures keeps failing tests too, not only those that take too long.
 	Failures bool

@@ -212,9 +212,9 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 	if run.test != nil {
 		r.testOver(sp, "crashed")
 	}
-	test := &testRun{id: id, limit: r.o.Tests.Limit}
+	test := &testRun{id: id, limit: r.o.Tests.Limit, keep: r.o.Tests.Keep}
 	for flag := range strings.SplitSeq(flags, ",") {
-		if keep, ok := strings.CutPrefix(flag, "keep="); ok {
+		if keep, ok := strings.CutPrefix(flag, "keep="); ok && test.keep == "" {
 			test.keep = keep
 		} else if flag == "minded" {
 			test.minded = true

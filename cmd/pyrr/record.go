@@ -42,12 +42,12 @@ seconds later.
 With --keep timeout or failure, where CMD runs pytest (itself, or by tox, nox,
 coverage, a script), each test has a recording of its own, which begins at the
 test; only those of tests that took too long, or failed, are kept. --timeout is
-then for each test, and pytest.mark.timeout overrides it. A test that takes too
-long is interrupted, fails with "Timeout: recorded by pyrr in …", and pytest
-goes on with the next; one that does not let itself be interrupted, in several
-ways, is ended with its process after five seconds, and the tests behind it run
-in a fresh session, which reports all. Of memory, such a recording holds what the
-test touched.
+then for each test (with --keep never too), and pytest.mark.timeout overrides it.
+A test that takes too long is interrupted, fails with "Timeout: recorded by pyrr
+in …", and pytest goes on with the next; one that does not let itself be
+interrupted, in several ways, is ended with its process after five seconds, and
+the tests behind it run in a fresh session, which reports all. Of memory, such a
+recording holds what the test touched.
 
 --from-mark records parts of a program that are no tests, such as what a service does
 for a request: those that it names itself. Which are kept is decided by --keep, and

@@ -2,7 +2,6 @@ package checking
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"pyrr/assert"
 	"pyrr/internal/digest"
 	"pyrr/internal/hint"
+	"pyrr/internal/outfile"
 	"pyrr/internal/report"
 	"pyrr/internal/screen"
 	"pyrr/internal/usercache"
@@ -136,15 +136,10 @@ func addResults(run *assert.Run, specs []*assert.Spec, results []*assert.SpecRes
 
 // appendSummary adds the job's summary to the file that GitHub shows.
 func appendSummary(file string, run *assert.Run) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	err := outfile.Append(file, 0o666, func(w io.Writer, size int64) error {
+		return report.Markdown(w, run, report.MaxSummary-int(size))
+	})
 	if err != nil {
-		return fmt.Errorf("write the job's summary: %w", err)
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err == nil {
-		err = report.Markdown(f, run, report.MaxSummary-int(size))
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write the job's summary: %w", err)
 	}
 	return nil

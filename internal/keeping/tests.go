@@ -21,10 +21,11 @@ import (
 )
 
 // testByTest sets o up to record each test by itself, where only some
-// recordings are wanted and the command may run pytest. The returned function
-// tidies up.
+// recordings are wanted and the command may run pytest. Where none is, and there is
+// a time-out, that is each test's too. The returned function tidies up.
 func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
-	if (f.Keep != KeepTimeout && f.Keep != KeepFailure || f.From > 0) && f.region == "" {
+	each := f.Keep == KeepTimeout || f.Keep == KeepFailure || f.Keep == KeepNever && f.Timeout > 0
+	if (!each || f.From > 0) && f.region == "" {
 		return func() {}, nil
 	}
 	plugin, err := pytest.Install()
@@ -43,9 +44,9 @@ func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs
 	}
 	if f.region != "" {
 		o.Tests.Plugin, o.Tests.Region = "", f.region
-		if f.Keep == KeepAlways || f.Keep == KeepNever {
-			o.Tests.Keep = f.Keep
-		}
+	}
+	if f.Keep == KeepAlways || f.Keep == KeepNever {
+		o.Tests.Keep = f.Keep
 	}
 	return func() { os.RemoveAll(plugin) }, fin
 }

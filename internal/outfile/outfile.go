@@ -20,6 +20,9 @@ import (
 // less the umask; an old one keeps its own, and links stay links.
 func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
 	at, mode, err := resolve(name)
+	if err == nil {
+		err = writable(name, at, mode)
+	}
 	if err != nil {
 		return err
 	}
@@ -53,6 +56,9 @@ func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
 // name, by the rules of Write.
 func Place(file, name string) error {
 	at, mode, err := resolve(name)
+	if err == nil {
+		err = writable(name, at, mode)
+	}
 	if err != nil {
 		return err
 	}
@@ -70,12 +76,60 @@ func Place(file, name string) error {
 	return os.Remove(file)
 }
 
+// Append adds to the end of the file called name, which is made where there is none.
+// write gets how many bytes are there already: 0 in what is no regular file.
+func Append(name string, perm fs.FileMode, write func(w io.Writer, size int64) error) error {
+	at, mode, err := resolve(name)
+	if err == nil {
+		err = writable(name, at, mode)
+	}
+	if err != nil {
+		return err
+	}
+	if mode != nil && !mode.IsRegular() {
+		return into(at, func(w io.Writer) error { return write(w, 0) })
+	}
+	f, err := os.OpenFile(at, os.O_WRONLY|os.O_APPEND|os.O_CREATE, perm)
+	if err != nil {
+		return err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil {
+		err = write(f, size)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// writable says why nothing can be written to the file at, which the user called name:
+// who may not write to a file may not replace it, although the folder would let him.
+func writable(name, at string, mode *fs.FileMode) error {
+	switch {
+	case mode == nil:
+		return nil
+	case *mode&fs.ModeSocket != 0:
+		return fmt.Errorf("%s is a socket, which has no place for a file's text", name)
+	case !mode.IsRegular():
+		return nil // opening it tells
+	}
+	f, err := os.OpenFile(at, os.O_WRONLY, 0)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: "write", Path: name, Err: e.Err}
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // Replaceable says why the file called name can't become a regular one: there
 // is something else of that name.
 func Replaceable(name string) error {
-	_, mode, err := resolve(name)
+	at, mode, err := resolve(name)
 	if err == nil && mode != nil && !mode.IsRegular() {
-		err = fmt.Errorf("%s is no regular file (%s)", name, kind(*mode))
+		return fmt.Errorf("%s is no regular file (%s)", name, kind(*mode))
+	}
+	if err == nil {
+		err = writable(name, at, mode)
 	}
 	return err
 }
