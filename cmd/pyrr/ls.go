@@ -72,7 +72,7 @@ func list(u *screen.UI, args []string, asJSON, byFault bool) error {
 	for _, arg := range args {
 		paths, err := recordingsIn(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = hint.With(fmt.Errorf("there is no %s", arg), "pyrr record -- python app.py")
+			err = hint.With(fmt.Errorf("there is no recording and no folder %s", arg), "pyrr record -- python app.py")
 		}
 		failed = cmp.Or(failed, err)
 		for _, path := range paths {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -59,7 +60,11 @@ data, names lead nowhere outside the folder, and a tool ends after --limit.`,
 				if err != nil {
 					return fmt.Errorf("find pyrr's own program: %w", err)
 				}
-				return mcp.Serve(ctx, mcp.Options{Root: root, Version: currentVersion().Version, Program: self, Limit: *limit})
+				err = mcp.Serve(ctx, mcp.Options{Root: root, Version: currentVersion().Version, Program: self, Limit: *limit})
+				if errors.Is(err, os.ErrNotExist) {
+					err = hint.With(err, "pyrr record -- python app.py")
+				}
+				return err
 			}
 		},
 	}

@@ -155,8 +155,32 @@ func TestServe(t *testing.T) {
 	if err := os.Symlink(filepath.Join(outside, "slow"+recording.PackedSuffix), filepath.Join(folder, "link"+recording.PackedSuffix)); err != nil {
 		t.Fatal(err)
 	}
+	whole, err := os.ReadFile(inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(whole)
+	for i := len(flipped) / 7; i < len(flipped); i += len(flipped) / 7 {
+		flipped[i] ^= 0x55
+	}
+	forged := map[string][]byte{"cut": whole[:len(whole)/2], "flipped": flipped, "empty": nil, "text": []byte("<script>alert(1)</script>")}
+	for name, text := range forged {
+		if err := os.WriteFile(filepath.Join(folder, name+".pyrr.zip"), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	before := filesIn(t, dir)
 	s := startServe(t, folder)
+	t.Run("forged", func(t *testing.T) {
+		for name := range forged {
+			for _, path := range []string{"/api/why", "/api/page"} {
+				got := s.post(path, `{"recording":"`+name+`.pyrr.zip"}`)
+				if got.status != http.StatusOK && got.status != http.StatusUnprocessableEntity || strings.Contains(got.body, "<script>alert") || strings.Contains(got.body, "panic") {
+					t.Errorf("%s of %s: %d %.500s", path, name, got.status, got.body)
+				}
+			}
+		}
+	})
 	t.Run("answers", func(t *testing.T) { serveAnswers(t, s) })
 	t.Run("refusals", func(t *testing.T) { serveRefusals(t, s, outside) })
 	t.Run("too many", func(t *testing.T) { serveTooMany(t, s) })

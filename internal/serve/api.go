@@ -54,6 +54,9 @@ func ask[In any](do func(context.Context, *Server, *In) (any, error)) question {
 			return err
 		}
 		out, err := do(r.Context(), s, &in)
+		if derr := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.reads)); err == nil {
+			err = derr
+		}
 		if err != nil {
 			return err
 		}
@@ -73,10 +76,6 @@ type html string
 // read reads the body of a question, which has an end in size and time.
 func read(w http.ResponseWriter, r *http.Request, in any) error {
 	c := http.NewResponseController(w)
-	// Not the server's ReadTimeout, which would end the waiting for an answer, too.
-	if err := c.SetReadDeadline(time.Now().Add(bodyTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, long := errors.AsType[*http.MaxBytesError](err); long {
 		return refuse(http.StatusRequestEntityTooLarge, "a question has %d bytes at most", maxBody)
@@ -84,7 +83,8 @@ func read(w http.ResponseWriter, r *http.Request, in any) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "the question could not be read: %v", err)
 	}
-	if err := c.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	// Until the answer is there nothing is to be read, nor to be written.
+	if err := errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{})); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

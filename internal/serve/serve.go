@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -38,14 +39,18 @@ type Options struct {
 	Memory int64
 }
 
-// Bounds of what is asked: commands that run at once, and that run or wait; bytes of a
-// question and of its headers.
+// Bounds of what is asked: commands that run at once, and that run or wait; questions
+// whose answers are not read to the end, and connections; bytes of a question and of its
+// headers; for how long who asks may take to say it, and to read the answer.
 const (
 	atOnce     = 2
 	mostAsked  = 8
+	mostOpen   = 24
+	mostConns  = 128
 	maxBody    = 16 << 10
 	maxHeaders = 16 << 10
 	bodyTime   = 10 * time.Second
+	answerTime = 30 * time.Second
 )
 
 // Server serves one root.
@@ -56,6 +61,9 @@ type Server struct {
 	addr   string // HOST:PORT that it listens at
 	shell  []byte
 	listen net.Listener
+	open   chan struct{} // questions whose answers are not read to the end
+	// For how long who asks may take to say it, and to read the answer.
+	says, reads time.Duration
 }
 
 // New makes a server that listens at a port of 127.0.0.1, 0 for any that is free.
@@ -76,10 +84,17 @@ func New(o Options, port int) (*Server, error) {
 	}
 	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return nil, fmt.Errorf("listen on this machine: %w", err)
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Unwrap()
+		}
+		if sys, ok := errors.AsType[*os.SyscallError](err); ok {
+			err = sys.Err
+		}
+		return nil, fmt.Errorf("can't listen at port %d of this machine: %w", port, err)
 	}
 	s := &Server{root: root, runner: served.NewRunner(o.Program, o.Limit, atOnce, mostAsked), token: base64.RawURLEncoding.EncodeToString(secret),
-		addr: l.Addr().String(), shell: page.Shell(), listen: l}
+		addr: l.Addr().String(), shell: page.Shell(), listen: few(l, mostConns), open: make(chan struct{}, mostOpen),
+		says: bodyTime, reads: answerTime}
 	s.runner.Memory = o.Memory
 	return s, nil
 }
@@ -90,7 +105,7 @@ func (s *Server) URL() string { return "http://" + s.addr + "/#token=" + s.token
 
 // Run serves until ctx is done, and ends what was asked with it.
 func (s *Server) Run(ctx context.Context) error {
-	h := &http.Server{Handler: s, ReadHeaderTimeout: bodyTime, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeaders,
+	h := &http.Server{Handler: s, ReadHeaderTimeout: s.says, IdleTimeout: s.says, MaxHeaderBytes: maxHeaders,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: quiet}
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
@@ -120,11 +135,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for k, v := range headers {
 		head.Set(k, v)
 	}
+	// Whoever it is: they say it, and read the answer, within some time. A question that
+	// was read takes as long as its command (read, in api.go).
+	c := http.NewResponseController(w)
+	if err := errors.Join(c.SetReadDeadline(time.Now().Add(s.says)), c.SetWriteDeadline(time.Now().Add(s.reads))); err != nil {
+		return // the connection is gone
+	}
 	if err := s.answer(w, r); err != nil {
 		var no *refusal
 		if !errors.As(err, &no) {
 			no = &refusal{http.StatusInternalServerError, err.Error()}
 		}
+		head.Set("Connection", "close") // what else it was going to say is not waited for
 		writeJSON(w, no.status, map[string]string{"error": no.text})
 	}
 }
@@ -168,7 +190,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return refuse(http.StatusNotFound, "there is no %s", r.URL.Path)
 		}
-		return q(s, w, r)
+		select {
+		case s.open <- struct{}{}:
+			defer func() { <-s.open }()
+			return q(s, w, r)
+		default:
+			return refuse(http.StatusTooManyRequests, "too many questions at once: read the answers")
+		}
 	}
 	w.Header().Set("Allow", "GET, POST")
 	return refuse(http.StatusMethodNotAllowed, "GET and POST alone, not %s", r.Method)

@@ -7,7 +7,9 @@
 package served
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,19 +25,38 @@ type Root struct {
 func OpenRoot(path string) (*Root, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, fmt.Errorf("there is no recording and no folder %s: %w", path, err)
+		return nil, &noRoot{path, err}
 	}
 	if real, err = filepath.Abs(real); err != nil {
 		return nil, err
 	}
 	r := &Root{Path: real, One: isRecording(real)}
 	if st, err := os.Stat(real); err != nil {
-		return nil, err
+		return nil, &noRoot{path, err}
 	} else if !r.One && !st.IsDir() {
 		return nil, fmt.Errorf("%s is neither a recording nor a folder", path)
 	}
 	return r, nil
 }
+
+// noRoot says that a path can't be served, without the name of the call that failed.
+type noRoot struct {
+	path string
+	err  error
+}
+
+func (e *noRoot) Error() string {
+	if errors.Is(e.err, fs.ErrNotExist) {
+		return "there is no recording and no folder " + e.path
+	}
+	reason := e.err
+	if p, ok := errors.AsType[*fs.PathError](reason); ok {
+		reason = p.Err
+	}
+	return fmt.Sprintf("%s can't be looked at: %v", e.path, reason)
+}
+
+func (e *noRoot) Unwrap() error { return e.err }
 
 // isRecording says whether a path is a recording, packed or a folder.
 func isRecording(path string) bool {
