@@ -163,7 +163,7 @@ func TestAgent(t *testing.T) {
 			t.Errorf("explain suggests %v, which fails: %s", n, text)
 		}
 	}
-	a.want("timeline", with("limit", 5), "futex")
+	a.want("timeline", with("limit", 5, "thread", "MainThread"), "futex")
 	a.want("timeline", with("from", "e10", "to", "e12"), "e10 ", "e12 ")
 	a.want("stacks", with("thread", "all"), "hang.py:13")
 	a.want("values", with(), "pool = Pool(")

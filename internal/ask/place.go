@@ -61,6 +61,8 @@ func ParsePlace(text string) (*Place, error) {
 			return nil, fmt.Errorf("%s: lines count from 1", text)
 		}
 		p.breaks = []*replay.Break{{Kind: replay.BreakLine, File: m[1], Line: line}}
+	case strings.Contains(text, ":"):
+		return nil, fmt.Errorf("%q is no place: behind FILE: comes a line, from 1 on, or :FUNCTION", text)
 	default:
 		p.function("", text)
 	}

@@ -32,20 +32,19 @@ func (s *server) addTools(out *mcp.Server) {
 }
 
 func list(ctx context.Context, s *server, path string, _ *listArgs) answer {
-	a := s.command(ctx, "ls", "--json", "--", path)
+	// One that can't be read makes the command fail, and the others are listed all the same.
+	r := s.Run(ctx, maxRead, "ls", "--json", "--", path)
 	var all []struct {
 		Path    string   `json:"path"`
 		Outcome string   `json:"outcome"`
 		Test    string   `json:"test"`
 		Command []string `json:"command"`
+		Error   string   `json:"error"`
 	}
-	if a.err != "" {
-		return a
+	if err := json.Unmarshal([]byte(r.Out), &all); err != nil {
+		return s.command(ctx, "ls", "--", path)
 	}
-	if err := json.Unmarshal([]byte(a.text), &all); err != nil {
-		a = s.command(ctx, "ls", "--", path)
-		return a
-	}
+	a := answer{}
 	var b strings.Builder
 	for i := len(all) - 1; i >= 0; i-- {
 		r := &all[i]
@@ -60,12 +59,16 @@ func list(ctx context.Context, s *server, path string, _ *listArgs) answer {
 		if of == "" {
 			of = strings.Join(r.Command, " ")
 		}
+		if r.Error != "" {
+			fmt.Fprintf(&b, "%s  can't be read\n", name)
+			continue
+		}
 		fmt.Fprintf(&b, "%s  %s  %s\n", name, r.Outcome, of)
 		if len(a.next) < 3 {
 			a.next = append(a.next, call("explain", "recording", name))
 		}
 	}
-	if a.text = b.String(); len(all) == 0 {
+	if a.text = b.String(); a.text == "" {
 		a.text = "no recordings"
 	}
 	return a

@@ -70,7 +70,7 @@ func timeline(ctx context.Context, s *server, path string, in *timelineArgs) ans
 	}
 	r := s.Run(ctx, maxEvents, append(args, "--", path)...)
 	if r.Err != "" {
-		return answer{err: r.Err}
+		return answer{err: s.tidy(r.Err)}
 	}
 	first := strings.TrimSpace(in.From) != "" // else the last ones up to the end of the window
 	var found []event

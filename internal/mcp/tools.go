@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -127,8 +128,21 @@ func call(tool string, pairs ...any) Call {
 // command runs a command of pyrr for an answer.
 func (s *server) command(ctx context.Context, args ...string) answer {
 	r := s.Run(ctx, maxRead, args...)
-	return answer{text: r.Out, more: r.More, err: r.Err, none: r.RC == served.ExitNothing}
+	return answer{text: s.tidy(r.Out), more: r.More, err: s.tidy(r.Err), none: r.RC == served.ExitNothing}
 }
+
+// tidy leaves out of what a command says how far it had come, and where on this machine
+// the recordings are: tools have their names.
+func (s *server) tidy(text string) string {
+	if s.root.One {
+		text = strings.ReplaceAll(text, s.root.Path, filepath.Base(s.root.Path))
+	}
+	text = strings.ReplaceAll(text, s.root.Path+"/", "")
+	return underway.ReplaceAllString(text, "")
+}
+
+// underway is what commands say while they replay.
+var underway = regexp.MustCompile(`(?m)^pyrr: … .*\n?`)
 
 var (
 	place    = regexp.MustCompile(`^(end|start|e?[0-9][0-9,]*|[0-9.]+%)$`)
