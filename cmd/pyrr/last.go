@@ -28,8 +28,9 @@ EXPR is one of
 
 --at says from where on to look backwards: a position, as pyrr print shows it, N%,
 eN for an event, start or end. Names are looked up in the frames there: those of
-the program's own functions first, from the thread that runs next on; --in and
---thread choose others. A program that has ended has no frames at its end.
+the program's own functions first, from the thread that runs next on, then in
+those of tasks that wait; --in and --thread choose others. A program that has
+ended has no frames at its end.
 
 --history goes on to the change before, and so on, to where the value was made.
 It counts as a change if another object is put there; what an object holds is asked

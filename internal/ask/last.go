@@ -209,25 +209,12 @@ func findInPython(x *replay.Session, path cpython.Path, o *LastOptions) (w *watc
 			return err
 		}
 		var own, others []*watched
-		for _, t := range inOrder(p, cur) {
-			name := ""
-			if pt, err := p.PyThread(t); err == nil {
-				name = pt.Name
-			}
-			if o.Thread != "" && !isThread(o.Thread, t.TID, name) {
-				continue
-			}
-			frames, _ := p.PyFrames(t, 0)
-			for _, f := range frames {
-				if o.In != "" && f.Func != o.In && !strings.HasSuffix(f.Func, "."+o.In) {
-					continue
-				}
-				one := &watched{path: path, frame: f, tid: t.TID}
-				if f.File != "" && f.File[0] != '<' && !stack.IsLibrary(f.File) {
-					own = append(own, one)
-				} else {
-					others = append(others, one)
-				}
+		for _, f := range framesFor(rt, p, cur, o) {
+			one := &watched{path: path, frame: f.Frame, tid: f.tid}
+			if f.File != "" && f.File[0] != '<' && !stack.IsLibrary(f.File) {
+				own = append(own, one)
+			} else {
+				others = append(others, one)
 			}
 		}
 		for _, one := range append(own, others...) {
@@ -247,6 +234,67 @@ func findInPython(x *replay.Session, path cpython.Path, o *LastOptions) (w *watc
 		return nil
 	})
 	return w, in, why, err
+}
+
+// where a frame is: of a thread, or of a task that waits, whose tid is 0.
+type foundFrame struct {
+	cpython.Frame
+	tid int32
+}
+
+// framesFor lists the frames in which an expression may be meant: those of the threads,
+// then those of the tasks that wait.
+func framesFor(rt *cpython.Runtime, p *replay.Process, cur *replay.Thread, o *LastOptions) []foundFrame {
+	var out []foundFrame
+	take := func(frames []cpython.Frame, tid int32) {
+		for _, f := range frames {
+			if o.In == "" || f.Func == o.In || strings.HasSuffix(f.Func, "."+o.In) {
+				out = append(out, foundFrame{f, tid})
+			}
+		}
+	}
+	for _, t := range inOrder(p, cur) {
+		name := ""
+		if pt, err := p.PyThread(t); err == nil {
+			name = pt.Name
+		}
+		if o.Thread == "" || isThread(o.Thread, t.TID, name) {
+			frames, _ := p.PyFrames(t, 0) // those that can be read
+			take(frames, t.TID)
+		}
+	}
+	tasks, _ := rt.Tasks(p.Mem())
+	for i := range tasks {
+		if o.Thread == "" || isThread(o.Thread, 0, tasks[i].Name) {
+			take(tasks[i].Frames, 0)
+		}
+	}
+	return out
+}
+
+// frameThere says whether the frame of the variable is there: on the stack of its
+// thread, or in a task, on whose behalf any thread may run it.
+func (w *watched) frameThere(rt *cpython.Runtime, p *replay.Process) error {
+	is := func(f cpython.Frame) bool { return f.Addr == w.frame.Addr && f.Code == w.frame.Code }
+	var all error
+	for tid, t := range p.Threads() {
+		if w.tid != 0 && tid != w.tid {
+			continue
+		}
+		frames, err := p.PyFrames(t, 0)
+		if slices.ContainsFunc(frames, is) {
+			return nil
+		}
+		all = errors.Join(all, err)
+	}
+	if w.tid == 0 {
+		tasks, _ := rt.Tasks(p.Mem()) // those that can be read
+		if slices.ContainsFunc(tasks, func(t cpython.Task) bool { return slices.ContainsFunc(t.Frames, is) }) {
+			return nil
+		}
+		return errNotThere
+	}
+	return errors.Join(errNotThere, all)
 }
 
 // inOrder lists the threads of a process, the current one first.
@@ -283,13 +331,8 @@ func (w *watched) now(x *replay.Session) (out worth, err error) {
 		if w.owner != nil {
 			o, err = rt.Again(p.Mem(), *w.owner, w.path)
 		} else {
-			t := p.Threads()[w.tid]
-			if t == nil {
-				return errNotThere
-			}
-			frames, ferr := p.PyFrames(t, 0)
-			if !slices.ContainsFunc(frames, func(f cpython.Frame) bool { return f.Addr == w.frame.Addr && f.Code == w.frame.Code }) {
-				return errors.Join(errNotThere, ferr)
+			if err := w.frameThere(rt, p); err != nil {
+				return err
 			}
 			o, err = rt.Resolve(p.Mem(), w.frame, w.path)
 		}

@@ -70,8 +70,14 @@ type finder struct {
 	n    int
 	// printed is what threads have given to print on a line that has not ended.
 	printed map[nameKey]*printing
-	logged  map[nameKey]uint64 // the record whose message a thread asked for last
+	logged  map[nameKey]record // whose message a thread asked for last
 	queried map[nameKey]string // what a database's library was given last
+}
+
+// record is one of logging's: where it lies, and when it was created.
+type record struct {
+	addr    uint64
+	created string
 }
 
 // printing is a line of print: where its beginning was given.
@@ -98,7 +104,7 @@ func Where(rec *recording.Recording, text string, o WhereOptions, out func(*Foun
 	if text == "" {
 		return 0, &UsageError{errors.New("an empty text is everywhere")}
 	}
-	f := &finder{asked: a, text: text, o: &o, out: out, printed: map[nameKey]*printing{}, logged: map[nameKey]uint64{}, queried: map[nameKey]string{}}
+	f := &finder{asked: a, text: text, o: &o, out: out, printed: map[nameKey]*printing{}, logged: map[nameKey]record{}, queried: map[nameKey]string{}}
 	opts := replay.Options{OnHit: f.hit, OnEvent: f.event, Pass: func(_ int, _ uint64, ev *recording.Event) bool { return !f.takes(ev) }, Breaks: f.breaks(), Progress: o.Progress}
 	if o.Replaying != nil {
 		o.Replaying()
@@ -281,11 +287,13 @@ func (f *finder) message(rt *cpython.Runtime, h *replay.Hit) string {
 	i := rt.Inspect(m)
 	defer i.Release()
 	key := nameKey{h.Process.Info.ID, h.Thread.TID}
-	if record := i.Vars(&fr)["self"]; record != 0 {
-		if f.logged[key] == record {
+	if obj := i.Vars(&fr)["self"]; obj != 0 {
+		// The next record mostly gets the memory of the last one.
+		this := record{obj, i.Text(i.Attr(obj, "created"), maxLine)}
+		if f.logged[key] == this {
 			return ""
 		}
-		f.logged[key] = record
+		f.logged[key] = this
 	}
 	return i.Str(v.Addr)
 }
