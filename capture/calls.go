@@ -23,7 +23,7 @@ import (
 // stop.
 //
 // While a thread runs so, the kernel turns its other system calls into SIGSYS
-// (ptrace.Dispatch), and the recorder has them made again with a stop.
+// (userdispatch.go), and the recorder has them made again with a stop.
 
 // callBuffer is the calls area of an address space.
 type callBuffer struct {
@@ -199,43 +199,6 @@ func (sp *space) inCalls(t *task) bool {
 	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
 }
 
-// setFast lets a stopped thread run with buffered calls or without.
-func (r *recorder) setFast(t *task, on bool) error {
-	sp := t.sp
-	pass := sp.calls.img.Pass
-	if on && !t.dispatch {
-		if err := ptrace.Dispatch(t.tid, pass.Addr, pass.Len); err != nil {
-			if ptrace.Gone(err) {
-				return err
-			}
-			r.noBuffer, on = true, false // this kernel does not have it
-		} else {
-			t.dispatch = true
-		}
-	}
-	if !on {
-		if err := r.endDispatch(t); err != nil {
-			return err
-		}
-	}
-	if on {
-		if err := r.permit(t); err != nil {
-			return err
-		}
-	}
-	if sp.fast != on {
-		mode := []byte{0, 0, 0, 0}
-		if on {
-			mode[0] = 1
-		}
-		if err := ptrace.Write(t.tid, sp.calls.img.Mode, mode); err != nil {
-			return err
-		}
-		sp.fast = on
-	}
-	return nil
-}
-
 // permit tells the calls area what a thread that is to run may do there.
 func (r *recorder) permit(t *task) error {
 	sp := t.sp
@@ -273,38 +236,6 @@ func (r *recorder) want(sp *space) {
 	if sp.fast && sp.cur != nil && ptrace.Write(sp.cur.tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}) == nil {
 		sp.fast = false
 	}
-}
-
-// endDispatch lets a stopped thread make system calls again.
-func (r *recorder) endDispatch(t *task) error {
-	if !t.dispatch {
-		return nil
-	}
-	t.dispatch = false
-	return ptrace.EndDispatch(t.tid)
-}
-
-// dispatched handles a system call that the kernel turned into a SIGSYS: it
-// is made again, and stops this time.
-func (r *recorder) dispatched(t *task) error {
-	t.sigstop = int(unix.SIGSYS)
-	if err := r.unforce(t); err != nil {
-		return err
-	}
-	if err := r.takeBack(t); err != nil {
-		return err
-	}
-	t.stopped = false
-	return ptrace.Syscall(t.tid, 0)
-}
-
-// takeBack leads a thread at such a SIGSYS back to its system call.
-func (r *recorder) takeBack(t *task) error {
-	if err := r.endDispatch(t); err != nil {
-		return err
-	}
-	// si_call_addr is the address behind the instruction.
-	return ptrace.PokeUser(t.tid, ptrace.OffRip, t.info.Addr()-restartInsnSize)
 }
 
 // takeBuffers empties the buffers of clock readings and of calls. The calls

@@ -85,6 +85,8 @@ type Options struct {
 	// NoBuffer stops at every system call, also at those that could be noted
 	// in a buffer of the process.
 	NoBuffer bool
+	// Dispatch is how system calls that are not buffered are found.
+	Dispatch Dispatch
 	// Warn takes one line for the user.
 	Warn func(string)
 }

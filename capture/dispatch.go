@@ -180,7 +180,8 @@ func (r *recorder) resume(t *task, sig int) error {
 	}
 	if t.sp.calls != nil {
 		fast := r.mayBuffer(t) || t.sp.fast && t.dispatch && t.sp.inCalls(t)
-		if err := r.setFast(t, fast); err != nil {
+		fast, err := r.setFast(t, fast, sig)
+		if err != nil {
 			return err
 		}
 		if fast && !r.noBuffer {

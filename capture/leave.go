@@ -166,14 +166,17 @@ func (r *recorder) letGoCopy(child *task) {
 
 // release1 detaches one stopped thread.
 func (r *recorder) release1(t *task, sig int) {
-	if back := r.putBack(t); sig == 0 {
-		sig = back
-	}
 	if t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch {
 		r.takeBack(t) // it has not made its call yet
 		sig = 0
 	}
 	r.endDispatch(t)
+	if sig == 0 {
+		r.dropSelector(t)
+	}
+	if back := r.putBack(t); sig == 0 {
+		sig = back
+	}
 	if t.sp != nil {
 		if pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip); err == nil {
 			if at, ok := t.sp.countingTrap(pc); ok {

@@ -57,6 +57,10 @@ const (
 	cellHeld    = 0x800  // inodes, by their lowest bits, of files that can't be opened
 	callBufOff  = 0x1000 // of the buffer behind the cells
 	callBufSize = 0x80000
+	// Selectors is how many bytes there are behind the buffer that tell the kernel
+	// whether a thread's system calls are to end in a SIGSYS (prctl(2),
+	// PR_SET_SYSCALL_USER_DISPATCH). A replay has no use for them.
+	Selectors = 0x1000
 
 	callTable = 0x200 // entries of the table of calls
 	// CallFDs is the number of descriptors in the map of regular files.
@@ -242,6 +246,8 @@ type CallsImage struct {
 	// a file is opened with a stop if the bit is set with the number of its inode
 	// modulo 8*HeldBytes.
 	Mode, Pos, Budget, Total, FDs, Devs, Last, Held uint64
+	// Selectors is where those bytes lie.
+	Selectors uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 
@@ -250,7 +256,7 @@ type CallsImage struct {
 
 // CallsSize is the size of the calls area for so many sites.
 func CallsSize(sites int) uint64 {
-	return CallsCode(sites) + callBufOff + callBufSize
+	return CallsCode(sites) + callBufOff + callBufSize + Selectors
 }
 
 // CallsCode is the size of the code that the area begins with.
@@ -264,7 +270,7 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 	code := CallsCode(len(sites))
 	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
-	img.Data, img.Buf = data, data+callBufOff
+	img.Data, img.Buf, img.Selectors = data, data+callBufOff, data+callBufOff+callBufSize
 	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 

@@ -1,0 +1,185 @@
+package capture
+
+import (
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/ptrace"
+)
+
+// Syscall User Dispatch turns a thread's system calls into SIGSYS, but for those made
+// in the calls area. From Linux 6.4 on the recorder sets it by ptrace, at any stop and
+// with nothing left of it. Since 5.11 a thread can only set it for itself, by prctl(2):
+// the recorder has it make that call once, with a byte of the calls area by which the
+// kernel is told, at each call, whether it holds (the selector). To change that byte
+// costs as much as a request of ptrace, where two calls more would cost eight stops.
+
+// Values of a selector, and of prctl (linux/prctl.h).
+const (
+	selectAllow = 0 // SYSCALL_DISPATCH_FILTER_ALLOW
+	selectBlock = 1 // SYSCALL_DISPATCH_FILTER_BLOCK
+	dispatchOff = 0 // PR_SYS_DISPATCH_OFF
+	dispatchOn  = 1 // PR_SYS_DISPATCH_ON
+)
+
+// A Dispatch is how Syscall User Dispatch is set.
+type Dispatch uint8
+
+const (
+	// DispatchAny is by ptrace where the kernel can, else by prctl.
+	DispatchAny Dispatch = iota
+	// DispatchCall is by prctl, as on kernels from 5.11 to 6.3.
+	DispatchCall
+)
+
+// setFast lets a stopped thread, about to be resumed with a signal or 0, run with
+// buffered calls or without. It reports which.
+func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
+	sp := t.sp
+	if on && !t.dispatch {
+		var err error
+		if on, err = r.beginDispatch(t, sig); err != nil {
+			return false, err
+		}
+	}
+	if !on {
+		if err := r.endDispatch(t); err != nil {
+			return false, err
+		}
+	}
+	if on {
+		if err := r.permit(t); err != nil {
+			return false, err
+		}
+	}
+	if sp.fast != on {
+		mode := []byte{0, 0, 0, 0}
+		if on {
+			mode[0] = 1
+		}
+		if err := ptrace.Write(t.tid, sp.calls.img.Mode, mode); err != nil {
+			return false, err
+		}
+		sp.fast = on
+	}
+	return on, nil
+}
+
+// beginDispatch makes the system calls of a stopped thread, about to be resumed with
+// sig, end in a SIGSYS. It reports whether they do: where the kernel can't, calls are
+// not buffered any more.
+func (r *recorder) beginDispatch(t *task, sig int) (bool, error) {
+	pass := t.sp.calls.img.Pass
+	if r.o.Dispatch == DispatchAny {
+		err := ptrace.Dispatch(t.tid, pass.Addr, pass.Len)
+		switch {
+		case err == nil:
+			t.dispatch = true
+			return true, nil
+		case ptrace.Gone(err):
+			return false, err
+		}
+		r.o.Dispatch = DispatchCall // this kernel does not have it
+	}
+	if t.selector == 0 {
+		if sig != 0 {
+			return false, nil // a call now would lose what the signal says of itself
+		}
+		if ok, err := r.takeSelector(t); !ok || err != nil {
+			return false, err
+		}
+	}
+	if err := ptrace.Write(t.tid, t.selector, []byte{selectBlock}); err != nil {
+		return false, err
+	}
+	t.dispatch = true
+	return true, nil
+}
+
+// takeSelector gives a thread a selector, and has it tell the kernel.
+func (r *recorder) takeSelector(t *task) (bool, error) {
+	at, ok := t.sp.freeSelector()
+	if !ok {
+		return false, nil
+	}
+	if err := ptrace.Write(t.tid, at, []byte{selectAllow}); err != nil {
+		return false, err
+	}
+	pass := t.sp.calls.img.Pass
+	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
+	if err != nil {
+		return false, err
+	}
+	if ret != 0 {
+		r.noBuffer = true // before 5.11, or somebody forbids it
+		return false, nil
+	}
+	t.selector = at
+	return true, nil
+}
+
+// freeSelector returns the address of a selector that no thread of the space has.
+func (sp *space) freeSelector() (uint64, bool) {
+	var used [inject.Selectors]bool
+	first := sp.calls.img.Selectors
+	for _, t := range sp.tasks {
+		if t.selector >= first && t.selector < first+inject.Selectors {
+			used[t.selector-first] = true
+		}
+	}
+	for i, u := range used {
+		if !u {
+			return first + uint64(i), true
+		}
+	}
+	return 0, false
+}
+
+// dropSelector takes back what takeSelector told the kernel, of a thread that is let
+// go outside of any call. One that is in a call keeps it: its selector says that all
+// calls are allowed, for as long as it lives.
+func (r *recorder) dropSelector(t *task) {
+	if t.selector == 0 || t.sp == nil || t.sp.area == nil || t.sys.open() || ptrace.AtEntry(t.tid) {
+		return
+	}
+	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOff, 0, 0, 0, 0)
+	if err == nil && ret == 0 {
+		t.selector = 0
+	}
+}
+
+// endDispatch lets a stopped thread make system calls again.
+func (r *recorder) endDispatch(t *task) error {
+	if !t.dispatch {
+		return nil
+	}
+	t.dispatch = false
+	if t.selector != 0 {
+		return ptrace.Write(t.tid, t.selector, []byte{selectAllow})
+	}
+	return ptrace.EndDispatch(t.tid)
+}
+
+// dispatched handles a system call that the kernel turned into a SIGSYS: it
+// is made again, and stops this time.
+func (r *recorder) dispatched(t *task) error {
+	t.sigstop = int(unix.SIGSYS)
+	if err := r.unforce(t); err != nil {
+		return err
+	}
+	if err := r.takeBack(t); err != nil {
+		return err
+	}
+	t.stopped = false
+	return ptrace.Syscall(t.tid, 0)
+}
+
+// takeBack leads a thread at such a SIGSYS back to its system call.
+func (r *recorder) takeBack(t *task) error {
+	if err := r.endDispatch(t); err != nil {
+		return err
+	}
+	// si_call_addr is the address behind the instruction.
+	return ptrace.PokeUser(t.tid, ptrace.OffRip, t.info.Addr()-restartInsnSize)
+}
+
