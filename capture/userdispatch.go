@@ -106,9 +106,17 @@ func (r *recorder) takeSelector(t *task) (bool, error) {
 		return false, err
 	}
 	pass := t.sp.calls.img.Pass
+	had := len(t.deferred)
+	t.stopped = true // again, as far as it goes
 	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
 	if err != nil {
 		return false, err
+	}
+	t.stopped = false
+	if len(t.deferred) > had && t.sp.clock != nil {
+		if err := r.armAnywhere(t, 0); err != nil { // for a signal that came meanwhile
+			return false, err
+		}
 	}
 	if ret != 0 {
 		r.noBuffer = true // before 5.11, or somebody forbids it
@@ -182,4 +190,3 @@ func (r *recorder) takeBack(t *task) error {
 	// si_call_addr is the address behind the instruction.
 	return ptrace.PokeUser(t.tid, ptrace.OffRip, t.info.Addr()-restartInsnSize)
 }
-

@@ -39,6 +39,7 @@ type Flags struct {
 	region string
 	// Hidden, for tests.
 	Slice      uint64
+	CallBuffer string
 	Disable    []string
 	From       uint64
 	KeepMax    int
@@ -103,3 +104,10 @@ func (f *Flags) DeclareProcess(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.children, "children", false, "with --pid: the Python processes below it too, each by itself\n(FILE.PID.pyrr.zip)")
 	fs.BoolVar(&f.instant, "instant", false, "with --pid: where the process stands, and nothing of what it does then")
 }
+
+// The values of --call-buffer, which is for tests.
+const (
+	CallBufferOn    = "on"
+	CallBufferPrctl = "prctl" // as on kernels from 5.11 to 6.3
+	CallBufferOff   = "off"   // as before
+)

@@ -78,6 +78,7 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 		MaxTime:        f.MaxTime,
 		Warn:           u.Warn,
 	}
+	f.callBuffer(&o)
 	if f.Verify == VerifyFull {
 		o.Checksums = checksumEvery
 	}
@@ -234,4 +235,12 @@ func Prepare(t *naming.Target) error {
 		}
 	}
 	return nil
+}
+
+// callBuffer sets what --call-buffer says.
+func (f *Flags) callBuffer(o *capture.Options) {
+	o.NoBuffer = f.CallBuffer == CallBufferOff
+	if f.CallBuffer == CallBufferPrctl {
+		o.Dispatch = capture.DispatchCall
+	}
 }

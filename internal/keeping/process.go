@@ -55,7 +55,7 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 	if err := Prepare(&t); err != nil {
 		return err
 	}
-	info, err := capture.Attach(ctx, capture.Options{
+	o := capture.Options{
 		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.Part, FollowAll: f.Follow == "all", Slice: f.Slice, AVX512: f.AVX512, CPUs: f.CPUs,
 		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.MaxSize), MaxTime: f.MaxTime, Warn: u.Warn,
 		Attached: func(stood time.Duration) {
@@ -65,7 +65,9 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 			}
 			u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
 		},
-	})
+	}
+	f.callBuffer(&o)
+	info, err := capture.Attach(ctx, o)
 	if err != nil {
 		discardEmpty(u, &t)
 		return attachFailed("record", f.pid, err)

@@ -32,6 +32,7 @@ const waitLimit = 5 * time.Second
 type child struct {
 	pid  int
 	regs unix.PtraceRegs // at the first instruction
+	how  string          // a trial's way, where there are several
 }
 
 // startTraced forks and execs this executable with PTRACE_TRACEME and waits

@@ -62,7 +62,9 @@ func traceFeatures(env *environment) []Feature {
 		case t.id != Seize && out[1].Answer != Yes:
 			f.Reason = "not tried, because attaching failed"
 		default:
+			c.how = ""
 			explain(env, &f, t.try(c))
+			f.Value = c.how
 		}
 		out = append(out, f)
 	}
@@ -181,31 +183,6 @@ func trySyscallInfo(c *child) error {
 		return wrong(fmt.Sprintf("an injected getppid returned %d, not %d", ppid, os.Getpid()))
 	}
 	return nil
-}
-
-// tryDispatch has the child make a call that is to end in a SIGSYS instead
-// (linux/ptrace.h, PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, since Linux 6.4).
-func tryDispatch(c *child) error {
-	const setConfig = 0x4210
-	config := func(mode uint64) error {
-		cfg := [4]uint64{mode, 0, 0, 0} // struct ptrace_sud_config: mode, selector, offset, len
-		err := c.ptrace(setConfig, unsafe.Sizeof(cfg), uintptr(unsafe.Pointer(&cfg)))
-		runtime.KeepAlive(&cfg)
-		if err == syscall.EIO || err == syscall.EINVAL {
-			return wrong("this kernel can't: every system call of a recorded program is stopped at")
-		}
-		return err
-	}
-	if err := config(1); err != nil {
-		return err
-	}
-	regs := c.regs
-	setCall(&regs, unix.SYS_GETPPID, nil)
-	if err := unix.PtraceSetRegs(c.pid, &regs); err != nil {
-		return fmt.Errorf("PTRACE_SETREGS: %w", err)
-	}
-	err := c.resume(unix.PTRACE_CONT, unix.SIGSYS)
-	return errors.Join(err, config(0))
 }
 
 // trySysemu has the child ask for its parent's id, keeps the call from
