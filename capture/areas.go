@@ -191,6 +191,8 @@ func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSit
 		if err := r.stepOut(t.sp, func(pc uint64) bool { return pc >= pass.Addr && pc < pass.Addr+pass.Len }); err != nil {
 			return 0, nil, err
 		}
+		// Nor is it known which selectors such threads still have.
+		img.Selectors = 0
 		data := img.Code.Addr + img.Code.Len
 		return at, img, r.clearAgain(t, data, at+size-data)
 	}

@@ -130,6 +130,9 @@ func (r *recorder) takeSelector(t *task) (bool, error) {
 func (sp *space) freeSelector() (uint64, bool) {
 	var used [inject.Selectors]bool
 	first := sp.calls.img.Selectors
+	if first == 0 {
+		return 0, false
+	}
 	for _, t := range sp.tasks {
 		if t.selector >= first && t.selector < first+inject.Selectors {
 			used[t.selector-first] = true
