@@ -76,9 +76,8 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 		From:           f.From,
 		MaxSize:        int64(f.MaxSize),
 		MaxTime:        f.MaxTime,
-		Warn:           u.Warn,
+		Warn:           u.Warn, NoBuffer: f.CallBuffer == CallBufferOff, Dispatch: f.dispatch(),
 	}
-	f.callBuffer(&o)
 	if f.Verify == VerifyFull {
 		o.Checksums = checksumEvery
 	}
@@ -237,10 +236,10 @@ func Prepare(t *naming.Target) error {
 	return nil
 }
 
-// callBuffer sets what --call-buffer says.
-func (f *Flags) callBuffer(o *capture.Options) {
-	o.NoBuffer = f.CallBuffer == CallBufferOff
+// dispatch is what --call-buffer says of Syscall User Dispatch.
+func (f *Flags) dispatch() capture.Dispatch {
 	if f.CallBuffer == CallBufferPrctl {
-		o.Dispatch = capture.DispatchCall
+		return capture.DispatchCall
 	}
+	return capture.DispatchAny
 }

@@ -66,7 +66,7 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 			u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
 		},
 	}
-	f.callBuffer(&o)
+	o.NoBuffer, o.Dispatch = f.CallBuffer == CallBufferOff, f.dispatch()
 	info, err := capture.Attach(ctx, o)
 	if err != nil {
 		discardEmpty(u, &t)
