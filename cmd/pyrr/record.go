@@ -103,19 +103,15 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 			f.DeclareProcess(fs)
 			fs.IntVar(&f.CPUs, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
 			fs.BoolVar(&f.AVX512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
-			fs.Uint64Var(&f.Slice, "slice", 0, "instructions that a thread runs before others may")
-			flagvalue.ChoiceVar(fs, &f.CallBuffer, "call-buffer", "`how` system calls that can't wait are made",
-				keeping.CallBufferOn, keeping.CallBufferPrctl, keeping.CallBufferOff)
-			fs.StringSliceVar(&f.Disable, "disable-syscall", nil, "treat these system calls as unknown")
+			f.DeclareTrials(fs)
 			fs.BoolVar(&f.Images, "image-times", false, "say how long the program stood still for images")
-			fs.Uint64Var(&f.From, "from-event", 0, "begin after so many events of the first process")
 			fs.BoolVar(&f.Finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
 			fs.BoolVar(&f.Leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
 			defaultKeep := ""
 			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 			fs.BoolVar(&f.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
 			fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
-			for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "slice", "call-buffer", "disable-syscall", "from-event", "image-times"} {
+			for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
 				if err := fs.MarkHidden(name); err != nil {
 					panic(err) // declared above
 				}

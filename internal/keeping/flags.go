@@ -37,11 +37,7 @@ type Flags struct {
 	children bool // with pid: what runs Python below it too
 	// region: only regions of this name are recorded.
 	region string
-	// Hidden, for tests.
-	Slice      uint64
-	CallBuffer string
-	Disable    []string
-	From       uint64
+	trialFlags
 	KeepMax    int
 	KeepSame   int
 	VerifyTime time.Duration
@@ -52,6 +48,14 @@ type Flags struct {
 	Began      bool // the command may have been started
 	// finisher: this process finishes recordings.
 	Finisher bool
+}
+
+// trialFlags are hidden: they are for tests.
+type trialFlags struct {
+	Slice      uint64
+	CallBuffer string
+	Disable    []string
+	From       uint64
 }
 
 // The values of --keep.
@@ -111,3 +115,16 @@ const (
 	CallBufferPrctl = "prctl" // as on kernels from 5.11 to 6.3
 	CallBufferOff   = "off"   // as before
 )
+
+// DeclareTrials declares the hidden flags.
+func (f *Flags) DeclareTrials(fs *pflag.FlagSet) {
+	fs.Uint64Var(&f.Slice, "slice", 0, "instructions that a thread runs before others may")
+	fs.StringSliceVar(&f.Disable, "disable-syscall", nil, "treat these system calls as unknown")
+	fs.Uint64Var(&f.From, "from-event", 0, "begin after so many events of the first process")
+	flagvalue.ChoiceVar(fs, &f.CallBuffer, "call-buffer", "`how` system calls that can't wait are made", CallBufferOn, CallBufferPrctl, CallBufferOff)
+	for _, name := range []string{"slice", "disable-syscall", "from-event", "call-buffer"} {
+		if err := fs.MarkHidden(name); err != nil {
+			panic(err) // declared above
+		}
+	}
+}
