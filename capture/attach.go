@@ -144,6 +144,9 @@ func (r *recorder) attach(pid int) (*task, error) {
 		o.sp, o.state = sp, stateReady
 		sp.tasks[o.tid] = o
 	}
+	if sp.filtered = filters(strconv.Itoa(pid)) > filters("self"); sp.filtered && !maySuspend(t.tid) {
+		return nil, errors.New("it has seccomp filters, which may end it for a call of pyrr's: what pyrr explain --pid says takes none")
+	}
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
 		return nil, fmt.Errorf("find its program: %w", err)
@@ -362,6 +365,10 @@ func (r *recorder) startAttached(t *task) error {
 		return err
 	}
 	ep.writeImage(ep.frozen)
+	if ep.frozen.itself {
+		<-ep.image.done
+		ep.frozen = nil
+	}
 	r.late = ep
 	for _, o := range sp.tasks {
 		if o.waited >= 0 {

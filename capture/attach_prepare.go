@@ -342,6 +342,7 @@ func (r *recorder) beginRseq(t *task) {
 	}
 	c := t.rseq
 	t.rseq = ptrace.RseqConfig{}
+	defer r.unfiltered(t.sp, t.tid)()
 	// An error leaves it without, which programs have to bear.
 	_, _ = ptrace.InjectStops(t.tid, t.sp.area.Gadget, unix.SYS_RSEQ, [6]uint64{c.Addr, uint64(c.Size), 0, uint64(c.Signature)}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)

@@ -160,7 +160,11 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 		return nil, err
 	}
 	var err error
-	if ep.frozen, err = r.freeze(t); err != nil {
+	if ep.frozen, err = r.freeze(t); err != nil && r.attached && r.late == nil {
+		r.warnf("process %d is not copied (%v): it stands still until its memory is read", sp.pid, err)
+		ep.frozen, err = r.freezeItself(t)
+	}
+	if err != nil {
 		return nil, err
 	}
 	h := r.header

@@ -29,6 +29,9 @@ type frozen struct {
 	engine []engineSpan
 	// ahead, where not nil, is what it holds: pid is the process itself then, and runs.
 	ahead *ahead
+	// itself: the kernel makes no fork, so it is the process, which stands still until it
+	// is read.
+	itself bool
 }
 
 // mappings are those that it has.
@@ -200,6 +203,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 	} else {
 		f.parent = sp
 	}
+	defer r.unfiltered(sp, t.tid)()
 	child, ret, err := r.injectFork(t, flags)
 	if err == nil && (ret < 0 || child == 0) {
 		err = errnoOf(ret)
@@ -228,6 +232,16 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 	unix.SchedSetaffinity(f.pid, &r.cpus) // it ends beside the program
 	if err := f.copyShared(r, t); err != nil {
 		return fail(err)
+	}
+	return f, nil
+}
+
+// freezeItself is for a process that can't be forked: it must not run before what freezes
+// is read.
+func (r *recorder) freezeItself(t *task) (*frozen, error) {
+	f := &frozen{pid: t.sp.pid, itself: true, engine: t.sp.engineSpans()}
+	if err := f.copyShared(r, t); err != nil {
+		return nil, fmt.Errorf("prepare its image: %w", err)
 	}
 	return f, nil
 }
@@ -342,7 +356,7 @@ func (r *recorder) thaw(f *frozen) {
 
 // end ends a frozen process. It is called once, from any goroutine.
 func (f *frozen) end() {
-	if f == nil {
+	if f == nil || f.itself {
 		return
 	}
 	f.proc.send(unix.SIGKILL)

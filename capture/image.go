@@ -199,6 +199,7 @@ func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64)
 	if err := r.endDispatch(t); err != nil {
 		return 0, err
 	}
+	defer r.unfiltered(t.sp, t.tid)()
 	return ptrace.InjectStops(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -76,9 +78,11 @@ func (r *recorder) takeInstant(ctx context.Context, pid int) (*Info, error) {
 			defer in.ahead.close()
 		}
 	}
+	collect := noCollection()
 	undo := hurry()
 	f, err := in.take()
 	undo()
+	collect()
 	if err != nil {
 		in.letGo()
 		return nil, fmt.Errorf("attach to process %d: %w", pid, err)
@@ -105,6 +109,14 @@ func hurry() (undo func()) {
 	}
 	const raw = 20 // what the system call returns is 20 - nice (getpriority(2))
 	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, tid, raw-was) }
+}
+
+// noCollection collects pyrr's own garbage now, and none until undo is called: while a
+// process stands still, it waits for that, too.
+func noCollection() (undo func()) {
+	runtime.GC()
+	percent := debug.SetGCPercent(-1)
+	return func() { debug.SetGCPercent(percent) }
 }
 
 // take stops the process and copies it. It goes on already if the copy is not read in

@@ -12,39 +12,6 @@ import (
 	"pyrr/internal/ptrace"
 )
 
-// mayCall says whether a call of pyrr's can't end the process: of one that has seccomp
-// filters that pyrr's own process does not have nobody knows what they do to it. Who may
-// (CAP_SYS_ADMIN) has the kernel pass those by, for this thread and what it makes.
-func (in *instant) mayCall(t *still) bool {
-	if filters(strconv.Itoa(in.pid)) <= filters("self") {
-		return true
-	}
-	if ptrace.SetOptions(t.tid, instantOptions|unix.PTRACE_O_SUSPEND_SECCOMP) != nil {
-		return false
-	}
-	in.extra = unix.PTRACE_O_SUSPEND_SECCOMP
-	return true
-}
-
-// filters is the number of seccomp filters of a process (proc(5)); many where it is not
-// known, as before Linux 5.9.
-func filters(pid string) int {
-	status, _ := os.ReadFile("/proc/" + pid + "/status")
-	number := func(key string) (int, bool) {
-		_, rest, ok := strings.Cut(string(status), "\n"+key+":")
-		line, _, _ := strings.Cut(rest, "\n")
-		n, err := strconv.Atoi(strings.TrimSpace(line))
-		return n, ok && err == nil
-	}
-	if n, ok := number("Seccomp_filters"); ok {
-		return n
-	}
-	if mode, ok := number("Seccomp"); ok && mode == 0 {
-		return 0
-	}
-	return 1 << 20
-}
-
 // fork makes a stopped thread fork its process, and returns the copy, 0 where the
 // kernel refuses. The copy shares the descriptors, since what it had of its own would
 // keep files, locks and connections alive, and its end is told to nobody.

@@ -194,7 +194,9 @@ func (r *recorder) restoreCode(sp *space, tid int) {
 			r.protect(sp, c.start, c.end, c.prot)
 			r.showShared(sp, c.start, c.end, c.prot)
 		} else if sp.area != nil {
+			undo := r.unfiltered(sp, tid)
 			ptrace.Inject(tid, sp.area.Gadget, unix.SYS_MPROTECT, [6]uint64{c.start, c.end - c.start, c.prot}, ignoreStops)
+			undo()
 		}
 		sp.guarded = append(sp.guarded, c.span)
 	}

@@ -248,7 +248,7 @@ func (r *recorder) forked(t, child *task) error {
 	for a, p := range from.patches {
 		sp.patches[a] = p
 	}
-	sp.former = from.former
+	sp.former, sp.filtered = from.former, from.filtered
 	sp.cpu = from.cpu
 	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.ctid = t.ev.Args[3]

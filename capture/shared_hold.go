@@ -101,6 +101,7 @@ func (r *recorder) makeHelper(t *task) error {
 	if err := r.endDispatch(t); err != nil {
 		return err
 	}
+	defer r.unfiltered(sp, t.tid)()
 	var child uint64
 	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
 		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {

@@ -240,12 +240,15 @@ type ownMemory struct {
 	patches map[uint64]patch // address → the instruction patched there
 	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
 	left    []linux.Mapping  // what it may have left there when it was attached to before
-	brk     uint64
-	scratch bool   // the scratch area is mapped
-	slots   uint64 // of it in use, a bit each
-	files   []span // private mappings of files
-	noFork  []span // memory that a fork does not get as it is
-	made    []madeCode
+	// filtered: it had seccomp filters when pyrr attached, which are passed by for calls
+	// of pyrr's.
+	filtered bool
+	brk      uint64
+	scratch  bool   // the scratch area is mapped
+	slots    uint64 // of it in use, a bit each
+	files    []span // private mappings of files
+	noFork   []span // memory that a fork does not get as it is
+	made     []madeCode
 }
 
 // sharedState is what a space shares with others.

@@ -20,6 +20,7 @@ import (
 type Written struct {
 	fd      int
 	pagemap *os.File
+	free    []*[regionsAtATime]Region // room for what the kernel lists
 }
 
 // Of linux/userfaultfd.h.
@@ -95,38 +96,44 @@ func (w *Written) Add(start, end uint64) error {
 // were protected, and protects them anew. The error is EPERM for a mapping that is not
 // tracked.
 func (w *Written) Protect(start, end uint64, ofFile bool, each func(Region) error) error {
-	var vec [regionsAtATime]Region
-	arg := pmScanArg{flags: scanTracked | scanProtect, start: start, end: end, vec: uint64(uintptr(unsafe.Pointer(&vec[0]))), vecLen: uint64(len(vec)),
+	arg := pmScanArg{flags: scanTracked | scanProtect, start: start, end: end,
 		mask: pageWritten, anyOf: pagePresent | pageSwapped, returned: pageWritten, maxPages: pagesAtATime}
 	if ofFile {
 		arg.inverted, arg.mask = pageFile, pageFile|pageWritten
 	}
-	return w.scan(&arg, vec[:], each)
+	return w.scan(&arg, each)
 }
 
 // Unprotected lists what is not protected in a mapping, whether anything is there or not:
 // all but the pages that were not written to. It is faster than Scan.
 func (w *Written) Unprotected(start, end uint64, each func(Region) error) error {
-	var vec [regionsAtATime]Region
-	arg := pmScanArg{flags: scanTracked, start: start, end: end, vec: uint64(uintptr(unsafe.Pointer(&vec[0]))), vecLen: uint64(len(vec)),
+	arg := pmScanArg{flags: scanTracked, start: start, end: end,
 		mask: pageWritten, returned: pageWritten}
-	return w.scan(&arg, vec[:], each)
+	return w.scan(&arg, each)
 }
 
 // There lists the pages that are there in a mapping, of a file or not, which need not be
 // tracked.
 func (w *Written) There(start, end uint64, ofFile bool, each func(Region) error) error {
-	var vec [regionsAtATime]Region
-	arg := pmScanArg{start: start, end: end, vec: uint64(uintptr(unsafe.Pointer(&vec[0]))), vecLen: uint64(len(vec)),
+	arg := pmScanArg{start: start, end: end,
 		anyOf: pagePresent | pageSwapped, returned: pagePresent}
 	if ofFile { // it takes a look at each page
 		arg.inverted, arg.mask = pageFile, pageFile
 	}
-	return w.scan(&arg, vec[:], each)
+	return w.scan(&arg, each)
 }
 
-func (w *Written) scan(arg *pmScanArg, vec []Region, each func(Region) error) error {
-	arg.size = uint64(unsafe.Sizeof(*arg))
+func (w *Written) scan(arg *pmScanArg, each func(Region) error) error {
+	// The kernel gets its address as a number, so it must lie where nothing moves: not on
+	// a stack, which does when it grows.
+	var vec *[regionsAtATime]Region
+	if n := len(w.free); n > 0 {
+		vec, w.free = w.free[n-1], w.free[:n-1]
+	} else {
+		vec = new([regionsAtATime]Region)
+	}
+	defer func() { w.free = append(w.free, vec) }()
+	arg.size, arg.vec, arg.vecLen = uint64(unsafe.Sizeof(*arg)), uint64(uintptr(unsafe.Pointer(vec))), regionsAtATime
 	for arg.start < arg.end {
 		n, _, e := syscall.Syscall(unix.SYS_IOCTL, w.pagemap.Fd(), pagemapScan, uintptr(unsafe.Pointer(arg)))
 		runtime.KeepAlive(vec)
