@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"pyrr/internal/probe"
@@ -23,26 +24,58 @@ type pageState struct {
 	// frame, vars are what the focus shows at first: parts of texts.
 	frame, vars, sentence string
 	dark                  bool // on the desk; the phone has the other
+	finds                 []pageFind
+}
+
+// pageFind is a text that is in sight after some clicks on what selectors name.
+type pageFind struct {
+	Clicks []string `json:"clicks"`
+	Want   string   `json:"want"`
+}
+
+// shot is a picture that is taken, and planned a page that is opened.
+type shot struct {
+	Out   string `json:"out"`
+	Width int    `json:"width"`
+	Dark  bool   `json:"dark"`
+}
+
+type planned struct {
+	Name    string     `json:"name"`
+	File    string     `json:"file"`
+	Full    bool       `json:"full"`
+	Search  string     `json:"search"`
+	Tabs    bool       `json:"tabs"`
+	Hostile bool       `json:"hostile"`
+	Shots   []shot     `json:"shots"`
+	Finds   []pageFind `json:"finds"`
 }
 
 // timeout is long enough on a busy machine; a loop, which is replayed, costs as much
 // as it runs.
 func (s *pageState) timeout() string {
 	if s.name == "busy" {
-		return "2"
+		return "3"
 	}
-	return "5"
+	return "15"
 }
 
 // pageStates are the five whose pictures docs/page.md shows.
 func pageStates(python string) []pageState {
 	hang := func(name string) []string { return []string{python, "-I", name + ".py"} }
+	see := func(want string, clicks ...string) pageFind { return pageFind{clicks, want} }
+	// Of each the reason, the line and the value of a variable.
 	return []pageState{
-		{"deadlock", hang("deadlock"), "transfer", "source", "Deadlock: ", false},
-		{"failed", hang("failed"), "total", "prices", "KeyError: 'milk'", true},
-		{"asyncio", hang("asyncio_hang"), "main", "jobs", "waits in jobs.join", true},
-		{"busy", hang("busy"), "<module>", "tries", "MainThread loops", false},
-		{"processes", hang("processes"), "<module>", "worker", "Deadlock: ", false},
+		{"deadlock", hang("deadlock"), "transfer", "source", "Deadlock: ", false,
+			[]pageFind{see("Deadlock: left waits for lock"), see("with target.lock:"), see("'savings'"), see("'checking'")}},
+		{"failed", hang("failed"), "total", "prices", "KeyError: 'milk'", true,
+			[]pageFind{see("KeyError: 'milk'"), see("summed += prices[name] * count"), see("{'tea': 4.5, 'bread': 3.2}")}},
+		{"asyncio", hang("asyncio_hang"), "main", "jobs", "waits in jobs.join", true,
+			[]pageFind{see("waits in jobs.join"), see("await jobs.join()"), see("{1: 'soup'}", "#tab-raises", ".raise button")}},
+		{"busy", hang("busy"), "<module>", "tries", "MainThread loops", false,
+			[]pageFind{see("MainThread loops"), see("while not state["), see("{'done': False}")}},
+		{"processes", hang("processes"), "<module>", "worker", "Deadlock: ", false,
+			[]pageFind{see("MainThread waits for the end of child"), see("worker.join()"), see("<ForkContext"), see("2/MainThread", "#evidence li:nth-child(2) a")}},
 	}
 }
 
@@ -63,6 +96,13 @@ type foundPage struct {
 	Scripts                     struct {
 		Alert    any
 		Injected int
+		Raw      bool
+	}
+	Slowest int // ms
+	Finds   []struct {
+		Want   string
+		Clicks int
+		Seen   bool
 	}
 }
 
@@ -108,41 +148,59 @@ func TestPageInBrowser(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("testdata/page")); err != nil {
 		t.Fatal(err)
 	}
-	type shot struct {
-		Out   string `json:"out"`
-		Width int    `json:"width"`
-		Dark  bool   `json:"dark"`
-	}
-	type plan struct {
-		Name   string `json:"name"`
-		File   string `json:"file"`
-		Full   bool   `json:"full"`
-		Search string `json:"search"`
-		Tabs   bool   `json:"tabs"`
-		Shots  []shot `json:"shots"`
-	}
-	states, plans := pageStates(python), []plan{}
+	states, plans := pageStates(python), []planned{}
+	recordStates(t, dir, states)
 	for i, s := range states {
 		rec := filepath.Join(dir, s.name+".pyrr.zip")
-		cmd := exec.Command(os.Args[0], append([]string{"record", "--timeout", s.timeout(), "--on-timeout", "kill", "-o", rec}, s.args...)...)
-		cmd.Args[0], cmd.Dir = "pyrr", dir
-		if out, err := cmd.CombinedOutput(); err == nil {
-			t.Fatalf("%s: it neither hung nor failed\n%s", s.name, out)
-		}
 		file := filepath.Join(dir, s.name+".html")
 		if status, _, errs := capturePyrr("report", "--variables", "always", "-o", file, rec); status != 0 {
 			t.Fatalf("%s: report: %s", s.name, errs)
 		}
-		p := plan{Name: s.name, File: file, Full: i == 0, Search: "futex left"}
+		p := planned{Name: s.name, File: file, Full: i == 0, Search: "futex left", Finds: s.finds}
 		for _, width := range []int{1280, 390} {
 			p.Shots = append(p.Shots, shot{filepath.Join(dir, shotName(s, width)), width, s.dark == (width == 1280)})
 		}
 		plans = append(plans, p)
 	}
-	plans = append(plans, plan{Name: "tabs", File: pageWithAll(t, python, dir), Tabs: true})
+	plans = append(plans, planned{Name: "tabs", File: pageWithAll(t, python, dir), Tabs: true})
 	s := startServe(t, dir, "--limit=10m")
-	text, _ := json.Marshal(map[string]any{"browser": browser, "pages": plans, "live": map[string]string{
-		"url": s.where, "link": "deadlock.py", "place": "deadlock.py:15", "expressions": "source.name, 6 * 7", "variable": "source.balance", "in": "transfer"}})
+	found := browse(t, dir, browser, tools, plans, map[string]string{
+		"url": s.where, "link": "deadlock.py", "place": "deadlock.py:15", "expressions": "source.name, 6 * 7", "variable": "source.balance", "in": "transfer"})
+	for i := range states {
+		t.Run(states[i].name, func(t *testing.T) { holdPage(t, &states[i], &found[i], dir) })
+	}
+	t.Run("all ways", func(t *testing.T) { holdWays(t, &found[0]) })
+	t.Run("serve", func(t *testing.T) { holdServed(t, &found[len(states)+1], s.token) })
+	t.Run("tabs", func(t *testing.T) { holdTabs(t, &found[len(states)]) })
+}
+
+// recordStates records the programs, side by side: most of the time they wait.
+func recordStates(t *testing.T, dir string, states []pageState) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, s := range states {
+		all.Go(func() {
+			cmd := exec.Command(os.Args[0], append([]string{"record", "--timeout", s.timeout(), "--on-timeout", "kill", "-o", filepath.Join(dir, s.name+".pyrr.zip")}, s.args...)...)
+			cmd.Args[0], cmd.Dir = "pyrr", dir
+			if out, err := cmd.CombinedOutput(); err == nil {
+				t.Errorf("%s: it neither hung nor failed\n%s", s.name, out)
+			}
+		})
+	}
+	if all.Wait(); t.Failed() {
+		t.FailNow()
+	}
+}
+
+// browse opens pages in a browser, and, where live is not nil, what pyrr serve shows.
+func browse(t *testing.T, dir, browser, tools string, plans []planned, live map[string]string) []foundPage {
+	t.Helper()
+	plan, want := map[string]any{"browser": browser, "pages": plans}, len(plans)
+	if live != nil {
+		plan["live"] = live
+		want++
+	}
+	text, _ := json.Marshal(plan)
 	file := filepath.Join(dir, "plan.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -156,15 +214,10 @@ func TestPageInBrowser(t *testing.T) {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
 	var found []foundPage
-	if err := json.Unmarshal(out, &found); err != nil || len(found) != len(states)+2 {
+	if err := json.Unmarshal(out, &found); err != nil || len(found) != want {
 		t.Fatalf("%d pages: %v\n%s", len(found), err, out)
 	}
-	for i := range states {
-		t.Run(states[i].name, func(t *testing.T) { holdPage(t, &states[i], &found[i], dir) })
-	}
-	t.Run("all ways", func(t *testing.T) { holdWays(t, &found[0]) })
-	t.Run("serve", func(t *testing.T) { holdServed(t, &found[len(states)+1], s.token) })
-	t.Run("tabs", func(t *testing.T) { holdTabs(t, &found[len(states)]) })
+	return found
 }
 
 func shotName(s pageState, width int) string {
@@ -179,6 +232,11 @@ func shotName(s pageState, width int) string {
 func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 	for _, p := range f.Problems {
 		t.Error(p)
+	}
+	for _, x := range f.Finds {
+		if !x.Seen || x.Clicks > 3 {
+			t.Errorf("after %d clicks %q is not in sight", x.Clicks, x.Want)
+		}
 	}
 	html, err := os.ReadFile(filepath.Join(dir, s.name+".html"))
 	if err != nil {

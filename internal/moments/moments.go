@@ -85,8 +85,16 @@ type Raise struct {
 
 var errEnough = errors.New("enough was read")
 
-// Read replays a recording and reads the variables at the places that are wanted,
-// and what calls printed at those of output. What was read before an error is
+// Parts of Options.Bytes: what places that matter less leave to exceptions and to the
+// places that matter most, and what exceptions leave to those.
+const (
+	toRaises = 2 // a half
+	toFirst  = 4 // a quarter
+)
+
+// Read replays a recording and reads the variables at the places that are wanted: first
+// of all at those that are true, at others as long as there is room. And what calls
+// printed at those of output. What was read before an error is
 // returned with it.
 func Read(rec *recording.Recording, wanted, output map[Place]bool, o Options) (*Result, error) {
 	r := &reader{wanted: wanted, o: o, out: &Result{Output: map[Place][]byte{}}, left: o.Bytes, room: o.Output, ended: map[int]bool{}}
@@ -95,7 +103,8 @@ func Read(rec *recording.Recording, wanted, output map[Place]bool, o Options) (*
 		OnHit:   r.raise,
 		OnEvent: r.event,
 		Pass: func(proc int, number uint64, _ *recording.Event) bool {
-			return !wanted[Place{proc, number}]
+			_, ok := wanted[Place{proc, number}]
+			return !ok
 		},
 		OnOutput: func(p *replay.Process, _ bool, text []byte) {
 			at := Place{p.Info.ID, p.Number}
@@ -125,7 +134,8 @@ func (r *reader) event(p *replay.Process, t *replay.Thread, ev *recording.Event)
 		return errEnough
 	}
 	at := Place{p.Info.ID, p.Number}
-	if t == nil || r.left <= 0 || !r.wanted[at] {
+	first, ok := r.wanted[at]
+	if t == nil || !ok || r.left <= 0 || !first && r.left <= r.o.Bytes/toRaises {
 		return nil
 	}
 	rt, err := p.Runtime()

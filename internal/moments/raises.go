@@ -14,7 +14,6 @@ const (
 	maxRaises = 200
 	maxLooks  = 20_000
 	maxStack  = 60
-	minRoom   = 64 << 10 // bytes that are left to what else is read
 )
 
 // raise looks at an exception that a thread raises. It is the user's where their code is
@@ -23,7 +22,7 @@ func (r *reader) raise(h *replay.Hit) error {
 	if !r.o.Until.IsZero() && time.Now().After(r.o.Until) {
 		return errEnough
 	}
-	if h.Exception == nil || r.looks >= maxLooks || r.left <= minRoom {
+	if h.Exception == nil || r.looks >= maxLooks || r.left <= r.o.Bytes/toFirst {
 		return nil
 	}
 	r.looks++

@@ -365,7 +365,7 @@ func (d *document) addTasks(w *walk, t *tree) {
 			for _, f := range u.Frames {
 				frames = append(frames, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
 			}
-			d.Tasks = append(d.Tasks, task{Proc: w.procIndex(f.Proc), Lane: w.laneOf(f.Proc, u.TID), Kind: clean(u.Kind), Name: clean(u.Name),
+			d.Tasks = append(d.Tasks, task{Proc: w.procIndex(f.Proc), Lane: w.laneOf(f.Proc, u.TID), Kind: clean(u.Kind), Name: name(u.Name),
 				Running: u.Running, Node: t.add(frames)})
 		}
 	}

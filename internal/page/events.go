@@ -186,7 +186,7 @@ func (w *walk) process(info *recording.Proc, events uint64) error {
 	})
 	for tid, l := range r.lanes {
 		if w.index != nil {
-			w.lanes[l].Name = clean(w.index.Name(info.ID, tid, w.lanes[l].last))
+			w.lanes[l].Name = name(w.index.Name(info.ID, tid, w.lanes[l].last))
 		}
 	}
 	return err

@@ -120,6 +120,9 @@ func (p *Page) view() *view {
 	default:
 		v.Degree = "no verdict"
 	}
+	if v.Why.Sentence == "" {
+		v.Why.Sentence = "Why it ended so is not known."
+	}
 	if d.Why.For > 0 && (p.in.Why == nil || p.in.Why.Raised == nil) {
 		v.Since = fmt.Sprintf("since %.3f s, for %.3f s", time.Duration(d.Why.Since).Seconds(), time.Duration(d.Why.For).Seconds())
 	}

@@ -51,8 +51,8 @@ type TaskEnd struct {
 // Bounds of the moments whose variables are read: the longest waits, and the
 // first and last lines of output.
 const (
-	maxWaits  = 400
-	maxPrints = 400
+	maxWaits  = 1000
+	maxPrints = 2000
 )
 
 // moment is what the script gets.
@@ -101,9 +101,9 @@ func (w *walk) addMoment(proc int, event uint64, frames []hang.RaisedFrame) {
 func momentFrames(frames []hang.RaisedFrame) []momentFrame {
 	out := []momentFrame{}
 	for _, f := range frames {
-		mf := momentFrame{Func: clean(f.Func), Line: f.Line, Vars: []momentVar{}}
+		mf := momentFrame{Func: name(f.Func), Line: f.Line, Vars: []momentVar{}}
 		for _, v := range f.Vars {
-			mf.Vars = append(mf.Vars, momentVar{clean(v.Name), clean(shorten(v.Value, 500))})
+			mf.Vars = append(mf.Vars, momentVar{name(v.Name), clean(shorten(v.Value, 500))})
 		}
 		out = append(out, mf)
 	}
@@ -116,7 +116,7 @@ func (d *document) addTaskVars(w *walk) {
 	for i := range d.Tasks {
 		t := &d.Tasks[i]
 		for k := range w.tasks {
-			if e := &w.tasks[k]; !taken[k] && w.procIndex(e.Proc) == t.Proc && clean(e.Name) == t.Name {
+			if e := &w.tasks[k]; !taken[k] && w.procIndex(e.Proc) == t.Proc && name(e.Name) == t.Name {
 				taken[k] = true
 				t.Frames = momentFrames(e.Frames)
 				break
@@ -125,8 +125,8 @@ func (d *document) addTaskVars(w *walk) {
 	}
 }
 
-// wanted are the moments that matter: calls that never returned, ends, evidence, the
-// longest waits, what was printed.
+// wanted are the moments that matter: first of all, which is true, calls that never
+// returned, ends and evidence, then the longest waits and what was printed.
 func (w *walk) wanted() (vars, output map[Place]bool) {
 	vars, output = map[Place]bool{}, map[Place]bool{}
 	var waits []int
@@ -144,13 +144,13 @@ func (w *walk) wanted() (vars, output map[Place]bool) {
 		return sign(w.rows[a].took > w.rows[b].took)
 	})
 	for _, i := range waits[:min(len(waits), maxWaits)] {
-		vars[place(&w.rows[i])] = true
+		vars[place(&w.rows[i])] = false
 	}
 	for i := range w.lines {
 		at := Place{w.procs[w.lines[i].Proc].ID, w.lines[i].Event}
 		output[at] = w.lines[i].More > 0
-		if i < maxPrints/2 || i >= len(w.lines)-maxPrints/2 {
-			vars[at] = true
+		if _, ok := vars[at]; !ok && (i < maxPrints/2 || i >= len(w.lines)-maxPrints/2) {
+			vars[at] = false
 		}
 	}
 	if w.in.Why != nil {

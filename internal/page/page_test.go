@@ -140,6 +140,9 @@ func TestText(t *testing.T) {
 	if got := shorten("äöü", 5); got != "ä…" {
 		t.Errorf("%q", got)
 	}
+	if got := name("\u202e</script>" + strings.Repeat("é", maxName)); len(got) > maxName+20 || !strings.HasPrefix(got, `\u202e</script>é`) || !strings.HasSuffix(got, "é…") {
+		t.Errorf("%q", got)
+	}
 	if got := shorten("one\ntwo", 50); got != "one" {
 		t.Errorf("%q", got)
 	}

@@ -10,6 +10,7 @@ import (
 // shown whole, and of all.
 const (
 	maxWhole  = 256 << 10
+	maxLines  = 6000 // of a file that is shown whole
 	maxSource = 4 << 20
 	// around is how many lines of other files are shown before and after one that ran.
 	around    = 8
@@ -55,7 +56,7 @@ func (f *file) take(text []byte, left *int) {
 		return
 	}
 	lines := strings.Split(string(text), "\n")
-	if f.Own && len(text) <= maxWhole && len(text) <= *left {
+	if f.Own && len(text) <= maxWhole && len(lines) <= maxLines && len(text) <= *left {
 		f.part(lines, 1, len(lines), left)
 		return
 	}

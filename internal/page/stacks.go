@@ -75,7 +75,7 @@ func (t *tree) frameOf(f *stack.Frame) uint32 {
 	if ok {
 		return n
 	}
-	out := frame{Func: clean(f.Func), File: -1, Line: f.Line}
+	out := frame{Func: name(f.Func), File: -1, Line: f.Line}
 	if f.Kind == stack.C {
 		out.C, out.Module, out.Line = true, clean(shorten(f.Module, 200)), 0
 	} else {
@@ -103,7 +103,7 @@ func (t *tree) name(file string) string {
 	if parts := strings.Split(short, "/"); origin == stack.Elsewhere && parts[0] == "" && len(parts) > 3 {
 		short = "…/" + strings.Join(parts[len(parts)-2:], "/")
 	}
-	return clean(short)
+	return name(short)
 }
 
 // fileOf returns the number of a Python file.

@@ -46,6 +46,17 @@ func shorten(s string, n int) string {
 	return s[:cut] + "…"
 }
 
+// maxName bounds the name of a function, a file, a thread or a task, in bytes.
+const maxName = 300
+
+// name is clean for what is shown as a name: all of it, unless it is very long.
+func name(s string) string {
+	if len(s) > maxName {
+		s = strings.ToValidUTF8(s[:maxName], "") + "…"
+	}
+	return clean(s)
+}
+
 // trimEllipsis takes away what says that a call began earlier: its row has both.
 func trimEllipsis(s string) string { return strings.TrimPrefix(s, "… ") }
 

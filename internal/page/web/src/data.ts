@@ -98,6 +98,7 @@ export class Recording {
   private readonly text_: Float64Array;
   private readonly offsets: Float64Array;
   private own_?: Raise[];
+  private outer_?: (Frame | undefined)[];
   private readonly texts: Uint8Array;
   private readonly owned = new Map<number, boolean>();
   private readonly cache = new Map<number, string>();
@@ -178,7 +179,10 @@ export class Recording {
       const a = this.rowAt(fromProc[i]!, from[i]!, true), b = this.rowAt(toProc[i]!, to[i]!, true);
       if (a < 0 || b < 0 || this.lane[a] === this.lane[b]) continue;
       const k = this.wakes.push({ from: a, to: b }) - 1;
-      for (const r of [a, b]) this.wakesOf.set(r, [...(this.wakesOf.get(r) ?? []), k]);
+      for (const r of [a, b]) {
+        const known = this.wakesOf.get(r);
+        if (known) known.push(k); else this.wakesOf.set(r, [k]);
+      }
     }
   }
 
@@ -314,9 +318,9 @@ export class Recording {
   /** The rows in which a task is known to have run: its coroutine is on the stack, and no other task has the same. */
   rowsOfTask(i: number): number[] {
     const tasks = this.doc.tasks ?? [];
-    const outer = (node: number): Frame | undefined => this.frames(node).at(-1);
-    const mine = outer(tasks[i]!.node), t = tasks[i]!;
-    if (!mine || tasks.some((o, k) => k !== i && o.proc === t.proc && same(outer(o.node), mine))) return [];
+    const outer = this.outer_ ??= tasks.map((t) => this.frames(t.node).at(-1));
+    const mine = outer[i], t = tasks[i]!;
+    if (!mine || this.n * tasks.length > 2e7 || tasks.some((o, k) => k !== i && o.proc === t.proc && same(outer[k], mine))) return [];
     const known = new Map<number, boolean>(), out: number[] = [];
     for (const row of this.ofLane[t.lane] ?? []) {
       const node = this.node[row]!;

@@ -138,7 +138,7 @@ export class Focus {
     for (let i = r.doc.lanes.length; i < r.laneCount; i++) lanes.push(i);
     if (lanes.length < 2) { this.threads.replaceChildren(); return; }
     const select = h("select", { "aria-label": "Thread whose stack is shown", onchange: () => this.store.set({ lane: Number(select.value), frame: -1 }) },
-      ...lanes.slice(0, 500).map((i) => {
+      ...(lanes.length > 500 ? [...new Set([s.lane, ...lanes.slice(0, 500)])] : lanes).map((i) => {
         const o = h("option", { value: String(i) }, r.laneName(i) + (r.doc.lanes[i]?.waits ? ` (${r.doc.lanes[i]!.waits})` : r.task(i) ? " (at the end)" : ""));
         o.selected = i === s.lane;
         return o;

@@ -1,6 +1,6 @@
 // The lanes of the timeline: which there are, where they lie, and their bars.
 
-import type { Recording } from "./data";
+import type { Lane, Recording } from "./data";
 import { colourOf } from "./kinds";
 import type { Palette } from "./timeline";
 
@@ -25,8 +25,10 @@ export class Lanes {
   constructor(private readonly rec: Recording) {
     let y = head;
     const many = rec.doc.procs.length > 1;
+    const of: { l: Lane; k: number }[][] = rec.doc.procs.map(() => []);
+    rec.doc.lanes.forEach((l, k) => { if (rec.ofLane[k]!.length > 0) of[l.proc]?.push({ l, k }); });
     rec.doc.procs.forEach((p, i) => {
-      const lanes = rec.doc.lanes.map((l, k) => ({ l, k })).filter(({ l, k }) => l.proc === i && rec.ofLane[k]!.length > 0);
+      const lanes = of[i]!;
       if (!lanes.length) return;
       if (many) {
         this.rows.push({ lane: -1, y, h: 22, label: `process ${p.id}, ${p.name}`, indent: 10 });

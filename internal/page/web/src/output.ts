@@ -47,14 +47,24 @@ export class Output {
   }
 
   private current(): number {
+    const row = this.store.state.row;
     let best = -1;
-    for (let i = 0; i < this.lines.length && this.lines[i]!.row <= this.store.state.row; i++) best = i;
+    for (let i = 0; i < this.lines.length; i++) {
+      if (this.lines[i]!.row === row) return i; // its first line
+      if (this.lines[i]!.row < row) best = i;
+    }
     return best;
   }
 
   private row(i: number): HTMLElement {
     const l = this.lines[i]!;
     return h("div", { class: `out${l.stderr ? " err" : ""}` }, h("span", { class: "t" }, at(this.rec.time[l.row]!)),
-      h("span", { class: "s" }, l.stderr ? "err" : "out"), h("code", { class: "x" }, l.text || " "));
+      h("span", { class: "s" }, l.stderr ? "err" : "out"), h("code", { class: "x" }, shown(l.text) || " "));
   }
+}
+
+/** As much of a line as anybody looks at in a list; a megabyte of it takes long to lay out. */
+function shown(text: string): string {
+  const most = 2000;
+  return text.length > most ? `${text.slice(0, most)} … (${grouped(text.length - most)} more characters)` : text;
 }

@@ -27,6 +27,8 @@ export class Timeline {
   private yours: [number, number] = [0, 1];
   width = 0;
   private height = 0;
+  /** Pixels of the document in one of the picture: on a very wide screen all is larger. */
+  private unit = 1;
   colours: Palette = {};
   private drag: { x: number; zoom: [number, number]; moved: boolean } | null = null;
   private readonly touches = new Map<number, number>();
@@ -135,13 +137,13 @@ export class Timeline {
     this.box.addEventListener("wheel", (e) => {
       if (e.ctrlKey || e.metaKey || e.altKey) {
         e.preventDefault();
-        this.scale(Math.exp(clamp(e.deltaY, -100, 100) / 150), this.toAxis(e.offsetX));
+        this.scale(Math.exp(clamp(e.deltaY, -100, 100) / 150), this.toAxis(this.spot(e).x));
       } else if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) {
         e.preventDefault();
-        this.pan((e.deltaX || e.deltaY) / this.width);
+        this.pan((e.deltaX || e.deltaY) / this.unit / this.width);
       }
     }, { passive: false });
-    this.box.addEventListener("dblclick", (e) => this.scale(0.25, this.toAxis(e.offsetX)));
+    this.box.addEventListener("dblclick", (e) => this.scale(0.25, this.toAxis(this.spot(e).x)));
     this.box.addEventListener("pointerdown", (e) => {
       this.touches.set(e.pointerId, e.clientX);
       this.drag = { x: e.clientX, zoom: this.zoom, moved: false };
@@ -172,7 +174,7 @@ export class Timeline {
       if (!d.moved) this.box.setPointerCapture(e.pointerId);
       d.moved = true;
       const size = d.zoom[1] - d.zoom[0];
-      const from = clamp(d.zoom[0] - ((e.clientX - d.x) / (this.width - this.left)) * size, 0, 1 - size);
+      const from = clamp(d.zoom[0] - ((e.clientX - d.x) / this.unit / (this.width - this.left)) * size, 0, 1 - size);
       this.store.set({ zoom: [from, from + size] });
       this.tip.hidden = true;
       return;
@@ -180,7 +182,15 @@ export class Timeline {
     if (e.pointerType === "mouse") this.point(e);
   }
 
-  get left(): number { return this.width < 560 ? 92 : 148; }
+  get left(): number { return this.width < 560 ? 96 : 148; }
+
+  /** A place of the document in the picture. */
+  private spot(e: MouseEvent): { x: number; y: number } {
+    const box = this.box.getBoundingClientRect();
+    return { x: (e.clientX - box.left) / this.unit, y: (e.clientY - box.top) / this.unit };
+  }
+
+  private get top(): number { return this.box.scrollTop / this.unit; }
   private toAxis(px: number): number {
     const [a, b] = this.zoom;
     return clamp(a + ((px - this.left) / (this.width - this.left - 10)) * (b - a), 0, 1);
@@ -236,18 +246,16 @@ export class Timeline {
 
   /** The row below a place, -1 for none. */
   private hit(e: MouseEvent): number {
-    const box = this.box.getBoundingClientRect();
-    const px = e.clientX - box.left, y = e.clientY - box.top + this.box.scrollTop;
-    const lane = this.lanes.at(y);
+    const { x: px, y } = this.spot(e);
+    const lane = this.lanes.at(y + this.top);
     if (!lane || lane.lane < 0 || px < this.left - 4) return -1;
     return this.lanes.nearest(lane.lane, this.toAxis(px), this.x0, this.x1, (this.zoom[1] - this.zoom[0]) * (4 / this.width));
   }
 
   private click(e: MouseEvent): void {
-    const r = this.rec;
-    const box = this.box.getBoundingClientRect();
-    if (e.clientY - box.top < 47) { markAt(this, e.clientX - box.left)?.go(); return; }
-    const lane = this.lanes.at(e.clientY - box.top + this.box.scrollTop);
+    const r = this.rec, { x, y } = this.spot(e);
+    if (y < 47) { markAt(this, x)?.go(); return; }
+    const lane = this.lanes.at(y + this.top);
     const row = this.hit(e);
     if (row >= 0 && lane && r.task(lane.lane)) this.store.set({ row, lane: lane.lane, frame: -1 }, true);
     else if (row >= 0) this.store.go(row);
@@ -255,8 +263,8 @@ export class Timeline {
   }
 
   private point(e: PointerEvent): void {
-    const frame = this.box.getBoundingClientRect();
-    const mark = e.clientY - frame.top < 47 ? markAt(this, e.clientX - frame.left) : null;
+    const { x, y } = this.spot(e);
+    const mark = y < 47 ? markAt(this, x) : null;
     const row = mark ? -1 : this.hit(e), r = this.rec;
     this.tip.hidden = row < 0 && !mark;
     if (mark) this.tip.replaceChildren(mark.text.slice(0, 300));
@@ -276,15 +284,16 @@ export class Timeline {
   private resize(): void {
     const total = this.lanes.height;
     const most = Math.max(160, Math.round(innerHeight * 0.42));
-    this.width = this.box.clientWidth;
-    this.height = Math.min(total, most);
-    this.box.style.height = `${this.height}px`;
-    this.spacer.style.height = `${Math.max(0, total - this.height)}px`;
-    const ratio = Math.min(3, devicePixelRatio || 1);
+    this.unit = innerWidth >= 3000 ? 1.5 : innerWidth >= 2200 ? 1.2 : 1;
+    this.width = this.box.clientWidth / this.unit;
+    this.height = Math.min(total, most / this.unit);
+    this.box.style.height = `${this.height * this.unit}px`;
+    this.spacer.style.height = `${Math.max(0, total - this.height) * this.unit}px`;
+    const ratio = Math.min(3, devicePixelRatio || 1) * this.unit;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
-    this.canvas.style.width = `${this.width}px`;
-    this.canvas.style.height = `${this.height}px`;
+    this.canvas.style.width = `${this.width * this.unit}px`;
+    this.canvas.style.height = `${this.height * this.unit}px`;
     this.canvas.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.paint(); // at once: a canvas that was sized is empty
   }
@@ -297,7 +306,7 @@ export class Timeline {
       this.store.state.zoom = [from, from + size];
     }
     const lane = this.lanes.rowOf(this.rec.lane[row]!);
-    if (lane && (lane.y < this.box.scrollTop + 30 || lane.y + 30 > this.box.scrollTop + this.height)) this.box.scrollTop = lane.y - this.height / 2;
+    if (lane && (lane.y < this.top + 30 || lane.y + 30 > this.top + this.height)) this.box.scrollTop = (lane.y - this.height / 2) * this.unit;
   }
 
   private describe(): void {
@@ -311,7 +320,7 @@ export class Timeline {
     const g = this.canvas.getContext("2d");
     if (!g || !this.width || !this.rec.n) return;
     if (!this.colours["--bg"]) { this.restyle(); }
-    const c = this.colours, s = this.store.state, top = this.box.scrollTop;
+    const c = this.colours, s = this.store.state, top = this.top;
     g.clearRect(0, 0, this.width, this.height);
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
@@ -326,7 +335,6 @@ export class Timeline {
     g.fillStyle = c["--panel"]!;
     g.fillRect(0, 0, this.width, 46);
     drawRuler(g, this.axis, this.zoom, (x) => this.toPx(x), this.left, this.width, s.axis, c);
-    paintMarks(g, this);
     const x = this.toPx(this.x0[s.row]!);
     if (x >= this.left) {
       g.fillStyle = c["--accent"]!;
@@ -335,6 +343,7 @@ export class Timeline {
       g.moveTo(x - 5, 22); g.lineTo(x + 5, 22); g.lineTo(x, 29);
       g.fill();
     }
+    paintMarks(g, this); // above the line of the focus: numbers are to be read
   }
 
   private paintLane(g: CanvasRenderingContext2D, lane: LaneRow, y: number, s: State, body: { from: number; to: number }): void {
@@ -342,8 +351,8 @@ export class Timeline {
     g.fillStyle = lane.lane === s.lane ? c["--text"]! : c["--dim"]!;
     g.font = `${lane.lane < 0 || lane.lane === s.lane ? "600 " : ""}12px system-ui, sans-serif`;
     g.save();
-    g.beginPath(); g.rect(0, y, this.left - 6, lane.h); g.clip();
-    g.fillText(lane.label, lane.indent, y + lane.h / 2);
+    g.beginPath(); g.rect(0, y, lane.lane < 0 ? this.width : this.left - 6, lane.h); g.clip();
+    g.fillText(fitting(g, lane.label, lane.lane < 0 ? this.width - lane.indent : this.left - 6 - lane.indent), lane.indent, y + lane.h / 2);
     g.restore();
     if (lane.lane < 0) {
       g.fillStyle = c["--line"]!;
@@ -400,6 +409,13 @@ export class Timeline {
 
   /** For tests and for the label: what the axis shows. */
   get shown(): string { return this.zoom.map((x) => grouped(Math.round(this.axis.toValue(x)))).join("–"); }
+}
+
+/** A text, or as much of its beginning as there is room for. */
+function fitting(g: CanvasRenderingContext2D, text: string, room: number): string {
+  let s = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  while (s.length > 2 && g.measureText(s).width > room) s = `${s.slice(0, -2)}…`;
+  return s;
 }
 
 /** A line with a head; bend lets it leave the straight way to the left. */

@@ -1,5 +1,6 @@
 // Opens pages in a real browser and says what it finds, as JSON: browser.mjs PLAN,
-// where PLAN is a file with {browser, pages: [{name, file, shots: [{out, width, dark}]}],
+// where PLAN is a file with {browser, pages: [{name, file, shots: [{out, width, dark}],
+// finds: [{clicks, want}]: what is in sight after some clicks, hostile}],
 // live: what pyrr serve shows, by its address}.
 // PYRR_PAGE_TOOLS is where the npm packages are.
 import { readFileSync } from "node:fs";
@@ -44,6 +45,69 @@ async function accessible(page, where, found) {
   await page.evaluate(axe);
   const result = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
   for (const v of result.violations) found.problems.push(`axe, ${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join("; ")}`);
+}
+
+/** Whether a text is in sight of somebody who scrolls the page: shown, and not outside of a box that cuts it. */
+function inSight(want) {
+  const plain = (s) => s.replace(/\s+/g, " ");
+  for (const e of document.querySelectorAll("body *")) {
+    if (!plain(e.textContent).includes(want) || [...e.children].some((c) => plain(c.textContent).includes(want))) continue;
+    const r = e.getBoundingClientRect();
+    if (!e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || r.width < 2 || r.height < 2) continue;
+    let seen = true;
+    for (let box = e.parentElement; box && box !== document.body; box = box.parentElement) {
+      const b = box.getBoundingClientRect();
+      if (getComputedStyle(box).overflowY !== "visible" && (r.top + 4 > b.bottom || r.bottom - 4 < b.top)) seen = false;
+    }
+    if (seen) return true;
+  }
+  return false;
+}
+
+/** What somebody finds who clicks so often. */
+async function finds(p, url, found) {
+  found.finds = [];
+  for (const f of p.finds) {
+    const page = await open(url, 1280, false, found);
+    for (const c of f.clicks ?? []) await page.click(c, { timeout: 20000 }).catch((e) => found.problems.push(`nothing to click: ${e.message.split("\n")[0]} ${c}`));
+    await page.waitForTimeout(100);
+    found.finds.push({ want: f.want, clicks: (f.clicks ?? []).length, seen: await page.evaluate(inSight, f.want) });
+    await page.context().close();
+  }
+}
+
+/** Uses all of a page that a stranger's program made; how long the slowest step took is noted, in ms. */
+async function hostile(page, url, found) {
+  let slowest = 0;
+  const step = async (f) => {
+    const from = Date.now();
+    await f();
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    slowest = Math.max(slowest, Date.now() - from);
+  };
+  found.tabs = {};
+  for (const id of await page.evaluate(() => [...document.querySelectorAll("[role=tab]")].map((e) => e.id))) {
+    await step(() => page.click(`#${id}`));
+    found.tabs[id] = await page.evaluate((id) => document.getElementById(document.getElementById(id).getAttribute("aria-controls")).textContent.slice(0, 100000), id);
+    await accessible(page, id, found);
+  }
+  await page.focus(".tl-box");
+  for (const key of ["ArrowDown", "ArrowDown", "ArrowUp", "End", "ArrowLeft", "Home", "+", "0", "PageDown"]) await step(() => page.keyboard.press(key));
+  await step(() => page.evaluate(() => { const b = document.querySelector(".tl-box"); b.scrollTop = b.scrollHeight; }));
+  await page.click("#tab-events");
+  await step(() => page.evaluate(() => { const b = document.querySelector(".events .vl"); b.scrollTop = b.scrollHeight / 2; }));
+  await page.keyboard.press("/");
+  await step(() => page.keyboard.type("script"));
+  await page.waitForFunction(() => /match/.test(document.querySelector(".events .status").textContent), null, { timeout: 60000 });
+  found.slowest = slowest;
+  found.printed = await page.evaluate(() => document.querySelector("#why").textContent);
+  found.scripts = await page.evaluate(() => ({ alert: window.pwned ?? null, injected: document.querySelectorAll("img, iframe, object, embed, body script:not(:last-of-type)").length,
+    raw: /[\u202a-\u202e\u2066-\u2069\u0000-\u0008\u001b]/.test(document.body.textContent + document.title) }));
+  for (const width of [360, 3840]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    found.wide = Math.max(found.wide ?? 0, (await page.evaluate(() => document.documentElement.scrollWidth)) - width);
+  }
 }
 
 for (const p of plan.pages) {
@@ -95,7 +159,9 @@ for (const p of plan.pages) {
     await page.click(".raise button");
     found.left = await focus(page);
   }
+  if (p.hostile) await hostile(page, url, found);
   await page.context().close();
+  if (p.finds) await finds(p, url, found);
   for (const s of p.shots ?? []) {
     page = await open(url, s.width, s.dark, found);
     await page.evaluate(steady);
