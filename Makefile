@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -64,6 +64,10 @@ adopt:
 # Ratios to native; writes docs/performance.md.
 bench: build setup
 	$(GO) run ./bench
+
+# What the page about a recording costs, in a browser; writes docs/performance.md.
+page-figures:
+	scripts/page-figures.sh
 
 # The archive, the Debian package and the wheel, in dist/.
 VERSION ?= 0.1.0.dev0

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
@@ -115,26 +116,18 @@ func (m measured) table() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, text, f.target)
 	}
-	b.WriteString(pageFigures)
+	b.WriteString(pageFigures + attaching)
 	return b.String()
 }
 
 // pageFigures is what the page about a recording costs, which no benchmark measures: it
-// takes a browser. Attaching is measured as docs/attach.md says.
-const pageFigures = `
-## The page about a recording
+// takes a browser. scripts/page-figures.sh writes it.
+//
+//go:embed page.md
+var pageFigures string
 
-Measured by hand, of 200,000 of the 212,086 events of five threads, in Debian's Chromium, on 2 cores at a
-load of 21: wall times are upper bounds, processor times are what the work is.
-
-| | | to reach |
-|---|---|---|
-| written, with variables and exceptions | 1.2 s of processor time, 9.9 s wall | ≤ 5 s |
-| size | 1.1 MB | ≤ 8 MB |
-| opened | 0.37 to 0.53 s of the page's processor time, 2.0 to 2.2 s wall | ≤ 2 s |
-| the list scrolled by a whole screen | 11 ms of processor time, 18 ms at most | no task above 50 ms |
-| the timeline zoomed, all of it in view | 17 ms of processor time | no task above 50 ms |
-
+// attaching says where to look: that is measured as docs/attach.md says.
+const attaching = `
 ## Attaching
 
 For how long a process that runs already stands still when pyrr attaches to it is in

@@ -29,13 +29,22 @@ function badges(t: MarksView): { x: number; i: number; row: number }[] {
   return all;
 }
 
+/** The rows of what stands out: they are asked for at each picture, and looked for once. */
+const rows = new WeakMap<object, number>();
+
+function rowOf(t: MarksView, of: { proc: number; event: number }, exactly = false): number {
+  let row = rows.get(of);
+  if (row === undefined) rows.set(of, row = t.rec.rowAt(of.proc, of.event, exactly));
+  return row;
+}
+
 /** Draws what stands out above the lanes: output, tests, exceptions, evidence, checks. */
 export function paintMarks(g: CanvasRenderingContext2D, t: MarksView): void {
   const c = t.colours, r = t.rec;
   g.font = "10px system-ui, sans-serif";
   g.textAlign = "center";
   for (const l of r.doc.lines ?? []) {
-    const row = r.rowAt(l.proc, l.event, true);
+    const row = rowOf(t, l, true);
     if (row < 0) continue;
     const x = t.toPx(t.x0[row]!);
     if (x < t.left) continue;
@@ -49,7 +58,7 @@ export function paintMarks(g: CanvasRenderingContext2D, t: MarksView): void {
     g.beginPath(); g.moveTo(x, 44); g.lineTo(x - 4, 36); g.lineTo(x + 4, 36); g.fill();
   }
   for (const x of r.ownRaises) {
-    const px = markX(t, x.proc, x.event, x.instr);
+    const px = markX(t, x);
     if (px < t.left) continue;
     g.fillStyle = c[colourOf("lock")]!;
     g.beginPath(); g.moveTo(px, 38); g.lineTo(px + 3, 41.5); g.lineTo(px, 45); g.lineTo(px - 3, 41.5); g.fill();
@@ -73,9 +82,9 @@ export function paintMarks(g: CanvasRenderingContext2D, t: MarksView): void {
 }
 
 /** Where a position behind an event lies. */
-export function markX(t: MarksView, proc: number, event: number, instr: number): number {
-  if (t.store.state.axis === "instr") return t.toPx(t.axis.toX(instr));
-  const row = t.rec.rowAt(proc, event);
+export function markX(t: MarksView, of: { proc: number; event: number; instr: number }): number {
+  if (t.store.state.axis === "instr") return t.toPx(t.axis.toX(of.instr));
+  const row = rowOf(t, of);
   return row < 0 ? -1 : t.toPx(t.rec.took[row]! > 0 ? t.x1[row]! : t.x0[row]!);
 }
 
@@ -90,7 +99,7 @@ export function markAt(t: MarksView, px: number): { text: string; go: () => void
   for (const m of r.doc.marks ?? []) {
     take(t.toPx(t.axis.toX(t.store.state.axis === "instr" ? m.instr : m.time)), `${m.kind}: ${m.text}`, () => t.store.go(r.rowAt(m.proc, m.event)));
   }
-  for (const x of r.ownRaises) take(markX(t, x.proc, x.event, x.instr), `raised: ${x.text}`, () => t.store.go(r.rowAt(x.proc, x.event), { lane: x.lane, pos: x.instr, tab: "raises" }));
+  for (const x of r.ownRaises) take(markX(t, x), `raised: ${x.text}`, () => t.store.go(r.rowAt(x.proc, x.event), { lane: x.lane, pos: x.instr, tab: "raises" }));
   badges(t).forEach(({ x, i, row }) => { take(x, `${i + 1}: ${r.doc.why.evidence[i]!.text}`, () => t.store.go(row)); });
   for (const k of r.doc.checks ?? []) {
     const row = r.checkRow(k);
