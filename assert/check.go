@@ -245,68 +245,25 @@ func (j *job) run(ctx context.Context, open Opener, opts Options) []*SpecResult 
 // judge fills in the results of the specs that apply to the recording.
 func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecResult, start time.Time) error {
 	info := src.Info()
-	var t *timeline
-	judges := make([]*judge, len(j.specs))
-	ends, c, state := false, false, false
-	var executed []*EventPattern
-	for i, s := range j.specs {
-		if s.Test != "" && !slices.ContainsFunc(info.Tests, func(have string) bool { return testMatches(s.Test, have) }) {
-			continue
-		}
-		out[i] = &SpecResult{Spec: s, Recording: j.name()}
-		if why := s.Requires.unmet(&info); why != "" {
-			out[i].Verdict, out[i].Reason = Skip, why
-			continue
-		}
-		judges[i] = &judge{spec: s}
-		executed = append(executed, s.executed()...)
-		c = c || s.needsC()
-		ends = ends || slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.AtEnd() && g.Tasks == "" })
-		state = state || s.needsState()
-	}
+	judges, wants := j.choose(&info, out)
 	if !slices.ContainsFunc(judges, func(jd *judge) bool { return jd != nil }) {
 		return nil
 	}
-	noExecution := ""
-	if len(executed) > 0 {
-		// That it can't be executed is no reason not to judge the rest; that
-		// it diverges is.
-		if err := src.Execute(executed, c); err != nil {
-			if _, ok := errors.AsType[*Divergence](err); ok {
-				return err
-			}
-			noExecution = err.Error()
-		}
-	}
-	events, err := src.Events()
+	t, st, events, err := wants.timeline(src, info)
 	if err != nil {
 		return err
 	}
-	st := &State{}
-	if state {
-		if st, err = src.State(); err != nil {
-			if _, ok := errors.AsType[*Divergence](err); ok {
-				return err
-			}
-			st = &State{Unknown: err.Error()}
-		}
-	}
-	t = newTimeline(info, append(slices.Clip(events), st.Events...))
-	for i := range st.Stacks {
-		t.stacks[len(events)+i] = st.Stacks[i]
-	}
-	t.noExecution, t.noState = noExecution, st.Unknown
 	for i, jd := range judges {
 		if jd != nil {
 			judges[i] = newJudge(t, jd.spec)
 		}
 	}
-	if err := rounds(ctx, judges, t, src, c); err != nil {
+	if err := rounds(ctx, judges, t, src, wants.c); err != nil {
 		return err
 	}
 	var endStacks []Stacks
-	if ends {
-		if endStacks, err = src.EndStacks(c); err != nil {
+	if wants.ends {
+		if endStacks, err = src.EndStacks(wants.c); err != nil {
 			return err
 		}
 	}
@@ -315,7 +272,7 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 			continue
 		}
 		r := out[i]
-		r.Events = len(events)
+		r.Events = events
 		for _, e := range jd.spec.Expect {
 			r.Checks = append(r.Checks, jd.result(e))
 		}
@@ -330,6 +287,70 @@ func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecRe
 		r.Elapsed = time.Since(start)
 	}
 	return nil
+}
+
+// wanted is what specs need to know of a recording.
+type wanted struct {
+	ends     bool // the stacks at the end
+	c        bool // C functions
+	state    bool // who waits for whom
+	executed []*EventPattern
+}
+
+// choose finds the specs that are about a recording, the others have no judge, and what
+// they need.
+func (j *job) choose(info *Info, out []*SpecResult) (judges []*judge, w wanted) {
+	judges = make([]*judge, len(j.specs))
+	for i, s := range j.specs {
+		if s.Test != "" && !slices.ContainsFunc(info.Tests, func(have string) bool { return testMatches(s.Test, have) }) {
+			continue
+		}
+		out[i] = &SpecResult{Spec: s, Recording: j.name()}
+		if why := s.Requires.unmet(info); why != "" {
+			out[i].Verdict, out[i].Reason = Skip, why
+			continue
+		}
+		judges[i] = &judge{spec: s}
+		w.executed = append(w.executed, s.executed()...)
+		w.c = w.c || s.needsC()
+		w.ends = w.ends || slices.ContainsFunc(s.Golden, func(g *Golden) bool { return g.AtEnd() && g.Tasks == "" })
+		w.state = w.state || s.needsState()
+	}
+	return judges, w
+}
+
+// timeline reads what is wanted of a recording. events is how many it has.
+func (w *wanted) timeline(src Source, info Info) (t *timeline, st *State, events int, err error) {
+	noExecution := ""
+	if len(w.executed) > 0 {
+		// That it can't be executed is no reason not to judge the rest; that
+		// it diverges is.
+		if err := src.Execute(w.executed, w.c); err != nil {
+			if _, ok := errors.AsType[*Divergence](err); ok {
+				return nil, nil, 0, err
+			}
+			noExecution = err.Error()
+		}
+	}
+	read, err := src.Events()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	st = &State{}
+	if w.state {
+		if st, err = src.State(); err != nil {
+			if _, ok := errors.AsType[*Divergence](err); ok {
+				return nil, nil, 0, err
+			}
+			st = &State{Unknown: err.Error()}
+		}
+	}
+	t = newTimeline(info, append(slices.Clip(read), st.Events...))
+	for i := range st.Stacks {
+		t.stacks[len(read)+i] = st.Stacks[i]
+	}
+	t.noExecution, t.noState = noExecution, st.Unknown
+	return t, st, len(read), nil
 }
 
 // textOf takes source text from the recording, and what it lacks from this

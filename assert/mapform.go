@@ -116,6 +116,12 @@ func (l *loader) mapForm(n *node) *Expectation {
 		}
 	}
 	e.Clauses = clauses
+	e.Text = sentenceOf(e, words)
+	return e
+}
+
+// sentenceOf writes an expectation as one sentence; words are its clauses.
+func sentenceOf(e *Expectation, words []string) string {
 	sentence := append([]string{}, e.Event.Text)
 	if e.Quantity.Text != "" {
 		sentence = append([]string{e.Quantity.Text}, sentence...)
@@ -124,8 +130,7 @@ func (l *loader) mapForm(n *node) *Expectation {
 	if e.ID != "" {
 		sentence = append(sentence, "as "+e.ID)
 	}
-	e.Text = strings.Join(sentence, " ")
-	return e
+	return strings.Join(sentence, " ")
 }
 
 // shift gives places in a text that has n bytes put before it, which stand

@@ -40,39 +40,8 @@ func (r *recorder) signal(t *task, sig int) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	switch sig {
-	case int(unix.SIGTRAP):
-		if t.sp.clock != nil {
-			if resumeAt, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
-				if err := r.unforce(t); err != nil {
-					return err
-				}
-				return r.stubTrap(t, &regs, resumeAt)
-			}
-		}
-		if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
-			if err := r.unforce(t); err != nil {
-				return err
-			}
-			return r.clocksFull(t, &regs)
-		}
-		if t.sp.paused(regs.Rip) {
-			if err := r.unforce(t); err != nil {
-				return err
-			}
-			return r.pausedOut(t)
-		}
-	case int(unix.SIGILL):
-		if p, ok := t.sp.patches[regs.Rip]; ok && t.info.Code() > 0 {
-			if err := r.unforce(t); err != nil {
-				return err
-			}
-			return r.insn(t, &regs, p)
-		}
-	case int(unix.SIGSEGV):
-		if ok, err := r.ownFault(t, &regs); ok || err != nil {
-			return err
-		}
+	if own, err := r.ownTrap(t, sig, &regs); own || err != nil {
+		return err
 	}
 	if sig == int(unix.SIGBUS) {
 		r.beyondFile(t)
@@ -117,6 +86,38 @@ func (r *recorder) signal(t *task, sig int) error {
 	r.deferSignal(t)
 	r.expectSpins()
 	return r.runOn(t)
+}
+
+// ownTrap deals with a signal that comes of what pyrr put into the program: the clock's
+// stubs, patched instructions, memory that it serves. own says whether it is one.
+func (r *recorder) ownTrap(t *task, sig int, regs *linux.Regs) (own bool, err error) {
+	trapped := func(do func() error) (bool, error) {
+		if err := r.unforce(t); err != nil {
+			return true, err
+		}
+		return true, do()
+	}
+	switch sig {
+	case int(unix.SIGTRAP):
+		if t.sp.clock != nil {
+			if resumeAt, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
+				return trapped(func() error { return r.stubTrap(t, regs, resumeAt) })
+			}
+		}
+		if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
+			return trapped(func() error { return r.clocksFull(t, regs) })
+		}
+		if t.sp.paused(regs.Rip) {
+			return trapped(func() error { return r.pausedOut(t) })
+		}
+	case int(unix.SIGILL):
+		if p, ok := t.sp.patches[regs.Rip]; ok && t.info.Code() > 0 {
+			return trapped(func() error { return r.insn(t, regs, p) })
+		}
+	case int(unix.SIGSEGV):
+		return r.ownFault(t, regs)
+	}
+	return false, nil
 }
 
 // redirect passes a signal for the process on to its first thread, which a

@@ -83,32 +83,11 @@ func (r *recorder) entry(t *task) error {
 		t.call = &linux.Syscall{Nr: nr, Name: fmt.Sprintf("system call %d", nr)}
 	}
 	if t.class == linux.Refuse || r.disabled[nr] {
-		why := "is switched off"
-		if t.class == linux.Refuse {
-			why = "can't be recorded: " + call.Note
-		}
-		r.logEnter(t)
-		r.leaveWritten(sp, nr, int32(args[0]))
-		err := fmt.Errorf("%s at instruction %d %s", t.call.Name, sp.base, why)
-		if !r.beginsAnew(sp) {
-			return err
-		}
-		r.endHere(sp, err)
-		t.strange, t.class, t.blocks = true, linux.Plain, true
-		return r.resume(t, 0)
+		return r.refuse(t, nr, call)
 	}
 	t.blocks = !known || linux.MayBlock(nr, args)
-	if i, err := r.deliverable(t); err != nil {
+	if delivered, err := r.signalFirst(t, nr); delivered || err != nil {
 		return err
-	} else if i >= 0 && nr != unix.SYS_RT_SIGRETURN && t.class != linux.Process {
-		if !t.blocks || t.class != linux.Plain {
-			return r.deliverAtEntry(t, i)
-		}
-		// It is to cut the wait short, as where it comes a moment later: a
-		// handler that ran before the call could not keep it from waiting.
-		if err := r.raiseInside(t, i); err != nil {
-			return err
-		}
 	}
 	if t.blocks && r.images && len(sp.tasks) > 1 {
 		// An image may be taken while it waits, where it can't be asked.
@@ -130,6 +109,37 @@ func (r *recorder) entry(t *task) error {
 		r.serveAt(t)
 	}
 	return r.enterCall(t)
+}
+
+// signalFirst delivers a signal that came before the call, or raises it inside.
+func (r *recorder) signalFirst(t *task, nr int) (delivered bool, err error) {
+	i, err := r.deliverable(t)
+	if err != nil || i < 0 || nr == unix.SYS_RT_SIGRETURN || t.class == linux.Process {
+		return false, err
+	}
+	if !t.blocks || t.class != linux.Plain {
+		return true, r.deliverAtEntry(t, i)
+	}
+	// It is to cut the wait short, as where it comes a moment later: a
+	// handler that ran before the call could not keep it from waiting.
+	return false, r.raiseInside(t, i)
+}
+
+// refuse ends the recording at a call that can't be recorded; the program makes it.
+func (r *recorder) refuse(t *task, nr int, call *linux.Syscall) error {
+	why := "is switched off"
+	if t.class == linux.Refuse {
+		why = "can't be recorded: " + call.Note
+	}
+	r.logEnter(t)
+	r.leaveWritten(t.sp, nr, int32(t.ev.Args[0]))
+	err := fmt.Errorf("%s at instruction %d %s", t.call.Name, t.sp.base, why)
+	if !r.beginsAnew(t.sp) {
+		return err
+	}
+	r.endHere(t.sp, err)
+	t.strange, t.class, t.blocks = true, linux.Plain, true
+	return r.resume(t, 0)
 }
 
 // enterCall lets a thread make the call that it stands before, or answers it.

@@ -67,6 +67,11 @@ func (p *Process) effect(ev *recording.Event) error {
 	if err := p.show(t, ev); err != nil {
 		return err
 	}
+	return p.happen(t, ev)
+}
+
+// happen lets what an event of a thread says happen, now that the thread is there.
+func (p *Process) happen(t *Thread, ev *recording.Event) error {
 	switch ev.Kind {
 	case recording.KindSyscall, recording.KindExit:
 		if p.adapting() && ev.Kind == recording.KindExit {

@@ -52,16 +52,10 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 	var hit *Hit
 	var frame cpython.Frame
 	prior := p.lastVisit
-	just := prior.tid == t.TID && prior.count == p.counted-1
-	again := just && prior.next == next // it was specialised just now, and is dispatched once more
+	came := arrival{next: next, just: prior.tid == t.TID && prior.count == p.counted-1, from: prior.next}
 	p.visited(t)
 	for _, s := range sites {
-		var on []*Break
-		for _, b := range s.breaks {
-			if !b.Off && (b.Thread == 0 || b.Thread == t.TID) {
-				on = append(on, b)
-			}
-		}
+		on := s.armed(t)
 		if len(on) == 0 {
 			continue
 		}
@@ -77,11 +71,8 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 			p.unsynced = true
 			continue
 		}
-		if rules.InSwitch() {
-			// Other code may have got the memory of the instructions.
-			if frame.Code != s.code.Addr {
-				continue
-			}
+		if rules.InSwitch() && frame.Code != s.code.Addr {
+			continue // other code may have got the memory of the instructions
 		}
 		if rules.InSwitch() && s.switched && stub < stubs/2 {
 			continue // a loop's jump back to the first instruction
@@ -93,38 +84,8 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 					continue
 				}
 			}
-			switch before := frame.Instr; {
-			case s.after != 0:
-				if frame.Addr != s.after {
-					continue
-				}
-			case s.switched && rules.FirstInFrame:
-				// A new frame has its first instruction there already.
-				again := p.lastCall == lastCall{t.TID, next, p.counted - 1}
-				if p.lastCall = (lastCall{t.TID, next, p.counted}); again {
-					continue
-				}
-			case before == s.off && again && !s.code.JumpsBack(s.off):
+			if !p.arrivesAt(t, s, &frame, came) {
 				continue
-			case before == s.off && !s.code.JumpsBack(s.off):
-				// A trace function was called for it, before the dispatch.
-				from := prior.next - s.code.Base
-				switch {
-				case s.behind:
-					continue
-				case just && !s.switched && !s.anywhere && !s.loop && from < uint64(s.off) && s.code.Line(int(from)) == s.code.Line(s.off):
-					continue // it came from before, on the same line
-				case s.loop:
-					if !p.cameBack(t, s) {
-						continue
-					}
-				case !s.switched && !s.anywhere:
-					p.lineBegins(t, s)
-				}
-			case s.behind && before != s.prev:
-				continue
-			case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
-				continue // it came from before, on the same line
 			}
 		} else if s.after != 0 {
 			if frame, err = p.topFrame(t); err != nil || frame.Addr != s.after {
@@ -147,11 +108,7 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 			}
 		}
 		if hit == nil {
-			off := s.off
-			if s.behind {
-				off = s.off - 2
-			}
-			hit = &Hit{Process: p, Thread: t, Code: s.code, Offset: s.off, Line: s.code.Line(off), NextInstr: next}
+			hit = &Hit{Process: p, Thread: t, Code: s.code, Offset: s.off, Line: s.line(), NextInstr: next}
 		}
 		hit.Breaks = append(hit.Breaks, on...)
 	}
@@ -159,6 +116,67 @@ func (p *Process) atSite(t *Thread, stub int) *Hit {
 		hit.Pos = recording.Pos{Instr: p.counted, Event: p.Number}
 	}
 	return hit
+}
+
+// line is the line that a site is on.
+func (s *site) line() int {
+	if s.behind {
+		return s.code.Line(s.off - 2)
+	}
+	return s.code.Line(s.off)
+}
+
+// armed are the breakpoints of a site that are on for a thread.
+func (s *site) armed(t *Thread) []*Break {
+	var on []*Break
+	for _, b := range s.breaks {
+		if !b.Off && (b.Thread == 0 || b.Thread == t.TID) {
+			on = append(on, b)
+		}
+	}
+	return on
+}
+
+// arrival is how a thread came to an instruction.
+type arrival struct {
+	next uint64 // the instruction
+	just bool   // from was the dispatch before, of the same thread
+	from uint64
+}
+
+// arrivesAt says whether a thread that is about to run the instruction of a site begins
+// there what the site stands for. frame has the instruction before in it.
+func (p *Process) arrivesAt(t *Thread, s *site, frame *cpython.Frame, came arrival) bool {
+	again := came.just && came.from == came.next // it was specialised just now, and is dispatched once more
+	switch before := frame.Instr; {
+	case s.after != 0:
+		return frame.Addr == s.after
+	case s.switched && p.rules().FirstInFrame:
+		// A new frame has its first instruction there already.
+		again := p.lastCall == lastCall{t.TID, came.next, p.counted - 1}
+		p.lastCall = lastCall{t.TID, came.next, p.counted}
+		return !again
+	case before == s.off && again && !s.code.JumpsBack(s.off):
+		return false
+	case before == s.off && !s.code.JumpsBack(s.off):
+		// A trace function was called for it, before the dispatch.
+		from := came.from - s.code.Base
+		switch {
+		case s.behind:
+			return false
+		case came.just && !s.switched && !s.anywhere && !s.loop && from < uint64(s.off) && s.code.Line(int(from)) == s.code.Line(s.off):
+			return false // it came from before, on the same line
+		case s.loop:
+			return p.cameBack(t, s)
+		case !s.switched && !s.anywhere:
+			p.lineBegins(t, s)
+		}
+	case s.behind && before != s.prev:
+		return false
+	case !s.switched && !s.behind && !s.anywhere && before > s.code.Entry() && before < s.off && s.code.Line(before) == s.code.Line(s.off):
+		return false // it came from before, on the same line
+	}
+	return true
 }
 
 // visit is a dispatch of an instruction with a breakpoint.

@@ -50,7 +50,7 @@ func TestFilesOfARecordingTakeNoMoreThanThereIs(t *testing.T) {
 	}
 	defer rec.Close()
 	load := func() (*session, error) {
-		s := &session{rec: rec, files: map[recording.FileID]int{}}
+		s := &session{rec: rec, opened: opened{files: map[recording.FileID]int{}}}
 		err := s.loadFiles()
 		t.Cleanup(s.close)
 		return s, err

@@ -128,52 +128,13 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 	a.mem(cellRdi, 0x48, 0x89, 0x3d) // mov [cell], rdi
 	a.mem(cellR8, 0x4c, 0x89, 0x05)  // mov [cell], r8
 	from = a.here()
-	je := func(l *int) { a.to(l, 0x0f, 0x84) }
-	jne := func(l *int) { a.to(l, 0x0f, 0x85) }
 	jae := func(l *int) { a.to(l, 0x0f, 0x83) }
 
-	// The code object, to rsi.
-	if e.TState != 0 {
-		a.codeOf(rsi, rdx, e, out)
-		a.load(rdx, rsi, e.Bytes)
-		a.emit(0x48, 0x89, 0xc7) // mov rdi, rax
-		a.emit(0x48, 0x29, 0xd7) // sub rdi, rdx
-		a.emit(0x48, 0x81, 0xef) // sub rdi, imm32: next_instr points behind the instruction
-		a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.Value+2))
-		a.based(0x3b, rdi, rdx, e.Size) // cmp rdi, [rdx+size]
-		jae(out)
-	} else {
-		again, got := new(int), new(int)
-		a.based(0x8d, rsi, rax, -e.Bytecode) // lea rsi, [rax-bytecode]
-		a.const64(rdx, e.CodeType)
-		a.emit(0xbf, filterSteps, 0, 0, 0) // mov edi, steps
-		*again = len(a.b)
-		a.based(0x39, rdx, rsi, e.Type) // cmp [rsi+type], rdx
-		je(got)
-		a.emit(0x48, 0x83, 0xee, 2) // sub rsi, 2
-		a.emit(0xff, 0xcf)          // dec edi
-		jne(again)
-		a.to(out, 0xe9)
-		*got = len(a.b)
-	}
+	a.codeToRsi(e, out)
 	a.mem(cellCode, 0x48, 0x89, 0x35) // mov [cell], rsi
 
-	// The ends of its file name, to rdi, and of its name, to rsi.
-	end := func(reg byte, off int) {
-		a.load(rdx, rsi, off)
-		a.emit(0x41, 0xb8) // mov r8d, mask
-		a.b = binary.LittleEndian.AppendUint32(a.b, e.StateMask)
-		a.emit(0x44, 0x23, 0x82) // and r8d, [rdx+state]
-		a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.State))
-		a.emit(0x41, 0x81, 0xf8) // cmp r8d, imm32
-		a.b = binary.LittleEndian.AppendUint32(a.b, e.StateASCII)
-		jne(out)
-		a.load(reg, rdx, e.Length)
-		a.emit(0x48, 0x8d, 0x84|reg<<3, reg<<3|rdx) // lea reg, [rdx+reg+disp32]
-		a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.ASCII))
-	}
-	end(rdi, e.Filename)
-	end(rsi, e.Name)
+	a.endTo(rdi, e.Filename, e, out)
+	a.endTo(rsi, e.Name, e, out)
 	for _, p := range patterns {
 		next := new(int)
 		a.tail(rdi, p.file, next)
@@ -217,6 +178,51 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 	*out = len(a.b)
 	restore(trap)
 	return from, to
+}
+
+// codeToRsi leads the code object of a frame to rsi, or jumps out.
+func (a *asm) codeToRsi(e *cpython.Entry, out *int) {
+	je := func(l *int) { a.to(l, 0x0f, 0x84) }
+	jne := func(l *int) { a.to(l, 0x0f, 0x85) }
+	if e.TState != 0 {
+		a.codeOf(rsi, rdx, e, out)
+		a.load(rdx, rsi, e.Bytes)
+		a.emit(0x48, 0x89, 0xc7) // mov rdi, rax
+		a.emit(0x48, 0x29, 0xd7) // sub rdi, rdx
+		a.emit(0x48, 0x81, 0xef) // sub rdi, imm32: next_instr points behind the instruction
+		a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.Value+2))
+		a.based(0x3b, rdi, rdx, e.Size) // cmp rdi, [rdx+size]
+		a.to(out, 0x0f, 0x83)           // jae
+	} else {
+		again, got := new(int), new(int)
+		a.based(0x8d, rsi, rax, -e.Bytecode) // lea rsi, [rax-bytecode]
+		a.const64(rdx, e.CodeType)
+		a.emit(0xbf, filterSteps, 0, 0, 0) // mov edi, steps
+		*again = len(a.b)
+		a.based(0x39, rdx, rsi, e.Type) // cmp [rsi+type], rdx
+		je(got)
+		a.emit(0x48, 0x83, 0xee, 2) // sub rsi, 2
+		a.emit(0xff, 0xcf)          // dec edi
+		jne(again)
+		a.to(out, 0xe9)
+		*got = len(a.b)
+	}
+}
+
+// endTo leads to a register where a string of the code object in rsi ends, or jumps
+// out where it is not ASCII.
+func (a *asm) endTo(reg byte, off int, e *cpython.Entry, out *int) {
+	a.load(rdx, rsi, off)
+	a.emit(0x41, 0xb8) // mov r8d, mask
+	a.b = binary.LittleEndian.AppendUint32(a.b, e.StateMask)
+	a.emit(0x44, 0x23, 0x82) // and r8d, [rdx+state]
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.State))
+	a.emit(0x41, 0x81, 0xf8) // cmp r8d, imm32
+	a.b = binary.LittleEndian.AppendUint32(a.b, e.StateASCII)
+	a.to(out, 0x0f, 0x85) // jne
+	a.load(reg, rdx, e.Length)
+	a.emit(0x48, 0x8d, 0x84|reg<<3, reg<<3|rdx) // lea reg, [rdx+reg+disp32]
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(e.ASCII))
 }
 
 // codeOf emits the loading of the code object of the running thread's frame

@@ -207,15 +207,11 @@ type session struct {
 	procs []recording.Proc
 	live  []*Process
 	forks map[forkKey]*stubChild
-	files map[recording.FileID]int
-	keep  int // descriptors from here on are the files
-	// loaded is the memory that the files take, loadMost what they may take.
-	loaded   atomic.Int64
-	loadMost int64
-	res      Result
-	xstate   []byte
-	layouts  layouts
-	watch    *watchdog
+	opened
+	res     Result
+	xstate  []byte
+	layouts layouts
+	watch   *watchdog
 	// unseen: nobody looks at the events on the way.
 	unseen bool
 
@@ -223,6 +219,20 @@ type session struct {
 	breaks   breakpoints
 	watches  []Watch // at most four
 	watchGen int
+	looked
+}
+
+// opened are the files of a recording, in memory.
+type opened struct {
+	files map[recording.FileID]int
+	keep  int // descriptors from here on are the files
+	// loaded is the memory that they take, loadMost what they may take.
+	loaded   atomic.Int64
+	loadMost int64
+}
+
+// looked is what was found in them.
+type looked struct {
 	modfiles map[recording.FileID]modFile
 	runtimes map[recording.FileID]foundRuntime
 	symbols  map[symbolKey]uint64 // 0: it has none
@@ -258,7 +268,7 @@ func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 			return
 		}
 		defer unattend()
-		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
+		s := &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, opened: opened{files: map[recording.FileID]int{}}, xstate: make([]byte, 1<<14)}
 		s.unseen = o.OnEvent == nil && c == nil
 		s.cut = c
 		s.breaks = breakpoints{list: o.Breaks, gen: len(o.Breaks)}

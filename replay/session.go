@@ -51,7 +51,7 @@ func Open(rec *recording.Recording, o Options) (*Session, error) {
 		}
 		defer unattend()
 		defer close(x.gone)
-		x.s = &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, files: map[recording.FileID]int{}, xstate: make([]byte, 1<<14)}
+		x.s = &session{o: o, rec: rec, forks: map[forkKey]*stubChild{}, opened: opened{files: map[recording.FileID]int{}}, xstate: make([]byte, 1<<14)}
 		x.s.breaks = breakpoints{list: slices.Clone(o.Breaks), gen: 1}
 		x.s.o.OnHit, x.s.o.OnEvent = nil, nil
 		if x.s.procs, err = rec.Procs(); err == nil && len(x.s.procs) == 0 {

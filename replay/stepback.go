@@ -42,9 +42,26 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 	if err := l.seek(from); err != nil {
 		return nil, err
 	}
+	// All steps but the last are taken again.
+	steps, err := l.stepsTo(to, from)
+	if err != nil {
+		return nil, err
+	}
+	back := from
+	if steps > 0 {
+		back.path = append(append([]move(nil), from.path...), move{n: steps})
+	}
+	if err := l.seek(back); err != nil {
+		return nil, err
+	}
+	return l.stop(StopStep), nil
+}
+
+// stepsTo counts the steps from a point, at which the timeline is, to one in the same
+// stretch, but for the last of them.
+func (l *timeline) stepsTo(to, from Point) (int, error) {
 	l.quiet(true)
 	defer l.quiet(false)
-	// How many steps lead to where we were: all but the last are taken again.
 	var last move
 	if n := len(to.path); n > 0 {
 		last = to.path[n-1]
@@ -59,7 +76,7 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 	for {
 		h, err := l.stepi()
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		t := l.thread()
 		if h == haltEvent {
@@ -76,17 +93,10 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 			}
 		}
 		if l.interrupt != nil && l.interrupt() {
-			return nil, errInterrupted
+			return 0, errInterrupted
 		}
 	}
-	back := from
-	if steps > 0 {
-		back.path = append(append([]move(nil), from.path...), move{n: steps})
-	}
-	if err := l.seek(back); err != nil {
-		return nil, err
-	}
-	return l.stop(StopStep), nil
+	return steps, nil
 }
 
 // baseBefore returns the dispatch, or the event, before a point that is one.

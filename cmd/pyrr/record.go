@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"time"
 
 	"pyrr/internal/cli"
-	"pyrr/internal/flagvalue"
 	"pyrr/internal/hint"
 	"pyrr/internal/keeping"
 	"pyrr/internal/screen"
@@ -16,17 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func recordCommand() *cli.Command {
-	return &cli.Command{
-		Name: "record",
-		Synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
-[--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
-[--timeout D] [--on-timeout interrupt|kill] [--no-resume] [--follow python|all] [--cpus N]
-[--chaos[=SEED]] [--until-fail N] [--verify replay|full|none]
-[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
-[--] CMD [ARG…]`,
-		Short: "run a command and keep a recording of it",
-		Long: `Runs CMD and records it: standard input, output, error and the terminal are
+const recordLong = `Runs CMD and records it: standard input, output, error and the terminal are
 CMD's own, and so are Ctrl-C and the exit status. What follows CMD belongs to
 CMD; where CMD itself begins with a dash, write -- before it.
 
@@ -57,7 +45,19 @@ for a request: those that it names itself. Which are kept is decided by --keep, 
 --for says, or until Ctrl-C; it goes on as if nothing had been.
 
 What a project sets in [tool.pyrr] of pyproject.toml, or in pyrr.toml, is the
-default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
+default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`
+
+func recordCommand() *cli.Command {
+	return &cli.Command{
+		Name: "record",
+		Synopsis: `[-o DIR|FILE.pyrr.zip] [--keep always|timeout|failure|never]
+[--keep-max N] [--keep-same N] [--verify-time D] [--max-size SIZE] [--max-time D]
+[--timeout D] [--on-timeout interrupt|kill] [--no-resume] [--follow python|all] [--cpus N]
+[--chaos[=SEED]] [--until-fail N] [--verify replay|full|none]
+[--redact auto|always|never] [--secret NAME]… [--pid PID [--for D] [--children]] [--from-mark NAME]
+[--] CMD [ARG…]`,
+		Short: "run a command and keep a recording of it",
+		Long:  recordLong,
 		Examples: []cli.Example{
 			{"pyrr record -- python app.py --port 80", "record a run"},
 			{"pyrr record --timeout 30s pytest tests", "end what hangs after 30 s, and keep it"},
@@ -80,52 +80,18 @@ default of --timeout, --keep, -o (dir), --secret (secrets) and --follow.`,
 		UsageStatus: cli.ExitOwn,
 		RunsProgram: true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
-			f := keeping.Flags{VerifyTime: time.Minute}
-			fs.StringVarP(&f.Out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
-			flagvalue.ChoiceVar(fs, &f.Keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
-				keeping.KeepAlways, keeping.KeepTimeout, keeping.KeepFailure, keeping.KeepNever)
-			fs.IntVar(&f.KeepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
-			fs.IntVar(&f.KeepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
-			fs.Var(flagvalue.NewDuration(&f.VerifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
-			fs.Var(&f.MaxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
-			fs.Var(flagvalue.NewDuration(&f.MaxTime), "max-time", "stop recording, not CMD, after this `time`")
-			fs.Var(flagvalue.NewDuration(&f.Timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
-			flagvalue.ChoiceVar(fs, &f.OnTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
-				"interrupt", "kill")
-			flagvalue.ChoiceVar(fs, &f.Follow, "follow", "`which` child processes to record: python (default) or all",
-				"python", "all")
-			f.DeclareRuns(fs)
-			flagvalue.ChoiceVar(fs, &f.Verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
-				keeping.VerifyReplay, keeping.VerifyFull, keeping.VerifyNone)
-			flagvalue.ChoiceVar(fs, &f.Redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
-				keeping.RedactAuto, keeping.RedactAlways, keeping.RedactNever)
-			f.Secrets.Declare(fs)
-			f.DeclareProcess(fs)
-			fs.IntVar(&f.CPUs, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
-			fs.BoolVar(&f.AVX512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
-			f.DeclareTrials(fs)
-			fs.BoolVar(&f.Images, "image-times", false, "say how long the program stood still for images")
-			fs.BoolVar(&f.Finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
-			fs.BoolVar(&f.Leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
-			defaultKeep := ""
-			fs.StringVar(&defaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
-			fs.BoolVar(&f.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
-			fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
-			for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
-				if err := fs.MarkHidden(name); err != nil {
-					panic(err) // declared above
-				}
-			}
+			f := keeping.NewFlags()
+			f.Declare(fs)
 			return func(ctx context.Context, u *screen.UI, args []string) error {
-				if defaultKeep != "" && !fs.Changed("keep") {
-					if err := fs.Set("keep", defaultKeep); err != nil {
+				if f.DefaultKeep != "" && !fs.Changed("keep") {
+					if err := fs.Set("keep", f.DefaultKeep); err != nil {
 						return hint.Usagef("record: %v", err)
 					}
 				}
 				if f.Finisher {
-					return keeping.ServeFinisher(&f, args)
+					return keeping.ServeFinisher(f, args)
 				}
-				err := keeping.Record(ctx, u, &f, fs, args)
+				err := keeping.Record(ctx, u, f, fs, args)
 				if _, status := errors.AsType[cli.Status](err); err != nil && !status && f.OrElse && len(args) > 0 && (!f.Began || hint.IsMachine(err)) {
 					return runUnrecorded(u, args, err)
 				}

@@ -90,6 +90,19 @@ func (c *Command) operandWords(t Table) []string {
 // single quote or a backslash, which a test checks.
 func shellString(s string) string { return "'" + s + "'" }
 
+const bashEnd = `    esac
+}
+# _pyrr_program N completes a command line that starts at word N.
+_pyrr_program() {
+    if (($1 == COMP_CWORD)); then
+        COMPREPLY=($(compgen -c -- "${COMP_WORDS[COMP_CWORD]}"))
+    else
+        COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
+    fi
+}
+complete -F _pyrr pyrr
+`
+
 func (t Table) bashCompletion(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(`# bash completion for pyrr, printed by: pyrr completion bash
@@ -156,18 +169,7 @@ _pyrr() {
 		}
 		b.WriteString("        fi ;;\n")
 	}
-	b.WriteString(`    esac
-}
-# _pyrr_program N completes a command line that starts at word N.
-_pyrr_program() {
-    if (($1 == COMP_CWORD)); then
-        COMPREPLY=($(compgen -c -- "${COMP_WORDS[COMP_CWORD]}"))
-    else
-        COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))
-    fi
-}
-complete -F _pyrr pyrr
-`)
+	b.WriteString(bashEnd)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -114,17 +115,23 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 		row.Record, row.Detail = Incomplete, why
 	}
 
-	// The replay has nothing but the recording: no files, no network.
+	return row, errors.Join(t.replay(ctx, &row, work, file, limit, recorded, outlived), ctx.Err())
+}
+
+// replay replays the recording in file and compares what it printed with what the
+// recorded run did. outlived: a process of it went on behind its end.
+func (t *Trial) replay(ctx context.Context, row *Row, work *folders, file string, limit time.Duration, recorded Output, outlived bool) error {
+	// It has nothing but the recording: no files, no network.
 	if err := work.clear(); err != nil {
-		return row, err
+		return err
 	}
-	argv = []string{t.Pyrr, "replay", "--batch", file}
+	argv := []string{t.Pyrr, "replay", "--batch", file}
 	if t.Isolate {
 		argv = append([]string{"unshare", "-n", "--"}, argv...)
 	}
 	replayed, err := command{argv, work.base, work.env(), limit}.run(ctx)
 	if err != nil {
-		return row, err
+		return err
 	}
 	row.ReplaySeconds = replayed.Seconds
 	detail := ""
@@ -143,7 +150,7 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 	if row.Detail == "" {
 		row.Detail = detail
 	}
-	return row, ctx.Err()
+	return nil
 }
 
 // complete asks pyrr whether the whole run is in the recording.

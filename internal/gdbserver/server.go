@@ -188,6 +188,11 @@ func (s *Server) handle(p string) (reply string, done bool, err error) {
 	case p[0] == 'v' || p[0] == 'q' || p[0] == 'Q':
 		return "", false, nil
 	}
+	return s.letter(p)
+}
+
+// letter answers a packet of one letter and its arguments.
+func (s *Server) letter(p string) (reply string, done bool, err error) {
 	switch p[0] {
 	case '?':
 		return s.stopReply(&replay.Stop{Kind: replay.StopStep, TID: s.current()}), false, nil

@@ -74,10 +74,26 @@ func assemble(base uint64) stubLayout {
 		a.emit(0xcc)
 	}
 
-	// int clock_gettime(clockid_t id /* edi */, struct timespec *ts /* rsi */)
-	// Leaves all caller-saved general registers but rax zero and the flags
-	// as of an equal comparison, so that nothing of how the answer came about
-	// is left in them.
+	onStack, offStack := a.clockGettime(&l)
+
+	// What fn points to on replay: the answer is in the buffer already.
+	for a.here()%16 != 0 {
+		a.emit(0xcc)
+	}
+	l.replay = a.here()
+	a.emit(0x31, 0xc0, 0xc3) // xor eax, eax; ret
+	l.end = a.here()
+	a.link()
+	l.code = a.b
+	l.cfi = stubCFI(base, onStack-codeOff, offStack-codeOff)
+	return l
+}
+
+// clockGettime is int clock_gettime(clockid_t id /* edi */, struct timespec *ts /* rsi */).
+// It leaves all caller-saved general registers but rax zero and the flags as of an
+// equal comparison, so that nothing of how the answer came about is left in them. From
+// onStack to offStack it is on a stack of its own.
+func (a *asm) clockGettime(l *stubLayout) (onStack, offStack uint32) {
 	l.clock = a.here()
 	a.data(modeOff, []byte{0x83, 0x3d}, ModeBuffer) // cmp dword [mode], 0
 	a.jump("special", 0x0f, 0x85)                   // jne
@@ -98,10 +114,10 @@ func assemble(base uint64) stubLayout {
 	a.emit(0x48, 0xc1, 0xe0, 4)                 // shl rax, 4
 	a.emit(0x48, 0x01, 0xc6)                    // add rsi, rax
 	a.data(stackTop, []byte{0x48, 0x8d, 0x25})  // lea rsp, [stack top]
-	onStack := a.here()                         //
+	onStack = a.here()                          //
 	a.data(fnOff, []byte{0xff, 0x15})           // call [fn]
 	a.data(userSPOff, []byte{0x48, 0x8b, 0x25}) // mov rsp, [userSP]
-	offStack := a.here()                        //
+	offStack = a.here()                         //
 	a.data(userTSOff, []byte{0x48, 0x8b, 0x35}) // mov rsi, [userTS]
 	a.data(countOff, []byte{0x48, 0x8b, 0x05})  // mov rax, [count]
 	a.data(bufOff, []byte{0x48, 0x8d, 0x15})    // lea rdx, [buf]
@@ -144,18 +160,7 @@ func assemble(base uint64) stubLayout {
 	a.emit(0x45, 0x31, 0xd2)             // xor r10d, r10d
 	a.emit(0x39, 0xc0)                   // cmp eax, eax
 	a.emit(0xc3)                         // ret
-
-	// What fn points to on replay: the answer is in the buffer already.
-	for a.here()%16 != 0 {
-		a.emit(0xcc)
-	}
-	l.replay = a.here()
-	a.emit(0x31, 0xc0, 0xc3) // xor eax, eax; ret
-	l.end = a.here()
-	a.link()
-	l.code = a.b
-	l.cfi = stubCFI(base, onStack-codeOff, offStack-codeOff)
-	return l
+	return onStack, offStack
 }
 
 // stubCFI is the unwind program of the code page: everywhere the return

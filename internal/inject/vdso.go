@@ -81,6 +81,19 @@ func gnuHash(s string) uint32 {
 	return h
 }
 
+// secAttrs are sh_type, sh_flags, sh_link, sh_info, sh_addralign, sh_entsize of each
+// section.
+var secAttrs = [secCount][6]uint64{
+	secHash: {5, shfAlloc, secDynsym, 0, 8, 4}, secGnuHash: {0x6ffffff6, shfAlloc, secDynsym, 0, 8, 0},
+	secDynsym: {11, shfAlloc, secDynstr, 1, 8, 24}, secDynstr: {3, shfAlloc, 0, 0, 1, 0},
+	secVersym: {0x6fffffff, shfAlloc, secDynsym, 0, 2, 2}, secVerdef: {0x6ffffffd, shfAlloc, secDynstr, 2, 4, 0},
+	secDynamic: {6, shfAlloc, secDynstr, 0, 8, 16}, secEHFrameHdr: {1, shfAlloc, 0, 0, 4, 0}, secEHFrame: {1, shfAlloc, 0, 0, 8, 0},
+	secShstrtab: {3, 0, 0, 0, 1, 0}, secText: {1, shfAlloc | shfExec, 0, 0, 16, 0},
+}
+
+// SHF_ALLOC and SHF_EXECINSTR, elf(5).
+const shfAlloc, shfExec = 2, 4
+
 // buildVDSO makes the image, whose code, clock at clockOff, is mapped at
 // textOff behind its start. cfi is the unwind program of that code.
 func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
@@ -158,17 +171,14 @@ func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
 		copy(out[off[i]:], data[i])
 	}
 
-	// sh_type, sh_flags, sh_link, sh_info, sh_addralign, sh_entsize
-	const alloc, exec = 2, 4
-	attrs := [secCount][6]uint64{
-		secHash: {5, alloc, secDynsym, 0, 8, 4}, secGnuHash: {0x6ffffff6, alloc, secDynsym, 0, 8, 0},
-		secDynsym: {11, alloc, secDynstr, 1, 8, 24}, secDynstr: {3, alloc, 0, 0, 1, 0},
-		secVersym: {0x6fffffff, alloc, secDynsym, 0, 2, 2}, secVerdef: {0x6ffffffd, alloc, secDynstr, 2, 4, 0},
-		secDynamic: {6, alloc, secDynstr, 0, 8, 16}, secEHFrameHdr: {1, alloc, 0, 0, 4, 0}, secEHFrame: {1, alloc, 0, 0, 8, 0},
-		secShstrtab: {3, 0, 0, 0, 1, 0}, secText: {1, alloc | exec, 0, 0, 16, 0},
-	}
+	writeSections(out[shoff:], &data, &nameOf, &off, textLen)
+	return out
+}
+
+// writeSections writes the headers of the sections.
+func writeSections(out []byte, data *[secCount][]byte, nameOf, off *[secCount]uint32, textLen uint32) {
 	for i := 1; i < secCount; i++ {
-		a, size := attrs[i], uint64(len(data[i]))
+		a, size := secAttrs[i], uint64(len(data[i]))
 		if i == secText {
 			size = uint64(textLen)
 		}
@@ -176,9 +186,8 @@ func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
 		if a[1] == 0 {
 			addr = 0
 		}
-		copy(out[int(shoff)+i*shdrSize:], le(nameOf[i], uint32(a[0]), a[1], addr, uint64(off[i]), size, uint32(a[2]), uint32(a[3]), a[4], a[5]))
+		copy(out[i*64:], le(nameOf[i], uint32(a[0]), a[1], addr, uint64(off[i]), size, uint32(a[2]), uint32(a[3]), a[4], a[5]))
 	}
-	return out
 }
 
 // gnuHashTable is a DT_GNU_HASH table with one bucket over the symbols from

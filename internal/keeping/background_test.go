@@ -33,7 +33,7 @@ func TestVerifying(t *testing.T) {
 		{name: "another, time over", reason: "E a:1", exact: true, ended: time.Hour, limit: limit, alike: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			flags := &Flags{Verify: VerifyReplay, VerifyTime: test.limit}
+			flags := &Flags{Verify: VerifyReplay, bounds: bounds{VerifyTime: test.limit}}
 			v := verifying{f: flags, exact: map[string]bool{}}
 			v.learn(&verified{Reason: test.reason, Exact: test.exact})
 			if test.ended > 0 {

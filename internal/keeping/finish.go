@@ -52,19 +52,20 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	if info.Procs == 0 {
 		if len(info.Clients) == 0 { // of which record has told
 			u.Warn("nothing was recorded: " + noRecording(t))
+			if f.Follow != "all" {
+				u.Hint("pyrr record --follow all -- …")
+			}
 		}
-		if f.Follow != "all" && len(info.Clients) == 0 {
-			u.Hint("pyrr record --follow all -- …")
-		}
-		if err := t.Discard(); err != nil {
-			u.Warn(err.Error())
-		}
+		discard(u, t)
 		return
+	}
+	notPacked := func(err error) {
+		u.Warn(err.Error())
+		u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
 	}
 	h, set, failed, err := f.Secrets.hide(u, t, f.Redact)
 	if err != nil {
-		u.Warn(err.Error())
-		u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
+		notPacked(err)
 		return
 	}
 	defer u.Cleanups.Add(h.Discard)()
@@ -97,31 +98,40 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	if set != nil {
 		// The source files are read where they are, with all that is in them.
 		if err := hiding.InSources(from, set); err != nil {
-			u.Warn(err.Error())
-			u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
+			notPacked(err)
 			return
 		}
 	}
 	if h != nil && !exact {
 		if err := h.IndexOnly(u, t.Part); err != nil {
-			u.Warn(err.Error())
-			u.Note("recorded %s  not packed, as its secrets are in it, %s", t.Part, about(info, "not verified"))
+			notPacked(err)
 			return
 		}
 		u.Warn("with placeholders for its secrets the recording can't be replayed: events, stacks and output are kept, and no memory")
 		verdict = "without memory"
 	}
+	packInto(u, f, t, from, h, about(info, verdict))
+}
+
+// discard removes what was recorded.
+func discard(u *screen.UI, t *naming.Target) {
+	if err := t.Discard(); err != nil {
+		u.Warn(err.Error())
+	}
+}
+
+// packInto packs the recording in the folder from, names it and says what was replaced
+// in it. what is what it holds.
+func packInto(u *screen.UI, f *Flags, t *naming.Target, from string, h *hiding.Hidden, what string) {
 	u.Status("packing the recording")
 	if err := f.pack(from, t.Packed); err != nil {
 		u.Warn(err.Error())
 		if _, err := os.Stat(t.Part); err == nil {
-			u.Note("recorded %s  not packed, %s", t.Part, about(info, verdict))
+			u.Note("recorded %s  not packed, %s", t.Part, what)
 		}
 		return
 	}
-	if err := t.Discard(); err != nil {
-		u.Warn(err.Error())
-	}
+	discard(u, t)
 	size := int64(0)
 	if st, err := os.Stat(t.Packed); err == nil {
 		size = st.Size()
@@ -129,7 +139,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	if h != nil {
 		SayRedacted(u, h.Manifest)
 	}
-	u.Note("recorded %s  %s, %s", t.Packed, printable.ByteSize(size), about(info, verdict))
+	u.Note("recorded %s  %s, %s", t.Packed, printable.ByteSize(size), what)
 }
 
 // about says what a recording holds, for the line that names it.

@@ -8,6 +8,7 @@ package keeping
 import (
 	"time"
 
+	"pyrr/internal/cli"
 	"pyrr/internal/flagvalue"
 	"pyrr/internal/recording"
 
@@ -28,26 +29,83 @@ type Flags struct {
 	CPUs    int
 	Redact  string
 	Secrets SecretFlags
-	// pid is a process to record that runs already, and span for how long.
-	pid  int
-	span time.Duration
-	// leashed: another process of pyrr's says when to let go of it.
-	Leashed  bool
-	instant  bool
-	children bool // with pid: what runs Python below it too
-	// region: only regions of this name are recorded.
-	region string
+	bounds
+	part
 	trialFlags
+	hidden
+	Began bool // the command may have been started
+}
+
+// bounds are how much is recorded, kept and verified.
+type bounds struct {
 	KeepMax    int
 	KeepSame   int
 	VerifyTime time.Duration
 	MaxSize    flagvalue.Size
 	MaxTime    time.Duration
-	Images     bool
-	OrElse     bool
-	Began      bool // the command may have been started
-	// finisher: this process finishes recordings.
-	Finisher bool
+}
+
+// part is what is recorded in place of a command from its start.
+type part struct {
+	pid      int           // a process that runs already
+	span     time.Duration // for how long
+	instant  bool          // where it stands, and nothing of what it does then
+	children bool          // what runs Python below it too
+	region   string        // only regions of this name
+}
+
+// hidden are flags for pyrr's own use, and for tests.
+type hidden struct {
+	Leashed     bool // another process of pyrr's says when to let go of the one that is recorded
+	Finisher    bool // this process finishes recordings
+	OrElse      bool
+	DefaultKeep string // --keep where neither it nor a setting is given
+	Images      bool
+}
+
+// NewFlags are the flags with their defaults.
+func NewFlags() *Flags { return &Flags{bounds: bounds{VerifyTime: time.Minute}} }
+
+// Declare declares the flags.
+func (f *Flags) Declare(fs *pflag.FlagSet) {
+	fs.StringVarP(&f.Out, "output", "o", "", "folder, or `FILE.pyrr.zip`, to keep the recording in\n(default recordings/NAME-ID.pyrr.zip)")
+	flagvalue.ChoiceVar(fs, &f.Keep, "keep", "`when` to keep the recording: always (default), timeout, failure\n(any exit status but 0, or a time-out), never; under pytest,\nof each test",
+		KeepAlways, KeepTimeout, KeepFailure, KeepNever)
+	fs.IntVar(&f.KeepMax, "keep-max", 20, "keep the recordings of at most so many tests; 0 is all\n(default 20)")
+	fs.IntVar(&f.KeepSame, "keep-same", 3, "of tests that failed by the same exception at the same line,\nkeep at most so many; 0 is all (default 3)")
+	fs.Var(flagvalue.NewDuration(&f.VerifyTime), "verify-time", "after CMD has ended, check recordings of tests no longer than\nthis `time` (default 1m); before, it takes a quarter of one\nprocessor")
+	fs.Var(&f.MaxSize, "max-size", "stop recording, not CMD, when the events take more than this `size`")
+	fs.Var(flagvalue.NewDuration(&f.MaxTime), "max-time", "stop recording, not CMD, after this `time`")
+	fs.Var(flagvalue.NewDuration(&f.Timeout), "timeout", "end CMD, or a test, after this `time`: 30, 2.5s, 5m")
+	flagvalue.ChoiceVar(fs, &f.OnTimeout, "on-timeout", "`how` to end it: interrupt (SIGINT, after 5 s SIGKILL; default)\nor kill (SIGKILL)",
+		"interrupt", "kill")
+	flagvalue.ChoiceVar(fs, &f.Follow, "follow", "`which` child processes to record: python (default) or all",
+		"python", "all")
+	f.DeclareRuns(fs)
+	flagvalue.ChoiceVar(fs, &f.Verify, "verify", "`how` to check the recording afterwards: by a replay (default),\nfull: with checksums of memory too, or none",
+		VerifyReplay, VerifyFull, VerifyNone)
+	flagvalue.ChoiceVar(fs, &f.Redact, "redact", "`when` to replace known secrets before packing: auto (default:\nwhere CI is set, or a secret is named), always, never",
+		RedactAuto, RedactAlways, RedactNever)
+	f.Secrets.Declare(fs)
+	f.DeclareProcess(fs)
+	fs.IntVar(&f.CPUs, "cpus", 0, "show native libraries `N` processors, which decides how many\nthreads they start; 0 is all (default). Python sees what there is")
+	fs.BoolVar(&f.AVX512, "avx512", false, "let the program use AVX-512, where there is some; the recording\nreplays only where there is some too")
+	f.DeclareTrials(fs)
+	f.hidden.declare(fs)
+}
+
+func (h *hidden) declare(fs *pflag.FlagSet) {
+	fs.BoolVar(&h.Images, "image-times", false, "say how long the program stood still for images")
+	fs.BoolVar(&h.Finisher, "finisher", false, "finish recordings, and answer at an inherited socket")
+	fs.BoolVar(&h.Leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
+	fs.StringVar(&h.DefaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
+	fs.BoolVar(&h.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
+	fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
+	for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
+		if err := fs.MarkHidden(name); err != nil {
+			panic(err) // declared above
+		}
+	}
 }
 
 // trialFlags are hidden: they are for tests.

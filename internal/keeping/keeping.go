@@ -35,6 +35,40 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 	if f.pid != 0 {
 		return recordProcess(ctx, u, f, args)
 	}
+	if err := f.forCommand(fs, args); err != nil {
+		return err
+	}
+	t, err := naming.Plan(f.Out, args)
+	if err != nil {
+		return err
+	}
+	if err := Prepare(&t); err != nil {
+		return err
+	}
+	o := f.options(u, args, t.Part)
+	if f.chaos {
+		u.Note("chaos seed %d", f.seed)
+	}
+	if inject.Host().HostXSaveSize == 0 {
+		return hint.With(hint.Machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
+	}
+	tidy, fin := testByTest(u, o, &t, f, fs)
+	f.Began = true
+	info, err := recordTests(ctx, u, o, &t, f)
+	var done map[string]finished
+	if fin != nil {
+		done = fin.end()
+	}
+	tidy()
+	if err != nil {
+		return recordFailed(u, &t, args, err)
+	}
+	t.Program = args[0]
+	return settle(u, f, &t, info, done)
+}
+
+// forCommand refuses flags that don't go with a command.
+func (f *Flags) forCommand(fs *pflag.FlagSet, args []string) error {
 	if f.children {
 		return hint.Usagef("record: --children goes with --pid; what a command starts is recorded with it")
 	}
@@ -53,16 +87,14 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 	if f.CPUs < 0 {
 		return hint.Usagef("record: --cpus %d: a number of processors, or 0 for all", f.CPUs)
 	}
-	t, err := naming.Plan(f.Out, args)
-	if err != nil {
-		return err
-	}
-	if err := Prepare(&t); err != nil {
-		return err
-	}
-	o := capture.Options{
+	return nil
+}
+
+// options are the recorder's, for a recording in the folder dir.
+func (f *Flags) options(u *screen.UI, args []string, dir string) *capture.Options {
+	o := &capture.Options{
 		Command:        args,
-		Dir:            t.Part,
+		Dir:            dir,
 		Timeout:        f.Timeout,
 		Kill:           f.OnTimeout == "kill",
 		FollowAll:      f.Follow == "all",
@@ -81,26 +113,15 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 	if f.Verify == VerifyFull {
 		o.Checksums = checksumEvery
 	}
-	if f.chaos {
-		u.Note("chaos seed %d", f.seed)
-	}
-	if inject.Host().HostXSaveSize == 0 {
-		return hint.With(hint.Machinef("this processor has no XSAVE, without which the registers of a thread can't be recorded"), "pyrr doctor")
-	}
 	if f.region != "" {
 		o.Timeout = 0
 	}
-	tidy, fin := testByTest(u, &o, &t, f, fs)
-	f.Began = true
-	info, err := recordTests(ctx, u, &o, &t, f)
-	var done map[string]finished
-	if fin != nil {
-		done = fin.end()
-	}
-	tidy()
-	if err != nil {
-		return recordFailed(u, &t, args, err)
-	}
+	return o
+}
+
+// settle keeps what was recorded, or does not, tells what came of it and returns the
+// command's status. done is what was finished while the command ran.
+func settle(u *screen.UI, f *Flags, t *naming.Target, info *capture.Info, done map[string]finished) error {
 	if n := len(info.Images); f.Images && n > 0 {
 		slices.Sort(info.Images)
 		u.Note("%d images, median %v, 90 %% within %v, at most %v", n, info.Images[n/2], info.Images[n*9/10], info.Images[n-1])
@@ -119,17 +140,13 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 			u.Warn(fmt.Sprintf("nothing was recorded: no region %q began", f.region))
 			u.Hint("docs/attach.md, \"A part of a program\"")
 		}
-		if err := t.Discard(); err != nil {
-			u.Warn(err.Error())
-		}
+		discard(u, t)
 		return cli.Status(status)
 	}
 	if f.From == 0 && (len(info.Kept) > 0 || info.Runner && info.Procs == 0) {
 		finishTests(u, done, f, info.Kept)
 		saySurplus(u, f, info.Surplus)
-		if err := t.Discard(); err != nil {
-			u.Warn(err.Error())
-		}
+		discard(u, t)
 		return cli.Status(status)
 	}
 	if len(info.Kept) > 0 && f.From > 0 {
@@ -141,10 +158,9 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 		t.Part = late.Dir
 	}
 	if Kept(f.Keep, info.Status, info.TimedOut) {
-		t.Program = args[0]
-		Finish(u, &t, f, info)
-	} else if err := t.Discard(); err != nil {
-		u.Warn(err.Error())
+		Finish(u, t, f, info)
+	} else {
+		discard(u, t)
 	}
 	return cli.Status(status)
 }

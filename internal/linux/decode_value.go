@@ -115,35 +115,8 @@ func (d *decoder) memory(i int) string {
 		if in != nil {
 			return SockText(in)
 		}
-	case OutSockAddr:
-		if n := d.bytes(d.args[i+1], 4); n != nil && d.ret >= 0 {
-			if l := min(binary.LittleEndian.Uint32(n), 128); l > 0 {
-				if b := d.bytes(v, int(l)); b != nil {
-					return SockText(b)
-				}
-			}
-		}
-	case OutInts:
-		if b := d.bytes(v, 8); b != nil && d.ret >= 0 {
-			return fmt.Sprintf("[%d, %d]", int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:])))
-		}
-	case OutInt:
-		if b := d.bytes(v, 4); b != nil && d.ret >= 0 {
-			return fmt.Sprintf("[%d]", int32(binary.LittleEndian.Uint32(b)))
-		}
-	case WaitStatus:
-		if b := d.bytes(v, 4); b != nil && d.ret > 0 {
-			return waitText(binary.LittleEndian.Uint32(b))
-		}
 	case PollFDs:
 		return d.pollFDs(i)
-	case OutEpoll:
-		if d.ret > 0 {
-			n := min(d.ret, showItems)
-			if b := d.bytes(v, int(n)*12); b != nil {
-				return list(int(n), d.ret > n, func(k int) string { return epollText(b[k*12:]) })
-			}
-		}
 	case InEpoll:
 		if len(in) >= 12 {
 			return epollText(in)
@@ -185,6 +158,42 @@ func (d *decoder) memory(i int) string {
 				names = append(names, Signal(n))
 			}
 			return "[" + strings.Join(names, " ") + "]"
+		}
+	}
+	return d.written(i)
+}
+
+// written shows what the kernel wrote to an argument's address, "" where that is not
+// known or is no such argument.
+func (d *decoder) written(i int) string {
+	v := d.args[i]
+	switch d.kinds[i].Kind {
+	case OutSockAddr:
+		if n := d.bytes(d.args[i+1], 4); n != nil && d.ret >= 0 {
+			if l := min(binary.LittleEndian.Uint32(n), 128); l > 0 {
+				if b := d.bytes(v, int(l)); b != nil {
+					return SockText(b)
+				}
+			}
+		}
+	case OutInts:
+		if b := d.bytes(v, 8); b != nil && d.ret >= 0 {
+			return fmt.Sprintf("[%d, %d]", int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:])))
+		}
+	case OutInt:
+		if b := d.bytes(v, 4); b != nil && d.ret >= 0 {
+			return fmt.Sprintf("[%d]", int32(binary.LittleEndian.Uint32(b)))
+		}
+	case WaitStatus:
+		if b := d.bytes(v, 4); b != nil && d.ret > 0 {
+			return waitText(binary.LittleEndian.Uint32(b))
+		}
+	case OutEpoll:
+		if d.ret > 0 {
+			n := min(d.ret, showItems)
+			if b := d.bytes(v, int(n)*12); b != nil {
+				return list(int(n), d.ret > n, func(k int) string { return epollText(b[k*12:]) })
+			}
 		}
 	}
 	return ""

@@ -79,6 +79,18 @@ func (c *call) special(o *Out) {
 		}
 	case sysGetdents, sysGetdents64:
 		c.getdents()
+	default:
+		if !c.sized(ok, o) {
+			c.err = &UnknownError{Nr: c.nr, Why: "a special output", Ret: c.ret}
+		}
+	}
+}
+
+// sized adds what a call wrote whose arguments or result say how much it is; false for
+// one that it does not know. ok says whether it wrote.
+func (c *call) sized(ok bool, o *Out) bool {
+	a := &c.args
+	switch c.nr {
 	case sysMsgrcv:
 		if c.fault {
 			c.add(a[1], 8+min(a[2], maxFault))
@@ -124,8 +136,9 @@ func (c *call) special(o *Out) {
 			c.add(a[1], n)
 		}
 	default:
-		c.err = &UnknownError{Nr: c.nr, Why: "a special output", Ret: c.ret}
+		return false
 	}
+	return true
 }
 
 // msghdr appends what recvmsg writes: the fields of struct msghdr, the sender's

@@ -218,26 +218,6 @@ func (e *eval) step(op byte) (loc location, done bool) {
 	}
 	switch op {
 	case opNop:
-	case opAddr:
-		e.push(e.fixed(8) + e.p.bias())
-	case opConst1u:
-		e.push(e.fixed(1))
-	case opConst1s:
-		e.push(uint64(int8(e.fixed(1))))
-	case opConst2u:
-		e.push(e.fixed(2))
-	case opConst2s:
-		e.push(uint64(int16(e.fixed(2))))
-	case opConst4u:
-		e.push(e.fixed(4))
-	case opConst4s:
-		e.push(uint64(int32(e.fixed(4))))
-	case opConst8u, opConst8s:
-		e.push(e.fixed(8))
-	case opConstu:
-		e.push(e.uleb())
-	case opConsts:
-		e.push(uint64(e.sleb()))
 	case opRegx:
 		return location{kind: inRegister, value: e.reg(e.uleb())}, true
 	case opBregx:
@@ -293,11 +273,40 @@ func (e *eval) step(op byte) (loc location, done bool) {
 	case opPiece:
 		e.err = errPieces
 	default:
-		if !e.numbered(op) && !e.stackOp(op) && e.err == nil {
+		if !e.constant(op) && !e.numbered(op) && !e.stackOp(op) && e.err == nil {
 			e.err = fmt.Errorf("expression operation %#x", op)
 		}
 	}
 	return loc, false
+}
+
+// constant executes an operation that pushes what follows it, if op is one.
+func (e *eval) constant(op byte) bool {
+	switch op {
+	case opAddr:
+		e.push(e.fixed(8) + e.p.bias())
+	case opConst1u:
+		e.push(e.fixed(1))
+	case opConst1s:
+		e.push(uint64(int8(e.fixed(1))))
+	case opConst2u:
+		e.push(e.fixed(2))
+	case opConst2s:
+		e.push(uint64(int16(e.fixed(2))))
+	case opConst4u:
+		e.push(e.fixed(4))
+	case opConst4s:
+		e.push(uint64(int32(e.fixed(4))))
+	case opConst8u, opConst8s:
+		e.push(e.fixed(8))
+	case opConstu:
+		e.push(e.uleb())
+	case opConsts:
+		e.push(uint64(e.sleb()))
+	default:
+		return false
+	}
+	return true
 }
 
 // numbered executes the operations whose operand is the number of an address.

@@ -156,12 +156,6 @@ func (d *dwarfData) readTree(f *function) {
 	if _, err := r.Next(); err != nil {
 		return
 	}
-	// open holds the scope that each level of entries belongs to, site the
-	// call that it describes.
-	type level struct {
-		s    *scope
-		site *callSite
-	}
 	open := []level{{s: f.tree}}
 	last := f.off
 	for n := 0; n < maxEntries; n++ {
@@ -176,58 +170,65 @@ func (d *dwarfData) readTree(f *function) {
 			}
 			continue
 		}
-		top := open[len(open)-1]
-		next := level{s: top.s}
-		skip := false
-		switch e.Tag {
-		case dwarf.TagFormalParameter:
-			if top.site == nil {
-				top.s.params = append(top.s.params, e)
-			}
-			skip = true
-		case dwarf.TagVariable:
-			if top.site == nil {
-				top.s.vars = append(top.s.vars, e)
-			}
-			skip = true
-		case dwarf.TagInlinedSubroutine, dwarf.TagLexDwarfBlock:
-			ranges, err := d.d.Ranges(e)
-			if err != nil {
-				ranges = nil
-			}
-			s := &scope{entry: e, ranges: ranges, inlined: e.Tag == dwarf.TagInlinedSubroutine}
-			s.callFile, _ = e.Val(dwarf.AttrCallFile).(int64)
-			s.callLine, _ = e.Val(dwarf.AttrCallLine).(int64)
-			top.s.children = append(top.s.children, s)
-			next.s = s
-		case dwarf.TagCallSite, tagGNUCallSite:
-			next.site = d.callSite(f, e)
-		case dwarf.TagCallSiteParameter, tagGNUCallSiteParam:
-			if top.site != nil {
-				where, _ := e.Val(dwarf.AttrLocation).([]byte)
-				value, ok := e.Val(dwarf.AttrCallValue).([]byte)
-				if !ok {
-					value, _ = e.Val(attrGNUCallValue).([]byte)
-				}
-				ref, ok := e.Val(dwarf.AttrCallParameter).(dwarf.Offset)
-				if !ok {
-					ref, _ = e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
-				}
-				top.site.params = append(top.site.params, callParam{where, value, ref})
-			}
-			skip = true
-		default:
-			skip = true
-		}
+		next, below := d.place(f, e, open[len(open)-1])
 		if !e.Children {
 			continue
 		}
-		if skip || len(open) >= maxDepth {
+		if !below || len(open) >= maxDepth {
 			r.SkipChildren()
 			continue
 		}
 		open = append(open, next)
 	}
+}
+
+// level is what entries of one depth belong to: the scope, and the call that they
+// describe.
+type level struct {
+	s    *scope
+	site *callSite
+}
+
+// place puts one entry of a function where it belongs. next is what those below it belong to, below
+// whether they are of use.
+func (d *dwarfData) place(f *function, e *dwarf.Entry, top level) (next level, below bool) {
+	next = level{s: top.s}
+	switch e.Tag {
+	case dwarf.TagFormalParameter:
+		if top.site == nil {
+			top.s.params = append(top.s.params, e)
+		}
+	case dwarf.TagVariable:
+		if top.site == nil {
+			top.s.vars = append(top.s.vars, e)
+		}
+	case dwarf.TagInlinedSubroutine, dwarf.TagLexDwarfBlock:
+		ranges, err := d.d.Ranges(e)
+		if err != nil {
+			ranges = nil
+		}
+		s := &scope{entry: e, ranges: ranges, inlined: e.Tag == dwarf.TagInlinedSubroutine}
+		s.callFile, _ = e.Val(dwarf.AttrCallFile).(int64)
+		s.callLine, _ = e.Val(dwarf.AttrCallLine).(int64)
+		top.s.children = append(top.s.children, s)
+		next.s, below = s, true
+	case dwarf.TagCallSite, tagGNUCallSite:
+		next.site, below = d.callSite(f, e), true
+	case dwarf.TagCallSiteParameter, tagGNUCallSiteParam:
+		if top.site != nil {
+			where, _ := e.Val(dwarf.AttrLocation).([]byte)
+			value, ok := e.Val(dwarf.AttrCallValue).([]byte)
+			if !ok {
+				value, _ = e.Val(attrGNUCallValue).([]byte)
+			}
+			ref, ok := e.Val(dwarf.AttrCallParameter).(dwarf.Offset)
+			if !ok {
+				ref, _ = e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
+			}
+			top.site.params = append(top.site.params, callParam{where, value, ref})
+		}
+	}
+	return next, below
 }
 
 func (d *dwarfData) callSite(f *function, e *dwarf.Entry) *callSite {
