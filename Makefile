@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak attaches suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -48,6 +48,11 @@ conformance: build
 # A thousand record and replay pairs; writes their count to docs/conformance.md.
 soak: build setup
 	scripts/soak.sh
+
+# Attaches a hundred times to programs at work, at random moments; prints the table of
+# docs/attach.md.
+attaches:
+	PYRR_ATTACHES=$(or $(N),100) $(GO) test ./cmd/pyrr -run 'TestAttach$$' -v -timeout 60m -count 1
 
 # The tests of well-known packages, natively and recorded; writes docs/suites.md.
 suites: build

@@ -7,10 +7,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -237,9 +239,10 @@ func attached(t *testing.T, p *living, args ...string) (path string) {
 	return path
 }
 
-// TestAttach records programs that run already, in the midst of what they do: the
-// recordings are exact, and the programs end as if nothing had been. Half of them
-// are attached to twice.
+// TestAttach records programs that run already, in the midst of what they do, at random
+// moments: the recordings are exact, and the programs end as if nothing had been. Half of
+// them are attached to twice. With PYRR_ATTACHES it is so many times in all, in turns, and
+// a table says of each program how it went (make attaches).
 func TestAttach(t *testing.T) {
 	probe.Require(t)
 	pythons := slices.DeleteFunc(testInterpreters(), func(python string) bool {
@@ -248,26 +251,44 @@ func TestAttach(t *testing.T) {
 	if len(pythons) == 0 {
 		t.Skip("there is no Python")
 	}
+	all, _ := strconv.Atoi(os.Getenv("PYRR_ATTACHES"))
+	rounds := max(1, (all+2*len(attachPrograms)-1)/(2*len(attachPrograms))) // of up to two
+	table := "| in the midst of | attaches | outcome other than native | recordings not exact |\n|---|---|---|---|\n"
 	for i, c := range attachPrograms {
-		python := pythons[i%len(pythons)]
-		t.Run(c.name, func(t *testing.T) {
-			if c.name == "numpy" {
-				if python = withNumpy(); python == "" {
-					t.Skip("there is no Python with numpy (make setup)")
+		attaches, ended, inexact := 0, 0, 0
+		for round := range rounds {
+			python := pythons[(i+round)%len(pythons)]
+			t.Run(c.name, func(t *testing.T) {
+				if c.name == "numpy" {
+					if python = withNumpy(); python == "" {
+						t.Skip("there is no Python with numpy (make setup)")
+					}
 				}
-			}
-			p := live(t, python, c.code)
-			time.Sleep(time.Duration(i) * 37 * time.Millisecond)
-			attached(t, p, "--for", "300ms")
-			if i%2 == 0 {
-				attached(t, p, "--for", "200ms")
-			}
-			if left := p.zombies(); left != "" && c.name != "children" {
-				t.Errorf("pyrr left it with %s", left)
-			}
-			p.ends(t)
-		})
+				p := live(t, python, c.code)
+				n := 1 + (i+1)%2
+				if all > 0 {
+					n = 2
+				}
+				for range n {
+					time.Sleep(time.Duration(rand.IntN(250)) * time.Millisecond)
+					attaches++
+					if !t.Run("attach", func(t *testing.T) {
+						attached(t, p, "--for", fmt.Sprintf("%dms", 60+rand.IntN(240)))
+					}) {
+						inexact++
+					}
+				}
+				if left := p.zombies(); left != "" && c.name != "children" {
+					t.Errorf("pyrr left it with %s", left)
+				}
+				if !t.Run("end", func(t *testing.T) { p.ends(t) }) {
+					ended++
+				}
+			})
+		}
+		table += fmt.Sprintf("| %s | %d | %d | %d |\n", c.name, attaches, ended, inexact)
 	}
+	t.Logf("%d versions of Python\n%s", len(pythons), table)
 }
 
 // withNumpy is a Python that has numpy, "" for none.
@@ -335,7 +356,8 @@ func TestAttachEnds(t *testing.T) {
 		t.Skip("there is no Python")
 	}
 	p := live(t, python, attachPrograms[0].code)
-	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGKILL} {
+	var left []int // of what pyrr puts into it, after each time
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGKILL, unix.SIGINT} {
 		path := filepath.Join(t.TempDir(), "x.pyrr.zip")
 		var said bytes.Buffer
 		cmd := pyrrCommand("record", "--pid", p.pid(), "-o", path)
@@ -365,6 +387,11 @@ func TestAttachEnds(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Errorf("%v: %v", sig, err)
 		}
+		maps, _ := os.ReadFile("/proc/" + p.pid() + "/maps")
+		left = append(left, bytes.Count(maps, []byte(" r-xp 00000000 00:00 0 \n")))
+	}
+	if left[0] == 0 || slices.Max(left) != left[0] {
+		t.Errorf("so many mappings of code that is of no file are left each time: %v", left)
 	}
 	p.ends(t)
 }
