@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"pyrr/internal/probe"
 )
 
 // oneLine is an error as a user gets it, with hints below it, and nothing else.
@@ -27,11 +25,7 @@ var oneLine = regexp.MustCompile(`\A(pyrr: … .*\n)?pyrr: error: .*\n(pyrr: hin
 // of. Each gets one line that says why, under the name of the command, and goes on as it
 // was.
 func TestAttachOdd(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	idle := live(t, python, "print(threading.get_native_id(), flush=True)\nover.wait()\n")
 	idle.lines.Scan()
 	thread := ""
@@ -90,11 +84,7 @@ func state(pid string) string {
 // TestAttachTraced attaches to a process that another one traces, which is pyrr too, and
 // to one that a signal has stopped.
 func TestAttachTraced(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
 	cmd := pyrrCommand("record", "--pid", p.pid(), "-o", filepath.Join(t.TempDir(), "x.pyrr.zip"))
 	stderr, err := cmd.StderrPipe()
@@ -161,11 +151,7 @@ func TestAttachOther(t *testing.T) {
 // TestAttachDies attaches to processes that end meanwhile, at any moment: that is said,
 // or where they stood.
 func TestAttachDies(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	for n := range 8 {
 		p := live(t, python, attachPrograms[0].code)
 		time.AfterFunc(time.Duration(n*n*4)*time.Millisecond, func() { p.cmd.Process.Kill() })

@@ -328,11 +328,7 @@ over.wait()
 
 // TestLivingProcess asks of a process that hangs where it stands, and why.
 func TestLivingProcess(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, abba)
 	time.Sleep(100 * time.Millisecond)
 	out, err := pyrrCommand("bt", "--pid", p.pid(), "--python", "--thread", "all").CombinedOutput()
@@ -350,11 +346,7 @@ func TestLivingProcess(t *testing.T) {
 // TestAttachEnds ends pyrr in all ways in the midst of recording a process: it goes
 // on, and the recording is complete.
 func TestAttachEnds(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
 	var left []int // of what pyrr puts into it, after each time
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGKILL, unix.SIGINT} {
@@ -412,11 +404,7 @@ for pid in kids:
 
 // TestAttachChildren records a process with those below it, each by itself.
 func TestAttachChildren(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, forking)
 	time.Sleep(100 * time.Millisecond)
 	path := attached(t, p, "--for", "200ms", "--children")

@@ -109,11 +109,7 @@ func childOf(t *testing.T, pid int) int {
 // namespaces of its own, where program and pyrr run as the same user without any
 // right beyond that.
 func TestAttachInContainer(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	// As who makes the namespace, or as another.
 	for _, user := range []string{"0", "1000"} {
 		t.Run("user "+user, func(t *testing.T) {

@@ -6,14 +6,13 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"pyrr/internal/probe"
 )
 
 // instants are programs in states in which an instant of them is not taken like that
@@ -124,11 +123,7 @@ time.sleep(.1)
 
 // TestInstant looks at programs that run already: they go on as if nothing had been.
 func TestInstant(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	for _, c := range instants {
 		t.Run(c.name, func(t *testing.T) {
 			p := live(t, python, c.code)
@@ -158,11 +153,7 @@ func TestInstant(t *testing.T) {
 
 // TestInstantOfStopped looks at a program that a signal has stopped: it stays so.
 func TestInstantOfStopped(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, "over.wait()\n")
 	time.Sleep(100 * time.Millisecond)
 	p.cmd.Process.Signal(unix.SIGSTOP)
@@ -183,11 +174,7 @@ func TestInstantOfStopped(t *testing.T) {
 // TestInstantKilled kills the process that looks at a program at any moment: the program
 // goes on.
 func TestInstantKilled(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
 	for n := range 8 {
 		cmd := pyrrCommand("explain", "--pid", p.pid())
@@ -204,4 +191,35 @@ func TestInstantKilled(t *testing.T) {
 		t.Errorf("it is gone: %v\n%s", err, out)
 	}
 	p.ends(t)
+}
+
+// TestAttachUnread attaches where nobody reads what pyrr says any more: the tracer goes on
+// to where it lets the process go.
+func TestAttachUnread(t *testing.T) {
+	python := tracedPython(t)
+	p := live(t, python, attachPrograms[0].code)
+	for _, args := range [][]string{{"bt"}, {"record", "--for", "100ms", "-o", filepath.Join(t.TempDir(), "x.pyrr.zip")}} {
+		cmd := pyrrCommand(append(args, "--pid", p.pid())...)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		cmd.Stdout, cmd.Stderr = w, w
+		_ = cmd.Run() // ended by the pipe, or not
+		w.Close()
+		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && p.traced(); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if left := p.zombies(); left != "" || p.traced() {
+			t.Errorf("%q left it traced or with %q", args, left)
+		}
+	}
+	p.ends(t)
+}
+
+// traced says whether another process traces the program.
+func (p *living) traced() bool {
+	status, _ := os.ReadFile("/proc/" + p.pid() + "/status")
+	return !bytes.Contains(status, []byte("TracerPid:\t0\n"))
 }

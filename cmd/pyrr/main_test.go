@@ -128,6 +128,18 @@ func testPython() string {
 	return ""
 }
 
+// tracedPython is an interpreter for a test that traces it, and skips the test where
+// there is none or nothing can be traced.
+func tracedPython(t *testing.T) string {
+	t.Helper()
+	probe.Require(t)
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	return python
+}
+
 // capture runs pyrr in this process.
 func capturePyrr(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer

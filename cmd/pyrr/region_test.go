@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // regions is a service that names parts of itself, one of which is slow and one of
@@ -42,11 +40,7 @@ print("served")
 // TestRegions records parts of a program that are no tests, and keeps those that
 // are wanted; the program runs the same without a recorder.
 func TestRegions(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	module, err := filepath.Abs("../../capture/pytest/wheel")
 	if err != nil {
 		t.Fatal(err)

@@ -73,6 +73,9 @@ func onLeash(runs ...[]string) error {
 // leashed returns a context that is done when the other process has ended or says
 // so.
 func leashed(ctx context.Context) context.Context {
+	// Who reads what it says may be gone (| head, or a killed pyrr): that must end no
+	// tracer, whose end would leave traps in the process.
+	signal.Ignore(unix.SIGPIPE)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		var b [1]byte
