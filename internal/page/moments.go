@@ -51,8 +51,8 @@ type TaskEnd struct {
 // Bounds of the moments whose variables are read: the longest waits, and the
 // first and last lines of output.
 const (
-	maxWaits  = 1000
-	maxPrints = 2000
+	maxWaits  = 400
+	maxPrints = 400
 )
 
 // moment is what the script gets.
@@ -126,7 +126,7 @@ func (d *document) addTaskVars(w *walk) {
 }
 
 // wanted are the moments that matter: first of all, which is true, calls that never
-// returned, ends and evidence, then the longest waits and what was printed.
+// returned, ends, evidence and what was printed, then the longest waits.
 func (w *walk) wanted() (vars, output map[Place]bool) {
 	vars, output = map[Place]bool{}, map[Place]bool{}
 	var waits []int
@@ -149,8 +149,8 @@ func (w *walk) wanted() (vars, output map[Place]bool) {
 	for i := range w.lines {
 		at := Place{w.procs[w.lines[i].Proc].ID, w.lines[i].Event}
 		output[at] = w.lines[i].More > 0
-		if _, ok := vars[at]; !ok && (i < maxPrints/2 || i >= len(w.lines)-maxPrints/2) {
-			vars[at] = false
+		if i < maxPrints/2 || i >= len(w.lines)-maxPrints/2 {
+			vars[at] = true
 		}
 	}
 	if w.in.Why != nil {
