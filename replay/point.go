@@ -24,9 +24,11 @@ type Point struct {
 // address, or touches watched memory, or by n single steps.
 type move struct {
 	pc    uint64
-	watch Watch
+	watch watched
 	n     int
 }
+
+func (m move) steps() bool { return m.pc == 0 && m.watch[0].Len == 0 }
 
 // compare orders points; of two in the same native code it says 0.
 func (pt Point) compare(o Point) int {

@@ -213,7 +213,7 @@ func (x *Session) SetBreaks(list []*Break) {
 
 // SetWatches replaces the watched memory, at most four ranges.
 func (x *Session) SetWatches(ws []Watch) error {
-	if len(ws) > 4 {
+	if len(ws) > maxWatches {
 		return errors.New("the processor watches four places at most")
 	}
 	for _, w := range ws {

@@ -66,9 +66,9 @@ func (l *timeline) stepsTo(to, from Point) (int, error) {
 	if n := len(to.path); n > 0 {
 		last = to.path[n-1]
 	}
-	if last.watch.Len > 0 {
+	if last.watch[0].Len > 0 {
 		watches := l.s.watches
-		l.setWatches([]Watch{last.watch})
+		l.setWatches(last.watch.list())
 		defer l.setWatches(watches)
 	}
 	visits := 0
@@ -86,7 +86,7 @@ func (l *timeline) stepsTo(to, from Point) (int, error) {
 			break // the next dispatch
 		}
 		steps++
-		if last.pc != 0 && t.regs.Rip == last.pc || last.watch.Len > 0 && h == haltWatch {
+		if last.pc != 0 && t.regs.Rip == last.pc || last.watch[0].Len > 0 && h == haltWatch {
 			if visits++; visits == last.n {
 				steps--
 				break

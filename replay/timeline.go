@@ -9,8 +9,6 @@ import (
 	"pyrr/internal/recording"
 )
 
-func (m move) steps() bool { return m.pc == 0 && m.watch.Len == 0 }
-
 // base is the dispatch or event behind which the point's native code begins.
 func (pt Point) base() Point { return Point{Pos: pt.Pos} }
 
@@ -159,9 +157,7 @@ func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 	case haltWatch:
 		l.touched++
 		m := move{n: l.touched}
-		if len(l.s.watches) > 0 {
-			m.watch = l.s.watches[0]
-		}
+		copy(m.watch[:], l.s.watches)
 		l.path = then(l.prefix, m)
 	}
 	return h, nil
@@ -348,7 +344,7 @@ func (l *timeline) move(m move) error {
 		l.quiet(true, m.pc)
 		defer l.quiet(true)
 	default:
-		l.setWatches([]Watch{m.watch})
+		l.setWatches(m.watch.list())
 		defer l.setWatches(nil)
 	}
 	for n := 0; n < m.n; {

@@ -6,6 +6,20 @@ import (
 	"pyrr/internal/ptrace"
 )
 
+// watched is all that is watched at once: the n-th touch is the n-th of any of it.
+type watched [maxWatches]Watch
+
+func (w watched) list() []Watch {
+	n := 0
+	for n < len(w) && w[n].Len > 0 {
+		n++
+	}
+	return w[:n]
+}
+
+// maxWatches is how many the processor has.
+const maxWatches = 4
+
 // Watch is memory that is watched by a debug register: Len of 1, 2, 4 or 8
 // bytes, aligned to it.
 type Watch struct {
