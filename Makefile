@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak attaches suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere attaches suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -53,6 +53,10 @@ soak: build setup
 # docs/attach.md.
 attaches:
 	PYRR_ATTACHES=$(or $(N),100) $(GO) test ./cmd/pyrr -run 'TestAttach$$' -v -timeout 60m -count 1
+
+# Replays on other processors and kernels, emulated: see scripts/elsewhere.sh.
+elsewhere: build
+	PYRR=bin/pyrr scripts/elsewhere.sh all
 
 # The tests of well-known packages, natively and recorded; writes docs/suites.md.
 suites: build

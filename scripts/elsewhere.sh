@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# Records here and replays on other processors and kernels, and the other way
+# round: in guests of qemu-system-x86_64 that emulate every instruction (TCG), with
+# Debian's own kernels and an initramfs that holds little more than pyrr and a Python.
+#
+# Usage: elsewhere.sh [short|all|PROCESSOR KERNEL]     default: short, two guests
+#
+# Prints a line for each guest. With `all` each line also goes into
+# internal/conformance/data/elsewhere.tsv; a line of the same build is not made again, so that a run that was interrupted
+# goes on. Exit status 1 where a replay was not exact, or something wasn't refused
+# that has to be. What this machine can't do skips with the reason, and status 0.
+#
+# TCG has neither AVX-512 nor the makers' differences in rcpps and the like: this
+# proves layouts, kernels and what programs are shown, not a real Intel against a
+# real AMD.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+what=${1:-short}
+# PROCESSOR KERNEL EXPECTED. A processor that lacks what every recording needs is
+# refused before anything starts.
+case $what in
+short) guests=("Haswell,+pku 6.1 replays" "Westmere 6.1 refused") ;;
+all)
+  guests=()
+  for kernel in ${PYRR_ELSEWHERE_ONLY:-6.1 5.10 6.12}; do
+    for cpu in Haswell,+pku EPYC Haswell Skylake-Client max; do guests+=("$cpu $kernel replays"); done
+    guests+=("Westmere $kernel refused")
+  done
+  ;;
+*) guests=("$1 ${2:?the kernel is missing} ${3:-replays}") ;;
+esac
+
+skip() {
+  say "skip: $*"
+  exit 0
+}
+python=$(debian_python) || skip "no Debian python3.11"
+[ "$(uname -m)" = x86_64 ] || skip "this is no x86-64"
+command -v qemu-system-x86_64 >/dev/null || apt_install qemu-system-x86 || skip "no qemu-system-x86"
+command -v busybox >/dev/null || apt_install busybox-static || skip "no busybox"
+
+cache=$(pyrr_cache)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+data=internal/conformance/data/elsewhere.tsv
+
+# kernel VERSION prints the path of a Debian kernel, fetching the package if need be.
+kernel() {
+  local dst=$cache/kernels/$1 second pkg root=
+  second=$(second_cache)
+  if [ -n "$second" ] && [ -e "$second/kernels/$1/vmlinuz" ]; then
+    echo "$second/kernels/$1/vmlinuz"
+    return
+  fi
+  if [ ! -e "$dst/vmlinuz" ]; then
+    # The older and the newer one are of other Debians, whose roots the tests have.
+    case $1 in
+    5.10) root=$cache/roots/bullseye ;;
+    6.12) root=$cache/roots/trixie ;;
+    esac
+    [ -z "$root" ] || [ -d "$root" ] || return 1
+    pkg=$(${root:+chroot "$root"} apt-cache search --names-only "^linux-image-$1[.0-9]*[-+].*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1)
+    [ -n "$pkg" ] || return 1
+    rm -rf "$dst.tmp" && mkdir -p "$dst.tmp"
+    if [ -n "$root" ]; then
+      retry chroot "$root" sh -c "cd /var/tmp && apt-get download -qq $pkg" >&2 && mv "$root"/var/tmp/"$pkg"_*.deb "$dst.tmp/"
+    else
+      (cd "$dst.tmp" && retry apt-get download -qq "$pkg" >&2)
+    fi || return 1
+    dpkg -x "$dst.tmp/$pkg"_*.deb "$dst.tmp/x" && mv "$dst.tmp/x/boot/vmlinuz-"* "$dst.tmp/vmlinuz" &&
+      rm -rf "$dst.tmp/x" "$dst.tmp"/*.deb "$dst" && mv "$dst.tmp" "$dst"
+  fi
+  echo "$dst/vmlinuz"
+}
+
+if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -o "$work/pyrr" ./cmd/pyrr; fi
+build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build=$(sha256sum "$work/pyrr" | cut -c1-12)
+
+# What is recorded, here and there: fixtures by name, and if asked for a suite of which
+# a test fails.
+fixtures="nondet_values threads_queue"
+suite=
+[ "$what" = short ] || fixtures="nondet_values signal_altstack threads_queue"
+[ -z "${PYRR_ELSEWHERE_SUITE:-}" ] || suite=$(scripts/venv.sh pytest)
+there=$work/root # what the guest has
+mkdir -p "$there"/{bin,proc,sys,dev,tmp,lib64,elsewhere/here} "$there/elsewhere/suite"
+cat >"$there/elsewhere/suite/test_pair.py" <<'PY'
+import socket, threading
+
+
+def test_pair():
+    a, b = socket.socketpair()
+    t = threading.Thread(target=b.sendall, args=(b"x" * 3,))
+    t.start()
+    assert a.recv(10) == b"xxx"
+    t.join()
+
+
+def test_fails():
+    assert sum(x / 3 for x in range(100)) == 1
+PY
+
+# record.sh BASE OUT: records all; the same text runs here and in the guests. The
+# other side is what verifies.
+cat >"$there/elsewhere/record.sh" <<SH
+base=\$1 out=\$2
+for f in $fixtures; do
+  # A fixture may end by a signal. What counts is that it was recorded.
+  \$base/pyrr record --verify none --timeout 240s -o \$out/\$f.pyrr.zip -- $python \$base/fixtures/\$f.py </dev/null >/dev/null 2>\$out/\$f.err
+  [ -e \$out/\$f.pyrr.zip ] || echo "RECORD \$f FAILED: \$(head -3 \$out/\$f.err | tr '\n' ' ')"
+done
+[ -n "$suite" ] || exit 0
+cd \$base/suite
+\$base/pyrr record --keep failure --verify none --timeout 240s -o \$out/suite -- $suite/bin/python -m pytest -q -p no:cacheprovider -p no:xdist . </dev/null >\$out/suite.out 2>&1
+for f in \$out/suite/*.pyrr.zip; do [ -e "\$f" ] && mv \$f \$out/suite.pyrr.zip; done
+[ -e \$out/suite.pyrr.zip ] || echo "RECORD suite FAILED: \$(tail -3 \$out/suite.out | tr '\n' ' ')"
+SH
+cp -r fixtures "$there/elsewhere/fixtures"
+cp "$work/pyrr" "$there/elsewhere/pyrr"
+say "recording here"
+sh "$there/elsewhere/record.sh" "$there/elsewhere" "$there/elsewhere/here" >&2
+rm -rf "$there"/elsewhere/here/suite "$there"/elsewhere/here/*.err "$there"/elsewhere/here/*.out
+count=$(find "$there/elsewhere/here" -name '*.zip' | wc -l)
+wanted=$(($(wc -w <<<"$fixtures") + $([ -n "$suite" ] && echo 1 || echo 0)))
+[ "$count" = "$wanted" ] || { say "$count of $wanted were recorded here"; exit 1; }
+
+say "the guests' files"
+cp "$(command -v busybox)" "$there/bin/busybox"
+{
+  echo "$python"
+  ldd "$python" /usr/lib/python3.11/lib-dynload/*.so | awk '$2 == "=>" && $3 ~ /^\// {print $3} $1 ~ /^\/lib.*ld-linux/ {print $1}' | sort -u
+} | tar -C / -chf - -P -T - | tar -C "$there" -xf - 2>"$work/tar"
+# shellcheck disable=SC2086
+find /usr/lib/python3.11 $suite -name __pycache__ -prune -o -name test -prune -o -name 'config-*' -prune -o -name ensurepip -prune -o -name pip -prune -o ! -type d -print |
+  tar -C / -cf - -P -T - | tar -C "$there" -xf - 2>"$work/tar"
+cat >"$there/init" <<'SH'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/tmp LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mkdir -p /dev/pts /dev/shm
+mount -t devpts pts /dev/pts; mount -t tmpfs shm /dev/shm; mount -t tmpfs tmp /tmp
+ifconfig lo 127.0.0.1 up
+echo "GUEST $(uname -r) $(grep -m1 'model name' /proc/cpuinfo)"
+/elsewhere/pyrr doctor /usr/bin/python3.11 >/tmp/doctor 2>&1
+grep 'User Dispatch' -A1 /tmp/doctor | sed 's/^/DOCTOR /'
+for f in /elsewhere/here/*.zip; do
+  /elsewhere/pyrr replay --batch $f >/tmp/out 2>&1 </dev/null
+  echo "REPLAY $? $(basename $f .pyrr.zip) $(grep -a ^pyrr: /tmp/out | head -2 | tr '\n' ' ')"
+  /elsewhere/pyrr info $f >/tmp/info 2>&1 || cat /tmp/info
+done
+mkdir /tmp/there
+sh /elsewhere/record.sh /elsewhere /tmp/there
+stty raw -F /dev/ttyS1
+cd /tmp/there && tar cf - *.zip 2>/dev/null | cat >/dev/ttyS1
+echo "DONE"
+poweroff -f
+SH
+chmod +x "$there/init"
+(cd "$there" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/initramfs"
+
+# keep LINE puts a guest's line in place of an older one.
+keep() {
+  local key
+  exec 7>"$cache/.elsewhere.lock"
+  flock 7
+  key=$(cut -f1,2 <<<"$1")
+  [ -e "$data" ] || printf 'processor\tkernel\texpected\ttried\texact\trefused\trecorded\tback\tbuild\n' >"$data"
+  { head -1 "$data"; { tail -n +2 "$data" | grep -vF "$key"$'\t' || true; echo "$1"; } | sort -t$'\t' -k1,1 -k2,2V; } >"$work/data"
+  cat "$work/data" >"$data"
+  exec 7>&-
+}
+
+# guest PROCESSOR KERNEL EXPECTED boots one, and returns 1 where it is not as expected.
+guest() {
+  local cpu=$1 version=$2 expected=$3 image replayed refused recorded=0 back=0 f good
+  image=$(kernel "$version") || { say "skip $cpu $version: there is no such kernel"; return 0; }
+  rm -rf "$work/there" && mkdir "$work/there"
+  # A second without output is nothing under TCG; half an hour in all is too much.
+  timeout 1800 qemu-system-x86_64 -accel tcg -cpu "$cpu" -m 1400 -smp 1 -nographic -no-reboot -monitor none \
+    -kernel "$image" -initrd "$work/initramfs" -append "console=ttyS0 quiet panic=-1 loglevel=3" \
+    -serial "file:$work/console" -serial "file:$work/there.tar" </dev/null >"$work/qemu" 2>&1 || true
+  tr -d '\r' <"$work/console" >"$work/text"
+  if ! grep -q '^DONE' "$work/text"; then
+    say "$cpu $version: the guest did not come to its end"
+    tail -5 "$work/text" "$work/qemu" >&2
+    return 1
+  fi
+  tar -C "$work/there" -xf "$work/there.tar" 2>/dev/null || true
+  replayed=$(grep -c '^REPLAY 0' "$work/text" || true)
+  refused=$(grep -c '^REPLAY 4' "$work/text" || true)
+  for f in "$work"/there/*.zip; do
+    [ -e "$f" ] || continue
+    recorded=$((recorded + 1))
+    if "$work/pyrr" replay --batch "$f" >"$work/out" 2>&1 </dev/null; then
+      back=$((back + 1))
+    else
+      say "$cpu $version: ${f##*/} recorded there, replayed here: $(head -2 "$work/out" | tr '\n' ' ')"
+    fi
+  done
+  echo "$cpu, Linux $version: of $count, $replayed replayed there and $refused refused; $recorded recorded there, $back of them replayed here ($build)"
+  [ "$what" = all ] && keep "$(printf '%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s' "$cpu" "$version" "$expected" "$count" "$replayed" "$refused" "$recorded" "$back" "$build")"
+  case $expected in
+  replays) [ "$replayed" = "$count" ] && [ "$recorded" = "$count" ] && [ "$back" = "$count" ] && good=yes ;;
+  refused) [ "$refused" = "$count" ] && [ "$recorded" = 0 ] && good=yes ;;
+  esac
+  grep '^DOCTOR' "$work/text" >&2 || true
+  [ -n "${good-}" ] || { grep -E '^(REPLAY [^0]|RECORD)' "$work/text" >&2; return 1; }
+}
+
+failed=0
+for g in "${guests[@]}"; do
+  read -r cpu version expected <<<"$g"
+  if [ "$what" = all ] && grep -qsP "^\Q$cpu\E\t\Q$version\E\t.*\t\Q$build\E\$" "$data"; then continue; fi
+  guest "$cpu" "$version" "$expected" || failed=1
+done
+exit $failed
