@@ -240,7 +240,7 @@ func (p *Process) death(t *Thread, ev *recording.Event) error {
 	if err := p.flush(t); err != nil {
 		return err
 	}
-	if err := p.guarded(func() error { return ptrace.ExitThread(t.tid, gadgetBase) }); err != nil {
+	if err := p.guarded(t, func() error { return ptrace.ExitThread(t.tid, gadgetBase) }); err != nil {
 		return fmt.Errorf("end thread %d: %w", t.TID, err)
 	}
 	t.gone = true

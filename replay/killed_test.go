@@ -21,7 +21,17 @@ func TestKilledReplay(t *testing.T) {
 	next.PC = 0x10100
 	// A call, and then a loop.
 	code := []byte{0x0f, 0x05, 0xeb, 0xfe}
-	for name, when := range map[string]time.Duration{"while it runs": 300 * time.Millisecond, "while it stands": 0} {
+	second := recording.Event{Kind: recording.KindThread, TID: 2, Regs: &regs}
+	for name, test := range map[string]struct {
+		when   time.Duration
+		events []recording.Event
+	}{
+		"while it runs":           {300 * time.Millisecond, []recording.Event{call, next}},
+		"while it stands":         {0, []recording.Event{call, next}},
+		"while one of two runs":   {300 * time.Millisecond, []recording.Event{second, call, next}},
+		"while one of two stands": {0, []recording.Event{second, call, next}},
+	} {
+		when := test.when
 		t.Run(name, func(t *testing.T) {
 			kill := func(p *Process, _ *Thread, ev *recording.Event) error {
 				if ev.Kind == recording.KindSyscall && ev.PC == call.PC {
@@ -35,7 +45,7 @@ func TestKilledReplay(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := Batch(forge(t, code, "", regs, call, next), Options{OnEvent: kill})
+			_, err := Batch(forge(t, code, "", regs, test.events...), Options{OnEvent: kill})
 			if _, ok := errors.AsType[*KilledError](err); !ok {
 				t.Errorf("the replay says: %v", err)
 			}

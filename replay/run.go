@@ -201,7 +201,7 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 		flags = p.pushesFlags(t.regs.Rip)
 	}
 again:
-	p.s.watch.begin(p.pid, patience(p.time, ev.Time))
+	p.s.watch.begin(p.pid, t.tid, patience(p.time, ev.Time))
 	if err := run(t.tid, 0); ptrace.Gone(err) {
 		return 0, &KilledError{p.Info.ID, p.Number}
 	} else if err != nil {

@@ -45,7 +45,7 @@ func (p *Process) call(t *Thread, nr uint64, args ...uint64) (int64, error) {
 		return 0, p.damaged("%s of %#x-%#x, which is the replay's own", name(int32(nr)), a[0], a[0]+a[1])
 	}
 	var ret int64
-	err := p.guarded(func() (err error) {
+	err := p.guarded(t, func() (err error) {
 		ret, err = ptrace.Inject(t.tid, gadgetBase, nr, a, nil)
 		return err
 	})
@@ -366,7 +366,7 @@ func (p *Process) clone(t *Thread, flags uint64) (int, error) {
 		return 0, p.damaged("more than %d threads at a time", maxThreads)
 	}
 	var tid uint64
-	err := p.guarded(func() error {
+	err := p.guarded(t, func() error {
 		ret, err := ptrace.Inject(t.tid, gadgetBase, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
 			if ptrace.Event(st) == 0 {
 				return fmt.Errorf("the thread %s", ptrace.Describe(st))

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -61,6 +62,7 @@ type watchdog struct {
 
 	mu    sync.Mutex
 	pid   int
+	tid   int    // the thread that runs
 	run   uint64 // number of the run
 	may   time.Duration
 	cause cause
@@ -89,7 +91,10 @@ func (w *watchdog) look() {
 		case <-tick.C:
 		}
 		w.mu.Lock()
-		if pid := w.pid; pid != 0 && w.cause == causeNone {
+		if pid := w.pid; pid != 0 && dead(pid) {
+			// Whoever waits for the first thread waits for the others to be waited for.
+			reapOthers(pid, w.tid)
+		} else if pid != 0 && w.cause == causeNone {
 			used := cpuTime(pid)
 			switch {
 			case w.run != run:
@@ -120,11 +125,11 @@ func (w *watchdog) end(pid int, why cause) {
 	unix.Kill(pid, unix.SIGKILL)
 }
 
-// begin notes that a stub runs from now on, until rest, and may take so much
-// processor time.
-func (w *watchdog) begin(pid int, may time.Duration) {
+// begin notes that a thread of a stub runs from now on, until rest, and may take so
+// much processor time.
+func (w *watchdog) begin(pid, tid int, may time.Duration) {
 	w.mu.Lock()
-	w.pid, w.may, w.cause = pid, may, causeNone
+	w.pid, w.tid, w.may, w.cause = pid, tid, may, causeNone
 	w.run++
 	w.mu.Unlock()
 }
@@ -143,6 +148,28 @@ func (w *watchdog) fired() cause {
 }
 
 func (w *watchdog) stop() { close(w.quit) }
+
+// dead says whether a process has ended and was not waited for yet (stat of proc(5)).
+func dead(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	i := bytes.LastIndexByte(b, ')')
+	return i >= 0 && i+2 < len(b) && b[i+2] == 'Z'
+}
+
+// reapOthers waits for the threads of a process that has ended, but for its first one
+// and the one that another waits for: as long as they are there, the kernel does not
+// tell that the first one is gone.
+func reapOthers(pid, but int) {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // what can't be read is gone
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil && tid != pid && tid != but {
+			ptrace.Reap(tid)
+		}
+	}
+}
 
 // cpuTime is the processor time that a process has taken, 0 where it is gone.
 // A process's clock is numbered by its id (MAKE_PROCESS_CPUCLOCK of the kernel's
@@ -249,9 +276,9 @@ func (p *Process) overrun(ev *recording.Event) error {
 	return nil
 }
 
-// guarded makes a call in the stub, under the watchdog.
-func (p *Process) guarded(call func() error) error {
-	p.s.watch.begin(p.pid, leastPatience)
+// guarded makes a call in a thread of the stub, under the watchdog.
+func (p *Process) guarded(t *Thread, call func() error) error {
+	p.s.watch.begin(p.pid, t.tid, leastPatience)
 	err := call()
 	p.s.watch.rest()
 	if err != nil {

@@ -41,6 +41,7 @@ func SetXState(int, []byte) error              { return sys.ErrElsewhere }
 func EventMsg(int) (uint64, error)             { return 0, sys.ErrElsewhere }
 func GetSigInfo(int, *SigInfo) error           { return sys.ErrElsewhere }
 func WaitFor(int) (int, sys.WaitStatus, error) { return 0, 0, sys.ErrElsewhere }
+func Reap(int)                                 {}
 func Yield()                                   {}
 func Event(sys.WaitStatus) int                 { return 0 }
 func Describe(sys.WaitStatus) string           { return "" }

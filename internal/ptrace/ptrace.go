@@ -246,6 +246,12 @@ func WaitFor(tid int) (int, unix.WaitStatus, error) {
 	}
 }
 
+// Reap takes the status of a thread that has ended, whichever thread of this process
+// traces it, and does not wait for one that has not.
+func Reap(tid int) {
+	syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
+}
+
 // Yield gives the processor to a thread that is pinned to the same one.
 func Yield() { syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
