@@ -60,9 +60,11 @@ func findCode(text string) *codeLines {
 			for i+1 < len(text) && text[i+1] != '\n' {
 				i++
 			}
-		case ch == '\\' && i+1 < len(text) && (text[i+1] == '\n' || text[i+1] == '\r'):
-			for i++; i < len(text) && text[i] != '\n'; i++ {
-			}
+		case ch == '\\' && strings.HasPrefix(text[i+1:], "\n"):
+			i++
+			line++
+		case ch == '\\' && strings.HasPrefix(text[i+1:], "\r\n"):
+			i += 2
 			line++
 		case ch == '"' || ch == '\'':
 			if start == 0 {

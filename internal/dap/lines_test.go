@@ -50,6 +50,8 @@ s = '''
 
 func FuzzFindCode(f *testing.F) {
 	f.Add("x = '''\n''' + \\\n'a' # c\n")
+	f.Add("0\\\r")
+	f.Add("x = 1 + \\\r\n2\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := findCode(text)
 		last := 0
