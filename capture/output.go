@@ -20,9 +20,12 @@ import (
 
 // noteOutput marks the call at hand if it writes to the command's own output.
 func (r *recorder) noteOutput(t *task) {
+	t.moved = nil
 	arg, ok := linux.Gives(int(t.ev.Nr))
 	if !ok {
-		return
+		if _, arg, _, ok = linux.Moves(int(t.ev.Nr)); !ok {
+			return
+		}
 	}
 	fd := int(int32(t.ev.Args[arg]))
 	if fd > 2 && r.outID[1] == "" && r.outID[2] == "" {
@@ -42,6 +45,10 @@ func (r *recorder) noteOutput(t *task) {
 	case id == r.outID[1]:
 		t.ev.Why = recording.OutStdout
 	default:
+		return
+	}
+	if _, _, _, moves := linux.Moves(int(t.ev.Nr)); moves {
+		t.moved = whatMoves(t)
 		return
 	}
 	if n := len(t.ev.In); t.ev.Nr == unix.SYS_WRITE && n > 0 && uint64(n) == t.ev.Args[2] {
@@ -67,10 +74,14 @@ func (r *recorder) printed(t *task, ret int64) {
 	if err != nil || len(ranges) > 0 {
 		return // finishCall sees to that
 	}
-	t.sys.move(movePrint)
-	r.log(t.sp, &recording.Event{
+	ev := recording.Event{
 		Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.lastInstr, Nr: t.ev.Nr, Ret: ret, Why: t.ev.Why, Time: r.since(),
-	})
+	}
+	if t.takeMoved(&ev) != nil {
+		return // finishCall ends the recording then
+	}
+	t.sys.move(movePrint)
+	r.log(t.sp, &ev)
 }
 
 // How long the end of a process waits for what its other threads are writing: a

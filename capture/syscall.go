@@ -306,6 +306,9 @@ func (r *recorder) finishCall(t *task) error {
 		if err := r.effects(t, &ev); err != nil {
 			return err
 		}
+		if err := t.takeMoved(&ev); err != nil {
+			return err
+		}
 	}
 	if err := r.note(t); err != nil {
 		return err

@@ -91,6 +91,7 @@ type inCall struct {
 	child *task
 	// insns are what the log needs to show the thread's last result.
 	lastRet  int64
+	moved    *moved // what its call moves to the command's own output
 	xstate   []byte // at the entry of a call that may wait, where images may be taken
 	pins     []pin
 	once     bool              // its call is followed to its end at once

@@ -15,6 +15,7 @@ const (
 	sysShmat            = 30
 	sysShmctl           = 31
 	sysSetitimer        = 38
+	sysSendfile         = 40
 	sysSendto           = 44
 	sysRecvfrom         = 45
 	sysSendmsg          = 46

@@ -13,6 +13,23 @@ func Gives(nr int) (arg int, ok bool) {
 	return int(u.On), ok && (u.Data >= 0 || u.Msg >= 0 && !u.Many)
 }
 
+// Moves says which arguments of a call are the descriptors that it moves bytes between,
+// without the program's memory, and which points to the offset to read at: sendfile(2),
+// splice(2), tee(2), copy_file_range(2).
+func Moves(nr int) (from, to, offset int, ok bool) {
+	w, writes := Uses(nr, DoWrite)
+	if !writes || !w.Inside {
+		return 0, 0, 0, false
+	}
+	switch nr {
+	case sysSendfile:
+		return 1, 0, 2, true
+	case sysTee:
+		return 0, 1, -1, true
+	}
+	return 0, int(w.On), 1, true
+}
+
 // Given appends to dst where the bytes lie that a call writes to a descriptor:
 // all that it was given, of which it may have taken fewer.
 func Given(nr int, args [6]uint64, m mem.Reader, dst []mem.Range) []mem.Range {

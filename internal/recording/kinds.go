@@ -193,7 +193,7 @@ var fieldTable = []fieldRow{
 	{fRet, "Ret", "svarint", "raw result, -errno on failure; wait status"},
 	{fTime, "Time", "delta of Time", "when it was reached, ns since the recording began"},
 	{fEndTime, "EndTime", "svarint, minus Time", "when the syscall returned"},
-	{fIn, "In", "bytes", "what an input argument pointed to; of `sendmsg` the control data"},
+	{fIn, "In", "bytes", "what an input argument pointed to; of `sendmsg` the control data; of a call that moved bytes to the command's own output (sendfile, splice) those"},
 	{fClocks, "Clocks", "bytes", "clock readings consumed since the last event, 16 bytes each"},
 	{fMaps, "Maps", "list of mappings", "mappings to make"},
 	{fChild, "Child", "svarint", "thread or process that a clone or fork made"},
