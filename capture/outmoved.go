@@ -102,6 +102,7 @@ func (t *task) takeMoved(ev *recording.Event) error {
 	if _, _, _, moves := linux.Moves(int(t.ev.Nr)); !moves || t.ev.Why == "" || ev.Ret <= 0 {
 		return nil
 	}
+	defer t.forgetMoved()
 	m := t.moved
 	if m == nil || ev.Ret > mostMoved || len(m.have) < int(ev.Ret) && m.have != nil {
 		return notSeen(t, ev)
@@ -116,6 +117,14 @@ func (t *task) takeMoved(ev *recording.Event) error {
 	}
 	ev.In = b
 	return nil
+}
+
+// forgetMoved closes what was opened for a call that is over.
+func (t *task) forgetMoved() {
+	if t.moved != nil {
+		t.moved.file.Close()
+		t.moved = nil
+	}
 }
 
 func notSeen(t *task, ev *recording.Event) error {

@@ -20,7 +20,7 @@ import (
 
 // noteOutput marks the call at hand if it writes to the command's own output.
 func (r *recorder) noteOutput(t *task) {
-	t.moved = nil
+	t.forgetMoved()
 	arg, ok := linux.Gives(int(t.ev.Nr))
 	if !ok {
 		if _, arg, _, ok = linux.Moves(int(t.ev.Nr)); !ok {

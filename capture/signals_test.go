@@ -178,7 +178,7 @@ func TestSetCount(t *testing.T) {
 // Slots of the scratch area are given back, and not twice.
 func TestScratchSlots(t *testing.T) {
 	sp := &space{ownMemory: ownMemory{slots: 0b1011}}
-	th := &task{sp: sp, inCall: inCall{diverted: scratchBase + scratchSlot}}
+	th := &task{sp: sp, inCall: inCall{outlet: outlet{diverted: scratchBase + scratchSlot}}}
 	th.freeSlot()
 	if sp.slots != 0b1001 || th.diverted != 0 {
 		t.Errorf("slots %b, diverted to %#x", sp.slots, th.diverted)

@@ -90,17 +90,22 @@ type inCall struct {
 	// child is the thread or process that the current call made.
 	child *task
 	// insns are what the log needs to show the thread's last result.
-	lastRet  int64
-	moved    *moved // what its call moves to the command's own output
-	xstate   []byte // at the entry of a call that may wait, where images may be taken
-	pins     []pin
-	once     bool              // its call is followed to its end at once
-	cleared  bool              // nobody else holds the file that it writes to
+	lastRet int64
+	xstate  []byte // at the entry of a call that may wait, where images may be taken
+	pins    []pin
+	once    bool // its call is followed to its end at once
+	outlet
 	promoted []*sharedMap      // mappings of its process that were quiet before
 	mapped   *sharedMap        // made by the call that just returned
 	code     madeCode          // likewise
-	diverted uint64            // where its call writes to instead, or 0; see scratch.go
 	resize   []recording.Event // what follows from a file's new size
+}
+
+// outlet is where what a call writes goes to.
+type outlet struct {
+	cleared  bool   // nobody else holds the file that it writes to
+	moved    *moved // what it moves to the command's own output
+	diverted uint64 // where it writes to instead, or 0; see scratch.go
 }
 
 // signalState is what signals are on their way to a thread.

@@ -1,17 +1,20 @@
 # Runs a program under sys.monitoring (3.12 and later) and writes how often each of its
 # functions began and each of its lines: monitor.py PROGRAM OUT.
-import sys, json
+import sys, json, threading
 mon = sys.monitoring
 E = mon.events
 calls, lines = {}, {}
+lock = threading.Lock()  # without a GIL two threads may count at once
 def on_start(code, off):
     if code.co_filename == FILE:
         k = code.co_qualname
-        calls[k] = calls.get(k, 0) + 1
+        with lock:
+            calls[k] = calls.get(k, 0) + 1
 def on_line(code, line):
     if code.co_filename == FILE:
         k = "%s:%d" % (code.co_qualname, line)
-        lines[k] = lines.get(k, 0) + 1
+        with lock:
+            lines[k] = lines.get(k, 0) + 1
 FILE = sys.argv[1]
 src = open(FILE).read()
 co = compile(src, FILE, "exec")
