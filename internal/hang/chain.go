@@ -171,17 +171,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return j.noConnection(n, at, free)
 	}
 	if len(w.On) == 0 {
-		switch {
-		case w.PID > 0:
-			return j.finalChild(n, w.PID, at)
-		case w.How == "sleep":
-			return "sleeps" + at, None, "sleep", ""
-		case w.How == "loop":
-			return "runs an event loop that has nothing to do" + at, Likely, "loop", "what it waits for"
-		case strings.HasPrefix(w.How, "future") || w.How == "gather":
-			return "awaits a future" + at + " that nobody completes", Likely, "future", "who should have completed the future"
-		}
-		return "waits" + at, None, w.How, ""
+		return j.finalBare(n, w, at)
 	}
 	t := j.thing(n.proc, w.On[0])
 	if t == nil {
@@ -201,38 +191,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	what := j.thingName(t)
 	switch t.Kind {
 	case Lock, RLock, Semaphore:
-		if lost := j.lostTo(n, t); lost != "" {
-			return "waits for " + what + at + ", " + lost, Proven, "lost lock", ""
-		}
-		if t.Gone {
-			return "waits for " + what + at + ", " + j.lostOwner(n, t), Proven, "lost lock", ""
-		}
-		if h := j.heldAtFork(n, t); h != "" {
-			return "waits for " + what + at + ", " + h, Proven, "lost lock", ""
-		}
-		if g := t.Generator; g != nil {
-			return "waits for " + what + at + ", which the suspended generator " + g.Func + " holds since " + j.at(*g) + ": it was neither exhausted nor closed", Proven, "lost lock", ""
-		}
-		if took := j.tookBefore(n, t); took != "" {
-			degree, missing := Likely, "whether somebody was to release it"
-			if t.Kind != Semaphore && t.Taken[0].Unit < 0 {
-				degree, missing = Proven, ""
-			}
-			if t.Kind == Semaphore {
-				if fate != "" {
-					took += "; " + fate
-				}
-				return "waits for " + what + at + ", which is used up: " + took + ", and is not released", degree, "semaphore", "which of those who took it should have released it"
-			}
-			return "waits for " + what + at + ", " + took + " and never released" + j.endOf(n, &t.Taken[0]), degree, "lost lock", missing
-		}
-		if t.Kind == Semaphore {
-			return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
-		}
-		if t.Early {
-			return "waits for " + what + at + ", which was taken before this test began and never released", Likely, "lost lock", "who took it: the recording begins later"
-		}
-		return "waits for " + what + at + ", which is locked, and no with statement of a running thread or task holds it", Likely, "lock", "who took it"
+		return j.finalLock(n, t, at, what, nobody, fate)
 	case Event:
 		if t.InQueue != "" {
 			return "waits for " + what + at + " of a job that lies in queue " + t.InQueue + ", from which nobody takes it", Likely, "event", "who should have taken the job from the queue"
@@ -243,23 +202,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Barrier:
 		return j.finalBarrier(n, t, at)
 	case Queue:
-		switch w.How {
-		case "put":
-			return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
-		case "join":
-			jobs := jobsOf(t.Count)
-			missing := "who should have called task_done"
-			if fate == "" {
-				if idle := j.takers(n, w.On[0]); idle != "" {
-					nobody, missing = "; "+idle, "which job was taken without a task_done"
-				}
-			}
-			return fmt.Sprintf("waits in %s.join%s for %s that nobody reports done%s", or(t.Name, "Queue"), at, jobs, nobody), Likely, "queue join", missing
-		}
-		if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
-			return "waits for an item of " + what + at + ", which is empty: the last one was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
-		}
-		return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
+		return j.finalQueue(n, t, w, at, what, nobody, fate)
 	case Channel:
 		if w.How == "put" {
 			return "waits until somebody receives from " + what + at + nobody, Likely, "channel", "who should have received from it"
@@ -289,6 +232,78 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return j.finalObject(n, t, w.How, at)
 	}
 	return "waits for " + what + at, Likely, t.Kind, ""
+}
+
+// finalBare is a wait for nothing that is known.
+func (j *judge) finalBare(n node, w *Wait, at string) (says, degree, kind, missing string) {
+	switch {
+	case w.PID > 0:
+		return j.finalChild(n, w.PID, at)
+	case w.How == "sleep":
+		return "sleeps" + at, None, "sleep", ""
+	case w.How == "loop":
+		return "runs an event loop that has nothing to do" + at, Likely, "loop", "what it waits for"
+	case strings.HasPrefix(w.How, "future") || w.How == "gather":
+		return "awaits a future" + at + " that nobody completes", Likely, "future", "who should have completed the future"
+	}
+	return "waits" + at, None, w.How, ""
+}
+
+// finalLock is a wait for a lock or a semaphore, which nobody is going to release.
+func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says, degree, kind, missing string) {
+	if lost := j.lostTo(n, t); lost != "" {
+		return "waits for " + what + at + ", " + lost, Proven, "lost lock", ""
+	}
+	if t.Gone {
+		return "waits for " + what + at + ", " + j.lostOwner(n, t), Proven, "lost lock", ""
+	}
+	if h := j.heldAtFork(n, t); h != "" {
+		return "waits for " + what + at + ", " + h, Proven, "lost lock", ""
+	}
+	if g := t.Generator; g != nil {
+		return "waits for " + what + at + ", which the suspended generator " + g.Func + " holds since " + j.at(*g) + ": it was neither exhausted nor closed", Proven, "lost lock", ""
+	}
+	if took := j.tookBefore(n, t); took != "" {
+		degree, missing := Likely, "whether somebody was to release it"
+		if t.Kind != Semaphore && t.Taken[0].Unit < 0 {
+			degree, missing = Proven, ""
+		}
+		if t.Kind == Semaphore {
+			if fate != "" {
+				took += "; " + fate
+			}
+			return "waits for " + what + at + ", which is used up: " + took + ", and is not released", degree, "semaphore", "which of those who took it should have released it"
+		}
+		return "waits for " + what + at + ", " + took + " and never released" + j.endOf(n, &t.Taken[0]), degree, "lost lock", missing
+	}
+	if t.Kind == Semaphore {
+		return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
+	}
+	if t.Early {
+		return "waits for " + what + at + ", which was taken before this test began and never released", Likely, "lost lock", "who took it: the recording begins later"
+	}
+	return "waits for " + what + at + ", which is locked, and no with statement of a running thread or task holds it", Likely, "lock", "who took it"
+}
+
+// finalQueue is a wait for a queue.
+func (j *judge) finalQueue(n node, t *Thing, w *Wait, at, what, nobody, fate string) (says, degree, kind, missing string) {
+	switch w.How {
+	case "put":
+		return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
+	case "join":
+		jobs := jobsOf(t.Count)
+		missing := "who should have called task_done"
+		if fate == "" {
+			if idle := j.takers(n, w.On[0]); idle != "" {
+				nobody, missing = "; "+idle, "which job was taken without a task_done"
+			}
+		}
+		return fmt.Sprintf("waits in %s.join%s for %s that nobody reports done%s", or(t.Name, "Queue"), at, jobs, nobody), Likely, "queue join", missing
+	}
+	if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
+		return "waits for an item of " + what + at + ", which is empty: the last one was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
+	}
+	return fmt.Sprintf("waits for an item of %s%s, which is empty%s", what, at, nobody), Likely, "queue", "who should have put one"
 }
 
 func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, missing string) {

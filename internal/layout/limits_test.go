@@ -32,16 +32,13 @@ var tables = []string{
 var long = map[string]int{
 	"assert: struct Event":                 25,
 	"capture: struct Options":              25,
-	"internal/show: func Markdown":         90,
 	"internal/contents: struct Info":       30,
 	"cpython: struct Rules":                25,
 	"cpython: struct layout":               30,
 	"internal/dap: struct Server":          25,
-	"internal/hang: func judge.finalWait":  130,
 	"internal/hang: struct Thing":          25,
 	"internal/linux: struct Regs":          30,
 	"internal/logview: struct File":        30,
-	"internal/pystate: func reader.nameOf": 100,
 	"internal/recording: struct Event":     25,
 }
 

@@ -24,17 +24,7 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 	}
 	var b strings.Builder
 	h := rec.Header()
-	what := "ended"
-	switch {
-	case info.TimedOut:
-		what = "hangs"
-	case h.Test != "" && info.Outcome != "":
-		what = map[string]string{"failed": "fails", "crashed": "ends its process", "cancelled": "was cancelled while it ran"}[info.Outcome]
-	case h.Test != "" && !info.Complete:
-		what = "was running when its recorder was killed"
-	case info.Status != nil && *info.Status != 0:
-		what = "fails"
-	}
+	what := whatHappened(info, h.Test)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "- **%s** %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -101,6 +91,21 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 	}
 	_, err = fmt.Fprint(u.Out, b.String())
 	return err
+}
+
+// whatHappened says in a word or two how a recorded program, or test, came out.
+func whatHappened(info *contents.Info, test string) string {
+	switch {
+	case info.TimedOut:
+		return "hangs"
+	case test != "" && info.Outcome != "":
+		return map[string]string{"failed": "fails", "crashed": "ends its process", "cancelled": "was cancelled while it ran"}[info.Outcome]
+	case test != "" && !info.Complete:
+		return "was running when its recorder was killed"
+	case info.Status != nil && *info.Status != 0:
+		return "fails"
+	}
+	return "ended"
 }
 
 // Lasting says for how long a thread has been in its call.
