@@ -54,7 +54,12 @@ func TestReport(t *testing.T) {
 			{Name: "test_skip", Native: Skip},
 			{Name: "test_fail", Native: Fail, Detail: "<last>"},
 		},
-		Soak:   []SoakRow{{"deb311/a", 10, 1, "why"}, {"deb311/b", 5, 0, ""}, {"sid/a", 7, 0, ""}},
+		Soak: []SoakRow{{"deb311/a", 10, 1, "why"}, {"deb311/b", 5, 0, ""}, {"sid/a", 7, 0, ""}},
+		Elsewhere: []ElsewhereRow{
+			{"EPYC", "6.1", "replays", 3, 3, 0, 3, 3, "abc"},
+			{"max", "6.1", "replays", 3, 2, 0, 3, 3, "abc"},
+			{"Westmere", "6.1", "refused", 3, 0, 3, 0, 0, "abc"},
+		},
 		Causes: map[string]string{"test_bad": "a named cause"},
 	}
 	text := Report(k)
@@ -64,6 +69,8 @@ func TestReport(t *testing.T) {
 		"| test_new | different | exact |  | **not known yet** |",
 		"| test_fail | &lt;last> |",
 		"**22 pairs of a recording and a replay, 1 with a difference.**", "| deb311 | 15 | 1 |", "| deb311/a | 10 | 1 | why |",
+		"| EPYC | 6.1 | 3 of 3 exact | 3 of 3 exact | abc |", "| max | 6.1 | 2 of 3 exact **(not as expected)** | 3 of 3 exact | abc |",
+		"| Westmere | 6.1 | 3 of 3 refused by name | refused | abc |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
