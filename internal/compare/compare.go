@@ -32,6 +32,7 @@ type Side struct {
 	events []assert.Event
 	stacks map[int]assert.Stacks
 	lines  map[string]string // FILE:LINE to its text
+	files  map[int]string    // of reads of files, with which path they were opened
 	// From and To are the times within which events are compared; To is 0 for all.
 	from, to time.Duration
 }
@@ -102,6 +103,7 @@ func ReadLast(src assert.Source, most int) (*Side, error) {
 	if s.events, err = src.Events(); err != nil {
 		return nil, err
 	}
+	s.files = filesRead(s.events)
 	want := s.InTime()
 	want = want[max(0, len(want)-most):]
 	slices.Sort(want)
@@ -289,7 +291,7 @@ func (r *Result) thread(a, b *thread) Thread {
 	out := Thread{Proc: a.proc, Num: a.num, Name: a.name, A: -1, B: -1}
 	x, y := r.align(&out, a.events, b.events)
 	for _, p := range out.Pairs {
-		if otherResult(r.A.Event(p[0]), r.B.Event(p[1])) {
+		if r.otherResult(p[0], p[1]) {
 			if out.Others++; len(out.Results) < maxResults {
 				out.Results = append(out.Results, p)
 			}

@@ -152,3 +152,29 @@ func TestResults(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestContents holds that numbers in a file that somebody made tell, and that those in
+// other files do not; and that what a program writes is no result.
+func TestContents(t *testing.T) {
+	for _, tt := range []struct {
+		file string
+		want int
+	}{{"conf.txt", 1}, {"/etc/app/limits", 1}, {"/proc/self/stat", 0}, {"/tmp/tmpabcdefgh/x", 0}, {"/a/__pycache__/m.cpython-311.pyc", 0}} {
+		a, b := &source{}, &source{}
+		for i, s := range []*source{a, b} {
+			s.call(1, "openat", tt.file, 1).FD = 3
+			e := s.call(1, "read", "", 2)
+			e.FD, e.Ret, e.Args = 3, 2, []assert.Arg{{Name: "buf", Text: []string{`"1\\n"`, `"2\\n"`}[i]}}
+			e = s.call(1, "write", "", 3)
+			e.FD, e.Ret = 1, int64(5+i)
+			e.Args = []assert.Arg{{Name: "buf", Text: []string{`"12345"`, `"123456"`}[i]}, {Name: "count", Text: []string{"5", "6"}[i]}}
+			s.call(1, "close", "", 4).FD = 3
+			e = s.call(1, "read", "", 5) // of another file by now
+			e.FD, e.Ret, e.Args = 3, 2, []assert.Arg{{Name: "buf", Text: []string{`"1\\n"`, `"2\\n"`}[i]}}
+		}
+		s := sides(t, a, b)
+		if got := s.Threads[0].Others; got != tt.want {
+			t.Errorf("%s: %d results differ, want %d", tt.file, got, tt.want)
+		}
+	}
+}

@@ -70,18 +70,77 @@ var tells = map[string]bool{
 
 // otherResult reports whether two calls that are the same returned something
 // else: another number, or other data as far as the events show it.
-func otherResult(a, b *assert.Event) bool {
+func (r *Result) otherResult(i, j int) bool {
+	a, b := r.A.Event(i), r.B.Event(j)
 	if a.Kind != assert.KindSyscall || !tells[a.Name] || a.Unfinished || b.Unfinished {
 		return false
 	}
-	return a.Ret != b.Ret || data(a) != data(b)
+	if writes[a.Name] {
+		// What it was given is the program's own making.
+		return a.Ret != b.Ret && data(a, true) == data(b, true) && length(a) == length(b)
+	}
+	exact := contents(r.A.files[i]) && contents(r.B.files[j])
+	return a.Ret != b.Ret || data(a, exact) != data(b, exact)
 }
 
-// data is what a call moved, without its numbers.
-func data(e *assert.Event) string {
+// writes are those of tells that are given what they move.
+var writes = map[string]bool{"write": true, "writev": true, "pwrite64": true, "sendto": true, "sendmsg": true, "sendfile": true, "splice": true}
+
+// contents says whether a path is of a file that somebody made: numbers in it are what
+// it says. Those of the kernel's own files and of temporary ones are others each time.
+func contents(name string) bool {
+	for _, other := range []string{"/proc/", "/sys/", "/dev/", "/run/"} {
+		if strings.HasPrefix(name, other) {
+			return false
+		}
+	}
+	return name != "" && !strings.HasSuffix(name, ".pyc") && path(name) == digits.ReplaceAllString(name, "#")
+}
+
+// filesRead finds, for each read of a file, the path with which that was opened.
+func filesRead(events []assert.Event) map[int]string {
+	type descriptor struct{ proc, fd int }
+	open, out := map[descriptor]string{}, map[int]string{}
+	for i := range events {
+		e := &events[i]
+		if e.Kind != assert.KindSyscall || e.Errno != "" || e.Unfinished {
+			continue
+		}
+		d := descriptor{e.Proc, e.FD}
+		switch e.Name {
+		case "open", "openat", "openat2", "creat":
+			open[d] = e.Path
+		case "close", "dup2", "dup3", "close_range": // what they close, or put in its place, is not looked after
+			delete(open, d)
+			delete(open, descriptor{e.Proc, int(e.Ret)})
+		case "read", "readv", "pread64", "preadv", "preadv2":
+			if name := open[d]; name != "" {
+				out[i] = name
+			}
+		}
+	}
+	return out
+}
+
+// length is how many bytes a call of writes was to move, as its arguments have it.
+func length(e *assert.Event) string {
+	for i, a := range e.Args {
+		if strings.HasPrefix(a.Text, `"`) && i+1 < len(e.Args) {
+			return e.Args[i+1].Text
+		}
+	}
+	return ""
+}
+
+// data is what a call moved, without its numbers unless they count.
+func data(e *assert.Event, numbers bool) string {
 	var b strings.Builder
 	for _, a := range e.Args {
-		if strings.HasPrefix(a.Text, `"`) {
+		switch {
+		case !strings.HasPrefix(a.Text, `"`):
+		case numbers:
+			b.WriteString(a.Text)
+		default:
 			b.WriteString(digits.ReplaceAllString(a.Text, "#"))
 		}
 	}

@@ -92,14 +92,19 @@ func (r *Result) atParting(n int) []Cause {
 func (r *Result) resultCause(n, i, j int) Cause {
 	a, b := r.A.Event(i), r.B.Event(j)
 	c := Cause{Kind: CauseResult, Thread: n, A: i, B: j, What: r.callAt(i), First: got(a), Second: got(b)}
-	if c.First == c.Second {
-		c.First, c.Second = texts(a, b)
+	if x, y, differ := texts(a, b); differ && (c.First == c.Second || r.A.files[i] != "") {
+		c.First, c.Second = x, y
+	} else if c.First == c.Second {
+		c.First, c.Second = "some data", "other data"
 	}
 	switch {
 	case ranOut(a) != ranOut(b):
 		c.Kind = CauseTime
-	case strings.HasPrefix(a.Path, "/") && (strings.HasPrefix(a.Name, "read") || strings.HasPrefix(a.Name, "open") || strings.HasPrefix(a.Name, "pread")):
+	case r.A.files[i] != "":
 		c.Kind = CauseEnvironment // what was on the disk
+		c.What = strings.Replace(c.What, a.Name, a.Name+" of "+r.A.files[i], 1)
+	case strings.HasPrefix(a.Path, "/") && (strings.HasPrefix(a.Name, "read") || strings.HasPrefix(a.Name, "open") || strings.HasPrefix(a.Name, "pread")):
+		c.Kind = CauseEnvironment
 	}
 	return c
 }
@@ -151,14 +156,14 @@ func ranOut(e *assert.Event) bool {
 	return e.Errno == "ETIMEDOUT"
 }
 
-// texts are the first data that differ of two calls.
-func texts(a, b *assert.Event) (string, string) {
+// texts are the first data that differ of two calls, as far as the events show it.
+func texts(a, b *assert.Event) (first, second string, differ bool) {
 	for i := range a.Args {
 		if i < len(b.Args) && strings.HasPrefix(a.Args[i].Text, `"`) && a.Args[i].Text != b.Args[i].Text {
-			return cut(a.Args[i].Text), cut(b.Args[i].Text)
+			return cut(a.Args[i].Text), cut(b.Args[i].Text), true
 		}
 	}
-	return "some data", "other data"
+	return "", "", false
 }
 
 func cut(s string) string {
@@ -176,7 +181,7 @@ func (r *Result) results(n int) []Cause {
 		t := &r.Threads[k]
 		for m := len(t.Pairs) - 1; m >= 0 && len(out) < most; m-- {
 			i, j := t.Pairs[m][0], t.Pairs[m][1]
-			if otherResult(r.A.Event(i), r.B.Event(j)) && !r.A.importing(i) && r.A.Event(i).Name != "getdents64" {
+			if r.otherResult(i, j) && !r.A.importing(i) && r.A.Event(i).Name != "getdents64" {
 				out = append(out, r.resultCause(k, i, j))
 			}
 		}
