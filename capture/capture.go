@@ -32,14 +32,7 @@ type Options struct {
 	// Command is the program and its arguments; the program is looked up in
 	// PATH as a shell does.
 	Command []string
-	// PID, where it is not 0, is a process to record that runs already, in place of
-	// Command, for so long as For says, 0 for as long as it runs. Attached is called
-	// when its recording begins, with how long it stood still for that.
-	PID      int
-	For      time.Duration
-	Attached func(stood time.Duration)
-	// Instant records of PID where it stands, and nothing of what it does then.
-	Instant bool
+	Running
 	// Dir is the folder to make and write the recording to (NAME.pyrr.part).
 	Dir string
 	// Timeout ends the recording, and then the command, after this time;
@@ -52,12 +45,7 @@ type Options struct {
 	// FollowAll records every program that the command starts, not only
 	// Python.
 	FollowAll bool
-	// Chaos varies the schedule from Seed, to find races.
-	Chaos bool
-	Seed  uint64
-	// Slice is the number of instructions that a thread may run while others
-	// wait; 0 is the default.
-	Slice uint64
+	Schedule
 	// Checksums makes the recorder log checksums of memory every so many
 	// events; 0 is never.
 	Checksums uint64
@@ -76,10 +64,7 @@ type Options struct {
 	// From makes the recording begin after so many events of the first
 	// process, from an image of it; 0 is its start.
 	From uint64
-	// MaxSize and MaxTime bound a recording: its events on the disk, and how
-	// long it goes on. The program goes on without it. 0 is no bound.
-	MaxSize int64
-	MaxTime time.Duration
+	Bounds
 	// Tests records each test by itself; nil records the command as a whole.
 	Tests *Tests
 	// NoBuffer stops at every system call, also at those that could be noted
@@ -89,6 +74,35 @@ type Options struct {
 	Dispatch Dispatch
 	// Warn takes one line for the user.
 	Warn func(string)
+}
+
+// Running is a process to record that runs already, in place of a command.
+type Running struct {
+	// PID is the process, 0 for none. It is recorded for so long as For says, 0 for
+	// as long as it runs. Attached is called when its recording begins, with how long
+	// it stood still for that.
+	PID      int
+	For      time.Duration
+	Attached func(stood time.Duration)
+	// Instant records of PID where it stands, and nothing of what it does then.
+	Instant bool
+}
+
+// Schedule says in which order threads run.
+type Schedule struct {
+	// Chaos varies it from Seed, to find races.
+	Chaos bool
+	Seed  uint64
+	// Slice is the number of instructions that a thread may run while others
+	// wait; 0 is the default.
+	Slice uint64
+}
+
+// Bounds end a recording: MaxSize is of its events on the disk, in bytes, MaxTime how
+// long it goes on. The program goes on without it. 0 is no bound.
+type Bounds struct {
+	MaxSize int64
+	MaxTime time.Duration
 }
 
 // Info is the outcome of a recorded command.

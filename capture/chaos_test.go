@@ -37,7 +37,7 @@ func TestChaosFindsRaces(t *testing.T) {
 			total++
 			dir := filepath.Join(t.TempDir(), "x.pyrr.part")
 			sh := []string{"/bin/sh", "-c", "exec " + python + " -I -S " + prog + " 2>/dev/null"}
-			info, err := Record(context.Background(), Options{Command: sh, Dir: dir, Chaos: true, Seed: seed, Warn: func(s string) { t.Log(s) }})
+			info, err := Record(context.Background(), Options{Command: sh, Dir: dir, Schedule: Schedule{Chaos: true, Seed: seed}, Warn: func(s string) { t.Log(s) }})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -80,7 +80,7 @@ func TestInstantOfLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := filepath.Join(t.TempDir(), "x.pyrr.part")
-		if _, err := Attach(context.Background(), Options{PID: cmd.Process.Pid, Dir: dir, Instant: true, Warn: func(s string) { t.Error(s) }}); err != nil {
+		if _, err := Attach(context.Background(), Options{Running: Running{PID: cmd.Process.Pid, Instant: true}, Dir: dir, Warn: func(s string) { t.Error(s) }}); err != nil {
 			t.Fatal(err)
 		}
 		image := imageOf(t, dir)

@@ -72,7 +72,7 @@ func TestBackwardsIsForwards(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec := record(t, capture.Options{Command: []string{python, script}, Slice: 5000})
+			rec := record(t, capture.Options{Command: []string{python, script}, Schedule: capture.Schedule{Slice: 5000}})
 			x := open(t, rec)
 			ix, err := x.Places()
 			if err != nil {

@@ -39,6 +39,22 @@ type Info struct {
 	Instructions uint64    `json:"instructions"`
 	Events       uint64    `json:"events"`
 
+	Ended
+
+	Pythons   []string      `json:"pythons"`
+	Processes []processInfo `json:"processes"`
+	Machine
+	Options map[string]string `json:"options,omitempty"`
+	Sizes   sizeInfo          `json:"sizes"`
+	// Form is "index" for a recording without memory.
+	Form string `json:"form,omitempty"`
+	// Redacted lists what was replaced by placeholders, nil where secrets
+	// were never looked for.
+	Redacted *recording.Redaction `json:"redacted,omitempty"`
+}
+
+// Ended is how a recording ended.
+type Ended struct {
 	// Complete is false where the recorder was killed or gave up; Why says
 	// more.
 	Complete bool   `json:"complete"`
@@ -47,20 +63,14 @@ type Info struct {
 	Status   *int   `json:"exit_status"`
 	TimedOut bool   `json:"timed_out"`
 	Verified string `json:"verified"` // "exact", "no", or "diverged: …"
+}
 
-	Pythons   []string          `json:"pythons"`
-	Processes []processInfo     `json:"processes"`
-	Kernel    string            `json:"kernel"`
-	CPU       string            `json:"cpu"`
-	Needs     []string          `json:"cpu_needs"`
-	Lacking   []string          `json:"cpu_lacking_here"`
-	Options   map[string]string `json:"options,omitempty"`
-	Sizes     sizeInfo          `json:"sizes"`
-	// Form is "index" for a recording without memory.
-	Form string `json:"form,omitempty"`
-	// Redacted lists what was replaced by placeholders, nil where secrets
-	// were never looked for.
-	Redacted *recording.Redaction `json:"redacted,omitempty"`
+// Machine is where it was made, and what a replay needs of a processor.
+type Machine struct {
+	Kernel  string   `json:"kernel"`
+	CPU     string   `json:"cpu"`
+	Needs   []string `json:"cpu_needs"`
+	Lacking []string `json:"cpu_lacking_here"`
 }
 
 // sizeInfo holds sizes in bytes.
@@ -100,9 +110,8 @@ func Of(rec *recording.Recording, path string, progress func(uint64)) (*Info, er
 	h := rec.Header()
 	info := &Info{
 		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Form: h.Form, Started: h.Started,
-		Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Options: h.Options,
-		Test: h.Test, Verified: "no", Pythons: []string{}, Processes: []processInfo{},
-		Lacking: inject.Host().Missing(h.Host.Features),
+		Machine: Machine{Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Lacking: inject.Host().Missing(h.Host.Features)},
+		Options: h.Options, Test: h.Test, Ended: Ended{Verified: "no"}, Pythons: []string{}, Processes: []processInfo{},
 	}
 	if info.Lacking == nil {
 		info.Lacking = []string{}

@@ -76,10 +76,7 @@ type Server struct {
 	// Open opens a recording; the options are for its session.
 	Open func(l *Launch, o replay.Options) (*Target, error)
 
-	mu  sync.Mutex // of what is written
-	out *bufio.Writer
-	seq int
-	bad error // that of a write
+	wire
 
 	launch  Launch
 	t       *Target
@@ -98,6 +95,14 @@ type Server struct {
 	known   map[int32]bool // threads that the editor was told of
 	why     *arrival       // the last stop
 	over    bool
+}
+
+// wire is what is written to the editor.
+type wire struct {
+	mu  sync.Mutex
+	out *bufio.Writer
+	seq int
+	bad error // that of a write
 }
 
 // message is a request as it came.

@@ -90,6 +90,14 @@ func (f *Flags) forCommand(fs *pflag.FlagSet, args []string) error {
 	return nil
 }
 
+func (f *Flags) schedule() capture.Schedule {
+	return capture.Schedule{Chaos: f.chaos, Seed: f.seed, Slice: f.Slice}
+}
+
+func (f *Flags) limits() capture.Bounds {
+	return capture.Bounds{MaxSize: int64(f.MaxSize), MaxTime: f.MaxTime}
+}
+
 // options are the recorder's, for a recording in the folder dir.
 func (f *Flags) options(u *screen.UI, args []string, dir string) *capture.Options {
 	o := &capture.Options{
@@ -98,16 +106,13 @@ func (f *Flags) options(u *screen.UI, args []string, dir string) *capture.Option
 		Timeout:        f.Timeout,
 		Kill:           f.OnTimeout == "kill",
 		FollowAll:      f.Follow == "all",
-		Chaos:          f.chaos,
-		Seed:           f.seed,
-		Slice:          f.Slice,
+		Schedule:       f.schedule(),
 		AVX512:         f.AVX512,
 		CPUs:           f.CPUs,
 		DisableSyscall: f.Disable,
 		Keep:           func(i *capture.Info) bool { return Kept(f.Keep, i.Status, i.TimedOut) },
 		From:           f.From,
-		MaxSize:        int64(f.MaxSize),
-		MaxTime:        f.MaxTime,
+		Bounds:         f.limits(),
 		Warn:           u.Warn, NoBuffer: f.CallBuffer == CallBufferOff, Dispatch: f.dispatch(),
 	}
 	if f.Verify == VerifyFull {

@@ -56,15 +56,15 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 		return err
 	}
 	o := capture.Options{
-		PID: f.pid, For: f.span, Instant: f.instant, Dir: t.Part, FollowAll: f.Follow == "all", Slice: f.Slice, AVX512: f.AVX512, CPUs: f.CPUs,
-		Chaos: f.chaos, Seed: f.seed, MaxSize: int64(f.MaxSize), MaxTime: f.MaxTime, Warn: u.Warn,
-		Attached: func(stood time.Duration) {
-			how := "Ctrl-C ends the recording, and the process goes on"
-			if f.span > 0 {
-				how = fmt.Sprintf("for %v", f.span)
-			}
-			u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
-		},
+		Running: capture.Running{PID: f.pid, For: f.span, Instant: f.instant}, Schedule: f.schedule(), Bounds: f.limits(),
+		Dir: t.Part, FollowAll: f.Follow == "all", AVX512: f.AVX512, CPUs: f.CPUs, Warn: u.Warn,
+	}
+	o.Attached = func(stood time.Duration) {
+		how := "Ctrl-C ends the recording, and the process goes on"
+		if f.span > 0 {
+			how = fmt.Sprintf("for %v", f.span)
+		}
+		u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
 	}
 	o.NoBuffer, o.Dispatch = f.CallBuffer == CallBufferOff, f.dispatch()
 	info, err := capture.Attach(ctx, o)
