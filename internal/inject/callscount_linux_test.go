@@ -9,14 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A thread may be anywhere in the calls area when its budget is set anew: the count
-// that its record has stays what it was.
-func TestCallsCountAnywhere(t *testing.T) {
-	const base, site, dst = areaBase, areaBase - 0x1000, areaBase - 0x800
-	p := start(t, "/bin/true")
+// Where tests put an instruction that calls, and what it may write to.
+const callsTestSite, callsTestDst = areaBase - 0x1000, areaBase - 0x800
+
+// startWithCalls starts a process with a calls area in it and one place that enters it,
+// whose own instructions orig are.
+func startWithCalls(t *testing.T) (p *tracee, img *CallsImage, orig []byte) {
+	t.Helper()
+	const site, dst = callsTestSite, callsTestDst
+	p = start(t, "/bin/true")
 	pc := p.regs().Rip
-	orig := []byte{0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff} // syscall; cmp rax, -4095
-	img, err := BuildCalls(base, 0, []CallSite{{Vaddr: site, Len: len(orig), Orig: orig}})
+	orig = []byte{0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff} // syscall; cmp rax, -4095
+	img, err := BuildCalls(areaBase, 0, []CallSite{{Vaddr: site, Len: len(orig), Orig: orig}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +31,14 @@ func TestCallsCountAnywhere(t *testing.T) {
 	for _, w := range slices.Concat(img.Writes, img.Cells(dst, nil), img.Permit(Permits{})) {
 		p.write(w.Addr, w.Data)
 	}
+	return p, img, orig
+}
+
+// A thread may be anywhere in the calls area when its budget is set anew: the count
+// that its record has stays what it was.
+func TestCallsCountAnywhere(t *testing.T) {
+	p, img, orig := startWithCalls(t)
+	const site, dst = callsTestSite, callsTestDst
 	p.write(dst, le(uint64(0)))
 	const cell, count = dst + 8, 123_456_789
 	p.write(img.Budget, le(uint64(cell)))
@@ -68,7 +80,7 @@ func TestCallsCountAnywhere(t *testing.T) {
 			t.Fatalf("after %d instructions: nothing was recorded", steps)
 		}
 		if got := p.word(img.Buf + recInstr); got != count {
-			t.Errorf("after %d instructions, at %#x: the count is %d, want %d", steps, r.Rip-base, got, count)
+			t.Errorf("after %d instructions, at %#x: the count is %d, want %d", steps, r.Rip-areaBase, got, count)
 		}
 		if steps > 1000 {
 			t.Fatal("it never returns")

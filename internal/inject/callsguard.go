@@ -68,24 +68,14 @@ func (a *callsAsm) guardOthers() {
 	a.jmp("go")
 
 	a.label("sync")
-	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite)   // test byte [r11+rdi], FDWrite
-	a.je("slow")
+	a.mayOn(FDWrite)
 	a.jmp("go")
 }
 
 // guardData are those that read and write files, and what they may take of the record.
 func (a *callsAsm) guardData() {
 	a.label("read")
-	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xf6, 0x04, 0x3b, FDRead)    // test byte [r11+rdi], FDRead
-	a.je("slow")
+	a.mayOn(FDRead)
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
 	a.imm32(maxCallData)
 	a.jump("go", 0x0f, 0x86) // jbe
@@ -99,21 +89,11 @@ func (a *callsAsm) guardData() {
 	a.jmp("go")
 
 	a.label("truncate")
-	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite)   // test byte [r11+rdi], FDWrite
-	a.je("slow")
+	a.mayOn(FDWrite)
 	a.jmp("go")
 
 	a.label("write")
-	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xf6, 0x04, 0x3b, FDWrite)   // test byte [r11+rdi], FDWrite
-	a.je("slow")
+	a.mayOn(FDWrite)
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
 	a.imm32(maxCallOut)
 	a.ja("slow")
@@ -375,6 +355,17 @@ func (a *callsAsm) guardPolls() {
 	a.label("poll")
 	a.emit(0x48, 0x83, 0xfe, maxPolled) // cmp rsi, maxPolled
 	a.ja("slow")
+}
+
+// mayOn leads calls on a descriptor that is not known to be good for it, reading or
+// writing, to where they stop. It uses r11.
+func (a *callsAsm) mayOn(bit byte) {
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	a.imm32(CallFDs)
+	a.jae("slow")
+	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xf6, 0x04, 0x3b, bit)       // test byte [r11+rdi], bit
+	a.je("slow")
 }
 
 // slowIfShared leads calls that point into shared memory to where they stop: another

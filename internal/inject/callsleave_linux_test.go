@@ -4,7 +4,6 @@ package inject
 
 import (
 	"bytes"
-	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,21 +13,9 @@ import (
 // cell is cleared under it: the call that it is making is made all the same, and what
 // an earlier record says is not taken for what it did.
 func TestCallsLetGoAnywhere(t *testing.T) {
-	const base, site, dst = areaBase, areaBase - 0x1000, areaBase - 0x800
-	p := start(t, "/bin/true")
+	p, img, orig := startWithCalls(t)
+	const site, dst = callsTestSite, callsTestDst
 	pc := p.regs().Rip
-	orig := []byte{0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff} // syscall; cmp rax, -4095
-	img, err := BuildCalls(base, 0, []CallSite{{Vaddr: site, Len: len(orig), Orig: orig}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const rwx = unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC
-	if got := p.syscall(pc, unix.SYS_MMAP, site, img.Size+0x1000, rwx, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); got != site {
-		t.Fatalf("mmap: %#x", got)
-	}
-	for _, w := range slices.Concat(img.Writes, img.Cells(dst, nil), img.Permit(Permits{})) {
-		p.write(w.Addr, w.Data)
-	}
 	p.write(site+uint64(len(orig)), []byte{0xcc})
 	if got := p.syscall(pc, unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0, dst); got != 0 {
 		t.Fatalf("socketpair: %#x", got)

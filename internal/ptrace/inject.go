@@ -13,21 +13,30 @@ import (
 // Gadget is the machine code that injected calls run: syscall; int3.
 var Gadget = []byte{0x0f, 0x05, 0xcc}
 
+// atCall leads a stopped thread to the gadget at pc with the registers of a call. saved
+// are those that it had.
+func atCall(tid int, pc uint64, nr uint64, args [6]uint64) (saved, r linux.Regs, err error) {
+	if err := GetRegs(tid, &saved); err != nil {
+		return saved, r, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
+	}
+	r = saved
+	plain(&r)
+	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
+	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
+	if err := SetRegs(tid, &r); err != nil {
+		return saved, r, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
+	}
+	return saved, r, nil
+}
+
 // Inject makes stopped thread tid execute system call nr from the gadget at
 // pc, and puts its registers back. Other stops that arrive meanwhile
 // (signals) are handed to other, which returns nil to go on. The result is
 // the raw one, -errno on failure.
 func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
-	var saved linux.Regs
-	if err := GetRegs(tid, &saved); err != nil {
-		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
-	}
-	r := saved
-	plain(&r)
-	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
-	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
-	if err := SetRegs(tid, &r); err != nil {
-		return 0, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
+	saved, r, err := atCall(tid, pc, nr, args)
+	if err != nil {
+		return 0, err
 	}
 	for {
 		if err := Cont(tid, 0); err != nil {
@@ -107,16 +116,9 @@ func ExitThread(tid int, pc uint64) error {
 // whose program may block or ignore SIGTRAP, which a trap would undo. It takes
 // twice the stops.
 func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
-	var saved linux.Regs
-	if err := GetRegs(tid, &saved); err != nil {
-		return 0, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
-	}
-	r := saved
-	plain(&r)
-	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
-	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
-	if err := SetRegs(tid, &r); err != nil {
-		return 0, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
+	saved, _, err := atCall(tid, pc, nr, args)
+	if err != nil {
+		return 0, err
 	}
 	for stops := 0; stops < 2; {
 		if err := Syscall(tid, 0); err != nil {
