@@ -3,6 +3,7 @@ package capture
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,7 +58,7 @@ func (r *recorder) logChecksums(t *task) error {
 			}
 			for off := uint64(0); off < n; off += pageSize {
 				sum := max(crc32.Checksum(buf[off:off+pageSize], castagnoli), 1)
-				if inFlight(at+off) || at+off < live {
+				if inFlight(at+off) || at+off < live || sp.onLeftStack(at+off) {
 					sum = 0 // not to be compared
 				}
 				sums = binary.LittleEndian.AppendUint32(sums, sum)
@@ -88,6 +89,26 @@ func (sp *space) stackPointers() []uint64 {
 		}
 	}
 	return all
+}
+
+// mostLeft is how many stacks without a thread are known at a time, and leftReach how
+// much of each lies below what its thread had last.
+const (
+	mostLeft  = 256
+	leftReach = 256 << 10
+)
+
+// leaveStack notes where the stack of a thread ended that is no more: below that lies
+// what lies below the stacks of others.
+func (sp *space) leaveStack(t *task) {
+	if rsp := t.regs.Rsp; rsp > leftReach {
+		sp.deadStacks = append(sp.deadStacks[max(0, len(sp.deadStacks)-mostLeft+1):], rsp)
+	}
+}
+
+// onLeftStack tells a page below what a thread that is no more had of its stack.
+func (sp *space) onLeftStack(page uint64) bool {
+	return slices.ContainsFunc(sp.deadStacks, func(rsp uint64) bool { return page < rsp && page+leftReach > rsp })
 }
 
 // inFlight tells pages that the kernel may be writing for threads inside a

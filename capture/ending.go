@@ -106,6 +106,7 @@ func (r *recorder) bury(t *task) {
 		return
 	}
 	t.freeSlot()
+	sp.leaveStack(t)
 	delete(sp.tasks, t.tid)
 	sp.leave(t)
 }

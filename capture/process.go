@@ -3,6 +3,7 @@ package capture
 import (
 	"encoding/binary"
 	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -233,6 +234,12 @@ func (r *recorder) forked(t, child *task) error {
 	}
 	sp.clockArea, sp.clockBias, sp.clockReg, sp.env = from.clockArea, from.clockBias, from.clockReg, from.env
 	sp.noFork = append([]span(nil), from.noFork...)
+	sp.deadStacks = slices.Clone(from.deadStacks)
+	for _, o := range from.tasks {
+		if o != t {
+			sp.leaveStack(o) // the copy has it, and no thread there
+		}
+	}
 	sp.made = append([]madeCode(nil), from.made...)
 	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
 	sp.calls, sp.fast, sp.callPos, sp.devs = from.calls, from.fast, from.callPos, from.devs

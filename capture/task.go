@@ -242,10 +242,11 @@ type pace struct {
 
 // ownMemory is what the recorder did to the memory of a space, and knows of it.
 type ownMemory struct {
-	area    *inject.AreaImage
-	patches map[uint64]patch // address → the instruction patched there
-	former  []ptrace.Span    // what else was overwritten in a process that pyrr attached to
-	left    []linux.Mapping  // what it may have left there when it was attached to before
+	deadStacks []uint64 // where the stacks of threads end that are no more
+	area       *inject.AreaImage
+	patches    map[uint64]patch // address → the instruction patched there
+	former     []ptrace.Span    // what else was overwritten in a process that pyrr attached to
+	left       []linux.Mapping  // what it may have left there when it was attached to before
 	// filtered: it had seccomp filters when pyrr attached, which are passed by for calls
 	// of pyrr's.
 	filtered bool
