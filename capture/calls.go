@@ -184,8 +184,6 @@ func (r *recorder) mayBuffer(t *task) bool {
 		return false
 	case sp.wanted:
 		return false // it is to come to where others get what it holds
-	case sp.atCall && sp.contended():
-		return false // it is to give way
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
 		return false // one that waits would be taken for the kernel's; and unforce costs
 	}

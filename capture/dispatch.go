@@ -179,12 +179,7 @@ func (r *recorder) resume(t *task, sig int) error {
 		return ptrace.Syscall(t.tid, sig)
 	}
 	if t.sp.calls != nil {
-		fast := r.mayBuffer(t)
-		if !fast && t.dispatch && !r.noBuffer && t.sp.inCalls(t) {
-			// A stop there would show the call as the buffer's code makes it: one that
-			// may wait with another time-out, or not at all.
-			return ptrace.Cont(t.tid, sig)
-		}
+		fast := r.mayBuffer(t) || t.sp.fast && t.dispatch && t.sp.inCalls(t)
 		fast, err := r.setFast(t, fast, sig)
 		if err != nil {
 			return err

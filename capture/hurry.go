@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"encoding/binary"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +15,6 @@ import (
 // would be too late: what a thread does within its interval is done before anybody
 // asks. So a thread that computes gives way to one that is back from a call, which has
 // little to do until it waits again, and then goes on.
-//
-// One that makes calls all the time gives way at the end of one: there it has let go of
-// the GIL, as a thread that waits for that and is woken each time would find out on a
-// processor of its own. Before an instruction of bytecode it has it, always.
 
 const (
 	// wakeSoon is how much processor time the thread that has the slot gets until it
@@ -38,8 +33,6 @@ type haste struct {
 	due    time.Time
 	began  time.Duration
 	atOnce bool
-	// atCall: it gives way at the end of its next call, which stops for that.
-	atCall bool
 }
 
 // overdue reports whether somebody in line has waited for long enough.
@@ -59,7 +52,7 @@ func (r *recorder) hasten(t *task) {
 	}
 	switch {
 	case sp.due.IsZero():
-		sp.haste = haste{due: at, began: used, atOnce: atOnce}
+		sp.haste = haste{at, used, atOnce}
 	case at.Before(sp.due):
 		sp.due, sp.atOnce = at, sp.atOnce || atOnce
 	}
@@ -100,11 +93,6 @@ func (r *recorder) hurryOn(now time.Time) {
 			if sp.due = now.Add(wakeSoon); next.IsZero() || sp.due.Before(next) {
 				next = sp.due
 			}
-		case !sp.atCall && r.stopCalls(sp):
-			sp.atCall = true
-			if sp.due = now.Add(wakeSoon); next.IsZero() || sp.due.Before(next) {
-				next = sp.due
-			}
 		default:
 			sp.due = time.Time{}
 			t.probed = ptrace.Interrupt(t.tid) == nil
@@ -115,22 +103,4 @@ func (r *recorder) hurryOn(now time.Time) {
 		r.hurryAt = next
 		r.hurry.Set(next)
 	}
-}
-
-// stopCalls makes the next call of a thread that runs stop, where it has made some that
-// did not since it stopped last.
-func (r *recorder) stopCalls(sp *space) bool {
-	if !sp.fast || sp.calls == nil {
-		return false
-	}
-	var pos [8]byte
-	_, err := ptrace.ReadV(sp.cur.tid, []ptrace.Span{{Addr: sp.calls.img.Pos, Data: pos[:]}})
-	if err != nil || binary.LittleEndian.Uint64(pos[:]) == sp.calls.img.Buf {
-		return false
-	}
-	if ptrace.Write(sp.cur.tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}) != nil {
-		return false
-	}
-	sp.fast = false
-	return true
 }

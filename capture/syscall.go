@@ -271,7 +271,7 @@ func (r *recorder) slotExpired(sp *space) bool {
 	if r.chaos != nil {
 		return r.chaos.rnd.IntN(20) == 0
 	}
-	return sp.atCall || sp.used(time.Now())
+	return sp.used(time.Now())
 }
 
 // finishCall takes the result and the outputs of a returned call and lets
