@@ -17,9 +17,9 @@ import (
 
 const explainText = `Of a hang it says in a sentence who waits for what, who holds it or owes it, and
 at which line of the program; of a failed test or program the exception, the line
-of its own code, and its variables as they were; of a crash the signal, the
-address and the stack; of a killed process who sent the signal. The lines below
-are the evidence, each with a position for pyrr
+of its own code, and its variables as they were when it was raised, each with where
+it was changed last; of a crash the signal, the address and the stack; of a killed
+process who sent the signal. The lines below are the evidence, each with a position for pyrr
 replay --at; then come the stacks of all threads and tasks, those concerned first,
 with the frames of the program's own code (--full: all).
 

@@ -265,6 +265,18 @@ type Raised struct {
 	Thread string `json:"thread,omitempty"`
 	Event  uint64 `json:"event,omitempty"`
 	Main   bool   `json:"main,omitempty"`
+	// At is where it was raised, nil where that is not known: then the variables are
+	// those that the traceback has.
+	At *Point `json:"at,omitempty"`
+	// Addr is the exception's address, for those who travel.
+	Addr uint64 `json:"-"`
+}
+
+// Point is a place in the execution of a process: on the way to an event, after so many
+// bytecode instructions.
+type Point struct {
+	Event uint64 `json:"event"`
+	Instr uint64 `json:"instr"`
 }
 
 // RaisedFrame is a frame of a traceback.
@@ -277,6 +289,20 @@ type RaisedFrame struct {
 type Var struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	// Set is where it got this value, Grown where a container got as many items as it
+	// has, where that came later; nil where that is not known.
+	Set   *Change `json:"set,omitempty"`
+	Grown *Change `json:"grown,omitempty"`
+}
+
+// Change is where a value was changed.
+type Change struct {
+	Point
+	Where Frame `json:"where"`
+	// Thread is the name of the thread that did, "" for the one that raised.
+	Thread string `json:"thread,omitempty"`
+	// Passed says that it was passed as an argument, by the call at Where.
+	Passed bool `json:"passed,omitempty"`
 }
 
 // own tells a frame of the user's code, as far as its file says.

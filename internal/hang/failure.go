@@ -28,6 +28,9 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	}
 	v.Sentence = strings.TrimSuffix(v.Sentence, ".") + "."
 	e := Evidence{Proc: proc, Event: event}
+	if r.At != nil {
+		e.Event, e.Instr = r.At.Event, r.At.Instr
+	}
 	if at != nil {
 		e.File, e.Line = at.File, at.Line
 		e.Text = "raised through " + at.Func

@@ -207,9 +207,11 @@ type Edge struct {
 // Evidence is a fact with its place in the recording.
 type Evidence struct {
 	Text string `json:"text"`
-	// Proc and Event are a position for replay --at; Event 0 is none.
+	// Proc and Event are a position for replay --at, where Instr is not 0 that; Event 0
+	// is none.
 	Proc  int    `json:"proc,omitempty"`
 	Event uint64 `json:"event,omitempty"`
+	Instr uint64 `json:"instr,omitempty"`
 	File  string `json:"file,omitempty"`
 	Line  int    `json:"line,omitempty"`
 }

@@ -140,7 +140,7 @@ func Raised(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raised {
 }
 
 func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64, depth int) *hang.Raised {
-	out := &hang.Raised{Type: i.Type(exc), Text: message(i, exc)}
+	out := &hang.Raised{Type: i.Type(exc), Text: message(i, exc), Addr: exc}
 	frames := i.Traceback(exc)
 	for k := range frames {
 		f := &frames[k]
@@ -149,16 +149,7 @@ func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64,
 		}
 		rf := hang.RaisedFrame{Frame: hang.Frame{Func: f.Func, File: f.File, Line: f.Line}}
 		if !hang.Library(f.File) {
-			vars, _ := rt.Locals(m, *f)
-			for _, v := range vars {
-				if len(rf.Vars) == maxVars {
-					break
-				}
-				if strings.HasPrefix(v.Name, "@py_") || strings.HasPrefix(v.Value, "<function ") || strings.HasPrefix(v.Value, "<module ") || strings.HasPrefix(v.Value, "<class ") {
-					continue // of pytest's rewritten asserts, and what a module is made of
-				}
-				rf.Vars = append(rf.Vars, hang.Var{Name: v.Name, Value: cut(v.Value, maxValue)})
-			}
+			rf.Vars = variables(rt, m, f)
 		}
 		out.Frames = append(out.Frames, rf)
 	}
@@ -170,6 +161,23 @@ func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64,
 				out.From = "from"
 			}
 		}
+	}
+	return out
+}
+
+// variables are those of a frame that tell something: not what a module is made of, nor
+// those of pytest's rewritten asserts.
+func variables(rt *cpython.Runtime, m mem.Reader, f *cpython.Frame) []hang.Var {
+	var out []hang.Var
+	vars, _ := rt.Locals(m, *f)
+	for _, v := range vars {
+		if len(out) == maxVars {
+			break
+		}
+		if strings.HasPrefix(v.Name, "@py_") || strings.HasPrefix(v.Value, "<function ") || strings.HasPrefix(v.Value, "<module ") || strings.HasPrefix(v.Value, "<class ") {
+			continue
+		}
+		out = append(out, hang.Var{Name: v.Name, Value: cut(v.Value, maxValue)})
 	}
 	return out
 }

@@ -74,6 +74,9 @@ func explainEvidence(u *screen.UI, rec *recording.Recording, why *hang.Verdict) 
 		at := ""
 		if e.Event > 0 {
 			at = fmt.Sprintf("e%d", e.Event)
+			if e.Instr > 0 {
+				at = printable.Grouped(e.Instr)
+			}
 			if e.Proc > 1 {
 				at += fmt.Sprintf(" --process %d", e.Proc)
 			}
@@ -86,7 +89,8 @@ func explainEvidence(u *screen.UI, rec *recording.Recording, why *hang.Verdict) 
 }
 
 // explainRaised prints an exception: its whole message, and the frames that it
-// went through with their variables as they were when it left them.
+// went through with their variables, as they were when it was raised where that is
+// known, each with where it was changed last; else as they were when it left them.
 func explainRaised(u *screen.UI, rec *recording.Recording, r *hang.Raised, full bool) {
 	if text := strings.TrimSpace(r.Text); strings.Contains(text, "\n") {
 		fmt.Fprintln(u.Out)
@@ -106,7 +110,7 @@ func explainRaised(u *screen.UI, rec *recording.Recording, r *hang.Raised, full 
 		text := strings.TrimSpace(reason.SourceLine(rec, f.File, f.Line))
 		row := screen.FrameRow{Name: printable.Line(f.Func), Place: printable.Line(fmt.Sprintf("%s:%d", short, f.Line)), Text: printable.Line(text)}
 		for _, v := range f.Vars {
-			row.Below = append(row.Below, fmt.Sprintf("%s = %s", printable.Line(v.Name), printable.Line(v.Value)))
+			row.Below = append(row.Below, fmt.Sprintf("%s = %s", printable.Line(v.Name), printable.Line(v.Value))+changed(&paths, &f.Frame, &v))
 		}
 		rows = append(rows, row)
 	}
@@ -114,6 +118,39 @@ func explainRaised(u *screen.UI, rec *recording.Recording, r *hang.Raised, full 
 	if folded > 0 {
 		fmt.Fprintf(u.Out, "  … %s, with --full\n", printable.Plural(uint64(folded), "more frame", "more frames"))
 	}
+}
+
+// changed says where a variable of a frame got its value, and a container its last
+// items, with positions for replay --at.
+func changed(paths *stack.Paths, in *hang.Frame, v *hang.Var) string {
+	at := func(verb string, c *hang.Change) string {
+		file, _ := paths.Short(c.Where.File)
+		place := fmt.Sprintf("%s:%d in %s", file, c.Where.Line, c.Where.Func)
+		if c.Where.File == in.File && c.Where.Func == in.Func {
+			place = fmt.Sprintf("line %d", c.Where.Line)
+		} else if c.Where.File == in.File {
+			place = fmt.Sprintf("line %d in %s", c.Where.Line, c.Where.Func)
+		}
+		if c.Thread != "" {
+			place += " by " + c.Thread
+		}
+		return fmt.Sprintf("%s %s, at %s", verb, printable.Line(place), printable.Grouped(c.Instr))
+	}
+	var parts []string
+	if v.Set != nil {
+		verb := "set"
+		if v.Set.Passed {
+			verb = "passed"
+		}
+		parts = append(parts, at(verb, v.Set))
+	}
+	if v.Grown != nil {
+		parts = append(parts, at("its length since", v.Grown))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "   (" + strings.Join(parts, "; ") + ")"
 }
 
 // explainThread prints a thread at the end and its stack.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	unix "pyrr/internal/sys"
 
@@ -29,6 +30,7 @@ type indexer struct {
 	src   *sourceKeeper
 	facts map[int]*hang.Facts // of the processes at their ends
 	busy  map[int]*busy       // threads that compute, by process
+	began time.Time
 	// alone has all done by the replay's goroutine, in the live memory.
 	Alone   bool
 	capture captureMem
@@ -61,7 +63,7 @@ func NewIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}, busy: map[int]*busy{}}
+	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}, busy: map[int]*busy{}, began: time.Now()}
 	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
@@ -296,7 +298,9 @@ const MainThread = "MainThread"
 
 // Close completes the index and keeps the text of the Python files in it.
 func (x *indexer) Close() error {
+	took := time.Since(x.began)
 	travel(x.walk.Rec, x.facts)
+	raised(x.walk.Rec, x.facts, took)
 	for _, id := range slices.Sorted(maps.Keys(x.facts)) {
 		if text := factsText(x.facts[id]); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(id, text) }})
