@@ -79,6 +79,14 @@ func TestAgentOddArguments(t *testing.T) {
 		}
 	}
 	a.hostile("no such tool", map[string]any{})
+	// Each tool is a process of its own, that ends.
+	hurried := startAgent(t, dir, "--limit", "1ms")
+	for tool, args := range map[string]map[string]any{"source": {"file": "app.py"}, "explain": {}, "draft": {}, "timeline": {}} {
+		args["recording"] = rec
+		if text, failed := hurried.hostile(tool, args); !failed || !strings.Contains(text, "ended after 1ms") {
+			t.Errorf("%s does not end: %s", tool, text)
+		}
+	}
 	a.hostile(long, nil)
 	with := func(pairs ...any) map[string]any {
 		out := map[string]any{"recording": rec}

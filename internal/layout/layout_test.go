@@ -78,7 +78,7 @@ var allowed = map[string][]string{
 	"internal/redact":                {"internal/linux", "internal/logview", "internal/recording"},
 	"internal/logview":               {"internal/linux", "internal/recording", "internal/sys"},
 	"internal/served":                {},
-	"internal/mcp":                   {"internal/recording", "internal/served"},
+	"internal/mcp":                   {"internal/served"},
 	"internal/serve":                 {"internal/page", "internal/served"},
 	"internal/ask":                   {"cpython", "internal/backtrace", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/stackwalk":             {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/sys", "internal/unwind", "replay"},

@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"pyrr/internal/recording"
 )
 
 // addTools adds all tools.
@@ -265,45 +264,18 @@ func diff(ctx context.Context, s *server, path string, in *diffArgs) answer {
 	return a
 }
 
-// sourceLines is how many lines around the one in the middle are shown.
-const sourceLines = 12
-
-func source(_ context.Context, _ *server, path string, in *sourceArgs) answer {
-	rec, err := recording.Open(path)
-	if err != nil {
-		return answer{err: err.Error()}
-	}
-	defer rec.Close()
-	files, err := rec.Sources()
-	if err != nil {
-		return answer{err: err.Error()}
-	}
-	file := ""
-	for name := range files {
-		if (name == in.File || strings.HasSuffix(name, "/"+in.File)) && (file == "" || len(name) < len(file) || len(name) == len(file) && name < file) {
-			file = name
+func source(ctx context.Context, s *server, path string, in *sourceArgs) answer {
+	place, line := in.File, strings.TrimSpace(in.Line)
+	if line != "" {
+		if _, err := strconv.Atoi(line); err != nil {
+			return answer{err: fmt.Sprintf("line: a number is wanted, not %q", brief(line))}
 		}
+		place += ":" + line
 	}
-	if file == "" {
-		return answer{err: fmt.Sprintf("the recording has no text of a file %q", in.File)}
-	}
-	lines := strings.Split(strings.TrimSuffix(string(files[file]), "\n"), "\n")
-	mid, err := strconv.Atoi(strings.TrimSpace(in.Line))
-	if in.Line != "" && (err != nil || mid < 1 || mid > len(lines)) {
-		return answer{err: fmt.Sprintf("%s had %d lines when it ran", file, len(lines))}
-	}
-	from, to := 1, len(lines)
-	if in.Line != "" {
-		from, to = max(1, mid-sourceLines), min(len(lines), mid+sourceLines)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, lines %d to %d of %d\n", file, from, to, len(lines))
-	for n := from; n <= to; n++ {
-		fmt.Fprintf(&b, "%5d  %s\n", n, lines[n-1])
-	}
-	a := answer{text: b.String()}
-	if in.Line != "" {
-		a.next = []Call{call("print", "place", fmt.Sprintf("%s:%d", filepath.Base(file), mid))}
+	a := s.command(ctx, "info", "--source="+place, "--", path)
+	if a.err == "" && line != "" {
+		file, _, _ := strings.Cut(a.text, ", lines ")
+		a.next = []Call{call("print", "place", filepath.Base(file)+":"+line)}
 	}
 	return a
 }
@@ -343,11 +315,21 @@ func draft(ctx context.Context, s *server, path string, _ *listArgs) answer {
 	a.text = ""
 	files, _ := filepath.Glob(filepath.Join(dir, "*")) // the pattern is right
 	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue // a folder
+		b, more := beginning(f)
+		if a.more = a.more || more; len(b) > 0 {
+			a.text += "# " + filepath.Base(f) + "\n" + string(b) + "\n"
 		}
-		a.text += "# " + filepath.Base(f) + "\n" + string(b) + "\n"
 	}
 	return a
+}
+
+// beginning reads what an answer can hold of a file; of a folder that is nothing.
+func beginning(name string) (b []byte, more bool) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	b, _ = io.ReadAll(io.LimitReader(f, maxBytes)) // what can be read
+	return b, len(b) == maxBytes
 }

@@ -108,8 +108,11 @@ func (s *server) addResources(out *mcp.Server) {
 				return nil, mcp.ResourceNotFoundError(r.Params.URI)
 			}
 			got := s.Run(ctx, maxPage, "report", "-o", "-", "--", path)
-			if got.Err != "" {
-				return nil, fmt.Errorf("%s", got.Err)
+			switch {
+			case got.Err != "":
+				return nil, fmt.Errorf("%s", s.tidy(got.Err))
+			case got.More:
+				return nil, fmt.Errorf("the page has more than %d MiB; pyrr report writes it to a file", maxPage>>20)
 			}
 			return text(r.Params.URI, "text/html", got.Out), nil
 		})
