@@ -245,6 +245,9 @@ func (s *Stacks) Pprof(w io.Writer) error {
 		l := &s.Profile.Lines[i]
 		p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{place(frameKey{l.Func, l.File, l.Line})}, Value: []int64{int64(l.Instrs), int64(l.Begun), 0, 0}})
 	}
+	if n := s.Profile.Unknown; n > 0 { // so that the sum is the recording's count
+		p.Sample = append(p.Sample, &profile.Sample{Location: []*profile.Location{place(frameKey{fn: "code that was gone before it was read"})}, Value: []int64{int64(n), 0, 0, 0}})
+	}
 	type stackKey struct {
 		thread, wait string
 		node         uint32

@@ -30,8 +30,9 @@ type Profile struct {
 	Waits   []WaitCost
 	Slow    []Gap
 	// Samples are the times between events, by thread and stack, in the order of
-	// their beginnings.
+	// their beginnings; Missing is how many were too many to be kept.
 	Samples []Sample
+	Missing uint64
 }
 
 // FuncCost is what a function took itself, without what it called: instructions,
@@ -43,7 +44,8 @@ type FuncCost struct {
 	Run, Wait     int64
 }
 
-// LineCost is what a line took: how often it began, and its instructions.
+// LineCost is what a line took: how often it began, and its instructions. Line 0 has
+// those of a function that are of no line.
 type LineCost struct {
 	File, Func    string
 	Line          int
@@ -185,17 +187,27 @@ func (f *profiler) counts(_ *replay.Process, c *cpython.Code, edges []cpython.Ed
 	row := f.fn(c.File, c.Func, c.FirstLine)
 	row.Instrs += got.Instrs
 	row.Calls += got.Calls
+	rest := got.Instrs
 	for line, n := range got.Lines {
-		key := lineKey{c.File, c.Func, line}
-		l := f.lines[key]
-		if l == nil {
-			l = &LineCost{File: c.File, Func: c.Func, Line: line}
-			f.lines[key] = l
-		}
+		l := f.line(c, line)
 		l.Begun += n.Begun
 		l.Instrs += n.Instrs
+		rest -= n.Instrs
+	}
+	if rest > 0 {
+		f.line(c, 0).Instrs += rest
 	}
 	return nil
+}
+
+func (f *profiler) line(c *cpython.Code, line int) *LineCost {
+	key := lineKey{c.File, c.Func, line}
+	l := f.lines[key]
+	if l == nil {
+		l = &LineCost{File: c.File, Func: c.Func, Line: line}
+		f.lines[key] = l
+	}
+	return l
 }
 
 // times reads a process's events.
@@ -285,7 +297,11 @@ func (f *profiler) sample(s Sample, at Moment, ev, enter *recording.Event) {
 		th.Run += took
 	}
 	f.gap(&s, at, took, ev, enter)
-	if took == 0 && s.Instrs == 0 || len(f.p.Samples) >= maxSamples {
+	if took == 0 && s.Instrs == 0 {
+		return
+	}
+	if len(f.p.Samples) >= maxSamples {
+		f.p.Missing++
 		return
 	}
 	f.p.Samples = append(f.p.Samples, s)
