@@ -37,6 +37,7 @@ var testAhead func(done bool)
 type ahead struct {
 	pid     int
 	w       *ptrace.Written
+	mr      *linux.MapsReader
 	tracked map[span]bool
 	pages   map[uint64][]byte
 	// What it holds in the end: the mappings, the pages, and the addresses of those in
@@ -45,6 +46,9 @@ type ahead struct {
 	there []span
 	kept  []span // of files that can't be written to: what the passes found
 	list  []uint64
+	// What is copied while the process stands still.
+	fresh []ptrace.Span
+	room  []byte
 }
 
 // isLarge says whether a process has much memory of its own.
@@ -68,16 +72,26 @@ func (in *instant) copyAhead() *ahead {
 	if err != nil {
 		return nil
 	}
-	a := &ahead{pid: in.pid, w: w, tracked: map[span]bool{}, pages: map[uint64][]byte{}}
+	mr, err := linux.NewMapsReader(in.pid)
+	if err != nil {
+		w.Close()
+		return nil
+	}
+	a := &ahead{pid: in.pid, w: w, mr: mr, tracked: map[span]bool{}, pages: map[uint64][]byte{}}
 	for range mostPasses {
 		n, err := a.pass()
 		if err != nil {
-			w.Close()
+			a.close()
 			return nil
 		}
 		if n <= fewWritten {
 			break
 		}
+	}
+	// Room for what is left, which is really there once it was written to.
+	a.room = make([]byte, 2*fewWritten)
+	for at := 0; at < len(a.room); at += pageSize {
+		a.room[at] = 1
 	}
 	return a
 }
@@ -134,7 +148,7 @@ func private(m *linux.Mapping) bool {
 
 // pass copies what was written to since the last pass, and returns how much that was.
 func (a *ahead) pass() (int, error) {
-	maps, err := linux.ReadMaps(a.pid)
+	maps, err := a.mr.Read()
 	if err != nil {
 		return 0, err
 	}
@@ -182,19 +196,25 @@ func (a *ahead) copy(start, end uint64) error {
 	return nil
 }
 
+// manyPages is how large a mapping has to be for it to be worthwhile not to look at each
+// page that is there, but first for those that are not protected.
+const manyPages = 16 << 20
+
 // finish completes the copy, while the process stands still. Where that would take
 // long, it says so, and nothing is done.
 func (a *ahead) finish() (bool, error) {
 	var err error
-	if a.maps, err = linux.ReadMaps(a.pid); err != nil {
+	if a.maps, err = a.mr.Read(); err != nil {
 		return false, err
 	}
-	a.there, a.kept = nil, nil
-	var fresh []span
+	a.there, a.kept, a.fresh = nil, nil, nil
 	size := uint64(0)
 	isFresh := func(r ptrace.Region) error {
-		fresh = append(fresh, span{r.Start, r.End})
+		a.fresh = append(a.fresh, ptrace.Span{Addr: r.Start, Data: a.take(r.End - r.Start)})
 		size += r.End - r.Start
+		if size > mostStanding {
+			return errTooMuch
+		}
 		return nil
 	}
 	for i := range a.maps {
@@ -202,40 +222,94 @@ func (a *ahead) finish() (bool, error) {
 		if !private(m) {
 			continue
 		}
-		if s := (span{m.Start, m.End}); a.tracked[s] && m.Ino != 0 && m.Prot&unix.PROT_WRITE == 0 {
-			a.kept = append(a.kept, s)
+		tracked := a.tracked[span{m.Start, m.End}]
+		if tracked && m.Ino != 0 && m.Prot&unix.PROT_WRITE == 0 {
+			a.kept = append(a.kept, span{m.Start, m.End})
 			continue
 		}
-		at := m.Start
-		err := a.w.Unprotected(m.Start, m.End, func(r ptrace.Region) error {
-			a.there = append(a.there, span{at, r.Start})
-			at = r.End
-			return a.w.There(r.Start, r.End, m.Ino != 0, isFresh)
-		})
-		switch {
-		case err == nil:
-			a.there = append(a.there, span{at, m.End})
-		case errors.Is(err, unix.EPERM):
+		var err error = unix.EPERM
+		if tracked {
+			err = a.changes(m, isFresh)
+		}
+		if errors.Is(err, unix.EPERM) {
 			err = a.w.There(m.Start, m.End, m.Ino != 0, isFresh)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errTooMuch):
+			return false, nil
+		case err != nil:
 			return false, fmt.Errorf("see what it wrote to: %w", err)
 		}
 	}
-	if size > mostStanding {
-		return false, nil
+	return true, a.copyFresh()
+}
+
+// errTooMuch is of a process that writes to more than is copied while it stands still.
+var errTooMuch = errors.New("it writes to much memory")
+
+// changes finds what was written to in a mapping since the last pass. The error is EPERM
+// for one that is not tracked any more.
+func (a *ahead) changes(m *linux.Mapping, isFresh func(ptrace.Region) error) error {
+	if m.End-m.Start < manyPages {
+		return a.w.Now(m.Start, m.End, m.Ino != 0, func(r ptrace.Region) error {
+			if r.Written() {
+				return isFresh(r)
+			}
+			a.there = append(a.there, span{r.Start, r.End})
+			return nil
+		})
 	}
-	for _, s := range fresh {
-		if err := a.copy(s.start, s.end); err != nil {
-			return false, err
+	at := m.Start
+	err := a.w.Unprotected(m.Start, m.End, func(r ptrace.Region) error {
+		a.there = append(a.there, span{at, r.Start})
+		at = r.End
+		return a.w.There(r.Start, r.End, m.Ino != 0, isFresh)
+	})
+	if err == nil {
+		a.there = append(a.there, span{at, m.End})
+	}
+	return err
+}
+
+// take is room for so many bytes.
+func (a *ahead) take(n uint64) []byte {
+	if n > uint64(len(a.room)) {
+		a.room = make([]byte, max(n, fewWritten))
+	}
+	b := a.room[:n:n]
+	a.room = a.room[n:]
+	return b
+}
+
+// copyFresh copies what was found to be written to.
+func (a *ahead) copyFresh() error {
+	n, err := ptrace.ReadV(a.pid, a.fresh)
+	if err == nil {
+		return nil
+	}
+	if ptrace.Gone(err) {
+		return err
+	}
+	// Memory that the program itself has no access to, or beyond the end of a file.
+	for _, s := range a.fresh {
+		if n -= len(s.Data); n >= 0 {
+			continue
+		}
+		if err := (ptrace.Mem)(a.pid).ReadAt(s.Data, s.Addr); err != nil {
+			copy(s.Data, readPages(a.pid, s.Addr, s.Addr+uint64(len(s.Data))))
 		}
 	}
-	a.there = append(a.there, fresh...)
-	return true, nil
+	return nil
 }
 
 // settle lists what the copy holds once it is complete.
 func (a *ahead) settle() {
+	for _, s := range a.fresh {
+		for off := 0; off < len(s.Data); off += pageSize {
+			a.pages[s.Addr+uint64(off)] = s.Data[off : off+pageSize : off+pageSize]
+		}
+		a.there = append(a.there, span{s.Addr, s.Addr + uint64(len(s.Data))})
+	}
 	for _, s := range a.there {
 		for at := s.start; at < s.end; at += pageSize {
 			a.list = append(a.list, at)
@@ -255,6 +329,7 @@ func (a *ahead) close() {
 		_ = a.w.End(s.start, s.end) // closing ends what is left
 	}
 	a.w.Close()
+	a.mr.Close()
 }
 
 // runs calls each for the pages of a mapping that the copy has, as few times as

@@ -55,9 +55,16 @@ func (in *instant) stopAll() error {
 	}
 }
 
-// How long threads may take to stop: those that wait where nothing interrupts them
-// are done without after waitPatience.
-const waitPatience = 3 * time.Millisecond
+const (
+	// waitPatience is how long threads may take to stop: those that wait where nothing
+	// interrupts them are done without after it.
+	waitPatience = 3 * time.Millisecond
+	// spinFor is how long the tracer waits without a sleep, which takes longer than most
+	// stops. After it a thread may wait for the tracer's own processor, which it gets only
+	// if the tracer, which goes before others, sleeps.
+	spinFor = 60 * time.Microsecond
+	nap     = 20 * time.Microsecond
+)
 
 // await waits until threads that were interrupted have stopped.
 func (in *instant) await(added []*still) error {
@@ -90,6 +97,8 @@ func (in *instant) await(added []*still) error {
 			return fmt.Errorf("thread %d does not stop", added[0].tid)
 		case since > waitPatience:
 			time.Sleep(50 * time.Microsecond)
+		case since > spinFor:
+			_ = unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil) // or a part of it
 		default:
 			ptrace.Yield()
 		}

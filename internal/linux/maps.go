@@ -2,7 +2,9 @@ package linux
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -27,6 +29,10 @@ func ReadMaps(pid int) ([]Mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
 	}
+	return parseMaps(pid, b)
+}
+
+func parseMaps(pid int, b []byte) ([]Mapping, error) {
 	all := make([]Mapping, 0, bytes.Count(b, []byte("\n")))
 	for line := range strings.Lines(string(b)) {
 		m, ok := parseMapping(strings.TrimSuffix(line, "\n"))
@@ -37,6 +43,54 @@ func ReadMaps(pid int) ([]Mapping, error) {
 	}
 	return all, nil
 }
+
+// MapsReader lists the mappings of a process again and again, which costs little where
+// they are still the same.
+type MapsReader struct {
+	pid       int
+	f         *os.File
+	text, was []byte // as the kernel has it; what list was made of
+	list      []Mapping
+}
+
+// NewMapsReader returns one for a process. It has to be closed.
+func NewMapsReader(pid int) (*MapsReader, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
+	}
+	return &MapsReader{pid: pid, f: f, text: make([]byte, 1<<16)}, nil
+}
+
+// Read lists the mappings as ReadMaps does. The list is not to be changed.
+func (r *MapsReader) Read() ([]Mapping, error) {
+	n := 0
+	for {
+		if n == len(r.text) {
+			r.text = append(r.text, make([]byte, len(r.text))...)
+		}
+		k, err := r.f.ReadAt(r.text[n:], int64(n))
+		n += k
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the mappings of process %d: %w", r.pid, err)
+		}
+	}
+	if r.list != nil && bytes.Equal(r.text[:n], r.was) {
+		return r.list, nil
+	}
+	list, err := parseMaps(r.pid, r.text[:n])
+	if err != nil {
+		return nil, err
+	}
+	r.was, r.list = append(r.was[:0], r.text[:n]...), list
+	return list, nil
+}
+
+// Close closes the file that it reads.
+func (r *MapsReader) Close() { r.f.Close() }
 
 // parseMapping reads
 // "START-END rwxp OFFSET MAJOR:MINOR INODE   PATH".

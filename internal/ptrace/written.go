@@ -59,8 +59,11 @@ type pmScanArg struct {
 // A Region is a run of pages; struct page_region.
 type Region struct {
 	Start, End uint64
-	_          uint64 // their categories
+	categories uint64
 }
+
+// Written says of what Now lists whether it was written to.
+func (r Region) Written() bool { return r.categories&pageWritten != 0 }
 
 // TrackWrites makes a Written of a descriptor that process pid got from
 // userfaultfd(UserfaultfdArgs), and that the caller has by pidfd_getfd(2). The
@@ -118,6 +121,17 @@ func (w *Written) There(start, end uint64, ofFile bool, each func(Region) error)
 	arg := pmScanArg{start: start, end: end,
 		anyOf: pagePresent | pageSwapped, returned: pagePresent}
 	if ofFile { // it takes a look at each page
+		arg.inverted, arg.mask = pageFile, pageFile
+	}
+	return w.scan(&arg, each)
+}
+
+// Now lists the pages that are there in a tracked mapping, of a file or not, and says of
+// each whether it was written to. It takes a look at each page.
+func (w *Written) Now(start, end uint64, ofFile bool, each func(Region) error) error {
+	arg := pmScanArg{flags: scanTracked, start: start, end: end,
+		anyOf: pagePresent | pageSwapped, returned: pageWritten | pagePresent}
+	if ofFile {
 		arg.inverted, arg.mask = pageFile, pageFile
 	}
 	return w.scan(&arg, each)

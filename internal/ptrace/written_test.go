@@ -73,6 +73,19 @@ func TestWritten(t *testing.T) {
 	if got := list(unprotected); len(got) != pages-40+3 || !slices.Equal(got[:4], []int{7, 20, 21, 40}) {
 		t.Errorf("not protected after two writes: %v", got)
 	}
+	var fresh, same []int
+	if err := w.Now(start, end, false, func(r Region) error {
+		for at := r.Start; at < r.End; at += page {
+			if n := int(at-start) / page; r.Written() {
+				fresh = append(fresh, n)
+			} else {
+				same = append(same, n)
+			}
+		}
+		return nil
+	}); err != nil || !slices.Equal(fresh, []int{7, 50}) || len(same) != 37 || slices.Contains(same, 20) {
+		t.Errorf("there now: %v written to, %v not: %v", fresh, same, err)
+	}
 	if got := list(protect); !slices.Equal(got, []int{7, 50}) {
 		t.Errorf("after two writes: %v", got)
 	}

@@ -1,0 +1,92 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAttachAgain attaches to the same process again and again: each recording is exact,
+// the program ends as if nothing had been, and what is left in it does not grow. With
+// PYRR_ATTACHES it is so many times, of each kind of program (make attaches).
+func TestAttachAgain(t *testing.T) {
+	python := tracedPython(t)
+	times, _ := strconv.Atoi(os.Getenv("PYRR_ATTACHES"))
+	kinds := []string{"threads", "asyncio", "numpy", "children"}
+	if times == 0 {
+		times, kinds = 4, kinds[:1]
+	}
+	for _, c := range attachPrograms {
+		if !slices.Contains(kinds, c.name) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			python := python
+			if c.name == "numpy" {
+				if python = withNumpy(); python == "" {
+					t.Skip("there is no Python with numpy (make setup)")
+				}
+			}
+			p := live(t, python, c.code)
+			open, threads := p.entries("fd"), p.entries("task")
+			var first map[string]int
+			for n := range times {
+				time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+				attached(t, p, "--for", fmt.Sprintf("%dms", 30+rand.IntN(120)))
+				if left := p.zombies(); left != "" && c.name != "children" {
+					t.Errorf("attach %d left it with %s", n, left)
+				}
+				if n == 0 {
+					first = p.ofPyrr()
+				}
+			}
+			if len(first) == 0 {
+				t.Error("no mapping of pyrr's is there after the first attach")
+			}
+			if now := p.ofPyrr(); !maps.Equal(now, first) {
+				t.Errorf("after one attach there is of pyrr %v, after %d %v", first, times, now)
+			}
+			// Descriptors and threads of the program itself come and go.
+			if now := p.entries("fd"); now > open+12 {
+				t.Errorf("it had %d descriptors open, and has %d", open, now)
+			}
+			if now := p.entries("task"); now > threads+8 {
+				t.Errorf("it had %d threads, and has %d", threads, now)
+			}
+			if p.traced() {
+				t.Error("it is still traced")
+			}
+			p.ends(t)
+		})
+	}
+}
+
+// entries counts the entries of a folder that proc(5) has of the program.
+func (p *living) entries(dir string) int {
+	list, _ := filepath.Glob("/proc/" + p.pid() + "/" + dir + "/*")
+	return len(list)
+}
+
+// ofPyrr counts the mappings of code of no file, which no Python without a compiler of
+// its own has, and those where pyrr places its own, by their rights.
+func (p *living) ofPyrr() map[string]int {
+	list, _ := os.ReadFile("/proc/" + p.pid() + "/maps")
+	n := map[string]int{}
+	for line := range bytes.Lines(list) {
+		f := strings.Fields(string(line))
+		if len(f) == 5 && (strings.Contains(f[1], "x") || strings.HasPrefix(f[0], "7000")) {
+			n[f[1]]++
+		}
+	}
+	return n
+}
