@@ -200,7 +200,7 @@ func TestProcesses(t *testing.T) {
 	server := f.events[5]
 	server.Proc, server.PID, server.Start = 4, 400, 1005*ms
 	f.events = append(f.events, server)
-	end := Event{Proc: 4, Kind: KindEnd, Start: 2000 * ms, FD: -1}
+	end := Event{Proc: 4, Kind: KindEnd, Start: 2000 * ms, Call: Call{FD: -1}}
 	f.events = append(f.events, end)
 	run := check(t, specIn(t, t.TempDir(), `version: 1
 recording: rec.pyrr.zip

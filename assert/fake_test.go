@@ -137,7 +137,7 @@ func slowHTTP() *fake {
 	ev := func(thread int, instr, own uint64, name string, start, end time.Duration) Event {
 		names := map[int]string{1: "MainThread", 2: "worker"}
 		return Event{Proc: 1, PID: 100, TID: 99 + thread, Thread: thread, ThreadName: names[thread],
-			Pos: recording.Pos{Instr: instr}, ThreadInstr: own, Kind: KindSyscall, Name: name, Start: start, End: end, FD: -1}
+			Pos: recording.Pos{Instr: instr}, ThreadInstr: own, Kind: KindSyscall, Name: name, Start: start, End: end, Call: Call{FD: -1}}
 	}
 	f := &fake{info: Info{Root: "/proj", Pythons: map[int]string{1: "3.11.2"}, Arch: "amd64", Wall: 31000 * ms}}
 	socket := ev(2, 181000, 41000, "socket", 900*ms, 900*ms)
@@ -177,7 +177,7 @@ func slowHTTP() *fake {
 	helper := func(proc int, kinds ...string) {
 		for i, kind := range kinds {
 			f.events = append(f.events, Event{Proc: proc, PID: 200, TID: 200, Thread: 1, Pos: recording.Pos{Event: uint64(i)},
-				Kind: kind, Start: 600 * ms, End: 600 * ms, FD: -1})
+				Kind: kind, Start: 600 * ms, End: 600 * ms, Call: Call{FD: -1}})
 		}
 	}
 	helper(2, KindThreadStart, KindExec, KindEnd)

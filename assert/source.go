@@ -43,6 +43,19 @@ type Arg struct {
 	Num  uint64
 }
 
+// Call is what a system call was given, what it returned and what it is about.
+type Call struct {
+	Args  []Arg
+	Ret   int64  // raw: -errno on failure
+	Errno string // name, "" for success
+	// Unfinished is set for a call that had not returned when the recording
+	// ended; End of the Event is then the recording's end.
+	Unfinished bool
+	FD         int    // the descriptor that it is about, -1 for none
+	Addr       string // 127.0.0.1:8888, [::1]:80, /run/socket
+	Path       string
+}
+
 // Event is one decoded event of one process.
 type Event struct {
 	Proc       int // number of the process, from 1
@@ -59,17 +72,9 @@ type Event struct {
 	Name string
 	// Frame is the Python frame that a call, return, line or raise is about.
 	Frame *stack.Frame
-	Args  []Arg
-	Ret   int64  // raw: -errno on failure
-	Errno string // name, "" for success
-	// Unfinished is set for a call that had not returned when the recording
-	// ended; End is then the recording's end.
-	Unfinished bool
+	Call
 	// Start and End are wall-clock times since the recording began.
 	Start, End time.Duration
-	FD         int    // the descriptor that a call is about, -1 for none
-	Addr       string // 127.0.0.1:8888, [::1]:80, /run/socket
-	Path       string
 	// Value is what a function returns, much like its repr, or the message of an
 	// exception; "" where it could not be read.
 	Value string

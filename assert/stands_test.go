@@ -16,7 +16,7 @@ func standing() *fake {
 	f := &fake{info: Info{Root: "/proj", Pythons: map[int]string{1: "3.11.2"}, Arch: "amd64", Wall: 5000 * ms}}
 	at := func(kind, name string, thread int, instr uint64, when time.Duration) Event {
 		return Event{Proc: 1, PID: 100, TID: 99 + thread, Thread: thread, Pos: recording.Pos{Instr: instr}, Kind: kind, Name: name,
-			Start: when, End: when, FD: -1}
+			Start: when, End: when, Call: Call{FD: -1}}
 	}
 	f.events = []Event{at(KindSyscall, "connect", 1, 100, 100*ms), at(KindTimeout, "", 1, 900, 5000*ms), at(KindEnd, "", 1, 900, 5000*ms)}
 	show := func(e Event, s Stacks) {

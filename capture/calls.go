@@ -137,10 +137,10 @@ func (r *recorder) installCalls(t *task) error {
 	sp.late, img.Writes = img.Split(len(find.sites))
 	sp.loader = nil
 	data := img.Code.Addr + img.Code.Len
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Memory: recording.Memory{Maps: []recording.Mapping{
 		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameCalls},
 		{Start: data, End: at + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameCalls},
-	}}
+	}}}
 	for _, w := range img.Writes {
 		if w.Addr < at || w.Addr >= at+size {
 			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {
@@ -281,7 +281,7 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 		}
 		ev := recording.Event{
 			Kind: recording.KindSyscall, Stop: recording.StopBuffered, TID: int32(t.tid), Instr: c.Instr,
-			PC: c.Regs.Rip, RegSum: recording.RegSum(&c.Regs), Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
+			Reached: recording.Reached{PC: c.Regs.Rip, RegSum: recording.RegSum(&c.Regs)}, Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
 			Time: at(c.Began), EndTime: at(c.Ended), Clocks: b[used : c.Clocks*inject.ClockSlot],
 		}
 		used = c.Clocks * inject.ClockSlot

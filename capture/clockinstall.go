@@ -88,10 +88,10 @@ func (r *recorder) installClock(t *task) error {
 		return nil
 	}
 	const size = cpython.AreaCodeSize + cpython.AreaDataSize
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Maps: []recording.Mapping{
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Memory: recording.Memory{Maps: []recording.Mapping{
 		{Start: area, End: area + cpython.AreaCodeSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameClock},
 		{Start: area + cpython.AreaCodeSize, End: area + size, Prot: unix.PROT_READ | unix.PROT_WRITE, Name: nameClock},
-	}}
+	}}}
 	for _, w := range in.Writes {
 		if w.Addr < area || w.Addr >= area+size {
 			if err := r.keepFormer(t, w.Addr, len(w.Data)); err != nil {

@@ -305,7 +305,7 @@ func (in *instant) callOf(t *still, f *frozen) (recording.Event, bool) {
 	}
 	noSys := -int64(unix.ENOSYS)
 	r.OrigRax, r.Rax = uint64(nr), uint64(noSys)
-	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, PC: r.Rip, RegSum: recording.RegSum(r)}
+	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, Reached: recording.Reached{PC: r.Rip, RegSum: recording.RegSum(r)}}
 	if at, n, str := linux.InArgs(nr, ev.Args); n > 0 {
 		b := make([]byte, n)
 		b = b[:f.memory().ReadSome(b, at)]

@@ -57,7 +57,7 @@ func (r *recorder) codeMade(t *task) error {
 	if c.prot&writeExec != writeExec {
 		mem := r.trapMade(t, c.start, c.start, c.end)
 		if len(mem) > 0 {
-			r.log(sp, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: sp.base, Mem: mem})
+			r.log(sp, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: sp.base, Memory: recording.Memory{Mem: mem}})
 		}
 		return nil
 	}
@@ -70,7 +70,7 @@ func (r *recorder) codeMade(t *task) error {
 	r.showShared(sp, c.start, c.end, c.prot&^unix.PROT_EXEC)
 	sp.made = append(sp.made, c)
 	r.log(sp, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: sp.base,
-		Maps: []recording.Mapping{{Start: c.start, End: c.end, Prot: uint32(c.prot &^ unix.PROT_EXEC)}}})
+		Memory: recording.Memory{Maps: []recording.Mapping{{Start: c.start, End: c.end, Prot: uint32(c.prot &^ unix.PROT_EXEC)}}}})
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 		return true, err
 	}
 	c := sp.made[i]
-	ev := recording.Event{Kind: recording.KindFault, Mem: r.trapMade(t, regs.Rip, c.start, c.end)}
+	ev := recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Mem: r.trapMade(t, regs.Rip, c.start, c.end)}}
 	page := addr &^ (pageSize - 1)
 	if err := r.protect(sp, page, page+pageSize, c.prot); err != nil {
 		return true, err

@@ -308,7 +308,7 @@ func (m *sharedMap) renew(tid int, from, to, size uint64) ([]recording.Event, er
 				m.seen[n] = unseen // it may have written there itself
 			}
 		}
-		ev := recording.Event{Kind: recording.KindFault, Mem: m.changed(tid, m.start+lo-m.off, m.start+pageUp(hi)-m.off)}
+		ev := recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Mem: m.changed(tid, m.start+lo-m.off, m.start+pageUp(hi)-m.off)}}
 		if len(ev.Mem) > 0 {
 			evs = append(evs, ev)
 		}
@@ -326,13 +326,13 @@ func (m *sharedMap) taken(tid int, size uint64) ([]recording.Event, error) {
 	if last-m.start > maxFresh {
 		return nil, fmt.Errorf("a mapped file of %d bytes changes", size)
 	}
-	ev := recording.Event{Kind: recording.KindWrite, Maps: []recording.Mapping{{Start: m.start, End: m.end, Prot: uint32(m.prot), Name: m.quiet.file.Name()}}}
+	ev := recording.Event{Kind: recording.KindWrite, Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.start, End: m.end, Prot: uint32(m.prot), Name: m.quiet.file.Name()}}}}
 	m.ofFile, m.noFile, m.seen = false, 0, map[uint64]uint64{}
 	ev.Mem = m.changed(tid, m.start, last)
 	evs := []recording.Event{ev}
 	if last < m.end {
 		m.noFile = last
-		evs = append(evs, recording.Event{Kind: recording.KindFault, Maps: []recording.Mapping{{Start: last, End: m.end}}})
+		evs = append(evs, recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Maps: []recording.Mapping{{Start: last, End: m.end}}}})
 	}
 	return evs, nil
 }

@@ -94,7 +94,7 @@ func (r *recorder) logWord(t *task) {
 		return
 	}
 	if ws := wordsOf(t.tid, []uint64{at}); len(ws) > 0 {
-		r.log(t.sp, &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: t.sp.base, Mem: ws})
+		r.log(t.sp, &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: t.sp.base, Memory: recording.Memory{Mem: ws}})
 	}
 }
 

@@ -168,7 +168,7 @@ func (r *recorder) mapShared(t *task, m *sharedMap) error {
 		return err
 	}
 	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base,
-		Maps: []recording.Mapping{{Start: m.start, End: m.end}}}
+		Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.start, End: m.end}}}}
 	r.log(t.sp, &ev)
 	return nil
 }

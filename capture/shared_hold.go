@@ -60,7 +60,7 @@ func (r *recorder) revoke(h *sharedMap, unit uint64) error {
 	if err := r.protect(sp, start, end, unix.PROT_NONE); err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Maps: []recording.Mapping{{Start: start, End: end}}}
+	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Memory: recording.Memory{Maps: []recording.Mapping{{Start: start, End: end}}}}
 	if sp.at != nil && !sp.at.logged {
 		return r.logAt(sp.at, &ev)
 	}

@@ -187,7 +187,7 @@ func (r *recorder) serve(w *waiter) error {
 		t.cleared = true
 		return r.enterCall(t)
 	}
-	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base, Maps: []recording.Mapping{mp}, Mem: mem}
+	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base, Memory: recording.Memory{Maps: []recording.Mapping{mp}, Mem: mem}}
 	if w.atEntry {
 		r.logEnter(t)
 		r.log(t.sp, &ev)

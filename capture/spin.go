@@ -199,7 +199,7 @@ func (r *recorder) probe(t *task) error {
 	if err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindSwitch, Regs: &loop.regs, XState: loop.xstate, Mem: loop.memory}
+	ev := recording.Event{Kind: recording.KindSwitch, Regs: &loop.regs, XState: loop.xstate, Memory: recording.Memory{Mem: loop.memory}}
 	if err := r.logAt(m, &ev); err != nil {
 		return err
 	}

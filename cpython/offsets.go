@@ -24,15 +24,29 @@ type layout struct {
 		valuestack, stacktop, stackdepth, stackpointer, state             int
 		iblock, blocks                                                    int
 	}
-	code struct {
-		size, flags, firstLine, argcount, kwonly int
-		exceptionTable, nlocalsplus, stackSize   int
-		names                                    int
-		filename, name, qualname, lineTable      int
-		varnames, cellvars, freevars, code       int
-		localsplusNames, localsplusKinds         int
-		bytecode, tlbc, firstTraceable           int
-	}
+	code codeLayout
+	objects
+}
+
+// codeLayout is where a code object keeps what is read of it; the names of its
+// variables are one list from 3.11 on.
+type codeLayout struct {
+	size, flags, firstLine, argcount, kwonly int
+	exceptionTable, nlocalsplus, stackSize   int
+	bytecode, code, tlbc, firstTraceable     int
+	codeNames
+}
+
+// codeNames are a code object's names, its file's, and the table of its lines.
+type codeNames struct {
+	names                               int
+	filename, name, qualname, lineTable int
+	varnames, cellvars, freevars        int
+	localsplusNames, localsplusKinds    int
+}
+
+// objects is where objects of each class keep what is read of them.
+type objects struct {
 	object  struct{ typ, size int }
 	str     struct{ length, state, wstr, ascii, compact, data int }
 	bytes   struct{ value int }

@@ -2,6 +2,23 @@ package cpython
 
 import "fmt"
 
+// breakpoints are the opcodes that breakpoints have to know.
+type breakpoints struct {
+	// resume is RESUME, and INSTRUMENTED_RESUME; GEN_START of 3.10 stands for it. back
+	// are the jumps that may go backwards: from 3.11 on always.
+	extendedArg           byte
+	returns, resume, back []byte
+	// returnConst are RETURN_CONST and its instrumented form.
+	returnConst []byte
+	// fusable are LOAD_CONST, LOAD_FAST and STORE_FAST of the versions that fuse
+	// such an instruction with the next one when the code is quickened, even
+	// across lines: the second is then not dispatched by itself.
+	fusable []byte
+	// resumeAt masks the place out of RESUME's argument: 0 at the start, 4 at
+	// that of a generator expression, 2 and 3 in yield from and await.
+	resumeAt byte
+}
+
 // Rules are what pyrr knows of the bytecode and the state of one minor version of
 // CPython: each has a file, rules_3NN.go, and its offsets of struct members
 // are a column of layoutRows, or what layout changes in that of another version.
@@ -38,20 +55,7 @@ type Rules struct {
 	// (_PyOpcode_Caches); both in pycore_opcode.h or pycore_opcode_metadata.h.
 	base, caches [opcodes]uint8
 
-	// Opcodes that breakpoints have to know. resume is RESUME, and
-	// INSTRUMENTED_RESUME; GEN_START of 3.10 stands for it. back are the jumps
-	// that may go backwards: from 3.11 on always.
-	extendedArg           byte
-	returns, resume, back []byte
-	// returnConst are RETURN_CONST and its instrumented form.
-	returnConst []byte
-	// fusable are LOAD_CONST, LOAD_FAST and STORE_FAST of the versions that fuse
-	// such an instruction with the next one when the code is quickened, even
-	// across lines: the second is then not dispatched by itself.
-	fusable []byte
-	// resumeAt masks the place out of RESUME's argument: 0 at the start, 4 at
-	// that of a generator expression, 2 and 3 in yield from and await.
-	resumeAt byte
+	breakpoints
 
 	// genStates says what the values of enum _framestate mean (pycore_frame.h),
 	// and delegateTop how many words lie on a delegating frame's stack above what

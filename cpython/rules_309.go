@@ -2,9 +2,11 @@ package cpython
 
 // Opcodes of 3.9: opcode.h.
 var rules9 = Rules{
-	Minor:       9,
-	unassigned:  "0,7-8,13-14,18,21,30-47,53,58,80-81,88,99,119-120,123,127-129,134,139-140,149-153,158-159,166-255",
-	extendedArg: 144,
-	returns:     []byte{83},
-	back:        []byte{113, 114, 115, 111, 112},
+	Minor:      9,
+	unassigned: "0,7-8,13-14,18,21,30-47,53,58,80-81,88,99,119-120,123,127-129,134,139-140,149-153,158-159,166-255",
+	breakpoints: breakpoints{
+		extendedArg: 144,
+		returns:     []byte{83},
+		back:        []byte{113, 114, 115, 111, 112},
+	},
 }

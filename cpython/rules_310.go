@@ -2,10 +2,12 @@ package cpython
 
 // Opcodes of 3.10: opcode.h.
 var rules10 = Rules{
-	Minor:       10,
-	unassigned:  "0,7-8,13-14,18,21,35-48,53,58,80-81,88,120,123,127-128,134,139-140,149-151,153,158-159,166-255",
-	extendedArg: 144,
-	returns:     []byte{83},
-	resume:      []byte{129},
-	back:        []byte{113, 114, 115, 111, 112},
+	Minor:      10,
+	unassigned: "0,7-8,13-14,18,21,35-48,53,58,80-81,88,120,123,127-128,134,139-140,149-151,153,158-159,166-255",
+	breakpoints: breakpoints{
+		extendedArg: 144,
+		returns:     []byte{83},
+		resume:      []byte{129},
+		back:        []byte{113, 114, 115, 111, 112},
+	},
 }

@@ -2,17 +2,19 @@ package cpython
 
 // Opcodes of 3.11: opcode.h, pycore_opcode.h.
 var rules11 = Rules{
-	Minor:        11,
-	unassigned:   "181-254",
-	uncounted:    []int{255},
-	extendedArg:  144,
-	returns:      []byte{83},
-	resume:       []byte{151},
-	back:         []byte{140, 173, 174, 175, 176},
-	fusable:      []byte{100, 124, 125},
+	Minor:      11,
+	unassigned: "181-254",
+	uncounted:  []int{255},
+	breakpoints: breakpoints{
+		extendedArg: 144,
+		returns:     []byte{83},
+		resume:      []byte{151},
+		back:        []byte{140, 173, 174, 175, 176},
+		fusable:     []byte{100, 124, 125},
+		resumeAt:    3,
+	},
 	Qualified:    true,
 	redispatches: true,
-	resumeAt:     3,
 	genStates:    genStates11,
 	base: [opcodes]uint8{
 		3: 122, 4: 122, 5: 122, 6: 122, 7: 122, 8: 122, 13: 122, 14: 122, 16: 122, 17: 25, 18: 25, 19: 25, 20: 25, 21: 25,

@@ -24,7 +24,7 @@ func TestForgedModes(t *testing.T) {
 	second := func(r linux.Regs) recording.Event {
 		return recording.Event{Kind: recording.KindThread, TID: 2, Regs: &r}
 	}
-	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002, Ret: 1}
+	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Ret: 1}
 	death := recording.Event{Kind: recording.KindDeath, TID: 2}
 	protect := recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_MPROTECT, Args: [6]uint64{0x10000, 4096, 7}}
 	setregs := func(r linux.Regs) recording.Event { return recording.Event{Kind: recording.KindInsn, TID: 1, Regs: &r} }
@@ -82,12 +82,10 @@ func TestForgedProgramsEnd(t *testing.T) {
 	leastPatience = 300 * time.Millisecond
 	t.Setenv("PYRR_REPLAY_MEMORY", "64")
 	base := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
-	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002, Ret: 1}
+	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Ret: 1}
 	hog := recording.Event{
 		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &base,
-		Maps: []recording.Mapping{{Start: 0x10000, End: 0x6e0000000000, Prot: 7}},
-		// add rsp, 4096; push rax; and again
-		Mem: []recording.Write{{Addr: 0x10000, Data: []byte{0x48, 0x81, 0xc4, 0, 0x10, 0, 0, 0x50, 0xeb, 0xf6}}},
+		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x6e0000000000, Prot: 7}}, Mem: []recording.Write{{Addr: 0x10000, Data: []byte{0x48, 0x81, 0xc4, 0, 0x10, 0, 0, 0x50, 0xeb, 0xf6}}}},
 	}
 	spin := []byte{0xeb, 0xfe}
 	t.Run("time", func(t *testing.T) {

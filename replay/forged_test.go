@@ -29,9 +29,8 @@ func forge(t *testing.T, code []byte, path string, regs linux.Regs, events ...re
 	copy(page[1024:], path)
 	start := recording.Event{
 		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}},
-		Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}},
-		Mem:  []recording.Write{{Addr: 0x10000, Data: page}},
-		Regs: &regs,
+		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}}, Mem: []recording.Write{{Addr: 0x10000, Data: page}}},
+		Regs:   &regs,
 	}
 	if len(events) == 0 || events[0].Kind != recording.KindStart {
 		events = append([]recording.Event{start}, events...)
@@ -64,13 +63,13 @@ func TestForgedRecordingsReachNothing(t *testing.T) {
 	atCode.Rip, atGadget.Rip, atThirtyTwo.Rip = 0x10000, gadgetBase, 0x10000
 	// The 32-bit entry: creat(path) is call 8 there.
 	atThirtyTwo.Rax, atThirtyTwo.Rbx, atThirtyTwo.Rcx = 8, 0x10000+1024, 0o666
-	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002, Ret: 1}
+	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Ret: 1}
 	again := next
 	again.Nr, again.Args = unix.SYS_OPENAT, open.Args()
 	again.RegSum = recording.RegSum(&open)
-	trap := recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, TID: 1, Regs: &atGadget, PC: 0x10000}
-	child := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_CLONE, Child: 2, PC: 0x10002}
-	mapped := recording.Event{Kind: recording.KindWrite, TID: 1, Maps: []recording.Mapping{{Start: gadgetBase, End: gadgetBase + 4096, Prot: 7}}}
+	trap := recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, TID: 1, Regs: &atGadget, Reached: recording.Reached{PC: 0x10000}}
+	child := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_CLONE, Child: 2, Reached: recording.Reached{PC: 0x10002}}
+	mapped := recording.Event{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Maps: []recording.Mapping{{Start: gadgetBase, End: gadgetBase + 4096, Prot: 7}}}}
 	for _, test := range []struct {
 		name   string
 		code   []byte
@@ -104,26 +103,26 @@ func TestForgedRecordingsLeaveTheGadgetAlone(t *testing.T) {
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
 	call := func(nr int32, ret int64, args ...uint64) recording.Event {
 		// Not reached by running: the thread is in it from the start.
-		ev := recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: nr, Ret: ret, PC: 0x10002}
+		ev := recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: nr, Ret: ret, Reached: recording.Reached{PC: 0x10002}}
 		copy(ev.Args[:], args)
 		return ev
 	}
 	again := call(unix.SYS_MUNMAP, 0, 0x10000, 4096)
 	clock := recording.Event{
 		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &regs,
-		Args: [6]uint64{1, gadgetBase, 0x10800, 0x10900, 4, 0x9090909090909090},
-		Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}},
+		Args:   [6]uint64{1, gadgetBase, 0x10800, 0x10900, 4, 0x9090909090909090},
+		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}}},
 	}
 	budget := recording.Event{Kind: recording.KindWrite, TID: 1, Args: [6]uint64{gadgetBase, 0x10000}}
-	stopped := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002, Instr: 7}
+	stopped := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Instr: 7}
 	brk := clock // with a heap that ends right behind it
 	brk.Args, brk.Proc = [6]uint64{}, &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}, Brk: gadgetBase + 4096}
 	for _, test := range []struct {
 		name   string
 		events []recording.Event
 	}{
-		{"bytes", []recording.Event{{Kind: recording.KindWrite, TID: 1, Mem: []recording.Write{{Addr: gadgetBase, Data: loop}}}, again}},
-		{"bytes that reach into it", []recording.Event{{Kind: recording.KindWrite, TID: 1, Mem: []recording.Write{{Addr: 0x10000, Data: make([]byte, 4096)}, {Addr: gadgetBase - 1, Data: loop}}}, again}},
+		{"bytes", []recording.Event{{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Mem: []recording.Write{{Addr: gadgetBase, Data: loop}}}}, again}},
+		{"bytes that reach into it", []recording.Event{{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Mem: []recording.Write{{Addr: 0x10000, Data: make([]byte, 4096)}, {Addr: gadgetBase - 1, Data: loop}}}}, again}},
 		{"a budget", []recording.Event{budget, stopped}},
 		{"munmap", []recording.Event{call(unix.SYS_MUNMAP, 0, gadgetBase, 1)}},
 		{"munmap of all", []recording.Event{call(unix.SYS_MUNMAP, 0, 0, userTop)}},
@@ -150,7 +149,7 @@ func TestForgedRecordingsDoNotFillMemory(t *testing.T) {
 	bytes := []recording.Write{{Addr: 0x40000000, Data: make([]byte, maxHeld/2)}} // no mapping there
 	var events []recording.Event
 	for range 4 {
-		events = append(events, recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_READ, Mem: bytes})
+		events = append(events, recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_READ, Memory: recording.Memory{Mem: bytes}})
 	}
 	events = append(events, recording.Event{Kind: recording.KindEnd, TID: 1, Why: recording.EndExited})
 	_, err := Batch(forge(t, nil, "", regs, events...), Options{})

@@ -15,8 +15,7 @@ import (
 // nothing about its recording: it went no other way.
 func TestKilledReplay(t *testing.T) {
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000, Rax: unix.SYS_GETPID}
-	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, PC: 0x10002,
-		RegSum: recording.RegSum(&regs), Ret: 1}
+	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002, RegSum: recording.RegSum(&regs)}, Ret: 1}
 	next := call
 	next.PC = 0x10100
 	// A call, and then a loop.

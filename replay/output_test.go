@@ -19,12 +19,11 @@ func TestOutputIsCompared(t *testing.T) {
 	const text = 0x10000 + 1024
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000, Rax: unix.SYS_WRITE, Rdi: 1, Rsi: text, Rdx: 5}
 	sum := func(s string) uint32 { return crc32.Checksum([]byte(s), castagnoli) }
-	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_WRITE, PC: 0x10002,
-		RegSum: recording.RegSum(&regs), Args: [6]uint64{1, text, 5}, Ret: 5, Why: recording.OutStdout, OutSum: sum("hello")}
+	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_WRITE, Reached: recording.Reached{PC: 0x10002, RegSum: recording.RegSum(&regs), OutSum: sum("hello")}, Args: [6]uint64{1, text, 5}, Ret: 5, Why: recording.OutStdout}
 	enter := call
 	enter.Kind, enter.Ret = recording.KindEnter, 0
 	exit := recording.Event{Kind: recording.KindExit, TID: 1, Nr: unix.SYS_WRITE, Ret: 3, Why: recording.OutStdout}
-	change := recording.Event{Kind: recording.KindWrite, TID: 1, Mem: []recording.Write{{Addr: text, Data: []byte("HE")}}}
+	change := recording.Event{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Mem: []recording.Write{{Addr: text, Data: []byte("HE")}}}}
 	short, other, lost, more := call, call, call, exit
 	short.Ret, other.OutSum, lost.OutSum, more.Ret = 2, sum("hellO"), sum("hell"), 6
 	end := recording.Event{Kind: recording.KindEnd, TID: 1, Why: recording.EndExited}

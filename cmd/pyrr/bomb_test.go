@@ -33,7 +33,7 @@ func bomb(t *testing.T, events int) string {
 		if err := s.Append(&ev); err != nil {
 			t.Fatal(err)
 		}
-		ev = recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_PREAD64, PC: 4096, Args: [6]uint64{3, 1 << 20, 100}, Ret: 100, Instr: uint64(i)}
+		ev = recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_PREAD64, Reached: recording.Reached{PC: 4096}, Args: [6]uint64{3, 1 << 20, 100}, Ret: 100, Instr: uint64(i)}
 	}
 	if err := s.Append(&recording.Event{Kind: recording.KindEnd, TID: 1, Why: recording.EndExited}); err != nil {
 		t.Fatal(err)

@@ -46,9 +46,9 @@ type Walk struct{ *stackwalk.Walk }
 func (w Walk) At(p *replay.Process) {
 	code := stackwalk.NewCodeMap()
 	for _, m := range p.Modules() {
-		code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}})
+		code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}}})
 	}
-	code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Maps: p.Engine()})
+	code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: p.Engine()}})
 	w.Procs[p.Info.ID] = &stackwalk.Process{Code: code, Numbers: map[int32]int{}, Tries: map[int32]uint64{}}
 }
 

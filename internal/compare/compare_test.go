@@ -34,8 +34,8 @@ func (s *source) SourceText(file string, line int) (string, bool) {
 func (s *source) call(thread int, name, path string, line int) *assert.Event {
 	n := len(s.events)
 	s.events = append(s.events, assert.Event{
-		Proc: 1, Thread: thread, ThreadName: map[int]string{1: "MainThread", 2: "worker"}[thread], Kind: assert.KindSyscall, Name: name, Path: path,
-		Pos: recording.Pos{Event: uint64(n)}, Start: time.Duration(n), FD: -1,
+		Proc: 1, Thread: thread, ThreadName: map[int]string{1: "MainThread", 2: "worker"}[thread], Kind: assert.KindSyscall, Name: name, Call: assert.Call{Path: path, FD: -1},
+		Pos: recording.Pos{Event: uint64(n)}, Start: time.Duration(n),
 	})
 	if s.stacks == nil {
 		s.stacks, s.texts = map[int]assert.Stacks{}, map[string]string{}

@@ -115,7 +115,7 @@ func (r *processReader) add(n uint64, ev *recording.Event, t *logview.Thread, ki
 	e := assert.Event{
 		Proc: r.proc.ID, PID: r.proc.PID, TID: int(ev.TID), Thread: t.Num, ThreadInstr: t.Instr,
 		Pos: recording.Pos{Instr: ev.Instr, Event: n}, Kind: kind, Name: name,
-		Start: since(ev.Time), End: since(max(ev.Time, ev.EndTime)), FD: -1,
+		Start: since(ev.Time), End: since(max(ev.Time, ev.EndTime)), Call: assert.Call{FD: -1},
 	}
 	i := len(r.events)
 	r.events = append(r.events, e)

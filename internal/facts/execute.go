@@ -124,7 +124,7 @@ func breaksFor(want []*assert.EventPattern) ([]*replay.Break, error) {
 // walk they have C stacks as well.
 func hitsOf(h *replay.Hit, walk *stackwalk.Walk) []hit {
 	info := h.Process.Info
-	base := hit{Event: assert.Event{Proc: info.ID, PID: info.PID, TID: int(h.Thread.TID), Pos: h.Pos, FD: -1}}
+	base := hit{Event: assert.Event{Proc: info.ID, PID: info.PID, TID: int(h.Thread.TID), Pos: h.Pos, Call: assert.Call{FD: -1}}}
 	if rt, err := h.Process.Runtime(); err == nil {
 		m := h.Process.Mem()
 		if pt, err := h.Process.PyThread(h.Thread); err == nil {

@@ -46,7 +46,7 @@ type stateReader struct {
 
 // event begins an event at the end of the process.
 func (x *stateReader) event(kind string, tid int32) assert.Event {
-	e := assert.Event{Kind: kind, Proc: x.end.Proc.ID, PID: x.end.Proc.PID, TID: int(tid), Pos: x.end.At, FD: -1,
+	e := assert.Event{Kind: kind, Proc: x.end.Proc.ID, PID: x.end.Proc.PID, TID: int(tid), Pos: x.end.At, Call: assert.Call{FD: -1},
 		Start: since(x.end.Time), End: since(x.end.Time)}
 	for i := range x.end.Threads {
 		if w := &x.end.Threads[i]; w.TID == tid {

@@ -62,7 +62,7 @@ func TestSignalInfo(t *testing.T) {
 		recorded.Args[i] = binary.LittleEndian.Uint64(full[8*i:])
 	}
 	frame := &recording.Event{Kind: recording.KindSignal, Nr: 10, Regs: &linux.Regs{Rsi: 0x1010},
-		Mem: []recording.Write{{Addr: 0x5000, Data: make([]byte, 4)}, {Addr: 0x1000, Data: append(make([]byte, 16), full...)}}}
+		Memory: recording.Memory{Mem: []recording.Write{{Addr: 0x5000, Data: make([]byte, 4)}, {Addr: 0x1000, Data: append(make([]byte, 16), full...)}}}}
 	other, short := *frame, *frame
 	other.Nr = 12 // a handler that asked for no siginfo: the stack is as it was
 	short.Mem = []recording.Write{{Addr: 0x1000, Data: frame.Mem[1].Data[:100]}}

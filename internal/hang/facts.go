@@ -142,20 +142,8 @@ type Wait struct {
 	PID int `json:"pid,omitempty"`
 }
 
-// Thing is an object that is waited for, held or owed.
-type Thing struct {
-	Kind string `json:"kind"`
-	// Addr is the address of the object: equal in a process and a copy of it.
-	Addr uint64 `json:"addr,omitempty"`
-	// Key is equal for the same thing seen from several processes.
-	Key string `json:"key,omitempty"`
-	// Name is how the program calls it: a variable or attribute.
-	Name string `json:"name,omitempty"`
-	// Class is the name of its class.
-	Class string `json:"class,omitempty"`
-	// State says how it is, in a word or two: "2 of 3 arrived", "unset".
-	State string `json:"state,omitempty"`
-	// Made is where it was made, File:Line, "" where that is not known.
+// Hands are those who hold a thing, are at it, or could get at it.
+type Hands struct {
 	Holders []Hold `json:"holders,omitempty"`
 	// Owed are the units that are at it: the worker that runs a future. Queued
 	// says that it lies in a queue which the units named would take it from.
@@ -170,6 +158,22 @@ type Thing struct {
 	// thread that is not there any more.
 	Locked bool `json:"locked,omitempty"`
 	Gone   bool `json:"gone,omitempty"`
+}
+
+// Thing is an object that is waited for, held or owed.
+type Thing struct {
+	Kind string `json:"kind"`
+	// Addr is the address of the object: equal in a process and a copy of it.
+	Addr uint64 `json:"addr,omitempty"`
+	// Key is equal for the same thing seen from several processes.
+	Key string `json:"key,omitempty"`
+	// Name is how the program calls it: a variable or attribute.
+	Name string `json:"name,omitempty"`
+	// Class is the name of its class.
+	Class string `json:"class,omitempty"`
+	// State says how it is, in a word or two: "2 of 3 arrived", "unset".
+	State string `json:"state,omitempty"`
+	Hands
 	// Async says that tasks wait for it, not threads.
 	Async bool `json:"async,omitempty"`
 	// Shared says that several processes can have it: it is multiprocessing's.

@@ -35,46 +35,46 @@ func TestJudge(t *testing.T) {
 	}{
 		{"two locks the wrong way round", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "a", Locked: true, Holders: holds(1, 4)}, {Kind: Lock, Name: "b", Locked: true, Holders: holds(2, 4)}}}}},
+			Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
 			Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
 		{"a circle beside a main thread that goes on", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, nil), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "a", Locked: true, Holders: holds(1, 4)}, {Kind: Lock, Name: "b", Locked: true, Holders: holds(2, 4)}}}}},
+			Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
 			Proven, []string{"Deadlock: a-to-b waits for lock b"}, nil},
 		{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "guard", Locked: true, Holders: holds(0, 7)}}}}},
+			Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
 			Proven, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, nil},
 		{"an RLock may be taken again", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0)), {Kind: Thread, TID: 2, Name: "w", Frames: f(20)}},
-			Things: []Thing{{Kind: RLock, Name: "guard", Locked: true, Holders: holds(0, 7)}}}}},
+			Things: []Thing{{Kind: RLock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
 			"", nil, []string{"Deadlock"}},
 		{"a pool whose workers wait for its own jobs", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 			Units: []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 1)), thread(3, "render_1", 5, on("result", 2))},
-			Things: []Thing{{Kind: Future, Owed: []int{1}}, {Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2},
-				{Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2}}}}},
+			Things: []Thing{{Kind: Future, Hands: Hands{Owed: []int{1}}}, {Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2},
+				{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
 			Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
 		{"a pool with an idle worker has no deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
-			Things: []Thing{{Kind: Future, Queued: true, Owed: []int{1, 2}, Size: 2}}}}},
+			Things: []Thing{{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
 			"", nil, []string{"Deadlock"}},
 		{"the owner is not there", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
-			Things: []Thing{{Kind: RLock, Locked: true, Gone: true}}}}},
+			Things: []Thing{{Kind: RLock, Hands: Hands{Locked: true, Gone: true}}}}}},
 			Proven, []string{"whose owner is a thread that does not exist any more"}, nil},
 		{"who has it at hand is only likely", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("get", 1))},
-			Things: []Thing{{Kind: Event, Name: "done", Known: []int{1}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
+			Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
 			Likely, []string{"MainThread waits for event done (app.py:9), which worker has at hand, which waits for an item of queue jobs (app.py:20)"}, []string{"Deadlock"}},
 		{"two that know each other's events are no proven deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
-			Things: []Thing{{Kind: Event, Name: "one", Known: []int{1}}, {Kind: Event, Name: "two", Known: []int{0}}}}}},
+			Things: []Thing{{Kind: Event, Name: "one", Hands: Hands{Known: []int{1}}}, {Kind: Event, Name: "two", Hands: Hands{Known: []int{0}}}}}}},
 			Likely, nil, []string{"Deadlock:"}},
 		{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 			None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
 		{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), {Kind: Thread, TID: 2, Name: "pool_0", Role: "an idle worker of a pool", Frames: f(3)}},
-			Things: []Thing{{Kind: Event, Name: "done", Known: []int{1}}}}}},
+			Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}}}}},
 			Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestLongCircle(t *testing.T) {
 	facts := &Facts{}
 	for i := range n {
 		facts.Units = append(facts.Units, thread(int32(i+1), fmt.Sprintf("t%d", i), 7, &Wait{How: "acquire", On: []int{(i + 1) % n}}))
-		facts.Things = append(facts.Things, Thing{Kind: Lock, Locked: true, Name: fmt.Sprintf("l%d", i), Holders: []Hold{{Unit: i, Line: 6}}})
+		facts.Things = append(facts.Things, Thing{Kind: Lock, Hands: Hands{Locked: true, Holders: []Hold{{Unit: i, Line: 6}}}, Name: fmt.Sprintf("l%d", i)})
 	}
 	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
 	if v.Degree != Proven || !strings.HasPrefix(v.Sentence, "Deadlock: MainThread waits for lock l1 (app.py:7), held by t1, which waits for lock l2") ||
@@ -125,10 +125,10 @@ func TestForgedFacts(t *testing.T) {
 	for name, facts := range map[string]*Facts{
 		"thing":  {Units: []Unit{{Kind: Thread, Main: true, Wait: &Wait{On: []int{7}}}}},
 		"unit":   {Units: []Unit{{Kind: Thread, Main: true, Wait: &Wait{Units: []int{-1}}}}},
-		"holder": {Units: []Unit{{Kind: Thread}}, Things: []Thing{{Holders: []Hold{{Unit: 3}}}}},
+		"holder": {Units: []Unit{{Kind: Thread}}, Things: []Thing{{Hands: Hands{Holders: []Hold{{Unit: 3}}}}}},
 		"frame":  {Units: []Unit{{Kind: Thread, Wait: &Wait{Frame: 9}}}},
-		"owed":   {Things: []Thing{{Owed: []int{1 << 40}}}},
-		"known":  {Things: []Thing{{Known: []int{0}}}},
+		"owed":   {Things: []Thing{{Hands: Hands{Owed: []int{1 << 40}}}}},
+		"known":  {Things: []Thing{{Hands: Hands{Known: []int{0}}}}},
 	} {
 		if facts.Sound() {
 			t.Errorf("%s: is said to be sound", name)
@@ -143,7 +143,7 @@ func TestBlockedLoop(t *testing.T) {
 	holder := Unit{Kind: Task, TID: 1, Name: "first", Frames: f(4), Wait: &Wait{How: "future"}}
 	runs := Unit{Kind: Task, TID: 1, Name: "second", Frames: f(9), Running: true}
 	facts := &Facts{Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}}), holder, runs},
-		Things: []Thing{{Kind: Lock, Name: "guard", Locked: true, Holders: []Hold{{Unit: 1, Line: 3}}}}}
+		Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: []Hold{{Unit: 1, Line: 3}}}}}}
 	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
 	const want = "Deadlock: MainThread (task second) waits for lock guard (app.py:9), held by task first, which can't go on while MainThread (task second) blocks its event loop."
 	if v.Degree != Proven || v.Sentence != want {
@@ -160,7 +160,7 @@ func TestBlockedLoop(t *testing.T) {
 // it, unless somebody else could release it.
 func TestTaken(t *testing.T) {
 	facts := &Facts{Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}}), thread(2, "helper", 5, nil)},
-		Things: []Thing{{Kind: Lock, Name: "door", Locked: true, Taken: []Taken{{Unit: 0, Where: Frame{Func: "work", File: "app.py", Line: 3}}}}}}
+		Things: []Thing{{Kind: Lock, Name: "door", Hands: Hands{Locked: true}, Taken: []Taken{{Unit: 0, Where: Frame{Func: "work", File: "app.py", Line: 3}}}}}}
 	in := &Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}}
 	if v := Judge(in); v.Degree != Proven || v.Sentence != "Deadlock: MainThread waits for lock door (app.py:9), which it holds itself since app.py:3." {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)

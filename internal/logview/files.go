@@ -336,7 +336,7 @@ func (m *merger) listener(addr string) *File {
 func (m *merger) accepted(sc *scan, o *op, t *table, addr string) {
 	l := m.file(sc, o, t, o.from, linux.ObjSocket)
 	at := m.at(sc, o)
-	f := m.newFile(File{Kind: linux.ObjSocket, Made: at, Connected: &at, Domain: l.Domain, Type: l.Type, Local: l.Local, Remote: addr, From: l})
+	f := m.newFile(File{Kind: linux.ObjSocket, Made: at, Socket: Socket{Connected: &at, Domain: l.Domain, Type: l.Type, Local: l.Local, Remote: addr, From: l}})
 	m.put(sc, o, t, f)
 	if addr != "" && !strings.HasPrefix(addr, "unix:") {
 		m.conns[f.Local+" "+addr] = f

@@ -165,6 +165,22 @@ type FD struct {
 	Since   Moment
 }
 
+// Socket is what is known of a socket. Addresses are as connect(3, 127.0.0.1:80) shows
+// them, "" where not known.
+type Socket struct {
+	Domain, Type uint32
+	Local        string
+	Remote       string
+	Listening    bool
+	Connected    *Moment // where it was connected, or accepted; nil if it was not
+	From         *File   // the listening socket that it was accepted from
+	// Backlog are the connections of recorded processes to a listening
+	// socket that it has not accepted.
+	Backlog []*File
+	ShutIn  bool // it was shut for reading
+	ShutOut bool // and for writing
+}
+
 // File is an open file: what one or more descriptors, in one or more
 // processes, stand for.
 type File struct {
@@ -183,19 +199,7 @@ type File struct {
 	// Writes is set for the end of a pipe that is written to.
 	Writes bool
 
-	// Of sockets: addresses as connect(3, 127.0.0.1:80) shows them, "" where
-	// not known.
-	Domain, Type uint32
-	Local        string
-	Remote       string
-	Listening    bool
-	Connected    *Moment // where it was connected, or accepted; nil if it was not
-	From         *File   // the listening socket that it was accepted from
-	// Backlog are the connections of recorded processes to a listening
-	// socket that it has not accepted.
-	Backlog []*File
-	ShutIn  bool // it was shut for reading
-	ShutOut bool // and for writing
+	Socket
 
 	// Other is the other end, in this recording, of a pipe, a socket pair or
 	// a connection. Sure is set where that is certain; a connection whose

@@ -65,9 +65,9 @@ func TestBriefReading(t *testing.T) {
 	copy(data, "the beginning")
 	copy(data[size-10:], "the end")
 	dir := forged(t,
-		Event{Kind: KindSyscall, Ret: 7, Mem: []Write{{Addr: 8, Data: data[:4]}, {Addr: 100, Data: data}, {Addr: 1 << 40, Data: data[:9]}}},
+		Event{Kind: KindSyscall, Ret: 7, Memory: Memory{Mem: []Write{{Addr: 8, Data: data[:4]}, {Addr: 100, Data: data}, {Addr: 1 << 40, Data: data[:9]}}}},
 		Event{Kind: KindSyscall, Ret: 8, In: bytes.Repeat([]byte{1}, 7<<20), Text: strings.Repeat("x", 5<<20)},
-		Event{Kind: KindSyscall, Ret: 9, Mem: []Write{{Addr: 8, Data: []byte("whole")}}})
+		Event{Kind: KindSyscall, Ret: 9, Memory: Memory{Mem: []Write{{Addr: 8, Data: []byte("whole")}}}})
 	data = nil
 	read := func(brief bool) (events []Event) {
 		it, err := open(t, dir).Events(1)
@@ -113,7 +113,7 @@ func TestBriefReading(t *testing.T) {
 
 // A stream that is cut in the midst of a large event ends there for a brief reader too.
 func TestBriefReadingOfACutStream(t *testing.T) {
-	dir := forged(t, Event{Kind: KindSyscall}, Event{Kind: KindSyscall, Mem: []Write{{Addr: 8, Data: make([]byte, 40<<20)}}})
+	dir := forged(t, Event{Kind: KindSyscall}, Event{Kind: KindSyscall, Memory: Memory{Mem: []Write{{Addr: 8, Data: make([]byte, 40<<20)}}}})
 	for _, name := range []string{"events/0001", "summary.json"} {
 		if name != "events/0001" {
 			os.Remove(filepath.Join(dir, name))

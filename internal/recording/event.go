@@ -196,6 +196,32 @@ type OpenFD struct {
 	Name string
 }
 
+// Reached says how far the thread had come that an event stopped: what a replay waits
+// for, and compares.
+type Reached struct {
+	// PC and RegSum hold the thread's program counter, and a checksum of its
+	// callee-saved registers and stack pointer (RegSum of this package),
+	// where the event was reached by running.
+	PC     uint64
+	RegSum uint32
+	// OutSum is the OutSum of the bytes that a call was given which writes to the
+	// command's own output, 0 for none: a replay gives it the same.
+	OutSum uint32
+	// Pauses counts the pauses (inject.PauseSite) that threads of the process
+	// passed since the last event with a Stop other than StopBuffered.
+	Pauses uint64
+}
+
+// Memory is what an event does to the process's memory.
+type Memory struct {
+	// Mem is applied when the event takes effect.
+	Mem []Write
+	// LeftOut is how many bytes of Mem's data a brief iterator left out: its last
+	// writes are shorter than they were, or empty.
+	LeftOut uint64
+	Maps    []Mapping
+}
+
 // Event is one entry of a process's log. Which fields an event holds is in
 // the table of kinds (docs/format.md); the others are zero.
 type Event struct {
@@ -204,11 +230,7 @@ type Event struct {
 	TID  int32 // as the program saw it
 	// Instr is the process's instruction count at the event.
 	Instr uint64
-	// PC and RegSum hold the thread's program counter, and a checksum of its
-	// callee-saved registers and stack pointer (RegSum of this package),
-	// where the event was reached by running.
-	PC     uint64
-	RegSum uint32
+	Reached
 	// Nr is the syscall, signal or instruction kind.
 	Nr   int32
 	Args [6]uint64
@@ -224,12 +246,7 @@ type Event struct {
 	// Clocks holds the clock readings consumed since the process's previous
 	// event: struct timespec, 16 bytes each.
 	Clocks []byte
-	// Mem is applied when the event takes effect.
-	Mem []Write
-	// LeftOut is how many bytes of Mem's data a brief iterator left out: its last
-	// writes are shorter than they were, or empty.
-	LeftOut uint64
-	Maps    []Mapping
+	Memory
 	// Child is the thread or process id that a clone or fork made.
 	Child  int32
 	Regs   *linux.Regs
@@ -237,12 +254,6 @@ type Event struct {
 	Proc   *Proc
 	Why    string
 	Text   string
-	// Pauses counts the pauses (inject.PauseSite) that threads of the process
-	// passed since the last event with a Stop other than StopBuffered.
-	Pauses uint64
-	// OutSum is the OutSum of the bytes that a call was given which writes to the
-	// command's own output, 0 for none: a replay gives it the same.
-	OutSum uint32
 	// Open are the descriptors of a process that begins from an image, by their
 	// numbers; empty where that is not known.
 	Open []OpenFD

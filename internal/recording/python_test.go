@@ -188,7 +188,7 @@ func TestReaderByTheDocument(t *testing.T) {
 		appendAll(t, w.Stream(proc), randomEvents(rand.New(rand.NewPCG(7, uint64(proc))), proc, 300))
 	}
 	// An event that goes on in further chunks.
-	big := []Event{{Kind: KindStart, Proc: &Proc{ID: 3}}, {Kind: KindWrite, TID: 1, Mem: []Write{{Addr: 0x1000, Data: bytes.Repeat([]byte("pyrr"), 5<<18)}}}, {Kind: KindEnd, Why: EndExited}}
+	big := []Event{{Kind: KindStart, Proc: &Proc{ID: 3}}, {Kind: KindWrite, TID: 1, Memory: Memory{Mem: []Write{{Addr: 0x1000, Data: bytes.Repeat([]byte("pyrr"), 5<<18)}}}}, {Kind: KindEnd, Why: EndExited}}
 	appendAll(t, w.Stream(3), big)
 	if err := w.Close(Summary{}); err != nil {
 		t.Fatal(err)

@@ -263,11 +263,11 @@ func TestBigEvents(t *testing.T) {
 		data[i] = byte(i >> 8 * i)
 	}
 	events := []Event{
-		{Kind: KindStart, Proc: &Proc{ID: 1}, Mem: []Write{{1, data}, {1 << 40, data[:5<<20]}}},
+		{Kind: KindStart, Proc: &Proc{ID: 1}, Memory: Memory{Mem: []Write{{1, data}, {1 << 40, data[:5<<20]}}}},
 		{Kind: KindSyscall, Nr: 1, Ret: 3},
-		{Kind: KindSyscall, Mem: []Write{{7, data[:300<<10]}}},
-		{Kind: KindSyscall, Mem: []Write{{7, data[:pieceSize]}}},
-		{Kind: KindSyscall, Mem: []Write{{7, data[:pieceSize-8]}, {8, nil}, {9, data[:1]}}},
+		{Kind: KindSyscall, Memory: Memory{Mem: []Write{{7, data[:300<<10]}}}},
+		{Kind: KindSyscall, Memory: Memory{Mem: []Write{{7, data[:pieceSize]}}}},
+		{Kind: KindSyscall, Memory: Memory{Mem: []Write{{7, data[:pieceSize-8]}, {8, nil}, {9, data[:1]}}}},
 		{Kind: KindEnd, Why: EndExited},
 	}
 	w, dir := create(t)
@@ -304,9 +304,9 @@ func TestAppendRefuses(t *testing.T) {
 		{"missing field", []Event{start}, Event{Kind: KindEnd}},
 		{"unknown stop", []Event{start}, Event{Kind: KindSyscall, Stop: lastStop + 1}},
 		{"long text", []Event{start}, Event{Kind: KindNote, Text: string(make([]byte, maxBytes+1))}},
-		{"many writes", []Event{start}, Event{Kind: KindWrite, Mem: make([]Write, maxMem+1)}},
-		{"many mappings", []Event{start}, Event{Kind: KindWrite, Maps: make([]Mapping, maxMappings+1)}},
-		{"much memory", []Event{start}, Event{Kind: KindWrite, Mem: repeat(Write{Data: make([]byte, 32<<20)}, 129)}},
+		{"many writes", []Event{start}, Event{Kind: KindWrite, Memory: Memory{Mem: make([]Write, maxMem+1)}}},
+		{"many mappings", []Event{start}, Event{Kind: KindWrite, Memory: Memory{Maps: make([]Mapping, maxMappings+1)}}},
+		{"much memory", []Event{start}, Event{Kind: KindWrite, Memory: Memory{Mem: repeat(Write{Data: make([]byte, 32<<20)}, 129)}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -34,10 +34,9 @@ func TestTextIsTheSame(t *testing.T) {
 }
 
 func TestFormatEvent(t *testing.T) {
-	ev := Event{Kind: KindSyscall, Stop: StopSyscall, TID: 7, Instr: 181380, PC: 0x7f00, RegSum: 0xabc, Nr: 257,
+	ev := Event{Kind: KindSyscall, Stop: StopSyscall, TID: 7, Instr: 181380, Reached: Reached{PC: 0x7f00, RegSum: 0xabc}, Nr: 257,
 		Args: [6]uint64{0xffffff9c, 0x7ffd00}, Ret: -2, Time: 12, EndTime: 15, In: []byte("/etc/with space \"x\""),
-		Maps: []Mapping{{Start: 0x1000, End: 0x2000, Prot: 5, Shared: true, File: 3, Offset: 0x400, Name: "/lib/a b"}},
-		Mem:  []Write{{0x10, []byte{0, 1, 2, 0xff}}, {0x20, nil}}}
+		Memory: Memory{Maps: []Mapping{{Start: 0x1000, End: 0x2000, Prot: 5, Shared: true, File: 3, Offset: 0x400, Name: "/lib/a b"}}, Mem: []Write{{0x10, []byte{0, 1, 2, 0xff}}, {0x20, nil}}}}
 	want := `3 syscall stop=syscall tid=7 instr=181380 pc=0x7f00 regsum=0xabc nr=257 args=0xffffff9c,0x7ffd00,0x0,0x0,0x0,0x0 ret=-2` +
 		` time=12 endtime=15 in="/etc/with space \"x\"" map=0x1000-0x2000,0x5,s,3,0x400,"/lib/a b" mem=0x10:x"000102ff" mem=0x20:""` + "\n"
 	if got := string(FormatEvent(nil, 3, &ev)); got != want {

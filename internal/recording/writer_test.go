@@ -39,7 +39,7 @@ func fillUntilError(t *testing.T, w *Writer, proc int) (appended int, err error)
 	appended = 1
 	data := testContent(uint64(proc), 100<<10)
 	for i := range 20000 {
-		ev := Event{Kind: KindSyscall, Instr: uint64(i), Mem: []Write{{Addr: 1, Data: data}}}
+		ev := Event{Kind: KindSyscall, Instr: uint64(i), Memory: Memory{Mem: []Write{{Addr: 1, Data: data}}}}
 		if err := s.Append(&ev); err != nil {
 			return appended, err
 		}
@@ -119,7 +119,7 @@ func TestBackPressure(t *testing.T) {
 		s := w.Stream(1)
 		err := s.Append(&Event{Kind: KindStart, Proc: &Proc{ID: 1}})
 		for range n {
-			err = errors.Join(err, s.Append(&Event{Kind: KindWrite, Mem: []Write{{Addr: 1, Data: data}}}))
+			err = errors.Join(err, s.Append(&Event{Kind: KindWrite, Memory: Memory{Mem: []Write{{Addr: 1, Data: data}}}}))
 		}
 		done <- err
 	}()
@@ -249,7 +249,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 }
 
 func plainEvent() Event {
-	return Event{Kind: KindSyscall, Stop: StopSyscall, TID: 1234, Instr: 1e6, PC: 0x7f1122334455, RegSum: 0xdeadbeef, Nr: 262,
+	return Event{Kind: KindSyscall, Stop: StopSyscall, TID: 1234, Instr: 1e6, Reached: Reached{PC: 0x7f1122334455, RegSum: 0xdeadbeef}, Nr: 262,
 		Args: [6]uint64{0xffffff9c, 0x7f1100002000, 0x7ffc00001000}, Ret: 0, Time: 1e9, EndTime: 1e9 + 3000}
 }
 

@@ -89,7 +89,7 @@ const (
 func slowHTTP() *source {
 	ev := func(n int, instr uint64, name string, start, end time.Duration) assert.Event {
 		return assert.Event{Proc: 1, PID: 100, TID: 101, Thread: 2, ThreadName: "worker", Kind: assert.KindSyscall, Name: name,
-			Pos: recording.Pos{Instr: instr, Event: uint64(n)}, ThreadInstr: instr - 140000, Start: start, End: end, FD: 3}
+			Pos: recording.Pos{Instr: instr, Event: uint64(n)}, ThreadInstr: instr - 140000, Start: start, End: end, Call: assert.Call{FD: 3}}
 	}
 	connect := ev(0, 181380, "connect", 1000*ms, 1001*ms)
 	connect.Addr = "127.0.0.1:8888"

@@ -166,7 +166,7 @@ func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess
 		}
 		ip.targets = map[uint64]uint64{}
 	case len(ev.Maps) > 0 || ev.Nr == unix.SYS_MUNMAP:
-		brief := recording.Event{Kind: ev.Kind, Nr: ev.Nr, Ret: ev.Ret, Args: ev.Args, Maps: slices.Clone(ev.Maps)}
+		brief := recording.Event{Kind: ev.Kind, Nr: ev.Nr, Ret: ev.Ret, Args: ev.Args, Memory: recording.Memory{Maps: slices.Clone(ev.Maps)}}
 		x.st.do(job{kind: jobCall, call: func() { ip.code.Follow(x.walk.Rec, x.walk.Images, nil, &brief) }})
 	}
 	return ip
