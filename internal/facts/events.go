@@ -266,7 +266,9 @@ func (r *processReader) finish(i int, enter, exit *recording.Event) {
 				e.FD = int(int32(values[k].Num))
 			}
 		case linux.InSockAddr, linux.OutSockAddr:
-			if e.Addr == "" && values[k].Num != 0 {
+			// Where the kernel puts one it stands only behind the call.
+			told := row.Args[k].Kind == linux.InSockAddr || exit != nil
+			if told && e.Addr == "" && values[k].Num != 0 {
 				e.Addr = unquoted(values[k].Value)
 			}
 		case linux.Path:

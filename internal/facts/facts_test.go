@@ -11,6 +11,7 @@ import (
 	"pyrr/internal/recording/rectest"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // TestCheckEvents holds what specs see of a recording made by hand.
@@ -127,4 +128,23 @@ func eventText(e *assert.Event) string {
 		s += fmt.Sprintf(" %v", e.End-e.Start)
 	}
 	return s
+}
+
+// An address that the kernel puts somewhere is known behind the call alone, also where
+// the log has the call in two events.
+func TestAddressBehindCall(t *testing.T) {
+	const at, size = 0x7f0000001000, 0x7f0000002000
+	name := []byte{unix.AF_INET, 0, 0x1f, 0x90, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	enter := &recording.Event{Kind: recording.KindEnter, Nr: unix.SYS_GETSOCKNAME, Args: [6]uint64{3, at, size}}
+	exit := &recording.Event{Kind: recording.KindExit, Nr: unix.SYS_GETSOCKNAME,
+		Memory: recording.Memory{Mem: []recording.Write{{Addr: size, Data: []byte{16, 0, 0, 0}}, {Addr: at, Data: name}}}}
+	r := &processReader{eventReader: &eventReader{events: []assert.Event{{Call: assert.Call{FD: -1}}}}}
+	r.finish(0, enter, nil)
+	if e := r.events[0]; e.Addr != "" || !e.Unfinished {
+		t.Errorf("in the call: address %q, unfinished %v", e.Addr, e.Unfinished)
+	}
+	r.finish(0, enter, exit)
+	if e := r.events[0]; e.Addr != "127.0.0.1:8080" || e.Unfinished {
+		t.Errorf("behind it: address %q, unfinished %v", e.Addr, e.Unfinished)
+	}
 }
