@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,35 +73,46 @@ func output(t *testing.T, dir string) string {
 
 // Processes of equal work get on, those that began first too. How equally is a
 // figure of a quiet machine (docs/performance.md): where other programs keep a
-// processor busy, the processes on that one get less, as they would natively.
-// What is wrong here gives some of them a hundredth.
+// processor busy, the processes on that one get less, as they would natively, or
+// nothing for a while: then it is tried again. What is wrong here gives some of them a
+// hundredth, always.
 func TestBusyProcessesGetOnEqually(t *testing.T) {
+	const tries = 3
+	for i := range tries {
+		rounds := roundsOfSix(t)
+		mean := 0
+		for _, n := range rounds {
+			mean += n / len(rounds)
+		}
+		if slices.Min(rounds) >= mean/4 && slices.Max(rounds) <= mean*4 {
+			t.Logf("rounds %v, mean %d", rounds, mean)
+			return
+		}
+		t.Logf("try %d: rounds %v: some starve, the mean is %d", i+1, rounds, mean)
+	}
+	t.Errorf("some starve in each of %d tries", tries)
+}
+
+// roundsOfSix records six busy processes, and returns how often each came round.
+func roundsOfSix(t *testing.T) []int {
+	t.Helper()
 	_, dir := runPython(t, busyFor+`
 start = time.monotonic() + 1
 kids = busy(6, start, start + 2)
 print(*[int(os.read(r, 100)) for _, r in kids])
 `, Options{})
-	sum, lowest, highest := 0, 0, 0
-	words := strings.Fields(output(t, dir))
-	for i, w := range words {
+	var rounds []int
+	for _, w := range strings.Fields(output(t, dir)) {
 		n, err := strconv.Atoi(w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum += n
-		if i == 0 || n < lowest {
-			lowest = n
-		}
-		highest = max(highest, n)
+		rounds = append(rounds, n)
 	}
-	if len(words) != 6 {
-		t.Fatalf("%d processes", len(words))
+	if len(rounds) != 6 {
+		t.Fatalf("%d processes", len(rounds))
 	}
-	mean := sum / len(words)
-	t.Logf("rounds %v, mean %d", words, mean)
-	if lowest < mean/4 || highest > mean*4 {
-		t.Errorf("rounds %v: some starve, the mean is %d", words, mean)
-	}
+	return rounds
 }
 
 // readEvents calls each for the events of all processes, of which it returns the
