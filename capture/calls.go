@@ -184,6 +184,8 @@ func (r *recorder) mayBuffer(t *task) bool {
 		return false
 	case sp.wanted:
 		return false // it is to come to where others get what it holds
+	case sp.atCall && sp.contended():
+		return false // it is to give way
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
 		return false // one that waits would be taken for the kernel's; and unforce costs
 	}
@@ -197,6 +199,18 @@ func (sp *space) inCalls(t *task) bool {
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
 	pass := sp.calls.img.Pass
 	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
+}
+
+// waitsInside reports whether a thread that is stopped in the midst of a buffered call
+// waits there, and will again: such a call is made as the program wants it, where there
+// is nobody who could take the slot meanwhile.
+func waitsInside(t *task) bool {
+	nr, err := ptrace.PeekUser(t.tid, ptrace.OffOrigRax)
+	if err != nil || int64(nr) < 0 {
+		return false
+	}
+	ret, err := ptrace.PeekUser(t.tid, ptrace.OffRax)
+	return err == nil && isRestart(int64(ret))
 }
 
 // permit tells the calls area what a thread that is to run may do there.

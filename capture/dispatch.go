@@ -179,7 +179,12 @@ func (r *recorder) resume(t *task, sig int) error {
 		return ptrace.Syscall(t.tid, sig)
 	}
 	if t.sp.calls != nil {
-		fast := r.mayBuffer(t) || t.sp.fast && t.dispatch && t.sp.inCalls(t)
+		fast := r.mayBuffer(t)
+		if !fast && t.dispatch && !r.noBuffer && t.sp.inCalls(t) && !waitsInside(t) {
+			// A stop there would show the call as the buffer's code makes it: one that
+			// may wait with another time-out, or not at all. The next one stops.
+			return ptrace.Cont(t.tid, sig)
+		}
 		fast, err := r.setFast(t, fast, sig)
 		if err != nil {
 			return err

@@ -37,7 +37,7 @@ func (r *recorder) execed(t *task) error {
 	}
 	t.sys.move(moveDrop)
 	t.execing, t.vfork, t.ctid, t.robust = false, false, 0, 0
-	t.dispatch, t.selector = false, 0 // exec takes it off
+	t.dispatch, t.dispatched, t.selector = false, false, 0 // exec takes it off
 	t.deferred, t.affinity = nil, nil
 	if old != nil {
 		delete(old.tasks, t.tid)

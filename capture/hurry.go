@@ -15,6 +15,10 @@ import (
 // would be too late: what a thread does within its interval is done before anybody
 // asks. So a thread that computes gives way to one that is back from a call, which has
 // little to do until it waits again, and then goes on.
+//
+// One that makes calls all the time gives way at the end of one: there it has let go of
+// the GIL, as a thread that waits for that and is woken each time would find out on a
+// processor of its own. Before an instruction of bytecode it has it, always.
 
 const (
 	// wakeSoon is how much processor time the thread that has the slot gets until it
@@ -33,6 +37,8 @@ type haste struct {
 	due    time.Time
 	began  time.Duration
 	atOnce bool
+	// atCall: cur gives way at the end of its next call, which stops for that.
+	atCall bool
 }
 
 // overdue reports whether somebody in line has waited for long enough.
@@ -52,13 +58,18 @@ func (r *recorder) hasten(t *task) {
 	}
 	switch {
 	case sp.due.IsZero():
-		sp.haste = haste{at, used, atOnce}
+		sp.haste = haste{due: at, began: used, atOnce: atOnce, atCall: sp.atCall}
 	case at.Before(sp.due):
 		sp.due, sp.atOnce = at, sp.atOnce || atOnce
 	}
-	if !r.hurry.Pending() || sp.due.Before(r.hurryAt) {
-		r.hurryAt = sp.due
-		r.hurry.Set(sp.due)
+	r.hurryBy(sp.due)
+}
+
+// hurryBy sees to it that hurryOn runs then, or before.
+func (r *recorder) hurryBy(due time.Time) {
+	if !r.hurry.Pending() || due.Before(r.hurryAt) {
+		r.hurryAt = due
+		r.hurry.Set(due)
 	}
 }
 
@@ -103,4 +114,24 @@ func (r *recorder) hurryOn(now time.Time) {
 		r.hurryAt = next
 		r.hurry.Set(next)
 	}
+}
+
+// yield has a thread that was interrupted for it give way: at the end of its next call,
+// where it made some since it was looked at last, else before its next instruction of
+// bytecode.
+func (r *recorder) yield(t *task) error {
+	sp := t.sp
+	if _, _, err := r.counters(t, 0, 0); err != nil {
+		return err
+	}
+	if r.chaos == nil && !sp.atCall && sp.fast && sp.callPos != sp.calls.img.Buf {
+		sp.atCall = true
+		sp.due, sp.began, sp.atOnce = r.waits.Now().Add(wakeSoon), processTime(sp.pid), false
+		r.hurryBy(sp.due)
+		return r.resume(t, 0)
+	}
+	if err := r.armAnywhere(t, 0); err != nil {
+		return err
+	}
+	return r.resume(t, 0)
 }

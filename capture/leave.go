@@ -166,7 +166,7 @@ func (r *recorder) letGoCopy(child *task) {
 
 // release1 detaches one stopped thread.
 func (r *recorder) release1(t *task, sig int) {
-	if t.dispatch && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch {
+	if t.dispatched && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.atDispatch() {
 		r.takeBack(t) // it has not made its call yet
 		sig = 0
 	}

@@ -31,8 +31,8 @@ func (r *recorder) signal(t *task, sig int) error {
 		}
 		return err
 	}
-	if sig == int(unix.SIGSYS) && t.dispatch && t.info.Code() == ptrace.SysUserDispatch {
-		return r.dispatched(t)
+	if t.atDispatch() {
+		return r.callAgain(t)
 	}
 	t.sigstop = sig
 	t.takeRedirected()

@@ -161,15 +161,8 @@ func (r *recorder) probe(t *task) error {
 		return r.resume(t, 0)
 	}
 	if sp.spin.yields {
-		// It gives way before its next instruction of bytecode.
 		sp.spin.yields = false
-		if _, _, err := r.counters(t, 0, 0); err != nil {
-			return err
-		}
-		if err := r.armAnywhere(t, 0); err != nil {
-			return err
-		}
-		return r.resume(t, 0)
+		return r.yield(t)
 	}
 	if _, _, err := r.counters(t, 0, 0); err != nil {
 		return err

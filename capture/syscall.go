@@ -34,6 +34,7 @@ func isRestart(ret int64) bool {
 // entry handles a thread that is about to make a system call.
 func (r *recorder) entry(t *task) error {
 	sp := t.sp
+	t.dispatched = t.dispatch
 	if t.sys == callInterrupted {
 		// The kernel starts the interrupted call again; nothing was run in
 		// between, and the log has the call already.
@@ -271,7 +272,7 @@ func (r *recorder) slotExpired(sp *space) bool {
 	if r.chaos != nil {
 		return r.chaos.rnd.IntN(20) == 0
 	}
-	return sp.used(time.Now())
+	return sp.atCall || sp.used(time.Now())
 }
 
 // finishCall takes the result and the outputs of a returned call and lets

@@ -34,10 +34,6 @@ type task struct {
 	// regs are the registers at the last system call entry, with the
 	// number in OrigRax.
 	regs linux.Regs
-	// dispatch: its system calls become SIGSYS; selector is the address of the byte
-	// that says so, where the kernel has to be told by one. See userdispatch.go.
-	dispatch bool
-	selector uint64
 	// vfork: the child borrows the space until it execs or ends.
 	vfork bool
 	// execing: inside execve, past the point of no return or not.
@@ -51,6 +47,7 @@ type task struct {
 	leadExit bool
 
 	inCall
+	dispatching
 	turn
 	signalState
 	lastWords

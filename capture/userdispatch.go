@@ -32,6 +32,16 @@ const (
 	DispatchCall
 )
 
+// dispatching says whether the system calls of a thread become SIGSYS.
+type dispatching struct {
+	// dispatch: they do. dispatched: they did since the last one that stopped as a
+	// call, and the SIGSYS of one may be on its way.
+	dispatch, dispatched bool
+	// selector is the address of the byte that says so, where the kernel has to be
+	// told by one.
+	selector uint64
+}
+
 // setFast lets a stopped thread, about to be resumed with a signal or 0, run with
 // buffered calls or without. It reports which.
 func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
@@ -74,7 +84,7 @@ func (r *recorder) beginDispatch(t *task, sig int) (bool, error) {
 		err := ptrace.Dispatch(t.tid, pass.Addr, pass.Len)
 		switch {
 		case err == nil:
-			t.dispatch = true
+			t.dispatch, t.dispatched = true, true
 			return true, nil
 		case ptrace.Gone(err):
 			return false, err
@@ -92,7 +102,7 @@ func (r *recorder) beginDispatch(t *task, sig int) (bool, error) {
 	if err := ptrace.Write(t.tid, t.selector, []byte{selectBlock}); err != nil {
 		return false, err
 	}
-	t.dispatch = true
+	t.dispatch, t.dispatched = true, true
 	return true, nil
 }
 
@@ -171,9 +181,15 @@ func (r *recorder) endDispatch(t *task) error {
 	return ptrace.EndDispatch(t.tid)
 }
 
-// dispatched handles a system call that the kernel turned into a SIGSYS: it
+// atDispatch reports whether a thread whose stop is for a signal, of which t.info says
+// what it is, was about to make a system call.
+func (t *task) atDispatch() bool {
+	return t.dispatched && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch
+}
+
+// callAgain handles a system call that the kernel turned into a SIGSYS: it
 // is made again, and stops this time.
-func (r *recorder) dispatched(t *task) error {
+func (r *recorder) callAgain(t *task) error {
 	t.sigstop = int(unix.SIGSYS)
 	if err := r.unforce(t); err != nil {
 		return err
