@@ -4,8 +4,10 @@ import (
 	"errors"
 	"slices"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
+	unix "pyrr/internal/sys"
 )
 
 // sync brings what is written into the process in line with the breakpoints,
@@ -68,8 +70,21 @@ func (p *Process) syncNative() error {
 			}
 		}
 	}
+	var maps []linux.Mapping
 	for a := range want {
 		if _, ok := p.patches.find(a); ok {
+			continue
+		}
+		// What lies at an address before its library is loaded, or after, may be data.
+		if maps == nil {
+			var err error
+			if maps, err = linux.ReadMaps(p.pid); err != nil {
+				return err
+			}
+		}
+		if !slices.ContainsFunc(maps, func(m linux.Mapping) bool {
+			return a >= m.Start && a < m.End && m.Prot&unix.PROT_EXEC != 0
+		}) {
 			continue
 		}
 		var unmapped *mem.Error
@@ -127,8 +142,15 @@ func (p *Process) Symbol(name string) []uint64 {
 // in the making.
 const youth = 24
 
-// spaceChanged looks for symbols that were not there before.
+// spaceChanged looks for symbols that were not there before, and for code where there
+// was none.
 func (p *Process) spaceChanged() {
+	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool {
+		_, put := p.patches.find(b.Addr)
+		return b.Kind == BreakAddr && !put
+	}) {
+		p.unsynced = true
+	}
 	young := false
 	for i := range p.modules {
 		if p.modules[i].age < youth {

@@ -164,3 +164,54 @@ func TestConsoleShows(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleMistakes holds what becomes of what can't be: a mistake changes nothing, and
+// what gdb has and a recording can't do is said to be so.
+func TestConsoleMistakes(t *testing.T) {
+	got := typed(t, consoleRecording(t),
+		"break app.py:5 if x > 1", "condition 1 x >", "info breakpoints", "break nosuch.py:3", "break app.py:999", "delete 2 3", "set var x = 1", "set x=1", "set pagination off", "run", "call f()", "p $1",
+		"catch return double", "continue", "continue ", "frame 999", "up 999", "down 999", "thread apply 1 77 bt 1", "x/s 8", "info source", "list double", "list nosuch", "info line app.py:4", "p double(1)", "info line nosuch.c:1")
+	for _, c := range []struct{ command, want string }{
+		{"condition 1 x >", `something is missing`},
+		{"info breakpoints", `line app.py:5 if x > 1\n`},
+		{"break nosuch.py:3", `No file nosuch.py is among those of Python that ran`},
+		{"break app.py:999", `had \d+ lines when it ran`},
+		{"set var x = 1", `can be changed`}, {"set x=1", `can be changed`}, {"set pagination off", `^\n$`},
+		{"run", `run: a recording is of one run.*goto start`}, {"call f()", `call: a recording is of one run`}, {"p $1", `no history of values`},
+		{"continue", `hit Catchpoint 4 \(return double\), double`},
+		{"frame 999", `no frame at level 999`}, {"up 999", `^\n#\d+ `}, {"down 999", `^\n#0 `},
+		{"thread apply 1 77 bt 1", `no thread 77`},
+		{"x/s 8", `cannot access memory at address 0x8`},
+		{"info source", `app.py, 16 lines`},
+		{"list double", `3\tdef double\(x\):`}, {"list nosuch", `no function "nosuch"`},
+		{"info line app.py:4", `Line 4 of "\S+app.py" is: y = x \* 2`},
+		{"p double(1)", `can't call functions`},
+		{"info line nosuch.c:1", `no file nosuch.c is among`},
+	} {
+		if !regexp.MustCompile(c.want).MatchString(got[c.command]) {
+			t.Errorf("%s: no match for %s in\n%s", c.command, c.want, got[c.command])
+		}
+	}
+}
+
+// TestConsoleLinesOfC breaks at a line of C where its library is loaded, goes to where
+// something else lies there, and comes to the line from there.
+func TestConsoleLinesOfC(t *testing.T) {
+	got := typed(t, clangRecording(t),
+		"break lib.c:26", "goto end", "break lib.c:26 if a > 3", "info breakpoints", "delete 1", "goto start", "continue", "p buf", "info args", "watch counter", "watch p->left", "watch buf", "x/4i $pc", "disassemble outer")
+	for _, c := range []struct{ command, want string }{
+		{"break lib.c:26", `No file lib.c is among`},
+		{"break lib.c:26 if a > 3", `Breakpoint 2: line lib.c:26 if a > 3, address 0x`},
+		{"info breakpoints", `2 +y +0 +line lib.c:26 if a > 3\n`},
+		{"continue", `hit Breakpoint 2, held \(.* at \S*lib.c:26\n`},
+		{"p buf", `"wn held`},
+		{"info args", `(?s)n = 7\nm = 8\nwhy = 0x\w+ "waits"\np = 0x`},
+		{"watch counter", `Hardware watchpoint 3: counter, at 0x`}, {"watch p->left", `Hardware watchpoint 4: p->left, at 0x`}, {"watch buf", `has 16 bytes`},
+		{"x/4i $pc", `=> 0x\w+ <held\+\d+>:\t\w+ `},
+		{"disassemble outer", `(?s):\tpush %rbx\n.*:\tcall held.*:\tret\n`},
+	} {
+		if !regexp.MustCompile(c.want).MatchString(got[c.command]) {
+			t.Errorf("%s: no match for %s in\n%s", c.command, c.want, got[c.command])
+		}
+	}
+}

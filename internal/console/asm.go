@@ -55,7 +55,7 @@ func (c *Console) instructions(from, end uint64, n int, raw bool) error {
 			}
 			text, size := "(bad)", 1
 			if inst, err := x86asm.Decode(code[:have], 64); err == nil {
-				text, size = x86asm.GNUSyntax(inst, from, name), inst.Len
+				text, size = plainAsm(x86asm.GNUSyntax(inst, from, name)), inst.Len
 			}
 			mark := "   "
 			if from == pc {
@@ -78,6 +78,19 @@ func (c *Console) instructions(from, end uint64, n int, raw bool) error {
 		err = failed
 	}
 	return err
+}
+
+// asmWords are mnemonics that gdb writes otherwise than Go's disassembler.
+var asmWords = map[string]string{"callq": "call", "jmpq": "jmp", "retq": "ret", "movsxd": "movslq", "cdqe": "cltq", "cqo": "cqto", "cdq": "cltd", "pushq": "push", "popq": "pop", "leaveq": "leave"}
+
+// plainAsm writes an instruction as gdb does. A base of r12 or rsp takes an index that
+// is none, which only the machine code has.
+func plainAsm(text string) string {
+	word, rest, _ := strings.Cut(text, " ")
+	if w, ok := asmWords[word]; ok {
+		word = w
+	}
+	return strings.TrimSpace(word + " " + strings.ReplaceAll(rest, ",%riz)", ")"))
 }
 
 // disassemble prints a function's machine code, or a range of it.
@@ -189,7 +202,21 @@ func (c *Console) infoLine(args string) error {
 			addr-- // the call, not where it returns to
 		}
 	default:
-		if addr, err = c.number(strings.TrimPrefix(args, "*")); err != nil {
+		if m := fileLine.FindStringSubmatch(args); m != nil {
+			n, _ := strconv.Atoi(m[2])
+			if files := c.sourcesOf(m[1]); len(files) > 0 {
+				text, ok := c.sourceLine(files[0], n)
+				if !ok {
+					return fmt.Errorf("%s had %d lines when it ran", files[0], len(c.sourceText(files[0])))
+				}
+				fmt.Fprintf(c.out, "Line %d of \"%s\" is: %s\n", n, printable.Line(files[0]), printable.Line(strings.TrimSpace(text)))
+				return nil
+			}
+			var ok bool
+			if addr, _, ok = c.lineOfC(m[1], n); !ok {
+				return fmt.Errorf("no file %s is among those of Python that ran, nor among those of C whose library is loaded here", m[1])
+			}
+		} else if addr, err = c.number(strings.TrimPrefix(args, "*")); err != nil {
 			return err
 		}
 	}

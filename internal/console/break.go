@@ -71,6 +71,9 @@ func (c *Console) parseBreak(args string) (*replay.Break, error) {
 	case m != nil:
 		b.Kind, b.File = replay.BreakLine, m[1]
 		b.Line, _ = strconv.Atoi(m[2])
+		if addr, _, ok := c.lineOfC(b.File, b.Line); ok {
+			*b = replay.Break{Kind: replay.BreakAddr, Addr: addr, Cond: b.Cond, Thread: b.Thread}
+		}
 	case strings.HasPrefix(place, "python:"):
 		b.Kind, b.Func = replay.BreakCall, strings.TrimPrefix(place, "python:")
 	case strings.HasPrefix(place, "c:"):
@@ -121,7 +124,14 @@ func (c *Console) setBreak(args string, temp bool) error {
 		fmt.Fprintf(c.out, "%s %d%s: %s\n", kind, k.n, where, b.Name)
 		return nil
 	}
-	fmt.Fprintf(c.out, "%s %d: %s\n", kind, k.n, b)
+	what := b.String()
+	if b.Kind == replay.BreakAddr && strings.Contains(args, ":") {
+		what = fmt.Sprintf("line %s, %s", printable.Line(args), what)
+	}
+	fmt.Fprintf(c.out, "%s %d: %s\n", kind, k.n, what)
+	if why := c.neverHit(b); why != "" {
+		fmt.Fprintln(c.out, why)
+	}
 	if sum, ok := c.rec.Summary(); ok && sum.Instructions == 0 && (b.Kind == replay.BreakCall || b.Kind == replay.BreakReturn || b.Kind == replay.BreakLine) {
 		fmt.Fprintln(c.out, "It will not be hit: no instructions were counted in this recording (pyrr doctor says why).")
 	}
@@ -261,6 +271,9 @@ func (c *Console) infoBreaks() error {
 		}
 		if k.b != nil {
 			what = k.b.String()
+			if place, _, _ := strings.Cut(k.place, " if "); k.b.Kind == replay.BreakAddr && fileLine.MatchString(place) {
+				what = "line " + place
+			}
 		}
 		if k.condition != "" {
 			what += " if " + k.condition

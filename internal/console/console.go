@@ -241,10 +241,13 @@ func findConsole(name string) (*consoleCommand, error) {
 			return cmd, nil
 		}
 	}
+	if _, known := impossible[name]; known {
+		return nil, notHere(name)
+	}
 	for i := range consoleCommands {
 		if cmd := &consoleCommands[i]; strings.HasPrefix(cmd.name, name) {
 			return cmd, nil
 		}
 	}
-	return nil, fmt.Errorf("undefined command: %q; try \"help\"", name)
+	return nil, notHere(name)
 }

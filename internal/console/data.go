@@ -10,6 +10,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/mem"
 	"pyrr/internal/printable"
+	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
 
@@ -48,7 +49,7 @@ func (c *Console) examine(args string) error {
 	if format == 's' {
 		s, _, err := mem.CString(m, addr, 4096)
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot access memory at address %#x", addr)
 		}
 		fmt.Fprintf(c.out, "%#x:\t%q\n", addr, s)
 		return nil
@@ -85,7 +86,15 @@ func (c *Console) watch(args string) error {
 		return errors.New("watch: what? a variable, an attribute as in self.x, or *ADDRESS [LENGTH]")
 	}
 	if ch := args[0]; ch != '*' && ch != '$' && (ch < '0' || ch > '9') {
-		return c.watchValue(args)
+		err := c.watchValue(args)
+		if err != nil {
+			if cerr := c.watchC(args); cerr == nil {
+				return nil
+			} else if !errors.Is(cerr, unwind.ErrNoSymbol) {
+				err = cerr
+			}
+		}
+		return err
 	}
 	where, length, _ := strings.Cut(strings.TrimPrefix(args, "*"), " ")
 	n := 8
@@ -105,6 +114,28 @@ func (c *Console) watch(args string) error {
 		return err
 	}
 	fmt.Fprintf(c.out, "Hardware watchpoint %d: %#x\n", k.n, a)
+	return nil
+}
+
+// watchC stops when a variable of C's, or a part of one, is written to.
+func (c *Console) watchC(args string) error {
+	sel, err := c.selected()
+	if err != nil {
+		return err
+	}
+	var addr uint64
+	var size int64
+	if err := c.scope(sel, func(sc *unwind.Scope) (err error) { addr, size, err = sc.Lvalue(args); return err }); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	if size < 1 || size > 8 || size&(size-1) != 0 {
+		return fmt.Errorf("watch: %s has %d bytes; the processor watches 1, 2, 4 or 8, as a member or an item has", args, size)
+	}
+	k := &consoleBreak{n: c.nextBreak, text: "watch " + args, watch: &replay.Watch{Addr: addr, Len: int(size)}}
+	if err := c.addWatch(k); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "Hardware watchpoint %d: %s, at %#x\n", k.n, printable.Line(args), addr)
 	return nil
 }
 

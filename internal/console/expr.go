@@ -82,7 +82,7 @@ func (c *Console) evaluate(expr string, format byte) (result, error) {
 		if perr == nil {
 			return py, nil
 		}
-		if _, bad := cpython.ParseExpr(expr); bad == nil && errors.Is(err, unwind.ErrNoSymbol) {
+		if _, bad := cpython.ParseExpr(expr); (bad == nil || !unwind.MayBeC(expr) || isCall(expr)) && errors.Is(err, unwind.ErrNoSymbol) {
 			err = perr
 		}
 		return result{}, err
@@ -97,6 +97,12 @@ func (c *Console) evaluate(expr string, format byte) (result, error) {
 		err = cerr
 	}
 	return result{}, err
+}
+
+// isCall says whether a text calls a function, which a recording can't.
+func isCall(expr string) bool {
+	name, rest, ok := strings.Cut(expr, "(")
+	return ok && name != "" && strings.HasSuffix(rest, ")") && !strings.ContainsAny(name, " +-*/%&|<>=!~^,[") && name != "sizeof"
 }
 
 // inPython evaluates an expression in the selected frame, or in the next one further
@@ -192,9 +198,15 @@ func (c *Console) print(args string) error {
 		return errors.New("print: what?")
 	}
 	if format == "" && (args[0] == '$' || args[0] >= '0' && args[0] <= '9') && !strings.ContainsAny(args, " +-*/.[(") {
-		v, err := c.number(args)
-		if err != nil {
-			return err
+		if name := args[1:]; args[0] == '$' && (name == "" || name == "_" || name == "__" || isNumber(name)) {
+			return fmt.Errorf("%s: pyrr keeps no history of values, and has no variables of its own", args)
+		}
+		v, ok := c.registerOf(args)
+		if !ok {
+			var err error
+			if v, err = c.number(args); err != nil {
+				return err
+			}
 		}
 		c.data = map[string]any{"expression": args, "value": fmt.Sprintf("%#x", v)}
 		fmt.Fprintf(c.out, "%#x (%d)\n", v, int64(v))

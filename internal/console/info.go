@@ -90,7 +90,8 @@ func (c *Console) infoLocals(args bool) error {
 	if sel != nil && sel.Kind == stack.C {
 		if args {
 			for _, a := range sel.Args {
-				found = append(found, variable{a.Name, a.Value, "c"})
+				name, _, _ := strings.Cut(a.Name, "=") // n=n@entry: both are the same
+				found = append(found, variable{name, a.Value, "c"})
 			}
 		} else if err := c.scope(sel, func(sc *unwind.Scope) error {
 			for _, v := range sc.Locals() {
@@ -201,4 +202,13 @@ func (c *Console) events(args string) error {
 		fmt.Fprintf(c.out, "%s %12s %9s %8d  %s\n", mark, printable.Grouped(ev.Instr), "e"+strconv.FormatUint(i, 10), ev.TID, printable.Line(c.describe(&ev)))
 	}
 	return nil
+}
+
+// registerOf is the value of $NAME, in the innermost frame.
+func (c *Console) registerOf(text string) (uint64, bool) {
+	name, ok := strings.CutPrefix(text, "$")
+	if !ok || c.frame > 0 && name != "eflags" && name != "fs_base" && name != "gs_base" {
+		return 0, false
+	}
+	return c.register(name)
 }

@@ -87,15 +87,31 @@ func nativeSource(f *backtrace.Frame) ([]string, error) {
 	if f.File == "" {
 		return nil, fmt.Errorf("nothing is known of the source of %s: debug information of %s would tell; up selects the Python code", f.Func, cmpOr(f.Module, "its module"))
 	}
-	const most = 16 << 20
-	if st, err := os.Stat(f.File); err != nil || !st.Mode().IsRegular() || st.Size() > most {
-		return nil, fmt.Errorf("the source of %s is %s:%d, which is not on this machine; up selects the Python code", f.Func, f.File, f.Line)
-	}
-	b, err := os.ReadFile(f.File)
+	text, err := readNative(f.File)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the source of %s is %s:%d, %w; up selects the Python code", f.Func, f.File, f.Line, err)
 	}
-	return strings.Split(string(b), "\n"), nil
+	return text, nil
+}
+
+// readNative reads a source file of C's from this machine.
+func readNative(file string) ([]string, error) {
+	const most = 16 << 20
+	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() || st.Size() > most {
+		return nil, errors.New("which is not on this machine")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("which can't be read: %w", err)
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\n"), "\n"), nil
+}
+
+func (c *Console) keepNative(file string, text []string) {
+	if c.native == nil {
+		c.native = map[string][]string{}
+	}
+	c.native[file] = text
 }
 
 // selectedNative returns the selected frame where it is C's and its source can
@@ -110,9 +126,6 @@ func (c *Console) selectedNative() (*backtrace.Frame, string) {
 	if err != nil {
 		return nil, err.Error()
 	}
-	if c.native == nil {
-		c.native = map[string][]string{}
-	}
-	c.native[f.File] = text
+	c.keepNative(f.File, text)
 	return f, ""
 }

@@ -195,6 +195,12 @@ func (c *Console) conditionOf(args string) error {
 		return fmt.Errorf("breakpoint %d stops at events or memory, which take no condition", k.n)
 	}
 	cond = strings.TrimSpace(cond)
+	var parsed *condition
+	if cond != "" {
+		if parsed, err = c.parseCondition(cond); err != nil {
+			return err // it keeps the one that it has
+		}
+	}
 	if k.place != "" {
 		k.place, _, _ = strings.Cut(k.place, " if ")
 	}
@@ -202,10 +208,6 @@ func (c *Console) conditionOf(args string) error {
 		k.b.Cond = nil
 		fmt.Fprintf(c.out, "Breakpoint %d now unconditional.\n", k.n)
 	} else {
-		var parsed *condition
-		if parsed, err = c.parseCondition(cond); err != nil {
-			return err
-		}
 		k.b.Cond = parsed
 		if k.place != "" {
 			k.place += " if " + cond

@@ -48,8 +48,11 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 		}
 		if k != nil {
 			what = fmt.Sprintf("hit Breakpoint %d", k.n)
-			if k.b.Kind == replay.BreakRaise && st.Hit.Exception != nil {
+			switch {
+			case k.b.Kind == replay.BreakRaise && st.Hit.Exception != nil:
 				what = fmt.Sprintf("hit Catchpoint %d (raise %s)", k.n, printable.Line(st.Hit.Exception.Text))
+			case k.b.Kind == replay.BreakReturn && k.place == "":
+				what = fmt.Sprintf("hit Catchpoint %d (return %s)", k.n, printable.Line(k.b.Func))
 			}
 			if k.temp {
 				c.breaks = slices.DeleteFunc(c.breaks, func(o *consoleBreak) bool { return o == k })
@@ -160,7 +163,7 @@ func (c *Console) sourceText(file string) []string {
 	if !ok {
 		return c.native[file]
 	}
-	return strings.Split(string(text), "\n")
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }
 
 func (c *Console) infoSource() error {
@@ -177,20 +180,13 @@ func (c *Console) list(args string) error {
 	const lines = 10
 	f, err := c.pythonFrame()
 	from := 0
-	switch m := fileLine.FindStringSubmatch(args); {
-	case m != nil:
-		files, err := c.rec.Sources()
+	switch {
+	case args != "" && !isNumber(args):
+		file, n, err := c.findListed(args)
 		if err != nil {
 			return err
 		}
-		c.listed = ""
-		for name := range files {
-			if name == m[1] || strings.HasSuffix(name, "/"+m[1]) {
-				c.listed = name
-			}
-		}
-		n, _ := strconv.Atoi(m[2])
-		from = n - lines/2
+		c.listed, from = file, n-lines/2
 	case isNumber(args):
 		n, _ := strconv.Atoi(args)
 		if c.listed == "" && f != nil {

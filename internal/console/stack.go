@@ -136,7 +136,10 @@ func (c *Console) threadApply(args string) error {
 	var data []any
 	for _, t := range tids {
 		if !slices.ContainsFunc(c.stateOfThreads(), func(s replay.ThreadState) bool { return s.TID == t }) {
-			continue // it has ended meanwhile
+			if which != "all" { // else it has ended meanwhile
+				fmt.Fprintf(c.out, "\nThread %d does not exist here\n", c.threads[t])
+			}
+			continue
 		}
 		c.tid, c.frame, c.data = t, 0, nil
 		if !quiet {
@@ -198,11 +201,17 @@ func (c *Console) moveFrame(args string, by int) error {
 	if err != nil {
 		return err
 	}
-	to := c.frame + n*by
-	if to < 0 {
-		return errors.New("the innermost frame is selected, there is none further down")
+	frames, err := c.Frames(c.tid)
+	if err != nil {
+		return err
 	}
-	return c.toFrame(to)
+	switch {
+	case by < 0 && c.frame == 0:
+		return errors.New("the innermost frame is selected, there is none further down")
+	case by > 0 && c.frame >= len(frames)-1:
+		return errors.New("the outermost frame is selected, there is none further up")
+	}
+	return c.toFrame(max(0, min(c.frame+n*by, len(frames)-1))) // as far as there are any
 }
 
 func (c *Console) toFrame(n int) error {
@@ -211,7 +220,7 @@ func (c *Console) toFrame(n int) error {
 		return err
 	}
 	if n >= len(frames) {
-		return errors.New("the outermost frame is selected, there is none further up")
+		return fmt.Errorf("no frame at level %d", n)
 	}
 	c.frame, c.listed = n, ""
 	fmt.Fprintf(c.out, "#%-3d", n)

@@ -1,8 +1,10 @@
 package unwind
 
 import (
+	"debug/dwarf"
 	"debug/elf"
 	"sort"
+	"strings"
 )
 
 // Symbol is what an address belongs to.
@@ -114,4 +116,37 @@ func (im *Image) HasDebugInfo() bool {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
 	return im.dwarfOf() != nil
+}
+
+// AddrOfLine returns where the code of a source line of C begins, and the line: the next
+// one that has code, where the line has none. FILE is a path or the end of it; a unit is
+// found by its own file, not by headers that it includes. ok is false where no file that
+// is mapped has debug information of it.
+func (s *Space) AddrOfLine(file string, line int) (addr uint64, at int, ok bool) {
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	named := func(path string) bool { return path == file || strings.HasSuffix(path, "/"+file) }
+	for _, mod := range s.mods {
+		_ = guard(func() error {
+			d := mod.dwarfOf()
+			if d == nil {
+				return nil
+			}
+			for _, u := range d.units {
+				if name, _ := u.entry.Val(dwarf.AttrName).(string); !named(name) && !named(u.dir+"/"+name) {
+					continue
+				}
+				for _, r := range d.rows(u) {
+					if !r.stmt || r.file == nil || !named(r.file.Name) || r.line < line {
+						continue
+					}
+					if a := r.addr + mod.Bias; !ok || r.line < at || r.line == at && a < addr {
+						addr, at, ok = a, r.line, true
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return addr, at, ok
 }
