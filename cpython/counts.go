@@ -93,8 +93,8 @@ func (c *Code) begins(in, from, prev instruction, known bool, line int) bool {
 		}
 		from = prev
 	}
-	if has(c.rules.resume, from.op) && c.rules.enters(from.arg) {
-		return true
+	if has(c.rules.resume, from.op) && c.rules.enters(from.arg) && from.at == c.Entry() {
+		return true // 3.15's generator expressions have one more, behind RETURN_GENERATOR
 	}
 	last := c.Line(from.at)
 	if n := from.end; from.end < in.at && has(c.rules.fusable, from.op) && has(c.rules.fusable, prev.op) && prev.at == n {
