@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere attaches suites capture-figures adopt bench page-figures packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere attaches suites capture-figures adopt bench page-figures process-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -73,6 +73,10 @@ adopt:
 # Ratios to native; writes docs/performance.md.
 bench: build setup
 	$(GO) run ./bench
+
+# What recording many processes at once costs, in two minutes; writes docs/performance.md.
+process-figures: build
+	$(GO) run ./bench --processes
 
 # What the page about a recording costs, in a browser; writes docs/performance.md.
 page-figures:

@@ -106,19 +106,23 @@ func (m measured) table() string {
 	var b strings.Builder
 	b.WriteString("\n## Reading, checking and travelling\n\nGo benchmarks, run one after the other.\n\n| what | measured | to reach |\n|---|---|---|\n")
 	for _, f := range figures {
-		v, ok := m[f.bench][f.unit]
-		text := "not measured here"
-		if ok {
-			v *= f.scale
-			if f.over != "" {
-				v /= m[f.over][f.unit]
-			}
-			text = fmt.Sprintf(f.format, v)
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, text, f.target)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, m.text(f), f.target)
 	}
-	b.WriteString(pageFigures + attaching)
+	b.WriteString(processFigures + pageFigures + attaching)
 	return b.String()
+}
+
+// text is a figure as it was measured.
+func (m measured) text(f figure) string {
+	v, ok := m[f.bench][f.unit]
+	if !ok {
+		return "not measured here"
+	}
+	v *= f.scale
+	if f.over != "" {
+		v /= m[f.over][f.unit]
+	}
+	return fmt.Sprintf(f.format, v)
 }
 
 // pageFigures is what the page about a recording costs, which no benchmark measures: it

@@ -80,7 +80,15 @@ func main() {
 	only := pflag.String("only", "", "only programs whose name contains this")
 	out := pflag.String("output", "docs/performance.md", "file to write, - for standard output")
 	python := pflag.String("python", "", "interpreter (default the tests' virtual environment)")
+	processes := pflag.Bool("processes", false, "only the figures of many processes, written into their section of the file")
 	pflag.Parse()
+	if *processes {
+		if err := measureProcesses(*rounds, *out); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*rounds, *only, *out, *python); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -117,7 +117,7 @@ print(*[int(os.read(r, 100)) for _, r in kids])
 
 // readEvents calls each for the events of all processes, of which it returns the
 // number.
-func readEvents(t *testing.T, dir string, each func(ev *recording.Event)) (procs int) {
+func readEvents(t testing.TB, dir string, each func(ev *recording.Event)) (procs int) {
 	t.Helper()
 	rec, err := recording.Open(filepath.Join(dir, "x.pyrr.part"))
 	if err != nil {

@@ -51,7 +51,11 @@ type Waits struct {
 	timers timers
 	armed  time.Time // when the kernel is to interrupt a wait; zero: not
 	ran    bool      // the last call of Next ran timers
+	turns  uint64    // stops and ends that were handed out
 }
+
+// Turns is how many stops and ends Next has handed out.
+func (w *Waits) Turns() uint64 { return w.turns }
 
 // kernel is what Waits needs of the system; tests have one without processes.
 type kernel interface {
@@ -90,6 +94,7 @@ func (w *Waits) Next(block bool) (Stop, bool, error) {
 	}
 	s := w.queue[w.head]
 	w.head++
+	w.turns++
 	if w.crowd > 0 {
 		w.turn++
 		if s.Status.Stopped() {

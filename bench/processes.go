@@ -1,0 +1,113 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// processFigures are those of many processes at once, of a quiet machine:
+// `make process-figures` measures them, and writes this file and its section of
+// docs/performance.md.
+//
+//go:embed processes.md
+var processFigures string
+
+var processSection = regexp.MustCompile(`(?s)\n## Many processes\n.*?(\n## |$)`)
+
+// processBenchmarks are the figures that Go benchmarks of package capture report.
+var processBenchmarks = []figure{
+	{what: "six equal processes, each busy with system calls: the farthest from the mean of their rounds", bench: "BenchmarkEqualProcesses", unit: "recorded-%", scale: 1, format: "%.1f %%", target: "≤ 10 %"},
+	{what: "the same without pyrr", bench: "BenchmarkEqualProcesses", unit: "native-%", scale: 1, format: "%.1f %%"},
+	{what: "a time-out, for the last of 12 busy processes", bench: "BenchmarkTimeoutOfBusyProcesses", unit: "ms-late", scale: 1, format: "%.0f ms late", target: "≤ 200 ms"},
+	{what: "the tracer's own processor time for a stop, one busy process", bench: "BenchmarkStop/1", unit: "µs/stop", scale: 1, format: "%.1f µs"},
+	{what: "the same, 2 busy processes", bench: "BenchmarkStop/2", unit: "µs/stop", scale: 1, format: "%.1f µs"},
+	{what: "the same, 8 busy processes", bench: "BenchmarkStop/8", unit: "µs/stop", scale: 1, format: "%.1f µs"},
+	{what: "time in locks for a stop, 2 busy processes", bench: "BenchmarkStop/2", unit: "µs-locks/stop", scale: 1, format: "%.3f µs"},
+	{what: "the same, 8 busy processes", bench: "BenchmarkStop/8", unit: "µs-locks/stop", scale: 1, format: "%.3f µs"},
+}
+
+// measureProcesses measures the figures of many processes. It writes them to the
+// file, and for the next table of all, unless file is "-".
+func measureProcesses(rounds int, file string) error {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark(EqualProcesses|TimeoutOfBusyProcesses|Stop)$", "-benchtime", fmt.Sprintf("%dx", min(rounds, 3)), "./capture")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	all := measured{}
+	all.read(out)
+	b, err := exec.Command("scripts/venv.sh", "pytest").Output()
+	if err != nil {
+		return fmt.Errorf("make the virtual environment of pytest: %w", err)
+	}
+	serial, two, err := measureWorkers(filepath.Join(strings.TrimSpace(string(b)), "bin/python"), rounds)
+	if err != nil {
+		return err
+	}
+	load := "unknown"
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load, _, _ = strings.Cut(string(b), " ")
+	}
+	text := fmt.Sprintf("\n## Many processes\n\nWritten by `make process-figures`, on %d processors, at a load of %s afterwards: that of the\n"+
+		"processes themselves. Ratios are medians of %d.\n\n| what | measured | to reach |\n|---|---|---|\n", runtime.NumCPU(), load, rounds)
+	for _, f := range processBenchmarks {
+		text += fmt.Sprintf("| %s | %s | %s |\n", f.what, all.text(f), f.target)
+	}
+	text += fmt.Sprintf("| pytest, 24 tests that compute, recorded to native: wall time | %.2f |  |\n", serial.wall)
+	text += fmt.Sprintf("| the same with `-n 2` | %.2f | ≤ %.2f |\n", two.wall, serial.wall+0.05)
+	text += fmt.Sprintf("| their processor time: serial, and with `-n 2` | %.2f, %.2f |  |\n", serial.cpu, two.cpu)
+	if file == "-" {
+		_, err = os.Stdout.WriteString(text)
+		return err
+	}
+	doc, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if n := len(processSection.FindAll(doc, -1)); n != 1 {
+		return fmt.Errorf("%s: %d sections named Many processes, want one", file, n)
+	}
+	doc = processSection.ReplaceAll(doc, []byte(strings.ReplaceAll(text, "$", "$$")+"$1"))
+	if err := os.WriteFile("bench/processes.md", []byte(text), 0o666); err != nil {
+		return err
+	}
+	return os.WriteFile(file, doc, 0o666)
+}
+
+// ratios are those of recorded runs to native ones.
+type ratios struct{ wall, cpu float64 }
+
+// measureWorkers runs a suite of tests in one process and by two workers of
+// pytest-xdist. All kinds of runs take turns.
+func measureWorkers(python string, rounds int) (serial, two ratios, err error) {
+	dir, err := os.MkdirTemp("", "pyrr-bench-")
+	if err != nil {
+		return serial, two, err
+	}
+	defer os.RemoveAll(dir)
+	var wall, cpu [2][]float64
+	for range rounds {
+		for i, workers := range []string{"-pno:xdist", "-n2"} {
+			argv := []string{python, "-m", "pytest", "-q", "-p", "no:cacheprovider", workers, "bench/programs/pytest_work.py"}
+			native, err := timed(argv)
+			if err != nil {
+				return serial, two, err
+			}
+			recorded, err := timed(append([]string{"bin/pyrr", "record", "--keep=never", "-o", filepath.Join(dir, "never.pyrr.zip"), "--"}, argv...))
+			if err != nil {
+				return serial, two, err
+			}
+			fmt.Fprintf(os.Stderr, "pytest %-10s native %v, recorded %v\n", workers, native.wall, recorded.wall)
+			wall[i] = append(wall[i], ratio(recorded.wall, native.wall))
+			cpu[i] = append(cpu[i], ratio(recorded.cpu, native.cpu))
+		}
+	}
+	return ratios{median(wall[0]), median(cpu[0])}, ratios{median(wall[1]), median(cpu[1])}, nil
+}
