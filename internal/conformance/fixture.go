@@ -186,7 +186,7 @@ func (f Fixture) Case(i *Interpreter, dir string) Case {
 		Flags:       flags,
 		Incomplete:  f.Incomplete,
 		Argv:        append(slices.Clone(i.Command), "{}/"+f.Name+".py"),
-		Copy:        dir,
+		Prepare:     func(folder string) error { return CopyProgram(folder, dir, f.Name) },
 		Root:        i.Root,
 		NativeLimit: time.Minute,
 		Native: func(out Output) Verdict {
@@ -206,6 +206,22 @@ func (f Fixture) Case(i *Interpreter, dir string) Case {
 			return ""
 		},
 	}
+}
+
+// CopyProgram puts a fixture of dir into a folder, which is made: the program, which
+// stands alone, and the folder data, which some read.
+func CopyProgram(folder, dir, name string) error {
+	text, err := os.ReadFile(filepath.Join(dir, name+".py"))
+	if err != nil {
+		return fmt.Errorf("copy a fixture: %w", err)
+	}
+	if err := os.CopyFS(filepath.Join(folder, "data"), os.DirFS(filepath.Join(dir, "data"))); err != nil {
+		return fmt.Errorf("copy a fixture's data: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".py"), text, 0o644); err != nil {
+		return fmt.Errorf("copy a fixture: %w", err)
+	}
+	return nil
 }
 
 // FixtureCases are the trials of all fixtures under all interpreters here,

@@ -32,8 +32,8 @@ type Case struct {
 	// Argv is the command. It runs in a fresh folder; the folder's path stands
 	// for every {} in it.
 	Argv []string
-	// Copy is a folder whose content the fresh folder begins with.
-	Copy string
+	// Prepare puts what the program needs into the fresh folder; nil for nothing.
+	Prepare func(folder string) error
 	// Root is the folder that is the program's root, where the command is a
 	// chroot: the fresh folder is below it, and {} its path as seen from there.
 	Root string
@@ -221,8 +221,8 @@ func (f *folders) refresh(c Case) error {
 			return fmt.Errorf("prepare %s: %w", c.Name, err)
 		}
 	}
-	if c.Copy != "" {
-		if err := os.CopyFS(f.cwd, os.DirFS(c.Copy)); err != nil {
+	if c.Prepare != nil {
+		if err := c.Prepare(f.cwd); err != nil {
 			return fmt.Errorf("prepare %s: %w", c.Name, err)
 		}
 	}

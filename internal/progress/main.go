@@ -1,10 +1,11 @@
 // Command progress reads what `go test -json` writes and prints what a person who
 // waits wants to know: each package as it ends, what a failed test printed, every
-// half minute what is running, and in the end what was skipped and why.
+// half minute what is running, and in the end what was skipped and why, and what took longest.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +29,12 @@ type event struct {
 // name is a test within its package; a test of "" is the package itself.
 type name struct{ pkg, test string }
 
+// ended is a test that is no part of another, and how long it took.
+type ended struct {
+	name
+	seconds float64
+}
+
 type state struct {
 	out     io.Writer
 	begun   time.Time
@@ -35,6 +42,7 @@ type state struct {
 	printed map[name][]string
 	done    int
 	failed  []name
+	ended   []ended
 	skipped map[string]int // by reason
 }
 
@@ -102,6 +110,9 @@ func (s *state) end(n name, e event) {
 	delete(s.printed, n)
 	if n.test != "" {
 		s.done++
+		if !strings.Contains(n.test, "/") {
+			s.ended = append(s.ended, ended{n, e.Elapsed})
+		}
 		switch e.Action {
 		case "fail":
 			s.failed = append(s.failed, n)
@@ -170,7 +181,7 @@ func (s *state) progress(now time.Time) {
 	fmt.Fprintf(s.out, "… %v, %d tests done; %s\n", now.Sub(s.begun).Round(time.Second), s.done, strings.Join(parts, "; "))
 }
 
-// finish lists what was skipped and what failed.
+// finish lists what was skipped, what took longest and what failed.
 func (s *state) finish() {
 	total := 0
 	for _, n := range s.skipped {
@@ -184,6 +195,12 @@ func (s *state) finish() {
 		return strings.Compare(a, b)
 	}) {
 		fmt.Fprintf(s.out, "  %4d skipped: %s\n", s.skipped[r], r)
+	}
+	slices.SortStableFunc(s.ended, func(a, b ended) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, e := range s.ended[:min(len(s.ended), 12)] {
+		if e.seconds >= 10 {
+			fmt.Fprintf(s.out, "  %4.0f s: %s %s\n", e.seconds, e.pkg, e.test)
+		}
 	}
 	for _, n := range s.failed {
 		fmt.Fprintf(s.out, "FAILED %s %s\n", n.pkg, n.test)

@@ -35,7 +35,7 @@ func TestProgress(t *testing.T) {
 		event{Action: "skip", Package: "p", Test: "TestB"},
 		event{Action: "run", Package: "p", Test: "TestC"},
 		event{Action: "output", Package: "p", Test: "TestC", Output: "    c_test.go:1: 3 is not 4\n"},
-		event{Action: "fail", Package: "p", Test: "TestC"},
+		event{Action: "fail", Package: "p", Test: "TestC", Elapsed: 12.5},
 		event{Action: "run", Package: "p", Test: "TestD"},
 		event{Action: "output", Package: "p", Test: "TestD", Output: "panic: oh\n"})
 	s.progress(begun.Add(65 * time.Second))
@@ -53,6 +53,7 @@ r.go:1: no
 not an event
 3 tests, 1 of them skipped
      1 skipped: no sid: it's gone
+    12 s: p TestC
 FAILED p TestC
 FAILED p TestD
 `
