@@ -45,8 +45,8 @@ func (r *recorder) follow(ctx context.Context, pid int) (*Info, error) {
 	}
 	defer r.waits.Close()
 	r.start, r.tsc = time.Now(), inject.TSC()
-	r.rootPID, r.root = pid, openProcess(pid)
-	defer r.root.close()
+	r.rootPID, r.root = pid, ptrace.OpenProcess(pid)
+	defer r.root.Close()
 	defer holdSignals(func(s os.Signal) {
 		switch s {
 		case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT:

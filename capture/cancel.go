@@ -15,7 +15,7 @@ const outcomeCancelled = "cancelled"
 // recorded, those in progress are kept first.
 func (r *recorder) terminate() {
 	if r.o.Tests == nil {
-		r.root.send(unix.SIGTERM)
+		r.root.Send(unix.SIGTERM)
 		return
 	}
 	r.cancelled.Store(true)
@@ -39,7 +39,7 @@ func (r *recorder) cancelTests(now time.Time) {
 		return
 	}
 	r.cancelBy = time.Time{}
-	r.root.send(unix.SIGTERM)
+	r.root.Send(unix.SIGTERM)
 }
 
 // expiring reports whether the time-out of a test waits for an exact

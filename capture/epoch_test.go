@@ -10,6 +10,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/headroom"
+	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
@@ -17,7 +18,7 @@ import (
 func imaged(ep *epoch) *epoch {
 	done := make(chan struct{})
 	close(done)
-	ep.image, ep.frozen = &imageTask{done: done}, &frozen{pid: 1 << 28, proc: openProcess(1 << 28)}
+	ep.image, ep.frozen = &imageTask{done: done}, &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
 	return ep
 }
 
@@ -274,7 +275,7 @@ func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 	defer func() { freeMemory = free }()
 	f, sp := withTests(t, Tests{})
 	ep := f.epoch("test_big", sp)
-	ep.frozen = &frozen{pid: 1 << 28, proc: openProcess(1 << 28)}
+	ep.frozen = &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
 	sp.runner.test = &testRun{id: "test_big", ep: ep}
 	now := time.Now()
 	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree, 1 << 40 }
@@ -391,7 +392,7 @@ func TestOwnLimitOfARunner(t *testing.T) {
 func TestSpillWritesWhatIsOld(t *testing.T) {
 	f, sp := withTests(t, Tests{})
 	ep := f.epoch("t", sp)
-	ep.frozen = &frozen{pid: 1 << 28, proc: openProcess(1 << 28)}
+	ep.frozen = &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
 	ep.first = recording.Event{Kind: recording.KindStart, Proc: &recording.Proc{ID: 1}}
 	f.spill()
 	if ep.image != nil {

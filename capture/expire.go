@@ -4,17 +4,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/ptrace"
 )
 
 // group opens the processes of the command that are in the process group of
 // its first, as far as they were seen: those that Ctrl-C reaches. A shell that
 // waits for a program does not pass a signal on.
-func (r *recorder) group() []pidfd {
+func (r *recorder) group() []ptrace.Process {
 	pgid, err := unix.Getpgid(r.rootPID)
 	if err != nil {
 		return nil
 	}
-	var fds []pidfd
+	var fds []ptrace.Process
 	for _, t := range r.tasks {
 		if t.tid != t.pid || t.dead || t.helper || t.leadExit {
 			continue
@@ -22,7 +24,7 @@ func (r *recorder) group() []pidfd {
 		if id, err := unix.Getpgid(t.pid); err != nil || id != pgid {
 			continue
 		}
-		if p := openProcess(t.pid); p.fd >= 0 {
+		if p := ptrace.OpenProcess(t.pid); p.Known() {
 			fds = append(fds, p)
 		}
 	}
@@ -32,7 +34,7 @@ func (r *recorder) group() []pidfd {
 // signalGroup sends a signal to what group opened.
 func (r *recorder) signalGroup(sig unix.Signal) {
 	for _, p := range r.expired {
-		p.send(sig)
+		p.Send(sig)
 	}
 }
 
@@ -48,24 +50,11 @@ func (r *recorder) endGroup() {
 		until = r.killAt
 	}
 	for _, p := range r.expired {
-		if !pidfdEnded(p.fd, time.Until(until)) {
-			p.send(unix.SIGKILL)
-			pidfdEnded(p.fd, killWait)
+		if !p.Ended(time.Until(until)) {
+			p.Send(unix.SIGKILL)
+			p.Ended(killWait)
 		}
-		p.close()
+		p.Close()
 	}
 	r.expired = nil
-}
-
-// pidfdEnded reports whether the process behind a pidfd ends within d.
-// A pidfd is readable once its process is a zombie or gone (pidfd_open(2)).
-func pidfdEnded(fd int, d time.Duration) bool {
-	until := time.Now().Add(d)
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(poll, int(max(0, time.Until(until).Milliseconds())))
-		if err != unix.EINTR {
-			return n > 0 && err == nil
-		}
-	}
 }

@@ -19,7 +19,7 @@ import (
 // process's memory had.
 type frozen struct {
 	pid  int
-	proc pidfd
+	proc ptrace.Process
 	// parent is the process that has to wait for it in the end; nil where
 	// that is pyrr itself.
 	parent *space
@@ -212,7 +212,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 		return nil, fmt.Errorf("fork it: %w", err)
 	}
 	f.pid = int(child)
-	f.proc = openProcess(f.pid)
+	f.proc = ptrace.OpenProcess(f.pid)
 	fail := func(err error) (*frozen, error) {
 		r.thaw(f)
 		return nil, fmt.Errorf("prepare its image: %w", err)
@@ -359,8 +359,8 @@ func (f *frozen) end() {
 	if f == nil || f.itself {
 		return
 	}
-	f.proc.send(unix.SIGKILL)
-	f.proc.close()
+	f.proc.Send(unix.SIGKILL)
+	f.proc.Close()
 }
 
 // reapFrozen makes a process wait for the frozen ones that were its

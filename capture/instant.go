@@ -150,7 +150,7 @@ func (in *instant) take() (*frozen, error) {
 		child, err := in.fork(maker)
 		if err != nil {
 			if child != 0 {
-				unix.Kill(child, unix.SIGKILL)
+				ptrace.Kill(child)
 			}
 			return nil, err
 		}

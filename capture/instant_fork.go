@@ -92,7 +92,7 @@ const closeRangeUnshare = 2
 // close gives a fresh copy descriptors of its own, of which it closes all, and makes
 // sure that it never runs.
 func (in *instant) close(f *frozen) error {
-	f.proc = openProcess(f.pid)
+	f.proc = ptrace.OpenProcess(f.pid)
 	st, err := in.r.waits.For(f.pid)
 	if err == nil && !st.Stopped() {
 		err = unix.ESRCH

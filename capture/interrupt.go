@@ -44,7 +44,7 @@ func (r *recorder) watchTests(now time.Time) {
 			if !run.worker { // that of pytest-xdist gets another
 				r.stuck = append(r.stuck, Stuck{PID: sp.pid, Root: sp.pid == r.rootPID, Test: test.id, Why: test.why, Limit: test.limit, Done: run.done})
 			}
-			kill(sp.pid)
+			ptrace.Kill(sp.pid)
 		}
 	}
 }

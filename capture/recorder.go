@@ -46,8 +46,8 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		}
 		return nil, startError(path, err)
 	}
-	r.rootPID, r.root = pid, openProcess(pid)
-	defer r.root.close()
+	r.rootPID, r.root = pid, ptrace.OpenProcess(pid)
+	defer r.root.Close()
 	defer holdSignals(func(s os.Signal) {
 		if s == unix.SIGTERM {
 			r.terminate()
@@ -63,7 +63,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	r.first(t)
 	for !r.over {
 		if ctx.Err() != nil {
-			r.root.send(unix.SIGKILL)
+			r.root.Send(unix.SIGKILL)
 			ctx = context.Background()
 		}
 		if err := r.step(); err != nil {
@@ -312,10 +312,10 @@ func (r *recorder) expire() {
 
 // killTree ends the command and what it started, as far as it was seen.
 func (r *recorder) killTree() {
-	r.root.send(unix.SIGKILL)
+	r.root.Send(unix.SIGKILL)
 	for _, t := range r.tasks {
 		if t.tid == t.pid && !t.dead {
-			kill(t.pid)
+			ptrace.Kill(t.pid)
 		}
 	}
 }

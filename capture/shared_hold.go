@@ -145,7 +145,7 @@ func (r *recorder) dropHelper(sp *space) {
 	}
 	sp.helper = nil
 	h.dead = true
-	kill(h.tid)
+	ptrace.Kill(h.tid)
 }
 
 const closeRange = 436

@@ -44,14 +44,14 @@ type recorder struct {
 // target is the command, or the process that was there before.
 type target struct {
 	rootPID int
-	root    pidfd
+	root    ptrace.Process
 	// attached: the process was there before pyrr; letGoSoon ends its recording.
 	attached  bool
 	letGoSoon atomic.Bool
 	status    unix.WaitStatus
 	over      bool
-	expired   []pidfd // what the time-out is to end
-	outOf     int     // the process whose standard output is the command's
+	expired   []ptrace.Process // what the time-out is to end
+	outOf     int              // the process whose standard output is the command's
 	outID     [3]string
 }
 

@@ -364,7 +364,7 @@ func (s *session) close() {
 // killStub ends a stub. The first thread is not gone before all others are,
 // whether they are known here or not.
 func killStub(pid int) {
-	unix.Kill(pid, unix.SIGKILL)
+	ptrace.Kill(pid)
 	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // what can't be read is of one thread, or gone
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil && tid != pid {

@@ -122,7 +122,7 @@ func (w *watchdog) scarce() bool {
 
 func (w *watchdog) end(pid int, why cause) {
 	w.cause = why
-	unix.Kill(pid, unix.SIGKILL)
+	ptrace.KillTracee(pid)
 }
 
 // begin notes that a thread of a stub runs from now on, until rest, and may take so

@@ -42,6 +42,8 @@ func EventMsg(int) (uint64, error)             { return 0, sys.ErrElsewhere }
 func GetSigInfo(int, *SigInfo) error           { return sys.ErrElsewhere }
 func WaitFor(int) (int, sys.WaitStatus, error) { return 0, 0, sys.ErrElsewhere }
 func Reap(int)                                 {}
+func Kill(int)                                 {}
+func KillTracee(int)                           {}
 func Yield()                                   {}
 func Event(sys.WaitStatus) int                 { return 0 }
 func Describe(sys.WaitStatus) string           { return "" }

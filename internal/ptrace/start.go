@@ -26,7 +26,7 @@ func Start(path string, argv, env []string, dir string, files []uintptr, opts ui
 		return 0, err
 	}
 	fail := func(what string, err error) (int, error) {
-		unix.Kill(pid, unix.SIGKILL)
+		Kill(pid)
 		WaitFor(pid)
 		return 0, fmt.Errorf("%s process %d: %w", what, pid, err)
 	}

@@ -44,7 +44,7 @@ func StartStub(gadget uint64, keepFrom int) (int, error) {
 		return 0, fmt.Errorf("fork a stub: %w", err)
 	}
 	if err := emptyStub(pid, gadget); err != nil {
-		unix.Kill(pid, unix.SIGKILL)
+		Kill(pid)
 		WaitFor(pid)
 		return 0, fmt.Errorf("prepare stub %d: %w", pid, err)
 	}
