@@ -100,21 +100,18 @@ func (c *cut) readable(rec *recording.Recording) {
 
 // need notes that a span is to be kept.
 func (t *touched) need(addr uint64, n int) {
-	for at, end := addr, addr+uint64(max(n, 0)); at < end; {
-		next := min(end, at&^(pageSize-1)+pageSize)
-		if a := t.find(at); a != nil {
-			if i := int((at - a.Start) / pageSize); !a.seen[i] {
-				if a.also == nil {
-					a.also = map[int]*part{}
-				}
-				if a.also[i] == nil {
-					a.also[i] = &part{}
-				}
-				a.also[i].add(at%pageSize, at%pageSize+next-at)
-			}
+	t.pages(addr, addr+uint64(max(n, 0)), func(a *area, i int, from, to uint64) {
+		if a.seen[i] {
+			return
 		}
-		at = next
-	}
+		if a.also == nil {
+			a.also = map[int]*part{}
+		}
+		if a.also[i] == nil {
+			a.also[i] = &part{}
+		}
+		a.also[i].add(from%pageSize, from%pageSize+to-from)
+	})
 }
 
 // imageMem reads the image of a cut.

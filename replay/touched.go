@@ -41,6 +41,14 @@ func (a *area) all(seen bool) {
 }
 
 func (t *touched) find(addr uint64) *area {
+	if at := t.from(addr); at < len(t.areas) && addr >= t.areas[at].Start {
+		return t.areas[at]
+	}
+	return nil
+}
+
+// from is the number of the first area that ends behind an address.
+func (t *touched) from(addr uint64) int {
 	lo, hi := 0, len(t.areas)
 	for lo < hi {
 		if mid := (lo + hi) / 2; t.areas[mid].End <= addr {
@@ -49,19 +57,29 @@ func (t *touched) find(addr uint64) *area {
 			hi = mid
 		}
 	}
-	if lo < len(t.areas) && addr >= t.areas[lo].Start {
-		return t.areas[lo]
+	return lo
+}
+
+// pages calls each for the pages of areas that a span has a part of, with that part. A
+// span may be anything: it comes from pointers that may be none.
+func (t *touched) pages(start, end uint64, each func(a *area, page int, from, to uint64)) {
+	for _, a := range t.areas[t.from(start):] {
+		if a.Start >= end {
+			return
+		}
+		last := min(end, a.End)
+		for at := max(start, a.Start); at < last; {
+			page := (at - a.Start) / pageSize
+			next := min(last, a.Start+(page+1)*pageSize)
+			each(a, int(page), at, next)
+			at = next
+		}
 	}
-	return nil
 }
 
 // mark notes that a span was used.
 func (t *touched) mark(start, end uint64) {
-	for at := start &^ (pageSize - 1); at < end; at += pageSize {
-		if a := t.find(at); a != nil {
-			a.seen[(at-a.Start)/pageSize] = true
-		}
-	}
+	t.pages(start, end, func(a *area, page int, _, _ uint64) { a.seen[page] = true })
 }
 
 // add adds an area to the start event: all of a mapped file, whose bytes are
