@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -154,7 +155,6 @@ type reader struct {
 	proc  int
 	from  int // its first row
 	lanes map[int32]int32
-	open  map[int32]int // rows of calls that have not returned, by thread
 	// text says from which event on rows are described: those before it are too many.
 	text   uint64
 	futex  map[uint64]wakeup
@@ -162,8 +162,7 @@ type reader struct {
 }
 
 func (w *walk) process(info *recording.Proc, events uint64) error {
-	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, open: map[int32]int{},
-		futex: map[uint64]wakeup{}}
+	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, futex: map[uint64]wakeup{}}
 	if most := uint64(w.most); events > most {
 		r.text = events - most
 	}
@@ -223,7 +222,6 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 	case recording.KindEnter, recording.KindThread:
 		if ev.Nr != unix.SYS_EXIT && ev.Nr != unix.SYS_EXIT_GROUP { // which never return
 			out.took = -1
-			r.open[ev.TID] = len(r.rows)
 		}
 	}
 	if n >= r.text {
@@ -263,19 +261,18 @@ func (r *reader) lane(f *logview.Process, n uint64, ev *recording.Event, s *logv
 
 // returned completes the row of a call.
 func (r *reader) returned(l int32, n uint64, ev *recording.Event, s *logview.Step) {
-	at, ok := r.open[ev.TID]
-	if !ok || s.Enter == nil {
+	if s.Enter == nil {
 		return
 	}
-	delete(r.open, ev.TID)
 	r.shares.call(n, s.Enter, ev)
 	r.output(s.EnterEvent, s.Enter, ev)
 	r.woken(l, s.EnterEvent, s.Enter, ev)
 	r.made(s.EnterEvent, ev)
-	if at < r.from {
+	at, ok := slices.BinarySearchFunc(r.rows[r.from:], s.EnterEvent, func(row row, n uint64) int { return cmp.Compare(row.n, n) })
+	if !ok {
 		return // it was left out
 	}
-	out := &r.rows[at]
+	out := &r.rows[r.from+at]
 	out.end, out.endInstr, out.failed = n, ev.Instr, failed(ev.Ret)
 	out.took = max(0, ev.Time-out.time)
 	if out.n >= r.text && s.Enter.Nr == ev.Nr {
@@ -293,13 +290,6 @@ func (r *reader) bound() {
 	gone := len(r.rows) - r.from - len(rest)
 	r.rows = append(r.rows[:r.from], rest...)
 	r.left += gone
-	for tid, at := range r.open {
-		if at -= gone; at < r.from {
-			delete(r.open, tid)
-		} else {
-			r.open[tid] = at
-		}
-	}
 }
 
 // output keeps what a call printed.

@@ -2,6 +2,7 @@ package reason
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pyrr/internal/hang"
@@ -44,7 +45,7 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 			d.Fault, d.Addr, d.Event, tid = true, ev.Args[2], n, ev.TID
 		case ev.Kind == recording.KindEnter && ev.Nr == unix.SYS_EXIT_GROUP:
 			d.Event, tid = n, ev.TID
-		case !d.Fault && ev.Nr == unix.SYS_TGKILL && ev.Kind == recording.KindSyscall && linux.Signal(int(ev.Args[2])) == d.Signal:
+		case !d.Fault && ev.Kind == recording.KindSyscall && sendsTo(last, ev, d.Signal):
 			d.Event, tid = n, ev.TID
 		}
 		return nil
@@ -85,6 +86,19 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 	return d, st
 }
 
+// sendsTo reports whether a call sends a signal to a process, to its group or to a
+// thread of it.
+func sendsTo(target *Ending, ev *recording.Event, signal string) bool {
+	pid, thread, sig, pidfd, ok := linux.Sends(int(ev.Nr), ev.Args)
+	if !ok || pidfd || linux.Signal(sig) != signal {
+		return false
+	}
+	if pid == 0 && thread != 0 { // tkill(2) names a thread alone
+		return thread == target.Proc.PID || slices.ContainsFunc(target.Threads, func(t Waiting) bool { return int(t.TID) == thread })
+	}
+	return pid == target.Proc.PID || pid < -1 && -pid == target.Proc.PID
+}
+
 // sentBy finds who sent a signal that killed a process, of those in the recording.
 func sentBy(rec *recording.Recording, all []Ending, target *Ending, d *hang.Death) {
 	for i := range all {
@@ -93,18 +107,7 @@ func sentBy(rec *recording.Recording, all []Ending, target *Ending, d *hang.Deat
 			if ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Ret < 0 {
 				return nil
 			}
-			to, sig := int(int32(ev.Args[0])), ev.Args[1]
-			switch ev.Nr {
-			case unix.SYS_KILL:
-				if to < -1 {
-					to = -to // its process group
-				}
-			case unix.SYS_TGKILL:
-				sig = ev.Args[2]
-			default:
-				return nil
-			}
-			if to != target.Proc.PID || linux.Signal(int(sig)) != d.Signal {
+			if !sendsTo(target, ev, d.Signal) {
 				return nil
 			}
 			d.By, d.ByProc, d.ByEvent = "the process itself", from.Proc.ID, n
