@@ -5,6 +5,8 @@
 // Begin with Judge (judge.go).
 package hang
 
+import "strings"
+
 // Facts is what was read of one process when its recording ends.
 type Facts struct {
 	// Proc is the number of the process in the recording.
@@ -361,4 +363,31 @@ func (f *Facts) Sound() bool {
 		}
 	}
 	return true
+}
+
+// Given is the name that a program gave one of its processes, "" for none. Own is what is
+// known of that process, all what is known of those of which one may have made it; any may
+// be nil.
+func Given(pid int, own *Facts, all []*Facts) string {
+	if own != nil && own.Self != "" {
+		return own.Self
+	}
+	for _, maker := range all {
+		if maker == nil {
+			continue
+		}
+		if name := maker.Children[pid]; name != "" {
+			return name
+		}
+		name := ""
+		for i := range maker.Things {
+			if t := &maker.Things[i]; t.Kind == Process && t.Count == pid && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
+				name = t.Name
+			}
+		}
+		if name != "" {
+			return name
+		}
+	}
+	return ""
 }

@@ -313,23 +313,11 @@ func (j *judge) procName(p *Proc) string {
 	if p == nil {
 		return "a process"
 	}
-	name := ""
-	if p.Facts != nil {
-		name = p.Facts.Self
-	}
+	all := make([]*Facts, 0, len(j.in.Procs))
 	for _, other := range j.in.Procs {
-		if other.Facts == nil || name != "" {
-			continue
-		}
-		if name = other.Facts.Children[p.PID]; name != "" {
-			break
-		}
-		for i := range other.Facts.Things {
-			if t := &other.Facts.Things[i]; t.Kind == Process && t.Count == p.PID && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
-				name = t.Name
-			}
-		}
+		all = append(all, other.Facts)
 	}
+	name := Given(p.PID, p.Facts, all)
 	switch {
 	case name != "":
 		return fmt.Sprintf("child %q (pid %d)", name, p.PID)

@@ -7,6 +7,7 @@ import (
 
 	unix "pyrr/internal/sys"
 
+	"pyrr/internal/hang"
 	"pyrr/internal/linux"
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
@@ -46,7 +47,8 @@ type process struct {
 	ID     int    `json:"id"`
 	PID    int    `json:"pid"`
 	Parent int    `json:"parent,omitempty"`
-	Name   string `json:"name"`
+	Name   string `json:"name"`            // the command
+	Given  string `json:"given,omitempty"` // the name that the program gave it
 	From   int64  `json:"from"`
 	To     int64  `json:"to"`
 	Instr  uint64 `json:"instr"`
@@ -161,12 +163,23 @@ type reader struct {
 	shares *shares
 }
 
+// given is the name that the program gave a process, "" for none.
+func (w *walk) given(info *recording.Proc) string {
+	var own *hang.Facts
+	for _, f := range w.in.Processes {
+		if f != nil && f.Proc == info.ID {
+			own = f
+		}
+	}
+	return clean(shorten(hang.Given(info.PID, own, w.in.Processes), 80))
+}
+
 func (w *walk) process(info *recording.Proc, events uint64) error {
 	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, futex: map[uint64]wakeup{}}
 	if most := uint64(w.most); events > most {
 		r.text = events - most
 	}
-	p := process{ID: info.ID, PID: info.PID, Parent: info.Parent, Name: clean(shorten(commandOf(info.Argv), 120)), From: -1}
+	p := process{ID: info.ID, PID: info.PID, Parent: info.Parent, Name: clean(shorten(commandOf(info.Argv), 120)), Given: w.given(info), From: -1}
 	w.procs = append(w.procs, p)
 	r.shares = w.sharesOf(info)
 	if info.Fork {

@@ -45,24 +45,37 @@ export class Axis {
     }
   }
 
-  toX(value: number): number { return between(this.v, this.x, value); }
-  toValue(x: number): number { return between(this.x, this.v, x); }
+  toX(value: number): number { return between(this.v, this.x, value, segment(this.v, value)); }
+  toValue(x: number): number { return between(this.x, this.v, x, segment(this.x, x)); }
 
-  /** The places of many ascending or unordered values. */
-  all(values: Float64Array): Float64Array { return values.map((v) => this.toX(v)); }
+  /** The places of many values; where one lies is looked for near the one before it. */
+  all(values: Float64Array): Float64Array {
+    const { v, x } = this, out = new Float64Array(values.length);
+    let k = 1;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      if (!(value <= v[k]! && value > v[k - 1]!)) k = segment(v, value);
+      out[i] = between(v, x, value, k);
+    }
+    return out;
+  }
 }
 
-function between(a: number[], b: number[], value: number): number {
-  const n = a.length - 1;
-  if (n < 1) return 0;
-  let lo = 1, hi = n;
+/** The end of the part, of those between ascending places, in which a value lies. */
+function segment(a: number[], value: number): number {
+  let lo = 1, hi = a.length - 1;
   while (lo < hi) {
     const mid = (lo + hi) >> 1;
     if (a[mid]! < value) lo = mid + 1; else hi = mid;
   }
-  const from = a[lo - 1]!, to = a[lo]!;
+  return lo;
+}
+
+function between(a: number[], b: number[], value: number, k: number): number {
+  if (a.length < 2) return 0;
+  const from = a[k - 1]!, to = a[k]!;
   const part = to > from ? clamp((value - from) / (to - from), 0, 1) : 1;
-  return b[lo - 1]! + part * (b[lo]! - b[lo - 1]!);
+  return b[k - 1]! + part * (b[k]! - b[k - 1]!);
 }
 
 /** Round steps: 1, 2, 5 times a power of ten. */

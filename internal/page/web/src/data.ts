@@ -1,7 +1,7 @@
 // The block of a page: what package page of pyrr wrote, unpacked. Columns are
 // arrays with a value for each row (an event, calls with their return).
 
-export interface Process { id: number; pid: number; parent?: number; name: string; from: number; to: number; instr: number }
+export interface Process { id: number; pid: number; parent?: number; name: string; given?: string; from: number; to: number; instr: number }
 export interface Lane { proc: number; tid: number; num: number; name: string; from: number; to: number; waits?: string }
 export interface Mark { proc: number; event: number; time: number; instr: number; kind: string; text: string }
 export interface Line { proc: number; event: number; stderr?: boolean; text: string; more?: number }
@@ -100,7 +100,7 @@ export class Recording {
   private own_?: Raise[];
   private outer_?: (Frame | undefined)[];
   private readonly texts: Uint8Array;
-  private readonly owned = new Map<number, boolean>();
+  private readonly owned = new Map<number, number>();
   private readonly cache = new Map<number, string>();
 
   constructor(private readonly bytes: Uint8Array) {
@@ -248,11 +248,24 @@ export class Recording {
     return out;
   }
 
-  /** Whether the user's code is on a stack. */
-  isOwn(node: number): boolean {
+  /** Whether the user's code is on a stack: what an installation does before the program begins is not theirs. */
+  isOwn(node: number): boolean { return this.ownership(node) > 0; }
+
+  /** Whether the user's code did this itself, rather than an import that it made. */
+  doesOwn(node: number): boolean { return this.ownership(node) > 1; }
+
+  private ownership(node: number): number {
     let v = this.owned.get(node);
     if (v === undefined) {
-      v = this.own(node)?.o === 2;
+      v = 0;
+      let imports = false;
+      for (let n = node, i = 0; n > 0 && i < 1000; n = this.parent[n] ?? 0, i++) {
+        const f = this.doc.frames?.[this.frame[n]!];
+        if (!f || f.k) continue;
+        if (f.o === 2) v = Math.max(v, imports ? 1 : 2);
+        else if (/^<frozen site>|\/site\.py:/.test(this.place(f))) { v = 0; break; }
+        else if (/^<frozen importlib/.test(this.place(f))) imports = true;
+      }
       this.owned.set(node, v);
     }
     return v;

@@ -19,6 +19,8 @@ export class Events {
     this.list = new VirtualList("Events", this.rowHeight, (i) => this.row(this.rows[i]!), (i) => store.go(this.rows[i]!));
     this.narrow.addEventListener("change", () => this.show());
     this.element = h("div", { class: "events" }, this.filters(), this.status, this.list.element);
+    const names = rec.doc.lanes.map((_, i) => (rec.ofLane[i]!.length ? rec.laneName(i).length : 0));
+    this.element.style.setProperty("--th", `${names.reduce((a, b) => Math.max(a, Math.min(b, 20)), 4)}ch`);
     store.subscribe((_, what) => {
       if (what.has("query") || what.has("hidden") || what.has("mine")) void this.filter();
       else if (what.has("row") || what.has("tab")) this.select(true);

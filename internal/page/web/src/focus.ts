@@ -5,7 +5,7 @@ import type { Frame, Live, LiveStack, Recording, VarFrame } from "./data";
 import { highlighted } from "./highlight";
 import { colourOf } from "./kinds";
 import type { Store } from "./state";
-import { at, grouped, h, span } from "./util";
+import { at, folding, grouped, h, span } from "./util";
 
 export class Focus {
   readonly element: HTMLElement;
@@ -117,8 +117,8 @@ export class Focus {
         step(-1, "Previous event of this thread", "‹"), step(1, "Next event of this thread", "›")),
       h("p", { class: "call" }, dot, h("code", {}, r.text(row))),
       this.store.state.pos >= 0 ? h("p", {}, r.raiseAt(this.store.state.lane, this.store.state.pos) ? `and then, at instruction ${grouped(this.store.state.pos)}, it raises ${r.raiseAt(this.store.state.lane, this.store.state.pos)!.text}` : `and then, at instruction ${grouped(this.store.state.pos)}:`) : null,
-      h("p", { class: "dim" }, [kind, took < 0 ? "never returned" : took > 0 ? `took ${span(took)}` : "", `instruction ${grouped(r.instr[row]!)}`,
-        `--at e${r.event[row]}${proc.id > 1 ? ` --process ${proc.id}` : ""}`].filter(Boolean).join(" · "))].filter((e) => e !== null));
+      h("p", { class: "dim" }, [...(row === r.raised ? ["exception"] : [kind, took < 0 ? "never returned" : took > 0 ? `took ${span(took)}` : ""]), `instruction ${grouped(r.instr[row]!)}`].filter(Boolean).join(" · "), " · ",
+        h("code", { class: "cmd", title: "This moment, for pyrr replay, bt, print and last" }, `--at e${r.event[row]}${proc.id > 1 ? ` --process ${proc.id}` : ""}`))].filter((e) => e !== null));
     this.head.append(...this.wakes(row));
   }
 
@@ -194,7 +194,7 @@ export class Focus {
     }
     const when = row === r.raised ? "as the exception left them" : `at ${task ? "the end" : this.store.state.pos >= 0 ? `instruction ${grouped(this.store.state.pos)}` : "this moment"}`;
     const table = h("table", { class: "vars" }, h("caption", {}, `variables of ${of.f}${row === r.raised ? "," : ""} ${when}${got ? ", by a replay" : ""}`),
-      ...of.v.map((v) => h("tr", {}, h("th", { scope: "row" }, v.n), h("td", {}, v.v))));
+      ...of.v.map((v) => h("tr", {}, h("th", { scope: "row" }, v.n), h("td", {}, folding(v.v)))));
     this.vars.replaceChildren(of.v.length ? table : h("p", { class: "dim" }, "No variables here."));
     if (got && (got.raising || got.handling)) this.vars.prepend(h("p", { class: "badtext" }, got.raising ? `raises ${got.raising}` : `handles ${got.handling}`));
   }

@@ -11,8 +11,8 @@ import type { Palette } from "./timeline";
 /** What is drawn on: the timeline. */
 export interface MarksView {
   readonly rec: Recording; readonly store: Store; readonly evidence: number[];
-  axis: Axis; x0: Float64Array; x1: Float64Array; width: number; colours: Palette;
-  readonly left: number;
+  axis: Axis; x0: Float64Array; x1: Float64Array; colours: Palette;
+  readonly left: number; readonly right: number;
   toPx(x: number): number;
 }
 
@@ -20,12 +20,12 @@ export interface MarksView {
 function badges(t: MarksView): { x: number; i: number; row: number }[] {
   const all = t.evidence.map((row, i) => ({ x: row < 0 ? -1 : t.toPx(t.x0[row]!), i, row })).filter((b) => b.row >= 0 && b.x >= t.left);
   all.sort((a, b) => a.x - b.x || a.i - b.i);
-  let room = t.width - 8;
+  let room = t.right;
   for (let k = all.length - 1; k >= 0; k--) {
     all[k]!.x = Math.min(all[k]!.x, room);
     room = all[k]!.x - 15;
   }
-  for (let k = 1; k < all.length; k++) all[k]!.x = Math.max(all[k]!.x, Math.min(all[k - 1]!.x + 15, t.width - 8));
+  for (let k = 1; k < all.length; k++) all[k]!.x = Math.max(all[k]!.x, Math.min(all[k - 1]!.x + 15, t.right));
   return all;
 }
 
@@ -43,23 +43,25 @@ export function paintMarks(g: CanvasRenderingContext2D, t: MarksView): void {
   const c = t.colours, r = t.rec;
   g.font = "10px system-ui, sans-serif";
   g.textAlign = "center";
+  const last = [-9, -9]; // of what stands at one pixel a stroke is enough
   for (const l of r.doc.lines ?? []) {
     const row = rowOf(t, l, true);
     if (row < 0) continue;
-    const x = t.toPx(t.x0[row]!);
-    if (x < t.left) continue;
-    g.fillStyle = l.stderr ? c["--bad"]! : c[colourOf("output")]!;
+    const x = t.toPx(t.x0[row]!), k = l.stderr ? 1 : 0;
+    if (x < t.left || x > t.right + 4 || Math.abs(x - last[k]!) < 0.5) continue;
+    last[k] = x;
+    g.fillStyle = k ? c["--bad"]! : c[colourOf("output")]!;
     g.fillRect(x, 38, 1.5, 7);
   }
   for (const m of r.doc.marks ?? []) {
     const x = t.toPx(t.axis.toX(t.store.state.axis === "instr" ? m.instr : m.time));
-    if (x < t.left) continue;
+    if (x < t.left || x > t.right + 4) continue;
     g.fillStyle = m.kind === "timeout" || m.kind === "crash" ? c["--bad"]! : c["--dim"]!;
     g.beginPath(); g.moveTo(x, 44); g.lineTo(x - 4, 36); g.lineTo(x + 4, 36); g.fill();
   }
   for (const x of r.ownRaises) {
     const px = markX(t, x);
-    if (px < t.left) continue;
+    if (px < t.left || px > t.right + 4) continue;
     g.fillStyle = c[colourOf("lock")]!;
     g.beginPath(); g.moveTo(px, 38); g.lineTo(px + 3, 41.5); g.lineTo(px, 45); g.lineTo(px - 3, 41.5); g.fill();
   }
@@ -76,7 +78,7 @@ export function paintMarks(g: CanvasRenderingContext2D, t: MarksView): void {
     const x = row < 0 ? -1 : t.toPx(t.x0[row]!);
     if (x < t.left) continue;
     g.fillStyle = k.verdict === "pass" ? c[colourOf("output")]! : k.verdict === "fail" ? c["--bad"]! : c["--dim"]!;
-    g.fillText(markOf(k), Math.min(x, t.width - 7), 33);
+    g.fillText(markOf(k), Math.min(x, t.right + 3), 33);
   }
   g.textAlign = "start";
 }
@@ -93,7 +95,7 @@ export function markAt(t: MarksView, px: number): { text: string; go: () => void
   const r = t.rec;
   let best: { text: string; go: () => void } | null = null, far = 7;
   const take = (x: number, text: string, go: () => void): void => {
-    const d = Math.abs(Math.min(x, t.width - 8) - px);
+    const d = Math.abs(Math.min(x, t.right) - px);
     if (x >= t.left && d < far) { far = d; best = { text, go }; }
   };
   for (const m of r.doc.marks ?? []) {

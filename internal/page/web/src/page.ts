@@ -131,7 +131,7 @@ export function show(rec: Recording, live?: Live, ask?: (store: Store) => HTMLEl
   const focus = new Focus(rec, store, live), events = new Events(rec, store), output = new Output(rec, store);
   const panes: [string, string, HTMLElement][] = [["events", "Events", events.element], ["output", `Output (${grouped(output.lines.length)})`, output.element]];
   if (rec.doc.tasks?.length) panes.push(["tasks", `Tasks (${rec.doc.tasks.length})`, tasks(rec, store)]);
-  if (rec.doc.raises?.length) panes.push(["raises", `Exceptions (${rec.ownRaises.length})`, exceptions(rec, store)]);
+  if (rec.doc.raises?.length) panes.push(["raises", rec.ownRaises.length ? `Exceptions (${grouped(rec.ownRaises.length)})` : `Exceptions in libraries (${grouped(rec.doc.raises.length)})`, exceptions(rec, store)]);
   if (rec.doc.checks?.length) panes.push(["checks", `Checks (${rec.doc.checks.length})`, checks(rec, store)]);
   if (rec.doc.unlike) panes.push(["unlike", `Differences (${rec.doc.unlike.causes?.length ?? 0})`, differences(rec, store)]);
   if (ask) panes.push(["ask", "Ask", ask(store)]);

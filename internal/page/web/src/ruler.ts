@@ -49,9 +49,9 @@ export function drawRuler(g: CanvasRenderingContext2D, axis: Axis, zoom: [number
 
 /** A time, in ns, to the digits that the step has. */
 function label(ns: number, each: number): string {
-  const [unit, name] = each >= 1e8 ? [1e9, "s"] : each >= 1e5 ? [1e6, "ms"] : each >= 100 ? [1e3, "µs"] : [1, "ns"];
-  const places = Math.max(0, -Math.floor(Math.log10(each / unit)));
-  return `${grouped(Number((ns / unit).toFixed(places)))} ${name}`;
+  const [unit, name] = each >= 1e8 || ns >= 1e9 ? [1e9, "s"] : each >= 1e5 ? [1e6, "ms"] : each >= 100 ? [1e3, "µs"] : [1, "ns"];
+  const places = Math.max(0, -Math.floor(Math.log10(each / unit) + 1e-9));
+  return `${(ns / unit).toFixed(places)} ${name}`;
 }
 
 function short(n: number): string {

@@ -26,6 +26,8 @@ export type Changed = (s: State, what: Set<keyof State>) => void;
 export class Store {
   state: State;
   private readonly subscribers: Changed[] = [];
+  private pushed = -Infinity;
+  private later = 0;
 
   constructor(private readonly rec: Recording, private readonly initial: { row: number; lane: number; frame: number; zoom: [number, number] | null }) {
     this.state = this.parse(location.hash);
@@ -45,9 +47,25 @@ export class Store {
       }
     }
     if (!what.size) return;
-    const url = this.format();
-    if (url !== location.hash) history[jump ? "pushState" : "replaceState"](null, "", url);
+    this.write(jump);
     this.tell(what);
+  }
+
+  /** Writes the address: a step of the history for a jump, but not for each of a held key; and no more often than browsers permit. */
+  private write(jump: boolean): void {
+    const now = performance.now();
+    if (jump && now - this.pushed > 700) {
+      clearTimeout(this.later);
+      this.pushed = now;
+      const url = this.format();
+      if (url !== location.hash) history.pushState(null, "", url);
+      return;
+    }
+    clearTimeout(this.later);
+    this.later = setTimeout(() => {
+      const url = this.format();
+      if (url !== location.hash) history.replaceState(null, "", url);
+    }, 200);
   }
 
   /** Goes to a row: its thread, its frame. */
@@ -58,6 +76,7 @@ export class Store {
   private tell(what: Set<keyof State>): void { for (const f of this.subscribers) f(this.state, what); }
 
   private adopt(): void {
+    clearTimeout(this.later);
     const next = this.parse(location.hash), what = new Set<keyof State>();
     for (const k of Object.keys(next) as (keyof State)[]) {
       if (JSON.stringify(plain(next[k])) !== JSON.stringify(plain(this.state[k]))) what.add(k);

@@ -8,7 +8,8 @@ import { colourOf } from "./kinds";
 import { markAt, paintMarks } from "./marks";
 import { type State, type Store } from "./state";
 import { drawRuler } from "./ruler";
-import { bodyOf, Lanes, type LaneRow } from "./lanes";
+import { edgeAt, edgesOf, paintEdges, paintWakes, type Edge } from "./arrows";
+import { Lanes, type LaneRow, type View } from "./lanes";
 import { at, clamp, grouped, h, perFrame, span } from "./util";
 
 export interface Palette { [name: string]: string }
@@ -19,7 +20,8 @@ export class Timeline {
   private readonly box = h("div", { class: "tl-box", tabindex: "0", role: "slider", "aria-label": "Moment", "aria-valuemin": "0" });
   private readonly spacer = h("div", { class: "tl-spacer" });
   private readonly tip = h("div", { class: "tip", hidden: true });
-  private readonly lanes: Lanes;
+  readonly lanes: Lanes;
+  private readonly edges: { list: Edge[]; room: number };
   axis!: Axis;
   /** Places of the beginnings and ends of rows on the axis. */
   x0!: Float64Array;
@@ -36,6 +38,7 @@ export class Timeline {
 
   constructor(readonly rec: Recording, readonly store: Store, readonly evidence: number[]) {
     this.lanes = new Lanes(rec);
+    this.edges = edgesOf(rec, this.lanes);
     this.box.setAttribute("aria-valuemax", String(Math.max(0, rec.n - 1)));
     this.box.append(this.canvas, this.spacer);
     this.element = h("section", { class: "timeline panel", "aria-label": "Timeline" }, this.controls(), this.box, this.legend(), this.tip);
@@ -71,21 +74,21 @@ export class Timeline {
       most = Math.max(most, to[i]!);
       least = Math.min(least, from[i]!);
     }
-    const points = Float64Array.from(from).sort();
-    this.axis = new Axis(points, r.n ? least : 0, Math.max(most, 1), s.fold);
+    this.axis = new Axis(ascending(from), r.n ? least : 0, Math.max(most, 1), s.fold);
     this.x0 = this.axis.all(from);
     this.x1 = this.axis.all(to);
     this.lanes.runs(this.x0, this.x1);
     this.yours = this.beginning();
   }
 
-  /** What is shown at first: from where the user's code begins. */
+  /** What is shown at first: from where the user's code does something but import, or from the first line of evidence. */
   private beginning(): [number, number] {
-    const r = this.rec;
-    let row = 0;
-    while (row < r.n && !r.isOwn(r.node[row]!)) row++;
-    const from = row < r.n ? this.x0[row]! : 0;
-    return from > 0.1 && from < 0.999 ? [Math.max(0, from - (1 - from) * 0.04), 1] : [0, 1];
+    const r = this.rec, find = (of: (node: number) => boolean): number => { for (let i = 0; i < r.n; i++) if (of(r.node[i]!)) return i; return -1; };
+    let row = find((n) => r.doesOwn(n));
+    if (row < 0) row = find((n) => r.isOwn(n));
+    for (const e of this.evidence) if (e >= 0 && e < row) row = e;
+    const from = row >= 0 ? this.x0[row]! : 0;
+    return from > 0.02 && from < 0.9999 ? [Math.max(0, from - (1 - from) * 0.04), 1] : [0, 1];
   }
 
   private get zoom(): [number, number] {
@@ -174,7 +177,7 @@ export class Timeline {
       if (!d.moved) this.box.setPointerCapture(e.pointerId);
       d.moved = true;
       const size = d.zoom[1] - d.zoom[0];
-      const from = clamp(d.zoom[0] - ((e.clientX - d.x) / this.unit / (this.width - this.left)) * size, 0, 1 - size);
+      const from = clamp(d.zoom[0] - ((e.clientX - d.x) / this.unit / (this.right - this.left)) * size, 0, 1 - size);
       this.store.set({ zoom: [from, from + size] });
       this.tip.hidden = true;
       return;
@@ -191,13 +194,19 @@ export class Timeline {
   }
 
   private get top(): number { return this.box.scrollTop / this.unit; }
+  /** Where the axis ends; behind it is room for the arrows of who waits for whom. */
+  get right(): number { return this.width - this.edges.room; }
   private toAxis(px: number): number {
     const [a, b] = this.zoom;
-    return clamp(a + ((px - this.left) / (this.width - this.left - 10)) * (b - a), 0, 1);
+    return clamp(a + ((px - this.left) / (this.right - this.left)) * (b - a), 0, 1);
   }
   toPx(x: number): number {
     const [a, b] = this.zoom;
-    return this.left + ((x - a) / (b - a)) * (this.width - this.left - 10);
+    return this.left + ((x - a) / (b - a)) * (this.right - this.left);
+  }
+  private view(): View {
+    const [a, b] = this.zoom, left = this.left, per = (this.right - left) / (b - a);
+    return { x0: this.x0, x1: this.x1, px: (x) => left + (x - a) * per, place: (px) => a + (px - left) / per, from: left, to: this.right };
   }
 
   private scale(by: number, about?: number): void {
@@ -264,10 +273,11 @@ export class Timeline {
 
   private point(e: PointerEvent): void {
     const { x, y } = this.spot(e);
-    const mark = y < 47 ? markAt(this, x) : null;
-    const row = mark ? -1 : this.hit(e), r = this.rec;
-    this.tip.hidden = row < 0 && !mark;
-    if (mark) this.tip.replaceChildren(mark.text.slice(0, 300));
+    const edge = this.zoom[1] >= 0.995 ? edgeAt(this.edges.list, x - this.right, y + this.top) : undefined;
+    const mark = y < 47 ? markAt(this, x) : null, said = mark?.text ?? edge?.text;
+    const row = said ? -1 : this.hit(e), r = this.rec;
+    this.tip.hidden = row < 0 && !said;
+    if (said) this.tip.replaceChildren(said.slice(0, 300));
     if (!this.tip.hidden) this.place(e);
     if (row < 0) return;
     const own = r.own(r.node[row]!);
@@ -324,17 +334,17 @@ export class Timeline {
     g.clearRect(0, 0, this.width, this.height);
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
-    const body = bodyOf(this.left, this.width);
+    const v = this.view();
     for (const lane of this.lanes.rows) {
       const y = lane.y - top;
       if (y + lane.h < 28 || y > this.height) continue;
-      this.paintLane(g, lane, y, s, body);
+      this.paintLane(g, lane, y, s, v);
     }
-    this.paintWakes(g, top, s);
-    this.paintEdges(g, top);
+    paintWakes(g, this, v, top);
+    if (this.zoom[1] >= 0.995) paintEdges(g, this.edges.list, this.right, top, c);
     g.fillStyle = c["--panel"]!;
     g.fillRect(0, 0, this.width, 46);
-    drawRuler(g, this.axis, this.zoom, (x) => this.toPx(x), this.left, this.width, s.axis, c);
+    drawRuler(g, this.axis, this.zoom, v.px, this.left, this.right + 6, s.axis, c);
     const x = this.toPx(this.x0[s.row]!);
     if (x >= this.left) {
       g.fillStyle = c["--accent"]!;
@@ -346,7 +356,7 @@ export class Timeline {
     paintMarks(g, this); // above the line of the focus: numbers are to be read
   }
 
-  private paintLane(g: CanvasRenderingContext2D, lane: LaneRow, y: number, s: State, body: { from: number; to: number }): void {
+  private paintLane(g: CanvasRenderingContext2D, lane: LaneRow, y: number, s: State, v: View): void {
     const c = this.colours;
     g.fillStyle = lane.lane === s.lane ? c["--text"]! : c["--dim"]!;
     g.font = `${lane.lane < 0 || lane.lane === s.lane ? "600 " : ""}12px system-ui, sans-serif`;
@@ -361,54 +371,19 @@ export class Timeline {
     }
     g.font = "11px system-ui, sans-serif";
     g.save();
-    g.beginPath(); g.rect(body.from, y, body.to - body.from, lane.h); g.clip();
-    this.lanes.paint(g, lane, y, this.x0, this.x1, (x) => this.toPx(x), body, c, s.row);
+    g.beginPath(); g.rect(v.from, y, v.to + 1 - v.from, lane.h); g.clip();
+    this.lanes.paint(g, lane, y, v, c, s.row);
     g.restore();
-  }
-
-  private paintWakes(g: CanvasRenderingContext2D, top: number, s: State): void {
-    const [a, b] = this.zoom, r = this.rec;
-    const shown: number[] = [];
-    for (let i = 0; i < r.wakes.length && shown.length <= 300; i++) {
-      const w = r.wakes[i]!;
-      const x = this.x0[w.from]!;
-      if (x >= a && x <= b) shown.push(i);
-    }
-    const focus = new Set(r.wakesOf.get(s.row) ?? []);
-    const list = shown.length > 300 ? [...focus] : [...new Set([...shown, ...focus])];
-    for (const i of list) {
-      const w = r.wakes[i]!;
-      const from = this.lanes.rowOf(r.lane[w.from]!), to = this.lanes.rowOf(r.lane[w.to]!);
-      if (!from || !to) continue;
-      const x1 = this.toPx(this.x0[w.from]!), x2 = this.toPx(this.wokenAt(w.to));
-      if (x2 < this.left) continue;
-      g.strokeStyle = g.fillStyle = this.colours[focus.has(i) ? "--accent" : "--dim"]!;
-      g.globalAlpha = focus.has(i) ? 1 : 0.55;
-      g.lineWidth = focus.has(i) ? 2 : 1;
-      arrow(g, x1, from.y - top + from.h / 2, x2, to.y - top + to.h / 2);
-      g.globalAlpha = 1;
-    }
-  }
-
-  /** Where one goes on that was woken: where its call returned, or it began. */
-  private wokenAt(row: number): number { return this.rec.took[row]! > 0 ? this.x1[row]! : this.x0[row]!; }
-
-  private paintEdges(g: CanvasRenderingContext2D, top: number): void {
-    if (this.zoom[1] < 0.995) return;
-    (this.rec.doc.why.edges ?? []).forEach((e, i) => {
-      const from = this.lanes.rowOf(e.from), to = this.lanes.rowOf(e.to);
-      if (!from || !to) return;
-      const y1 = from.y - top + from.h / 2 - 3, y2 = to.y - top + to.h / 2 + 3, x = this.width - 14 - (i % 4) * 16;
-      g.strokeStyle = g.fillStyle = this.colours["--bad"]!;
-      g.lineWidth = 2;
-      g.setLineDash(e.sure ? [] : [4, 3]);
-      arrow(g, x, y1, x, y2, 16);
-      g.setLineDash([]);
-    });
   }
 
   /** For tests and for the label: what the axis shows. */
   get shown(): string { return this.zoom.map((x) => grouped(Math.round(this.axis.toValue(x)))).join("–"); }
+}
+
+/** Values in their order: as they are where that is it, which it mostly is. */
+function ascending(values: Float64Array): Float64Array {
+  for (let i = 1; i < values.length; i++) if (values[i]! < values[i - 1]!) return values.slice().sort();
+  return values;
 }
 
 /** A text, or as much of its beginning as there is room for. */
@@ -416,19 +391,4 @@ function fitting(g: CanvasRenderingContext2D, text: string, room: number): strin
   let s = text.length > 200 ? `${text.slice(0, 200)}…` : text;
   while (s.length > 2 && g.measureText(s).width > room) s = `${s.slice(0, -2)}…`;
   return s;
-}
-
-/** A line with a head; bend lets it leave the straight way to the left. */
-function arrow(g: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number, bend = 0): void {
-  const mx = (x1 + x2) / 2 - bend, my = (y1 + y2) / 2;
-  g.beginPath();
-  g.moveTo(x1, y1);
-  g.quadraticCurveTo(mx, my, x2, y2);
-  g.stroke();
-  const a = Math.atan2(y2 - my, x2 - mx);
-  g.beginPath();
-  g.moveTo(x2, y2);
-  g.lineTo(x2 - 7 * Math.cos(a - 0.42), y2 - 7 * Math.sin(a - 0.42));
-  g.lineTo(x2 - 7 * Math.cos(a + 0.42), y2 - 7 * Math.sin(a + 0.42));
-  g.fill();
 }

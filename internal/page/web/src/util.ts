@@ -19,7 +19,7 @@ export function grouped(n: number): string { return n.toLocaleString("en-US"); }
 
 /** A span of time, in ns, for people. */
 export function span(ns: number): string {
-  if (ns < 1e4) return `${Math.round(ns)} ns`;
+  if (ns < 1e3) return `${Math.round(ns)} ns`;
   if (ns < 1e6) return `${digits(ns / 1e3)} µs`;
   if (ns < 1e9) return `${digits(ns / 1e6)} ms`;
   if (ns < 120e9) return `${digits(ns / 1e9)} s`;
@@ -39,6 +39,16 @@ export function perFrame(f: () => void): () => void {
     asked = true;
     requestAnimationFrame(() => { asked = false; f(); });
   };
+}
+
+/** A long text, of which the beginning is shown until somebody asks for the rest. */
+export function folding(text: string, most = 200): Node {
+  if (text.length <= most) return document.createTextNode(text);
+  const sum = h("summary"), e: HTMLDetailsElement = h("details", { class: "long" }, sum, text);
+  const say = (): void => { sum.textContent = e.open ? "shorter" : `${text.slice(0, most - 40)} …`; };
+  e.addEventListener("toggle", say);
+  say();
+  return e;
 }
 
 export function clamp(v: number, lo: number, hi: number): number { return Math.max(lo, Math.min(hi, v)); }
