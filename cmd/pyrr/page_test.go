@@ -51,13 +51,13 @@ type planned struct {
 	Finds   []pageFind `json:"finds"`
 }
 
-// timeout is long enough on a busy machine; a loop, which is replayed, costs as much
-// as it runs.
-func (s *pageState) timeout() string {
+// timeouts are tried one after the other until the program has come to its end: a busy
+// machine takes long for that. A loop, which is replayed, costs as much as it runs.
+func (s *pageState) timeouts() []string {
 	if s.name == "busy" {
-		return "3"
+		return []string{"3", "6"}
 	}
-	return "15"
+	return []string{"4", "12", "30"}
 }
 
 // pageStates are the five whose pictures docs/page.md shows.
@@ -151,11 +151,7 @@ func TestPageInBrowser(t *testing.T) {
 	states, plans := pageStates(python), []planned{}
 	recordStates(t, dir, states)
 	for i, s := range states {
-		rec := filepath.Join(dir, s.name+".pyrr.zip")
 		file := filepath.Join(dir, s.name+".html")
-		if status, _, errs := capturePyrr("report", "--variables", "always", "-o", file, rec); status != 0 {
-			t.Fatalf("%s: report: %s", s.name, errs)
-		}
 		p := planned{Name: s.name, File: file, Full: i == 0, Search: "futex left", Finds: s.finds}
 		for _, width := range []int{1280, 390} {
 			p.Shots = append(p.Shots, shot{filepath.Join(dir, shotName(s, width)), width, s.dark == (width == 1280)})
@@ -174,22 +170,54 @@ func TestPageInBrowser(t *testing.T) {
 	t.Run("tabs", func(t *testing.T) { holdTabs(t, &found[len(states)]) })
 }
 
-// recordStates records the programs, side by side: most of the time they wait.
+// recordStates records the programs and makes their pages, side by side: most of the
+// time they wait.
 func recordStates(t *testing.T, dir string, states []pageState) {
 	t.Helper()
+	pyrr := func(args ...string) (string, error) {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Args[0], cmd.Dir = "pyrr", dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
 	var all sync.WaitGroup
 	for _, s := range states {
 		all.Go(func() {
-			cmd := exec.Command(os.Args[0], append([]string{"record", "--timeout", s.timeout(), "--on-timeout", "kill", "-o", filepath.Join(dir, s.name+".pyrr.zip")}, s.args...)...)
-			cmd.Args[0], cmd.Dir = "pyrr", dir
-			if out, err := cmd.CombinedOutput(); err == nil {
-				t.Errorf("%s: it neither hung nor failed\n%s", s.name, out)
+			verdict := ""
+			for i, timeout := range s.timeouts() {
+				rec := s.name + ".pyrr.zip"
+				if err := os.Remove(filepath.Join(dir, rec)); i > 0 && err != nil {
+					t.Error(err)
+				}
+				if out, err := pyrr(append([]string{"record", "--timeout", timeout, "--on-timeout", "kill", "-o", rec}, s.args...)...); err == nil {
+					t.Errorf("%s: it neither hung nor failed\n%s", s.name, out)
+					return
+				}
+				if out, err := pyrr("report", "--variables", "always", "-o", s.name+".html", rec); err != nil {
+					t.Errorf("%s: report: %v\n%s", s.name, err, out)
+					return
+				}
+				if verdict = verdictOf(filepath.Join(dir, s.name+".html")); strings.Contains(verdict, s.sentence) {
+					return
+				}
 			}
+			t.Errorf("%s: the verdict is %q", s.name, verdict)
 		})
 	}
 	if all.Wait(); t.Failed() {
 		t.FailNow()
 	}
+}
+
+// verdictOf is the sentence that stands on top of a page.
+func verdictOf(file string) string {
+	html, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	_, top, _ := strings.Cut(string(html), `<h2 id="why">`)
+	top, _, _ = strings.Cut(top, "</h2>")
+	return strings.ReplaceAll(top, "&#39;", "'")
 }
 
 // browse opens pages in a browser, and, where live is not nil, what pyrr serve shows.
@@ -237,15 +265,6 @@ func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 		if !x.Seen || x.Clicks > 3 {
 			t.Errorf("after %d clicks %q is not in sight", x.Clicks, x.Want)
 		}
-	}
-	html, err := os.ReadFile(filepath.Join(dir, s.name+".html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, top, _ := strings.Cut(string(html), `<h2 id="why">`)
-	top, _, _ = strings.Cut(top, "</h2>")
-	if !strings.Contains(strings.ReplaceAll(top, "&#39;", "'"), s.sentence) {
-		t.Errorf("the verdict is %q", top)
 	}
 	if !strings.HasPrefix(f.First.Frame, s.frame) || !strings.Contains(strings.Join(f.First.Vars, "\n"), s.vars) || f.First.Line == "" {
 		t.Errorf("the focus is %+v, not in %s with the variable %s", f.First, s.frame, s.vars)

@@ -15,17 +15,27 @@ const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const browser = await chromium.launch({ executablePath: plan.browser, args: ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"] });
 const report = [];
 
-/** Opens a page; what it says on the console, asks of anybody or throws is noted. */
-async function open(url, width, dark, found, ready = () => document.documentElement.dataset.ready) {
-  const context = await browser.newContext({ viewport: { width, height: width > 600 ? 900 : 844 }, colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
-  const page = await context.newPage();
+/** Opens a page in a tab of its own; what it says on the console, asks of anybody or throws is noted. */
+async function open(url, width, dark, found, ready) {
+  const page = await (await browser.newContext({ reducedMotion: "reduce" })).newPage();
   page.on("console", (m) => { if (["error", "warning"].includes(m.type())) found.problems.push(`console: ${m.text()}`); });
   page.on("pageerror", (e) => found.problems.push(`error: ${e.message}`));
   page.on("request", (r) => { if (!["file:", "data:"].some((s) => r.url().startsWith(s)) && !(plan.live && r.url().startsWith(new URL(plan.live.url).origin + "/"))) found.problems.push(`request: ${r.url()}`); });
-  await page.goto(url);
-  await page.waitForFunction(ready, null, { timeout: 120000 });
+  await look(page, url, width, dark, ready);
   return page;
 }
+
+/** Opens a page anew in a tab. */
+async function look(page, url, width, dark, ready = () => document.documentElement.dataset.ready) {
+  await page.goto("about:blank"); // else another hash would open nothing
+  await page.setViewportSize({ width, height: width > 600 ? 900 : 844 });
+  await page.emulateMedia({ colorScheme: dark ? "dark" : "light", media: "screen" });
+  await page.goto(url);
+  await page.waitForFunction(ready, null, { timeout: 120000 });
+}
+
+/** Waits until what was done is drawn. */
+const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 
 /** Puts what differs from run to run and breaks lines elsewhere into one form, for pictures. */
 function steady() {
@@ -35,6 +45,12 @@ function steady() {
   }
 }
 
+async function picture(page, shot) {
+  await page.evaluate(steady);
+  await drawn(page);
+  await page.screenshot({ path: shot.out, type: "jpeg", quality: 62 });
+}
+
 const focus = (page) => page.evaluate(() => ({
   hash: location.hash, moment: document.querySelector(".moment")?.textContent ?? "", frame: document.querySelector(".frame[aria-current]")?.textContent ?? "",
   line: document.querySelector(".ln.here")?.textContent ?? "", vars: [...document.querySelectorAll(".locals .vars tr")].map((r) => r.textContent),
@@ -42,7 +58,7 @@ const focus = (page) => page.evaluate(() => ({
 }));
 
 async function accessible(page, where, found) {
-  await page.evaluate(axe);
+  if (!(await page.evaluate(() => !!window.axe))) await page.evaluate(axe);
   const result = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
   for (const v of result.violations) found.problems.push(`axe, ${where}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join("; ")}`);
 }
@@ -64,15 +80,15 @@ function inSight(want) {
   return false;
 }
 
-/** What somebody finds who clicks so often. */
-async function finds(p, url, found) {
-  found.finds = [];
-  for (const f of p.finds) {
-    const page = await open(url, 1280, false, found);
-    for (const c of f.clicks ?? []) await page.click(c, { timeout: 20000 }).catch((e) => found.problems.push(`nothing to click: ${e.message.split("\n")[0]} ${c}`));
-    await page.waitForTimeout(100);
-    found.finds.push({ want: f.want, clicks: (f.clicks ?? []).length, seen: await page.evaluate(inSight, f.want) });
-    await page.context().close();
+/** What somebody finds who clicks so often on the page as it opens, or not at all. */
+async function finds(page, list, url, found) {
+  found.finds ??= [];
+  for (const f of list) {
+    const clicks = f.clicks ?? [];
+    if (clicks.length) await look(page, url, 1280, false);
+    for (const c of clicks) await page.click(c, { timeout: 20000 }).catch((e) => found.problems.push(`nothing to click: ${e.message.split("\n")[0]} ${c}`));
+    const seen = await page.waitForFunction(inSight, f.want, { timeout: 10000 }).then(() => true, () => false);
+    found.finds.push({ want: f.want, clicks: clicks.length, seen });
   }
 }
 
@@ -82,7 +98,7 @@ async function hostile(page, url, found) {
   const step = async (f) => {
     const from = Date.now();
     await f();
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await drawn(page);
     slowest = Math.max(slowest, Date.now() - from);
   };
   found.tabs = {};
@@ -105,7 +121,7 @@ async function hostile(page, url, found) {
     raw: /[\u202a-\u202e\u2066-\u2069\u0000-\u0008\u001b]/.test(document.body.textContent + document.title) }));
   for (const width of [360, 3840]) {
     await page.setViewportSize({ width, height: 900 });
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await drawn(page);
     found.wide = Math.max(found.wide ?? 0, (await page.evaluate(() => document.documentElement.scrollWidth)) - width);
   }
 }
@@ -114,9 +130,12 @@ for (const p of plan.pages) {
   const found = { name: p.name, problems: [] };
   report.push(found);
   const url = pathToFileURL(p.file).href;
-  let page = await open(url, 1280, false, found);
+  const shots = p.shots ?? [], first = shots.find((s) => s.width === 1280), clicks = (f) => f.clicks?.length > 0;
+  const page = await open(url, 1280, !!first?.dark, found);
   found.first = await focus(page);
-  await accessible(page, "light", found);
+  await accessible(page, first?.dark ? "dark" : "light", found);
+  await finds(page, (p.finds ?? []).filter((f) => !clicks(f)), url, found);
+  if (first) await picture(page, first);
   if (p.full) {
     // By keys alone: along the thread, to the search, and back in history.
     await page.focus(".tl-box");
@@ -124,7 +143,8 @@ for (const p of plan.pages) {
     found.left = await focus(page);
     await page.keyboard.press("/");
     await page.keyboard.type(p.search);
-    await page.waitForTimeout(600);
+    await page.waitForFunction(() => /match/.test(document.querySelector(".events .status").textContent), null, { timeout: 60000 });
+    await drawn(page);
     found.searched = await focus(page);
     found.options = await page.evaluate(() => [...document.querySelectorAll(".events [role=option] .x")].map((e) => e.textContent));
     await page.keyboard.press("Escape");
@@ -135,15 +155,13 @@ for (const p of plan.pages) {
     await accessible(page, "help", found);
     await page.keyboard.press("Escape");
     // The address leads to the same focus.
-    const again = await open(url + found.left.hash, 1280, true, found);
-    found.again = await focus(again);
-    await accessible(again, "dark", found);
-    found.scripts = await again.evaluate(() => ({ alert: window.pwned ?? null, injected: document.querySelectorAll("img, b reader, iframe").length }));
-    await again.context().close();
-    const phone = await open(url, 360, false, found);
-    found.wide = await phone.evaluate(() => document.documentElement.scrollWidth);
-    await accessible(phone, "360 px", found);
-    await phone.context().close();
+    await look(page, url + found.left.hash, 1280, true);
+    found.again = await focus(page);
+    await accessible(page, "dark", found);
+    found.scripts = await page.evaluate(() => ({ alert: window.pwned ?? null, injected: document.querySelectorAll("img, b reader, iframe").length }));
+    await look(page, url, 360, false);
+    found.wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    await accessible(page, "360 px", found);
     await page.emulateMedia({ media: "print" });
     found.printed = await page.evaluate(() => getComputedStyle(document.getElementById("plain")).display);
   }
@@ -160,15 +178,12 @@ for (const p of plan.pages) {
     found.left = await focus(page);
   }
   if (p.hostile) await hostile(page, url, found);
-  await page.context().close();
-  if (p.finds) await finds(p, url, found);
-  for (const s of p.shots ?? []) {
-    page = await open(url, s.width, s.dark, found);
-    await page.evaluate(steady);
-    await page.waitForTimeout(200);
-    await page.screenshot({ path: s.out, type: "jpeg", quality: 62 });
-    await page.context().close();
+  await finds(page, (p.finds ?? []).filter(clicks), url, found);
+  for (const s of shots.filter((s) => s !== first)) {
+    await look(page, url, s.width, s.dark);
+    await picture(page, s);
   }
+  await page.context().close();
 }
 
 /** pyrr serve: from the list to a recording, to a moment without variables, and a question. */
@@ -186,7 +201,7 @@ async function serve(live) {
   const vars = () => page.evaluate(() => document.querySelector(".locals").textContent);
   for (let i = 0; i < 40 && !/by a replay/.test(await vars()); i++) {
     await page.keyboard.press("ArrowLeft");
-    await page.waitForTimeout(20);
+    await drawn(page);
     if (/Replaying/.test(await vars())) await page.waitForFunction(() => !/Replaying/.test(document.querySelector(".locals").textContent), null, { timeout: 120000 });
   }
   found.first = await focus(page);
