@@ -60,12 +60,10 @@ type line struct {
 	Proc   int    `json:"proc"` // index
 	Event  uint64 `json:"event"`
 	Stderr bool   `json:"stderr,omitempty"`
+	Caught bool   `json:"caught,omitempty"` // by a test runner, into a file
 	Text   string `json:"text"`
 	More   uint64 `json:"more,omitempty"` // bytes that the recording does not have at hand
 }
-
-// maxOutput bounds the output that a page holds, in bytes.
-const maxOutput = 1 << 20
 
 // walk reads a recording.
 type walk struct {
@@ -99,6 +97,8 @@ type mark struct {
 	Instr uint64 `json:"instr"`
 	Kind  string `json:"kind"`
 	Text  string `json:"text"`
+	// Begins says that a test does.
+	Begins bool `json:"begins,omitempty"`
 }
 
 // maxMarks bounds the marks: a run of a large suite has more tests than a line has room.
@@ -161,6 +161,7 @@ type reader struct {
 	text   uint64
 	futex  map[uint64]wakeup
 	shares *shares
+	caught caught
 }
 
 // given is the name that the program gave a process, "" for none.
@@ -175,7 +176,7 @@ func (w *walk) given(info *recording.Proc) string {
 }
 
 func (w *walk) process(info *recording.Proc, events uint64) error {
-	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, futex: map[uint64]wakeup{}}
+	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, futex: map[uint64]wakeup{}, caught: caught{}}
 	if most := uint64(w.most); events > most {
 		r.text = events - most
 	}
@@ -220,6 +221,7 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 	r.shares.image(ev)
 	if ev.Kind == recording.KindSyscall {
 		r.shares.call(n, ev, ev)
+		r.caught.call(ev, ev)
 		r.output(n, ev, ev)
 		r.woken(l, n, ev, ev)
 		r.made(n, ev)
@@ -227,6 +229,9 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 	k, ok := kindOf(ev)
 	if !ok {
 		return
+	}
+	if _, ok := r.caught.by(ev); ok {
+		k = kindOutput
 	}
 	out := row{lane: l, kind: k, n: n, time: ev.Time, instr: ev.Instr, endInstr: ev.Instr}
 	switch ev.Kind {
@@ -278,6 +283,7 @@ func (r *reader) returned(l int32, n uint64, ev *recording.Event, s *logview.Ste
 		return
 	}
 	r.shares.call(n, s.Enter, ev)
+	r.caught.call(s.Enter, ev)
 	r.output(s.EnterEvent, s.Enter, ev)
 	r.woken(l, s.EnterEvent, s.Enter, ev)
 	r.made(s.EnterEvent, ev)
@@ -305,27 +311,9 @@ func (r *reader) bound() {
 	r.left += gone
 }
 
-// output keeps what a call printed.
-func (r *reader) output(n uint64, enter, exit *recording.Event) {
-	if enter.Why != recording.OutStdout && enter.Why != recording.OutStderr || exit.Ret <= 0 {
-		return
-	}
-	got := enter.In
-	if uint64(len(got)) > uint64(exit.Ret) {
-		got = got[:exit.Ret]
-	}
-	r.lines = append(r.lines, line{Proc: r.proc, Event: n, Stderr: enter.Why == recording.OutStderr,
-		Text: cleanText(got), More: uint64(exit.Ret) - uint64(len(got))})
-	r.printed += len(got)
-	for r.printed > maxOutput && len(r.lines) > 1 {
-		r.printed -= len(r.lines[0].Text)
-		r.lines, r.lost = r.lines[1:], r.lost+1
-	}
-}
-
 // mark notes what stands out.
 func (r *reader) mark(n uint64, ev *recording.Event, text string) {
-	kind := ""
+	kind, begins := "", false
 	switch {
 	case ev.Kind == recording.KindTimeout:
 		kind = "timeout"
@@ -334,11 +322,11 @@ func (r *reader) mark(n uint64, ev *recording.Event, text string) {
 	case ev.Kind == recording.KindSignal:
 		kind, text = "signal", linux.Signal(int(ev.Nr))
 	case ev.Kind == recording.KindNote && (ev.Why == recording.MarkTestStart || ev.Why == recording.MarkTestEnd):
-		kind, text = "test", clean(shorten(ev.Text, 200))
+		kind, text, begins = "test", clean(shorten(ev.Text, 200)), ev.Why == recording.MarkTestStart
 	default:
 		return
 	}
 	if len(r.marks) < maxMarks {
-		r.marks = append(r.marks, mark{Proc: r.proc, Event: n, Time: ev.Time, Instr: ev.Instr, Kind: kind, Text: text})
+		r.marks = append(r.marks, mark{Proc: r.proc, Event: n, Time: ev.Time, Instr: ev.Instr, Kind: kind, Text: text, Begins: begins})
 	}
 }

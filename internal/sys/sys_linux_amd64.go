@@ -54,6 +54,7 @@ const (
 	SYS_CLOSE         = unix.SYS_CLOSE
 	SYS_CONNECT       = unix.SYS_CONNECT
 	SYS_DUP2          = unix.SYS_DUP2
+	SYS_DUP3          = unix.SYS_DUP3
 	SYS_EPOLL_CTL     = unix.SYS_EPOLL_CTL
 	SYS_EPOLL_WAIT    = unix.SYS_EPOLL_WAIT
 	SYS_EXECVE        = unix.SYS_EXECVE

@@ -43,6 +43,7 @@ const (
 	SYS_CLOSE         = 3
 	SYS_CONNECT       = 42
 	SYS_DUP2          = 33
+	SYS_DUP3          = 292
 	SYS_EPOLL_CTL     = 233
 	SYS_EPOLL_WAIT    = 232
 	SYS_EXECVE        = 59

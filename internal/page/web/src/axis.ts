@@ -13,31 +13,29 @@ export class Axis {
 
   /** points are ascending values at which something happens. */
   constructor(points: Float64Array, readonly from: number, readonly to: number, fold: boolean) {
-    const length = Math.max(to - from, 1);
+    const length = Math.max(to - from, 1), n = points.length, gaps = new Float64Array(n + 1);
+    for (let i = 0; i <= n; i++) gaps[i] = (i < n ? points[i]! : to) - (i > 0 ? points[i - 1]! : from);
     let cap = Infinity;
-    if (fold && points.length) {
+    if (fold && n) {
       cap = length / 10;
       for (let round = 0; round < 12; round++) {
-        let sum = 0, last = from;
-        for (const p of points) { sum += Math.min(p - last, cap); last = p; }
-        sum += Math.min(to - last, cap);
+        let sum = 0;
+        for (let i = 0; i <= n; i++) { const gap = gaps[i]!; sum += gap < cap ? gap : cap; }
         cap = Math.max(sum * 0.05, 1e-9);
       }
     }
     const v = [from], w = [0];
-    let last = from, at = 0;
-    const add = (p: number): void => {
-      const gap = p - last;
+    let at = 0;
+    for (let i = 0; i <= n; i++) {
+      const gap = gaps[i]!;
       if (gap > cap * 3) {
+        const last = i > 0 ? points[i - 1]! : from, p = last + gap;
         if (v[v.length - 1] !== last) { v.push(last); w.push(at); }
         this.folds.push({ from: last, to: p });
         at += cap;
         v.push(p); w.push(at);
       } else at += gap;
-      last = p;
-    };
-    for (const p of points) add(p);
-    add(to);
+    }
     if (v[v.length - 1] !== to) { v.push(to); w.push(at); }
     for (let i = 0; i < v.length; i++) {
       this.v.push(v[i]!);

@@ -3,8 +3,8 @@
 
 export interface Process { id: number; pid: number; parent?: number; name: string; given?: string; from: number; to: number; instr: number }
 export interface Lane { proc: number; tid: number; num: number; name: string; from: number; to: number; waits?: string }
-export interface Mark { proc: number; event: number; time: number; instr: number; kind: string; text: string }
-export interface Line { proc: number; event: number; stderr?: boolean; text: string; more?: number }
+export interface Mark { proc: number; event: number; time: number; instr: number; kind: string; text: string; begins?: boolean }
+export interface Line { proc: number; event: number; stderr?: boolean; caught?: boolean; text: string; more?: number }
 export interface Frame { f: string; p: number; l?: number; c?: number; e?: number; m?: string; k?: boolean; o?: number }
 export interface File { name: string; own?: boolean; parts?: { from: number; text: string }[] }
 export interface Evidence { text: string; proc: number; event?: number; file?: string; line?: number; code?: string }

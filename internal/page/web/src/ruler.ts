@@ -49,7 +49,7 @@ export function drawRuler(g: CanvasRenderingContext2D, axis: Axis, zoom: [number
 
 /** A time, in ns, to the digits that the step has. */
 function label(ns: number, each: number): string {
-  const [unit, name] = each >= 1e8 || ns >= 1e9 ? [1e9, "s"] : each >= 1e5 ? [1e6, "ms"] : each >= 100 ? [1e3, "µs"] : [1, "ns"];
+  const [unit, name] = each >= 1e8 || ns >= 1e9 ? [1e9, "s"] : each >= 1e5 || ns >= 1e6 ? [1e6, "ms"] : each >= 100 || ns >= 1e3 ? [1e3, "µs"] : [1, "ns"];
   const places = Math.max(0, -Math.floor(Math.log10(each / unit) + 1e-9));
   return `${(ns / unit).toFixed(places)} ${name}`;
 }

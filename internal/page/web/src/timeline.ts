@@ -81,12 +81,17 @@ export class Timeline {
     this.yours = this.beginning();
   }
 
-  /** What is shown at first: from where the user's code does something but import, or from the first line of evidence. */
+  /** What is shown at first: from where the user's code, in the test that is about, does something but import, or from the first line of evidence. */
   private beginning(): [number, number] {
     const r = this.rec, find = (of: (node: number) => boolean): number => { for (let i = 0; i < r.n; i++) if (of(r.node[i]!)) return i; return -1; };
     let row = find((n) => r.doesOwn(n));
     if (row < 0) row = find((n) => r.isOwn(n));
-    for (const e of this.evidence) if (e >= 0 && e < row) row = e;
+    const about = this.evidence.filter((e) => e >= 0), first = about.length ? Math.min(...about) : r.n - 1;
+    for (const m of r.doc.marks ?? []) {
+      const begin = m.begins ? r.rowAt(m.proc, m.event) : -1;
+      if (begin > row && begin <= first) row = begin;
+    }
+    row = Math.min(row, first, Math.max(0, r.n - 40)); // a few events are not much to look at
     const from = row >= 0 ? this.x0[row]! : 0;
     return from > 0.02 && from < 0.9999 ? [Math.max(0, from - (1 - from) * 0.04), 1] : [0, 1];
   }

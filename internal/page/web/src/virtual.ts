@@ -32,6 +32,7 @@ export class VirtualList {
     for (const e of this.made.values()) e.remove();
     this.made.clear();
     this.inner.style.height = `${count * rowHeight}px`;
+    this.element.style.maxHeight = `${Math.max(3, count) * rowHeight + 2}px`;
     this.render();
   }
 
