@@ -284,7 +284,7 @@ func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 		}
 		part, err := differing(got, want)
 		t.Logf("%s: %.1f %% differ from docs/page", name, 100*part)
-		if err != nil || part > 0.2 {
+		if err != nil || part > 0.1 {
 			kept := filepath.Join(os.TempDir(), "pyrr-page-"+name)
 			if text, err := os.ReadFile(got); err == nil {
 				os.WriteFile(kept, text, 0o600)
