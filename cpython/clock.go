@@ -170,7 +170,7 @@ func (c *Clock) check() error {
 	if c.Lo >= c.Hi || c.Hi-c.Lo > 1<<40 {
 		return fmt.Errorf("module spans %#x to %#x", c.Lo, c.Hi)
 	}
-	if v := c.Version; v.Major != 3 || v.Minor < minMinor || v.Minor > maxMinor {
+	if v := c.Version; v.Major != 3 || v.Minor < minMinor || v.Minor > maxMinor() {
 		return fmt.Errorf("version %v", v)
 	}
 	if c.NextInstr.Reg >= numRegs || c.NextInstr.Bias != 0 && c.NextInstr.Bias != c.Version.Rules().NextInstrBias() {

@@ -152,7 +152,7 @@ const fakeTable = fakeData + 64
 // last odd of which have next_instr in r15, those in r14.
 func fakePython(sites, odd int) fakeELF {
 	le := binary.LittleEndian
-	set := opcodeSet(rules12.unassigned)
+	set := opcodeSet(rulesOf(12).unassigned)
 	data := make([]byte, 64)
 	le.PutUint32(data, 0x030c01f0) // Py_Version; _PyRuntime is here as well
 	for op := range opcodes {

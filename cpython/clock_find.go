@@ -99,7 +99,7 @@ type tableHit struct {
 // fingerprint searches the file for opcode_targets: of a given minor version,
 // or of any for -1.
 func (im *image) fingerprint(minor int) []tableHit {
-	var sets [maxMinor + 1]*[opcodes]bool
+	sets := make([]*[opcodes]bool, len(rules))
 	for m, r := range rules {
 		if r != nil && (minor < 0 || minor == m) {
 			s := opcodeSet(r.unassigned)
@@ -113,14 +113,14 @@ func (im *image) fingerprint(minor int) []tableHit {
 		}
 		for i := range im.segs {
 			if s := &im.segs[i]; s.exec == exec && im.load(s) == nil {
-				hits = im.fingerprintIn(s, &sets, hits)
+				hits = im.fingerprintIn(s, sets, hits)
 			}
 		}
 	}
 	return hits
 }
 
-func (im *image) fingerprintIn(s *segment, sets *[maxMinor + 1]*[opcodes]bool, hits []tableHit) []tableHit {
+func (im *image) fingerprintIn(s *segment, sets []*[opcodes]bool, hits []tableHit) []tableHit {
 	run, windows := 0, 0
 	for off := int(-s.vaddr & 7); off+8 <= len(s.data); off += 8 {
 		if !im.isCode(binary.LittleEndian.Uint64(s.data[off:])) {

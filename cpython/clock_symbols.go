@@ -196,13 +196,13 @@ func (im *image) kind(path string) (Version, error) {
 	}
 	has := func(name string) bool { _, ok := im.lookup(name); return ok }
 	if has("pypy_main_startup") || has("pypy_execute_source") || has("PyPy_Version") {
-		return refuse("PyPy has no dispatch table to count at", "run the program with "+Supported)
+		return refuse("PyPy has no dispatch table to count at", "run the program with "+Supported())
 	}
 	runtime, ok := im.lookup("_PyRuntime")
 	if !ok {
 		if has("PyEval_EvalFrameEx") && has("Py_GetVersion") {
 			v := im.versionInCode()
-			return refuse(cpythonName(v)+" is too old", supportedHint)
+			return refuse(cpythonName(v)+" is too old", Supported()+" are supported")
 		}
 		if im.imports("Py_BytesMain", "Py_Main", "_Py_UnixMain") {
 			return Version{}, errors.New("the runtime is in the libpython that it loads")
@@ -219,9 +219,9 @@ func (im *image) kind(path string) (Version, error) {
 	}
 	switch {
 	case v.Major != 3 || v.Minor >= 0 && v.Minor < minMinor:
-		return refuse(cpythonName(v)+" is too old", supportedHint)
-	case v.Minor > maxMinor:
-		return refuse(cpythonName(v)+" is too new", supportedHint)
+		return refuse(cpythonName(v)+" is too old", Supported()+" are supported")
+	case v.Minor > maxMinor():
+		return refuse(cpythonName(v)+" is too new", Supported()+" are supported")
 	case has("_Py_NegativeRefcount") || has("_Py_PrintReferences"):
 		return refuse("a debug build of "+cpythonName(v), "use a release build")
 	case im.freeThreaded(runtime.value) || has("_Py_MergeZeroLocalRefcount"):
@@ -239,8 +239,6 @@ func cpythonName(v Version) string {
 	}
 	return "CPython " + v.String()
 }
-
-const supportedHint = "CPython 3.8 to 3.15 are supported"
 
 // freeThreaded reads the flag of that name in the _Py_DebugOffsets
 // (pycore_debug_offsets.h, 3.13 and later) at the start of _PyRuntime.

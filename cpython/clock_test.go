@@ -283,7 +283,7 @@ print(json.dumps({number[s]: opcode.opmap[base] for base, names in opcode._speci
 		t.Fatal(err)
 	}
 	got = map[int]uint8{}
-	for op, base := range rules11.base {
+	for op, base := range rulesOf(11).base {
 		if base != 0 {
 			got[op] = base
 		}

@@ -1,5 +1,5 @@
-// Package cpython is everything that knows CPython, versions 3.8 to 3.15 on
-// x86-64 Linux: where an interpreter dispatches its instructions, and how its
+// Package cpython is everything that knows CPython on x86-64 Linux, each version
+// that has a file rules_3NN.go: where an interpreter dispatches its instructions, and how its
 // threads, frames, code and objects lie in memory. It runs no code of the
 // program and calls nothing in it.
 //

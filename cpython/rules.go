@@ -78,18 +78,24 @@ type Rules struct {
 	layout func(l *layout)
 }
 
-// rules by minor version. What is not here can't be counted, and its stacks can't be
-// read.
-var rules = [...]*Rules{
-	8: &rules8, 9: &rules9, 10: &rules10, 11: &rules11,
-	12: &rules12, 13: &rules13, 14: &rules14, 15: &rules15,
+// rules by minor version, as the files rules_3NN.go enter them. What is not here can't
+// be counted, and its stacks can't be read.
+var rules []*Rules
+
+// minMinor is the oldest minor version that is known.
+const minMinor = 8
+
+// known enters the rules of a version: a file of its own is all that it needs.
+func known(r Rules) *Rules {
+	for len(rules) <= r.Minor {
+		rules = append(rules, nil)
+	}
+	rules[r.Minor] = &r
+	return &r
 }
 
-// The minor versions that are known.
-const (
-	minMinor = 8
-	maxMinor = len(rules) - 1
-)
+// maxMinor is the newest minor version that is known.
+func maxMinor() int { return len(rules) - 1 }
 
 // rulesOf returns the rules of a version, nil for one that is not known.
 func rulesOf(minor int) *Rules {
@@ -105,11 +111,11 @@ func (v Version) Rules() *Rules {
 	if r := rulesOf(v.Minor); r != nil && v.Major == 3 {
 		return r
 	}
-	return rules[maxMinor]
+	return rules[maxMinor()]
 }
 
 // Supported names the versions that are known.
-var Supported = fmt.Sprintf("CPython 3.%d to 3.%d", minMinor, maxMinor)
+func Supported() string { return fmt.Sprintf("CPython 3.%d to 3.%d", minMinor, maxMinor()) }
 
 // InSwitch says that the eval loop has a second table, that of its switch
 // statement, by which functions are entered: up to 3.10.

@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.8: opcode.h.
-var rules8 = Rules{
+var _ = known(Rules{
 	Minor:      8,
 	unassigned: "0,7-8,13-14,18,21,30-49,58,74,80,99,117-121,123,127-129,134,139-140,159,164-255",
 	breakpoints: breakpoints{
@@ -9,4 +9,4 @@ var rules8 = Rules{
 		returns:     []byte{83},
 		back:        []byte{113, 114, 115, 111, 112},
 	},
-}
+})

@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.9: opcode.h.
-var rules9 = Rules{
+var _ = known(Rules{
 	Minor:      9,
 	unassigned: "0,7-8,13-14,18,21,30-47,53,58,80-81,88,99,119-120,123,127-129,134,139-140,149-153,158-159,166-255",
 	breakpoints: breakpoints{
@@ -9,4 +9,4 @@ var rules9 = Rules{
 		returns:     []byte{83},
 		back:        []byte{113, 114, 115, 111, 112},
 	},
-}
+})

@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.11: opcode.h, pycore_opcode.h.
-var rules11 = Rules{
+var _ = known(Rules{
 	Minor:      11,
 	unassigned: "181-254",
 	uncounted:  []int{255},
@@ -31,4 +31,4 @@ var rules11 = Rules{
 		92: 1, 95: 4, 106: 4, 107: 2, 113: 1, 116: 5, 121: 1, 122: 1, 127: 1, 141: 1, 143: 1, 153: 4, 154: 4, 158: 4,
 		159: 4, 160: 10, 166: 1, 168: 1, 169: 1, 170: 1, 171: 4, 177: 1, 178: 1, 179: 1, 180: 1,
 	},
-}
+})

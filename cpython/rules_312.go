@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.12: opcode.h, pycore_opcode.h.
-var rules12 = Rules{
+var _ = known(Rules{
 	Minor:        12,
 	unassigned:   "169-170,177-236,255",
 	uncounted:    []int{3, 253, 254},
@@ -32,4 +32,4 @@ var rules12 = Rules{
 		82: 9, 92: 1, 93: 1, 95: 4, 106: 9, 107: 1, 111: 4, 112: 4, 113: 4, 116: 4, 122: 1, 123: 1, 141: 1, 148: 4, 153: 4,
 		159: 1, 160: 1, 161: 1, 166: 1, 167: 1, 168: 1, 171: 3, 237: 1, 241: 3, 248: 1,
 	},
-}
+})

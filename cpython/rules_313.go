@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.13: opcode.h, pycore_opcode_metadata.h.
-var rules13 = Rules{
+var _ = known(Rules{
 	Minor:        13,
 	unassigned:   "119-148,223-235,255",
 	uncounted:    []int{22, 247, 254},
@@ -37,4 +37,4 @@ var rules13 = Rules{
 		202: 9, 203: 4, 204: 4, 205: 1, 206: 1, 208: 1, 209: 4, 210: 4, 211: 4, 212: 1, 213: 1, 214: 3, 215: 3, 216: 3,
 		217: 3, 218: 3, 219: 3, 220: 1, 221: 1, 222: 1, 242: 1, 243: 1, 244: 3, 249: 1, 250: 1, 251: 1, 252: 1, 253: 1,
 	},
-}
+})

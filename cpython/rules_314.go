@@ -1,7 +1,7 @@
 package cpython
 
 // Opcodes of 3.14: opcode.h, pycore_opcode_metadata.h.
-var rules14 = Rules{
+var _ = known(Rules{
 	Minor:        14,
 	unassigned:   "121-127,212-233",
 	uncounted:    []int{20, 238, 254},
@@ -38,4 +38,4 @@ var rules14 = Rules{
 		198: 4, 199: 4, 200: 4, 201: 1, 202: 1, 203: 3, 204: 3, 205: 3, 206: 3, 207: 3, 208: 3, 209: 1, 210: 1, 211: 1,
 		237: 1, 241: 1, 242: 1, 243: 1, 244: 1, 249: 1, 250: 3, 251: 3, 253: 1,
 	},
-}
+})

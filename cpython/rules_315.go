@@ -2,7 +2,7 @@ package cpython
 
 // Opcodes of 3.15: pycore_opcode_metadata.h. New are TRACE_RECORD, and the
 // states of generators, which count from 0.
-var rules15 = Rules{
+var _ = known(Rules{
 	Minor:        15,
 	unassigned:   "120-127,219-232",
 	uncounted:    []int{18, 237, 253, 255},
@@ -44,7 +44,7 @@ var rules15 = Rules{
 		206: 4, 207: 4, 208: 1, 209: 1, 210: 3, 211: 3, 212: 3, 213: 3, 214: 3, 215: 3, 216: 1, 217: 1, 218: 1, 236: 1,
 		240: 1, 241: 1, 242: 1, 243: 1, 244: 1, 248: 1, 249: 3, 250: 3, 251: 1, 252: 1,
 	},
-}
+})
 
 // layout15 is what 3.15 has elsewhere than 3.14; computed like layoutRows.
 func layout15(l *layout) {

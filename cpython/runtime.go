@@ -37,7 +37,7 @@ type Runtime struct {
 func (r *Runtime) FreeThreaded() bool { return r.l.freeThreaded }
 
 // ErrUnsupported says that the interpreter is not one whose state can be
-// read: not CPython 3.8 to 3.15, or not a release build.
+// read: not a version that Supported names, or not a release build.
 var ErrUnsupported = errors.New("unsupported Python")
 
 // OpenRuntimeAt returns the reader of the runtime whose _PyRuntime is at addr
