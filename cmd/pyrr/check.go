@@ -8,13 +8,14 @@ import (
 
 	"pyrr/internal/checking"
 	"pyrr/internal/cli"
+	"pyrr/internal/report"
 	"pyrr/internal/screen"
 )
 
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "check",
-		Synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--from oci://NAME]… [--collect-only] [--update] [--allow-inconclusive]\n[--json|--tap] [--junitxml FILE] [--html FILE] [--github] [SPEC…]",
+		Synopsis: "[-v] [-x] [-k TEXT] [-m TAG,…] [--lf] [-n N] [--shard I/N]\n[--from oci://NAME]… [--collect-only] [--update] [--allow-inconclusive]\n" + report.Usage() + " [--github] [SPEC…]",
 		Short:    "hold recordings against specs",
 		Long: `A spec is a YAML file that names recordings and says what must be true of
 them, in sentences such as
@@ -59,10 +60,7 @@ a recording is cut or diverges, is not a pass: it ends with 3, unless
 			fs.BoolVar(&f.PlainHTTP, "plain-http", false, "speak HTTP without TLS to a registry elsewhere, too")
 			fs.BoolVar(&f.Update, "update", false, "rewrite the goldens that differ; refused where CI is set")
 			fs.BoolVar(&f.InCI, "in-ci", false, "let --update write even where CI is set")
-			fs.BoolVar(&f.JSON, "json", false, "print JSON")
-			fs.BoolVar(&f.TAP, "tap", false, "print the Test Anything Protocol, version 14")
-			fs.StringVar(&f.JUnit, "junitxml", "", "write the results to `FILE` as JUnit XML, too, after each spec")
-			fs.StringVar(&f.HTML, "html", "", "write one HTML `FILE`, too")
+			f.FormFlags(fs)
 			fs.BoolVar(&f.Schema, "schema", false, "print the JSON Schema of specs, for editors")
 			fs.BoolVar(&f.Github, "github", os.Getenv("GITHUB_ACTIONS") == "true", "print annotations for GitHub Actions, too (the default there)")
 			fs.IntVarP(&f.Workers, "jobs", "n", 1, "judge `N` recordings at once")

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/pflag"
+
 	"pyrr/assert"
 	"pyrr/internal/cli"
 	"pyrr/internal/digest"
@@ -30,14 +32,51 @@ import (
 // Flags are the flags of pyrr check.
 type Flags struct {
 	Verbose, FailFast, Update, Lenient, Collect bool
-	JSON, Github, TAP                           bool
+	Github                                      bool
 	LastFailed, InCI, Schema                    bool
-	Keyword, JUnit, HTML, Shard                 string
+	Keyword, Shard                              string
 	Tags                                        []string
 	Workers                                     int
 	From                                        []string
 	PlainHTTP                                   bool
 	remote                                      *fromRegistry // of from
+	forms                                       []asked
+}
+
+// asked is a form of the results, and how it was asked for.
+type asked struct {
+	report.Form
+	print bool
+	file  string
+}
+
+// FormFlags declares the flags of the forms of results.
+func (f *Flags) FormFlags(fs *pflag.FlagSet) {
+	forms := report.Forms()
+	f.forms = make([]asked, len(forms))
+	for i, form := range forms {
+		a := &f.forms[i]
+		a.Form = form
+		if form.File {
+			fs.StringVar(&a.file, form.Flag, "", form.Help)
+		} else {
+			fs.BoolVar(&a.print, form.Flag, false, form.Help)
+		}
+	}
+}
+
+// writeForms writes the files of the forms: all that are asked for, or of those the
+// ones that are written after each spec.
+func (f *Flags) writeForms(run *assert.Run, often bool) error {
+	for _, a := range f.forms {
+		if a.file == "" || often && !a.Often {
+			continue
+		}
+		if err := digest.WriteWhole(a.file, func(w io.Writer) error { return a.Write(w, run, f.Lenient) }); err != nil {
+			return fmt.Errorf("write the file of --%s: %w", a.Flag, err)
+		}
+	}
+	return nil
 }
 
 func Check(ctx context.Context, u *screen.UI, f *Flags, args []string) error {
@@ -100,26 +139,21 @@ func Check(ctx context.Context, u *screen.UI, f *Flags, args []string) error {
 
 // printRun prints the result in all forms that are asked for.
 func printRun(u *screen.UI, f *Flags, run *assert.Run) error {
-	if f.JUnit != "" {
-		if err := writeJUnit(f, run); err != nil {
-			return err
-		}
-	}
-	if f.HTML != "" {
-		if err := digest.WriteWhole(f.HTML, func(w io.Writer) error { return report.HTML(w, run) }); err != nil {
-			return fmt.Errorf("write HTML: %w", err)
-		}
+	if err := f.writeForms(run, false); err != nil {
+		return err
 	}
 	if file := os.Getenv("GITHUB_STEP_SUMMARY"); f.Github && file != "" {
 		if err := appendSummary(file, run); err != nil {
 			u.Warn(err.Error())
 		}
 	}
-	switch {
-	case f.JSON:
-		return report.JSON(screen.NewJSONWriter(u.Out), run)
-	case f.TAP:
-		return report.TAP(u.Out, run, f.Lenient)
+	for _, a := range f.forms {
+		switch {
+		case a.print && a.JSON:
+			return a.Write(screen.NewJSONWriter(u.Out), run, f.Lenient)
+		case a.print:
+			return a.Write(u.Out, run, f.Lenient)
+		}
 	}
 	if err := report.Terminal(u.Out, run, report.Options{Colour: u.ColourOut, Durations: true, Verbose: f.Verbose}); err != nil {
 		return err
@@ -146,9 +180,9 @@ func runChecks(ctx context.Context, u *screen.UI, f *Flags, specs []*assert.Spec
 		Workers:    f.Workers,
 		FailFast:   f.FailFast,
 		Done: func(done, total int, results []*assert.SpecResult) {
-			if f.JUnit != "" {
+			if slices.ContainsFunc(f.forms, func(a asked) bool { return a.Often && a.file != "" }) {
 				addResults(partial, specs, results)
-				if err := writeJUnit(f, partial); err != nil {
+				if err := f.writeForms(partial, true); err != nil {
 					u.Warn(err.Error())
 				}
 			}

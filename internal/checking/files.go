@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"pyrr/assert"
-	"pyrr/internal/digest"
 	"pyrr/internal/hint"
 	"pyrr/internal/outfile"
 	"pyrr/internal/report"
@@ -105,13 +104,6 @@ func rememberFailed(u *screen.UI, run *assert.Run) {
 		}
 	}
 	_ = usercache.WriteFile(file, []byte(strings.Join(failed, "\n"))) // see above
-}
-
-func writeJUnit(f *Flags, run *assert.Run) error {
-	if err := digest.WriteWhole(f.JUnit, func(w io.Writer) error { return report.JUnit(w, run, f.Lenient) }); err != nil {
-		return fmt.Errorf("write JUnit XML: %w", err)
-	}
-	return nil
 }
 
 // addResults puts results into a run that is not complete, in the order of

@@ -108,7 +108,7 @@ var free = []string{"cmd", "bench", "fixtures", "internal/conformance"}
 var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                {"assert"},
 	"github.com/pelletier/go-toml":    {"internal/settings"},
-	"github.com/spf13/pflag":          {"cmd", "internal/cli", "internal/keeping", "internal/flagvalue", "bench", "internal/conformance"},
+	"github.com/spf13/pflag":          {"cmd", "internal/cli", "internal/keeping", "internal/checking", "internal/flagvalue", "bench", "internal/conformance"},
 	"golang.org/x/term":               {"cmd", "internal/checking", "internal/console", "internal/screen"},
 	"github.com/go-delve/delve":       {"internal/unwind"},
 	"github.com/ulikunitz/xz":         {"internal/unwind"},

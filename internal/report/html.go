@@ -75,6 +75,8 @@ type Row struct {
 	Text  string `json:"text,omitempty"`
 }
 
+var _ = form(Form{Flag: "html", Help: "write one HTML `FILE`, too", File: true, Write: func(w io.Writer, run *assert.Run, _ bool) error { return HTML(w, run) }})
+
 // HTML prints a run as one page that needs nothing else.
 func HTML(w io.Writer, run *assert.Run) error {
 	p := htmlPage{Title: "pyrr check", Summary: countsOf(run, unpainted), Failed: run.Outcome() != assert.OutcomePass}

@@ -125,6 +125,8 @@ var outcomes = map[assert.Outcome]string{
 	assert.OutcomeBroken: "error", assert.OutcomeFail: "fail",
 }
 
+var _ = form(Form{Flag: "json", Help: "print JSON", JSON: true, Write: func(w io.Writer, run *assert.Run, _ bool) error { return JSON(w, run) }})
+
 // JSON prints a run as one JSON document.
 func JSON(w io.Writer, run *assert.Run) error {
 	out := jsonRun{Version: 1, Outcome: outcomes[run.Outcome()], Specs: []jsonSpec{}, Unused: run.Unused, Unmatched: run.Unmatched, Seconds: run.Elapsed.Seconds()}

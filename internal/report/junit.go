@@ -50,6 +50,8 @@ type (
 	}
 )
 
+var _ = form(Form{Flag: "junitxml", Help: "write the results to `FILE` as JUnit XML, too, after each spec", File: true, Often: true, Write: JUnit})
+
 // JUnit prints a run as JUnit XML. A check that failed is a failure, one that
 // could not be judged an error: a program that changed and a recording that
 // can't be read stay apart.

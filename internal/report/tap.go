@@ -8,6 +8,8 @@ import (
 	"pyrr/assert"
 )
 
+var _ = form(Form{Flag: "tap", Help: "print the Test Anything Protocol, version 14", Write: TAP})
+
 // TAP prints a run in the Test Anything Protocol, version 14: a test point
 // for each check, what was found in a YAML block.
 func TAP(w io.Writer, run *assert.Run, allowUnjudged bool) error {
