@@ -49,10 +49,10 @@ conformance: build
 soak: build setup
 	scripts/soak.sh
 
-# Attaches a hundred times to programs at work, at random moments; prints the table of
-# docs/attach.md.
+# Attaches a hundred times to programs at work, at random moments, and prints the table of
+# docs/attach.md; then a hundred times to one and the same program, of each of four kinds.
 attaches:
-	PYRR_ATTACHES=$(or $(N),100) $(GO) test ./cmd/pyrr -run 'TestAttach$$' -v -timeout 60m -count 1
+	PYRR_ATTACHES=$(or $(N),100) $(GO) test ./cmd/pyrr -run 'TestAttach(Again)?$$' -v -timeout 60m -count 1
 
 # Replays on other processors and kernels, emulated: see scripts/elsewhere.sh.
 elsewhere: build

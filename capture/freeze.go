@@ -229,6 +229,9 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 			return fail(err)
 		}
 	}
+	if r.attached {
+		nameCopy(f.pid, sp.area.Gadget, sp.area.Scratch())
+	}
 	unix.SchedSetaffinity(f.pid, &r.cpus) // it ends beside the program
 	if err := f.copyShared(r, t); err != nil {
 		return fail(err)

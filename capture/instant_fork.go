@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -115,6 +116,7 @@ func (in *instant) close(f *frozen) error {
 		in.end(f)
 		return fmt.Errorf("prepare its image: %w", err)
 	}
+	nameCopy(f.pid, in.gate, in.gate+uint64(len(ptrace.Gadget)))
 	return nil
 }
 
@@ -133,24 +135,11 @@ func (in *instant) end(f *frozen) {
 			break
 		}
 	}
-	list, err := threadsOf(in.pid)
-	if err != nil {
-		return // it has ended itself
+	ended, _ := copiesOf(in.pid) // of others, too, that did not come this far
+	if !slices.Contains(ended, f.pid) {
+		ended = append(ended, f.pid)
 	}
-	for _, tid := range list {
-		if old := in.byTID[tid]; old != nil && old.deaf || ptrace.Seize(tid, instantOptions|in.extra) != nil {
-			continue
-		}
-		t := &still{tid: tid}
-		if ptrace.Interrupt(tid) != nil || in.await([]*still{t}) != nil || !t.stopped {
-			continue // one that does not stop is let go as soon as it does
-		}
-		var none int
-		// An error leaves what has ended where it is, which harms nobody.
-		_ = in.inject(t, unix.SYS_WAIT4, [6]uint64{uint64(f.pid), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
-		in.letGoOne(t)
-		return
-	}
+	in.reap(ended)
 }
 
 // threadsOf lists the threads of a process.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -191,6 +192,50 @@ func TestInstantKilled(t *testing.T) {
 		t.Errorf("it is gone: %v\n%s", err, out)
 	}
 	p.ends(t)
+}
+
+// TestInstantTracerKilled kills the process that reads a copy of a program: that is said,
+// and the program is not left with a child that has ended.
+func TestInstantTracerKilled(t *testing.T) {
+	python := tracedPython(t)
+	p := live(t, python, "kept = os.urandom(20 << 20)\nprint('there', flush=True)\nover.wait()\n")
+	p.lines.Scan()
+	killed := false
+	for n := 0; n < 10 && !killed; n++ {
+		cmd := pyrrCommand("bt", "--pid", p.pid())
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for !killed && len(ended) == 0 {
+			if tracer := p.readsCopy(); tracer > 1 {
+				killed = unix.Kill(tracer, unix.SIGKILL) == nil
+			}
+		}
+		err := <-ended
+		if killed && (err == nil || !oneLine.Match(said.Bytes()) || !bytes.Contains(said.Bytes(), []byte("error: bt: the process of pyrr's that traces was ended: signal: killed"))) {
+			t.Errorf("%v\n%s", err, said.String())
+		}
+	}
+	if left := p.zombies(); left != "" || !killed {
+		t.Errorf("killed: %v; it is left with %q", killed, left)
+	}
+	p.ends(t)
+}
+
+// readsCopy is the process that reads a copy of the program, 0 where there is none now.
+func (p *living) readsCopy() (tracer int) {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
+	for _, child := range strings.Fields(string(list)) {
+		status, _ := os.ReadFile("/proc/" + child + "/status")
+		if _, rest, ok := strings.Cut(string(status), "TracerPid:"); ok && strings.HasPrefix(string(status), "Name:\tpyrr copy\n") {
+			fmt.Sscan(rest, &tracer)
+		}
+	}
+	return tracer
 }
 
 // TestAttachUnread attaches where nobody reads what pyrr says any more: the tracer goes on

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,8 @@ func look(u *screen.UI, command string, g glance, args []string) (rec *recording
 	}
 	if err != nil {
 		remove()
-		if text := strings.TrimSpace(said.String()); text != "" {
+		lines := slices.DeleteFunc(strings.SplitAfter(said.String(), "\n"), stoodStill.MatchString)
+		if text := strings.TrimSpace(strings.Join(lines, "")); text != "" {
 			fmt.Fprintln(u.Err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
 			return nil, "", nil, cli.Status(cli.ExitMachine)
 		}

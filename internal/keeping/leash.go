@@ -62,6 +62,9 @@ func onLeash(runs ...[]string) error {
 		err := cmd.Wait()
 		if e, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = cli.Status(e.ExitCode())
+			if e.ExitCode() < 0 {
+				err = fmt.Errorf("record: the process of pyrr's that traces was ended: %s", e.ProcessState)
+			}
 		}
 		if failed == nil {
 			failed = err

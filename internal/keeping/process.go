@@ -39,11 +39,14 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 		return err
 	}
 	if !f.Leashed {
-		runs := [][]string{leashedArgs(f, f.pid)}
+		pids := []int{f.pid}
 		if f.children {
-			for _, pid := range pythonsBelow(f.pid) {
-				runs = append(runs, leashedArgs(f, pid))
-			}
+			pids = append(pids, pythonsBelow(f.pid)...)
+		}
+		var runs [][]string
+		for _, pid := range pids {
+			runs = append(runs, leashedArgs(f, pid))
+			defer capture.Reap(pid)
 		}
 		return onLeash(runs...)
 	}
