@@ -105,31 +105,11 @@ func childOf(t *testing.T, pid int) int {
 	return child
 }
 
-// TestAttachInContainer attaches from within a container: user, mount and PID
-// namespaces of its own, where program and pyrr run as the same user without any
-// right beyond that.
-func TestAttachInContainer(t *testing.T) {
-	python := tracedPython(t)
-	// As who makes the namespace, or as another.
-	for _, user := range []string{"0", "1000"} {
-		t.Run("user "+user, func(t *testing.T) {
-			container := []string{"--user", "--map-user=" + user, "--map-group=" + user, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}
-			if out, err := exec.Command("unshare", append(container, "true")...).CombinedOutput(); err != nil {
-				t.Skipf("no namespace for a user: %v\n%s", err, out)
-			}
-			dir := t.TempDir()
-			self, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(self, filepath.Join(dir, "pyrr")); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(attachHead+working+attachTail), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			const script = `cd "$1" && mkfifo in out || exit
-"$2" app.py <in >out & pid=$!
+// inContainer attaches from within a container to the Python that is the rest of its
+// arguments, as a service manager would have it.
+const inContainer = `cd "$1" && mkfifo in out || exit
+code=$2; shift 2
+"$@" -c "$code" <in >out & pid=$!
 exec 3>in 4<out
 read line <&4 && [ "$line" = begun ] || exit
 sleep .2
@@ -137,14 +117,52 @@ sleep .2
 exec 3>&-
 read line <&4; wait $pid; echo "program $? $line"
 `
-			cmd := exec.Command("unshare", append(container, "sh", "-c", script, "sh", dir, python)...)
-			cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-			out, err := cmd.CombinedOutput()
-			for _, want := range []string{"Deadlock: ", ", verified", "status 0", "program 0 ok"} {
-				if err != nil || !bytes.Contains(out, []byte(want)) {
-					t.Errorf("%v: it does not say %q:\n%s", err, want, out)
-				}
+
+// TestAttachInContainer attaches from within a container: user, mount and PID
+// namespaces of its own, where program and pyrr run as the same user without any
+// right beyond that. With PYRR_SOAK it does so to every version.
+func TestAttachInContainer(t *testing.T) {
+	pythons := [][]string{{tracedPython(t)}}
+	if os.Getenv("PYRR_SOAK") != "" {
+		list, err := exec.Command("../../scripts/interpreters.sh", "list").Output()
+		if err != nil {
+			t.Fatalf("list the interpreters: %v", err)
+		}
+		for l := range strings.Lines(string(list)) {
+			if f := strings.Fields(l); len(f) > 2 {
+				pythons = append(pythons, f[2:])
 			}
-		})
+		}
+	}
+	for _, python := range pythons {
+		// As who makes the namespace, or as another.
+		for _, user := range []string{"0", "1000"} {
+			if user != "0" && python[0] == "chroot" {
+				continue // which only the first may
+			}
+			t.Run("user "+user+" "+strings.Join(python, " "), func(t *testing.T) {
+				container := []string{"--user", "--map-user=" + user, "--map-group=" + user, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}
+				if out, err := exec.Command("unshare", append(container, "true")...).CombinedOutput(); err != nil {
+					t.Skipf("no namespace for a user: %v\n%s", err, out)
+				}
+				dir := t.TempDir()
+				self, err := os.Executable()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(self, filepath.Join(dir, "pyrr")); err != nil {
+					t.Fatal(err)
+				}
+				args := append(container, "sh", "-c", inContainer, "sh", dir, attachHead+working+attachTail)
+				cmd := exec.Command("unshare", append(args, python...)...)
+				cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+				out, err := cmd.CombinedOutput()
+				for _, want := range []string{"Deadlock: ", ", verified", "status 0", "program 0 ok"} {
+					if err != nil || !bytes.Contains(out, []byte(want)) {
+						t.Errorf("%v: it does not say %q:\n%s", err, want, out)
+					}
+				}
+			})
+		}
 	}
 }

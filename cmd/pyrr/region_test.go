@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,6 +99,55 @@ func TestRegions(t *testing.T) {
 	}
 	cmd := pyrrCommand("record", "--from-mark", "nothing", "-o", t.TempDir(), "--", python, app)
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte(`no region "nothing" began`)) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestRegionAfterFork forks while another thread is in a region: the child, which does not
+// have that thread, has regions of its own; and one that is in a region itself ends it.
+func TestRegionAfterFork(t *testing.T) {
+	python := testPython()
+	if python == "" {
+		t.Skip("there is no Python")
+	}
+	module, err := filepath.Abs("../../capture/pytest/wheel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PYTHONPATH", module)
+	const code = `
+import os, threading, pyrr_replay
+from pyrr_replay import region
+marks, inside, over = [], threading.Event(), threading.Event()
+pyrr_replay._mark = marks.append
+def work():
+    with region("of a thread"):
+        inside.set()
+        over.wait()
+thread = threading.Thread(target=work, daemon=True)
+thread.start()
+inside.wait()
+def child(want):
+    pid = os.fork()
+    if pid == 0:
+        del marks[:]
+        with region("of a child"):
+            pass
+        os._exit(marks != want)
+    assert os.waitpid(pid, 0)[1] == 0
+child([b"begin/of a child", b"end/passed/of a child"])
+over.set()
+thread.join()
+with region("of its own"):
+    child([])
+    pid = os.fork()
+if pid == 0:
+    os._exit(pyrr_replay._lock.locked())
+assert os.waitpid(pid, 0)[1] == 0
+print("ok")
+`
+	out, err := exec.Command(python, "-c", code).CombinedOutput()
+	if err != nil || string(out) != "ok\n" {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
