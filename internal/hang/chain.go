@@ -2,7 +2,6 @@ package hang
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"time"
 )
@@ -44,7 +43,10 @@ func (j *judge) chain(path []hop) *Verdict {
 		stuck += j.importing(end.node)
 	}
 	if u := j.unit(end.node); u != nil && u.Behind > 0 && degree != Proven {
-		stuck += fmt.Sprintf("; %s behind it, as all workers of its pool wait", queuedBehind(u.Behind))
+		stuck += j.behind(end.node, u)
+		if v := j.jobOf(end.node); v != "" {
+			kind, missing = "starved pool", "that "+v+" would have ended that"
+		}
 	}
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
 	if v.Degree == None && len(shown) > 1 {
@@ -141,28 +143,10 @@ func (j *judge) final(n node) (says, degree, kind, missing string) {
 	if p := j.procs[n.proc]; p != nil && p.Stopped != nil {
 		return j.stopped(p)
 	}
-	if u != nil && u.Wait != nil && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
+	if u != nil && u.Wait != nil && u.Wait.How != HowManager && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
 		return j.finalWait(n, u)
 	}
 	return j.finalCall(n)
-}
-
-// freeConnection tells one that waits in a pool of connections of an installed
-// package, by the names that such functions have, and says who may have them.
-func (j *judge) freeConnection(u *Unit) string {
-	for k := 0; k < u.Wait.Frame && k < len(u.Frames); k++ {
-		f := u.Frames[k]
-		if !installed(f.File) || Machinery(f.File) {
-			continue
-		}
-		name := strings.ToLower(f.Func + " " + path.Base(f.File))
-		last := strings.ToLower(lastName(f.Func))
-		if (strings.Contains(name, "pool") || strings.Contains(name, "connector")) &&
-			(strings.Contains(last, "conn") || strings.Contains(last, "checkout") || strings.HasPrefix(last, "_get") || strings.HasPrefix(last, "_do_get") || last == "get") {
-			return "those of the pool are all taken, and none was given back"
-		}
-	}
-	return ""
 }
 
 func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
@@ -189,6 +173,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		nobody = "; " + fate
 	}
 	what := j.thingName(t)
+	if c := j.call(n); w.Limit && c != nil && c.Loop != nil && c.For < c.Loop.For {
+		return j.finalNap(n, c, t, at, fate)
+	}
 	switch t.Kind {
 	case Lock, RLock, Semaphore:
 		return j.finalLock(n, t, at, what, nobody, fate)
@@ -347,6 +334,9 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 	c := j.call(n)
 	at := j.via(n)
 	if c == nil {
+		if u := j.unit(n); u != nil && u.Kind != Thread && !u.Running {
+			return "waits" + at, None, "waits", ""
+		}
 		return "runs" + at, None, "runs", ""
 	}
 	if c.Call == "" {
@@ -361,6 +351,10 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		if c.Call == "flock" || c.Call == "fcntl" {
 			j.cite(Evidence{Text: "it took " + o.What + since, Proc: n.proc, Event: o.Event})
 			return "waits for " + o.What + at + ", which it holds itself" + since + ", by another descriptor", Proven, "self-deadlock", ""
+		}
+		if o.Lock && c.Loop != nil {
+			j.cite(Evidence{Text: "it took " + o.What + since, Proc: n.proc, Event: o.Event})
+			return fmt.Sprintf("has asked %d times in %s for %s%s, which it holds itself%s, by another descriptor", c.Loop.Count, lasting(c.Loop.For), o.What, at, since), Likely, "self-deadlock", "whether it would have given up"
 		}
 		return "retries" + at + ": " + o.What + " is held by a transaction of its own, on another connection," + since, Likely, "own transaction", "whether the transaction is another connection's"
 	}

@@ -100,6 +100,10 @@ type Unit struct {
 	FDs []int `json:"fds,omitempty"`
 }
 
+// HowManager is how one waits for the answer of a manager of multiprocessing, to a call of
+// the proxy that is waited for.
+const HowManager = "manager"
+
 // RoleServer is the role of a thread in which socketserver waits for connections.
 const RoleServer = "a server that waits for a connection"
 
@@ -242,11 +246,15 @@ type Ask struct {
 	Self       uint64
 }
 
-// Fate is what became of a task, thread or process.
+// QueuedJob is the kind of a job that lies in the queue of a pool, and has at hand what
+// others wait for.
+const QueuedJob = "job"
+
+// Fate is what became of a task, thread or process, or of a job that is queued.
 type Fate struct {
 	Kind string `json:"kind"`
 	Name string `json:"name,omitempty"`
-	// How is "cancelled", "returned", "failed", "exited".
+	// How is "cancelled", "returned", "failed", "exited", "queued".
 	How string `json:"how"`
 	// Text is the exception.
 	Text  string `json:"text,omitempty"`

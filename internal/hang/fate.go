@@ -2,9 +2,28 @@ package hang
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
+
+// freeConnection tells one that waits in a pool of connections of an installed
+// package, by the names that such functions have, and says who may have them.
+func (j *judge) freeConnection(u *Unit) string {
+	for k := 0; k < u.Wait.Frame && k < len(u.Frames); k++ {
+		f := u.Frames[k]
+		if !installed(f.File) || Machinery(f.File) {
+			continue
+		}
+		name := strings.ToLower(f.Func + " " + path.Base(f.File))
+		last := strings.ToLower(lastName(f.Func))
+		if (strings.Contains(name, "pool") || strings.Contains(name, "connector")) &&
+			(strings.Contains(last, "conn") || strings.Contains(last, "checkout") || strings.HasPrefix(last, "_get") || strings.HasPrefix(last, "_do_get") || last == "get") {
+			return "those of the pool are all taken, and none was given back"
+		}
+	}
+	return ""
+}
 
 // noConnection says of one that waits in a pool for a connection who took those
 // that there are.
@@ -213,6 +232,9 @@ func (j *judge) fate(n node, t *Thing) string {
 		}
 	}
 	for _, f := range t.Fate {
+		if f.Kind == QueuedJob {
+			return "job " + f.Name + ", which has it at hand, is still queued"
+		}
 		return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
 	}
 	return ""

@@ -148,6 +148,9 @@ type Owner struct {
 	TID   int32
 	Event uint64 // at which it took it
 	Where *Frame // the line of the program that did
+	// Lock says that the thread asks for a lock on a file again and again, without
+	// waiting for it.
+	Lock bool
 }
 
 // End is a descriptor of a process.

@@ -37,8 +37,15 @@ func (j *judge) cite(e Evidence) {
 func (j *judge) since(v *Verdict) {
 	for _, r := range v.Units {
 		for _, t := range j.procs[r.Proc].Threads {
-			if t.TID == r.TID && t.Call != "" && t.For > v.For {
-				v.For, v.Since, v.Attached = t.For, t.Since, t.Attached
+			if t.TID != r.TID || t.Call == "" {
+				continue
+			}
+			long, since := t.For, t.Since
+			if l := t.Loop; l != nil && !l.Moves && t.For < l.For {
+				long, since = t.For+l.For, t.Since-int64(l.For) // from its first turn on
+			}
+			if long > v.For {
+				v.For, v.Since, v.Attached = long, since, t.Attached
 			}
 		}
 	}
@@ -53,8 +60,10 @@ type edge struct {
 	kind  string
 	thing int // of the process that waits, -1 for none
 	hold  *Hold
-	// limit is after how long it gives up of itself, 0 for never.
+	// limit is after how long it gives up of itself, 0 for never; asks says that it does
+	// not wait but asks again and again, and may do something else in between.
 	limit time.Duration
+	asks  bool
 }
 
 // Judge says why.

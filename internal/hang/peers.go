@@ -39,13 +39,16 @@ func (j *judge) callSteps(n node) []edge {
 				}
 			}
 			say := "%[1]s " + does + at + ": " + o.What + " is held by %[2]s"
+			if o.Lock && c.Loop != nil {
+				say = fmt.Sprintf("%%[1]s has asked %d times in %s for %s%s, held by %%[2]s", c.Loop.Count, lasting(c.Loop.For), o.What, at)
+			}
 			if c.Call == "flock" || c.Call == "fcntl" {
 				say = "%[1]s waits for " + o.What + at + ", held by %[2]s"
 			}
 			if o.Where != nil {
 				say += " since " + j.at(*o.Where)
 			}
-			return []edge{{to: to, sure: true, kind: "holds", say: say, thing: -1}}
+			return []edge{{to: to, sure: true, kind: "holds", say: say, thing: -1, asks: o.Lock}}
 		}
 	}
 	if c.Peer != nil {

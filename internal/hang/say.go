@@ -36,6 +36,10 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 	if f, ok := j.place(first.node); ok {
 		v.Where = &f
 	}
+	if k := slices.IndexFunc(circle, func(h hop) bool { return h.edge.asks }); k >= 0 {
+		v.Degree, v.Kind, v.Missing = Likely, "circle", "whether "+j.name(circle[k].node)+" would have given up"
+		v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
+	}
 	inside := false
 	for _, h := range circle {
 		inside = inside || h.node == root

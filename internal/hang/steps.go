@@ -28,7 +28,7 @@ func (j *judge) stepsOf(n node) []edge {
 		out = j.waitSteps(n, u)
 	}
 	if len(out) == 0 {
-		out = j.callSteps(n)
+		out = j.managed(n, j.callSteps(n))
 	}
 	if e, ok := j.blockedLoop(n, u); ok {
 		out = append(out, e)
@@ -98,6 +98,9 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 	t := j.thing(n.proc, number)
 	if t == nil {
 		return nil
+	}
+	if u.Wait.How == HowManager {
+		return nil // see managed
 	}
 	what := j.thingName(t)
 	var out []edge
@@ -352,7 +355,7 @@ func (j *judge) thingName(t *Thing) string {
 	switch t.Kind {
 	case Lock, RLock:
 		switch t.Class {
-		case "", "lock", "RLock", "Lock", "_RLock", "SemLock":
+		case "", "lock", "RLock", "Lock", "_RLock", "SemLock", "LockType":
 			return "lock" + name
 		case "BufferedWriter", "BufferedReader", "BufferedRandom":
 			if name == "" {
@@ -368,6 +371,9 @@ func (j *judge) thingName(t *Thing) string {
 	case Condition:
 		return "condition" + name
 	case Semaphore:
+		if t.Class == "CapacityLimiter" {
+			return "a token of CapacityLimiter" + name
+		}
 		return "semaphore" + name
 	case Barrier:
 		return "barrier" + name

@@ -28,6 +28,9 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		return says, Likely, "retry", "what would make the call succeed"
 	}
 	says = "polls" + at + ": " + turns("times")
+	if strings.Contains(at, " in ") { // the loop is that of a package
+		says = "waits" + at + ", which polls: " + turns("times")
+	}
 	if head := j.whileAt(n); head != "" {
 		says = "polls " + head + at + ": " + turns("times")
 	}
@@ -40,6 +43,21 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		says += "; " + d
 	}
 	return says, Likely, "poll", "what would end the loop"
+}
+
+// finalNap says of one that waits for a thing with a time limit, again and again, how
+// often it has.
+func (j *judge) finalNap(n node, c *Call, t *Thing, at, fate string) (says, degree, kind, missing string) {
+	what := j.thingName(t)
+	if c.Loop.Moves {
+		return j.finalLoop(n, c, at)
+	}
+	in := ""
+	if head := j.whileAt(n); head != "" {
+		in = " in " + head
+	}
+	says = fmt.Sprintf("waits again and again for %s%s%s: %d times in %s, every %s", what, in, at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every))
+	return says + nobodyButFate(fate), Likely, "poll", "what would end the loop"
 }
 
 // whileAt is the condition of the while statement that the line of the program is in at
@@ -161,6 +179,29 @@ func queuedBehind(n int) string {
 	return fmt.Sprintf("%d jobs are queued", n)
 }
 
+// behind says what is queued in a pool of which all workers wait.
+func (j *judge) behind(n node, u *Unit) string {
+	if j.jobOf(n) != "" {
+		return " behind it, as all workers of its pool wait"
+	}
+	return fmt.Sprintf("; %s behind it, as all workers of its pool wait", queuedBehind(u.Behind))
+}
+
+// jobOf is the function of a job that is queued in a pool and has at hand what a unit
+// waits for, "" for none.
+func (j *judge) jobOf(n node) string {
+	if u := j.unit(n); u != nil && u.Wait != nil {
+		if t := j.thing(n.proc, first(u.Wait.On)); t != nil {
+			for _, f := range t.Fate {
+				if f.Kind == QueuedJob {
+					return f.Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // stream is what is at the other end of the connection that a thing reads from, nil for
 // none.
 func (j *judge) stream(proc int, t *Thing) *Peer {
@@ -194,6 +235,8 @@ func ownEnds(n node, p *Peer) []int {
 func (j *judge) streams(t *Thing, peer *Peer, how string) string {
 	c := &Call{Call: "read", Peer: peer, FD: t.Count}
 	switch how {
+	case "handshake":
+		return "waits in the TLS handshake for data from the " + strings.TrimSpace(peer.What+" "+address(peer))
 	case "drain":
 		c.Call = "write"
 	case "accept", "connect":

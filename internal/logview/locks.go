@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/recording"
 )
 
 // maxLocks bounds the locks on ranges that are held at a time.
@@ -106,7 +107,12 @@ func (s *State) Blocker(p *Proc, t *Thread) (at Moment, f *File, ok bool) {
 	if t == nil || t.Open == nil {
 		return at, nil, false
 	}
-	e := &t.Open.Enter
+	return s.BlockerOf(p, t, &t.Open.Enter)
+}
+
+// BlockerOf is Blocker of a call that a thread has made, and by which it did not get a
+// lock: e is its beginning.
+func (s *State) BlockerOf(p *Proc, t *Thread, e *recording.Event) (at Moment, f *File, ok bool) {
 	fd, op, lock, ok := linux.LockWanted(int(e.Nr), e.Args, e.In)
 	mine := p.FD(t, fd)
 	if !ok || mine == nil {

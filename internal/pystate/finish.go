@@ -143,6 +143,7 @@ func (r *reader) futures(objs []uint64) {
 			if future := r.Attr(item, "future"); future != 0 {
 				queued[future] = p
 			}
+			r.queuedKnows(item)
 		}
 		r.behind(p.workers, r.queuedJobs(p.queue))
 	}
@@ -166,6 +167,36 @@ func (r *reader) futures(objs []uint64) {
 		} else if r.unstarted(n, objs[n]); !t.Pending {
 			r.workless(n, objs[n])
 		}
+	}
+}
+
+// queuedKnows notes what the function of a job that lies in the queue of a pool has at
+// hand of what others wait for: events, conditions, barriers, queues.
+func (r *reader) queuedKnows(item uint64) {
+	parts := []uint64{item}
+	if r.Type(item) == "_WorkItem" {
+		parts = []uint64{r.Attr(item, "fn"), r.Attr(item, "args"), r.Attr(item, "kwargs")}
+		if task := r.Attr(item, "task"); task != 0 { // 3.14: (fn, args, kwargs)
+			parts = append(parts, task)
+		}
+	}
+	seen, name := map[uint64]int{}, ""
+	for _, obj := range parts {
+		r.reach(obj, 2, seen, func(obj uint64) {
+			if fn := r.FuncName(obj); fn != "" && name == "" && (r.Type(obj) == "function" || r.Type(obj) == "method") {
+				name = fn
+			}
+			for _, o := range append(r.FuncGlobals(obj), obj) {
+				n, ok := r.things[o]
+				if !ok || len(r.facts.Things[n].Fate) > 0 {
+					continue
+				}
+				switch t := &r.facts.Things[n]; t.Kind {
+				case hang.Event, hang.Condition, hang.Barrier, hang.Queue:
+					t.Fate = append(t.Fate, hang.Fate{Kind: hang.QueuedJob, Name: last(name), How: "queued"})
+				}
+			}
+		})
 	}
 }
 

@@ -104,7 +104,11 @@ func (w *waiter) greenletWait() {
 	for _, h := range w.Held(f) {
 		held = append(held, h.Obj)
 	}
-	for _, obj := range w.Slots(f) {
+	list := w.Slots(f)
+	if hang.Library(f.File) {
+		list = append(list, w.self(0)) // a method of Python's that has called that of its base
+	}
+	for _, obj := range list {
 		if slices.Contains(held, obj) {
 			continue
 		}
@@ -132,7 +136,7 @@ func (w *waiter) greenletWait() {
 		switch class := w.Type(obj); {
 		case strings.HasSuffix(class, "Semaphore"):
 			kind, how = hang.Semaphore, "acquire"
-		case strings.HasSuffix(class, "Lock"):
+		case strings.HasSuffix(class, "Lock"), class == "LockType":
 			kind, how = hang.Lock, "acquire"
 		case class == "Event":
 			kind = hang.Event

@@ -89,6 +89,7 @@ func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.F
 	for n := range r.units {
 		r.wait(n)
 	}
+	r.limiters()
 	r.asleep()
 	r.died(m)
 	r.finish()

@@ -46,8 +46,10 @@ func (r *reader) describe(n int, obj uint64) {
 	case hang.Channel:
 		senders, _ := r.Int(r.Attr(obj, "open_send_channels"))
 		t.State, t.Count = "empty", int(senders)
-		if n := r.Len(r.Attr(obj, "data")); n > 0 {
-			t.State = fmt.Sprintf("full with %d", n)
+		for _, name := range []string{"data", "buffer"} { // of Trio, of anyio
+			if n := r.Len(r.Attr(obj, name)); n > 0 {
+				t.State = fmt.Sprintf("full with %d", n)
+			}
 		}
 	case hang.Future:
 		t.State = strings.ToLower(r.Str(r.Attr(obj, "_state")))

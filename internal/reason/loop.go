@@ -32,14 +32,18 @@ type turn struct {
 	failed, errno, begun string
 	// alive is a child of which the call asked whether it has ended: it has not.
 	alive int
+	// refused is a call that did not get a lock on a file and does not wait for it, nil
+	// for another.
+	refused *recording.Event
 }
 
 // loopOf says since when and how often a thread has made the call that it is in
 // from the function of the program that it is still in; nil for fewer than three
-// times.
-func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Proc, c *hang.Call, nr int32) *hang.Loop {
+// times. lock is a call by which each turn asks for a lock on a file and does not get it,
+// nil for none.
+func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Proc, c *hang.Call, nr int32) (out *hang.Loop, lock *recording.Event) {
 	if index == nil {
-		return nil
+		return nil, nil
 	}
 	var ring []turn
 	if logview.Each(rec, &proc, func(_ *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
@@ -52,28 +56,28 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		if done := s.Done(ev); done != nil && ev.TID == c.TID && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
 			ring[len(ring)-1].fails(s.Enter, ev)
 			if last := len(ring) - 1; last > 0 {
-				ring[last].refused(done, ring[:last])
+				ring[last].connectFailed(done, ring[:last])
 			}
 			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
 		}
 		return nil
 	}) != nil {
-		return nil
+		return nil, nil
 	}
 	if len(ring) == 0 {
-		return nil
+		return nil, nil
 	}
 	at, ok := stackAt(index, proc.ID, c.TID, ring[len(ring)-1].event)
 	where, own := OwnFrame(at)
 	if !ok || !own {
-		return nil
+		return nil, nil
 	}
 	// What the function calls, of the program's other functions too, is of the loop.
 	in := func(event uint64) bool {
 		st, ok := stackAt(index, proc.ID, c.TID, event)
 		return ok && slices.ContainsFunc(st.Frames, func(f stack.Frame) bool { return f.Func == where.Func && f.File == where.File })
 	}
-	out := &hang.Loop{}
+	out = &hang.Loop{}
 	var times []int64
 	first := len(ring)
 	for i := len(ring) - 1; i >= 0 && in(ring[i].event); i-- {
@@ -83,10 +87,11 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		}
 	}
 	if len(times) < 3 {
-		return nil
+		return nil, nil
 	}
 	out.Fails, out.Failed = failing(ring[first:], nr, len(times))
 	out.PID = askedFor(ring[first:], len(times))
+	lock = lockAsked(ring[first:], len(times))
 	moved := map[int]bool{}
 	var instrs []uint64
 	for i, turn := first, 0; i < len(ring); i++ {
@@ -112,7 +117,22 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	out.Every = out.For / time.Duration(n-1)
 	late, early := times[0]-times[1], times[n-2]-times[n-1]
 	out.Grows = n >= 4 && early > 0 && late > 3*early/2 && times[1]-times[2] > early
-	return out
+	return out, lock
+}
+
+// lockAsked finds the call by which nearly all turns of a loop ask for a lock on a file.
+func lockAsked(ring []turn, turns int) *recording.Event {
+	var last *recording.Event
+	n := 0
+	for i := range ring {
+		if ring[i].refused != nil {
+			last, n = ring[i].refused, n+1
+		}
+	}
+	if n < 3 || 4*n < 3*turns {
+		return nil
+	}
+	return last
 }
 
 // addresses are arguments that only say where memory is.
@@ -195,9 +215,9 @@ func askedFor(ring []turn, turns int) int {
 	return 0
 }
 
-// refused notes that a connect which had begun before failed: the program asked for the
+// connectFailed notes that a connect which had begun before failed: the program asked for the
 // error of its socket.
-func (t *turn) refused(done *linux.Done, before []turn) {
+func (t *turn) connectFailed(done *linux.Done, before []turn) {
 	const (
 		solSocket = 1 // sys/socket.h
 		soError   = 4
@@ -230,6 +250,12 @@ func (t *turn) fails(enter, exit *recording.Event) {
 	if linux.Name(int(enter.Nr)) == "connect" && linux.Errno(int(-exit.Ret)) == "EINPROGRESS" {
 		t.begun = printable.Shorten(addresses.ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
 	}
+	if name := linux.Errno(int(-exit.Ret)); name == "EAGAIN" || name == "EACCES" {
+		if _, _, _, ok := linux.LockWanted(int(enter.Nr), enter.Args, enter.In); ok {
+			t.refused = &recording.Event{Nr: enter.Nr, Args: enter.Args, In: slices.Clone(enter.In)}
+			return
+		}
+	}
 	switch name := linux.Errno(int(-exit.Ret)); name {
 	case "EAGAIN", "EINTR", "EINPROGRESS", "EALREADY", "ETIMEDOUT", "ENOTTY", "ESPIPE":
 	default:
@@ -245,8 +271,9 @@ func stackAt(index *recording.StackIndex, proc int, tid int32, event uint64) (st
 }
 
 // ownerOf finds who holds what a thread waits for in the kernel or retries: a
-// lock on a file, a transaction of SQLite that is open.
-func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *hang.Call) *hang.Owner {
+// lock on a file, a transaction of SQLite that is open. asked is the call by which it asks
+// for a lock in a loop, nil for none.
+func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *hang.Call, asked *recording.Event) *hang.Owner {
 	if state == nil {
 		return nil
 	}
@@ -267,6 +294,12 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 	}
 	var self *hang.Owner // a transaction of its own, on another connection
 	switch {
+	case asked != nil:
+		if at, f, ok := state.BlockerOf(p, p.Thread(w.TID), asked); ok && f.Path != "" {
+			out := owner("the lock on "+filepath.Base(f.Path), at)
+			out.Lock = true
+			return out
+		}
 	case c.Call == "flock", c.Call == "fcntl":
 		if at, f, ok := state.Blocker(p, p.Thread(w.TID)); ok && f.Path != "" {
 			return owner("the lock on "+filepath.Base(f.Path), at)

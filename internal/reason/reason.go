@@ -122,10 +122,11 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 		addStreams(p, state)
 		for k, c := range p.Threads {
 			w := &all[i].Threads[k]
+			var asked *recording.Event
 			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
-				c.Loop = loopOf(rec, index, w.Proc, c, w.Nr)
+				c.Loop, asked = loopOf(rec, index, w.Proc, c, w.Nr)
 			}
-			c.Owner = ownerOf(state, index, w, c)
+			c.Owner = ownerOf(state, index, w, c, asked)
 		}
 	}
 	if v := failedOf(in, all); v != nil {

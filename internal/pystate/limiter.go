@@ -1,0 +1,111 @@
+package pystate
+
+import (
+	"slices"
+
+	"pyrr/internal/hang"
+)
+
+// Rules of what Trio and anyio have alike: limiters, threads that run a task's
+// function, and what such a thread asks its task to run; of handshakes and managers.
+func init() {
+	acquire := func(w *waiter, k int) { w.on(k, hang.Semaphore, "acquire", w.self(k)) }
+	rules["_asyncio.py:acquire_on_behalf_of"] = acquire
+	trioRules["_sync.py:acquire_on_behalf_of"] = acquire
+	trioRules["_threads.py:to_thread_run_sync"] = func(w *waiter, k int) { w.runsIn(k, "_threads.py", "worker_fn", "task_register") }
+	rules["_asyncio.py:run_sync_in_worker_thread"] = func(w *waiter, k int) { w.runsIn(k, "_asyncio.py", "run", "future") }
+	rules["_threads.py:_send_message_to_trio"] = func(w *waiter, k int) { w.asksTask(w.local(w.u, k, "message_to_trio")) }
+	rules["multiprocessing/managers.py:_callmethod"] = func(w *waiter, k int) { w.on(k, hang.Object, hang.HowManager, w.self(k)) }
+	rules["memory.py:receive"] = func(w *waiter, k int) { w.channel(k, "get") }
+	rules["memory.py:send"] = func(w *waiter, k int) { w.channel(k, "put") }
+	handshake := func(w *waiter, k int) {
+		if v := w.local(w.u, k, "ssl"); v == 0 || !w.None(v) && w.Type(v) != "bool" || w.True(v) {
+			w.on(k, hang.Object, "handshake", w.local(w.u, k, "transport"))
+		}
+	}
+	rules["asyncio/base_events.py:_create_connection_transport"] = handshake
+	rules["asyncio/base_events.py:start_tls"] = handshake
+}
+
+// runsIn takes the thread that runs the function of a task, if the task waits for nothing
+// else: both have the same object in a variable.
+func (w *waiter) runsIn(k int, file, fn, name string) {
+	obj := w.local(w.u, k, name)
+	if w.found != nil || obj == 0 {
+		return
+	}
+	for n, u := range w.units {
+		if u.thread == nil {
+			continue
+		}
+		for f := range u.frames {
+			if base(u.frames[f].File) == file && last(u.frames[f].Func) == fn && w.local(u, f, name) == obj {
+				w.found = &hang.Wait{How: "thread", Units: []int{n}}
+				return
+			}
+		}
+	}
+}
+
+// asksTask takes the task that runs what a thread has asked for.
+func (w *waiter) asksTask(message uint64) {
+	if message == 0 {
+		return
+	}
+	for n, u := range w.units {
+		for f := range u.frames {
+			if u.trio && base(u.frames[f].File) == "_threads.py" && w.local(u, f, "self") == message {
+				w.found = &hang.Wait{How: "task", Units: []int{n}}
+				return
+			}
+		}
+	}
+}
+
+// limiters notes who has the tokens of a CapacityLimiter: a task, or what stands for a
+// thread that runs a function of one. Where it is not known of one, of none.
+func (r *reader) limiters() {
+	for obj, n := range r.things {
+		t := &r.facts.Things[n]
+		if t.Class != "CapacityLimiter" {
+			continue
+		}
+		borrowers := r.Items(r.Attr(obj, "_borrowers"), 100)
+		var holders []hang.Hold
+		for _, b := range borrowers {
+			if h, ok := r.borrower(b); ok && !slices.ContainsFunc(holders, func(o hang.Hold) bool { return o.Unit == h.Unit }) {
+				holders = append(holders, h)
+			}
+		}
+		if t.Locked = len(borrowers) > 0; len(holders) == len(borrowers) {
+			t.Holders = holders
+		}
+	}
+}
+
+// borrower is who has a token, and at which line of the program's own that one is.
+func (r *reader) borrower(b uint64) (hang.Hold, bool) {
+	unit, known := r.task[b]
+	for n := 0; n < len(r.units) && !known; n++ {
+		for k := range r.units[n].frames {
+			if last(r.units[n].frames[k].Func) == "to_thread_run_sync" && r.local(r.units[n], k, "placeholder") == b {
+				unit, known = n, true
+			}
+		}
+	}
+	if !known {
+		return hang.Hold{}, false
+	}
+	// The outermost call into a thread is the one that has a token.
+	frames := r.facts.Units[unit].Frames
+	for k := len(frames) - 1; k > 0; k-- {
+		if name := last(frames[k].Func); name == "to_thread_run_sync" || name == "run_sync_in_worker_thread" {
+			for ; k < len(frames); k++ {
+				if !hang.Library(frames[k].File) {
+					return hang.Hold{Unit: unit, Frame: k, Line: frames[k].Line}, true
+				}
+			}
+		}
+	}
+	return hang.Hold{Unit: unit, Frame: -1}, true
+}
