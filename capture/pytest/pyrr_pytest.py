@@ -49,6 +49,7 @@ class _State:
     error = None  # what it failed with first, and in which phase
     phase = ""
     words = ""  # what pytest says of one that failed without an exception
+    said = ""  # of one with an exception: that with its message
     handles = False  # EXPIRED has its handler
     Socket = socket.socket  # tests replace that, too
     kept = []  # what the recorder tells of its recordings
@@ -358,7 +359,7 @@ class _Cut:
 
     @staticmethod
     def pytest_runtest_makereport(item):  # the name in which pyrr looks for the two
-        error, phase = _State.error, _State.phase  # noqa: F841
+        error, phase, said = _State.error, _State.phase, _State.said  # noqa: F841
         if error is not None:
             _mark("reason", _reason(error))
         _State.item = _State.error = None
@@ -429,7 +430,7 @@ def pytest_timeout_set_timer(item):
 def pytest_runtest_setup(item):
     if _mine(item.config):
         _State.item, _State.outcome = item, ""
-        _State.error, _State.phase, _State.words = None, "", ""
+        _State.error, _State.phase, _State.words, _State.said = None, "", "", ""
         _begin_limit(item)
         _mark("start", *_limit(item), item.nodeid)
         _mark("phase", "setup")
@@ -465,6 +466,14 @@ def _reason(error):
     return "%s %s:%d" % (type(error).__name__, tb.tb_frame.f_code.co_filename, tb.tb_lineno)
 
 
+def _said(result):
+    """The exception with its message as pytest shows it: what its str() gave."""
+    try:
+        return str(result.get_result().longrepr.reprcrash.message)
+    except BaseException:  # of another plugin, or a report without a place
+        return ""
+
+
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     result = yield
@@ -486,6 +495,7 @@ def pytest_runtest_makereport(item, call):
         _State.outcome = outcome
     if outcome in ("failed", "timeout") and call.excinfo is not None and _State.error is None:
         _State.error, _State.phase = call.excinfo.value, call.when
+        _State.said = _said(result)
     elif outcome == "failed" and call.excinfo is None:
         # Of pytest's own: a strict xfail that passes.
         _State.words = str(getattr(result.get_result(), "longrepr", ""))
@@ -493,9 +503,9 @@ def pytest_runtest_makereport(item, call):
         if _State.outcome == "failed" and _State.error is not None:
             _mark("reason", _reason(_State.error))
         # pyrr reads these at the mark.
-        error, phase, words = _State.error, _State.phase, _State.words  # noqa: F841
+        error, phase, words, said = _State.error, _State.phase, _State.words, _State.said  # noqa: F841
         _State.item = _State.error = None
-        _State.words = ""
+        _State.words = _State.said = ""
         _mark("end", _State.outcome, item.nodeid)
 
 

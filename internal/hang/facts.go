@@ -270,6 +270,8 @@ type Raised struct {
 	Frames []RaisedFrame `json:"frames,omitempty"`
 	// Cause is the exception that it was raised from.
 	Cause *Raised `json:"cause,omitempty"`
+	// Group are the exceptions in it, of a group.
+	Group []Raised `json:"group,omitempty"`
 	// From says how: "from" or "while handling".
 	From string `json:"from,omitempty"`
 	// Phase is setup, call or teardown, of a test.

@@ -46,6 +46,15 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	if test != nil && test != at {
 		v.Evidence = append(v.Evidence, Evidence{Text: "called from " + test.Func, File: test.File, Line: test.Line})
 	}
+	for k := range r.Group {
+		g := &r.Group[k]
+		x := Evidence{Text: "with " + headline(g)}
+		if f, _ := j.raisedAt(g); f != nil {
+			x.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
+			x.File, x.Line = f.File, f.Line
+		}
+		v.Evidence = append(v.Evidence, x)
+	}
 	for c := r.Cause; c != nil; c = c.Cause {
 		text := "while handling " + headline(c)
 		if r.From == "from" {

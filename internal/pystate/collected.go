@@ -2,16 +2,46 @@ package pystate
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 )
+
+// syntaxAt is where a traceback says that a SyntaxError is.
+var syntaxAt = regexp.MustCompile(`^E\s+File "([^"]+)", line (\d{1,9})$`)
 
 // PhaseCollection is the phase of an exception that kept pytest from collecting.
 const PhaseCollection = "collection"
+
+// Uncollected finds, where pytest writes the last of its output, at the end of
+// console_main, the report of an error while it collected: it is still there, since
+// pytest's objects refer to each other.
+func Uncollected(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raised {
+	frames, _ := rt.Frames(m, t, cpython.Options{Limit: 1})
+	if len(frames) == 0 || !strings.HasSuffix(frames[0].Func, "console_main") {
+		return nil
+	}
+	i := rt.Inspect(m)
+	defer i.Release()
+	vars := map[string]uint64{}
+	i.EachTracked(func(obj uint64, class string) bool {
+		switch class {
+		case "CollectReport":
+			if vars["rep"] == 0 && i.Str(i.Attr(obj, "outcome")) == "failed" {
+				vars["rep"] = obj
+			}
+		case "TerminalReporter":
+			vars["self"] = obj
+		}
+		return vars["rep"] == 0 || vars["self"] == 0
+	})
+	return uncollected(i, vars)
+}
 
 // uncollected reads what pytest shows of an error while it collected: the report that
 // the variables of TerminalReporter.summary_errors have. Its longrepr is the text that
@@ -26,7 +56,7 @@ func uncollected(i *cpython.Inspector, vars map[string]uint64) *hang.Raised {
 	out := &hang.Raised{Phase: PhaseCollection, Main: true}
 	root := i.Str(i.Attr(vars["self"], "startpath._str"))
 	abs := func(file string) string {
-		if !path.IsAbs(file) && root != "" {
+		if !path.IsAbs(file) && root != "" && !strings.HasPrefix(file, "<") {
 			file = path.Join(root, file)
 		}
 		return file
@@ -46,7 +76,10 @@ func uncollected(i *cpython.Inspector, vars map[string]uint64) *hang.Raised {
 		// exception behind E.
 		for line := range strings.Lines(text) {
 			line = strings.TrimSpace(line)
-			if rest, ok := strings.CutPrefix(line, "E  "); ok {
+			if m := syntaxAt.FindStringSubmatch(line); m != nil {
+				n, _ := strconv.Atoi(m[2])
+				out.Frames = slices.Insert(out.Frames, 0, hang.RaisedFrame{Frame: hang.Frame{Func: "<module>", File: abs(m[1]), Line: n}})
+			} else if rest, ok := strings.CutPrefix(line, "E  "); ok {
 				message = strings.TrimSpace(rest)
 			} else if where, name, ok := strings.Cut(line, ": in "); ok {
 				file, number, _ := strings.Cut(where, ":")

@@ -1,6 +1,8 @@
 package pystate
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"pyrr/cpython"
@@ -23,7 +25,7 @@ const (
 func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 	i := rt.Inspect(m)
 	defer i.Release()
-	phase := ""
+	phase, said := "", ""
 	exc := uint64(0)
 	all, _ := rt.Threads(m)
 	for _, t := range all {
@@ -37,7 +39,7 @@ func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 			}
 			vars := i.Vars(&frames[k])
 			if e := vars["error"]; i.IsException(e) {
-				exc, phase = e, i.Str(vars["phase"])
+				exc, phase, said = e, i.Str(vars["phase"]), i.Str(vars["said"])
 			}
 			if text := i.Str(vars["words"]); exc == 0 && text != "" {
 				return &hang.Raised{Type: "Failed", Text: cut(text, maxMessage), Phase: "call", Main: true, Frames: testOf(i, vars["item"])}
@@ -61,7 +63,17 @@ func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 	}
 	out := raised(i, rt, m, exc, 0)
 	out.Phase = phase
+	shown(out, said)
 	return out
+}
+
+// shown takes the message of an exception from what pytest shows of it, "TYPE: MESSAGE",
+// which its own str() gave.
+func shown(r *hang.Raised, said string) {
+	kind, text, ok := strings.Cut(said, ": ")
+	if ok && (kind == r.Type || strings.HasSuffix(kind, "."+r.Type)) && text != "" {
+		r.Text = cut(text, maxMessage)
+	}
 }
 
 // testOf is where the function of a pytest item is: reportinfo() keeps it as
@@ -106,6 +118,7 @@ func TestFailed(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raise
 		}
 		out := raised(i, rt, m, tuple[1], 0)
 		out.Phase = i.Str(i.Attr(vars["call"], "when"))
+		shown(out, i.Str(i.Attr(vars["report"], "longrepr.reprcrash.message")))
 		return out
 	}
 	return nil
@@ -153,6 +166,19 @@ func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64,
 		}
 		out.Frames = append(out.Frames, rf)
 	}
+	if at := i.Items(secondOf(i.Args(exc)), 2); len(at) == 2 && i.IsA(exc, "SyntaxError") {
+		if line, ok := i.Int(at[1]); ok && i.Str(at[0]) != "" { // (msg, (filename, lineno, …))
+			out.Frames = slices.Insert(out.Frames, 0, hang.RaisedFrame{Frame: hang.Frame{Func: "<module>", File: i.Str(at[0]), Line: int(line)}})
+			out.Addr = 0 // no frame of it was ever there
+		}
+	}
+	if args := i.Args(exc); depth == 0 && len(args) == 2 && i.IsA(exc, "BaseExceptionGroup") {
+		for _, e := range i.Items(args[1], maxCauses) {
+			if i.IsException(e) {
+				out.Group = append(out.Group, *raised(i, rt, m, e, maxCauses))
+			}
+		}
+	}
 	if depth < maxCauses {
 		if cause, from := i.Cause(exc); cause != 0 {
 			out.Cause = raised(i, rt, m, cause, depth+1)
@@ -163,6 +189,13 @@ func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64,
 		}
 	}
 	return out
+}
+
+func secondOf(list []uint64) uint64 {
+	if len(list) < 2 {
+		return 0
+	}
+	return list[1]
 }
 
 // variables are those of a frame that tell something: not what a module is made of, nor
@@ -193,6 +226,23 @@ func message(i *cpython.Inspector, exc uint64) string {
 		return ""
 	case len(args) == 1 && i.Type(args[0]) == "str" && i.Type(exc) != "KeyError":
 		return cut(i.Str(args[0]), maxMessage)
+	case len(args) == 2 && i.IsA(exc, "SyntaxError"):
+		return cut(i.Str(args[0]), maxMessage)
+	case len(args) == 2 && i.IsA(exc, "BaseExceptionGroup"):
+		n, word := i.Len(args[1]), "sub-exceptions"
+		if n == 1 {
+			word = "sub-exception"
+		}
+		return cut(fmt.Sprintf("%s (%d %s)", i.Str(args[0]), n, word), maxMessage)
+	case i.IsA(exc, "CalledProcessError"), i.IsA(exc, "TimeoutExpired"):
+		cmd := i.Text(i.Attr(exc, "cmd"), maxValue)
+		if i.Type(i.Attr(exc, "cmd")) != "str" {
+			cmd = "'" + cmd + "'"
+		}
+		if code, ok := i.Int(i.Attr(exc, "returncode")); ok {
+			return cut(fmt.Sprintf("Command %s returned non-zero exit status %d.", cmd, code), maxMessage)
+		}
+		return cut(fmt.Sprintf("Command %s timed out after %s seconds", cmd, i.Text(i.Attr(exc, "timeout"), 20)), maxMessage)
 	case len(args) == 2 && i.IsA(exc, "OSError"):
 		return cut("[Errno "+i.Text(args[0], 20)+"] "+i.Str(args[1]), maxMessage)
 	}

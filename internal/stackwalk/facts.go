@@ -42,12 +42,12 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 // maxOutcome is more than pytest writes at once where it tells how a test ended.
 const maxOutcome = 200
 
-const stderr = 2 // the descriptor
+const stdout, stderr = 1, 2 // the descriptors
 
 // ReportsNothing says of an event, by its arguments alone, that Reported has no
 // exception of it (replay.Options.Pass).
 func ReportsNothing(_ int, _ uint64, ev *recording.Event) bool {
-	return ev.Nr != unix.SYS_WRITE || ev.Args[0] != stderr && ev.Args[2] >= maxOutcome
+	return ev.Nr != unix.SYS_WRITE || ev.Args[0] != stdout && ev.Args[0] != stderr && ev.Args[2] >= maxOutcome
 }
 
 // Reported reads the exception that a thread writes to standard error at an
@@ -68,7 +68,9 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 	trace := ev.Args[0] == stderr && (bytes.HasPrefix(head, []byte("Traceback (most recent")) || bytes.HasPrefix(head, []byte("Exception in thread ")))
 	// pytest writes F or E, FAILED or ERROR, to a copy of its standard output.
 	test := !trace && ev.Args[2] < maxOutcome && bytes.ContainsAny(head, "FE")
-	if !trace && !test {
+	// What it has kept back of its output it writes at its end.
+	flush := !trace && ev.Args[0] == stdout && ev.Args[2] >= maxOutcome && bytes.Contains(head, []byte("===="))
+	if !trace && !test && !flush {
 		return nil
 	}
 	rt, err := p.Runtime()
@@ -81,7 +83,9 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 	if !ok {
 		return nil
 	}
-	if test {
+	if flush {
+		out = pystate.Uncollected(rt, p.Mem(), pt)
+	} else if test {
 		out = pystate.TestFailed(rt, p.Mem(), pt)
 	} else {
 		out = pystate.Raised(rt, p.Mem(), pt)
