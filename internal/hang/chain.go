@@ -210,6 +210,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			}
 			return says, Proven, "future", ""
 		}
+		if t.Async {
+			return "awaits a future" + at + " that nobody completes" + nobodyButFate(fate), Likely, "future", "who should have completed the future"
+		}
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
 	case Process:
 		if w.PID > 0 {

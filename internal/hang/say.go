@@ -164,6 +164,11 @@ func (j *judge) selfDeadlock(v *Verdict, h hop) {
 	}
 	v.Kind = "self-deadlock"
 	switch h.edge.kind {
+	case "holds":
+		if h.edge.thing < 0 { // a lock that another process keeps
+			v.Sentence = "Deadlock: " + strings.Replace(fmt.Sprintf(h.edge.say, name, "it"), "which it holds", "which it holds itself", 1) + "."
+			return
+		}
 	case "serve_forever":
 		v.Sentence = fmt.Sprintf("Deadlock: %s waits for the end of serve_forever%s, which it runs itself.", name, j.where(h.node))
 		return

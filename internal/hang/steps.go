@@ -182,6 +182,8 @@ func (j *judge) wants(t *Thing, how, at string) string {
 		return "waits in " + or(t.Name, "Queue") + ".join" + at
 	case t.Kind == Queue:
 		return "waits for an item of " + what + at
+	case t.Kind == Future && t.Async:
+		return "awaits a future" + at
 	case t.Kind == Object && how == "drain":
 		return "waits in drain" + at + " until the connection takes more"
 	}
@@ -382,6 +384,9 @@ func (j *judge) thingName(t *Thing) string {
 	case Channel:
 		return "channel" + name
 	case Future:
+		if t.Async {
+			return "a future"
+		}
 		return "the result of a job"
 	case Process:
 		return "process" + name

@@ -188,7 +188,7 @@ func (r *reader) queuedKnows(item uint64) {
 			}
 			for _, o := range append(r.FuncGlobals(obj), obj) {
 				n, ok := r.things[o]
-				if !ok || len(r.facts.Things[n].Fate) > 0 {
+				if !ok || len(r.facts.Things[n].Fate) > 0 || r.waitsIn(n, last(name)) {
 					continue
 				}
 				switch t := &r.facts.Things[n]; t.Kind {
@@ -198,6 +198,18 @@ func (r *reader) queuedKnows(item uint64) {
 			}
 		})
 	}
+}
+
+// waitsIn says whether one that waits for a thing does so in a function of a name: a job
+// of the same function would wait as well.
+func (r *reader) waitsIn(thing int, name string) bool {
+	for k := range r.facts.Units {
+		u := &r.facts.Units[k]
+		if u.Wait != nil && slices.Contains(u.Wait.On, thing) && slices.ContainsFunc(u.Frames, func(f hang.Frame) bool { return last(f.Func) == name }) {
+			return true
+		}
+	}
+	return false
 }
 
 // know finds which units have what is waited for in reach: in a variable of

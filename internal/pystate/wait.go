@@ -430,6 +430,8 @@ func (w *waiter) awaited() {
 	}
 	if f, ok := w.chained[t.Waiter]; ok && len(out.Units) == 0 {
 		out.How, out.On = "result", []int{w.thing(f, hang.Future)}
+	} else if len(out.Units) == 0 && w.Type(t.Waiter) == "Future" {
+		out.On = []int{w.thing(t.Waiter, hang.Future)} // whoever has it at hand may complete it
 	}
 	w.found = out
 }

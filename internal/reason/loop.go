@@ -294,7 +294,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 	}
 	var self *hang.Owner // a transaction of its own, on another connection
 	switch {
-	case asked != nil:
+	case asked != nil && !inSQLite(w):
 		if at, f, ok := state.BlockerOf(p, p.Thread(w.TID), asked); ok && f.Path != "" {
 			out := owner("the lock on "+filepath.Base(f.Path), at)
 			out.Lock = true
