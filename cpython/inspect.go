@@ -347,29 +347,6 @@ func (i *Inspector) FrameGlobal(f *Frame, name string) uint64 {
 	return found
 }
 
-// FuncName returns the qualified name of a function, bound method or partial.
-func (i *Inspector) FuncName(obj uint64) string {
-	for range 8 {
-		switch i.Type(obj) {
-		case "function":
-			name, err := i.v.u64(obj + uint64(i.r.l.fun.qualname))
-			if err != nil {
-				return ""
-			}
-			return i.Str(name)
-		case "method", "partial":
-			next, err := i.v.u64(obj + uint64(i.r.l.object.typ) + 8) // im_func; partialobject.fn
-			if err != nil {
-				return ""
-			}
-			obj = next
-		default:
-			return ""
-		}
-	}
-	return ""
-}
-
 // Deref returns what a weak reference refers to, and any other object itself.
 func (i *Inspector) Deref(obj uint64) uint64 {
 	if strings.HasPrefix(i.Type(obj), "weakref") || i.Type(obj) == "ReferenceType" {
@@ -385,78 +362,6 @@ func (i *Inspector) MethodSelf(obj uint64) uint64 {
 	}
 	self, _ := i.v.u64(obj + uint64(i.r.l.object.typ) + 16)
 	return self
-}
-
-// Closure returns what the free variables of a function hold.
-func (i *Inspector) Closure(fn uint64) []uint64 {
-	if i.Type(fn) != "function" {
-		return nil
-	}
-	// The tuple of cells is among the first members of PyFunctionObject, at a
-	// place that depends on the version.
-	var out []uint64
-	for at := i.r.l.object.typ + 8; at < i.r.l.object.typ+8+14*8; at += 8 {
-		p, err := i.v.u64(fn + uint64(at))
-		if err != nil || p%8 != 0 || p < 1<<16 || p>>47 != 0 || i.Type(p) != "tuple" {
-			continue
-		}
-		for _, cell := range i.Items(p, 50) {
-			if i.Type(cell) != "cell" {
-				break
-			}
-			if value, err := i.v.u64(cell + uint64(i.r.l.cell.ref)); err == nil && value != 0 {
-				out = append(out, value)
-			}
-		}
-	}
-	return out
-}
-
-// FuncGlobals returns the objects that the code of a function names of its module.
-func (i *Inspector) FuncGlobals(fn uint64) []uint64 {
-	if i.Type(fn) != "function" {
-		return nil
-	}
-	// func_code and func_globals are among the first members of PyFunctionObject, in an
-	// order that depends on the version; of the dicts the globals come first.
-	var code, globals uint64
-	for at := i.r.l.object.typ + 8; at < i.r.l.object.typ+8+8*8; at += 8 {
-		p, err := i.v.u64(fn + uint64(at))
-		if err != nil || p%8 != 0 || p < 1<<16 || p>>47 != 0 {
-			continue
-		}
-		switch i.Type(p) {
-		case "code":
-			code = p
-		case "dict":
-			if globals == 0 {
-				globals = p
-			}
-		}
-	}
-	if code == 0 || globals == 0 {
-		return nil
-	}
-	record, _, err := i.r.codeRecord(i.v, code)
-	if err != nil {
-		return nil
-	}
-	names := map[string]bool{}
-	for _, item := range i.Items(record.u64(i.r.l.code.names), 50) {
-		if s := i.Str(item); s != "" {
-			names[s] = true
-		}
-	}
-	var out []uint64
-	left := 5000
-	_ = i.r.dictItems(i.v, globals, func(key, value uint64) bool {
-		left--
-		if names[i.Str(key)] {
-			out = append(out, value)
-		}
-		return left > 0 && len(out) < len(names)
-	})
-	return out
 }
 
 // CodeNames returns co_names of a frame's code: the globals and attributes that
