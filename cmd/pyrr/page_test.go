@@ -55,7 +55,7 @@ type planned struct {
 // machine takes long for that. A loop, which is replayed, costs as much as it runs.
 func (s *pageState) timeouts() []string {
 	if s.name == "busy" {
-		return []string{"3", "6"}
+		return []string{"3", "6", "15"}
 	}
 	return []string{"4", "12", "30"}
 }

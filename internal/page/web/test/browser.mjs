@@ -87,7 +87,7 @@ async function finds(page, list, url, found) {
     const clicks = f.clicks ?? [];
     if (clicks.length) await look(page, url, 1280, false);
     for (const c of clicks) await page.click(c, { timeout: 20000 }).catch((e) => found.problems.push(`nothing to click: ${e.message.split("\n")[0]} ${c}`));
-    const seen = await page.waitForFunction(inSight, f.want, { timeout: 10000 }).then(() => true, () => false);
+    const seen = await page.waitForFunction(inSight, f.want, { timeout: 30000 }).then(() => true, () => false);
     found.finds.push({ want: f.want, clicks: clicks.length, seen });
   }
 }
