@@ -71,7 +71,7 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	j.diedBeside(v, proc)
 	v.key = []string{"failure", v.Raised.Type}
 	if at != nil {
-		v.key = append(v.key, j.short(at.File)+":"+lastName(at.Func))
+		v.key = append(v.key, j.short(at.File)+":"+raisedIn(v.Raised, at))
 	}
 	return v
 }
@@ -123,6 +123,20 @@ func (j *judge) raisedAt(r *Raised) (inner, outer *RaisedFrame) {
 		}
 	}
 	return inner, outer
+}
+
+// raisedIn is the function that a frame of an exception is of, for a comprehension the one
+// around it.
+func raisedIn(r *Raised, at *RaisedFrame) string {
+	passed := false
+	for k := range r.Frames {
+		f := &r.Frames[k]
+		passed = passed || f == at
+		if name := lastName(f.Func); passed && !comprehensions[name] {
+			return name
+		}
+	}
+	return lastName(at.Func)
 }
 
 // headline is an exception on one line.

@@ -330,7 +330,7 @@ func (j *judge) procName(p *Proc) string {
 	switch {
 	case name != "":
 		return fmt.Sprintf("child %q (pid %d)", name, p.PID)
-	case p.Parent == 0:
+	case p.ID == j.in.Procs[0].ID:
 		return fmt.Sprintf("process %d", p.PID)
 	}
 	return fmt.Sprintf("child %d", p.PID)

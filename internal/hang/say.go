@@ -373,24 +373,51 @@ func (j *judge) keyOf(h hop) string {
 	if u != nil {
 		b.WriteString(u.Kind)
 		if f, ok := j.place(h.node); ok {
-			b.WriteString(" " + j.short(f.File) + ":" + lastName(f.Func))
+			b.WriteString(" " + j.short(f.File) + ":" + j.function(h.node, f))
 		}
 		if u.Wait != nil {
 			b.WriteString(" " + u.Wait.How)
 			for _, n := range u.Wait.On {
-				if t := j.thing(h.node.proc, n); t != nil {
+				if t := j.thing(h.node.proc, n); t != nil && t.Kind == Future {
+					b.WriteString(" " + t.Kind) // its name is that of a loop's variable, or none
+				} else if t != nil {
 					b.WriteString(" " + t.Kind + " " + t.Name)
 				}
 			}
 		}
 	}
 	if c := j.call(h.node); c != nil && (u == nil || u.Wait == nil) {
-		b.WriteString(" " + c.Call)
+		b.WriteString(" " + callKind(c))
 	}
 	if h.edge != nil {
 		b.WriteString(" -> " + h.edge.kind)
 	}
 	return b.String()
 }
+
+// callKind is the call that a thread is in, with one name for the ways to sleep: which one
+// time.sleep takes depends on the version.
+func callKind(c *Call) string {
+	if strings.Contains(c.Call, "nanosleep") || c.Call == "select" && c.Peer == nil && len(c.Peers) == 0 {
+		return "sleep"
+	}
+	return c.Call
+}
+
+// function is the name of the function that a frame is of; for a comprehension, which
+// has no frame of its own from 3.12 on, that of the function around it.
+func (j *judge) function(n node, f Frame) string {
+	name := lastName(f.Func)
+	if u := j.unit(n); u != nil && comprehensions[name] {
+		for k := range u.Frames {
+			if o := lastName(u.Frames[k].Func); u.Frames[k].own() && !comprehensions[o] {
+				return o
+			}
+		}
+	}
+	return name
+}
+
+var comprehensions = map[string]bool{"<listcomp>": true, "<setcomp>": true, "<dictcomp>": true}
 
 func lastName(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }

@@ -27,12 +27,16 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		}
 		return says, Likely, "retry", "what would make the call succeed"
 	}
+	head := j.loopAt(n)
+	if head.ends {
+		return "goes on" + head.in(" in ") + at + ": " + turns("turns"), None, "busy", ""
+	}
 	says = "polls" + at + ": " + turns("times")
 	if strings.Contains(at, " in ") { // the loop is that of a package
 		says = "waits" + at + ", which polls: " + turns("times")
 	}
-	if head := j.whileAt(n); head != "" {
-		says = "polls " + head + at + ": " + turns("times")
+	if head.text != "" {
+		says = "polls" + head.in(" ") + at + ": " + turns("times")
 	}
 	if c.Loop.Instr > 0 {
 		says += fmt.Sprintf(", the same %d instructions each time: what it looks for does not come", c.Loop.Instr)
@@ -52,54 +56,13 @@ func (j *judge) finalNap(n node, c *Call, t *Thing, at, fate string) (says, degr
 	if c.Loop.Moves {
 		return j.finalLoop(n, c, at)
 	}
-	in := ""
-	if head := j.whileAt(n); head != "" {
-		in = " in " + head
+	head := j.loopAt(n)
+	if head.ends {
+		return j.finalLoop(n, c, at)
 	}
+	in := head.in(" in ")
 	says = fmt.Sprintf("waits again and again for %s%s%s: %d times in %s, every %s", what, in, at, c.Loop.Count, lasting(c.Loop.For), lasting(c.Loop.Every))
 	return says + nobodyButFate(fate), Likely, "poll", "what would end the loop"
-}
-
-// whileAt is the condition of the while statement that the line of the program is in at
-// which a thread waits, quoted; "" where there is none that says something.
-func (j *judge) whileAt(n node) string {
-	const (
-		above   = 40 // lines that are looked at
-		longest = 48
-	)
-	f, ok := j.place(n)
-	if !ok || j.in.Text == nil {
-		return ""
-	}
-	indent := func(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
-	here := j.in.Text(f.File, f.Line)
-	if strings.TrimSpace(here) == "" {
-		return ""
-	}
-	depth := indent(here)
-	for line := f.Line; line > 0 && line > f.Line-above; line-- {
-		text := j.in.Text(f.File, line)
-		code := strings.TrimSpace(text)
-		if code == "" || strings.HasPrefix(code, "#") || line < f.Line && indent(text) >= depth {
-			continue
-		}
-		depth = indent(text)
-		switch {
-		case strings.HasPrefix(code, "def "), strings.HasPrefix(code, "async def "), strings.HasPrefix(code, "class "):
-			return ""
-		case strings.HasPrefix(code, "while "):
-			end := ending(code)
-			if end < 0 {
-				return ""
-			}
-			cond := strings.TrimSpace(strings.TrimPrefix(code[:end], "while "))
-			if cond == "True" || cond == "1" || len(cond) > longest {
-				return ""
-			}
-			return "`while " + cond + "`"
-		}
-	}
-	return ""
 }
 
 // finalOpen says of one that opens a file and does not come to it that it is a FIFO,

@@ -1,0 +1,118 @@
+package hang
+
+import "strings"
+
+// loopHead is a loop of the program's text.
+type loopHead struct {
+	text string // "while not done", "for n in jobs"; "" where that says nothing
+	// ends says that it comes to an end by itself and is not left before: a for loop
+	// without break and return.
+	ends bool
+}
+
+// in is the head as a sentence quotes it behind a word, "" for none.
+func (l loopHead) in(word string) string {
+	if l.text == "" {
+		return ""
+	}
+	return word + "`" + l.text + "`"
+}
+
+// loopAt finds the loop of the program in which a unit waits: around the line of the
+// innermost of its own functions that has one.
+func (j *judge) loopAt(n node) loopHead {
+	const most = 4 // functions
+	var frames []Frame
+	if u := j.unit(n); u != nil {
+		frames = u.Frames
+	} else if c := j.call(n); c != nil {
+		frames = c.Frames
+	}
+	if j.in.Text == nil {
+		return loopHead{}
+	}
+	own := 0
+	for k := range frames {
+		if !frames[k].own() {
+			continue
+		}
+		if l, ok := j.loopAround(frames[k].File, frames[k].Line); ok {
+			return l
+		}
+		if own++; own == most {
+			break
+		}
+	}
+	return loopHead{}
+}
+
+func indent(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+
+// loopAround finds the loop that a line is in, within its function.
+func (j *judge) loopAround(file string, at int) (loopHead, bool) {
+	const (
+		above   = 40 // lines that are looked at
+		longest = 48
+	)
+	here := j.in.Text(file, at)
+	if strings.TrimSpace(here) == "" {
+		return loopHead{}, false
+	}
+	depth := indent(here)
+	for line := at; line > 0 && line > at-above; line-- {
+		text := j.in.Text(file, line)
+		code := strings.TrimPrefix(strings.TrimSpace(text), "async ")
+		if code == "" || strings.HasPrefix(code, "#") || line < at && indent(text) >= depth {
+			continue
+		}
+		depth = indent(text)
+		isFor := strings.HasPrefix(code, "for ")
+		switch {
+		case strings.HasPrefix(code, "def "), strings.HasPrefix(code, "class "):
+			return loopHead{}, false
+		case isFor || strings.HasPrefix(code, "while "):
+			end := ending(code)
+			if end < 0 {
+				return loopHead{}, true
+			}
+			head := strings.TrimSpace(code[:end])
+			l := loopHead{text: head, ends: isFor && !j.isLeft(file, line, depth, code[end+1:])}
+			if head == "while True" || head == "while 1" || len(head) > longest+len("while ") {
+				l.text = ""
+			}
+			return l, true
+		}
+	}
+	return loopHead{}, false
+}
+
+// isLeft says whether the body of a loop has a break or return; rest stands behind the
+// colon of its head.
+func (j *judge) isLeft(file string, head, depth int, rest string) bool {
+	const below = 60
+	leaves := func(code string) bool {
+		for _, word := range []string{"break", "return"} {
+			if strings.HasPrefix(code, word) || strings.Contains(code, ": "+word) || strings.Contains(code, "; "+word) {
+				return true
+			}
+		}
+		return false
+	}
+	if leaves(strings.TrimSpace(rest)) {
+		return true
+	}
+	for line := head + 1; line < head+below; line++ {
+		text := j.in.Text(file, line)
+		code := strings.TrimSpace(text)
+		if code == "" || strings.HasPrefix(code, "#") {
+			continue
+		}
+		if indent(text) <= depth {
+			return false
+		}
+		if leaves(code) {
+			return true
+		}
+	}
+	return true // who knows
+}
