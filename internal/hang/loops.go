@@ -101,12 +101,14 @@ func (j *judge) isLeft(file string, head, depth int, rest string) bool {
 	if leaves(strings.TrimSpace(rest)) {
 		return true
 	}
+	last := head // line with text
 	for line := head + 1; line < head+below; line++ {
 		text := j.in.Text(file, line)
 		code := strings.TrimSpace(text)
 		if code == "" || strings.HasPrefix(code, "#") {
 			continue
 		}
+		last = line
 		if indent(text) <= depth {
 			return false
 		}
@@ -114,5 +116,5 @@ func (j *judge) isLeft(file string, head, depth int, rest string) bool {
 			return true
 		}
 	}
-	return true // who knows
+	return last > head+below/2 // of a long body who knows; else the file ends here
 }
