@@ -172,58 +172,48 @@ func speedscopeTotal(t *testing.T, form []byte, threads int) (sum int64) {
 	return sum
 }
 
-// perfettoWaits holds that the slices of a thread lie in each other or apart, as the
-// Trace Event Format has them, and returns how long those of system calls are.
+// perfettoWaits holds that the slices of a thread lie in each other or apart, each with
+// its beginning and its end in the order of time, as the Trace Event Format has them. It
+// returns how long those of system calls are.
 func perfettoWaits(t *testing.T, form []byte, threads int) (waits int64) {
 	t.Helper()
-	type slice struct {
+	type event struct {
 		Ph, Name, Cat string
 		PID, TID      int
-		TS, Dur       float64 // µs
+		TS            float64 // µs
 	}
-	var doc struct{ TraceEvents []slice }
+	var doc struct{ TraceEvents []event }
 	if err := json.Unmarshal(form, &doc); err != nil {
 		t.Fatal(err)
 	}
-	named, of := map[[2]int]bool{}, map[[2]int][]slice{}
+	named, open, at := map[[2]int]bool{}, map[[2]int][]event{}, map[[2]int]float64{}
 	for _, e := range doc.TraceEvents {
 		key := [2]int{e.PID, e.TID}
+		if e.TS < at[key] || e.TS < 0 {
+			t.Errorf("%+v comes after %.3f", e, at[key])
+		}
+		at[key] = e.TS
+		st := open[key]
 		switch {
 		case e.Ph == "M" && e.Name == "thread_name":
 			named[key] = true
-		case e.Ph == "X" && e.Dur > 0 && e.TS >= 0:
-			of[key] = append(of[key], e)
+		case e.Ph == "B" && named[key]:
+			open[key] = append(st, e)
+		case e.Ph == "E" && len(st) > 0 && st[len(st)-1].Name == e.Name && st[len(st)-1].TS < e.TS:
+			if e.Cat == "wait" {
+				waits += int64((e.TS-st[len(st)-1].TS)*1000 + 0.5)
+			}
+			open[key] = st[:len(st)-1]
 		default:
-			t.Errorf("an event of no kind that is meant: %+v", e)
-		}
-		if e.Cat == "wait" {
-			waits += int64(e.Dur*1000 + 0.5)
+			t.Errorf("an event of no kind that is meant, in %v: %+v", st, e)
 		}
 	}
 	if len(named) != threads {
 		t.Errorf("%d of %d threads have a name", len(named), threads)
 	}
-	ns := func(us float64) int64 { return int64(us*1000 + 0.5) }
-	for key, list := range of {
-		if !named[key] {
-			t.Errorf("thread %v has no name", key)
-		}
-		slices.SortStableFunc(list, func(a, b slice) int {
-			if a.TS != b.TS {
-				return int(ns(a.TS) - ns(b.TS))
-			}
-			return int(ns(b.Dur) - ns(a.Dur))
-		})
-		var ends []int64
-		for _, e := range list {
-			for len(ends) > 0 && ends[len(ends)-1] <= ns(e.TS) {
-				ends = ends[:len(ends)-1]
-			}
-			end := ns(e.TS) + ns(e.Dur)
-			if len(ends) > 0 && end > ends[len(ends)-1] {
-				t.Errorf("thread %v: %s from %.3f to %.3f µs crosses the end of what it lies in", key, e.Name, e.TS, e.TS+e.Dur)
-			}
-			ends = append(ends, end)
+	for key, st := range open {
+		if len(st) > 0 {
+			t.Errorf("thread %v ends in %v", key, st)
 		}
 	}
 	return waits
