@@ -367,7 +367,7 @@ export class Timeline {
     g.font = `${lane.lane < 0 || lane.lane === s.lane ? "600 " : ""}12px system-ui, sans-serif`;
     g.save();
     g.beginPath(); g.rect(0, y, lane.lane < 0 ? this.width : this.left - 6, lane.h); g.clip();
-    g.fillText(fitting(g, lane.label, lane.lane < 0 ? this.width - lane.indent : this.left - 6 - lane.indent), lane.indent, y + lane.h / 2);
+    g.fillText(fitting(g, lane.label, lane.lane < 0 ? this.right - lane.indent : this.left - 6 - lane.indent), lane.indent, y + lane.h / 2);
     g.restore();
     if (lane.lane < 0) {
       g.fillStyle = c["--line"]!;
