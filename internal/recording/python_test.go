@@ -184,8 +184,24 @@ func TestReaderByTheDocument(t *testing.T) {
 		t.Skip("there is no python3")
 	}
 	w, dir := create(t)
+	kinds, fields := map[Kind]bool{}, fieldSet(0)
 	for proc := 1; proc <= 2; proc++ {
-		appendAll(t, w.Stream(proc), randomEvents(rand.New(rand.NewPCG(7, uint64(proc))), proc, 300))
+		events := randomEvents(rand.New(rand.NewPCG(7, uint64(proc))), proc, 300)
+		for i := range events {
+			kinds[events[i].Kind] = true
+			fields |= events[i].fields()
+		}
+		appendAll(t, w.Stream(proc), events)
+	}
+	for k := range kindTable {
+		if row := Kind(k).row(); row != nil && !kinds[Kind(k)] {
+			t.Errorf("no event is of the kind %v", Kind(k))
+		}
+	}
+	for _, row := range fieldTable {
+		if fields&row.bit == 0 {
+			t.Errorf("no event has the field %s", row.name)
+		}
 	}
 	// An event that goes on in further chunks.
 	big := []Event{{Kind: KindStart, Proc: &Proc{ID: 3}}, {Kind: KindWrite, TID: 1, Memory: Memory{Mem: []Write{{Addr: 0x1000, Data: bytes.Repeat([]byte("pyrr"), 5<<18)}}}}, {Kind: KindEnd, Why: EndExited}}
