@@ -7,10 +7,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 amount=${1:-2000x}
-grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do
-  sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$file" | while read -r name; do
-    echo "fuzz $name in $(dirname "$file") for $amount" >&2
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+cache=$(go env GOCACHE)/fuzz
+grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do
+  # Each package is built once, for all that it fuzzes.
+  go test -c -vet=off -fuzz=. -o "$bin/test" "$dir" </dev/null
+  cat "$dir"/*_test.go | sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' | while read -r name; do
+    echo "fuzz $name in $dir for $amount" >&2
     # One worker: the machine has other things to do, and the inputs are few anyway.
-    go test -run '^$' -fuzz "^$name\$" -fuzztime "$amount" -parallel 1 "./$(dirname "$file")" </dev/null
+    (cd "$dir" && "$bin/test" -test.run '^$' -test.fuzz "^$name\$" -test.fuzztime "$amount" -test.parallel 1 \
+      -test.fuzzcachedir "$cache/$(go list .)" </dev/null)
   done
 done
