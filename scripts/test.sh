@@ -20,16 +20,15 @@ background scripts/interpreters.sh
 interpreters=$!
 trap 'kill $setup $interpreters ${fuzz:-} 2>/dev/null || true' EXIT
 step go vet ./...
-background scripts/fuzz.sh 3000x
+# It takes the processor time that others leave, until the end.
+background nice scripts/fuzz.sh 3000x
 fuzz=$!
 step wait $setup
 # Once as an ordinary user, where this is root: recording needs no privilege.
 if [ "$(id -u)" = 0 ]; then
   step scripts/as-nobody.sh
 fi
-step wait $fuzz
 step wait $interpreters
-trap - EXIT
 scripts/interpreters.sh list | awk '{ printf "  %-14s %s\n", $1, $2 }' >&2
 scripts/interpreters.sh absent | sed 's/^/  absent: /' >&2
 go build -o bin/progress ./internal/progress
@@ -38,4 +37,6 @@ go build -o bin/progress ./internal/progress
 # The longest packages begin first: the last of many short ones leaves nobody alone.
 export PYRR_BINARY=$PWD/bin/pyrr
 step go test -json -vet=off -timeout 35m -p 3 -parallel 3 ${PYRR_TEST_FLAGS:-} ./fixtures ./cmd/pyrr ./... | bin/progress
+step wait $fuzz
+trap - EXIT
 say "$((SECONDS - begun)) s: passed"

@@ -107,7 +107,7 @@ const maxMarks = 5000
 // read reads the events of all processes.
 func (w *walk) read() error {
 	procs, err := w.in.Rec.Procs()
-	w.makers, w.memory.words = map[int32]event{}, map[word]*sharedWord{}
+	w.makers, w.memory.words = map[int32]event{}, map[logview.Word]*sharedWord{}
 	w.index, _ = w.in.Rec.StackIndex() // the page goes without
 	sum, _ := w.in.Rec.Summary()
 	for i := range procs {
@@ -160,7 +160,7 @@ type reader struct {
 	// text says from which event on rows are described: those before it are too many.
 	text   uint64
 	futex  map[uint64]wakeup
-	shares *shares
+	shares *logview.Memory
 	caught caught
 }
 
@@ -182,7 +182,7 @@ func (w *walk) process(info *recording.Proc, events uint64) error {
 	}
 	p := process{ID: info.ID, PID: info.PID, Parent: info.Parent, Name: clean(shorten(commandOf(info.Argv), 120)), Given: w.given(info), From: -1}
 	w.procs = append(w.procs, p)
-	r.shares = w.sharesOf(info)
+	r.shares = w.memoryOf(info)
 	if info.Fork {
 		for i := range w.procs[:r.proc] {
 			if w.procs[i].ID == info.Parent {
@@ -214,13 +214,12 @@ func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logv
 	p.ended = n
 	l := r.lane(f, n, ev, s)
 	r.walk.lanes[l].last = n
+	r.shares.Take(n, ev, s)
 	if ev.Kind == recording.KindExit {
 		r.returned(l, n, ev, s)
 		return
 	}
-	r.shares.image(ev)
 	if ev.Kind == recording.KindSyscall {
-		r.shares.call(n, ev, ev)
 		r.caught.call(ev, ev)
 		r.output(n, ev, ev)
 		r.woken(l, n, ev, ev)
@@ -282,7 +281,6 @@ func (r *reader) returned(l int32, n uint64, ev *recording.Event, s *logview.Ste
 	if s.Enter == nil {
 		return
 	}
-	r.shares.call(n, s.Enter, ev)
 	r.caught.call(s.Enter, ev)
 	r.output(s.EnterEvent, s.Enter, ev)
 	r.woken(l, s.EnterEvent, s.Enter, ev)
