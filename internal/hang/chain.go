@@ -75,26 +75,6 @@ func (j *judge) chain(path []hop) *Verdict {
 	return v
 }
 
-// asleep says whether the thread that runs the loop of a task sleeps, and has long,
-// although callbacks are ready to run: nobody woke it.
-func (j *judge) asleep(n node, u *Unit) bool {
-	to, ok := j.threadNode(n.proc, u.TID)
-	if !ok {
-		return false
-	}
-	t, c := j.unit(to), j.call(to)
-	return t != nil && t.Asleep && c != nil && c.For > time.Second/4
-}
-
-// unwoken says what a task waits for whose loop nobody woke.
-func (j *judge) unwoken(t *Thing, at string) string {
-	set := ""
-	if t.Kind == Event && t.State == "set" {
-		set = ", which is set"
-	}
-	return "waits for " + j.thingName(t) + at + set + "; its event loop sleeps although a callback is ready: another thread scheduled it without call_soon_threadsafe"
-}
-
 func jobsOf(n int) string {
 	if n == 1 {
 		return "1 job"
@@ -139,30 +119,35 @@ func (j *judge) stuck(n node) string {
 // final says what the last of a path waits for, and how sure it is that this
 // is the reason.
 func (j *judge) final(n node) (says, degree, kind, missing string) {
-	u := j.unit(n)
-	if p := j.procs[n.proc]; p != nil && p.Stopped != nil {
-		return j.stopped(p)
+	for _, s := range specials {
+		if says, degree, kind, missing = s.find(j, n); says != "" {
+			return says, degree, kind, missing
+		}
 	}
-	if u != nil && u.Wait != nil && u.Wait.How != HowManager && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
+	if u := j.waiting(n); u != nil {
 		return j.finalWait(n, u)
 	}
 	return j.finalCall(n)
 }
 
+// waiting is a unit whose waiting Python's objects explain, nil where the call that its
+// thread is in says more.
+func (j *judge) waiting(n node) *Unit {
+	u := j.unit(n)
+	if u != nil && u.Wait != nil && u.Wait.How != HowManager && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
+		return u
+	}
+	return nil
+}
+
 func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
 	w, at := u.Wait, j.waitAt(u)
-	if free := j.freeConnection(u); free != "" {
-		return j.noConnection(n, at, free)
-	}
 	if len(w.On) == 0 {
 		return j.finalBare(n, w, at)
 	}
 	t := j.thing(n.proc, w.On[0])
 	if t == nil {
 		return "waits" + at, None, "", ""
-	}
-	if u.Kind == Task && j.asleep(n, u) {
-		return j.unwoken(t, at), Proven, "loop not woken", ""
 	}
 	fate := j.fate(n, t)
 	nobody := "; no other thread or task has it at hand"
@@ -346,21 +331,6 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return j.computes(n, c, at)
 	}
 	does := j.doing(c)
-	if o := c.Owner; o != nil && o.Proc == n.proc && o.TID == c.TID {
-		since := ""
-		if o.Where != nil {
-			since = " since " + j.at(*o.Where)
-		}
-		if c.Call == "flock" || c.Call == "fcntl" {
-			j.cite(Evidence{Text: "it took " + o.What + since, Proc: n.proc, Event: o.Event})
-			return "waits for " + o.What + at + ", which it holds itself" + since + ", by another descriptor", Proven, "self-deadlock", ""
-		}
-		if o.Lock && c.Loop != nil {
-			j.cite(Evidence{Text: "it took " + o.What + since, Proc: n.proc, Event: o.Event})
-			return fmt.Sprintf("has asked %d times in %s for %s%s, which it holds itself%s, by another descriptor", c.Loop.Count, lasting(c.Loop.For), o.What, at, since), Likely, "self-deadlock", "whether it would have given up"
-		}
-		return "retries" + at + ": " + o.What + " is held by a transaction of its own, on another connection," + since, Likely, "own transaction", "whether the transaction is another connection's"
-	}
 	if u := j.unit(n); strings.HasPrefix(c.Call, "futex") && u != nil && u.Wait == nil && (c.Loop != nil && c.Loop.Every < 20*time.Millisecond || c.For < 20*time.Millisecond) {
 		// It waits for the interpreter's lock, which goes round.
 		return "computes" + at, None, "computes", ""

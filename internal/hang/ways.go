@@ -220,20 +220,6 @@ func (j *judge) streamCall(n node, t *Thing, peer *Peer, how string) *Call {
 	return c
 }
 
-// stopped says of a process that it was stopped by a signal, and who sent that.
-func (j *judge) stopped(p *Proc) (says, degree, kind, missing string) {
-	s := p.Stopped
-	says = "is stopped by " + s.Signal
-	if from, ok := j.threadNode(s.Proc, s.TID); ok {
-		says += " of " + j.name(from)
-	}
-	if s.Where != nil {
-		says += " (" + j.at(*s.Where) + ")"
-		j.cite(Evidence{Text: s.Signal + " was sent at " + j.at(*s.Where), Proc: s.Proc, Event: s.Event, File: s.Where.File, Line: s.Where.Line})
-	}
-	return says + "; nobody continues it", Proven, "stopped", ""
-}
-
 // childName is how a sentence calls a child that may not be recorded.
 func (j *judge) childName(n node, pid int) string {
 	for _, p := range j.in.Procs {
