@@ -56,21 +56,10 @@ func DefaultCache() Cache {
 // FindClockCached is FindClock with DefaultCache.
 func FindClockCached(path string) (*Clock, error) { return DefaultCache().FindClock(path) }
 
-// fileKey tells one version of a file's contents from another.
-type fileKey struct {
-	Dev, Ino  uint64
-	Size      int64
-	Sec, Nsec int64 // modification time
-}
-
-func (k fileKey) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x.%x", k.Dev, k.Ino, k.Size, k.Sec, k.Nsec)
-}
-
 // cacheEntry is what a file of the cache holds: a Clock, or why there is
 // none. File is held against the file's name.
 type cacheEntry struct {
-	File         fileKey
+	File         usercache.FileKey
 	Clock        *Clock `json:",omitempty"`
 	Reason, Hint string `json:",omitempty"`
 	NotPython    bool   `json:",omitempty"`
@@ -88,7 +77,7 @@ func (c Cache) FindClock(path string) (*Clock, error) {
 	if err := sys.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	key := fileKey{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}
+	key := usercache.FileKey{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}
 	if e, ok := c.read(key); ok {
 		switch {
 		case e.NotPython:
@@ -114,9 +103,9 @@ func (c Cache) FindClock(path string) (*Clock, error) {
 	return clock, err
 }
 
-func (c Cache) file(k fileKey) string { return filepath.Join(c.Dir, k.String()+".json") }
+func (c Cache) file(k usercache.FileKey) string { return filepath.Join(c.Dir, k.String()+".json") }
 
-func (c Cache) read(k fileKey) (cacheEntry, bool) {
+func (c Cache) read(k usercache.FileKey) (cacheEntry, bool) {
 	var e cacheEntry
 	if c.Dir == "" {
 		return e, false

@@ -148,10 +148,8 @@ func (im *image) imports(names ...string) bool {
 	return false
 }
 
-// IsPython says, from its dynamic symbols alone, whether the executable at
-// path is a Python interpreter, with the runtime inside or in a libpython
-// that it loads. PyPy is none.
-func IsPython(path string) bool {
+// imageHas asks an ELF file something; one that can't be read has nothing.
+func imageHas(path string, what func(*image) bool) bool {
 	f, err := openFile(path)
 	if err != nil {
 		return false
@@ -161,6 +159,15 @@ func IsPython(path string) bool {
 	if err != nil {
 		return false
 	}
+	return what(im)
+}
+
+// IsPython says, from its dynamic symbols alone, whether the executable at
+// path is a Python interpreter, with the runtime inside or in a libpython
+// that it loads. PyPy is none.
+func IsPython(path string) bool { return imageHas(path, (*image).isPython) }
+
+func (im *image) isPython() bool {
 	// What the main of python.c calls: Py_BytesMain from 3.8, Py_Main before
 	// (and _Py_UnixMain in 3.7).
 	for _, name := range []string{"Py_BytesMain", "Py_Main", "_PyRuntime"} {
@@ -173,16 +180,9 @@ func IsPython(path string) bool {
 
 // IsPyPy says, from its dynamic symbols alone, whether the executable at path is a
 // PyPy: it calls pypy_main_startup of libpypy, or has it inside.
-func IsPyPy(path string) bool {
-	f, err := openFile(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	im, err := loadImage(f)
-	if err != nil {
-		return false
-	}
+func IsPyPy(path string) bool { return imageHas(path, (*image).isPyPy) }
+
+func (im *image) isPyPy() bool {
 	_, inside := im.lookup("pypy_main_startup")
 	return inside || im.imports("pypy_main_startup")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"pyrr/internal/mem"
+	"pyrr/internal/unwind"
 )
 
 // Bounds for what a module in memory may claim.
@@ -41,7 +42,7 @@ func dynamicSymbol(file io.ReaderAt, m mem.Reader, bias uint64, name string) (ui
 // programHeaders reads the program headers of a 64-bit little-endian ELF file
 // without its sections.
 func programHeaders(file io.ReaderAt) ([]*elf.Prog, error) {
-	f, err := elf.NewFile(noSections{file})
+	f, err := elf.NewFile(unwind.WithoutSections{ReaderAt: file})
 	if err != nil {
 		return nil, err
 	}
@@ -49,22 +50,6 @@ func programHeaders(file io.ReaderAt) ([]*elf.Prog, error) {
 		return nil, fmt.Errorf("%v %v", f.Class, f.Data)
 	}
 	return f.Progs, nil
-}
-
-// noSections shows an ELF file without section headers: e_shoff, e_shnum and
-// e_shstrndx of its header are 0.
-type noSections struct{ io.ReaderAt }
-
-func (f noSections) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.ReaderAt.ReadAt(p, off)
-	for _, field := range [][2]int64{{0x28, 8}, {0x3c, 4}} {
-		for at := field[0]; at < field[0]+field[1]; at++ {
-			if i := at - off; i >= 0 && i < int64(n) {
-				p[i] = 0
-			}
-		}
-	}
-	return n, err
 }
 
 // dynamic is a module's dynamic symbol table in memory; addresses are real

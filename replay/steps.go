@@ -230,12 +230,7 @@ func (l *timeline) stepLine() (*Stop, error) {
 			}
 			continue
 		}
-		limit := noLimit
-		t := l.thread()
-		if t != nil && t.TID == tid && l.p.cell != 0 {
-			limit = l.p.counted + 1
-		}
-		h, err := l.leg(limit, false)
+		t, h, err := l.legOf(tid)
 		if err != nil {
 			return nil, err
 		}
@@ -308,6 +303,17 @@ func (l *timeline) reverseStep() (*Stop, error) {
 	}
 }
 
+// legOf goes one leg, of one instruction where the thread tid runs, and says whose it was.
+func (l *timeline) legOf(tid int32) (*Thread, halt, error) {
+	limit := noLimit
+	t := l.thread()
+	if t != nil && t.TID == tid && l.p.cell != 0 {
+		limit = l.p.counted + 1
+	}
+	h, err := l.leg(limit, false)
+	return t, h, err
+}
+
 // walkLines goes on to a point and calls f wherever the thread begins a line
 // before it.
 func (l *timeline) walkLines(tid int32, to Point, f func(Point)) error {
@@ -322,12 +328,7 @@ func (l *timeline) walkLines(tid int32, to Point, f func(Point)) error {
 			}
 			continue
 		}
-		limit := noLimit
-		t := l.thread()
-		if t != nil && t.TID == tid && l.p.cell != 0 {
-			limit = l.p.counted + 1
-		}
-		h, err := l.leg(limit, false)
+		t, h, err := l.legOf(tid)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pyrr/internal/ask"
+	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/listing"
 	"pyrr/internal/printable"
@@ -20,6 +21,7 @@ import (
 	"pyrr/internal/screen"
 	"pyrr/internal/show"
 	"pyrr/internal/stack"
+	"pyrr/replay"
 )
 
 // answers prints the answers to a question as they come: at once, where nobody had
@@ -161,4 +163,18 @@ func askFailed(command string, err error, path string) error {
 // describeCall is what questions print of a system call.
 func describeCall(ev, enter *recording.Event) string {
 	return printable.Line(listing.NewView(ev, enter, nil).Text)
+}
+
+// openReplayable opens the recording that a command was given, if this machine can
+// replay it.
+func openReplayable(command, name string) (*recording.Recording, string, error) {
+	rec, path, err := find.One(command, []string{name})
+	if err != nil {
+		return nil, "", err
+	}
+	if err := replay.Able(rec); err != nil {
+		rec.Close()
+		return nil, "", err
+	}
+	return rec, path, nil
 }

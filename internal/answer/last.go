@@ -6,14 +6,12 @@ import (
 	"strings"
 
 	"pyrr/internal/ask"
-	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 	"pyrr/internal/show"
 	"pyrr/internal/traces"
-	"pyrr/replay"
 )
 
 // LastFlags are the flags of pyrr last.
@@ -33,14 +31,11 @@ func PrintLast(u *screen.UI, f *LastFlags, args []string) error {
 	if !f.History {
 		f.Most = 1
 	}
-	rec, path, err := find.One("last", args[:1])
+	rec, path, err := openReplayable("last", args[0])
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
-	if err := replay.Able(rec); err != nil {
-		return err
-	}
 	a := NewAnswers(u, rec)
 	f.Replaying, f.Progress = func() { a.Replaying(rec, path) }, a.Progress
 	n, more := 0, false

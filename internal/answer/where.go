@@ -7,24 +7,19 @@ import (
 
 	"pyrr/internal/ask"
 	"pyrr/internal/cli"
-	"pyrr/internal/find"
 	"pyrr/internal/hint"
 	"pyrr/internal/screen"
-	"pyrr/replay"
 )
 
 func PrintWhere(u *screen.UI, o ask.WhereOptions, asJSON bool, args []string) error {
 	if len(args) != 2 {
 		return hint.With(hint.Usagef("where: name a recording and a text"), "pyrr where RECORDING 'a part of a line'")
 	}
-	rec, path, err := find.One("where", args[:1])
+	rec, path, err := openReplayable("where", args[0])
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
-	if err := replay.Able(rec); err != nil {
-		return err
-	}
 	a := NewAnswers(u, rec)
 	o.Replaying, o.Progress = func() { a.Replaying(rec, path) }, a.Progress
 	n, err := ask.Where(rec, args[1], o, func(f *ask.Found) error {

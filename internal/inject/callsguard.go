@@ -57,9 +57,7 @@ func (a *callsAsm) guardOthers() {
 	a.jmp("bounded")
 
 	a.label("random")
-	a.emit(0x48, 0x81, 0xfe) // cmp rsi, maxCallData
-	a.imm32(maxCallData)
-	a.ja("slow")
+	a.slowAbove(rsi, maxCallData)
 	a.jmp("go")
 
 	a.label("epollctl")
@@ -79,9 +77,7 @@ func (a *callsAsm) guardData() {
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
 	a.imm32(maxCallData)
 	a.jump("go", 0x0f, 0x86) // jbe
-	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
-	a.imm32(maxCallOut)
-	a.ja("slow")
+	a.slowAbove(rdx, maxCallOut)
 	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
 	a.emit(0x49, 0x01, 0xd3)                    // add r11, rdx
 	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
@@ -94,14 +90,10 @@ func (a *callsAsm) guardData() {
 
 	a.label("write")
 	a.mayOn(FDWrite)
-	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
-	a.imm32(maxCallOut)
-	a.ja("slow")
+	a.slowAbove(rdx, maxCallOut)
 	a.jmp("go")
 	a.label("bounded")
-	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
-	a.imm32(maxCallData)
-	a.ja("slow")
+	a.slowAbove(rdx, maxCallData)
 	a.jmp("go")
 }
 
@@ -123,23 +115,29 @@ func (a *callsAsm) guardWords() {
 	a.jmp("go")
 }
 
+// slowAbove has a call stop whose argument in a register is above a limit.
+func (a *callsAsm) slowAbove(reg byte, limit uint32) {
+	a.emit(0x48, 0x81, 0xf8|reg) // cmp reg, limit
+	a.imm32(limit)
+	a.ja("slow")
+}
+
+// forget lets go what is known of the descriptor in a register, which a call gives a
+// new meaning.
+func (a *callsAsm) forget(label string, reg byte) {
+	a.label(label)
+	a.emit(0x48, 0x81, 0xf8|reg) // cmp reg, CallFDs
+	a.imm32(CallFDs)
+	a.jae("slow")
+	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
+	a.emit(0x41, 0xc6, 0x04, reg<<3|0x03, 0)  // mov byte [r11+reg], 0
+	a.jmp("go")
+}
+
 // guardFDs are those after which a descriptor stands for something else.
 func (a *callsAsm) guardFDs() {
-	a.label("close")
-	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xc6, 0x04, 0x3b, 0)         // mov byte [r11+rdi], 0
-	a.jmp("go")
-
-	a.label("dup2")
-	a.emit(0x48, 0x81, 0xfe) // cmp rsi, CallFDs
-	a.imm32(CallFDs)
-	a.jae("slow")
-	a.cell(cellFDs, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [fds]
-	a.emit(0x41, 0xc6, 0x04, 0x33, 0)         // mov byte [r11+rsi], 0
-	a.jmp("go")
+	a.forget("close", rdi)
+	a.forget("dup2", rsi)
 
 	a.label("fcntl")
 	a.emit(0x83, 0xfe, 6) // cmp esi, F_SETLK
@@ -274,9 +272,7 @@ func (a *callsAsm) guardExec() {
 func (a *callsAsm) guardSockets() {
 	const msgKnown = 0x4000 | 0x40 // MSG_NOSIGNAL, MSG_DONTWAIT
 	a.label("recv")
-	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallOut
-	a.imm32(maxCallOut)
-	a.ja("slow")
+	a.slowAbove(rdx, maxCallOut)
 	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
 	a.emit(0x49, 0x01, 0xd3)                    // add r11, rdx
 	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]

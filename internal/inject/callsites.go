@@ -55,14 +55,7 @@ func comparison(b []byte) int {
 // CallSites finds the system calls of a C library that can be replaced by
 // jumps. Functions are disassembled from their starts, as by Sites; a pair of
 // instructions is left alone where any branch leads to the second of them.
-func CallSites(path string) ([]CallSite, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return callSites(f, path)
-}
+func CallSites(path string) ([]CallSite, error) { return sitesIn(path, callSites) }
 
 func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 	s, err := newScanner(r)

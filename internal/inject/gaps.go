@@ -208,18 +208,27 @@ func (s *scanner) follow(entry uint64, gap span, enter func(uint64)) error {
 			addr += uint64(in.len)
 		}
 	}
-	for addr, n := range lens {
-		for i := 1; i < n; i++ {
-			if lens[addr+uint64(i)] != 0 {
-				return nil
-			}
-		}
+	if overlap(lens) {
+		return nil
 	}
 	s.found = append(s.found, sites...)
 	for _, c := range calls {
 		enter(c)
 	}
 	return nil
+}
+
+// overlap says whether of instructions, by their addresses with their lengths, one
+// begins within another: then they are no code.
+func overlap(lens map[uint64]int) bool {
+	for addr, n := range lens {
+		for i := 1; i < n; i++ {
+			if lens[addr+uint64(i)] != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // mergeSpans sorts spans and joins those that overlap.

@@ -39,12 +39,8 @@ func MadeSites(read func(addr uint64, b []byte) int, entry, lo, hi uint64) []Sit
 			addr += uint64(in.len)
 		}
 	}
-	for addr, n := range lens {
-		for i := 1; i < n; i++ {
-			if lens[addr+uint64(i)] != 0 {
-				return nil
-			}
-		}
+	if overlap(lens) {
+		return nil
 	}
 	slices.SortFunc(sites, func(a, b Site) int { return int(int64(a.Off - b.Off)) })
 	return sites

@@ -56,14 +56,7 @@ func isPause(in insn) bool {
 
 // Pauses finds the PauseSites of an x86-64 ELF file, in functions that are
 // disassembled from their starts as by Sites.
-func Pauses(path string) ([]PauseSite, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return pausesOf(f, path)
-}
+func Pauses(path string) ([]PauseSite, error) { return sitesIn(path, pausesOf) }
 
 func pausesOf(r io.ReaderAt, path string) ([]PauseSite, error) {
 	s, err := newScanner(r)

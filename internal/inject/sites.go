@@ -69,13 +69,16 @@ func (s Site) Trap() []byte {
 // bytes of an instruction elsewhere: data and the middles of longer
 // instructions hold the same bytes by chance. Code that is reached in no such
 // way is not found. A file that is no x86-64 ELF file has no sites.
-func Sites(path string) ([]Site, error) {
+func Sites(path string) ([]Site, error) { return sitesIn(path, sitesOf) }
+
+// sitesIn has find look for sites in a file.
+func sitesIn[T any](path string, find func(r io.ReaderAt, path string) ([]T, error)) ([]T, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return sitesOf(f, path)
+	return find(f, path)
 }
 
 // openRegular opens a file that is no fifo or device: those may block.

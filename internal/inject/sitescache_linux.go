@@ -43,7 +43,7 @@ var known sync.Map
 
 type knownKey struct {
 	kind string
-	id   fileID
+	id   usercache.FileKey
 }
 
 // cached finds something in a file, or takes it from the cache's entry.
@@ -81,16 +81,16 @@ func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error
 	return sites, nil
 }
 
-func idOf(f *os.File) (fileID, error) {
+func idOf(f *os.File) (usercache.FileKey, error) {
 	var st syscall.Stat_t
 	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
-		return fileID{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
+		return usercache.FileKey{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
-	return fileID{uint64(st.Dev), st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec}, nil
+	return usercache.FileKey{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}, nil
 }
 
 // entryPath is where the cache keeps what it knows of a file, "" without one.
-func entryPath(kind string, id fileID) string {
+func entryPath(kind string, id usercache.FileKey) string {
 	dir, err := usercache.Dir(kind, "v"+cacheVersion)
 	if err != nil {
 		return ""
@@ -98,21 +98,10 @@ func entryPath(kind string, id fileID) string {
 	return filepath.Join(dir, id.String()+".json")
 }
 
-// A fileID tells one version of a file's contents from another.
-type fileID struct {
-	Dev, Ino  uint64
-	Size      int64
-	Sec, Nsec int64 // modification time
-}
-
-func (id fileID) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x.%x", id.Dev, id.Ino, id.Size, id.Sec, id.Nsec)
-}
-
 // A cacheEntry holds each site as "file offset, address, bytes", in
 // hexadecimal; the rest follows from the bytes.
 type cacheEntry struct {
-	File  fileID
+	File  usercache.FileKey
 	Sites []string
 }
 
@@ -134,7 +123,7 @@ func decodeSite(text string) (Site, bool) {
 	return s, ok
 }
 
-func readEntry(name string, id fileID) ([]string, bool) {
+func readEntry(name string, id usercache.FileKey) ([]string, bool) {
 	if name == "" {
 		return nil, false
 	}

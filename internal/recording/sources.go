@@ -79,24 +79,14 @@ func (w *SourceWriter) flush() {
 // Close writes what is left and puts the sources in their place.
 func (w *SourceWriter) Close() error {
 	w.flush()
-	err := errors.Join(w.err, w.f.Close())
-	w.enc.Close()
-	if err == nil {
-		err = w.r.root.Rename(sourcesName+".tmp", sourcesName)
-	}
-	if err != nil {
-		w.r.root.Remove(sourcesName + ".tmp")
+	if err := w.r.putInPlace(sourcesName, w.f, w.enc, w.err); err != nil {
 		return fmt.Errorf("write the sources of %s: %w", w.r.path, err)
 	}
 	return nil
 }
 
 // Abort drops the sources.
-func (w *SourceWriter) Abort() {
-	w.f.Close()
-	w.enc.Close()
-	w.r.root.Remove(sourcesName + ".tmp")
-}
+func (w *SourceWriter) Abort() { w.r.drop(sourcesName, w.f, w.enc) }
 
 // Sources returns the text of the source files in the recording, by the path
 // that Python has for them; empty where there are none.

@@ -282,24 +282,35 @@ func (w *StackWriter) Close() error {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	w.chunk(b, 0, 0)
-	err := errors.Join(w.err, w.f.Close())
-	w.enc.Close()
-	if err == nil {
-		err = w.r.root.Rename(stacksName+".tmp", stacksName)
-	}
-	if err != nil {
-		w.r.root.Remove(stacksName + ".tmp")
+	if err := w.r.putInPlace(stacksName, w.f, w.enc, w.err); err != nil {
 		return fmt.Errorf("write the index of %s: %w", w.r.path, err)
 	}
 	return nil
 }
 
-// Abort drops the index.
-func (w *StackWriter) Abort() {
-	w.f.Close()
-	w.enc.Close()
-	w.r.root.Remove(stacksName + ".tmp")
+// putInPlace closes a file that was written as NAME.tmp and gives it its name, if err
+// is nil and nothing fails; else it is removed.
+func (r *Recording) putInPlace(name string, f *os.File, enc *zstd.Encoder, err error) error {
+	err = errors.Join(err, f.Close())
+	enc.Close()
+	if err == nil {
+		err = r.root.Rename(name+".tmp", name)
+	}
+	if err != nil {
+		r.root.Remove(name + ".tmp")
+	}
+	return err
 }
+
+// drop closes and removes a file that was written as NAME.tmp.
+func (r *Recording) drop(name string, f *os.File, enc *zstd.Encoder) {
+	f.Close()
+	enc.Close()
+	r.root.Remove(name + ".tmp")
+}
+
+// Abort drops the index.
+func (w *StackWriter) Abort() { w.r.drop(stacksName, w.f, w.enc) }
 
 // HasStacks tells that there is an index of stacks, of any version.
 func (r *Recording) HasStacks() bool {

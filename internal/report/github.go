@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/printable"
 )
 
 // GitHub prints one workflow command for each check that did not pass, which
@@ -62,7 +63,7 @@ func level(v assert.Verdict, allowUnjudged bool) string {
 func story(c *assert.Result) string {
 	var b strings.Builder
 	for _, m := range c.Moments {
-		fmt.Fprintf(&b, "\n%s  %s", grouped(m.Pos.Instr), m.Event)
+		fmt.Fprintf(&b, "\n%s  %s", printable.Grouped(m.Pos.Instr), m.Event)
 		if m.File != "" {
 			fmt.Fprintf(&b, "  %s:%d %s", m.File, m.Line, m.Func)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"pyrr/assert"
+	"pyrr/internal/printable"
 	"pyrr/internal/stack"
 )
 
@@ -113,7 +114,7 @@ func htmlSpecOf(s *assert.SpecResult) htmlSpec {
 		out.Reason = clean(s.Reason)
 	}
 	if d := s.Divergence; d != nil {
-		out.Divergence = &htmlDivergence{At: fmt.Sprintf("%s, event %d of process %d", grouped(d.Pos.Instr), d.Pos.Event, d.Proc),
+		out.Divergence = &htmlDivergence{At: fmt.Sprintf("%s, event %d of process %d", printable.Grouped(d.Pos.Instr), d.Pos.Event, d.Proc),
 			Recorded: clean(d.Recorded), Came: clean(d.Came)}
 		for _, a := range d.Around {
 			out.Divergence.Around = append(out.Divergence.Around, clean(a))
@@ -137,7 +138,7 @@ func htmlCheckOf(s *assert.SpecResult, c *assert.Result) htmlCheck {
 		out.Rest = clean(string(source[from+c.Mark.Len:]))
 	}
 	for _, m := range c.Moments {
-		h := htmlMoment{At: grouped(m.Pos.Instr), Time: fmt.Sprintf("%.3fs", m.Start.Seconds()), Thread: clean(threadText(&m)), Event: clean(m.Event), Chosen: m.Chosen}
+		h := htmlMoment{At: printable.Grouped(m.Pos.Instr), Time: fmt.Sprintf("%.3fs", m.Start.Seconds()), Thread: clean(threadText(&m)), Event: clean(m.Event), Chosen: m.Chosen}
 		if m.File != "" {
 			h.Place, h.Func = clean(fmt.Sprintf("%s:%d", m.File, m.Line)), clean(m.Func)
 		}
@@ -147,7 +148,7 @@ func htmlCheckOf(s *assert.SpecResult, c *assert.Result) htmlCheck {
 		if len(c.Nearest) < 2 {
 			break // it is told above
 		}
-		out.Nearest = append(out.Nearest, clean(fmt.Sprintf("%s, %s: %s: %s", grouped(n.Moment.Pos.Instr), n.Moment.Event, n.Clause, n.Say)))
+		out.Nearest = append(out.Nearest, clean(fmt.Sprintf("%s, %s: %s: %s", printable.Grouped(n.Moment.Pos.Instr), n.Moment.Event, n.Clause, n.Say)))
 	}
 	for _, n := range c.Notes {
 		out.Notes = append(out.Notes, clean(n))

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"pyrr/assert"
+	"pyrr/internal/printable"
 )
 
 // Options says how to print.
@@ -127,7 +128,7 @@ func (t *terminal) specLine(s *assert.SpecResult) string {
 	bad := s.Count(assert.Fail) + s.Count(assert.Unjudged) + s.Count(assert.Broken)
 	switch {
 	case s.Verdict == assert.Pass:
-		parts = append(parts, count(len(s.Checks), "check"), fmt.Sprintf("%6s", grouped(uint64(s.Events)))+" events")
+		parts = append(parts, count(len(s.Checks), "check"), fmt.Sprintf("%6s", printable.Grouped(uint64(s.Events)))+" events")
 	case s.Divergence != nil:
 		parts = append(parts, "nothing judged: the replay diverged from the recording")
 	case len(s.Checks) == 0 || s.Verdict == assert.XFailed || s.Verdict == assert.XPassed:
@@ -275,7 +276,7 @@ func (t *terminal) nearest(c *assert.Result) {
 		return
 	}
 	for _, n := range c.Nearest {
-		t.printf("   at %s  %s: %s\n", grouped(n.Moment.Pos.Instr), clean(n.Clause), clean(n.Say))
+		t.printf("   at %s  %s: %s\n", printable.Grouped(n.Moment.Pos.Instr), clean(n.Clause), clean(n.Say))
 	}
 }
 
@@ -313,7 +314,7 @@ func (t *terminal) moments(all []assert.Moment) {
 		if m.File != "" {
 			frame = fmt.Sprintf("%s:%d", m.File, m.Line)
 		}
-		rows = append(rows, []string{mark, grouped(m.Pos.Instr), fmt.Sprintf("%.3fs", m.Start.Seconds()), thread, m.Event, frame, m.Func})
+		rows = append(rows, []string{mark, printable.Grouped(m.Pos.Instr), fmt.Sprintf("%.3fs", m.Start.Seconds()), thread, m.Event, frame, m.Func})
 	}
 	t.columns(rows, map[int]bool{1: true, 2: true})
 }

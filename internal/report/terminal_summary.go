@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/printable"
 )
 
 // divergence prints what kept a recording from being judged. It looks unlike
@@ -13,7 +14,7 @@ import (
 func (t *terminal) divergence(s *assert.SpecResult) {
 	d := s.Divergence
 	t.printf("\n%s%s: the replay diverged, so nothing was judged\n", t.label(assert.Unjudged), clean(s.Spec.ID()))
-	t.printf("  %s %s, at %s (event %d of process %d)\n", t.paint(cyan, "-->"), clean(s.Recording), grouped(d.Pos.Instr), d.Pos.Event, d.Proc)
+	t.printf("  %s %s, at %s (event %d of process %d)\n", t.paint(cyan, "-->"), clean(s.Recording), printable.Grouped(d.Pos.Instr), d.Pos.Event, d.Proc)
 	t.printf("     recorded   %s\n", clean(d.Recorded))
 	t.printf("     came       %s\n", clean(d.Came))
 	for _, a := range d.Around {

@@ -47,7 +47,7 @@ type Image struct {
 func NewImage(name string, file io.ReaderAt, size int64, find *Finder) (*Image, error) {
 	im := &Image{Name: name, file: file, size: size, find: find}
 	err := guard(func() error {
-		f, err := elf.NewFile(headerOnly{file})
+		f, err := elf.NewFile(WithoutSections{ReaderAt: file})
 		if err != nil {
 			return err
 		}
@@ -71,11 +71,11 @@ func NewImage(name string, file io.ReaderAt, size int64, find *Finder) (*Image, 
 	return im, nil
 }
 
-// headerOnly shows an ELF file without section headers: e_shoff, e_shnum and
-// e_shstrndx of its header are 0.
-type headerOnly struct{ io.ReaderAt }
+// WithoutSections shows an ELF file without section headers, whose number debug/elf
+// believes: e_shoff, e_shnum and e_shstrndx of its header are 0.
+type WithoutSections struct{ io.ReaderAt }
 
-func (f headerOnly) ReadAt(p []byte, off int64) (int, error) {
+func (f WithoutSections) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.ReaderAt.ReadAt(p, off)
 	for _, field := range [][2]int64{{0x28, 8}, {0x3c, 4}} {
 		for at := field[0]; at < field[0]+field[1]; at++ {

@@ -50,3 +50,15 @@ func WriteFile(name string, data []byte) error {
 	}
 	return err
 }
+
+// FileKey tells one version of a file's contents from another.
+type FileKey struct {
+	Dev, Ino  uint64
+	Size      int64
+	Sec, Nsec int64 // modification time
+}
+
+// String is the key as part of a file's name.
+func (k FileKey) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x.%x", k.Dev, k.Ino, k.Size, k.Sec, k.Nsec)
+}
