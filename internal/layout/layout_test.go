@@ -192,6 +192,22 @@ func violations(p pkg) []string {
 	return out
 }
 
+// TestOwnersAreExact holds that each owner of an outside package uses it.
+func TestOwnersAreExact(t *testing.T) {
+	all := listPackages(t)
+	for path, dirs := range owners {
+		for _, dir := range dirs {
+			if !slices.ContainsFunc(all, func(p pkg) bool {
+				return within(strings.TrimPrefix(p.ImportPath, module+"/"), []string{dir}) && slices.ContainsFunc(p.Imports, func(imp string) bool {
+					return imp == path || strings.HasPrefix(imp, path+"/")
+				})
+			}) {
+				t.Errorf("%s may import %s and does not: take it off the table", dir, path)
+			}
+		}
+	}
+}
+
 func TestImports(t *testing.T) {
 	for _, p := range listPackages(t) {
 		for _, v := range violations(p) {

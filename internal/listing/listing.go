@@ -1,10 +1,6 @@
 // Package listing says in words what the events of a recording are: a call with its
 // arguments and result, a signal, an end.
 //
-// It never reads a recording by itself. Begin with NewView.
-// Package listing says in words what the events of a recording are: a call with its
-// arguments and result, a signal, an end.
-//
 // It reads no recording by itself. Begin with NewView.
 package listing
 

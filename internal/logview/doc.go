@@ -22,10 +22,8 @@
 //	s, err := logview.AtEnd(rec)           // at the end of the recording
 //	s, err := logview.At(rec, proc, event) // where a replay stands at an event
 //
-// At the end, a thread's Open is the call that it never returned from, and
-// Open.Enter.Time since when it waits. A process that the time-out stopped, or
-// whose recording was cut, still has its threads and descriptors then; one that
-// exited or became another program (Ended.Exited) has none, and its threads are in Gone.
+// At the end, a thread's Open is the call that it never returned from. A process that
+// exited or became another program (Ended.Exited) has no threads; they are in Gone.
 //
 //	for _, p := range s.Procs {
 //		for _, t := range p.Threads {
@@ -36,9 +34,7 @@
 //		}
 //	}
 //
-// An error comes with the state of what could be read before it, so that a
-// prefix of a recording is as good as a recording. Memory is bounded by
-// constants; where there is more, Partial is set. Names that Python gives its threads lie
-// in its memory and so in the index of stacks: recording.StackIndex.Name with
-// Thread.TID and Thread.Last.
+// An error comes with the state of what could be read before it: a prefix of a
+// recording is a recording. Memory is bounded; where there is more, Partial is set.
+// Names of threads are in the index of stacks (recording.StackIndex.Name).
 package logview
