@@ -200,7 +200,9 @@ const (
 // pages adds those pages of a private mapping that the program changed: that
 // differ from the file, or from zeros.
 func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
-	if iw.f != nil && iw.f.ahead != nil && private(m) {
+	// Of a file that can't be opened everything is needed, also what was not touched yet.
+	whole := file == nil && m.Ino != 0 && private(m) && m.Prot != 0
+	if iw.f != nil && iw.f.ahead != nil && private(m) && !whole {
 		return iw.copied(m, file)
 	}
 	const chunk = 512 // pages
@@ -214,7 +216,7 @@ func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
 			known = err == nil && k == n*entrySize
 		}
 		wanted := func(i int) bool {
-			if !known {
+			if !known || whole {
 				return true
 			}
 			e := binary.LittleEndian.Uint64(entries[i*entrySize:])
@@ -237,17 +239,35 @@ func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
 				buf, base = make([]byte, (k-i)*pageSize), make([]byte, (k-i)*pageSize)
 			}
 			b := buf[:(k-i)*pageSize]
-			if err := (ptrace.Mem)(iw.pid).ReadAt(b, start); err != nil {
-				if ptrace.Gone(err) {
-					return err
-				}
-				copy(b, readPages(iw.pid, start, start+uint64(len(b))))
+			if err := iw.readMemory(b, start); err != nil {
+				return err
 			}
 			if err := iw.changed(m, file, start, b, base[:len(b)]); err != nil {
 				return err
 			}
 			i = k
 		}
+	}
+	return nil
+}
+
+// readMemory reads what there is at an address; the rest is zeros, as beyond the end of a
+// file.
+func (iw *imageWriter) readMemory(b []byte, start uint64) error {
+	if iw.f != nil && iw.f.ahead != nil {
+		for off := 0; off < len(b); off += pageSize {
+			if page := b[off : off+pageSize]; iw.f.ahead.ReadSome(page, start+uint64(off)) < pageSize {
+				clear(page)
+			}
+		}
+		return nil
+	}
+	err := (ptrace.Mem)(iw.pid).ReadAt(b, start)
+	if ptrace.Gone(err) {
+		return err
+	}
+	if err != nil {
+		copy(b, readPages(iw.pid, start, start+uint64(len(b))))
 	}
 	return nil
 }

@@ -14,15 +14,18 @@ import (
 
 var errEOF = io.EOF
 
-// openMapped opens the file behind a mapping, nil if it can't be had any more.
+// openMapped opens the file behind a mapping, nil if it can't be had any more. The path of
+// a mapping is as pyrr's own root has it where that holds the process's root, which is
+// another one then, and as the process has it where it does not (d_path, fs/d_path.c). What
+// does without either takes CAP_CHECKPOINT_RESTORE.
 func openMapped(m *linux.Mapping, pid int) *os.File {
-	for _, path := range []string{fmt.Sprintf("/proc/%d/root%s", pid, m.Path), fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.Start, m.End)} {
+	for _, path := range []string{fmt.Sprintf("/proc/%d/root%s", pid, m.Path), fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.Start, m.End), m.Path} {
 		f, err := os.Open(path)
 		if err != nil {
 			continue
 		}
 		var st unix.Stat_t
-		if unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == m.Ino && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if unix.Fstat(int(f.Fd()), &st) == nil && st.Ino == m.Ino && st.Mode&unix.S_IFMT == unix.S_IFREG && (path != m.Path || st.Dev == m.Dev) {
 			return f
 		}
 		f.Close()
