@@ -114,8 +114,3 @@ func address(in insn, code []byte, r *linux.Regs) (uint64, bool) {
 	}
 	return base + a, true
 }
-
-// IsSyscall says whether code begins with an instruction that enters the kernel.
-func IsSyscall(code []byte) bool {
-	return len(code) > 1 && (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34) || code[0] == 0xcd || code[0] == 0xcc)
-}

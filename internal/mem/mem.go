@@ -46,13 +46,6 @@ func U8(r Reader, addr uint64) (uint8, error) {
 	return b[0], err
 }
 
-// U16 reads a little-endian 16-bit value.
-func U16(r Reader, addr uint64) (uint16, error) {
-	var b [2]byte
-	err := r.ReadAt(b[:], addr)
-	return binary.LittleEndian.Uint16(b[:]), err
-}
-
 // U32 reads a little-endian 32-bit value.
 func U32(r Reader, addr uint64) (uint32, error) {
 	var b [4]byte

@@ -159,14 +159,3 @@ func CPULevel(flags []string) int {
 	}
 	return len(cpuLevels) - 1
 }
-
-// CPUFlags returns the flags of this machine's processor as /proc/cpuinfo
-// names them.
-func CPUFlags() ([]string, error) {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return nil, fmt.Errorf("read the processor's flags: %w", err)
-	}
-	_, flags := parseCPUInfo(b)
-	return flags, nil
-}

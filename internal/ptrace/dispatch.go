@@ -4,8 +4,6 @@ package ptrace
 
 import (
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // Syscall User Dispatch, set for a tracee (linux/ptrace.h, since Linux 6.4;
@@ -34,7 +32,3 @@ func EndDispatch(tid int) error {
 	var c sudConfig
 	return callPtr(reqSetSyscallUserDispatch, tid, unsafe.Sizeof(c), unsafe.Pointer(&c))
 }
-
-// CanDispatch reports whether an error of Dispatch says that the kernel does
-// not know it.
-func CanDispatch(err error) bool { return err != unix.EIO && err != unix.EINVAL }
