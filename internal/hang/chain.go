@@ -327,7 +327,7 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		}
 		return "runs" + at, None, "runs", ""
 	}
-	if c.Call == "" {
+	if b := j.busyLoop(n, c); c.Call == "" && (c.Loop == nil || c.Loop.Moves || b != nil && b.Turn > 0) {
 		return j.computes(n, c, at)
 	}
 	does := j.doing(c)

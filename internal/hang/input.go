@@ -128,6 +128,8 @@ type Loop struct {
 	Every time.Duration // from one to the next
 	Grows bool          // the time between grows
 	Event uint64        // of the first
+	Last  int64         // when the last one began
+	Call  string        // its name
 	// Moves says that most turns move data or wake somebody; Instr is how many
 	// instructions of the process lie between each two of the last, 0 where that
 	// differs.

@@ -11,7 +11,7 @@ import (
 // callSteps are the edges from a thread through the system call that it is in.
 func (j *judge) callSteps(n node) []edge {
 	c := j.call(n)
-	if c == nil || c.Call == "" {
+	if c == nil || c.Call == "" && c.Loop == nil {
 		return nil
 	}
 	at := j.where(n)

@@ -398,6 +398,9 @@ func (j *judge) keyOf(h hop) string {
 // callKind is the call that a thread is in, with one name for the ways to sleep: which one
 // time.sleep takes depends on the version.
 func callKind(c *Call) string {
+	if c.Call == "" && c.Loop != nil {
+		c = &Call{Call: c.Loop.Call} // it is between two of them
+	}
 	if strings.Contains(c.Call, "nanosleep") || (c.Call == "select" || c.Call == "pselect6") && c.Peer == nil && len(c.Peers) == 0 {
 		return "sleep"
 	}

@@ -64,6 +64,16 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	}) != nil {
 		return nil, nil
 	}
+	if nr == lastRepeated {
+		k := len(ring) - 1
+		for k >= 0 && k > len(ring)-20 && !repeats(ring[k].nr) {
+			k--
+		}
+		if k < 0 || !repeats(ring[k].nr) {
+			return nil, nil
+		}
+		nr = ring[k].nr
+	}
 	if len(ring) == 0 {
 		return nil, nil
 	}
@@ -77,7 +87,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 		st, ok := stackAt(index, proc.ID, c.TID, event)
 		return ok && slices.ContainsFunc(st.Frames, func(f stack.Frame) bool { return f.Func == where.Func && f.File == where.File })
 	}
-	out = &hang.Loop{}
+	out = &hang.Loop{Call: linux.Name(int(nr))}
 	var times []int64
 	first := len(ring)
 	for i := len(ring) - 1; i >= 0 && in(ring[i].event); i-- {
@@ -114,9 +124,27 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	out.Instr = sameSteps(instrs)
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
-	out.Every = out.For / time.Duration(n-1)
+	out.Every, out.Last = out.For/time.Duration(n-1), times[0]
 	late, early := times[0]-times[1], times[n-2]-times[n-1]
 	out.Grows = n >= 4 && early > 0 && late > 3*early/2 && times[1]-times[2] > early
+	return out, lock
+}
+
+// lastRepeated stands for the last call of a thread with which one waits a while.
+const lastRepeated = -1
+
+// between is the loop of a thread that computes at the end: one that was caught between
+// two of its waits. It counts only where its turns are alike and short, or fail alike: one
+// that computes for long and sleeps now and then is at work.
+func between(rec *recording.Recording, index *recording.StackIndex, proc recording.Proc, c *hang.Call, end int64) (*hang.Loop, *recording.Event) {
+	const short = 20_000 // instructions
+	out, lock := loopOf(rec, index, proc, c, lastRepeated)
+	if out == nil || time.Duration(end-out.Last) > 2*out.Every+time.Second/4 {
+		return nil, nil
+	}
+	if alike := out.Instr > 0 && out.Instr < short; !alike && lock == nil && out.Fails == "" {
+		return nil, nil
+	}
 	return out, lock
 }
 

@@ -125,6 +125,8 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			var asked *recording.Event
 			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
 				c.Loop, asked = loopOf(rec, index, w.Proc, c, w.Nr)
+			} else if c.Call == "" && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) {
+				c.Loop, asked = between(rec, index, w.Proc, c, all[i].Time)
 			}
 			c.Owner = ownerOf(state, index, w, c, asked)
 		}
