@@ -45,25 +45,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	if index == nil {
 		return nil, nil
 	}
-	var ring []turn
-	if logview.Each(rec, &proc, func(_ *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
-		if ev.TID == c.TID && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) {
-			if len(ring) == 2*loopDepth {
-				ring = append(ring[:0], ring[loopDepth:]...)
-			}
-			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr})
-		}
-		if done := s.Done(ev); done != nil && ev.TID == c.TID && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
-			ring[len(ring)-1].fails(s.Enter, ev)
-			if last := len(ring) - 1; last > 0 {
-				ring[last].connectFailed(done, ring[:last])
-			}
-			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
-		}
-		return nil
-	}) != nil {
-		return nil, nil
-	}
+	ring := turnsOf(rec, &proc, c.TID)
 	if nr == lastRepeated {
 		k := len(ring) - 1
 		for k >= 0 && k > len(ring)-20 && !repeats(ring[k].nr) {
@@ -128,6 +110,30 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	late, early := times[0]-times[1], times[n-2]-times[n-1]
 	out.Grows = n >= 4 && early > 0 && late > 3*early/2 && times[1]-times[2] > early
 	return out, lock
+}
+
+// turnsOf are the last calls of a thread.
+func turnsOf(rec *recording.Recording, proc *recording.Proc, tid int32) []turn {
+	var ring []turn
+	if logview.Each(rec, proc, func(_ *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
+		if ev.TID == tid && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) {
+			if len(ring) == 2*loopDepth {
+				ring = append(ring[:0], ring[loopDepth:]...)
+			}
+			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr})
+		}
+		if done := s.Done(ev); done != nil && ev.TID == tid && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
+			ring[len(ring)-1].fails(s.Enter, ev)
+			if last := len(ring) - 1; last > 0 {
+				ring[last].connectFailed(done, ring[:last])
+			}
+			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
+		}
+		return nil
+	}) != nil {
+		return nil
+	}
+	return ring
 }
 
 // lastRepeated stands for the last call of a thread with which one waits a while.
