@@ -55,8 +55,8 @@ func measureProcesses(rounds int, file string) error {
 	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load, _, _ = strings.Cut(string(b), " ")
 	}
-	text := fmt.Sprintf("\n## Many processes\n\nWritten by `make process-figures`, on %d processors, at a load of %s afterwards: that of the\n"+
-		"processes themselves. Ratios are medians of %d.\n\n| what | measured | to reach |\n|---|---|---|\n", runtime.NumCPU(), load, rounds)
+	text := fmt.Sprintf("\n## Many processes\n\nWritten by `make process-figures`, on %d processors, at a load of %s afterwards\n"+
+		"(with that of the measured processes). Ratios are medians of %d.\n\n| what | measured | to reach |\n|---|---|---|\n", runtime.NumCPU(), load, rounds)
 	for _, f := range processBenchmarks {
 		text += fmt.Sprintf("| %s | %s | %s |\n", f.what, all.text(f), f.target)
 	}
