@@ -254,6 +254,11 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 	if t.Kind == Semaphore {
 		return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"
 	}
+	for _, e := range j.steps(n) {
+		if e.sure && e.kind == "holds" {
+			return "waits for " + what + at + ", held by " + j.name(e.to) + j.taken(hop{n, &e}), Likely, "lock", "who else could end what " + j.name(e.to) + " waits for"
+		}
+	}
 	if t.Early {
 		return "waits for " + what + at + ", which was taken before this test began and never released", Likely, "lost lock", "who took it: the recording begins later"
 	}

@@ -87,6 +87,8 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 		switch {
 		case h.edge.sure && h.edge.kind == "holds":
 			continue
+		case !h.edge.sure && h.edge.kind == "other end" && j.allWaitFor(h):
+			missing = "that nobody else has the other end of what " + j.name(h.node) + " waits for"
 		case h.edge.sure || u != nil && u.Main:
 			return nil // who joins says nothing of why; all is at the main thread's hand
 		case h.edge.limit > 0:
@@ -101,6 +103,17 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 	v.Degree, v.Kind, v.Missing = Likely, "circle", missing
 	v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
 	return v
+}
+
+// allWaitFor says whether each that has the other end of what one waits for waits itself
+// for what that one holds.
+func (j *judge) allWaitFor(h *hop) bool {
+	for _, e := range j.steps(h.node) {
+		if !slices.ContainsFunc(j.steps(e.to), func(back edge) bool { return back.sure && back.kind == "holds" && back.to == h.node }) {
+			return false
+		}
+	}
+	return true
 }
 
 // alone says whether an edge leads to the only one, but for idle ones, that has at

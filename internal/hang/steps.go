@@ -126,8 +126,11 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			sure := t.Kind != Semaphore || len(t.Holders) == 1
 			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s", h)
 		}
-		if len(out) == 0 && t.Key != "" {
-			out = append(out, j.otherHolders(n, t, what, at)...)
+		if t.Key != "" && !slices.ContainsFunc(out, func(e edge) bool { return e.to != n }) {
+			// What a fork has of its parent's hold is a copy.
+			if others := j.otherHolders(n, t, what, at); len(out) == 0 || len(others) > 0 {
+				out = others
+			}
 		}
 		if len(out) == 0 && t.Locked && len(t.Taken) > 0 && t.Kind != Semaphore && t.Generator == nil {
 			k := &t.Taken[0]

@@ -221,10 +221,25 @@ func (r *reader) holds(n int) {
 		}
 		for _, h := range r.Held(&u.frames[k]) {
 			for _, lock := range r.locksOf(h.Obj) {
+				if r.inherited(lock) {
+					continue
+				}
 				r.held(lock, hang.Hold{Unit: n, Frame: k, Line: h.Line})
 			}
 		}
 	}
+}
+
+// inherited says whether a lock of multiprocessing is held by nobody of this process,
+// whatever its with statements say: a fork copies those of the parent, and sets the
+// count of the child to 0 (_after_fork of CPython's multiprocessing/synchronize.py).
+func (r *reader) inherited(lock uint64) bool {
+	sem := lock
+	if r.SemLock(sem).Handle == 0 {
+		sem = r.Attr(lock, "_semlock")
+	}
+	s := r.SemLock(sem)
+	return s.Handle != 0 && s.Count <= 0
 }
 
 func (r *reader) held(lock uint64, h hang.Hold) {
