@@ -200,13 +200,14 @@ func (j *judge) fate(n node, t *Thing) string {
 			return d
 		}
 	}
-	for _, f := range t.Fate {
-		if f.Kind == QueuedJob {
-			return "job " + f.Name + ", which has it at hand, is still queued"
-		}
-		return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+	if len(t.Fate) == 0 {
+		return ""
 	}
-	return ""
+	f := t.Fate[0]
+	if f.Kind == QueuedJob {
+		return "job " + f.Name + ", which has it at hand, is still queued"
+	}
+	return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
 }
 
 // lostChild says of a child process that a signal or an exception ended it.
