@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"container/heap"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -132,10 +133,23 @@ func (w *Waits) take(block bool) error {
 	w.Collect()
 	if len(w.queue) > 1 {
 		w.crowded()
-		slices.SortStableFunc(w.queue, func(a, b Stop) int { return cmp.Compare(w.served[a.TID], w.served[b.TID]) })
+		slices.SortStableFunc(w.queue, w.turnOf)
 	}
 	w.last = w.queue[len(w.queue)-1].TID
 	return nil
+}
+
+// turnOf says whose stop is handed out first: that of who has waited for longest. Ends
+// come last, in the order in which the kernel reported them: that of a process behind
+// those of its other threads (delay_group_leader of the kernel's exit.c).
+func (w *Waits) turnOf(a, b Stop) int {
+	turn := func(s Stop) uint64 {
+		if !s.Status.Stopped() {
+			return math.MaxUint64
+		}
+		return w.served[s.TID]
+	}
+	return cmp.Compare(turn(a), turn(b))
 }
 
 // crowded notes that several tracees are active.
@@ -198,23 +212,33 @@ func (w *Waits) Poll(tid int) (unix.WaitStatus, bool) {
 }
 
 // For waits for the stop of one tracee, which must be sure to come soon: all
-// else stands still until then.
+// else stands still until then. What others come to meanwhile is taken in: the end of
+// a process is reported only once those of its other threads were.
 func (w *Waits) For(tid int) (unix.WaitStatus, error) {
-	if st, ok := w.Poll(tid); ok {
+	if st, ok := w.kept[tid]; ok {
+		delete(w.kept, tid)
 		return st, nil
 	}
+	if s, ok := w.Take(func(t int) bool { return t == tid }); ok {
+		return s.Status, nil
+	}
 	for {
+		if got, st, err := w.k.wait(tid, false); err != nil || got == tid {
+			return st, err
+		}
 		// The alarm also keeps this thread from holding up a garbage collection.
 		if err := w.arm(); err != nil {
 			return 0, err
 		}
-		got, st, err := w.k.wait(tid, true)
+		got, st, err := w.k.wait(-1, true)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
 			return st, err
 		case got == tid:
 			return st, nil
+		default:
+			w.queue = append(w.queue, Stop{got, st})
 		}
 	}
 }
