@@ -194,23 +194,12 @@ func (r *recorder) mayBuffer(t *task) bool {
 }
 
 // inCalls reports whether a stopped thread is in the midst of a buffered call. How it
-// is made is settled: what it does then is noted in the buffer.
+// is made is settled: what it does then is noted in the buffer, and it does not wait
+// there, but for a disk.
 func (sp *space) inCalls(t *task) bool {
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
 	pass := sp.calls.img.Pass
 	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
-}
-
-// waitsInside reports whether a thread that is stopped in the midst of a buffered call
-// waits there, and will again: such a call is made as the program wants it, where there
-// is nobody who could take the slot meanwhile.
-func waitsInside(t *task) bool {
-	nr, err := ptrace.PeekUser(t.tid, ptrace.OffOrigRax)
-	if err != nil || int64(nr) < 0 {
-		return false
-	}
-	ret, err := ptrace.PeekUser(t.tid, ptrace.OffRax)
-	return err == nil && isRestart(int64(ret))
 }
 
 // permit tells the calls area what a thread that is to run may do there.

@@ -180,7 +180,7 @@ func (r *recorder) resume(t *task, sig int) error {
 	}
 	if t.sp.calls != nil {
 		fast := r.mayBuffer(t)
-		if !fast && t.dispatch && !r.noBuffer && t.sp.inCalls(t) && !waitsInside(t) {
+		if !fast && t.dispatch && !r.noBuffer && t.sp.inCalls(t) {
 			// A stop there would show the call as the buffer's code makes it: one that
 			// may wait with another time-out, or not at all. The next one stops.
 			return ptrace.Cont(t.tid, sig)
