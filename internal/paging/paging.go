@@ -264,7 +264,7 @@ func factsOf(rec *recording.Recording, info *contents.Info) []page.Fact {
 		fact("incomplete", "%s", info.Why)
 	}
 	fact("verified", "%s", map[string]string{"exact": "a replay was exact", "no": "no"}[info.Verified]+contents.DivergedNote(info.Verified))
-	if info.Redacted != nil {
+	if info.Redacted != nil && len(info.Redacted.Secrets) > 0 {
 		fact("secrets", "%s replaced by placeholders", printable.Plural(uint64(len(info.Redacted.Secrets)), "known one", "known ones"))
 	}
 	return out
