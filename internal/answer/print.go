@@ -3,6 +3,7 @@ package answer
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 
 	"pyrr/internal/ask"
@@ -20,7 +21,19 @@ type PrintFlags struct {
 	JSON bool
 }
 
+// twoWords are places of two words, which may come as two arguments: nobody wants to
+// know what a class is worth each time that something is raised.
+func twoWords(args []string) []string {
+	if len(args) < 3 || args[1] != "syscall" && (args[1] != "raise" || !className.MatchString(args[2])) {
+		return args
+	}
+	return append([]string{args[0], args[1] + " " + args[2]}, args[3:]...)
+}
+
+var className = regexp.MustCompile(`^[A-Z]\w*$`)
+
 func PrintValues(u *screen.UI, f *PrintFlags, args []string) error {
+	args = twoWords(args)
 	if len(args) < 2 || len(args) > 3 {
 		return hint.With(hint.Usagef("print: name a recording, a place and expressions"), "pyrr print RECORDING FILE:LINE 'EXPR, EXPR'")
 	}
