@@ -49,13 +49,17 @@ func (r *recorder) watchTests(now time.Time) {
 	}
 }
 
-const phaseTeardown = "teardown"
+// The phases of a test, as its runner names them, in which it isn't interrupted again.
+const (
+	phaseReport   = "report"
+	phaseTeardown = "teardown"
+)
 
-// enterPhase notes the phase of a test. One that was interrupted and is torn down has
-// heeded that, and gets the same time again for its teardown.
+// enterPhase notes the phase of a test. One that was interrupted and is reported or torn
+// down has heeded that, and gets the same time again for it.
 func (run *runner) enterPhase(phase string, grace time.Duration) {
 	run.phase = phase
-	if test := run.test; test != nil && phase == phaseTeardown && !test.killAt.IsZero() {
+	if test := run.test; test != nil && (phase == phaseReport || phase == phaseTeardown) && !test.killAt.IsZero() {
 		test.again, test.killAt = nil, time.Now().Add(grace)
 	}
 }

@@ -51,6 +51,7 @@ class _State:
     words = ""  # what pytest says of one that failed without an exception
     said = ""  # of one with an exception: that with its message
     handles = False  # EXPIRED has its handler
+    lives = False  # a phase of the test runs: what is raised then is the test's failure
     Socket = socket.socket  # tests replace that, too
     kept = []  # what the recorder tells of its recordings
     saves = False  # what ran, for a fresh session
@@ -88,9 +89,10 @@ def _hide(config):
 
 
 def _expired(signum, frame):
-    """Interrupts a test whose time is up."""
+    """Interrupts a test whose time is up. Between its phases pytest makes reports, and
+    what is raised there would end the session."""
     __tracebackhide__ = True
-    if _State.item is not None:
+    if _State.lives:
         pyrr_interrupt.interrupt(frame)
 
 
@@ -434,14 +436,22 @@ def pytest_runtest_setup(item):
         _begin_limit(item)
         _mark("start", *_limit(item), item.nodeid)
         _mark("phase", "setup")
-    yield
+        _State.lives = True
+        yield
+        _over()
+    else:
+        yield
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_call(item):
     if _mine(item.config):
         _mark("phase", "call")
-    yield
+        _State.lives = True
+        yield
+        _over()
+    else:
+        yield
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
@@ -449,7 +459,18 @@ def pytest_runtest_teardown(item):
     if _mine(item.config):
         pyrr_interrupt.over()
         _mark("phase", "teardown")
-    yield
+        _State.lives = True
+        yield
+        _over()
+    else:
+        yield
+
+
+def _over():
+    """Ends a phase: one that was interrupted has heeded that, and its report may take its time."""
+    _State.lives = False
+    if pyrr_interrupt.told():
+        _mark("phase", "report")
 
 
 _RANK = {"": 0, "passed": 1, "skipped": 2, "failed": 3, "timeout": 4}

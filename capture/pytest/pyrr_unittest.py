@@ -35,6 +35,7 @@ class _State:
     pid = 0  # of the process whose session has begun
     test = None  # between its marks
     error = None  # what it failed with first
+    telling = 0  # calls that tell a result of a failure: what is raised there ends the run
 
 
 def _mark(*parts):
@@ -52,7 +53,7 @@ def _other():
 
 
 def _expired(signum, frame):
-    if _State.test is not None:
+    if _State.test is not None and not _State.telling:
         pyrr_interrupt.interrupt(frame)
 
 
@@ -98,14 +99,20 @@ class _Watched:
         for name in self.NAMES:
             method = getattr(self.result, name, None)
             if method is not None:
-                setattr(self.result, name, self.noting(method))
+                setattr(self.result, name, self.noting(method, name != "addSubTest"))
 
-    def noting(self, method):
+    def noting(self, method, ends):
         def told(*args):
             err = args[-1]
             if _State.error is None and isinstance(err, tuple) and len(err) == 3 and isinstance(err[1], BaseException):
                 _State.error = err[1]
-            return method(*args)
+            _State.telling += 1
+            if ends and pyrr_interrupt.told():
+                _mark("phase", "report")  # it has heeded that
+            try:
+                return method(*args)
+            finally:
+                _State.telling -= 1
 
         return told
 
@@ -138,7 +145,7 @@ def _marked(test, name, result, call):
     if result is None or _other():
         return call()
     _begin()
-    _State.test, _State.error = test, None
+    _State.test, _State.error, _State.telling = test, None, 0
     pyrr_interrupt.begin(getattr(test, "failureException", AssertionError), INSIDE)
     _mark("start", "", "", name)
     _mark("phase", "call")
