@@ -290,13 +290,17 @@ type Lock struct {
 }
 
 // Lock reads the state of a lock (Modules/_threadmodule.c): up to 3.13 a
-// pointer to a POSIX semaphore, from 3.13 or 3.14 on a PyMutex.
+// pointer to a POSIX semaphore, from 3.13 or 3.14 on a PyMutex. Of a SimpleQueue it is
+// what one waits at for an item.
 func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 	name := i.Type(obj)
+	head := uint64(i.r.l.object.typ) + 8
+	if name == "SimpleQueue" {
+		return i.simpleQueueLock(obj + head)
+	}
 	if name != "lock" && name != "RLock" {
 		return Lock{}, false
 	}
-	head := uint64(i.r.l.object.typ) + 8
 	s, err := i.v.record("lock", obj+head, 24)
 	if err != nil {
 		return Lock{}, false
@@ -323,6 +327,16 @@ func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 		}
 	}
 	return out, true
+}
+
+// simpleQueueLock is what one waits at for an item of a queue.SimpleQueue: up to 3.12 a
+// pointer to a lock, later the byte has_threads_waiting (Modules/_queuemodule.c).
+func (i *Inspector) simpleQueueLock(addr uint64) (Lock, bool) {
+	if i.r.l.minor >= 13 {
+		return Lock{Word: addr}, true
+	}
+	word, err := i.v.u64(addr)
+	return Lock{Word: word}, err == nil
 }
 
 // Parked returns the address that a thread is parked at that waits in futex(2)

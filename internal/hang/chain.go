@@ -172,7 +172,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Condition:
 		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
 	case Barrier:
-		return j.finalBarrier(n, t, at)
+		return j.finalBarrier(n, t, at, fate)
 	case Queue:
 		return j.finalQueue(n, t, w, at, what, nobody, fate)
 	case Channel:
@@ -302,7 +302,7 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 			if t := j.call(n); t != nil && !strings.HasPrefix(t.Call, "wait") && j.readsPipes(t) {
 				return fmt.Sprintf("reads the output of %s%s, whose end does not come: it, or a program that it started, has the pipe open", name, at), Likely, "output", "which programs those are: they are not recorded"
 			}
-			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at), Likely, "child", "what the child does"
+			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at) + j.inputOf(n, pid), Likely, "child", "what the child does"
 		}
 	}
 	for _, p := range j.in.Procs {
@@ -347,8 +347,12 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return does + at, None, "sleep", ""
 	case c.Opens != "":
 		return j.finalOpen(n, c, does+at)
+	case strings.HasPrefix(c.Call, "wait") && c.PID == 0:
+		return does + at + j.children(n) + j.beside(n), Likely, "child", "what the children do"
 	case c.Peer == nil:
 		return does + at, Likely, c.Call, "the other end"
+	case c.Peer.What == EventFD:
+		return j.finalNative(n)
 	}
 	return j.finalPeer(n, c, does+at)
 }
@@ -370,7 +374,7 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case p.Unrecorded != "" && p.Unread && strings.HasPrefix(c.Call, "write"):
 		return does + fmt.Sprintf(", which %s reads; that program writes to a pipe itself, which nobody reads meanwhile", p.Unrecorded), Likely, "full pipes", "that the program waits to write: it is not recorded"
 	case p.Unrecorded != "":
-		return does + fmt.Sprintf(", whose other end a program has that is not recorded (%s)%s", p.Unrecorded, j.traffic(c)), Likely, c.Call, "what that program does"
+		return does + fmt.Sprintf(", whose other end a program has that is not recorded (%s)%s", p.Unrecorded, j.traffic(c)) + j.inputOf(n, p.Program), Likely, c.Call, "what that program does"
 	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
 		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
 	case own > 0 && own == len(p.Ends):
@@ -380,6 +384,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		if d := j.died(n.proc, ""); d != "" {
 			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
 		}
+		if u := j.unread(n); u != "" && strings.HasPrefix(does, "polls") {
+			return does + ", to which nothing has come" + u, Likely, c.Call, "who should use the other end"
+		}
 		return does + ", whose other end nobody in this process uses" + j.traffic(c), Likely, c.Call, "who should use the other end"
 	case p.Backlog && c.Call == "connect":
 		return does + ", which takes no more connections: nobody accepts those that wait", Proven, c.Call, ""
@@ -387,7 +394,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""
 	case p.Closed:
 		return does + ", whose other end is closed", Likely, c.Call, ""
-	case p.Outside:
+	case p.What == Datagrams && p.Got == 0:
+		return does + ", and none has come" + j.beside(n), Likely, c.Call, "who should have sent one"
+	case p.Outside && p.What != Datagrams:
 		return does + j.traffic(c), Proven, c.Call, ""
 	}
 	return does + j.traffic(c), Likely, c.Call, "what the other end does"

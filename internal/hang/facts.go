@@ -98,6 +98,8 @@ type Unit struct {
 	Behind int `json:"behind,omitempty"`
 	// FDs are the descriptors of sockets, pipes and files that it has at hand.
 	FDs []int `json:"fds,omitempty"`
+	// Serves are the descriptors of the listening sockets of the servers that it runs.
+	Serves []int `json:"serves,omitempty"`
 }
 
 // HowManager is how one waits for the answer of a manager of multiprocessing, to a call of
@@ -259,6 +261,9 @@ type Fate struct {
 	// Text is the exception.
 	Text  string `json:"text,omitempty"`
 	Where *Frame `json:"where,omitempty"`
+	// Timer is the function of a threading.Timer, After the seconds that it waits.
+	Timer string  `json:"timer,omitempty"`
+	After float64 `json:"after,omitempty"`
 }
 
 // Raised is an exception with where it comes from.
@@ -322,7 +327,7 @@ type Change struct {
 }
 
 // own tells a frame of the user's code, as far as its file says.
-func (f *Frame) own() bool { return !Library(f.File) }
+func (f *Frame) own() bool { return !Library(f.File) && !f.compiled() }
 
 // MaxFrames bounds the frames that are kept of a unit.
 const MaxFrames = 60

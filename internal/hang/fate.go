@@ -199,6 +199,12 @@ func (j *judge) fate(n node, t *Thing) string {
 		if d := j.lostChild(n.proc); d != "" {
 			return d
 		}
+		// One of the same parent may be who should have acted.
+		if p := j.procs[n.proc]; p != nil && j.procs[p.Parent] != nil {
+			if d := j.lostChild(p.Parent); d != "" {
+				return d
+			}
+		}
 	}
 	if len(t.Fate) == 0 {
 		return ""
@@ -206,6 +212,12 @@ func (j *judge) fate(n node, t *Thing) string {
 	f := t.Fate[0]
 	if f.Kind == QueuedJob {
 		return "job " + f.Name + ", which has it at hand, is still queued"
+	}
+	if p := j.procs[n.proc]; f.Timer != "" && p != nil {
+		if !j.in.Midst && p.Time < int64(f.After*1e9) { // before it could have run
+			return fmt.Sprintf("the timer of %s, which was to run after %g s, was cancelled", f.Timer, f.After)
+		}
+		return fmt.Sprintf("the timer of %s has ended", f.Timer)
 	}
 	return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
 }

@@ -5,6 +5,8 @@ import "time"
 // Input is all that is known of a recording's end.
 type Input struct {
 	Procs []*Proc
+	// Midst says that the recording begins in the midst of a program.
+	Midst bool
 	// Short shortens a file's name for people; nil leaves it.
 	Short func(file string) string
 	// Text returns the text of a source line with the blanks before it, "" where it is
@@ -31,6 +33,8 @@ type Proc struct {
 	Forked  bool // it began as a copy of Parent
 	// Kids are the children that are not recorded.
 	Kids []Kid
+	// Unread is what others have written to descriptors of it that no thread waits for.
+	Unread []Unread
 	// Stopped is the signal that stopped it, where nobody continued it since.
 	Stopped *Stop
 	// Streams are what descriptors stand for that tasks wait for through an object of
@@ -89,6 +93,7 @@ type Peer struct {
 	// a program that has it and is not recorded.
 	Ends       []End
 	Unrecorded string
+	Program    int // its pid
 	// Unread says of what is written to such a program that its own output goes to a
 	// pipe or connection of the process that waits.
 	Unread bool
@@ -119,6 +124,21 @@ type Kid struct {
 	PID    int
 	Exe    string // the program's name, "" where that is not known
 	Reaped bool   // its end was fetched
+	// Fed are the processes that have the writing end of the pipe that it has as its
+	// standard input, FedBy names other programs that have.
+	Fed   []int
+	FedBy []string
+}
+
+// Unread is data that a process has not read.
+type Unread struct {
+	FD    int
+	What  string // as of a Peer
+	Bytes uint64
+	// Proc and TID are who wrote last, at Event of its process.
+	Proc  int
+	TID   int32
+	Event uint64
 }
 
 // Loop is a call that is made again and again from one function.

@@ -230,7 +230,7 @@ func (j *judge) best(n node) (edge, bool) {
 				}
 				s -= 5
 			}
-			if u.Wait != nil {
+			if u.Wait != nil && !u.Wait.Limit {
 				s++
 			}
 		}

@@ -13,7 +13,7 @@ func Library(file string) bool {
 	if strings.HasSuffix(file, "/pyrr_pytest.py") || strings.HasSuffix(file, "/pyrr_unittest.py") || strings.HasPrefix(file, "<frozen ") {
 		return true
 	}
-	if stack.IsLibrary(file) {
+	if stack.IsLibrary(file) || generated(file) {
 		return true
 	}
 	// The script that an installed command begins with.

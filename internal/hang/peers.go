@@ -71,7 +71,7 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 			continue
 		}
 		list := j.havers(node{}, o, []int{e.FD})
-		if serving := slices.DeleteFunc(slices.Clone(list), func(k node) bool { return !j.accepts(k) }); len(serving) > 0 {
+		if serving := slices.DeleteFunc(slices.Clone(list), func(k node) bool { return !j.accepts(k, e.FD) }); len(serving) > 0 {
 			list = serving
 		} else {
 			list = slices.DeleteFunc(list, func(k node) bool { return k == n })
@@ -93,13 +93,16 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 	return out
 }
 
-// accepts says whether a unit is one that accepts connections: it is in accept, or
-// runs a server, if also in a handler just now.
-func (j *judge) accepts(n node) bool {
+// accepts says whether a unit is one that accepts connections of a listening socket: it
+// is in accept, or runs a server, if also in a handler just now.
+func (j *judge) accepts(n node, fd int) bool {
 	if c := j.call(n); c != nil && strings.HasPrefix(c.Call, "accept") {
-		return true
+		return c.FD < 0 || c.FD == fd
 	}
 	u := j.unit(n)
+	if u != nil && len(u.Serves) > 0 {
+		return slices.Contains(u.Serves, fd)
+	}
 	return u != nil && slices.ContainsFunc(u.Frames, func(f Frame) bool {
 		name := lastName(f.Func)
 		return (name == "serve_forever" || name == "handle_request") && strings.HasSuffix(f.File, "/socketserver.py")
@@ -246,6 +249,8 @@ func (j *judge) doing(c *Call) string {
 		return "connects to " + address(c.Peer)
 	case name == "connect":
 		return "connects to " + on
+	case c.Peer != nil && c.Peer.What == Datagrams && (strings.HasPrefix(name, "recv") || name == "read"):
+		return strings.TrimSpace("waits for a datagram at its socket " + c.Peer.Addr)
 	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":
 		return "waits for data from the " + on
 	case strings.HasPrefix(name, "send"), strings.HasPrefix(name, "write"), name == "pwrite64":

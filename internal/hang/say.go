@@ -80,13 +80,15 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 	if len(circle) < 2 {
 		return nil
 	}
-	missing := ""
+	missing, knot := "", slices.ContainsFunc(circle, func(h hop) bool { return j.allHoldersWait(&h) })
 	for k := range circle {
 		h := &circle[k]
 		u := j.unit(h.edge.to)
 		switch {
-		case h.edge.sure && h.edge.kind == "holds":
+		case h.edge.sure && (h.edge.kind == "holds" || knot):
 			continue
+		case j.allHoldersWait(h):
+			missing = "that nobody else has taken " + j.thingOf(*h)
 		case !h.edge.sure && h.edge.kind == "other end" && j.allWaitFor(h):
 			missing = "that nobody else has the other end of what " + j.name(h.node) + " waits for"
 		case h.edge.sure || u != nil && u.Main:
@@ -103,17 +105,6 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 	v.Degree, v.Kind, v.Missing = Likely, "circle", missing
 	v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
 	return v
-}
-
-// allWaitFor says whether each that has the other end of what one waits for waits itself
-// for what that one holds.
-func (j *judge) allWaitFor(h *hop) bool {
-	for _, e := range j.steps(h.node) {
-		if !slices.ContainsFunc(j.steps(e.to), func(back edge) bool { return back.sure && back.kind == "holds" && back.to == h.node }) {
-			return false
-		}
-	}
-	return true
 }
 
 // alone says whether an edge leads to the only one, but for idle ones, that has at

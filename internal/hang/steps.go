@@ -111,7 +111,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
 	}
 	if peer := j.stream(n.proc, t); peer != nil {
-		if j.flows(n, peer) {
+		if j.flows(n, peer, u.Wait.How) {
 			return nil
 		}
 		return slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
@@ -124,7 +124,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 				h.Took = &t.Taken[0]
 			}
 			sure := t.Kind != Semaphore || len(t.Holders) == 1
-			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s", h)
+			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s"+others(t), h)
 		}
 		if t.Key != "" && !slices.ContainsFunc(out, func(e edge) bool { return e.to != n }) {
 			// What a fork has of its parent's hold is a copy.
@@ -173,6 +173,14 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		add(node{n.proc, k}, false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
 	}
 	return out
+}
+
+// others says how many hold a semaphore besides one.
+func others(t *Thing) string {
+	if t.Kind != Semaphore || len(t.Holders) < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", len(t.Holders)-1)
 }
 
 // wants says what one does that waits for a thing.
@@ -383,6 +391,9 @@ func (j *judge) thingName(t *Thing) string {
 	case Barrier:
 		return "barrier" + name
 	case Queue:
+		if name == "" && t.Class != "" && t.Class != "Queue" {
+			return "a " + t.Class
+		}
 		return "queue" + name
 	case Channel:
 		return "channel" + name

@@ -17,7 +17,11 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	}
 	switch {
 	case c.Loop.Moves:
-		return "goes on in a loop" + at + ": " + turns("turns"), None, "busy", ""
+		says = "goes on in a loop" + at + ": " + turns("turns")
+		if strings.Contains(at, " in ") { // the loop is that of a package
+			says += j.beside(n)
+		}
+		return says, None, "busy", ""
 	case c.Loop.PID > 0:
 		return fmt.Sprintf("asks again and again whether %s has ended%s: %s", j.childName(n, c.Loop.PID), at, turns("times")), Likely, "poll", "what the child does: it is not recorded"
 	case c.Loop.Fails != "":
@@ -33,7 +37,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	}
 	says = "polls" + at + ": " + turns("times")
 	if strings.Contains(at, " in ") { // the loop is that of a package
-		says = "waits" + at + ", which polls: " + turns("times")
+		return "waits" + at + ", which polls: " + turns("times") + j.beside(n), Likely, "poll", "what would end the loop"
 	}
 	if head.text != "" {
 		says = "polls" + head.in(" ") + at + ": " + turns("times")
@@ -92,21 +96,23 @@ func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, mis
 	return says, Likely, "fifo", "who should have opened its other end"
 }
 
-func (j *judge) finalBarrier(n node, t *Thing, at string) (says, degree, kind, missing string) {
-	who := ""
-	if d := j.died(n.proc, ""); d != "" {
-		who = "; " + d
+func (j *judge) finalBarrier(n node, t *Thing, at, fate string) (says, degree, kind, missing string) {
+	if fate == "" {
+		fate = j.died(n.proc, "")
 	}
-	return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", j.thingName(t), at, max(t.Count, j.atBarrier(t)), t.Size, who), Likely, "barrier", "who should have come"
+	return fmt.Sprintf("waits at %s%s, to which %d of %d have come%s", j.thingName(t), at, max(t.Count, j.atBarrier(t)), t.Size, nobodyButFate(fate)), Likely, "barrier", "who should have come"
 }
 
 // finalObject says of what one waits that is none of the kinds that are known better: a
 // stream, say.
 func (j *judge) finalObject(n node, t *Thing, how, at string) (says, degree, kind, missing string) {
-	if peer := j.stream(n.proc, t); peer != nil && j.flows(n, peer) {
+	if peer := j.stream(n.proc, t); peer != nil && j.flows(n, peer, how) {
 		return fmt.Sprintf("is at an exchange over the %s%s that goes on: %s came so far", strings.TrimSpace(peer.What+" "+address(peer)), at, bytesText(peer.Got)), None, "busy", ""
 	} else if peer != nil {
 		return j.finalPeer(n, j.streamCall(n, t, peer, how), j.streams(t, peer, how)+at)
+	}
+	if how == "term" && t.State != "" {
+		return "waits in Context.term" + at + " until its sockets are closed: " + t.State, Likely, "open sockets", "whether a message that was not sent keeps them"
 	}
 	if how == "drain" {
 		return j.wants(t, how, at), Likely, how, "why the other end does not read"
@@ -175,12 +181,12 @@ func (j *judge) stream(proc int, t *Thing) *Peer {
 }
 
 // flows says whether a connection was used just now, or has bytes on their way: who
-// waits for it goes on.
-func (j *judge) flows(n node, peer *Peer) bool {
+// waits for it goes on. One that waits until it takes more is not helped by those.
+func (j *judge) flows(n node, peer *Peer, how string) bool {
 	const just = int64(time.Second / 4)
 	last := max(peer.LastGot, peer.LastSent)
 	p := j.procs[n.proc]
-	return p != nil && peer.Got > 0 && (p.Time-last < just || peer.Coming)
+	return p != nil && peer.Got > 0 && (p.Time-last < just || peer.Coming && how != "drain")
 }
 
 // ownEnds are the descriptors that the process itself has of the other end.

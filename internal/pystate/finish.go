@@ -2,6 +2,7 @@ package pystate
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"pyrr/internal/hang"
@@ -38,10 +39,12 @@ func (r *reader) finish() {
 		}
 	}
 	r.fates(waited)
+	r.fatesBeyond()
 	r.children()
 	r.asks(objs, waited)
 	r.facts.TaskAt = r.task
 	for n := range r.facts.Units {
+		r.serves(n)
 		u := &r.facts.Units[n]
 		if u.Kind == hang.Thread && !u.Main {
 			u.Daemon = r.daemon(r.units[n].ident)
@@ -79,6 +82,20 @@ func (r *reader) children() {
 				r.facts.Children = map[int]string{}
 			}
 			r.facts.Children[int(pid)] = name
+		}
+	}
+}
+
+// serves notes of a unit the listening sockets of the servers that it runs.
+func (r *reader) serves(n int) {
+	u := r.units[n]
+	for k := range u.frames {
+		f := &u.frames[k]
+		if name := last(f.Func); k >= hang.MaxFrames || ruleKey(f.File) != "socketserver.py" || name != "serve_forever" && name != "handle_request" {
+			continue
+		}
+		if fd, ok := r.Descriptor(r.Attr(r.local(u, k, "self"), "socket")); ok {
+			r.facts.Units[n].Serves = append(r.facts.Units[n].Serves, fd)
 		}
 	}
 }
@@ -338,6 +355,35 @@ func (r *reader) fates(waited map[int]bool) {
 	}
 }
 
+// fatesBeyond adds, of what tasks wait for that nobody is left to bring about, which
+// tasks failed or were cancelled that those know who wait for them.
+func (r *reader) fatesBeyond() {
+	for n := range r.units {
+		w := r.facts.Units[n].Wait
+		if w == nil || len(w.On) == 0 || len(r.facts.Things[w.On[0]].Fate) > 0 {
+			continue
+		}
+		t := &r.facts.Things[w.On[0]]
+		for m, u := range r.units {
+			if o := r.facts.Units[m].Wait; o == nil || !slices.Contains(o.Units, n) {
+				continue
+			}
+			for k := range u.frames {
+				if k >= hang.MaxFrames || hang.Library(u.frames[k].File) {
+					continue
+				}
+				for _, obj := range sorted(r.locals(u, k)) {
+					for _, o := range append([]uint64{obj}, r.listed(obj)...) {
+						if fate, ok := r.fate(o); ok && (fate.How == "failed" || fate.How == "cancelled") && len(t.Fate) < 8 && !slices.Contains(t.Fate, fate) {
+							t.Fate = append(t.Fate, fate)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func (r *reader) listed(obj uint64) []uint64 {
 	switch r.Type(obj) {
 	case "list", "tuple", "set", "dict":
@@ -382,7 +428,12 @@ func (r *reader) fate(obj uint64) (hang.Fate, bool) {
 		if _, alive := r.ident[uint64(id)]; alive && !r.True(r.Attr(obj, "_is_stopped")) {
 			return hang.Fate{}, false
 		}
-		return hang.Fate{Kind: hang.Thread, Name: r.Str(r.Attr(obj, "_name")), How: "ended"}, true
+		f := hang.Fate{Kind: hang.Thread, Name: r.Str(r.Attr(obj, "_name")), How: "ended"}
+		if r.IsA(obj, "Timer") {
+			f.Timer = last(r.FuncName(r.Attr(obj, "function")))
+			f.After, _ = strconv.ParseFloat(r.Text(r.Attr(obj, "interval"), 20), 64)
+		}
+		return f, true
 	}
 	return hang.Fate{}, false
 }

@@ -282,6 +282,8 @@ func (r *reader) lockKind(obj uint64) string {
 		return hang.Semaphore
 	case "_ModuleLock":
 		return hang.Import
+	case "SimpleQueue":
+		return hang.Queue
 	}
 	return hang.Lock
 }

@@ -409,6 +409,9 @@ func (w *waiter) lock(word uint64) {
 		}
 		if found != 0 {
 			w.found = &hang.Wait{How: "acquire", On: []int{w.thing(found, w.lockKind(found))}}
+			if w.Type(found) == "SimpleQueue" {
+				w.found.How = "get"
+			}
 			return
 		}
 	}

@@ -1,6 +1,9 @@
 package reason
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"pyrr/internal/hang"
@@ -110,5 +113,50 @@ func addStreams(p *hang.Proc, state *logview.State) {
 			p.Streams = map[int]*hang.Peer{}
 		}
 		p.Streams[t.Count] = peerOf(state, fds[t.Count].File)
+	}
+}
+
+// feeders notes who has the writing end of the pipe that a child has as its standard
+// input.
+func feeders(state *logview.State, c *logview.Child, kid *hang.Kid) {
+	for _, f := range state.Files {
+		if f.Kind != linux.ObjPipe || f.Writes || f.Other == nil || !slices.ContainsFunc(f.Holders, func(h logview.Holder) bool { return h.Of == c && h.FD == 0 }) {
+			continue
+		}
+		for _, h := range f.Other.Holders {
+			switch {
+			case h.Proc != nil && !slices.Contains(kid.Fed, h.Proc.ID):
+				kid.Fed = append(kid.Fed, h.Proc.ID)
+			case h.Proc == nil && h.Of != c && h.Of.Reaped == nil && h.Of.Exe != "":
+				kid.FedBy = append(kid.FedBy, fmt.Sprintf("child %d (%s)", h.Of.PID, baseName(h.Of.Exe)))
+			}
+		}
+		return
+	}
+}
+
+// addUnread notes what lies unread in pipes and connections that no thread waits for.
+func addUnread(p *hang.Proc, state *logview.State) {
+	if state == nil || state.Proc(p.ID) == nil {
+		return
+	}
+	l := state.Proc(p.ID)
+	wanted := map[*logview.File]bool{}
+	for _, t := range l.Threads {
+		for _, w := range l.Wants(t) {
+			wanted[w.File] = true
+		}
+	}
+	for _, num := range slices.Sorted(maps.Keys(l.FDs)) {
+		f := l.FDs[num].File
+		if f == nil || f.Other == nil || f.Inherited || f.Writes || wanted[f] || f.Other.Out.Bytes <= f.In.Bytes || f.Kind != linux.ObjPipe && f.Kind != linux.ObjSocket {
+			continue
+		}
+		last := f.Other.Out.Last
+		what := "connection"
+		if f.Kind == linux.ObjPipe {
+			what = "pipe"
+		}
+		p.Unread = append(p.Unread, hang.Unread{FD: num, What: what, Bytes: f.Other.Out.Bytes - f.In.Bytes, Proc: last.Proc, TID: last.TID, Event: last.Pos.Event})
 	}
 }

@@ -98,6 +98,7 @@ func Text(why *hang.Verdict) string {
 func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 	paths := stack.Paths{Root: rec.Header().Cwd}
 	in := &hang.Input{
+		Midst: rec.Header().Test != "",
 		Short: func(file string) string {
 			short, origin := paths.Short(file)
 			if origin == stack.Elsewhere && filepath.IsAbs(short) {
@@ -121,6 +122,7 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 		p.Stopped = stopped(state, index, p.ID)
 		addStreams(p, state)
 		for k, c := range p.Threads {
+			in.Midst = in.Midst || c.Attached
 			w := &all[i].Threads[k]
 			var asked *recording.Event
 			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
@@ -172,7 +174,9 @@ func hangProc(e *Ending, state *logview.State) *hang.Proc {
 	if state != nil && state.Proc(e.Proc.ID) != nil {
 		for _, c := range state.Proc(e.Proc.ID).Children {
 			if c.Proc == nil {
-				p.Kids = append(p.Kids, hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil})
+				kid := hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil}
+				feeders(state, c, &kid)
+				p.Kids = append(p.Kids, kid)
 			}
 		}
 	}
@@ -205,8 +209,12 @@ func hangProc(e *Ending, state *logview.State) *hang.Proc {
 		}
 		p.Threads = append(p.Threads, c)
 	}
+	addUnread(p, state)
 	return p
 }
+
+// sockDgram is SOCK_DGRAM of socket(2).
+const sockDgram = 2
 
 // limitOf is the time-out of a poll in milliseconds, below 0 for none. One of a minute
 // and more says little.
@@ -254,6 +262,9 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		if out.Addr != "" {
 			out.What = "connection to"
 		}
+		if f.Type == sockDgram && out.Addr == "" && f.Other == nil {
+			out.What, out.Addr = hang.Datagrams, f.Local
+		}
 		if f.Listening {
 			out.What, out.Addr = "listening socket", f.Local
 		}
@@ -289,7 +300,7 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		case h.Proc != nil:
 			out.Ends = append(out.Ends, hang.End{Proc: h.Proc.ID, FD: h.FD})
 		case h.Of != nil && h.Of.Reaped == nil:
-			out.Unrecorded = fmt.Sprintf("pid %d", h.Of.PID)
+			out.Unrecorded, out.Program = fmt.Sprintf("pid %d", h.Of.PID), h.Of.PID
 			if h.Of.Exe != "" {
 				out.Unrecorded += " " + filepath.Base(h.Of.Exe)
 			}

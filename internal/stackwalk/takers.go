@@ -325,7 +325,7 @@ func (j *journey) close() {
 		waits := map[int]bool{} // units of which the call that they wait in is behind
 		for k := len(c.last) - 1; k >= 0 && len(t.Taken) < maxTaken; k-- {
 			j.resolve(&c.last[k])
-			if n := c.last[k].Unit; !waits[n] && j.waits(&c.last[k], c.ask.Thing) {
+			if n := c.last[k].Unit; !waits[n] && j.waits(&c.last[k], c.ask) {
 				waits[n] = true
 				continue
 			}
@@ -350,16 +350,21 @@ func (j *journey) resolve(t *take) {
 }
 
 // waits tells the call in which a unit waits just now from one that took it.
-func (j *journey) waits(t *take, thing int) bool {
+func (j *journey) waits(t *take, ask *hang.Ask) bool {
 	if t.Unit < 0 {
 		return false
 	}
 	u := &j.facts.Units[t.Unit]
-	if u.Wait == nil || !slices.Contains(u.Wait.On, thing) {
+	if u.Wait == nil || !slices.Contains(u.Wait.On, ask.Thing) {
 		return false
 	}
 	for k := range u.Frames {
-		if f := &u.Frames[k]; !hang.Library(f.File) {
+		f := &u.Frames[k]
+		if hang.Library(f.File) {
+			continue
+		}
+		// Of the program's own method who called it was noted.
+		if own := f.File == ask.File && f.Func == ask.Func; !own || *f == t.Where {
 			return *f == t.Where
 		}
 	}

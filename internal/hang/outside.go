@@ -1,0 +1,148 @@
+package hang
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Kinds of what descriptors stand for that sentences know (Peer.What).
+const (
+	Datagrams = "datagram socket"
+	EventFD   = "eventfd"
+)
+
+// inputOf says of a child that is not recorded who keeps the pipe open that it reads on
+// its standard input: it may wait for the end of that.
+func (j *judge) inputOf(n node, pid int) string {
+	p := j.procs[n.proc]
+	if p == nil {
+		return ""
+	}
+	for i := range p.Kids {
+		c := &p.Kids[i]
+		if c.PID != pid || c.Reaped {
+			continue
+		}
+		who := c.FedBy
+		for _, proc := range c.Fed {
+			if o := j.procs[proc]; o != nil {
+				who = append(who[:len(who):len(who)], j.name(j.mainOf(o)))
+			}
+		}
+		if len(who) == 0 {
+			return ""
+		}
+		verb := "has"
+		if len(who) > 1 {
+			verb = "have"
+		}
+		return fmt.Sprintf("; its input comes from a pipe whose writing end %s %s open", strings.Join(who, " and "), verb)
+	}
+	return ""
+}
+
+// children says which children there are, of one that waits for any.
+func (j *judge) children(n node) string {
+	const most = 3
+	p := j.procs[n.proc]
+	if p == nil {
+		return ""
+	}
+	var names []string
+	for _, o := range j.in.Procs {
+		if o.Parent == n.proc && o.Hangs {
+			names = append(names, j.procName(o))
+		}
+	}
+	for i := range p.Kids {
+		if c := &p.Kids[i]; !c.Reaped {
+			names = append(names, j.childName(n, c.PID))
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return ""
+	case len(names) == 1:
+		return "; " + names[0] + " still runs"
+	case len(names) > most:
+		return fmt.Sprintf("; %s and %d more still run", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return "; " + strings.Join(names, ", ") + " still run"
+}
+
+// finalNative says of one that waits for a descriptor of a library's own what is known:
+// the function of the package that waits, who died, who waits too.
+func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
+	at := j.where(n)
+	says = "waits" + at + " in native code"
+	if u := j.unit(n); u != nil {
+		for k := range u.Frames {
+			f := &u.Frames[k]
+			if f.own() {
+				break
+			}
+			if installed(f.File) && !Machinery(f.File) {
+				says = "waits in " + f.Func + at + ", in native code"
+				break
+			}
+		}
+	}
+	return says + j.beside(n), Likely, "native", "what would end it: the library keeps that to itself"
+}
+
+// beside is what of the other threads may have to do with a wait that leads to nobody:
+// the exception that one died of, else where others wait in the program's own code.
+func (j *judge) beside(n node) string {
+	if d := j.died(n.proc, ""); d != "" {
+		return "; " + d
+	}
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil {
+		return ""
+	}
+	for k := range p.Facts.Units {
+		to := node{n.proc, k}
+		u := j.unit(to)
+		c := j.call(to)
+		if to == n || u.Kind != Thread || u.Main || u.Role != "" || u.Wait != nil || c == nil || c.Early {
+			continue
+		}
+		if f, ok := j.place(to); ok && f.own() {
+			return "; meanwhile " + j.name(to) + " waits at " + j.at(f)
+		}
+	}
+	return ""
+}
+
+// unread says what the process has not read, of one that waits for other descriptors.
+func (j *judge) unread(n node) string {
+	p := j.procs[n.proc]
+	if p == nil || len(p.Unread) == 0 {
+		return ""
+	}
+	r := &p.Unread[0]
+	from := ""
+	if to, ok := j.threadNode(r.Proc, r.TID); ok {
+		from = ", sent by " + j.name(to)
+	}
+	j.cite(Evidence{Text: fmt.Sprintf("%s were written that descriptor %d has not read", bytesText(r.Bytes), r.FD), Proc: r.Proc, Event: r.Event})
+	return fmt.Sprintf("; %s lie unread in the %s of descriptor %d, which it does not watch%s", bytesText(r.Bytes), r.What, r.FD, from)
+}
+
+// compiled tells a frame that Cython makes up for its code: its function has the name of
+// the package before it, and its file is a path within that's sources.
+func (f *Frame) compiled() bool {
+	pkg, _, ok := strings.Cut(f.Func, ".")
+	return ok && !path.IsAbs(f.File) && strings.Count(f.Func, ".") > 1 && strings.Contains("/"+f.File, "/"+pkg+"/")
+}
+
+// generated tells the text that an extension was made from, which is seldom there: C of
+// Cython has names such as src/pkg/module.pxd.
+func generated(file string) bool {
+	switch path.Ext(file) {
+	case ".pxd", ".pyx", ".pxi":
+		return true
+	}
+	return false
+}

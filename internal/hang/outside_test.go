@@ -1,0 +1,85 @@
+package hang
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOutside holds what is said of those who wait for what is not in the recording, or
+// for what a library keeps to itself.
+func TestOutside(t *testing.T) {
+	waits := func(call string, peer *Peer) *Call {
+		return &Call{TID: 1, Call: call, FD: 5, Peer: peer, For: 2 * time.Second, Event: 101}
+	}
+	site := []Frame{{Func: "Socket.recv_json", File: "/venv/lib/python3.11/site-packages/zmq/sugar/socket.py", Line: 7}, {Func: "ask", File: "app.py", Line: 9}}
+	for _, c := range []struct {
+		name        string
+		call        *Call
+		kids        []Kid
+		unread      []Unread
+		died        []Raised
+		frames      []Frame
+		want, never string
+	}{
+		{name: "no datagram has come", call: waits("recvfrom", &Peer{What: Datagrams, Addr: "127.0.0.1:53", Outside: true}),
+			want: "MainThread waits for a datagram at its socket 127.0.0.1:53 (app.py:9), and none has come."},
+		{name: "the input of a program is open", call: waits("read", &Peer{What: "pipe", Unrecorded: "pid 7 sort", Program: 7}), kids: []Kid{{PID: 7, Exe: "sort", Fed: []int{1}}},
+			want: "; its input comes from a pipe whose writing end MainThread has open."},
+		{name: "of another one", call: waits("read", &Peer{What: "pipe", Unrecorded: "pid 8 cat", Program: 8}), kids: []Kid{{PID: 7, Exe: "sort", Fed: []int{1}}},
+			want: "(pid 8 cat), which has sent nothing.", never: "input"},
+		{name: "any child", call: waits("wait4", nil), kids: []Kid{{PID: 7, Exe: "sleep"}, {PID: 8, Exe: "cat", Reaped: true}},
+			want: "MainThread waits for a child process (app.py:9); child 7 (sleep) still runs."},
+		{name: "native code", call: waits("poll", &Peer{What: EventFD}), frames: site, died: []Raised{{Type: "KeyError", Text: "'id'", Thread: "server"}},
+			want: "MainThread waits in Socket.recv_json (app.py:9), in native code; thread server died of KeyError: 'id'."},
+		{name: "unread elsewhere", call: waits("epoll_wait", &Peer{What: "connection", Ends: []End{{1, 9}}}), unread: []Unread{{FD: 6, What: "connection", Bytes: 3, Proc: 1, TID: 44}},
+			want: "to which nothing has come; 3 bytes lie unread in the connection of descriptor 6, which it does not watch."},
+		{name: "unread, but it reads", call: waits("recvfrom", &Peer{What: "connection", Ends: []End{{1, 9}}}), unread: []Unread{{FD: 6, What: "connection", Bytes: 3, Proc: 1, TID: 44}},
+			want: "whose other end nobody in this process uses", never: "unread"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := thread(1, "MainThread", 9, nil)
+			if c.frames != nil {
+				u.Frames = c.frames
+			}
+			v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{c.call}, Kids: c.kids, Unread: c.unread, Facts: &Facts{Units: []Unit{u}, Died: c.died}}}})
+			if !strings.Contains(v.Sentence, c.want) || c.never != "" && strings.Contains(v.Sentence, c.never) || v.Degree != Likely {
+				t.Errorf("%s: %s\nwant %s", v.Degree, v.Sentence, c.want)
+			}
+		})
+	}
+}
+
+// TestSemaphoreKnot holds that a circle over a semaphore of several holders is one only
+// if none of them has another way out, and is never called proven.
+func TestSemaphoreKnot(t *testing.T) {
+	task := func(name string, w *Wait) Unit { return Unit{Kind: Task, Name: name, Frames: f(9), Wait: w} }
+	wants := &Wait{How: "acquire", On: []int{0}}
+	for _, free := range []bool{false, true} {
+		y := &Wait{How: "gather", Units: []int{4}}
+		if free {
+			y = &Wait{How: "sleep", Limit: true}
+		}
+		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
+			Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "loop", Units: []int{1}}), task("x", &Wait{How: "await", Units: []int{3}}), task("y", y),
+				task("xa", wants), task("ya", wants)},
+			Things: []Thing{{Kind: Semaphore, Name: "limit", Async: true, Hands: Hands{Locked: true, Holders: []Hold{{Unit: 1, Frame: -1}, {Unit: 2, Frame: -1}}}}}}}}})
+		knot := v.Degree == Likely && v.Kind == "circle" && strings.Contains(v.Sentence, "held by task x and 1 more")
+		if knot == free || v.Degree == Proven {
+			t.Errorf("free %v: %s %s: %s", free, v.Degree, v.Kind, v.Sentence)
+		}
+	}
+}
+
+// TestTimerCancelled holds that a timer is said to have been cancelled only where it
+// can't have run.
+func TestTimerCancelled(t *testing.T) {
+	for after, want := range map[float64]string{60: "the timer of expire, which was to run after 60 s, was cancelled.", 0.5: "the timer of expire has ended."} {
+		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{{TID: 1, Call: "futex", FD: -1, For: time.Second}}, Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "wait", On: []int{0}})},
+			Things: []Thing{{Kind: Event, Name: "expired", Fate: []Fate{{Kind: Thread, Name: "Thread-1", How: "ended", Timer: "expire", After: after}}}}}}}})
+		if !strings.HasSuffix(v.Sentence, want) {
+			t.Errorf("after %g: %s", after, v.Sentence)
+		}
+	}
+}
