@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/setup"
 )
 
 // runtimeFile returns the file that holds an interpreter's runtime.
@@ -208,7 +210,7 @@ func TestFindClockRefuses(t *testing.T) {
 	}
 	// Builds that are refused: Debian's python3.11-dbg and pypy3, and 3.13
 	// configured --disable-gil and --without-computed-gotos.
-	const builds = "/var/cache/pyrr/builds"
+	builds := setup.Path("builds")
 	tests := []struct{ name, path, want string }{
 		{"2.7", home + "/.pyenv/versions/2.7.18/lib/libpython2.7.so.1.0", "CPython 2.7.18 is too old"},
 		{"3.6", home + "/.pyenv/versions/3.6.15/lib/libpython3.6m.so.1.0", "CPython 3.6.15 is too old"},

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pyrr/internal/mem"
+	"pyrr/internal/setup"
 	"pyrr/internal/stack"
 )
 
@@ -39,20 +40,19 @@ func interpreters() []interpreter {
 	for _, v := range []string{"3.8.18", "3.9.18", "3.10.13", "3.11.7", "3.12.1", "3.13.0"} {
 		list = append(list, interpreter{name: "pyenv-" + v, path: filepath.Join(home, ".pyenv/versions", v, "bin/python3")})
 	}
-	const cache = "/var/cache/pyrr"
 	for _, r := range []struct{ release, python string }{
 		{"bullseye", "python3.9"}, {"trixie", "python3.13"}, {"sid", "python3.14"}, {"sid", "python3.15"},
 	} {
 		list = append(list, interpreter{
 			name: r.release + "-" + strings.TrimPrefix(r.python, "python"),
-			path: "/usr/bin/" + r.python, root: filepath.Join(cache, "roots", r.release),
+			path: "/usr/bin/" + r.python, root: setup.Root(r.release),
 		})
 	}
 	return append(list,
-		interpreter{name: "pbs-3.10", path: filepath.Join(cache, "pbs310/bin/python3.10")},
-		interpreter{name: "pbs-3.11", path: filepath.Join(cache, "pbs311/bin/python3.11")},
-		interpreter{name: "pbs-3.14", path: filepath.Join(cache, "pbs314/bin/python3.14")},
-		interpreter{name: "nogil-3.13t", path: filepath.Join(cache, "nogil313/bin/python3.13t")})
+		interpreter{name: "pbs-3.10", path: setup.Path("pbs310/bin/python3.10")},
+		interpreter{name: "pbs-3.11", path: setup.Path("pbs311/bin/python3.11")},
+		interpreter{name: "pbs-3.14", path: setup.Path("pbs314/bin/python3.14")},
+		interpreter{name: "nogil-3.13t", path: setup.Path("nogil313/bin/python3.13t")})
 }
 
 // minorVersion returns the minor version that an interpreter's name ends in.

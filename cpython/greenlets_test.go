@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/setup"
 )
 
 type greenletSeen struct {
@@ -25,7 +27,7 @@ func TestGreenletsAgainstPython(t *testing.T) {
 	if fullTests {
 		points = 100
 	}
-	with := interpreter{name: "greenlet-3.11", path: "/var/cache/pyrr/venv-greenlet/bin/python"}
+	with := interpreter{name: "greenlet-3.11", path: setup.Path("venv-greenlet/bin/python")}
 	for i, in := range append(interpreters(), with) {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()

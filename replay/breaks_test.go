@@ -16,6 +16,7 @@ import (
 	"pyrr/capture"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/setup"
 	"pyrr/replay"
 )
 
@@ -41,7 +42,7 @@ func pythons(t *testing.T) []string {
 		}
 	}
 	if os.Getenv("PYRR_E2E") == "full" {
-		if p := "/var/cache/pyrr/pbs314/bin/python3"; exec.Command(p, "-c", "").Run() == nil {
+		if p := setup.Path("pbs314/bin/python3"); exec.Command(p, "-c", "").Run() == nil {
 			list = append(list, p)
 		}
 	}

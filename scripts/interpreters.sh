@@ -256,10 +256,12 @@ $OWN"
 }
 
 absent() {
-  local name present
+  local name present made
   present=$(list)
   for name in pbs310 pbs311 pbs314 bullseye trixie sid sid315; do
-    grep -q "^$name " <<<"$present" || echo "$name $(cat "$cache/.skipped/$name" 2>/dev/null || echo "not made: scripts/interpreters.sh $name")"
+    ! grep -q "^$name " <<<"$present" || continue
+    made=${name%315} # python3.15 is in the root of sid
+    echo "$name $(cat "$cache/.skipped/$name" 2>/dev/null || cat "$cache/.skipped/$made" 2>/dev/null || echo "not made: scripts/interpreters.sh $made")"
   done
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 	"pyrr/internal/traces"
 )
 
@@ -18,15 +19,11 @@ import (
 // requests; scripts/venv.sh makes it.
 func venvPython(t *testing.T) string {
 	t.Helper()
-	home, _ := os.UserHomeDir()
-	for _, dir := range []string{os.Getenv("PYRR_CACHE"), "/var/cache/pyrr", filepath.Join(home, ".cache/pyrr")} {
-		python := filepath.Join(dir, "venv-311/bin/python")
-		if _, err := os.Stat(python); dir != "" && err == nil {
-			return python
-		}
+	python := setup.Path("venv-311/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no virtual environment: scripts/venv.sh")
 	}
-	t.Skip("no virtual environment: scripts/venv.sh")
-	return ""
+	return python
 }
 
 // TestHangingRequest reads the two stacks that explain a hanging HTTP request:

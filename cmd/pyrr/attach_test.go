@@ -22,6 +22,7 @@ import (
 	"pyrr/internal/keeping"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/setup"
 )
 
 // attachHead is what programs that are attached to begin with: they say that they
@@ -293,13 +294,11 @@ func TestAttach(t *testing.T) {
 
 // withNumpy is a Python that has numpy, "" for none.
 func withNumpy() string {
-	for _, cache := range []string{os.Getenv("PYRR_CACHE"), "/var/cache/pyrr", os.ExpandEnv("$HOME/.cache/pyrr")} {
-		python := filepath.Join(cache, "venv-311/bin/python")
-		if cache != "" && exec.Command(python, "-c", "import numpy").Run() == nil {
-			return python
-		}
+	python := setup.Path("venv-311/bin/python")
+	if exec.Command(python, "-c", "import numpy").Run() != nil {
+		return ""
 	}
-	return ""
+	return python
 }
 
 // zombies are the children of the program that have ended, and that nobody waited for.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // TestGreenletsOfGevent records a program in which greenlets wait for each
@@ -14,7 +15,7 @@ import (
 // with its own.
 func TestGreenletsOfGevent(t *testing.T) {
 	probe.Require(t)
-	const python = "/var/cache/pyrr/venv-greenlet/bin/python"
+	python := setup.Path("venv-greenlet/bin/python")
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("no gevent: scripts/venv.sh greenlet")
 	}

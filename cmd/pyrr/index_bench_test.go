@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pyrr/internal/setup"
 	"pyrr/internal/stackwalk"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ import (
 // sizes say how much of the recording it is.
 func BenchmarkIndex(b *testing.B) {
 	probe.Require(b)
-	python := "/var/cache/pyrr/venv-311/bin/python"
+	python := setup.Path("venv-311/bin/python")
 	if _, err := os.Stat(python); err != nil {
 		b.Skip(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"pyrr/internal/cli"
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // testInterpreters lists the interpreters that are installed: they differ in
@@ -16,17 +17,13 @@ import (
 // libpython, one made by BOLT), and in how frames are read.
 func testInterpreters() []string {
 	home, _ := os.UserHomeDir() // "" finds nothing
-	cache := os.Getenv("PYRR_CACHE")
-	if cache == "" {
-		cache = "/var/cache/pyrr"
-	}
 	var out []string
 	for _, pattern := range []string{
 		"/usr/bin/python3",
 		filepath.Join(home, ".pyenv/versions/3.*/bin/python3"),
-		filepath.Join(cache, "pbs310/bin/python3.10"),
-		filepath.Join(cache, "pbs314/bin/python3.14"),
-		filepath.Join(cache, "nogil313/bin/python3.13t"),
+		setup.Path("pbs310/bin/python3.10"),
+		setup.Path("pbs314/bin/python3.14"),
+		setup.Path("nogil313/bin/python3.13t"),
 	} {
 		found, _ := filepath.Glob(pattern) // the patterns are well formed
 		out = append(out, found...)

@@ -8,16 +8,13 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // TestAgentInPython speaks with pyrr mcp by the protocol's own library for Python.
 func TestAgentInPython(t *testing.T) {
 	probe.Require(t)
-	cache := os.Getenv("PYRR_CACHE")
-	if cache == "" {
-		cache = "/var/cache/pyrr"
-	}
-	python := filepath.Join(cache, "venv-mcp/bin/python")
+	python := setup.Path("venv-mcp/bin/python")
 	if _, err := os.Stat(python); err != nil {
 		t.Skip("no client of the Model Context Protocol for Python: scripts/venv.sh mcp makes it")
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pyrr/internal/setup"
 )
 
 // editorProgram is what editors travel through.
@@ -29,11 +31,7 @@ print(job.run(2), flush=True)
 // TestNeovim has a real Neovim with nvim-dap go through a recording, forwards and back,
 // and complete in its REPL; docs/editors.md has what it prints.
 func TestNeovim(t *testing.T) {
-	cache := os.Getenv("PYRR_CACHE")
-	if cache == "" {
-		cache = "/var/cache/pyrr"
-	}
-	dap := filepath.Join(cache, "nvim-dap")
+	dap := setup.Path("nvim-dap")
 	if _, err := os.Stat(dap); err != nil {
 		t.Skip("no nvim-dap: scripts/neovim.sh makes it of the repository that PYRR_NVIM_DAP names")
 	}

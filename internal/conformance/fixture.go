@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // Fixture is one program of the folder fixtures, with what its header says.
@@ -133,14 +135,11 @@ func Interpreters(ctx context.Context, repo string) ([]*Interpreter, error) {
 
 // venv is the virtual environment's Python, or "".
 func venv() string {
-	home, _ := os.UserHomeDir()
-	for _, cache := range []string{os.Getenv("PYRR_CACHE"), "/var/cache/pyrr", filepath.Join(home, ".cache/pyrr")} {
-		python := filepath.Join(cache, "venv-311", "bin", "python")
-		if _, err := os.Stat(python); cache != "" && err == nil {
-			return python
-		}
+	python := setup.Path("venv-311/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		return ""
 	}
-	return ""
+	return python
 }
 
 // Lacks is the first requirement that the interpreter does not meet, or "".

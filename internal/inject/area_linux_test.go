@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/setup"
 )
 
 // python runs the system's interpreter.
@@ -227,7 +228,7 @@ print("ok")`)
 // releases of Debian in root file systems beside it.
 func libcs(t *testing.T) map[string]string {
 	roots := map[string]string{"system": ""}
-	dirs, _ := filepath.Glob("/var/cache/pyrr/roots/*/usr/bin/python3")
+	dirs, _ := filepath.Glob(setup.Path("roots") + "/*/usr/bin/python3")
 	for _, d := range dirs {
 		root := strings.TrimSuffix(d, "/usr/bin/python3")
 		roots[filepath.Base(root)] = root

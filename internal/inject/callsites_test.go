@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pyrr/internal/setup"
 )
 
 // cLibraries are the C libraries of the machine and of the other interpreters'.
 func cLibraries(t *testing.T) []string {
 	all, _ := filepath.Glob("/lib/x86_64-linux-gnu/libc.so.6")
-	more, _ := filepath.Glob("/var/cache/pyrr/roots/*/lib/x86_64-linux-gnu/libc.so.6")
+	more, _ := filepath.Glob(setup.Path("roots") + "/*/lib/x86_64-linux-gnu/libc.so.6")
 	all = append(all, more...)
 	if len(all) == 0 {
 		t.Skip("no C library of Debian's here")

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/inject":    {"internal/linux", "internal/mem", "internal/sys", "internal/usercache"},
 	"internal/unwind":    {"internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
+	"internal/setup":             {},
 	"internal/recording/rectest": {"internal/inject", "internal/linux", "internal/recording", "internal/sys"},
 	"internal/unwind/gdbtest":    {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
@@ -262,6 +263,24 @@ func TestPtraceCalls(t *testing.T) {
 				code, _, _ := strings.Cut(line, "//")
 				if ptraceCall.MatchString(code) {
 					t.Errorf("%s/%s:%d makes a ptrace call: %s", name, file, n, strings.TrimSpace(line))
+				}
+			})
+		}
+	}
+}
+
+// TestOneCache holds that what looks for what set-up made asks internal/setup: a test that
+// knows the folder by itself skips, on a machine as it comes, what was made for it elsewhere.
+func TestOneCache(t *testing.T) {
+	const folder = "/var/cache" + "/pyrr"
+	for _, p := range listPackages(t) {
+		if p.ImportPath == module+"/internal/setup" {
+			continue
+		}
+		for _, file := range slices.Concat(p.GoFiles, p.TestGoFiles) {
+			eachLine(t, filepath.Join(p.Dir, file), func(n int, line string) {
+				if strings.Contains(line, folder) {
+					t.Errorf("%s/%s:%d names the folder of what set-up makes: %s", p.ImportPath, file, n, strings.TrimSpace(line))
 				}
 			})
 		}

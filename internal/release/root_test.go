@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"pyrr/internal/setup"
 )
 
 // inRoot returns what goes in front of a command that is to run in a copy of one of
@@ -18,11 +20,7 @@ func inRoot(t *testing.T, suite string) (in []string, root string) {
 	if os.Geteuid() != 0 {
 		t.Skip("chroot needs root")
 	}
-	cache := os.Getenv("PYRR_CACHE")
-	if cache == "" {
-		cache = "/var/cache/pyrr"
-	}
-	lower, err := filepath.EvalSymlinks(filepath.Join(cache, "roots", suite))
+	lower, err := filepath.EvalSymlinks(setup.Path("roots/" + suite))
 	if err != nil {
 		t.Skipf("no root of %s: scripts/interpreters.sh %s", suite, suite)
 	}

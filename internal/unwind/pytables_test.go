@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // livingNames is a program that says what the interpreter itself has: for each function
@@ -98,12 +100,12 @@ func pythons() []string {
 	if root == "" {
 		root = filepath.Join(home, ".pyenv")
 	}
-	cache := os.Getenv("PYRR_INTERPRETERS")
-	if cache == "" {
-		cache = "/var/cache/pyrr"
-	}
 	out := []string{"/usr/bin/python3"}
-	for _, glob := range []string{root + "/versions/3.*/bin/python3", cache + "/pbs3*/bin/python3"} {
+	globs := []string{root + "/versions/3.*/bin/python3"}
+	for _, name := range []string{"pbs310", "pbs311", "pbs313", "pbs314"} {
+		globs = append(globs, setup.Path(name+"/bin/python3"))
+	}
+	for _, glob := range globs {
 		found, _ := filepath.Glob(glob) // the patterns are right
 		out = append(out, found...)
 	}
