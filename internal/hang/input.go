@@ -117,6 +117,9 @@ type Peer struct {
 	Got, Sent           uint64
 	LastGot, LastSent   int64
 	GotEvent, SentEvent uint64
+	// Transaction is who has one open, on another connection to the database at the
+	// other end.
+	Transaction *Owner
 }
 
 // Kid is a child process that is not recorded.

@@ -70,6 +70,10 @@ func TestJudge(t *testing.T) {
 			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
 			Things: []Thing{{Kind: Event, Name: "one", Hands: Hands{Known: []int{1}}}, {Kind: Event, Name: "two", Hands: Hands{Known: []int{0}}}}}}},
 			Likely, nil, []string{"Deadlock:"}},
+		{"a transaction on another connection", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+			{TID: 1, Call: "poll", FD: -1, For: 2 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:5432", Outside: true, Got: 400,
+				Transaction: &Owner{What: "a transaction", Proc: 1, TID: 1, Event: 70, Where: &f(5)[0]}}}}}},
+			Likely, []string{"MainThread waits for the answer of the database at 10.0.0.1:5432 (app.py:9): it has a transaction open on another connection, since app.py:5"}, nil},
 		{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 			None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
 		{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{

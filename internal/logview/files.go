@@ -111,6 +111,7 @@ func (m *merger) fdOp(sc *scan, o *op) {
 		if linux.Do(o.do) == linux.DoWrite {
 			way = &f.Out
 		}
+		f.tx = f.tx.then(o.more.sum.tx)
 		way.add(&o.more.sum)
 		if m.channels != nil {
 			m.channels.add(f, o, sc.p.ID)

@@ -57,6 +57,7 @@ type opMore struct {
 type sum struct {
 	calls, bytes uint64
 	first, last  Moment
+	tx           transaction
 }
 
 // sumKey is one way of a descriptor in the table of the thread tid, 0 for
@@ -172,9 +173,16 @@ func (sc *scan) transfer(n uint64, ev *recording.Event, e *linux.Effect) int {
 		s.calls++
 		s.bytes += e.Bytes
 		s.last = m
+		if e.Do == linux.DoRead {
+			s.tx.learn(ev, m)
+		}
 		return -1
 	}
-	k := sc.op(n, ev, op{do: opDo(e.Do), fd: clamp(e.FD), more: &opMore{sum: sum{calls: 1, bytes: e.Bytes, first: m, last: m}}})
+	more := &opMore{sum: sum{calls: 1, bytes: e.Bytes, first: m, last: m}}
+	if e.Do == linux.DoRead {
+		more.sum.tx.learn(ev, m)
+	}
+	k := sc.op(n, ev, op{do: opDo(e.Do), fd: clamp(e.FD), more: more})
 	if k >= 0 {
 		sc.sums[key] = k
 	}

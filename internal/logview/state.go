@@ -215,6 +215,7 @@ type File struct {
 	Locked Moment
 
 	In, Out Traffic
+	tx      transaction
 
 	// Holders are the descriptors that stand for it now, by process; none if
 	// it is closed everywhere.

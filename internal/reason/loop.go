@@ -315,17 +315,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 	if p == nil {
 		return nil
 	}
-	owner := func(what string, at logview.Moment) *hang.Owner {
-		out := &hang.Owner{What: what, Proc: at.Proc, TID: at.TID, Event: at.Pos.Event}
-		if index != nil {
-			if st, ok, err := index.Stack(at.Proc, at.TID, at.Pos.Event); err == nil && ok {
-				if f, ok := OwnFrame(st); ok {
-					out.Where = &hang.Frame{Func: f.Func, File: f.File, Line: f.Line}
-				}
-			}
-		}
-		return out
-	}
+	owner := func(what string, at logview.Moment) *hang.Owner { return ownerAt(index, what, at) }
 	var self *hang.Owner // a transaction of its own, on another connection
 	switch {
 	case asked != nil && !inSQLite(w):

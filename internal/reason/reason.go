@@ -131,6 +131,9 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 				c.Loop, asked = between(rec, index, w.Proc, c, all[i].Time)
 			}
 			c.Owner = ownerOf(state, index, w, c, asked)
+			if c.Peer != nil {
+				c.Peer.Transaction = transactionOf(state, index, w)
+			}
 		}
 	}
 	if v := failedOf(in, all); v != nil {
