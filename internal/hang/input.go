@@ -102,10 +102,8 @@ type Peer struct {
 	Outside, Closed bool
 	// Coming says that the other end has written what this one has not read.
 	Coming bool
-	// UsedProc and UsedTID are the thread that read or wrote last at the other end, TID 0
-	// for none.
-	UsedProc int
-	UsedTID  int32
+	// Used is the thread that read or wrote last at the other end, TID 0 for none.
+	Used User
 	// Backlog is how many connections wait to be accepted at the other end.
 	Backlog bool
 	// Listeners are who has the listening socket of a Backlog. Watched are the
@@ -120,6 +118,12 @@ type Peer struct {
 	// Transaction is who has one open, on another connection to the database at the
 	// other end.
 	Transaction *Owner
+}
+
+// User is a thread of a process.
+type User struct {
+	Proc int
+	TID  int32
 }
 
 // Kid is a child process that is not recorded.

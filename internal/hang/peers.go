@@ -181,7 +181,7 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		to := j.mainOf(o)
 		if k := j.havers(node{}, o, fds[proc]); len(k) == 1 {
 			to = k[0]
-		} else if user, ok := j.threadNode(p.UsedProc, p.UsedTID); ok && p.UsedProc == proc && slices.Contains(k, user) && !j.idle(user) {
+		} else if user, ok := j.threadNode(p.Used.Proc, p.Used.TID); ok && p.Used.Proc == proc && slices.Contains(k, user) && !j.idle(user) {
 			to = user
 		}
 		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})

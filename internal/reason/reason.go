@@ -315,7 +315,7 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		last = out
 	}
 	if last.Calls > 0 {
-		out.UsedProc, out.UsedTID = last.Last.Proc, last.Last.TID
+		out.Used = hang.User{Proc: last.Last.Proc, TID: last.Last.TID}
 	}
 	out.Closed = f.Other.Closed()
 	out.Watched = watchers(state, f.Other)
