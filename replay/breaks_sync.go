@@ -35,10 +35,6 @@ func (p *Process) sync(t *Thread) error {
 	return nil
 }
 
-// raiseSymbol is called by the eval loop for each frame that an exception
-// passes (Python/ceval.c, label error).
-const raiseSymbol = "PyTraceBack_Here"
-
 // syncNative puts an int3 where a C breakpoint is, and takes it away where
 // there is none any more.
 func (p *Process) syncNative() error {
@@ -58,7 +54,7 @@ func (p *Process) syncNative() error {
 				want[a] = append(want[a], b)
 			}
 		case BreakRaise:
-			for _, a := range p.Symbol(raiseSymbol) {
+			for _, a := range p.raiseSites() {
 				want[a] = append(want[a], b)
 			}
 		}
@@ -151,14 +147,8 @@ func (p *Process) spaceChanged() {
 	}) {
 		p.unsynced = true
 	}
-	young := false
-	for i := range p.modules {
-		if p.modules[i].age < youth {
-			young = true
-			break
-		}
-	}
-	if !young {
+	p.unsynced = p.unsynced || p.unsure
+	if !p.young() {
 		return
 	}
 	p.modules = slices.Clone(p.modules)

@@ -23,20 +23,27 @@ const (
 // out. Structures are those of the System V ABI, the GNU hash table that of
 // binutils.
 func dynamicSymbol(file io.ReaderAt, m mem.Reader, bias uint64, name string) (uint64, error) {
+	addr, _, err := dynamicSymbolSize(file, m, bias, name)
+	return addr, err
+}
+
+// dynamicSymbolSize is dynamicSymbol with the number of bytes that the symbol takes.
+func dynamicSymbolSize(file io.ReaderAt, m mem.Reader, bias uint64, name string) (addr, size uint64, err error) {
 	progs, err := programHeaders(file)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, p := range progs {
 		if p.Type == elf.PT_DYNAMIC {
 			d, err := readDynamic(m, bias, p)
 			if err != nil {
-				return 0, err
+				return 0, 0, err
 			}
-			return d.lookup(name)
+			addr, err = d.lookup(name)
+			return addr, d.size, err
 		}
 	}
-	return 0, errors.New("the module has no dynamic segment")
+	return 0, 0, errors.New("the module has no dynamic segment")
 }
 
 // programHeaders reads the program headers of a 64-bit little-endian ELF file
@@ -58,6 +65,7 @@ type dynamic struct {
 	m                         mem.Reader
 	bias                      uint64
 	symtab, strtab, gnu, sysv uint64
+	size                      uint64 // of the symbol that was looked up last
 }
 
 func readDynamic(m mem.Reader, bias uint64, p *elf.Prog) (*dynamic, error) {
@@ -102,7 +110,8 @@ func (d *dynamic) lookup(name string) (uint64, error) {
 	return 0, errors.New("the module has no hash table of symbols")
 }
 
-// symbol returns the address of symbol i if it has the name and is defined.
+// symbol returns the address of symbol i if it has the name and is defined; size gets
+// how much it takes.
 func (d *dynamic) symbol(i uint32, name string) (uint64, bool, error) {
 	sym, err := mem.Bytes(d.m, d.symtab+24*uint64(i), 24) // Elf64_Sym
 	if err != nil {
@@ -115,6 +124,7 @@ func (d *dynamic) symbol(i uint32, name string) (uint64, bool, error) {
 	if binary.LittleEndian.Uint16(sym[6:]) == uint16(elf.SHN_UNDEF) {
 		return 0, false, nil
 	}
+	d.size = binary.LittleEndian.Uint64(sym[16:])
 	return d.bias + binary.LittleEndian.Uint64(sym[8:]), true, nil
 }
 

@@ -166,6 +166,7 @@ type breakState struct {
 	gen       int  // of the breakpoints that are in place
 	edges     edgeCounts
 	unsynced  bool // what they apply to has changed
+	unsure    bool // where exceptions are raised is not yet known: see raiseSites
 	stale     bool // the table of known functions is not that of the memory
 	looked    bool
 }
@@ -236,6 +237,7 @@ type looked struct {
 	modfiles map[recording.FileID]modFile
 	runtimes map[recording.FileID]foundRuntime
 	symbols  map[symbolKey]uint64 // 0: it has none
+	raises   map[uint64][]uint64  // by the eval loop's address: see raiseSites
 }
 
 type forkKey struct {
