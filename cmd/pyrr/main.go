@@ -5,9 +5,9 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 
 	"pyrr/internal/cli"
+	"pyrr/internal/headroom"
 	"pyrr/internal/screen"
 )
 
@@ -46,10 +46,6 @@ func commands() cli.Table {
 }
 
 func main() {
-	// Most commands end within a second and keep little; collecting a quarter as
-	// often makes a short replay 8 ms faster. GOGC still decides where it is set.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
+	headroom.Collect()
 	os.Exit(commands().Run(context.Background(), screen.New(os.Stdout, os.Stderr), os.Args[1:]))
 }

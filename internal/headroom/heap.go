@@ -29,6 +29,7 @@ type Heap struct {
 // Garbage may grow to percent of what is alive, as far as the limit permits. Whoever
 // keeps much calls Check now and then.
 func BoundHeap(percent int) (h *Heap, undo func()) {
+	bound.Add(1)
 	percent = debug.SetGCPercent(percent)
 	h = &Heap{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 	limit := int64(-1) // which changes nothing
@@ -37,6 +38,7 @@ func BoundHeap(percent int) (h *Heap, undo func()) {
 		limit = debug.SetMemoryLimit(heapLimit)
 	}
 	return h, func() {
+		bound.Add(-1)
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)
 	}

@@ -37,7 +37,13 @@ type Iter struct {
 
 	headOnly bool // leave out what the events' Mem holds
 	brief    bool // leave out most of what is large
-	garbage  int  // bytes unpacked since they were last collected
+	used     used
+}
+
+// used is what reading took so far.
+type used struct {
+	garbage     int   // bytes unpacked since they were last collected
+	heads, told int64 // of the budget for heads, and what of it was said
 }
 
 // Events returns an iterator over the events of the process procID.
@@ -259,6 +265,9 @@ func (it *Iter) decode(ev *Event) error {
 	case ev.Proc != nil && ev.Proc.ID != it.proc:
 		return it.damaged(it.at, fmt.Errorf("start of process %d", ev.Proc.ID))
 	}
+	if err := it.spend(headCost(ev, headLen), ev.Proc != nil); err != nil {
+		return it.damaged(it.at, err)
+	}
 	data, err := it.data(dataLen)
 	if err != nil {
 		return err
@@ -279,6 +288,17 @@ func (it *Iter) decode(ev *Event) error {
 		}
 	}
 	return nil
+}
+
+// spend takes memory for an event beside its data; it says so now and then, and at once
+// of what readers keep.
+func (it *Iter) spend(n int64, kept bool) error {
+	const seldom = 16 << 10
+	if it.used.heads += n; !kept && it.used.heads-it.used.told < seldom {
+		return nil
+	}
+	it.used.told = it.used.heads
+	return it.r.spendHeads(it.proc, it.used.heads)
 }
 
 // data takes the n bytes of the event's data, from this chunk and, where it
@@ -346,10 +366,10 @@ func (it *Iter) chunk() (h chunkHeader, raw []byte, err error) {
 	it.at = it.off
 	it.off += chunkHeaderSize + int64(h.packed)
 	it.seq++
-	if it.garbage += len(raw); it.garbage > maxChunk {
+	if it.used.garbage += len(raw); it.used.garbage > maxChunk {
 		// Buffers of this size are seldom, and many of them together are too much before
 		// the collector comes by itself.
-		it.garbage = 0
+		it.used.garbage = 0
 		runtime.GC()
 	}
 	return h, raw, nil

@@ -55,6 +55,7 @@ type Recording struct {
 
 	mu      sync.Mutex
 	summary *Summary
+	heads   heads // by mu
 
 	find        func(File) (string, error) // see FindFiles
 	provenFiles map[FileID]provenFile      // by mu
