@@ -40,9 +40,8 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 	err := logview.Each(rec, &last.Proc, func(f *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
 		switch {
 		case ev.Kind == recording.KindSignal && ev.SigInfo().Raised() && d.Signal == linux.Signal(int(ev.Nr)):
-			// siginfo_t: si_signo, si_errno, si_code, of which those above 0 are the
-			// kernel's, and si_addr. faulthandler's handler raises it once more.
-			d.Fault, d.Addr, d.Event, tid = true, ev.Args[2], n, ev.TID
+			// What somebody sent is none: faulthandler's handler raises it once more.
+			d.Fault, d.Addr, d.Event, tid = true, ev.SigInfo().Addr(), n, ev.TID
 		case ev.Kind == recording.KindEnter && ev.Nr == unix.SYS_EXIT_GROUP:
 			d.Event, tid = n, ev.TID
 		case !d.Fault && ev.Kind == recording.KindSyscall && sendsTo(last, ev, d.Signal):

@@ -14,7 +14,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -42,10 +41,24 @@ type Frame struct {
 
 var dwarfNames = strings.Fields("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip")
 
-// dir is the folder of this file.
+// dir is the folder of this file: below the module's, in which the test runs. What is
+// compiled with -trimpath does not know it.
 func dir() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(file)
+	top, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for {
+		dir := filepath.Join(top, "internal", "unwind", "gdbtest")
+		if _, err := os.Stat(filepath.Join(dir, "work.py")); err == nil {
+			return dir
+		}
+		up := filepath.Dir(top)
+		if up == top {
+			panic("the folder of the module is not above that of the test")
+		}
+		top = up
+	}
 }
 
 // Program returns the path of a Python program that works in C: in the modules
