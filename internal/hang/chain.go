@@ -229,7 +229,7 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 	if lost := j.lostTo(n, t); lost != "" {
 		return "waits for " + what + at + ", " + lost, Proven, "lost lock", ""
 	}
-	if t.Gone {
+	if t.Gone && (len(t.Taken) == 0 || t.Taken[0].Unit >= 0) {
 		return "waits for " + what + at + ", " + j.lostOwner(n, t), Proven, "lost lock", ""
 	}
 	if h := j.heldAtFork(n, t); h != "" {
@@ -393,7 +393,7 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case p.Backlog:
 		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""
 	case p.Closed:
-		return does + ", whose other end is closed", Likely, c.Call, ""
+		return does + j.keptOpen(n), Likely, c.Call, "which program that is"
 	case p.What == Datagrams && p.Got == 0:
 		return does + ", and none has come" + j.beside(n), Likely, c.Call, "who should have sent one"
 	case p.Outside && p.What != Datagrams:

@@ -42,6 +42,24 @@ func (j *judge) inputOf(n node, pid int) string {
 	return ""
 }
 
+// keptOpen says of one that waits for data from an end that no process of the recording
+// has open any more, nor a child of those, that some program must have: else it would end.
+func (j *judge) keptOpen(n node) string {
+	says, by, ended := ", whose other end a program has open that is not recorded", "", 0
+	if p := j.procs[n.proc]; p != nil {
+		for i := range p.Kids {
+			if c := &p.Kids[i]; c.Reaped {
+				by = ": one that " + j.childName(n, c.PID) + ", which has ended, had started"
+				ended++
+			}
+		}
+	}
+	if ended == 1 {
+		says += by
+	}
+	return says
+}
+
 // children says which children there are, of one that waits for any.
 func (j *judge) children(n node) string {
 	const most = 3

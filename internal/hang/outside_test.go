@@ -83,3 +83,20 @@ func TestTimerCancelled(t *testing.T) {
 		}
 	}
 }
+
+// TestGoingRound holds that threads that wake each other in turns are said to go on, and
+// that one which has waited for long in such a loop is not.
+func TestGoingRound(t *testing.T) {
+	for _, long := range []bool{false, true} {
+		c := &Call{TID: 1, Call: "futex", FD: -1, For: time.Millisecond, Event: 9, Loop: &Loop{Count: 900, For: time.Second, Every: time.Millisecond, Moves: true}}
+		if long {
+			c.For = time.Second
+		}
+		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{c, {TID: 2}}, Facts: &Facts{
+			Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "wait", On: []int{0}}), thread(2, "pong", 6, nil)},
+			Things: []Thing{{Kind: Event, Name: "turn", Hands: Hands{Known: []int{1}}}}}}}})
+		if goes := strings.HasPrefix(v.Sentence, "No verdict: MainThread goes on in a loop"); goes == long || !long && v.Degree != None {
+			t.Errorf("long %v: %s: %s", long, v.Degree, v.Sentence)
+		}
+	}
+}

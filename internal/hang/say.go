@@ -363,6 +363,9 @@ func (c *Call) lasting() string {
 
 // lasting is a duration for people.
 func lasting(d time.Duration) string {
+	if d > 0 && d < time.Millisecond {
+		return fmt.Sprintf("%.2g ms", float64(d)/1e6)
+	}
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}

@@ -25,8 +25,10 @@ type turn struct {
 	event uint64
 	time  int64
 	instr uint64
-	// moved says that the call moved data or woke somebody.
-	moved bool
+	// moved says that the call moved data or woke somebody; wakes that it is to do that.
+	moved, wakes bool
+	// got says that it waited for another thread, without a time limit, and no longer does.
+	got bool
 	// failed is the call with its error, "" where it did not fail for good; begun is a
 	// connect that goes on.
 	failed, errno, begun string
@@ -73,7 +75,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	var times []int64
 	first := len(ring)
 	for i := len(ring) - 1; i >= 0 && in(ring[i].event); i-- {
-		if ring[i].nr == nr {
+		if ring[i].nr == nr && !ring[i].wakes {
 			times = append(times, ring[i].time)
 			out.Event, first = ring[i].event, i
 		}
@@ -87,9 +89,12 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	moved := map[int]bool{}
 	var instrs []uint64
 	for i, turn := first, 0; i < len(ring); i++ {
-		if ring[i].nr == nr {
+		if ring[i].nr == nr && !ring[i].wakes {
 			turn++
 			instrs = append(instrs, ring[i].instr)
+			if ring[i].got {
+				moved[turn] = true
+			}
 		} else if ring[i].moved {
 			moved[turn] = true
 		}
@@ -120,7 +125,7 @@ func turnsOf(rec *recording.Recording, proc *recording.Proc, tid int32) []turn {
 			if len(ring) == 2*loopDepth {
 				ring = append(ring[:0], ring[loopDepth:]...)
 			}
-			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr})
+			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr, wakes: wakes(linux.Name(int(ev.Nr)), ev.Args[1])})
 		}
 		if done := s.Done(ev); done != nil && ev.TID == tid && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
 			ring[len(ring)-1].fails(s.Enter, ev)
@@ -128,6 +133,7 @@ func turnsOf(rec *recording.Recording, proc *recording.Proc, tid int32) []turn {
 				ring[last].connectFailed(done, ring[:last])
 			}
 			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
+			ring[len(ring)-1].got = got(linux.Name(int(ev.Nr)), &s.Enter.Args, ev.Ret)
 		}
 		return nil
 	}) != nil {
@@ -178,7 +184,7 @@ func moves(name string, op uint64, ret int64) bool {
 	case ret <= 0:
 		return false
 	case strings.HasPrefix(name, "futex"):
-		return op&0x7f == 1 // FUTEX_WAKE
+		return wakes(name, op)
 	}
 	for _, p := range []string{"read", "recv", "write", "send", "pread", "pwrite", "splice", "accept"} {
 		if strings.HasPrefix(name, p) {
@@ -186,6 +192,19 @@ func moves(name string, op uint64, ret int64) bool {
 		}
 	}
 	return false
+}
+
+// wakes tells a call that wakes a thread.
+func wakes(name string, op uint64) bool {
+	const wake = 1 // FUTEX_WAKE of futex(2), below its flags
+	return name == "futex" && op&0x7f == wake
+}
+
+// got tells a wait for a lock of Python's, or what is made of them, that is over: the one
+// for the interpreter's own lock has a time limit each time.
+func got(name string, args *[6]uint64, ret int64) bool {
+	const waitBitset = 9 // FUTEX_WAIT_BITSET, as sem_wait(3) takes it
+	return name == "futex" && args[1]&0x7f == waitBitset && args[3] == 0 && (ret == 0 || linux.Errno(int(-ret)) == "EAGAIN")
 }
 
 // sameSteps returns how many instructions lie between each two of the last turns,
