@@ -33,7 +33,8 @@ The result is replayed before it gets its name. Where the program does
 something else with a placeholder, or where a known secret shows up in its
 memory, the file gets events, stacks and output only, and no memory; it can
 be read, not replayed. redacted.json in the zip file lists the names of what
-was replaced.
+was replaced. A machine that can't replay packs a recording without secrets as it
+is, and of one with secrets events and stacks only.
 
 Of a recording of one test that was not cut by pyrr record already (the recorder
 was killed, say), only what the test touches is packed: memory, and parts of
@@ -57,7 +58,7 @@ nobody named stays in it.`,
 			{"0", "the file was written"},
 			{"2", "usage error"},
 			{"3", "not written: it is too large, or the recording is damaged or not exact"},
-			{"4", "this machine can't replay it"},
+			{"4", "this machine can't replay it, and it has secrets and no index"},
 			{"130", "interrupted"},
 		},
 		Operand:  "recording",

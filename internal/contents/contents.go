@@ -18,6 +18,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/listing"
 	"pyrr/internal/printable"
+	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -110,7 +111,7 @@ func Of(rec *recording.Recording, path string, progress func(uint64)) (*Info, er
 	h := rec.Header()
 	info := &Info{
 		Path: path, Command: h.Command, Cwd: h.Cwd, Tool: h.Tool, Format: h.Format, Form: h.Form, Started: h.Started,
-		Machine: Machine{Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Lacking: inject.Host().Missing(h.Host.Features)},
+		Machine: Machine{Kernel: h.Host.Kernel, CPU: h.Host.CPU, Needs: h.Host.Features, Lacking: lacking(h.Host.Features)},
 		Options: h.Options, Test: h.Test, Ended: Ended{Verified: "no"}, Pythons: []string{}, Processes: []processInfo{},
 	}
 	if info.Lacking == nil {
@@ -338,4 +339,13 @@ func sortedKeys(m map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// lacking are the features that this processor does not have. Of one that is no x86-64
+// nothing is said: there pyrr reads, and says what replaying takes where that is asked.
+func lacking(features []string) []string {
+	if probe.Elsewhere {
+		return []string{}
+	}
+	return inject.Host().Missing(features)
 }

@@ -41,7 +41,7 @@ func IndexForm(u teller, rec *recording.Recording, dir string, set *redact.Set) 
 		from, index = copied, true
 	}
 	u.Status("replaying the recording for its stacks and output")
-	output := &capped{left: maxOutput}
+	output := &capped{data: []byte{}, left: maxOutput}
 	o := replay.Options{Stdout: output, Stderr: output}
 	var indexErr, err error
 	if index {
@@ -53,6 +53,34 @@ func IndexForm(u teller, rec *recording.Recording, dir string, set *redact.Set) 
 	if err != nil {
 		return nil, fmt.Errorf("replay the recording as it is: %w", err)
 	}
+	return indexForm(from, dir, set, output.data, "exact")
+}
+
+// Unreplayed is IndexForm where nothing can be replayed: of a recording that has an index
+// of stacks already, and without what the program wrote.
+func Unreplayed(u teller, rec *recording.Recording, dir string, set *redact.Set) (*recording.Redaction, error) {
+	u.Status("writing events and stacks")
+	sum, _ := rec.Summary()
+	return indexForm(rec, dir, set, nil, sum.Verified)
+}
+
+// KeepVerdict says of the copy in the folder dir what a replay said of the recording.
+func KeepVerdict(rec *recording.Recording, dir string) error {
+	sum, ok := rec.Summary()
+	if !ok || sum.Verified == "" {
+		return nil
+	}
+	out, err := recording.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	return out.SetVerified(sum.Verified)
+}
+
+// indexForm writes events, stacks and sources of a recording, and output, into the new
+// folder dir, with the secrets replaced. verdict is what a replay said of it.
+func indexForm(from *recording.Recording, dir string, set *redact.Set, output []byte, verdict string) (*recording.Redaction, error) {
 	plan, err := redact.NewPlan(from, set)
 	if err != nil {
 		return nil, err
@@ -63,9 +91,11 @@ func IndexForm(u teller, rec *recording.Recording, dir string, set *redact.Set) 
 	if err := from.Rewrite(dir, changes); err != nil {
 		return nil, err
 	}
-	text := set.Replace(string(output.data), func(int) {})
-	if err := os.WriteFile(filepath.Join(dir, outputMember), []byte(text), 0o600); err != nil {
-		return nil, err
+	if output != nil {
+		text := set.Replace(string(output), func(int) {})
+		if err := os.WriteFile(filepath.Join(dir, outputMember), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	if err := holdsNone(dir, set); err != nil {
 		os.RemoveAll(dir)
@@ -76,7 +106,10 @@ func IndexForm(u teller, rec *recording.Recording, dir string, set *redact.Set) 
 		return nil, err
 	}
 	defer out.Close()
-	return &manifest, out.SetVerified("exact")
+	if verdict == "" {
+		return &manifest, nil
+	}
+	return &manifest, out.SetVerified(verdict)
 }
 
 // capped keeps the first bytes that are written to it.

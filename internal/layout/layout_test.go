@@ -83,7 +83,7 @@ var allowed = map[string][]string{
 	"internal/serve":                 {"internal/page", "internal/served"},
 	"internal/ask":                   {"cpython", "internal/backtrace", "internal/linux", "internal/logview", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/stackwalk":             {"cpython", "internal/hang", "internal/inject", "internal/linux", "internal/mem", "internal/pystate", "internal/recording", "internal/stack", "internal/sys", "internal/unwind", "replay"},
-	"internal/contents":              {"internal/find", "internal/inject", "internal/listing", "internal/printable", "internal/recording", "internal/screen"},
+	"internal/contents":              {"internal/find", "internal/inject", "internal/listing", "internal/printable", "internal/probe", "internal/recording", "internal/screen"},
 	"internal/show":                  {"assert", "internal/compare", "internal/contents", "internal/hang", "internal/hint", "internal/linux", "internal/listing", "internal/logview", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/screen", "internal/stack", "replay"},
 	"internal/find":                  {"internal/hint", "internal/printable", "internal/recording", "internal/registry", "internal/screen"},
 	"internal/traces":                {"assert", "cpython", "internal/backtrace", "internal/hint", "internal/listing", "internal/logview", "internal/printable", "internal/recording", "internal/screen", "internal/show", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},

@@ -57,7 +57,7 @@ func Pack(u *screen.UI, f *Flags, args []string) error {
 	if err := outfile.Replaceable(out); err != nil {
 		return hint.Usagef("pack: -o %v", err)
 	}
-	if err := replay.Able(rec); err != nil {
+	if err := replay.Able(rec); err != nil && !hint.IsMachine(err) {
 		return err
 	}
 	finder, err := f.Secrets.Find(u, rec)
@@ -75,6 +75,9 @@ func Pack(u *screen.UI, f *Flags, args []string) error {
 	}
 	defer packed.Close()
 	verdict := "verified"
+	if sum, _ := packed.Summary(); sum.Verified != "exact" {
+		verdict = "not verified"
+	}
 	if packed.Header().Form == recording.FormIndex {
 		verdict = "without memory"
 	}
@@ -104,9 +107,32 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 	defer remove()
 	defer u.ClearStatus()
 	dir := filepath.Join(work, "recording")
+	write := proven
+	if hint.IsMachine(replay.Able(rec)) {
+		write = unproven
+	}
+	manifest, err := write(u, rec, path, dir, finder)
+	if err != nil {
+		return nil, 0, packFailed(err, path)
+	}
+	u.Status("packing")
+	zip := filepath.Join(work, "packed.zip")
+	size, err := zipFitting(u, rec, path, dir, zip, f)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := outfile.Place(zip, out); err != nil {
+		return nil, 0, err
+	}
+	return manifest, size, nil
+}
+
+// proven writes the packed form of rec into the new folder dir, as replays show it to be
+// right.
+func proven(u *screen.UI, rec *recording.Recording, path, dir string, finder *redact.Finder) (*recording.Redaction, error) {
 	whole := rec
 	if sum, _ := rec.Summary(); rec.Header().Test != "" && rec.Header().Form == "" && sum.Verified != "exact" {
-		short, err := touchedOnly(u, rec, path, filepath.Join(work, "short"+recording.PartSuffix))
+		short, err := touchedOnly(u, rec, path, filepath.Join(filepath.Dir(dir), "short"+recording.PartSuffix))
 		if err != nil {
 			u.Warn("the file is larger than it need be: " + err.Error())
 		} else {
@@ -121,7 +147,7 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 		manifest, set, err, failed = hiding.Replace(u, rec, dir, finder, true, false, func(s *hiding.Search) error { return hiding.Prove(u, dir, s) })
 		return errors.Join(err, failed)
 	}
-	err = pass()
+	err := pass()
 	if rec != whole && (hiding.IsDivergence(err) || replay.Damaged(err)) {
 		// What is exact counts more than what is small.
 		rec = whole
@@ -134,19 +160,7 @@ func packTo(u *screen.UI, rec *recording.Recording, path, out string, finder *re
 			u.Warn(why + ", so the file holds events, stacks and output, and no memory: it can't be replayed")
 		}
 	}
-	if err != nil {
-		return nil, 0, packFailed(err, path)
-	}
-	u.Status("packing")
-	zip := filepath.Join(work, "packed.zip")
-	size, err := zipFitting(u, rec, path, dir, zip, f)
-	if err != nil {
-		return nil, 0, err
-	}
-	if err := outfile.Place(zip, out); err != nil {
-		return nil, 0, err
-	}
-	return manifest, size, nil
+	return manifest, err
 }
 
 // zipFitting packs the folder dir, and leaves out what a replay makes anew where it would
