@@ -23,7 +23,9 @@ fi
 # All in one go, then each by itself, so that one that is missing costs itself alone.
 # Tests run these programs; the regression tests and debug files are Debian's, of
 # the same build as its Python; C stacks are held against gdb's.
-packages=(procps util-linux gdb libc6-dbg debootstrap)
+packages=(procps util-linux gdb libc6-dbg debootstrap unzip)
+# pyrr for Linux on arm64 reads recordings under it.
+packages+=(qemu-user-static)
 # Recordings are pushed to a real registry, which a test starts by itself.
 packages+=(docker-registry)
 # The page of pyrr report is opened in it.

@@ -1,5 +1,5 @@
 // A session of the extension in code-server, by Chromium. It is started by hand: a
-// code-server that has the extension is at the address CODE_SERVER, FOLDER is a folder of
+// code-server that has the extension, and pyrr.path in its settings, is at the address CODE_SERVER, FOLDER is a folder of
 // its machine with app.py (that of session.test.ts) and app.pyrr.zip, playwright-core is
 // installed in PLAYWRIGHT. It prints what it did and saw, and ends with status 1 where
 // something was not there; SHOT names a picture of that.

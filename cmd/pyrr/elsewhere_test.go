@@ -1,0 +1,118 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// ran is what a command came to.
+type ran struct {
+	status      int
+	stdout, err string
+}
+
+func runIn(t *testing.T, dir string, argv ...string) ran {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Args[0] = "pyrr" // TestMain runs main for that name
+	if filepath.Base(cmd.Path) == emulator {
+		cmd.Args = append([]string{emulator, "-0", "pyrr"}, argv[1:]...)
+	}
+	cmd.Dir = dir
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%v: %v", argv, err)
+	}
+	return ran{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+const emulator = "qemu-aarch64-static"
+
+// TestReadersOnArm64 has pyrr for Linux on arm64 read recordings, under an emulator: it says
+// the same, byte for byte. Where that would take a replay it says what it leaves out.
+func TestReadersOnArm64(t *testing.T) {
+	qemu, err := exec.LookPath(emulator)
+	if err != nil {
+		t.Skip("no " + emulator + ": apt-get install qemu-user-static")
+	}
+	t.Setenv("DB_PASSWORD", "correct-horse-77")
+	recs := map[string]string{
+		"secret": recordText(t, "import os\nprint(len(os.environ['DB_PASSWORD']))\n"),
+		"values": recordText(t, valuesProgram),
+		"thread": recordText(t, "import threading\nt = threading.Thread(target=print, args=('there',))\nt.start()\nt.join()\n"),
+	}
+	dir := t.TempDir()
+	for name, rec := range recs {
+		if err := os.Rename(rec, filepath.Join(dir, name+".pyrr.zip")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := filepath.Join(t.TempDir(), "pyrr-arm64")
+	build := exec.Command("go", "build", "-o", other, ".")
+	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	there := func(args ...string) ran { return runIn(t, dir, append([]string{qemu, other}, args...)...) }
+	for _, args := range [][]string{
+		{"ls"}, {"ls", "--json", "."}, {"diff", "values.pyrr.zip", "thread.pyrr.zip"},
+		{"info", "*"}, {"info", "--json", "*"}, {"bt", "*"}, {"explain", "*"}, {"events", "*"},
+	} {
+		for name := range recs {
+			argv := strings.Fields(strings.ReplaceAll(strings.Join(args, " "), "*", name+".pyrr.zip"))
+			here := runIn(t, dir, append([]string{os.Args[0]}, argv...)...)
+			if got := there(argv...); got != here {
+				t.Errorf("%v: on arm64 status %d\n%s%s\nhere %d\n%s%s", argv, got.status, got.stdout, got.err, here.status, here.stdout, here.err)
+			}
+			if args[len(args)-1] != "*" {
+				break
+			}
+		}
+	}
+	if r := there("report", "-o", "page.html", "values.pyrr.zip"); r.status != 0 {
+		t.Errorf("report: status %d\n%s", r.status, r.err)
+	}
+	packsThere(t, dir, there)
+}
+
+// packsThere packs where nothing can be replayed. A recording without secrets keeps what
+// a replay said of it, and replays here; one with secrets is events and stacks alone.
+func packsThere(t *testing.T, dir string, there func(...string) ran) {
+	t.Setenv("DB_PASSWORD", "") // the one that packs needn't know it
+	plain := recordText(t, "print('plain')\n")
+	for _, c := range []struct {
+		rec, out, said string
+		replays        bool
+	}{
+		{plain, "plain-packed.pyrr.zip", "verified", true},
+		{"secret.pyrr.zip", "secret-packed.pyrr.zip", "without memory", false},
+	} {
+		r := there("pack", "-o", c.out, c.rec)
+		if r.status != 0 || !strings.Contains(r.err, c.said) {
+			t.Errorf("pack %s: status %d\n%s", c.rec, r.status, r.err)
+			continue
+		}
+		out := filepath.Join(dir, c.out)
+		status, _, errs := capturePyrr("replay", "-ex", "goto end", "-ex", "quit", out)
+		if (status == 0) != c.replays {
+			t.Errorf("replay of %s: status %d\n%s", c.out, status, errs)
+		}
+		text, err := exec.Command("unzip", "-p", out).Output()
+		if err != nil || bytes.Contains(text, []byte("correct-horse")) {
+			t.Errorf("%s: %v, or it has the secret", c.out, err)
+		}
+		if status, listed, errs := capturePyrr("events", out); status != 0 || strings.Contains(listed, "correct-horse") || !strings.Contains(listed, "exit_group") {
+			t.Errorf("events %s: status %d\n%s", c.out, status, errs)
+		}
+	}
+}
