@@ -18,4 +18,4 @@ mkdir "$work/h" && chown nobody "$work/h"
 CGO_ENABLED=0 go build -trimpath -o "$work/pyrr" ./cmd/pyrr
 go build -o "$work/conformance" ./internal/conformance/run
 env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$work/h" TMPDIR="$work/h" LANG=C.UTF-8 PYRR_CACHE="$(pyrr_cache)" \
-  "${as_nobody[@]}" "$work/conformance" soak --pyrr "$work/pyrr" --only "${1:-deb311}/" --pairs 0 --jobs "$(nproc)"
+  "${as_nobody[@]}" "$work/conformance" soak --pyrr "$work/pyrr" --only "${1:-deb311}/" --pairs 0 --jobs $(($(nproc) + 1))

@@ -30,6 +30,7 @@ func venvPython(t *testing.T) string {
 // a thread in requests.get, at its first connect, which resolves the name, and
 // at the recv that never returns.
 func TestHangingRequest(t *testing.T) {
+	t.Parallel()
 	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
 		t.Skip("this machine can't record and replay")
 	}
@@ -128,6 +129,7 @@ func TestHangingRequest(t *testing.T) {
 // what it prints: each line of the page has to come, in order, with other
 // numbers.
 func TestArticle(t *testing.T) {
+	t.Parallel()
 	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
 		t.Skip("this machine can't record and replay")
 	}

@@ -105,6 +105,7 @@ func matchDocument(t *testing.T, b *documented, answer string) []string {
 // TestAskDocument asks a recording all that docs/ask.md asks of it, and holds that the
 // answers are those that stand there, but for numbers; -update writes these anew.
 func TestAskDocument(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	python := testPython()
 	if v := pythonVersion(python); !strings.HasPrefix(v, "3.11.") {

@@ -43,6 +43,7 @@ done = True
 // TestAskC asks for what C has: in the expressions of print, as its place, and who
 // changed it.
 func TestAskC(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	python := testPython()
 	if python == "" {

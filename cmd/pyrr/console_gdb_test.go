@@ -18,6 +18,7 @@ var gdbOwn = regexp.MustCompile(`(?m)^\$\d+ = `)
 // TestConsoleCEqualsGDB asks pyrr's console and gdb the same of C, at the same place of
 // the same recording.
 func TestConsoleCEqualsGDB(t *testing.T) {
+	t.Parallel()
 	rec := clangRecording(t)
 	at := []string{"break write", "continue", "frame function held"}
 	ask := []string{

@@ -178,6 +178,7 @@ func TestConsoleTab(t *testing.T) {
 
 // TestGDB lets the real gdb go forwards and backwards through a recording.
 func TestGDB(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("gdb"); err != nil {
 		t.Skip("there is no gdb")
 	}
@@ -277,6 +278,7 @@ print(w.state, flush=True)
 
 // TestConsoleValues reads and watches attributes and items, in conditions too.
 func TestConsoleValues(t *testing.T) {
+	t.Parallel()
 	got := typed(t, recordText(t, valuesProgram),
 		"break app.py:10 if self.n == 8", "c", "print self.n", "p self.state", `p self.log["host"]`, "p self.log[1][-1]", "p LIMIT", "p extra[1]",
 		"p len(extra)", "p self.nosuch", "p nosuch", "p self.log[5]", "watch 3 +", "watch self.state", "info breakpoints", "continue", "rc", "reverse-continue", "delete",

@@ -18,6 +18,7 @@ import (
 // with checksums that are right. Whatever they say, the commands print it, or
 // end with 3 and say where; they don't panic and don't wait.
 func TestForgedRecordings(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	python := testPython()
 	if python == "" {

@@ -15,6 +15,7 @@ import (
 // comes to, also by going back to before they were loaded, and by a monitor
 // command that it knows nothing of.
 func TestGDBLibraries(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	const python = "/usr/bin/python3.11"
 	for _, need := range []string{python, "/usr/bin/gdb"} {

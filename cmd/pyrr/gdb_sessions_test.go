@@ -155,6 +155,7 @@ func plainGDB(s string) string {
 // TestGDBSessions holds gdb on a recording to gdb on the program itself, and
 // the way back to the way there.
 func TestGDBSessions(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	const python = "/usr/bin/python3.11"
 	for _, need := range []string{python, "/usr/bin/gdb"} {

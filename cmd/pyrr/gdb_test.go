@@ -22,6 +22,7 @@ import (
 // its system calls compares the stack with the one that gdb finds in a core
 // file of the replayed process.
 func TestReplayedStacksEqualGDB(t *testing.T) {
+	t.Parallel()
 	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
 		t.Skip("this machine can't record and replay")
 	}

@@ -14,6 +14,7 @@ import (
 // other: each is listed with the stack that it was suspended with, and the hub
 // with its own.
 func TestGreenletsOfGevent(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	python := setup.Path("venv-greenlet/bin/python")
 	if _, err := os.Stat(python); err != nil {

@@ -55,6 +55,7 @@ os.read(r, 1)
 // index has for each event with the one that a replay reads there from
 // nothing.
 func TestIndexAgainstReplay(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	pythons := testInterpreters()
 	if len(pythons) == 0 {

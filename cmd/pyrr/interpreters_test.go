@@ -34,6 +34,7 @@ func testInterpreters() []string {
 // TestCheckOnInterpreters records a hanging recv on each interpreter and
 // holds it to its line, its function and its thread's name.
 func TestCheckOnInterpreters(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	if testing.Short() {
 		t.Skip("records on every interpreter")
@@ -69,6 +70,7 @@ expect:
 			continue // not one that pyrr reads
 		}
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			for name, text := range map[string]string{"hang.py": program, "hang.yaml": spec} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script. Each script opens with why it exists.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       updating(t),

@@ -39,6 +39,7 @@ var sessionReasons = map[string]string{
 // TestAgentFindsReasons holds that the reason of ten hangs and ten failures is reached
 // from explain in six calls at most, by the calls that suggest themselves alone.
 func TestAgentFindsReasons(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	if testing.Short() {
 		t.Skip("records twenty tests")

@@ -48,6 +48,7 @@ print(busy(200))
 // TestProfileForms holds that every form has the whole of a profile: each instruction
 // and each moment of each thread once.
 func TestProfileForms(t *testing.T) {
+	t.Parallel()
 	rec, err := recording.Open(recordText(t, formsProgram))
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ type truthFrame struct {
 // their local variables. At the write that says so, the replay has to show
 // the same.
 func TestReplayAgainstPython(t *testing.T) {
+	t.Parallel()
 	probe.Require(t)
 	full := os.Getenv("PYRR_E2E") == "full"
 	pythons := testInterpreters()
