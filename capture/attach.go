@@ -360,16 +360,11 @@ func (r *recorder) leaveCall(t *task) error {
 func (r *recorder) startAttached(t *task) error {
 	sp := t.sp
 	sp.cur, t.state = t, stateReady
-	ep, err := r.beginEpoch(t, r.o.Dir, "")
-	if err != nil {
-		return err
+	if r.o.Tests == nil { // tests have recordings of their own
+		if err := r.beginAttached(t); err != nil {
+			return err
+		}
 	}
-	ep.writeImage(ep.frozen)
-	if ep.frozen.itself {
-		<-ep.image.done
-		ep.frozen = nil
-	}
-	r.late = ep
 	for _, o := range sp.tasks {
 		if o.waited >= 0 {
 			r.noteMark(o, recording.NoteAttached, fmt.Sprintf("thread %d waited in %s when pyrr attached", o.tid, linux.Name(o.waited)))
@@ -383,6 +378,21 @@ func (r *recorder) startAttached(t *task) error {
 	}
 	slices.SortFunc(sp.ready, func(a, b *task) int { return a.tid - b.tid })
 	return r.grant(t)
+}
+
+// beginAttached begins the recording of a process that has one from now on.
+func (r *recorder) beginAttached(t *task) error {
+	ep, err := r.beginEpoch(t, r.o.Dir, "")
+	if err != nil {
+		return err
+	}
+	ep.writeImage(ep.frozen)
+	if ep.frozen.itself {
+		<-ep.image.done
+		ep.frozen = nil
+	}
+	r.late = ep
+	return nil
 }
 
 // nameOfProcess is what a process is called in messages.

@@ -160,7 +160,7 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 		return nil, err
 	}
 	var err error
-	if ep.frozen, err = r.freeze(t); err != nil && r.attached && r.late == nil {
+	if ep.frozen, err = r.freeze(t); err != nil && r.attached && r.late == nil && r.o.Tests == nil {
 		r.warnf("process %d is not copied (%v): it stands still until its memory is read", sp.pid, err)
 		ep.frozen, err = r.freezeItself(t)
 	}

@@ -177,6 +177,9 @@ func (r *recorder) session(t *task, what, flags string) error {
 		r.runners = true
 		if tests != nil {
 			r.deadline = time.Time{}
+			if r.attached {
+				return nil // who attached lets go of it when the session is over
+			}
 			return r.onlyWatch(sp, "it only hands out tests")
 		}
 	case "run":

@@ -59,6 +59,7 @@ type hidden struct {
 	Leashed     bool // another process of pyrr's says when to let go of the one that is recorded
 	Finisher    bool // this process finishes recordings
 	OrElse      bool
+	Within      bool // the process to record waits for it, to run tests
 	DefaultKeep string // --keep where neither it nor a setting is given
 	Images      bool
 }
@@ -100,8 +101,9 @@ func (h *hidden) declare(fs *pflag.FlagSet) {
 	fs.BoolVar(&h.Leashed, "leashed", false, "let go of the process when an inherited pipe is closed")
 	fs.StringVar(&h.DefaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 	fs.BoolVar(&h.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
+	fs.BoolVar(&h.Within, "within", false, "with --pid: of a process that asks for it, and is going to run tests")
 	fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
-	for _, name := range []string{"or-else-run", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
+	for _, name := range []string{"or-else-run", "within", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
 		if err := fs.MarkHidden(name); err != nil {
 			panic(err) // declared above
 		}

@@ -33,7 +33,7 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 		return untilFails(ctx, u, f, args)
 	}
 	if f.pid != 0 {
-		return recordProcess(ctx, u, f, args)
+		return recordProcess(ctx, u, f, fs, args)
 	}
 	if err := f.forCommand(fs, args); err != nil {
 		return err

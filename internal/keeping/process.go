@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"pyrr/capture"
@@ -24,11 +25,11 @@ import (
 )
 
 // recordProcess records a process that runs already.
-func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) error {
+func recordProcess(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args []string) error {
 	switch {
 	case len(args) > 0:
 		return hint.With(hint.Usagef("record: --pid %d and a command exclude each other", f.pid), fmt.Sprintf("pyrr record --pid %d", f.pid))
-	case f.Timeout != 0:
+	case f.Timeout != 0 && !f.Within:
 		return hint.With(hint.Usagef("record: --timeout would end the process, which pyrr did not start; --for ends the recording alone"),
 			fmt.Sprintf("pyrr record --pid %d --for %v", f.pid, f.Timeout))
 	case f.pid == os.Getpid():
@@ -70,6 +71,9 @@ func recordProcess(ctx context.Context, u *screen.UI, f *Flags, args []string) e
 		u.Note("recording process %d (%s), which stood still for %v; %s", f.pid, strings.Join(argv[:min(2, len(argv))], " "), stood.Round(100*time.Microsecond), how)
 	}
 	o.NoBuffer, o.Dispatch = f.CallBuffer == CallBufferOff, f.dispatch()
+	if f.Within {
+		return recordWithin(ctx, u, f, fs, &t, &o)
+	}
 	info, err := capture.Attach(ctx, o)
 	if err != nil {
 		discardEmpty(u, &t)

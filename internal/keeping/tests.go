@@ -25,7 +25,7 @@ import (
 // a time-out, that is each test's too. The returned function tidies up.
 func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
 	each := f.Keep == KeepTimeout || f.Keep == KeepFailure || f.Keep == KeepNever && f.Timeout > 0
-	if (!each || f.From > 0) && f.region == "" {
+	if (!each && !f.Within || f.From > 0) && f.region == "" {
 		return func() {}, nil
 	}
 	plugin, err := pytest.Install()

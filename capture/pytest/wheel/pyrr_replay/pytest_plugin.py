@@ -4,8 +4,10 @@ Where pytest is asked for it (--pyrr, on the command line or in addopts, or
 PYRR=1 in the environment), its process becomes `pyrr record … -- COMMAND`, with
 the command that it was started by, before anything was collected or imported
 from the project. There another plugin, which the recorder brings along, tells it
-where tests begin and end. Where nobody asks, nothing happens; where the session
-can't be recorded, a line says why and it goes on as ever.
+where tests begin and end. Where another program began the session, so that it
+can't be started again, the recorder attaches to its process (_within). Where nobody
+asks, nothing happens; where the session can't be recorded, a line says why and it
+goes on as ever.
 """
 
 import os
@@ -62,17 +64,20 @@ def _start_again(config):
     tracer = _tracer()
     if tracer:
         return "" if tracer == "pyrr" else "process %s traces this one" % tracer
-    command, why = _command(config)
-    if why:
-        return why
     pyrr = _binary()
     if not pyrr:
         return "there is no program pyrr on the PATH"
+    command, why = _command(config)
+    if why and not os.path.exists("/proc/self/mem"):
+        return why
     options = config.known_args_namespace
-    argv = [pyrr, "record", "--default-keep=failure", "--or-else-run", "--settings-from=" + str(_root(config))]
+    argv = [pyrr, "record", "--default-keep=failure", "--settings-from=" + str(_root(config))]
     for name, value in (("timeout", options.pyrr_timeout), ("keep", options.pyrr_keep), ("output", options.pyrr_dir)):
         if value is not None:
             argv.append("--%s=%s" % (name, value))
+    if why:
+        return _from_within(config, argv)
+    argv.append("--or-else-run")
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -84,6 +89,34 @@ def _start_again(config):
     except OSError as e:
         del os.environ[STARTED]
         return "%s: %s" % (pyrr, e.strerror)
+
+
+def _from_within(config, argv):
+    """Lets the recorder attach to this process; returns why it did not."""
+    from . import _within
+
+    recorder = _within.Recorder(argv + ["--within", "--pid=%d" % os.getpid()])
+    os.environ[STARTED] = "1"
+    plugin = recorder.start()
+    if plugin is None:
+        del os.environ[STARTED]
+        return "the recorder could not attach to the process that called pytest.main(); pyrr record --keep failure -- COMMAND may"
+    if not config.pluginmanager.hasplugin("pyrr_pytest"):
+        config.pluginmanager.register(plugin, "pyrr_pytest")
+    config.pluginmanager.register(_Session(recorder), "pyrr_session")
+    return ""
+
+
+class _Session:
+    """Ends the recording of a session that was recorded from within."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self):
+        self.recorder.end()
+        os.environ.pop(STARTED, None)
 
 
 def _root(config):
