@@ -59,7 +59,7 @@ type hidden struct {
 	Leashed     bool // another process of pyrr's says when to let go of the one that is recorded
 	Finisher    bool // this process finishes recordings
 	OrElse      bool
-	Within      bool // the process to record waits for it, to run tests
+	Within      bool   // the process to record waits for it, to run tests
 	DefaultKeep string // --keep where neither it nor a setting is given
 	Images      bool
 }

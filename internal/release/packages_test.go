@@ -2,10 +2,12 @@ package release
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,9 +55,13 @@ func build(t *testing.T, env ...string) string {
 
 func TestPackages(t *testing.T) {
 	need(t, "dpkg-deb", "dpkg", "python3", "sha256sum")
-	dir := build(t)
+	reads := "linux/arm64" // one of them is enough, but for PYRR_E2E
+	if os.Getenv("PYRR_E2E") == "full" {
+		reads = "linux/arm64 darwin/arm64 darwin/amd64 windows/amd64"
+	}
+	dir := build(t, "PYRR_READERS="+reads)
 	sums := run(t, nil, "sh", "-c", "cd "+dir+" && sha256sum --check SHA256SUMS")
-	if n := strings.Count(sums, ": OK"); n != 3 {
+	if n := strings.Count(sums, ": OK"); n != 3+len(strings.Fields(reads)) {
 		t.Errorf("%d files have checksums:\n%s", n, sums)
 	}
 	t.Run("archive", func(t *testing.T) {
@@ -72,6 +78,9 @@ func TestPackages(t *testing.T) {
 	})
 	t.Run("deb", func(t *testing.T) { t.Parallel(); installDeb(t, filepath.Join(dir, "pyrr_9.8.7~rc1_amd64.deb")) })
 	t.Run("wheel", func(t *testing.T) { t.Parallel(); installWheel(t, dir) })
+	for platform := range strings.FieldsSeq(reads) {
+		t.Run("reader/"+platform, func(t *testing.T) { t.Parallel(); unpackReader(t, dir, platform) })
+	}
 	t.Run("image", func(t *testing.T) { t.Parallel(); runImage(t, dir) })
 	for _, suite := range []string{"trixie", "bullseye"} {
 		t.Run(suite, func(t *testing.T) {
@@ -183,7 +192,8 @@ func installDeb(t *testing.T, deb string) {
 // installWheel installs the wheel with pip into a new virtual environment,
 // without any index.
 func installWheel(t *testing.T, dir string) {
-	wheels, _ := filepath.Glob(filepath.Join(dir, "pyrr_replay-"+version+"-*.whl"))
+	wheels, _ := filepath.Glob(filepath.Join(dir, "pyrr_replay-"+version+"-*x86_64.whl"))
+	wheels = slices.DeleteFunc(wheels, func(name string) bool { return strings.Contains(name, "macosx") })
 	if len(wheels) != 1 {
 		t.Fatalf("wheels: %v", wheels)
 	}
@@ -198,6 +208,10 @@ func installWheel(t *testing.T, dir string) {
 	run(t, nil, pip, "install", "--quiet", "--no-index", "--disable-pip-version-check", wheels[0])
 	works(t, filepath.Join(venv, "bin/pyrr"))
 	records(t, nil, filepath.Join(venv, "bin/pyrr"), filepath.Join(venv, "bin/python"))
+	checked := run(t, nil, filepath.Join(venv, "bin/python"), "-c", "import pyrr_replay, sys; print(pyrr_replay.__all__)")
+	if !strings.Contains(checked, "region") {
+		t.Errorf("pyrr_replay has %s", checked)
+	}
 	run(t, nil, pip, "check", "--disable-pip-version-check")
 	if out := run(t, nil, pip, "show", "--disable-pip-version-check", "pyrr-replay"); !strings.Contains(out, "Version: "+version) {
 		t.Errorf("pip says:\n%s", out)
@@ -205,5 +219,48 @@ func installWheel(t *testing.T, dir string) {
 	run(t, nil, pip, "uninstall", "--yes", "--quiet", "--disable-pip-version-check", "pyrr-replay")
 	if _, err := os.Stat(filepath.Join(venv, "bin/pyrr")); err == nil {
 		t.Error("it is there after it was removed")
+	}
+}
+
+// unpackReader lets pip choose the wheel for another platform, as it would there, and
+// looks at the program in it.
+func unpackReader(t *testing.T, dir, platform string) {
+	of := map[string]struct{ pip, program, magic string }{
+		"linux/arm64":   {"manylinux2014_aarch64", "pyrr", "\x7fELF"},
+		"darwin/arm64":  {"macosx_12_0_arm64", "pyrr", "\xcf\xfa\xed\xfe"},
+		"darwin/amd64":  {"macosx_12_0_x86_64", "pyrr", "\xcf\xfa\xed\xfe"},
+		"windows/amd64": {"win_amd64", "pyrr.exe", "MZ"},
+	}[platform]
+	into := t.TempDir()
+	out, err := exec.Command("python3", "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", "--find-links", dir, "--pre",
+		"--platform", of.pip, "--only-binary", ":all:", "--target", into, "pyrr-replay").CombinedOutput()
+	if bytes.Contains(out, []byte("No module named pip")) {
+		t.Skip("this Python has no pip")
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	program, err := os.ReadFile(filepath.Join(into, "bin", of.program))
+	if err != nil || !strings.HasPrefix(string(program), of.magic) {
+		t.Fatalf("the program begins with %q, not %q: %v", program[:min(len(program), 4)], of.magic, err)
+	}
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var built []string
+	for _, s := range info.Settings {
+		if s.Key == "GOOS" || s.Key == "GOARCH" {
+			built = append(built, s.Value)
+		}
+	}
+	slices.Sort(built)
+	want := strings.Split(platform, "/")
+	slices.Sort(want)
+	if diff := cmp.Diff(want, built); diff != "" {
+		t.Errorf("it was built for another platform (-want +got):\n%s", diff)
+	}
+	if _, err := os.Stat(filepath.Join(into, "pyrr_replay/pytest_plugin.py")); err != nil {
+		t.Error(err)
 	}
 }

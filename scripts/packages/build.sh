@@ -5,6 +5,8 @@
 #
 # Usage: scripts/packages/build.sh VERSION [FOLDER]     (FOLDER: dist)
 # With PYRR_PACK_FAST it compresses little, for tests of all the rest.
+# PYRR_READERS names the platforms whose wheels hold a pyrr that reads recordings and
+# makes none; by default all that it builds for, and with PYRR_PACK_FAST none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 version=${1:?the version is missing}
@@ -14,7 +16,9 @@ case $version in
 *) echo "packages: $version is no version such as 1.2.3" >&2 && exit 2 ;;
 esac
 gzip=9 xz=6
-[ -z "${PYRR_PACK_FAST-}" ] || gzip=1 xz=0
+readers="linux/arm64 darwin/arm64 darwin/amd64 windows/amd64"
+[ -z "${PYRR_PACK_FAST-}" ] || gzip=1 xz=0 readers=
+readers=${PYRR_READERS-$readers}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
@@ -23,8 +27,11 @@ umask 022
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOAMD64=v1 ${GO:-go} build -trimpath -buildvcs=false \
-  -ldflags "-s -w -buildid= -X main.version=v$version" -o "$work/pyrr" ./cmd/pyrr
+compile() { # GOOS/GOARCH FILE
+  CGO_ENABLED=0 GOOS=${1%/*} GOARCH=${1#*/} GOAMD64=v1 ${GO:-go} build -trimpath -buildvcs=false \
+    -ldflags "-s -w -buildid= -X main.version=v$version" -o "$2" ./cmd/pyrr
+}
+compile linux/amd64 "$work/pyrr"
 
 # The archive: the binary, what completes it, and what to read.
 mkdir -p "$work/archive/completions" "$work/archive/docs"
@@ -65,5 +72,9 @@ find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 dpkg-deb --root-owner-group -Zxz -z$xz --build "$root" "$out/pyrr_${debian}_amd64.deb" >/dev/null
 
 python3 scripts/packages/wheel.py "$version" "$work/pyrr" "$out"
+for platform in $readers; do
+  compile "$platform" "$work/reader"
+  python3 scripts/packages/wheel.py "$version" "$work/reader" "$out" "$platform"
+done
 (cd "$out" && sha256sum ./pyrr*"$version"* ./pyrr_"$debian"* | sed 's| \./| |' | sort -uk2 >SHA256SUMS)
 cat "$out/SHA256SUMS"

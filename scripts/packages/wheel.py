@@ -2,7 +2,10 @@
 """Makes a wheel that carries the binary, so that pip can install it, and the plugin
 that pytest finds by its entry point and that does nothing unless asked.
 
-Usage: wheel.py VERSION BINARY FOLDER
+Usage: wheel.py VERSION BINARY FOLDER [PLATFORM]
+
+PLATFORM is what BINARY was built for, as Go has it: linux/amd64, which records, or one
+of the others, where pyrr reads recordings that were made elsewhere.
 
 The distribution is called pyrr-replay, as pyrr is another project's on PyPI;
 the command is pyrr. The binary is static and depends on no libc, hence the tags
@@ -16,10 +19,22 @@ import time
 import zipfile
 
 NAME = "pyrr_replay"
-TAGS = ["manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64"]
+# Go 1.26 wants macOS 12.
+TAGS = {
+    "linux/amd64": ["manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64"],
+    "linux/arm64": ["manylinux_2_17_aarch64", "manylinux2014_aarch64", "musllinux_1_1_aarch64"],
+    "darwin/amd64": ["macosx_12_0_x86_64"],
+    "darwin/arm64": ["macosx_12_0_arm64"],
+    "windows/amd64": ["win_amd64"],
+}
+RECORDS = "linux/amd64"
 
 
-def main(version, binary, folder):
+def main(version, binary, folder, platform=RECORDS):
+    tags = TAGS[platform]
+    system = {"linux": "POSIX :: Linux", "darwin": "MacOS", "windows": "Microsoft :: Windows"}[platform.split("/")[0]]
+    summary = "Record a run of a Python program and replay it exactly" if platform == RECORDS else "Read recordings of Python programs, made by pyrr on Linux"
+    program_name = "pyrr.exe" if platform.startswith("windows") else "pyrr"
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))
     date = time.gmtime(max(epoch, 315532800))[:6]  # a zip file begins in 1980
     info = f"{NAME}-{version}.dist-info"
@@ -36,18 +51,18 @@ def main(version, binary, folder):
     metadata = f"""Metadata-Version: 2.1
 Name: pyrr-replay
 Version: {version}
-Summary: Record a run of a Python program and replay it exactly
+Summary: {summary}
 {home}License: Apache-2.0
 Keywords: debugging,record,replay,pytest,timeout
 Requires-Python: >=3.8
 Classifier: Framework :: Pytest
-Classifier: Operating System :: POSIX :: Linux
+Classifier: Operating System :: {system}
 Classifier: Topic :: Software Development :: Debuggers
 Classifier: Topic :: Software Development :: Testing
 Description-Content-Type: text/markdown
 
 {readme}"""
-    wheel = "Wheel-Version: 1.0\nGenerator: pyrr\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{t}\n" for t in TAGS)
+    wheel = "Wheel-Version: 1.0\nGenerator: pyrr\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{t}\n" for t in tags)
     plugin = os.path.join("capture", "pytest", "wheel")
     files = []
     for name in sorted(os.listdir(os.path.join(plugin, "pyrr_replay"))):
@@ -55,7 +70,7 @@ Description-Content-Type: text/markdown
             with open(os.path.join(plugin, "pyrr_replay", name), "rb") as f:
                 files.append((f"pyrr_replay/{name}", f.read(), 0o644))
     files += [
-        (f"{NAME}-{version}.data/scripts/pyrr", program, 0o755),
+        (f"{NAME}-{version}.data/scripts/{program_name}", program, 0o755),
         (f"{info}/METADATA", metadata.encode(), 0o644),
         (f"{info}/entry_points.txt", b"[pytest11]\npyrr = pyrr_replay.pytest_plugin\n", 0o644),
         (f"{info}/WHEEL", wheel.encode(), 0o644),
@@ -67,7 +82,7 @@ Description-Content-Type: text/markdown
         record += f"{name},sha256={digest},{len(data)}\n"
     files.append((f"{info}/RECORD", (record + f"{info}/RECORD,,\n").encode(), 0o644))
 
-    path = os.path.join(folder, f"{NAME}-{version}-py3-none-{'.'.join(TAGS)}.whl")
+    path = os.path.join(folder, f"{NAME}-{version}-py3-none-{'.'.join(tags)}.whl")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
         for name, data, mode in files:
             entry = zipfile.ZipInfo(name, date)
