@@ -212,7 +212,7 @@ func (s *Side) threads() []*thread {
 	var out []*thread
 	for i := range s.events {
 		e := &s.events[i]
-		if !s.compares(e) {
+		if !s.compares(e) || asksStandard(e) && len(s.stacks[i].Python.Frames) == 0 {
 			continue
 		}
 		k := key{e.Proc, e.Thread}

@@ -22,6 +22,12 @@ func key(e *assert.Event) string {
 	return strings.Join(parts, "\x00")
 }
 
+// asksStandard tells a call by which Python, as it begins, looks what its standard
+// streams are: a terminal, a pipe or a file. That is how it was started, and no reason.
+func asksStandard(e *assert.Event) bool {
+	return (e.Name == "lseek" || e.Name == "ioctl") && e.FD >= 0 && e.FD <= 2
+}
+
 // address leaves out a port that the kernel chose: by default from 32768 on
 // (ip(7), ip_local_port_range).
 func address(s string) string {

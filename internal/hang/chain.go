@@ -39,6 +39,8 @@ func (j *judge) chain(path []hop) *Verdict {
 	stuck, degree, kind, missing := j.final(end.node)
 	if u := j.unit(end.node); len(shown) > 1 && u != nil && u.Role == RoleServer {
 		stuck, degree, kind, missing = "runs a server's serve_forever and was not told to shut down", Likely, "server", "who should have called its shutdown"
+	} else if len(shown) > 1 && u != nil && strings.HasPrefix(u.Role, RoleTimer) {
+		stuck, degree, kind, missing = "is "+u.Role+" and was not cancelled", None, "timer", ""
 	} else if len(shown) == 1 && degree != Proven {
 		stuck += j.importing(end.node)
 	}
@@ -195,6 +197,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			}
 			return says, Proven, "future", ""
 		}
+		if t.Class == "AsyncResult" { // of gevent
+			return "waits for " + strings.TrimSpace("AsyncResult "+t.Name) + at + ", which nobody sets" + nobody, Likely, "future", "who should have set it"
+		}
 		if t.Async {
 			return "awaits a future" + at + " that nobody completes" + nobodyButFate(fate), Likely, "future", "who should have completed the future"
 		}
@@ -347,6 +352,8 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return does + at, None, "sleep", ""
 	case c.Opens != "":
 		return j.finalOpen(n, c, does+at)
+	case c.Peer == nil && strings.HasPrefix(does, "waits for a signal"):
+		return does + at + j.company(n), Likely, c.Call, "who should have sent one"
 	case strings.HasPrefix(c.Call, "wait") && c.PID == 0:
 		return does + at + j.children(n) + j.beside(n), Likely, "child", "what the children do"
 	case c.Peer == nil:

@@ -109,6 +109,9 @@ const HowManager = "manager"
 // RoleServer is the role of a thread in which socketserver waits for connections.
 const RoleServer = "a server that waits for a connection"
 
+// RoleTimer begins the role of a threading.Timer whose time is not over.
+const RoleTimer = "a timer"
+
 // Frame is a Python frame.
 type Frame struct {
 	Func string `json:"func"`
@@ -324,6 +327,23 @@ type Change struct {
 	Thread string `json:"thread,omitempty"`
 	// Passed says that it was passed as an argument, by the call at Where.
 	Passed bool `json:"passed,omitempty"`
+}
+
+// Made tells a function that a library made of text, as dataclasses and proxies of managers
+// are, by the frames around it: its file has no real name, and is not that of a program or
+// of what exec runs.
+func Made(frames []Frame, k int) bool {
+	if !strings.HasPrefix(frames[k].File, "<") {
+		return false
+	}
+	outside := false
+	for i := range frames {
+		if frames[i].File == frames[k].File && frames[i].Func == "<module>" {
+			return false
+		}
+		outside = outside || i > k && !strings.HasPrefix(frames[i].File, "<") && frames[i].own()
+	}
+	return outside
 }
 
 // own tells a frame of the user's code, as far as its file says.

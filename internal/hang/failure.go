@@ -106,40 +106,26 @@ func (j *judge) diedBeside(v *Verdict, proc int) {
 // raisedAt returns the innermost and the outermost frame of the user's code, or
 // the innermost of all that is no machinery.
 func (j *judge) raisedAt(r *Raised) (inner, outer *RaisedFrame) {
-	for _, made := range []bool{false, true} {
+	frames := make([]Frame, len(r.Frames))
+	for k := range r.Frames {
+		frames[k] = r.Frames[k].Frame
+	}
+	for k := range r.Frames {
+		if f := &r.Frames[k]; f.own() && !Made(frames, k) {
+			if inner == nil {
+				inner = f
+			}
+			outer = f
+		}
+	}
+	if inner == nil {
 		for k := range r.Frames {
-			f := &r.Frames[k]
-			if f.own() && (made || !r.made(f)) {
-				if inner == nil {
-					inner = f
-				}
-				outer = f
+			if !Machinery(r.Frames[k].File) {
+				return &r.Frames[k], nil
 			}
 		}
-		if inner != nil {
-			return inner, outer
-		}
 	}
-	for k := range r.Frames {
-		if !Machinery(r.Frames[k].File) {
-			return &r.Frames[k], nil
-		}
-	}
-	return nil, nil
-}
-
-// made tells a function that a library made of text, as dataclasses and attrs do: its file
-// has no real name, and is not that of a program or of what exec runs.
-func (r *Raised) made(f *RaisedFrame) bool {
-	if !strings.HasPrefix(f.File, "<") {
-		return false
-	}
-	for k := range r.Frames {
-		if o := &r.Frames[k]; o.File == f.File && o.Func == "<module>" {
-			return false
-		}
-	}
-	return true
+	return inner, outer
 }
 
 // raisedIn is the function that a frame of an exception is of, for a comprehension the one

@@ -207,6 +207,9 @@ func (j *judge) fate(n node, t *Thing) string {
 		}
 	}
 	if len(t.Fate) == 0 {
+		if t.Shared && len(t.Known) == 0 {
+			return j.goneChild(n.proc)
+		}
 		return ""
 	}
 	f := t.Fate[0]
@@ -248,6 +251,25 @@ func (j *judge) lostChild(proc int) string {
 		}
 	}
 	return said
+}
+
+// goneChild says of the only child process of one, and of no other, that it has ended.
+func (j *judge) goneChild(proc int) string {
+	var only *Proc
+	for _, p := range j.in.Procs {
+		if p.Parent != proc {
+			continue
+		}
+		if only != nil || p.Hangs {
+			return ""
+		}
+		only = p
+	}
+	if only == nil {
+		return ""
+	}
+	j.cite(Evidence{Text: j.procName(only) + " ended", Proc: only.ID, Event: only.Event})
+	return j.procName(only) + " has ended"
 }
 
 // died says of a thread, of any for no name, that it reported an exception and

@@ -292,6 +292,8 @@ func (j *judge) name(n node) string {
 	}
 	name := u.Name
 	switch {
+	case j.servesClient(n): // it is called as the client's process
+		name = "a thread"
 	case name == "" && u.Kind == Thread:
 		name = fmt.Sprintf("thread %d", u.TID)
 	case u.Kind == Task:
@@ -365,7 +367,7 @@ func (j *judge) place(n node) (Frame, bool) {
 		return Frame{}, false
 	}
 	for k := range u.Frames {
-		if u.Frames[k].own() {
+		if u.Frames[k].own() && !Made(u.Frames, k) {
 			return u.Frames[k], true
 		}
 	}

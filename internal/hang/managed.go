@@ -31,6 +31,7 @@ func (j *judge) managed(n node, steps []edge) []edge {
 				say: "%[1]s waits for " + lock + " of " + j.procName(j.procs[e.to.proc]) + j.where(n) + ", which %[2]s holds"})
 		}
 		if len(held) == 0 {
+			e.say = "%[1]s waits" + j.where(n) + " for the answer of %[2]s"
 			held = []edge{e}
 		}
 		out = append(out, held...)

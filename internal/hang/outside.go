@@ -133,6 +133,28 @@ func (j *judge) beside(n node) string {
 	return ""
 }
 
+// company says what another thread waits for, of one that waits for a signal: that may have
+// been the one to send it.
+func (j *judge) company(n node) string {
+	if d := j.died(n.proc, ""); d != "" {
+		return "; " + d
+	}
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil {
+		return ""
+	}
+	for k := range p.Facts.Units {
+		to := node{n.proc, k}
+		if u := j.unit(to); to == n || u.Kind != Thread || u.Role != "" || u.Wait == nil || len(u.Wait.On) == 0 {
+			continue
+		}
+		if f, ok := j.place(to); ok && f.own() {
+			return "; meanwhile " + j.name(to) + " " + j.stuck(to)
+		}
+	}
+	return ""
+}
+
 // unread says what the process has not read, of one that waits for other descriptors.
 func (j *judge) unread(n node) string {
 	p := j.procs[n.proc]

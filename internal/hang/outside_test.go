@@ -100,3 +100,16 @@ func TestGoingRound(t *testing.T) {
 		}
 	}
 }
+
+// TestTimerAtEnd holds that a timer which is joined is said to be one, and is no reason
+// for a deadlock.
+func TestTimerAtEnd(t *testing.T) {
+	timer := thread(2, "Thread-1", 9, &Wait{How: "wait", On: []int{0}, Limit: true})
+	timer.Role = RoleTimer + " that runs flush after 300 s"
+	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "shutdown", Units: []int{1}}), timer},
+		Things: []Thing{{Kind: Event}}}}}})
+	if v.Degree != Likely || v.Sentence != "MainThread is at its end and joins thread Thread-1, which is a timer that runs flush after 300 s and was not cancelled." {
+		t.Errorf("%s: %s", v.Degree, v.Sentence)
+	}
+}

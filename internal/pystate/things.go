@@ -195,10 +195,20 @@ func (r *reader) role(u *unit) string {
 	case top(6, "handlers.py", "_monitor"):
 		return "a listener of a log"
 	}
-	for k := range u.frames {
-		if ruleKey(u.frames[k].File) == "threading.py" && last(u.frames[k].Func) == "run" && r.IsA(r.local(u, k, "self"), "Timer") && k < 4 {
-			return "a timer"
+	return r.timer(u)
+}
+
+// timer tells a threading.Timer whose time is not over: what it runs then is the program's.
+func (r *reader) timer(u *unit) string {
+	for k := 0; k < len(u.frames) && k < 4 && ruleKey(u.frames[k].File) == "threading.py"; k++ {
+		self := r.local(u, k, "self")
+		if last(u.frames[k].Func) != "run" || !r.IsA(self, "Timer") {
+			continue
 		}
+		if fn := last(r.FuncName(r.Attr(self, "function"))); fn != "" {
+			return fmt.Sprintf("%s that runs %s after %s s", hang.RoleTimer, fn, r.Text(r.Attr(self, "interval"), 20))
+		}
+		return hang.RoleTimer
 	}
 	return ""
 }

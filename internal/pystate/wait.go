@@ -50,7 +50,7 @@ type waiter struct {
 func (w *waiter) place() int {
 	frames := w.facts.Units[w.n].Frames
 	for k := range frames {
-		if !hang.Library(frames[k].File) {
+		if !hang.Library(frames[k].File) && !hang.Made(frames, k) {
 			return k
 		}
 	}
