@@ -42,7 +42,7 @@ func TestForgedRecordings(t *testing.T) {
 	for _, n := range sum.Streams {
 		total += int(n)
 	}
-	tries, full := 12, os.Getenv("PYRR_E2E") == "full"
+	tries, full := 14, os.Getenv("PYRR_E2E") == "full"
 	if full {
 		tries = 400
 	}
@@ -62,9 +62,13 @@ func TestForgedRecordings(t *testing.T) {
 		if err != nil {
 			continue // the writer holds to the format
 		}
+		t.Logf("seed %d, %s", seed, what)
 		os.Remove(filepath.Join(forged, "stacks"))
-		for _, args := range [][]string{{"replay", "--batch"}, {"bt"}, {"events"}, {"info"}, {"report", "-o", filepath.Join(dir, "page.html")}} {
-			status, _, errs := capturePyrr(append(args, forged)...)
+		for _, args := range [][]string{{"replay", "--batch"}, {"bt"}, {"events"}, {"info"}, {"explain", "--all"}, {"report", "-o", filepath.Join(dir, "page.html")}} {
+			status, out, errs := capturePyrr(append(args, forged)...)
+			if args[0] != "replay" && strings.Contains(out+errs, escape) {
+				t.Errorf("seed %d, %s: %v prints it as it is", seed, what, args)
+			}
 			if status != 0 && (status != 3 || !strings.HasPrefix(errs, "pyrr: error: ")) {
 				t.Errorf("seed %d, %s: %v ends with %d: %s", seed, what, args, status, errs)
 			}
@@ -110,7 +114,7 @@ func (f forger) bytes(b []byte) []byte {
 // change changes one thing of the event, and says what.
 func (f forger) change(ev *recording.Event) string {
 	for {
-		switch f.rnd.IntN(13) {
+		switch f.rnd.IntN(17) {
 		case 0:
 			i := f.rnd.IntN(len(ev.Args))
 			ev.Args[i] = f.number(ev.Args[i])
@@ -177,6 +181,60 @@ func (f forger) change(ev *recording.Event) string {
 		case 12:
 			ev.Time, ev.EndTime = int64(f.number(uint64(ev.Time))), int64(f.number(uint64(ev.EndTime)))
 			return fmt.Sprintf("from %d to %d ns", ev.Time, ev.EndTime)
+		case 13:
+			if ev.Proc == nil {
+				continue
+			}
+			return f.process(ev)
+		case 14:
+			ev.Stop = recording.Stop(f.rnd.IntN(int(recording.StopSpin) + 1))
+			ev.Pauses, ev.OutSum = f.number(ev.Pauses), uint32(f.number(uint64(ev.OutSum)))
+			return fmt.Sprintf("stop %d, %d pauses, sum %#x", ev.Stop, ev.Pauses, ev.OutSum)
+		case 15:
+			ev.Text, ev.Why = f.text(ev.Text), f.text(ev.Why)
+			return fmt.Sprintf("text %.100q, reason %.100q", ev.Text, ev.Why)
+		case 16:
+			if len(ev.Open) == 0 {
+				continue
+			}
+			ev.Open = append([]recording.OpenFD(nil), ev.Open...)
+			o := &ev.Open[f.rnd.IntN(len(ev.Open))]
+			o.FD, o.Flags, o.Name = int32(f.number(uint64(o.FD))), uint32(f.number(uint64(o.Flags))), f.text(o.Name)
+			return fmt.Sprintf("descriptor %.200q", fmt.Sprint(*o))
 		}
 	}
 }
+
+// process changes what is said of a process.
+func (f forger) process(ev *recording.Event) string {
+	p := *ev.Proc
+	ev.Proc = &p
+	p.Argv, p.Env = append([]string{f.text("a")}, p.Argv...), append([]string{f.text("A=b")}, p.Env...)
+	switch f.rnd.IntN(7) {
+	case 0:
+		p.PID = int(f.number(uint64(p.PID)))
+	case 1:
+		p.Parent = int(f.number(uint64(p.Parent)) >> 33)
+	case 2:
+		p.ParentEvent = f.number(p.ParentEvent)
+	case 3:
+		p.Fork = !p.Fork
+	case 4:
+		p.Brk, p.StackLimit = f.number(p.Brk), f.number(p.StackLimit)
+	case 5:
+		p.Start = int64(f.number(uint64(p.Start)))
+	case 6:
+		p.Exe, p.Cwd, p.Python = f.text(p.Exe), f.text(p.Cwd), f.text(p.Python)
+	}
+	p.Env = p.Env[:min(len(p.Env), 2)]
+	return fmt.Sprintf("process %.300q", fmt.Sprintf("%+v", p))
+}
+
+// text makes another one, which a terminal, a page or a path would take for something else.
+func (f forger) text(s string) string {
+	texts := []string{"", escape, "../../../../etc/passwd", "/etc/passwd", "a\nb\rc", "</script><script>alert(1)</script>", "\xff\xfe", strings.Repeat("x", 70<<10), s + escape}
+	return texts[f.rnd.IntN(len(texts))]
+}
+
+// escape sets a terminal's title.
+const escape = "\x1b]0;forged\x07"
