@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"pyrr/internal/cli"
@@ -47,5 +48,9 @@ func commands() cli.Table {
 
 func main() {
 	headroom.Collect()
+	if why := headroom.Addresses(); why != "" {
+		screen.New(os.Stdout, os.Stderr).Fail(errors.New(why))
+		os.Exit(cli.ExitMachine)
+	}
 	os.Exit(commands().Run(context.Background(), screen.New(os.Stdout, os.Stderr), os.Args[1:]))
 }

@@ -113,6 +113,8 @@ func scriptCondition(cond string) (bool, error) {
 	case "registry":
 		_, err := exec.LookPath("docker-registry")
 		return err == nil, nil
+	case "mounts": // in a name space of one's own
+		return exec.Command("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt").Run() == nil, nil
 	case "engine":
 		r := probe.Machine()
 		return r.CanRecord() && r.CanReplay() && testPython() != "", nil
