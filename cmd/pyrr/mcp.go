@@ -56,6 +56,9 @@ data, names lead nowhere outside the folder, and a tool ends after --limit.`,
 				case len(args) == 1:
 					root = args[0]
 				}
+				if err := find.NotServed("mcp", root); err != nil {
+					return err
+				}
 				self, err := os.Executable()
 				if err != nil {
 					return fmt.Errorf("find pyrr's own program: %w", err)

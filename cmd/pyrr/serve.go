@@ -65,6 +65,9 @@ docs/page.md has more.`,
 				case len(args) == 1:
 					root = args[0]
 				}
+				if err := find.NotServed("serve", root); err != nil {
+					return err
+				}
 				return serveRoot(ctx, u, root, *port, serve.Options{Root: root, Limit: *limit, Memory: int64(*memory) << 20})
 			}
 		},

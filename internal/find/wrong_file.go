@@ -17,6 +17,15 @@ import (
 	"pyrr/internal/recording"
 )
 
+// NotServed is NotRecording for a command that takes folders of recordings, too, and
+// says itself what is missing.
+func NotServed(command, path string) error {
+	if st, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && st.IsDir() {
+		return nil
+	}
+	return NotRecording(command, path)
+}
+
 // NotRecording says what a path is that is no recording, with what one may have
 // meant to do with it; nil where it looks like a recording, damaged or not. The
 // command is the one that it was given to.
