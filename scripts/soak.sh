@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
 # Records and replays the fixtures under every interpreter, in a loop, with
-# memory checksums, and writes the count to docs/conformance.md.
+# memory checksums, a third with --chaos, and writes the count to
+# docs/conformance.md, with the build that it is of.
 #
 # Usage: soak.sh [PAIRS]    default: 1000
+#
+# An interrupted run goes on where it was, as long as bin/pyrr is the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/lib.sh
 [ -x bin/pyrr ] || make build
-go run ./internal/conformance/run soak --pairs "${1:-1000}" --record-flags=--verify=full --keep
+state=$(pyrr_cache)/soak-$(sha256sum bin/pyrr | cut -c1-12).tsv
+say "interim results in $state"
+build=$(git describe --always --exclude '*' 2>/dev/null) || build=$(sha256sum bin/pyrr | cut -c1-12)
+go run ./internal/conformance/run soak --pairs "${1:-1000}" --record-flags=--verify=full --state "$state" --build "$build" --keep

@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -161,23 +163,26 @@ func corpusReport(b *strings.Builder, k Kept) {
 
 func soakReport(b *strings.Builder, rows []SoakRow) {
 	pairs, bad := 0, 0
-	byInterpreter := map[string][2]int{}
-	var names []string
+	type line struct{ name, build string }
+	byInterpreter := map[line][2]int{}
+	var lines []line
 	for _, r := range rows {
 		pairs += r.Pairs
 		bad += r.Bad
 		name, _, _ := strings.Cut(r.Name, "/")
-		n, ok := byInterpreter[name]
+		at := line{name, r.Build}
+		n, ok := byInterpreter[at]
 		if !ok {
-			names = append(names, name)
+			lines = append(lines, at)
 		}
-		byInterpreter[name] = [2]int{n[0] + r.Pairs, n[1] + r.Bad}
+		byInterpreter[at] = [2]int{n[0] + r.Pairs, n[1] + r.Bad}
 	}
-	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums:\n"+
+	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums; of the builds that are\nnamed, a third of the pairs of each fixture with `--chaos`:\n"+
 		"**%d pairs of a recording and a replay, %d with a difference.**\n\n", pairs, bad)
-	b.WriteString("| interpreter | pairs | with a difference |\n|---|---:|---:|\n")
-	for _, name := range names {
-		fmt.Fprintf(b, "| %s | %d | %d |\n", name, byInterpreter[name][0], byInterpreter[name][1])
+	slices.SortFunc(lines, func(a, b line) int { return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.build, b.build)) })
+	b.WriteString("| interpreter | pairs | with a difference | build |\n|---|---:|---:|---|\n")
+	for _, at := range lines {
+		fmt.Fprintf(b, "| %s | %d | %d | %s |\n", at.name, byInterpreter[at][0], byInterpreter[at][1], cell(cmp.Or(at.build, "not kept")))
 	}
 	if bad > 0 {
 		b.WriteString("\n| fixture | pairs | with a difference | last seen |\n|---|---:|---:|---|\n")

@@ -54,7 +54,7 @@ func TestReport(t *testing.T) {
 			{Name: "test_skip", Native: Skip},
 			{Name: "test_fail", Native: Fail, Detail: "<last>"},
 		},
-		Soak: []SoakRow{{"deb311/a", 10, 1, "why"}, {"deb311/b", 5, 0, ""}, {"sid/a", 7, 0, ""}},
+		Soak: []SoakRow{{"deb311/a", 10, 1, "why", "abc"}, {"deb311/b", 5, 0, "", ""}, {"sid/a", 7, 0, "", "abc"}},
 		Elsewhere: []ElsewhereRow{
 			{"EPYC", "6.1", "replays", 3, 3, 0, 3, 3, "abc"},
 			{"max", "6.1", "replays", 3, 2, 0, 3, 3, "abc"},
@@ -68,7 +68,7 @@ func TestReport(t *testing.T) {
 		`| test_bad | same | diverged | at \| 5 | a named cause |`,
 		"| test_new | different | exact |  | **not known yet** |",
 		"| test_fail | &lt;last> |",
-		"**22 pairs of a recording and a replay, 1 with a difference.**", "| deb311 | 15 | 1 |", "| deb311/a | 10 | 1 | why |",
+		"**22 pairs of a recording and a replay, 1 with a difference.**", "| deb311 | 5 | 0 | not kept |", "| deb311 | 10 | 1 | abc |", "| deb311/a | 10 | 1 | why |",
 		"| EPYC | 6.1 | 3 of 3 exact | 3 of 3 exact | abc |", "| max | 6.1 | 2 of 3 exact **(not as expected)** | 3 of 3 exact | abc |",
 		"| Westmere | 6.1 | 3 of 3 refused by name | refused | abc |",
 	} {

@@ -69,9 +69,9 @@ func TestSoakRows(t *testing.T) {
 		{Name: "b/x", Record: Same, Replay: Exact},
 		{Name: "a/x", Record: Same, Replay: Exact},
 	} {
-		rows = AddPair(rows, r)
+		rows = AddPair(rows, r, "abc")
 	}
-	want := []SoakRow{{"a/x", 2, 1, "why"}, {"b/x", 2, 0, ""}}
+	want := []SoakRow{{"a/x", 2, 1, "why", "abc"}, {"b/x", 2, 0, "", "abc"}}
 	if d := cmp.Diff(want, rows); d != "" {
 		t.Errorf("rows (-want +got):\n%s", d)
 	}
@@ -85,6 +85,11 @@ func TestSoakRows(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("rows read back (-want +got):\n%s", d)
+	}
+	old := []SoakRow{{"b/x", 9, 0, "", ""}, {"b/x", 1, 1, "", "abc"}}
+	want = []SoakRow{{"a/x", 2, 1, "why", "abc"}, {"b/x", 9, 0, "", ""}, {"b/x", 2, 0, "", "abc"}}
+	if d := cmp.Diff(want, MergeSoak(old, got)); d != "" {
+		t.Errorf("rows of two builds (-want +got):\n%s", d)
 	}
 }
 
@@ -111,7 +116,7 @@ func TestSoakPlan(t *testing.T) {
 	if want := []string{"b", "c", "a", "b", "a", "b", "a"}; !slices.Equal(got, want) {
 		t.Errorf("pairs of %v, want %v", got, want)
 	}
-	want := []SoakRow{{"a", 4, 0, ""}, {"b", 3, 0, ""}}
+	want := []SoakRow{{"a", 4, 0, "", ""}, {"b", 3, 0, "", ""}}
 	if s.Done != 6 || s.Failed != 1 || !slices.Equal(s.rows, want) {
 		t.Errorf("%d done, %d failed, %v; want 6, 1, %v", s.Done, s.Failed, s.rows, want)
 	}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,15 +14,17 @@ import (
 	"sync"
 )
 
-// SoakRow counts the pairs of one fixture under one interpreter.
+// SoakRow counts the pairs of one fixture under one interpreter, made with one build.
 type SoakRow struct {
 	Name       string
 	Pairs, Bad int
 	// Detail is what the last bad pair showed.
 	Detail string
+	// Build is the commit of pyrr; "" for rows of before it was kept.
+	Build string
 }
 
-const soakHeader = "name\tpairs\tbad\tdetail"
+const soakHeader = "name\tpairs\tbad\tdetail\tbuild"
 
 // ReadSoak reads the table of a soak; a file that is not there has none.
 func ReadSoak(path string) ([]SoakRow, error) {
@@ -36,19 +39,22 @@ func ReadSoak(path string) ([]SoakRow, error) {
 	var rows []SoakRow
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
-		if n == 1 && lines.Text() == soakHeader {
+		if n == 1 && strings.HasPrefix(soakHeader, lines.Text()) {
 			continue
 		}
 		f := strings.Split(lines.Text(), "\t")
-		if len(f) != 4 {
-			return nil, fmt.Errorf("%s:%d: %d columns, not 4", path, n, len(f))
+		if len(f) == 4 {
+			f = append(f, "")
+		}
+		if len(f) != 5 {
+			return nil, fmt.Errorf("%s:%d: %d columns, not 5", path, n, len(f))
 		}
 		pairs, err1 := strconv.Atoi(f[1])
 		bad, err2 := strconv.Atoi(f[2])
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}
-		rows = append(rows, SoakRow{f[0], pairs, bad, f[3]})
+		rows = append(rows, SoakRow{f[0], pairs, bad, f[3], f[4]})
 	}
 	return rows, lines.Err()
 }
@@ -58,7 +64,7 @@ func WriteSoak(path string, rows []SoakRow) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, soakHeader)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\n", r.Name, r.Pairs, r.Bad, clean(r.Detail))
+		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", r.Name, r.Pairs, r.Bad, clean(r.Detail), r.Build)
 	}
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write soak results: %w", err)
@@ -66,11 +72,12 @@ func WriteSoak(path string, rows []SoakRow) error {
 	return nil
 }
 
-// AddPair counts one pair in a soak's table, which stays sorted by name.
-func AddPair(rows []SoakRow, r Row) []SoakRow {
-	i, found := slices.BinarySearchFunc(rows, r.Name, func(s SoakRow, name string) int { return strings.Compare(s.Name, name) })
+// AddPair counts one pair, made with a build, in a soak's table, which stays sorted by
+// name and build.
+func AddPair(rows []SoakRow, r Row, build string) []SoakRow {
+	i, found := slices.BinarySearchFunc(rows, SoakRow{Name: r.Name, Build: build}, compareSoak)
 	if !found {
-		rows = slices.Insert(rows, i, SoakRow{Name: r.Name})
+		rows = slices.Insert(rows, i, SoakRow{Name: r.Name, Build: build})
 	}
 	rows[i].Pairs++
 	if !r.Good() {
@@ -80,12 +87,29 @@ func AddPair(rows []SoakRow, r Row) []SoakRow {
 	return rows
 }
 
+func compareSoak(a, b SoakRow) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Build, b.Build))
+}
+
+// MergeSoak puts the rows of a further soak into a table. Those of the same fixture,
+// interpreter and build take the place of the ones there.
+func MergeSoak(rows, more []SoakRow) []SoakRow {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r SoakRow) bool {
+		return slices.ContainsFunc(more, func(m SoakRow) bool { return compareSoak(r, m) == 0 })
+	})
+	rows = append(rows, more...)
+	slices.SortFunc(rows, compareSoak)
+	return rows
+}
+
 // Soak makes pairs of a recording and a replay of many cases, those with the
 // fewest pairs first.
 type Soak struct {
 	// Report is called after each pair, never twice at once, with the number of
 	// pairs made, the pair's result and the table so far.
 	Report func(n int, row Row, rows []SoakRow) error
+	// Build is the commit of pyrr.
+	Build string
 	// Done counts the pairs made, Bad those with a difference, and Failed the
 	// native runs that failed, which make no pair.
 	Done, Bad, Failed int
@@ -114,11 +138,13 @@ func (s *Soak) next() (Case, bool) {
 		return Case{}, false
 	}
 	c := slices.MinFunc(s.cases, func(a, b Case) int { return s.started[a.Name] - s.started[b.Name] })
-	// Every second pair of a case with slices far finer than usual, of another
-	// length each.
-	n := s.started[c.Name]
-	if n%2 == 1 {
+	// A third of the pairs of a case with slices far finer than usual, of another
+	// length each; a third with the order of threads drawn.
+	switch n := s.started[c.Name]; n % 3 {
+	case 1:
 		c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(s.left+n)*37%2500))
+	case 2:
+		c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--chaos=%d", 1+s.left+n))
 	}
 	s.started[c.Name]++
 	s.left--
@@ -135,7 +161,7 @@ func (s *Soak) done(row Row) error {
 		s.cases = slices.DeleteFunc(s.cases, func(c Case) bool { return c.Name == row.Name })
 	} else {
 		s.Done++
-		s.rows = AddPair(s.rows, row)
+		s.rows = AddPair(s.rows, row, s.Build)
 		if !row.Good() {
 			s.Bad++
 		}

@@ -23,17 +23,18 @@ import (
 )
 
 type options struct {
-	repo, pyrr, python, state, only string
-	all, failed, keep               bool
-	pairs, jobs                     int
-	limit                           time.Duration
-	recordFlags                     []string
+	repo, pyrr, python, state, only, build string
+	all, failed, keep                      bool
+	pairs, jobs                            int
+	limit                                  time.Duration
+	recordFlags                            []string
 }
 
 func main() {
 	var o options
 	pflag.StringVar(&o.repo, "repo", ".", "the repository's `folder`")
 	pflag.StringVar(&o.pyrr, "pyrr", "bin/pyrr", "the `binary`")
+	pflag.StringVar(&o.build, "build", "", "soak: the `commit` of the binary, for the table")
 	pflag.StringVar(&o.python, "python", "/usr/bin/python3.11", "the interpreter whose regression tests run")
 	pflag.StringVar(&o.state, "state", "", "`file` of interim results, to continue from (default: none)")
 	pflag.StringVar(&o.only, "only", "", "soak: only fixtures whose INTERPRETER/NAME holds this `text`")
@@ -194,6 +195,7 @@ func (o options) soak(ctx context.Context) error {
 		}
 	}
 	run := conformance.NewSoak(cases, rows, o.pairs)
+	run.Build = o.build
 	run.Report = func(n int, row conformance.Row, rows []conformance.SoakRow) error {
 		switch {
 		case row.Native != conformance.Pass:
@@ -213,7 +215,12 @@ func (o options) soak(ctx context.Context) error {
 	}
 	fmt.Printf("%d pairs, %d with a difference, %d native runs failed\n", run.Done, run.Bad, run.Failed)
 	if o.keep {
-		if err := conformance.WriteSoak(filepath.Join(o.repo, conformance.Data, "soak.tsv"), rows); err != nil {
+		path := filepath.Join(o.repo, conformance.Data, "soak.tsv")
+		kept, err := conformance.ReadSoak(path)
+		if err == nil {
+			err = conformance.WriteSoak(path, conformance.MergeSoak(kept, rows))
+		}
+		if err != nil {
 			return err
 		}
 		if err := o.report(); err != nil {
