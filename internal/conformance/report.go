@@ -177,7 +177,7 @@ func soakReport(b *strings.Builder, rows []SoakRow) {
 		}
 		byInterpreter[at] = [2]int{n[0] + r.Pairs, n[1] + r.Bad}
 	}
-	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums; of the builds that are\nnamed, a third of the pairs of each fixture with `--chaos`:\n"+
+	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums; where the build is\nnamed, every third pair of a fixture is with `--chaos`:\n"+
 		"**%d pairs of a recording and a replay, %d with a difference.**\n\n", pairs, bad)
 	slices.SortFunc(lines, func(a, b line) int { return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.build, b.build)) })
 	b.WriteString("| interpreter | pairs | with a difference | build |\n|---|---:|---:|---|\n")
