@@ -78,7 +78,7 @@ func TestConsoleScripts(t *testing.T) {
 		"break double", "commands", "silent", `printf "double(%d) for %s\n", x, "n"`, "continue", "end",
 		"dprintf app.py:11,\"total %d\\n\",total", "condition 1 x > 1", "ignore 1 1", "info breakpoints", "continue",
 		"goto start ", "tbreak app.py::work", "continue  ", "thread apply all bt -1", "condition 1", "ignore 2 5", "tbreak app.py:5 if x == 3", "save breakpoints "+file, "delete 1 2", "display y * 2", "continue ", "display x", "info display", "undisplay 1", "next",
-		"whatis y", "p y + len('ab')", "p/x y", "define sum", "p $arg0 + $arg1", "end ", "sum x y", "define break", "shell echo out; exit 3", "bt -2", "bt full 1", "frame function work", "p total", "bt x")
+		"whatis y", "p y + len('ab')", "p/x y", "define sum", "p $arg0 + $arg1", "end ", "sum x y", "define break", "shell echo out; exit 3", `echo one\ttwo "q"\n`, "display/x y", "undisplay", "bt -2", "bt full 1", "frame function work", "p total", "bt x")
 	for _, c := range []struct{ command, want string }{
 		{"info breakpoints", `1 +y +0 +call double if x > 1\n +ignore next 1 hits\n +silent\n +printf "double.*\n +continue\n2 +y +0 +printf "total %d\\n",total at line app.py:11`},
 		{"ignore 1 1", `Will ignore next crossing of breakpoint 1`},
@@ -89,6 +89,8 @@ func TestConsoleScripts(t *testing.T) {
 		{"info display", `1:   y  y \* 2\n2:   y  x\n`},
 		{"next", `app.py:\d+\n.*\n2: x = 3|2: x = <`},
 		{"define break", `is a command of pyrr's`},
+		{`echo one\ttwo "q"\n`, "^\none\ttwo \"q\"\n$"},
+		{"display/x y", `: /x y = `},
 		{"shell echo out; exit 3", `out\nthe command ended with exit status 3`},
 		{"thread apply all bt -1", `(?s)\nThread 2 \(\d+ "worker"\):\n#\d+ .*\nThread 1 \(\d+ "MainThread"\):\n#\d+ `},
 		{"frame function work", `#\d+ +work \(\) at \S+app.py:\d+`},

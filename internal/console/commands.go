@@ -81,7 +81,7 @@ func init() {
 		{"checkpoint", nil, "", "keep a copy of the process here, to come back fast", nil, func(c *Console, _ string) error { return c.x.Keep() }},
 		{"bookmark", nil, "[NAME]", "remember this place, or list what is remembered", nil, (*Console).bookmark},
 		{"set", nil, "…", "gdb's settings, accepted for scripts; a recording can't be changed", nil, (*Console).set},
-		{"echo", nil, "TEXT", "print a text", nil, func(c *Console, a string) error { fmt.Fprintln(c.out, a); return nil }},
+		{"echo", nil, "TEXT", "print a text; \\n and C's other escapes are what they are there", nil, (*Console).echo},
 		{"source", nil, "FILE", "run the commands of a file", nil, (*Console).source},
 		{"save", nil, "breakpoints FILE", "write the breakpoints into a file for source", []string{"breakpoints"}, (*Console).save},
 		{"define", nil, "NAME", "make a command of the lines up to end; $arg0 … are its arguments", nil, (*Console).define},

@@ -304,7 +304,7 @@ func (c *Console) show(d display) {
 	} else {
 		text = out.text
 	}
-	fmt.Fprintf(c.out, "%d: %s = %s\n", d.n, printable.Line(d.expr), printable.Line(text))
+	fmt.Fprintf(c.out, "%d: %s = %s\n", d.n, printable.Line(strings.TrimSpace(strings.TrimSuffix("/"+d.format, "/")+" "+d.expr)), printable.Line(text))
 }
 
 func (c *Console) undisplay(args string) error {
@@ -329,6 +329,17 @@ func (c *Console) infoDisplay() error {
 	for _, d := range c.displays {
 		fmt.Fprintf(c.out, "%d:   y  %s\n", d.n, printable.Line(strings.TrimSpace(strings.TrimSuffix("/"+d.format, "/")+" "+d.expr)))
 	}
+	return nil
+}
+
+// echo prints a text with the escapes of C's strings. A line that it leaves open it ends,
+// where gdb would go on in it.
+func (c *Console) echo(args string) error {
+	text := args
+	if plain, err := strconv.Unquote(`"` + strings.ReplaceAll(args, `"`, `\"`) + `"`); err == nil {
+		text = strings.TrimSuffix(plain, "\n")
+	}
+	fmt.Fprintln(c.out, text)
 	return nil
 }
 
