@@ -175,8 +175,8 @@ func (r *recorder) mapNear(t *task, lo, hi, size, prot uint64) (uint64, error) {
 }
 
 // callsArea makes the calls area; there is none where there is no room.
-func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSite) (uint64, *inject.CallsImage, error) {
-	var img *inject.CallsImage
+func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSite) (uint64, *inject.CallsArea, error) {
+	var img *inject.CallsArea
 	build := func(at uint64) (writes []inject.Write, err error) {
 		if img, err = inject.BuildCalls(at, find.bias, sites); err != nil {
 			return nil, err

@@ -27,7 +27,7 @@ import (
 
 // callBuffer is the calls area of an address space.
 type callBuffer struct {
-	img  *inject.CallsImage
+	img  *inject.CallsArea
 	bias uint64
 }
 
@@ -149,7 +149,7 @@ func (r *recorder) installCalls(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	cells := append(img.Cells(sp.area.Clock.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
+	cells := append(img.Cells(sp.area.Time.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
 	if err := ptrace.WriteV(t.tid, spansOf(append(cells, img.Writes...))); err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 	bad := func(err error) ([]byte, error) {
 		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
 	}
-	b, spans, err := clocksIn(m)
+	b, spans, err := readingsIn(m)
 	if err != nil {
 		return nil, err
 	}
@@ -279,15 +279,15 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 	used := 0
 	for i := range calls {
 		c := &calls[i]
-		if n := c.Clocks * inject.ClockSlot; n < used || n > len(b) {
+		if n := c.Readings * inject.ReadingSize; n < used || n > len(b) {
 			return bad(fmt.Errorf("it was overwritten"))
 		}
 		ev := recording.Event{
 			Kind: recording.KindSyscall, Stop: recording.StopBuffered, TID: int32(t.tid), Instr: c.Instr,
 			Reached: recording.Reached{PC: c.Regs.Rip, RegSum: recording.RegSum(&c.Regs)}, Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
-			Time: at(c.Began), EndTime: at(c.Ended), Clocks: b[used : c.Clocks*inject.ClockSlot],
+			Time: at(c.Began), EndTime: at(c.Ended), Readings: b[used : c.Readings*inject.ReadingSize],
 		}
-		used = c.Clocks * inject.ClockSlot
+		used = c.Readings * inject.ReadingSize
 		if _, n, _ := linux.InArgs(c.Nr, c.Args); n > 0 && len(c.In) > 0 {
 			ev.In = c.In[:min(len(c.In), n)]
 		}

@@ -18,7 +18,7 @@ const noBudget = 1 << 60
 
 // counters reads the counting cell and the number of buffered clock readings,
 // and with them an input argument of at most n bytes; one call to the kernel.
-func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks int, err error) {
+func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings int, err error) {
 	sp := t.sp
 	const cells = 48 // the count of pauses lies behind that of clock readings
 	b := r.buf[:cells]
@@ -30,7 +30,7 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 		head += 8
 	}
 	if sp.area != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.area.Clock.Count, Data: b[8:40]})
+		spans = append(spans, ptrace.Span{Addr: sp.area.Time.Count, Data: b[8:40]})
 		head += 32
 	}
 	if sp.calls != nil {
@@ -59,13 +59,13 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, clocks in
 		sp.setCount(cell)
 	}
 	if sp.area != nil {
-		clocks = int(binary.LittleEndian.Uint64(b[8:16]))
+		readings = int(binary.LittleEndian.Uint64(b[8:16]))
 		sp.pauses.left = binary.LittleEndian.Uint64(b[32:40])
 	}
 	if sp.calls != nil {
 		sp.callPos = binary.LittleEndian.Uint64(b[40:48])
 	}
-	return in[:max(0, got-head)], clocks, nil
+	return in[:max(0, got-head)], readings, nil
 }
 
 // setCount folds a cell value into base, so that budget = cell afterwards.
@@ -76,15 +76,15 @@ func (sp *space) setCount(cell int64) {
 
 // clocksIn is room for the clock readings that are in the buffer at a moment, and
 // what is to be read for it.
-func clocksIn(m *moment) ([]byte, []ptrace.Span, error) {
-	if m.clocks <= 0 {
+func readingsIn(m *moment) ([]byte, []ptrace.Span, error) {
+	if m.readings <= 0 {
 		return nil, nil, nil
 	}
-	c := &m.t.sp.area.Clock
-	if m.clocks > c.Cap {
-		return nil, nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", m.t.pid, m.clocks)
+	c := &m.t.sp.area.Time
+	if m.readings > c.Cap {
+		return nil, nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", m.t.pid, m.readings)
 	}
-	b := make([]byte, m.clocks*inject.ClockSlot)
+	b := make([]byte, m.readings*inject.ReadingSize)
 	return b, []ptrace.Span{{Addr: c.Buf, Data: b}}, nil
 }
 
@@ -102,7 +102,7 @@ func (r *recorder) emptyBuffers(t *task, contents []ptrace.Span) error {
 		return fmt.Errorf("read the buffers of thread %d: %w", t.tid, err)
 	}
 	sp := t.sp
-	empty := []ptrace.Span{{Addr: sp.area.Clock.Count, Data: make([]byte, 8)}}
+	empty := []ptrace.Span{{Addr: sp.area.Time.Count, Data: make([]byte, 8)}}
 	if sp.calls != nil {
 		sp.callPos = sp.calls.img.Buf
 		empty = append(empty, ptrace.Span{Addr: sp.calls.img.Pos, Data: binary.LittleEndian.AppendUint64(nil, sp.callPos)})

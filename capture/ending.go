@@ -105,7 +105,7 @@ func (r *recorder) bury(t *task) {
 	if sp == nil {
 		return
 	}
-	t.freeSlot()
+	t.endDiversion()
 	sp.leaveStack(t)
 	delete(sp.tasks, t.tid)
 	sp.leave(t)

@@ -69,7 +69,7 @@ func (r *recorder) learnKind(t *task, fd int) {
 	}
 }
 
-// fdKind is what inject.CallsImage says of a descriptor, and the device that
+// fdKind is what inject.CallsArea says of a descriptor, and the device that
 // the file is on.
 func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	name := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)

@@ -133,7 +133,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 		return err
 	}
 	regs.OrigRax = nrNone
-	c := &sp.area.Clock
+	c := &sp.area.Time
 	ep.first = recording.Event{
 		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: x, Time: r.since(), Open: openFDs(t.pid),
 		Args: recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),

@@ -104,7 +104,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	for _, w := range sp.area.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	c := &sp.area.Clock
+	c := &sp.area.Time
 	ev.Args = recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words()
 	ev.Regs = &regs
 	if ev.XState, err = r.xstateOf(t.tid); err != nil {
@@ -159,7 +159,7 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 			err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
 		}
 	} else {
-		err = ptrace.WriteU64(t.tid, area.Clock.Count, 0) // it is there since pyrr attached before
+		err = ptrace.WriteU64(t.tid, area.Time.Count, 0) // it is there since pyrr attached before
 	}
 	for _, m := range area.Maps {
 		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_WRITE {

@@ -107,10 +107,10 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		}
 		if sig == int(unix.SIGTRAP) && t.sp != nil {
 			_, counts := t.sp.countingTrap(regs.Rip)
-			full := t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1
+			full := t.sp.area != nil && regs.Rip == t.sp.area.Time.Full+1
 			if full {
 				// It goes on with the buffer that was full.
-				ptrace.WriteU64(t.tid, t.sp.area.Clock.Count, 0)
+				ptrace.WriteU64(t.tid, t.sp.area.Time.Count, 0)
 			}
 			if counts || full || t.sp.paused(regs.Rip) {
 				sig = 0
@@ -254,7 +254,7 @@ func (r *recorder) restore(sp *space, tid int) error {
 	r.restoreCode(sp, tid)
 	r.restoreShared(sp, tid)
 	if sp.area != nil {
-		return ptrace.Write(tid, sp.area.Clock.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
+		return ptrace.Write(tid, sp.area.Time.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
 	}
 	return nil
 }

@@ -12,11 +12,11 @@ import (
 type moment struct {
 	t    *task
 	stop recording.Stop // how a replay gets there
-	// count is how many instructions the thread's space had executed, and clocks
+	// count is how many instructions the thread's space had executed, and readings
 	// how many readings were in its buffer.
-	count  uint64
-	clocks int
-	regs   linux.Regs
+	count    uint64
+	readings int
+	regs     linux.Regs
 	// logged: an event stands for the place, and what follows stands there too.
 	logged bool
 }
@@ -32,7 +32,7 @@ func (r *recorder) momentOf(t *task, stop recording.Stop, regs *linux.Regs) (*mo
 // the same call to the kernel.
 func (r *recorder) momentIn(t *task, stop recording.Stop, regs *linux.Regs, addr uint64, n int) (m *moment, in []byte, err error) {
 	m = &moment{t: t, stop: stop}
-	if in, m.clocks, err = r.counters(t, addr, n); err != nil {
+	if in, m.readings, err = r.counters(t, addr, n); err != nil {
 		return nil, nil, err
 	}
 	if regs != nil {
@@ -57,7 +57,7 @@ func (r *recorder) complete(m *moment, ev *recording.Event) (err error) {
 	m.logged = true
 	ev.Stop, ev.PC, ev.RegSum = m.stop, m.regs.Rip, recording.RegSum(&m.regs)
 	if m.t.sp.area != nil {
-		if ev.Clocks, err = r.takeBuffers(m); err != nil {
+		if ev.Readings, err = r.takeBuffers(m); err != nil {
 			return err
 		}
 	}

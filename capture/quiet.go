@@ -21,7 +21,7 @@ import (
 //
 //   - A recorded process changes a file by a call on a descriptor, which stops: a
 //     calls area knows the inodes of the mapped files, and opens none of them without
-//     a stop (inject.CallsImage, Held). No process that shows the file runs code
+//     a stop (inject.CallsArea, Held). No process that shows the file runs code
 //     while the call is made, and each gets an event with what is new to it.
 //   - What others change is told by inotify(7), and looked for where a thread
 //     returns from a call that may have waited. A program that is not recorded, and

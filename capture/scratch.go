@@ -16,9 +16,9 @@ import (
 // threads, and the bytes are copied when the thread runs.
 const (
 	scratchBase  = areaBase + 1<<24
-	scratchSlot  = 128 << 10
-	scratchSlots = 64
-	scratchSize  = scratchSlots * scratchSlot
+	scratchPart  = 128 << 10
+	scratchParts = 64
+	scratchSize  = scratchParts * scratchPart
 )
 
 var _ [scratchBase - areaBase - inject.AreaSize]struct{} // they do not overlap
@@ -46,12 +46,12 @@ func (r *recorder) divert(t *task) error {
 		return nil
 	}
 	n := t.ev.Args[2]
-	if !sp.scratch || len(sp.tasks) < 2 || len(sp.shared) > 0 || n == 0 || n > scratchSlot || sp.slots == ^uint64(0) {
+	if !sp.scratch || len(sp.tasks) < 2 || len(sp.shared) > 0 || n == 0 || n > scratchPart || sp.diverting == ^uint64(0) {
 		return nil
 	}
-	slot := bits.TrailingZeros64(^sp.slots)
-	t.diverted = scratchBase + uint64(slot)*scratchSlot
-	sp.slots |= 1 << slot
+	slot := bits.TrailingZeros64(^sp.diverting)
+	t.diverted = scratchBase + uint64(slot)*scratchPart
+	sp.diverting |= 1 << slot
 	return ptrace.PokeUser(t.tid, ptrace.OffRsi, t.diverted)
 }
 
@@ -62,7 +62,7 @@ func (r *recorder) undivert(t *task, ret int64) (int64, error) {
 	if at == 0 {
 		return ret, nil
 	}
-	t.freeSlot()
+	t.endDiversion()
 	if err := ptrace.PokeUser(t.tid, ptrace.OffRsi, t.ev.Args[1]); err != nil {
 		return ret, err
 	}
@@ -90,9 +90,9 @@ func (r *recorder) undivert(t *task, ret int64) (int64, error) {
 }
 
 // freeSlot gives the slot of a thread to others.
-func (t *task) freeSlot() {
+func (t *task) endDiversion() {
 	if t.diverted != 0 {
-		t.sp.slots &^= 1 << ((t.diverted - scratchBase) / scratchSlot)
+		t.sp.diverting &^= 1 << ((t.diverted - scratchBase) / scratchPart)
 		t.diverted = 0
 	}
 }

@@ -104,8 +104,8 @@ func (r *recorder) ownTrap(t *task, sig int, regs *linux.Regs) (own bool, err er
 				return trapped(func() error { return r.stubTrap(t, regs, resumeAt) })
 			}
 		}
-		if t.sp.area != nil && regs.Rip == t.sp.area.Clock.Full+1 {
-			return trapped(func() error { return r.clocksFull(t, regs) })
+		if t.sp.area != nil && regs.Rip == t.sp.area.Time.Full+1 {
+			return trapped(func() error { return r.readingsFull(t, regs) })
 		}
 		if t.sp.paused(regs.Rip) {
 			return trapped(func() error { return r.pausedOut(t) })
@@ -349,12 +349,12 @@ func (r *recorder) stubTrap(t *task, regs *linux.Regs, resumeAt uint64) error {
 }
 
 // clocksFull empties the full buffer of clock readings.
-func (r *recorder) clocksFull(t *task, regs *linux.Regs) error {
+func (r *recorder) readingsFull(t *task, regs *linux.Regs) error {
 	m, err := r.momentOf(t, recording.StopTrap, regs)
 	if err != nil {
 		return err
 	}
-	if err := r.logAt(m, &recording.Event{Kind: recording.KindClocks}); err != nil {
+	if err := r.logAt(m, &recording.Event{Kind: recording.KindReadings}); err != nil {
 		return err
 	}
 	return r.afterTrap(t, true)

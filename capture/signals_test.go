@@ -177,15 +177,15 @@ func TestSetCount(t *testing.T) {
 
 // Slots of the scratch area are given back, and not twice.
 func TestScratchSlots(t *testing.T) {
-	sp := &space{ownMemory: ownMemory{slots: 0b1011}}
-	th := &task{sp: sp, inCall: inCall{outlet: outlet{diverted: scratchBase + scratchSlot}}}
-	th.freeSlot()
-	if sp.slots != 0b1001 || th.diverted != 0 {
-		t.Errorf("slots %b, diverted to %#x", sp.slots, th.diverted)
+	sp := &space{ownMemory: ownMemory{diverting: 0b1011}}
+	th := &task{sp: sp, inCall: inCall{outlet: outlet{diverted: scratchBase + scratchPart}}}
+	th.endDiversion()
+	if sp.diverting != 0b1001 || th.diverted != 0 {
+		t.Errorf("slots %b, diverted to %#x", sp.diverting, th.diverted)
 	}
-	sp.slots |= 2 // another thread has it now
-	th.freeSlot()
-	if sp.slots != 0b1011 {
+	sp.diverting |= 2 // another thread has it now
+	th.endDiversion()
+	if sp.diverting != 0b1011 {
 		t.Error("what another thread has was given back")
 	}
 }

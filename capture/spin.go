@@ -48,7 +48,7 @@ type spinWatch struct {
 	since    time.Time
 	wait     time.Duration // until the next attempt
 	shared   time.Time     // since when it waits for memory that others write to
-	slot     time.Time     // when it got the slot
+	given    time.Time     // when it got the slot
 	yields   bool          // it was interrupted to give way
 	began    time.Duration // its processor time then, or soon after
 }
@@ -62,8 +62,8 @@ const switchInterval = 5 * time.Millisecond
 // that.
 func (w *spinWatch) tookLong(sp *space) bool {
 	used := processTime(sp.cur.pid)
-	if !w.slot.Equal(sp.since) {
-		w.slot, w.began = sp.since, used
+	if !w.given.Equal(sp.since) {
+		w.given, w.began = sp.since, used
 	}
 	return used-w.began >= switchInterval
 }
@@ -118,11 +118,11 @@ func (r *recorder) lookForSpins(now time.Time) {
 		p, ok := sp.progress(t.tid)
 		switch {
 		case len(sp.ready) > 0 && sp.clock != nil && w.tookLong(sp):
-			w.slot = time.Time{}
+			w.given = time.Time{}
 			t.probed = ptrace.Interrupt(t.tid) == nil
 			w.yields = t.probed
 		case !ok || w.t != t || w.progress != p:
-			*w = spinWatch{t: t, progress: p, since: now, wait: spinLook / 2, slot: w.slot, began: w.began, yields: w.yields}
+			*w = spinWatch{t: t, progress: p, since: now, wait: spinLook / 2, given: w.given, began: w.began, yields: w.yields}
 		case now.Sub(w.since) >= w.wait:
 			w.since, w.wait = now, min(2*max(w.wait, spinLook), spinMost)
 			t.probed = ptrace.Interrupt(t.tid) == nil

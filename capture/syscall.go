@@ -47,7 +47,7 @@ func (r *recorder) entry(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
 		return err
 	}
-	if sp.area != nil && sp.area.InClock(t.regs.Rsp) {
+	if sp.area != nil && sp.area.InTimeFunc(t.regs.Rsp) {
 		// The real vDSO makes its own call where it can't read the clock; the
 		// answer goes into the buffer as always.
 		t.sys.move(moveUnseen)
@@ -361,7 +361,7 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 		return nil
 	}
 	switch t.class {
-	case linux.Space:
+	case linux.AddressSpace:
 		return r.spaceEffects(t, ev)
 	case linux.Process:
 		return r.processEffects(t, ev)

@@ -240,19 +240,19 @@ type pace struct {
 // ownMemory is what the recorder did to the memory of a space, and knows of it.
 type ownMemory struct {
 	deadStacks []uint64 // where the stacks of threads end that are no more
-	area       *inject.AreaImage
+	area       *inject.Area
 	patches    map[uint64]patch // address → the instruction patched there
 	former     []ptrace.Span    // what else was overwritten in a process that pyrr attached to
 	left       []linux.Mapping  // what it may have left there when it was attached to before
 	// filtered: it had seccomp filters when pyrr attached, which are passed by for calls
 	// of pyrr's.
-	filtered bool
-	brk      uint64
-	scratch  bool   // the scratch area is mapped
-	slots    uint64 // of it in use, a bit each
-	files    []span // private mappings of files
-	noFork   []span // memory that a fork does not get as it is
-	made     []madeCode
+	filtered  bool
+	brk       uint64
+	scratch   bool   // the scratch area is mapped
+	diverting uint64 // of it in use, a bit each
+	files     []span // private mappings of files
+	noFork    []span // memory that a fork does not get as it is
+	made      []madeCode
 }
 
 // sharedState is what a space shares with others.

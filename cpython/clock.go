@@ -220,7 +220,7 @@ func FindClock(path string) (*Clock, error) {
 }
 
 func findClockIn(f *os.File, path string) (*Clock, error) {
-	im, err := loadImage(f)
+	im, err := readELF(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrNotPython, err)
 	}

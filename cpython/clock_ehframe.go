@@ -21,14 +21,14 @@ const (
 
 // ehTable is the sorted table of .eh_frame_hdr: function start, FDE.
 type ehTable struct {
-	im   *image
+	im   *elfFile
 	at   uint64
 	data []byte
 }
 
 // functions opens the search table of .eh_frame_hdr (Linux Standard Base,
 // 10.6.2). It is nil when the file has none that can be searched.
-func (im *image) functions() *ehTable {
+func (im *elfFile) functions() *ehTable {
 	h, ok := im.bytes(im.ehFrame, ehTableHead)
 	// Version 1; every linker writes these encodings.
 	if !ok || h[0] != 1 || h[1] != ehPCRel|ehSigned|ehData4 || h[2] != ehData4 || h[3] != ehTableEnc {

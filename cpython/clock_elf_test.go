@@ -176,7 +176,7 @@ func fakePython(sites, odd int) fakeELF {
 
 // find runs the analysis on an ELF file in memory.
 func find(b []byte) (*Clock, error) {
-	im, err := loadImage(bytes.NewReader(b))
+	im, err := readELF(bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotPython, err)
 	}
@@ -274,7 +274,7 @@ func FuzzFindClock(f *testing.F) {
 		if err == nil && c.Sites < minSites {
 			t.Errorf("clock with %d sites", c.Sites)
 		}
-		if im, err := loadImage(bytes.NewReader(b)); err == nil {
+		if im, err := readELF(bytes.NewReader(b)); err == nil {
 			im.imports("Py_BytesMain")
 		}
 	})

@@ -31,7 +31,7 @@ const (
 )
 
 // findClock finds and verifies the dispatch tables.
-func (im *image) findClock(path string) (*Clock, error) {
+func (im *elfFile) findClock(path string) (*Clock, error) {
 	v, err := im.kind(path)
 	if ce := (*ClockError)(nil); errors.As(err, &ce) {
 		return nil, err
@@ -98,7 +98,7 @@ type tableHit struct {
 
 // fingerprint searches the file for opcode_targets: of a given minor version,
 // or of any for -1.
-func (im *image) fingerprint(minor int) []tableHit {
+func (im *elfFile) fingerprint(minor int) []tableHit {
 	sets := make([]*[opcodes]bool, len(rules))
 	for m, r := range rules {
 		if r != nil && (minor < 0 || minor == m) {
@@ -120,7 +120,7 @@ func (im *image) fingerprint(minor int) []tableHit {
 	return hits
 }
 
-func (im *image) fingerprintIn(s *segment, sets []*[opcodes]bool, hits []tableHit) []tableHit {
+func (im *elfFile) fingerprintIn(s *segment, sets []*[opcodes]bool, hits []tableHit) []tableHit {
 	run, windows := 0, 0
 	for off := int(-s.vaddr & 7); off+8 <= len(s.data); off += 8 {
 		if !im.isCode(binary.LittleEndian.Uint64(s.data[off:])) {
@@ -178,7 +178,7 @@ const (
 
 // traceLoop executes the functions that the table leads into, and
 // _PyEval_EvalFrameDefault, symbolically.
-func (im *image) traceLoop(targets []uint64) (*tracer, error) {
+func (im *elfFile) traceLoop(targets []uint64) (*tracer, error) {
 	table := im.functions()
 	if table == nil {
 		return nil, errors.New("no .eh_frame_hdr that tells where functions start")
@@ -217,8 +217,8 @@ func (t *tracer) leadsTo(base value, addr uint64) bool {
 	switch base.kind {
 	case valConst:
 		return uint64(base.off) == addr
-	case valSlot:
-		return t.slots[slotConst{base, addr}] > 0
+	case valStacked:
+		return t.consts[stackConst{base, addr}] > 0
 	}
 	return false
 }
@@ -272,7 +272,7 @@ func votesFor(sites []site, bias int) (votes [numRegs]int, voters int) {
 
 // versionInCode finds PY_VERSION as Py_GetVersion (getversion.c) refers to
 // it, the version of those that don't export Py_Version.
-func (im *image) versionInCode() Version {
+func (im *elfFile) versionInCode() Version {
 	s, ok := im.lookup("Py_GetVersion")
 	if !ok || s.size > 4096 {
 		return Version{}

@@ -28,9 +28,9 @@ const (
 
 var errNotELF = errors.New("not an ELF file for x86-64")
 
-// image is an ELF file by its program headers, as the dynamic linker sees
+// elfFile is an ELF file by its program headers, as the dynamic linker sees
 // it: section headers may be missing.
-type image struct {
+type elfFile struct {
 	r       io.ReaderAt
 	dynamic bool // ET_DYN: the dynamic linker relocates it
 	segs    []segment
@@ -64,7 +64,7 @@ func openFile(path string) (*os.File, error) {
 
 // loadImage reads the ELF and program headers and the dynamic section (gABI,
 // elf.h).
-func loadImage(r io.ReaderAt) (*image, error) {
+func readELF(r io.ReaderAt) (*elfFile, error) {
 	const headerSize, progSize = 64, 56
 	var h [headerSize]byte
 	if _, err := r.ReadAt(h[:], 0); err != nil {
@@ -84,7 +84,7 @@ func loadImage(r io.ReaderAt) (*image, error) {
 	if _, err := r.ReadAt(ph, int64(phoff)); err != nil {
 		return nil, fmt.Errorf("read program headers: %w", err)
 	}
-	im := &image{r: r, dynamic: typ == elf.ET_DYN}
+	im := &elfFile{r: r, dynamic: typ == elf.ET_DYN}
 	var dynAddr, dynSize, total uint64
 	for ; len(ph) > 0; ph = ph[progSize:] {
 		s := segment{
@@ -117,7 +117,7 @@ func loadImage(r io.ReaderAt) (*image, error) {
 }
 
 // segmentAt returns the segment that has n bytes of the file at addr.
-func (im *image) segmentAt(addr, n uint64) *segment {
+func (im *elfFile) segmentAt(addr, n uint64) *segment {
 	for i := range im.segs {
 		s := &im.segs[i]
 		if off := addr - s.vaddr; addr >= s.vaddr && off <= s.filesz && n <= s.filesz-off {
@@ -128,7 +128,7 @@ func (im *image) segmentAt(addr, n uint64) *segment {
 }
 
 // bytes returns n bytes of the file at a link-time address.
-func (im *image) bytes(addr, n uint64) ([]byte, bool) {
+func (im *elfFile) bytes(addr, n uint64) ([]byte, bool) {
 	s := im.segmentAt(addr, n)
 	if s == nil {
 		return nil, false
@@ -142,7 +142,7 @@ func (im *image) bytes(addr, n uint64) ([]byte, bool) {
 }
 
 // load reads a whole segment.
-func (im *image) load(s *segment) error {
+func (im *elfFile) load(s *segment) error {
 	if s.data != nil {
 		return nil
 	}
@@ -174,7 +174,7 @@ func readCapped(r io.ReaderAt, off, n uint64) ([]byte, error) {
 	return data, nil
 }
 
-func (im *image) u32(addr uint64) (uint32, bool) {
+func (im *elfFile) u32(addr uint64) (uint32, bool) {
 	b, ok := im.bytes(addr, 4)
 	if !ok {
 		return 0, false
@@ -183,7 +183,7 @@ func (im *image) u32(addr uint64) (uint32, bool) {
 }
 
 // cstring reads a string of at most limit bytes.
-func (im *image) cstring(addr uint64, limit int) (string, bool) {
+func (im *elfFile) cstring(addr uint64, limit int) (string, bool) {
 	var s *segment
 	if s = im.segmentAt(addr, 1); s == nil {
 		return "", false
@@ -200,7 +200,7 @@ func (im *image) cstring(addr uint64, limit int) (string, bool) {
 }
 
 // isCode says whether an address lies in an executable segment.
-func (im *image) isCode(addr uint64) bool {
+func (im *elfFile) isCode(addr uint64) bool {
 	for i := range im.segs {
 		if s := &im.segs[i]; s.exec && addr-s.vaddr < s.filesz {
 			return true
@@ -210,7 +210,7 @@ func (im *image) isCode(addr uint64) bool {
 }
 
 // span returns the lowest and the highest address of the segments.
-func (im *image) span() (lo, hi uint64) {
+func (im *elfFile) span() (lo, hi uint64) {
 	lo = ^uint64(0)
 	for i := range im.segs {
 		s := &im.segs[i]
@@ -222,7 +222,7 @@ func (im *image) span() (lo, hi uint64) {
 // relocate writes the link-time values of R_X86_64_RELATIVE relocations
 // (psABI 4.4.1, gABI RELR) into the data segments, and returns how many words
 // they filled.
-func (im *image) relocate() int {
+func (im *elfFile) relocate() int {
 	n := 0
 	put := func(at, value uint64, add bool) {
 		s := im.segmentAt(at, 8)
@@ -264,7 +264,7 @@ func (im *image) relocate() int {
 
 // dynBytes returns the table that two entries of the dynamic section give
 // the address and the size of.
-func (im *image) dynBytes(addr, size elf.DynTag, entry uint64) ([]byte, bool) {
+func (im *elfFile) dynBytes(addr, size elf.DynTag, entry uint64) ([]byte, bool) {
 	n := im.dyn[size]
 	if n == 0 || n > maxRelocs*entry {
 		return nil, false

@@ -10,14 +10,14 @@ import (
 type valueKind uint8
 
 const (
-	valSymbol valueKind = iota // an unknown value, id, plus off
-	valConst                   // the address off
-	valLoad                    // 2 to 8 bytes of memory at symbol id + off
-	valOpcode                  // the byte of memory at symbol id + off, extended; plus delta
-	valSlot                    // what the stack slot off holds (id: 0 from rsp, 1 from rbp)
-	valEntry                   // the entry of a 64-bit table for an opcode
-	valOffset                  // the entry of a 32-bit table for an opcode
-	valTarget                  // the latter plus the table's address
+	valSymbol  valueKind = iota // an unknown value, id, plus off
+	valConst                    // the address off
+	valLoad                     // 2 to 8 bytes of memory at symbol id + off
+	valOpcode                   // the byte of memory at symbol id + off, extended; plus delta
+	valStacked                  // what the stack slot off holds (id: 0 from rsp, 1 from rbp)
+	valEntry                    // the entry of a 64-bit table for an opcode
+	valOffset                   // the entry of a 32-bit table for an opcode
+	valTarget                   // the latter plus the table's address
 )
 
 // value is what a tracer knows of a register. For the last three kinds, off
@@ -69,16 +69,16 @@ type tracer struct {
 
 	sites []site
 	// slots are the constants that the code stores in stack slots.
-	slots map[slotConst]int
+	consts map[stackConst]int
 }
 
-type slotConst struct {
-	slot value
-	addr uint64
+type stackConst struct {
+	place value
+	addr  uint64
 }
 
 func newTracer() *tracer {
-	t := &tracer{slots: map[slotConst]int{}}
+	t := &tracer{consts: map[stackConst]int{}}
 	t.forget()
 	return t
 }
@@ -172,15 +172,15 @@ func (t *tracer) plus(v value, n int64) value {
 }
 
 // slot returns the stack slot that a memory operand is, if it is one.
-func slot(m x86asm.Mem) (value, bool) {
+func stackPlace(m x86asm.Mem) (value, bool) {
 	if m.Index != 0 || m.Segment != 0 {
 		return value{}, false
 	}
 	switch m.Base {
 	case x86asm.RSP:
-		return value{kind: valSlot, id: 0, off: m.Disp}, true
+		return value{kind: valStacked, id: 0, off: m.Disp}, true
 	case x86asm.RBP:
-		return value{kind: valSlot, id: 1, off: m.Disp}, true
+		return value{kind: valStacked, id: 1, off: m.Disp}, true
 	}
 	return value{}, false
 }
@@ -205,7 +205,7 @@ func (t *tracer) load(m x86asm.Mem, next uint64, n int) value {
 	}
 	// Slots of rbp only when it isn't next_instr or the like: a load of 8
 	// bytes can't be an instruction.
-	if s, ok := slot(m); ok && n == 8 {
+	if s, ok := stackPlace(m); ok && n == 8 {
 		return s
 	}
 	if base.kind == valSymbol && n <= 8 {

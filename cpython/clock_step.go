@@ -84,11 +84,11 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 	if n == 0 {
 		// A store: note constants put into stack slots.
 		if m, ok := dst.(x86asm.Mem); ok {
-			if at, ok := slot(m); ok {
+			if at, ok := stackPlace(m); ok {
 				if s, w := general(src); w == 8 && t.regs[s].kind == valConst {
-					t.slots[slotConst{at, uint64(t.regs[s].off)}]++
+					t.consts[stackConst{at, uint64(t.regs[s].off)}]++
 				} else if imm, ok := src.(x86asm.Imm); ok && imm > 0 {
-					t.slots[slotConst{at, uint64(imm)}]++
+					t.consts[stackConst{at, uint64(imm)}]++
 				}
 			}
 		}

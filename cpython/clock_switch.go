@@ -10,7 +10,7 @@ import (
 // switch statement (3.8 to 3.10): the one with an opcode as index whose targets are
 // mostly those of the computed gotos, or whose unassigned opcodes, and no others,
 // lead where theirs do. It returns the jumps too.
-func (im *image) switchTable(t *tracer, targets []uint64, minor int) (Table, []site, error) {
+func (im *elfFile) switchTable(t *tracer, targets []uint64, minor int) (Table, []site, error) {
 	var table Table
 	var at []site
 	unused := opcodeSet(rulesOf(minor).unassigned)
@@ -43,7 +43,7 @@ func (im *image) switchTable(t *tracer, targets []uint64, minor int) (Table, []s
 }
 
 // readTargets fills in where a table's entries lead.
-func (im *image) readTargets(t *Table) bool {
+func (im *elfFile) readTargets(t *Table) bool {
 	b, ok := im.bytes(t.Addr, uint64(t.Entries*t.size()))
 	if !ok {
 		return false

@@ -16,7 +16,7 @@ type elfSymbol struct {
 const maxSymbolName = 128
 
 // symbol reads entry i of the dynamic symbol table.
-func (im *image) symbol(i uint64) (elfSymbol, bool) {
+func (im *elfFile) symbol(i uint64) (elfSymbol, bool) {
 	if i > 1<<24 {
 		return elfSymbol{}, false
 	}
@@ -39,7 +39,7 @@ func (im *image) symbol(i uint64) (elfSymbol, bool) {
 
 // lookup finds a dynamic symbol that the file defines, by its hash table as
 // the dynamic linker does.
-func (im *image) lookup(name string) (elfSymbol, bool) {
+func (im *elfFile) lookup(name string) (elfSymbol, bool) {
 	if at := im.dyn[elf.DT_GNU_HASH]; at != 0 {
 		return im.lookupGNU(at, name)
 	}
@@ -52,7 +52,7 @@ func (im *image) lookup(name string) (elfSymbol, bool) {
 // maxChain bounds the walk along one chain of a hash table.
 const maxChain = 4096
 
-func (im *image) lookupGNU(at uint64, name string) (elfSymbol, bool) {
+func (im *elfFile) lookupGNU(at uint64, name string) (elfSymbol, bool) {
 	head, ok := im.bytes(at, 16)
 	if !ok {
 		return elfSymbol{}, false
@@ -90,7 +90,7 @@ func (im *image) lookupGNU(at uint64, name string) (elfSymbol, bool) {
 	return elfSymbol{}, false
 }
 
-func (im *image) lookupSysV(at uint64, name string) (elfSymbol, bool) {
+func (im *elfFile) lookupSysV(at uint64, name string) (elfSymbol, bool) {
 	buckets, ok := im.u32(at)
 	if !ok || buckets == 0 {
 		return elfSymbol{}, false
@@ -117,7 +117,7 @@ const maxImports = 1 << 16
 // imports says whether the file refers to one of the named functions of
 // another module. It goes by relocations: hash tables leave out undefined
 // symbols, and nothing tells their number.
-func (im *image) imports(names ...string) bool {
+func (im *elfFile) imports(names ...string) bool {
 	if s := im.segmentAt(im.dyn[elf.DT_SYMTAB], elf.Sym64Size); s != nil && s.filesz < 8<<20 {
 		_ = im.load(s) // only saves reads
 	}
@@ -149,13 +149,13 @@ func (im *image) imports(names ...string) bool {
 }
 
 // imageHas asks an ELF file something; one that can't be read has nothing.
-func imageHas(path string, what func(*image) bool) bool {
+func fileHas(path string, what func(*elfFile) bool) bool {
 	f, err := openFile(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	im, err := loadImage(f)
+	im, err := readELF(f)
 	if err != nil {
 		return false
 	}
@@ -165,9 +165,9 @@ func imageHas(path string, what func(*image) bool) bool {
 // IsPython says, from its dynamic symbols alone, whether the executable at
 // path is a Python interpreter, with the runtime inside or in a libpython
 // that it loads. PyPy is none.
-func IsPython(path string) bool { return imageHas(path, (*image).isPython) }
+func IsPython(path string) bool { return fileHas(path, (*elfFile).isPython) }
 
-func (im *image) isPython() bool {
+func (im *elfFile) isPython() bool {
 	// What the main of python.c calls: Py_BytesMain from 3.8, Py_Main before
 	// (and _Py_UnixMain in 3.7).
 	for _, name := range []string{"Py_BytesMain", "Py_Main", "_PyRuntime"} {
@@ -180,9 +180,9 @@ func (im *image) isPython() bool {
 
 // IsPyPy says, from its dynamic symbols alone, whether the executable at path is a
 // PyPy: it calls pypy_main_startup of libpypy, or has it inside.
-func IsPyPy(path string) bool { return imageHas(path, (*image).isPyPy) }
+func IsPyPy(path string) bool { return fileHas(path, (*elfFile).isPyPy) }
 
-func (im *image) isPyPy() bool {
+func (im *elfFile) isPyPy() bool {
 	_, inside := im.lookup("pypy_main_startup")
 	return inside || im.imports("pypy_main_startup")
 }
@@ -190,7 +190,7 @@ func (im *image) isPyPy() bool {
 // kind tells what the file holds: a supported CPython's version, as far as
 // symbols and data give it (Minor is -1 if they don't), or the reason why
 // not.
-func (im *image) kind(path string) (Version, error) {
+func (im *elfFile) kind(path string) (Version, error) {
 	refuse := func(reason, hint string) (Version, error) {
 		return Version{}, &ClockError{Path: path, Reason: reason, Hint: hint}
 	}
@@ -242,7 +242,7 @@ func cpythonName(v Version) string {
 
 // freeThreaded reads the flag of that name in the _Py_DebugOffsets
 // (pycore_debug_offsets.h, 3.13 and later) at the start of _PyRuntime.
-func (im *image) freeThreaded(runtime uint64) bool {
+func (im *elfFile) freeThreaded(runtime uint64) bool {
 	b, ok := im.bytes(runtime, debugHeader)
 	if !ok {
 		return false

@@ -144,7 +144,7 @@ func TestFindClockInDamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	analyse := func(p patched) (*Clock, error) {
-		im, err := loadImage(p)
+		im, err := readELF(p)
 		if err != nil {
 			return nil, err
 		}

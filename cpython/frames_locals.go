@@ -110,7 +110,7 @@ type locals struct {
 func (l *locals) add(i int, name string, value uint64) {
 	if l.want != "" {
 		if value != 0 && name == l.want {
-			l.found = Found{Addr: value, Slot: l.v.slot}
+			l.found = Found{Addr: value, At: l.v.at}
 		}
 		return
 	}
@@ -137,8 +137,8 @@ func (l *locals) cell(addr uint64) (uint64, error) {
 	if err != nil || typ != "cell" {
 		return addr, err
 	}
-	l.v.slot = addr + uint64(l.r.l.cell.ref)
-	return l.v.u64(l.v.slot)
+	l.v.at = addr + uint64(l.r.l.cell.ref)
+	return l.v.u64(l.v.at)
 }
 
 // namespace lists the dict of a frame whose variables are not fast ones.
@@ -179,8 +179,8 @@ func (l *locals) fast(frame uint64, code record) error {
 		return fmt.Errorf("co_localspluskinds: %w", err)
 	}
 	for i, name := range names {
-		l.v.slot = frame + uint64(o.frame.localsplus) + 8*uint64(i)
-		value, err := l.v.u64(l.v.slot)
+		l.v.at = frame + uint64(o.frame.localsplus) + 8*uint64(i)
+		value, err := l.v.u64(l.v.at)
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (l *locals) fast310(frame uint64, code record) error {
 			if err != nil {
 				return err
 			}
-			l.v.slot = at
+			l.v.at = at
 			at += 8
 			if n == 0 && value == 0 && i < l.args {
 				l.cells[name] = true

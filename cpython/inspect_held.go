@@ -356,7 +356,7 @@ func (i *Inspector) Parked(word uint64) uint64 {
 // Slots returns what lies on a frame's evaluation stack, or did: nothing tells
 // how much of it is in use while the frame runs. Of bound methods it is the
 // object.
-func (i *Inspector) Slots(f *Frame) []uint64 {
+func (i *Inspector) StackValues(f *Frame) []uint64 {
 	l := i.r.l
 	code, _, err := i.r.codeRecord(i.v, f.Code)
 	if err != nil {

@@ -59,7 +59,7 @@ func TestMerge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := unwind.LiveSpace(p.m.PID, p.m, &unwind.Images{})
+			s, err := unwind.LiveModules(p.m.PID, p.m, &unwind.Files{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +164,7 @@ func BenchmarkMerged(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s, err := unwind.LiveSpace(p.m.PID, p.m, &unwind.Images{})
+			s, err := unwind.LiveModules(p.m.PID, p.m, &unwind.Files{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -86,7 +86,7 @@ func (r *Runtime) dictItems(v *view, addr uint64, f func(key, value uint64) bool
 		if err != nil {
 			return err
 		}
-		v.slot = keys.entries + uint64(i)*keys.entrySize + keys.value
+		v.at = keys.entries + uint64(i)*keys.entrySize + keys.value
 		if key != 0 && value != 0 && !f(key, value) {
 			break
 		}
@@ -149,7 +149,7 @@ func (r *Runtime) splitItems(v *view, keys dictKeys, values uint64, f func(key, 
 		if err != nil {
 			return err
 		}
-		v.slot = slots + 8*uint64(at)
+		v.at = slots + 8*uint64(at)
 		if key != 0 && value != 0 && !f(key, value) {
 			break
 		}
@@ -352,7 +352,7 @@ func (r *Runtime) slots(v *view, obj uint64, t typeInfo, f func(name string, val
 		if err != nil {
 			return false, fmt.Errorf("slot: %w", err)
 		}
-		v.slot = obj + offset
+		v.at = obj + offset
 		return value == 0 || f(name, value), nil
 	})
 }

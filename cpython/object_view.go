@@ -46,7 +46,7 @@ type view struct {
 	// aside is set while what is read is not likely to be needed next time.
 	aside bool
 	// slot is where the pointer lies that a walk of items has just given.
-	slot uint64
+	at uint64
 	// note, when not nil, is told what is looked at.
 	note func(addr uint64, n int)
 }

@@ -14,7 +14,7 @@ import (
 type Found struct {
 	// Addr is the object, Slot where the pointer to it lies: the word that
 	// changes when the variable, attribute or item gets another value.
-	Addr, Slot uint64
+	Addr, At uint64
 	// Text is its value as repr would show it, as far as memory tells.
 	Text string
 }
@@ -177,7 +177,7 @@ func (r *Runtime) entryOf(v *view, dict uint64, name string) (Found, bool) {
 	var o Found
 	err := r.dictItems(v, dict, func(key, value uint64) bool {
 		if s, err := r.rawString(v, key, maxString); err == nil && s.text() == name {
-			o = Found{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, At: v.at}
 		}
 		return o.Addr == 0
 	})
@@ -197,7 +197,7 @@ func (r *Runtime) attribute(v *view, obj uint64, name string) (Found, error) {
 	var o Found
 	if err := r.attributes(v, obj, t, func(n string, value uint64) bool {
 		if n == name {
-			o = Found{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, At: v.at}
 		}
 		return o.Addr == 0
 	}); err != nil {
@@ -268,8 +268,8 @@ func (r *Runtime) item(v *view, obj uint64, st pathStep) (Found, error) {
 			return Found{}, err
 		}
 	}
-	o := Found{Slot: items + 8*uint64(i)}
-	o.Addr, err = v.u64(o.Slot)
+	o := Found{At: items + 8*uint64(i)}
+	o.Addr, err = v.u64(o.At)
 	return o, err
 }
 
@@ -288,7 +288,7 @@ func (r *Runtime) dictItem(v *view, dict uint64, st pathStep) (Found, error) {
 			return true
 		}
 		if n, err := r.integer(v, key); err == nil && n.Cmp(want) == 0 {
-			o = Found{Addr: value, Slot: v.slot}
+			o = Found{Addr: value, At: v.at}
 		}
 		return o.Addr == 0
 	})

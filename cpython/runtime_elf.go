@@ -45,14 +45,14 @@ func OpenRuntimeFile(file io.ReaderAt, name string, bias uint64, m mem.Reader) (
 // ErrNotPython where there is none, ErrUnsupported where it is one whose objects
 // lie otherwise. name is that of OpenRuntimeFile.
 func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err error) {
-	im, err := loadImage(file)
+	im, err := readELF(file)
 	if err != nil {
 		return 0, v, fmt.Errorf("%s: %w: %w", name, ErrNotPython, err)
 	}
 	if addr, err = runtimeAddr(im, file); err != nil {
 		return 0, v, fmt.Errorf("%s: %w", name, err)
 	}
-	v = imageVersion(im, name)
+	v = elfVersion(im, name)
 	// Py_REF_DEBUG (object.h). From 3.13 on a debug build says itself where it has
 	// what (_Py_DebugOffsets).
 	if _, ok := im.lookup("_Py_NegativeRefcount"); ok && v.Minor < 13 {
@@ -64,7 +64,7 @@ func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err err
 // runtimeAddr finds _PyRuntime: in the dynamic symbols, where every build
 // exports it, stripped or not; else as the section .PyRuntime, which from
 // 3.10 on holds it alone.
-func runtimeAddr(im *image, file io.ReaderAt) (uint64, error) {
+func runtimeAddr(im *elfFile, file io.ReaderAt) (uint64, error) {
 	if s, ok := im.lookup("_PyRuntime"); ok {
 		return s.value, nil
 	}
@@ -81,7 +81,7 @@ var nameVersion = regexp.MustCompile(`python3\.(\d{1,2})`)
 // imageVersion tells the version by Py_Version (3.11 and later), by what
 // Py_GetVersion prints, or by the file's name; the zero Version when nothing
 // does.
-func imageVersion(im *image, name string) Version {
+func elfVersion(im *elfFile, name string) Version {
 	if s, ok := im.lookup("Py_Version"); ok {
 		if hex, ok := im.u32(s.value); ok {
 			return versionFromHex(hex)

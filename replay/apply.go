@@ -129,7 +129,7 @@ func (p *Process) happen(t *Thread, ev *recording.Event) error {
 	case recording.KindDeath:
 		p.write(ev.Mem)
 		return p.death(t, ev)
-	case recording.KindSwitch, recording.KindClocks:
+	case recording.KindSwitch, recording.KindReadings:
 	default:
 		return p.damaged("an event of unknown kind %d", ev.Kind)
 	}
@@ -193,7 +193,7 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 	t.regs.Rax, t.regs.OrigRax, t.dirty = uint64(ev.Ret), nrNone, true
 	class, _ := linux.ClassOf(int(call.Nr), call.Args)
 	switch class {
-	case linux.Space:
+	case linux.AddressSpace:
 		if err := p.spaceCall(t, call, ev); err != nil {
 			return err
 		}

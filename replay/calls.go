@@ -18,12 +18,12 @@ import (
 
 // callFeed collects the buffered calls before an event that stops.
 type callFeed struct {
-	feed   *inject.CallFeed
-	thread *Thread
-	want   []recording.Event // without their data
-	clocks []byte            // readings of the clock that are consumed on the way
-	counts []int             // how many of them before each call
-	unmaps []addrs           // what they gave back, and is still there
+	feed     *inject.CallFeed
+	thread   *Thread
+	want     []recording.Event // without their data
+	readings []byte            // readings of the clock that are consumed on the way
+	counts   []int             // how many of them before each call
+	unmaps   []addrs           // what they gave back, and is still there
 }
 
 type addrs struct{ lo, hi uint64 }
@@ -40,7 +40,7 @@ func (f *callFeed) empty() bool { return f == nil || len(f.want) == 0 }
 
 func (f *callFeed) reset() {
 	f.feed.Reset()
-	f.want, f.clocks, f.counts, f.thread = f.want[:0], f.clocks[:0], f.counts[:0], nil
+	f.want, f.readings, f.counts, f.thread = f.want[:0], f.readings[:0], f.counts[:0], nil
 }
 
 // canFeed says whether a buffered call needs no stop.
@@ -159,14 +159,14 @@ func (p *Process) feedCall(t *Thread, ev *recording.Event) error {
 	if len(ev.Mem) == 1 {
 		addr, out = ev.Mem[0].Addr, ev.Mem[0].Data
 	}
-	if !f.feed.Add(ev.Ret, addr, out) || len(f.clocks)+len(ev.Clocks) > p.area.Cap*inject.ClockSlot {
+	if !f.feed.Add(ev.Ret, addr, out) || len(f.readings)+len(ev.Readings) > p.area.Cap*inject.ReadingSize {
 		return p.damaged("more calls than the buffer holds")
 	}
 	f.thread = t
-	f.clocks = append(f.clocks, ev.Clocks...)
-	f.counts = append(f.counts, len(f.clocks)/inject.ClockSlot)
+	f.readings = append(f.readings, ev.Readings...)
+	f.counts = append(f.counts, len(f.readings)/inject.ReadingSize)
 	brief := *ev
-	brief.Mem, brief.Clocks = nil, nil
+	brief.Mem, brief.Readings = nil, nil
 	brief.In = append([]byte(nil), ev.In...)
 	f.want = append(f.want, brief)
 	return nil
@@ -208,8 +208,8 @@ func (p *Process) checkFed(t *Thread, stop string) error {
 			return p.diverged(ev, "its arguments are %#x instead of %#x", m.Args, ev.Args)
 		case m.Instr != ev.Instr:
 			return p.diverged(ev, "it comes after %d instructions", m.Instr)
-		case m.Clocks-p.unread != uint64(f.counts[i]):
-			return p.diverged(ev, "the clock was read %d times before it, not %d", m.Clocks-p.unread, f.counts[i])
+		case m.Readings-p.unread != uint64(f.counts[i]):
+			return p.diverged(ev, "the clock was read %d times before it, not %d", m.Readings-p.unread, f.counts[i])
 		case m.Regs.Rip != ev.PC:
 			return p.diverged(ev, "program counter %#x instead of %#x", m.Regs.Rip, ev.PC)
 		case recording.RegSum(&m.Regs) != ev.RegSum:

@@ -19,11 +19,11 @@ import (
 // was of another one. "Before" is within a thread: at each change of threads the
 // cell that holds it is exchanged.
 const (
-	countSlots = 1 << 16
-	countSlack = 64 // slots behind the last home, the last always empty
-	countEntry = 32 // this instruction, the one before, the count
-	countRoom  = countSlots * 3 / 4
-	countSize  = (countSlots + countSlack) * countEntry
+	countEntries = 1 << 16
+	countSlack   = 64 // slots behind the last home, the last always empty
+	countEntry   = 32 // this instruction, the one before, the count
+	countRoom    = countEntries * 3 / 4
+	countSize    = (countEntries + countSlack) * countEntry
 )
 
 // Cells beside those of the filter.
@@ -64,7 +64,7 @@ func (a *asm) count(reg cpython.Reg, full *int) {
 	imm(0x85ebca6b, 0x69, 0xca)        // imul ecx, edx, imm32
 	a.emit(0x01, 0xc1)                 // add ecx, eax
 	imm(0x9e3779b1, 0x69, 0xc9)        // imul ecx, ecx, imm32
-	a.emit(0xc1, 0xe9, 16)             // shr ecx, 16: countSlots
+	a.emit(0xc1, 0xe9, 16)             // shr ecx, 16: countEntries
 	a.emit(0x48, 0xc1, 0xe1, 5)        // shl rcx, 5: countEntry
 	a.mem(cellTable, 0x48, 0x03, 0x0d) // add rcx, [table]
 	*probe = len(a.b)
@@ -108,7 +108,7 @@ func (p *Process) clearCounts() error {
 	var cells [24]byte
 	binary.LittleEndian.PutUint64(cells[0:], countRoom)
 	binary.LittleEndian.PutUint64(cells[8:], countTable)
-	binary.LittleEndian.PutUint64(cells[16:], countTable+(countSlots+countSlack-1)*countEntry)
+	binary.LittleEndian.PutUint64(cells[16:], countTable+(countEntries+countSlack-1)*countEntry)
 	if err := ptrace.Write(p.pid, cellRoom, cells[:]); err != nil {
 		return fmt.Errorf("write the cells of hooks: %w", err)
 	}

@@ -209,12 +209,12 @@ func (d *dynamic) lookupSysV(name string) (uint64, error) {
 }
 
 // fileImage reads a module's file as if it were mapped at its link addresses.
-type fileImage struct {
+type linkedFile struct {
 	file  io.ReaderAt
 	progs []*elf.Prog
 }
 
-func (f fileImage) ReadAt(b []byte, addr uint64) error {
+func (f linkedFile) ReadAt(b []byte, addr uint64) error {
 	for _, p := range f.progs {
 		if p.Type == elf.PT_LOAD && addr >= p.Vaddr && addr-p.Vaddr+uint64(len(b)) <= p.Filesz {
 			if _, err := f.file.ReadAt(b, int64(p.Off+addr-p.Vaddr)); err != nil {
@@ -240,7 +240,7 @@ func (x *Session) Exports(name string) bool {
 			if err != nil {
 				continue
 			}
-			if _, err := dynamicSymbol(r, fileImage{r, progs}, 0, name); err == nil {
+			if _, err := dynamicSymbol(r, linkedFile{r, progs}, 0, name); err == nil {
 				found = true
 				return nil
 			}

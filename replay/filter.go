@@ -27,7 +27,7 @@ const (
 	// enters a function: one for each cell variable, and a few.
 	filterSteps = 32
 	// maxPassed bounds the functions that hooks put into the table.
-	maxPassed = tableSlots / 4
+	maxPassed = tableEntries / 4
 )
 
 // More cells of the hooks, beside those of the lookup.
@@ -144,8 +144,8 @@ func (a *asm) pass(e *cpython.Entry, patterns []filterPattern, ok, trap *int) (f
 	}
 
 	// None fits. The last slot stays empty, so that searches end.
-	a.mem(hookTable+(tableSlots+tableSlack-1)*tableEntry, 0x48, 0x8d, 0x15) // lea rdx, [last]
-	a.emit(0x48, 0x39, 0xd1)                                                // cmp rcx, rdx
+	a.mem(hookTable+(tableEntries+tableSlack-1)*tableEntry, 0x48, 0x8d, 0x15) // lea rdx, [last]
+	a.emit(0x48, 0x39, 0xd1)                                                  // cmp rcx, rdx
 	jae(out)
 	a.mem(cellPassed, 0x48, 0x8b, 0x15) // mov rdx, [passed]
 	a.emit(0x48, 0x81, 0xfa)            // cmp rdx, imm32

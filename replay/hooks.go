@@ -38,15 +38,15 @@ const (
 	hookTable = hookCells + pageSize
 	// The table is open-addressed by slots of tableEntry bytes: a key, and
 	// three times an address and the value there.
-	tableSlots = 1 << 14
-	tableSlack = 64 // slots behind the last home, the last always empty
-	tableEntry = 64
-	countTable = hookTable + (tableSlots+tableSlack)*tableEntry
-	hookEnd    = countTable + countSize
-	maxKnown   = tableSlots / 2
-	stubs      = clockCode / stubSize
-	stubAfter  = 16 // bytes of a stub that are its code
-	slotSize   = 8
+	tableEntries = 1 << 14
+	tableSlack   = 64 // slots behind the last home, the last always empty
+	tableEntry   = 64
+	countTable   = hookTable + (tableEntries+tableSlack)*tableEntry
+	hookEnd      = countTable + countSize
+	maxKnown     = tableEntries / 2
+	stubs        = clockCode / stubSize
+	stubAfter    = 16 // bytes of a stub that are its code
+	jumpSize     = 8
 )
 
 type trapKind uint8
@@ -255,8 +255,8 @@ func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd 
 	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3)
 	a.emit(0x89, 0xc1)    // mov ecx, eax
 	a.emit(0xc1, 0xe9, 4) // shr ecx, 4
-	a.emit(0x81, 0xe1)    // and ecx, tableSlots-1
-	a.b = binary.LittleEndian.AppendUint32(a.b, tableSlots-1)
+	a.emit(0x81, 0xe1)    // and ecx, tableEntries-1
+	a.b = binary.LittleEndian.AppendUint32(a.b, tableEntries-1)
 	a.emit(0x48, 0xc1, 0xe1, 6)        // shl rcx, 6: tableEntry
 	a.mem(hookTable, 0x48, 0x8d, 0x15) // lea rdx, [table]
 	a.emit(0x48, 0x01, 0xd1)           // add rcx, rdx
@@ -310,16 +310,16 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 	}
 	h.traps, h.spans = map[uint64]hookTrap{}, nil
 	// The stubs lead to slots, so that other hooks only need other slots.
-	a := &asm{base: hookBase, b: make([]byte, stubs*slotSize)}
+	a := &asm{base: hookBase, b: make([]byte, stubs*jumpSize)}
 	for n := range stubs {
 		wanted := len(values[n]) > 0 || entries[n] || p.s.counting()
 		if h.targets[n] == 0 || !wanted && !h.on[n] {
 			continue
 		}
 		lo := a.here()
-		slot := a.b[n*slotSize:]
+		slot := a.b[n*jumpSize:]
 		slot[0] = 0xe9 // jmp rel32
-		binary.LittleEndian.PutUint32(slot[1:], uint32(len(a.b)-(n*slotSize+5)))
+		binary.LittleEndian.PutUint32(slot[1:], uint32(len(a.b)-(n*jumpSize+5)))
 		hit, out, miss, full := new(int), new(int), new(int), new(int)
 		span := hookSpan{lo: lo, stub: n}
 		if entries[n] {
@@ -359,7 +359,7 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 	}
 	for _, s := range h.spans {
 		if !h.on[s.stub] {
-			if err := p.aim(s.stub, hookBase+uint64(s.stub*slotSize)); err != nil {
+			if err := p.aim(s.stub, hookBase+uint64(s.stub*jumpSize)); err != nil {
 				return err
 			}
 		}

@@ -385,7 +385,7 @@ func (p *Process) tabulate(value uint64, c *cpython.Code) error {
 }
 
 func tableHome(value uint64) uint64 {
-	return (uint64(uint32(value)) >> 4 & (tableSlots - 1)) * tableEntry
+	return (uint64(uint32(value)) >> 4 & (tableEntries - 1)) * tableEntry
 }
 
 func (p *Process) entry(value uint64, c *cpython.Code) (e [tableEntry]byte, err error) {
@@ -412,7 +412,7 @@ func (p *Process) retabulate() error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, (tableSlots+tableSlack)*tableEntry)
+	b := make([]byte, (tableEntries+tableSlack)*tableEntry)
 	m := p.Mem()
 	for value, c := range p.python.known {
 		// It may not be there at this time, or another in its place, whose

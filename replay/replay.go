@@ -112,9 +112,9 @@ type Process struct {
 
 // counting is the clock of a replayed process.
 type counting struct {
-	area  *inject.Clock // the buffer of clock readings
-	cell  uint64        // address of the budget, 0 before the clock runs
-	stubs uint64        // address of the counting stubs
+	area  *inject.TimeFunc // the buffer of clock readings
+	cell  uint64           // address of the budget, 0 before the clock runs
+	stubs uint64           // address of the counting stubs
 	// ClockBias is the load bias of the module that holds the interpreter.
 	ClockBias uint64
 	counted   uint64            // instructions executed so far
@@ -441,7 +441,7 @@ func (p *Process) step() error {
 		p.recent = append(p.recent[:0], p.recent[keep:]...)
 	}
 	brief := ev
-	brief.Mem, brief.XState, brief.Clocks, brief.Maps = nil, nil, nil, nil
+	brief.Mem, brief.XState, brief.Readings, brief.Maps = nil, nil, nil, nil
 	p.recent = append(p.recent, brief)
 	if p.done {
 		return nil

@@ -126,32 +126,32 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 	if err := p.armPauses(ev); err != nil {
 		return err
 	}
-	readings := ev.Clocks
+	readings := ev.Readings
 	if !p.calls.empty() && !p.primed {
 		if p.calls.thread != t {
 			return p.damaged("calls of another thread in the buffer")
 		}
-		p.calls.clocks = append(p.calls.clocks, readings...)
-		readings = p.calls.clocks
+		p.calls.readings = append(p.calls.readings, readings...)
+		readings = p.calls.readings
 		for _, w := range p.calls.feed.Writes(p.cell, p.armed, p.area.Count) {
 			p.pending = append(p.pending, ptrace.Span{Addr: w.Addr, Data: w.Data})
 		}
 	}
 	if p.area != nil && !p.primed {
 		n := len(readings)
-		if n > p.area.Cap*inject.ClockSlot {
+		if n > p.area.Cap*inject.ReadingSize {
 			return p.damaged("%d bytes of clock readings", n)
 		}
 		p.unread = 0
-		if ev.Kind == recording.KindClocks {
+		if ev.Kind == recording.KindReadings {
 			// The buffer was full with what buffered calls have consumed
 			// since, if those were replayed with stops.
-			p.unread = uint64(p.area.Cap - n/inject.ClockSlot)
+			p.unread = uint64(p.area.Cap - n/inject.ReadingSize)
 		}
 		binary.LittleEndian.PutUint64(cells[8:], p.unread)
 		p.pending = append(p.pending, ptrace.Span{Addr: p.area.Count, Data: cells[8:16]})
 		if n > 0 {
-			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf + p.unread*inject.ClockSlot, Data: readings})
+			p.pending = append(p.pending, ptrace.Span{Addr: p.area.Buf + p.unread*inject.ReadingSize, Data: readings})
 		}
 	}
 	p.primed = true
@@ -261,7 +261,7 @@ func (p *Process) clearTrapFlag(at uint64) error {
 
 // stopped tells what a stop is. again says that the thread is to run on.
 func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, limit uint64, single bool) (h halt, again bool, err error) {
-	left, clocks, err := p.counts()
+	left, used, err := p.counts()
 	if err != nil {
 		return 0, false, err
 	}
@@ -278,7 +278,7 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 			t.told = true
 			return haltCount, false, nil
 		}
-		return haltEvent, false, p.compare(t, ev, st, count, clocks, true)
+		return haltEvent, false, p.compare(t, ev, st, count, used, true)
 	}
 	if hook, ok := p.hooks.trap(r.Rip, sig); ok {
 		p.counted = count
@@ -328,7 +328,7 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 			return haltStep, false, nil
 		}
 	}
-	return haltEvent, false, p.compare(t, ev, st, count, clocks, false)
+	return haltEvent, false, p.compare(t, ev, st, count, used, false)
 }
 
 // arithmetic are the flags that stubs and hooks change, dead at a dispatch:
@@ -348,7 +348,7 @@ func trapCode(t *Thread) (int, error) {
 }
 
 // counts reads the counting cell and the number of clock readings used.
-func (p *Process) counts() (left int64, clocks uint64, err error) {
+func (p *Process) counts() (left int64, used uint64, err error) {
 	var b [24]byte
 	spans := make([]ptrace.Span, 0, 3)
 	if p.cell != 0 {
@@ -369,12 +369,12 @@ func (p *Process) counts() (left int64, clocks uint64, err error) {
 
 // compare holds a stop against the event that was expected there. A thread
 // that was stopped by a counting stub stands at the stub's jump by now.
-func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, clocks uint64, atStub bool) error {
+func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, used uint64, atStub bool) error {
 	r := &t.regs
 	sig := st.StopSignal()
-	readings := uint64(len(ev.Clocks) / inject.ClockSlot)
+	readings := uint64(len(ev.Readings) / inject.ReadingSize)
 	if !p.calls.empty() {
-		readings = uint64(len(p.calls.clocks) / inject.ClockSlot)
+		readings = uint64(len(p.calls.readings) / inject.ReadingSize)
 		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.Rip)); err != nil {
 			return err
 		}
@@ -415,8 +415,8 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	if what == "" && p.cell != 0 && count != ev.Instr {
 		what = fmt.Sprintf("it comes after %d instructions", count)
 	}
-	if what == "" && p.area != nil && clocks != readings {
-		what = fmt.Sprintf("the clock was read %d times before it, not %d", clocks, readings)
+	if what == "" && p.area != nil && used != readings {
+		what = fmt.Sprintf("the clock was read %d times before it, not %d", used, readings)
 	}
 	if what == "" && r.Rip != ev.PC {
 		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)

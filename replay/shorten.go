@@ -142,16 +142,16 @@ func (c *cut) image(p *Process, t *Thread) error {
 	c.touched = &touched{}
 	p.guard = &guard{of: c.touched, hidden: map[uint64]bool{}}
 	for _, m := range maps {
-		a := &area{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
+		a := &touchedMapping{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
 		if err := a.read(p); err != nil {
 			return err
 		}
-		c.touched.areas = append(c.touched.areas, a)
+		c.touched.mappings = append(c.touched.mappings, a)
 	}
 	if err := c.stacks(p); err != nil {
 		return err
 	}
-	for _, a := range c.touched.areas {
+	for _, a := range c.touched.mappings {
 		if err := a.hide(p, t); err != nil {
 			return err
 		}
@@ -173,8 +173,8 @@ func (c *cut) program(p *Process, t *Thread) error {
 		if m.File == 0 {
 			continue
 		}
-		a := &area{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
-		of.areas = append(of.areas, a)
+		a := &touchedMapping{Mapping: m, seen: make([]bool, (m.End-m.Start)/pageSize)}
+		of.mappings = append(of.mappings, a)
 		if err := a.hide(p, t); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (c *cut) program(p *Process, t *Thread) error {
 }
 
 // hide takes away the access to an area.
-func (a *area) hide(p *Process, t *Thread) error {
+func (a *touchedMapping) hide(p *Process, t *Thread) error {
 	const most = 1 << 30
 	m := a.Mapping
 	if p.isEngine(&m) || m.Prot == 0 || m.End-m.Start > most {
@@ -200,10 +200,10 @@ func (a *area) hide(p *Process, t *Thread) error {
 }
 
 // areas lists those of all images.
-func (c *cut) areas() []*area {
-	all := slices.Clone(c.touched.areas)
+func (c *cut) mappings() []*touchedMapping {
+	all := slices.Clone(c.touched.mappings)
 	for _, of := range c.programs {
-		all = append(all, of.areas...)
+		all = append(all, of.mappings...)
 	}
 	return all
 }
@@ -236,7 +236,7 @@ func (c *cut) runs(id recording.FileID) bool {
 	if c.stacked[id] {
 		return true
 	}
-	for _, a := range c.areas() {
+	for _, a := range c.mappings() {
 		if a.File == id && a.Prot&unix.PROT_EXEC != 0 && slices.Contains(a.seen, true) {
 			return true
 		}
@@ -260,7 +260,7 @@ func (p *Process) isEngine(m *recording.Mapping) bool {
 func (c *cut) changes(rec *recording.Recording) (recording.Changes, error) {
 	start := &c.begin[0]
 	c.readable(rec)
-	for _, a := range c.touched.areas {
+	for _, a := range c.touched.mappings {
 		a.add(start)
 	}
 	shift := int64(len(c.begin)) - int64(c.event)

@@ -53,14 +53,14 @@ func (b *part) others(f func(from, to uint64)) {
 }
 
 // hasOwn says whether the image has bytes of its own for the page i.
-func (a *area) hasOwn(i int) bool {
+func (a *touchedMapping) hasOwn(i int) bool {
 	_, ok := a.ownAt(a.Start + uint64(i)*pageSize)
 	return ok
 }
 
 // ownAt finds the bytes of the image's own that hold an address, or else the next
 // behind it.
-func (a *area) ownAt(addr uint64) (int, bool) {
+func (a *touchedMapping) ownAt(addr uint64) (int, bool) {
 	return slices.BinarySearchFunc(a.own, addr, func(w recording.Write, addr uint64) int {
 		switch {
 		case w.Addr+uint64(len(w.Data)) <= addr:
@@ -79,10 +79,10 @@ func (c *cut) readable(rec *recording.Recording) {
 	if c.python == nil {
 		return
 	}
-	image := &imageMem{of: c.touched, rec: rec, files: map[recording.FileID]io.ReaderAt{}}
+	image := &imageReader{of: c.touched, rec: rec, files: map[recording.FileID]io.ReaderAt{}}
 	defer image.close()
 	needs := c.python.NewNeeds(image, c.touched.need)
-	for _, a := range c.touched.areas {
+	for _, a := range c.touched.mappings {
 		if a.Prot&unix.PROT_WRITE == 0 {
 			continue // a library's text has no objects
 		}
@@ -100,7 +100,7 @@ func (c *cut) readable(rec *recording.Recording) {
 
 // need notes that a span is to be kept.
 func (t *touched) need(addr uint64, n int) {
-	t.pages(addr, addr+uint64(max(n, 0)), func(a *area, i int, from, to uint64) {
+	t.pages(addr, addr+uint64(max(n, 0)), func(a *touchedMapping, i int, from, to uint64) {
 		if a.seen[i] {
 			return
 		}
@@ -115,13 +115,13 @@ func (t *touched) need(addr uint64, n int) {
 }
 
 // imageMem reads the image of a cut.
-type imageMem struct {
+type imageReader struct {
 	of    *touched
 	rec   *recording.Recording
 	files map[recording.FileID]io.ReaderAt // nil for one that can't be read
 }
 
-func (m *imageMem) close() {
+func (m *imageReader) close() {
 	for _, f := range m.files {
 		if c, ok := f.(io.Closer); ok {
 			c.Close()
@@ -130,7 +130,7 @@ func (m *imageMem) close() {
 }
 
 // ReadAt implements mem.Reader.
-func (m *imageMem) ReadAt(b []byte, addr uint64) error {
+func (m *imageReader) ReadAt(b []byte, addr uint64) error {
 	for len(b) > 0 {
 		a := m.of.find(addr)
 		if a == nil || a.Prot == 0 {
@@ -146,7 +146,7 @@ func (m *imageMem) ReadAt(b []byte, addr uint64) error {
 }
 
 // read reads the beginning of what lies in an area: one that is of one kind.
-func (m *imageMem) read(a *area, b []byte, addr uint64) (int, error) {
+func (m *imageReader) read(a *touchedMapping, b []byte, addr uint64) (int, error) {
 	i, ok := a.ownAt(addr)
 	if ok {
 		return copy(b, a.own[i].Data[addr-a.own[i].Addr:]), nil
@@ -186,7 +186,7 @@ func (c *cut) unused(rec *recording.Recording) (map[recording.FileID][]recording
 		}
 	}
 	parts := map[recording.FileID]map[uint64]*part{}
-	for _, a := range c.areas() {
+	for _, a := range c.mappings() {
 		if a.File == 0 {
 			continue
 		}

@@ -40,11 +40,11 @@ func TestSpansThatAreNone(t *testing.T) {
 	areas := func() *touched {
 		var all touched
 		for _, start := range []uint64{0x10000, 0x20000, 1<<47 - pageSize} {
-			a := &area{seen: make([]bool, 2)}
+			a := &touchedMapping{seen: make([]bool, 2)}
 			a.Start, a.End = start, start+2*pageSize
-			all.areas = append(all.areas, a)
+			all.mappings = append(all.mappings, a)
 		}
-		all.areas[2].End, all.areas[2].seen = 1<<47, []bool{false}
+		all.mappings[2].End, all.mappings[2].seen = 1<<47, []bool{false}
 		return &all
 	}
 	for _, c := range []struct {
@@ -66,7 +66,7 @@ func TestSpansThatAreNone(t *testing.T) {
 		of := areas()
 		of.need(c.addr, c.n)
 		var got []string
-		for i, a := range of.areas {
+		for i, a := range of.mappings {
 			for k := range a.seen {
 				if a.also[k] != nil {
 					got = append(got, fmt.Sprintf("%d%d:also", i, k))
@@ -78,18 +78,18 @@ func TestSpansThatAreNone(t *testing.T) {
 		}
 	}
 	of := areas()
-	of.areas[0].seen[1] = true
+	of.mappings[0].seen[1] = true
 	of.need(0x10ff8, 16)
-	if of.areas[0].also[0] == nil || of.areas[0].also[1] != nil {
-		t.Errorf("%v: a page that was used needs no part", of.areas[0].also)
+	if of.mappings[0].also[0] == nil || of.mappings[0].also[1] != nil {
+		t.Errorf("%v: a page that was used needs no part", of.mappings[0].also)
 	}
 	of.mark(0x11fff, math.MaxUint64)
-	for i, a := range of.areas {
+	for i, a := range of.mappings {
 		if slices.Contains(a.seen[1:], false) || i > 0 && !a.seen[0] {
 			t.Errorf("area %d: %v", i, a.seen)
 		}
 	}
-	if of.areas[0].seen[0] {
+	if of.mappings[0].seen[0] {
 		t.Error("a page before the span is marked")
 	}
 }

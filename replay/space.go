@@ -147,7 +147,7 @@ func (p *Process) begin(ev *recording.Event) error {
 		if a.Cap > 1<<20 {
 			return p.damaged("room for %d clock readings", a.Cap)
 		}
-		p.area = &inject.Clock{FnCell: a.FnCell, Count: a.Count, Buf: a.Buf, Cap: int(a.Cap), Replay: a.Replay}
+		p.area = &inject.TimeFunc{FnCell: a.FnCell, Count: a.Count, Buf: a.Buf, Cap: int(a.Cap), Replay: a.Replay}
 	}
 	p.brk = ev.Proc.Brk
 	p.write(ev.Mem)

@@ -56,13 +56,13 @@ func (p *Process) spinTaken() {
 
 // atSpin holds a thread that is in the loop against the event.
 func (p *Process) atSpin(t *Thread, ev *recording.Event) error {
-	left, clocks, err := p.counts()
+	left, used, err := p.counts()
 	if err != nil {
 		return err
 	}
 	t.told = false
 	const trapped = unix.WaitStatus(0x7f | uint32(unix.SIGTRAP)<<8)
-	return p.compare(t, ev, trapped, p.armed-uint64(left), clocks, false)
+	return p.compare(t, ev, trapped, p.armed-uint64(left), used, false)
 }
 
 // spins reports whether a thread is in the loop of an event, in the state that

@@ -18,10 +18,10 @@ import (
 )
 
 // touched is the memory of an image, and what of it was used since.
-type touched struct{ areas []*area }
+type touched struct{ mappings []*touchedMapping }
 
-// area is a mapping of the image.
-type area struct {
+// touchedMapping is a mapping of the image.
+type touchedMapping struct {
 	recording.Mapping
 	seen []bool // pages
 	// own are the bytes that differ from the file, or from zeros, in runs of
@@ -32,26 +32,26 @@ type area struct {
 }
 
 // kept says whether the page i is in the new recording, whole or in part.
-func (a *area) kept(i int) bool { return a.seen[i] || a.also[i] != nil }
+func (a *touchedMapping) kept(i int) bool { return a.seen[i] || a.also[i] != nil }
 
-func (a *area) all(seen bool) {
+func (a *touchedMapping) all(seen bool) {
 	for i := range a.seen {
 		a.seen[i] = seen
 	}
 }
 
-func (t *touched) find(addr uint64) *area {
-	if at := t.from(addr); at < len(t.areas) && addr >= t.areas[at].Start {
-		return t.areas[at]
+func (t *touched) find(addr uint64) *touchedMapping {
+	if at := t.from(addr); at < len(t.mappings) && addr >= t.mappings[at].Start {
+		return t.mappings[at]
 	}
 	return nil
 }
 
 // from is the number of the first area that ends behind an address.
 func (t *touched) from(addr uint64) int {
-	lo, hi := 0, len(t.areas)
+	lo, hi := 0, len(t.mappings)
 	for lo < hi {
-		if mid := (lo + hi) / 2; t.areas[mid].End <= addr {
+		if mid := (lo + hi) / 2; t.mappings[mid].End <= addr {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -62,8 +62,8 @@ func (t *touched) from(addr uint64) int {
 
 // pages calls each for the pages of areas that a span has a part of, with that part. A
 // span may be anything: it comes from pointers that may be none.
-func (t *touched) pages(start, end uint64, each func(a *area, page int, from, to uint64)) {
-	for _, a := range t.areas[t.from(start):] {
+func (t *touched) pages(start, end uint64, each func(a *touchedMapping, page int, from, to uint64)) {
+	for _, a := range t.mappings[t.from(start):] {
 		if a.Start >= end {
 			return
 		}
@@ -79,12 +79,12 @@ func (t *touched) pages(start, end uint64, each func(a *area, page int, from, to
 
 // mark notes that a span was used.
 func (t *touched) mark(start, end uint64) {
-	t.pages(start, end, func(a *area, page int, _, _ uint64) { a.seen[page] = true })
+	t.pages(start, end, func(a *touchedMapping, page int, _, _ uint64) { a.seen[page] = true })
 }
 
 // add adds an area to the start event: all of a mapped file, whose bytes are
 // cheap, else the pages that were used.
-func (a *area) add(start *recording.Event) {
+func (a *touchedMapping) add(start *recording.Event) {
 	if a.File != 0 || a.Prot == 0 || a.Name == "[stack]" {
 		start.Maps = append(start.Maps, a.Mapping)
 	} else {
@@ -128,7 +128,7 @@ func (a *area) add(start *recording.Event) {
 }
 
 // read takes the bytes that differ from what is mapped.
-func (a *area) read(p *Process) error {
+func (a *touchedMapping) read(p *Process) error {
 	pagemap, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", p.pid))
 	if err != nil {
 		return fmt.Errorf("read which pages process %d has: %w", p.Info.ID, err)

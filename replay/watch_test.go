@@ -41,7 +41,7 @@ func TestWatchesBothWays(t *testing.T) {
 			path, perr := cpython.ParsePath(name)
 			o, rerr := rt.Resolve(p.Mem(), frames[0], path)
 			err = errors.Join(err, perr, rerr)
-			watches = append(watches, replay.Watch{Addr: o.Slot, Len: 8})
+			watches = append(watches, replay.Watch{Addr: o.At, Len: 8})
 		}
 		return err
 	}); err != nil {

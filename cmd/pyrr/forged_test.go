@@ -176,7 +176,7 @@ func (f forger) change(ev *recording.Event) string {
 			ev.Instr = f.number(ev.Instr)
 			return fmt.Sprintf("instruction %d", ev.Instr)
 		case 11:
-			ev.XState, ev.Clocks, ev.In = f.bytes(ev.XState), f.bytes(ev.Clocks), f.bytes(ev.In)
+			ev.XState, ev.Readings, ev.In = f.bytes(ev.XState), f.bytes(ev.Readings), f.bytes(ev.In)
 			return "extended state, clocks and input"
 		case 12:
 			ev.Time, ev.EndTime = int64(f.number(uint64(ev.Time))), int64(f.number(uint64(ev.EndTime)))

@@ -70,8 +70,8 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 		for _, r := range ranges {
 			parts = append(parts, mem.Range{Addr: r.Start, Len: r.End - r.Start})
 		}
-		space := walk.Procs[p.Info.ID].Code.Space
-		for _, m := range space.Modules() {
+		space := walk.Procs[p.Info.ID].Code.Modules
+		for _, m := range space.List() {
 			// What the dynamic linker has protected after writing it, too.
 			parts = append(parts, without(mem.Range{Addr: m.Start, Len: m.End - m.Start}, ranges)...)
 		}

@@ -63,7 +63,7 @@ type watched struct {
 type worth struct {
 	addr uint64
 	text string
-	slot replay.Watch
+	word replay.Watch
 }
 
 var errNotThere = errors.New("its function has returned, or was not called yet")
@@ -320,7 +320,7 @@ func (w *watched) now(x *replay.Session) (out worth, err error) {
 			return out, err
 		}
 		v := binary.LittleEndian.Uint64(b)
-		return worth{addr: v, text: w.inC(x, v), slot: *w.mem}, nil
+		return worth{addr: v, text: w.inC(x, v), word: *w.mem}, nil
 	}
 	err = x.With(func(p *replay.Process, _ *replay.Thread) error {
 		rt, err := p.Runtime()
@@ -336,7 +336,7 @@ func (w *watched) now(x *replay.Session) (out worth, err error) {
 			}
 			o, err = rt.Resolve(p.Mem(), w.frame, w.path)
 		}
-		out = worth{addr: o.Addr, text: o.Text, slot: replay.Watch{Addr: o.Slot, Len: 8}}
+		out = worth{addr: o.Addr, text: o.Text, word: replay.Watch{Addr: o.At, Len: 8}}
 		return err
 	})
 	return out, err
@@ -359,10 +359,10 @@ func (w *watched) writes(slot replay.Watch) func(*recording.Event) bool {
 // there.
 func (a *asked) changeBefore(x *replay.Session, w *watched, cur worth) (*Change, worth, error) {
 	for {
-		if err := x.SetWatches([]replay.Watch{cur.slot}); err != nil {
+		if err := x.SetWatches([]replay.Watch{cur.word}); err != nil {
 			return nil, cur, err
 		}
-		st, err := x.ReverseContinue(w.writes(cur.slot))
+		st, err := x.ReverseContinue(w.writes(cur.word))
 		if err != nil {
 			return nil, cur, err
 		}
@@ -381,7 +381,7 @@ func (a *asked) changeBefore(x *replay.Session, w *watched, cur worth) (*Change,
 		}
 		before, err := w.now(x)
 		if err == nil && before.addr == cur.addr {
-			cur.slot = before.slot // the same value, or a dict that grew
+			cur.word = before.word // the same value, or a dict that grew
 			continue
 		}
 		c := &Change{Before: before.text, After: cur.text, Made: err != nil}

@@ -46,9 +46,9 @@ type Walk struct{ *stackwalk.Walk }
 func (w Walk) At(p *replay.Process) {
 	code := stackwalk.NewCodeMap()
 	for _, m := range p.Modules() {
-		code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}}})
+		code.Follow(w.Rec, w.Files, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.Start, End: m.Start + 1, File: m.File, Name: m.Name}}}})
 	}
-	code.Follow(w.Rec, w.Images, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: p.Engine()}})
+	code.Follow(w.Rec, w.Files, p.Mem(), &recording.Event{Memory: recording.Memory{Maps: p.Engine()}})
 	w.Procs[p.Info.ID] = &stackwalk.Process{Code: code, Numbers: map[int32]int{}, Tries: map[int32]uint64{}}
 }
 
@@ -59,7 +59,7 @@ func (w Walk) Frames(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, a
 	raw := code.Walk(p, t)
 	var described []unwind.Described
 	if want.Args {
-		described = code.Space.Explain(m, raw)
+		described = code.Modules.Explain(m, raw)
 	} else {
 		for i := range raw {
 			described = append(described, unwind.Described{Frame: raw[i].Describe(), Index: i, PC: raw[i].PC, Signal: raw[i].Signal})
@@ -109,9 +109,9 @@ func (w Walk) Scope(p *replay.Process, t *replay.Thread, f *Frame) *unwind.Scope
 	code := w.Procs[p.Info.ID].Code
 	raw := code.Walk(p, t)
 	if f == nil || f.Index >= len(raw) {
-		return code.Space.ScopeOf(p.Mem(), raw, 0, 0)
+		return code.Modules.ScopeOf(p.Mem(), raw, 0, 0)
 	}
-	return code.Space.ScopeOf(p.Mem(), raw, f.Index, f.Level)
+	return code.Modules.ScopeOf(p.Mem(), raw, f.Index, f.Level)
 }
 
 // Scopes returns what names of C mean in the frames of a thread, from the innermost
@@ -122,7 +122,7 @@ func (w Walk) Scopes(p *replay.Process, t *replay.Thread, most int) []*unwind.Sc
 	var out []*unwind.Scope
 	for i := range raw[:min(len(raw), most)] {
 		for level := 0; level < most; level++ {
-			sc := code.Space.ScopeOf(p.Mem(), raw, i, level)
+			sc := code.Modules.ScopeOf(p.Mem(), raw, i, level)
 			if level > 0 && !sc.Known() {
 				break
 			}
@@ -138,7 +138,7 @@ func (w Walk) Scopes(p *replay.Process, t *replay.Thread, most int) []*unwind.Sc
 // information describes it.
 func (w Walk) Args(p *replay.Process, t *replay.Thread) []unwind.Arg {
 	code := w.Procs[p.Info.ID].Code
-	described := code.Space.Explain(p.Mem(), code.Walk(p, t))
+	described := code.Modules.Explain(p.Mem(), code.Walk(p, t))
 	if len(described) == 0 {
 		return nil
 	}

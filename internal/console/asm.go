@@ -22,10 +22,10 @@ const (
 )
 
 // space calls f with what is mapped in the process.
-func (c *Console) space(f func(m mem.Reader, s *unwind.Space)) error {
+func (c *Console) modules(f func(m mem.Reader, s *unwind.Modules)) error {
 	return c.x.With(func(p *replay.Process, _ *replay.Thread) error {
 		c.w.At(p)
-		f(p.Mem(), c.w.Procs[p.Info.ID].Code.Space)
+		f(p.Mem(), c.w.Procs[p.Info.ID].Code.Modules)
 		return nil
 	})
 }
@@ -36,7 +36,7 @@ func (c *Console) instructions(from, end uint64, n int, raw bool) error {
 	pc, _ := c.register("rip")
 	var b strings.Builder
 	var failed error
-	err := c.space(func(m mem.Reader, s *unwind.Space) {
+	err := c.modules(func(m mem.Reader, s *unwind.Modules) {
 		name := func(addr uint64) (string, uint64) {
 			if y, ok := s.SymbolAt(addr); ok && y.Name != "" {
 				return y.Name, y.Start
@@ -138,7 +138,7 @@ func (c *Console) disassemble(args string) error {
 		}
 	}
 	var y unwind.Symbol
-	if err := c.space(func(_ mem.Reader, s *unwind.Space) { y, ok = s.SymbolAt(addr) }); err != nil {
+	if err := c.modules(func(_ mem.Reader, s *unwind.Modules) { y, ok = s.SymbolAt(addr) }); err != nil {
 		return err
 	}
 	if !ok || y.Start == 0 || y.End <= y.Start {
@@ -164,7 +164,7 @@ func (c *Console) infoSymbol(args string) error {
 	}
 	var y unwind.Symbol
 	found := false
-	if err := c.space(func(_ mem.Reader, s *unwind.Space) { y, found = s.SymbolAt(addr) }); err != nil {
+	if err := c.modules(func(_ mem.Reader, s *unwind.Modules) { y, found = s.SymbolAt(addr) }); err != nil {
 		return err
 	}
 	if !found || y.Name == "" {
@@ -224,7 +224,7 @@ func (c *Console) infoLine(args string) error {
 	var line int
 	var start, end uint64
 	var from, to string
-	err = c.space(func(_ mem.Reader, s *unwind.Space) {
+	err = c.modules(func(_ mem.Reader, s *unwind.Modules) {
 		file, line, start, end = s.LineAt(addr)
 		at := func(a uint64) string {
 			if y, ok := s.SymbolAt(a); ok && y.Name != "" {
@@ -247,8 +247,8 @@ func (c *Console) infoLine(args string) error {
 // infoLibraries lists the files that are mapped with code.
 func (c *Console) infoLibraries(args string) error {
 	rows := [][]string{{"From", "To", "Syms Read", "Shared Object Library"}}
-	err := c.space(func(_ mem.Reader, s *unwind.Space) {
-		for _, m := range s.Modules() {
+	err := c.modules(func(_ mem.Reader, s *unwind.Modules) {
+		for _, m := range s.List() {
 			if args != "" && !strings.Contains(m.Name, args) {
 				continue
 			}

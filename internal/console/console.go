@@ -99,7 +99,7 @@ func New(rec *recording.Recording, o Options) (*Console, error) {
 	c := &Console{out: o.Out, describe: o.Describe, rec: rec, x: x, w: backtrace.Walk{Walk: stackwalk.New(rec)}, nextBreak: 1}
 	c.json = o.JSON
 	if o.Debuginfod {
-		c.w.Images.Find.Fetch = unwind.Debuginfod
+		c.w.Files.Find.Fetch = unwind.Debuginfod
 	}
 	c.looked()
 	return c, nil

@@ -37,7 +37,7 @@ func (c *Console) lineOfC(file string, line int) (addr uint64, at int, ok bool) 
 	if len(c.sourcesOf(file)) > 0 || strings.HasSuffix(file, ".py") {
 		return 0, 0, false
 	}
-	if err := c.space(func(_ mem.Reader, s *unwind.Space) { addr, at, ok = s.AddrOfLine(file, line) }); err != nil {
+	if err := c.modules(func(_ mem.Reader, s *unwind.Modules) { addr, at, ok = s.AddrOfLine(file, line) }); err != nil {
 		return 0, 0, false
 	}
 	return addr, at, ok
@@ -95,7 +95,7 @@ func (c *Console) findListed(args string) (file string, line int, err error) {
 // listedC finds the source line of an address of C's, and reads the file from this
 // machine.
 func (c *Console) listedC(addr uint64) (file string, line int, err error) {
-	if err := c.space(func(_ mem.Reader, s *unwind.Space) { file, line, _, _ = s.LineAt(addr) }); err != nil {
+	if err := c.modules(func(_ mem.Reader, s *unwind.Modules) { file, line, _, _ = s.LineAt(addr) }); err != nil {
 		return "", 0, err
 	}
 	if line == 0 {

@@ -97,7 +97,7 @@ func (c *Console) watchValue(args string) error {
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	k := &consoleBreak{n: c.nextBreak, text: "watch " + path.String(), watch: &replay.Watch{Addr: w.last.Slot, Len: 8}, value: w}
+	k := &consoleBreak{n: c.nextBreak, text: "watch " + path.String(), watch: &replay.Watch{Addr: w.last.At, Len: 8}, value: w}
 	if err := c.addWatch(k); err != nil {
 		return err
 	}
@@ -127,9 +127,9 @@ func (c *Console) changed(back bool) (string, error) {
 			c.breaks = slices.DeleteFunc(c.breaks, func(x *consoleBreak) bool { return x == k })
 			c.install()
 			return fmt.Sprintf("Watchpoint %d deleted: %s can't be followed any further: %v", k.n, name, err), nil
-		case o.Slot != w.last.Slot:
+		case o.At != w.last.At:
 			// A dict that grew, say.
-			k.watch = &replay.Watch{Addr: o.Slot, Len: 8}
+			k.watch = &replay.Watch{Addr: o.At, Len: 8}
 			c.install()
 		}
 		old := w.last
@@ -158,8 +158,8 @@ func (c *Console) note() {
 			continue
 		}
 		if o, err := k.value.now(c); err == nil {
-			if k.value.last = o; o.Slot != k.watch.Addr {
-				k.watch = &replay.Watch{Addr: o.Slot, Len: 8}
+			if k.value.last = o; o.At != k.watch.Addr {
+				k.watch = &replay.Watch{Addr: o.At, Len: 8}
 				c.install()
 			}
 		}
@@ -186,7 +186,7 @@ func (c *Console) lastValue(args string) error {
 		return fmt.Errorf("last: %w", err)
 	}
 	saved := c.breaks
-	c.breaks = []*consoleBreak{{watch: &replay.Watch{Addr: w.last.Slot, Len: 8}, value: w}}
+	c.breaks = []*consoleBreak{{watch: &replay.Watch{Addr: w.last.At, Len: 8}, value: w}}
 	c.install()
 	defer func() {
 		c.breaks = saved
@@ -212,10 +212,10 @@ func (c *Console) lastValue(args string) error {
 		switch {
 		case err != nil:
 			fmt.Fprintf(c.out, "%s got its value %s here\n", printable.Line(args), printable.Line(now.Text))
-		case before.Addr == now.Addr && before.Slot == c.breaks[0].watch.Addr:
+		case before.Addr == now.Addr && before.At == c.breaks[0].watch.Addr:
 			continue
 		case before.Addr == now.Addr:
-			c.breaks[0].watch = &replay.Watch{Addr: before.Slot, Len: 8}
+			c.breaks[0].watch = &replay.Watch{Addr: before.At, Len: 8}
 			c.install()
 			continue
 		default:

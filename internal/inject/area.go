@@ -15,7 +15,7 @@ import (
 //	0x01000  R-X  code: syscall gadget, clock_gettime, its replay function
 //	0x02000  RW-  cells: function, mode, count, saved registers, pauses; from 0x02200 on
 //	              room for the engine
-//	0x03000  RW-  clock buffer: ClockCap times struct timespec
+//	0x03000  RW-  clock buffer: MaxReadings times struct timespec
 //	0x13000  RW-  private stack
 //	0x17000       end
 //
@@ -41,11 +41,11 @@ const (
 	// AreaSize is the size of the area, CodeSize that of its first, R-X part.
 	AreaSize = 0x17000
 	CodeSize = dataOff
-	// ClockCap is the number of answers that the clock buffer holds, each
-	// ClockSlot bytes: a struct timespec.
-	ClockCap  = (stackOff - bufOff) / ClockSlot
-	ClockSlot = 16
-	// RoomSize is the size of AreaImage.Room.
+	// MaxReadings is the number of answers that the clock buffer holds, each
+	// ReadingSize bytes: a struct timespec.
+	MaxReadings = (stackOff - bufOff) / ReadingSize
+	ReadingSize = 16
+	// RoomSize is the size of Area.Room.
 	RoomSize = bufOff - roomOff
 )
 
@@ -81,7 +81,7 @@ type Write struct {
 }
 
 // Clock holds the addresses that an engine needs to serve clock_gettime.
-type Clock struct {
+type TimeFunc struct {
 	FnCell uint64 // 8 bytes: function that fills a slot; Real or Replay
 	Mode   uint64 // 4 bytes: ModeBuffer, …
 	Count  uint64 // 8 bytes: answers in the buffer
@@ -93,15 +93,15 @@ type Clock struct {
 	Stub   uint64 // clock_gettime as the program calls it
 }
 
-// An AreaImage says how to lay out the engine area of one process.
-type AreaImage struct {
+// An Area says how to lay out the engine area of one process.
+type Area struct {
 	Base     uint64
 	Maps     []Map
 	Writes   []Write
 	Gadget   uint64 // syscall; int3
 	VdsoBase uint64 // for AT_SYSINFO_EHDR
 	Room     uint64 // memory for the engine's own use
-	Clock    Clock
+	Time     TimeFunc
 	stack    mem.Range
 }
 
@@ -110,12 +110,12 @@ type AreaImage struct {
 // replay) the function cell holds Clock.Replay; a vDSO without clock_gettime
 // (or none in a process that is recorded) needs ModeSyscall, which Build sets
 // for the first.
-func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
+func Build(base uint64, vdso []byte, realVdsoBase uint64) (*Area, error) {
 	if base%0x1000 != 0 || base == 0 || base+AreaSize < base {
 		return nil, fmt.Errorf("engine area at %#x: bad address", base)
 	}
 	l := assemble(base)
-	img := &AreaImage{
+	img := &Area{
 		Base: base,
 		Maps: []Map{
 			{mem.Range{Addr: base, Len: CodeSize}, ProtRead | ProtExec},
@@ -124,34 +124,34 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
 		Gadget:   base + uint64(l.gadget),
 		Room:     base + roomOff,
 		VdsoBase: base,
-		Clock: Clock{
+		Time: TimeFunc{
 			FnCell: base + fnOff, Mode: base + modeOff, Count: base + countOff,
-			Buf: base + bufOff, Cap: ClockCap,
-			Full: base + uint64(l.full), Replay: base + uint64(l.replay), Stub: base + uint64(l.clock),
+			Buf: base + bufOff, Cap: MaxReadings,
+			Full: base + uint64(l.full), Replay: base + uint64(l.replay), Stub: base + uint64(l.timeFunc),
 		},
 		stack: mem.Range{Addr: base + stackOff, Len: AreaSize - stackOff},
 	}
-	fn, mode := img.Clock.Replay, uint32(ModeBuffer)
+	fn, mode := img.Time.Replay, uint32(ModeBuffer)
 	if vdso != nil {
-		off, err := clockSymbol(vdso)
+		off, err := timeSymbol(vdso)
 		if err != nil {
 			return nil, fmt.Errorf("read the vDSO at %#x: %w", realVdsoBase, err)
 		}
 		if off == 0 {
 			mode = ModeSyscall
 		} else {
-			img.Clock.Real = realVdsoBase + off
-			fn = img.Clock.Real
+			img.Time.Real = realVdsoBase + off
+			fn = img.Time.Real
 		}
 	}
-	headers := buildVDSO(codeOff, uint32(len(l.code)), l.clock, l.replay-l.clock, l.cfi)
+	headers := buildVDSO(codeOff, uint32(len(l.code)), l.timeFunc, l.replay-l.timeFunc, l.cfi)
 	if len(headers) > codeOff || len(l.code) > dataOff-codeOff {
 		return nil, fmt.Errorf("engine area: %d bytes of headers, %d of code don't fit", len(headers), len(l.code))
 	}
 	img.Writes = []Write{
 		{base, headers},
 		{base + codeOff, l.code},
-		{img.Clock.FnCell, le(fn, mode)},
+		{img.Time.FnCell, le(fn, mode)},
 		{base + pauseOff, le(uint64(PauseNone))},
 	}
 	return img, nil
@@ -159,21 +159,21 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*AreaImage, error) {
 
 // Scratch is writable memory of at least a page that nothing of the program's
 // uses: the far end of the private stack.
-func (img *AreaImage) Scratch() uint64 { return img.stack.Addr }
+func (img *Area) Scratch() uint64 { return img.stack.Addr }
 
 // InClock tells whether a thread with this stack pointer is inside the
 // kernel's clock_gettime, called by the stub. A system call stop there (the
 // kernel's code makes one when the clock source or the clock needs it) is no
 // event: its answer comes with the buffer, and on replay it isn't made. Resume
 // the thread at once.
-func (img *AreaImage) InClock(rsp uint64) bool {
+func (img *Area) InTimeFunc(rsp uint64) bool {
 	return rsp >= img.stack.Addr && rsp-img.stack.Addr <= img.stack.Len
 }
 
 // clockSymbol finds clock_gettime in the bytes of a vDSO, as an offset from
 // its start; 0 if the vDSO has none. It goes by program headers, as the
 // dynamic linker does: a kernel may leave the section headers out.
-func clockSymbol(vdso []byte) (uint64, error) {
+func timeSymbol(vdso []byte) (uint64, error) {
 	file, err := elf.NewFile(bytes.NewReader(vdso))
 	if err != nil {
 		return 0, err
@@ -218,7 +218,7 @@ func clockSymbol(vdso []byte) (uint64, error) {
 	if strtab > symtab { // the tables follow each other; no tag says where symbols end
 		syms = syms[:min(uint64(len(syms)), strtab-symtab)]
 	}
-	want := append([]byte(vdsoClock), 0)
+	want := append([]byte(vdsoTime), 0)
 	for ; len(syms) >= elf.Sym64Size; syms = syms[elf.Sym64Size:] {
 		name := binary.LittleEndian.Uint32(syms)
 		shndx := binary.LittleEndian.Uint16(syms[6:])
@@ -228,7 +228,7 @@ func clockSymbol(vdso []byte) (uint64, error) {
 		value := binary.LittleEndian.Uint64(syms[8:])
 		off := value - load.Vaddr + load.Off
 		if off == 0 || off >= uint64(len(vdso)) {
-			return 0, fmt.Errorf("%s at %#x is outside", vdsoClock, value)
+			return 0, fmt.Errorf("%s at %#x is outside", vdsoTime, value)
 		}
 		return off, nil
 	}

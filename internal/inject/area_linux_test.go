@@ -41,7 +41,7 @@ func TestClocks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			rounds := 10000
 			if tt.flags != nil {
-				rounds = ClockCap + 1
+				rounds = MaxReadings + 1
 			}
 			bin := compile(t, "clocks", tt.flags...)
 			p := start(t, bin, fmt.Sprint(rounds))
@@ -54,7 +54,7 @@ func TestClocks(t *testing.T) {
 			if n := p.answers(); n < buffered || n > buffered+20 {
 				t.Errorf("%d answers passed the buffer, want about %d", n, buffered)
 			}
-			if want := 6 * (rounds / ClockCap); p.full != want {
+			if want := 6 * (rounds / MaxReadings); p.full != want {
 				t.Errorf("buffer was full %d times, want %d", p.full, want)
 			}
 			for id := range uint64(8) {
@@ -141,7 +141,7 @@ func TestModes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := start(t, bin, "5000", tt.name)
 			p.placeArea(false)
-			p.write(p.area.Clock.Mode, le(tt.mode))
+			p.write(p.area.Time.Mode, le(tt.mode))
 			p.run()
 			if out := p.output(); !strings.HasPrefix(out, "ok ") {
 				t.Fatal(out)
@@ -165,7 +165,7 @@ func TestSystemCallsOfTheVDSO(t *testing.T) {
 		t.Fatalf("mmap: %#x", got)
 	}
 	p.write(code, []byte{0xb8, 228, 0, 0, 0, 0x0f, 0x05, 0xc3}) // mov eax, SYS_clock_gettime; syscall; ret
-	p.write(p.area.Clock.FnCell, le(code))
+	p.write(p.area.Time.FnCell, le(code))
 	p.run()
 	if out := p.output(); !strings.HasPrefix(out, "ok ") {
 		t.Fatal(out)
@@ -194,7 +194,7 @@ print("ok")`)
 		if nr != unix.SYS_GETPPID {
 			return false
 		}
-		p.write(p.area.Clock.Mode, le(uint32(ModePassthrough)))
+		p.write(p.area.Time.Mode, le(uint32(ModePassthrough)))
 		return true
 	}
 	p.run()

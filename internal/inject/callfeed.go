@@ -48,24 +48,24 @@ func (f *CallFeed) Add(ret int64, addr uint64, out []byte) bool {
 }
 
 // Writes are what is to be written before the thread runs. The instruction
-// count is total less the word at budget; clocks is the address of the count
+// count is total less the word at budget; readings is the address of the count
 // of clock readings.
-func (f *CallFeed) Writes(budget, total, clocks uint64) []Write {
+func (f *CallFeed) Writes(budget, total, readings uint64) []Write {
 	buf := f.data + callBufOff
 	return []Write{
 		{f.data + cellMode, le(uint64(callsFed), buf, buf+uint64(len(f.b)))},
-		{f.data + cellBudget, le(budget, total, clocks)},
+		{f.data + cellBudget, le(budget, total, readings)},
 		{buf, f.b},
 	}
 }
 
 // A FedCall is what a thread made a call with.
 type FedCall struct {
-	Nr     uint64
-	Args   [6]uint64
-	Instr  uint64
-	Clocks uint64     // readings of the clock before it
-	Regs   linux.Regs // the callee-saved ones and Rip
+	Nr       uint64
+	Args     [6]uint64
+	Instr    uint64
+	Readings uint64     // readings of the clock before it
+	Regs     linux.Regs // the callee-saved ones and Rip
 }
 
 // Count reads how many calls were made.
@@ -96,7 +96,7 @@ func (f *CallFeed) Made(m mem.Reader) ([]FedCall, error) {
 			return nil, err
 		}
 		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		c := FedCall{Nr: word(recNr), Instr: word(recInstr), Clocks: word(recClocks)}
+		c := FedCall{Nr: word(recNr), Instr: word(recInstr), Readings: word(recReadings)}
 		for i := range c.Args {
 			c.Args[i] = word(recArgs + 8*i)
 		}

@@ -29,34 +29,34 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon  = 0xe00 // room for the common code
-	leastCommon = 0x400 // what it was in the first recordings
-	trampSize   = 32
-	trampSlow   = 12 // offset of the trampoline's syscall instruction, without what comes before
-	cellMode    = 0x00
-	cellPos     = 0x08
-	cellLimit   = 0x10
-	cellRet     = 0x18
-	cellCur     = 0x20
-	cellClass   = 0x28
-	cellBudget  = 0x30
-	cellBase    = 0x38
-	cellClocks  = 0x40
-	cellNr      = 0x48 // rax, rsi, rdx and r10 of a call while another is made before it
-	cellSI      = 0x50
-	cellDX      = 0x58
-	cell10      = 0x60
-	cellKind    = 0x68 // of the file that is opened
-	cellLast    = 0x70 // the anonymous memory that was mapped last, and its length, if it still is there
-	cellDevs    = 0x80 // devices whose regular files can be opened
-	cellOuts    = 0xa0 // device and inode of files that can't: where pyrr's own output goes
-	cellShared  = 0xc0 // where shared memory begins, and how long it is: what points there is no argument of a buffered call
-	cellTable   = 0x100
-	cellFDs     = 0x300
-	cellClasses = 0x700
-	cellHeld    = 0x800  // inodes, by their lowest bits, of files that can't be opened
-	callBufOff  = 0x1000 // of the buffer behind the cells
-	callBufSize = 0x80000
+	callCommon   = 0xe00 // room for the common code
+	leastCommon  = 0x400 // what it was in the first recordings
+	trampSize    = 32
+	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before
+	cellMode     = 0x00
+	cellPos      = 0x08
+	cellLimit    = 0x10
+	cellRet      = 0x18
+	cellCur      = 0x20
+	cellClass    = 0x28
+	cellBudget   = 0x30
+	cellBase     = 0x38
+	cellReadings = 0x40
+	cellNr       = 0x48 // rax, rsi, rdx and r10 of a call while another is made before it
+	cellSI       = 0x50
+	cellDX       = 0x58
+	cell10       = 0x60
+	cellKind     = 0x68 // of the file that is opened
+	cellLast     = 0x70 // the anonymous memory that was mapped last, and its length, if it still is there
+	cellDevs     = 0x80 // devices whose regular files can be opened
+	cellOuts     = 0xa0 // device and inode of files that can't: where pyrr's own output goes
+	cellShared   = 0xc0 // where shared memory begins, and how long it is: what points there is no argument of a buffered call
+	cellTable    = 0x100
+	cellFDs      = 0x300
+	cellClasses  = 0x700
+	cellHeld     = 0x800  // inodes, by their lowest bits, of files that can't be opened
+	callBufOff   = 0x1000 // of the buffer behind the cells
+	callBufSize  = 0x80000
 	// Selectors is how many bytes there are behind the buffer that tell the kernel
 	// whether a thread's system calls are to end in a SIGSYS (prctl(2),
 	// PR_SET_SYSCALL_USER_DISPATCH). A replay has no use for them.
@@ -91,19 +91,19 @@ const (
 
 // Offsets in a record.
 const (
-	recNr     = 0
-	recArgs   = 8
-	recRet    = 56
-	recInstr  = 64
-	recBegan  = 72
-	recEnded  = 80
-	recRegs   = 88 // rbx, rbp, rsp, r12 … r15
-	recPC     = 144
-	recClocks = 152
-	recOut    = 160
-	recOutLen = 168
-	recInLen  = 176
-	recNext   = recEnded // on replay: where the next record is
+	recNr       = 0
+	recArgs     = 8
+	recRet      = 56
+	recInstr    = 64
+	recBegan    = 72
+	recEnded    = 80
+	recRegs     = 88 // rbx, rbp, rsp, r12 … r15
+	recPC       = 144
+	recReadings = 152
+	recOut      = 160
+	recOutLen   = 168
+	recInLen    = 176
+	recNext     = recEnded // on replay: where the next record is
 )
 
 // What the mode cell says.
@@ -227,8 +227,8 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }
 
-// A CallsImage says how to lay out the calls area of a process.
-type CallsImage struct {
+// A CallsArea says how to lay out the calls area of a process.
+type CallsArea struct {
 	Base   uint64
 	Size   uint64
 	Code   mem.Range // R-X, the rest RW-
@@ -266,9 +266,9 @@ func CallsCode(sites int) uint64 {
 
 // BuildCalls lays out the calls area at base for code that lies at bias plus
 // its link-time address, within 2 GiB of it.
-func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
+func BuildCalls(base, bias uint64, sites []CallSite) (*CallsArea, error) {
 	code := CallsCode(len(sites))
-	img := &CallsImage{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
+	img := &CallsArea{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf, img.Selectors = data, data+callBufOff, data+callBufOff+callBufSize
 	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
@@ -312,7 +312,7 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsImage, error) {
 }
 
 // Split takes out of the image's Writes those that patch the sites from first on.
-func (img *CallsImage) Split(first int) (late, now []Write) {
+func (img *CallsArea) Split(first int) (late, now []Write) {
 	n := len(img.Writes) - 1 // the last is the code of the area
 	return img.Writes[first:n:n], append(img.Writes[:first:first], img.Writes[n])
 }
@@ -343,7 +343,7 @@ var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, un
 var sharing = []int{unix.SYS_FTRUNCATE, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP}
 
 // Permit is what makes the calls of p the ones that are buffered.
-func (img *CallsImage) Permit(p Permits) []Write {
+func (img *CallsArea) Permit(p Permits) []Write {
 	table := make([]byte, callTable)
 	for nr, class := range bufferedCalls {
 		switch {
@@ -359,14 +359,14 @@ func (img *CallsImage) Permit(p Permits) []Write {
 // Cells are the writes that a recorder makes to the area beyond Writes, which
 // it keeps from the recording: a replay does without. The files outs, two at
 // most, are not to be opened without a stop. Permit goes with them.
-func (img *CallsImage) Cells(clocks uint64, outs []FileID) []Write {
+func (img *CallsArea) Cells(readings uint64, outs []FileID) []Write {
 	data := img.Data
 	var files [2]FileID
 	copy(files[:], outs)
 	limit := img.Buf + callBufSize - (callHead + maxCallData + maxCallPath + 64)
 	return []Write{
 		{data + cellPos, le(img.Buf, limit)},
-		{data + cellClocks, le(clocks)},
+		{data + cellReadings, le(readings)},
 		{data + cellOuts, le(files)},
 		{data + cellClasses, le(callClasses)},
 	}
@@ -380,7 +380,7 @@ type BufferedCall struct {
 	Instr        uint64
 	Began, Ended uint64     // by the processor's time stamp counter
 	Regs         linux.Regs // the callee-saved ones and Rip
-	Clocks       int        // readings of the clock before it
+	Readings     int        // readings of the clock before it
 	Addr         uint64     // Out is what it wrote there
 	Out          []byte
 	In           []byte // the path that it read, or the beginning of what it gave
@@ -401,7 +401,7 @@ func ParseCalls(b []byte) ([]BufferedCall, error) {
 		}
 		c := BufferedCall{
 			Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
-			Clocks: int(word(recClocks)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
+			Readings: int(word(recReadings)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
 			In: b[callHead+outLen : callHead+outLen+inLen],
 		}
 		for i := range c.Args {

@@ -60,9 +60,9 @@ func (a *callsAsm) begin() {
 	a.cell(cellBase, []byte{0x48, 0x03, 0x0d}) // add rcx, [base]
 	a.label("counted")
 	a.store(rcx, recInstr)
-	a.cell(cellClocks, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [clocks]
-	a.emit(0x48, 0x8b, 0x09)                     // mov rcx, [rcx]
-	a.store(rcx, recClocks)
+	a.cell(cellReadings, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [readings]
+	a.emit(0x48, 0x8b, 0x09)                       // mov rcx, [rcx]
+	a.store(rcx, recReadings)
 	a.cell(cellCur, []byte{0x4c, 0x89, 0x1d}) // mov [cur], r11
 	// Not "unless callsOn": a recording may end here, with callsOff, and then the
 	// record does not say what the call does.

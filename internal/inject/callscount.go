@@ -3,7 +3,7 @@ package inject
 // Recount returns what rcx has to be for a thread that was stopped at pc between
 // reading the clock's cell and the total, once the cell is left: it would take what it
 // has read of the one from the other. Elsewhere ok is false.
-func (img *CallsImage) Recount(pc, left uint64) (rcx uint64, ok bool) {
+func (img *CallsArea) Recount(pc, left uint64) (rcx uint64, ok bool) {
 	switch pc {
 	case img.negate:
 		return left, true

@@ -14,7 +14,7 @@ const callsTestSite, callsTestDst = areaBase - 0x1000, areaBase - 0x800
 
 // startWithCalls starts a process with a calls area in it and one place that enters it,
 // whose own instructions orig are.
-func startWithCalls(t *testing.T) (p *tracee, img *CallsImage, orig []byte) {
+func startWithCalls(t *testing.T) (p *tracee, img *CallsArea, orig []byte) {
 	t.Helper()
 	const site, dst = callsTestSite, callsTestDst
 	p = start(t, "/bin/true")

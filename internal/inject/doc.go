@@ -4,5 +4,5 @@
 // place of instructions whose results differ. It finds the places by disassembly.
 //
 // It never touches a process: the recorder writes what it made there. Begin with
-// AreaImage (area.go), then calls.go for calls and sites.go for instructions.
+// Area (area.go), then calls.go for calls and sites.go for instructions.
 package inject

@@ -12,7 +12,7 @@ import (
 func smallELF() []byte {
 	l := assemble(0)
 	b := make([]byte, dataOff)
-	copy(b, buildVDSO(codeOff, uint32(len(l.code)), l.clock, l.replay-l.clock, l.cfi))
+	copy(b, buildVDSO(codeOff, uint32(len(l.code)), l.timeFunc, l.replay-l.timeFunc, l.cfi))
 	copy(b[codeOff:], l.code)
 	copy(b[codeOff:], "\x0f\xa2") // cpuid
 	return b[:codeOff+len(l.code)]
@@ -81,7 +81,7 @@ func FuzzBuild(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r := img.Clock.Real; r != 0 && (r <= base || r >= base+uint64(len(vdso))) {
+		if r := img.Time.Real; r != 0 && (r <= base || r >= base+uint64(len(vdso))) {
 			t.Errorf("clock_gettime at %#x of a vDSO with %d bytes at %#x", r, len(vdso), base)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 // may keep it. The pause itself is left out: while a process is recorded, one
 // of its threads runs at a time.
 //
-// A stub is pauseSlot bytes:
+// A stub is pauseStubSize bytes:
 //
 //	 0  trap:  xchg rax, rcx; pop rax; lea rsp, [rsp+128]; int3
 //	12         jmp body
@@ -26,11 +26,11 @@ import (
 //	59  body:  the moved instructions; jmp behind the site
 //	88         address of the site
 const (
-	pauseSlot  = 96
-	pauseEntry = 14
-	pauseBody  = 59
-	pauseBack  = 88
-	pauseInt3  = 12 // behind it
+	pauseStubSize = 96
+	pauseEntry    = 14
+	pauseBody     = 59
+	pauseBack     = 88
+	pauseInt3     = 12 // behind it
 )
 
 // PauseOff is where in the engine area the cell is that pauses count down.
@@ -39,21 +39,21 @@ const PauseOff = pauseOff
 // PauseNone lets threads pass pauses for ever.
 const PauseNone = 1 << 60
 
-// A PauseImage says how to lay out the stubs of one file.
-type PauseImage struct {
+// A PausesArea says how to lay out the stubs of one file.
+type PausesArea struct {
 	Code   mem.Range // R-X
 	Writes []Write   // the stubs first, then what leads to them
 	Traps  []Site    // those that have no stub, at their link-time addresses
 }
 
 // PauseSize is the size of the stubs of so many sites.
-func PauseSize(sites int) uint64 { return (uint64(sites)*pauseSlot + 0xfff) &^ 0xfff }
+func PauseSize(sites int) uint64 { return (uint64(sites)*pauseStubSize + 0xfff) &^ 0xfff }
 
 // BuildPauses lays out stubs at base, for code that lies at bias plus its
 // link-time address, within 2 GiB of it. cell is the address of the count.
-func BuildPauses(base, bias, cell uint64, sites []PauseSite) (*PauseImage, error) {
-	img := &PauseImage{Code: mem.Range{Addr: base, Len: PauseSize(len(sites))}}
-	text := make([]byte, 0, len(sites)*pauseSlot)
+func BuildPauses(base, bias, cell uint64, sites []PauseSite) (*PausesArea, error) {
+	img := &PausesArea{Code: mem.Range{Addr: base, Len: PauseSize(len(sites))}}
+	text := make([]byte, 0, len(sites)*pauseStubSize)
 	var jumps []Write
 	for _, s := range sites {
 		site := bias + s.Vaddr
@@ -160,13 +160,13 @@ func relocate(in insn, code []byte, from, to uint64) ([]byte, bool) {
 
 // PauseTrapped reports whether pc is where a thread stands that was trapped
 // by a stub of the area at base.
-func PauseTrapped(base, pc uint64) bool { return (pc-base)%pauseSlot == pauseInt3 }
+func PauseTrapped(base, pc uint64) bool { return (pc-base)%pauseStubSize == pauseInt3 }
 
 // PauseSiteOf returns the address in the program that an address in the stubs
 // at base stands for.
 func PauseSiteOf(m mem.Reader, base, pc uint64) (uint64, bool) {
 	var b [8]byte
-	at := base + (pc-base)/pauseSlot*pauseSlot
+	at := base + (pc-base)/pauseStubSize*pauseStubSize
 	if m.ReadAt(b[:], at+pauseBack) != nil {
 		return 0, false
 	}

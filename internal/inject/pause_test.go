@@ -99,7 +99,7 @@ word:	.long 0
 	if len(img.Traps) != 1 || len(img.Writes) != 1+1+1+2 {
 		t.Errorf("%d traps, %d writes", len(img.Traps), len(img.Writes))
 	}
-	stub := img.Writes[0].Data[:pauseSlot]
+	stub := img.Writes[0].Data[:pauseStubSize]
 	moved, ok := decode(stub[pauseBody:])
 	first, _ := decode(sites[0].Orig[2:])
 	if !ok || moved.len != first.len {

@@ -49,16 +49,16 @@ func (a *asm) link() {
 
 // Offsets in the code page of what the stub is made of.
 type stubLayout struct {
-	code                []byte
-	gadget, clock, full uint32 // of the area
-	replay, end         uint32
-	cfi                 []byte
+	code                   []byte
+	gadget, timeFunc, full uint32 // of the area
+	replay, end            uint32
+	cfi                    []byte
 }
 
-// clockIDs are the clocks that the kernel's vDSO reads without a system
+// timeIDs are the clocks that the kernel's vDSO reads without a system
 // call: REALTIME, MONOTONIC, MONOTONIC_RAW, REALTIME_COARSE, MONOTONIC_COARSE,
 // BOOTTIME (clock_gettime(2), linux/time.h).
-const clockIDs = 1<<0 | 1<<1 | 1<<4 | 1<<5 | 1<<6 | 1<<7
+const timeIDs = 1<<0 | 1<<1 | 1<<4 | 1<<5 | 1<<6 | 1<<7
 
 // assemble makes the code of the area. base is needed for the unwind
 // program alone.
@@ -94,18 +94,18 @@ func assemble(base uint64) stubLayout {
 // equal comparison, so that nothing of how the answer came about is left in them. From
 // onStack to offStack it is on a stack of its own.
 func (a *asm) clockGettime(l *stubLayout) (onStack, offStack uint32) {
-	l.clock = a.here()
+	l.timeFunc = a.here()
 	a.data(modeOff, []byte{0x83, 0x3d}, ModeBuffer) // cmp dword [mode], 0
 	a.jump("special", 0x0f, 0x85)                   // jne
 	a.emit(0x83, 0xff, 7)                           // cmp edi, 7
 	a.jump("syscall", 0x0f, 0x87)                   // ja
-	a.emit(0xb8, clockIDs, 0, 0, 0)                 // mov eax, clockIDs
+	a.emit(0xb8, timeIDs, 0, 0, 0)                  // mov eax, timeIDs
 	a.emit(0x0f, 0xa3, 0xf8)                        // bt eax, edi
 	a.jump("syscall", 0x0f, 0x83)                   // jnc
 	a.label("again")
 	a.data(countOff, []byte{0x48, 0x8b, 0x05}) // mov rax, [count]
-	a.emit(0x48, 0x3d)                         // cmp rax, ClockCap
-	a.b = binary.LittleEndian.AppendUint32(a.b, ClockCap)
+	a.emit(0x48, 0x3d)                         // cmp rax, MaxReadings
+	a.b = binary.LittleEndian.AppendUint32(a.b, MaxReadings)
 	a.jump("full", 0x0f, 0x83) // jae
 
 	a.data(userTSOff, []byte{0x48, 0x89, 0x35}) // mov [userTS], rsi

@@ -33,7 +33,7 @@ type tracee struct {
 	cmd *exec.Cmd
 	out bytes.Buffer
 
-	area   *AreaImage
+	area   *Area
 	real   mem.Range // the kernel's vDSO
 	sites  map[uint64]Site
 	cpu    *CPU            // what it is shown; nil for Host()
@@ -294,29 +294,29 @@ func (p *tracee) patchSites() {
 // the last event against the recording and fills in what comes next.
 func (p *tracee) event() {
 	p.t.Helper()
-	n := p.word(p.area.Clock.Count)
+	n := p.word(p.area.Time.Count)
 	if p.replay {
-		if len(p.batches) == 0 || int(n)*ClockSlot != len(p.batches[0]) {
+		if len(p.batches) == 0 || int(n)*ReadingSize != len(p.batches[0]) {
 			p.t.Fatalf("%d clock readings before an event; %d batches left", n, len(p.batches))
 		}
 		p.batches = p.batches[1:]
 		p.fill()
 	} else {
-		p.batches = append(p.batches, p.read(p.area.Clock.Buf, int(n)*ClockSlot))
+		p.batches = append(p.batches, p.read(p.area.Time.Buf, int(n)*ReadingSize))
 	}
-	p.write(p.area.Clock.Count, le(uint64(0)))
+	p.write(p.area.Time.Count, le(uint64(0)))
 }
 
 func (p *tracee) fill() {
 	if len(p.batches) > 0 && len(p.batches[0]) > 0 {
-		p.write(p.area.Clock.Buf, p.batches[0])
+		p.write(p.area.Time.Buf, p.batches[0])
 	}
 }
 
 // answers is the number of clock readings that passed the buffer.
 func (p *tracee) answers() (n int) {
 	for _, b := range p.batches {
-		n += len(b) / ClockSlot
+		n += len(b) / ReadingSize
 	}
 	return n
 }
@@ -341,7 +341,7 @@ func (p *tracee) run() {
 		r := p.regs()
 		switch s := p.status.StopSignal(); {
 		case s == unix.SIGTRAP|0x80:
-			if p.area != nil && p.area.InClock(r.Rsp) {
+			if p.area != nil && p.area.InTimeFunc(r.Rsp) {
 				continue // the kernel's vDSO needs a system call here
 			}
 			if p.inSys = !p.inSys; !p.inSys {
@@ -364,7 +364,7 @@ func (p *tracee) run() {
 				p.cmd.Wait()
 				return
 			}
-		case s == unix.SIGTRAP && p.area != nil && r.Rip == p.area.Clock.Full+1:
+		case s == unix.SIGTRAP && p.area != nil && r.Rip == p.area.Time.Full+1:
 			p.full++
 			p.event()
 		case s == unix.SIGILL && p.sites[r.Rip].Len > 0:

@@ -17,7 +17,7 @@ import (
 const (
 	vdsoSoname  = "linux-vdso.so.1"
 	vdsoVersion = "LINUX_2.6"
-	vdsoClock   = "__vdso_clock_gettime"
+	vdsoTime    = "__vdso_clock_gettime"
 	vdsoAlias   = "clock_gettime"
 )
 
@@ -101,7 +101,7 @@ func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
 
 	var str strtab
 	soname, version := str.add(vdsoSoname), str.add(vdsoVersion)
-	clock, alias := str.add(vdsoClock), str.add(vdsoAlias)
+	clock, alias := str.add(vdsoTime), str.add(vdsoAlias)
 
 	sym := func(name uint32, info uint8, shndx uint16, value, size uint64) []byte {
 		return le(name, info, uint8(0), shndx, value, size)
@@ -118,7 +118,7 @@ func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
 		secVersym: le([]uint16{0, 2, 2, 2}),
 		// One bucket; its chain runs 1, 2, 3.
 		secHash:    le([]uint32{1, 4, 1, 0, 2, 3, 0}),
-		secGnuHash: gnuHashTable([]string{vdsoVersion, vdsoClock, vdsoAlias}, 1),
+		secGnuHash: gnuHashTable([]string{vdsoVersion, vdsoTime, vdsoAlias}, 1),
 		// Elf64_Verdef and Elf64_Verdaux, the base version and the real one.
 		secVerdef: bytes.Join([][]byte{
 			le([]uint16{1, 1 /* VER_FLG_BASE */, 1, 1}, elfHash(vdsoSoname), uint32(20), uint32(28), soname, uint32(0)),

@@ -87,7 +87,7 @@ func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
 		switch uint32(args[2]) {
 		case madvDontneed, madvRemove,
 			madvDontfork, madvDofork, madvWipeonfork, madvKeeponfork:
-			return Space, 0
+			return AddressSpace, 0
 		case madvFree, madvDontneedLocked, madvGuardInstall, madvGuardRemove:
 			// Pages freed at the kernel's leisure, and advice that programs
 			// have to do without on older kernels.
@@ -110,7 +110,7 @@ func ClassOf(nr int, args [6]uint64) (class Class, errno int) {
 	case sysArchPrctl:
 		switch uint32(args[0]) {
 		case archSetFS, archSetGS:
-			return Space, 0
+			return AddressSpace, 0
 		case archSetCPUID:
 			return Hidden, eNodev
 		case archEnableTagged, archForceTagged:

@@ -88,7 +88,7 @@ func TestClassOf(t *testing.T) {
 		errno string
 	}{
 		{"read", [6]uint64{}, Plain, ""},
-		{"mmap", [6]uint64{}, Space, ""},
+		{"mmap", [6]uint64{}, AddressSpace, ""},
 		{"clone", [6]uint64{}, Process, ""},
 		{"rt_sigreturn", [6]uint64{}, Sigreturn, ""},
 		{"clone3", [6]uint64{}, Hidden, "ENOSYS"},
@@ -99,7 +99,7 @@ func TestClassOf(t *testing.T) {
 		{"process_vm_writev", [6]uint64{}, Refuse, ""},
 		{"futex", [6]uint64{0, futexWait}, Plain, ""},
 		{"futex", [6]uint64{0, futexLockPI | 128}, Plain, ""},
-		{"madvise", [6]uint64{0, 0, 4}, Space, ""},
+		{"madvise", [6]uint64{0, 0, 4}, AddressSpace, ""},
 		{"madvise", [6]uint64{0, 0, 3}, Plain, ""},
 		{"madvise", [6]uint64{0, 0, 8}, Hidden, "EINVAL"},
 		{"madvise", [6]uint64{0, 0, 102}, Hidden, "EINVAL"},
@@ -110,7 +110,7 @@ func TestClassOf(t *testing.T) {
 		{"prctl", [6]uint64{26, 1}, Plain, ""},
 		{"madvise", [6]uint64{0, 0, 24}, Hidden, "EINVAL"},
 		{"shmat", [6]uint64{}, Refuse, ""},
-		{"arch_prctl", [6]uint64{archSetFS}, Space, ""},
+		{"arch_prctl", [6]uint64{archSetFS}, AddressSpace, ""},
 		{"arch_prctl", [6]uint64{archGetFS}, Plain, ""},
 		{"arch_prctl", [6]uint64{archSetCPUID}, Hidden, "ENODEV"},
 		{"arch_prctl", [6]uint64{archShstkEnable}, Hidden, "EINVAL"},

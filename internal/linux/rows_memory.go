@@ -2,13 +2,13 @@ package linux
 
 // memoryRows are the calls on the address space.
 var memoryRows = []Syscall{
-	{Nr: 9, Name: "mmap", Class: Space, Args: []Arg{aAddr, aLength, flags("prot", protFlags), flags("flags", mapFlags), aFD, aOffset}},
-	{Nr: 11, Name: "munmap", Class: Space, Args: []Arg{aAddr, aLength}},
-	{Nr: 10, Name: "mprotect", Class: Space, Args: []Arg{aAddr, aLength, flags("prot", protFlags)}},
-	{Nr: 329, Name: "pkey_mprotect", Class: Space, Args: []Arg{aAddr, aLength, flags("prot", protFlags), num("pkey")}},
-	{Nr: 25, Name: "mremap", Class: Space, Args: []Arg{ptr("old_address"), size("old_size"), size("new_size"), hex("flags"), ptr("new_address")}},
-	{Nr: 12, Name: "brk", Class: Space, Args: []Arg{aAddr}, Note: "returns the old break when it fails"},
-	{Nr: 28, Name: "madvise", Class: Space, Args: []Arg{aAddr, aLength, choice("advice", advices)}, Note: "only advice that changes what memory holds or what a fork copies is Space; MADV_FREE and guards are hidden (EINVAL)"},
+	{Nr: 9, Name: "mmap", Class: AddressSpace, Args: []Arg{aAddr, aLength, flags("prot", protFlags), flags("flags", mapFlags), aFD, aOffset}},
+	{Nr: 11, Name: "munmap", Class: AddressSpace, Args: []Arg{aAddr, aLength}},
+	{Nr: 10, Name: "mprotect", Class: AddressSpace, Args: []Arg{aAddr, aLength, flags("prot", protFlags)}},
+	{Nr: 329, Name: "pkey_mprotect", Class: AddressSpace, Args: []Arg{aAddr, aLength, flags("prot", protFlags), num("pkey")}},
+	{Nr: 25, Name: "mremap", Class: AddressSpace, Args: []Arg{ptr("old_address"), size("old_size"), size("new_size"), hex("flags"), ptr("new_address")}},
+	{Nr: 12, Name: "brk", Class: AddressSpace, Args: []Arg{aAddr}, Note: "returns the old break when it fails"},
+	{Nr: 28, Name: "madvise", Class: AddressSpace, Args: []Arg{aAddr, aLength, choice("advice", advices)}, Note: "only advice that changes what memory holds or what a fork copies is Space; MADV_FREE and guards are hidden (EINVAL)"},
 	{Nr: 440, Name: "process_madvise", Class: Hidden, Errno: eNosys, Args: []Arg{fd("pidfd"), aIov, unum("vlen"), num("advice"), hex("flags")}, Note: "works on other address spaces"},
 	{Nr: 216, Name: "remap_file_pages", Class: Refuse, Args: []Arg{aAddr, size("size"), hex("prot"), size("pgoff"), hex("flags")}, Note: "maps pages of a file out of order"},
 	{Nr: 29, Name: "shmget", Args: []Arg{hex("key"), size("size"), hex("shmflg")}},

@@ -40,7 +40,7 @@ var processRows = []Syscall{
 	{Nr: 252, Name: "ioprio_get", Args: []Arg{num("which"), num("who")}},
 	{Nr: 309, Name: "getcpu", Args: []Arg{ptr("cpu"), ptr("node"), ptr("tcache")}, Outs: []Out{fixed(0, 4), fixed(1, 4)}},
 	{Nr: 157, Name: "prctl", Args: []Arg{choice("option", prctlOps), hex("arg2"), hex("arg3"), hex("arg4"), hex("arg5")}, Outs: []Out{special(1, "by option")}},
-	{Nr: 158, Name: "arch_prctl", Class: Space, Args: []Arg{choice("code", archPrctlOps), hex("addr")}, Outs: []Out{special(1, "8 for the GET codes")}, Note: "Space: ARCH_SET_FS, ARCH_SET_GS; an unknown code that succeeds is an error"},
+	{Nr: 158, Name: "arch_prctl", Class: AddressSpace, Args: []Arg{choice("code", archPrctlOps), hex("addr")}, Outs: []Out{special(1, "8 for the GET codes")}, Note: "Space: ARCH_SET_FS, ARCH_SET_GS; an unknown code that succeeds is an error"},
 	{Nr: 317, Name: "seccomp", Args: []Arg{num("operation"), hex("flags"), ptr("args")}, Outs: []Out{special(2, "6 for SECCOMP_GET_NOTIF_SIZES")}},
 	{Nr: 101, Name: "ptrace", Args: []Arg{choice("request", ptraceOps), aPID, hex("addr"), hex("data")}, Outs: []Out{special(3, "by request")}, Note: "who is to be traced is not recorded from there on: a process has one tracer"},
 	{Nr: 135, Name: "personality", Args: []Arg{hex("persona")}},

@@ -15,9 +15,9 @@ const (
 	// Plain: the result and the bytes of Outputs are all that the program
 	// sees of it; never executed on replay.
 	Plain Class = iota
-	// Space: changes the address space or the thread's segment bases; really
+	// AddressSpace: changes the address space or the thread's segment bases; really
 	// executed on replay, at the recorded addresses.
-	Space
+	AddressSpace
 	// Process: makes, replaces or ends a thread or a process.
 	Process
 	// Sigreturn: restores the registers from a signal frame (rt_sigreturn).

@@ -95,8 +95,8 @@ func NewView(ev, enter *recording.Event, p *logview.Process) *View {
 		v.Text = "switch: the thread is preempted"
 	case recording.KindTimeout:
 		v.Text = "the time-out expires" + unfinished(ev, p)
-	case recording.KindClocks:
-		v.Text = fmt.Sprintf("clocks: %d readings", len(ev.Clocks)/16)
+	case recording.KindReadings:
+		v.Text = fmt.Sprintf("readings: %d of the time", len(ev.Readings)/16)
 	case recording.KindWrite:
 		if python, ok := ev.ClockStarts(); ok {
 			v.Text = "instructions are counted from here on: CPython " + python

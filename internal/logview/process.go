@@ -214,7 +214,7 @@ func (p *Process) made1(t *Thread, enter, ev *recording.Event) {
 
 func newCall(n uint64, ev *recording.Event) *Call {
 	c := &Call{Enter: *ev, Event: n}
-	c.Enter.Mem, c.Enter.Maps, c.Enter.Regs, c.Enter.XState, c.Enter.Clocks = nil, nil, nil, nil, nil
+	c.Enter.Mem, c.Enter.Maps, c.Enter.Regs, c.Enter.XState, c.Enter.Readings = nil, nil, nil, nil, nil
 	// A copy, since the event's own is a part of a large buffer.
 	c.Enter.In = append([]byte(nil), ev.In[:min(len(ev.In), maxIn)]...)
 	return c

@@ -32,7 +32,7 @@ func TestKinds(t *testing.T) {
 	if k, ok := kindOf(&recording.Event{Kind: recording.KindSyscall, Nr: unix.SYS_WRITE, Why: recording.OutStderr}); k != kindOutput || !ok {
 		t.Errorf("what is printed is %s", kindNames[k])
 	}
-	if _, ok := kindOf(&recording.Event{Kind: recording.KindClocks}); ok {
+	if _, ok := kindOf(&recording.Event{Kind: recording.KindReadings}); ok {
 		t.Error("readings of the clock are a row")
 	}
 }

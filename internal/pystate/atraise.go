@@ -24,7 +24,7 @@ type Followed struct {
 	// Size says that it is the number of items that a container has.
 	Size bool
 	// Slot is where the word lies that changes with it, Word what that is.
-	Slot, Word uint64
+	At, Word uint64
 
 	// Last is the last change so far that gave it this value, nil for none.
 	Last *hang.Change
@@ -74,21 +74,21 @@ func follow(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, f Followed,
 		return nil
 	}
 	o, err := rt.Resolve(m, f.frame, f.path)
-	if err != nil || o.Slot == 0 || o.Slot%8 != 0 {
+	if err != nil || o.At == 0 || o.At%8 != 0 {
 		return nil
 	}
 	if owner, ok, err := rt.Owner(m, f.frame, f.path); err == nil && ok {
 		f.owner = &owner
 	}
-	f.Slot, f.addr = o.Slot, o.Addr
+	f.At, f.addr = o.At, o.Addr
 	var out []Followed
-	if word, ok := wordAt(m, f.Slot); ok {
+	if word, ok := wordAt(m, f.At); ok {
 		f.Word = word
 		out = append(out, f)
 	}
 	if at := i.SizeWord(o.Addr); at != 0 && at%8 == 0 {
 		if word, ok := wordAt(m, at); ok {
-			f.Size, f.Slot, f.Word = true, at, word
+			f.Size, f.At, f.Word = true, at, word
 			out = append(out, f)
 		}
 	}
@@ -121,13 +121,13 @@ func wordAt(m mem.Reader, addr uint64) (uint64, bool) {
 
 // Begin reads the word where the watch begins.
 func (f *Followed) Begin(m mem.Reader) {
-	f.now, _ = wordAt(m, f.Slot)
+	f.now, _ = wordAt(m, f.At)
 	f.Last, f.aside, f.put = nil, nil, 0
 }
 
 // Touched says whether the word has another value than when it was asked last.
 func (f *Followed) Touched(m mem.Reader) bool {
-	word, ok := wordAt(m, f.Slot)
+	word, ok := wordAt(m, f.At)
 	if !ok || word == f.now {
 		return false
 	}

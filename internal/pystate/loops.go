@@ -104,7 +104,7 @@ func (w *waiter) greenletWait() {
 	for _, h := range w.Held(f) {
 		held = append(held, h.Obj)
 	}
-	list := w.Slots(f)
+	list := w.StackValues(f)
 	if hang.Library(f.File) {
 		list = append(list, w.self(0)) // a method of Python's that has called that of its base
 	}

@@ -124,7 +124,7 @@ func (r *reader) queuedJobs(queue uint64) int {
 func (w *waiter) bufferLock(word uint64) bool {
 	var list []uint64
 	for k := 0; k < len(w.u.frames) && k < 4; k++ {
-		list = append(list, w.Slots(&w.u.frames[k])...)
+		list = append(list, w.StackValues(&w.u.frames[k])...)
 		for _, obj := range w.locals(w.u, k) {
 			list = append(list, obj)
 		}

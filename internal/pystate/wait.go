@@ -392,7 +392,7 @@ func (w *waiter) lock(word uint64) {
 			}
 			return found == 0
 		}
-		for _, obj := range w.Slots(&w.u.frames[k]) {
+		for _, obj := range w.StackValues(&w.u.frames[k]) {
 			if !look(obj) {
 				break
 			}

@@ -77,7 +77,7 @@ func (it *Iter) cutShort(ev *Event, data []byte, n uint64) {
 		}
 		data = data[k:]
 	}
-	for _, b := range []*[]byte{&ev.In, &ev.Clocks, &ev.XState} {
+	for _, b := range []*[]byte{&ev.In, &ev.Readings, &ev.XState} {
 		if len(*b) > keptBrief {
 			*b = slices.Clone((*b)[:keptBrief])
 		}

@@ -91,7 +91,7 @@ func headCost(ev *Event, head uint64) int64 {
 	if head < smallHead {
 		return 0
 	}
-	n := int64(head) - int64(len(ev.XState)+len(ev.Clocks)) + int64(len(ev.Maps))*int64(unsafe.Sizeof(Mapping{})) +
+	n := int64(head) - int64(len(ev.XState)+len(ev.Readings)) + int64(len(ev.Maps))*int64(unsafe.Sizeof(Mapping{})) +
 		int64(len(ev.Open))*int64(unsafe.Sizeof(OpenFD{})) + int64(len(ev.Mem))*int64(unsafe.Sizeof(Write{}))
 	if p := ev.Proc; p != nil {
 		n += int64(len(p.Argv)+len(p.Env)) * int64(unsafe.Sizeof(""))

@@ -163,7 +163,7 @@ func (d *decoder) decode(head []byte, ev *Event) (data uint64, err error) {
 		ev.EndTime = ev.Time + p.signed()
 	}
 	d.tid, d.instr, d.time = ev.TID, ev.Instr, ev.Time
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
+	const rare = fIn | fReadings | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
 	if m&rare != 0 {
 		data = d.decodeRare(&p, ev, m)
 	}
@@ -183,8 +183,8 @@ func (d *decoder) decodeRare(p *parser, ev *Event, m fieldSet) (data uint64) {
 	if m&fIn != 0 {
 		ev.In = p.bytes()
 	}
-	if m&fClocks != 0 {
-		ev.Clocks = p.bytes()
+	if m&fReadings != 0 {
+		ev.Readings = p.bytes()
 	}
 	if m&fMaps != 0 {
 		ev.Maps = p.maps()

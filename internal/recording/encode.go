@@ -63,12 +63,12 @@ func checkEvent(ev *Event, have fieldSet) (data uint64, err error) {
 	if ev.Stop > lastStop {
 		return 0, fmt.Errorf("%s event with stop %d", ev.Kind, ev.Stop)
 	}
-	const rare = fIn | fClocks | fMaps | fXState | fProc | fWhy | fText | fMem | fOpen
+	const rare = fIn | fReadings | fMaps | fXState | fProc | fWhy | fText | fMem | fOpen
 	if have&rare == 0 {
 		return 0, nil
 	}
-	size := len(ev.In) + len(ev.Clocks) + len(ev.XState) + len(ev.Why) + len(ev.Text) // of the head, at most
-	if len(ev.In) > maxBytes || len(ev.Clocks) > maxBytes || len(ev.XState) > maxBytes || len(ev.Why) > maxBytes || len(ev.Text) > maxBytes {
+	size := len(ev.In) + len(ev.Readings) + len(ev.XState) + len(ev.Why) + len(ev.Text) // of the head, at most
+	if len(ev.In) > maxBytes || len(ev.Readings) > maxBytes || len(ev.XState) > maxBytes || len(ev.Why) > maxBytes || len(ev.Text) > maxBytes {
 		return 0, fmt.Errorf("%s event with a field above %d bytes", ev.Kind, maxBytes)
 	}
 	if len(ev.Maps) > maxMappings || len(ev.Mem) > maxMem {
@@ -168,7 +168,7 @@ func (d *deltas) encode(b []byte, ev *Event, have fieldSet) []byte {
 	if m&fEndTime != 0 {
 		b = appendSigned(b, ev.EndTime-ev.Time)
 	}
-	const rare = fIn | fClocks | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
+	const rare = fIn | fReadings | fMaps | fChild | fRegs | fXState | fProc | fWhy | fText | fMem | fPauses | fOutSum | fOpen
 	if m&rare != 0 {
 		b = d.encodeRare(b, ev, m)
 	}
@@ -179,8 +179,8 @@ func (d *deltas) encodeRare(b []byte, ev *Event, m fieldSet) []byte {
 	if m&fIn != 0 {
 		b = appendBytes(b, ev.In)
 	}
-	if m&fClocks != 0 {
-		b = appendBytes(b, ev.Clocks)
+	if m&fReadings != 0 {
+		b = appendBytes(b, ev.Readings)
 	}
 	if m&fMaps != 0 {
 		b = appendMaps(b, ev.Maps)

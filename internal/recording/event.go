@@ -51,8 +51,8 @@ const (
 	// patched instructions), or what others and the kernel wrote there while no
 	// thread of it ran: Maps and Mem are to be applied.
 	KindWrite
-	// KindClocks empties the buffer of clock readings because it is full.
-	KindClocks
+	// KindReadings empties the buffer of clock readings because it is full.
+	KindReadings
 	// KindDeath is the end of one thread.
 	KindDeath
 	// KindEnd closes a stream. Why says how; Ret is the wait status.
@@ -243,9 +243,9 @@ type Event struct {
 	// it: a path, a socket address, the control data of a message that is
 	// sent. At most 256 bytes.
 	In []byte
-	// Clocks holds the clock readings consumed since the process's previous
+	// Readings holds the clock readings consumed since the process's previous
 	// event: struct timespec, 16 bytes each.
-	Clocks []byte
+	Readings []byte
 	Memory
 	// Child is the thread or process id that a clone or fork made.
 	Child  int32

@@ -22,7 +22,7 @@ const (
 	fTime
 	fEndTime
 	fIn
-	fClocks
+	fReadings
 	fMaps
 	fChild
 	fRegs
@@ -56,7 +56,7 @@ const (
 // reached by running.
 const (
 	always  = fStop | fTID | fInstr | fTime | fText
-	reached = fPC | fRegSum | fClocks
+	reached = fPC | fRegSum | fReadings
 )
 
 // kindRow is one row of the table of kinds: the name in the text form, the
@@ -103,10 +103,10 @@ var kindTable = [...]kindRow{
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
 		0,
 		"The recorder's own preparation of the process, or what others and the kernel wrote there while no thread of it ran: Maps and Mem are to be applied."},
-	KindClocks: {"clocks", 0,
+	KindReadings: {"readings", 0,
 		reached | fNr | fRegs | fMem,
 		0,
-		"The buffer of clock readings is emptied, because it is full: Clocks holds them all."},
+		"The buffer of clock readings is emptied, because it is full: Readings holds them all."},
 	KindDeath: {"death", 0,
 		reached | fNr | fArgs | fRet | fMem | fWhy,
 		0,
@@ -194,7 +194,7 @@ var fieldTable = []fieldRow{
 	{fTime, "Time", "delta of Time", "when it was reached, ns since the recording began"},
 	{fEndTime, "EndTime", "svarint, minus Time", "when the syscall returned"},
 	{fIn, "In", "bytes", "what an input argument pointed to; of `sendmsg` the control data; of a call that moved bytes to the command's own output (sendfile, splice) those"},
-	{fClocks, "Clocks", "bytes", "clock readings consumed since the last event, 16 bytes each"},
+	{fReadings, "Readings", "bytes", "clock readings consumed since the last event, 16 bytes each"},
 	{fMaps, "Maps", "list of mappings", "mappings to make"},
 	{fChild, "Child", "svarint", "thread or process that a clone or fork made"},
 	{fRegs, "Regs", "registers", "all registers"},
@@ -244,8 +244,8 @@ func (ev *Event) fields() fieldSet {
 	if len(ev.In) != 0 {
 		m |= fIn
 	}
-	if len(ev.Clocks) != 0 {
-		m |= fClocks
+	if len(ev.Readings) != 0 {
+		m |= fReadings
 	}
 	if len(ev.Maps) != 0 {
 		m |= fMaps

@@ -20,7 +20,7 @@ const (
 	maxHead = 16 << 20
 	maxData = 4 << 30
 	// Counts and lengths of single fields.
-	maxBytes    = 8 << 20 // In, Clocks, XState, Why, Text and each string
+	maxBytes    = 8 << 20 // In, Readings, XState, Why, Text and each string
 	maxMem      = 1 << 20 // entries of Mem
 	maxMappings = 1 << 17 // entries of Maps; vm.max_map_count is 65530
 	maxStrings  = 1 << 18 // entries of Argv and of Env

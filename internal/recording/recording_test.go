@@ -95,7 +95,7 @@ func randomEvent(rnd *rand.Rand, k Kind, f fieldSet) Event {
 	set(fTime, func() { ev.Time = int64(num()) })
 	set(fEndTime, func() { ev.EndTime = int64(num()) })
 	set(fIn, func() { ev.In = randomBytes(rnd, 256) })
-	set(fClocks, func() { ev.Clocks = randomBytes(rnd, 64) })
+	set(fReadings, func() { ev.Readings = randomBytes(rnd, 64) })
 	set(fMaps, func() {
 		for range 1 + rnd.IntN(3) {
 			ev.Maps = append(ev.Maps, Mapping{Start: num(), End: num(), Prot: uint32(num()), Shared: rnd.IntN(2) == 0,

@@ -180,7 +180,7 @@ func (r *Recording) rewriteStream(w *Writer, id int, c *Changes) (events, instru
 			c.Event(id, number, &ev)
 		}
 		if c.NoMemory {
-			ev.Mem, ev.XState, ev.Clocks, ev.RegSum = nil, nil, nil, 0
+			ev.Mem, ev.XState, ev.Readings, ev.RegSum = nil, nil, nil, 0
 			if ev.Regs != nil {
 				ev.Regs = &linux.Regs{}
 			}

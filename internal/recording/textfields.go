@@ -25,7 +25,7 @@ func init() {
 		{"time", fTime, writeDec(func(ev *Event) int64 { return ev.Time }), parseInt(func(ev *Event, v int64) { ev.Time = v }, 64)},
 		{"endtime", fEndTime, writeDec(func(ev *Event) int64 { return ev.EndTime }), parseInt(func(ev *Event, v int64) { ev.EndTime = v }, 64)},
 		{"in", fIn, writeData(func(ev *Event) []byte { return ev.In }), parseBytes(func(ev *Event, v []byte) { ev.In = v })},
-		{"clocks", fClocks, writeData(func(ev *Event) []byte { return ev.Clocks }), parseBytes(func(ev *Event, v []byte) { ev.Clocks = v })},
+		{"readings", fReadings, writeData(func(ev *Event) []byte { return ev.Readings }), parseBytes(func(ev *Event, v []byte) { ev.Readings = v })},
 		{"child", fChild, writeDec(func(ev *Event) int64 { return int64(ev.Child) }), parseInt(func(ev *Event, v int64) { ev.Child = int32(v) }, 32)},
 		{"regs", fRegs, writeRegs, parseRegs},
 		{"xstate", fXState, writeData(func(ev *Event) []byte { return ev.XState }), parseBytes(func(ev *Event, v []byte) { ev.XState = v })},

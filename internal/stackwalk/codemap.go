@@ -17,7 +17,7 @@ import (
 
 // codeMap follows where a replayed process has code mapped.
 type codeMap struct {
-	Space *unwind.Space
+	Modules *unwind.Modules
 	// stubs is where the counting stubs lie, 0 before they do.
 	stubs uint64
 	// calls is where the trampolines of system calls lie.
@@ -28,14 +28,14 @@ type codeMap struct {
 }
 
 func NewCodeMap() *codeMap {
-	c := &codeMap{Space: &unwind.Space{}}
-	c.Space.Redirect = c.Redirect
+	c := &codeMap{Modules: &unwind.Modules{}}
+	c.Modules.Redirect = c.Redirect
 	return c
 }
 
 func (c *codeMap) clone() *codeMap {
-	out := &codeMap{Space: c.Space.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd, pauses: slices.Clip(c.pauses)}
-	out.Space.Redirect = out.Redirect
+	out := &codeMap{Modules: c.Modules.Clone(), stubs: c.stubs, calls: c.calls, callsEnd: c.callsEnd, pauses: slices.Clip(c.pauses)}
+	out.Modules.Redirect = out.Redirect
 	return out
 }
 
@@ -54,21 +54,21 @@ func (c *codeMap) Redirect(m mem.Reader, pc uint64) (uint64, bool) {
 	return cpython.StubTarget(m, c.stubs, pc)
 }
 
-// imagesOf returns the images of a recording's files. What the recording has
+// filesOf returns the ELF files of a recording's files. What the recording has
 // not kept of them is looked for on this machine.
-func imagesOf() *unwind.Images {
-	return &unwind.Images{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}, Originals: true}}
+func filesOf() *unwind.Files {
+	return &unwind.Files{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}, Originals: true}}
 }
 
 // Follow keeps track of what an event maps and unmaps.
-func (c *codeMap) Follow(rec *recording.Recording, images *unwind.Images, m mem.Reader, ev *recording.Event) {
+func (c *codeMap) Follow(rec *recording.Recording, files *unwind.Files, m mem.Reader, ev *recording.Event) {
 	for i := range ev.Maps {
 		mp := &ev.Maps[i]
 		switch {
 		case mp.File != 0 && mp.Offset == 0:
-			im, err := images.Get(mp.File, mp.Name, func() (io.ReaderAt, int64, error) { return rec.ReadFile(mp.File) })
+			im, err := files.Get(mp.File, mp.Name, func() (io.ReaderAt, int64, error) { return rec.ReadFile(mp.File) })
 			if err == nil {
-				c.Space.Map(mp.Start, im)
+				c.Modules.Map(mp.Start, im)
 				c.version++
 			}
 		case mp.Prot&unix.PROT_EXEC == 0:
@@ -80,14 +80,14 @@ func (c *codeMap) Follow(rec *recording.Recording, images *unwind.Images, m mem.
 			c.calls, c.callsEnd = mp.Start, mp.End
 		case mp.Name == "[pyrr]":
 			// The stand-in for the vDSO.
-			if im, err := unwind.MemoryImage(mp.Name, m, mp.Start, mp.End); err == nil {
-				c.Space.Map(mp.Start, im)
+			if im, err := unwind.MemoryFile(mp.Name, m, mp.Start, mp.End); err == nil {
+				c.Modules.Map(mp.Start, im)
 				c.version++
 			}
 		}
 	}
 	if ev.Nr == unix.SYS_MUNMAP && ev.Kind == recording.KindSyscall && ev.Ret == 0 {
-		c.Space.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
+		c.Modules.Unmap(ev.Args[0], ev.Args[0]+ev.Args[1])
 		c.version++
 	}
 }
@@ -95,7 +95,7 @@ func (c *codeMap) Follow(rec *recording.Recording, images *unwind.Images, m mem.
 // Walk returns the C frames of a thread at the event at hand.
 func (c *codeMap) Walk(p *replay.Process, t *replay.Thread) []unwind.Frame {
 	regs := t.Regs()
-	return c.Space.Walk(p.Mem(), UnwindRegs(&regs), 0)
+	return c.Modules.Walk(p.Mem(), UnwindRegs(&regs), 0)
 }
 
 // UnwindRegs puts a thread's registers in DWARF's order.

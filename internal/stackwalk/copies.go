@@ -24,14 +24,14 @@ func (st *threadStack) copied(sp uint64) (addr uint64, b []byte) {
 }
 
 // stackArea is a part of a stack, up to its outer end.
-type stackArea struct {
+type stackBytes struct {
 	addr uint64
 	b    []byte
 }
 
 // equalFrom returns from which address on two copies of a stack are equal,
 // approximately.
-func (s *stackArea) equalFrom(o stackArea) uint64 {
+func (s *stackBytes) equalFrom(o stackBytes) uint64 {
 	end := s.addr + uint64(len(s.b))
 	if end != o.addr+uint64(len(o.b)) {
 		return end
@@ -51,18 +51,18 @@ func (s *stackArea) equalFrom(o stackArea) uint64 {
 
 // stackCopy is a copy of a stack. A walk that wants more has missed something.
 type stackCopy struct {
-	area   stackArea
+	bytes  stackBytes
 	missed bool
 }
 
-func (s *stackCopy) equalFrom(o stackArea) uint64 { return s.area.equalFrom(o) }
+func (s *stackCopy) equalFrom(o stackBytes) uint64 { return s.bytes.equalFrom(o) }
 
 var errNotCopied = errors.New("not on the stack")
 
 // ReadAt implements mem.Reader.
 func (s *stackCopy) ReadAt(p []byte, addr uint64) error {
-	if d := addr - s.area.addr; d < uint64(len(s.area.b)) && uint64(len(s.area.b))-d >= uint64(len(p)) {
-		copy(p, s.area.b[d:])
+	if d := addr - s.bytes.addr; d < uint64(len(s.bytes.b)) && uint64(len(s.bytes.b))-d >= uint64(len(p)) {
+		copy(p, s.bytes.b[d:])
 		return nil
 	}
 	s.missed = true
@@ -71,8 +71,8 @@ func (s *stackCopy) ReadAt(p []byte, addr uint64) error {
 
 // ReadSome implements mem.PartReader.
 func (s *stackCopy) ReadSome(p []byte, addr uint64) int {
-	if d := addr - s.area.addr; d < uint64(len(s.area.b)) {
-		return copy(p, s.area.b[d:])
+	if d := addr - s.bytes.addr; d < uint64(len(s.bytes.b)) {
+		return copy(p, s.bytes.b[d:])
 	}
 	return 0
 }

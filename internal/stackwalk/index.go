@@ -157,7 +157,7 @@ func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess
 	own := slices.ContainsFunc(ev.Maps, func(m recording.Mapping) bool { return strings.HasPrefix(m.Name, "[pyrr") })
 	switch {
 	case ip == nil || own:
-		// Its images are made of memory.
+		// Its files are made of memory.
 		x.st.wait()
 		x.walk.Follow(p, ev)
 		if ip == nil {
@@ -167,7 +167,7 @@ func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess
 		ip.targets = map[uint64]uint64{}
 	case len(ev.Maps) > 0 || ev.Nr == unix.SYS_MUNMAP:
 		brief := recording.Event{Kind: ev.Kind, Nr: ev.Nr, Ret: ev.Ret, Args: ev.Args, Memory: recording.Memory{Maps: slices.Clone(ev.Maps)}}
-		x.st.do(job{kind: jobCall, call: func() { ip.code.Follow(x.walk.Rec, x.walk.Images, nil, &brief) }})
+		x.st.do(job{kind: jobCall, call: func() { ip.code.Follow(x.walk.Rec, x.walk.Files, nil, &brief) }})
 	}
 	return ip
 }
@@ -233,7 +233,7 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread,
 		m.b = nil
 	}
 	if m.copy() {
-		j.copied.area = stackArea{m.addr, m.b}
+		j.copied.bytes = stackBytes{m.addr, m.b}
 		x.st.do(j)
 		return
 	}

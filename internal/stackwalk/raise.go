@@ -169,7 +169,7 @@ func (b *backwards) toCall() bool {
 func (b *backwards) watch(few []pystate.Followed, raise replay.Point) bool {
 	watches := make([]replay.Watch, len(few))
 	for k := range few {
-		watches[k] = replay.Watch{Addr: few[k].Slot, Len: 8}
+		watches[k] = replay.Watch{Addr: few[k].At, Len: 8}
 	}
 	if b.x.SetWatches(watches) != nil {
 		return false

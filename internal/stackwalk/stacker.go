@@ -32,7 +32,7 @@ type stacker struct {
 
 // cFrame tells C frames apart that are described in the same way.
 type cFrame struct {
-	image       *unwind.Image
+	image       *unwind.File
 	pc          uint64 // a link address
 	isRet, eval bool
 }
@@ -256,14 +256,14 @@ func (s *stacker) stack(j *job) uint32 {
 // the registers of one of those, and above which the stack has not changed, goes
 // on as the last one did.
 func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
-	j.code.Space.Reuse = true // what follows keeps nothing of the frames
+	j.code.Modules.Reuse = true // what follows keeps nothing of the frames
 	if j.live != nil {
-		c = j.code.Space.Walk(j.live, j.regs, 0)
+		c = j.code.Modules.Walk(j.live, j.regs, 0)
 		j.thread.base, j.thread.last = baseOf(c), nil
 		return c, 0
 	}
 	last := j.thread.last
-	next := &lastStack{code: j.code, version: j.code.version, copied: j.copied.area}
+	next := &lastStack{code: j.code, version: j.code.version, copied: j.copied.bytes}
 	j.thread.last = next
 	if last == nil || last.code != j.code || last.version != j.code.version {
 		next.c = append(next.c, s.walkCopy(j, nil)...)
@@ -294,7 +294,7 @@ func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
 }
 
 func (s *stacker) walkCopy(j *job, known func(*unwind.Frame) bool) []unwind.Frame {
-	c := j.code.Space.WalkTo(&j.copied, j.regs, 0, known)
+	c := j.code.Modules.WalkTo(&j.copied, j.regs, 0, known)
 	if j.copied.missed {
 		s.missed = true
 	}
@@ -305,7 +305,7 @@ func (s *stacker) walkCopy(j *job, known func(*unwind.Frame) bool) []unwind.Fram
 type lastStack struct {
 	code    *codeMap
 	version int // of the map
-	copied  stackArea
+	copied  stackBytes
 	c       []unwind.Frame
 	parts   []stackPart // from the outermost on
 }
@@ -345,7 +345,7 @@ func (s *stacker) path(j *job) *pythonPath {
 func (s *stacker) cFrame(f *unwind.Frame, eval bool) uint32 {
 	key := cFrame{pc: f.PC, isRet: f.Return, eval: eval}
 	if f.Module != nil {
-		key.image, key.pc = f.Module.Image, f.PC-f.Module.Bias
+		key.image, key.pc = f.Module.File, f.PC-f.Module.Bias
 	}
 	if f.Err == "" {
 		if id, ok := s.c[key]; ok {

@@ -13,10 +13,10 @@ import (
 
 // Walk reads Python stacks during a replay.
 type Walk struct {
-	Rec    *recording.Recording
-	Procs  map[int]*Process
-	names  map[threadKey]string
-	Images *unwind.Images
+	Rec   *recording.Recording
+	Procs map[int]*Process
+	names map[threadKey]string
+	Files *unwind.Files
 }
 
 // Process is what the walk knows of a process.
@@ -30,7 +30,7 @@ type Process struct {
 }
 
 func New(rec *recording.Recording) *Walk {
-	return &Walk{Rec: rec, Procs: map[int]*Process{}, names: map[threadKey]string{}, Images: imagesOf()}
+	return &Walk{Rec: rec, Procs: map[int]*Process{}, names: map[threadKey]string{}, Files: filesOf()}
 }
 
 // Follow keeps track of what an event changes.
@@ -43,7 +43,7 @@ func (w *Walk) Follow(p *replay.Process, ev *recording.Event) {
 			wp.Code = parent.Code.clone()
 		}
 	}
-	wp.Code.Follow(w.Rec, w.Images, p.Mem(), ev)
+	wp.Code.Follow(w.Rec, w.Files, p.Mem(), ev)
 	if wp.dead != 0 {
 		// The id may be used again, by another thread.
 		delete(wp.Numbers, wp.dead)

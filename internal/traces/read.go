@@ -159,7 +159,7 @@ func replayedStacks(rec *recording.Recording, f *Flags, places []place) ([]btSta
 // debuginfod lets missing debug files be fetched if that is asked for.
 func (w btWalk) debuginfod(f *Flags) {
 	if f.Debuginfod {
-		w.Images.Find.Fetch = unwind.Debuginfod
+		w.Files.Find.Fetch = unwind.Debuginfod
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/go-delve/delve/pkg/dwarf/frame"
 )
 
-// cfi is an image's call frame information. It is parsed at the first need,
+// cfi is a file's call frame information. It is parsed at the first need,
 // and the rules for an address are worked out once.
 type cfi struct {
 	once sync.Once
@@ -75,13 +75,13 @@ type rule struct {
 // longest have 3 KiB.
 const maxProgram = 32 << 10
 
-// maxRows bounds the rows kept of an image.
+// maxRows bounds the rows kept of a file.
 const maxRows = 1 << 16
 
 var errNoCFI = errors.New("no call frame information")
 
 // rowAt returns the rules for a link address.
-func (im *Image) rowAt(key rowKey) (*row, error) {
+func (im *File) rowAt(key rowKey) (*row, error) {
 	c := &im.cfi
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +100,7 @@ func (im *Image) rowAt(key rowKey) (*row, error) {
 }
 
 // load parses the tables.
-func (im *Image) load() error {
+func (im *File) load() error {
 	c := &im.cfi
 	c.once.Do(func() {
 		var errs []error
@@ -134,7 +134,7 @@ func (im *Image) load() error {
 }
 
 // entry finds the description of the function at a link address.
-func (im *Image) entry(pc uint64) (*frame.FrameDescriptionEntry, error) {
+func (im *File) entry(pc uint64) (*frame.FrameDescriptionEntry, error) {
 	if err := im.load(); err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (im *Image) entry(pc uint64) (*frame.FrameDescriptionEntry, error) {
 
 // Function returns the range of link addresses that the table of functions
 // has for the one at pc.
-func (im *Image) Function(pc uint64) (lo, hi uint64, ok bool) {
+func (im *File) Function(pc uint64) (lo, hi uint64, ok bool) {
 	c := &im.cfi
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +163,7 @@ func (im *Image) Function(pc uint64) (lo, hi uint64, ok bool) {
 	return lo, hi, err == nil
 }
 
-func (im *Image) makeRow(key rowKey) (*row, error) {
+func (im *File) makeRow(key rowKey) (*row, error) {
 	// A call may be a function's last instruction: its return address lies in
 	// the next one. A signal frame is entered without a call, and its table
 	// entry begins one byte early for unwinders that don't know.

@@ -12,7 +12,7 @@ import (
 // Scope is what names of C mean in one frame of a walk. Nothing is executed: calls
 // are refused. The process must stand where the walk was made.
 type Scope struct {
-	s      *Space
+	s      *Modules
 	m      mem.Reader
 	frame  *Frame
 	p      *place   // nil where no DWARF describes the function
@@ -25,7 +25,7 @@ var ErrNoSymbol = errors.New("no such symbol in C")
 // ScopeOf returns the scope of a frame of a walk: that of the function that was
 // inlined at the given level (Described.Index and the order of those that share it),
 // 0 for the innermost.
-func (s *Space) ScopeOf(m mem.Reader, walk []Frame, index, level int) *Scope {
+func (s *Modules) ScopeOf(m mem.Reader, walk []Frame, index, level int) *Scope {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
 	out := &Scope{s: s, m: m, frame: &walk[index]}
@@ -49,7 +49,7 @@ func (s *Space) ScopeOf(m mem.Reader, walk []Frame, index, level int) *Scope {
 
 // placeOf finds the function of the first of frames and what is inlined there,
 // innermost first; nil where no DWARF has it.
-func (s *Space) placeOf(m mem.Reader, frames []Frame) (*place, []*scope) {
+func (s *Modules) placeOf(m mem.Reader, frames []Frame) (*place, []*scope) {
 	f := &frames[0]
 	if f.Module == nil || f.Signal {
 		return nil, nil
@@ -113,7 +113,7 @@ func (sc *Scope) Locals() []Arg {
 }
 
 // short is a value as info locals has it: without the type of a pointer.
-func (v cvalue) short(s *Space, m mem.Reader) string {
+func (v cvalue) short(s *Modules, m mem.Reader) string {
 	o := valueText{s: s, m: m}
 	o.value(v, 0)
 	return o.b.String()
@@ -237,7 +237,7 @@ func (sc *Scope) global(mod *Module, d *dwarfData, t top) (cvalue, bool) {
 }
 
 // named finds a function's or a variable's link address by its name.
-func (im *Image) named(name string) (addr uint64, code, ok bool) {
+func (im *File) named(name string) (addr uint64, code, ok bool) {
 	for _, global := range []bool{true, false} {
 		if addr, ok = im.function(name, global); ok {
 			return addr, true, true

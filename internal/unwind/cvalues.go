@@ -62,7 +62,7 @@ func (v cvalue) word(m mem.Reader) (uint64, error) {
 
 // valueText collects a printed value.
 type valueText struct {
-	s *Space
+	s *Modules
 	m mem.Reader
 	b strings.Builder
 	// format is that of print/F, 0 for the type's own.
@@ -70,7 +70,7 @@ type valueText struct {
 }
 
 // text prints a value as gdb's print does.
-func (v cvalue) text(s *Space, m mem.Reader, format byte) string {
+func (v cvalue) text(s *Modules, m mem.Reader, format byte) string {
 	out := valueText{s: s, m: m, format: format}
 	out.value(v, 0)
 	text := out.b.String()

@@ -20,7 +20,7 @@ import (
 type Finder struct {
 	// DebugDirs hold separate debug files, by build ID and by path.
 	DebugDirs []string
-	// Originals allows to look for an image's file under the path that the
+	// Originals allows to look for a file's file under the path that the
 	// process had it at. It is taken only if it is the same file.
 	Originals bool
 	// Fetch, when set, is asked for the debug file of a build ID that is
@@ -31,15 +31,15 @@ type Finder struct {
 // SystemDebugDir is where distributions install debug files.
 const SystemDebugDir = "/usr/lib/debug"
 
-// debugFiles are the ELF files that add to an image.
+// debugFiles are the ELF files that add to a file.
 type debugFiles struct {
 	wholeOnce, debugOnce, miniOnce sync.Once
 	whole, debug, mini             *elf.File
 }
 
-// wholeFile returns the image's file with its sections; nil when it is not at
+// wholeFile returns the file's file with its sections; nil when it is not at
 // hand.
-func (im *Image) wholeFile() *elf.File {
+func (im *File) wholeFile() *elf.File {
 	d := &im.debug
 	d.wholeOnce.Do(func() {
 		if d.whole = im.full; d.whole != nil || im.find == nil || !im.find.Originals {
@@ -60,11 +60,11 @@ func (im *Image) wholeFile() *elf.File {
 	return d.whole
 }
 
-// sameFile says whether a file has the image's build ID or, where it has
+// sameFile says whether a file has the file's build ID or, where it has
 // none, begins with the bytes at hand.
-func (im *Image) sameFile(f *os.File, size int64) bool {
+func (im *File) sameFile(f *os.File, size int64) bool {
 	if id := im.BuildID(); id != "" {
-		other, err := NewImage(im.Name, f, size, nil)
+		other, err := NewFile(im.Name, f, size, nil)
 		return err == nil && other.BuildID() == id
 	}
 	if size < im.size {
@@ -115,8 +115,8 @@ func openRegular(path string) (*os.File, int64, error) {
 	return f, st.Size(), nil
 }
 
-// debugFile returns the image's separate debug file, nil for none.
-func (im *Image) debugFile() *elf.File {
+// debugFile returns the file's separate debug file, nil for none.
+func (im *File) debugFile() *elf.File {
 	d := &im.debug
 	d.debugOnce.Do(func() {
 		if im.find == nil {
@@ -143,7 +143,7 @@ func (im *Image) debugFile() *elf.File {
 
 // linkedDebug follows .gnu_debuglink: a file name, padded, and the CRC-32 of
 // the file (GDB manual, "Debugging Information in Separate Files").
-func (im *Image) linkedDebug() *elf.File {
+func (im *File) linkedDebug() *elf.File {
 	whole := im.wholeFile()
 	if whole == nil {
 		return nil
@@ -183,7 +183,7 @@ func openDebug(path, id string, crc uint32) *elf.File {
 	}
 	ok := false
 	if id != "" {
-		im, err := NewImage(path, f, size, nil)
+		im, err := NewFile(path, f, size, nil)
 		ok = err == nil && im.buildIDInSections() == id
 	} else {
 		h := crc32.NewIEEE()
@@ -201,7 +201,7 @@ func openDebug(path, id string, crc uint32) *elf.File {
 
 // buildIDInSections is BuildID for debug files, the segments of which are
 // empty.
-func (im *Image) buildIDInSections() string {
+func (im *File) buildIDInSections() string {
 	if _, b, err := im.section(".note.gnu.build-id"); err == nil && b != nil {
 		return buildIDOf(b)
 	}
@@ -213,7 +213,7 @@ const maxMini = 64 << 20
 
 // miniDebug returns what is in .gnu_debugdata, an ELF file with more symbols
 // than .dynsym, compressed by xz.
-func (im *Image) miniDebug() *elf.File {
+func (im *File) miniDebug() *elf.File {
 	d := &im.debug
 	d.miniOnce.Do(func() {
 		whole := im.wholeFile()

@@ -83,7 +83,7 @@ func ArgText(args []Arg) string {
 // Explain describes the frames of a walk with all that DWARF has: inlined
 // functions, source lines, arguments with their values. It opens debug files,
 // which takes a while the first time.
-func (s *Space) Explain(m mem.Reader, frames []Frame) []Described {
+func (s *Modules) Explain(m mem.Reader, frames []Frame) []Described {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
 	frames, tails := s.withTailCalls(frames)
@@ -112,7 +112,7 @@ func (s *Space) Explain(m mem.Reader, frames []Frame) []Described {
 }
 
 // explain describes the first of frames, inlined functions first.
-func (s *Space) explain(m mem.Reader, frames []Frame) []Described {
+func (s *Modules) explain(m mem.Reader, frames []Frame) []Described {
 	f := &frames[0]
 	if f.Module == nil || f.Signal {
 		return nil
@@ -168,7 +168,7 @@ func lineOnly(f *Frame, d *dwarfData, pc uint64) []Described {
 }
 
 // args prints the arguments of a function or of one inlined into it.
-func (s *Space) args(p *place, sc *scope) []Arg {
+func (s *Modules) args(p *place, sc *scope) []Arg {
 	params := s.params(p, sc)
 	// A copy of a function may have a parameter twice: where it is in this
 	// copy, and that it is gone. As in gdb the last one counts for both.
@@ -184,7 +184,7 @@ func (s *Space) args(p *place, sc *scope) []Arg {
 }
 
 // params lists the parameters of a function or of one inlined into it.
-func (s *Space) params(p *place, sc *scope) []*dwarf.Entry {
+func (s *Modules) params(p *place, sc *scope) []*dwarf.Entry {
 	out := slices.Clone(sc.params)
 	seen := map[dwarf.Offset]bool{}
 	for _, e := range sc.params {
@@ -218,7 +218,7 @@ func (s *Space) params(p *place, sc *scope) []*dwarf.Entry {
 
 // arg prints an argument and, where the caller tells it, what it was at the
 // call.
-func (s *Space) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
+func (s *Modules) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
 	name := p.d.name(e)
 	if name == "" {
 		return nil
@@ -240,7 +240,7 @@ func (s *Space) arg(p *place, sc *scope, e *dwarf.Entry) []Arg {
 }
 
 // value prints a variable; raw are its bytes.
-func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint64, err error) {
+func (s *Modules) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint64, err error) {
 	if c := p.d.attr(e, dwarf.AttrConstValue); c != nil && e.AttrField(dwarf.AttrLocation) == nil {
 		if v, ok := c.(int64); ok {
 			return formatValue(s, p.m, t, uint64(v)), uint64(v), nil
@@ -277,7 +277,7 @@ func (s *Space) value(p *place, e *dwarf.Entry, t *ctype) (text string, raw uint
 }
 
 // atEntry finds what an argument was when its function was called.
-func (s *Space) atEntry(p *place, e *dwarf.Entry) (uint64, bool) {
+func (s *Modules) atEntry(p *place, e *dwarf.Entry) (uint64, bool) {
 	expr, err := p.d.locationOf(p.fn.u, e, p.fn.low)
 	if err != nil || len(expr) == 0 {
 		return 0, false

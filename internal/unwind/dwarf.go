@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// dwarfInfo is an image's DWARF, opened at the first need.
+// dwarfInfo is a file's DWARF, opened at the first need.
 type dwarfInfo struct {
 	once sync.Once
 	data *dwarfData
@@ -70,9 +70,9 @@ const (
 	maxFunctions = 1 << 20
 )
 
-// dwarfOf returns the DWARF of an image, from its own file or its separate
+// dwarfOf returns the DWARF of a file, from its own file or its separate
 // debug file; nil for none.
-func (im *Image) dwarfOf() *dwarfData {
+func (im *File) dwarfOf() *dwarfData {
 	im.dwf.once.Do(func() {
 		for _, f := range []*elf.File{im.wholeFile(), im.debugFile()} {
 			if f == nil || !hasDWARF(f) {

@@ -52,7 +52,7 @@ const (
 
 // place is a frame in which expressions are evaluated.
 type place struct {
-	space  *Space
+	space  *Modules
 	m      mem.Reader
 	frames []Frame // from this frame outwards
 	d      *dwarfData

@@ -229,7 +229,7 @@ func (p *place) callSite(caller []Frame) (*callSite, *place) {
 		return nil, nil
 	}
 	d := p.d
-	if f.Module.Image != p.frame().Module.Image {
+	if f.Module.File != p.frame().Module.File {
 		if d = f.Module.dwarfOf(); d == nil {
 			return nil, nil
 		}
@@ -314,7 +314,7 @@ func (d *dwarfData) target(site *callSite) target {
 
 // resolve finds the module and link addresses of the function that a call site
 // in a module calls.
-func (s *Space) resolve(mod *Module, t target) (*Module, []uint64, bool) {
+func (s *Modules) resolve(mod *Module, t target) (*Module, []uint64, bool) {
 	if len(t.lows) > 0 {
 		return mod, t.lows, true
 	}

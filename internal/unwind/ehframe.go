@@ -10,7 +10,7 @@ import (
 // ehFrame finds a file's .eh_frame: by the segment PT_GNU_EH_FRAME, which
 // holds .eh_frame_hdr and needs no section headers, else by its section. It
 // returns the bytes and their link address.
-func (im *Image) ehFrame() (data []byte, addr uint64, err error) {
+func (im *File) ehFrame() (data []byte, addr uint64, err error) {
 	for i := range im.progs {
 		if p := &im.progs[i]; p.Type == elf.PT_GNU_EH_FRAME {
 			data, addr, err = im.ehFrameBy(p)
@@ -39,7 +39,7 @@ const (
 
 // ehFrameBy reads .eh_frame_hdr (Linux Standard Base, 10.6.2): version, three
 // encodings, the pointer to .eh_frame, the number of functions, a table.
-func (im *Image) ehFrameBy(p *elf.ProgHeader) ([]byte, uint64, error) {
+func (im *File) ehFrameBy(p *elf.ProgHeader) ([]byte, uint64, error) {
 	hdr, err := im.at(p.Vaddr, min(p.Filesz, 24))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read .eh_frame_hdr: %w", err)

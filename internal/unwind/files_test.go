@@ -56,22 +56,22 @@ func TestFramesEqualGDB(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			images := &unwind.Images{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}}}
+			files := &unwind.Files{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}}}
 			var c gdbtest.Comparison
-			gdbtest.EachStop(t, n, []string{compile(t, tt.flags...)}, func(s *gdbtest.Stop) { c.Live(t, images, s) })
+			gdbtest.EachStop(t, n, []string{compile(t, tt.flags...)}, func(s *gdbtest.Stop) { c.Live(t, files, s) })
 			c.Report(t)
 		})
 	}
 }
 
 // image opens a file as an image.
-func image(t *testing.T, path string, find *unwind.Finder) *unwind.Image {
+func image(t *testing.T, path string, find *unwind.Finder) *unwind.File {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := unwind.NewImage(path, bytes.NewReader(b), int64(len(b)), find)
+	im, err := unwind.NewFile(path, bytes.NewReader(b), int64(len(b)), find)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestNamesFromElsewhere(t *testing.T) {
 			find *unwind.Finder
 			want string
 		}{{nil, ""}, {&unwind.Finder{Originals: true}, staticName}} {
-			im, err := unwind.NewImage(whole, bytes.NewReader(kept), int64(len(kept)), tt.find)
+			im, err := unwind.NewFile(whole, bytes.NewReader(kept), int64(len(kept)), tt.find)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,7 +22,7 @@ func TestStacksEqualGDB(t *testing.T) {
 	if os.Getenv("PYRR_E2E") == "full" {
 		n, c.Allow = 400, 0
 	}
-	images := &unwind.Images{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}}}
+	images := &unwind.Files{Find: &unwind.Finder{DebugDirs: []string{unwind.SystemDebugDir}}}
 	gdbtest.EachStop(t, n, []string{python, gdbtest.Program(), fmt.Sprint(30 * n), "0.013"}, func(s *gdbtest.Stop) { c.Live(t, images, s) })
 	c.Report(t)
 }

@@ -54,13 +54,13 @@ func libc(tb testing.TB) []byte {
 
 const libcAt = 0x7f0000000000
 
-func spaceOf(tb testing.TB, file []byte) (*Space, *Module) {
+func spaceOf(tb testing.TB, file []byte) (*Modules, *Module) {
 	tb.Helper()
-	im, err := NewImage("libc.so.6", bytes.NewReader(file), int64(len(file)), nil)
+	im, err := NewFile("libc.so.6", bytes.NewReader(file), int64(len(file)), nil)
 	if err != nil {
 		return nil, nil
 	}
-	s := &Space{}
+	s := &Modules{}
 	m, _ := s.Map(libcAt, im)
 	return s, m
 }
@@ -274,11 +274,11 @@ func FuzzImage(f *testing.F) {
 	}
 	f.Add([]byte("\x7fELF\x02\x01\x01"))
 	f.Fuzz(func(_ *testing.T, file []byte) {
-		im, err := NewImage("fuzzed", bytes.NewReader(file), int64(len(file)), nil)
+		im, err := NewFile("fuzzed", bytes.NewReader(file), int64(len(file)), nil)
 		if err != nil {
 			return
 		}
-		s := &Space{}
+		s := &Modules{}
 		mod, ok := s.Map(libcAt, im)
 		if !ok {
 			return

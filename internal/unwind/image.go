@@ -18,9 +18,9 @@ const (
 	maxTable   = 256 << 20 // bytes of unwind or symbol tables read at once
 )
 
-// Image is an ELF file, or the part of one that is at hand. Its methods may be
+// File is an ELF file, or the part of one that is at hand. Its methods may be
 // called from several goroutines.
-type Image struct {
+type File struct {
 	// Name is the path that the process had it under.
 	Name string
 
@@ -42,10 +42,10 @@ type Image struct {
 	pyTables pyTables
 }
 
-// NewImage reads the headers of an ELF file for x86-64 of which size bytes
+// NewFile reads the headers of an ELF file for x86-64 of which size bytes
 // are at hand. find, which may be nil, finds what is missing.
-func NewImage(name string, file io.ReaderAt, size int64, find *Finder) (*Image, error) {
-	im := &Image{Name: name, file: file, size: size, find: find}
+func NewFile(name string, file io.ReaderAt, size int64, find *Finder) (*File, error) {
+	im := &File{Name: name, file: file, size: size, find: find}
 	err := guard(func() error {
 		f, err := elf.NewFile(WithoutSections{ReaderAt: file})
 		if err != nil {
@@ -87,9 +87,9 @@ func (f WithoutSections) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// Bias returns by how much the image lies above its link addresses where the
+// Bias returns by how much the file lies above its link addresses where the
 // beginning of its file is mapped at start.
-func (im *Image) Bias(start uint64) (uint64, bool) {
+func (im *File) Bias(start uint64) (uint64, bool) {
 	for i := range im.progs {
 		if p := &im.progs[i]; p.Type == elf.PT_LOAD && p.Off == 0 {
 			return start - p.Vaddr, true
@@ -99,7 +99,7 @@ func (im *Image) Bias(start uint64) (uint64, bool) {
 }
 
 // span returns the link addresses from the first to the last byte loaded.
-func (im *Image) span() (lo, hi uint64) {
+func (im *File) span() (lo, hi uint64) {
 	lo = ^uint64(0)
 	for i := range im.progs {
 		if p := &im.progs[i]; p.Type == elf.PT_LOAD && p.Vaddr+p.Memsz >= p.Vaddr {
@@ -114,7 +114,7 @@ func (im *Image) span() (lo, hi uint64) {
 
 // segmentIn says whether a segment that begins in the file's first page has its
 // link address in the page given.
-func (im *Image) segmentIn(page uint64) bool {
+func (im *File) segmentIn(page uint64) bool {
 	for i := range im.progs {
 		if p := &im.progs[i]; p.Type == elf.PT_LOAD && p.Off < 4096 && p.Vaddr&^4095 == page {
 			return true
@@ -125,7 +125,7 @@ func (im *Image) segmentIn(page uint64) bool {
 
 // fileOffset returns where in the file the byte at a link address is, and how
 // many follow it in its segment.
-func (im *Image) fileOffset(addr uint64) (off, left uint64, ok bool) {
+func (im *File) fileOffset(addr uint64) (off, left uint64, ok bool) {
 	for i := range im.progs {
 		p := &im.progs[i]
 		if p.Type == elf.PT_LOAD && addr-p.Vaddr < p.Filesz {
@@ -137,7 +137,7 @@ func (im *Image) fileOffset(addr uint64) (off, left uint64, ok bool) {
 }
 
 // at reads n bytes at a link address, which may go over from one segment to the next.
-func (im *Image) at(addr, n uint64) ([]byte, error) {
+func (im *File) at(addr, n uint64) ([]byte, error) {
 	if n > maxTable {
 		return nil, fmt.Errorf("%d bytes at %#x: too many", n, addr)
 	}
@@ -161,7 +161,7 @@ func (im *Image) at(addr, n uint64) ([]byte, error) {
 }
 
 // section returns the contents of a section, nil when there is none.
-func (im *Image) section(name string) (*elf.Section, []byte, error) {
+func (im *File) section(name string) (*elf.Section, []byte, error) {
 	if im.full == nil {
 		return nil, nil, nil
 	}
@@ -184,7 +184,7 @@ func sectionOf(f *elf.File, name string) (s *elf.Section, data []byte, err error
 
 // BuildID returns the identity that the linker gave the file, in hexadecimal;
 // "" for none. It is in a note of a loaded segment.
-func (im *Image) BuildID() string {
+func (im *File) BuildID() string {
 	for i := range im.progs {
 		p := &im.progs[i]
 		if p.Type != elf.PT_NOTE || p.Filesz > 1<<16 {
@@ -232,38 +232,38 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// Images keeps the images of a recording or a machine, so that each file is
+// Files keeps the files of a recording or a machine, so that each file is
 // read once. Its methods may be called from several goroutines.
-type Images struct {
+type Files struct {
 	// Find finds debug files; nil to go without.
 	Find *Finder
 
 	mu sync.Mutex
-	m  map[any]imageResult
+	m  map[any]fileResult
 }
 
-type imageResult struct {
-	im  *Image
+type fileResult struct {
+	im  *File
 	err error
 }
 
-// Get returns the image with a key, which stands for its contents, and makes
+// Get returns the file with a key, which stands for its contents, and makes
 // it at the first call.
-func (c *Images) Get(key any, name string, open func() (io.ReaderAt, int64, error)) (*Image, error) {
+func (c *Files) Get(key any, name string, open func() (io.ReaderAt, int64, error)) (*File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r, ok := c.m[key]; ok {
 		return r.im, r.err
 	}
-	var r imageResult
+	var r fileResult
 	file, size, err := open()
 	if err == nil {
-		r.im, r.err = NewImage(name, file, size, c.Find)
+		r.im, r.err = NewFile(name, file, size, c.Find)
 	} else {
 		r.err = fmt.Errorf("%s: %w", name, err)
 	}
 	if c.m == nil {
-		c.m = map[any]imageResult{}
+		c.m = map[any]fileResult{}
 	}
 	c.m[key] = r
 	return r.im, r.err

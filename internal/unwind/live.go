@@ -14,14 +14,14 @@ import (
 // liveKey is the identity of a mapped file of this machine.
 type liveKey struct{ dev, inode, path string }
 
-// LiveSpace reads the address space of a process of this machine.
-func LiveSpace(pid int, m mem.Reader, images *Images) (*Space, error) {
+// LiveModules reads the address space of a process of this machine.
+func LiveModules(pid int, m mem.Reader, files *Files) (*Modules, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
 		return nil, fmt.Errorf("read the mappings of process %d: %w", pid, err)
 	}
 	defer f.Close()
-	s := &Space{}
+	s := &Modules{}
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		// start-end perms offset dev inode path (proc_pid_maps(5))
@@ -39,11 +39,11 @@ func LiveSpace(pid int, m mem.Reader, images *Images) (*Space, error) {
 		path := strings.Join(fields[5:], " ")
 		switch {
 		case path == "[vdso]":
-			if im, err := MemoryImage(path, m, start, end); err == nil {
+			if im, err := MemoryFile(path, m, start, end); err == nil {
 				s.Map(start, im)
 			}
 		case strings.HasPrefix(path, "/") && offset == 0:
-			im, err := images.Get(liveKey{fields[3], fields[4], path}, path, func() (io.ReaderAt, int64, error) {
+			im, err := files.Get(liveKey{fields[3], fields[4], path}, path, func() (io.ReaderAt, int64, error) {
 				// The link leads to the file mapped even where another has
 				// taken its name since.
 				if f, size, err := openRegular(fmt.Sprintf("/proc/%d/map_files/%s", pid, fields[0])); err == nil {

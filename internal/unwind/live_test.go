@@ -85,7 +85,7 @@ func TestWalkOfALiveProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := ptrace.Mem(pid)
-	s, err := LiveSpace(pid, m, &Images{Find: &Finder{DebugDirs: []string{SystemDebugDir}}})
+	s, err := LiveModules(pid, m, &Files{Find: &Finder{DebugDirs: []string{SystemDebugDir}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func BenchmarkWalk(b *testing.B) {
 		b.Fatal(err)
 	}
 	m := ptrace.Mem(pid)
-	s, err := LiveSpace(pid, m, &Images{})
+	s, err := LiveModules(pid, m, &Files{})
 	if err != nil {
 		b.Fatal(err)
 	}

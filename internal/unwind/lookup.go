@@ -20,7 +20,7 @@ type Symbol struct {
 
 // SymbolAt says what lies at an address: a function, as far as symbols, debug
 // information or the unwind table tell, or a variable.
-func (s *Space) SymbolAt(addr uint64) (Symbol, bool) {
+func (s *Modules) SymbolAt(addr uint64) (Symbol, bool) {
 	mod := s.Find(addr)
 	if mod == nil {
 		return Symbol{}, false
@@ -59,7 +59,7 @@ func (s *Space) SymbolAt(addr uint64) (Symbol, bool) {
 }
 
 // sectionAt names the section of a link address.
-func (im *Image) sectionAt(at uint64) string {
+func (im *File) sectionAt(at uint64) string {
 	f := im.wholeFile()
 	if f == nil {
 		return ""
@@ -74,7 +74,7 @@ func (im *Image) sectionAt(at uint64) string {
 
 // LineAt returns the source line of an address, and from where to where its code
 // goes; line is 0 where nothing tells.
-func (s *Space) LineAt(addr uint64) (file string, line int, start, end uint64) {
+func (s *Modules) LineAt(addr uint64) (file string, line int, start, end uint64) {
 	mod := s.Find(addr)
 	if mod == nil {
 		return "", 0, 0, 0
@@ -112,7 +112,7 @@ func (s *Space) LineAt(addr uint64) (file string, line int, start, end uint64) {
 }
 
 // HasDebugInfo says whether debug information of the file is at hand.
-func (im *Image) HasDebugInfo() bool {
+func (im *File) HasDebugInfo() bool {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
 	return im.dwarfOf() != nil
@@ -122,7 +122,7 @@ func (im *Image) HasDebugInfo() bool {
 // one that has code, where the line has none. FILE is a path or the end of it; a unit is
 // found by its own file, not by headers that it includes. ok is false where no file that
 // is mapped has debug information of it.
-func (s *Space) AddrOfLine(file string, line int) (addr uint64, at int, ok bool) {
+func (s *Modules) AddrOfLine(file string, line int) (addr uint64, at int, ok bool) {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
 	named := func(path string) bool { return path == file || strings.HasSuffix(path, "/"+file) }

@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// plt names the entries of an image's procedure linkage table, which have no
+// plt names the entries of a file's procedure linkage table, which have no
 // symbols: an entry jumps through a word that a relocation fills with the
 // address of a symbol.
 type plt struct {
 	once  sync.Once
-	slots map[uint64]string // by the word's link address
+	words map[uint64]string // by the word's link address
 }
 
 // Relocations that fill a word with a symbol's address (System V ABI, 4.4.1).
@@ -22,9 +22,9 @@ const (
 
 // pltName names the entry at a link address, "" where there is none: an
 // instruction of it jumps through a word that has a name.
-func (im *Image) pltName(addr uint64) string {
+func (im *File) pltName(addr uint64) string {
 	im.plt.once.Do(im.loadPLT)
-	if len(im.plt.slots) == 0 {
+	if len(im.plt.words) == 0 {
 		return ""
 	}
 	// Entries have 16 bytes, of which the first may be an endbr64, or 8.
@@ -36,7 +36,7 @@ func (im *Image) pltName(addr uint64) string {
 	return ""
 }
 
-func (im *Image) pltEntry(start uint64) string {
+func (im *File) pltEntry(start uint64) string {
 	b, err := im.at(start, 16)
 	if err != nil {
 		return ""
@@ -52,13 +52,13 @@ func (im *Image) pltEntry(start uint64) string {
 		return ""
 	}
 	rel := int32(binary.LittleEndian.Uint32(b[i+2:]))
-	if name := im.plt.slots[start+uint64(i)+6+uint64(int64(rel))]; name != "" {
+	if name := im.plt.words[start+uint64(i)+6+uint64(int64(rel))]; name != "" {
 		return name + "@plt"
 	}
 	return ""
 }
 
-func (im *Image) loadPLT() {
+func (im *File) loadPLT() {
 	for i := range im.progs {
 		if p := &im.progs[i]; p.Type == elf.PT_DYNAMIC {
 			_ = guard(func() error { return im.readPLT(p) })
@@ -67,13 +67,13 @@ func (im *Image) loadPLT() {
 	}
 }
 
-func (im *Image) readPLT(p *elf.ProgHeader) error {
+func (im *File) readPLT(p *elf.ProgHeader) error {
 	tags := im.dynamicTags(p)
 	syms, strs, err := im.dynamicSymbols()
 	if err != nil || syms == nil {
 		return err
 	}
-	im.plt.slots = map[uint64]string{}
+	im.plt.words = map[uint64]string{}
 	for _, t := range [][2]elf.DynTag{{elf.DT_JMPREL, elf.DT_PLTRELSZ}, {elf.DT_RELA, elf.DT_RELASZ}} {
 		if tags[t[0]] == 0 || tags[t[1]] == 0 {
 			continue
@@ -88,7 +88,7 @@ func (im *Image) readPLT(p *elf.ProgHeader) error {
 				continue
 			}
 			if name := symbolName(syms, strs, info>>32); name != "" {
-				im.plt.slots[binary.LittleEndian.Uint64(rels)] = name
+				im.plt.words[binary.LittleEndian.Uint64(rels)] = name
 			}
 		}
 	}

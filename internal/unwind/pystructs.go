@@ -118,7 +118,7 @@ func (r *pyReader) typeAt(at uint64, name string) bool {
 		if p == 0 {
 			continue
 		}
-		t := table{rank: rankSlot}
+		t := table{rank: rankEntry}
 		for i, n := range part.names {
 			fn, ok := r.code(p + 8*uint64(i))
 			if !ok {
@@ -141,7 +141,7 @@ func (r *pyReader) typeAt(at uint64, name string) bool {
 			tables = append(tables, table{rows: rows, rank: array.rank})
 		}
 	}
-	r.addAll(rows, name, rankSlot)
+	r.addAll(rows, name, rankEntry)
 	for _, t := range tables {
 		r.addAll(t.rows, name, t.rank)
 	}
@@ -201,7 +201,7 @@ func (r *pyReader) specAt(at uint64, name string) {
 			if !ok {
 				return
 			}
-			rows = append(rows, pyName{fn: fn, last: slotNames[id], rank: rankSlot})
+			rows = append(rows, pyName{fn: fn, last: slotNames[id], rank: rankEntry})
 		}
 	}
 	for _, n := range rows {

@@ -16,7 +16,7 @@ import (
 // Python has for it: list.append, time.sleep, dict.__len__, code.co_code.__get__, and
 // where Python has none that of its slot: list.tp_dealloc.
 
-// pyTables are the functions that an image's tables name, by link address.
+// pyTables are the functions that a file's tables name, by link address.
 type pyTables struct {
 	once  sync.Once
 	names map[uint64]string
@@ -33,7 +33,7 @@ const (
 )
 
 // tableName names the function at a link address, "" where no table does.
-func (im *Image) tableName(addr uint64) (name string, start uint64) {
+func (im *File) tableName(addr uint64) (name string, start uint64) {
 	t := &im.pyTables
 	t.once.Do(func() { _ = guard(func() error { t.names = im.readPyTables(); return nil }) })
 	if len(t.names) == 0 {
@@ -46,9 +46,9 @@ func (im *Image) tableName(addr uint64) (name string, start uint64) {
 	return t.names[lo], lo
 }
 
-// pyReader reads the tables of one image.
+// pyReader reads the tables of one file.
 type pyReader struct {
-	im       *Image
+	im       *File
 	segments []pySegment
 	relocs   map[uint64]uint64 // pointers that are relocated, by their address
 	outside  map[uint64]string // those to symbols of other files
@@ -69,7 +69,7 @@ type pySegment struct {
 const (
 	rankMethod = iota
 	rankGetSet
-	rankSlot
+	rankEntry
 )
 
 // pyName is a name of a function.
@@ -79,7 +79,7 @@ type pyName struct {
 	rank        int
 }
 
-func (im *Image) readPyTables() map[uint64]string {
+func (im *File) readPyTables() map[uint64]string {
 	syms, strs, err := im.dynamicSymbols()
 	if err != nil || !bytes.Contains(strs, []byte("PyObject_")) && !bytes.Contains(strs, []byte("PyModule")) {
 		return nil

@@ -161,7 +161,7 @@ func checkTables(t *testing.T, path string, living map[uint64]map[string]bool) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	im, err := NewImage(path, file, size, nil)
+	im, err := NewFile(path, file, size, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestTableNamesHostile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, err := NewImage(path, bytes.NewReader(whole), int64(len(whole)), nil)
+	im, err := NewFile(path, bytes.NewReader(whole), int64(len(whole)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestTableNamesHostile(t *testing.T) {
 				}
 			}
 		}
-		im, err := NewImage(path, bytes.NewReader(forged), int64(len(forged)), nil)
+		im, err := NewFile(path, bytes.NewReader(forged), int64(len(forged)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +269,7 @@ func BenchmarkTableNames(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		im, err := NewImage(path, bytes.NewReader(whole), int64(len(whole)), nil)
+		im, err := NewFile(path, bytes.NewReader(whole), int64(len(whole)), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

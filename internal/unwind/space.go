@@ -8,10 +8,10 @@ import (
 	"pyrr/internal/mem"
 )
 
-// Space says what is mapped where in one address space. It also keeps what
+// Modules says what is mapped where in one address space. It also keeps what
 // walks found out, and may be used by one goroutine at a time.
-type Space struct {
-	// Redirect, when set, gives for an address that belongs to no image the
+type Modules struct {
+	// Redirect, when set, gives for an address that belongs to no file the
 	// one to take instead: code that was put into the process stands before
 	// the code that it goes on to.
 	Redirect func(m mem.Reader, pc uint64) (uint64, bool)
@@ -28,9 +28,9 @@ type Space struct {
 	frames []Frame
 }
 
-// Module is an image that is mapped.
+// Module is a file that is mapped.
 type Module struct {
-	*Image
+	*File
 	Start, End uint64
 	// Bias is what to add to a link address for the real one.
 	Bias uint64
@@ -47,20 +47,20 @@ const (
 	maxCached  = 1 << 16
 )
 
-// Map notes that the beginning of an image's file was mapped at start. What
+// Map notes that the beginning of a file's file was mapped at start. What
 // was there before is gone.
-func (s *Space) Map(start uint64, im *Image) (*Module, bool) {
+func (s *Modules) Map(start uint64, im *File) (*Module, bool) {
 	bias, ok := im.Bias(start)
 	// lld leaves no holes in files: where the end of one segment and the beginning of
 	// the next are in the first page, that is mapped once for each.
-	if m := s.Find(start); m != nil && m.Image == im && start > m.Start && im.segmentIn(start-m.Bias) {
+	if m := s.Find(start); m != nil && m.File == im && start > m.Start && im.segmentIn(start-m.Bias) {
 		return m, true
 	}
 	lo, hi := im.span()
 	if !ok || lo == hi || len(s.mods) >= maxModules {
 		return nil, false
 	}
-	m := &Module{Image: im, Start: lo + bias, End: (hi + bias + 4095) &^ 4095, Bias: bias}
+	m := &Module{File: im, Start: lo + bias, End: (hi + bias + 4095) &^ 4095, Bias: bias}
 	if m.Start >= m.End {
 		return nil, false
 	}
@@ -71,9 +71,9 @@ func (s *Space) Map(start uint64, im *Image) (*Module, bool) {
 	return m, true
 }
 
-// Unmap notes that nothing is mapped from start to end any more. An image
+// Unmap notes that nothing is mapped from start to end any more. A file
 // that lies there in part is cut where that leaves its beginning.
-func (s *Space) Unmap(start, end uint64) {
+func (s *Modules) Unmap(start, end uint64) {
 	changed := false
 	s.mods = slices.DeleteFunc(s.mods, func(m *Module) bool {
 		if m.End <= start || end <= m.Start {
@@ -96,15 +96,15 @@ func (s *Space) Unmap(start, end uint64) {
 }
 
 // Clone returns a copy for a forked process.
-func (s *Space) Clone() *Space {
-	return &Space{Redirect: s.Redirect, Reuse: s.Reuse, mods: slices.Clone(s.mods)}
+func (s *Modules) Clone() *Modules {
+	return &Modules{Redirect: s.Redirect, Reuse: s.Reuse, mods: slices.Clone(s.mods)}
 }
 
-// Modules returns the images mapped, by address.
-func (s *Space) Modules() []*Module { return slices.Clone(s.mods) }
+// List returns what is mapped, by address.
+func (s *Modules) List() []*Module { return slices.Clone(s.mods) }
 
-// Find returns the image at an address, nil for none.
-func (s *Space) Find(addr uint64) *Module {
+// Find returns the file at an address, nil for none.
+func (s *Modules) Find(addr uint64) *Module {
 	i, ok := slices.BinarySearchFunc(s.mods, addr, func(o *Module, at uint64) int { return cmp.Compare(o.Start, at) })
 	if !ok {
 		i--
@@ -115,19 +115,19 @@ func (s *Space) Find(addr uint64) *Module {
 	return s.mods[i]
 }
 
-// MemoryImage makes an image of what is mapped from start to end and is no
+// MemoryFile makes a file of what is mapped from start to end and is no
 // file's, such as the vDSO.
-func MemoryImage(name string, m mem.Reader, start, end uint64) (*Image, error) {
+func MemoryFile(name string, m mem.Reader, start, end uint64) (*File, error) {
 	const limit = 1 << 20
 	b, err := mem.Bytes(m, start, int(min(end-start, limit)))
 	if err != nil {
 		return nil, err
 	}
-	return NewImage(name, bytes.NewReader(b), int64(len(b)), nil)
+	return NewFile(name, bytes.NewReader(b), int64(len(b)), nil)
 }
 
-// lookup returns the image and the rules for an address.
-func (s *Space) lookup(pc uint64, ret bool) cached {
+// lookup returns the file and the rules for an address.
+func (s *Modules) lookup(pc uint64, ret bool) cached {
 	key := rowKey{pc, ret}
 	if c, ok := s.cache[key]; ok {
 		return c

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// symbols are the functions of an image by address, from all its tables.
+// symbols are the functions of a file by address, from all its tables.
 type symbols struct {
 	once sync.Once
 	all  []symbol // by address; for each address the best name first
@@ -39,7 +39,7 @@ const maxSymbols = 4 << 20
 // Symbol returns the name of the function at a link address, and where it
 // begins. An address counts only within the function's size: parts that the
 // compiler split off lie behind other functions.
-func (im *Image) Symbol(addr uint64) (name string, start uint64, ok bool) {
+func (im *File) Symbol(addr uint64) (name string, start uint64, ok bool) {
 	im.syms.once.Do(im.loadSymbols)
 	if s := lookupSymbol(im.syms.all, addr); s != nil {
 		return s.name, s.addr, true
@@ -76,7 +76,7 @@ func (s *symbols) label(addr uint64) *symbol {
 }
 
 // dataSymbol is Symbol for variables.
-func (im *Image) dataSymbol(addr uint64) (name string, start uint64, ok bool) {
+func (im *File) dataSymbol(addr uint64) (name string, start uint64, ok bool) {
 	im.syms.once.Do(im.loadSymbols)
 	if s := lookupSymbol(im.syms.data, addr); s != nil {
 		return s.name, s.addr, true
@@ -86,7 +86,7 @@ func (im *Image) dataSymbol(addr uint64) (name string, start uint64, ok bool) {
 
 // HasName says whether a function that begins at a link address has a name,
 // among others.
-func (im *Image) HasName(start uint64, name string) bool {
+func (im *File) HasName(start uint64, name string) bool {
 	im.syms.once.Do(im.loadSymbols)
 	all := im.syms.all
 	i, _ := slices.BinarySearchFunc(all, start, bySymbolAddr)
@@ -100,7 +100,7 @@ func (im *Image) HasName(start uint64, name string) bool {
 
 // function finds the link address of a function by its name: among those that
 // other files see, or the others.
-func (im *Image) function(name string, global bool) (uint64, bool) {
+func (im *File) function(name string, global bool) (uint64, bool) {
 	s := &im.syms
 	s.once.Do(im.loadSymbols)
 	s.byNameOnce.Do(func() {
@@ -144,7 +144,7 @@ func lookupSymbol(all []symbol, addr uint64) *symbol {
 	return nil
 }
 
-func (im *Image) loadSymbols() {
+func (im *File) loadSymbols() {
 	s := &im.syms
 	var t symbolTable
 	add := func(f *elf.File, table, names string) {
@@ -264,7 +264,7 @@ func (t *symbolTable) add(f *elf.File, syms, strs []byte) {
 // dynamicSymbols reads the table that PT_DYNAMIC names: a file without section
 // headers has only that. Nothing says how many symbols there are, but as linkers lay it
 // out the strings follow the symbols; else the hash table tells.
-func (im *Image) dynamicSymbols() (syms, strs []byte, err error) {
+func (im *File) dynamicSymbols() (syms, strs []byte, err error) {
 	for i := range im.progs {
 		p := &im.progs[i]
 		if p.Type != elf.PT_DYNAMIC {
@@ -289,7 +289,7 @@ func (im *Image) dynamicSymbols() (syms, strs []byte, err error) {
 }
 
 // dynamicTags reads PT_DYNAMIC.
-func (im *Image) dynamicTags(p *elf.ProgHeader) map[elf.DynTag]uint64 {
+func (im *File) dynamicTags(p *elf.ProgHeader) map[elf.DynTag]uint64 {
 	tags := map[elf.DynTag]uint64{}
 	dyn, err := im.at(p.Vaddr, min(p.Filesz, 1<<16))
 	if err != nil {
@@ -304,7 +304,7 @@ func (im *Image) dynamicTags(p *elf.ProgHeader) map[elf.DynTag]uint64 {
 // hashedSymbols counts the symbols by DT_GNU_HASH: four words (buckets, first symbol
 // that is hashed, words of the Bloom filter, a shift), the filter, the buckets, and a
 // word for each symbol, which is odd for the last one of a bucket.
-func (im *Image) hashedSymbols(at uint64) uint64 {
+func (im *File) hashedSymbols(at uint64) uint64 {
 	head, err := im.at(at, 16)
 	if at == 0 || err != nil {
 		return 0

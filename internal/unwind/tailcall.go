@@ -41,7 +41,7 @@ func (c codePlace) tailSites() []tailSite {
 // follow returns where a call of a function goes: a module and the link address
 // of a function there. Of one that the compiler has split there are those of all
 // parts: as gdb does, the entry is taken for certain only where it is looked for.
-func (s *Space) follow(c codePlace, site *callSite) (*Module, []uint64, bool) {
+func (s *Modules) follow(c codePlace, site *callSite) (*Module, []uint64, bool) {
 	t := c.d.target(site)
 	if t.expr != nil {
 		return nil, nil, false // depends on registers that are gone
@@ -60,7 +60,7 @@ const maxTailCalls = 4096
 
 // enteredOnce says whether a function can't get back to its beginning by tail
 // calls alone. Where a chain of them leads to what is not known, it might.
-func (s *Space) enteredOnce(mod *Module, f *function) bool {
+func (s *Modules) enteredOnce(mod *Module, f *function) bool {
 	if f.once != unsure {
 		return f.once == yes
 	}
@@ -128,7 +128,7 @@ func (c *tailChain) add(first bool, way []tailSite) bool {
 
 // findChain looks for the tail calls by which a call led to the function that
 // begins at callee in mod. ok is false where that is not certain.
-func (s *Space) findChain(from codePlace, site *callSite, mod *Module, callee uint64) (chain tailChain, ok bool) {
+func (s *Modules) findChain(from codePlace, site *callSite, mod *Module, callee uint64) (chain tailChain, ok bool) {
 	found := false
 	visited := map[*callSite]bool{}
 	var way []tailSite
@@ -143,7 +143,7 @@ func (s *Space) findChain(from codePlace, site *callSite, mod *Module, callee ui
 		if !ok {
 			return false
 		}
-		if m.Image == mod.Image && slices.Contains(lows, callee) {
+		if m.File == mod.File && slices.Contains(lows, callee) {
 			ok := chain.add(!found, way)
 			found = true
 			return ok
@@ -179,7 +179,7 @@ type tailInfo struct {
 }
 
 // withTailCalls adds the frames of functions that have left the stack.
-func (s *Space) withTailCalls(frames []Frame) ([]Frame, []tailInfo) {
+func (s *Modules) withTailCalls(frames []Frame) ([]Frame, []tailInfo) {
 	out := make([]Frame, 0, len(frames)+8)
 	var info []tailInfo
 	for i := range frames {
@@ -195,7 +195,7 @@ func (s *Space) withTailCalls(frames []Frame) ([]Frame, []tailInfo) {
 
 // tailFrames returns the frames between a frame and its caller, innermost
 // first.
-func (s *Space) tailFrames(f, caller *Frame) []Frame {
+func (s *Modules) tailFrames(f, caller *Frame) []Frame {
 	if f.Module == nil || f.Signal || caller.Module == nil || !caller.Return {
 		return nil
 	}

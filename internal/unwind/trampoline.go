@@ -13,7 +13,7 @@ var (
 )
 
 // perfTrampoline goes on from a frame of such a trampoline.
-func (s *Space) perfTrampoline(st *stackMemory, f *Frame) (next Frame, ok bool) {
+func (s *Modules) perfTrampoline(st *stackMemory, f *Frame) (next Frame, ok bool) {
 	if f.Module != nil || !f.Return || f.PC < 6 {
 		return next, false
 	}

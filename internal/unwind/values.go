@@ -15,7 +15,7 @@ import (
 // pointers to code and to variables the symbol.
 
 // formatValue prints a value of a type; raw holds its bytes in a register.
-func formatValue(s *Space, m mem.Reader, t *ctype, raw uint64) string {
+func formatValue(s *Modules, m mem.Reader, t *ctype, raw uint64) string {
 	v := t.narrow(raw)
 	switch t.kind {
 	case kindInt:
@@ -98,7 +98,7 @@ func formatEnum(t *ctype, v uint64) string {
 	return "(" + strings.Join(parts, " | ") + ")"
 }
 
-func formatPointer(s *Space, m mem.Reader, elem *ctype, v uint64) string {
+func formatPointer(s *Modules, m mem.Reader, elem *ctype, v uint64) string {
 	out := fmt.Sprintf("%#x", v)
 	if sym := s.symbolic(v); sym != "" {
 		out += " <" + sym + ">"
@@ -110,7 +110,7 @@ func formatPointer(s *Space, m mem.Reader, elem *ctype, v uint64) string {
 }
 
 // symbolic names an address in code or in a variable: name or name+offset.
-func (s *Space) symbolic(addr uint64) string {
+func (s *Modules) symbolic(addr uint64) string {
 	mod := s.Find(addr)
 	if mod == nil {
 		return ""

@@ -20,7 +20,7 @@ type Frame struct {
 	CFA uint64
 	// Regs are the registers as they are in this frame.
 	Regs Regs
-	// Module is the image that PC lies in, nil for none.
+	// Module is the file that PC lies in, nil for none.
 	Module *Module
 	// Function is the link address where the unwind table has the function's
 	// beginning, 0 for unknown.
@@ -51,13 +51,13 @@ const DefaultLimit = 4096
 // It stops where the code says that there is no caller; what stopped it
 // otherwise is in the last frame. limit is the most frames to return, 0 for
 // DefaultLimit.
-func (s *Space) Walk(m mem.Reader, regs Regs, limit int) []Frame {
+func (s *Modules) Walk(m mem.Reader, regs Regs, limit int) []Frame {
 	return s.WalkTo(m, regs, limit, nil)
 }
 
 // WalkTo is Walk, but ends before a frame, other than the innermost, of which
 // known says so.
-func (s *Space) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) bool) []Frame {
+func (s *Modules) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) bool) []Frame {
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
@@ -105,7 +105,7 @@ func (s *Space) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) bo
 }
 
 // step completes a frame and finds its caller.
-func (s *Space) step(st *stackMemory, f *Frame) (next Frame, more bool, err error) {
+func (s *Modules) step(st *stackMemory, f *Frame) (next Frame, more bool, err error) {
 	c := s.lookup(f.PC, f.Return)
 	f.Module = c.mod
 	if c.err != nil {
@@ -241,7 +241,7 @@ func backwards(expr []byte) bool {
 }
 
 // noCaller says why a frame without a table entry is the last one.
-func (s *Space) noCaller(st *stackMemory, f *Frame, c cached) error {
+func (s *Modules) noCaller(st *stackMemory, f *Frame, c cached) error {
 	if c.mod == nil {
 		if f.PC == 0 {
 			return errors.New("a call of address 0")

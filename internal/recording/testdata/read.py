@@ -11,9 +11,9 @@ import subprocess
 import sys
 import zipfile
 
-FIELDS = ("Stop TID Instr PC RegSum Nr Args Ret Time EndTime In Clocks Maps Child Regs XState Proc Why Text Mem Pauses OutSum").split()
+FIELDS = ("Stop TID Instr PC RegSum Nr Args Ret Time EndTime In Readings Maps Child Regs XState Proc Why Text Mem Pauses OutSum").split()
 OPTIONAL = {32: "Open"}
-KINDS = ("start syscall enter exit switch signal insn write clocks death end timeout note checksum fault thread").split()
+KINDS = ("start syscall enter exit switch signal insn write readings death end timeout note checksum fault thread").split()
 REGS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
 MASK = (1 << 64) - 1
 
@@ -158,7 +158,7 @@ class Decoder:
         elif name == "Args":
             there = b.byte()
             ev[name] = [b.svarint() & MASK if there >> i & 1 else 0 for i in range(6)]
-        elif name in ("In", "Clocks", "XState"):
+        elif name in ("In", "Readings", "XState"):
             ev[name] = b.bytes().hex()
         elif name in ("Why", "Text"):
             ev[name] = text(b.bytes())

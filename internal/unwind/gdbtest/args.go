@@ -73,11 +73,11 @@ func optimizedOut(text string) []string {
 }
 
 // ambiguous says whether several modules export a function of a name.
-func (c *Comparison) ambiguous(s *unwind.Space, name string) bool {
+func (c *Comparison) ambiguous(s *unwind.Modules, name string) bool {
 	name = strings.TrimPrefix(name, "__GI_")
 	n := 0
-	for _, m := range s.Modules() {
-		if slices.Contains(c.exported(m.Image.Name), name) {
+	for _, m := range s.List() {
+		if slices.Contains(c.exported(m.File.Name), name) {
 			n++
 		}
 	}

@@ -139,14 +139,14 @@ func (c *Comparison) Report(t *testing.T) {
 }
 
 // Live compares at a stop of a live process.
-func (c *Comparison) Live(t *testing.T, images *unwind.Images, g *Stop) {
+func (c *Comparison) Live(t *testing.T, images *unwind.Files, g *Stop) {
 	t.Helper()
 	var regs [17]uint64
 	for i, name := range dwarfNames {
 		regs[i] = g.Regs[name]
 	}
 	m := mem.Live{PID: g.PID}
-	s, err := unwind.LiveSpace(g.PID, m, images)
+	s, err := unwind.LiveModules(g.PID, m, images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (c *Comparison) Live(t *testing.T, images *unwind.Images, g *Stop) {
 }
 
 // Compare holds a stack against gdb's.
-func (c *Comparison) Compare(t *testing.T, s *unwind.Space, want []Frame, got []unwind.Described) {
+func (c *Comparison) Compare(t *testing.T, s *unwind.Modules, want []Frame, got []unwind.Described) {
 	t.Helper()
 	c.stops++
 	if c.Present {
@@ -190,7 +190,7 @@ func present(args []unwind.Arg) []unwind.Arg {
 }
 
 // diff returns the first difference, "" for none.
-func (c *Comparison) diff(s *unwind.Space, want []Frame, got []unwind.Described) string {
+func (c *Comparison) diff(s *unwind.Modules, want []Frame, got []unwind.Described) string {
 	for i := range min(len(want), len(got)) {
 		w, g := &want[i], &got[i]
 		c.frames++
