@@ -1,7 +1,7 @@
 // Package artifact finds the recordings in what a CI keeps: a file, a folder, a zip of
 // artifacts, a download.
 //
-// Begin with Flags.FindRecordings.
+// It replays and judges nothing. Begin with Flags.FindRecordings.
 package artifact
 
 import (

@@ -1,7 +1,7 @@
 // Package checking loads specs, finds the recordings that they are about, judges them
 // and prints how they came out: what pyrr check and pyrr accept do.
 //
-// Begin with Flags and Check.
+// It never judges by itself: package assert does. Begin with Flags and Check.
 package checking
 
 import (

@@ -1,7 +1,7 @@
 // Package digest tells for a CI why each recorded test hung or failed, those with one
 // fault together, in the forms that CI systems take.
 //
-// Begin with TellOne and Write.
+// It never looks for a reason itself: package reason does. Begin with TellOne and Write.
 package digest
 
 import (

@@ -1,7 +1,7 @@
 // Package doctor looks at the interpreters of this machine: whether they can be
 // recorded and counted.
 //
-// Begin with Inspect.
+// It never changes an interpreter. Begin with Inspect.
 package doctor
 
 import (

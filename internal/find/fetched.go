@@ -1,7 +1,7 @@
 // Package find finds the recording that a command was given: by its path, part of its
 // name, or none at all, and says what was meant where there is none.
 //
-// Begin with One.
+// It replays and judges nothing. Begin with One.
 package find
 
 import (

@@ -1,7 +1,7 @@
 // Package flagvalue has the types of values that flags take: choices, spans of time,
 // sizes, seeds.
 //
-// Begin with ChoiceVar.
+// It knows no command. Begin with ChoiceVar.
 package flagvalue
 
 import (

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -127,8 +128,11 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestPackageComments holds that each package says what it is for and where to
-// begin to read.
+// denies finds the sentence of a package comment that says what the package leaves to others.
+var denies = regexp.MustCompile(`\b([Nn]ever|[Nn]othing|[Nn]either|[Nn]one|[Nn]o|not)\b`)
+
+// TestPackageComments holds that each package says what it is for, what it never does and
+// where to begin to read.
 func TestPackageComments(t *testing.T) {
 	const most = 40
 	for _, p := range listPackages(t) {
@@ -151,6 +155,8 @@ func TestPackageComments(t *testing.T) {
 			t.Errorf("%s has no comment", name)
 		case !strings.Contains(strings.Join(strings.Fields(text), " "), "Begin with") && name != "internal/logview":
 			t.Errorf("%s does not say where to begin to read", name)
+		case !denies.MatchString(text):
+			t.Errorf("%s does not say what it never does", name)
 		case strings.Count(text, "\n") > most:
 			t.Errorf("%s has a comment of %d lines", name, strings.Count(text, "\n"))
 		}

@@ -1,7 +1,7 @@
 // Package naming names what is recorded: the folder that is written while the program
 // runs, and the file that is kept.
 //
-// Begin with Plan.
+// It never writes what is recorded. Begin with Plan.
 package naming
 
 import (

@@ -1,7 +1,7 @@
 // Package packing makes one file of a recording: cut to its test, without its secrets,
 // smaller than a limit.
 //
-// Begin with Flags and Pack.
+// It records nothing. Begin with Flags and Pack.
 package packing
 
 import (

@@ -1,7 +1,7 @@
 // Package paging gathers what the page about a recording shows: its reason, what differs
 // from one that passed, moments, results of checks.
 //
-// Begin with Flags and Write.
+// It makes no HTML: package page does. Begin with Flags and Write.
 package paging
 
 import (

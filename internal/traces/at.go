@@ -1,7 +1,7 @@
 // Package traces reads and prints the stacks of threads and tasks at a place of a
 // recording: from its index, else by a replay.
 //
-// Begin with ParsePlace and Read.
+// It records and judges nothing. Begin with ParsePlace and Read.
 package traces
 
 import (
