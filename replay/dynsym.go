@@ -159,12 +159,15 @@ func (d *dynamic) lookupGNU(name string) (uint64, error) {
 	if i < first {
 		return 0, d.missing(name)
 	}
-	chains := table + 4*uint64(buckets)
+	chain := table + 4*uint64(buckets) + 4*uint64(i-first)
+	var part []byte // of the chain: each read is a system call, and one may be long
 	for range maxChain {
-		h, err := mem.U32(d.m, chains+4*uint64(i-first))
-		if err != nil {
-			return 0, err
+		if len(part) == 0 {
+			if part, err = someWords(d.m, chain); err != nil {
+				return 0, err
+			}
 		}
+		h := binary.LittleEndian.Uint32(part)
 		if h|1 == hash|1 {
 			if v, ok, err := d.symbol(i, name); err != nil || ok {
 				return v, err
@@ -173,9 +176,20 @@ func (d *dynamic) lookupGNU(name string) (uint64, error) {
 		if h&1 != 0 {
 			break
 		}
+		part, chain = part[4:], chain+4
 		i++
 	}
 	return 0, d.missing(name)
+}
+
+// someWords reads the 32-bit word at addr, and what follows it on its page.
+func someWords(m mem.Reader, addr uint64) ([]byte, error) {
+	const most, page = 1024, 4096
+	n := min(most, page-addr%page) &^ 3
+	if n == 0 {
+		n = 4
+	}
+	return mem.Bytes(m, addr, int(n))
 }
 
 // lookupSysV follows the table of DT_HASH: two counts, the buckets, the

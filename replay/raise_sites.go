@@ -17,6 +17,9 @@ const maxEvalLoop = 1 << 20
 func (p *Process) raiseSites() []uint64 {
 	out := p.Symbol(raiseSymbol)
 	p.unsure = false
+	if len(out) == 0 {
+		return nil // no interpreter yet: it exports the function also where nothing enters it
+	}
 	types := p.Symbol("PyTraceBack_Type")
 	if len(types) == 0 {
 		return out
