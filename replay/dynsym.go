@@ -186,10 +186,12 @@ func (d *dynamic) lookupGNU(name string) (uint64, error) {
 func someWords(m mem.Reader, addr uint64) ([]byte, error) {
 	const most, page = 1024, 4096
 	n := min(most, page-addr%page) &^ 3
-	if n == 0 {
-		n = 4
+	if n > 4 {
+		if b, err := mem.Bytes(m, addr, int(n)); err == nil {
+			return b, nil
+		}
 	}
-	return mem.Bytes(m, addr, int(n))
+	return mem.Bytes(m, addr, 4) // a small module's file ends before
 }
 
 // lookupSysV follows the table of DT_HASH: two counts, the buckets, the

@@ -88,9 +88,14 @@ expect:
 				}
 				return string(out)
 			}
-			out := pyrr(cli.ExitTimeout, "record", "--timeout", "4", "-o", "hang.pyrr.zip", python, "hang.py")
-			if !strings.Contains(out, ", verified\n") {
-				t.Errorf("not verified:\n%s", out)
+			for _, limit := range []string{"4", "30"} { // where the machine is busy, Python's start alone may take the first
+				out := pyrr(cli.ExitTimeout, "record", "--timeout", limit, "-o", "hang.pyrr.zip", python, "hang.py")
+				if !strings.Contains(out, ", verified\n") {
+					t.Errorf("not verified:\n%s", out)
+				}
+				if strings.Contains(pyrr(0, "events", "hang.pyrr.zip"), " recvfrom(") {
+					break
+				}
 			}
 			pyrr(0, "check", "-v", "hang.yaml")
 			if out := pyrr(0, "info", "hang.pyrr.zip"); !strings.Contains(out, "python        "+version) {
