@@ -67,6 +67,9 @@ type Options struct {
 	Bounds
 	// Tests records each test by itself; nil records the command as a whole.
 	Tests *Tests
+	// Plugin, where Tests is nil, is the folder of the runner's plugin: Timeout is
+	// each test's too then, and ends the command where one takes longer.
+	Plugin string
 	// NoBuffer stops at every system call, also at those that could be noted
 	// in a buffer of the process.
 	NoBuffer bool
@@ -110,9 +113,11 @@ type Info struct {
 	// Status is the exit status as a shell gives it: 128+n for signal n.
 	Status   int
 	TimedOut bool
-	Dir      string
-	Procs    int
-	Events   uint64
+	// After is what was too long, where TimedOut.
+	After  time.Duration
+	Dir    string
+	Procs  int
+	Events uint64
 	// Instructions is the sum over all processes.
 	Instructions uint64
 	// Kept are the recordings of tests. Where there are some, and Procs is 0,

@@ -79,10 +79,10 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return err
 	}
 	sp.brk = proc.Brk
-	if r.o.Tests != nil && r.o.Tests.Plugin != "" && r.isPython(sp.exe) {
-		if err := r.addToPath(t, r.o.Tests.Plugin, &regs); err != nil {
+	if plugin := r.plugin(); plugin != "" && r.isPython(sp.exe) {
+		if err := r.addToPath(t, plugin, &regs); err != nil {
 			if runsPytest(sp.argv) {
-				r.warnf("pyrr's plugin for pytest is not added, so its tests are not recorded one by one, and the time-out is that of all: %v", err)
+				r.warnf("pyrr's plugin for pytest is not added, so %s: %v", r.withoutPlugin(), err)
 			}
 		} else {
 			r.runnerBegins(sp)

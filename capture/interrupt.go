@@ -22,7 +22,7 @@ func (r *recorder) watchTests(now time.Time) {
 		switch {
 		case test == nil:
 			if !run.deadline.IsZero() && now.After(run.deadline) {
-				run.deadline = time.Time{}
+				run.deadline, r.after = time.Time{}, r.outside()
 				r.expire()
 				return
 			}
@@ -31,6 +31,11 @@ func (r *recorder) watchTests(now time.Time) {
 				r.expireTest(sp)
 			}
 		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
+			if r.o.Tests == nil {
+				// One recording of all: it ends here, and the command with it.
+				test.expired, r.deadline, r.after = true, now, test.limit
+				return
+			}
 			r.expireSoon(sp, now)
 		case test.expired && len(test.again) > 0 && now.After(test.again[0]):
 			test.again = test.again[1:]
@@ -39,7 +44,7 @@ func (r *recorder) watchTests(now time.Time) {
 			test.killAt = time.Time{}
 			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
 			if sp.pid == r.rootPID {
-				r.timedOut = true
+				r.timedOut, r.after = true, test.limit
 			}
 			if !run.worker { // that of pytest-xdist gets another
 				r.stuck = append(r.stuck, Stuck{PID: sp.pid, Root: sp.pid == r.rootPID, Test: test.id, Why: test.why, Limit: test.limit, Done: run.done})

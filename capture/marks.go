@@ -100,14 +100,14 @@ func (r *recorder) mark(t *task) error {
 		r.noteMark(t, recording.MarkSession, what)
 		return r.session(t, what, flags)
 	case "load":
-		if r.o.Tests != nil {
+		if r.timesTests() {
 			r.startUp()
 		}
 	case "region":
 		what, rest, _ := strings.Cut(rest, "/")
 		return r.region(t, what, rest)
 	case "collect":
-		if sp.runner != nil && r.o.Tests != nil {
+		if sp.runner != nil && r.timesTests() {
 			sp.runner.deadline = r.limitOutside()
 		}
 	case "start":
@@ -152,11 +152,14 @@ func (r *recorder) limitFrom(limit time.Duration) time.Time {
 
 // limitOutside is until when the next thing that is no test has to be done:
 // the import of a file of tests may take longer than a test should.
-func (r *recorder) limitOutside() time.Time {
-	if r.o.Tests.Limit <= 0 {
-		return time.Time{}
+func (r *recorder) limitOutside() time.Time { return r.limitFrom(r.outside()) }
+
+// outside is how long that may take; 0 is for ever.
+func (r *recorder) outside() time.Duration {
+	if r.testLimit() <= 0 {
+		return 0
 	}
-	return r.limitFrom(max(r.o.Tests.Limit, time.Minute))
+	return max(r.testLimit(), time.Minute)
 }
 
 // session handles the marks of a whole session.
@@ -167,7 +170,7 @@ func (r *recorder) session(t *task, what, flags string) error {
 	case "start", "worker":
 		sp.runner = &runner{handles: flags == "handles", worker: what == "worker"}
 		r.runners = true
-		if tests != nil {
+		if r.timesTests() {
 			// From here on what counts is the time of each test, and of each
 			// file that is collected.
 			r.deadline = time.Time{}
@@ -175,16 +178,20 @@ func (r *recorder) session(t *task, what, flags string) error {
 		}
 	case "controller":
 		r.runners = true
-		if tests != nil {
+		if r.timesTests() {
 			r.deadline = time.Time{}
+		}
+		if tests != nil {
 			if r.attached {
 				return nil // who attached lets go of it when the session is over
 			}
 			return r.onlyWatch(sp, "it only hands out tests")
 		}
 	case "run":
-		if tests != nil && sp.runner != nil {
+		if sp.runner != nil {
 			sp.runner.deadline = time.Time{}
+		}
+		if tests != nil && sp.runner != nil {
 			if old := sp.ep; old != nil {
 				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "its tests begin"})
 				r.abandoned(old)
@@ -196,7 +203,7 @@ func (r *recorder) session(t *task, what, flags string) error {
 		if sp.runner != nil && sp.runner.test != nil {
 			r.testOver(sp, "interrupted")
 		}
-		if tests != nil && sp.runner != nil && !sp.runner.worker {
+		if r.timesTests() && sp.runner != nil && !sp.runner.worker {
 			sp.runner.deadline = r.limitOutside()
 		}
 	}
@@ -208,7 +215,11 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 	sp := t.sp
 	run := sp.runner
 	if r.o.Tests == nil {
-		run.test = &testRun{id: id}
+		run.test = &testRun{id: id, limit: r.testLimit()}
+		if r.timesTests() {
+			run.test.own(limit, strings.Contains(flags, "minded"))
+			run.test.deadline = r.limitFrom(run.test.limit)
+		}
 		r.noteMark(t, recording.MarkTestStart, id)
 		return nil
 	}
@@ -223,13 +234,7 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 			test.minded = true
 		}
 	}
-	if s, err := strconv.ParseFloat(limit, 64); err == nil && s >= 0 && s < 1e8 {
-		// The runner's own limit comes first where it minds it.
-		const after = 5 * time.Second
-		if test.limit = time.Duration(s * float64(time.Second)); test.minded && s > 0 {
-			test.limit += after
-		}
-	}
+	test.own(limit, test.minded)
 	last := sp.ep
 	test.dir = r.o.Tests.Path(id)
 	run.test, run.ran = test, true
@@ -266,6 +271,17 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 	test.deadline = r.limitFrom(test.limit)
 	r.noteMark(t, recording.MarkTestStart, id)
 	return nil
+}
+
+// own gives a test its own time limit, in seconds, where it has one. That of its runner
+// comes first where it minds it.
+func (test *testRun) own(limit string, minded bool) {
+	const after = 5 * time.Second
+	if s, err := strconv.ParseFloat(limit, 64); err == nil && s >= 0 && s < 1e8 {
+		if test.limit = time.Duration(s * float64(time.Second)); minded && s > 0 {
+			test.limit += after
+		}
+	}
 }
 
 // An image for each test would cost short ones more than they take: a fork,

@@ -55,7 +55,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 	})()
 	r.start, r.tsc = time.Now(), inject.TSC()
 	if r.o.Timeout > 0 {
-		r.deadline = r.start.Add(r.o.Timeout)
+		r.deadline, r.after = r.start.Add(r.o.Timeout), r.o.Timeout
 	}
 	t := &task{tid: pid, pid: pid, stopped: true}
 	r.tasks[pid] = t
@@ -182,8 +182,10 @@ func (r *recorder) housekeeping(now time.Time) {
 	r.heap.Check(now)
 	r.watchNative(now)
 	r.gather()
-	if r.runners && r.o.Tests != nil {
+	if r.runners && r.timesTests() {
 		r.watchTests(now)
+	}
+	if r.runners && r.o.Tests != nil {
 		r.spill()
 		r.dropImages(now)
 	}
@@ -299,7 +301,7 @@ func (r *recorder) expire() {
 		r.logOpen(sp)
 		ev := recording.Event{Kind: recording.KindTimeout, TID: int32(sp.pid), Instr: r.countNow(sp)}
 		r.log(sp, &ev)
-		r.leaveAs(sp, recording.EndTimeout, fmt.Sprintf("after %v", r.o.Timeout))
+		r.leaveAs(sp, recording.EndTimeout, fmt.Sprintf("after %v", r.after))
 	}
 	if r.o.Kill {
 		r.killTree()
@@ -331,7 +333,7 @@ func (r *recorder) finish() (*Info, error) {
 	}
 	r.drain()
 	r.endGroup()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, Images: r.took}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, After: r.after, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, Images: r.took}
 	r.finishEpochs()
 	info.Surplus, info.Stuck = r.surplus, r.stuck
 	for _, k := range r.kept {

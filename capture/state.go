@@ -74,6 +74,7 @@ type timing struct {
 	recheck  map[*space]bool
 	spins    spinLooks
 	deadline time.Time
+	after    time.Duration // what deadline is the end of
 	// expireBy is when the time-out takes effect at the latest, set while it
 	// waits for a computing thread to come to an exact instruction.
 	expireBy time.Time

@@ -23,7 +23,35 @@ func runsPytest(argv []string) bool {
 	return false
 }
 
-// runnerBegins looks at a program that was just executed, where tests are recorded
+// plugin is the folder of the runner's plugin, "" where it is not to be loaded.
+func (r *recorder) plugin() string {
+	if r.o.Tests != nil {
+		return r.o.Tests.Plugin
+	}
+	return r.o.Plugin
+}
+
+// timesTests says whether the time-out is that of each test, and of what else a
+// runner does.
+func (r *recorder) timesTests() bool { return r.o.Tests != nil || r.o.Plugin != "" }
+
+// testLimit is how long a test may take that has no limit of its own.
+func (r *recorder) testLimit() time.Duration {
+	if r.o.Tests != nil {
+		return r.o.Tests.Limit
+	}
+	return r.o.Timeout
+}
+
+// withoutPlugin says what can't be done without the runner's plugin.
+func (r *recorder) withoutPlugin() string {
+	if r.o.Tests == nil {
+		return "the time-out is that of all tests together"
+	}
+	return "its tests are not recorded one by one, and the time-out is that of all"
+}
+
+// runnerBegins looks at a program that was just executed, where tests are timed
 // by themselves. The time-out is each test's: until the first, pytest loads plugins
 // and conftest files, which may take as long as a file that is collected.
 func (r *recorder) runnerBegins(sp *space) {
@@ -34,9 +62,9 @@ func (r *recorder) runnerBegins(sp *space) {
 	const off = "PYTEST_DISABLE_PLUGIN_AUTOLOAD="
 	if slices.ContainsFunc(sp.env, func(v string) bool { return strings.HasPrefix(v, off) && len(v) > len(off) }) &&
 		!slices.Contains(sp.argv, "pyrr_pytest") {
-		r.warnf("PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps pytest from loading pyrr's plugin: its tests are not recorded one by one, and the time-out is that of all; with pytest -p pyrr_pytest they are")
+		r.warnf("PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps pytest from loading pyrr's plugin: %s; pytest -p pyrr_pytest loads it", r.withoutPlugin())
 		if r.o.Timeout > 0 {
-			r.deadline = time.Now().Add(r.o.Timeout)
+			r.due(r.o.Timeout)
 		}
 	}
 }
@@ -44,6 +72,11 @@ func (r *recorder) runnerBegins(sp *space) {
 // startUp gives what is no test until now the time for that.
 func (r *recorder) startUp() {
 	if !r.deadline.IsZero() {
-		r.deadline = r.limitOutside()
+		r.deadline, r.after = r.limitOutside(), r.outside()
 	}
+}
+
+// due has the command end after some time.
+func (r *recorder) due(after time.Duration) {
+	r.deadline, r.after = time.Now().Add(after), after
 }

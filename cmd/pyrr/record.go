@@ -30,7 +30,8 @@ seconds later.
 With --keep timeout or failure, where CMD runs pytest (itself, or by tox, nox,
 coverage, a script), each test has a recording of its own, which begins at the
 test; only those of tests that took too long, or failed, are kept. --timeout is
-then for each test (with --keep never too), and pytest.mark.timeout overrides it.
+then for each test (in all modes: with always, the first that takes longer ends CMD),
+not for the start of the session; pytest.mark.timeout overrides it.
 A test that takes too long is interrupted, fails with "Timeout: recorded by pyrr
 in …", and pytest goes on with the next; one that does not let itself be
 interrupted, in several ways, is ended with its process after five seconds, and

@@ -134,7 +134,7 @@ func settle(u *screen.UI, f *Flags, t *naming.Target, info *capture.Info, done m
 	status := info.Status
 	if info.TimedOut {
 		status = cli.ExitTimeout
-		u.Note("the time-out of %v ended the program", f.Timeout)
+		u.Note("the time-out of %v ended the program", info.After)
 	}
 	if info.Procs == 0 && len(info.Kept) == 0 && !info.Runner && len(info.Clients) > 0 {
 		u.Warn(fmt.Sprintf("nothing was recorded: no Python ran here, but %s did, which runs things elsewhere", strings.Join(info.Clients, ", ")))

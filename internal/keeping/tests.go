@@ -25,13 +25,19 @@ import (
 // a time-out, that is each test's too. The returned function tidies up.
 func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs *pflag.FlagSet) (tidy func(), fin *finisher) {
 	each := f.Keep == KeepTimeout || f.Keep == KeepFailure || f.Keep == KeepNever && f.Timeout > 0
-	if (!each && !f.Within || f.From > 0) && f.region == "" {
+	// All is one recording: the plugin tells when a test begins that has the time-out.
+	whole := f.Keep == KeepAlways && f.Timeout > 0 && !f.Within && f.From == 0 && f.region == ""
+	if (!each && !f.Within || f.From > 0) && f.region == "" && !whole {
 		return func() {}, nil
 	}
 	plugin, err := pytest.Install()
 	if err != nil {
 		u.Warn(err.Error() + "; what is kept is of the whole command")
 		return func() {}, nil
+	}
+	if whole {
+		o.Plugin = plugin
+		return func() { os.RemoveAll(plugin) }, nil
 	}
 	fin = newFinisher(u, fs, plugin)
 	o.Tests = &capture.Tests{
