@@ -93,8 +93,12 @@ func (r *recorder) frameBytes(t *task, before, after *linux.Regs) ([]byte, error
 		if err != nil {
 			return nil, fmt.Errorf("read the signal frame: %w", err)
 		}
-		n = fp + uint64(r.xsize(t)) + 4 - after.Rsp
-		if n > maxFrame {
+		var legacy [fxsave]byte
+		if err := (ptrace.Mem)(t.tid).ReadAt(legacy[:], fp); err != nil {
+			return nil, fmt.Errorf("read the signal frame: %w", err)
+		}
+		n = fp + fpstateSize(&legacy) - after.Rsp
+		if fp < after.Rsp || n > maxFrame {
 			return nil, fmt.Errorf("a signal frame of %d bytes", n)
 		}
 	}
@@ -105,13 +109,19 @@ func (r *recorder) frameBytes(t *task, before, after *linux.Regs) ([]byte, error
 	return b, nil
 }
 
-// xsize is the size of the XSAVE area of a thread.
-func (r *recorder) xsize(t *task) int {
-	x, err := ptrace.GetXState(t.tid, r.xstate)
-	if err != nil {
-		return 0
+// fxsave is the size of the area that FXSAVE writes, with which each XSAVE area begins.
+const fxsave = 512
+
+// fpstateSize is how much the kernel saved of the floating point state on a signal's
+// frame, as the frame itself tells (struct _fpx_sw_bytes in uapi/asm/sigcontext.h). It is
+// less than the XSAVE area that ptrace shows where the program did not ask for all of the
+// processor's features, such as AMX.
+func fpstateSize(legacy *[fxsave]byte) uint64 {
+	const magic1, swBytes, extendedSize = 0x46505853, 464, 468
+	if binary.LittleEndian.Uint32(legacy[swBytes:]) != magic1 {
+		return fxsave
 	}
-	return len(x)
+	return max(fxsave, uint64(binary.LittleEndian.Uint32(legacy[extendedSize:])))
 }
 
 // sigreturnEffects takes the registers that rt_sigreturn(2) restored.
