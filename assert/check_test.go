@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,84 +306,6 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// many makes n recordings and a spec that names them all.
-func many(t *testing.T, n int) (string, []*Spec) {
-	dir := t.TempDir()
-	for i := range n {
-		write(t, filepath.Join(dir, fmt.Sprintf("many/%03d.zip", i)), "")
-	}
-	return dir, specIn(t, dir, "version: 1\nrecording: many/*.zip\nexpect: [connect]\n")
-}
-
-// TestWorkers holds that recordings are judged side by side and reported in
-// order.
-func TestWorkers(t *testing.T) {
-	dir, specs := many(t, 20)
-	var opened, open atomic.Int32
-	var most int32
-	opener := func(path string) (Source, error) {
-		opened.Add(1)
-		if n := open.Add(1); n > most {
-			most = n
-		}
-		time.Sleep(ms)
-		open.Add(-1)
-		f := slowHTTP()
-		if strings.HasSuffix(path, "7.zip") {
-			f.events = nil
-		}
-		return f, nil
-	}
-	done := 0
-	run, err := Check(t.Context(), specs, opener, Options{Workers: 4, Done: func(n, total int, _ []*SpecResult) {
-		if done++; n != done || total != 20 {
-			t.Errorf("%d of %d", n, total)
-		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if opened.Load() != 20 || most > 4 || done != 20 {
-		t.Errorf("opened %d, %d at once, %d done", opened.Load(), most, done)
-	}
-	for i, s := range run.Specs {
-		if want := filepath.Join(dir, fmt.Sprintf("many/%03d.zip", i)); s.Recording != want {
-			t.Errorf("%d is %s", i, s.Recording)
-		}
-		if (s.Verdict == Pass) == (i%10 == 7) {
-			t.Errorf("%s: %s", s.Recording, s.Verdict)
-		}
-	}
-}
-
-func TestFailFast(t *testing.T) {
-	_, specs := many(t, 5)
-	opened := 0
-	run, err := Check(t.Context(), specs, func(path string) (Source, error) {
-		opened++
-		f := slowHTTP()
-		if opened == 2 {
-			f.events = nil
-		}
-		return f, nil
-	}, Options{FailFast: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if opened != 2 || len(run.Specs) != 2 || run.Outcome() != OutcomeFail {
-		t.Errorf("opened %d, %d results, outcome %v", opened, len(run.Specs), run.Outcome())
-	}
-}
-
-func TestCancelled(t *testing.T) {
-	_, specs := many(t, 5)
-	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Check(ctx, specs, func(string) (Source, error) { cancel(); return slowHTTP(), nil }, Options{})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-}
-
 // TestUnmatched: of two recordings one has the test.
 func TestUnmatched(t *testing.T) {
 	dir, _ := many(t, 2)
@@ -470,64 +391,4 @@ func TestMapForm(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzParseSentence(f *testing.F) {
-	for _, s := range []string{
-		"recv at urllib3/connection.py:504±3 within 5,000 instructions of connect as r",
-		`no sendto with fd=$a.fd, buf="x \" y", flags=0 between thread start and end`,
-		"at most 50 futex blocked at end for > 2s by \"a b\" on same fd after line a.py:3",
-		"2nd call a.py::B.<locals>.f failing with EIO returning >=-1 to [::1]:*",
-	} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		e, m := parseSentence(s, nil)
-		if m != nil {
-			if m.start < 0 || m.end < m.start || m.end > len(s)+1 || m.msg == "" {
-				t.Errorf("a mistake outside the sentence: %+v", m)
-			}
-			return
-		}
-		again, err := ParseSentence(e.Text)
-		if err != nil {
-			t.Fatalf("%q does not read as %q: %v", e.Text, s, err)
-		}
-		if len(again.Clauses) != len(e.Clauses) || again.ID != e.ID {
-			t.Errorf("%q means something else than %q", e.Text, s)
-		}
-	})
-}
-
-func FuzzParseSpec(f *testing.F) {
-	files, _ := filepath.Glob("testdata/bad/*.yaml")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	f.Add([]byte(goldenSpec))
-	f.Add([]byte("version: 1\nrecording: &a x\nparams: {p: [a, b]}\nexpect:\n  - >-\n    recv\n     ${p}\n  - 'it''s'\n  - \"\\x41\\n\"\n  - *a\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		specs, err := Parse("f.yaml", text)
-		if err != nil {
-			var list Errors
-			if !errors.As(err, &list) || len(list) == 0 {
-				t.Fatalf("%T %v", err, err)
-			}
-			for _, e := range list {
-				if e.Line < 1 || e.Col < 1 || e.Msg == "" {
-					t.Errorf("a mistake without a place: %+v", e)
-				}
-			}
-			return
-		}
-		for _, s := range specs {
-			if len(s.Expect)+len(s.Golden) == 0 {
-				t.Errorf("an empty spec passes: %q", text)
-			}
-		}
-	})
 }

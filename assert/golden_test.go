@@ -44,98 +44,102 @@ func sources(file string, line int) (string, bool) {
 	return text, ok
 }
 
+// edited is the golden with one text replaced.
+func edited(old, new string) string {
+	if !strings.Contains(recvGolden, old) {
+		panic(old)
+	}
+	return strings.Replace(recvGolden, old, new, 1)
+}
+
+// goldenCases are goldens, and what comes of them beside one recording.
+var goldenCases = []struct {
+	name    string
+	golden  string // "" for none
+	spec    func(string) string
+	change  func(f *fake)
+	text    stack.SourceText
+	verdict Verdict
+	got     string
+	notes   []string
+	// accepted is what Accept leaves in the file, where that changes.
+	accepted string
+}{
+	{name: "equal", golden: recvGolden, verdict: Pass},
+	{name: "missing", verdict: Fail, got: "there is no DIR/golden/recv.stack yet", accepted: recvGolden},
+	{name: "other text", golden: edited("_read_status()", "_read()"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 5", accepted: recvGolden},
+	{name: "other function", golden: edited("_make_request", "urlopen"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 3 of 5", accepted: recvGolden},
+	{name: "frame gone", golden: edited("Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n", ""),
+		verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 4", accepted: recvGolden},
+	{name: "frame more", golden: recvGolden + "Py  main                              app.py:3\n", verdict: Fail, got: "DIR/golden/recv.stack differs at frame 5 of 6", accepted: recvGolden},
+	{name: "swapped frames", golden: edited("Py  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n",
+		"Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\nPy  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\n"),
+		verdict: Fail, got: "DIR/golden/recv.stack differs at frame 0 of 5", accepted: recvGolden},
+	{name: "moved", golden: edited(":504", ":510"), verdict: Pass, notes: []string{"1 frame moved to another line, with the same text"}},
+	{name: "moved, but exact", golden: edited(":504", ":510"), spec: func(s string) string { return s + "    lines: exact\n" },
+		verdict: Fail, got: "DIR/golden/recv.stack differs at frame 2 of 5", accepted: recvGolden},
+	{name: "wildcards", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  get  requests/api.py:73  return request(*)\n", verdict: Pass},
+	{name: "wildcards kept", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  post  requests/api.py:73  return request(*)\n", verdict: Fail,
+		got:      "DIR/golden/recv.stack differs at frame 1 of 2",
+		accepted: "# recv  thread worker\nPy  *.readinto                        socket.py:*\n…\nPy  get                               requests/api.py:73                return request(\"get\", url, \\*\\*kwargs)\n"},
+	{name: "no sources", golden: recvGolden, text: func(string, int) (string, bool) { return "", false }, verdict: Pass,
+		notes: []string{"source not at hand for 5 frames: the line number decided"}},
+	{name: "no sources, another line", golden: edited(":504", ":505"), text: func(string, int) (string, bool) { return "", false }, verdict: Fail,
+		got: "DIR/golden/recv.stack differs at frame 2 of 5", notes: []string{"source not at hand for 4 frames: the line number decided"},
+		accepted: strings.Replace(recvGolden, "         httplib_response = super().getresponse()", "", 1)},
+	{name: "no sources and any line", golden: edited(":504", ":*"), text: func(string, int) (string, bool) { return "", false }, verdict: Unjudged,
+		got:   "the golden gives the source text of 1 frame but any line, and the source is not at hand",
+		notes: []string{"source not at hand for 4 frames: the line number decided"}},
+	{name: "another thread", golden: edited("worker", "other"), verdict: Fail, got: "DIR/golden/recv.stack is about another thread: worker", accepted: recvGolden},
+	{name: "no thread", golden: edited("  thread worker", ""), verdict: Pass},
+	{name: "damaged", golden: "Px  a\n", verdict: Broken,
+		got: `DIR/golden/recv.stack:1:1: a line begins with Py, C, … or #, and fields are two blanks apart, not "Px"`, accepted: recvGolden},
+	{name: "event not found", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, ":504", ":505", 1) },
+		verdict: Unjudged, got: "recv found no event"},
+	{name: "stack cut short", golden: recvGolden, change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" },
+		verdict: Unjudged, got: "the stack could not be read whole: bad pointer"},
+	{name: "stack cut short where the golden is open", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.begin  http/client.py:318\n…\n",
+		change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Pass},
+	{name: "stack cut short where the golden is open, but differs", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.end  http/client.py:318\n…\n",
+		change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 2",
+		accepted: "# recv  thread worker\nPy  SocketIO.readinto                 socket.py:706\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n…\n"},
+	{name: "C stacks", golden: recvGolden, spec: func(s string) string { return s + "    stacks: [python, c]\n" },
+		change: func(f *fake) {
+			s := f.stacks[8]
+			s.Full = nil
+			f.stacks[8] = s
+		},
+		verdict: Unjudged, got: "needs C stacks, which were not read"},
+	{name: "C stacks there", golden: "C   __libc_recv  libc.so.6\n", spec: func(s string) string { return s + "    stacks: c\n" },
+		change: func(f *fake) {
+			s := f.stacks[8]
+			full := s.Python
+			full.Frames = append([]stack.Frame{{Kind: stack.C, Func: "__libc_recv@@GLIBC", Module: "/lib/x/libc.so.6", Offset: 7}}, full.Frames...)
+			s.Full = &full
+			f.stacks[8] = s
+		}, verdict: Pass},
+	{name: "at the end of the main thread", golden: "# end\nPy  Thread.join  threading.py:1112\nPy  <module>  app.py:20\n", spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end", 1) },
+		verdict: Pass},
+	{name: "at the end of all threads", golden: "# end 2\n" + strings.SplitN(recvGolden, "\n", 2)[1] + "# end 1\nPy  Thread.join  threading.py:1112\n…\n",
+		spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) }, verdict: Pass},
+	{name: "at the end, a thread too many", golden: "# end  thread worker\n…\n",
+		spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
+		verdict: Fail, got: "DIR/golden/recv.stack does not have the thread MainThread",
+		accepted: "# end 1  thread MainThread\nPy  Thread.join                       threading.py:1112                 self._wait_for_tstate_lock()\nPy  <module>                          app.py:20                         worker.join()\n\n# end 2  thread worker\n…\n"},
+	{name: "at the end, a thread missing", golden: "# a  thread worker\n…\n\n# b  thread MainThread\n…\n\n# c  thread third\n…\n",
+		spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
+		verdict: Fail, got: "DIR/golden/recv.stack has a thread that is not there: third",
+		accepted: "# end 1  thread MainThread\n…\n\n# end 2  thread worker\n…\n"},
+	{name: "at the end of one thread", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: worker", 1) }, verdict: Pass},
+	{name: "at the end of no thread", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: third", 1) },
+		verdict: Fail, got: "there is no thread third at the end"},
+	{name: "at the end of a cut recording", golden: recvGolden, change: cutShort, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end", 1) },
+		verdict: Unjudged, got: "the recording was cut: killed"},
+}
+
 func TestGolden(t *testing.T) {
-	edit := func(old, new string) string {
-		if !strings.Contains(recvGolden, old) {
-			panic(old)
-		}
-		return strings.Replace(recvGolden, old, new, 1)
-	}
-	tests := []struct {
-		name    string
-		golden  string // "" for none
-		spec    func(string) string
-		change  func(f *fake)
-		text    stack.SourceText
-		verdict Verdict
-		got     string
-		notes   []string
-		// accepted is what Accept leaves in the file, where that changes.
-		accepted string
-	}{
-		{name: "equal", golden: recvGolden, verdict: Pass},
-		{name: "missing", verdict: Fail, got: "there is no DIR/golden/recv.stack yet", accepted: recvGolden},
-		{name: "other text", golden: edit("_read_status()", "_read()"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 5", accepted: recvGolden},
-		{name: "other function", golden: edit("_make_request", "urlopen"), verdict: Fail, got: "DIR/golden/recv.stack differs at frame 3 of 5", accepted: recvGolden},
-		{name: "frame gone", golden: edit("Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n", ""),
-			verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 4", accepted: recvGolden},
-		{name: "frame more", golden: recvGolden + "Py  main                              app.py:3\n", verdict: Fail, got: "DIR/golden/recv.stack differs at frame 5 of 6", accepted: recvGolden},
-		{name: "swapped frames", golden: edit("Py  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n",
-			"Py  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\nPy  SocketIO.readinto                 socket.py:706                     return self._sock.recv_into(b)\n"),
-			verdict: Fail, got: "DIR/golden/recv.stack differs at frame 0 of 5", accepted: recvGolden},
-		{name: "moved", golden: edit(":504", ":510"), verdict: Pass, notes: []string{"1 frame moved to another line, with the same text"}},
-		{name: "moved, but exact", golden: edit(":504", ":510"), spec: func(s string) string { return s + "    lines: exact\n" },
-			verdict: Fail, got: "DIR/golden/recv.stack differs at frame 2 of 5", accepted: recvGolden},
-		{name: "wildcards", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  get  requests/api.py:73  return request(*)\n", verdict: Pass},
-		{name: "wildcards kept", golden: "# recv\nPy  *.readinto  socket.py:*\n…\nPy  post  requests/api.py:73  return request(*)\n", verdict: Fail,
-			got:      "DIR/golden/recv.stack differs at frame 1 of 2",
-			accepted: "# recv  thread worker\nPy  *.readinto                        socket.py:*\n…\nPy  get                               requests/api.py:73                return request(\"get\", url, \\*\\*kwargs)\n"},
-		{name: "no sources", golden: recvGolden, text: func(string, int) (string, bool) { return "", false }, verdict: Pass,
-			notes: []string{"source not at hand for 5 frames: the line number decided"}},
-		{name: "no sources, another line", golden: edit(":504", ":505"), text: func(string, int) (string, bool) { return "", false }, verdict: Fail,
-			got: "DIR/golden/recv.stack differs at frame 2 of 5", notes: []string{"source not at hand for 4 frames: the line number decided"},
-			accepted: strings.Replace(recvGolden, "         httplib_response = super().getresponse()", "", 1)},
-		{name: "no sources and any line", golden: edit(":504", ":*"), text: func(string, int) (string, bool) { return "", false }, verdict: Unjudged,
-			got:   "the golden gives the source text of 1 frame but any line, and the source is not at hand",
-			notes: []string{"source not at hand for 4 frames: the line number decided"}},
-		{name: "another thread", golden: edit("worker", "other"), verdict: Fail, got: "DIR/golden/recv.stack is about another thread: worker", accepted: recvGolden},
-		{name: "no thread", golden: edit("  thread worker", ""), verdict: Pass},
-		{name: "damaged", golden: "Px  a\n", verdict: Broken,
-			got: `DIR/golden/recv.stack:1:1: a line begins with Py, C, … or #, and fields are two blanks apart, not "Px"`, accepted: recvGolden},
-		{name: "event not found", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, ":504", ":505", 1) },
-			verdict: Unjudged, got: "recv found no event"},
-		{name: "stack cut short", golden: recvGolden, change: func(f *fake) { f.stacks[8].Python.Frames[4].Err = "bad pointer" },
-			verdict: Unjudged, got: "the stack could not be read whole: bad pointer"},
-		{name: "stack cut short where the golden is open", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.begin  http/client.py:318\n…\n",
-			change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Pass},
-		{name: "stack cut short where the golden is open, but differs", golden: "# recv\nPy  SocketIO.readinto  socket.py:706\nPy  HTTPResponse.end  http/client.py:318\n…\n",
-			change: func(f *fake) { f.stacks[8].Python.Frames[2].Err = "bad pointer" }, verdict: Fail, got: "DIR/golden/recv.stack differs at frame 1 of 2",
-			accepted: "# recv  thread worker\nPy  SocketIO.readinto                 socket.py:706\nPy  HTTPResponse.begin                http/client.py:318                version, status, reason = self._read_status()\n…\n"},
-		{name: "C stacks", golden: recvGolden, spec: func(s string) string { return s + "    stacks: [python, c]\n" },
-			change: func(f *fake) {
-				s := f.stacks[8]
-				s.Full = nil
-				f.stacks[8] = s
-			},
-			verdict: Unjudged, got: "needs C stacks, which were not read"},
-		{name: "C stacks there", golden: "C   __libc_recv  libc.so.6\n", spec: func(s string) string { return s + "    stacks: c\n" },
-			change: func(f *fake) {
-				s := f.stacks[8]
-				full := s.Python
-				full.Frames = append([]stack.Frame{{Kind: stack.C, Func: "__libc_recv@@GLIBC", Module: "/lib/x/libc.so.6", Offset: 7}}, full.Frames...)
-				s.Full = &full
-				f.stacks[8] = s
-			}, verdict: Pass},
-		{name: "at the end of the main thread", golden: "# end\nPy  Thread.join  threading.py:1112\nPy  <module>  app.py:20\n", spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end", 1) },
-			verdict: Pass},
-		{name: "at the end of all threads", golden: "# end 2\n" + strings.SplitN(recvGolden, "\n", 2)[1] + "# end 1\nPy  Thread.join  threading.py:1112\n…\n",
-			spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) }, verdict: Pass},
-		{name: "at the end, a thread too many", golden: "# end  thread worker\n…\n",
-			spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
-			verdict: Fail, got: "DIR/golden/recv.stack does not have the thread MainThread",
-			accepted: "# end 1  thread MainThread\nPy  Thread.join                       threading.py:1112                 self._wait_for_tstate_lock()\nPy  <module>                          app.py:20                         worker.join()\n\n# end 2  thread worker\n…\n"},
-		{name: "at the end, a thread missing", golden: "# a  thread worker\n…\n\n# b  thread MainThread\n…\n\n# c  thread third\n…\n",
-			spec:    func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: all", 1) },
-			verdict: Fail, got: "DIR/golden/recv.stack has a thread that is not there: third",
-			accepted: "# end 1  thread MainThread\n…\n\n# end 2  thread worker\n…\n"},
-		{name: "at the end of one thread", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: worker", 1) }, verdict: Pass},
-		{name: "at the end of no thread", golden: recvGolden, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end\n    threads: third", 1) },
-			verdict: Fail, got: "there is no thread third at the end"},
-		{name: "at the end of a cut recording", golden: recvGolden, change: cutShort, spec: func(s string) string { return strings.Replace(s, "at: recv", "at: end", 1) },
-			verdict: Unjudged, got: "the recording was cut: killed"},
-	}
 	t.Setenv("CI", "")
-	for _, tt := range tests {
+	for _, tt := range goldenCases {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "golden/recv.stack")

@@ -137,68 +137,72 @@ func (f *forged) str(s string) uint64 {
 
 var forgedMinors = []int{8, 9, 10, 11, 12, 13, 14, 15}
 
+// deep is how many frames are forged.
+const deep = 40
+
+// forgeries are what memory may lie about.
+var forgeries = []struct {
+	name   string
+	forge  func(f *forged)
+	frames int    // expected number of frames
+	err    string // part of the last frame's Err or of the error; "" for none
+}{
+	{name: "sound", forge: func(*forged) {}, frames: deep},
+	{name: "frame before itself", forge: func(f *forged) {
+		f.put(f.frames[0], f.l.frame.previous, f.frames[0])
+	}, frames: 1, err: "comes twice"},
+	{name: "cycle", forge: func(f *forged) {
+		f.put(f.frames[deep-1], f.l.frame.previous, f.frames[3])
+	}, frames: deep, err: "comes twice"},
+	{name: "wild previous", forge: func(f *forged) {
+		f.put(f.frames[5], f.l.frame.previous, 0xdead_beef_0000)
+	}, frames: 6, err: "not mapped"},
+	{name: "previous at the end of memory", forge: func(f *forged) {
+		f.put(f.frames[5], f.l.frame.previous, ^uint64(7))
+	}, frames: 6, err: "not a range"},
+	{name: "no code", forge: func(f *forged) {
+		f.put(f.frames[2], f.l.frame.code, 0)
+	}, frames: 2, err: "null pointer"},
+	{name: "code that is none", forge: func(f *forged) {
+		typ := f.alloc(1024)
+		f.put(typ, f.l.typ.name, f.text("dict"))
+		other := f.alloc(512)
+		copy(f.b[other-arenaBase:][:512], f.b[f.code-arenaBase:])
+		f.put(other, f.l.object.typ, typ)
+		f.put(f.frames[2], f.l.frame.code, other)
+	}, frames: 2, err: `is a "dict"`},
+	{name: "giant line table", forge: func(f *forged) {
+		table := f.alloc(64)
+		f.put(table, f.l.object.size, 1<<50)
+		f.put(f.code, f.l.code.lineTable, table)
+	}, frames: 0, err: "length 1125899906842624"},
+	{name: "negative length", forge: func(f *forged) {
+		table := f.alloc(64)
+		f.put(table, f.l.object.size, ^uint64(0))
+		f.put(f.code, f.l.code.lineTable, table)
+	}, frames: 0, err: "length"},
+	{name: "giant file name", forge: func(f *forged) {
+		s := f.str("x")
+		f.put(s, f.l.str.length, 1<<39)
+		f.put(f.code, f.l.code.filename, s)
+	}, frames: 0, err: "not mapped"},
+	{name: "absurd file name", forge: func(f *forged) {
+		s := f.str("x")
+		f.put(s, f.l.str.length, 1<<60)
+		f.put(f.code, f.l.code.filename, s)
+	}, frames: 0, err: "length"},
+	{name: "kind of character", forge: func(f *forged) {
+		s := f.str("x")
+		f.put(s, f.l.str.state, 7<<2|1<<5)
+		f.put(f.code, f.l.code.filename, s)
+	}, frames: 0, err: "kind 7"},
+	{name: "no thread", forge: func(f *forged) { f.thread = 8 }, frames: 0, err: "not mapped"},
+}
+
 // TestForgedMemory holds the walkers against memory that lies.
 func TestForgedMemory(t *testing.T) {
-	const deep = 40
-	tests := []struct {
-		name   string
-		forge  func(f *forged)
-		frames int    // expected number of frames
-		err    string // part of the last frame's Err or of the error; "" for none
-	}{
-		{name: "sound", forge: func(*forged) {}, frames: deep},
-		{name: "frame before itself", forge: func(f *forged) {
-			f.put(f.frames[0], f.l.frame.previous, f.frames[0])
-		}, frames: 1, err: "comes twice"},
-		{name: "cycle", forge: func(f *forged) {
-			f.put(f.frames[deep-1], f.l.frame.previous, f.frames[3])
-		}, frames: deep, err: "comes twice"},
-		{name: "wild previous", forge: func(f *forged) {
-			f.put(f.frames[5], f.l.frame.previous, 0xdead_beef_0000)
-		}, frames: 6, err: "not mapped"},
-		{name: "previous at the end of memory", forge: func(f *forged) {
-			f.put(f.frames[5], f.l.frame.previous, ^uint64(7))
-		}, frames: 6, err: "not a range"},
-		{name: "no code", forge: func(f *forged) {
-			f.put(f.frames[2], f.l.frame.code, 0)
-		}, frames: 2, err: "null pointer"},
-		{name: "code that is none", forge: func(f *forged) {
-			typ := f.alloc(1024)
-			f.put(typ, f.l.typ.name, f.text("dict"))
-			other := f.alloc(512)
-			copy(f.b[other-arenaBase:][:512], f.b[f.code-arenaBase:])
-			f.put(other, f.l.object.typ, typ)
-			f.put(f.frames[2], f.l.frame.code, other)
-		}, frames: 2, err: `is a "dict"`},
-		{name: "giant line table", forge: func(f *forged) {
-			table := f.alloc(64)
-			f.put(table, f.l.object.size, 1<<50)
-			f.put(f.code, f.l.code.lineTable, table)
-		}, frames: 0, err: "length 1125899906842624"},
-		{name: "negative length", forge: func(f *forged) {
-			table := f.alloc(64)
-			f.put(table, f.l.object.size, ^uint64(0))
-			f.put(f.code, f.l.code.lineTable, table)
-		}, frames: 0, err: "length"},
-		{name: "giant file name", forge: func(f *forged) {
-			s := f.str("x")
-			f.put(s, f.l.str.length, 1<<39)
-			f.put(f.code, f.l.code.filename, s)
-		}, frames: 0, err: "not mapped"},
-		{name: "absurd file name", forge: func(f *forged) {
-			s := f.str("x")
-			f.put(s, f.l.str.length, 1<<60)
-			f.put(f.code, f.l.code.filename, s)
-		}, frames: 0, err: "length"},
-		{name: "kind of character", forge: func(f *forged) {
-			s := f.str("x")
-			f.put(s, f.l.str.state, 7<<2|1<<5)
-			f.put(f.code, f.l.code.filename, s)
-		}, frames: 0, err: "kind 7"},
-		{name: "no thread", forge: func(f *forged) { f.thread = 8 }, frames: 0, err: "not mapped"},
-	}
 	for _, minor := range forgedMinors {
-		for _, tt := range tests {
+		for _, tt := range forgeries {
 			t.Run(fmt.Sprintf("3.%d/%s", minor, tt.name), func(t *testing.T) {
 				f := forge(t, minor, deep)
 				tt.forge(f)

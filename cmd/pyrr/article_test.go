@@ -26,6 +26,17 @@ func venvPython(t *testing.T) string {
 	return python
 }
 
+// requestFrames are functions in the order of their frames, others between them.
+var requestFrames = []struct {
+	call string
+	want []string // functions in this order, others between them
+}{
+	{"connect", []string{"__libc_connect", "getaddrinfo", "socket_getaddrinfo", "cfunction_call", "_PyObject_MakeTpCall",
+		"_PyEval_EvalFrameDefault", "method_vectorcall", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
+	{"recv", []string{"__libc_recv", "sock_recv_impl", "sock_call_ex", "sock_recv_into", "_PyEval_EvalFrameDefault", "_bufferedreader_raw_read",
+		"_io__Buffered_readline", "_PyEval_EvalFrameDefault", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
+}
+
 // TestHangingRequest reads the two stacks that explain a hanging HTTP request:
 // a thread in requests.get, at its first connect, which resolves the name, and
 // at the recv that never returns.
@@ -102,16 +113,7 @@ func TestHangingRequest(t *testing.T) {
 	if recv.Function != "__libc_recv" || args["len"] != "8192" || args["flags"] != "0" {
 		t.Errorf("innermost is %+v", at[:2])
 	}
-	tests := []struct {
-		call string
-		want []string // functions in this order, others between them
-	}{
-		{"connect", []string{"__libc_connect", "getaddrinfo", "socket_getaddrinfo", "cfunction_call", "_PyObject_MakeTpCall",
-			"_PyEval_EvalFrameDefault", "method_vectorcall", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
-		{"recv", []string{"__libc_recv", "sock_recv_impl", "sock_call_ex", "sock_recv_into", "_PyEval_EvalFrameDefault", "_bufferedreader_raw_read",
-			"_io__Buffered_readline", "_PyEval_EvalFrameDefault", "thread_run", "pythread_wrapper", "start_thread", "clone"}},
-	}
-	for _, tt := range tests {
+	for _, tt := range requestFrames {
 		frames := cFrames(tt.call)
 		i := 0
 		for _, f := range frames {

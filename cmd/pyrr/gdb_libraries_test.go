@@ -11,6 +11,39 @@ import (
 	"pyrr/internal/probe"
 )
 
+// What gdb is asked.
+const (
+	where     = "info symbol $pc"
+	atStart   = "p $pc == $start"
+	libraries = "info sharedlibrary"
+)
+
+// librarySessions are gdb's commands, with what it answers and what it does not.
+var librarySessions = [][]struct{ line, want, not string }{
+	{
+		{"set $start = $pc", "", ""},
+		{"break deflateInit2_", "", ""},
+		{"break sqlite3_open_v2", "", ""},
+		{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
+		{"continue", "", ""}, {where, "sqlite3_open_v2", ""}, {libraries, "libsqlite3.so", ""},
+		{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libsqlite3.so", ""},
+		{"reverse-continue", "", ""}, {where, "sqlite3_open_v2", ""},
+		{"reverse-continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
+		{"reverse-continue", "", ""}, {atStart, "= 1", ""}, {libraries, "ld-linux", "libz.so"},
+		{"continue", "", ""}, {where, "deflateInit2_", ""},
+		{"continue", "", ""}, {where, "sqlite3_open_v2", ""}, {libraries, "libsqlite3.so", ""},
+	},
+	{
+		{"set $start = $pc", "", ""},
+		{"monitor goto 80%", "", ""}, {where, "_PyEval_EvalFrameDefault", ""}, {libraries, "libsqlite3.so", ""},
+		{"break deflateInit2_", "Breakpoint 1 at", "pending"},
+		{"continue", "", ""}, {where, "deflateInit2_", ""},
+		{"up", "#1", ""}, {"monitor when", "instruction", "flush"}, {"frame", "#1", ""},
+		{"monitor goto start", "", ""}, {atStart, "= 1", ""}, {libraries, "ld-linux", "libz.so"},
+		{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
+	},
+}
+
 // TestGDBLibraries holds that gdb knows the libraries of each place that it
 // comes to, also by going back to before they were loaded, and by a monitor
 // command that it knows nothing of.
@@ -54,35 +87,7 @@ zlib.compress(b"y" * 100)
 	}
 	// All symbols are read, where there are any.
 	unread := regexp.MustCompile(`(?m)^0x.* No .*`)
-	const (
-		where     = "info symbol $pc"
-		atStart   = "p $pc == $start"
-		libraries = "info sharedlibrary"
-	)
-	for _, s := range [][]struct{ line, want, not string }{
-		{
-			{"set $start = $pc", "", ""},
-			{"break deflateInit2_", "", ""},
-			{"break sqlite3_open_v2", "", ""},
-			{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
-			{"continue", "", ""}, {where, "sqlite3_open_v2", ""}, {libraries, "libsqlite3.so", ""},
-			{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libsqlite3.so", ""},
-			{"reverse-continue", "", ""}, {where, "sqlite3_open_v2", ""},
-			{"reverse-continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
-			{"reverse-continue", "", ""}, {atStart, "= 1", ""}, {libraries, "ld-linux", "libz.so"},
-			{"continue", "", ""}, {where, "deflateInit2_", ""},
-			{"continue", "", ""}, {where, "sqlite3_open_v2", ""}, {libraries, "libsqlite3.so", ""},
-		},
-		{
-			{"set $start = $pc", "", ""},
-			{"monitor goto 80%", "", ""}, {where, "_PyEval_EvalFrameDefault", ""}, {libraries, "libsqlite3.so", ""},
-			{"break deflateInit2_", "Breakpoint 1 at", "pending"},
-			{"continue", "", ""}, {where, "deflateInit2_", ""},
-			{"up", "#1", ""}, {"monitor when", "instruction", "flush"}, {"frame", "#1", ""},
-			{"monitor goto start", "", ""}, {atStart, "= 1", ""}, {libraries, "ld-linux", "libz.so"},
-			{"continue", "", ""}, {where, "deflateInit2_", ""}, {libraries, "libz.so", "sqlite"},
-		},
-	} {
+	for _, s := range librarySessions {
 		var lines []string
 		for _, l := range s {
 			lines = append(lines, l.line)

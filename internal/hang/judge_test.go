@@ -14,77 +14,84 @@ func thread(tid int32, name string, line int, w *Wait) Unit {
 	return Unit{Kind: Thread, TID: tid, Name: name, Main: tid == 1, Frames: f(line), Wait: w}
 }
 
+func on(how string, things ...int) *Wait { return &Wait{How: how, On: things} }
+
+func units(how string, units ...int) *Wait { return &Wait{How: how, Units: units} }
+
+func holds(unit, line int) []Hold { return []Hold{{Unit: unit, Line: line}} }
+
+func futex(tids ...int32) []*Call {
+	var out []*Call
+	for _, tid := range tids {
+		out = append(out, &Call{TID: tid, Call: "futex", FD: -1, For: 2 * time.Second, Event: uint64(100 + tid)})
+	}
+	return out
+}
+
+// judgeCases are what a program's threads do, and the verdict on it.
+var judgeCases = []struct {
+	name   string
+	procs  []*Proc
+	degree string
+	want   []string // parts of the sentence
+	never  []string
+}{
+	{"two locks the wrong way round", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
+		Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
+		Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
+	{"a circle beside a main thread that goes on", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, nil), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
+		Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
+		Proven, []string{"Deadlock: a-to-b waits for lock b"}, nil},
+	{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
+		Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
+		Proven, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, nil},
+	{"an RLock may be taken again", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0)), {Kind: Thread, TID: 2, Name: "w", Frames: f(20)}},
+		Things: []Thing{{Kind: RLock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
+		"", nil, []string{"Deadlock"}},
+	{"a pool whose workers wait for its own jobs", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+		Units: []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 1)), thread(3, "render_1", 5, on("result", 2))},
+		Things: []Thing{{Kind: Future, Hands: Hands{Owed: []int{1}}}, {Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2},
+			{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
+		Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
+	{"a pool with an idle worker has no deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
+		Things: []Thing{{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
+		"", nil, []string{"Deadlock"}},
+	{"the owner is not there", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
+		Things: []Thing{{Kind: RLock, Hands: Hands{Locked: true, Gone: true}}}}}},
+		Proven, []string{"whose owner is a thread that does not exist any more"}, nil},
+	{"who has it at hand is only likely", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("get", 1))},
+		Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
+		Likely, []string{"MainThread waits for event done (app.py:9), which worker has at hand, which waits for an item of queue jobs (app.py:20)"}, []string{"Deadlock"}},
+	{"two that know each other's events are no proven deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
+		Things: []Thing{{Kind: Event, Name: "one", Hands: Hands{Known: []int{1}}}, {Kind: Event, Name: "two", Hands: Hands{Known: []int{0}}}}}}},
+		Likely, nil, []string{"Deadlock:"}},
+	{"a transaction on another connection", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "poll", FD: -1, For: 2 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:5432", Outside: true, Got: 400,
+			Transaction: &Owner{What: "a transaction", Proc: 1, TID: 1, Event: 70, Where: &f(5)[0]}}}}}},
+		Likely, []string{"MainThread waits for the answer of the database at 10.0.0.1:5432 (app.py:9): it has a transaction open on another connection, since app.py:5"}, nil},
+	{"a client that tries anew after its own time-out", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "poll", FD: -1, For: 4 * time.Second, Limit: 5 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:6379", Outside: true, Got: 300},
+			Loop: &Loop{Count: 30, For: 10 * time.Second, Every: 300 * time.Millisecond, Call: "poll", Moves: true}}}}},
+		Likely, []string{"MainThread polls the connection to 10.0.0.1:6379 (app.py:9), which sent 300 bytes and is silent for 4.0 s, with a time-out of 5.0 s"}, []string{"loop"}},
+	{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
+		None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
+	{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), {Kind: Thread, TID: 2, Name: "pool_0", Role: "an idle worker of a pool", Frames: f(3)}},
+		Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}}}}},
+		Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
+}
+
 // TestJudge holds verdicts on graphs that are small enough to be sure of.
 func TestJudge(t *testing.T) {
-	on := func(how string, things ...int) *Wait { return &Wait{How: how, On: things} }
-	units := func(how string, units ...int) *Wait { return &Wait{How: how, Units: units} }
-	holds := func(unit, line int) []Hold { return []Hold{{Unit: unit, Line: line}} }
-	futex := func(tids ...int32) []*Call {
-		var out []*Call
-		for _, tid := range tids {
-			out = append(out, &Call{TID: tid, Call: "futex", FD: -1, For: 2 * time.Second, Event: uint64(100 + tid)})
-		}
-		return out
-	}
-	for _, c := range []struct {
-		name   string
-		procs  []*Proc
-		degree string
-		want   []string // parts of the sentence
-		never  []string
-	}{
-		{"two locks the wrong way round", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
-			Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
-		{"a circle beside a main thread that goes on", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, nil), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
-			Proven, []string{"Deadlock: a-to-b waits for lock b"}, nil},
-		{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
-			Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
-			Proven, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, nil},
-		{"an RLock may be taken again", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0)), {Kind: Thread, TID: 2, Name: "w", Frames: f(20)}},
-			Things: []Thing{{Kind: RLock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
-			"", nil, []string{"Deadlock"}},
-		{"a pool whose workers wait for its own jobs", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
-			Units: []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 1)), thread(3, "render_1", 5, on("result", 2))},
-			Things: []Thing{{Kind: Future, Hands: Hands{Owed: []int{1}}}, {Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2},
-				{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
-			Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
-		{"a pool with an idle worker has no deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
-			Things: []Thing{{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
-			"", nil, []string{"Deadlock"}},
-		{"the owner is not there", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
-			Things: []Thing{{Kind: RLock, Hands: Hands{Locked: true, Gone: true}}}}}},
-			Proven, []string{"whose owner is a thread that does not exist any more"}, nil},
-		{"who has it at hand is only likely", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("get", 1))},
-			Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
-			Likely, []string{"MainThread waits for event done (app.py:9), which worker has at hand, which waits for an item of queue jobs (app.py:20)"}, []string{"Deadlock"}},
-		{"two that know each other's events are no proven deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
-			Things: []Thing{{Kind: Event, Name: "one", Hands: Hands{Known: []int{1}}}, {Kind: Event, Name: "two", Hands: Hands{Known: []int{0}}}}}}},
-			Likely, nil, []string{"Deadlock:"}},
-		{"a transaction on another connection", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
-			{TID: 1, Call: "poll", FD: -1, For: 2 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:5432", Outside: true, Got: 400,
-				Transaction: &Owner{What: "a transaction", Proc: 1, TID: 1, Event: 70, Where: &f(5)[0]}}}}}},
-			Likely, []string{"MainThread waits for the answer of the database at 10.0.0.1:5432 (app.py:9): it has a transaction open on another connection, since app.py:5"}, nil},
-		{"a client that tries anew after its own time-out", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
-			{TID: 1, Call: "poll", FD: -1, For: 4 * time.Second, Limit: 5 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:6379", Outside: true, Got: 300},
-				Loop: &Loop{Count: 30, For: 10 * time.Second, Every: 300 * time.Millisecond, Call: "poll", Moves: true}}}}},
-			Likely, []string{"MainThread polls the connection to 10.0.0.1:6379 (app.py:9), which sent 300 bytes and is silent for 4.0 s, with a time-out of 5.0 s"}, []string{"loop"}},
-		{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
-			None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
-		{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
-			Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), {Kind: Thread, TID: 2, Name: "pool_0", Role: "an idle worker of a pool", Frames: f(3)}},
-			Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}}}}},
-			Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
-	} {
+	for _, c := range judgeCases {
 		t.Run(c.name, func(t *testing.T) {
 			for _, p := range c.procs {
 				if p.Facts != nil && !p.Facts.Sound() {
