@@ -1,5 +1,6 @@
 """Interrupts a test whose time is up, each time in another way: frameworks catch what
-a test raises, and go on. The handler of the recorder's signal calls interrupt().
+a test raises, and go on. The handler of the recorder's signal calls interrupt(). The
+wheel has a copy, for limits where nothing is recorded.
 """
 
 import os
@@ -54,13 +55,15 @@ def told():
     return _State.why if _State.tries else None
 
 
-def interrupt(frame):
-    """Interrupts the test. frame is where it is."""
+def interrupt(frame, why=None):
+    """Interrupts the test. frame is where it is; why is asked of the recorder, where
+    nobody says it."""
     __tracebackhide__ = True
-    try:
-        why = os.fsdecode(readlink(MARK + b"why"))
-    except OSError:
-        return  # not from the recorder
+    if why is None:
+        try:
+            why = os.fsdecode(readlink(MARK + b"why"))
+        except OSError:
+            return  # not from the recorder
     _State.tries += 1
     _State.why = why
     if not _State.cancelled and (_cancel_trio() or _cancel_twisted(frame)):

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 
 	"pyrr/internal/cli"
 	"pyrr/internal/hint"
 	"pyrr/internal/keeping"
+	"pyrr/internal/printable"
 	"pyrr/internal/screen"
 
 	"github.com/spf13/pflag"
@@ -111,6 +113,10 @@ func runUnrecorded(u *screen.UI, args []string, why error) error {
 	u.Warn("not recorded: " + why.Error())
 	for _, h := range hint.Of(why) {
 		u.Hint(h)
+	}
+	// For the plugin of pytest, which keeps the time limits then.
+	if err := os.Setenv("PYRR_UNRECORDED", printable.Line(why.Error())); err != nil {
+		return fmt.Errorf("tell why nothing is recorded: %w", err)
 	}
 	if err := become(path, args); err != nil {
 		return fmt.Errorf("run %s: %w", args[0], err)

@@ -60,6 +60,7 @@ type hidden struct {
 	Finisher    bool // this process finishes recordings
 	OrElse      bool
 	Within      bool   // the process to record waits for it, to run tests
+	TellTimeout bool   // say only what --timeout is, with the project's settings
 	DefaultKeep string // --keep where neither it nor a setting is given
 	Images      bool
 }
@@ -102,8 +103,9 @@ func (h *hidden) declare(fs *pflag.FlagSet) {
 	fs.StringVar(&h.DefaultKeep, "default-keep", "", "--keep where neither it nor a setting is given")
 	fs.BoolVar(&h.OrElse, "or-else-run", false, "run CMD unrecorded where it can't be recorded")
 	fs.BoolVar(&h.Within, "within", false, "with --pid: of a process that asks for it, and is going to run tests")
+	fs.BoolVar(&h.TellTimeout, "tell-timeout", false, "print --timeout in seconds, and record nothing")
 	fs.String(cli.SettingsFrom, ".", "the folder whose settings count")
-	for _, name := range []string{"or-else-run", "within", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
+	for _, name := range []string{"or-else-run", "within", "tell-timeout", cli.SettingsFrom, "default-keep", "finisher", "leashed", "instant", "image-times"} {
 		if err := fs.MarkHidden(name); err != nil {
 			panic(err) // declared above
 		}

@@ -7,12 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"pyrr/capture"
+	"pyrr/internal/cli"
+	"pyrr/internal/hint"
 	"pyrr/internal/naming"
+	"pyrr/internal/printable"
 	"pyrr/internal/screen"
 )
 
@@ -20,7 +24,8 @@ import (
 // pytest --pyrr where another program called pytest.main(), which can't be started
 // again. That waits for a line on standard output, "PID FOLDER": who is to be told by
 // SIGTERM when the tests are over, and where the plugin lies that marks them. When
-// standard output is closed the recordings are complete.
+// standard output is closed the recordings are complete. Where nothing is recorded the
+// line is "- WHY".
 func recordWithin(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, t *naming.Target, o *capture.Options) error {
 	tidy, fin := testByTest(u, o, t, f, fs)
 	if fin == nil {
@@ -40,4 +45,14 @@ func recordWithin(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet
 	saySurplus(u, f, info.Surplus)
 	discard(u, t)
 	return nil
+}
+
+// tellWhyNot has the process that waits say why it is not recorded, in its own line.
+func tellWhyNot(u *screen.UI, err error) error {
+	if _, told := errors.AsType[cli.Status](err); err == nil || told {
+		return err
+	}
+	why := strings.Join(append([]string{err.Error()}, hint.Of(err)...), "; ")
+	fmt.Fprintf(u.Out, "- %s\n", printable.Line(why))
+	return cli.Status(cli.ExitOwn)
 }

@@ -64,7 +64,8 @@ Description-Content-Type: text/markdown
 {readme}"""
     wheel = "Wheel-Version: 1.0\nGenerator: pyrr\nRoot-Is-Purelib: false\n" + "".join(f"Tag: py3-none-{t}\n" for t in tags)
     plugin = os.path.join("capture", "pytest", "wheel")
-    files = []
+    with open(os.path.join("capture", "pytest", "pyrr_interrupt.py"), "rb") as f:
+        files = [("pyrr_replay/pyrr_interrupt.py", f.read(), 0o644)]
     for name in sorted(os.listdir(os.path.join(plugin, "pyrr_replay"))):
         if name.endswith(".py"):
             with open(os.path.join(plugin, "pyrr_replay", name), "rb") as f:

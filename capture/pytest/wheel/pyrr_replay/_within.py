@@ -34,11 +34,12 @@ class Recorder:
         self.says = None
         self.folder = ""
         self.plugin = None
+        self.why = ""  # it did not attach
 
     def start(self):
         """Waits until the recorder has attached; returns the plugin by which pytest
-        tells it where tests begin and end, None where it did not attach: it has said
-        why then."""
+        tells it where tests begin and end, None where it did not attach: why says
+        what kept it from that, or it has said so itself."""
         try:
             ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _PR_SET_PTRACER_ANY, 0, 0, 0)
         except (OSError, AttributeError):
@@ -58,6 +59,10 @@ class Recorder:
                 return None
             line += part
         pid, self.folder = line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 1)
+        if pid == "-":
+            self.why = self.folder
+            self.says.close()
+            return None
         self.pid = int(pid)
         for name in MODULES:  # of a session before this one
             sys.modules.pop(name, None)

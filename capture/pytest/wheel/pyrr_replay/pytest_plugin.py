@@ -7,11 +7,13 @@ from the project. There another plugin, which the recorder brings along, tells i
 where tests begin and end. Where another program began the session, so that it
 can't be started again, the recorder attaches to its process (_within). Where nobody
 asks, nothing happens; where the session can't be recorded, a line says why and it
-goes on as ever.
+goes on as ever, but for its time limits, which hold all the same (_limits).
 """
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 
@@ -22,6 +24,12 @@ KEEP = ("always", "timeout", "failure", "never")
 
 # Set for the session that was started again, and for what that starts.
 STARTED = "PYRR_SESSION"
+
+# Why the recorder did not record, set by it where it runs the session all the same.
+UNRECORDED = "PYRR_UNRECORDED"
+
+# The limits of a session that is not recorded, and why not, before it is configured.
+_limited = []
 
 
 def pytest_addoption(parser):
@@ -36,16 +44,44 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", MARKER)
+    limited = _limited.pop() if _limited else getattr(config, "workerinput", {}).get("pyrr_limit")
+    if limited:
+        from . import _limits
+
+        if _limits.active is None:  # else a session within a test
+            config.pluginmanager.register(_limits.Limits(*limited), "pyrr_limits")
 
 
 # Around pytest's capturing, which begins in the same hook.
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_load_initial_conftests(early_config):
-    if _asked(early_config.known_args_namespace):
+    why = os.environ.pop(UNRECORDED, "")
+    if not why and _asked(early_config.known_args_namespace):
         why = _start_again(early_config)
         if why:
             print("pyrr: warning: not recorded: " + why, file=sys.stderr)
+    if why:
+        _limited[:] = [(_limit(early_config), why)]
     yield
+
+
+def _limit(config):
+    """The seconds that a test may take, 0 where there is no limit: as given, or as set
+    in the project, which pyrr knows to read."""
+    given = config.known_args_namespace.pyrr_timeout
+    seconds = 0
+    for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h|)", given or ""):
+        try:
+            seconds += float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "": 1}[unit]
+        except ValueError:
+            pass
+    pyrr = _binary()
+    if given or not pyrr:
+        return seconds
+    try:
+        return float(subprocess.check_output([pyrr, "record", "--tell-timeout", "--settings-from=" + str(_root(config))], stderr=subprocess.DEVNULL))
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return 0
 
 
 def _asked(options):
@@ -100,7 +136,7 @@ def _from_within(config, argv):
     plugin = recorder.start()
     if plugin is None:
         del os.environ[STARTED]
-        return "the recorder could not attach to the process that called pytest.main(); pyrr record --keep failure -- COMMAND may"
+        return recorder.why or "the recorder could not attach to the process that called pytest.main()"
     if not config.pluginmanager.hasplugin("pyrr_pytest"):
         config.pluginmanager.register(plugin, "pyrr_pytest")
     config.pluginmanager.register(_Session(recorder), "pyrr_session")
