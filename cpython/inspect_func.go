@@ -23,6 +23,34 @@ func (i *Inspector) FuncName(obj uint64) string {
 	return ""
 }
 
+// FuncPlace returns the file of a function, bound method or partial, and the line of its
+// definition.
+func (i *Inspector) FuncPlace(obj uint64) (file string, line int) {
+	for range 8 {
+		switch i.Type(obj) {
+		case "function":
+			code, _ := i.funcParts(obj)
+			if code == 0 {
+				return "", 0
+			}
+			_, key, err := i.r.codeRecord(i.v, code)
+			if err != nil {
+				return "", 0
+			}
+			return i.Str(key.filename), int(key.firstLine)
+		case "method", "partial":
+			next, err := i.v.u64(obj + uint64(i.r.l.object.typ) + 8) // as in FuncName
+			if err != nil {
+				return "", 0
+			}
+			obj = next
+		default:
+			return "", 0
+		}
+	}
+	return "", 0
+}
+
 // Closure returns what the free variables of a function hold.
 func (i *Inspector) Closure(fn uint64) []uint64 {
 	if i.Type(fn) != "function" {
@@ -53,23 +81,7 @@ func (i *Inspector) FuncGlobals(fn uint64) []uint64 {
 	if i.Type(fn) != "function" {
 		return nil
 	}
-	// func_code and func_globals are among the first members of PyFunctionObject, in an
-	// order that depends on the version; of the dicts the globals come first.
-	var code, globals uint64
-	for at := i.r.l.object.typ + 8; at < i.r.l.object.typ+8+8*8; at += 8 {
-		p, err := i.v.u64(fn + uint64(at))
-		if err != nil || p%8 != 0 || p < 1<<16 || p>>47 != 0 {
-			continue
-		}
-		switch i.Type(p) {
-		case "code":
-			code = p
-		case "dict":
-			if globals == 0 {
-				globals = p
-			}
-		}
-	}
+	code, globals := i.funcParts(fn)
 	if code == 0 || globals == 0 {
 		return nil
 	}
@@ -93,4 +105,25 @@ func (i *Inspector) FuncGlobals(fn uint64) []uint64 {
 		return left > 0 && len(out) < len(names)
 	})
 	return out
+}
+
+// funcParts returns the code and the globals of a function. They are among the first
+// members of PyFunctionObject, in an order that depends on the version; of the dicts the
+// globals come first.
+func (i *Inspector) funcParts(fn uint64) (code, globals uint64) {
+	for at := i.r.l.object.typ + 8; at < i.r.l.object.typ+8+8*8; at += 8 {
+		p, err := i.v.u64(fn + uint64(at))
+		if err != nil || p%8 != 0 || p < 1<<16 || p>>47 != 0 {
+			continue
+		}
+		switch i.Type(p) {
+		case "code":
+			code = p
+		case "dict":
+			if globals == 0 {
+				globals = p
+			}
+		}
+	}
+	return code, globals
 }

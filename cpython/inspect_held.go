@@ -298,8 +298,8 @@ func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 	if name == "SimpleQueue" {
 		return i.simpleQueueLock(obj + head)
 	}
-	if name != "lock" && name != "RLock" {
-		return Lock{}, false
+	if name != "lock" && name != "RLock" || i.Module(obj) != "_thread" {
+		return Lock{}, false // multiprocessing has an RLock too
 	}
 	s, err := i.v.record("lock", obj+head, 24)
 	if err != nil {

@@ -203,6 +203,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if t.Async {
 			return "awaits a future" + at + " that nobody completes" + nobodyButFate(fate), Likely, "future", "who should have completed the future"
 		}
+		if d := j.handlerDied(n.proc); d != "" {
+			return "waits for the result of a job" + at + " that nobody takes any more; " + d, Likely, "future", "whether that thread is of the same pool"
+		}
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
 	case Process:
 		if w.PID > 0 {
@@ -249,7 +252,9 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 			degree, missing = Proven, ""
 		}
 		if t.Kind == Semaphore {
-			if fate != "" {
+			if died := j.died(n.proc, t.Taken[0].Name); t.Taken[0].Unit < 0 && died != "" {
+				took += ", which " + strings.TrimPrefix(died, "thread "+t.Taken[0].Name+" ")
+			} else if fate != "" {
 				took += "; " + fate
 			}
 			return "waits for " + what + at + ", which is used up: " + took + ", and is not released", degree, "semaphore", "which of those who took it should have released it"

@@ -192,6 +192,9 @@ type Thing struct {
 	// Pending, of a future: the event loop of the unit Owed has yet to begin with
 	// its coroutine; none is Owed where that loop does not run.
 	Pending bool `json:"pending,omitempty"`
+	// Callback, of the result of a job: the job is done, and this function of the program
+	// was called with its result before anybody is told. Owed is who still runs it.
+	Callback *Frame `json:"callback,omitempty"`
 	// InQueue is the name of a queue in an item of which it lies.
 	InQueue string `json:"in_queue,omitempty"`
 	// Generator is the suspended generator that holds a lock, and the line of its
@@ -289,6 +292,9 @@ type Raised struct {
 	Thread string `json:"thread,omitempty"`
 	Event  uint64 `json:"event,omitempty"`
 	Main   bool   `json:"main,omitempty"`
+	// Callback says that a callback raised it, of a future or of an event loop: it was
+	// logged, and the thread went on.
+	Callback bool `json:"callback,omitempty"`
 	// At is where it was raised, nil where that is not known: then the variables are
 	// those that the traceback has.
 	At *Point `json:"at,omitempty"`

@@ -89,11 +89,11 @@ func (j *judge) diedBeside(v *Verdict, proc int) {
 			if d.Phase != "" || d.Main && p.ID == proc || len(v.Evidence) > 8+most {
 				continue
 			}
-			who := "thread " + d.Thread
+			who := d.died()
 			if d.Main {
-				who = j.procName(p)
+				who = j.procName(p) + " died of"
 			}
-			e := Evidence{Text: who + " died of " + headline(d), Proc: p.ID, Event: d.Event}
+			e := Evidence{Text: who + " " + headline(d), Proc: p.ID, Event: d.Event}
 			if f, _ := j.raisedAt(d); f != nil {
 				e.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
 				e.File, e.Line = f.File, f.Line

@@ -272,6 +272,19 @@ func (j *judge) goneChild(proc int) string {
 	return j.procName(only) + " has ended"
 }
 
+// died is how an exception that was reported begins in a sentence.
+func (r *Raised) died() string {
+	if !r.Callback {
+		return "thread " + r.Thread + " died of"
+	}
+	for k := range r.Frames {
+		if r.Frames[k].own() {
+			return "callback " + lastName(r.Frames[k].Func) + " raised"
+		}
+	}
+	return "a callback raised"
+}
+
 // died says of a thread, of any for no name, that it reported an exception and
 // is not there any more.
 func (j *judge) died(proc int, name string) string {
@@ -281,14 +294,14 @@ func (j *judge) died(proc int, name string) string {
 	}
 	for k := len(p.Facts.Died) - 1; k >= 0; k-- {
 		d := &p.Facts.Died[k]
-		if d.Main || d.Thread == "" || name != "" && d.Thread != name {
+		if d.Main || d.Thread == "" || name != "" && (d.Thread != name || d.Callback) {
 			continue
 		}
 		at := ""
 		if f, _ := j.raisedAt(d); f != nil {
 			at = fmt.Sprintf(" (%s)", j.at(f.Frame))
 		}
-		text := fmt.Sprintf("thread %s died of %s%s", d.Thread, headline(d), at)
+		text := fmt.Sprintf("%s %s%s", d.died(), headline(d), at)
 		e := Evidence{Text: text, Proc: proc, Event: d.Event}
 		if f, _ := j.raisedAt(d); f != nil {
 			e.File, e.Line = f.File, f.Line

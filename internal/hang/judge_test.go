@@ -81,6 +81,13 @@ var judgeCases = []struct {
 		{TID: 1, Call: "poll", FD: -1, For: 4 * time.Second, Limit: 5 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:6379", Outside: true, Got: 300},
 			Loop: &Loop{Count: 30, For: 10 * time.Second, Every: 300 * time.Millisecond, Call: "poll", Moves: true}}}}},
 		Likely, []string{"MainThread polls the connection to 10.0.0.1:6379 (app.py:9), which sent 300 bytes and is silent for 4.0 s, with a time-out of 5.0 s"}, []string{"loop"}},
+	{"a package's own loop, beside a thread that waits", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "futex", FD: -1, For: time.Millisecond, Event: 90, Loop: &Loop{Count: 40, For: 8 * time.Second, Every: 200 * time.Millisecond, Call: "futex", Moves: true}},
+		{TID: 2, Call: "futex", FD: -1, For: 7 * time.Second, Event: 50}}, Facts: &Facts{
+		Units: []Unit{{Kind: Thread, TID: 1, Main: true, Frames: []Frame{{Func: "_blocking", File: "/v/site-packages/rpc/channel.py", Line: 3}, f(9)[0]}},
+			thread(2, "rpc_0", 20, on("wait", 0))},
+		Things: []Thing{{Kind: Event, Name: "ready"}}}}},
+		Likely, []string{"MainThread waits (app.py:9 in _blocking), which polls: 40 times", "meanwhile rpc_0 waits for event ready (app.py:20), which nobody sets"}, []string{"Deadlock", "goes on"}},
 	{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 		None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
 	{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{

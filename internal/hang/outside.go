@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 )
 
 // Kinds of what descriptors stand for that sentences know (Peer.What).
@@ -139,13 +140,22 @@ func (j *judge) company(n node) string {
 	if d := j.died(n.proc, ""); d != "" {
 		return "; " + d
 	}
+	return j.stuckFor(n, 0)
+}
+
+// stuckFor says what another thread waits for, without a time limit and for so long.
+func (j *judge) stuckFor(n node, long time.Duration) string {
 	p := j.procs[n.proc]
 	if p == nil || p.Facts == nil {
 		return ""
 	}
 	for k := range p.Facts.Units {
 		to := node{n.proc, k}
-		if u := j.unit(to); to == n || u.Kind != Thread || u.Role != "" || u.Wait == nil || len(u.Wait.On) == 0 {
+		u := j.unit(to)
+		if to == n || u.Kind != Thread || u.Role != "" || u.Wait == nil || len(u.Wait.On) == 0 {
+			continue
+		}
+		if c := j.call(to); long > 0 && (u.Wait.Limit || c == nil || c.Early || c.For < long) {
 			continue
 		}
 		if f, ok := j.place(to); ok && f.own() {

@@ -73,6 +73,8 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 		list := j.havers(node{}, o, []int{e.FD})
 		if serving := slices.DeleteFunc(slices.Clone(list), func(k node) bool { return !j.accepts(k, e.FD) }); len(serving) > 0 {
 			list = serving
+		} else if loop := j.loopSteps(p, does, unaccepted); len(loop) > 0 {
+			return loop // that a task has it at hand does not say that it accepts
 		} else {
 			list = slices.DeleteFunc(list, func(k node) bool { return k == n })
 		}
@@ -88,10 +90,12 @@ func (j *judge) listenerSteps(n node, p *Peer, does string) []edge {
 		}
 	}
 	if len(out) == 0 {
-		out = j.loopSteps(p, does, ", which the event loop of %[2]s has not accepted")
+		out = j.loopSteps(p, does, unaccepted)
 	}
 	return out
 }
+
+const unaccepted = ", which the event loop of %[2]s has not accepted"
 
 // accepts says whether a unit is one that accepts connections of a listening socket: it
 // is in accept, or runs a server, if also in a handler just now.

@@ -157,7 +157,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			return out
 		}
 		for _, w := range t.Owed {
-			add(node{n.proc, w}, true, "runs", "%[1]s waits for "+what+at+", which %[2]s runs", nil)
+			add(node{n.proc, w}, true, "runs", "%[1]s waits for "+what+at+whose(t)+" %[2]s runs", nil)
 		}
 	}
 	if len(out) == 0 && t.Kind == Future && !t.Async {
@@ -173,6 +173,14 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		add(node{n.proc, k}, false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
 	}
 	return out
+}
+
+// whose is what of a job the one who is at it runs: the job, or its callback.
+func whose(t *Thing) string {
+	if t.Callback != nil {
+		return ", whose callback"
+	}
+	return ", which"
 }
 
 // others says how many hold a semaphore besides one.

@@ -22,6 +22,9 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	case c.Loop.Moves:
 		says = "goes on in a loop" + at + ": " + turns("turns")
 		if strings.Contains(at, " in ") { // the loop is that of a package
+			if other := j.stuckFor(n, c.Loop.For/2); other != "" && c.Peer == nil {
+				return "waits" + at + ", which polls: " + turns("times") + other, Likely, "poll", "what would end the loop"
+			}
 			says += j.beside(n)
 		}
 		return says, None, "busy", ""

@@ -85,7 +85,11 @@ func (r *reader) poolResult(n int, obj uint64, jobs *poolJobs) bool {
 		t.Owed = append(t.Owed, units...)
 		return true
 	}
-	if workers := jobs.byQueue[r.Attr(obj, "_pool._inqueue")]; len(workers) > 0 {
+	if r.calledBack(t, obj) {
+		return true
+	}
+	queue := r.Attr(obj, "_pool._inqueue")
+	if workers := jobs.byQueue[queue]; len(workers) > 0 && r.lies(queue, job) {
 		t.Queued, t.Owed, t.Size = true, append(t.Owed, workers...), len(workers)
 		return true
 	}

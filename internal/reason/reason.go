@@ -188,6 +188,9 @@ func hangProc(e *Ending, state *logview.State) *hang.Proc {
 		c := &hang.Call{TID: w.TID, Num: w.Num, Name: w.Name, FD: -1, Since: w.Since, For: w.For, Event: w.Event, Early: w.Early, Attached: w.Attached}
 		if w.Call != "" {
 			c.Call, c.Text = linux.Name(int(w.Nr)), w.Call
+			if (c.Call == "select" || c.Call == "pselect6") && w.Args[0] == 0 {
+				c.Call = "clock_nanosleep" // as time.sleep does before 3.11
+			}
 			switch {
 			case c.Call == "wait4":
 				c.PID = max(0, int(int32(w.Args[0])))

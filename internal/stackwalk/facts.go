@@ -66,6 +66,9 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 		return nil
 	}
 	trace := ev.Args[0] == stderr && (bytes.HasPrefix(head, []byte("Traceback (most recent")) || bytes.HasPrefix(head, []byte("Exception in thread ")))
+	// So do concurrent.futures and asyncio log what a callback raises.
+	callback := ev.Args[0] == stderr && (bytes.HasPrefix(head, []byte("exception calling callback for ")) || bytes.HasPrefix(head, []byte("Exception in callback ")))
+	trace = trace || callback
 	// pytest writes F or E, FAILED or ERROR, to a copy of its standard output.
 	test := !trace && ev.Args[2] < maxOutcome && bytes.ContainsAny(head, "FE")
 	// What it has kept back of its output it writes at its end.
@@ -91,7 +94,8 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 		out = pystate.Raised(rt, p.Mem(), pt)
 	}
 	if out != nil {
-		out.Thread, out.Event, out.Main = pt.Name, p.Number, int(t.TID) == p.Info.PID
+		out.Thread, out.Event, out.Main = pt.Name, p.Number, int(t.TID) == p.Info.PID && !callback
+		out.Callback = callback
 	}
 	return out
 }
