@@ -174,14 +174,7 @@ func slowHTTP() *fake {
 		f.events[i].Pos.Event = uint64(i)
 	}
 	// A helper: a process that becomes another program, which ends.
-	helper := func(proc int, kinds ...string) {
-		for i, kind := range kinds {
-			f.events = append(f.events, Event{Proc: proc, PID: 200, TID: 200, Thread: 1, Pos: recording.Pos{Event: uint64(i)},
-				Kind: kind, Start: 600 * ms, End: 600 * ms, Call: Call{FD: -1}})
-		}
-	}
-	helper(2, KindThreadStart, KindExec, KindEnd)
-	helper(3, KindThreadStart, KindThreadExit, KindExit, KindEnd)
+	addHelper(f)
 	f.stacks = map[int]Stacks{5: connectStack, 6: sendStack, 7: mainStack, 8: recvStack}
 	f.ends = []Stacks{mainStack, recvStack}
 	show := func(thread int, instr uint64, kind, name string, s Stacks) {
@@ -204,6 +197,18 @@ func slowHTTP() *fake {
 	f.stacks[8] = recvStack
 	show(2, 185720, KindEnter, "sock_recv", recvStack)
 	return f
+}
+
+// addHelper adds a process that becomes another program, which ends.
+func addHelper(f *fake) {
+	helper := func(proc int, kinds ...string) {
+		for i, kind := range kinds {
+			f.events = append(f.events, Event{Proc: proc, PID: 200, TID: 200, Thread: 1, Pos: recording.Pos{Event: uint64(i)},
+				Kind: kind, Start: 600 * ms, End: 600 * ms, Call: Call{FD: -1}})
+		}
+	}
+	helper(2, KindThreadStart, KindExec, KindEnd)
+	helper(3, KindThreadStart, KindThreadExit, KindExit, KindEnd)
 }
 
 // specIn writes a spec into a folder of its own and loads it. The fake

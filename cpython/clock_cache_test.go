@@ -49,32 +49,7 @@ func TestCache(t *testing.T) {
 	if c, err := cache.FindClock(path); err != nil || c.Sites < 7000 {
 		t.Errorf("the cache is not used: %v", err)
 	}
-	damage := map[string][]byte{
-		"empty":             {},
-		"cut":               stored[:len(stored)/2],
-		"no JSON":           []byte("\x00\xff"),
-		"other file":        bytes.Replace(stored, []byte(`"Ino":`), []byte(`"Ino":1`), 1),
-		"null":              []byte("null"),
-		"unknown register":  bytes.Replace(stored, []byte(`"Reg":"`), []byte(`"Reg":"x`), 1),
-		"outside module":    bytes.Replace(stored, []byte(`"Addr":`), []byte(`"Addr":99999`), 1),
-		"too many entries":  bytes.Replace(stored, []byte(`"Entries":256`), []byte(`"Entries":2560`), 1),
-		"negative entries":  bytes.Replace(stored, []byte(`"Entries":256`), []byte(`"Entries":-1`), 1),
-		"too long":          append(bytes.Clone(stored), bytes.Repeat([]byte(" "), maxClockSize)...),
-		"neither result":    []byte(`{"File":` + string(stored[bytes.Index(stored, []byte(`{"Dev`)):bytes.Index(stored, []byte(`,"Clock`))]) + `}`),
-		"version not known": bytes.Replace(stored, []byte(`"Minor":11`), []byte(`"Minor":99`), 1),
-	}
-	for name, b := range damage {
-		if bytes.Equal(b, stored) {
-			t.Fatalf("%s: not damaged", name)
-		}
-		if err := os.WriteFile(entry(), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		get(name)
-		if b, err := os.ReadFile(entry()); err != nil || !bytes.Equal(b, stored) {
-			t.Errorf("%s: the entry is not renewed: %v", name, err)
-		}
-	}
+	testDamaged(t, stored, entry, get)
 
 	t.Run("concurrent", func(t *testing.T) {
 		file := entry()
@@ -101,6 +76,16 @@ func TestCache(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	testChanged(t, path, cache)
+	t.Run("unwritable", func(t *testing.T) {
+		if c, err := (Cache{"/dev/null/x"}).FindClock(path); err != nil || c.Sites != want.Sites {
+			t.Error(err)
+		}
+	})
+}
+
+// testChanged holds that a file that has changed is looked at again.
+func testChanged(t *testing.T, path string, cache Cache) {
 	t.Run("changed file", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "python")
 		b, err := os.ReadFile(path)
@@ -120,11 +105,36 @@ func TestCache(t *testing.T) {
 			t.Errorf("found %v in a file cut short", c)
 		}
 	})
-	t.Run("unwritable", func(t *testing.T) {
-		if c, err := (Cache{"/dev/null/x"}).FindClock(path); err != nil || c.Sites != want.Sites {
-			t.Error(err)
+}
+
+// testDamaged holds that an entry that is not what was stored is made anew.
+func testDamaged(t *testing.T, stored []byte, entry func() string, get func(name string)) {
+	damage := map[string][]byte{
+		"empty":             {},
+		"cut":               stored[:len(stored)/2],
+		"no JSON":           []byte("\x00\xff"),
+		"other file":        bytes.Replace(stored, []byte(`"Ino":`), []byte(`"Ino":1`), 1),
+		"null":              []byte("null"),
+		"unknown register":  bytes.Replace(stored, []byte(`"Reg":"`), []byte(`"Reg":"x`), 1),
+		"outside module":    bytes.Replace(stored, []byte(`"Addr":`), []byte(`"Addr":99999`), 1),
+		"too many entries":  bytes.Replace(stored, []byte(`"Entries":256`), []byte(`"Entries":2560`), 1),
+		"negative entries":  bytes.Replace(stored, []byte(`"Entries":256`), []byte(`"Entries":-1`), 1),
+		"too long":          append(bytes.Clone(stored), bytes.Repeat([]byte(" "), maxClockSize)...),
+		"neither result":    []byte(`{"File":` + string(stored[bytes.Index(stored, []byte(`{"Dev`)):bytes.Index(stored, []byte(`,"Clock`))]) + `}`),
+		"version not known": bytes.Replace(stored, []byte(`"Minor":11`), []byte(`"Minor":99`), 1),
+	}
+	for name, b := range damage {
+		if bytes.Equal(b, stored) {
+			t.Fatalf("%s: not damaged", name)
 		}
-	})
+		if err := os.WriteFile(entry(), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		get(name)
+		if b, err := os.ReadFile(entry()); err != nil || !bytes.Equal(b, stored) {
+			t.Errorf("%s: the entry is not renewed: %v", name, err)
+		}
+	}
 }
 
 func TestStoredClock(t *testing.T) {

@@ -31,52 +31,8 @@ const (
 // data at fakeData; each a segment.
 func (f fakeELF) build() []byte {
 	le := binary.LittleEndian
-	var strtab bytes.Buffer
-	strtab.WriteByte(0)
-	names := f.symbols
-	symtab := make([]byte, elf.Sym64Size)
-	for _, name := range names {
-		value, ok := f.values[name]
-		if !ok {
-			value = fakeData
-		}
-		symtab = le.AppendUint32(symtab, uint32(strtab.Len()))
-		symtab = append(symtab, 0x11, 0)
-		symtab = le.AppendUint16(symtab, 1)
-		symtab = le.AppendUint64(symtab, value)
-		symtab = le.AppendUint64(symtab, 64)
-		strtab.WriteString(name + "\x00")
-	}
-	var hash []byte
-	n := uint32(len(names))
-	if f.gnuHash {
-		// Buckets, first symbol, bloom words and shift, bloom, the only bucket.
-		for _, v := range []uint32{1, 1, 1, 0, 0, 0, 1} {
-			hash = le.AppendUint32(hash, v)
-		}
-		for i, name := range names {
-			h := uint32(5381)
-			for _, c := range []byte(name) {
-				h = h*33 + uint32(c)
-			}
-			h &^= 1
-			if i == len(names)-1 {
-				h |= 1
-			}
-			hash = le.AppendUint32(hash, h)
-		}
-	} else {
-		for _, v := range []uint32{1, n + 1, min(n, 1), 0} { // buckets, chains, bucket, chain of 0
-			hash = le.AppendUint32(hash, v)
-		}
-		for i := range n {
-			next := i + 2
-			if i == n-1 {
-				next = 0
-			}
-			hash = le.AppendUint32(hash, next)
-		}
-	}
+	symtab, strtab := f.symbolTable()
+	hash := f.hashTable()
 
 	const headers = 64 + 5*56
 	out := make([]byte, headers)
@@ -93,7 +49,7 @@ func (f fakeELF) build() []byte {
 		dynamic = le.AppendUint64(le.AppendUint64(dynamic, uint64(t)), v)
 	}
 	tag(elf.DT_SYMTAB, place(symtab))
-	tag(elf.DT_STRTAB, place(strtab.Bytes()))
+	tag(elf.DT_STRTAB, place(strtab))
 	if f.gnuHash {
 		tag(elf.DT_GNU_HASH, place(hash))
 	} else {
@@ -144,6 +100,63 @@ func (f fakeELF) build() []byte {
 		prog(elf.PT_GNU_EH_FRAME, elf.PF_R, hdrAt, hdrAt, uint64(len(hdr)))
 	}
 	return out
+}
+
+// hashTable is the table by which symbols are found: of GNU's kind or the older one.
+func (f fakeELF) hashTable() []byte {
+	le, names := binary.LittleEndian, f.symbols
+	var hash []byte
+	n := uint32(len(names))
+	if f.gnuHash {
+		// Buckets, first symbol, bloom words and shift, bloom, the only bucket.
+		for _, v := range []uint32{1, 1, 1, 0, 0, 0, 1} {
+			hash = le.AppendUint32(hash, v)
+		}
+		for i, name := range names {
+			h := uint32(5381)
+			for _, c := range []byte(name) {
+				h = h*33 + uint32(c)
+			}
+			h &^= 1
+			if i == len(names)-1 {
+				h |= 1
+			}
+			hash = le.AppendUint32(hash, h)
+		}
+	} else {
+		for _, v := range []uint32{1, n + 1, min(n, 1), 0} { // buckets, chains, bucket, chain of 0
+			hash = le.AppendUint32(hash, v)
+		}
+		for i := range n {
+			next := i + 2
+			if i == n-1 {
+				next = 0
+			}
+			hash = le.AppendUint32(hash, next)
+		}
+	}
+	return hash
+}
+
+// symbolTable is a symbol table and the names in it.
+func (f fakeELF) symbolTable() ([]byte, []byte) {
+	le := binary.LittleEndian
+	var strtab bytes.Buffer
+	strtab.WriteByte(0)
+	symtab := make([]byte, elf.Sym64Size)
+	for _, name := range f.symbols {
+		value, ok := f.values[name]
+		if !ok {
+			value = fakeData
+		}
+		symtab = le.AppendUint32(symtab, uint32(strtab.Len()))
+		symtab = append(symtab, 0x11, 0)
+		symtab = le.AppendUint16(symtab, 1)
+		symtab = le.AppendUint64(symtab, value)
+		symtab = le.AppendUint64(symtab, 64)
+		strtab.WriteString(name + "\x00")
+	}
+	return symtab, strtab.Bytes()
 }
 
 const fakeTable = fakeData + 64

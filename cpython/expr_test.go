@@ -30,23 +30,7 @@ func TestEval(t *testing.T) {
 			if f.Func != "last" {
 				f = frames[1]
 			}
-			for _, w := range want {
-				e, err := ParseExpr(*w[0])
-				var got Result
-				if err == nil {
-					got, err = r.Eval(p.m, f, e)
-				}
-				switch {
-				case w[1] == nil || *w[0] == "items.append":
-					if err == nil {
-						t.Errorf("%s is %s, no error", *w[0], got.Text)
-					}
-				case err != nil:
-					t.Errorf("%s: %v", *w[0], err)
-				case got.Text != *w[1] && !strings.HasPrefix(*w[1], "<class"):
-					t.Errorf("%s is %s, Python says %s", *w[0], got.Text, *w[1])
-				}
-			}
+			sameValues(t, want, r, p, f)
 			object := func(expr string) Object {
 				t.Helper()
 				e, err := ParseExpr(expr)
@@ -93,6 +77,27 @@ func TestEval(t *testing.T) {
 				t.Errorf("no LIMIT in %d globals, error %v", len(globals), err)
 			}
 		})
+	}
+}
+
+// sameValues holds expressions against the values that Python gives them.
+func sameValues(t *testing.T, want [][]*string, r *Runtime, p *process, f Frame) {
+	for _, w := range want {
+		e, err := ParseExpr(*w[0])
+		var got Result
+		if err == nil {
+			got, err = r.Eval(p.m, f, e)
+		}
+		switch {
+		case w[1] == nil || *w[0] == "items.append":
+			if err == nil {
+				t.Errorf("%s is %s, no error", *w[0], got.Text)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", *w[0], err)
+		case got.Text != *w[1] && !strings.HasPrefix(*w[1], "<class"):
+			t.Errorf("%s is %s, Python says %s", *w[0], got.Text, *w[1])
+		}
 	}
 }
 

@@ -76,23 +76,29 @@ func TestInspectAgainstPython(t *testing.T) {
 			for _, task := range want.Tasks {
 				obj := uint64(task[0].(float64))
 				s, ok := x.AsyncTask(obj)
-				how := "waits"
-				switch {
-				case !ok:
-					how = "?"
-				case s.Exception != 0 && !x.None(s.Exception):
-					how = "failed"
-				case s.Cancelled:
-					how = "cancelled"
-				case s.Done:
-					how = "returned"
-				}
+				how := taskState(ok, s, x)
 				if how != task[2] || x.TaskName(obj) != task[1] {
 					t.Errorf("task %v reads as %q, %s: %+v", task, x.TaskName(obj), how, s)
 				}
 			}
 		})
 	}
+}
+
+// taskState names how a task ended.
+func taskState(ok bool, s AsyncFuture, x *Inspector) string {
+	how := "waits"
+	switch {
+	case !ok:
+		how = "?"
+	case s.Exception != 0 && !x.None(s.Exception):
+		how = "failed"
+	case s.Cancelled:
+		how = "cancelled"
+	case s.Done:
+		how = "returned"
+	}
+	return how
 }
 
 // allFrames returns the stacks of all threads and tasks.

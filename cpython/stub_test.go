@@ -104,39 +104,7 @@ func testInstall(t *testing.T, c *Clock, testArea uint64, direct bool) {
 			stubs[to] = true
 
 			// Execute the stub's instructions on paper.
-			code := make([]byte, stubAfter)
-			if err := m.ReadAt(code, to); err != nil {
-				t.Fatal(err)
-			}
-			var text []string
-			for at := to; at < to+stubAfter; {
-				inst, err := x86asm.Decode(code[at-to:], 64)
-				if err != nil {
-					t.Fatal(err)
-				}
-				at += uint64(inst.Len)
-				switch arg := inst.Args[0].(type) {
-				case x86asm.Rel:
-					if to := at + uint64(int64(arg)); inst.Op == x86asm.JMP && (!direct || to != table.Targets[j]+testBias) {
-						t.Errorf("stub at %#x leads to %#x directly", at, to)
-					}
-				case x86asm.Mem:
-					where := at + uint64(arg.Disp)
-					if inst.Op == x86asm.DEC && where != in.Budget {
-						t.Errorf("stub counts at %#x", where)
-					}
-					if inst.Op == x86asm.JMP && (direct || word(where, 8) != table.Targets[j]+testBias) {
-						t.Errorf("stub leads to %#x by %#x", word(where, 8), where)
-					}
-				}
-				if inst.Op == x86asm.JMP {
-					at = to + stubAfter - 1
-				}
-				text = append(text, inst.Op.String())
-			}
-			if diff := cmp.Diff([]string{"DEC", "JS", "JMP", "INT"}, text); diff != "" {
-				t.Fatal(diff)
-			}
+			stubOnPaper(t, m, to, direct, table, j, in, word)
 			resume, handler, gotOp, ok := in.Trap(to + stubAfter)
 			if !ok || resume != to+stubJump || handler != table.Targets[j]+testBias || gotOp != op {
 				t.Errorf("Trap is %#x, %#x, %d, %v", resume, handler, gotOp, ok)
@@ -150,6 +118,43 @@ func testInstall(t *testing.T, c *Clock, testArea uint64, direct bool) {
 	}
 	if word(in.Budget, 8) != NoTrap {
 		t.Error("the budget is not NoTrap")
+	}
+}
+
+// stubOnPaper follows the instructions of a stub.
+func stubOnPaper(t *testing.T, m written, to uint64, direct bool, table *Table, j int, in *Installed, word func(addr uint64, n int) uint64) {
+	code := make([]byte, stubAfter)
+	if err := m.ReadAt(code, to); err != nil {
+		t.Fatal(err)
+	}
+	var text []string
+	for at := to; at < to+stubAfter; {
+		inst, err := x86asm.Decode(code[at-to:], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at += uint64(inst.Len)
+		switch arg := inst.Args[0].(type) {
+		case x86asm.Rel:
+			if to := at + uint64(int64(arg)); inst.Op == x86asm.JMP && (!direct || to != table.Targets[j]+testBias) {
+				t.Errorf("stub at %#x leads to %#x directly", at, to)
+			}
+		case x86asm.Mem:
+			where := at + uint64(arg.Disp)
+			if inst.Op == x86asm.DEC && where != in.Budget {
+				t.Errorf("stub counts at %#x", where)
+			}
+			if inst.Op == x86asm.JMP && (direct || word(where, 8) != table.Targets[j]+testBias) {
+				t.Errorf("stub leads to %#x by %#x", word(where, 8), where)
+			}
+		}
+		if inst.Op == x86asm.JMP {
+			at = to + stubAfter - 1
+		}
+		text = append(text, inst.Op.String())
+	}
+	if diff := cmp.Diff([]string{"DEC", "JS", "JMP", "INT"}, text); diff != "" {
+		t.Fatal(diff)
 	}
 }
 

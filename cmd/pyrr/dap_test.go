@@ -114,26 +114,7 @@ func dapSession(t *testing.T, rec, app string) {
 	if c := e.launch(rec, nil).Body; !c.SupportsStepBack || !c.SupportsLogPoints || len(c.ExceptionBreakpointFilters) != 2 {
 		t.Errorf("capabilities: %+v", c)
 	}
-	got := e.breakpoints(app,
-		dap.SourceBreakpoint{Line: 11, Condition: "x == 2 and y is None or x > 1 and len('ab') == 2"},
-		dap.SourceBreakpoint{Line: 18, LogMessage: "i is {i}, total {total}"},
-		dap.SourceBreakpoint{Line: 1}, // a docstring
-		dap.SourceBreakpoint{Line: 500},
-		dap.SourceBreakpoint{Line: 12, Condition: "f(x)"},
-		dap.SourceBreakpoint{Line: 28}, // the second line of a statement
-		dap.SourceBreakpoint{Line: 20, HitCondition: "often"})
-	for i, want := range []struct {
-		verified bool
-		line     int
-		message  string
-	}{{true, 11, ""}, {true, 18, ""}, {true, 2, ""}, {false, 500, "app.py had 37 lines"}, {false, 12, "can't call functions"}, {true, 27, ""}, {false, 20, "hit count"}} {
-		if b := got[i]; b.Verified != want.verified || b.Line != want.line || !strings.Contains(b.Message, want.message) {
-			t.Errorf("breakpoint %d: %+v, want %+v", i, b, want)
-		}
-	}
-	if b := e.breakpoints("/nowhere/else.py", dap.SourceBreakpoint{Line: 1})[0]; b.Verified || !strings.Contains(b.Message, "no file else.py ran") {
-		t.Errorf("a file that did not run: %+v", b)
-	}
+	dapBreakpoints(t, e, app)
 	e.do("setExceptionBreakpoints", map[string]any{"filters": []string{"uncaught"}})
 	e.do("configurationDone", nil)
 
@@ -151,126 +132,31 @@ func dapSession(t *testing.T, rec, app string) {
 	if worker == main || len(s.Body.HitBreakpointIds) != 1 {
 		t.Errorf("the breakpoint in the worker: %+v, main is %d", s.Body, main)
 	}
-	names := map[int]string{}
-	for _, th := range e.do("threads", nil).(*dap.ThreadsResponse).Body.Threads {
-		names[th.Id] = th.Name
-	}
-	if names[worker] != "worker" || names[main] != "MainThread" {
-		t.Errorf("threads: %v", names)
-	}
-	if want := "i is 0, total 0\ni is 1, total 0\ni is 2, total 2\n"; e.output["console"] != want {
-		t.Errorf("the logpoint printed %q, want %q", e.output["console"], want)
-	}
-	st := e.stack(worker)
-	if st[0].Name != "double" || st[0].Line != 11 || st[1].Line != 18 || !strings.HasSuffix(st[1].Name, "work") {
-		t.Errorf("stack: %+v", st[:2])
-	}
-	if src := st[0].Source; src.Path != app || src.SourceReference != 0 {
-		t.Errorf("source: %+v", src)
-	}
-	if other := e.stack(main); other[len(other)-1].Name != "<module>" || other[len(other)-1].Line != 32 && other[len(other)-1].Line != 33 {
-		t.Errorf("the main thread's stack: %+v", other)
-	}
-	if v := e.eval("x * 10 + len('a')", st[0].Id); v != "21" {
-		t.Errorf("evaluated: %s", v)
-	}
-	if v := e.eval("total", st[1].Id); v != "2" {
-		t.Errorf("in the caller: %s", v)
-	}
-	e.fails("evaluate", map[string]any{"expression": "nonesuch", "frameId": st[0].Id}, `no variable "nonesuch"`)
-	e.fails("evaluate", map[string]any{"expression": "print(x)", "context": "repl"}, "-exec")
+	st := dapLook(t, e, worker, main, app)
 
-	// Steps, there and back.
-	place := func(line int, fn string) {
-		t.Helper()
-		if f := e.stack(worker)[0]; f.Line != line || !strings.HasSuffix(f.Name, fn) {
-			t.Errorf("at %s:%d, want %s:%d", f.Name, f.Line, fn, line)
-		}
-	}
-	e.move("next", worker, "step")
-	place(12, "double")
-	if v := e.eval("y", 0); v != "4" {
-		t.Errorf("y is %s", v)
-	}
-	e.move("stepBack", worker, "step")
-	place(11, "double")
-	e.move("stepOut", worker, "step")
-	place(18, "work")
-	e.move("stepBack", worker, "step")
-	e.move("stepIn", worker, "step")
-	e.fails("scopes", map[string]any{"frameId": st[0].Id}, "any more")
+	dapSteps(t, e, worker, st)
 
-	// Breakpoints with a number of hits, and at a function.
-	e.breakpoints(app, dap.SourceBreakpoint{Line: 12, HitCondition: ">= 3"})
-	fns := e.do("setFunctionBreakpoints", map[string]any{"breakpoints": []map[string]any{{"name": "fail"}, {"name": "nonesuch"}}}).(*dap.SetFunctionBreakpointsResponse).Body.Breakpoints
-	if !fns[0].Verified || fns[1].Verified || !strings.Contains(fns[1].Message, "no file that ran defines nonesuch") {
-		t.Errorf("function breakpoints: %+v", fns)
-	}
-	e.move("continue", worker, "breakpoint")
-	if s = e.move("continue", worker, "breakpoint"); s.Body.ThreadId != main {
-		t.Errorf("stopped in thread %d", s.Body.ThreadId)
-	}
-	e.breakpoints(app)
-	if e.output["stdout"] != "before\n" {
-		t.Errorf("printed so far: %q", e.output["stdout"])
-	}
-	e.move("continue", main, "function breakpoint")
-	if e.output["stdout"] != "before\n12\n" {
-		t.Errorf("printed so far: %q", e.output["stdout"])
-	}
-
-	// Variables, looked into when asked for.
+	dapHits(t, e, app, worker, main)
 	st = e.stack(main)
 	if st[0].Name != "fail" || st[1].Name != "<module>" {
 		t.Fatalf("stack: %+v", st)
 	}
-	scopes := e.do("scopes", map[string]any{"frameId": st[0].Id}).(*dap.ScopesResponse).Body.Scopes
-	locals := e.variables(scopes[0].VariablesReference)
-	if v := locals["items"]; v.Type != "list" || v.IndexedVariables != 300 {
-		t.Errorf("items: %+v", v)
-	} else if part := e.do("variables", map[string]any{"variablesReference": v.VariablesReference, "start": 298, "count": 5}).(*dap.VariablesResponse).Body.Variables; len(part) != 2 || part[1].Value != "299" || part[1].EvaluateName != "items[299]" {
-		t.Errorf("two of them: %+v", part)
-	}
-	globals := e.variables(scopes[1].VariablesReference)
-	point := e.variables(globals["point"].VariablesReference)
-	if point["x"].Value != "3" || globals["point"].Type != "Point" {
-		t.Errorf("point: %+v", point)
-	}
-	inner := e.variables(e.variables(point["y"].VariablesReference)["[1]"].VariablesReference)
-	if v := inner["['k']"]; v.Value != "(2, 3)" || v.EvaluateName != "point.y[1]['k']" {
-		t.Errorf("within: %+v", inner)
-	}
-	if v := e.eval(inner["['k']"].EvaluateName+"[1]", 0); v != "3" {
-		t.Errorf("by its name: %s", v)
-	}
+	dapVariables(t, e, st)
 
-	// The exception that ends it, where it was raised; and back from there.
-	s = e.move("continue", main, "exception")
-	if s.Body.Text != "ValueError('lost')" || !strings.Contains(s.Body.Description, "nothing caught") {
-		t.Errorf("the exception: %+v", s.Body)
-	}
-	if f := e.stack(main)[0]; f.Name != "fail" || f.Line < 27 || f.Line > 28 {
-		t.Errorf("raised at %+v", f)
-	}
-	if x := e.do("exceptionInfo", map[string]any{"threadId": main}).(*dap.ExceptionInfoResponse).Body; x.ExceptionId != "ValueError" || x.BreakMode != "unhandled" {
-		t.Errorf("exception: %+v", x)
-	}
-	e.move("continue", main, "end")
-	if !strings.Contains(e.output["stderr"], "ValueError: lost") {
-		t.Errorf("standard error: %q", e.output["stderr"])
-	}
-	e.do("threads", nil)
-	e.stack(main)
-	e.do("setExceptionBreakpoints", map[string]any{"filters": []string{}, "filterOptions": []map[string]any{{"filterId": "raised", "condition": "LookupError"}}})
-	s = e.move("reverseContinue", main, "exception")
-	if s.Body.Text != "KeyError('caught')" {
-		t.Errorf("going back: %+v", s.Body)
-	}
-	e.move("reverseContinue", main, "function breakpoint")
-
-	// Places, events, the console's commands.
+	dapException(t, e, main)
 	e.do("setExceptionBreakpoints", map[string]any{"filters": []string{}})
 	e.do("setFunctionBreakpoints", map[string]any{"breakpoints": []any{}})
+	dapPlaces(t, e, main)
+	e.do("restart", nil)
+	e.stopped("entry")
+	if f := e.stack(main)[0]; f.Line > 2 {
+		t.Errorf("the beginning is at %+v", f)
+	}
+	e.leave()
+}
+
+// dapPlaces goes to events, and asks the console.
+func dapPlaces(t *testing.T, e *editor, main int) {
 	var events struct {
 		Here   uint64
 		Events []struct {
@@ -306,12 +192,155 @@ func dapSession(t *testing.T, rec, app string) {
 	if out := e.do("evaluate", map[string]any{"expression": "-exec bt", "context": "repl"}).(*dap.EvaluateResponse).Body.Result; !strings.Contains(out, "<module>") && !strings.Contains(out, "app.py") {
 		t.Errorf("bt: %q", out)
 	}
-	e.do("restart", nil)
-	e.stopped("entry")
-	if f := e.stack(main)[0]; f.Line > 2 {
-		t.Errorf("the beginning is at %+v", f)
+}
+
+// dapException runs to the exception that ends the program, and back from there.
+func dapException(t *testing.T, e *editor, main int) {
+	s := e.move("continue", main, "exception")
+	if s.Body.Text != "ValueError('lost')" || !strings.Contains(s.Body.Description, "nothing caught") {
+		t.Errorf("the exception: %+v", s.Body)
 	}
-	e.leave()
+	if f := e.stack(main)[0]; f.Name != "fail" || f.Line < 27 || f.Line > 28 {
+		t.Errorf("raised at %+v", f)
+	}
+	if x := e.do("exceptionInfo", map[string]any{"threadId": main}).(*dap.ExceptionInfoResponse).Body; x.ExceptionId != "ValueError" || x.BreakMode != "unhandled" {
+		t.Errorf("exception: %+v", x)
+	}
+	e.move("continue", main, "end")
+	if !strings.Contains(e.output["stderr"], "ValueError: lost") {
+		t.Errorf("standard error: %q", e.output["stderr"])
+	}
+	e.do("threads", nil)
+	e.stack(main)
+	e.do("setExceptionBreakpoints", map[string]any{"filters": []string{}, "filterOptions": []map[string]any{{"filterId": "raised", "condition": "LookupError"}}})
+	s = e.move("reverseContinue", main, "exception")
+	if s.Body.Text != "KeyError('caught')" {
+		t.Errorf("going back: %+v", s.Body)
+	}
+	e.move("reverseContinue", main, "function breakpoint")
+}
+
+// dapVariables looks into variables, which are read when they are asked for.
+func dapVariables(t *testing.T, e *editor, st []dap.StackFrame) {
+	scopes := e.do("scopes", map[string]any{"frameId": st[0].Id}).(*dap.ScopesResponse).Body.Scopes
+	locals := e.variables(scopes[0].VariablesReference)
+	if v := locals["items"]; v.Type != "list" || v.IndexedVariables != 300 {
+		t.Errorf("items: %+v", v)
+	} else if part := e.do("variables", map[string]any{"variablesReference": v.VariablesReference, "start": 298, "count": 5}).(*dap.VariablesResponse).Body.Variables; len(part) != 2 || part[1].Value != "299" || part[1].EvaluateName != "items[299]" {
+		t.Errorf("two of them: %+v", part)
+	}
+	globals := e.variables(scopes[1].VariablesReference)
+	point := e.variables(globals["point"].VariablesReference)
+	if point["x"].Value != "3" || globals["point"].Type != "Point" {
+		t.Errorf("point: %+v", point)
+	}
+	inner := e.variables(e.variables(point["y"].VariablesReference)["[1]"].VariablesReference)
+	if v := inner["['k']"]; v.Value != "(2, 3)" || v.EvaluateName != "point.y[1]['k']" {
+		t.Errorf("within: %+v", inner)
+	}
+	if v := e.eval(inner["['k']"].EvaluateName+"[1]", 0); v != "3" {
+		t.Errorf("by its name: %s", v)
+	}
+}
+
+// dapHits stops at breakpoints with a number of hits, and at a function.
+func dapHits(t *testing.T, e *editor, app string, worker, main int) {
+	e.breakpoints(app, dap.SourceBreakpoint{Line: 12, HitCondition: ">= 3"})
+	fns := e.do("setFunctionBreakpoints", map[string]any{"breakpoints": []map[string]any{{"name": "fail"}, {"name": "nonesuch"}}}).(*dap.SetFunctionBreakpointsResponse).Body.Breakpoints
+	if !fns[0].Verified || fns[1].Verified || !strings.Contains(fns[1].Message, "no file that ran defines nonesuch") {
+		t.Errorf("function breakpoints: %+v", fns)
+	}
+	e.move("continue", worker, "breakpoint")
+	if s := e.move("continue", worker, "breakpoint"); s.Body.ThreadId != main {
+		t.Errorf("stopped in thread %d", s.Body.ThreadId)
+	}
+	e.breakpoints(app)
+	if e.output["stdout"] != "before\n" {
+		t.Errorf("printed so far: %q", e.output["stdout"])
+	}
+	e.move("continue", main, "function breakpoint")
+	if e.output["stdout"] != "before\n12\n" {
+		t.Errorf("printed so far: %q", e.output["stdout"])
+	}
+}
+
+// dapSteps steps there and back.
+func dapSteps(t *testing.T, e *editor, worker int, st []dap.StackFrame) {
+	place := func(line int, fn string) {
+		t.Helper()
+		if f := e.stack(worker)[0]; f.Line != line || !strings.HasSuffix(f.Name, fn) {
+			t.Errorf("at %s:%d, want %s:%d", f.Name, f.Line, fn, line)
+		}
+	}
+	e.move("next", worker, "step")
+	place(12, "double")
+	if v := e.eval("y", 0); v != "4" {
+		t.Errorf("y is %s", v)
+	}
+	e.move("stepBack", worker, "step")
+	place(11, "double")
+	e.move("stepOut", worker, "step")
+	place(18, "work")
+	e.move("stepBack", worker, "step")
+	e.move("stepIn", worker, "step")
+	e.fails("scopes", map[string]any{"frameId": st[0].Id}, "any more")
+}
+
+// dapLook looks around at a breakpoint in the other thread.
+func dapLook(t *testing.T, e *editor, worker int, main int, app string) []dap.StackFrame {
+	names := map[int]string{}
+	for _, th := range e.do("threads", nil).(*dap.ThreadsResponse).Body.Threads {
+		names[th.Id] = th.Name
+	}
+	if names[worker] != "worker" || names[main] != "MainThread" {
+		t.Errorf("threads: %v", names)
+	}
+	if want := "i is 0, total 0\ni is 1, total 0\ni is 2, total 2\n"; e.output["console"] != want {
+		t.Errorf("the logpoint printed %q, want %q", e.output["console"], want)
+	}
+	st := e.stack(worker)
+	if st[0].Name != "double" || st[0].Line != 11 || st[1].Line != 18 || !strings.HasSuffix(st[1].Name, "work") {
+		t.Errorf("stack: %+v", st[:2])
+	}
+	if src := st[0].Source; src.Path != app || src.SourceReference != 0 {
+		t.Errorf("source: %+v", src)
+	}
+	if other := e.stack(main); other[len(other)-1].Name != "<module>" || other[len(other)-1].Line != 32 && other[len(other)-1].Line != 33 {
+		t.Errorf("the main thread's stack: %+v", other)
+	}
+	if v := e.eval("x * 10 + len('a')", st[0].Id); v != "21" {
+		t.Errorf("evaluated: %s", v)
+	}
+	if v := e.eval("total", st[1].Id); v != "2" {
+		t.Errorf("in the caller: %s", v)
+	}
+	e.fails("evaluate", map[string]any{"expression": "nonesuch", "frameId": st[0].Id}, `no variable "nonesuch"`)
+	e.fails("evaluate", map[string]any{"expression": "print(x)", "context": "repl"}, "-exec")
+	return st
+}
+
+// dapBreakpoints sets breakpoints of all kinds, before the program runs.
+func dapBreakpoints(t *testing.T, e *editor, app string) {
+	got := e.breakpoints(app,
+		dap.SourceBreakpoint{Line: 11, Condition: "x == 2 and y is None or x > 1 and len('ab') == 2"},
+		dap.SourceBreakpoint{Line: 18, LogMessage: "i is {i}, total {total}"},
+		dap.SourceBreakpoint{Line: 1}, // a docstring
+		dap.SourceBreakpoint{Line: 500},
+		dap.SourceBreakpoint{Line: 12, Condition: "f(x)"},
+		dap.SourceBreakpoint{Line: 28}, // the second line of a statement
+		dap.SourceBreakpoint{Line: 20, HitCondition: "often"})
+	for i, want := range []struct {
+		verified bool
+		line     int
+		message  string
+	}{{true, 11, ""}, {true, 18, ""}, {true, 2, ""}, {false, 500, "app.py had 37 lines"}, {false, 12, "can't call functions"}, {true, 27, ""}, {false, 20, "hit count"}} {
+		if b := got[i]; b.Verified != want.verified || b.Line != want.line || !strings.Contains(b.Message, want.message) {
+			t.Errorf("breakpoint %d: %+v, want %+v", i, b, want)
+		}
+	}
+	if b := e.breakpoints("/nowhere/else.py", dap.SourceBreakpoint{Line: 1})[0]; b.Verified || !strings.Contains(b.Message, "no file else.py ran") {
+		t.Errorf("a file that did not run: %+v", b)
+	}
 }
 
 // TestDAPPause stops a run, and changes breakpoints during one.

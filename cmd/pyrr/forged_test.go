@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
@@ -139,29 +140,13 @@ func (f forger) change(ev *recording.Event) string {
 				continue
 			}
 			ev.Maps = append([]recording.Mapping(nil), ev.Maps...)
-			m := &ev.Maps[f.rnd.IntN(len(ev.Maps))]
-			switch f.rnd.IntN(5) {
-			case 0:
-				m.Start = f.number(m.Start)
-			case 1:
-				m.End = f.number(m.End)
-			case 2:
-				m.Prot = uint32(f.number(uint64(m.Prot)))
-			case 3:
-				m.File = recording.FileID(f.rnd.IntN(20))
-			case 4:
-				m.Offset = f.number(m.Offset)
-			}
+			m := forgedMapping(ev, f)
 			return fmt.Sprintf("mapping %+v", *m)
 		case 6:
 			if ev.Regs == nil || !f.regs {
 				continue
 			}
-			r := *ev.Regs
-			ev.Regs = &r
-			values := []*uint64{&r.Rip, &r.Rsp, &r.Rax, &r.Rbx, &r.Cs, &r.Ss, &r.Eflags, &r.FsBase, &r.OrigRax}
-			p := values[f.rnd.IntN(len(values))]
-			*p = f.number(*p)
+			r := forgedRegs(ev, f)
 			return fmt.Sprintf("registers %+v", r)
 		case 7:
 			ev.Nr = int32(f.number(uint64(ev.Nr)))
@@ -203,6 +188,34 @@ func (f forger) change(ev *recording.Event) string {
 			return fmt.Sprintf("descriptor %.200q", fmt.Sprint(*o))
 		}
 	}
+}
+
+// forgedRegs changes one of the registers.
+func forgedRegs(ev *recording.Event, f forger) linux.Regs {
+	r := *ev.Regs
+	ev.Regs = &r
+	values := []*uint64{&r.Rip, &r.Rsp, &r.Rax, &r.Rbx, &r.Cs, &r.Ss, &r.Eflags, &r.FsBase, &r.OrigRax}
+	p := values[f.rnd.IntN(len(values))]
+	*p = f.number(*p)
+	return r
+}
+
+// forgedMapping changes one of the mappings.
+func forgedMapping(ev *recording.Event, f forger) *recording.Mapping {
+	m := &ev.Maps[f.rnd.IntN(len(ev.Maps))]
+	switch f.rnd.IntN(5) {
+	case 0:
+		m.Start = f.number(m.Start)
+	case 1:
+		m.End = f.number(m.End)
+	case 2:
+		m.Prot = uint32(f.number(uint64(m.Prot)))
+	case 3:
+		m.File = recording.FileID(f.rnd.IntN(20))
+	case 4:
+		m.Offset = f.number(m.Offset)
+	}
+	return m
 }
 
 // process changes what is said of a process.

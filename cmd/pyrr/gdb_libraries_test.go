@@ -50,8 +50,7 @@ var librarySessions = [][]struct{ line, want, not string }{
 func TestGDBLibraries(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
-	const python = "/usr/bin/python3.11"
-	for _, need := range []string{python, "/usr/bin/gdb"} {
+	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
 		if _, err := os.Stat(need); err != nil {
 			t.Skip(err)
 		}
@@ -72,7 +71,7 @@ zlib.compress(b"y" * 100)
 	if err := os.WriteFile(filepath.Join(dir, ".gdbinit"), []byte("set debug-file-directory /nowhere\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := capturePyrr("record", "-o", rec, "--", python, "-I", app); status != 0 {
+	if status, _, errs := capturePyrr("record", "-o", rec, "--", gdbPython, "-I", app); status != 0 {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
 	session := func(lines ...string) []string {

@@ -16,6 +16,9 @@ import (
 	"pyrr/internal/probe"
 )
 
+// gdbPython is the interpreter that debug information is installed for.
+const gdbPython = "/usr/bin/python3.11"
+
 // gdbPrograms are programs whose native run takes the same way each time.
 var gdbPrograms = map[string]string{
 	"extensions": `import zlib, struct, json, binascii
@@ -157,8 +160,7 @@ func plainGDB(s string) string {
 func TestGDBSessions(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
-	const python = "/usr/bin/python3.11"
-	for _, need := range []string{python, "/usr/bin/gdb"} {
+	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
 		if _, err := os.Stat(need); err != nil {
 			t.Skip(err)
 		}
@@ -177,9 +179,7 @@ func TestGDBSessions(t *testing.T) {
 				continue
 			}
 			if f.function == "connect" && s.name == "steps" {
-				// The steps lead to the system call, where the recorder's own
-				// code is in its place.
-				continue
+				continue // to the system call, where the recorder's own code is in its place
 			}
 			sessions++
 			t.Run(f.program+"/"+f.function+"/"+s.name, func(t *testing.T) {
@@ -187,12 +187,7 @@ func TestGDBSessions(t *testing.T) {
 				rec := recordings[f.program]
 				if rec == "" {
 					rec = filepath.Join(dir, f.program+".pyrr.zip")
-					if err := os.WriteFile(script, []byte(gdbPrograms[f.program]), 0o666); err != nil {
-						t.Fatal(err)
-					}
-					cmd := exec.Command(os.Args[0], "record", "-o", rec, "--", python, "-I", script)
-					cmd.Args[0] = "pyrr"
-					gdbRun(t, cmd)
+					recordForGDB(t, f.program, script, rec)
 					recordings[f.program] = rec
 				}
 				lines := func(run string, list []string) []string {
@@ -208,7 +203,7 @@ func TestGDBSessions(t *testing.T) {
 				}
 				common := []string{"-nx", "-q", "-iex", "set pagination off", "-iex", "set confirm off", "-iex", "set width 0", "-iex", "set breakpoint pending on", "-iex", "set debug-file-directory /nowhere"}
 				native := exec.Command("/usr/bin/gdb", append(common, "-batch")...)
-				want := gdbAnswers(t, native, append([]string{"file " + python, "set args -I " + script + " >/dev/null", "starti"}, lines("continue", s.lines)...))[3:]
+				want := gdbAnswers(t, native, append([]string{"file " + gdbPython, "set args -I " + script + " >/dev/null", "starti"}, lines("continue", s.lines)...))[3:]
 
 				asked := append(lines("continue", s.lines), lines("continue", s.back)...)
 				var again []string
@@ -241,4 +236,15 @@ func TestGDBSessions(t *testing.T) {
 	if os.Getenv("PYRR_E2E") == "full" && sessions < 60 || sessions < 4 {
 		t.Errorf("%d sessions", sessions)
 	}
+}
+
+// recordForGDB records a program once.
+func recordForGDB(t *testing.T, program, script, rec string) {
+	t.Helper()
+	if err := os.WriteFile(script, []byte(gdbPrograms[program]), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "record", "-o", rec, "--", gdbPython, "-I", script)
+	cmd.Args[0] = "pyrr"
+	gdbRun(t, cmd)
 }

@@ -40,8 +40,7 @@ var gdbReceived = regexp.MustCompile(`received signal (.*)`)
 // what it says of them, to those at which it stops in the program itself.
 func TestGDBSignals(t *testing.T) {
 	probe.Require(t)
-	const python = "/usr/bin/python3.11"
-	for _, need := range []string{python, "/usr/bin/gdb"} {
+	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
 		if _, err := os.Stat(need); err != nil {
 			t.Skip(err)
 		}
@@ -55,7 +54,7 @@ func TestGDBSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	const segv = 128 + 11
-	if status, _, errs := capturePyrr("record", "-o", rec, "--", python, "-I", script); status != segv {
+	if status, _, errs := capturePyrr("record", "-o", rec, "--", gdbPython, "-I", script); status != segv {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
 
@@ -71,7 +70,7 @@ func TestGDBSignals(t *testing.T) {
 	lines = append(lines, stop...) // SIGSEGV
 	lines = append(lines, "p $_siginfo._sifields._sigfault.si_addr")
 	common := []string{"-nx", "-q", "-batch", "-iex", "set pagination off", "-iex", "set confirm off", "-iex", "set width 0", "-iex", "set debug-file-directory /nowhere"}
-	native := gdbAnswers(t, exec.Command("/usr/bin/gdb", common...), append([]string{"file " + python, "set args -I " + script, "starti"}, lines...))[3:]
+	native := gdbAnswers(t, exec.Command("/usr/bin/gdb", common...), append([]string{"file " + gdbPython, "set args -I " + script, "starti"}, lines...))[3:]
 
 	back := []string{"reverse-continue", "p $_siginfo.si_signo", "reverse-continue", "p $_siginfo.si_signo", "stepi", "info registers rip rdi", "p $_siginfo"}
 	cmd := exec.Command(os.Args[0], "replay", "--gdb", rec)

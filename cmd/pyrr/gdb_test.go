@@ -26,8 +26,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
 		t.Skip("this machine can't record and replay")
 	}
-	const python = "/usr/bin/python3.11"
-	if _, err := os.Stat(python); err != nil {
+	if _, err := os.Stat(gdbPython); err != nil {
 		t.Skip(err)
 	}
 	stops := 2
@@ -37,7 +36,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "work.pyrr.zip")
 	// Without the timer, which only gdb lets pass.
-	if status, _, errs := capturePyrr("record", "-o", path, "--", python, gdbtest.Program(), "0.05", "0"); status != 0 {
+	if status, _, errs := capturePyrr("record", "-o", path, "--", gdbPython, gdbtest.Program(), "0.05", "0"); status != 0 {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
 	rec, err := recording.Open(path)
@@ -84,7 +83,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 			return err
 		}
 		got := space.Explain(p.Mem(), space.Walk(p.Mem(), stackwalk.UnwindRegs(&regs), 0))
-		c.Compare(t, space, gdbtest.Core(t, python, core), got)
+		c.Compare(t, space, gdbtest.Core(t, gdbPython, core), got)
 		return nil
 	}})
 	if err != nil {

@@ -138,6 +138,21 @@ func compareIndex(t *testing.T, python string) {
 	if err != nil || len(procs) != 2 {
 		t.Fatal(len(procs), err)
 	}
+	threadNames(t, procs, rec, x, names)
+	for _, name := range []string{"MainThread", "wörker 0", "wörker 1", "wörker 2"} {
+		if !names[name] {
+			t.Errorf("no thread is named %q: %v", name, names)
+		}
+	}
+	sources, err := rec.Sources()
+	if err != nil || string(sources[program]) != indexProgram {
+		t.Errorf("%d sources, the program's has %d bytes, error %v", len(sources), len(sources[program]), err)
+	}
+	t.Logf("%d events, %d Python stacks, %d different", points, withPython, wrong)
+}
+
+// threadNames adds the names that the threads of a recording have at its events.
+func threadNames(t *testing.T, procs []recording.Proc, rec *recording.Recording, x *recording.StackIndex, names map[string]bool) {
 	for _, p := range procs {
 		it, err := rec.Events(p.ID)
 		if err != nil {
@@ -152,16 +167,6 @@ func compareIndex(t *testing.T, python string) {
 		}
 		it.Close()
 	}
-	for _, name := range []string{"MainThread", "wörker 0", "wörker 1", "wörker 2"} {
-		if !names[name] {
-			t.Errorf("no thread is named %q: %v", name, names)
-		}
-	}
-	sources, err := rec.Sources()
-	if err != nil || string(sources[program]) != indexProgram {
-		t.Errorf("%d sources, the program's has %d bytes, error %v", len(sources), len(sources[program]), err)
-	}
-	t.Logf("%d events, %d Python stacks, %d different", points, withPython, wrong)
 }
 
 // frameKeys are frames without their text, which the index has elsewhere.

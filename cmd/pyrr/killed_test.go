@@ -67,14 +67,7 @@ while True:
 	// The events are flushed now and then; a folder that is being written
 	// opens as well.
 	part := filepath.Join(dir, "x.pyrr.part")
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		_, text, errs := capturePyrr("events", "--kind", "write", part)
-		if strings.Contains(text, "line 3000") { // the last of them may have been begun only
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("nothing is flushed after 30 s:\n%s%s", text, errs)
-		}
-	}
+	waitFlushed(t, part)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,15 +76,7 @@ while True:
 	if err != nil {
 		t.Fatalf("the program printed %q", seen)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := syscall.Kill(pid, 0)
-		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err == syscall.ESRCH || strings.Contains(string(stat), ") Z ") { // nobody may be there to reap it
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the program outlives its recorder: %v", err)
-		}
-	}
+	waitGone(t, pid)
 
 	status, text, errs := capturePyrr("info", part)
 	if status != 0 || !strings.Contains(text, "incomplete") || !strings.Contains(text, "truncated at instruction ") {
@@ -108,5 +93,30 @@ while True:
 	status, _, errs = capturePyrr("record", "-o", filepath.Join(dir, "x.pyrr.zip"), "true")
 	if status != cli.ExitOwn || !strings.Contains(errs, "is there already") {
 		t.Errorf("record over it: status %d, stderr %q", status, errs)
+	}
+}
+
+// waitGone waits until a process is no more.
+func waitGone(t *testing.T, pid int) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Kill(pid, 0)
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err == syscall.ESRCH || strings.Contains(string(stat), ") Z ") { // nobody may be there to reap it
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the program outlives its recorder: %v", err)
+		}
+	}
+}
+
+// waitFlushed waits until the events are in the folder: they are flushed now and then.
+func waitFlushed(t *testing.T, part string) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_, text, errs := capturePyrr("events", "--kind", "write", part)
+		if strings.Contains(text, "line 3000") { // the last of them may have been begun only
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("nothing is flushed after 30 s:\n%s%s", text, errs)
+		}
 	}
 }

@@ -40,6 +40,9 @@ func (a *agent) hostile(tool string, args any) (text string, failed bool) {
 	return text, res.IsError
 }
 
+// oddRecording is the one that odd arguments come with.
+const oddRecording = "app.pyrr.zip"
+
 // TestAgentOddArguments gives each argument of each tool what it is not, and what is far
 // too much.
 func TestAgentOddArguments(t *testing.T) {
@@ -49,52 +52,19 @@ func TestAgentOddArguments(t *testing.T) {
 	}
 	dir := t.TempDir()
 	recordFor(t, dir, "app", "n = 1\nn = 2\n")
-	const rec = "app.pyrr.zip"
 	a := startAgent(t, dir, "--limit", "30s")
 	tools, err := a.s.ListTools(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("x", 200_000)
-	for _, tool := range tools.Tools {
-		b, err := json.Marshal(tool.InputSchema)
-		var schema struct{ Properties map[string]any }
-		if err == nil {
-			err = json.Unmarshal(b, &schema)
-		}
-		if err != nil || len(schema.Properties) < 2 {
-			t.Fatalf("%s: %v, %v", tool.Name, schema, err)
-		}
-		for name := range schema.Properties {
-			for _, odd := range []any{map[string]any{"a": 1}, []any{[]any{1}}, []any{nil}} {
-				if text, failed := a.hostile(tool.Name, map[string]any{"recording": rec, name: odd}); !failed || !strings.Contains(text, name) {
-					t.Errorf("%s with %s %v does not fail by that: %s", tool.Name, name, odd, text)
-				}
-			}
-		}
-		for _, args := range []any{[]any{rec}, rec, 7, map[string]any{long: 1}, map[string]any{"no such": nil}, map[string]any{"recording": long}, map[string]any{"recording": "\x00"}, map[string]any{"recording": "."}} {
-			if text, failed := a.hostile(tool.Name, args); !failed && tool.Name != "list" {
-				t.Errorf("%s %.50v does not fail: %s", tool.Name, args, text)
-			}
-		}
-	}
+	oddTypes(t, tools, a, long)
 	a.hostile("no such tool", map[string]any{})
 	// Each tool is a process of its own, that ends.
 	hurried := startAgent(t, dir, "--limit", "1ms")
-	for tool, args := range map[string]map[string]any{"source": {"file": "app.py"}, "explain": {}, "draft": {}, "timeline": {}} {
-		args["recording"] = rec
-		if text, failed := hurried.hostile(tool, args); !failed || !strings.Contains(text, "ended after 1ms") {
-			t.Errorf("%s does not end: %s", tool, text)
-		}
-	}
+	toolsEnd(t, hurried)
 	a.hostile(long, nil)
-	with := func(pairs ...any) map[string]any {
-		out := map[string]any{"recording": rec}
-		for i := 0; i+1 < len(pairs); i += 2 {
-			out[pairs[i].(string)] = pairs[i+1]
-		}
-		return out
-	}
+	with := func(pairs ...any) map[string]any { return arguments(oddRecording, pairs...) }
 	for _, c := range []struct {
 		tool string
 		args map[string]any
@@ -151,6 +121,42 @@ func TestAgentOddArguments(t *testing.T) {
 	}
 }
 
+// toolsEnd holds that each tool is a process of its own, that ends.
+func toolsEnd(t *testing.T, hurried *agent) {
+	for tool, args := range map[string]map[string]any{"source": {"file": "app.py"}, "explain": {}, "draft": {}, "timeline": {}} {
+		args["recording"] = oddRecording
+		if text, failed := hurried.hostile(tool, args); !failed || !strings.Contains(text, "ended after 1ms") {
+			t.Errorf("%s does not end: %s", tool, text)
+		}
+	}
+}
+
+// oddTypes gives each argument of each tool values of other types.
+func oddTypes(t *testing.T, tools *mcp.ListToolsResult, a *agent, long string) {
+	for _, tool := range tools.Tools {
+		b, err := json.Marshal(tool.InputSchema)
+		var schema struct{ Properties map[string]any }
+		if err == nil {
+			err = json.Unmarshal(b, &schema)
+		}
+		if err != nil || len(schema.Properties) < 2 {
+			t.Fatalf("%s: %v, %v", tool.Name, schema, err)
+		}
+		for name := range schema.Properties {
+			for _, odd := range []any{map[string]any{"a": 1}, []any{[]any{1}}, []any{nil}} {
+				if text, failed := a.hostile(tool.Name, map[string]any{"recording": oddRecording, name: odd}); !failed || !strings.Contains(text, name) {
+					t.Errorf("%s with %s %v does not fail by that: %s", tool.Name, name, odd, text)
+				}
+			}
+		}
+		for _, args := range []any{[]any{oddRecording}, oddRecording, 7, map[string]any{long: 1}, map[string]any{"no such": nil}, map[string]any{"recording": long}, map[string]any{"recording": "\x00"}, map[string]any{"recording": "."}} {
+			if text, failed := a.hostile(tool.Name, args); !failed && tool.Name != "list" {
+				t.Errorf("%s %.50v does not fail: %s", tool.Name, args, text)
+			}
+		}
+	}
+}
+
 // TestAgentOddRecordings asks about files that are none, halves, forged and bombs, and by
 // names that lead out of the folder.
 func TestAgentOddRecordings(t *testing.T) {
@@ -182,18 +188,7 @@ func TestAgentOddRecordings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for seed := uint64(0); len(odd) < 6; seed++ {
-		f := forger{rnd: rand.New(rand.NewPCG(seed, 5))}
-		name := fmt.Sprintf("forged%d.pyrr.part", seed)
-		at, n := 1+f.rnd.IntN(1000), 0
-		if rec.Rewrite(filepath.Join(inside, name), recording.Changes{Event: func(_ int, _ uint64, ev *recording.Event) {
-			if n++; n == at {
-				f.change(ev)
-			}
-		}}) == nil { // else it can't even be written
-			odd = append(odd, name)
-		}
-	}
+	odd = forgedRecordings(odd, rec, inside)
 	if err := os.Rename(bomb(t, 500_000), filepath.Join(inside, "bomb.pyrr.part")); err != nil {
 		t.Fatal(err)
 	}
@@ -234,4 +229,21 @@ func TestAgentOddRecordings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// forgedRecordings adds some recordings with a changed event.
+func forgedRecordings(odd []string, rec *recording.Recording, inside string) []string {
+	for seed := uint64(0); len(odd) < 6; seed++ {
+		f := forger{rnd: rand.New(rand.NewPCG(seed, 5))}
+		name := fmt.Sprintf("forged%d.pyrr.part", seed)
+		at, n := 1+f.rnd.IntN(1000), 0
+		if rec.Rewrite(filepath.Join(inside, name), recording.Changes{Event: func(_ int, _ uint64, ev *recording.Event) {
+			if n++; n == at {
+				f.change(ev)
+			}
+		}}) == nil { // else it can't even be written
+			odd = append(odd, name)
+		}
+	}
+	return odd
 }

@@ -119,6 +119,9 @@ t.join()
 pool.ready.wait()
 `
 
+// agentRecording is the one that the agent is asked about.
+const agentRecording = "hang" + recording.PackedSuffix
+
 // TestAgent speaks the protocol with pyrr mcp: every tool and resource on a hang, with
 // odd input, and what must not be reached.
 func TestAgent(t *testing.T) {
@@ -136,14 +139,7 @@ func TestAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := startAgent(t, inside)
-	const rec = "hang" + recording.PackedSuffix
-	with := func(pairs ...any) map[string]any {
-		out := map[string]any{"recording": rec}
-		for i := 0; i+1 < len(pairs); i += 2 {
-			out[pairs[i].(string)] = pairs[i+1]
-		}
-		return out
-	}
+	with := func(pairs ...any) map[string]any { return arguments(agentRecording, pairs...) }
 	tools, err := a.s.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) != 13 {
 		t.Fatalf("%d tools, %v", len(tools.Tools), err)
@@ -153,7 +149,7 @@ func TestAgent(t *testing.T) {
 			t.Errorf("%s does not say that it reads only", tool.Name)
 		}
 	}
-	next := a.want("list", map[string]any{}, rec, "timeout")
+	next := a.want("list", map[string]any{}, agentRecording, "timeout")
 	if len(next) == 0 || next[0].Tool != "explain" {
 		t.Fatalf("list suggests %v", next)
 	}
@@ -188,9 +184,33 @@ func TestAgent(t *testing.T) {
 	a.want("travel", with("from", at, "to", "return"), "instruction")
 	a.want("check", with("sentence", "futex blocked at end for > 1s"), "1")
 	a.want("draft", with(), "expect:")
-	a.want("diff", with("passed", rec))
+	a.want("diff", with("passed", agentRecording))
 
 	// Nothing raises, and what is wrong is said.
+	agentRefuses(t, dir, with, a)
+	text, _, _ := a.call("explain", with("max_bytes", 500))
+	if !strings.Contains(text, "left out") {
+		t.Errorf("a short answer does not say what it leaves out:\n%s", text)
+	}
+
+	agentResources(t, a)
+}
+
+// agentResources reads the resources, and none from outside.
+func agentResources(t *testing.T, a *agent) {
+	for uri, want := range map[string]string{"pyrr://skill": "next:", "pyrr://spec-schema": "\"$schema\"", "pyrr://page/" + agentRecording: "<html"} {
+		res, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: uri})
+		if err != nil || len(res.Contents) != 1 || !strings.Contains(res.Contents[0].Text, want) {
+			t.Errorf("resource %s: %v", uri, err)
+		}
+	}
+	if _, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pyrr://page/../outside" + recording.PackedSuffix}); err == nil {
+		t.Error("a page of a recording outside can be read")
+	}
+}
+
+// agentRefuses holds that nothing raises, and that what is wrong is said.
+func agentRefuses(t *testing.T, dir string, with func(pairs ...any) map[string]any, a *agent) {
 	for _, bad := range []struct {
 		tool string
 		args map[string]any
@@ -224,18 +244,13 @@ func TestAgent(t *testing.T) {
 			t.Errorf("%s finds nothing, and suggests %v", tool, next)
 		}
 	}
-	text, _, _ := a.call("explain", with("max_bytes", 500))
-	if !strings.Contains(text, "left out") {
-		t.Errorf("a short answer does not say what it leaves out:\n%s", text)
-	}
+}
 
-	for uri, want := range map[string]string{"pyrr://skill": "next:", "pyrr://spec-schema": "\"$schema\"", "pyrr://page/" + rec: "<html"} {
-		res, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: uri})
-		if err != nil || len(res.Contents) != 1 || !strings.Contains(res.Contents[0].Text, want) {
-			t.Errorf("resource %s: %v", uri, err)
-		}
+// arguments are those of a tool: a recording, and names with values.
+func arguments(rec string, pairs ...any) map[string]any {
+	out := map[string]any{"recording": rec}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		out[pairs[i].(string)] = pairs[i+1]
 	}
-	if _, err := a.s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pyrr://page/../outside" + recording.PackedSuffix}); err == nil {
-		t.Error("a page of a recording outside can be read")
-	}
+	return out
 }

@@ -94,33 +94,7 @@ func TestSnippets(t *testing.T) {
 		}
 		os.RemoveAll(filepath.Join(dir, "recordings"))
 	}
-	t.Run("gitlab", func(t *testing.T) {
-		var doc map[string]struct {
-			Script      []string
-			AfterScript []string `yaml:"after_script"`
-			Artifacts   struct{ Paths []string }
-		}
-		quality := filepath.Join(dir, "gl-code-quality.json")
-		if err := yaml.Unmarshal([]byte(snippet(t, "gitlab")), &doc); err != nil {
-			t.Fatal(err)
-		}
-		job := doc["test"]
-		if len(job.Artifacts.Paths) != 1 || job.Artifacts.Paths[0] != "recordings/*.pyrr.zip" {
-			t.Errorf("artifacts %v", job.Artifacts.Paths)
-		}
-		status, out := try(t, dir, env, []string{"bash", "-e", "-o", "pipefail"}, strings.Join(job.Script, "\n"))
-		// after_script runs in a shell of its own, whatever became of the script.
-		after := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(job.AfterScript, "\n"))
-		after.Dir, after.Env = dir, env
-		more, err := after.CombinedOutput()
-		if err != nil {
-			t.Error(err)
-		}
-		expect(t, status, out+string(more))
-		if b, err := os.ReadFile(quality); err != nil || !strings.Contains(string(b), `"path": "hang.py"`) {
-			t.Errorf("%v\n%s", err, b)
-		}
-	})
+	snippetGitLab(t, dir, env, expect)
 	t.Run("jenkins", func(t *testing.T) {
 		text := snippet(t, "jenkins")
 		m := regexp.MustCompile(`(?s)sh '''\n(.*?)'''`).FindStringSubmatch(text)
@@ -178,6 +152,11 @@ func TestSnippets(t *testing.T) {
 		status, out := runSteps(t, dir, env, steps)
 		expect(t, status, out)
 	})
+	snippetAzure(t, dir, env, expect)
+	t.Run("pre-commit", func(t *testing.T) { preCommit(t, dir, env) })
+}
+
+func snippetAzure(t *testing.T, dir string, env []string, expect func(t *testing.T, status int, out string)) {
 	t.Run("azure", func(t *testing.T) {
 		var doc struct {
 			Steps []struct{ Script, Condition string }
@@ -195,7 +174,36 @@ func TestSnippets(t *testing.T) {
 		}
 		expect(t, status, out)
 	})
-	t.Run("pre-commit", func(t *testing.T) { preCommit(t, dir, env) })
+}
+
+func snippetGitLab(t *testing.T, dir string, env []string, expect func(t *testing.T, status int, out string)) {
+	t.Run("gitlab", func(t *testing.T) {
+		var doc map[string]struct {
+			Script      []string
+			AfterScript []string `yaml:"after_script"`
+			Artifacts   struct{ Paths []string }
+		}
+		quality := filepath.Join(dir, "gl-code-quality.json")
+		if err := yaml.Unmarshal([]byte(snippet(t, "gitlab")), &doc); err != nil {
+			t.Fatal(err)
+		}
+		job := doc["test"]
+		if len(job.Artifacts.Paths) != 1 || job.Artifacts.Paths[0] != "recordings/*.pyrr.zip" {
+			t.Errorf("artifacts %v", job.Artifacts.Paths)
+		}
+		status, out := try(t, dir, env, []string{"bash", "-e", "-o", "pipefail"}, strings.Join(job.Script, "\n"))
+		// after_script runs in a shell of its own, whatever became of the script.
+		after := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(job.AfterScript, "\n"))
+		after.Dir, after.Env = dir, env
+		more, err := after.CombinedOutput()
+		if err != nil {
+			t.Error(err)
+		}
+		expect(t, status, out+string(more))
+		if b, err := os.ReadFile(quality); err != nil || !strings.Contains(string(b), `"path": "hang.py"`) {
+			t.Errorf("%v\n%s", err, b)
+		}
+	})
 }
 
 // ciStep is a step of a CI: its script, and whether it runs after a failure, too.

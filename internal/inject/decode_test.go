@@ -82,30 +82,7 @@ func TestDecodeSystemFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer file.Close()
-			cmd := exec.Command(objdump, "-dw", "--no-show-raw-insn", path)
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			bad := map[uint64]bool{}
-			var starts []uint64
-			for sc := bufio.NewScanner(out); sc.Scan(); {
-				addr, rest, ok := strings.Cut(strings.TrimSpace(sc.Text()), ":\t")
-				if !ok {
-					continue
-				}
-				a, err := strconv.ParseUint(addr, 16, 64)
-				if err != nil {
-					continue
-				}
-				starts = append(starts, a)
-				bad[a] = strings.Contains(rest, "(bad)")
-			}
-			cmd.Wait()
-			slices.Sort(starts)
+			starts, bad := disassembled(t, objdump, path)
 
 			var text *elf.Prog
 			for _, p := range file.Progs {
@@ -155,4 +132,34 @@ func TestDecodeSystemFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// disassembled lists where objdump sees instructions, and which of them it calls bad.
+func disassembled(t *testing.T, objdump string, path string) ([]uint64, map[uint64]bool) {
+	var err error
+	cmd := exec.Command(objdump, "-dw", "--no-show-raw-insn", path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bad := map[uint64]bool{}
+	var starts []uint64
+	for sc := bufio.NewScanner(out); sc.Scan(); {
+		addr, rest, ok := strings.Cut(strings.TrimSpace(sc.Text()), ":\t")
+		if !ok {
+			continue
+		}
+		a, err := strconv.ParseUint(addr, 16, 64)
+		if err != nil {
+			continue
+		}
+		starts = append(starts, a)
+		bad[a] = strings.Contains(rest, "(bad)")
+	}
+	cmd.Wait()
+	slices.Sort(starts)
+	return starts, bad
 }

@@ -9,16 +9,8 @@ import (
 	"testing"
 )
 
-// TestPausesOfAFile holds the sites that are found in compiled code against
-// what its source says.
-func TestPausesOfAFile(t *testing.T) {
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		t.Skip("no gcc")
-	}
-	dir := t.TempDir()
-	source, file := filepath.Join(dir, "x.s"), filepath.Join(dir, "x.so")
-	const text = `
+// pauseSource has a loop of each kind.
+const pauseSource = `
 	.macro function name
 	.globl \name
 	.type \name, @function
@@ -67,7 +59,17 @@ func TestPausesOfAFile(t *testing.T) {
 	.hidden word
 word:	.long 0
 `
-	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+
+// TestPausesOfAFile holds the sites that are found in compiled code against
+// what its source says.
+func TestPausesOfAFile(t *testing.T) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no gcc")
+	}
+	dir := t.TempDir()
+	source, file := filepath.Join(dir, "x.s"), filepath.Join(dir, "x.so")
+	if err := os.WriteFile(source, []byte(pauseSource), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := exec.Command(gcc, "-shared", "-nostdlib", "-o", file, source).CombinedOutput(); err != nil {
@@ -90,7 +92,25 @@ word:	.long 0
 		t.Errorf("found %q, want %q", got, want)
 	}
 
-	// A moved instruction that is relative to the next refers to the same place.
+	movedPause(t, sites)
+
+	// The cache gives back what was found.
+	var lines []string
+	for _, s := range sites {
+		lines = append(lines, encodePause(s))
+	}
+	again, ok := decodePauses(lines)
+	if !ok || len(again) != len(sites) {
+		t.Errorf("from the cache: %v, %v", again, ok)
+	}
+	if _, ok := decodePauses([]string{"0 0 e9e9e9e9e9 0 0"}); ok {
+		t.Error("bytes that are no pause are taken from the cache")
+	}
+}
+
+// movedPause holds that a moved instruction that is relative to the next refers to the same place.
+func movedPause(t *testing.T, sites []PauseSite) {
+	t.Helper()
 	const bias, base = 0x7f0000000000, 0x7f0000100000
 	img, err := BuildPauses(base, bias, 0x700000002028, sites)
 	if err != nil {
@@ -114,18 +134,5 @@ word:	.long 0
 	}
 	if was, is := target(first, sites[0].Orig[2:], bias+sites[0].Vaddr+2), target(moved, stub[pauseBody:], base+pauseBody); was != is {
 		t.Errorf("the moved instruction refers to %#x instead of %#x", is, was)
-	}
-
-	// The cache gives back what was found.
-	var lines []string
-	for _, s := range sites {
-		lines = append(lines, encodePause(s))
-	}
-	again, ok := decodePauses(lines)
-	if !ok || len(again) != len(sites) {
-		t.Errorf("from the cache: %v, %v", again, ok)
-	}
-	if _, ok := decodePauses([]string{"0 0 e9e9e9e9e9 0 0"}); ok {
-		t.Error("bytes that are no pause are taken from the cache")
 	}
 }

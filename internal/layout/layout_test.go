@@ -135,11 +135,12 @@ type pkg struct {
 	GoFiles      []string
 	CgoFiles     []string
 	TestGoFiles  []string
+	XTestGoFiles []string
 }
 
 func listPackages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,TestImports,XTestImports,GoFiles,CgoFiles,TestGoFiles", module+"/...")
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,TestImports,XTestImports,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles", module+"/...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -283,26 +284,6 @@ func TestOneCache(t *testing.T) {
 					t.Errorf("%s/%s:%d names the folder of what set-up makes: %s", p.ImportPath, file, n, strings.TrimSpace(line))
 				}
 			})
-		}
-	}
-}
-
-// maxLines is the limit of a file written by hand.
-const maxLines = 800
-
-func TestFileSizes(t *testing.T) {
-	for _, p := range listPackages(t) {
-		for _, file := range slices.Concat(p.GoFiles, p.TestGoFiles) {
-			lines, generated := 0, false
-			eachLine(t, filepath.Join(p.Dir, file), func(n int, line string) {
-				lines = n
-				if strings.HasPrefix(line, "// Code generated ") {
-					generated = true
-				}
-			})
-			if lines > maxLines && !generated {
-				t.Errorf("%s/%s has %d lines, more than %d", p.ImportPath, file, lines, maxLines)
-			}
 		}
 	}
 }

@@ -38,7 +38,7 @@ func over(t *testing.T, p pkg) map[string]int {
 	t.Helper()
 	out := map[string]int{}
 	name := strings.TrimPrefix(p.ImportPath, module+"/")
-	for _, file := range p.GoFiles {
+	for _, file := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, file), nil, parser.ParseComments)
 		if err != nil {

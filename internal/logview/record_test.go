@@ -119,38 +119,43 @@ func dump(s *logview.State) string {
 		}
 	}
 	for i, f := range files {
-		fmt.Fprintf(&b, "file %d %v", i+1, f.Kind)
-		if f.Path != "" {
-			fmt.Fprintf(&b, " %s", filepath.Base(f.Path))
-		}
-		if f.Listening {
-			fmt.Fprintf(&b, " listens, backlog %d", len(f.Backlog))
-		}
-		if f.Other != nil {
-			fmt.Fprintf(&b, " other %d", num[f.Other])
-			if !f.Sure {
-				b.WriteString(" likely")
-			}
-		}
-		if f.Lock != 0 {
-			fmt.Fprintf(&b, " lock %d", f.Lock)
-		}
-		if f.In.Calls > 0 {
-			fmt.Fprintf(&b, " in %d", f.In.Bytes)
-		}
-		if f.Out.Calls > 0 {
-			fmt.Fprintf(&b, " out %d", f.Out.Bytes)
-		}
-		for _, h := range f.Holders {
-			if h.Proc != nil {
-				fmt.Fprintf(&b, " held by %d", h.Proc.ID)
-			} else {
-				b.WriteString(" held by another program")
-			}
-		}
-		fmt.Fprintln(&b)
+		dumpFile(&b, i+1, f, num)
 	}
 	return b.String()
+}
+
+// dumpFile writes a line about an open file, and its number.
+func dumpFile(b *strings.Builder, n int, f *logview.File, num map[*logview.File]int) {
+	fmt.Fprintf(b, "file %d %v", n, f.Kind)
+	if f.Path != "" {
+		fmt.Fprintf(b, " %s", filepath.Base(f.Path))
+	}
+	if f.Listening {
+		fmt.Fprintf(b, " listens, backlog %d", len(f.Backlog))
+	}
+	if f.Other != nil {
+		fmt.Fprintf(b, " other %d", num[f.Other])
+		if !f.Sure {
+			b.WriteString(" likely")
+		}
+	}
+	if f.Lock != 0 {
+		fmt.Fprintf(b, " lock %d", f.Lock)
+	}
+	if f.In.Calls > 0 {
+		fmt.Fprintf(b, " in %d", f.In.Bytes)
+	}
+	if f.Out.Calls > 0 {
+		fmt.Fprintf(b, " out %d", f.Out.Bytes)
+	}
+	for _, h := range f.Holders {
+		if h.Proc != nil {
+			fmt.Fprintf(b, " held by %d", h.Proc.ID)
+		} else {
+			b.WriteString(" held by another program")
+		}
+	}
+	fmt.Fprintln(b)
 }
 
 func TestEnds(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// page is the size of one, and pages are how many are watched.
+const page, pages = 4096, 64
+
 // TestWritten holds what the kernel says was written to against what was, in this
 // process itself.
 func TestWritten(t *testing.T) {
@@ -27,7 +30,6 @@ func TestWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	const page, pages = 4096, 64
 	b, err := unix.Mmap(-1, 0, pages*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +95,12 @@ func TestWritten(t *testing.T) {
 		t.Errorf("in the end: %v, %v", a, b)
 	}
 	// The kernel writes for the program, and it is as if nobody looked.
+	kernelWrites(t, b, list, protect)
+}
+
+// kernelWrites holds that the kernel writes for the program as if nobody looked.
+func kernelWrites(t *testing.T, b []byte, list func(scan func(each func(Region) error) error) (pages []int), protect func(each func(Region) error) error) {
+	var err error
 	p, q, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -109,17 +109,7 @@ func TestStackIndexRoundTrip(t *testing.T) {
 		if !x.Full() || x.Events(1) != uint64(len(want[1])) || x.Events(2) != uint64(len(want[2])) || x.Events(3) != 0 {
 			t.Errorf("full %v, events %d %d %d", x.Full(), x.Events(1), x.Events(2), x.Events(3))
 		}
-		for proc, list := range want {
-			for i, frames := range list {
-				node, err := x.Node(proc, uint64(i))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := x.Frames(node); !slices.Equal(got, frames) {
-					t.Fatalf("event %d of process %d (-want +got):\n%s", i, proc, cmp.Diff(frames, got))
-				}
-			}
-		}
+		sameStacks(t, want, x)
 		if _, ok, err := x.Stack(1, 41, uint64(len(want[1]))); ok || err != nil {
 			t.Errorf("beyond the last event: %v, %v", ok, err)
 		}
@@ -131,6 +121,21 @@ func TestStackIndexRoundTrip(t *testing.T) {
 		}{{1, 41, 3, "MainThread"}, {1, 42, 9, ""}, {1, 42, 10, "wörker"}, {1, 42, 29, "wörker"}, {1, 42, 31, ""}, {2, 42, 6, "other"}, {2, 41, 6, ""}} {
 			if got := x.Name(tt.proc, tt.tid, tt.event); got != tt.name {
 				t.Errorf("name of thread %d in process %d at %d is %q, want %q", tt.tid, tt.proc, tt.event, got, tt.name)
+			}
+		}
+	}
+}
+
+// sameStacks holds an index against the stacks of each process.
+func sameStacks(t *testing.T, want map[int][][]stack.Frame, x *StackIndex) {
+	for proc, list := range want {
+		for i, frames := range list {
+			node, err := x.Node(proc, uint64(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := x.Frames(node); !slices.Equal(got, frames) {
+				t.Fatalf("event %d of process %d (-want +got):\n%s", i, proc, cmp.Diff(frames, got))
 			}
 		}
 	}

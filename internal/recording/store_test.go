@@ -155,20 +155,7 @@ func TestStoredFilesAreRead(t *testing.T) {
 				t.Errorf("%+v is not complete", f)
 			}
 		}
-		src, _, err := r.ReadFile(idBig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rnd := rand.New(rand.NewPCG(3, 4))
-		for range 200 {
-			off, n := rnd.IntN(len(big)), rnd.IntN(2<<20)
-			p := make([]byte, n)
-			got, err := src.ReadAt(p, int64(off))
-			want := big[off:min(off+n, len(big))]
-			if !bytes.Equal(p[:got], want) || (err != nil) != (got < n) {
-				t.Fatalf("ReadAt(%d bytes at %d) = %d, %v", n, off, got, err)
-			}
-		}
+		readAnywhere(t, r, idBig, big)
 		if _, _, err := r.ReadFile(99); err == nil {
 			t.Error("read a file that is not there")
 		}
@@ -182,6 +169,24 @@ func TestStoredFilesAreRead(t *testing.T) {
 	}
 	if kept != 1 {
 		t.Errorf("the same content is kept %d times", kept)
+	}
+}
+
+// readAnywhere holds what is read of a stored file from and to any place.
+func readAnywhere(t *testing.T, r *Recording, idBig FileID, big []byte) {
+	src, _, err := r.ReadFile(idBig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		off, n := rnd.IntN(len(big)), rnd.IntN(2<<20)
+		p := make([]byte, n)
+		got, err := src.ReadAt(p, int64(off))
+		want := big[off:min(off+n, len(big))]
+		if !bytes.Equal(p[:got], want) || (err != nil) != (got < n) {
+			t.Fatalf("ReadAt(%d bytes at %d) = %d, %v", n, off, got, err)
+		}
 	}
 }
 

@@ -116,20 +116,29 @@ func TestHostile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			k := ownHome(t)
-			h := &hostile{map[string][]byte{}, map[string]string{}, map[digest.Digest][]byte{}}
-			tt.set(h)
-			s := httptest.NewServer(h)
-			defer s.Close()
-			c := openTest(t, "oci://"+strings.TrimPrefix(s.URL, "http://")+"/a/b:tag")
-			all, err := c.List(t.Context())
-			if err == nil && len(all) == 1 {
-				err = k.Pull(t.Context(), c, all[0], io.Discard)
-			}
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
-				t.Errorf("got %v, want one line with %q", err, tt.want)
-			}
+			refused(t, tt)
 		})
+	}
+}
+
+// refused holds that one line says why a recording is not taken.
+func refused(t *testing.T, tt struct {
+	name string
+	want string
+	set  func(h *hostile)
+}) {
+	k := ownHome(t)
+	h := &hostile{map[string][]byte{}, map[string]string{}, map[digest.Digest][]byte{}}
+	tt.set(h)
+	s := httptest.NewServer(h)
+	defer s.Close()
+	c := openTest(t, "oci://"+strings.TrimPrefix(s.URL, "http://")+"/a/b:tag")
+	all, err := c.List(t.Context())
+	if err == nil && len(all) == 1 {
+		err = k.Pull(t.Context(), c, all[0], io.Discard)
+	}
+	if err == nil || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("got %v, want one line with %q", err, tt.want)
 	}
 }
 

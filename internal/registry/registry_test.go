@@ -317,6 +317,12 @@ func TestThin(t *testing.T) {
 	if bad != 1 {
 		t.Errorf("%d files of a changed cache are refused, want 1", bad)
 	}
+	rewritten(t, blobs, again)
+}
+
+// rewritten holds that a recording that found its files is written with them.
+func rewritten(t *testing.T, blobs []string, again *recording.Recording) {
+	var err error
 	whole2 := filepath.Join(t.TempDir(), "again.pyrr.part")
 	os.Remove(blobs[0])
 	if err := again.Rewrite(whole2, recording.Changes{}); err != nil {

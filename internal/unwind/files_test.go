@@ -174,6 +174,38 @@ func TestNamesFromElsewhere(t *testing.T) {
 			t.Errorf("named %q", name)
 		}
 	})
+	fromOriginal(t, whole, addr)
+	fromServer(t, debug, named, stripped, id)
+}
+
+// fromServer takes names from a server, where that is wanted.
+func fromServer(t *testing.T, debug string, named func(path string, find *unwind.Finder) string, stripped string, id string) {
+	t.Run("debuginfod", func(t *testing.T) {
+		asked := ""
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = r.URL.Path
+			http.ServeFile(w, r, debug)
+		}))
+		defer srv.Close()
+		t.Setenv("XDG_CACHE_HOME", t.TempDir())
+		t.Setenv("DEBUGINFOD_URLS", srv.URL)
+		if name := named(stripped, &unwind.Finder{}); name != "" || asked != "" {
+			t.Errorf("named %q, asked for %q without being told to", name, asked)
+		}
+		for range 2 { // the second time from the cache
+			if name := named(stripped, &unwind.Finder{Fetch: unwind.Debuginfod}); name != staticName {
+				t.Errorf("named %q", name)
+			}
+			srv.Close()
+		}
+		if asked != "/buildid/"+id+"/debuginfo" {
+			t.Errorf("asked for %q", asked)
+		}
+	})
+}
+
+// fromOriginal takes names from the file itself, of which a recording has the beginning.
+func fromOriginal(t *testing.T, whole string, addr uint64) {
 	t.Run("the original", func(t *testing.T) {
 		// A recording has the beginning of the file alone.
 		b, err := os.ReadFile(whole)
@@ -195,28 +227,6 @@ func TestNamesFromElsewhere(t *testing.T) {
 			if lo, hi, ok := im.Function(addr); !ok || lo != addr || hi <= addr {
 				t.Errorf("the unwind table has %#x to %#x, %v", lo, hi, ok)
 			}
-		}
-	})
-	t.Run("debuginfod", func(t *testing.T) {
-		asked := ""
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked = r.URL.Path
-			http.ServeFile(w, r, debug)
-		}))
-		defer srv.Close()
-		t.Setenv("XDG_CACHE_HOME", t.TempDir())
-		t.Setenv("DEBUGINFOD_URLS", srv.URL)
-		if name := named(stripped, &unwind.Finder{}); name != "" || asked != "" {
-			t.Errorf("named %q, asked for %q without being told to", name, asked)
-		}
-		for range 2 { // the second time from the cache
-			if name := named(stripped, &unwind.Finder{Fetch: unwind.Debuginfod}); name != staticName {
-				t.Errorf("named %q", name)
-			}
-			srv.Close()
-		}
-		if asked != "/buildid/"+id+"/debuginfo" {
-			t.Errorf("asked for %q", asked)
 		}
 	})
 }
