@@ -158,6 +158,9 @@ func (r *recorder) installCalls(t *task) error {
 	sp.calls, sp.devs = &callBuffer{img: img, bias: find.bias}, nil
 	sp.callPos = img.Buf
 	sp.permits, sp.permitted = inject.Permits{}, false
+	for fd := range 3 { // no call makes these
+		r.learnKind(t, fd)
+	}
 	if err := r.tellClock(t); err != nil {
 		return err
 	}
@@ -267,9 +270,16 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 	if err := r.emptyBuffers(t, spans); err != nil || len(raw) == 0 {
 		return b, err
 	}
+	return r.logCalls(t, raw, b)
+}
+
+// logCalls logs the calls whose records are in raw, which b has the readings of the clock
+// for, and returns those after the last call.
+func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
+	sp := t.sp
 	calls, err := inject.ParseCalls(raw)
 	if err != nil {
-		return bad(err)
+		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
 	}
 	now, tsc := r.since(), inject.TSC()
 	at := func(stamp uint64) int64 {
@@ -280,7 +290,7 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 	for i := range calls {
 		c := &calls[i]
 		if n := c.Readings * inject.ReadingSize; n < used || n > len(b) {
-			return bad(fmt.Errorf("it was overwritten"))
+			return nil, fmt.Errorf("the buffer of system calls of process %d: it was overwritten", t.pid)
 		}
 		ev := recording.Event{
 			Kind: recording.KindSyscall, Stop: recording.StopBuffered, TID: int32(t.tid), Instr: c.Instr,
@@ -290,6 +300,15 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 		used = c.Readings * inject.ReadingSize
 		if _, n, _ := linux.InArgs(c.Nr, c.Args); n > 0 && len(c.In) > 0 {
 			ev.In = c.In[:min(len(c.In), n)]
+		}
+		if c.Printed != 0 && c.Ret > 0 {
+			ev.Why = recording.OutStdout
+			if c.Printed == inject.FDStderr {
+				ev.Why = recording.OutStderr
+			}
+			if uint64(c.Ret) == c.Args[2] { // else not all of it was read
+				ev.OutSum = linux.SumOf(c.In)
+			}
 		}
 		if c.Nr == unix.SYS_POLL {
 			ev.In = pollIn(c.Out)
@@ -335,7 +354,7 @@ func pollIn(out []byte) []byte {
 }
 
 // outFiles are the regular files among the standard output and error of the command.
-// What is written there stops, since a replay prints it.
+// They are opened with a stop, which tells that they are these.
 func (r *recorder) outFiles() []inject.FileID {
 	var out []inject.FileID
 	for fd := 1; fd <= 2; fd++ {

@@ -176,6 +176,7 @@ func (r *recorder) resume(t *task, sig int) error {
 	t.stopped, t.state = false, stateRun
 	if t.sys != callNone {
 		t.sys.move(moveResume)
+		r.tellExit(t, false)
 		return ptrace.Syscall(t.tid, sig)
 	}
 	if t.sp.calls != nil {
@@ -190,9 +191,11 @@ func (r *recorder) resume(t *task, sig int) error {
 			return err
 		}
 		if fast && !r.noBuffer {
+			r.tellExit(t, true)
 			return ptrace.Cont(t.tid, sig)
 		}
 	}
+	r.tellExit(t, false)
 	return ptrace.Syscall(t.tid, sig)
 }
 

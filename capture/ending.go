@@ -57,6 +57,9 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 		return nil
 	}
 	wasLead := t.leadExit
+	if sp != nil {
+		r.logLast(t)
+	}
 	r.bury(t)
 	if sp == nil || sp.mode != modeRecord {
 		return nil

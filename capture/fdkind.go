@@ -10,6 +10,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
 )
 
 // localFS are file systems on which reading and writing a regular file waits
@@ -62,7 +63,7 @@ func (r *recorder) learnKind(t *task, fd int) {
 	sp := t.sp
 	kind, dev := r.fdKind(t.pid, fd)
 	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(fd), []byte{kind})
-	if n := len(sp.devs); kind != 0 && n < inject.MaxDevs && !slices.Contains(sp.devs, dev) {
+	if n := len(sp.devs); dev != 0 && n < inject.MaxDevs && !slices.Contains(sp.devs, dev) {
 		if ptrace.WriteU64(t.tid, sp.calls.img.Devs+8*uint64(n), dev) == nil {
 			sp.devs = append(slices.Clip(sp.devs), dev)
 		}
@@ -74,13 +75,34 @@ func (r *recorder) learnKind(t *task, fd int) {
 func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	name := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
 	var st unix.Stat_t
-	if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev) {
+	if unix.Stat(name, &st) != nil {
 		return 0, 0
 	}
-	if r.quiet.files[objectKey{st.Dev, st.Ino}] != nil || slices.Contains(r.outFiles(), inject.FileID{Dev: st.Dev, Ino: st.Ino}) {
+	out := r.outKind(name)
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFIFO && out != 0:
+		return inject.FDWrite | inject.FDPipe | out, 0
+	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == devNull:
+		return inject.FDRead | inject.FDWrite | out, 0
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev):
+		return 0, 0
+	case r.quiet.files[objectKey{st.Dev, st.Ino}] != nil:
 		return inject.FDRead, st.Dev
 	}
-	return inject.FDRead | inject.FDWrite, st.Dev
+	return inject.FDRead | inject.FDWrite | out, st.Dev
+}
+
+var devNull = unix.Mkdev(1, 3) // null(4)
+
+// outKind says whether a descriptor is the command's own output.
+func (r *recorder) outKind(name string) byte {
+	switch id, _ := os.Readlink(name); r.outputOf(id, 0) {
+	case recording.OutStdout:
+		return inject.FDStdout
+	case recording.OutStderr:
+		return inject.FDStderr
+	}
+	return 0
 }
 
 // nowShown takes a file, which a process has begun to show in memory that it shares,

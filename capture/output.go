@@ -37,14 +37,7 @@ func (r *recorder) noteOutput(t *task) {
 		id, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
 		t.sp.fds[key] = id
 	}
-	switch {
-	case id == "":
-		return
-	case id == r.outID[2] && (fd == 2 || id != r.outID[1]):
-		t.ev.Why = recording.OutStderr
-	case id == r.outID[1]:
-		t.ev.Why = recording.OutStdout
-	default:
+	if t.ev.Why = r.outputOf(id, fd); t.ev.Why == "" {
 		return
 	}
 	if _, _, _, moves := linux.Moves(int(t.ev.Nr)); moves {
@@ -56,6 +49,20 @@ func (r *recorder) noteOutput(t *task) {
 		return
 	}
 	t.ev.OutSum = linux.GivenSum(int(t.ev.Nr), t.ev.Args, ptrace.Mem(t.tid))
+}
+
+// outputOf says which of the command's own outputs a descriptor is that stands for id,
+// if it is one.
+func (r *recorder) outputOf(id string, fd int) string {
+	switch {
+	case id == "":
+		return ""
+	case id == r.outID[2] && (fd == 2 || id != r.outID[1]):
+		return recording.OutStderr
+	case id == r.outID[1]:
+		return recording.OutStdout
+	}
+	return ""
 }
 
 // printed logs the result of a call that has written to the command's own output,

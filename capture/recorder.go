@@ -78,6 +78,7 @@ func (r *recorder) makeTimers() (err error) {
 	if r.waits, err = ptrace.NewWaits(); err != nil {
 		return err
 	}
+	r.waits.Exiting = r.exiting
 	r.kernel = liveKernel{r.waits, &r.stats}
 	r.beat = r.waits.Timer(r.housekeeping)
 	r.again = r.waits.Timer(func(time.Time) { r.lookAgain() })

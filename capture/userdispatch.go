@@ -40,6 +40,9 @@ type dispatching struct {
 	// selector is the address of the byte that says so, where the kernel has to be
 	// told by one.
 	selector uint64
+	// tellsExit: it stops where it comes to its end. last is what its buffers held there.
+	tellsExit bool
+	last      *lastCalls
 }
 
 // setFast lets a stopped thread, about to be resumed with a signal or 0, run with

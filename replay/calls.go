@@ -45,8 +45,8 @@ func (f *callFeed) reset() {
 
 // canFeed says whether a buffered call needs no stop.
 func (p *Process) canFeed(ev *recording.Event) bool {
-	if p.calls == nil || p.area == nil {
-		return false
+	if p.calls == nil || p.area == nil || ev.Why != "" {
+		return false // what it writes to the program's output is read where it does so
 	}
 	return p.s.unseen || p.s.o.Pass != nil && p.s.cut == nil && p.s.o.Pass(p.Info.ID, p.Number, ev)
 }

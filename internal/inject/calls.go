@@ -7,7 +7,6 @@ import (
 
 	unix "pyrr/internal/sys"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 )
 
@@ -52,8 +51,8 @@ const (
 	cellOuts     = 0xa0 // device and inode of files that can't: where pyrr's own output goes
 	cellShared   = 0xc0 // where shared memory begins, and how long it is: what points there is no argument of a buffered call
 	cellTable    = 0x100
-	cellFDs      = 0x300
-	cellClasses  = 0x700
+	cellFDs      = 0x280
+	cellClasses  = 0x680
 	cellHeld     = 0x800  // inodes, by their lowest bits, of files that can't be opened
 	callBufOff   = 0x1000 // of the buffer behind the cells
 	callBufSize  = 0x80000
@@ -62,12 +61,15 @@ const (
 	// PR_SET_SYSCALL_USER_DISPATCH). A replay has no use for them.
 	Selectors = 0x1000
 
-	callTable = 0x200 // entries of the table of calls
+	callTable = 0x180 // entries of the table of calls
 	// CallFDs is the number of descriptors in the map of regular files.
 	CallFDs = 0x400
 	// FDRead in that map says that reads of a descriptor never wait, FDWrite
 	// that writes don't and that nobody else has to see them.
 	FDRead, FDWrite = 1, 2
+	// FDStdout and FDStderr say of a descriptor that can be written to that it is the
+	// command's own output, of which all is kept, and FDPipe that a write may wait.
+	FDStdout, FDStderr, FDPipe = 4, 8, 16
 	// maxCallData bounds what a buffered call may write, maxCallPath the path
 	// that is kept of it, maxCallIn what is kept of the data that it gave.
 	maxCallData = 0x10000
@@ -78,6 +80,8 @@ const (
 	maxCallOut = 0x40000
 	maxPolled  = 0x40
 	maxReady   = 0x400
+	// maxPrinted is PIPE_BUF, of which a pipe takes all or nothing (pipe(7)).
+	maxPrinted = 0x1000
 	// MaxDevs is how many devices the calls area knows.
 	MaxDevs = 4
 	// HeldBytes is the size of the bit map of inodes that are not to be opened
@@ -137,20 +141,23 @@ const (
 	argSI = recArgs + 8
 	argDX = recArgs + 16
 	arg10 = recArgs + 24
+	arg8  = recArgs + 32
+	arg9  = recArgs + 40
 )
 
 // Classes of buffered calls. Some are checked by the common code first; see
 // assembleCalls.
 const (
-	classNone  = iota
-	classRead  // of a regular file: rdi in the map, rdx bounded
-	classWrite // to a regular file: the same
-	classIoctl // TCGETS, which fails for what is no terminal
-	classFutex // FUTEX_WAKE
-	classClose // rdi leaves the map
-	classDup2  // rsi leaves the map
-	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
-	classLock  // F_SETLK
+	classNone    = iota
+	classRead    // of a regular file: rdi in the map, rdx bounded
+	classWrite   // to a regular file: the same
+	classIoctl   // TCGETS, which fails for what is no terminal
+	classFutex   // FUTEX_WAKE
+	classClose   // rdi leaves the map
+	classDup2    // rsi leaves the map
+	classDupTold // and gets in it what rdi has
+	classFcntl   // F_GETFD, F_SETFD, F_GETFL, F_SETFL
+	classLock    // F_SETLK
 	classGetdents
 	classOpen // of a regular file or a folder
 	classRecv // from a socket that never waits
@@ -169,7 +176,8 @@ const (
 	classRandom
 	classSync // of a regular file
 	classEpollCtl
-	classExec // of what is not there, which newfstatat says
+	classPrint // to the command's own output, of which all is kept
+	classExec  // of what is not there, which newfstatat says
 	// Of a path below what is no folder these are made again with a stop: so
 	// test runners mark their tests.
 	classAccess
@@ -192,6 +200,7 @@ var callClasses = [classCount]callClass{
 	classOpen:       {path: argSI},
 	classRecv:       {out: argSI, kind: sizeReturned},
 	classSend:       {in: argSI},
+	classPrint:      {in: argSI},
 	classLock:       {in: argDX, fixed: 32}, // struct flock
 	classPath:       {path: argDI},
 	classSigaction:  {out: argDX, kind: sizeFixed, size: 32}, // struct kernel_sigaction
@@ -213,7 +222,7 @@ var callClasses = [classCount]callClass{
 var bufferedCalls = map[int]byte{
 	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_WRITE: classWrite, unix.SYS_PWRITE64: classWrite,
 	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
-	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDup2, unix.SYS_FCNTL: classFcntl,
+	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDupTold, unix.SYS_FCNTL: classFcntl,
 	unix.SYS_GETDENTS64: classGetdents,
 	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classTruncate, unix.SYS_GETPID: classPlain,
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
@@ -251,7 +260,8 @@ type CallsArea struct {
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 
-	negate, total uint64 // of the instructions that Recount is about
+	negate, total uint64         // of the instructions that Recount is about
+	labels        map[string]int // of the common code
 }
 
 // CallsSize is the size of the calls area for so many sites.
@@ -274,8 +284,11 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsArea, error) {
 	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
-	text, negate, total := assembleCalls(uint32(code))
-	img.negate, img.total = base+uint64(negate), base+uint64(total)
+	text, labels := assembleCalls(uint32(code))
+	img.labels = labels
+	// The last two instructions before it: of 3 and 7 bytes.
+	counted := base + uint64(labels["counted"])
+	img.negate, img.total = counted-10, counted-7
 	if len(text) > callCommon {
 		return nil, fmt.Errorf("calls area: %d bytes of common code don't fit", len(text))
 	}
@@ -349,6 +362,8 @@ func (img *CallsArea) Permit(p Permits) []Write {
 		switch {
 		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
 			p.Shares && slices.Contains(sharing, nr):
+		case p.Borrows && class == classDupTold:
+			table[nr] = classDup2 // the map is that of the process whose memory it borrows
 		default:
 			table[nr] = class
 		}
@@ -370,50 +385,6 @@ func (img *CallsArea) Cells(readings uint64, outs []FileID) []Write {
 		{data + cellOuts, le(files)},
 		{data + cellClasses, le(callClasses)},
 	}
-}
-
-// A BufferedCall is a record of the buffer.
-type BufferedCall struct {
-	Nr           int
-	Args         [6]uint64
-	Ret          int64
-	Instr        uint64
-	Began, Ended uint64     // by the processor's time stamp counter
-	Regs         linux.Regs // the callee-saved ones and Rip
-	Readings     int        // readings of the clock before it
-	Addr         uint64     // Out is what it wrote there
-	Out          []byte
-	In           []byte // the path that it read, or the beginning of what it gave
-}
-
-// ParseCalls reads the records in a buffer. What a process has overwritten is
-// an error.
-func ParseCalls(b []byte) ([]BufferedCall, error) {
-	var out []BufferedCall
-	for len(b) > 0 {
-		if len(b) < callHead {
-			return nil, fmt.Errorf("a record of %d bytes", len(b))
-		}
-		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		outLen, inLen := word(recOutLen), word(recInLen)
-		if outLen > maxCallOut || inLen > maxCallPath || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
-			return nil, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
-		}
-		c := BufferedCall{
-			Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
-			Readings: int(word(recReadings)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
-			In: b[callHead+outLen : callHead+outLen+inLen],
-		}
-		for i := range c.Args {
-			c.Args[i] = word(recArgs + 8*i)
-		}
-		for i, p := range calleeSaved(&c.Regs) {
-			*p = word(recRegs + 8*i)
-		}
-		out = append(out, c)
-		b = b[min(uint64(len(b)), (callHead+outLen+inLen+7)&^7):]
-	}
-	return out, nil
 }
 
 // TSC reads the processor's time stamp counter.

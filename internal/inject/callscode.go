@@ -10,7 +10,7 @@ package inject
 //
 // Fed on replay, it keeps in the record what it was called with, as it does
 // while recording, and takes the result and what the call wrote from there.
-func assembleCalls(dataOff uint32) (code []byte, negate, total int) {
+func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a := &callsAsm{&asm{labels: map[string]int{}}, dataOff}
 	a.dispatch()
 	a.guardOthers()
@@ -28,12 +28,12 @@ func assembleCalls(dataOff uint32) (code []byte, negate, total int) {
 	a.path()
 	a.given()
 	a.opened()
+	a.print()
 	a.told()
 	a.end()
 	a.feed()
 	a.link()
-	// The last two instructions before it: of 3 and 7 bytes.
-	return a.b, a.labels["counted"] - 10, a.labels["counted"] - 7
+	return a.b, a.labels
 }
 
 // begin writes the head of the record.
@@ -76,8 +76,10 @@ func (a *callsAsm) call() {
 	a.load(rax, recNr)
 	a.load(rdx, argDX)
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classExec)               // cmp ecx, classExec
+	a.emit(0x83, 0xf9, classPrint)              // cmp ecx, classPrint
 	a.jump("call", 0x0f, 0x82)                  // jb
+	a.je("print")
+	a.emit(0x83, 0xf9, classExec) // cmp ecx, classExec
 	a.jne("tried")
 	a.emit(0x48, 0xc7, 0xc0, 0xfe, 0xff, 0xff, 0xff) // mov rax, -ENOENT: that was found out
 	a.jmp("is")
@@ -91,6 +93,7 @@ func (a *callsAsm) call() {
 	a.emit(0x31, 0xd2) // xor edx, edx
 	a.label("call")
 	a.syscall()
+	a.label("called")
 	a.cell(cellCur, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [cur]
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
 	a.emit(0x48, 0x83, 0xf8, 0xf2)              // cmp rax, -EFAULT: a stop tells whether that is so
@@ -123,8 +126,44 @@ func (a *callsAsm) call() {
 	a.jmp("slow")
 	a.label("is")
 	a.store(rax, recRet)
+	a.label("noted")
 	a.stamp(recEnded)
 	a.load(rax, recRet)
+}
+
+// print makes a write to the command's own output. Where that is a pipe it is
+// tried without waiting (pwritev2(2)): what is neither written nor the end of the reader
+// is made again with a stop.
+func (a *callsAsm) print() {
+	const noWait, sysPwritev2 = 8, 328 // RWF_NOWAIT
+	a.label("print")
+	a.cell(cellKind, []byte{0xf6, 0x05}, FDPipe) // test byte [kind], FDPipe
+	a.je("call")
+	a.cell(cellSI, []byte{0x48, 0x89, 0x35}) // mov [si], rsi: a struct iovec
+	a.cell(cellDX, []byte{0x48, 0x89, 0x15}) // mov [dx], rdx
+	a.cell(cellSI, []byte{0x48, 0x8d, 0x35}) // lea rsi, [si]
+	a.emit(0xba)                             // mov edx, 1
+	a.imm32(1)
+	a.emit(0x49, 0xc7, 0xc2) // mov r10, -1: where it stands
+	a.imm32(^uint32(0))
+	a.emit(0x45, 0x31, 0xc0) // xor r8d, r8d
+	a.emit(0x41, 0xb9)       // mov r9d, noWait
+	a.imm32(noWait)
+	a.emit(0xb8) // mov eax, pwritev2
+	a.imm32(sysPwritev2)
+	a.syscall()
+	a.label("printed")
+	a.cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
+	a.load(rsi, argSI)
+	a.load(r8, arg8)
+	a.load(r9, arg9)
+	a.load(r10, arg10)
+	a.emit(0x48, 0x85, 0xc0)        // test rax, rax
+	a.jump("is", 0x0f, 0x89)        // jns
+	const ePipe = 0xe0              // -EPIPE
+	a.emit(0x48, 0x83, 0xf8, ePipe) // cmp rax, ePipe
+	a.je("is")
+	a.jmp("undo")
 }
 
 // wrote copies what the call wrote.
@@ -132,6 +171,7 @@ func (a *callsAsm) wrote() {
 	a.emit(0x31, 0xc9) // xor ecx, ecx
 	a.store(rcx, recOutLen)
 	a.store(rcx, recInLen)
+	a.store(rcx, recOut)
 	a.emit(0x49, 0x8d, 0xbb) // lea rdi, [r11+callHead]
 	a.imm32(callHead)
 	a.cell(cellClasses, []byte{0x48, 0x8d, 0x15}) // lea rdx, [classes]
@@ -229,6 +269,13 @@ func (a *callsAsm) given() {
 	a.jle("kind")
 	a.emit(0xb9) // mov ecx, maxCallIn
 	a.imm32(maxCallIn)
+	a.cell(cellClass, []byte{0x83, 0x3d}, classPrint) // cmp dword [class], classPrint
+	a.jne("some")
+	a.cell(cellKind, []byte{0x0f, 0xb6, 0x0d}) // movzx ecx, byte [kind]
+	a.store(rcx, recOut)
+	a.emit(0xb9) // mov ecx, maxPrinted
+	a.imm32(maxPrinted)
+	a.label("some")
 	a.emit(0x48, 0x39, 0xc8)       // cmp rax, rcx
 	a.emit(0x48, 0x0f, 0x42, 0xc8) // cmovb rcx, rax
 	a.label("given")
@@ -286,7 +333,21 @@ func (a *callsAsm) opened() {
 func (a *callsAsm) told() {
 	a.label("told")
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classMmap)               // cmp ecx, classMmap
+	a.emit(0x83, 0xf9, classDupTold)            // cmp ecx, classDupTold
+	a.jne("memory")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.js("done")
+	a.load(rcx, argDI)
+	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
+	a.imm32(CallFDs)
+	a.jae("done")
+	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
+	a.load(rcx, argSI)
+	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
+	a.jmp("done")
+	a.label("memory")
+	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap
 	a.load(rsi, argSI)
 	a.je("mapped")
 	a.emit(0x83, 0xf9, classMremap) // cmp ecx, classMremap
@@ -327,6 +388,8 @@ func (a *callsAsm) told() {
 	a.imm32(sIfreg)
 	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
 	a.je("regular")
+	a.emit(0xf6, 0x04, 0x0e, FDStdout|FDStderr) // test byte [rsi+rcx], FDStdout|FDStderr
+	a.jne("done")
 	a.emit(0xc6, 0x04, 0x0e, 0) // mov byte [rsi+rcx], 0
 	a.jmp("done")
 	a.label("regular")

@@ -1,5 +1,7 @@
 package inject
 
+import unix "pyrr/internal/sys"
+
 // dispatch leads a call to what decides whether it needs a stop, by its class.
 func (a *callsAsm) dispatch() {
 	a.cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
@@ -21,6 +23,7 @@ func (a *callsAsm) dispatch() {
 	a.is(classFutex, "futex")
 	a.is(classClose, "close")
 	a.is(classDup2, "dup2")
+	a.is(classDupTold, "dup2")
 	a.is(classFcntl, "fcntl")
 	a.is(classGetdents, "bounded")
 	a.is(classOpen, "open")
@@ -91,6 +94,14 @@ func (a *callsAsm) guardData() {
 	a.label("write")
 	a.mayOn(FDWrite)
 	a.slowAbove(rdx, maxCallOut)
+	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x3b)        // movzx r11d, byte [r11+rdi]
+	a.emit(0x41, 0xf6, 0xc3, FDStdout|FDStderr) // test r11b, FDStdout|FDStderr
+	a.je("go")
+	a.cell(cellKind, []byte{0x44, 0x88, 0x1d}) // mov [kind], r11b
+	a.slowAbove(rdx, maxPrinted)
+	a.emit(0x83, 0xf8, unix.SYS_WRITE) // cmp eax, write
+	a.jne("slow")
+	a.cell(cellClass, []byte{0xc6, 0x05}, classPrint) // mov byte [class], classPrint
 	a.jmp("go")
 	a.label("bounded")
 	a.slowAbove(rdx, maxCallData)

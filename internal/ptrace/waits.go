@@ -53,6 +53,24 @@ type Waits struct {
 	armed  time.Time // when the kernel is to interrupt a wait; zero: not
 	ran    bool      // the last call of Next ran timers
 	turns  uint64    // stops and ends that were handed out
+	// Exiting, if set, is told of tracees that come to their end with the option
+	// PTRACE_O_TRACEEXIT, while their memory is there; they go on at once, and nobody
+	// else gets to know of it.
+	Exiting func(tid int)
+}
+
+// reap is the kernel's wait, less the stops that Exiting is for.
+func (w *Waits) reap(tid int, block bool) (int, unix.WaitStatus, error) {
+	for {
+		got, st, err := w.k.wait(tid, block)
+		if w.Exiting == nil || err != nil || got == 0 || Event(st) != unix.PTRACE_EVENT_EXIT {
+			return got, st, err
+		}
+		w.Exiting(got)
+		if err := Cont(got, 0); err != nil && !Gone(err) {
+			return got, st, fmt.Errorf("let thread %d end: %w", got, err)
+		}
+	}
 }
 
 // Turns is how many stops and ends Next has handed out.
@@ -115,7 +133,7 @@ func (w *Waits) take(block bool) error {
 			return err
 		}
 	}
-	tid, st, err := w.k.wait(-1, block)
+	tid, st, err := w.reap(-1, block)
 	if err != nil || tid == 0 {
 		return err
 	}
@@ -163,7 +181,7 @@ func (w *Waits) crowded() {
 // Collect takes in what has stopped by now, for Take to find.
 func (w *Waits) Collect() {
 	for {
-		tid, st, err := w.k.wait(-1, false)
+		tid, st, err := w.reap(-1, false)
 		if err != nil || tid == 0 {
 			return
 		}
@@ -207,7 +225,7 @@ func (w *Waits) Poll(tid int) (unix.WaitStatus, bool) {
 	if s, ok := w.Take(func(t int) bool { return t == tid }); ok {
 		return s.Status, true
 	}
-	got, st, err := w.k.wait(tid, false)
+	got, st, err := w.reap(tid, false)
 	return st, err == nil && got == tid
 }
 
@@ -223,14 +241,14 @@ func (w *Waits) For(tid int) (unix.WaitStatus, error) {
 		return s.Status, nil
 	}
 	for {
-		if got, st, err := w.k.wait(tid, false); err != nil || got == tid {
+		if got, st, err := w.reap(tid, false); err != nil || got == tid {
 			return st, err
 		}
 		// The alarm also keeps this thread from holding up a garbage collection.
 		if err := w.arm(); err != nil {
 			return 0, err
 		}
-		got, st, err := w.k.wait(-1, true)
+		got, st, err := w.reap(-1, true)
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

@@ -1,0 +1,76 @@
+package capture
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
+)
+
+// A process that somebody kills while it runs has calls in its buffer of which no stop
+// told, and among them may be the last lines that it printed. So a thread whose calls are
+// buffered stops once more where it ends, and leaves them. Threads in calls that stop
+// don't: what they did is in the log.
+
+// lastCalls is what the buffers of a space held where the thread that ran came to its
+// end.
+type lastCalls struct{ calls, readings []byte }
+
+// tellExit has a stopped thread stop where it ends, or not.
+func (r *recorder) tellExit(t *task, on bool) {
+	if t.tellsExit == on || r.attached {
+		return
+	}
+	opts := uintptr(ptrace.Options)
+	if on {
+		opts |= unix.PTRACE_O_TRACEEXIT
+	}
+	if ptrace.SetOptions(t.tid, opts) == nil {
+		t.tellsExit = on
+	}
+}
+
+// exiting keeps what the buffers hold of a thread that ends. It is called wherever the
+// recorder waits, so that it only reads.
+func (r *recorder) exiting(tid int) {
+	t := r.tasks[tid]
+	if t == nil || t.sp == nil || t.sp.mode != modeRecord || t.sp.cur != t || t.sp.calls == nil || t.sp.area == nil {
+		return
+	}
+	var cells [16]byte
+	time, img := &t.sp.area.Time, t.sp.calls.img
+	spans := []ptrace.Span{{Addr: time.Count, Data: cells[:8]}, {Addr: img.Pos, Data: cells[8:]}}
+	if n, err := ptrace.ReadV(tid, spans); err != nil || n < len(cells) {
+		return
+	}
+	readings, pos := binary.LittleEndian.Uint64(cells[:]), binary.LittleEndian.Uint64(cells[8:])
+	if readings > uint64(time.Cap) || pos < img.Buf || pos > img.Base+img.Size {
+		return
+	}
+	last := &lastCalls{calls: make([]byte, pos-img.Buf), readings: make([]byte, readings*inject.ReadingSize)}
+	want := len(last.calls) + len(last.readings)
+	spans = []ptrace.Span{{Addr: img.Buf, Data: last.calls}, {Addr: time.Buf, Data: last.readings}}
+	if n, _ := ptrace.ReadV(tid, spans); n != want {
+		return
+	}
+	var regs linux.Regs
+	if ptrace.GetRegs(tid, &regs) == nil {
+		last.calls = append(last.calls, img.Unnoted(ptrace.Mem(tid), pos, regs.Rip, regs.Rax)...)
+	}
+	t.last = last
+}
+
+// logLast logs the calls that a thread left which has ended.
+func (r *recorder) logLast(t *task) {
+	last := t.last
+	if t.last = nil; last == nil || t.sp.mode != modeRecord {
+		return
+	}
+	// What can't be read was overwritten: the recording ends before it.
+	if _, err := r.logCalls(t, last.calls, last.readings); err == nil {
+		t.sp.base = max(t.sp.base, t.sp.lastInstr)
+	}
+}
