@@ -7,7 +7,8 @@
 # pytest besides; with pytest6 it is venv-pytest6, with the oldest pytest that
 # runs there; with greenlet it is venv-greenlet, with gevent, which
 # replaces much of the standard library where it is loaded; with mcp it is
-# venv-mcp, with a client of the Model Context Protocol; with demo it is
+# venv-mcp, with a client of the Model Context Protocol; with pre-commit it is
+# venv-pre-commit, with that; with demo it is
 # venv-demo, with requests alone. Safe to run again: nothing is done while the pins
 # and the interpreter are the same. Every user can run it (the tests run once as
 # nobody).
@@ -29,9 +30,11 @@ case ${1-} in
     venv=$cache/venv-greenlet module=gevent ;;
   mcp) requirements=../fixtures/requirements-mcp.txt connection=""
     venv=$cache/venv-mcp module=mcp ;;
+  pre-commit) requirements=../fixtures/requirements-pre-commit.txt connection=""
+    venv=$cache/venv-pre-commit module=pre_commit ;;
   demo) requirements=../fixtures/requirements-http.txt connection=""
     venv=$cache/venv-demo module=requests ;;
-  *) say "usage: venv.sh [demo|pytest|pytest-more|pytest6|greenlet|mcp]"; exit 2 ;;
+  *) say "usage: venv.sh [demo|pytest|pytest-more|pytest6|greenlet|mcp|pre-commit]"; exit 2 ;;
 esac
 
 if ! py=$(debian_python); then
