@@ -132,16 +132,29 @@ func TestWrongNames(t *testing.T) {
 		"tab.yaml":   "version: 1\nname: x\nrecording: a.pyrr.zip\nexpect:\n\t- write\n",
 		"times.yaml": "version: 1\nname: x\nrecording: a.pyrr.zip\nexpect:\n  - write 2 times\n",
 		"file":       "",
+		"notes.txt":  "not a program\n",
+		"script":     "#!/bin/sh\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("nowhere", "link.pyrr.zip"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir("folder.pyrr.zip", 0o777); err != nil {
+		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		command string
 		status  int
 		says    []string
 	}{
+		{"explain https://example.invalid/x.zip", cli.ExitUnjudged, []string{"is an address, and no file", "pyrr open https://example.invalid/x.zip"}},
+		{"info link.pyrr.zip", cli.ExitUnjudged, []string{"link.pyrr.zip is a link to nowhere, which is not there"}},
+		{"info nope.pyrr.zip", cli.ExitUnjudged, []string{"there is no recording nope.pyrr.zip", "hint: pyrr record "}}, // no folder is proposed
+		{"record -- ./notes.txt", 126, []string{"start ./notes.txt: permission denied\n"}},
+		{"record -- ./script", 126, []string{"start ./script: permission denied\n", "hint: chmod +x ./script"}},
 		{"accept", cli.ExitUsage, []string{"accept: name a spec", "pyrr accept SPEC.yaml"}},
 		{"record -o ok.zip -- true", cli.ExitOwn, []string{"-o ok.zip: the name of a recording ends in .pyrr.zip", "pyrr record -o ok.pyrr.zip -- true"}},
 		{"record -o file -- true", cli.ExitOwn, []string{"-o file is a file, and no folder"}},
@@ -156,6 +169,9 @@ func TestWrongNames(t *testing.T) {
 			status, out, errs := capturePyrr(strings.Fields(c.command)...)
 			if status != c.status {
 				t.Errorf("exit status %d, want %d\n%s%s", status, c.status, out, errs)
+			}
+			if strings.Contains(errs, "chmod +x ./notes.txt") {
+				t.Errorf("that would not help:\n%s", errs)
 			}
 			for _, want := range c.says {
 				if !strings.Contains(errs, want) {

@@ -78,7 +78,7 @@ func latestRecording(dir string) string {
 		if !strings.HasSuffix(e.Name(), recording.PackedSuffix) {
 			continue
 		}
-		if st, err := e.Info(); err == nil {
+		if st, err := e.Info(); err == nil && st.Mode().IsRegular() {
 			all = append(all, found{e.Name(), st.ModTime()})
 		}
 	}

@@ -32,7 +32,12 @@ func NotServed(command, path string) error {
 func NotRecording(command, path string) error {
 	st, err := os.Stat(path)
 	switch {
+	case err != nil && (strings.HasPrefix(path, "https://") || strings.HasPrefix(path, "http://")):
+		return hint.With(fmt.Errorf("%s is an address, and no file", path), "pyrr open "+printable.ShellQuote(path))
 	case errors.Is(err, fs.ErrNotExist):
+		if to, err := os.Readlink(path); err == nil {
+			return hint.With(fmt.Errorf("%s is a link to %s, which is not there", path, to), "ls -ld "+printable.ShellQuote(path))
+		}
 		remedy := "pyrr record -- python app.py"
 		if near := similarRecording(path); near != "" {
 			remedy = "pyrr " + command + " " + printable.ShellQuote(near)

@@ -3,9 +3,11 @@
 package keeping
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -220,12 +222,24 @@ func startHint(name string) string {
 		return ""
 	case strings.HasSuffix(name, ".py"):
 		return "pyrr record -- python3 " + printable.ShellQuote(name) + " …"
-	case st.Mode()&0o111 == 0:
+	case st.Mode()&0o111 == 0 && isProgram(name):
 		return "chmod +x " + printable.ShellQuote(name)
 	case !strings.Contains(name, "/"):
 		return "pyrr record -- ./" + printable.ShellQuote(name) + " …"
 	}
 	return ""
+}
+
+// isProgram says whether a file begins as one that the kernel executes.
+func isProgram(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(f, head) // what there is
+	return bytes.HasPrefix(head[:n], []byte("#!")) || string(head[:n]) == "\x7fELF"
 }
 
 // minFree is the least room on the disk to begin a recording with.
