@@ -66,6 +66,7 @@ of the libraries, such as those of Debian's packages libc6-dbg and python3.11-db
 			{"130", "interrupted"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f traces.Flags
 			fs.StringVar(&f.At, "at", "end", "`where`: end, a position, eN, or NAME[:N]")

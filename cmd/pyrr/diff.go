@@ -44,6 +44,7 @@ name, else by number.`,
 			{"4", "this machine can't replay one, and it has no index"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			all := fs.Bool("all", false, "the stacks of every thread that differs, not of the first alone")
 			asJSON := fs.Bool("json", false, "print JSON")

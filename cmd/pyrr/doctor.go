@@ -33,6 +33,7 @@ binary for the table by which pyrr counts instructions.`,
 			{"4", "they can't; the reasons were printed"},
 		},
 		Operand: "python",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			return func(ctx context.Context, u *screen.UI, args []string) error {

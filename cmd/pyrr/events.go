@@ -74,6 +74,7 @@ The stacks are in the recording: its program is not replayed for them. With
 			{"5", "no event matches"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f eventFlags
 			fs.BoolVar(&f.json, "json", false, "print JSON, one object per line")

@@ -38,6 +38,7 @@ the lines around one. FILE is its path or the end of it. As JSON it is file, lin
 			{"3", "the recording is missing or damaged, or has no such file"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")
 			source := fs.String("source", "", "print a source file, `FILE[:LINE]`, as it ran")

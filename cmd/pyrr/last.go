@@ -53,6 +53,7 @@ line, function, and stack, innermost first.`,
 			{"130", "interrupted"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f answer.LastFlags
 			fs.StringVar(&f.At, "at", "end", "look backwards from `POS`: a position, N%, eN, start or end")

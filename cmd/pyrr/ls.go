@@ -45,6 +45,7 @@ written, or were left by a recorder that was killed, are listed too.
 			{"5", "there is none"},
 		},
 		Operand:  "recording",
+		Fits:     true,
 		Settings: map[string]string{"dir": "default-dir"},
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			asJSON := fs.Bool("json", false, "print JSON")

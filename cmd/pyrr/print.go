@@ -63,6 +63,7 @@ is returned, raised or called.`,
 			{"130", "interrupted"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f answer.PrintFlags
 			fs.StringVar(&f.If, "if", "", "only where the expression `COND` is true")

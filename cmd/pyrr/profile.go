@@ -49,6 +49,7 @@ Functions and lines take one replay; all else is read from the index.`,
 			{"130", "interrupted"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var f answer.ProfileFlags
 			flagvalue.ChoiceVar(fs, &f.Format, "format", "`form`: text, speedscope, pprof, perfetto or collapsed", "text", "speedscope", "pprof", "perfetto", "collapsed")

@@ -48,6 +48,7 @@ time, thread, threadName, file, line, function.`,
 			{"130", "interrupted"},
 		},
 		Operand: "recording",
+		Fits:    true,
 		Setup: func(fs *pflag.FlagSet) func(context.Context, *screen.UI, []string) error {
 			var o ask.WhereOptions
 			fs.StringSliceVar(&o.Kinds, "kind", nil, "only these `kinds`")

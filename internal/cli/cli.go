@@ -61,6 +61,8 @@ type Command struct {
 	RunsProgram bool
 	// interactive commands deal with Ctrl-C themselves.
 	Interactive bool
+	// fits: its text is fitted to the screen. What a flag makes for programs stays whole.
+	Fits bool
 	// rewrite, when not nil, is applied to the arguments first.
 	Rewrite func([]string) []string
 	// settings maps a project's settings to the flags that they are the defaults of.
@@ -161,7 +163,21 @@ func (c *Command) run(ctx context.Context, u *screen.UI, args []string) error {
 			return err
 		}
 	}
+	if c.Fits && !forPrograms(fs) {
+		defer u.Fit()()
+	}
 	return do(ctx, u, args)
+}
+
+// forPrograms says whether the flags ask for something that a program reads, or for a
+// file's text as it is.
+func forPrograms(fs *pflag.FlagSet) bool {
+	for _, name := range []string{"json", "raw", "format", "source", "output"} {
+		if fs.Changed(name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *Command) FlagSet() *pflag.FlagSet {

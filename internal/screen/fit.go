@@ -35,6 +35,17 @@ func (u *UI) Fitted() (io.Writer, func()) {
 	return f, f.flush
 }
 
+// Fit has all that is written to Out fitted, until the function that it returns is called.
+func (u *UI) Fit() func() {
+	whole := u.Out
+	out, flush := u.Fitted()
+	u.Out = out
+	return func() {
+		flush()
+		u.Out = whole
+	}
+}
+
 // foldWriter breaks lines that are too wide.
 type foldWriter struct {
 	w     io.Writer
