@@ -173,7 +173,7 @@ const (
 	classStat
 	classFstat
 	classSigaction // a question
-	classRandom
+	classFill
 	classSync // of a regular file
 	classEpollCtl
 	classPrint // to the command's own output, of which all is kept
@@ -204,7 +204,7 @@ var callClasses = [classCount]callClass{
 	classLock:       {in: argDX, fixed: 32}, // struct flock
 	classPath:       {path: argDI},
 	classSigaction:  {out: argDX, kind: sizeFixed, size: 32}, // struct kernel_sigaction
-	classRandom:     {out: argDI, kind: sizeReturned},
+	classFill:       {out: argDI, kind: sizeReturned},
 	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
 	classExec:       {path: argDI},
 	classAccess:     {path: argDI},
@@ -231,7 +231,7 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
 	unix.SYS_UNLINK: classPath, unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
 	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
-	unix.SYS_GETRANDOM: classRandom, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
+	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
 	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }

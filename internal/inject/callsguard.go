@@ -35,7 +35,7 @@ func (a *callsAsm) dispatch() {
 	a.is(classMunmap, "munmap")
 	a.is(classMprotect, "mprotect")
 	a.is(classSigaction, "sigaction")
-	a.is(classRandom, "random")
+	a.is(classFill, "random")
 	a.is(classSync, "sync")
 	a.is(classEpollCtl, "epollctl")
 	a.is(classExec, "exec")

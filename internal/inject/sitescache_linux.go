@@ -12,8 +12,8 @@ import (
 )
 
 // cacheVersion is part of the cache's path. It changes with what the
-// scanner finds or how sites are stored.
-const cacheVersion = "3"
+// scanner finds, also by the table of buffered calls, or how sites are stored.
+const cacheVersion = "4"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
 const maxCacheEntry = 1 << 20

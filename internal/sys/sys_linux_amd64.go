@@ -64,6 +64,7 @@ const (
 	SYS_FSYNC         = unix.SYS_FSYNC
 	SYS_FTRUNCATE     = unix.SYS_FTRUNCATE
 	SYS_FUTEX         = unix.SYS_FUTEX
+	SYS_GETCWD        = unix.SYS_GETCWD
 	SYS_GETDENTS64    = unix.SYS_GETDENTS64
 	SYS_GETEGID       = unix.SYS_GETEGID
 	SYS_GETEUID       = unix.SYS_GETEUID

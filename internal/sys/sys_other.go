@@ -53,6 +53,7 @@ const (
 	SYS_FSYNC         = 74
 	SYS_FTRUNCATE     = 77
 	SYS_FUTEX         = 202
+	SYS_GETCWD        = 79
 	SYS_GETDENTS64    = 217
 	SYS_GETEGID       = 108
 	SYS_GETEUID       = 107
