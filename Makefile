@@ -66,7 +66,7 @@ suites: build
 capture-figures: build
 	scripts/capture-figures.py
 
-# Five packages of others adopt pyrr; writes the example of docs/adopting.md.
+# Seven packages of others adopt pyrr; writes the example of docs/adopting.md.
 adopt:
 	scripts/adopt.py
 
