@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,9 +47,13 @@ func bomb(t *testing.T, events int) string {
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	b     []byte
+	lines atomic.Int64
+}
 
 func (t *tail) Write(b []byte) (int, error) {
+	t.lines.Add(int64(bytes.Count(b, []byte("\n"))))
 	t.b = append(t.b, b...)
 	t.b = t.b[max(0, len(t.b)-2000):]
 	return len(b), nil

@@ -234,6 +234,30 @@ var bombs = []struct {
 			}
 		})
 	}},
+	{"files", func(t *testing.T) string {
+		zeros, err := os.Create(filepath.Join(t.TempDir(), "zeros"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer zeros.Close()
+		const size = 1 << 30
+		var st unix.Stat_t
+		if err := zeros.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Fstat(int(zeros.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		return forge(t, func(w *recording.Writer) {
+			id, err := w.AddFile("/opt/libzeros.so", int(zeros.Fd()), st, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}, func(start *recording.Event) {
+				start.Maps = append(start.Maps, recording.Mapping{Start: 1 << 33, End: 1<<33 + size, Prot: 5, File: id, Name: "/opt/libzeros.so"})
+			}), 1)
+		}, nil)
+	}},
 	{"nested", func(t *testing.T) string {
 		dir := forge(t, func(w *recording.Writer) {
 			end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}), 1)
@@ -256,6 +280,30 @@ var readers = []string{
 	"info REC", "ls DIR", "events REC", "events --raw REC", "bt REC", "explain REC", "report -o OUT/page.html REC", "diff REC REC",
 	"pack -o OUT/packed.pyrr.zip REC", "check SPEC", "summary REC", "print --first 1 REC f x", "last REC x", "profile REC",
 	"replay --batch REC", "new --force -o OUT/new.yaml REC", "serve --port 0 REC",
+	"accept SPEC", "pack --masks MASKS -o OUT/redacted.pyrr.zip REC", "open -o OUT REC", "where REC x", "replay -ex bt REC",
+	"mcp DIR", "dap",
+}
+
+// asked are what the servers among them are asked on their standard input.
+var asked = map[string]func(rec string) string{
+	"mcp": func(rec string) string {
+		var b strings.Builder
+		b.WriteString(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n" +
+			`{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n")
+		for i, tool := range []string{"list", "explain", "stacks", "timeline", "draft"} {
+			fmt.Fprintf(&b, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":{"recording":%q}}}`+"\n", i+1, tool, filepath.Base(rec))
+		}
+		return b.String()
+	},
+	"dap": func(rec string) string {
+		var b strings.Builder
+		for i, ask := range []string{`"initialize","arguments":{"adapterID":"pyrr"}`, fmt.Sprintf(`"launch","arguments":{"recording":%q}`, rec),
+			`"configurationDone"`, `"threads"`, `"stackTrace","arguments":{"threadId":1}`, `"continue","arguments":{"threadId":1}`, `"disconnect"`} {
+			line := fmt.Sprintf(`{"seq":%d,"type":"request","command":%s}`, i+1, ask)
+			fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(line), line)
+		}
+		return b.String()
+	},
 }
 
 // A small file that unpacks to much takes no reader much memory, nor long.
@@ -268,13 +316,17 @@ func TestReadersAreBounded(t *testing.T) {
 		dir := b.make(t)
 		out := t.TempDir()
 		spec := filepath.Join(out, "spec.yaml")
-		if err := os.WriteFile(spec, []byte("version: 1\nname: bomb\nrecording: "+dir+"\nexpect:\n  - read on fd 3\n"), 0o666); err != nil {
+		if err := os.WriteFile(spec, []byte("version: 1\nname: bomb\nrecording: "+dir+"\nexpect:\n  - read on fd 3\ngolden:\n  - at: end\n    file: end.stack\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		masks := filepath.Join(out, "masks")
+		if err := os.WriteFile(masks, []byte("s3cr3t-value-of-a-bomb\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range readers {
 			t.Run(b.name+"/"+r, func(t *testing.T) {
-				line := strings.NewReplacer("REC", dir, "DIR", filepath.Dir(dir), "OUT", out, "SPEC", spec).Replace(r)
-				used, took, said := measured(t, strings.Fields(line))
+				line := strings.NewReplacer("REC", dir, "DIR", filepath.Dir(dir), "OUT", out, "SPEC", spec, "MASKS", masks).Replace(r)
+				used, took, said := measured(t, strings.Fields(line), dir)
 				t.Logf("%d MiB, %v: %.200q", used, took, said)
 				if used > most {
 					t.Errorf("it takes %d MiB", used)
@@ -289,12 +341,34 @@ func TestReadersAreBounded(t *testing.T) {
 
 // measured runs a command to its end, or to its page, and says how many MiB it had in
 // memory at most and what processor time it took.
-func measured(t *testing.T, args []string) (used int64, took time.Duration, said string) {
+func measured(t *testing.T, args []string, rec string) (used int64, took time.Duration, said string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = "pyrr" // see TestMain
 	var out tail
 	cmd.Stdout, cmd.Stderr = &out, &out
+	if ask, ok := asked[args[0]]; ok {
+		in, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		cmd.Stdin = in
+		questions := ask(rec)
+		go func() {
+			defer w.Close()
+			io.WriteString(w, questions)
+			if args[0] != "mcp" {
+				return // it answers one after the other, to the last
+			}
+			for range 500 {
+				if out.lines.Load() >= int64(strings.Count(questions, `"id":`)) {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+	}
 	var page io.Reader
 	if args[0] == "serve" {
 		cmd.Stdout = nil
