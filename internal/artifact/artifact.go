@@ -123,11 +123,12 @@ func unpack(u *screen.UI, f *Flags, file string, members []string) (string, erro
 	}
 	defer z.Close()
 	left := int64(f.MaxSize)
+	taken := map[string]bool{}
 	for _, m := range z.File {
 		name := ""
 		switch base := path.Base(m.Name); {
 		case slices.Contains(members, m.Name):
-			name = naming.SafeName(strings.TrimSuffix(base, recording.PackedSuffix)) + recording.PackedSuffix
+			name = ownName(naming.SafeName(strings.TrimSuffix(base, recording.PackedSuffix)), taken) + recording.PackedSuffix
 		case path.Base(path.Dir(m.Name)) == recording.SharedDir && recording.IsSharedName(base):
 			name = filepath.Join(recording.SharedDir, base)
 			if err := os.MkdirAll(filepath.Join(dir, recording.SharedDir), 0o777); err != nil {
@@ -156,6 +157,17 @@ func unpack(u *screen.UI, f *Flags, file string, members []string) (string, erro
 	u.ClearStatus()
 	u.Note("unpacked %s in %s", printable.Plural(uint64(len(members)), "recording", "recordings"), dir)
 	return dir, nil
+}
+
+// ownName is a name that no other has, where capitals don't count either: jobs of one CI
+// run give their recordings the same names.
+func ownName(name string, taken map[string]bool) string {
+	one := name
+	for n := 2; taken[strings.ToLower(one)]; n++ {
+		one = fmt.Sprintf("%s-%d", name, n)
+	}
+	taken[strings.ToLower(one)] = true
+	return one
 }
 
 // Download fetches a URL into the folder, without credentials of any kind.
