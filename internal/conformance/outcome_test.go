@@ -47,6 +47,8 @@ func TestParseOutcome(t *testing.T) {
 			Bad: []string{"ERROR test_b (test.test_x.X.test_b)", "FAIL test_a (test.test_x.X.test_a)"}}, Fail},
 		{"skipped", Output{Stdout: "test_winreg skipped -- No module named 'winreg'\n\n== Tests result: SUCCESS ==\n"},
 			Outcome{Result: "SUCCESS", Skipped: true}, Skip},
+		{"no resource", Output{Status: 4, Stdout: "test_curses skipped (resource denied)\n\n== Tests result: NO TESTS RAN ==\n"},
+			Outcome{Status: 4, Result: "NO TESTS RAN", Skipped: true}, Skip},
 		{"crashed", Output{Status: 139, Stderr: "Fatal Python error\n"}, Outcome{Status: 139}, Fail},
 	} {
 		t.Run(test.name, func(t *testing.T) {

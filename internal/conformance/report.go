@@ -3,6 +3,7 @@ package conformance
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ const (
 // Kept are the kept results.
 type Kept struct {
 	Corpus []Row
+	// Others are the regression tests of other versions, from files corpus-VERSION.tsv.
+	Others map[string][]Row
 	Soak   []SoakRow
 	// Elsewhere is of other processors and kernels.
 	Elsewhere []ElsewhereRow
@@ -30,6 +33,16 @@ func ReadKept(repo string) (Kept, error) {
 	dir := filepath.Join(repo, Data)
 	if k.Corpus, err = ReadRows(filepath.Join(dir, "corpus.tsv")); err != nil {
 		return k, err
+	}
+	others, _ := filepath.Glob(filepath.Join(dir, "corpus-*.tsv"))
+	for _, path := range others {
+		if k.Others == nil {
+			k.Others = map[string][]Row{}
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "corpus-"), ".tsv")
+		if k.Others[name], err = ReadRows(path); err != nil {
+			return k, err
+		}
 	}
 	if k.Soak, err = ReadSoak(filepath.Join(dir, "soak.tsv")); err != nil {
 		return k, err
@@ -90,6 +103,9 @@ func Report(k Kept) string {
 		b.WriteString("Not measured yet.\n")
 	} else {
 		corpusReport(&b, k)
+	}
+	if len(k.Others) > 0 {
+		othersReport(&b, k)
 	}
 	b.WriteString("\n## Soak\n\n")
 	if len(k.Soak) == 0 {
@@ -158,6 +174,27 @@ func corpusReport(b *strings.Builder, k Kept) {
 		if len(lines) > 0 {
 			fmt.Fprintf(b, "\n### %s\n\n| file | last line |\n|---|---|\n%s", list.title, strings.Join(lines, ""))
 		}
+	}
+}
+
+// othersReport is of versions whose files were run as far as there was time. The name of
+// one holds the build after an underscore.
+func othersReport(b *strings.Builder, k Kept) {
+	b.WriteString("\n### Other versions\n\nThe same with pyenv's builds, of which not all files were run yet (3.13 has 477). Files that take more than two minutes without pyrr were left out as too slow.\n\n" +
+		"| version | files run | skipped | fail without pyrr | too slow | tried | same outcome | exact | both | build |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n")
+	var bad strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(k.Others)) {
+		version, build, _ := strings.Cut(name, "_")
+		c := Count(k.Others[name], k.Causes)
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %s |\n", version, c.Files, c.Skipped, c.NativeFail, c.Slow, c.Tried, c.Same, c.Exact, c.Good, cmp.Or(build, "not kept"))
+		for _, r := range k.Others[name] {
+			if r.Native == Pass && !r.Good() {
+				fmt.Fprintf(&bad, "| %s | %s | %s | %s | %s | %s |\n", version, r.Name, r.Record, r.Replay, cell(r.Detail), cell(cmp.Or(k.Causes[version+"/"+r.Name], "**not known yet**")))
+			}
+		}
+	}
+	if bad.Len() > 0 {
+		b.WriteString("\n| version | file | recorded | replay | what was seen | cause |\n|---|---|---|---|---|---|\n" + bad.String())
 	}
 }
 
