@@ -139,7 +139,7 @@ func (t *Trial) replay(ctx context.Context, row *Row, work *folders, file string
 	case replayed.TimedOut:
 		row.Replay, detail = TimedOut, fmt.Sprintf("replaying took more than %v", limit)
 	case replayed.Status != 0:
-		row.Replay, detail = Diverged, firstLine(replayed.Stderr)
+		row.Replay, detail = Diverged, firstLine(withoutProgress(replayed.Stderr))
 	case replayed.Stdout != recorded.Stdout && !(outlived && strings.HasPrefix(recorded.Stdout, replayed.Stdout)):
 		row.Replay, detail = Different, "stdout: "+firstDifference(recorded.Stdout, replayed.Stdout)
 	case withoutNotes(replayed.Stderr) != recorded.Stderr:
@@ -261,6 +261,17 @@ func removeAll(path string) error {
 // CanIsolate says whether a command can be run without a network here.
 func CanIsolate() bool {
 	return os.Geteuid() == 0 && exec.Command("unshare", "-n", "true").Run() == nil
+}
+
+// withoutProgress drops the lines by which a long replay says how far it is.
+func withoutProgress(stderr string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, "pyrr: …") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // withoutNotes drops the lines that pyrr itself wrote to a recorded program's stderr.

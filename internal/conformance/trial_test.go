@@ -166,3 +166,11 @@ func TestFixtureHeaders(t *testing.T) {
 		t.Error("proc_system.py is not to be recorded with its native children")
 	}
 }
+
+// What a replay ended with is said, not how long it took.
+func TestWithoutProgress(t *testing.T) {
+	const said = "pyrr: … replaying r.pyrr.zip, for 10 s\npyrr: error: the replay diverged\n"
+	if got := firstLine(withoutProgress(said)); !strings.Contains(got, "diverged") {
+		t.Errorf("the first line is %q", got)
+	}
+}
