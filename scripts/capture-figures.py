@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pathlib
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -153,6 +154,35 @@ def finish_step(argv, cwd, out):
     return zip_file.stat().st_size, took
 
 
+STORM = """
+import pytest
+
+@pytest.mark.parametrize("i", range(1000))
+def test_equal(i):
+    assert {"a": i}["a"] == -1
+"""
+
+
+def storm(argv, cwd, rounds):
+    """What 1,000 equal failures cost: the ratios of processor time, of all processes,
+    with nothing kept and with what is kept of failures by default."""
+
+    def worked(*words):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        _, said = timed([*words, *argv], cwd)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if "1000 failed" not in said:
+            sys.exit(said[-2000:])
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    never, kept = [], []
+    for n in range(rounds):
+        native = worked()
+        never.append(worked(PYRR, "record", "--keep", "never", "--") / native)
+        kept.append(worked(PYRR, "record", "--keep", "failure", "-o", cwd / f"storm{n}", "--") / native)
+    return statistics.median(never), statistics.median(kept)
+
+
 def main():
     rounds, target = int(option("--rounds", "5")), option("--output", HERE / "docs/capture.md")
     suites.CACHE.mkdir(parents=True, exist_ok=True)
@@ -197,6 +227,10 @@ def main():
             sys.exit(said[-2000:])
         text.append(f"| 1,000 tests, of which four read 40 MB each: the most on the disk at a time | {most / 1e6:.0f} MB | the largest test |\n")
         text.append(f"| and when they are over | {left / 1e6:.0f} MB | 0 |\n")
+        (work / "test_storm.py").write_text(STORM)
+        never, kept = storm(pytest_argv(python, *alone, work / "test_storm.py"), work, rounds)
+        text.append(f"| 1,000 equal failures, nothing kept: processor time of all processes, to native | {never:.2f} | |\n")
+        text.append(f"| and with `--keep failure`, which keeps the first 3 | {kept:.2f} | ≤ 2 |\n")
         print("".join(text))
         pathlib.Path(target).write_text(HEADER.format(rounds=rounds, cores=os.cpu_count()) + "".join(rows) + MORE + "".join(text))
     finally:
