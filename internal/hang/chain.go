@@ -172,6 +172,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		}
 		return "waits for " + what + at + ", which nobody sets" + nobody, Likely, "event", "who should have set it"
 	case Condition:
+		if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
+			return "waits for " + what + at + ", which nobody notifies; what the " + t.Pool + " gave out last was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
+		}
 		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
 	case Barrier:
 		return j.finalBarrier(n, t, at, fate)
@@ -390,7 +393,7 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
 		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
 	case own > 0 && own == len(p.Ends):
-		if users := j.havers(n, j.procs[n.proc], ownEnds(n, p)); len(users) > 0 {
+		if users := j.atIt(j.havers(n, j.procs[n.proc], ownEnds(n, p)), ownEnds(n, p)); len(users) > 0 {
 			return does + ", whose other end " + j.name(users[0]) + " has" + j.traffic(c), Likely, c.Call, "why nothing comes from there"
 		}
 		if d := j.died(n.proc, ""); d != "" {

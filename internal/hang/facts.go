@@ -94,6 +94,8 @@ type Unit struct {
 	// Frames are Python's, innermost first; at most maxFrames.
 	Frames []Frame `json:"frames,omitempty"`
 	Wait   *Wait   `json:"wait,omitempty"`
+	// Stopped says of a task that its event loop does not run.
+	Stopped bool `json:"stopped,omitempty"`
 	// Behind is how many jobs wait for a worker of its pool, of whom all are at jobs.
 	Behind int `json:"behind,omitempty"`
 	// FDs are the descriptors of sockets, pipes and files that it has at hand.
@@ -135,6 +137,10 @@ const (
 	Pool      = "pool"
 	Object    = "object"
 )
+
+// HowAnswer is a wait for a package that reads a connection by a protocol of its own: that
+// it waits for what comes there is likely.
+const HowAnswer = "answer"
 
 // Wait is what a unit waits for.
 type Wait struct {

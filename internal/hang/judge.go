@@ -398,7 +398,7 @@ func (j *judge) via(n node) string {
 		if f.own() {
 			break
 		}
-		if installed(f.File) && !Machinery(f.File) {
+		if Installed(f.File) && !Machinery(f.File) {
 			return strings.TrimSuffix(at, ")") + " in " + f.Func + ")"
 		}
 	}

@@ -101,7 +101,7 @@ func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
 			if f.own() {
 				break
 			}
-			if installed(f.File) && !Machinery(f.File) {
+			if Installed(f.File) && !Machinery(f.File) {
 				says = "waits in " + f.Func + at + ", in native code"
 				break
 			}

@@ -28,8 +28,8 @@ func Machinery(file string) bool {
 	return (origin == stack.Package || origin == stack.Stdlib || path.IsAbs(short)) && stack.Harness(short)
 }
 
-// installed tells a file of an installed package.
-func installed(file string) bool {
+// Installed tells a file of an installed package.
+func Installed(file string) bool {
 	_, origin := (stack.Paths{}).Short(file)
 	return origin == stack.Package
 }

@@ -191,9 +191,9 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 		out = append(out, edge{to: to, sure: others == 1, kind: "other end", say: say, thing: -1})
 	}
 	if others == 0 && len(here) > 0 {
-		list := j.havers(n, j.procs[n.proc], here)
-		for _, k := range list {
-			out = append(out, edge{to: k, kind: "other end", say: does + ", whose other end %[2]s has", thing: -1, sure: len(list) == 1})
+		all := j.havers(n, j.procs[n.proc], here)
+		for _, k := range j.atIt(all, here) {
+			out = append(out, edge{to: k, kind: "other end", say: does + ", whose other end %[2]s has", thing: -1, sure: len(all) == 1})
 		}
 	}
 	if len(out) == 0 {
@@ -228,6 +228,21 @@ func (j *judge) havers(n node, p *Proc, fds []int) []node {
 				break
 			}
 		}
+	}
+	return out
+}
+
+// atIt are, of those who have some descriptors at hand, the ones that are in a call with
+// one of them: all where nobody is.
+func (j *judge) atIt(havers []node, fds []int) []node {
+	var out []node
+	for _, n := range havers {
+		if c := j.call(n); c != nil && c.Call != "" && slices.Contains(fds, c.FD) {
+			out = append(out, n)
+		}
+	}
+	if len(out) == 0 {
+		return havers
 	}
 	return out
 }

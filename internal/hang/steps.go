@@ -21,7 +21,7 @@ func (j *judge) steps(n node) []edge {
 func (j *judge) stepsOf(n node) []edge {
 	u := j.unit(n)
 	var out []edge
-	if p := j.procs[n.proc]; p != nil && p.Stopped != nil || j.goesRound(n) {
+	if p := j.procs[n.proc]; p != nil && p.Stopped != nil || u != nil && u.Stopped || j.goesRound(n) {
 		return nil
 	}
 	if u != nil && u.Wait != nil {
@@ -85,7 +85,7 @@ func (j *judge) waitAt(u *Unit) string {
 	}
 	via := ""
 	for k := 0; k < w.Frame; k++ {
-		if p := u.Frames[k]; installed(p.File) && !Machinery(p.File) && !strings.HasSuffix(p.File, "/trio/_core/_traps.py") {
+		if p := u.Frames[k]; Installed(p.File) && !Machinery(p.File) && !strings.HasSuffix(p.File, "/trio/_core/_traps.py") {
 			via = " in " + p.Func
 			break
 		}
@@ -111,10 +111,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
 	}
 	if peer := j.stream(n.proc, t); peer != nil {
-		if j.flows(n, peer, u.Wait.How) {
-			return nil
-		}
-		return slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
+		return j.streamSteps(n, u, t, peer, at)
 	}
 	switch t.Kind {
 	case Lock, RLock, Import, Semaphore:
@@ -171,6 +168,19 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 			continue
 		}
 		add(node{n.proc, k}, false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
+	}
+	return out
+}
+
+// streamSteps lead to those who have the other end of a connection that a task reads or
+// writes through its event loop.
+func (j *judge) streamSteps(n node, u *Unit, t *Thing, peer *Peer, at string) []edge {
+	if j.flows(n, peer, u.Wait.How) {
+		return nil
+	}
+	out := slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
+	for k := range out {
+		out[k].sure = out[k].sure && u.Wait.How != HowAnswer
 	}
 	return out
 }

@@ -30,7 +30,7 @@ func (j *judge) noConnection(n node) (says, degree, kind, missing string) {
 func (j *judge) freeConnection(u *Unit) string {
 	for k := 0; k < u.Wait.Frame && k < len(u.Frames); k++ {
 		f := u.Frames[k]
-		if !installed(f.File) || Machinery(f.File) {
+		if !Installed(f.File) || Machinery(f.File) {
 			continue
 		}
 		name := strings.ToLower(f.Func + " " + path.Base(f.File))

@@ -10,7 +10,7 @@ func (r *reader) calledBack(t *hang.Thing, result uint64) bool {
 		if n, ok := r.Int(left); !ok || n != 0 {
 			return false
 		}
-	} else if r.Attr(result, "_value") == 0 {
+	} else if r.attr(result, "_value") == 0 { // it may be None
 		return false
 	}
 	fn := r.Attr(result, "_callback")

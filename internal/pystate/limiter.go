@@ -11,6 +11,14 @@ import (
 func init() {
 	acquire := func(w *waiter, k int) { w.on(k, hang.Semaphore, "acquire", w.self(k)) }
 	rules["_asyncio.py:acquire_on_behalf_of"] = acquire
+	rules["_asyncio.py:acquire"] = func(w *waiter, k int) {
+		switch obj := w.self(k); w.Type(obj) {
+		case "Lock":
+			w.on(k, hang.Lock, "acquire", obj)
+		case "Semaphore":
+			w.on(k, hang.Semaphore, "acquire", obj)
+		}
+	}
 	trioRules["_sync.py:acquire_on_behalf_of"] = acquire
 	trioRules["_threads.py:to_thread_run_sync"] = func(w *waiter, k int) { w.runsIn(k, "_threads.py", "worker_fn", "task_register") }
 	rules["_asyncio.py:run_sync_in_worker_thread"] = func(w *waiter, k int) { w.runsIn(k, "_asyncio.py", "run", "future") }

@@ -122,6 +122,7 @@ func (r *reader) readTasks(m mem.Reader) {
 		if n, ok := r.ident[t.Thread]; ok && t.Thread != 0 {
 			u.TID = r.facts.Units[n].TID
 		}
+		u.Stopped = t.Thread == 0 && r.None(r.attr(t.Loop, "_thread_id"))
 		r.task[t.Addr] = len(r.units)
 		r.add(u, &unit{frames: t.Frames, task: t})
 	}
@@ -250,6 +251,17 @@ func (r *reader) held(lock uint64, h hang.Hold) {
 		}
 	}
 	t.Holders = append(t.Holders, h)
+}
+
+// attr is an attribute of an object, that may be None; 0 where it has none of that name.
+func (r *reader) attr(obj uint64, name string) (found uint64) {
+	r.EachAttr(obj, func(n string, value uint64) bool {
+		if n == name {
+			found = value
+		}
+		return found == 0
+	})
+	return found
 }
 
 // locksOf returns what one holds inside of a with statement.

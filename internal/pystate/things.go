@@ -94,10 +94,12 @@ func (r *reader) describeLock(n int, obj uint64) {
 		t.Locked = r.True(v)
 		return
 	}
-	if task, ok := r.task[r.Attr(obj, "_owner")]; ok { // of Trio
-		t.Locked = true
-		r.held(obj, hang.Hold{Unit: task, Frame: -1})
-		return
+	for _, name := range []string{"_owner", "_owner_task"} { // of Trio, of anyio
+		if task, ok := r.task[r.Attr(obj, name)]; ok {
+			t.Locked = true
+			r.held(obj, hang.Hold{Unit: task, Frame: -1})
+			return
+		}
 	}
 	if owner, ok := r.Int(r.Attr(obj, "_owner")); ok { // threading._RLock
 		t.Locked = true

@@ -435,6 +435,9 @@ func (w *waiter) awaited() {
 		out.How, out.On = "result", []int{w.thing(f, hang.Future)}
 	} else if len(out.Units) == 0 && w.Type(t.Waiter) == "Future" {
 		out.On = []int{w.thing(t.Waiter, hang.Future)} // whoever has it at hand may complete it
+		if obj := w.connection(); obj != 0 {
+			out.How, out.On = hang.HowAnswer, []int{w.thing(obj, hang.Object)}
+		}
 	}
 	w.found = out
 }
