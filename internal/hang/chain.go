@@ -42,7 +42,10 @@ func (j *judge) chain(path []hop) *Verdict {
 	} else if len(shown) > 1 && u != nil && strings.HasPrefix(u.Role, RoleTimer) {
 		stuck, degree, kind, missing = "is "+u.Role+" and was not cancelled", None, "timer", ""
 	} else if len(shown) == 1 && degree != Proven {
-		stuck += j.importing(end.node)
+		imports := j.importing(end.node)
+		if stuck += imports; imports != "" && degree == None {
+			kind = "" // it did not come to what it hangs in
+		}
 	}
 	if u := j.unit(end.node); u != nil && u.Behind > 0 && degree != Proven {
 		stuck += j.behind(end.node, u)

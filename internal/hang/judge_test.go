@@ -88,6 +88,9 @@ var judgeCases = []struct {
 			thread(2, "rpc_0", 20, on("wait", 0))},
 		Things: []Thing{{Kind: Event, Name: "ready"}}}}},
 		Likely, []string{"MainThread waits (app.py:9 in _blocking), which polls: 40 times", "meanwhile rpc_0 waits for event ready (app.py:20), which nobody sets"}, []string{"Deadlock", "goes on"}},
+	{"one that was caught on its way", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "read", FD: 5, For: 3 * time.Millisecond, Event: 90, Frames: f(9), Peer: &Peer{What: "file", Addr: "/lib/x.pyc"}}}}},
+		None, []string{"No verdict: MainThread was on its way (app.py:9): its last call, read, had lasted for 3 ms."}, []string{"waits"}},
 	{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 		None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
 	{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
