@@ -33,6 +33,8 @@ type Side struct {
 	stacks map[int]assert.Stacks
 	lines  map[string]string // FILE:LINE to its text
 	files  map[int]string    // of reads of files, with which path they were opened
+	added  map[int]bool      // events that the recorder has added
+	plugin bool              // it has come into sys.path
 	// From and To are the times within which events are compared; To is 0 for all.
 	from, to time.Duration
 }
@@ -86,6 +88,7 @@ const (
 // Sides compares two recordings.
 func Sides(a, b *Side) *Result {
 	r := &Result{A: a, B: b}
+	leaveOutAdded(a, b)
 	for _, p := range pair(a.threads(), b.threads()) {
 		r.Threads = append(r.Threads, r.thread(p[0], p[1]))
 	}
@@ -108,6 +111,7 @@ func ReadLast(src assert.Source, most int) (*Side, error) {
 	want = want[max(0, len(want)-most):]
 	slices.Sort(want)
 	s.stacks, err = src.Stacks(want, false)
+	s.added, s.plugin = recorders(s.events, s.stacks)
 	return s, err
 }
 
@@ -212,7 +216,7 @@ func (s *Side) threads() []*thread {
 	var out []*thread
 	for i := range s.events {
 		e := &s.events[i]
-		if !s.compares(e) || asksStandard(e) && len(s.stacks[i].Python.Frames) == 0 {
+		if !s.compares(e) || s.added[i] || asksStandard(e) && len(s.stacks[i].Python.Frames) == 0 {
 			continue
 		}
 		k := key{e.Proc, e.Thread}
