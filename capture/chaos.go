@@ -146,14 +146,7 @@ func (r *recorder) assemble(sp *space) {
 	sp.assembling = true
 	defer func() { sp.assembling = false }()
 	for range most {
-		r.waits.Collect()
-		for {
-			s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.sp == sp })
-			if !ok {
-				break
-			}
-			r.handle(s.TID, s.Status)
-		}
+		r.collect(sp)
 		if sp.mode != modeRecord || !r.onItsWay(sp) {
 			return
 		}

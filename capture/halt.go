@@ -66,13 +66,7 @@ func (r *recorder) beforeCall(t *task) error {
 	if int64(nr) < 0 {
 		return nil // it is not to be made
 	}
-	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
-		return err
-	}
-	if err := ptrace.Syscall(t.tid, 0); err != nil {
-		return err
-	}
-	if _, err := r.waitSync(t); err != nil {
+	if err := r.skipCall(t); err != nil {
 		return err
 	}
 	regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, nr, nrNone

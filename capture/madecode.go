@@ -108,10 +108,7 @@ func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 	if m := sp.findShared(addr); m != nil && m.obj.multi && m.obj.holder[m.unitOf(addr)] != m {
 		return false, nil // another process has it
 	}
-	if err := r.unforce(t); err != nil {
-		return true, err
-	}
-	at, err := r.momentOf(t, recording.StopTrap, regs)
+	at, err := r.momentOfFault(t, regs)
 	if err != nil {
 		return true, err
 	}

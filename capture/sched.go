@@ -179,6 +179,18 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 	return r.stopAt(m)
 }
 
+// collect handles what has stopped of a space by now.
+func (r *recorder) collect(sp *space) {
+	r.waits.Collect()
+	for {
+		s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.sp == sp })
+		if !ok {
+			return
+		}
+		r.handle(s.TID, s.Status)
+	}
+}
+
 // stopAt handles a thread that stands where a replay finds it: signals come
 // here, and others get the slot.
 func (r *recorder) stopAt(m *moment) error {
@@ -186,14 +198,7 @@ func (r *recorder) stopAt(m *moment) error {
 	sp.at = m
 	defer func() { sp.at = nil }()
 	// See what the other threads of the process have become ready for meanwhile.
-	r.waits.Collect()
-	for {
-		s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.sp == sp })
-		if !ok {
-			break
-		}
-		r.handle(s.TID, s.Status)
-	}
+	r.collect(sp)
 	if t.dead || sp.mode != modeRecord {
 		return nil // ended by what just arrived
 	}

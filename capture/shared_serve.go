@@ -43,14 +43,19 @@ func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, er
 	if m.obj.holder[unit] == m {
 		return false, nil // a fault of the program's own
 	}
-	if err := r.unforce(t); err != nil {
-		return true, err
-	}
-	at, err := r.momentOf(t, recording.StopTrap, regs)
+	at, err := r.momentOfFault(t, regs)
 	if err != nil {
 		return true, err
 	}
 	return true, r.serve(&waiter{t: t, m: m, unit: unit, at: at})
+}
+
+// momentOfFault is where a thread faulted, which was not forced to stop there.
+func (r *recorder) momentOfFault(t *task, regs *linux.Regs) (*moment, error) {
+	if err := r.unforce(t); err != nil {
+		return nil, err
+	}
+	return r.momentOf(t, recording.StopTrap, regs)
 }
 
 // revokeFile takes all of a file's units from other processes, before t

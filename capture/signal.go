@@ -221,19 +221,26 @@ func (r *recorder) deliverAtStop(t *task) error {
 	return r.deliver(standing(t), &info)
 }
 
-// deliverAtEntry delivers deferred signal i to a thread that stands before a
-// system call: the call is taken back, and comes again after the handler.
-func (r *recorder) deliverAtEntry(t *task, i int) error {
-	info := t.deferred[i]
-	t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
-	r.logEnter(t)
+// skipCall takes the call back before which a thread stands: it comes to the call's end
+// without making it.
+func (r *recorder) skipCall(t *task) error {
 	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
 		return err
 	}
 	if err := ptrace.Syscall(t.tid, 0); err != nil {
 		return err
 	}
-	if _, err := r.waitSync(t); err != nil {
+	_, err := r.waitSync(t)
+	return err
+}
+
+// deliverAtEntry delivers deferred signal i to a thread that stands before a
+// system call: the call is taken back, and comes again after the handler.
+func (r *recorder) deliverAtEntry(t *task, i int) error {
+	info := t.deferred[i]
+	t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
+	r.logEnter(t)
+	if err := r.skipCall(t); err != nil {
 		return err
 	}
 	regs := t.regs

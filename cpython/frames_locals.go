@@ -76,18 +76,24 @@ func (r *Runtime) eachLocal(l *locals, f *Frame) error {
 	if flags&coVarkeywords != 0 {
 		l.args++
 	}
-	switch {
-	case flags&coOptimized == 0:
-		err = l.namespace(frame.u64(r.l.frame.locals))
-	case r.l.minor <= 10:
+	return l.variables(f, code, frame)
+}
+
+// variables reads those of a frame, from its record and that of its code.
+func (l *locals) variables(f *Frame, code, frame record) error {
+	var err error
+	switch minor := l.r.l.minor; {
+	case code.i32(l.r.l.code.flags)&coOptimized == 0:
+		err = l.namespace(frame.u64(l.r.l.frame.locals))
+	case minor <= 10:
 		err = l.fast310(f.Addr, code)
 	default:
 		err = l.fast(f.Addr, code)
 	}
 	if err != nil {
-		err = fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
+		return fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
 	}
-	return err
+	return nil
 }
 
 type locals struct {

@@ -141,16 +141,8 @@ func (r *Runtime) variable(v *view, f Frame, name string) (Found, error) {
 		return Found{}, err
 	}
 	l := locals{r: r, v: v, names: map[string]bool{}, cells: map[string]bool{}, want: name}
-	switch {
-	case code.i32(r.l.code.flags)&coOptimized == 0:
-		err = l.namespace(frame.u64(r.l.frame.locals))
-	case r.l.minor <= 10:
-		err = l.fast310(f.Addr, code)
-	default:
-		err = l.fast(f.Addr, code)
-	}
-	if err != nil {
-		return Found{}, fmt.Errorf("locals of frame at %#x: %w", f.Addr, err)
+	if err := l.variables(&f, code, frame); err != nil {
+		return Found{}, err
 	}
 	if l.found.Addr != 0 {
 		return l.found, nil

@@ -48,15 +48,8 @@ func (s *session) counting() bool { return s.o.OnCounts != nil }
 // registers as they were.
 func (a *asm) count(reg cpython.Reg, full *int) {
 	probe, next, fresh, hit, over, done := new(int), new(int), new(int), new(int), new(int), new(int)
-	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
-	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
-	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
-	rex := byte(0x48)
-	if reg >= 8 {
-		rex |= 4
-	}
-	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3) // mov rax, reg
-	a.mem(cellPrev, 0x48, 0x8b, 0x15)      // mov rdx, [prev]
+	a.scratch(reg)
+	a.mem(cellPrev, 0x48, 0x8b, 0x15) // mov rdx, [prev]
 	imm := func(v uint32, op ...byte) {
 		a.emit(op...)
 		a.b = binary.LittleEndian.AppendUint32(a.b, v)

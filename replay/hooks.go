@@ -239,20 +239,24 @@ const (
 	cellRdx = hookCells + 16
 )
 
+// scratch emits the saving of rax, rcx and rdx, and moves reg to rax.
+func (a *asm) scratch(reg cpython.Reg) {
+	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
+	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
+	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
+	rex := byte(0x48)
+	if reg >= 8 {
+		rex |= 4
+	}
+	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3) // mov rax, reg: it has not changed yet
+}
+
 // lookup emits the search for the next-instruction register in the table of
 // known functions; it goes on behind the code or to miss, with all registers
 // as they were. It returns where the code lies that uses those of pass.
 func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd uint64) {
 	found, ok, probe, unknown, trap := new(int), new(int), new(int), new(int), new(int)
-	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
-	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
-	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
-	// mov rax, reg: none of them has changed yet.
-	rex := byte(0x48)
-	if reg >= 8 {
-		rex |= 4
-	}
-	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3)
+	a.scratch(reg)
 	a.emit(0x89, 0xc1)    // mov ecx, eax
 	a.emit(0xc1, 0xe9, 4) // shr ecx, 4
 	a.emit(0x81, 0xe1)    // and ecx, tableEntries-1

@@ -196,15 +196,7 @@ func (p *Process) readyForCall(t *Thread) error {
 	if err := p.flush(t); err != nil {
 		return err
 	}
-	if !t.dirty {
-		return nil
-	}
-	// The injected call saves and restores what the thread has now.
-	if err := ptrace.SetRegs(t.tid, &t.regs); err != nil {
-		return fmt.Errorf("set registers: %w", err)
-	}
-	t.dirty = false
-	return nil
+	return p.settle(t)
 }
 
 // spaceCall repeats a call that changed the address space.

@@ -84,14 +84,19 @@ func (l *timeline) stopsOf(frames []cpython.Frame) (*Break, error) {
 	return &Break{Kind: breakFrames, Thread: l.thread().TID, frames: fs}, nil
 }
 
-// nextLine runs to the next line of the innermost function or of one that
-// called it.
-func (l *timeline) nextLine() (*Stop, error) {
+// lineStops stop at each line of the innermost function and of those that called it.
+func (l *timeline) lineStops() (*Break, error) {
 	frames, err := l.pyStack()
 	if err != nil {
 		return nil, err
 	}
-	b, err := l.stopsOf(frames)
+	return l.stopsOf(frames)
+}
+
+// nextLine runs to the next line of the innermost function or of one that
+// called it.
+func (l *timeline) nextLine() (*Stop, error) {
+	b, err := l.lineStops()
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +128,7 @@ func (l *timeline) finish() (*Stop, error) {
 // reverseNext goes back to the last line of the innermost function, or of
 // one that called it, that began before here.
 func (l *timeline) reverseNext() (*Stop, error) {
-	frames, err := l.pyStack()
-	if err != nil {
-		return nil, err
-	}
-	b, err := l.stopsOf(frames)
+	b, err := l.lineStops()
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"pyrr/internal/mem"
 	"pyrr/internal/recording"
+	"pyrr/internal/unwind"
 )
 
 // openFile is a file that gdb reads for its symbols.
@@ -132,7 +133,7 @@ func (s *Server) lookup(path string) *openFile {
 		if local := sameFile(path, r, size, int64(f.Size)); local != nil {
 			return local
 		}
-		return &openFile{noSections{r}, size, func() {}}
+		return &openFile{unwind.WithoutSections{ReaderAt: r}, size, func() {}}
 	}
 	return nil
 }
@@ -156,22 +157,6 @@ func sameFile(path string, r io.ReaderAt, size, whole int64) *openFile {
 	}
 	f.Close()
 	return nil
-}
-
-// noSections shows an ELF file without section headers, which the recording
-// has not kept.
-type noSections struct{ io.ReaderAt }
-
-func (f noSections) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.ReaderAt.ReadAt(p, off)
-	for _, field := range [][2]int64{{0x28, 8}, {0x3c, 4}} { // e_shoff; e_shnum, e_shstrndx
-		for at := field[0]; at < field[0]+field[1]; at++ {
-			if i := at - off; i >= 0 && i < int64(n) {
-				p[i] = 0
-			}
-		}
-	}
-	return n, err
 }
 
 // xfer answers qXfer packets.

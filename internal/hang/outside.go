@@ -110,12 +110,9 @@ func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
 	return says + j.beside(n), Likely, "native", "what would end it: the library keeps that to itself"
 }
 
-// beside is what of the other threads may have to do with a wait that leads to nobody:
-// the exception that one died of, else where others wait in the program's own code.
-func (j *judge) beside(n node) string {
-	if d := j.died(n.proc, ""); d != "" {
-		return "; " + d
-	}
+// meanwhile says of one of the other threads what it does, of those in the program's own
+// code that are asked for: beside a wait that leads to nobody.
+func (j *judge) meanwhile(n node, asked func(*Unit, *Call) bool, does func(to node, at Frame) string) string {
 	p := j.procs[n.proc]
 	if p == nil || p.Facts == nil {
 		return ""
@@ -123,15 +120,25 @@ func (j *judge) beside(n node) string {
 	for k := range p.Facts.Units {
 		to := node{n.proc, k}
 		u := j.unit(to)
-		c := j.call(to)
-		if to == n || u.Kind != Thread || u.Main || u.Role != "" || u.Wait != nil || c == nil || c.Early {
+		if to == n || u.Kind != Thread || u.Role != "" || !asked(u, j.call(to)) {
 			continue
 		}
 		if f, ok := j.place(to); ok && f.own() {
-			return "; meanwhile " + j.name(to) + " waits at " + j.at(f)
+			return "; meanwhile " + j.name(to) + " " + does(to, f)
 		}
 	}
 	return ""
+}
+
+// beside is what of the other threads may have to do with a wait that leads to nobody:
+// the exception that one died of, else where others wait in the program's own code.
+func (j *judge) beside(n node) string {
+	if d := j.died(n.proc, ""); d != "" {
+		return "; " + d
+	}
+	return j.meanwhile(n, func(u *Unit, c *Call) bool {
+		return !u.Main && u.Wait == nil && c != nil && !c.Early
+	}, func(_ node, at Frame) string { return "waits at " + j.at(at) })
 }
 
 // company says what another thread waits for, of one that waits for a signal: that may have
@@ -145,24 +152,12 @@ func (j *judge) company(n node) string {
 
 // stuckFor says what another thread waits for, without a time limit and for so long.
 func (j *judge) stuckFor(n node, long time.Duration) string {
-	p := j.procs[n.proc]
-	if p == nil || p.Facts == nil {
-		return ""
-	}
-	for k := range p.Facts.Units {
-		to := node{n.proc, k}
-		u := j.unit(to)
-		if to == n || u.Kind != Thread || u.Role != "" || u.Wait == nil || len(u.Wait.On) == 0 {
-			continue
+	return j.meanwhile(n, func(u *Unit, c *Call) bool {
+		if u.Wait == nil || len(u.Wait.On) == 0 {
+			return false
 		}
-		if c := j.call(to); long > 0 && (u.Wait.Limit || c == nil || c.Early || c.For < long) {
-			continue
-		}
-		if f, ok := j.place(to); ok && f.own() {
-			return "; meanwhile " + j.name(to) + " " + j.stuck(to)
-		}
-	}
-	return ""
+		return long == 0 || !u.Wait.Limit && c != nil && !c.Early && c.For >= long
+	}, func(to node, _ Frame) string { return j.stuck(to) })
 }
 
 // unread says what the process has not read, of one that waits for other descriptors.

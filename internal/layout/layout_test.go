@@ -30,7 +30,7 @@ var module = func() string {
 // prints needs no engine, so that it runs where nothing can be traced.
 var allowed = map[string][]string{
 	"internal/sys":       {},
-	"internal/stack":     {},
+	"internal/stack":     {"internal/printable"},
 	"internal/usercache": {},
 	"internal/headroom":  {},
 	"internal/outfile":   {},
@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"capture":                        {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
 	"capture/pytest":                 {},
 	"replay":                         {"cpython", "internal/headroom", "internal/hint", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording", "internal/sys", "internal/unwind"},
-	"internal/gdbserver":             {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "replay"},
+	"internal/gdbserver":             {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "internal/unwind", "replay"},
 	"internal/screen":                {"internal/hint", "internal/printable"},
 	"internal/hint":                  {},
 	"internal/listing":               {"internal/inject", "internal/linux", "internal/logview", "internal/printable", "internal/recording", "internal/sys"},

@@ -10,6 +10,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -53,12 +54,7 @@ const instructions = "Recordings of Python programs that hung or failed, exact a
 
 // New makes a server; its transport is the caller's.
 func New(o Options) (*mcp.Server, error) {
-	if o.Limit == 0 {
-		o.Limit = time.Minute
-	}
-	if o.Memory == 0 {
-		o.Memory = 2 << 30
-	}
+	o.Limit, o.Memory = cmp.Or(o.Limit, served.Limit), cmp.Or(o.Memory, served.Memory)
 	root, err := served.OpenRoot(o.Root)
 	if err != nil {
 		return nil, err

@@ -19,10 +19,7 @@ import (
 // Write writes the file called name. A new one gets the permission bits perm,
 // less the umask; an old one keeps its own, and links stay links.
 func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
-	at, mode, err := resolve(name)
-	if err == nil {
-		err = writable(name, at, mode)
-	}
+	at, mode, err := target(name)
 	if err != nil {
 		return err
 	}
@@ -55,10 +52,7 @@ func Write(name string, perm fs.FileMode, write func(io.Writer) error) error {
 // Place gives a finished file, which lies on the same file system, the name
 // name, by the rules of Write.
 func Place(file, name string) error {
-	at, mode, err := resolve(name)
-	if err == nil {
-		err = writable(name, at, mode)
-	}
+	at, mode, err := target(name)
 	if err != nil {
 		return err
 	}
@@ -79,10 +73,7 @@ func Place(file, name string) error {
 // Append adds to the end of the file called name, which is made where there is none.
 // write gets how many bytes are there already: 0 in what is no regular file.
 func Append(name string, perm fs.FileMode, write func(w io.Writer, size int64) error) error {
-	at, mode, err := resolve(name)
-	if err == nil {
-		err = writable(name, at, mode)
-	}
+	at, mode, err := target(name)
 	if err != nil {
 		return err
 	}
@@ -144,6 +135,15 @@ func kind(m fs.FileMode) string {
 		return "a device"
 	}
 	return "a folder"
+}
+
+// target is where the file called name is, or will be, and can be written.
+func target(name string) (at string, mode *fs.FileMode, err error) {
+	at, mode, err = resolve(name)
+	if err == nil {
+		err = writable(name, at, mode)
+	}
+	return at, mode, err
 }
 
 // resolve follows links to where the file is, or will be. mode is nil where

@@ -30,19 +30,25 @@ func Clean(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case ok(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
+		WriteRune(&b, r, s[i:i+n], ok)
 		i += n
 	}
 	return b.String()
+}
+
+// WriteRune writes a rune as it is if that is ok, else so that it is seen; code is what it
+// was decoded from.
+func WriteRune(b *strings.Builder, r rune, code string, ok func(rune) bool) {
+	switch {
+	case r == utf8.RuneError && len(code) == 1:
+		fmt.Fprintf(b, `\x%02x`, code[0])
+	case ok(r):
+		b.WriteRune(r)
+	case r < 0x100:
+		fmt.Fprintf(b, `\x%02x`, r)
+	default:
+		fmt.Fprintf(b, `\u%04x`, r)
+	}
 }
 
 // Line is Clean for text that must stay on its line.

@@ -28,24 +28,31 @@ type SourceWriter struct {
 // ErrTooLarge says that a source file is beyond the limits of the format.
 var ErrTooLarge = errors.New("source file too large to keep")
 
-// WriteSources begins the sources of a recording that is a folder. They
-// appear there when the writer is closed.
-func (r *Recording) WriteSources() (*SourceWriter, error) {
-	fail := func(err error) (*SourceWriter, error) {
-		return nil, fmt.Errorf("write the sources of %s: %w", r.path, err)
-	}
+// newPart makes a file of a recording that is a folder, under a name for the time until it
+// is whole, and what compresses it.
+func (r *Recording) newPart(name string) (*os.File, *zstd.Encoder, error) {
 	if r.root == nil {
-		return fail(errors.New("the recording is packed"))
+		return nil, nil, errors.New("the recording is packed")
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithWindowSize(4<<20))
 	if err != nil {
-		return fail(err)
+		return nil, nil, err
 	}
-	f, err := r.root.OpenFile(sourcesName+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := r.root.OpenFile(name+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		enc.Close()
-		return fail(err)
+		return nil, nil, err
+	}
+	return f, enc, nil
+}
+
+// WriteSources begins the sources of a recording that is a folder. They
+// appear there when the writer is closed.
+func (r *Recording) WriteSources() (*SourceWriter, error) {
+	f, enc, err := r.newPart(sourcesName)
+	if err != nil {
+		return nil, fmt.Errorf("write the sources of %s: %w", r.path, err)
 	}
 	return &SourceWriter{r: r, f: f, enc: enc}, nil
 }

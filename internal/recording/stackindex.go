@@ -114,21 +114,9 @@ type threadName struct {
 // WriteStacks begins the index of a recording that is a folder. It appears
 // there when the writer is closed.
 func (r *Recording) WriteStacks() (*StackWriter, error) {
-	fail := func(err error) (*StackWriter, error) {
+	f, enc, err := r.newPart(stacksName)
+	if err != nil {
 		return nil, fmt.Errorf("write the index of %s: %w", r.path, err)
-	}
-	if r.root == nil {
-		return fail(errors.New("the recording is packed"))
-	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderCRC(false), zstd.WithWindowSize(4<<20))
-	if err != nil {
-		return fail(err)
-	}
-	f, err := r.root.OpenFile(stacksName+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		enc.Close()
-		return fail(err)
 	}
 	return &StackWriter{
 		r: r, f: f, enc: enc,

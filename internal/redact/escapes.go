@@ -111,22 +111,31 @@ func escapeJSON(s string, slash, ascii, upper bool, further string) string {
 		}
 	}
 	short := map[rune]string{'"': `\"`, '\\': `\\`, '\n': `\n`, '\r': `\r`, '\t': `\t`, '\b': `\b`, '\f': `\f`}
-	var b strings.Builder
-	for _, r := range s {
-		text, known := short[r]
+	return escapeRunes(s, short, func(b *strings.Builder, r rune) {
 		switch {
-		case known:
-			b.WriteString(text)
 		case r == '/' && slash:
 			b.WriteString(`\/`)
 		case r >= 0x10000 && ascii:
 			hi, lo := utf16.EncodeRune(r)
-			unit(&b, hi)
-			unit(&b, lo)
+			unit(b, hi)
+			unit(b, lo)
 		case r < 0x20 || r >= 0x80 && ascii || strings.ContainsRune(further, r):
-			unit(&b, r)
+			unit(b, r)
 		default:
 			b.WriteRune(r)
+		}
+	})
+}
+
+// escapeRunes escapes text rune by rune: some have a short form, the others are written
+// by other.
+func escapeRunes(s string, short map[rune]string, other func(b *strings.Builder, r rune)) string {
+	var b strings.Builder
+	for _, r := range s {
+		if text, known := short[r]; known {
+			b.WriteString(text)
+		} else {
+			other(&b, r)
 		}
 	}
 	return b.String()
@@ -136,28 +145,23 @@ func escapeJSON(s string, slash, ascii, upper bool, further string) string {
 // str.encode("unicode_escape")), where quote is escaped as well.
 func escapePython(s, quote string, ascii bool) string {
 	short := map[rune]string{'\\': `\\`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
-	var b strings.Builder
-	for _, r := range s {
-		text, known := short[r]
+	return escapeRunes(s, short, func(b *strings.Builder, r rune) {
 		switch {
-		case known:
-			b.WriteString(text)
 		case quote != "" && strings.ContainsRune(quote, r):
 			b.WriteByte('\\')
 			b.WriteRune(r)
 		case !ascii && r > 0xa0 && unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r >= 0x10000:
-			fmt.Fprintf(&b, `\U%08x`, r)
+			fmt.Fprintf(b, `\U%08x`, r)
 		case r >= 0x100:
-			fmt.Fprintf(&b, `\u%04x`, r)
+			fmt.Fprintf(b, `\u%04x`, r)
 		case r < 0x20 || r >= 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, r)
+			fmt.Fprintf(b, `\x%02x`, r)
 		default:
 			b.WriteRune(r)
 		}
-	}
-	return b.String()
+	})
 }
 
 // escapeBytes escapes what is not printable ASCII by a mark and two digits,

@@ -12,6 +12,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -68,12 +69,7 @@ type Server struct {
 
 // New makes a server that listens at a port of 127.0.0.1, 0 for any that is free.
 func New(o Options, port int) (*Server, error) {
-	if o.Limit == 0 {
-		o.Limit = time.Minute
-	}
-	if o.Memory == 0 {
-		o.Memory = 2 << 30
-	}
+	o.Limit, o.Memory = cmp.Or(o.Limit, served.Limit), cmp.Or(o.Memory, served.Memory)
 	root, err := served.OpenRoot(o.Root)
 	if err != nil {
 		return nil, err

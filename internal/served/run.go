@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// What a command may take where nobody says: how long, and how much memory.
+const (
+	Limit  = time.Minute
+	Memory = int64(2 << 30)
+)
+
 // Runner runs commands of pyrr.
 type Runner struct {
 	program string

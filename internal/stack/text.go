@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"pyrr/internal/printable"
 	"strconv"
 	"strings"
 	"unicode"
@@ -315,10 +316,7 @@ func tidy(s string) string {
 	blank := false
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			r = -1
-		case unicode.IsSpace(r):
+		if unicode.IsSpace(r) {
 			blank = true
 			i += n
 			continue
@@ -327,16 +325,7 @@ func tidy(s string) string {
 			b.WriteByte(' ')
 		}
 		blank = false
-		switch {
-		case r < 0:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
+		printable.WriteRune(&b, r, s[i:i+n], unicode.IsPrint)
 		i += n
 	}
 	return b.String()

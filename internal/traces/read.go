@@ -135,13 +135,24 @@ func (f *Flags) want() backtrace.Want {
 func replayedStacks(rec *recording.Recording, f *Flags, places []place) ([]btStack, error) {
 	walk := NewBtWalk(rec)
 	walk.debuginfod(f)
+	return atPlaces(rec, places, walk.Follow, func(p *replay.Process, at *place) ([]btStack, error) {
+		return walk.full(p, at, f), nil
+	})
+}
+
+// atPlaces replays as far as the last of some places, and reads at each. Each event on
+// the way goes to follow first.
+func atPlaces(rec *recording.Recording, places []place, follow func(*replay.Process, *recording.Event), read func(*replay.Process, *place) ([]btStack, error)) ([]btStack, error) {
 	left := len(places)
 	found := make([][]btStack, len(places))
-	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
-		walk.Follow(p, ev)
+	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, _ *replay.Thread, ev *recording.Event) error {
+		follow(p, ev)
 		for i := range places {
 			if at := &places[i]; at.proc.ID == p.Info.ID && at.event == p.Number {
-				found[i] = walk.full(p, at, f)
+				var err error
+				if found[i], err = read(p, at); err != nil {
+					return err
+				}
 				left--
 			}
 		}

@@ -3,7 +3,6 @@ package traces
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"pyrr/cpython"
@@ -51,27 +50,9 @@ func (t *btTask) heading() string {
 
 // replayedTasks reads the asyncio tasks during a replay.
 func replayedTasks(rec *recording.Recording, f *Flags, places []place) ([]btStack, error) {
-	left := len(places)
-	found := make([][]btStack, len(places))
-	_, err := replay.Batch(rec, replay.Options{OnEvent: func(p *replay.Process, _ *replay.Thread, ev *recording.Event) error {
-		for i := range places {
-			if at := &places[i]; at.proc.ID == p.Info.ID && at.event == p.Number {
-				var err error
-				if found[i], err = tasksOf(p, at, f); err != nil {
-					return err
-				}
-				left--
-			}
-		}
-		if left == 0 {
-			return errRead
-		}
-		return nil
-	}})
-	if err != nil && !errors.Is(err, errRead) {
-		return nil, err
-	}
-	return slices.Concat(found...), nil
+	return atPlaces(rec, places, func(*replay.Process, *recording.Event) {}, func(p *replay.Process, at *place) ([]btStack, error) {
+		return tasksOf(p, at, f)
+	})
 }
 
 func tasksOf(p *replay.Process, at *place, f *Flags) ([]btStack, error) {

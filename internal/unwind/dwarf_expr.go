@@ -75,14 +75,7 @@ func (p *place) frameBase() (uint64, error) {
 	if !ok {
 		return 0, errOptimizedOut
 	}
-	loc, err := p.locate(expr)
-	if err != nil {
-		return 0, err
-	}
-	if loc.kind == inMemory {
-		return loc.addr, nil
-	}
-	return loc.value, nil
+	return p.compute(expr)
 }
 
 // eval is one evaluation.
@@ -112,8 +105,8 @@ func (p *place) locate(expr []byte) (location, error) {
 	return loc, err
 }
 
-// compute evaluates an expression that is a value, such as an argument at a
-// call site.
+// compute evaluates an expression that is a value: an argument at a call site, say, or
+// what a frame's variables are counted from.
 func (p *place) compute(expr []byte) (uint64, error) {
 	loc, err := p.locate(expr)
 	if err != nil {

@@ -2,46 +2,45 @@ package unwind
 
 import "strings"
 
-// methods reads an array of PyMethodDef, {char *name; function; int flags; char *doc},
-// which ends with one without a name. All must be what such have.
-func (r *pyReader) methods(at uint64) (out []pyName, ok bool) {
-	const size, known = 32, 0x3ff // known are the bits METH_…
+// rows reads an array of structures whose first word is a name; it ends with one without.
+// All must be what such have.
+func (r *pyReader) rows(at, size uint64, row func(at uint64, name string) ([]pyName, bool)) (out []pyName, ok bool) {
 	for n := 0; n < maxPyRows; n, at = n+1, at+size {
 		r.work++
 		p, elsewhere := r.pointer(at)
 		if p == 0 && !elsewhere {
 			return out, r.empty(at) && len(out) > 0
 		}
-		name, ok := r.text(at, false)
-		fn, isCode := r.code(at + 8)
-		flags, readable := r.raw(at+16, 4)
-		if !ok || !isCode || !readable || flags == 0 || flags&^known != 0 || !r.dataPointer(at+24) {
+		name, isText := r.text(at, false)
+		names, ok := row(at, name)
+		if !isText || !ok {
 			return nil, false
 		}
-		out = append(out, pyName{fn: fn, last: name})
+		out = append(out, names...)
 	}
 	return nil, false
 }
 
+// methods reads an array of PyMethodDef, {char *name; function; int flags; char *doc}.
+func (r *pyReader) methods(at uint64) ([]pyName, bool) {
+	const size, known = 32, 0x3ff // known are the bits METH_…
+	return r.rows(at, size, func(at uint64, name string) ([]pyName, bool) {
+		fn, isCode := r.code(at + 8)
+		flags, readable := r.raw(at+16, 4)
+		ok := isCode && readable && flags != 0 && flags&^known == 0 && r.dataPointer(at+24)
+		return []pyName{{fn: fn, last: name}}, ok
+	})
+}
+
 // getsets reads an array of PyGetSetDef, {char *name; get; set; char *doc; void
 // *closure}.
-func (r *pyReader) getsets(at uint64) (out []pyName, ok bool) {
+func (r *pyReader) getsets(at uint64) ([]pyName, bool) {
 	const size = 40
-	for n := 0; n < maxPyRows; n, at = n+1, at+size {
-		r.work++
-		p, elsewhere := r.pointer(at)
-		if p == 0 && !elsewhere {
-			return out, r.empty(at) && len(out) > 0
-		}
-		name, ok := r.text(at, false)
+	return r.rows(at, size, func(at uint64, name string) ([]pyName, bool) {
 		get, getCode := r.code(at + 8)
 		set, setCode := r.code(at + 16)
-		if !ok || !getCode || !setCode || !r.dataPointer(at+24) {
-			return nil, false
-		}
-		out = append(out, pyName{fn: get, last: name + ".__get__"}, pyName{fn: set, last: name + ".__set__"})
-	}
-	return nil, false
+		return []pyName{{fn: get, last: name + ".__get__"}, {fn: set, last: name + ".__set__"}}, getCode && setCode && r.dataPointer(at+24)
+	})
 }
 
 // addAll makes the rows of an array an owner's.
