@@ -66,3 +66,19 @@ func FuzzParseSpec(f *testing.F) {
 		}
 	})
 }
+
+// ParseSentence reads an expectation in its sentence form.
+func ParseSentence(s string) (*Expectation, error) {
+	e, err := parseSentence(s, nil)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (m *mistake) Error() string {
+	if m.hint == "" {
+		return m.msg
+	}
+	return m.msg + "; " + m.hint
+}

@@ -20,13 +20,6 @@ type mistake struct {
 	msg, hint  string
 }
 
-func (m *mistake) Error() string {
-	if m.hint == "" {
-		return m.msg
-	}
-	return m.msg + "; " + m.hint
-}
-
 func wrong(start, end int, hint, format string, args ...any) *mistake {
 	return &mistake{start: start, end: end, msg: fmt.Sprintf(format, args...), hint: hint}
 }

@@ -102,15 +102,6 @@ func (p *parser) end() {
 	}
 }
 
-// ParseSentence reads an expectation in its sentence form.
-func ParseSentence(s string) (*Expectation, error) {
-	e, err := parseSentence(s, nil)
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
 func parseSentence(s string, place func(start, end int) Place) (*Expectation, *mistake) {
 	p := newParser(s, place)
 	e := &Expectation{Text: strings.Join(strings.Fields(s), " ")}

@@ -19,25 +19,6 @@ const (
 	maxClockSize = 64 << 10
 )
 
-// MarshalClock gives the stored form of a Clock.
-func MarshalClock(c *Clock) ([]byte, error) { return json.Marshal(c) }
-
-// UnmarshalClock reads a stored Clock, and holds it to what one that was
-// found has: no table in it makes Install write outside the module.
-func UnmarshalClock(b []byte) (*Clock, error) {
-	if len(b) > maxClockSize {
-		return nil, fmt.Errorf("stored clock has %d bytes", len(b))
-	}
-	c := new(Clock)
-	if err := json.Unmarshal(b, c); err != nil {
-		return nil, fmt.Errorf("stored clock: %w", err)
-	}
-	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("stored clock: %w", err)
-	}
-	return c, nil
-}
-
 // A Cache keeps what FindClock found in a folder, a file for each version of
 // an ELF file: by device, inode, size and modification time. Any number of
 // processes may use it at once. An entry that can't be read counts as absent,

@@ -2,7 +2,9 @@ package cpython
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -163,4 +165,23 @@ func BenchmarkFindClockCached(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// MarshalClock gives the stored form of a Clock.
+func MarshalClock(c *Clock) ([]byte, error) { return json.Marshal(c) }
+
+// UnmarshalClock reads a stored Clock, and holds it to what one that was
+// found has: no table in it makes Install write outside the module.
+func UnmarshalClock(b []byte) (*Clock, error) {
+	if len(b) > maxClockSize {
+		return nil, fmt.Errorf("stored clock has %d bytes", len(b))
+	}
+	c := new(Clock)
+	if err := json.Unmarshal(b, c); err != nil {
+		return nil, fmt.Errorf("stored clock: %w", err)
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("stored clock: %w", err)
+	}
+	return c, nil
 }

@@ -7,37 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
-
-	"pyrr/internal/mem"
 )
-
-// OpenRuntime returns the reader of the CPython runtime in the ELF file at
-// path (the interpreter, or the libpython that it loads), which the process
-// has mapped bias bytes above its link addresses.
-func OpenRuntime(path string, bias uint64, m mem.Reader) (*Runtime, error) {
-	f, err := openFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return OpenRuntimeFile(f, path, bias, m)
-}
-
-// OpenRuntimeFile is OpenRuntime for a file that is not on this machine's
-// disk, such as one kept in a recording. name is the path that the process
-// had it under; it tells the version of a 3.8 to 3.10 that has it nowhere
-// else.
-func OpenRuntimeFile(file io.ReaderAt, name string, bias uint64, m mem.Reader) (*Runtime, error) {
-	addr, v, err := FindRuntime(file, name)
-	if err != nil {
-		return nil, err
-	}
-	r, err := OpenRuntimeAt(v, addr+bias, m)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return r, nil
-}
 
 // FindRuntime looks for the CPython runtime in an ELF file, whether or not its
 // instructions can be counted, and returns the link-time address of _PyRuntime and

@@ -52,11 +52,9 @@ func comparison(b []byte) int {
 	return 0
 }
 
-// CallSites finds the system calls of a C library that can be replaced by
-// jumps. Functions are disassembled from their starts, as by Sites; a pair of
+// callSites finds the system calls of a C library that can be replaced by
+// jumps. Functions are disassembled from their starts, as by sitesOf; a pair of
 // instructions is left alone where any branch leads to the second of them.
-func CallSites(path string) ([]CallSite, error) { return sitesIn(path, callSites) }
-
 func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 	s, err := newScanner(r)
 	if err != nil {

@@ -174,3 +174,6 @@ func TestCallsAreaIsBuilt(t *testing.T) {
 		t.Error("the permits are not kept")
 	}
 }
+
+// CallSites finds the sites of a file by its path.
+func CallSites(path string) ([]CallSite, error) { return sitesIn(path, callSites) }

@@ -136,3 +136,6 @@ func movedPause(t *testing.T, sites []PauseSite) {
 		t.Errorf("the moved instruction refers to %#x instead of %#x", is, was)
 	}
 }
+
+// Pauses finds the sites of a file by its path.
+func Pauses(path string) ([]PauseSite, error) { return sitesIn(path, pausesOf) }

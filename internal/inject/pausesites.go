@@ -54,10 +54,8 @@ func isPause(in insn) bool {
 	return in.m == mapOne && in.op == 0x90 && in.rep && in.rex&1 == 0 && in.len == len(pauseBytes)
 }
 
-// Pauses finds the PauseSites of an x86-64 ELF file, in functions that are
-// disassembled from their starts as by Sites.
-func Pauses(path string) ([]PauseSite, error) { return sitesIn(path, pausesOf) }
-
+// pausesOf finds the PauseSites of an x86-64 ELF file, in functions that are
+// disassembled from their starts as by sitesOf.
 func pausesOf(r io.ReaderAt, path string) ([]PauseSite, error) {
 	s, err := newScanner(r)
 	if err == nil && s != nil {

@@ -62,25 +62,6 @@ func (s Site) Trap() []byte {
 	return b
 }
 
-// Sites finds the instructions of an x86-64 ELF file that Insn names. It
-// disassembles functions from their starts, known by the unwind table
-// (.eh_frame) or by a sized function symbol, to their ends, and follows the
-// control flow of code between them that they enter. It never looks for the
-// bytes of an instruction elsewhere: data and the middles of longer
-// instructions hold the same bytes by chance. Code that is reached in no such
-// way is not found. A file that is no x86-64 ELF file has no sites.
-func Sites(path string) ([]Site, error) { return sitesIn(path, sitesOf) }
-
-// sitesIn has find look for sites in a file.
-func sitesIn[T any](path string, find func(r io.ReaderAt, path string) ([]T, error)) ([]T, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return find(f, path)
-}
-
 // openRegular opens a file that is no fifo or device: those may block.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -97,6 +78,13 @@ func openRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
+// sitesOf finds the instructions of an x86-64 ELF file that Insn names. It
+// disassembles functions from their starts, known by the unwind table
+// (.eh_frame) or by a sized function symbol, to their ends, and follows the
+// control flow of code between them that they enter. It never looks for the
+// bytes of an instruction elsewhere: data and the middles of longer
+// instructions hold the same bytes by chance. Code that is reached in no such
+// way is not found. A file that is no x86-64 ELF file has no sites.
 func sitesOf(r io.ReaderAt, path string) ([]Site, error) {
 	sites, _, err := scan(r)
 	if err != nil {

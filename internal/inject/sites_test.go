@@ -3,6 +3,7 @@ package inject
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -216,4 +217,17 @@ func ExampleSite_Trap() {
 	s := Site{Len: 4}
 	fmt.Printf("% x\n", s.Trap())
 	// Output: 0f 0b 90 90
+}
+
+// Sites finds the sites of a file by its path.
+func Sites(path string) ([]Site, error) { return sitesIn(path, sitesOf) }
+
+// sitesIn has find look for sites in a file.
+func sitesIn[T any](path string, find func(r io.ReaderAt, path string) ([]T, error)) ([]T, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return find(f, path)
 }

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"strconv"
-	"strings"
 )
 
 // ArgValue is one argument as shown to people and to programs. Num is the raw
@@ -35,12 +34,6 @@ func DecodeArgs(nr int, args [6]uint64, ret int64, in []byte, read func(addr uin
 		out[i] = ArgValue{Name: d.kinds[i].Name, Value: d.value(i), Num: args[i]}
 	}
 	return out
-}
-
-// Text is Decode as one line: connect(3, 127.0.0.1:80) = 0.
-func Text(nr int, args [6]uint64, ret int64, in []byte, read func(addr uint64, n int) []byte) string {
-	a, result := Decode(nr, args, ret, in, read)
-	return Name(nr) + "(" + strings.Join(a, ", ") + ") = " + result
 }
 
 // Result shows the result of a call: 3, -1 EAGAIN, an address in hexadecimal.

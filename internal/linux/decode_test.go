@@ -156,3 +156,9 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Text is Decode as one line: connect(3, 127.0.0.1:80) = 0.
+func Text(nr int, args [6]uint64, ret int64, in []byte, read func(addr uint64, n int) []byte) string {
+	a, result := Decode(nr, args, ret, in, read)
+	return Name(nr) + "(" + strings.Join(a, ", ") + ") = " + result
+}
