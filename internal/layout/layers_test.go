@@ -23,9 +23,14 @@ var layers = []struct {
 		"assert", "internal/compare", "internal/hang", "internal/pystate"}},
 	{"stacks: the index of a recording", []string{"internal/stackwalk"}},
 	{"answers: the reason, what specs hold against", []string{"internal/draft", "internal/facts", "internal/listing", "internal/reason"}},
-	{"share, fronts, report: what people get", []string{
-		"internal/find", "internal/naming", "internal/contents", "internal/redact", "internal/hiding", "internal/registry", "internal/ask", "internal/mcp", "internal/backtrace", "internal/console", "internal/dap", "internal/gdbserver", "internal/report", "internal/answer", "internal/paging", "internal/packing", "internal/artifact", "internal/checking", "internal/keeping", "internal/cli", "internal/doctor", "internal/digest", "internal/traces", "internal/show",
-		"internal/moments", "internal/page", "internal/served", "internal/serve"}},
+	{"share: recordings found, passed on and cleaned of secrets", []string{
+		"internal/redact", "internal/hiding", "internal/registry", "internal/find", "internal/naming", "internal/artifact", "internal/contents"}},
+	{"report: forms of output", []string{
+		"internal/report", "internal/page", "internal/moments", "internal/backtrace", "internal/show", "internal/traces", "internal/digest"}},
+	{"fronts: sessions of people, editors and programs", []string{
+		"internal/ask", "internal/console", "internal/dap", "internal/gdbserver", "internal/served", "internal/mcp", "internal/serve"}},
+	{"commands: what cmd/pyrr calls with its flags", []string{
+		"internal/cli", "internal/doctor", "internal/answer", "internal/checking", "internal/keeping", "internal/packing", "internal/paging"}},
 }
 
 // floor returns the number of a package's floor, -1 if it has none.
