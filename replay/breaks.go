@@ -19,6 +19,7 @@ const (
 	BreakReturn                      // a Python function is left with a value
 	BreakRaise                       // an exception is raised: it gets its first traceback entry
 	BreakSymbol                      // a C function is entered
+	BreakCode                        // an instruction of a file is about to run, wherever it is mapped
 	BreakAddr                        // an instruction of the program is about to run
 )
 
@@ -36,6 +37,9 @@ type Break struct {
 	// Name is the symbol, or the class of the exception; "" for any.
 	Name string
 	Addr uint64
+	// Code is where BreakCode stops; Name, or File and Line, say what that is. BreakCall
+	// stops there too.
+	Code *[]CodeAt
 	// Thread, when not 0, is the only thread that it stops.
 	Thread int32
 	// Proc, when not 0, is the only process.
@@ -46,6 +50,12 @@ type Break struct {
 	Off bool
 
 	frames *frameStops
+}
+
+// CodeAt is an instruction of a file of the recording, by its link address.
+type CodeAt struct {
+	File recording.FileID
+	Addr uint64
 }
 
 // Condition decides whether a breakpoint stops.
@@ -154,6 +164,11 @@ func (b *Break) String() string {
 		return "return " + place
 	case BreakRaise:
 		return strings.TrimSpace("raise " + b.Name)
+	case BreakCode:
+		if b.Name == "" {
+			return "line " + place
+		}
+		return "enter " + b.Name
 	case BreakSymbol:
 		return "enter " + b.Name
 	case BreakAddr:

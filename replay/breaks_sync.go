@@ -46,6 +46,11 @@ func (p *Process) syncNative() error {
 		if b.Off || p.s.breaks.quiet || b.Proc != 0 && b.Proc != p.Info.ID {
 			continue
 		}
+		if b.Code != nil {
+			for _, a := range p.Places(*b.Code) {
+				want[a] = append(want[a], b)
+			}
+		}
 		switch b.Kind {
 		case BreakAddr:
 			want[b.Addr] = append(want[b.Addr], b)
@@ -134,6 +139,24 @@ func (p *Process) Symbol(name string) []uint64 {
 	return found
 }
 
+// Places returns where instructions of files are mapped in the process.
+func (p *Process) Places(code []CodeAt) []uint64 {
+	var found []uint64
+	for i := range p.modules {
+		for _, c := range code {
+			if c.File != p.modules[i].File {
+				continue
+			}
+			// A file whose segments share a page has that page mapped twice.
+			_, bias, ok := p.moduleFile(p.modules[i])
+			if a := bias + c.Addr; ok && !slices.Contains(found, a) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found
+}
+
 // youth is for how many changes of the address space a module may still be
 // in the making.
 const youth = 24
@@ -155,7 +178,7 @@ func (p *Process) spaceChanged() {
 	for i := range p.modules {
 		p.modules[i].age++
 	}
-	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool { return b.Kind >= BreakRaise && b.Kind <= BreakAddr }) {
+	if slices.ContainsFunc(p.s.breaks.list, func(b *Break) bool { return b.Kind >= BreakRaise && b.Kind <= BreakAddr || b.Code != nil }) {
 		p.unsynced = true
 	}
 }

@@ -202,16 +202,20 @@ func TestConsoleMistakes(t *testing.T) {
 	}
 }
 
-// TestConsoleLinesOfC breaks at a line of C where its library is loaded, goes to where
-// something else lies there, and comes to the line from there.
+// TestConsoleLinesOfC breaks at a line of C before its library is loaded, and where
+// something else lies there.
 func TestConsoleLinesOfC(t *testing.T) {
 	got := typed(t, clangRecording(t),
-		"break lib.c:26", "goto end", "break lib.c:26 if a > 3", "info breakpoints", "delete 1", "goto start", "continue", "p buf", "info args", "watch counter", "watch p->left", "watch buf", "x/4i $pc", "disassemble outer")
+		"break lib.c:26", "continue", "goto end", "break lib.c:26 if a > 3", "info breakpoints", "delete 1", "goto start", "continue ", "p buf", "info args", "watch counter", "watch p->left", "watch buf", "x/4i $pc", "disassemble outer", "break 27", "break nosuch.c:3", "list lib.c:9")
 	for _, c := range []struct{ command, want string }{
-		{"break lib.c:26", `No file lib.c is among`},
-		{"break lib.c:26 if a > 3", `Breakpoint 2: line lib.c:26 if a > 3, address 0x`},
+		{"break lib.c:26", `Breakpoint 1 \(pending: its library is not loaded yet\): line lib.c:26\n`},
+		{"continue", `hit Breakpoint 1, held \(.* at \S*lib.c:26\n`},
+		{"break lib.c:26 if a > 3", `Breakpoint 2 at 0x\w+: line lib.c:26\n`},
 		{"info breakpoints", `2 +y +0 +line lib.c:26 if a > 3\n`},
-		{"continue", `hit Breakpoint 2, held \(.* at \S*lib.c:26\n`},
+		{"break 27", `Breakpoint 5 at 0x\w+: line lib.c:27\n`},
+		{"break nosuch.c:3", `No file nosuch.c is among those of Python that ran, and no debug information of C`},
+		{"list lib.c:9", `the source is \S*lib.c, which is not on this machine`},
+		{"continue ", `hit Breakpoint 2, held \(.* at \S*lib.c:26\n`},
 		{"p buf", `"wn held`},
 		{"info args", `(?s)n = 7\nm = 8\nwhy = 0x\w+ "waits"\np = 0x`},
 		{"watch counter", `Hardware watchpoint 3: counter, at 0x`}, {"watch p->left", `Hardware watchpoint 4: p->left, at 0x`}, {"watch buf", `has 16 bytes`},

@@ -212,9 +212,12 @@ func (c *Console) infoLine(args string) error {
 				fmt.Fprintf(c.out, "Line %d of \"%s\" is: %s\n", n, printable.Line(files[0]), printable.Line(strings.TrimSpace(text)))
 				return nil
 			}
-			var ok bool
-			if addr, _, ok = c.lineOfC(m[1], n); !ok {
-				return fmt.Errorf("no file %s is among those of Python that ran, nor among those of C whose library is loaded here", m[1])
+			p, ok := c.lineOfC(m[1], n)
+			if !ok {
+				return fmt.Errorf("no file %s is among those of Python that ran, and no debug information of C is at hand for it", m[1])
+			}
+			if addr, ok = c.loaded(p.code); !ok {
+				return fmt.Errorf("the library of %s is not loaded here", m[1])
 			}
 		} else if addr, err = c.number(strings.TrimPrefix(args, "*")); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
+	"pyrr/internal/stack"
 	"pyrr/replay"
 )
 
@@ -25,7 +26,8 @@ type consoleBreak struct {
 	hidden bool
 	hits   int
 	watch  *replay.Watch
-	value  *valueWatch // what lies in the watched memory
+	value  *valueWatch // what of Python lies in the watched memory
+	raw    *rawWatch   // or what of C
 
 	// place is what break was given, "" for others; condition the part behind if.
 	place, condition string
@@ -71,24 +73,26 @@ func (c *Console) parseBreak(args string) (*replay.Break, error) {
 	case m != nil:
 		b.Kind, b.File = replay.BreakLine, m[1]
 		b.Line, _ = strconv.Atoi(m[2])
-		if addr, _, ok := c.lineOfC(b.File, b.Line); ok {
-			*b = replay.Break{Kind: replay.BreakAddr, Addr: addr, Cond: b.Cond, Thread: b.Thread}
+		if p, ok := c.lineOfC(b.File, b.Line); ok {
+			b.Kind, b.Code = replay.BreakCode, &p.code
 		}
 	case strings.HasPrefix(place, "python:"):
 		b.Kind, b.Func = replay.BreakCall, strings.TrimPrefix(place, "python:")
-	case strings.HasPrefix(place, "c:"):
-		b.Kind, b.Name = replay.BreakSymbol, strings.TrimPrefix(place, "c:")
 	case isNumber(place):
+		b.Line, _ = strconv.Atoi(place)
+		if sel, err := c.selected(); err == nil && sel != nil && sel.Kind != stack.Python && sel.File != "" {
+			if p, ok := c.lineOfC(sel.File, b.Line); ok {
+				b.Kind, b.File, b.Code = replay.BreakCode, sel.File, &p.code
+				break
+			}
+		}
 		f, err := c.pythonFrame()
 		if err != nil {
 			return nil, err
 		}
 		b.Kind, b.File = replay.BreakLine, f.File
-		b.Line, _ = strconv.Atoi(place)
-	case !strings.Contains(place, ".") && c.x.Exports(place):
-		b.Kind, b.Name = replay.BreakSymbol, place
 	default:
-		b.Kind, b.Func = replay.BreakCall, place
+		c.breakFunction(b, place)
 	}
 	return b, nil
 }
@@ -110,25 +114,18 @@ func (c *Console) setBreak(args string, temp bool) error {
 	if temp {
 		kind = "Temporary breakpoint"
 	}
-	where := ""
-	if b.Kind == replay.BreakSymbol {
-		c.x.With(func(p *replay.Process, _ *replay.Thread) error {
-			for _, a := range p.Symbol(b.Name) {
-				where = fmt.Sprintf(" at %#x", a)
-			}
-			return nil
-		})
-		if where == "" {
-			where = " (pending: its library is not loaded yet)"
+	what, where := b.String(), ""
+	if b.Kind == replay.BreakSymbol || b.Kind == replay.BreakCode {
+		what = strings.TrimPrefix(what, "enter ")
+		where = " (pending: its library is not loaded yet)"
+		if a, ok := c.loadedBreak(b); ok {
+			where = fmt.Sprintf(" at %#x", a)
 		}
-		fmt.Fprintf(c.out, "%s %d%s: %s\n", kind, k.n, where, b.Name)
-		return nil
 	}
-	what := b.String()
-	if b.Kind == replay.BreakAddr && strings.Contains(args, ":") {
-		what = fmt.Sprintf("line %s, %s", printable.Line(args), what)
+	if b.Kind == replay.BreakCall && b.Code != nil {
+		what += ", and of C " + b.Func
 	}
-	fmt.Fprintf(c.out, "%s %d: %s\n", kind, k.n, what)
+	fmt.Fprintf(c.out, "%s %d%s: %s\n", kind, k.n, where, printable.Line(what))
 	if why := c.neverHit(b); why != "" {
 		fmt.Fprintln(c.out, why)
 	}
@@ -136,6 +133,27 @@ func (c *Console) setBreak(args string, temp bool) error {
 		fmt.Fprintln(c.out, "It will not be hit: no instructions were counted in this recording (pyrr doctor says why).")
 	}
 	return nil
+}
+
+// loaded says where the first of some code is mapped here.
+func (c *Console) loaded(code []replay.CodeAt) (addr uint64, ok bool) {
+	return c.loadedBreak(&replay.Break{Kind: replay.BreakCode, Code: &code})
+}
+
+func (c *Console) loadedBreak(b *replay.Break) (addr uint64, ok bool) {
+	err := c.x.With(func(p *replay.Process, _ *replay.Thread) error {
+		var found []uint64
+		if b.Kind == replay.BreakSymbol {
+			found = p.Symbol(b.Name)
+		} else {
+			found = p.Places(*b.Code)
+		}
+		if ok = len(found) > 0; ok {
+			addr = found[0]
+		}
+		return nil
+	})
+	return addr, ok && err == nil
 }
 
 func (c *Console) add(k *consoleBreak) {
@@ -271,9 +289,6 @@ func (c *Console) infoBreaks() error {
 		}
 		if k.b != nil {
 			what = k.b.String()
-			if place, _, _ := strings.Cut(k.place, " if "); k.b.Kind == replay.BreakAddr && fileLine.MatchString(place) {
-				what = "line " + place
-			}
 		}
 		if k.condition != "" {
 			what += " if " + k.condition

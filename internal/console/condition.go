@@ -29,7 +29,7 @@ func (c *Console) parseCondition(text string) (*condition, error) {
 
 // Holds implements replay.Condition.
 func (k *condition) Holds(h *replay.Hit) bool {
-	native := len(h.Breaks) > 0 && (h.Breaks[0].Kind == replay.BreakSymbol || h.Breaks[0].Kind == replay.BreakAddr)
+	native := len(h.Breaks) > 0 && h.Breaks[0].Kind >= replay.BreakSymbol && h.Breaks[0].Kind <= replay.BreakAddr
 	if native || h.Code == nil {
 		if is, ok := k.inC(h); ok {
 			return is

@@ -109,7 +109,7 @@ func (c *Console) watch(args string) error {
 	if err != nil {
 		return err
 	}
-	k := &consoleBreak{n: c.nextBreak, text: fmt.Sprintf("watch %#x, %d bytes", a, n), watch: &replay.Watch{Addr: a, Len: n}}
+	k := &consoleBreak{n: c.nextBreak, text: fmt.Sprintf("watch %#x, %d bytes", a, n), watch: &replay.Watch{Addr: a, Len: n}, raw: &rawWatch{name: fmt.Sprintf("%#x", a)}}
 	if err := c.addWatch(k); err != nil {
 		return err
 	}
@@ -125,32 +125,23 @@ func (c *Console) watchC(args string) error {
 	}
 	var addr uint64
 	var size int64
-	if err := c.scope(sel, func(sc *unwind.Scope) (err error) { addr, size, err = sc.Lvalue(args); return err }); err != nil {
+	raw := &rawWatch{name: args}
+	if err := c.scope(sel, func(sc *unwind.Scope) (err error) {
+		if raw.typ, err = sc.Type(args, false); err == nil {
+			addr, size, err = sc.Lvalue(args)
+		}
+		return err
+	}); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	if size < 1 || size > 8 || size&(size-1) != 0 {
 		return fmt.Errorf("watch: %s has %d bytes; the processor watches 1, 2, 4 or 8, as a member or an item has", args, size)
 	}
-	k := &consoleBreak{n: c.nextBreak, text: "watch " + args, watch: &replay.Watch{Addr: addr, Len: int(size)}}
+	k := &consoleBreak{n: c.nextBreak, text: "watch " + args, watch: &replay.Watch{Addr: addr, Len: int(size)}, raw: raw}
 	if err := c.addWatch(k); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.out, "Hardware watchpoint %d: %s, at %#x\n", k.n, printable.Line(args), addr)
-	return nil
-}
-
-// addWatch adds a watchpoint if the processor can watch it too.
-func (c *Console) addWatch(k *consoleBreak) error {
-	var all []replay.Watch
-	for _, o := range append(c.breaks[:len(c.breaks):len(c.breaks)], k) {
-		if o.watch != nil && !o.off {
-			all = append(all, *o.watch)
-		}
-	}
-	if err := c.x.SetWatches(all); err != nil {
-		return err
-	}
-	c.add(k)
 	return nil
 }
 

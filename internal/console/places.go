@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"pyrr/internal/mem"
 	"pyrr/internal/printable"
+	"pyrr/internal/recording"
 	"pyrr/internal/unwind"
 	"pyrr/replay"
 )
@@ -31,26 +33,100 @@ func (c *Console) sourcesOf(name string) []string {
 	return out
 }
 
-// lineOfC finds the code of a line of C in what is mapped here, unless the file is one
-// of Python's.
-func (c *Console) lineOfC(file string, line int) (addr uint64, at int, ok bool) {
+// eachFile calls f with each program and library of the recording, loaded here or not.
+func (c *Console) eachFile(f func(recording.FileID, *unwind.File)) {
+	for _, file := range c.rec.Files() {
+		im, err := c.w.Files.Get(file.ID, file.Path, func() (io.ReaderAt, int64, error) { return c.rec.ReadFile(file.ID) })
+		if err == nil {
+			f(file.ID, im)
+		}
+	}
+}
+
+// placeOfC is the code of a line of C.
+type placeOfC struct {
+	code []replay.CodeAt
+	line int
+	path string // of the source
+}
+
+// lineOfC finds the code of a line of C in the files of the recording, unless the source
+// is one of Python's.
+func (c *Console) lineOfC(file string, line int) (p placeOfC, ok bool) {
 	if len(c.sourcesOf(file)) > 0 || strings.HasSuffix(file, ".py") {
-		return 0, 0, false
+		return p, false
 	}
-	if err := c.modules(func(_ mem.Reader, s *unwind.Modules) { addr, at, ok = s.AddrOfLine(file, line) }); err != nil {
-		return 0, 0, false
+	c.eachFile(func(id recording.FileID, im *unwind.File) {
+		addr, at, path, found := im.AddrOfLine(file, line)
+		switch {
+		case !found || ok && at > p.line:
+			return
+		case !ok || at < p.line:
+			p = placeOfC{line: at, path: path}
+		}
+		p.code, ok = append(p.code, replay.CodeAt{File: id, Addr: addr}), true
+	})
+	return p, ok
+}
+
+// functionOfC finds the code of the functions of a name in the files of the recording,
+// behind what sets up their frames; moved says that this is not where they begin.
+func (c *Console) functionOfC(name string) (code []replay.CodeAt, moved bool) {
+	c.eachFile(func(id recording.FileID, im *unwind.File) {
+		for _, addr := range im.FunctionsNamed(name) {
+			at := im.AfterPrologue(addr)
+			code, moved = append(code, replay.CodeAt{File: id, Addr: at}), moved || at != addr
+		}
+	})
+	return code, moved
+}
+
+// breakFunction makes a breakpoint on a function that is named as C or Python has it.
+func (c *Console) breakFunction(b *replay.Break, name string) {
+	name, inC := strings.CutPrefix(name, "c:")
+	var code []replay.CodeAt
+	moved, exported := false, false
+	if inC || !strings.Contains(name, ".") {
+		code, moved = c.functionOfC(name)
+		exported = c.x.Exports(name)
 	}
-	return addr, at, ok
+	if len(code) > 0 {
+		b.Code = &code
+	}
+	switch {
+	case b.Code != nil && (inC || exported && moved || !exported && !c.isDefined(name)):
+		b.Kind, b.Name = replay.BreakCode, name
+	case inC || exported:
+		b.Kind, b.Name, b.Code = replay.BreakSymbol, name, nil
+	default: // where a function that other files don't see has the name too, both
+		b.Kind, b.Func = replay.BreakCall, name
+	}
+}
+
+// isDefined says whether the sources of Python that ran define a function of the name, or
+// of the last part of one.
+func (c *Console) isDefined(name string) bool {
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	def := regexp.MustCompile(`(?m)^\s*(async\s+def|def|class)\s+` + regexp.QuoteMeta(name) + `\b`)
+	return slices.ContainsFunc(c.sourcesOf(""), func(file string) bool {
+		return def.MatchString(strings.Join(c.sourceText(file), "\n"))
+	})
 }
 
 // neverHit says why a breakpoint at a line of Python will not be hit, "" where it may.
 func (c *Console) neverHit(b *replay.Break) string {
-	if b.Kind != replay.BreakLine || len(c.sourcesOf("")) == 0 {
+	if len(c.sourcesOf("")) == 0 {
+		return ""
+	}
+	if b.Kind == replay.BreakCall && b.Func != "" && b.Func[0] != '<' && b.Code == nil && !c.isDefined(b.Func) {
+		return fmt.Sprintf("No function %s is defined in the sources that ran, and none of C has that name.", printable.Line(b.Func))
+	}
+	if b.Kind != replay.BreakLine {
 		return ""
 	}
 	files := c.sourcesOf(b.File)
 	if len(files) == 0 {
-		return fmt.Sprintf("No file %s is among those of Python that ran. Lines of C are found where their library is loaded: goto end, then break there.", printable.Line(b.File))
+		return fmt.Sprintf("No file %s is among those of Python that ran, and no debug information of C is at hand for it.", printable.Line(b.File))
 	}
 	if n := len(c.sourceText(files[0])); b.Line > n {
 		return fmt.Sprintf("%s had %d lines when it ran.", printable.Line(files[0]), n)
@@ -65,12 +141,16 @@ func (c *Console) findListed(args string) (file string, line int, err error) {
 		if files := c.sourcesOf(m[1]); len(files) > 0 {
 			return files[0], line, nil
 		}
-		addr, _, ok := c.lineOfC(m[1], line)
+		p, ok := c.lineOfC(m[1], line)
 		if !ok {
 			return "", 0, fmt.Errorf("the recording has no source of %s", args)
 		}
-		file, _, err = c.listedC(addr)
-		return file, line, err
+		text, err := readNative(p.path)
+		if err != nil {
+			return "", 0, fmt.Errorf("the source is %s, %w", p.path, err)
+		}
+		c.keepNative(p.path, text)
+		return p.path, line, nil
 	}
 	name := args[strings.LastIndexByte(args, '.')+1:]
 	def := regexp.MustCompile(`^\s*(async\s+def|def|class)\s+` + regexp.QuoteMeta(name) + `\b`)

@@ -72,9 +72,7 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 		}
 		return c.stopped()
 	case replay.StopWatch:
-		fmt.Fprintf(c.out, "\n%s: %s\n", name, c.change)
-		c.onPython()
-		return c.stopped()
+		return c.atWatched(name)
 	case replay.StopEnd:
 		fmt.Fprintln(c.out, "\nThe recording ends here.")
 		return nil
@@ -84,6 +82,23 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 	case replay.StopInterrupted:
 		c.queue = nil
 		fmt.Fprintln(c.out, "\nInterrupted.")
+	}
+	return c.stopped()
+}
+
+// atWatched says what a stop at watched memory has changed: of C's where C is, else where
+// Python is.
+func (c *Console) atWatched(thread string) error {
+	k := c.at
+	if k != nil {
+		c.runCommands(k)
+	}
+	if c.silent() {
+		return nil
+	}
+	fmt.Fprintf(c.out, "\n%s: %s\n", thread, c.change)
+	if k == nil || k.raw == nil || k.raw.typ == "" {
+		c.onPython()
 	}
 	return c.stopped()
 }
@@ -143,6 +158,11 @@ func (c *Console) printFrame(f *backtrace.Frame) {
 		text += " ()"
 	}
 	fmt.Fprintf(c.out, "%s%s\n", printable.Line(text), printable.Line(place))
+	if f.File != "" {
+		if lines, err := nativeSource(f); err == nil && f.Line >= 1 && f.Line <= len(lines) {
+			fmt.Fprintf(c.out, "%d\t%s\n", f.Line, printable.Line(lines[f.Line-1]))
+		}
+	}
 }
 
 // sourceLine gives a line of a file as the recording has it.

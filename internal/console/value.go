@@ -110,16 +110,25 @@ func (c *Console) watchValue(args string) error {
 func (c *Console) changed(back bool) (string, error) {
 	values := 0
 	for _, k := range slices.Clone(c.breaks) {
-		if k.value == nil || k.off {
+		if k.watch == nil || k.off {
 			continue
 		}
 		values++
-		w := k.value
 		if back && values == 1 {
 			if _, err := c.x.ReverseStepInstr(); err != nil {
 				return "", err
 			}
 		}
+		if w := k.raw; w != nil {
+			before := w.text
+			if w.read(c, k.watch) {
+				k.hits++
+				c.at = k
+				return changeText(k, w.name, before, w.text), nil
+			}
+			continue
+		}
+		w := k.value
 		o, err := w.now(c)
 		name := printable.Line(w.path.String())
 		switch {
@@ -136,24 +145,24 @@ func (c *Console) changed(back bool) (string, error) {
 		w.last = o
 		if o.Addr != old.Addr || o.Text != old.Text {
 			k.hits++
-			return fmt.Sprintf("Hardware watchpoint %d: %s\n\nOld value = %s\nNew value = %s", k.n, name, printable.Line(old.Text), printable.Line(o.Text)), nil
-		}
-	}
-	if values == 0 {
-		return "watched memory changed", nil
-	}
-	for _, k := range c.breaks {
-		if k.watch != nil && k.value == nil && !k.off {
-			return "watched memory may have changed", nil
+			c.at = k
+			return changeText(k, w.path.String(), old.Text, o.Text), nil
 		}
 	}
 	return "", nil
+}
+
+func changeText(k *consoleBreak, name, before, after string) string {
+	return fmt.Sprintf("Hardware watchpoint %d: %s\n\nOld value = %s\nNew value = %s", k.n, printable.Line(name), printable.Line(before), printable.Line(after))
 }
 
 // note takes the values of watched variables as they are, after a move that
 // was no run.
 func (c *Console) note() {
 	for _, k := range c.breaks {
+		if k.raw != nil && !k.off {
+			k.raw.read(c, k.watch)
+		}
 		if k.value == nil {
 			continue
 		}

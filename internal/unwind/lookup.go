@@ -118,35 +118,85 @@ func (im *File) HasDebugInfo() bool {
 	return im.dwarfOf() != nil
 }
 
-// AddrOfLine returns where the code of a source line of C begins, and the line: the next
-// one that has code, where the line has none. FILE is a path or the end of it; a unit is
-// found by its own file, not by headers that it includes. ok is false where no file that
-// is mapped has debug information of it.
-func (s *Modules) AddrOfLine(file string, line int) (addr uint64, at int, ok bool) {
+// AddrOfLine returns the link address where the code of a source line of C begins, the
+// line (the next one that has code, where the line has none) and the path of the source.
+// name is a path or the end of it; a unit is found by its own file, not by headers that it
+// includes. ok is false where the file has no debug information of it.
+func (im *File) AddrOfLine(name string, line int) (addr uint64, at int, path string, ok bool) {
 	dwarfMu.Lock()
 	defer dwarfMu.Unlock()
-	named := func(path string) bool { return path == file || strings.HasSuffix(path, "/"+file) }
-	for _, mod := range s.mods {
-		_ = guard(func() error {
-			d := mod.dwarfOf()
-			if d == nil {
-				return nil
+	named := func(path string) bool { return path == name || strings.HasSuffix(path, "/"+name) }
+	_ = guard(func() error {
+		d := im.dwarfOf()
+		if d == nil {
+			return nil
+		}
+		for _, u := range d.units {
+			if own, _ := u.entry.Val(dwarf.AttrName).(string); !named(own) && !named(u.dir+"/"+own) {
+				continue
 			}
-			for _, u := range d.units {
-				if name, _ := u.entry.Val(dwarf.AttrName).(string); !named(name) && !named(u.dir+"/"+name) {
+			for _, r := range d.rows(u) {
+				if !r.stmt || r.file == nil || !named(r.file.Name) || r.line < line {
 					continue
 				}
-				for _, r := range d.rows(u) {
-					if !r.stmt || r.file == nil || !named(r.file.Name) || r.line < line {
-						continue
-					}
-					if a := r.addr + mod.Bias; !ok || r.line < at || r.line == at && a < addr {
-						addr, at, ok = a, r.line, true
-					}
+				if !ok || r.line < at || r.line == at && r.addr < addr {
+					addr, at, path, ok = r.addr, r.line, u.fileName(r.file), true
 				}
 			}
-			return nil
-		})
+		}
+		return nil
+	})
+	return addr, at, path, ok
+}
+
+// FunctionsNamed lists where the functions of a name begin: those that others see and
+// those that only the file itself does, of which there may be several, and copies that
+// the compiler has made for some callers.
+func (im *File) FunctionsNamed(name string) []uint64 {
+	im.syms.once.Do(im.loadSymbols)
+	var out []uint64
+	for i := range im.syms.all {
+		s := &im.syms.all[i]
+		if PlainName(s.name) == name && !strings.Contains(s.name, ".cold") && (len(out) == 0 || out[len(out)-1] != s.addr) {
+			out = append(out, s.addr)
+		}
 	}
-	return addr, at, ok
+	return out
+}
+
+// AfterPrologue is where a debugger stops for a function that begins at a link address: where
+// it sets up a frame pointer and debug information has lines, at the second of
+// them, since only there its arguments and variables are where they are said to be.
+func (im *File) AfterPrologue(start uint64) uint64 {
+	code, err := im.at(start, 8)
+	if err != nil {
+		return start
+	}
+	const endbr, frame = "\xf3\x0f\x1e\xfa", "\x55\x48\x89\xe5" // push %rbp; mov %rsp,%rbp
+	if !strings.HasPrefix(strings.TrimPrefix(string(code), endbr), frame) {
+		return start
+	}
+	dwarfMu.Lock()
+	defer dwarfMu.Unlock()
+	after := start
+	_ = guard(func() error {
+		d := im.dwarfOf()
+		if d == nil {
+			return nil
+		}
+		fn := d.functionAt(start)
+		if fn == nil {
+			return nil
+		}
+		for _, u := range d.unitsAt(start) {
+			rows := d.rows(u)
+			i := sort.Search(len(rows), func(i int) bool { return rows[i].addr > start })
+			if i > 0 && i < len(rows) && rows[i].file != nil && covers(fn.ranges, rows[i].addr) {
+				after = rows[i].addr
+				return nil
+			}
+		}
+		return nil
+	})
+	return after
 }
