@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere attaches suites capture-figures adopt bench page-figures process-figures packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere places attaches suites capture-figures adopt bench page-figures process-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -57,6 +57,12 @@ attaches:
 # Replays on other processors and kernels, emulated: see scripts/elsewhere.sh.
 elsewhere: build
 	PYRR=bin/pyrr scripts/elsewhere.sh all
+
+# A program recorded and replayed in every interpreter, small machine and sandbox that this
+# machine can play; writes the table to docs/conformance.md.
+places: build
+	PYRR=bin/pyrr scripts/places.sh
+	$(GO) run ./internal/conformance/run report
 
 # The tests of well-known packages, natively and recorded; writes docs/suites.md.
 suites: build

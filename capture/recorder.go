@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -323,7 +324,22 @@ func (r *recorder) killTree() {
 	}
 }
 
-func (r *recorder) warnf(format string, args ...any) { r.o.Warn(fmt.Sprintf(format, args...)) }
+// warnf warns. Where too few files may be open, one thing after the other fails by that,
+// and the first line says all: what to do.
+func (r *recorder) warnf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if strings.Contains(text, unix.EMFILE.Error()) {
+		if r.fewFiles {
+			return
+		}
+		r.fewFiles = true
+		var lim unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err == nil {
+			text += fmt.Sprintf(": %d may be open at a time, ulimit -n 256 is enough", lim.Cur)
+		}
+	}
+	r.o.Warn(text)
+}
 
 // finish closes the recording.
 func (r *recorder) finish() (*Info, error) {

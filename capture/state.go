@@ -103,6 +103,7 @@ type choices struct {
 type troubles struct {
 	failed   bool // a mistake of pyrr's was caught
 	writeErr bool
+	fewFiles bool // that too few files may be open was said
 }
 
 // workspace is memory to read into.

@@ -82,3 +82,24 @@ func TestReport(t *testing.T) {
 		t.Errorf("the report lists a skipped file:\n%s", text)
 	}
 }
+
+// TestReadPlaces reads the table of places, and refuses a line that is none.
+func TestReadPlaces(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		rows int
+		err  string
+	}{
+		{placeFields + "\nulimit -n 16\trefused: few\texact\tabc\n", 1, ""},
+		{placeFields + "\nulimit -n 16\trefused\n", 0, "places.tsv:2: 2 fields, not 4"},
+	} {
+		file := filepath.Join(t.TempDir(), "places.tsv")
+		if err := os.WriteFile(file, []byte(tt.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := ReadPlaces(file)
+		if len(rows) != tt.rows || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%q: %v, %v", tt.text, rows, err)
+		}
+	}
+}

@@ -245,9 +245,17 @@ func isProgram(name string) bool {
 // minFree is the least room on the disk to begin a recording with.
 const minFree = 32 << 20
 
+// leastFiles is how many files must be permitted to be open for anything to be recorded, a
+// Python that imports nothing with 24 of them was not.
+const leastFiles = 26
+
 // Prepare makes the folder of a target and tries to write there, so that
 // what can't be kept is said before the program starts.
 func Prepare(t *naming.Target) error {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < leastFiles {
+		return hint.With(hint.Machinef("%d files may be open at a time, and recording takes %d at least", files.Cur, leastFiles), "ulimit -n 256")
+	}
 	dir := filepath.Dir(t.Part)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		t.Made = true
