@@ -74,3 +74,17 @@ func TestConsoleC(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleRaise stops where an exception is raised, and shows Python's variables there.
+func TestConsoleRaise(t *testing.T) {
+	got := typed(t, recordText(t, "def f(d):\n    return d['no']\ntry:\n    f({'x': 1})\nexcept KeyError:\n    print('none', flush=True)\n"),
+		"break write", "continue", "catch raise KeyError", "display d", "reverse-continue", "info locals", "up")
+	for _, c := range []struct{ command, want string }{
+		{"reverse-continue", `hit Catchpoint 2 \(raise KeyError\), f \(\) at \S+app.py:2\n2\t    return d\['no'\]\n1: d = \{'x': 1\}\n`},
+		{"info locals", `^\nd = \{'x': 1\}\n`}, {"up", `<module> \(\) at \S+app.py:4\n`},
+	} {
+		if !regexp.MustCompile(c.want).MatchString(got[c.command]) {
+			t.Errorf("%s: no match for %s in\n%s", c.command, c.want, got[c.command])
+		}
+	}
+}

@@ -51,6 +51,7 @@ func (c *Console) arrived(st *replay.Stop, run bool) error {
 			switch {
 			case k.b.Kind == replay.BreakRaise && st.Hit.Exception != nil:
 				what = fmt.Sprintf("hit Catchpoint %d (raise %s)", k.n, printable.Line(st.Hit.Exception.Text))
+				c.onPython() // what raises is C's, but its variables are asked for
 			case k.b.Kind == replay.BreakReturn && k.place == "":
 				what = fmt.Sprintf("hit Catchpoint %d (return %s)", k.n, printable.Line(k.b.Func))
 			}
