@@ -24,7 +24,7 @@ type Accepted struct {
 type AcceptOptions struct {
 	// InCI allows writing where the environment says that this is CI.
 	InCI bool
-	// Moved rewrites also goldens that hold but for moved lines.
+	// Moved rewrites also goldens that hold except for moved lines.
 	Moved bool
 	// Create makes goldens that are missing.
 	Create bool
@@ -123,7 +123,7 @@ func writeGolden(s *Spec, name, text string) error {
 		return outside(name)
 	}
 	if st, err := os.Lstat(at); err == nil && !st.Mode().IsRegular() {
-		return fmt.Errorf("%s: the golden %s is no regular file, so it is not written", s.File, name)
+		return fmt.Errorf("%s: the golden %s is not a regular file, so it is not written", s.File, name)
 	}
 	if err := os.MkdirAll(filepath.Dir(at), 0o777); err != nil {
 		return err

@@ -277,7 +277,7 @@ func readGolden(file string) ([]stack.Pattern, error) {
 	st, err := os.Stat(file)
 	if err == nil && (!st.Mode().IsRegular() || st.Size() > maxGoldenSize) {
 		// A spec may come from anywhere: it names nothing that has no end.
-		return nil, fmt.Errorf("read golden: %s is no regular file of at most %d MiB", file, maxGoldenSize>>20)
+		return nil, fmt.Errorf("read golden: %s is not a regular file of at most %d MiB", file, maxGoldenSize>>20)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

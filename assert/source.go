@@ -28,7 +28,7 @@ const (
 	KindRaise  = "raise"  // an exception is raised
 	KindEnter  = "enter"  // a C function is entered
 
-	// The kinds that are no events but say how things stood at the end.
+	// The kinds that are not events but say how things stood at the end.
 	KindTaskWaits     = "task waits"     // a task of an event loop waits
 	KindThreadWaits   = "thread waits"   // a thread waits
 	KindGreenletWaits = "greenlet waits" // a greenlet waits

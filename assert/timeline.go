@@ -56,7 +56,7 @@ func newTimeline(info Info, given []Event) *timeline {
 		when[i] = latest[e.Proc]
 		t.order[i] = i
 		t.inProc[i] = t.procEvents[e.Proc]
-		if !stands(e.Kind) { // which is no event of the process
+		if !stands(e.Kind) { // which is not an event of the process
 			t.procEvents[e.Proc]++
 		}
 		t.endInstr[e.Proc] = max(t.endInstr[e.Proc], e.Pos.Instr)

@@ -53,7 +53,7 @@ func TestGapNear(t *testing.T) {
 			}
 		}
 		if at%pageSize != 0 || at < lowest || int64(hi-at) >= 1<<31 || int64(at+size-c.lo) >= 1<<31 {
-			t.Errorf("%s: %#x is no page in reach of [%#x, %#x)", c.name, at, c.lo, hi)
+			t.Errorf("%s: %#x is not a page in reach of [%#x, %#x)", c.name, at, c.lo, hi)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 			return err
 		}
 	}
-	// Where pyrr attached before, its area is still there, and is about to be made anew.
+	// Where pyrr attached before, its area is still there, and is about to be made again.
 	inArea := func(pc uint64) bool { return pc >= areaBase && pc < areaBase+inject.AreaSize }
 	if err := r.stepOut(sp, inArea); err != nil {
 		return err

@@ -198,7 +198,7 @@ func (r *recorder) mayBuffer(t *task) bool {
 
 // inCalls reports whether a stopped thread is in the midst of a buffered call. How it
 // is made is settled: what it does then is noted in the buffer, and it does not wait
-// there, but for a disk.
+// there, except for a disk.
 func (sp *space) inCalls(t *task) bool {
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
 	pass := sp.calls.img.Pass
@@ -371,7 +371,7 @@ func (r *recorder) sendsUnseen() bool {
 	return !strings.HasPrefix(r.outID[1], "socket:") && !strings.HasPrefix(r.outID[2], "socket:")
 }
 
-// forgetFD takes descriptors that a stopping call closes, or makes anew, from
+// forgetFD takes descriptors that a stopping call closes, or makes again, from
 // the map of regular files.
 func (r *recorder) forgetFD(t *task, nr int, args [6]uint64) {
 	sp := t.sp

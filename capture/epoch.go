@@ -30,7 +30,7 @@ type epoch struct {
 	name   string // of its test, "" for one that has none
 	frozen *frozen
 	image  *imageTask      // nil until it is being written
-	first  recording.Event // the image but for its memory
+	first  recording.Event // the image except for its memory
 	rest   []recording.Event
 	began  int64
 	from   uint64 // the event at which its last test begins, where it holds more

@@ -116,7 +116,7 @@ func TestEndEpoch(t *testing.T) {
 func TestEndHere(t *testing.T) {
 	f, sp := withTests(t, Tests{})
 	if !f.beginsAnew(sp) {
-		t.Error("a runner does not begin anew")
+		t.Error("a runner does not begin again")
 	}
 	ep := f.epoch("t1", sp)
 	f.endHere(sp, os.ErrInvalid)

@@ -10,7 +10,7 @@ import (
 
 // Where each thread has a processor, one whose call has returned goes on at once, up
 // to where it needs the GIL; and who waits for that asks for it after the switch
-// interval (take_gil of CPython's ceval_gil.c), upon which the thread that has it gives
+// interval (take_gil of CPython's ceval_gil.c), and then the thread that has it gives
 // it away at the next place where it may. Both take the slot here, and a slice later
 // would be too late: what a thread does within its interval is done before anybody
 // asks. So a thread that computes gives way to one that is back from a call, which has

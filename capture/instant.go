@@ -246,7 +246,7 @@ func (in *instant) readImage(w *recording.Writer, f *frozen, first *recording.Ev
 	}
 }
 
-// image is the event that the recording begins with, but for memory and registers.
+// image is the event that the recording begins with, except for memory and registers.
 func (in *instant) image(f *frozen) recording.Event {
 	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", f.pid))
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", f.pid))

@@ -30,7 +30,7 @@ import (
 //	                               a few are enough
 //	end/OUTCOME/ID
 //
-// A program that is no test runner tells of a part of itself:
+// A program that is not a test runner tells of a part of itself:
 //
 //	region/begin/NAME
 //	region/end/OUTCOME/NAME        passed or failed
@@ -150,7 +150,7 @@ func (r *recorder) limitFrom(limit time.Duration) time.Time {
 	return time.Now().Add(limit)
 }
 
-// limitOutside is until when the next thing that is no test has to be done:
+// limitOutside is until when the next thing that is not a test has to be done:
 // the import of a file of tests may take longer than a test should.
 func (r *recorder) limitOutside() time.Time { return r.limitFrom(r.outside()) }
 

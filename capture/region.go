@@ -8,7 +8,7 @@ import (
 )
 
 // A region is a part of a program that the program itself tells of: what a service
-// does for a request, say. It is recorded as a test is, but for its time: where that
+// does for a request, say. It is recorded as a test is, except for its time: where that
 // is up, nobody interrupts it, and its recording is kept when it ends.
 
 // region handles the marks of a region.

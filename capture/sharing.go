@@ -16,7 +16,7 @@ import (
 //     The first mapping begins as the holder of all that it shows; a unit without a
 //     holder belongs to whoever asks first.
 //   - A unit changes hands only while its holder is not busy with it: it runs no code,
-//     and is in no call that may use the unit, but for one that sleeps on a futex
+//     and is in no call that may use the unit, except for one that sleeps on a futex
 //     there, since it is woken by what another writes.
 //   - A mapping that goes gives back what it holds. It stays shared (multi): what
 //     others saw of it is theirs to find again.

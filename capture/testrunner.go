@@ -69,7 +69,7 @@ func (r *recorder) runnerBegins(sp *space) {
 	}
 }
 
-// startUp gives what is no test until now the time for that.
+// startUp gives what is not a test until now the time for that.
 func (r *recorder) startUp() {
 	if !r.deadline.IsZero() {
 		r.deadline, r.after = r.limitOutside(), r.outside()

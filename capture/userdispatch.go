@@ -7,7 +7,7 @@ import (
 	"pyrr/internal/ptrace"
 )
 
-// Syscall User Dispatch turns a thread's system calls into SIGSYS, but for those made
+// Syscall User Dispatch turns a thread's system calls into SIGSYS, except for those made
 // in the calls area. From Linux 6.4 on the recorder sets it by ptrace, at any stop and
 // with nothing left of it. Since 5.11 a thread can only set it for itself, by prctl(2):
 // the recorder has it make that call once, with a byte of the calls area by which the

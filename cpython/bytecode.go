@@ -176,7 +176,7 @@ func (c *Code) Returns() []int {
 type LineStart struct {
 	Offset, Line int
 	// Loop says that the line goes on here from the instruction before as
-	// well, and begins anew only where a jump comes back.
+	// well, and begins again only where a jump comes back.
 	Loop bool
 	// Fused, when not 0, is the offset of the instruction behind, where the
 	// line shows when this instruction was fused with Prev, the one before.

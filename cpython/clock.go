@@ -66,7 +66,7 @@ type Table struct {
 	// 64-bit addresses.
 	Rel32 bool
 	Base  uint64
-	// Uncounted lists opcodes that are no instructions of the program, so
+	// Uncounted lists opcodes that are not instructions of the program, so
 	// that their entries are left alone.
 	Uncounted []int `json:",omitempty"`
 	// Targets is the code that each entry leads to.

@@ -109,7 +109,7 @@ func testChanged(t *testing.T, path string, cache Cache) {
 	})
 }
 
-// testDamaged holds that an entry that is not what was stored is made anew.
+// testDamaged holds that an entry that is not what was stored is made again.
 func testDamaged(t *testing.T, stored []byte, entry func() string, get func(name string)) {
 	damage := map[string][]byte{
 		"empty":             {},

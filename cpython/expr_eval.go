@@ -242,7 +242,7 @@ func (x *exprEval) has(a, b *exprValue) (bool, error) {
 	}
 	if b.kind != 'o' {
 		_, text := b.show()
-		return false, fmt.Errorf("%s is no container", text)
+		return false, fmt.Errorf("%s is not a container", text)
 	}
 	t, err := x.r.typeAt(x.v, b.addr)
 	if err != nil {

@@ -274,7 +274,7 @@ func (p *exprParser) atom() (*exprNode, error) {
 		if f, err := strconv.ParseFloat(text, 64); err == nil {
 			return &exprNode{op: "float", f: f}, nil
 		}
-		return nil, fmt.Errorf("%q is no number", t.text)
+		return nil, fmt.Errorf("%q is not a number", t.text)
 	}
 	if t.text == "(" {
 		n, err := p.binary(0)

@@ -85,7 +85,7 @@ func place(i *big.Int, n int) (int, bool) {
 	return int(k), k >= 0 && k < int64(n)
 }
 
-// equal compares as == does; objects that are no numbers or strings are equal
+// equal compares as == does; objects that are not numbers or strings are equal
 // only to themselves.
 func (x *exprEval) equal(a, b *exprValue) bool {
 	switch {

@@ -321,7 +321,7 @@ func comparePoint(t *testing.T, r *Runtime, k *Tracker, m mem.Reader, want point
 		}
 		tracked, same, of, ok, err := k.Frames(m, th.Ident, 0)
 		if err != nil || !ok || of.Addr != th.Addr || same > len(tracked) || !slices.Equal(tracked, frames) {
-			t.Errorf("tracked frames of thread %d, %d taken over, error %v (-read anew +tracked):\n%s", th.NativeID, same, err, cmp.Diff(frames, tracked))
+			t.Errorf("tracked frames of thread %d, %d taken over, error %v (-read again +tracked):\n%s", th.NativeID, same, err, cmp.Diff(frames, tracked))
 		}
 		s := pointStack{Ident: th.Ident, TID: th.NativeID, Name: th.Name}
 		if th.NativeID == want.PID {

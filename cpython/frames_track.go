@@ -11,13 +11,13 @@ import (
 
 // Tracker reads the stacks of one process again and again, as an index over
 // all events does. It remembers each thread's last stack: frames that lie in
-// memory as they did then are not decoded anew, which makes a stack that has
+// memory as they did then are not decoded again, which makes a stack that has
 // changed but at its top several times cheaper. It belongs to one goroutine.
 //
 // That an unchanged frame still has the same code is certain where the
 // interpreter counts the code objects that it frees (3.14). Before, it is
 // certain for frames that changed and for code without a file of its own
-// (exec, eval, made in the program), which alone is freed and made anew as a
+// (exec, eval, made in the program), which alone is freed and made again as a
 // matter of course.
 type Tracker struct {
 	r       *Runtime

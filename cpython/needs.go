@@ -18,7 +18,7 @@ type Needs struct {
 	note func(addr uint64, n int)
 	left int // bytes that may still be noted
 	// kinds says of what kind the instances of a class are, seen the same of all that
-	// was looked at, needNothing where it is no class.
+	// was looked at, needNothing where it is not a class.
 	kinds, seen map[uint64]needKind
 	globals     map[uint64]bool
 }

@@ -154,7 +154,7 @@ func (r *Runtime) parts(v *view, addr uint64, from int, f func(name string, valu
 	})
 }
 
-// Globals lists what the namespace of a frame's module holds, but for names
+// Globals lists what the namespace of a frame's module holds, except for names
 // like __this__.
 func (r *Runtime) Globals(m mem.Reader, f Frame) ([]Variable, error) {
 	v := newView(m)

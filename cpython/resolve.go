@@ -52,7 +52,7 @@ func ParsePath(s string) (Path, error) {
 	rest := strings.TrimSpace(s)
 	p := Path{Name: pathName.FindString(rest), text: rest}
 	if p.Name == "" {
-		return p, fmt.Errorf("%q is no expression that can be read from memory: a name, then .attributes, [numbers] and ['keys'], as in self.jobs[0].name", s)
+		return p, fmt.Errorf("%q is not an expression that can be read from memory: a name, then .attributes, [numbers] and ['keys'], as in self.jobs[0].name", s)
 	}
 	for rest = rest[len(p.Name):]; strings.TrimSpace(rest) != ""; {
 		var st pathStep
@@ -95,7 +95,7 @@ func (r *Runtime) Resolve(m mem.Reader, f Frame, p Path) (Found, error) {
 	return r.follow(v, o, p.Name, p.steps)
 }
 
-// Owner follows an expression but for its last step; ok is false where there
+// Owner follows an expression except for its last step; ok is false where there
 // is none but the name. Again then follows that step from the object.
 func (r *Runtime) Owner(m mem.Reader, f Frame, p Path) (owner Found, ok bool, err error) {
 	if len(p.steps) == 0 {

@@ -26,7 +26,7 @@ type Task struct {
 	// Waits says what the task waits for: a future, "task NAME", "gather of
 	// …"; "" when nothing keeps it from running.
 	Waits string
-	// WaitsFor are the addresses of the tasks among that, but for done ones.
+	// WaitsFor are the addresses of the tasks among that, except for done ones.
 	WaitsFor []uint64
 	// Waiter is the address of the future that it waits for, 0 for none.
 	Waiter uint64

@@ -56,7 +56,7 @@ func (p *Process) adopt(t *Thread, ev *recording.Event, count uint64, atStub boo
 	for i := range args {
 		const lowest = 1 << 16 // vm.mmap_min_addr: below it are numbers
 		switch {
-		case args[i] == ev.Args[i], ok && i >= len(sys.Args): // what is in the register is no argument
+		case args[i] == ev.Args[i], ok && i >= len(sys.Args): // what is in the register is not an argument
 		case ok && class == linux.Plain && isPointer(sys.Args[i].Kind) && args[i] >= lowest && ev.Args[i] >= lowest:
 			t.moves = append(t.moves, relocation{ev.Args[i], args[i]})
 		default:

@@ -107,7 +107,7 @@ func (h *hookSet) handler(pc uint64) uint64 {
 }
 
 // trap tells whether a stop at pc is one of a hook's. A signal other than the
-// int3's there comes from reading what is no code object any more.
+// int3's there comes from reading what is not a code object any more.
 func (h *hookSet) trap(pc uint64, sig unix.Signal) (hookTrap, bool) {
 	if pc < hookBase || pc >= hookBase+hookCode {
 		return hookTrap{}, false

@@ -100,7 +100,7 @@ os.preadv(fd, [m], 0)
 	}
 }
 
-// Memory that is given back without a stop is given back on replay without one, but for
+// Memory that is given back without a stop is given back on replay without one, except for
 // where the program runs into the hole.
 func TestFedUnmaps(t *testing.T) {
 	const code = `import ctypes, mmap, socket

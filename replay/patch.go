@@ -98,7 +98,7 @@ func (p *Process) overwrite(spans []ptrace.Span) {
 	}
 }
 
-// forget drops patches in a range that was mapped anew, or unmapped.
+// forget drops patches in a range that was mapped again, or unmapped.
 func (p *Process) forget(lo, hi uint64) {
 	if !slices.ContainsFunc(p.patches, func(q patch) bool { return q.addr >= lo && q.addr < hi }) {
 		return

@@ -134,7 +134,7 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 	return nil, y.failed
 }
 
-// ForgetPython makes the process's interpreter be read anew from here on,
+// ForgetPython makes the process's interpreter be read again from here on,
 // with nothing taken from what was read before.
 func (p *Process) ForgetPython() { p.python.rt, p.python.failed = nil, nil }
 
@@ -378,7 +378,7 @@ func (p *Process) tabulate(value uint64, c *cpython.Code) error {
 			return ptrace.Write(p.pid, at+uint64(i*tableEntry), e[:])
 		}
 	}
-	// Too many in one place: begin anew.
+	// Too many in one place: begin again.
 	p.python.known = map[uint64]*cpython.Code{}
 	p.stale = true
 	return nil

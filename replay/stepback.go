@@ -58,7 +58,7 @@ func (l *timeline) reverseStepi() (*Stop, error) {
 }
 
 // stepsTo counts the steps from a point, at which the timeline is, to one in the same
-// stretch, but for the last of them.
+// stretch, except for the last of them.
 func (l *timeline) stepsTo(to, from Point) (int, error) {
 	l.quiet(true)
 	defer l.quiet(false)

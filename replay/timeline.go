@@ -163,7 +163,7 @@ func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 	return h, nil
 }
 
-// begin starts counting visits anew, from the place at hand.
+// begin starts counting visits again, from the place at hand.
 func (l *timeline) begin() {
 	l.segment = recording.Pos{Instr: l.p.counted, Event: l.p.Number}
 	l.prefix, l.touched = slices.Clone(l.path), 0

@@ -159,7 +159,7 @@ func dead(pid int) bool {
 	return i >= 0 && i+2 < len(b) && b[i+2] == 'Z'
 }
 
-// reapOthers waits for the threads of a process that has ended, but for its first one
+// reapOthers waits for the threads of a process that has ended, except for its first one
 // and the one that another waits for: as long as they are there, the kernel does not
 // tell that the first one is gone.
 func reapOthers(pid, but int) {

@@ -140,7 +140,7 @@ root() {
       for d in "$dst" "$dst.tmp"; do
         unmount_under "$d" && rm -rf --one-file-system "$d"
       done
-      # What a first try has unpacked is no obstacle to the second.
+      # What a first try has unpacked is not an obstacle to the second.
       if ! retry timeout 15m debootstrap --variant="$ROOT_VARIANT" --include="$ROOT_PACKAGES" "$suite" "$dst.tmp" </dev/null >"$cache/roots/$suite.log" 2>&1; then
         tail -5 "$cache/roots/$suite.log" >&2
         skip "$suite" "debootstrap failed (log: $cache/roots/$suite.log)"

@@ -61,7 +61,7 @@ if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ] || ! "$venv/bin/python" -
   pip_install --require-virtualenv -r "$requirements"
   # Nothing is resolved, so this says what a set lacks.
   lacks=$("$venv/bin/python" -m pip check --disable-pip-version-check </dev/null) ||
-    { say "$requirements is no complete set: $lacks"; exit 1; }
+    { say "$requirements is not a complete set: $lacks"; exit 1; }
   [ -z "$connection" ] || pip_install --target "$venv/connection" -r "$connection"
   # Byte code now, so that the first recorded run does not differ from the rest.
   "$venv/bin/python" -m compileall -q "$venv/lib" ${connection:+"$venv/connection"} >/dev/null || true

@@ -530,4 +530,4 @@ def pytest_runtest_makereport(item, call):
         _mark("end", _State.outcome, item.nodeid)
 
 
-_mark("load")  # what is loaded after it is no test
+_mark("load")  # what is loaded after it is not a test

@@ -28,7 +28,7 @@ func Left(dir string, pid int, ran []string) ([]string, error) {
 		return nil, fmt.Errorf("read which tests a session has: %w", err)
 	}
 	if !st.Mode().IsRegular() || st.Size() > maxItems {
-		return nil, fmt.Errorf("read which tests a session has: %s is no file of at most %d bytes", path, maxItems)
+		return nil, fmt.Errorf("read which tests a session has: %s is not a file of at most %d bytes", path, maxItems)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

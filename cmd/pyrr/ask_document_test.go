@@ -103,7 +103,7 @@ func matchDocument(t *testing.T, b *documented, answer string) []string {
 }
 
 // TestAskDocument asks a recording all that docs/ask.md asks of it, and holds that the
-// answers are those that stand there, but for numbers; -update writes these anew.
+// answers are those that stand there, except for numbers; -update writes these again.
 func TestAskDocument(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)

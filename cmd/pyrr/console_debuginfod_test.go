@@ -131,6 +131,6 @@ func TestConsoleDebuginfodServes(t *testing.T) {
 	}
 	wrong.Store(true)
 	if out := ask(t.TempDir(), "--debuginfod"); strings.Contains(out, line) {
-		t.Errorf("what is no file of the library gives it lines:\n%s", out)
+		t.Errorf("what is not a file of the library gives it lines:\n%s", out)
 	}
 }

@@ -81,7 +81,7 @@ func TestDAPSources(t *testing.T) {
 		found = found || strings.HasSuffix(l.Path, "/threading.py")
 	}
 	if !found {
-		t.Error("threading.py is no loaded source")
+		t.Error("threading.py is not a loaded source")
 	}
 	e.leave()
 }

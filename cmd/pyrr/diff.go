@@ -26,7 +26,7 @@ Then, of each thread, the first event that is not the same in both, or was made
 from another place in the Python code, with both stacks; the earliest of these
 comes first. Of pytest's recordings the test that both hold is compared.
 
-What differs between any two runs is no difference: addresses, process ids,
+What differs between any two runs is not a difference: addresses, process ids,
 ports from 32768 on, names of temporary files, numbers in paths, times, and the
 calls that depend on how threads were scheduled (locks, memory, clocks). Calls
 that came earlier and returned something else are named beside it. Calls more or

@@ -39,7 +39,7 @@ is, and of one with secrets events and stacks only.
 Of a recording of one test that was not cut by pyrr record already (the recorder
 was killed, say), only what the test touches is packed: memory, and parts of
 mapped files. What exceeds --max-size then goes without the index of stacks and
-the source lines, which a replay makes anew. A line says what was cut.
+the source lines, which a replay makes again. A line says what was cut.
 
 With --thin the file goes without the mapped files (the interpreter, its libraries)
 that this machine has, known by their SHA-256: a tenth of the size, or less. Where

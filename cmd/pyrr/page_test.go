@@ -136,7 +136,7 @@ func browserTools(t *testing.T) (browser, tools string) {
 // TestPageInBrowser records five programs that hang or fail, and opens their pages in
 // Chromium: nothing may stand on the console, be asked of anybody or be an obstacle
 // (axe); reason, line and a variable's value are there at first sight; the address
-// holds the focus; the pictures are those of docs/page.md, but for a tolerance.
+// holds the focus; the pictures are those of docs/page.md, except for a tolerance.
 func TestPageInBrowser(t *testing.T) {
 	probe.Require(t)
 	python := testPython()

@@ -40,7 +40,7 @@ interrupted, in several ways, is ended with its process after five seconds, and
 the tests behind it run in a fresh session, which reports all. Of memory, such a
 recording holds what the test touched.
 
---from-mark records parts of a program that are no tests, such as what a service does
+--from-mark records parts of a program that are not tests, such as what a service does
 for a request: those that it names itself. Which are kept is decided by --keep, and
 --timeout is then how long one may take until it is kept; none is interrupted.
 

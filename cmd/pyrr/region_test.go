@@ -38,7 +38,7 @@ threads = [threading.Thread(target=request, args=(0,)) for _ in range(3)]
 print("served")
 `
 
-// TestRegions records parts of a program that are no tests, and keeps those that
+// TestRegions records parts of a program that are not tests, and keeps those that
 // are wanted; the program runs the same without a recorder.
 func TestRegions(t *testing.T) {
 	python := tracedPython(t)

@@ -19,7 +19,7 @@ import (
 	"pyrr/internal/show"
 )
 
-// gdbMonitorHook makes gdb look anew after a monitor command: such a command
+// gdbMonitorHook makes gdb look again after a monitor command: such a command
 // may have gone elsewhere, and gdb would keep the registers and not know the
 // libraries. Where it has not, the same frame stays selected. Before version
 // 11 gdb had another name for the command, and frames had no number.

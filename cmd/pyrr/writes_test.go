@@ -193,7 +193,7 @@ func fill(command, env, file string) (args, vars []string) {
 	return args, vars
 }
 
-// What a user names that is no regular file stays what it is, whichever command
+// What a user names that is not a regular file stays what it is, whichever command
 // writes: the text goes into it, or the command says why not. Links stay links.
 func TestOutputGoesInto(t *testing.T) {
 	t.Setenv("CI", "") // where it is set no goldens are written

@@ -67,7 +67,7 @@ func wrongFiles(t *testing.T) []string {
 
 // TestWrongFiles gives every command that reads a file each kind of wrong one: the
 // message names the file, a hint says what to do, and nothing is wider than 80
-// columns but for names.
+// columns except for names.
 func TestWrongFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("CI", "")
@@ -79,7 +79,7 @@ func TestWrongFiles(t *testing.T) {
 		"print FILE a.py:1 x", "last FILE x", "where FILE x", "profile FILE", "open FILE", "summary FILE", "push FILE oci://localhost:1/team/app:tag",
 		"pull FILE", "serve FILE", "mcp FILE",
 	}
-	// Of these a folder is no mistake, or none of theirs.
+	// Of these a folder is not a mistake, or none of theirs.
 	takesFolders := []string{"check", "accept", "open", "summary", "serve", "mcp"}
 	damaged := []string{"cut.pyrr.zip", "huge.pyrr.zip", "other.pyrr.part"}
 	for _, command := range commands {

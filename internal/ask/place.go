@@ -47,7 +47,7 @@ func ParsePlace(text string) (*Place, error) {
 			return nil, fmt.Errorf("there is no system call %q", name)
 		}
 	case strings.ContainsAny(text, " \t"):
-		return nil, fmt.Errorf("%q is no place: FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise [CLASS], syscall NAME", text)
+		return nil, fmt.Errorf("%q is not a place: FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise [CLASS], syscall NAME", text)
 	case strings.HasPrefix(text, "c:") && m == nil && !inFile:
 		if name = text[2:]; name == "" {
 			return nil, errors.New("c: which function? c:FUNCTION is one of C's")
@@ -62,7 +62,7 @@ func ParsePlace(text string) (*Place, error) {
 		}
 		p.breaks = []*replay.Break{{Kind: replay.BreakLine, File: m[1], Line: line}}
 	case strings.Contains(text, ":"):
-		return nil, fmt.Errorf("%q is no place: behind FILE: comes a line, from 1 on, or :FUNCTION", text)
+		return nil, fmt.Errorf("%q is not a place: behind FILE: comes a line, from 1 on, or :FUNCTION", text)
 	default:
 		p.function("", text)
 	}

@@ -124,7 +124,7 @@ func (e *expr) eval(s *spot) Value {
 	return v
 }
 
-var errNoExpr = errors.New("it is no expression of Python's")
+var errNoExpr = errors.New("it is not an expression of Python's")
 
 func (e *expr) python(s *spot) (string, error) {
 	if s.rt == nil {

@@ -123,7 +123,7 @@ type keyReader struct {
 
 func newKeyReader(f *os.File) (*keyReader, error) {
 	if !term.IsTerminal(int(f.Fd())) {
-		return nil, hint.With(hint.Usagef("accept: --review asks, and standard input is no terminal"), "pyrr accept, then: git diff")
+		return nil, hint.With(hint.Usagef("accept: --review asks, and standard input is not a terminal"), "pyrr accept, then: git diff")
 	}
 	return &keyReader{f: f, r: bufio.NewReader(f)}, nil
 }

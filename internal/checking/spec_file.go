@@ -33,7 +33,7 @@ func notSpec(command, path string) error {
 			return nil
 		}
 	case !st.Mode().IsRegular():
-		return hint.Usagef("%s: %s is no regular file, and no spec", command, path)
+		return hint.Usagef("%s: %s is not a regular file, so it is not a spec", command, path)
 	default:
 		f, err := os.Open(path)
 		if err != nil {

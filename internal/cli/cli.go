@@ -124,7 +124,7 @@ func (t Table) Run(ctx context.Context, u *screen.UI, args []string) int {
 		return ExitOK
 	}
 	if replay.Damaged(err) && len(hint.Of(err)) == 0 {
-		err = hint.With(err, "it changed after it was made: fetch it again from there, or record anew; pyrr ls lists those that are here")
+		err = hint.With(err, "it changed after it was made: fetch it again from there, or record again; pyrr ls lists those that are here")
 	}
 	u.Fail(err)
 	return c.ExitStatus(err)

@@ -379,7 +379,7 @@ func (r *Result) same(i, j int) bool {
 func (r *Result) sameStack(i, j int) bool {
 	x, y := r.A.stacks[i].Python.Frames, r.B.stacks[j].Python.Frames
 	if len(x) == 0 || len(y) == 0 {
-		return true // one that could not be read is no difference
+		return true // one that could not be read is not a difference
 	}
 	return slices.EqualFunc(x, y, func(f, g stack.Frame) bool {
 		return f.Kind != stack.Python || g.Kind != stack.Python || r.sameFrame(&f, &g)

@@ -154,7 +154,7 @@ func TestResults(t *testing.T) {
 }
 
 // TestContents holds that numbers in a file that somebody made tell, and that those in
-// other files do not; and that what a program writes is no result.
+// other files do not; and that what a program writes is not a result.
 func TestContents(t *testing.T) {
 	for _, tt := range []struct {
 		file string

@@ -32,7 +32,7 @@ func (r *ElsewhereRow) Good() bool {
 	return r.Tried > 0 && r.Exact == r.Tried && r.Recorded > 0 && r.Back == r.Recorded
 }
 
-// ReadElsewhere reads a file of them; none is no error.
+// ReadElsewhere reads a file of them; none is not an error.
 func ReadElsewhere(path string) ([]ElsewhereRow, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

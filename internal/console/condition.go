@@ -16,7 +16,7 @@ type condition struct {
 	python *cpython.Expr // nil where it is none
 }
 
-// parseCondition reads the condition of a breakpoint. What is no expression of Python's
+// parseCondition reads the condition of a breakpoint. What is not an expression of Python's
 // may be one of C's, whose names are known only where it stops.
 func (c *Console) parseCondition(text string) (*condition, error) {
 	k := &condition{c: c, text: text}

@@ -87,7 +87,7 @@ func (c *Console) formatted(args string) (string, error) {
 		}
 		n := strings.IndexAny(format, "diuxXocspfgea")
 		if n < 0 || strings.Trim(format[:n], "-+ #0123456789.hlzjL") != "" {
-			return "", fmt.Errorf("%q is no format: %%d, %%u, %%x, %%o, %%c, %%s, %%p, %%f and %%g are", "%"+format[:min(len(format), 8)])
+			return "", fmt.Errorf("%q is not a format: %%d, %%u, %%x, %%o, %%c, %%s, %%p, %%f and %%g are", "%"+format[:min(len(format), 8)])
 		}
 		flags, verb := strings.Trim(format[:n], "hlzjL"), format[n]
 		format = format[n+1:]
@@ -133,7 +133,7 @@ func (c *Console) verb(flags string, verb byte, expr string) (string, error) {
 	if strings.IndexByte("fgea", verb) >= 0 {
 		v, err := strconv.ParseFloat(first, 64)
 		if err != nil {
-			return "", fmt.Errorf("%s is no number", out.text)
+			return "", fmt.Errorf("%s is not a number", out.text)
 		}
 		return fmt.Sprintf(spec+string(rune(verb)), v), nil
 	}
@@ -152,7 +152,7 @@ func (c *Console) verb(flags string, verb byte, expr string) (string, error) {
 			} else if v, verr := c.number(expr); verr == nil {
 				n = int64(v)
 			} else {
-				return "", fmt.Errorf("%s is no number", out.text)
+				return "", fmt.Errorf("%s is not a number", out.text)
 			}
 		}
 	}

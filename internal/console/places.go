@@ -204,7 +204,7 @@ func notHere(name string) error {
 	if !ok {
 		return fmt.Errorf("undefined command: %q; try \"help\"", name)
 	}
-	text := fmt.Sprintf("%s: a recording is of one run, which nothing changes or runs anew", name)
+	text := fmt.Sprintf("%s: a recording is of one run, which nothing changes or runs again", name)
 	if instead != "" {
 		text += "; " + instead
 	}

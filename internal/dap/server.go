@@ -195,7 +195,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 		}
 		name, value, ok := strings.Cut(text, ":")
 		if !ok {
-			return message{}, fmt.Errorf("%q is no header: this is not the Debug Adapter Protocol", cut(text, 40))
+			return message{}, fmt.Errorf("%q is not a header: this is not the Debug Adapter Protocol", cut(text, 40))
 		}
 		if strings.EqualFold(name, "Content-Length") {
 			if length, err = strconv.Atoi(strings.TrimSpace(value)); err != nil || length < 0 || length > maxContent {
@@ -246,7 +246,7 @@ func (m *message) decode() {
 		return
 	}
 	if m.err = json.Unmarshal(head.Seq, &m.seq); m.err != nil {
-		m.err = fmt.Errorf("its seq is no number: %s", cut(string(head.Seq), 40))
+		m.err = fmt.Errorf("its seq is not a number: %s", cut(string(head.Seq), 40))
 		return
 	}
 	m.cmd = head.Command
@@ -261,7 +261,7 @@ func (m *message) decode() {
 	if req, ok := msg.(dap.RequestMessage); ok {
 		m.req = req
 	} else {
-		m.err = errors.New("it is no request")
+		m.err = errors.New("it is not a request")
 	}
 }
 

@@ -91,7 +91,7 @@ func inspectPython(ctx context.Context, name string) inspected {
 		i.err = err
 		i.Reason = "there is no program " + name
 		if st, serr := os.Stat(name); serr == nil && !st.IsDir() {
-			i.Reason = name + " is no program: " + strings.TrimPrefix(err.Error(), "exec: ")
+			i.Reason = name + " is not a program: " + strings.TrimPrefix(err.Error(), "exec: ")
 			i.Remedy = "pyrr doctor python3"
 		} else if serr == nil {
 			i.Reason = name + " is a folder"
@@ -136,7 +136,7 @@ func inspectPython(ctx context.Context, name string) inspected {
 // NotCPython says what becomes of another implementation of Python: doctor and
 // record have the same line.
 func NotCPython(name string) string {
-	return name + " is recorded like a program that is no Python: with --follow all, system calls only, no Python stacks"
+	return name + " is recorded like a program that is not Python: with --follow all, system calls only, no Python stacks"
 }
 
 func isFile(path string) bool {

@@ -30,7 +30,7 @@ func (d *Draft) Checked(ctx context.Context, check Checker, out, recording, gold
 		text := d.text(recording, golden)
 		specs, err := assert.Parse(out, []byte(text))
 		if err != nil {
-			return "", nil, fmt.Errorf("the draft is no spec (please report this): %w\n%s", err, text)
+			return "", nil, fmt.Errorf("the draft is not a spec (please report this): %w\n%s", err, text)
 		}
 		run, err := check(ctx, specs)
 		if err != nil {

@@ -26,7 +26,7 @@ func NotServed(command, path string) error {
 	return NotRecording(command, path)
 }
 
-// NotRecording says what a path is that is no recording, with what one may have
+// NotRecording says what a path is that is not a recording, with what one may have
 // meant to do with it; nil where it looks like a recording, damaged or not. The
 // command is the one that it was given to.
 func NotRecording(command, path string) error {
@@ -53,9 +53,9 @@ func NotRecording(command, path string) error {
 		if latest := latestRecording(path); latest != "" {
 			remedy = "pyrr " + command + " " + printable.ShellQuote(latest)
 		}
-		return hint.With(fmt.Errorf("%s is a folder, and no recording", path), remedy)
+		return hint.With(fmt.Errorf("%s is a folder, not a recording", path), remedy)
 	case !st.Mode().IsRegular():
-		return hint.With(fmt.Errorf("%s is no regular file, and no recording", path), "pyrr ls")
+		return hint.With(fmt.Errorf("%s is not a regular file, so it is not a recording", path), "pyrr ls")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -67,10 +67,10 @@ func NotRecording(command, path string) error {
 	quoted := printable.ShellQuote(path)
 	switch {
 	case n == 0 && err == io.EOF:
-		return hint.With(fmt.Errorf("%s is empty, and no recording", path), "pyrr ls")
+		return hint.With(fmt.Errorf("%s is empty, so it is not a recording", path), "pyrr ls")
 	case bytes.Equal(head, []byte("PK\x03\x04")):
 		if r, err := zip.NewReader(f, st.Size()); err == nil && !slices.ContainsFunc(r.File, func(f *zip.File) bool { return f.Name == "pyrr.json" }) {
-			return hint.With(fmt.Errorf("%s is a zip file, but no recording", path), "unzip -l "+quoted)
+			return hint.With(fmt.Errorf("%s is a zip file, but not a recording", path), "unzip -l "+quoted)
 		}
 		return nil
 	case strings.HasSuffix(path, recording.PackedSuffix):
@@ -83,5 +83,5 @@ func NotRecording(command, path string) error {
 	case ".yaml", ".yml":
 		remedy = "pyrr check " + quoted
 	}
-	return hint.With(fmt.Errorf("%s is no recording, which is a zip file", path), remedy)
+	return hint.With(fmt.Errorf("%s is not a recording: a recording is a zip file", path), remedy)
 }

@@ -166,7 +166,7 @@ type Hands struct {
 	// says that it lies in a queue which the units named would take it from.
 	Owed   []int `json:"owed,omitempty"`
 	Queued bool  `json:"queued,omitempty"`
-	// Known are the units that have it in reach of their variables, but for
+	// Known are the units that have it in reach of their variables, except for
 	// those that wait for it.
 	Known []int `json:"known,omitempty"`
 	// Owner is the ident of the thread that holds it, where that is Gone.

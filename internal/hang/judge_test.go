@@ -77,7 +77,7 @@ var judgeCases = []struct {
 		{TID: 1, Call: "poll", FD: -1, For: 2 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:5432", Outside: true, Got: 400,
 			Transaction: &Owner{What: "a transaction", Proc: 1, TID: 1, Event: 70, Where: &f(5)[0]}}}}}},
 		Likely, []string{"MainThread waits for the answer of the database at 10.0.0.1:5432 (app.py:9): it has a transaction open on another connection, since app.py:5"}, nil},
-	{"a client that tries anew after its own time-out", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+	{"a client that tries again after its own time-out", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "poll", FD: -1, For: 4 * time.Second, Limit: 5 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:6379", Outside: true, Got: 300},
 			Loop: &Loop{Count: 30, For: 10 * time.Second, Every: 300 * time.Millisecond, Call: "poll", Moves: true}}}}},
 		Likely, []string{"MainThread polls the connection to 10.0.0.1:6379 (app.py:9), which sent 300 bytes and is silent for 4.0 s, with a time-out of 5.0 s"}, []string{"loop"}},

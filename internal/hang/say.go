@@ -107,7 +107,7 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 	return v
 }
 
-// alone says whether an edge leads to the only one, but for idle ones, that has at
+// alone says whether an edge leads to the only one, except for idle ones, that has at
 // hand what is waited for.
 func (j *judge) alone(h *hop) bool {
 	for _, e := range j.steps(h.node) {

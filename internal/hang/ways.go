@@ -17,7 +17,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	}
 	switch {
 	case c.Loop.Moves && c.Peer != nil && c.Limit > 0 && c.For >= time.Second && c.For > 3*c.Loop.Every:
-		// A client that tries anew once its own time-out is over.
+		// A client that tries again once its own time-out is over.
 		return j.doing(c) + at + j.traffic(c) + ", with a time-out of " + lasting(c.Limit), Likely, c.Call, "what the other end does"
 	case c.Loop.Moves:
 		says = "goes on in a loop" + at + ": " + turns("turns")

@@ -135,7 +135,7 @@ func (s *Search) learn(f *redact.Finder, rec *recording.Recording, err error) bo
 	return len(s.made) > 0 || len(f.Secrets) > before
 }
 
-// mostRounds is how often a recording is written anew as its replay taught something
+// mostRounds is how often a recording is written again as its replay taught something
 // about its secrets.
 const mostRounds = 5
 

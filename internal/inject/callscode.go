@@ -4,7 +4,7 @@ package inject
 // behind its start.
 //
 // It is entered by a jump from a trampoline, with the registers as at the
-// system call but for rcx, which points behind the trampoline's own syscall
+// system call except for rcx, which points behind the trampoline's own syscall
 // instruction: the way to go on after the call, and two bytes before that the
 // way to have it made there.
 //
@@ -225,7 +225,7 @@ func (a *callsAsm) path() {
 	a.je("named")
 	a.cell(cellClass, []byte{0x83, 0x3d}, classReadlink) // cmp dword [class], classReadlink
 	a.jne("kind")
-	a.emit(0x48, 0x83, 0xf8, 0xea) // cmp rax, -EINVAL: of what is no link
+	a.emit(0x48, 0x83, 0xf8, 0xea) // cmp rax, -EINVAL: of what is not a link
 	a.jne("kind")
 	a.label("named")
 	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]

@@ -34,7 +34,7 @@ func startWithCalls(t *testing.T) (p *tracee, img *CallsArea, orig []byte) {
 	return p, img, orig
 }
 
-// A thread may be anywhere in the calls area when its budget is set anew: the count
+// A thread may be anywhere in the calls area when its budget is set again: the count
 // that its record has stays what it was.
 func TestCallsCountAnywhere(t *testing.T) {
 	p, img, orig := startWithCalls(t)

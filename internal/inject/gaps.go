@@ -219,7 +219,7 @@ func (s *scanner) follow(entry uint64, gap span, enter func(uint64)) error {
 }
 
 // overlap says whether of instructions, by their addresses with their lengths, one
-// begins within another: then they are no code.
+// begins within another: then they are not code.
 func overlap(lens map[uint64]int) bool {
 	for addr, n := range lens {
 		for i := 1; i < n; i++ {

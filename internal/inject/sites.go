@@ -62,7 +62,7 @@ func (s Site) Trap() []byte {
 	return b
 }
 
-// openRegular opens a file that is no fifo or device: those may block.
+// openRegular opens a file that is not a fifo or device: those may block.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -71,7 +71,7 @@ func openRegular(path string) (*os.File, error) {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		f.Close()
 		if err == nil {
-			err = fmt.Errorf("%s is no regular file", path)
+			err = fmt.Errorf("%s is not a regular file", path)
 		}
 		return nil, err
 	}

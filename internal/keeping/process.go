@@ -213,7 +213,7 @@ func Refusal(command string, pid, owner, self int, scope string) (why, remedy st
 	case "2":
 		return "kernel.yama.ptrace_scope is 2: it takes CAP_SYS_PTRACE", fmt.Sprintf("sudo pyrr %s --pid %d", command, pid)
 	case "3":
-		return "kernel.yama.ptrace_scope is 3: no process may be traced until the machine is started anew", ""
+		return "kernel.yama.ptrace_scope is 3: no process may be traced until the machine is restarted", ""
 	}
 	return "the kernel forbids it: in a container it takes CAP_SYS_PTRACE, or a seccomp profile that permits ptrace", "docker run --cap-add SYS_PTRACE …"
 }

@@ -76,7 +76,7 @@ func testName(id string) string {
 	return naming.SafeName(strings.ToValidUTF8(name[len(name)-most:], "_"))
 }
 
-// finishTests verifies and packs the recordings of tests, but for those that the
+// finishTests verifies and packs the recordings of tests, except for those that the
 // finisher has done.
 func finishTests(u *screen.UI, done map[string]finished, f *Flags, kept []capture.Kept) {
 	v := verifying{f: f, since: time.Now(), exact: map[string]bool{}}

@@ -261,7 +261,7 @@ func LockWanted(nr int, args [6]uint64, in []byte) (fd int, op uint32, l Lock, o
 	return 0, 0, l, false
 }
 
-// Drops returns the descriptors that a call closes or makes anew, from first to
+// Drops returns the descriptors that a call closes or makes again, from first to
 // last, as far as its arguments tell; ok is false where there are none.
 func Drops(nr int, args [6]uint64) (first, last int, ok bool) {
 	s, known := Lookup(nr)

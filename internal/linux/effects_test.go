@@ -81,7 +81,7 @@ func TestUsesAreSound(t *testing.T) {
 				}
 			}
 			if u.On >= 0 && s.Args[u.On].Kind != FD && s.Nr != sysCloseRange || u.From >= 0 && s.Args[u.From].Kind != FD {
-				t.Errorf("%s: an argument is no descriptor", s.Name)
+				t.Errorf("%s: an argument is not a descriptor", s.Name)
 			}
 			if u.Do == DoOpen && u.Object == ObjUnknown || u.Vector && u.Data < 0 {
 				t.Errorf("%s: %+v", s.Name, u)

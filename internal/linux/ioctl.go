@@ -114,7 +114,7 @@ const (
 func plainIoctl(req uint32) bool {
 	nr := iocNr(req)
 	switch iocType(req) {
-	case 'E': // linux/input.h, but for EVIOCGMASK
+	case 'E': // linux/input.h, except for EVIOCGMASK
 		return nr != 0x92
 	case 'j', 'W', 0xb7, 0xff: // joysticks, watchdogs, nsfs.h, pidfd.h
 		return iocDir(req) != 0 || iocType(req) == 0xff

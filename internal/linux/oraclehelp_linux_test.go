@@ -49,7 +49,7 @@ var notExercised = map[string]string{
 	"seccomp":           "kept from containers",
 }
 
-// oracleCalls lists what the oracle does; each makes its buffers anew.
+// oracleCalls lists what the oracle does; each makes its buffers again.
 var oracleCalls = slices.Concat(oracleFiles, oracleNet, oracleSystem)
 
 type oracleCall struct {

@@ -36,7 +36,7 @@ const (
 // buffers that the program passed wherever their size can be known. With an
 // unknown number or operation it returns *UnknownError, unless the result says
 // that nothing was done. For rows without Special or Vector outputs it neither
-// allocates nor reads memory when the call succeeded, but for the length words
+// allocates nor reads memory when the call succeeded, except for the length words
 // of socket addresses.
 func Outputs(nr int, args [6]uint64, ret int64, m mem.Reader, dst []mem.Range) ([]mem.Range, error) {
 	s, ok := Lookup(nr)

@@ -118,7 +118,7 @@ func TestAliases(t *testing.T) {
 	for name, calls := range aliases {
 		for _, c := range calls {
 			if _, ok := Number(c); !ok {
-				t.Errorf("%s stands for %s, which is no system call", name, c)
+				t.Errorf("%s stands for %s, which is not a system call", name, c)
 			}
 		}
 		if _, ok := Number(name); ok {

@@ -125,7 +125,7 @@ func (e *End) Exited() bool { return e.Why == recording.EndExited || e.Why == re
 type Child struct {
 	PID int
 	// Proc is the recorded process that it is now, or was last; nil if it is
-	// not recorded (any more), as it executes a program that is no Python.
+	// not recorded (any more), as it executes a program that is not Python.
 	Proc *Proc
 	Made Moment
 	// Exe is the program that one that is not recorded executes, "" if it is

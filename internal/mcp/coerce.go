@@ -80,7 +80,7 @@ func (s shape) arguments(raw json.RawMessage) (json.RawMessage, error) {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.UseNumber()
 		if err := dec.Decode(&given); err != nil {
-			return nil, fmt.Errorf("the arguments are no object of JSON, such as {\"recording\": \"NAME\"}")
+			return nil, fmt.Errorf("the arguments are not an object of JSON, such as {\"recording\": \"NAME\"}")
 		}
 	}
 	takes := func() string { return strings.Join(slices.Sorted(maps.Keys(s.kinds)), ", ") }

@@ -1,6 +1,6 @@
 // Package outfile writes the files that a user names. A regular file is
 // replaced in one step: who reads it meanwhile finds the old one or the new
-// one, whole. What is no regular file (a terminal, a pipe, /dev/null) is never
+// one, whole. What is not a regular file (a terminal, a pipe, /dev/null) is never
 // replaced: the output goes into it.
 // It never follows a name out of the folder that the user named. Begin with Write.
 package outfile
@@ -71,7 +71,7 @@ func Place(file, name string) error {
 }
 
 // Append adds to the end of the file called name, which is made where there is none.
-// write gets how many bytes are there already: 0 in what is no regular file.
+// write gets how many bytes are there already: 0 in what is not a regular file.
 func Append(name string, perm fs.FileMode, write func(w io.Writer, size int64) error) error {
 	at, mode, err := target(name)
 	if err != nil {
@@ -117,7 +117,7 @@ func writable(name, at string, mode *fs.FileMode) error {
 func Replaceable(name string) error {
 	at, mode, err := resolve(name)
 	if err == nil && mode != nil && !mode.IsRegular() {
-		return fmt.Errorf("%s is no regular file (%s)", name, kind(*mode))
+		return fmt.Errorf("%s is not a regular file (%s)", name, kind(*mode))
 	}
 	if err == nil {
 		err = writable(name, at, mode)
@@ -192,7 +192,7 @@ func into(name string, write func(io.Writer) error) error {
 // replace renames a file over another, unless that became something else.
 func replace(file, name string) error {
 	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file any more", name)
+		return fmt.Errorf("%s is not a regular file any more", name)
 	}
 	return os.Rename(file, name)
 }

@@ -163,7 +163,7 @@ func proven(u *screen.UI, rec *recording.Recording, path, dir string, finder *re
 	return manifest, err
 }
 
-// zipFitting packs the folder dir, and leaves out what a replay makes anew where it would
+// zipFitting packs the folder dir, and leaves out what a replay makes again where it would
 // be too large.
 func zipFitting(u *screen.UI, rec *recording.Recording, path, dir, zip string, f *Flags) (int64, error) {
 	limit := int64(f.MaxSize)
@@ -172,7 +172,7 @@ func zipFitting(u *screen.UI, rec *recording.Recording, path, dir, zip string, f
 		return 0, err
 	}
 	if limit > 0 && size > limit && rec.Header().Form == "" {
-		// What a replay makes anew goes first.
+		// What a replay makes again goes first.
 		os.Remove(filepath.Join(dir, recording.StacksMember))
 		os.Remove(filepath.Join(dir, recording.SourcesMember))
 		if size, left, err = zipped(rec, dir, zip, f.Thin); err != nil {

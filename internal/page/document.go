@@ -92,7 +92,7 @@ type task struct {
 }
 
 // column says where a column lies: N values from the byte At on, Size bytes.
-// Delta columns hold differences, zigzag; Bytes are no numbers.
+// Delta columns hold differences, zigzag; Bytes are not numbers.
 type column struct {
 	Name  string `json:"name"`
 	At    int    `json:"at"`

@@ -68,7 +68,7 @@ var kindOfCall = func() func(nr int32) kind {
 	return func(nr int32) kind { return known[nr] }
 }()
 
-// kindOf is the kind of an event; ok is false for what is no row of its own:
+// kindOf is the kind of an event; ok is false for what is not a row of its own:
 // pyrr's own preparations, and readings of the clock.
 func kindOf(ev *recording.Event) (k kind, ok bool) {
 	switch ev.Kind {

@@ -31,7 +31,7 @@ type tree struct {
 	paths  stack.Paths
 	frames []frame
 	files  []*file
-	parent []uint32 // of each node; 0 is no stack
+	parent []uint32 // of each node; 0 is not a stack
 	frame  []uint32
 
 	byFrame map[stack.Frame]uint32

@@ -29,7 +29,7 @@ func place(goos, goarch string) Feature {
 	switch {
 	case goos == "darwin" && goarch == "arm64":
 		// Rosetta and qemu-user translate a program, and have no ptrace for it.
-		f.Reason += "; a container for linux/amd64 does not do here, since what translates it has no ptrace: it takes a full virtual machine"
+		f.Reason += "; a container for linux/amd64 does not help here, since what translates it has no ptrace: use a full virtual machine"
 		f.Remedy = "limactl start --name=x86 --vm-type=qemu --arch=x86_64 template://debian && limactl shell x86"
 	case goos == "darwin":
 		f.Remedy = `docker run --rm -it -v "$PWD:/here" -w /here python:3.13 sh -c 'pip install pyrr-replay && exec bash'`

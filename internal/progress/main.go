@@ -29,7 +29,7 @@ type event struct {
 // name is a test within its package; a test of "" is the package itself.
 type name struct{ pkg, test string }
 
-// ended is a test that is no part of another, and how long it took.
+// ended is a test that is not part of another, and how long it took.
 type ended struct {
 	name
 	seconds float64
@@ -81,7 +81,7 @@ func newState(out io.Writer, now time.Time) *state {
 	return &state{out: out, begun: now, running: map[name]time.Time{}, printed: map[name][]string{}, skipped: map[string]int{}}
 }
 
-// line takes in one line; what is no event is printed as it is.
+// line takes in one line; what is not an event is printed as it is.
 func (s *state) line(line string, now time.Time) {
 	var e event
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &e) != nil {

@@ -335,7 +335,7 @@ func (w *Waits) runTimers() bool {
 
 // arm makes the kernel interrupt the next wait when the first timer is due. An
 // alarm that comes before that stays as it is: timers that are put off or stopped
-// all the time would have it set anew for each wait.
+// all the time would have it set again for each wait.
 func (w *Waits) arm() error {
 	first, ok := w.first()
 	if !ok {

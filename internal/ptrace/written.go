@@ -96,7 +96,7 @@ func (w *Written) Add(start, end uint64) error {
 }
 
 // Protect lists the pages of a mapping, of a file or not, that were written to since they
-// were protected, and protects them anew. The error is EPERM for a mapping that is not
+// were protected, and protects them again. The error is EPERM for a mapping that is not
 // tracked.
 func (w *Written) Protect(start, end uint64, ofFile bool, each func(Region) error) error {
 	arg := pmScanArg{flags: scanTracked | scanProtect, start: start, end: end,

@@ -362,7 +362,7 @@ func (w *waiter) loopForever() {
 }
 
 // call finds what a thread waits for in a system call right under a frame that
-// is no function of the standard library that is known.
+// is not a function of the standard library that is known.
 func (w *waiter) call() {
 	switch name := linux.Name(int(w.u.thread.Nr)); {
 	case strings.HasPrefix(name, "futex"):

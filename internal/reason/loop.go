@@ -291,7 +291,7 @@ func (t *turn) connectFailed(done *linux.Done, before []turn) {
 	}
 }
 
-// fails notes that a call failed, but for errors by which one waits.
+// fails notes that a call failed, except for errors by which one waits.
 func (t *turn) fails(enter, exit *recording.Event) {
 	const noHang = 1 // WNOHANG of sys/wait.h
 	if linux.Name(int(enter.Nr)) == "wait4" && exit.Ret == 0 && enter.Args[2]&noHang != 0 {

@@ -32,7 +32,7 @@ func ThreadsByVerdict(why *hang.Verdict, ends []Ending) []*Waiting {
 	return out
 }
 
-// FoldStack leaves out the frames that are not of the user's code, but for the
+// FoldStack leaves out the frames that are not of the user's code, except for the
 // innermost one of Python's, and says how many those are.
 func FoldStack(st stack.Stack) (stack.Stack, int) {
 	out := st

@@ -19,7 +19,7 @@ import (
 // recordings: the interpreter and its libraries are the same in most of them,
 // and packing them costs more than recording a short program. It is a folder
 // of the user's own; a block is found by the SHA-256 of its content, and a
-// damaged or missing one is packed anew.
+// damaged or missing one is packed again.
 type blockCache struct {
 	dir    string // "" without a cache
 	pruned bool

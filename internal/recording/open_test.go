@@ -333,7 +333,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// Random bytes are no recording.
+// Random bytes are not a recording.
 func TestRandomBytes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(2, 2))
 	path := filepath.Join(t.TempDir(), "x.pyrr.zip")

@@ -17,7 +17,7 @@ type job struct {
 	head chunkHeader
 	raw  []byte
 	line bool
-	// image: it is no event of the run, and not counted as one.
+	// image: it is not an event of the run, and not counted as one.
 	image bool
 	join  *Stream // see Settle
 }
@@ -31,7 +31,7 @@ type queue struct {
 	jobs   []job
 	at     int // jobs[:at] are taken
 	bytes  int // of jobs waiting and in work
-	images int // of those, what is no event of the run
+	images int // of those, what is not an event of the run
 	poked  bool
 	closed bool
 	free   [][]byte // buffers to be used again

@@ -26,7 +26,7 @@ func (e *entry) settle(st *store) {
 	st.mu.Lock()
 	src, from, want := e.src, e.Kept, e.Want
 	if e.sum == nil || e.Same != 0 {
-		from = 0 // copying begins anew
+		from = 0 // copying begins again
 	}
 	st.mu.Unlock()
 	if src == nil || e.taken != nil || from >= want || want-from > maxTaken || unchanged(e) != nil {

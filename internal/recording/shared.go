@@ -17,7 +17,7 @@ import (
 // its own.
 const leastShared = 4 << 10
 
-// PackShared makes the recording in the folder dir one zip file, as Pack does, but for
+// PackShared makes the recording in the folder dir one zip file, as Pack does, except for
 // the contents that go into the folder SharedDir beside it, where they are not yet.
 func PackShared(dir, zipPath string) error {
 	fail := func(err error) error { return fmt.Errorf("pack %s: %w", dir, err) }

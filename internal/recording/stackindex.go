@@ -33,7 +33,7 @@ const (
 	sectionEnd     = 6
 	sectionFacts   = 7
 
-	// sectionEvery is how many events one section has, but for the last.
+	// sectionEvery is how many events one section has, except for the last.
 	sectionEvery = 1 << 16
 )
 

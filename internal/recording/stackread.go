@@ -47,7 +47,7 @@ type eventSection struct {
 	at    int64
 }
 
-// StackIndex reads the index of stacks, but for the column of events. Where
+// StackIndex reads the index of stacks, except for the column of events. Where
 // there is none that this pyrr knows, the error is ErrNoIndex.
 func (r *Recording) StackIndex() (*StackIndex, error) {
 	x := &StackIndex{r: r, procs: map[int]*indexedProc{}, names: map[threadKey][]threadName{}, facts: map[int][]byte{}}

@@ -172,7 +172,7 @@ func (p *Plan) texts(rec *recording.Recording) error {
 	return nil
 }
 
-// fields replaces what stands in an event but for its memory.
+// fields replaces what stands in an event except for its memory.
 func (p *Plan) fields(ev *recording.Event, found func(secret int, where string)) {
 	text := func(where string) func(int) { return func(secret int) { found(secret, where) } }
 	if len(ev.In) > 0 {

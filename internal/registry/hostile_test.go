@@ -91,12 +91,12 @@ func TestHostile(t *testing.T) {
 				m.Layers = append(m.Layers, file(fmt.Sprintf("files/%04d", i+1)))
 			}
 		})},
-		{"out of the folder", "no plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = "../../a.pyrr.zip" })},
-		{"hidden", "no plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = ".bashrc" })},
-		{"escapes", "no plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = "\x1b[2J.pyrr.zip" })},
-		{"a file elsewhere", "no mapped file", manifest(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, file("files/../../etc/passwd")) })},
+		{"out of the folder", "not a plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = "../../a.pyrr.zip" })},
+		{"hidden", "not a plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = ".bashrc" })},
+		{"escapes", "not a plain file name", manifest(func(m *ocispec.Manifest) { m.Annotations[ocispec.AnnotationTitle] = "\x1b[2J.pyrr.zip" })},
+		{"a file elsewhere", "not a mapped file", manifest(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, file("files/../../etc/passwd")) })},
 		{"a file twice", "two of files/0001", manifest(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, file("files/0001"), file("files/0001")) })},
-		{"an image", "no recording, but", manifest(func(m *ocispec.Manifest) { m.ArtifactType = ""; m.Config.MediaType = ocispec.MediaTypeImageConfig })},
+		{"an image", "not a recording, but", manifest(func(m *ocispec.Manifest) { m.ArtifactType = ""; m.Config.MediaType = ocispec.MediaTypeImageConfig })},
 		{"nested", "nested", func(h *hostile) {
 			d := h.put("m", good(), ocispec.MediaTypeImageManifest)
 			for i := range 4 {

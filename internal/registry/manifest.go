@@ -99,7 +99,7 @@ func parseArtifact(raw []byte, m *ocispec.Manifest, d ocispec.Descriptor, maxSiz
 		if kind == "" {
 			kind = m.Config.MediaType
 		}
-		return nil, fmt.Errorf("it is no recording, but %.100q", kind)
+		return nil, fmt.Errorf("it is not a recording, but %.100q", kind)
 	}
 	a := &Artifact{SHA256: m.Annotations[sumKey], raw: raw, files: map[recording.FileID]ocispec.Descriptor{}, sums: map[recording.FileID]string{}}
 	a.desc = ocispec.Descriptor{MediaType: d.MediaType, ArtifactType: RecordingType, Digest: d.Digest, Size: d.Size}
@@ -109,7 +109,7 @@ func parseArtifact(raw []byte, m *ocispec.Manifest, d ocispec.Descriptor, maxSiz
 		return nil, err
 	}
 	if !ValidFile(a.Name) {
-		return nil, fmt.Errorf("a recording is called %.200q, which is no plain file name", a.Name)
+		return nil, fmt.Errorf("a recording is called %.200q, which is not a plain file name", a.Name)
 	}
 	if digest.NewDigestFromEncoded(digest.SHA256, a.SHA256).Validate() != nil {
 		return nil, fmt.Errorf("%s has no SHA-256", a.Name)
@@ -133,7 +133,7 @@ func parseArtifact(raw []byte, m *ocispec.Manifest, d ocispec.Descriptor, maxSiz
 		var id recording.FileID
 		title := l.Annotations[ocispec.AnnotationTitle]
 		if _, err := fmt.Sscanf(title, "files/%d", &id); err != nil || title != blobTitle(id) || l.MediaType != fileType {
-			return nil, fmt.Errorf("%s has a blob called %.200q, which is no mapped file", a.Name, title)
+			return nil, fmt.Errorf("%s has a blob called %.200q, which is not a mapped file", a.Name, title)
 		}
 		if _, twice := a.files[id]; twice {
 			return nil, fmt.Errorf("%s has two of %s", a.Name, title)
@@ -205,7 +205,7 @@ func (l *lister) walk(ctx context.Context, d ocispec.Descriptor, depth int) erro
 		return err
 	case ocispec.MediaTypeImageIndex:
 	default:
-		return fmt.Errorf("it is no recording, but %.100q", d.MediaType)
+		return fmt.Errorf("it is not a recording, but %.100q", d.MediaType)
 	}
 	if l.indexes++; l.indexes > maxIndexes || depth > 1 {
 		return fmt.Errorf("its indexes are nested, or more than %d", maxIndexes)
@@ -215,7 +215,7 @@ func (l *lister) walk(ctx context.Context, d ocispec.Descriptor, depth int) erro
 		return err
 	}
 	if x.ArtifactType != SetType {
-		return fmt.Errorf("it is no recording, but an index of %.100q", x.ArtifactType)
+		return fmt.Errorf("it is not a recording, but an index of %.100q", x.ArtifactType)
 	}
 	for _, m := range x.Manifests {
 		if m.MediaType == ocispec.MediaTypeImageIndex {
@@ -230,7 +230,7 @@ func (l *lister) walk(ctx context.Context, d ocispec.Descriptor, depth int) erro
 			return err
 		}
 		if !ValidFile(e.Name) {
-			return fmt.Errorf("a recording is called %.200q, which is no plain file name", e.Name)
+			return fmt.Errorf("a recording is called %.200q, which is not a plain file name", e.Name)
 		}
 		if err := checkDescriptor(m, maxManifest); err != nil {
 			return err

@@ -55,7 +55,7 @@ func build(t *testing.T, env ...string) string {
 
 func TestPackages(t *testing.T) {
 	need(t, "dpkg-deb", "dpkg", "python3", "sha256sum")
-	reads := "linux/arm64" // one of them is enough, but for PYRR_E2E
+	reads := "linux/arm64" // one of them is enough, except for PYRR_E2E
 	if os.Getenv("PYRR_E2E") == "full" {
 		reads = "linux/arm64 darwin/arm64 darwin/amd64 windows/amd64"
 	}

@@ -80,7 +80,7 @@ func TestRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := release("--check", version, dir); err == nil {
-		t.Errorf("another archive is no difference:\n%s", out)
+		t.Errorf("another archive is not a difference:\n%s", out)
 	}
 }
 

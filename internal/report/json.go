@@ -9,7 +9,7 @@ import (
 )
 
 // The JSON form of a run. Fields are only ever added; two checks of the same
-// recordings give the same bytes but for the fields named "seconds".
+// recordings give the same bytes except for the fields named "seconds".
 type (
 	jsonRun struct {
 		Version   int        `json:"version"`

@@ -292,7 +292,7 @@ func TestGitHub(t *testing.T) {
 	}
 }
 
-// TestAllowUnjudged holds that what may be inconclusive is no error then.
+// TestAllowUnjudged holds that what may be inconclusive is not an error then.
 func TestAllowUnjudged(t *testing.T) {
 	run := runs(t)["diverged"]
 	var junit, github bytes.Buffer

@@ -127,7 +127,7 @@ func Parse(path string, text []byte) (*Settings, error) {
 			return nil, nil
 		}
 		if doc, ok = mine.(map[string]any); !ok {
-			return nil, &Error{File: path, Text: "tool.pyrr is no table"}
+			return nil, &Error{File: path, Text: "tool.pyrr is not a table"}
 		}
 	}
 	lines := linesOf(text)

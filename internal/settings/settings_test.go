@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 		{"not ours to judge", "pyproject.toml", "[project\n", nil, ""},
 		{"unknown", "pyproject.toml", "[tool.pyrr]\n\ntime-out = 30\n", nil, `pyproject.toml:3: there is no setting "time-out"`},
 		{"a table in it", "pyproject.toml", "[tool.pyrr.pytest]\nkeep = \"always\"\n", nil, `pyproject.toml:1: there is no setting "pytest"`},
-		{"no table", "pyproject.toml", "[tool]\npyrr = 3\n", nil, "pyproject.toml: tool.pyrr is no table"},
+		{"no table", "pyproject.toml", "[tool]\npyrr = 3\n", nil, "pyproject.toml: tool.pyrr is not a table"},
 		{"no list", "pyrr.toml", "secrets = \"A\"\n", nil, `pyrr.toml:1: secrets: must be a list of names of environment variables, such as ["API_TOKEN"]`},
 		{"a list", "pyrr.toml", "dir = [\"A\"]\n", nil, "pyrr.toml:1: dir: must be one value, not a list"},
 		{"a switch", "pyrr.toml", "\nkeep = true\n", nil, "pyrr.toml:2: keep: must be text in quotes"},

@@ -206,7 +206,7 @@ func diffRows(lines []Line, frames []Frame, exact bool) []Row {
 	next := rune(1)
 	fresh := func() rune {
 		r := next
-		if next++; next == 0xD800 { // surrogates are no characters
+		if next++; next == 0xD800 { // surrogates are not characters
 			next = 0xE000
 		}
 		return r

@@ -172,7 +172,7 @@ func (x *indexer) follow(p *replay.Process, ev *recording.Event) *indexedProcess
 	return ip
 }
 
-// Forget makes a process's stacks be read anew from here on.
+// Forget makes a process's stacks be read again from here on.
 func (x *indexer) Forget(p *replay.Process) {
 	p.ForgetPython()
 	if ip := x.procs[p.Info.ID]; ip != nil {

@@ -43,7 +43,7 @@ func keepSources(rec *recording.Recording, from sourcesFrom) (*sourceKeeper, err
 	}
 	have, err := rec.Sources()
 	if err != nil {
-		have = nil // they are made anew
+		have = nil // they are made again
 	}
 	w, err := rec.WriteSources()
 	if err != nil {

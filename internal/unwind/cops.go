@@ -119,7 +119,7 @@ func (v cvalue) number(sc *Scope) (uint64, error) {
 	case tag == dwarf.TagArrayType || tag == dwarf.TagSubprogram || tag == dwarf.TagSubroutineType || strings.HasPrefix(v.t.basic, "<"):
 		return v.addr, nil
 	case tag == dwarf.TagStructType || tag == dwarf.TagUnionType:
-		return 0, fmt.Errorf("a %s is no number", v.t)
+		return 0, fmt.Errorf("a %s is not a number", v.t)
 	}
 	return v.word(sc.m)
 }

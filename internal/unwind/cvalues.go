@@ -42,7 +42,7 @@ func (v cvalue) word(m mem.Reader) (uint64, error) {
 	var b [8]byte
 	size := v.t.size(0)
 	if size < 1 || size > 8 {
-		return 0, fmt.Errorf("a value of type %s is no number", v.t)
+		return 0, fmt.Errorf("a value of type %s is not a number", v.t)
 	}
 	if err := m.ReadAt(b[:size], v.addr); err != nil {
 		return 0, fmt.Errorf("cannot access memory at address %#x", v.addr)
@@ -257,7 +257,7 @@ func (o *valueText) rows(v cvalue, counts []int64, size int64, depth int) {
 }
 
 // arrayString prints an array of characters. Without a size it ends at the first 0;
-// else all are printed, but for one 0 at the end.
+// else all are printed, except for one 0 at the end.
 func arrayString(m mem.Reader, t *ctype, addr uint64, n int64) string {
 	if n < 0 {
 		return formatString(m, t, addr)

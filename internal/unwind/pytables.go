@@ -302,7 +302,7 @@ func (r *pyReader) text(at uint64, dotted bool) (string, bool) {
 }
 
 // code says whether a pointer is none, another file's, or one to code here; fn is 0
-// but for the last.
+// except for the last.
 func (r *pyReader) code(at uint64) (fn uint64, ok bool) {
 	p, elsewhere := r.pointer(at)
 	if p == 0 {

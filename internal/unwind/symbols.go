@@ -249,7 +249,7 @@ func (t *symbolTable) add(f *elf.File, syms, strs []byte) {
 			}
 			continue
 		}
-		// A version is no part of the name; the default one has two signs.
+		// A version is not part of the name; the default one has two signs.
 		if base, version, ok := strings.Cut(sym.name, "@"); ok {
 			sym.name, sym.global = base, strings.HasPrefix(version, "@")
 		}

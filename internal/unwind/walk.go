@@ -145,7 +145,7 @@ func (s *Modules) step(st *stackMemory, f *Frame) (next Frame, more bool, err er
 	if next.PC == 0 {
 		return next, false, nil // where a thread begins
 	}
-	// Each frame is above the one before, but for a handler's that the kernel
+	// Each frame is above the one before, except for a handler's that the kernel
 	// put on another stack. This is what ends every walk.
 	if !r.signal && (f.CFA <= f.SP() || f.CFA-f.SP() > maxFrame) {
 		return next, false, fmt.Errorf("the frame has %d bytes", int64(f.CFA-f.SP()))

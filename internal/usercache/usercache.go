@@ -24,7 +24,7 @@ func Dir(elem ...string) (string, error) {
 		if st, err := os.Stat(home); err != nil {
 			return "", err
 		} else if !st.IsDir() {
-			return "", fmt.Errorf("%s is no folder", home)
+			return "", fmt.Errorf("%s is not a folder", home)
 		}
 	}
 	return filepath.Join(append([]string{base, "pyrr"}, elem...)...), nil

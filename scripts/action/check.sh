@@ -24,7 +24,7 @@ if [ -e "$junit" ]; then
   failed=$(sed -n 's/.*<testsuites[^>]* failures="\([0-9]*\)".*/\1/p' "$junit" | head -n 1)
   output junit "$junit"
 fi
-# Nothing to check is no failure of the job.
+# Nothing to check is not a failure of the job.
 [ "$status" != 5 ] || status=0
 output status "$status"
 output failed "${failed:-0}"

@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 if [ -n "${PYRR_BINARY:-}" ]; then
-  [ -x "$PYRR_BINARY" ] || fail "binary: $PYRR_BINARY is no program"
+  [ -x "$PYRR_BINARY" ] || fail "binary: $PYRR_BINARY is not a program"
   if [ -n "${PYRR_CHECKSUM:-}" ]; then
     echo "$PYRR_CHECKSUM  $PYRR_BINARY" | sha256sum --check --status || fail "binary: $PYRR_BINARY is not what it should be: its SHA-256 is not $PYRR_CHECKSUM"
   fi

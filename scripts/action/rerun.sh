@@ -10,7 +10,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
 case ${PYRR_RERUN:-0} in
-*[!0-9]* | "") fail "rerun: $PYRR_RERUN is no number" ;;
+*[!0-9]* | "") fail "rerun: $PYRR_RERUN is not a number" ;;
 esac
 most=$PYRR_RERUN
 [ "$most" -gt 0 ] || exit 0

@@ -57,7 +57,7 @@ ep.register(client, select.EPOLLIN)
 copied = os.dup(passed)
 fcntl.flock(copied, fcntl.LOCK_EX)
 
-# A program that is no Python, with an end of a pipe.
+# A program that is not a Python, with an end of a pipe.
 sleeper = subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE)
 poller = threading.Thread(target=lambda: ep.poll(), daemon=True, name="poller")
 receiver = threading.Thread(target=lambda: left.recv(10), daemon=True, name="receiver")

@@ -243,7 +243,7 @@ func (c *Comparison) diff(s *unwind.Modules, want []Frame, got []unwind.Describe
 	return ""
 }
 
-// agrees says whether arguments are equal but for those that are in vector
+// agrees says whether arguments are equal except for those that are in vector
 // registers, which walks do not read.
 func agrees(have, text string) bool {
 	const unread = "<unavailable>"

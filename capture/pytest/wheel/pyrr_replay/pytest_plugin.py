@@ -7,7 +7,7 @@ from the project. There another plugin, which the recorder brings along, tells i
 where tests begin and end. Where another program began the session, so that it
 can't be started again, the recorder attaches to its process (_within). Where nobody
 asks, nothing happens; where the session can't be recorded, a line says why and it
-goes on as ever, but for its time limits, which hold all the same (_limits).
+goes on as ever, except for its time limits, which hold all the same (_limits).
 """
 
 import os
