@@ -34,17 +34,7 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 					panic("made up")
 				}
 			}
-			var said []string
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			info, err := Record(ctx, Options{
-				Command: []string{python, "-c", code},
-				Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
-				Warn:    func(s string) { said = append(said, s) },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			info, said := recordCode(t, python, code)
 			if calls < at {
 				if all = true; calls < 200 {
 					t.Errorf("only %d stops", calls)
@@ -79,17 +69,7 @@ func TestProgramOutlivesAnErrorAtItsBeginning(t *testing.T) {
 				}
 				return nil
 			}
-			var said []string
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			info, err := Record(ctx, Options{
-				Command: []string{python, "-c", code},
-				Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
-				Warn:    func(s string) { said = append(said, s) },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			info, said := recordCode(t, python, code)
 			if info.Status != 5 {
 				t.Errorf("the program ended with %d, not with 5", info.Status)
 			}
@@ -157,17 +137,7 @@ sys.exit(5 if got and status == 3 << 8 and status2 == 0 else 6)
 					}
 				}
 			}
-			var said []string
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			info, err := Record(ctx, Options{
-				Command: []string{python, "-c", code},
-				Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
-				Warn:    func(s string) { said = append(said, s) },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			info, said := recordCode(t, python, code)
 			if n < c.nth {
 				t.Skip("there is no such stop here")
 			}
@@ -204,4 +174,20 @@ func TestFaultOfFirstProcess(t *testing.T) {
 	if info.Status != 128+int(unix.SIGSEGV) {
 		t.Errorf("it ended with %d", info.Status)
 	}
+}
+
+// recordCode records a program, and returns what pyrr warned of.
+func recordCode(t *testing.T, python, code string) (info *Info, said []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	info, err := Record(ctx, Options{
+		Command: []string{python, "-c", code},
+		Dir:     filepath.Join(t.TempDir(), "x.pyrr.part"),
+		Warn:    func(s string) { said = append(said, s) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info, said
 }
