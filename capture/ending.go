@@ -57,8 +57,11 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 		return nil
 	}
 	wasLead := t.leadExit
-	if sp != nil {
+	if sp != nil && sp.mode == modeRecord {
 		r.logLast(t)
+		if st.Signaled() && !wasLead {
+			r.logEnter(t) // it was killed in its call, which kept the slot
+		}
 	}
 	r.bury(t)
 	if sp == nil || sp.mode != modeRecord {

@@ -66,7 +66,7 @@ func (r *recorder) exiting(tid int) {
 // logLast logs the calls that a thread left which has ended.
 func (r *recorder) logLast(t *task) {
 	last := t.last
-	if t.last = nil; last == nil || t.sp.mode != modeRecord {
+	if t.last = nil; last == nil {
 		return
 	}
 	// What can't be read was overwritten: the recording ends before it.
