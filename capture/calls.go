@@ -302,10 +302,7 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 			ev.In = c.In[:min(len(c.In), n)]
 		}
 		if c.Printed != 0 && c.Ret > 0 {
-			ev.Why = recording.OutStdout
-			if c.Printed == inject.FDStderr {
-				ev.Why = recording.OutStderr
-			}
+			ev.Why = r.printedTo(c)
 			if uint64(c.Ret) == c.Args[2] { // else not all of it was read
 				ev.OutSum = linux.SumOf(c.In)
 			}

@@ -8,6 +8,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
 )
 
 // A process that somebody kills while it runs has calls in its buffer of which no stop
@@ -61,6 +62,18 @@ func (r *recorder) exiting(tid int) {
 		last.calls = append(last.calls, img.Unnoted(ptrace.Mem(tid), pos, regs.Rip, regs.Rax)...)
 	}
 	t.last = last
+}
+
+// printedTo says to which output of the command a buffered call wrote. Where both are
+// one, the descriptor's number tells, as for calls that stop.
+func (r *recorder) printedTo(c *inject.BufferedCall) string {
+	if r.outID[1] == r.outID[2] {
+		return r.outputOf(r.outID[1], int(int32(c.Args[0])))
+	}
+	if c.Printed == inject.FDStderr {
+		return recording.OutStderr
+	}
+	return recording.OutStdout
 }
 
 // logLast logs the calls that a thread left which has ended.

@@ -113,6 +113,29 @@ func TestPrinted(t *testing.T) {
 	}
 }
 
+// TestPrintedToOne holds that a replay tells output from errors where both of the
+// program's went to the same pipe.
+func TestPrintedToOne(t *testing.T) {
+	python := tracedPython(t)
+	dir := t.TempDir()
+	pyrr := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Args[0], cmd.Dir = "pyrr", dir
+		return cmd
+	}
+	const program = "import os\nfor i in range(9): os.write(1, b'out\\n'); os.write(2, b'err\\n')"
+	if out, err := pyrr("record", "-o", "x.pyrr.zip", "--", python, "-c", program).CombinedOutput(); err != nil || !strings.Contains(string(out), strings.Repeat("out\nerr\n", 9)) {
+		t.Fatalf("record: %v\n%s", err, out)
+	}
+	replay := pyrr("replay", "--batch", "x.pyrr.zip")
+	var errs bytes.Buffer
+	replay.Stderr = &errs
+	out, err := replay.Output()
+	if err != nil || string(out) != strings.Repeat("out\n", 9) || own(errs.String()) != strings.Repeat("err\n", 9) {
+		t.Errorf("the replay prints %q, and %q as errors (%v)", out, errs.String(), err)
+	}
+}
+
 // printedBy runs a command and returns what it wrote to its standard output.
 func printedBy(cmd *exec.Cmd, where string) ([]byte, error) {
 	if where == "file" {
