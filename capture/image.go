@@ -79,7 +79,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return err
 	}
 	sp.brk = proc.Brk
-	if plugin := r.plugin(); plugin != "" && r.isPython(sp.exe) {
+	if plugin := r.plugin(sp.argv); plugin != "" && r.isPython(sp.exe) {
 		if err := r.addToPath(t, plugin, &regs); err != nil {
 			if runsPytest(sp.argv) {
 				r.warnf("pyrr's plugin for pytest is not added, so %s: %v", r.withoutPlugin(), err)

@@ -23,12 +23,30 @@ func runsPytest(argv []string) bool {
 	return false
 }
 
-// plugin is the folder of the runner's plugin, "" where it is not to be loaded.
-func (r *recorder) plugin() string {
-	if r.o.Tests != nil {
+// plugin is the folder of the runner's plugin, "" where it is not to be loaded into a
+// program: where all is one recording, it is only there for the time limits of tests, and
+// what runs none of them sees no other path than without pyrr.
+func (r *recorder) plugin(argv []string) string {
+	switch {
+	case r.o.Tests != nil:
 		return r.o.Tests.Plugin
+	case runsPytest(argv) || runsUnittest(argv):
+		return r.o.Plugin
 	}
-	return r.o.Plugin
+	return ""
+}
+
+// runsUnittest tells by a command line whether a program is unittest's runner, or Django's.
+func runsUnittest(argv []string) bool {
+	for i := 1; i < min(len(argv), 16); i++ {
+		switch {
+		case argv[i-1] == "-m" && argv[i] == "unittest", argv[i] == "test" && filepath.Base(argv[i-1]) == "manage.py":
+			return true
+		case argv[i-1] == "-c":
+			return false
+		}
+	}
+	return false
 }
 
 // timesTests says whether the time-out is that of each test, and of what else a
