@@ -211,6 +211,20 @@ func TestKilledRecorderLeavesAllProcesses(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
+	// Among other work a process may get little of the processor for a second.
+	for _, alive := range []time.Duration{1500 * time.Millisecond, 6 * time.Second} {
+		early := killedAfter(t, python, alive)
+		if len(early) == 0 || t.Failed() {
+			return
+		}
+		t.Logf("after %v: %s", alive, strings.Join(early, "; "))
+	}
+	t.Error("what processes did is lost")
+}
+
+// killedAfter kills a recorder of seven processes, and says which of them it left early.
+func killedAfter(t *testing.T, python string, alive time.Duration) (early []string) {
+	t.Helper()
 	dir := t.TempDir()
 	rec := exec.Command(os.Args[0], python, "-I", "-S", "-c", busyFor+`
 busy(6, 0, time.monotonic() + 60)
@@ -227,7 +241,6 @@ while True: os.wait()`)
 	if _, err := out.Read(make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
-	const alive = 1500 * time.Millisecond
 	time.Sleep(alive)
 	rec.Process.Kill()
 	rec.Wait()
@@ -255,7 +268,8 @@ while True: os.wait()`)
 	for tid, end := range ends {
 		// 50 ms are lost on an idle machine.
 		if got := end.at - begun; got < alive/2 && !end.waits {
-			t.Errorf("process %d: %d events, and nothing later than %v, of %v", tid, end.events, got, alive)
+			early = append(early, fmt.Sprintf("process %d: %d events, and nothing later than %v", tid, end.events, got))
 		}
 	}
+	return early
 }
