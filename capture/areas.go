@@ -98,13 +98,13 @@ func leftCode(maps []linux.Mapping) []linux.Mapping {
 // address, code is the part of it that no running program changes. The area is in use
 // from then on.
 func (r *recorder) leftBefore(t *task, size, code uint64, build func(at uint64) ([]inject.Write, error)) (uint64, bool) {
-	for i, m := range t.sp.left {
+	for i, m := range t.proc.left {
 		if m.End-m.Start < code {
 			continue
 		}
 		writes, err := build(m.Start)
 		if err == nil && holds(t.tid, m.Start, code, writes) && mapped(t.pid, m.Start, size) {
-			t.sp.left = append(t.sp.left[:i:i], t.sp.left[i+1:]...)
+			t.proc.left = append(t.proc.left[:i:i], t.proc.left[i+1:]...)
 			return m.Start, true
 		}
 	}
@@ -144,7 +144,7 @@ func mapped(pid int, at, size uint64) bool {
 
 // clearAgain makes a part of an area that is used again what it was at first: zeros.
 func (r *recorder) clearAgain(t *task, at, size uint64) error {
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED, ^uint64(0), 0)
 	if err == nil && uint64(ret) != at {
 		err = errnoOf(ret)
@@ -166,7 +166,7 @@ func (r *recorder) mapNear(t *task, lo, hi, size, prot uint64) (uint64, error) {
 	if !ok {
 		return 0, nil
 	}
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_MMAP, at, size, prot,
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MMAP, at, size, prot,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 	if err != nil || uint64(ret) != at {
 		return 0, err
@@ -188,7 +188,7 @@ func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSit
 		// A thread that waits in a call stands in it behind the common code, as it would
 		// in a new one.
 		pass := img.Pass
-		if err := r.stepOut(t.sp, func(pc uint64) bool { return pc >= pass.Addr && pc < pass.Addr+pass.Len }); err != nil {
+		if err := r.stepOut(t.proc, func(pc uint64) bool { return pc >= pass.Addr && pc < pass.Addr+pass.Len }); err != nil {
 			return 0, nil, err
 		}
 		// Nor is it known which selectors such threads still have.
@@ -203,7 +203,7 @@ func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSit
 	if _, err := build(at); err != nil {
 		return 0, nil, nil
 	}
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
 	if err != nil || ret != 0 {
 		return 0, nil, fmt.Errorf("protect the calls area: result %d: %w", ret, err)
 	}
@@ -221,7 +221,7 @@ func (r *recorder) clockArea(t *task, find *pendingClock) (uint64, error) {
 		return []inject.Write{inject.Write(in.Writes[0])}, nil
 	})
 	if ok {
-		return at, r.stepOut(t.sp, func(pc uint64) bool { return pc >= at && pc < at+cpython.AreaCodeSize })
+		return at, r.stepOut(t.proc, func(pc uint64) bool { return pc >= at && pc < at+cpython.AreaCodeSize })
 	}
 	lo, hi := find.clock.LoadRange()
 	at, err := r.mapNear(t, lo+find.bias, hi+find.bias, size, unix.PROT_READ|unix.PROT_WRITE)
@@ -231,7 +231,7 @@ func (r *recorder) clockArea(t *task, find *pendingClock) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_MPROTECT, at, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MPROTECT, at, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
 	if err != nil || ret != 0 {
 		return 0, fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
 	}
@@ -245,14 +245,14 @@ func (r *recorder) pausesArea(t *task, find *pendingPauses) (at, size uint64, er
 	}
 	size = inject.PauseSize(len(find.sites))
 	at, ok := r.leftBefore(t, size, size, func(at uint64) ([]inject.Write, error) {
-		img, err := inject.BuildPauses(at, find.bias, t.sp.pauseCell(), find.sites)
+		img, err := inject.BuildPauses(at, find.bias, t.proc.pauseCell(), find.sites)
 		if err != nil {
 			return nil, err
 		}
 		return img.Writes, nil
 	})
 	if ok {
-		return at, size, r.stepOut(t.sp, func(pc uint64) bool { return pc >= at && pc < at+size })
+		return at, size, r.stepOut(t.proc, func(pc uint64) bool { return pc >= at && pc < at+size })
 	}
 	at, err = r.mapNear(t, find.at.start, find.at.end, size, unix.PROT_READ|unix.PROT_EXEC)
 	return at, size, err

@@ -64,7 +64,7 @@ func (r *recorder) follow(ctx context.Context, pid int) (*Info, error) {
 		o(r.took[0])
 	}
 	r.beat.Set(time.Now().Add(beatEvery))
-	r.settle(t, t.sp, r.startAttached(t))
+	r.settle(t, t.proc, r.startAttached(t))
 	for !r.over {
 		if ctx.Err() != nil {
 			r.letGoSoon.Store(true)
@@ -105,9 +105,9 @@ func (r *recorder) endAttached(now time.Time) {
 		}
 		ep.lead.zombies = append(ep.lead.zombies, f.pid)
 	}
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord {
-			r.leaveAs(sp, recording.EndDetached, why)
+	for _, p := range r.processes {
+		if p.mode == modeRecord {
+			r.leaveAs(p, recording.EndDetached, why)
 		}
 	}
 	r.letGoAll()
@@ -139,21 +139,21 @@ func (r *recorder) attach(pid int) (*task, error) {
 	if t == nil || t.dead {
 		return nil, errors.New("its first thread has ended")
 	}
-	sp := r.newSpace(t, modeRecord)
+	p := r.newSpace(t, modeRecord)
 	for _, o := range r.tasks {
-		o.sp, o.state = sp, stateReady
-		sp.tasks[o.tid] = o
+		o.proc, o.state = p, stateReady
+		p.tasks[o.tid] = o
 	}
-	if sp.filtered = filters(strconv.Itoa(pid)) > filters("self"); sp.filtered && !maySuspend(t.tid) {
+	if p.filtered = filters(strconv.Itoa(pid)) > filters("self"); p.filtered && !maySuspend(t.tid) {
 		return nil, errors.New("it has seccomp filters, which may end it for a call of pyrr's: what pyrr explain --pid says takes none")
 	}
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
 		return nil, fmt.Errorf("find its program: %w", err)
 	}
-	sp.exe = strings.TrimSuffix(exe, " (deleted)")
-	sp.argv, sp.env = procStrings(pid, "cmdline"), procStrings(pid, "environ")
-	for _, o := range sp.tasks {
+	p.exe = strings.TrimSuffix(exe, " (deleted)")
+	p.argv, p.env = procStrings(pid, "cmdline"), procStrings(pid, "environ")
+	for _, o := range p.tasks {
 		if err := r.leaveCall(o); err != nil {
 			return nil, err
 		}
@@ -165,7 +165,7 @@ func (r *recorder) attach(pid int) (*task, error) {
 	if err := r.prepareAttached(t, maps); err != nil {
 		return nil, err
 	}
-	for _, o := range sp.tasks {
+	for _, o := range p.tasks {
 		if err := r.adopt(o); err != nil {
 			return nil, fmt.Errorf("thread %d: %w", o.tid, err)
 		}
@@ -310,8 +310,8 @@ func (r *recorder) unattach() {
 				continue
 			}
 		}
-		if t.sp != nil && !restored {
-			restored = r.restore(t.sp, t.tid) == nil
+		if t.proc != nil && !restored {
+			restored = r.restore(t.proc, t.tid) == nil
 		}
 		r.release1(t, 0)
 	}
@@ -358,25 +358,25 @@ func (r *recorder) leaveCall(t *task) error {
 
 // startAttached begins the recording: t has the slot, the others wait for it.
 func (r *recorder) startAttached(t *task) error {
-	sp := t.sp
-	sp.cur, t.state = t, stateReady
+	p := t.proc
+	p.cur, t.state = t, stateReady
 	if r.o.Tests == nil { // tests have recordings of their own
 		if err := r.beginAttached(t); err != nil {
 			return err
 		}
 	}
-	for _, o := range sp.tasks {
+	for _, o := range p.tasks {
 		if o.waited >= 0 {
 			r.noteMark(o, recording.NoteAttached, fmt.Sprintf("thread %d waited in %s when pyrr attached", o.tid, linux.Name(o.waited)))
 		}
 	}
 	t.state = stateRun
-	for _, o := range sp.tasks {
+	for _, o := range p.tasks {
 		if o != t {
-			sp.ready = append(sp.ready, o)
+			p.ready = append(p.ready, o)
 		}
 	}
-	slices.SortFunc(sp.ready, func(a, b *task) int { return a.tid - b.tid })
+	slices.SortFunc(p.ready, func(a, b *task) int { return a.tid - b.tid })
 	return r.grant(t)
 }
 

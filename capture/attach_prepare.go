@@ -20,12 +20,12 @@ import (
 // prepareAttached puts into a process what a program that pyrr starts gets at its
 // beginning.
 func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
-	sp := t.sp
+	p := t.proc
 	gate, err := r.codePage(t, maps)
 	if err != nil {
 		return err
 	}
-	proc := &recording.Proc{}
+	proc := &recording.Process{}
 	moved, err := r.moveVDSO(t, gate, maps)
 	if err != nil {
 		return err
@@ -37,14 +37,14 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 	}
 	// Where pyrr attached before, its area is still there, and is about to be made again.
 	inArea := func(pc uint64) bool { return pc >= areaBase && pc < areaBase+inject.AreaSize }
-	if err := r.stepOut(sp, inArea); err != nil {
+	if err := r.stepOut(p, inArea); err != nil {
 		return err
 	}
-	sp.left = leftCode(maps)
+	p.left = leftCode(maps)
 	if err := r.mapArea(t, gate, maps, proc); err != nil {
 		return err
 	}
-	sp.brk = proc.Brk
+	p.brk = proc.Brk
 	if moved != nil {
 		if err := r.divertVDSO(t, moved); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 		if m.Ino == 0 {
 			continue
 		}
-		sp.files = append(sp.files, span{m.Start, m.End})
+		p.files = append(p.files, span{m.Start, m.End})
 		if m.Prot&unix.PROT_EXEC != 0 {
 			if err := r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, openMapped(m, t.pid)); err != nil {
 				return err
@@ -78,18 +78,18 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 	if err := r.installClock(t); err != nil {
 		return err
 	}
-	if sp.find != nil {
+	if p.find != nil {
 		return errors.New("its interpreter is just being loaded; try again")
 	}
-	if sp.findCalls != nil {
+	if p.findCalls != nil {
 		if err := r.installCalls(t); err != nil {
 			return err
 		}
 		r.learnFDs(t)
 	}
-	sp.left = nil // threads run from here on
-	sp.scratch = slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == scratchBase })
-	if len(sp.tasks) > 1 {
+	p.left = nil // threads run from here on
+	p.scratch = slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == scratchBase })
+	if len(p.tasks) > 1 {
 		if err := r.mapScratch(t); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (r *recorder) keepFormer(t *task, addr uint64, n int) error {
 	if err := (ptrace.Mem)(t.tid).ReadAt(b, addr); err != nil {
 		return err
 	}
-	t.sp.former = append(t.sp.former, ptrace.Span{Addr: addr, Data: b})
+	t.proc.former = append(t.proc.former, ptrace.Span{Addr: addr, Data: b})
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (r *recorder) shareAttached(t *task, m *linux.Mapping) error {
 	if m.Ino != 0 {
 		key = objectKey{m.Dev, m.Ino}
 	}
-	s := r.addShared(t.sp, m.Start, m.End, m.Off, uint64(m.Prot), key)
+	s := r.addShared(t.proc, m.Start, m.End, m.Off, uint64(m.Prot), key)
 	if f := openMapped(m, t.pid); f != nil {
 		s.obj.keepOpen(f)
 		f.Close()
@@ -182,19 +182,19 @@ func (r *recorder) codePage(t *task, maps []linux.Mapping) (uint64, error) {
 // keepClear makes no thread stand inside an instruction that is going to be
 // replaced: it steps those out of it that do.
 func (r *recorder) keepClear(t *task) error {
-	sp := t.sp
+	proc := t.proc
 	calls := func(pc uint64) (site uint64, num bool, ok bool) {
-		if sp.findCalls == nil {
+		if proc.findCalls == nil {
 			return 0, false, false
 		}
-		for _, s := range sp.findCalls.sites {
-			if at := sp.findCalls.bias + s.Vaddr; pc > at && pc < at+uint64(s.Len) {
+		for _, s := range proc.findCalls.sites {
+			if at := proc.findCalls.bias + s.Vaddr; pc > at && pc < at+uint64(s.Len) {
 				return at, s.SetsNumber() && pc == at+uint64(s.Len)-restartInsnSize, true
 			}
 		}
 		return 0, false, false
 	}
-	for _, o := range sp.tasks {
+	for _, o := range proc.tasks {
 		pc, err := ptrace.PeekUser(o.tid, ptrace.OffRip)
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ func (r *recorder) keepClear(t *task) error {
 		if _, _, ok := calls(pc); ok {
 			return true
 		}
-		for _, p := range sp.pauses.find {
+		for _, p := range proc.pauses.find {
 			for _, s := range p.sites {
 				if at := p.bias + s.Vaddr; pc > at && pc < at+uint64(s.Len()) {
 					return true
@@ -220,15 +220,15 @@ func (r *recorder) keepClear(t *task) error {
 		}
 		return false
 	}
-	return r.stepOut(sp, inside)
+	return r.stepOut(proc, inside)
 }
 
 // mostSteps bounds how far a thread is stepped.
 const mostSteps = 10_000
 
 // stepOut steps the threads of a process until none is inside something.
-func (r *recorder) stepOut(sp *space, inside func(pc uint64) bool) error {
-	for _, o := range sp.tasks {
+func (r *recorder) stepOut(p *process, inside func(pc uint64) bool) error {
+	for _, o := range p.tasks {
 		for n := 0; ; n++ {
 			pc, err := ptrace.PeekUser(o.tid, ptrace.OffRip)
 			if err != nil {
@@ -260,10 +260,10 @@ func (r *recorder) stepOut(sp *space, inside func(pc uint64) bool) error {
 
 // readActions reads what the process does about the signals of traps.
 func (r *recorder) readActions(t *task) error {
-	sp := t.sp
-	at := sp.area.Scratch()
+	p := t.proc
+	at := p.area.Scratch()
 	for _, sig := range trapSignals {
-		ret, err := r.inject(t, sp.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), 0, at, 8, 0, 0)
+		ret, err := r.inject(t, p.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), 0, at, 8, 0, 0)
 		if err != nil {
 			return err
 		}
@@ -272,10 +272,10 @@ func (r *recorder) readActions(t *task) error {
 			return fmt.Errorf("read what it does about signal %d: result %d", sig, ret)
 		}
 		if binary.LittleEndian.Uint64(act[:]) != 0 {
-			if sp.actions == nil {
-				sp.actions = actions{}
+			if p.actions == nil {
+				p.actions = actions{}
 			}
-			sp.actions[sig] = act
+			p.actions[sig] = act
 		}
 	}
 	return nil
@@ -296,9 +296,9 @@ func (r *recorder) adopt(t *task) error {
 		t.affinity = b
 	}
 	// From here on beside the tracer: a stop costs a tenth of what it costs elsewhere.
-	setAffinity(t.tid, t.sp.cpu)
-	at := t.sp.area.Scratch()
-	if ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, at, 0, 0, 0, 0); err != nil {
+	setAffinity(t.tid, t.proc.cpu)
+	at := t.proc.area.Scratch()
+	if ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, at, 0, 0, 0, 0); err != nil {
 		return err
 	} else if ret == 0 {
 		if t.ctid, err = readU64(t.tid, at); err != nil {
@@ -321,7 +321,7 @@ func (r *recorder) endRseq(t *task) error {
 		return nil
 	}
 	const unregister = 1
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_RSEQ, c.Addr, uint64(c.Size), unregister, uint64(c.Signature), 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_RSEQ, c.Addr, uint64(c.Size), unregister, uint64(c.Signature), 0, 0)
 	if err != nil {
 		return err
 	}
@@ -337,14 +337,14 @@ func (r *recorder) endRseq(t *task) error {
 
 // beginRseq gives a thread that is let go its restartable sequences back.
 func (r *recorder) beginRseq(t *task) {
-	if t.rseq.Addr == 0 || t.sp == nil || t.sp.area == nil {
+	if t.rseq.Addr == 0 || t.proc == nil || t.proc.area == nil {
 		return
 	}
 	c := t.rseq
 	t.rseq = ptrace.RseqConfig{}
-	defer r.unfiltered(t.sp, t.tid)()
+	defer r.unfiltered(t.proc, t.tid)()
 	// An error leaves it without, which programs have to bear.
-	_, _ = ptrace.InjectStops(t.tid, t.sp.area.Gadget, unix.SYS_RSEQ, [6]uint64{c.Addr, uint64(c.Size), 0, uint64(c.Signature)}, func(st unix.WaitStatus) error {
+	_, _ = ptrace.InjectStops(t.tid, t.proc.area.Gadget, unix.SYS_RSEQ, [6]uint64{c.Addr, uint64(c.Size), 0, uint64(c.Signature)}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)
 	})
 }

@@ -41,7 +41,7 @@ func (r *recorder) moveVDSO(t *task, gate uint64, maps []linux.Mapping) (*movedV
 		return nil, nil
 	}
 	// What it has read of the clock is not in the image.
-	if err := r.stepOut(t.sp, func(pc uint64) bool { return pc >= v.old.start && pc < v.old.end }); err != nil {
+	if err := r.stepOut(t.proc, func(pc uint64) bool { return pc >= v.old.start && pc < v.old.end }); err != nil {
 		return nil, err
 	}
 	if v.old.start >= vdsoBase && v.old.start < vdsoBase+1<<20 {
@@ -111,7 +111,7 @@ func (r *recorder) divertVDSO(t *task, v *movedVDSO) error {
 		if nr, ok := calls[name]; ok {
 			code = append(binary.LittleEndian.AppendUint32([]byte{0xb8}, nr), 0x0f, 0x05, 0xc3) // mov eax, nr; syscall; ret
 		} else if name == "clock_gettime" {
-			code = append(binary.LittleEndian.AppendUint64([]byte{0x48, 0xb8}, t.sp.area.Time.Stub), 0xff, 0xe0) // mov rax, stub; jmp rax
+			code = append(binary.LittleEndian.AppendUint64([]byte{0x48, 0xb8}, t.proc.area.Time.Stub), 0xff, 0xe0) // mov rax, stub; jmp rax
 		} else {
 			continue // none that libraries call
 		}

@@ -154,9 +154,9 @@ func TestOpenCallsAreLoggedOnce(t *testing.T) {
 	dir := t.TempDir()
 	w := recording.Hold(dir+"/x.pyrr.part", recording.Header{})
 	defer w.Discard()
-	ep := &epoch{w: w, live: map[*space]bool{}}
-	sp := &space{logState: logState{ep: ep, stream: w.Stream(1)}, tasks: map[int]*task{}, mode: modeRecord}
-	sp.stream.Reserve(1) // its beginning
+	ep := &epoch{w: w, live: map[*process]bool{}}
+	p := &process{logState: logState{ep: ep, stream: w.Stream(1)}, tasks: map[int]*task{}, mode: modeRecord}
+	p.stream.Reserve(1) // its beginning
 	states := map[callState][]callMove{
 		callNone:        nil,
 		callEntering:    {moveEnter},
@@ -169,20 +169,20 @@ func TestOpenCallsAreLoggedOnce(t *testing.T) {
 	}
 	tid := 1
 	for want, moves := range states {
-		th := &task{tid: tid, sp: sp, inCall: inCall{sys: movesOf(t, moves...), ev: recording.Event{TID: int32(tid), Nr: 7}}}
+		th := &task{tid: tid, proc: p, inCall: inCall{sys: movesOf(t, moves...), ev: recording.Event{TID: int32(tid), Nr: 7}}}
 		if th.sys != want {
 			t.Fatalf("it is %s, not %s", th.sys, want)
 		}
-		sp.tasks[tid] = th
+		p.tasks[tid] = th
 		tid++
 	}
 	r := &recorder{o: Options{Warn: func(s string) { t.Error(s) }}}
-	r.logOpen(sp)
-	if sp.events != 2 {
-		t.Errorf("%d events for the two that were not in the log", sp.events)
+	r.logOpen(p)
+	if p.events != 2 {
+		t.Errorf("%d events for the two that were not in the log", p.events)
 	}
-	r.logOpen(sp)
-	if sp.events != 2 {
-		t.Errorf("%d events after the second time", sp.events)
+	r.logOpen(p)
+	if p.events != 2 {
+		t.Errorf("%d events after the second time", p.events)
 	}
 }

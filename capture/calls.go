@@ -52,17 +52,17 @@ func isLoader(path string) bool {
 
 // sitesMapped notes the sites of a C library, or of a dynamic linker, whose code
 // was mapped at start.
-func (r *recorder) sitesMapped(sp *space, name, self string, f *os.File, start, end, off uint64) {
+func (r *recorder) sitesMapped(p *process, name, self string, f *os.File, start, end, off uint64) {
 	var find **pendingCalls
 	switch {
 	case isLibc(name):
-		find = &sp.findCalls
+		find = &p.findCalls
 	case isLoader(name):
-		find = &sp.loader
+		find = &p.loader
 	default:
 		return
 	}
-	if r.noBuffer || sp.calls != nil || *find != nil || sp.area == nil {
+	if r.noBuffer || p.calls != nil || *find != nil || p.area == nil {
 		return
 	}
 	all, err := inject.CallSitesCached(self)
@@ -101,12 +101,12 @@ func withLoader(find, loader *pendingCalls) []inject.CallSite {
 // exit of one of its calls, whose site is left alone. While the clock has to be
 // put in where the linker has relocated the interpreter, its calls have to stop.
 func (r *recorder) patchLoader(t *task) error {
-	sp := t.sp
-	if sp.find != nil || len(sp.late) == 0 {
+	p := t.proc
+	if p.find != nil || len(p.late) == 0 {
 		return nil
 	}
-	late := sp.late
-	sp.late = nil
+	late := p.late
+	p.late = nil
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
 	if err != nil {
 		return err
@@ -115,27 +115,27 @@ func (r *recorder) patchLoader(t *task) error {
 	if err := ptrace.WriteV(t.tid, spansOf(late)); err != nil {
 		return err
 	}
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base}
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: p.base}
 	for _, w := range late {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	r.log(sp, ev)
+	r.log(p, ev)
 	return nil
 }
 
 // installCalls makes the calls area and patches the C library. It must be
 // called at a syscall exit, with the call in the log.
 func (r *recorder) installCalls(t *task) error {
-	sp, find := t.sp, t.sp.findCalls
-	sp.findCalls = nil
-	sites := withLoader(find, sp.loader)
+	p, find := t.proc, t.proc.findCalls
+	p.findCalls = nil
+	sites := withLoader(find, p.loader)
 	size := inject.CallsSize(len(sites))
 	at, img, err := r.callsArea(t, find, sites)
 	if err != nil || img == nil {
 		return err
 	}
-	sp.late, img.Writes = img.Split(len(find.sites))
-	sp.loader = nil
+	p.late, img.Writes = img.Split(len(find.sites))
+	p.loader = nil
 	data := img.Code.Addr + img.Code.Len
 	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Memory: recording.Memory{Maps: []recording.Mapping{
 		{Start: img.Code.Addr, End: data, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: nameCalls},
@@ -149,15 +149,15 @@ func (r *recorder) installCalls(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	cells := append(img.Cells(sp.area.Time.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
+	cells := append(img.Cells(p.area.Time.Count, r.outFiles()), inject.Write{Addr: img.Held, Data: r.quiet.held[:]})
 	if err := ptrace.WriteV(t.tid, spansOf(append(cells, img.Writes...))); err != nil {
 		return err
 	}
-	ev.Instr, ev.Args = sp.base, recording.Clock{Calls: img.Data}.Words()
-	r.log(sp, ev)
-	sp.calls, sp.devs = &callBuffer{img: img, bias: find.bias}, nil
-	sp.callPos = img.Buf
-	sp.permits, sp.permitted = inject.Permits{}, false
+	ev.Instr, ev.Args = p.base, recording.Clock{Calls: img.Data}.Words()
+	r.log(p, ev)
+	p.calls, p.devs = &callBuffer{img: img, bias: find.bias}, nil
+	p.callPos = img.Buf
+	p.permits, p.permitted = inject.Permits{}, false
 	for fd := range 3 { // no call makes these
 		r.learnKind(t, fd)
 	}
@@ -169,67 +169,67 @@ func (r *recorder) installCalls(t *task) error {
 
 // tellClock tells the calls area where the clock is.
 func (r *recorder) tellClock(t *task) error {
-	sp := t.sp
-	if sp.calls == nil || sp.clock == nil {
+	p := t.proc
+	if p.calls == nil || p.clock == nil {
 		return nil
 	}
-	if err := ptrace.WriteU64(t.tid, sp.calls.img.Total, sp.base+sp.budget); err != nil {
+	if err := ptrace.WriteU64(t.tid, p.calls.img.Total, p.base+p.budget); err != nil {
 		return err
 	}
-	return ptrace.WriteU64(t.tid, sp.calls.img.Budget, sp.clock.Budget)
+	return ptrace.WriteU64(t.tid, p.calls.img.Budget, p.clock.Budget)
 }
 
 // mayBuffer says whether a thread may run with buffered calls now.
 func (r *recorder) mayBuffer(t *task) bool {
-	sp := t.sp
+	p := t.proc
 	switch {
-	case r.noBuffer || t.pid != sp.pid && !t.vfork:
+	case r.noBuffer || t.pid != p.pid && !t.vfork:
 		return false
-	case sp.wanted:
+	case p.wanted:
 		return false // it is to come to where others get what it holds
-	case sp.atCall && sp.contended():
+	case p.atCall && p.contended():
 		return false // it is to give way
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
 		return false // one that waits would be taken for the kernel's; and unforce costs
 	}
-	_, acted := sp.actions[int(unix.SIGSYS)]
+	_, acted := p.actions[int(unix.SIGSYS)]
 	return !acted
 }
 
 // inCalls reports whether a stopped thread is in the midst of a buffered call. How it
 // is made is settled: what it does then is noted in the buffer, and it does not wait
 // there, except for a disk.
-func (sp *space) inCalls(t *task) bool {
+func (p *process) inCalls(t *task) bool {
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
-	pass := sp.calls.img.Pass
+	pass := p.calls.img.Pass
 	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
 }
 
 // permit tells the calls area what a thread that is to run may do there.
 func (r *recorder) permit(t *task) error {
-	sp := t.sp
+	proc := t.proc
 	p := inject.Permits{
-		Sends: r.sendsUnseen(), Alone: len(sp.tasks) == 1, Borrows: t.pid != sp.pid,
-		Shares: len(sp.shared) > 0 || len(r.objects) > 0, Shared: sp.sharedHull(),
+		Sends: r.sendsUnseen(), Alone: len(proc.tasks) == 1, Borrows: t.pid != proc.pid,
+		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedHull(),
 	}
-	if sp.permitted && sp.permits == p {
+	if proc.permitted && proc.permits == p {
 		return nil
 	}
-	if err := ptrace.WriteV(t.tid, spansOf(sp.calls.img.Permit(p))); err != nil {
+	if err := ptrace.WriteV(t.tid, spansOf(proc.calls.img.Permit(p))); err != nil {
 		return err
 	}
-	sp.permits, sp.permitted = p, true
+	proc.permits, proc.permitted = p, true
 	return nil
 }
 
 // sharedHull is the part of the address space from its first shared mapping to
 // its last.
-func (sp *space) sharedHull() mem.Range {
-	if len(sp.shared) == 0 {
+func (p *process) sharedHull() mem.Range {
+	if len(p.shared) == 0 {
 		return mem.Range{}
 	}
-	lo, hi := sp.shared[0].start, sp.shared[0].end
-	for _, m := range sp.shared[1:] {
+	lo, hi := p.shared[0].start, p.shared[0].end
+	for _, m := range p.shared[1:] {
 		lo, hi = min(lo, m.start), max(hi, m.end)
 	}
 	return mem.Range{Addr: lo, Len: hi - lo}
@@ -237,17 +237,17 @@ func (sp *space) sharedHull() mem.Range {
 
 // want asks a process, which may be running, for what it holds: the next of its
 // calls stops.
-func (r *recorder) want(sp *space) {
-	sp.wanted = true
-	if sp.fast && sp.cur != nil && ptrace.Write(sp.cur.tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}) == nil {
-		sp.fast = false
+func (r *recorder) want(p *process) {
+	p.wanted = true
+	if p.fast && p.cur != nil && ptrace.Write(p.cur.tid, p.calls.img.Mode, []byte{0, 0, 0, 0}) == nil {
+		p.fast = false
 	}
 }
 
 // takeBuffers empties the buffers of clock readings and of calls. The calls
 // go to the log; the readings after the last of them are returned.
 func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
-	t, sp := m.t, m.t.sp
+	t, p := m.t, m.t.proc
 	bad := func(err error) ([]byte, error) {
 		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
 	}
@@ -256,15 +256,15 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 		return nil, err
 	}
 	var raw []byte
-	if sp.calls != nil && sp.callPos != sp.calls.img.Buf {
-		img := sp.calls.img
-		if sp.callPos < img.Buf || sp.callPos > img.Base+img.Size {
+	if p.calls != nil && p.callPos != p.calls.img.Buf {
+		img := p.calls.img
+		if p.callPos < img.Buf || p.callPos > img.Base+img.Size {
 			return bad(fmt.Errorf("it was overwritten"))
 		}
-		if n := int(sp.callPos - img.Buf); n > len(r.callBuf) {
+		if n := int(p.callPos - img.Buf); n > len(r.callBuf) {
 			r.callBuf = make([]byte, n+n/2)
 		}
-		raw = r.callBuf[:sp.callPos-img.Buf]
+		raw = r.callBuf[:p.callPos-img.Buf]
 		spans = append(spans, ptrace.Span{Addr: img.Buf, Data: raw})
 	}
 	if err := r.emptyBuffers(t, spans); err != nil || len(raw) == 0 {
@@ -276,7 +276,7 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 // logCalls logs the calls whose records are in raw, which b has the readings of the clock
 // for, and returns those after the last call.
 func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
-	sp := t.sp
+	p := t.proc
 	calls, err := inject.ParseCalls(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
@@ -284,7 +284,7 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 	now, tsc := r.since(), inject.TSC()
 	at := func(stamp uint64) int64 {
 		ago := float64(tsc-stamp) * float64(now) / float64(max(tsc-r.tsc, 1))
-		return max(now-int64(ago), min(sp.lastTime, now))
+		return max(now-int64(ago), min(p.lastTime, now))
 	}
 	used := 0
 	for i := range calls {
@@ -314,15 +314,15 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
 		forgetName(t, c.Nr, c.Args)
-		r.noteSpace(sp, &ev)
-		r.log(sp, &ev)
+		r.noteSpace(p, &ev)
+		r.log(p, &ev)
 	}
 	return b[used:], nil
 }
 
 // noteSpace completes the event of a buffered call that changes the address
-// space, as spaceEffects does for others. What it maps is anonymous.
-func (r *recorder) noteSpace(sp *space, ev *recording.Event) {
+// process, as spaceEffects does for others. What it maps is anonymous.
+func (r *recorder) noteSpace(p *process, ev *recording.Event) {
 	if ev.Ret < 0 && ev.Ret > -4096 {
 		return
 	}
@@ -330,12 +330,12 @@ func (r *recorder) noteSpace(sp *space, ev *recording.Event) {
 	case unix.SYS_MMAP:
 		start := uint64(ev.Ret)
 		end := start + pageUp(ev.Args[1])
-		r.unmap(sp, start, end)
+		r.unmap(p, start, end)
 		ev.Maps = []recording.Mapping{{Start: start, End: end, Prot: uint32(ev.Args[2]) & 7}}
 	case unix.SYS_MUNMAP:
-		r.unmap(sp, ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]))
+		r.unmap(p, ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]))
 	case unix.SYS_BRK:
-		sp.brk = uint64(ev.Ret)
+		p.brk = uint64(ev.Ret)
 	}
 }
 
@@ -371,12 +371,12 @@ func (r *recorder) sendsUnseen() bool {
 // forgetFD takes descriptors that a stopping call closes, or makes again, from
 // the map of regular files.
 func (r *recorder) forgetFD(t *task, nr int, args [6]uint64) {
-	sp := t.sp
-	if sp.calls == nil || t.pid != sp.pid {
+	p := t.proc
+	if p.calls == nil || t.pid != p.pid {
 		return
 	}
 	if first, last, ok := linux.Drops(nr, args); ok && first >= 0 && first < inject.CallFDs {
 		n := min(last, inject.CallFDs-1) - first + 1
-		ptrace.Write(t.tid, sp.calls.img.FDs+uint64(first), make([]byte, max(n, 0)))
+		ptrace.Write(t.tid, p.calls.img.FDs+uint64(first), make([]byte, max(n, 0)))
 	}
 }

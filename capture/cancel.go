@@ -26,13 +26,13 @@ func (r *recorder) terminate() {
 func (r *recorder) cancelTests(now time.Time) {
 	if r.cancelled.CompareAndSwap(true, false) {
 		r.cancelBy = now.Add(2 * tickPatience)
-		for _, sp := range r.spaces {
-			run := sp.runner
-			if run == nil || sp.ended || run.test == nil || run.test.expired {
+		for _, p := range r.processes {
+			run := p.runner
+			if run == nil || p.ended || run.test == nil || run.test.expired {
 				continue
 			}
 			run.test.cancelled = true
-			r.expireSoon(sp, now)
+			r.expireSoon(p, now)
 		}
 	}
 	if r.cancelBy.IsZero() || !now.After(r.cancelBy) && r.expiring() {
@@ -45,8 +45,8 @@ func (r *recorder) cancelTests(now time.Time) {
 // expiring reports whether the time-out of a test waits for an exact
 // instruction.
 func (r *recorder) expiring() bool {
-	for _, sp := range r.spaces {
-		if sp.runner != nil && !sp.ended && sp.runner.expiring() {
+	for _, p := range r.processes {
+		if p.runner != nil && !p.ended && p.runner.expiring() {
 			return true
 		}
 	}

@@ -36,7 +36,7 @@ type chaos struct {
 
 // chance is what chaos has in mind with a thread.
 type chance struct {
-	number  int  // of its space's threads, from 1 on
+	number  int  // of its process's threads, from 1 on
 	dropped int  // how often it gave the GIL away
 	lapsed  bool // its wait timed out by chaos: others go first
 	benched int  // how often it is passed over
@@ -94,8 +94,8 @@ const leastBench, longerBench = 256, 5
 // while others do much; one at a time.
 func (c *chaos) bench(t *task) {
 	t.dropped++
-	t.sp.drops++
-	for _, o := range t.sp.tasks {
+	t.proc.drops++
+	for _, o := range t.proc.tasks {
 		if o.benched > 0 {
 			return
 		}
@@ -139,28 +139,28 @@ func (c *chaos) slice(t *task) uint64 {
 	return 1 + c.rnd.Uint64N(c.scale)
 }
 
-// assemble waits until each thread of a space is in line or asleep: who was woken by
+// assemble waits until each thread of a process is in line or asleep: who was woken by
 // the last one is chosen from as well, however fast the machine is.
-func (r *recorder) assemble(sp *space) {
+func (r *recorder) assemble(p *process) {
 	const most = 50
-	sp.assembling = true
-	defer func() { sp.assembling = false }()
+	p.assembling = true
+	defer func() { p.assembling = false }()
 	for range most {
-		r.collect(sp)
-		if sp.mode != modeRecord || !r.onItsWay(sp) {
+		r.collect(p)
+		if p.mode != modeRecord || !r.onItsWay(p) {
 			return
 		}
 		ptrace.Yield()
 	}
 }
 
-// onItsWay reports whether a thread of a space is about to come out of a call.
-func (r *recorder) onItsWay(sp *space) bool {
+// onItsWay reports whether a thread of a process is about to come out of a call.
+func (r *recorder) onItsWay(p *process) bool {
 	const crowd = 64 // too many to look at each
-	if len(sp.tasks) > crowd {
+	if len(p.tasks) > crowd {
 		return false
 	}
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if !t.stopped && !t.dead && t.state == stateRun && t.sys == callLogged && !r.kernel.sleeping(t.tid) {
 			return true
 		}
@@ -172,18 +172,18 @@ func (r *recorder) onItsWay(sp *space) bool {
 // out at once: another one is ready to run meanwhile.
 func (r *recorder) lapses(t *task) bool {
 	const cmdMask, wait, waitBitset = 0x7f, 0, 9 // linux/futex.h
-	sp := t.sp
-	if r.chaos == nil || sp.clock == nil || sp.cur != t || t.ev.Nr != unix.SYS_FUTEX {
+	p := t.proc
+	if r.chaos == nil || p.clock == nil || p.cur != t || t.ev.Nr != unix.SYS_FUTEX {
 		return false
 	}
 	cmd := t.ev.Args[1] & cmdMask
 	if cmd != wait && cmd != waitBitset {
 		return false
 	}
-	if sp.statics.End == 0 {
-		sp.statics = staticsOf(t.pid, sp.clock.Writes[len(sp.clock.Writes)-1].Addr)
+	if p.statics.End == 0 {
+		p.statics = staticsOf(t.pid, p.clock.Writes[len(p.clock.Writes)-1].Addr)
 	}
-	if t.ev.Args[0] < sp.statics.Start || t.ev.Args[0] >= sp.statics.End {
+	if t.ev.Args[0] < p.statics.Start || t.ev.Args[0] >= p.statics.End {
 		return false
 	}
 	if t.ev.Args[3] == 0 {
@@ -195,10 +195,10 @@ func (r *recorder) lapses(t *task) bool {
 	}
 	// It has asked already, and nobody has given the GIL away since.
 	const again = 64 // instructions: a call that waits takes the question away
-	if len(sp.ready) == 0 || t.askedAt != 0 && t.askedOf == sp.drops && sp.base < t.askedAt+again {
+	if len(p.ready) == 0 || t.askedAt != 0 && t.askedOf == p.drops && p.base < t.askedAt+again {
 		return false
 	}
-	t.askedAt, t.askedOf = sp.base, sp.drops
+	t.askedAt, t.askedOf = p.base, p.drops
 	return true
 }
 

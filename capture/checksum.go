@@ -20,13 +20,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // mappings of t's process. The replay computes the same and compares: the
 // strongest proof there is that both are one execution.
 func (r *recorder) logChecksums(t *task) error {
-	sp := t.sp
+	p := t.proc
 	maps, err := linux.ReadMaps(t.pid)
 	if err != nil {
 		return err
 	}
-	inFlight, stacks := sp.inFlight(t), sp.stackPointers()
-	ev := recording.Event{Kind: recording.KindChecksum, TID: int32(t.tid), Instr: sp.base}
+	inFlight, stacks := p.inFlight(t), p.stackPointers()
+	ev := recording.Event{Kind: recording.KindChecksum, TID: int32(t.tid), Instr: p.base}
 	for _, m := range maps {
 		if m.Prot&unix.PROT_WRITE == 0 || m.Shared || strings.HasPrefix(m.Path, "[v") {
 			continue
@@ -37,10 +37,10 @@ func (r *recorder) logChecksums(t *task) error {
 		if m.Start >= areaBase && m.Start < areaBase+inject.AreaSize {
 			continue // differs by design: the clock's function and its stack
 		}
-		if sp.calls != nil && m.Start >= sp.calls.img.Base && m.Start < sp.calls.img.Base+sp.calls.img.Size {
+		if p.calls != nil && m.Start >= p.calls.img.Base && m.Start < p.calls.img.Base+p.calls.img.Size {
 			continue // so is the buffer of calls
 		}
-		if sp.clock != nil && m.Start <= sp.clock.Budget && sp.clock.Budget < m.End {
+		if p.clock != nil && m.Start <= p.clock.Budget && p.clock.Budget < m.End {
 			continue // the budget is the engine's
 		}
 		live := m.Start // below it lies the unused part of a stack
@@ -58,7 +58,7 @@ func (r *recorder) logChecksums(t *task) error {
 			}
 			for off := uint64(0); off < n; off += pageSize {
 				sum := max(crc32.Checksum(buf[off:off+pageSize], castagnoli), 1)
-				if inFlight(at+off) || at+off < live || sp.onLeftStack(at+off) {
+				if inFlight(at+off) || at+off < live || p.onLeftStack(at+off) {
 					sum = 0 // not to be compared
 				}
 				sums = binary.LittleEndian.AppendUint32(sums, sum)
@@ -67,7 +67,7 @@ func (r *recorder) logChecksums(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: m.Start, Data: sums})
 	}
-	r.log(sp, &ev)
+	r.log(p, &ev)
 	return nil
 }
 
@@ -75,10 +75,10 @@ func (r *recorder) logChecksums(t *task) error {
 // known. What lies below is dead, and not all of it is reproducible: ld.so
 // saves the extended registers there when it binds a function, and which of
 // them the processor takes to be in use depends on context switches.
-func (sp *space) stackPointers() []uint64 {
+func (p *process) stackPointers() []uint64 {
 	const redZone = 128 // System V ABI x86-64, 3.2.2
 	var all []uint64
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		rsp := t.regs.Rsp
 		var regs linux.Regs
 		if t.stopped && ptrace.GetRegs(t.tid, &regs) == nil {
@@ -100,23 +100,23 @@ const (
 
 // leaveStack notes where the stack of a thread ended that is no more: below that lies
 // what lies below the stacks of others.
-func (sp *space) leaveStack(t *task) {
+func (p *process) leaveStack(t *task) {
 	if rsp := t.regs.Rsp; rsp > leftReach {
-		sp.deadStacks = append(sp.deadStacks[max(0, len(sp.deadStacks)-mostLeft+1):], rsp)
+		p.deadStacks = append(p.deadStacks[max(0, len(p.deadStacks)-mostLeft+1):], rsp)
 	}
 }
 
 // onLeftStack tells a page below what a thread that is no more had of its stack.
-func (sp *space) onLeftStack(page uint64) bool {
-	return slices.ContainsFunc(sp.deadStacks, func(rsp uint64) bool { return page < rsp && page+leftReach > rsp })
+func (p *process) onLeftStack(page uint64) bool {
+	return slices.ContainsFunc(p.deadStacks, func(rsp uint64) bool { return page < rsp && page+leftReach > rsp })
 }
 
 // inFlight tells pages that the kernel may be writing for threads inside a
 // call: the log has those bytes only when the call ends.
-func (sp *space) inFlight(but *task) func(page uint64) bool {
+func (p *process) inFlight(but *task) func(page uint64) bool {
 	const reach = 128 << 10 // of a buffer whose length is not looked up
 	var args []uint64
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t != but && t.sys.open() {
 			args = append(args, t.ev.Args[:]...)
 		}

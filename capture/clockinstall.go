@@ -22,9 +22,9 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 		return nil
 	}
 	defer f.Close()
-	sp := t.sp
+	p := t.proc
 	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	r.sitesMapped(sp, name, self, f, start, end, off)
+	r.sitesMapped(p, name, self, f, start, end, off)
 	sites, err := inject.SitesCached(self)
 	if err == nil {
 		var traps []ptrace.Span
@@ -34,15 +34,15 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 			}
 			addr := start + s.Off - off
 			traps = append(traps, ptrace.Span{Addr: addr, Data: s.Trap()})
-			sp.patches[addr] = patch{site: s}
+			p.patches[addr] = patch{site: s}
 			ev.Mem = append(ev.Mem, recording.Write{Addr: addr, Data: s.Trap()})
 		}
 		if err := ptrace.WriteV(t.tid, traps); err != nil {
 			return err
 		}
 	}
-	sp.pausesMapped(self, func() (uint64, error) { return loadBias(f, start, off) }, start, end, off)
-	if sp.clock != nil || sp.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != sp.exe {
+	p.pausesMapped(self, func() (uint64, error) { return loadBias(f, start, off) }, start, end, off)
+	if p.clock != nil || p.find != nil || !strings.Contains(strings.ToLower(shortName(name)), "python") && name != p.exe {
 		return nil
 	}
 	clock, err := cpython.FindClockCached(self)
@@ -60,24 +60,24 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	if err != nil {
 		return err
 	}
-	sp.find = &pendingClock{clock: clock, bias: bias}
-	sp.python = clock.Version.String()
+	p.find = &pendingClock{clock: clock, bias: bias}
+	p.python = clock.Version.String()
 	return nil
 }
 
 // installClock redirects the dispatch table once it is in place. It must be
 // called at a syscall exit.
 func (r *recorder) installClock(t *task) error {
-	sp := t.sp
-	if sp.find == nil || sp.clock != nil {
+	p := t.proc
+	if p.find == nil || p.clock != nil {
 		return nil
 	}
 	m := ptrace.Mem(t.tid)
-	if !sp.find.clock.Ready(m, sp.find.bias) {
+	if !p.find.clock.Ready(m, p.find.bias) {
 		return nil
 	}
-	find := sp.find
-	sp.find = nil
+	find := p.find
+	p.find = nil
 	area, err := r.clockArea(t, find)
 	if err != nil {
 		return err
@@ -103,12 +103,12 @@ func (r *recorder) installClock(t *task) error {
 		}
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	sp.clockReg = find.clock.NextInstr.Encode(find.clock.Version)
-	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: sp.clockReg}.Words()
+	p.clockReg = find.clock.NextInstr.Encode(find.clock.Version)
+	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: p.clockReg}.Words()
 	ev.Text = find.clock.Version.String()
-	sp.clock, sp.clockArea, sp.clockBias = in, area, find.bias
-	r.log(sp, ev)
-	sp.base, sp.budget = 0, 0
+	p.clock, p.clockArea, p.clockBias = in, area, find.bias
+	r.log(p, ev)
+	p.base, p.budget = 0, 0
 	if err := r.tellClock(t); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"pyrr/internal/ptrace"
 )
 
-// The instruction count of a space is base + budget − cell, where cell is the
+// The instruction count of a process is base + budget − cell, where cell is the
 // word in the process that every dispatch decrements. A dispatch that makes
 // it negative traps, and is counted already: a thread at such a trap stands
 // before the count'th instruction.
@@ -19,22 +19,22 @@ const noBudget = 1 << 60
 // counters reads the counting cell and the number of buffered clock readings,
 // and with them an input argument of at most n bytes; one call to the kernel.
 func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings int, err error) {
-	sp := t.sp
+	p := t.proc
 	const cells = 48 // the count of pauses lies behind that of clock readings
 	b := r.buf[:cells]
 	in = r.bytes.cut(n)
 	spans := r.spans[:0]
 	head := 0
-	if sp.clock != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.clock.Budget, Data: b[0:8]})
+	if p.clock != nil {
+		spans = append(spans, ptrace.Span{Addr: p.clock.Budget, Data: b[0:8]})
 		head += 8
 	}
-	if sp.area != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.area.Time.Count, Data: b[8:40]})
+	if p.area != nil {
+		spans = append(spans, ptrace.Span{Addr: p.area.Time.Count, Data: b[8:40]})
 		head += 32
 	}
-	if sp.calls != nil {
-		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Pos, Data: b[40:48]})
+	if p.calls != nil {
+		spans = append(spans, ptrace.Span{Addr: p.calls.img.Pos, Data: b[40:48]})
 		head += 8
 	}
 	if n > 0 {
@@ -54,24 +54,24 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings 
 			return nil, 0, fmt.Errorf("read the counters of thread %d: %w", t.tid, err)
 		}
 	}
-	if sp.clock != nil {
+	if p.clock != nil {
 		cell := int64(binary.LittleEndian.Uint64(b[0:8]))
-		sp.setCount(cell)
+		p.setCount(cell)
 	}
-	if sp.area != nil {
+	if p.area != nil {
 		readings = int(binary.LittleEndian.Uint64(b[8:16]))
-		sp.pauses.left = binary.LittleEndian.Uint64(b[32:40])
+		p.pauses.left = binary.LittleEndian.Uint64(b[32:40])
 	}
-	if sp.calls != nil {
-		sp.callPos = binary.LittleEndian.Uint64(b[40:48])
+	if p.calls != nil {
+		p.callPos = binary.LittleEndian.Uint64(b[40:48])
 	}
 	return in[:max(0, got-head)], readings, nil
 }
 
 // setCount folds a cell value into base, so that budget = cell afterwards.
-func (sp *space) setCount(cell int64) {
-	sp.base += uint64(int64(sp.budget) - cell)
-	sp.budget = uint64(cell)
+func (p *process) setCount(cell int64) {
+	p.base += uint64(int64(p.budget) - cell)
+	p.budget = uint64(cell)
 }
 
 // clocksIn is room for the clock readings that are in the buffer at a moment, and
@@ -80,7 +80,7 @@ func readingsIn(m *moment) ([]byte, []ptrace.Span, error) {
 	if m.readings <= 0 {
 		return nil, nil, nil
 	}
-	c := &m.t.sp.area.Time
+	c := &m.t.proc.area.Time
 	if m.readings > c.Cap {
 		return nil, nil, fmt.Errorf("the clock buffer of process %d was overwritten: it says %d readings", m.t.pid, m.readings)
 	}
@@ -89,7 +89,7 @@ func readingsIn(m *moment) ([]byte, []ptrace.Span, error) {
 }
 
 // emptyBuffers reads the contents of the buffers of clock readings and of calls of
-// t's space, and empties both: one call to the kernel for each of the two.
+// t's process, and empties both: one call to the kernel for each of the two.
 func (r *recorder) emptyBuffers(t *task, contents []ptrace.Span) error {
 	want := 0
 	for _, s := range contents {
@@ -101,11 +101,11 @@ func (r *recorder) emptyBuffers(t *task, contents []ptrace.Span) error {
 	if n, err := ptrace.ReadV(t.tid, contents); n < want {
 		return fmt.Errorf("read the buffers of thread %d: %w", t.tid, err)
 	}
-	sp := t.sp
-	empty := []ptrace.Span{{Addr: sp.area.Time.Count, Data: make([]byte, 8)}}
-	if sp.calls != nil {
-		sp.callPos = sp.calls.img.Buf
-		empty = append(empty, ptrace.Span{Addr: sp.calls.img.Pos, Data: binary.LittleEndian.AppendUint64(nil, sp.callPos)})
+	p := t.proc
+	empty := []ptrace.Span{{Addr: p.area.Time.Count, Data: make([]byte, 8)}}
+	if p.calls != nil {
+		p.callPos = p.calls.img.Buf
+		empty = append(empty, ptrace.Span{Addr: p.calls.img.Pos, Data: binary.LittleEndian.AppendUint64(nil, p.callPos)})
 	}
 	if err := ptrace.WriteV(t.tid, empty); err != nil {
 		return fmt.Errorf("empty the buffers of thread %d: %w", t.tid, err)
@@ -115,17 +115,17 @@ func (r *recorder) emptyBuffers(t *task, contents []ptrace.Span) error {
 
 // arm sets how many instructions may start before the next trap.
 func (r *recorder) arm(t *task, n uint64) error {
-	sp := t.sp
-	if sp.clock == nil {
+	p := t.proc
+	if p.clock == nil {
 		return nil
 	}
-	sp.budget = n
+	p.budget = n
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[0:], n)
-	spans := append(r.spans[:0], ptrace.Span{Addr: sp.clock.Budget, Data: b[0:8]})
-	if sp.calls != nil {
-		binary.LittleEndian.PutUint64(b[8:], sp.base+n)
-		spans = append(spans, ptrace.Span{Addr: sp.calls.img.Total, Data: b[8:16]})
+	spans := append(r.spans[:0], ptrace.Span{Addr: p.clock.Budget, Data: b[0:8]})
+	if p.calls != nil {
+		binary.LittleEndian.PutUint64(b[8:], p.base+n)
+		spans = append(spans, ptrace.Span{Addr: p.calls.img.Total, Data: b[8:16]})
 	}
 	if err := ptrace.WriteV(t.tid, spans); err != nil {
 		return fmt.Errorf("set the budget of thread %d: %w", t.tid, err)
@@ -136,32 +136,32 @@ func (r *recorder) arm(t *task, n uint64) error {
 // armAnywhere is arm for a thread that may stand anywhere, after counters: also where a
 // call of the buffer has read the one of the two that are set, and not the other.
 func (r *recorder) armAnywhere(t *task, n uint64) error {
-	if err := r.arm(t, n); err != nil || t.sp.calls == nil || t.sp.clock == nil {
+	if err := r.arm(t, n); err != nil || t.proc.calls == nil || t.proc.clock == nil {
 		return err
 	}
 	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
 	if err != nil {
 		return err
 	}
-	if rcx, ok := t.sp.calls.img.Recount(pc, n); ok {
+	if rcx, ok := t.proc.calls.img.Recount(pc, n); ok {
 		return ptrace.PokeUser(t.tid, ptrace.OffRcx, rcx)
 	}
 	return nil
 }
 
-// countNow is the instruction count of a space, as far as it can be had.
-func (r *recorder) countNow(sp *space) uint64 {
-	if sp.clock == nil {
-		return sp.base
+// countNow is the instruction count of a process, as far as it can be had.
+func (r *recorder) countNow(p *process) uint64 {
+	if p.clock == nil {
+		return p.base
 	}
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t.dead {
 			continue
 		}
-		if cell, err := readU64(t.tid, sp.clock.Budget); err == nil {
-			sp.setCount(int64(cell))
+		if cell, err := readU64(t.tid, p.clock.Budget); err == nil {
+			p.setCount(int64(cell))
 			break
 		}
 	}
-	return sp.base
+	return p.base
 }

@@ -30,7 +30,7 @@ func (r *recorder) asksForPython(t *task) bool {
 			if to < m.Start || to >= m.End || m.Prot&unix.PROT_EXEC == 0 || m.Ino == 0 || isLibc(m.Path) {
 				continue
 			}
-			return m.Path == t.sp.exe || strings.HasPrefix(shortName(m.Path), "libpython")
+			return m.Path == t.proc.exe || strings.HasPrefix(shortName(m.Path), "libpython")
 		}
 	}
 	return true

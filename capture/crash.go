@@ -35,13 +35,13 @@ func (r *recorder) crash(t *task, regs *linux.Regs) error {
 	if ev.XState, err = ptrace.GetXState(t.tid, r.xstate); err != nil {
 		return err
 	}
-	r.log(t.sp, &ev)
+	r.log(t.proc, &ev)
 	return nil
 }
 
 // dies handles a signal that ends the process of t.
 func (r *recorder) dies(t *task, sig int, regs *linux.Regs, synchronous bool) error {
-	if synchronous && t.sp.cur == t {
+	if synchronous && t.proc.cur == t {
 		if err := r.crash(t, regs); err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (r *recorder) dies(t *task, sig int, regs *linux.Regs, synchronous bool) er
 		// The kernel lets no signal end it while it is traced, and its instruction would
 		// raise this one for ever (kernel/signal.c, force_sig_info_to_task). On its own
 		// it raises it once more, and dies.
-		r.leaveBut(nil, t.sp, recording.Event{Why: recording.EndExited, Ret: int64(sig)}) // a wait status
+		r.leaveBut(nil, t.proc, recording.Event{Why: recording.EndExited, Ret: int64(sig)}) // a wait status
 		return nil
 	}
 	return r.resume(t, sig)

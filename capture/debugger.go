@@ -91,7 +91,7 @@ func (r *recorder) enterPtrace(t *task) error {
 	case isOwnThread(pid):
 		return r.answer(t, -int64(unix.EPERM)) // it would stop its own tracer
 	default:
-		if o := r.tasks[pid]; o != nil && o.pid != t.pid && o.sp != t.sp {
+		if o := r.tasks[pid]; o != nil && o.pid != t.pid && o.proc != t.proc {
 			r.giveUpTo(o, fmt.Sprintf("process %d traces it from here on (ptrace)", t.pid))
 		}
 	}
@@ -101,15 +101,15 @@ func (r *recorder) enterPtrace(t *task) error {
 // traceMe handles PTRACE_TRACEME: from then on the process that made it stops this one.
 // Where that is pyrr, or none that pyrr knows, nobody would, so it is just told so.
 func (r *recorder) traceMe(t *task) error {
-	if t.sp.traced {
+	if t.proc.traced {
 		return r.answer(t, -int64(unix.EPERM))
 	}
 	parent := parentOf(t.pid)
 	if r.tasks[parent] == nil {
-		t.sp.traced = true
+		t.proc.traced = true
 		return r.answer(t, 0)
 	}
-	r.leave(t.sp, fmt.Sprintf("process %d, which made it, traces it from here on (PTRACE_TRACEME)", parent))
+	r.leave(t.proc, fmt.Sprintf("process %d, which made it, traces it from here on (PTRACE_TRACEME)", parent))
 	return nil
 }
 
@@ -120,8 +120,8 @@ const handOver = 2 * time.Second
 // giveUpTo lets the process of o go, and waits until that is done.
 func (r *recorder) giveUpTo(o *task, why string) {
 	pid := o.pid
-	if o.sp != nil && o.sp.mode == modeRecord {
-		r.leave(o.sp, why)
+	if o.proc != nil && o.proc.mode == modeRecord {
+		r.leave(o.proc, why)
 	}
 	of := func(tid int) bool { u := r.tasks[tid]; return u != nil && u.pid == pid }
 	for until := time.Now().Add(handOver); time.Now().Before(until); time.Sleep(50 * time.Microsecond) {

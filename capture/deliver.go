@@ -16,7 +16,7 @@ import (
 // signal-delivery-stop, and logs what it built. The thread must hold the
 // slot.
 func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
-	t, sp := m.t, m.t.sp
+	t, p := m.t, m.t.proc
 	sig := info.Signo()
 	if _, err := r.undivert(t, 0); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
 	if err := r.noteMask(t); err != nil {
 		return err
 	}
-	r.log(sp, &ev)
+	r.log(p, &ev)
 	return r.runOn(t)
 }
 

@@ -47,7 +47,7 @@ func (r *recorder) deviceOpened(t *task, ev *recording.Event) error {
 	default:
 		return nil
 	}
-	if ev.Ret < 0 || t.sp.device != "" || !strings.HasPrefix(string(t.ev.In), "/dev/") {
+	if ev.Ret < 0 || t.proc.device != "" || !strings.HasPrefix(string(t.ev.In), "/dev/") {
 		return nil
 	}
 	path := gpuDevice(t.pid, int(ev.Ret))
@@ -55,13 +55,13 @@ func (r *recorder) deviceOpened(t *task, ev *recording.Event) error {
 		return nil
 	}
 	err := fmt.Errorf("%s is open: what a GPU does to memory can't be recorded", path)
-	if !r.beginsAnew(t.sp) {
+	if !r.beginsAnew(t.proc) {
 		return err
 	}
-	t.sp.device = path
-	r.warnf("process %d (%s): tests are not recorded from here on, their time limits stay: %v", t.sp.pid, shortName(t.sp.exe), err)
-	if t.sp.ep != nil {
-		r.endHere(t.sp, err)
+	t.proc.device = path
+	r.warnf("process %d (%s): tests are not recorded from here on, their time limits stay: %v", t.proc.pid, shortName(t.proc.exe), err)
+	if t.proc.ep != nil {
+		r.endHere(t.proc, err)
 	}
 	return nil
 }

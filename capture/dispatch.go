@@ -69,9 +69,9 @@ func (r *recorder) handle(tid int, st unix.WaitStatus) {
 		}
 		return
 	}
-	sp := t.sp
+	p := t.proc
 	err := r.dispatch(t, st)
-	r.settle(t, sp, err)
+	r.settle(t, p, err)
 }
 
 // testHook is called at each stop, in tests; testBegin where a program that was
@@ -93,12 +93,12 @@ func (r *recorder) survive(tid int, st unix.WaitStatus) {
 	}
 	r.failed = true
 	why := fmt.Sprintf("internal error, please report it: %v\n%s", p, debug.Stack())
-	if !slices.ContainsFunc(r.spaces, func(sp *space) bool { return sp.mode == modeRecord }) {
+	if !slices.ContainsFunc(r.processes, func(proc *process) bool { return proc.mode == modeRecord }) {
 		r.warnf("%s", why) // nothing is recorded yet
 	}
 	t := r.tasks[tid]
-	if t != nil && t.sp != nil && st.Stopped() && ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
-		delete(t.sp.tasks, tid) // it has another memory now, where nothing is to be put back
+	if t != nil && t.proc != nil && st.Stopped() && ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
+		delete(t.proc.tasks, tid) // it has another memory now, where nothing is to be put back
 	}
 	r.leaveAllBut(t, why)
 	switch {
@@ -113,17 +113,17 @@ func (r *recorder) survive(tid int, st unix.WaitStatus) {
 	}
 }
 
-// settle ends the recording of a space after an error that is not the
+// settle ends the recording of a process after an error that is not the
 // disappearance of a thread.
-func (r *recorder) settle(t *task, sp *space, err error) {
+func (r *recorder) settle(t *task, p *process, err error) {
 	if err == nil || errors.Is(err, errGone) || ptrace.Gone(err) {
 		return
 	}
-	if sp == nil {
-		sp = t.sp
+	if p == nil {
+		p = t.proc
 	}
-	if sp != nil && sp.mode == modeRecord {
-		r.leave(sp, err.Error())
+	if p != nil && p.mode == modeRecord {
+		r.leave(p, err.Error())
 		return
 	}
 	if t.stopped {
@@ -141,21 +141,21 @@ func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
 	if t.helper {
 		return nil // it is left where it is
 	}
-	if t.leaving || (t.sp != nil && t.sp.mode == modeLeave) {
+	if t.leaving || (t.proc != nil && t.proc.mode == modeLeave) {
 		return r.letGo(t, st)
 	}
 	if ev := ptrace.Event(st); ev != 0 {
 		return r.event(t, ev, st)
 	}
-	if t.sp == nil || t.sp.mode != modeRecord {
+	if t.proc == nil || t.proc.mode != modeRecord {
 		sig := int(st.StopSignal())
 		if st.StopSignal() == ptrace.SyscallStop {
 			sig = 0
 		}
 		return r.cont(t, sig)
 	}
-	t.sp.stops++
-	t.sp.beatStops++
+	t.proc.stops++
+	t.proc.beatStops++
 	if st.StopSignal() == ptrace.SyscallStop {
 		if t.sys == callNone || t.sys == callInterrupted {
 			return r.entry(t)
@@ -179,9 +179,9 @@ func (r *recorder) resume(t *task, sig int) error {
 		r.tellExit(t, false)
 		return ptrace.Syscall(t.tid, sig)
 	}
-	if t.sp.calls != nil {
+	if t.proc.calls != nil {
 		fast := r.mayBuffer(t)
-		if !fast && t.dispatch && !r.noBuffer && t.sp.inCalls(t) {
+		if !fast && t.dispatch && !r.noBuffer && t.proc.inCalls(t) {
 			// A stop there would show the call as the buffer's code makes it: one that
 			// may wait with another time-out, or not at all. The next one stops.
 			return ptrace.Cont(t.tid, sig)

@@ -39,16 +39,16 @@ func (r *recorder) leaderExit(t *task) error {
 	}
 	t.leadExit = true
 	r.logDeath(t)
-	sp := t.sp
-	if sp.cur == t {
-		r.release(sp)
+	p := t.proc
+	if p.cur == t {
+		r.release(p)
 	}
-	return r.schedule(sp)
+	return r.schedule(p)
 }
 
 // ended handles the end of a thread.
 func (r *recorder) ended(t *task, st unix.WaitStatus) error {
-	sp := t.sp
+	p := t.proc
 	if t.tid == r.rootPID {
 		r.status, r.over = st, true
 	}
@@ -57,75 +57,75 @@ func (r *recorder) ended(t *task, st unix.WaitStatus) error {
 		return nil
 	}
 	wasLead := t.leadExit
-	if sp != nil && sp.mode == modeRecord {
+	if p != nil && p.mode == modeRecord {
 		r.logLast(t)
 		if st.Signaled() && !wasLead {
 			r.logEnter(t) // it was killed in its call, which kept the slot
 		}
 	}
 	r.bury(t)
-	if sp == nil || sp.mode != modeRecord {
+	if p == nil || p.mode != modeRecord {
 		return nil
 	}
-	if len(sp.tasks) == 0 {
-		r.countNow(sp)
-		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: sp.base, Why: recording.EndExited, Ret: int64(uint32(st))}
-		r.log(sp, &ev)
-		r.close(sp)
-		r.endedInTest(sp, st)
+	if len(p.tasks) == 0 {
+		r.countNow(p)
+		ev := recording.Event{Kind: recording.KindEnd, TID: int32(t.tid), Instr: p.base, Why: recording.EndExited, Ret: int64(uint32(st))}
+		r.log(p, &ev)
+		r.close(p)
+		r.endedInTest(p, st)
 		return nil
 	}
 	if !wasLead {
 		r.logDeath(t)
 	}
-	if sp.cur == t {
-		r.release(sp)
+	if p.cur == t {
+		r.release(p)
 	}
-	return r.schedule(sp)
+	return r.schedule(p)
 }
 
 // logDeath logs the end of a thread and the word that the kernel cleared.
 func (r *recorder) logDeath(t *task) {
-	sp := t.sp
-	ev := recording.Event{Kind: recording.KindDeath, TID: int32(t.tid), Instr: sp.base}
+	p := t.proc
+	ev := recording.Event{Kind: recording.KindDeath, TID: int32(t.tid), Instr: p.base}
 	words := t.died
 	if t.ctid != 0 {
 		words = append(words, t.ctid)
 	}
 	if len(words) > 0 {
-		for _, o := range sp.tasks {
+		for _, o := range p.tasks {
 			if !o.dead && !o.leadExit {
 				ev.Mem = wordsOf(o.tid, words)
 				break
 			}
 		}
 	}
-	r.log(sp, &ev)
+	r.log(p, &ev)
 }
 
 // bury forgets a thread that ended.
 func (r *recorder) bury(t *task) {
 	t.dead = true
 	delete(r.tasks, t.tid)
-	sp := t.sp
-	if sp == nil {
+	p := t.proc
+	if p == nil {
 		return
 	}
 	t.endDiversion()
-	sp.leaveStack(t)
-	delete(sp.tasks, t.tid)
-	sp.leave(t)
+	p.leaveStack(t)
+	delete(p.tasks, t.tid)
+	p.leave(t)
 }
 
-func (r *recorder) close(sp *space) {
-	sp.ended = true
-	r.quit(sp)
-	sp.mode = modeLeave
-	delete(r.recheck, sp)
-	for len(sp.quiet) > 0 {
-		r.dropQuiet(sp.quiet[0])
+func (r *recorder) close(p *process) {
+	p.ended = true
+	r.quit(p)
+	p.mode = modeLeave
+	delete(r.recheck, p)
+	for len(p.quiet) > 0 {
+		r.dropQuiet(p.quiet[0])
 	}
-	if len(sp.tasks) == 0 {
-		r.endShared(sp)
+	if len(p.tasks) == 0 {
+		r.endShared(p)
 	}
 }

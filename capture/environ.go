@@ -39,7 +39,7 @@ func (r *recorder) addToPath(t *task, folder string, regs *linux.Regs) error {
 	if len(value) >= inject.RoomSize {
 		return fmt.Errorf("PYTHONPATH has more than the %d bytes that leave room for it", inject.RoomSize-len(name)-len(folder)-2)
 	}
-	area := t.sp.area
+	area := t.proc.area
 	room := inject.Write{Addr: area.Room, Data: append([]byte(value), 0)}
 	if err := ptrace.Write(t.tid, room.Addr, room.Data); err != nil {
 		return fmt.Errorf("write the environment: %w", err)

@@ -23,10 +23,10 @@ type epoch struct {
 	w     *recording.Writer
 	dir   string
 	procs int // processes so far, which are numbered from 1
-	live  map[*space]bool
+	live  map[*process]bool
 
 	// Of one that began in the middle:
-	lead   *space
+	lead   *process
 	name   string // of its test, "" for one that has none
 	frozen *frozen
 	image  *imageTask      // nil until it is being written
@@ -109,59 +109,59 @@ type Tests struct {
 }
 
 // join makes a process part of an epoch, nil for none.
-func (r *recorder) join(sp *space, ep *epoch) {
-	sp.ep = ep
+func (r *recorder) join(p *process, ep *epoch) {
+	p.ep = ep
 	if ep == nil {
-		sp.id, sp.stream = 0, nil
+		p.id, p.stream = 0, nil
 		return
 	}
 	ep.procs++
 	ep.whole++
-	ep.live[sp] = true
-	sp.id = ep.procs
+	ep.live[p] = true
+	p.id = ep.procs
 }
 
 // part ends the log of a process in its epoch, but not the process.
-func (r *recorder) part(sp *space, ev *recording.Event) {
-	ep := sp.ep
+func (r *recorder) part(p *process, ev *recording.Event) {
+	ep := p.ep
 	if ep == nil {
 		return
 	}
-	if sp.stream != nil && !sp.ended {
-		r.log(sp, ev)
+	if p.stream != nil && !p.ended {
+		r.log(p, ev)
 	}
-	r.quit(sp)
-	sp.ep = nil
+	r.quit(p)
+	p.ep = nil
 }
 
 // quit takes a process out of its epoch, whose log of it has ended. Where it
 // became another program, that one still belongs there.
-func (r *recorder) quit(sp *space) {
-	ep := sp.ep
-	if ep == nil || !ep.live[sp] {
+func (r *recorder) quit(p *process) {
+	ep := p.ep
+	if ep == nil || !ep.live[p] {
 		return
 	}
-	ep.instructions += sp.base
-	delete(ep.live, sp)
-	sp.stream = nil
+	ep.instructions += p.base
+	delete(ep.live, p)
+	p.stream = nil
 }
 
 // beginEpoch makes a new epoch that begins with the process of t where it
 // stands: t is at the exit of a system call and holds the slot. On an error
 // everything is as before.
 func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
-	sp := t.sp
+	p := t.proc
 	began := time.Now()
 	if err := r.canFreeze(t); err != nil {
 		return nil, err
 	}
-	ep := &epoch{dir: dir, live: map[*space]bool{}, lead: sp, name: test, began: r.since()}
+	ep := &epoch{dir: dir, live: map[*process]bool{}, lead: p, name: test, began: r.since()}
 	if err := r.describeThreads(t, ep); err != nil {
 		return nil, err
 	}
 	var err error
 	if ep.frozen, err = r.freeze(t); err != nil && r.attached && r.late == nil && r.o.Tests == nil {
-		r.warnf("process %d is not copied (%v): it stands still until its memory is read", sp.pid, err)
+		r.warnf("process %d is not copied (%v): it stands still until its memory is read", p.pid, err)
 		ep.frozen, err = r.freezeItself(t)
 	}
 	if err != nil {
@@ -171,18 +171,18 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 	h.Test = test
 	h.Started = time.Now()
 	ep.w = recording.Hold(dir, h)
-	old := sp.ep
-	end := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "a recording of a test begins"}
+	old := p.ep
+	end := recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: p.base, Why: recording.EndTest, Text: "a recording of a test begins"}
 	if old != nil {
-		r.part(sp, &end)
+		r.part(p, &end)
 		r.abandoned(old)
 	}
-	r.join(sp, ep)
-	ep.first.Proc.ID = sp.id
-	sp.stream = ep.w.Stream(sp.id)
-	sp.stream.Reserve(uint64(1 + len(ep.rest)))
-	sp.base, sp.lastInstr, sp.events, sp.nextSum = 0, 0, uint64(1+len(ep.rest)), 0
-	sp.pauses.mark = sp.pauses.left
+	r.join(p, ep)
+	ep.first.Proc.ID = p.id
+	p.stream = ep.w.Stream(p.id)
+	p.stream.Reserve(uint64(1 + len(ep.rest)))
+	p.base, p.lastInstr, p.events, p.nextSum = 0, 0, uint64(1+len(ep.rest)), 0
+	p.pauses.mark = p.pauses.left
 	if err := r.tellClock(t); err != nil {
 		return nil, err
 	}
@@ -202,31 +202,31 @@ func (r *recorder) abandoned(ep *epoch) {
 
 // beginsAnew says whether a process's next test begins a recording of its
 // own, so that the end of the present one needs not be that of its tracing.
-func (r *recorder) beginsAnew(sp *space) bool { return sp.runner != nil && r.o.Tests != nil }
+func (r *recorder) beginsAnew(p *process) bool { return p.runner != nil && r.o.Tests != nil }
 
 // endHere ends the recording that a runner of tests is in, because of a call
 // that can't be recorded.
-func (r *recorder) endHere(sp *space, why error) {
-	ep := sp.ep
+func (r *recorder) endHere(p *process, why error) {
+	ep := p.ep
 	switch {
 	case ep == nil:
 		return
-	case ep.lead == sp:
-		if sp.device == "" {
+	case ep.lead == p:
+		if p.device == "" {
 			r.warnf("%s: its recording stopped: %v; the next test has one again", ep.name, why)
 		}
 		r.endEpoch(ep, recording.EndDetached, why.Error())
 	default:
-		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndDetached, Text: why.Error()})
+		r.part(p, &recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: r.countNow(p), Why: recording.EndDetached, Text: why.Error()})
 		r.abandoned(ep)
 	}
 }
 
 // endEpoch ends an epoch: what is in it goes on unrecorded.
 func (r *recorder) endEpoch(ep *epoch, why, text string) {
-	for sp := range ep.live {
-		r.logOpen(sp)
-		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: why, Text: text})
+	for p := range ep.live {
+		r.logOpen(p)
+		r.part(p, &recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: r.countNow(p), Why: why, Text: text})
 	}
 	ep.ended = true
 	for i, e := range r.epochs.list {
@@ -239,8 +239,8 @@ func (r *recorder) endEpoch(ep *epoch, why, text string) {
 
 // forget takes an epoch that is to be thrown away from the tests that it is of.
 func (r *recorder) forget(ep *epoch) {
-	for _, sp := range r.spaces {
-		if run := sp.runner; run != nil && run.test != nil && run.test.ep == ep {
+	for _, p := range r.processes {
+		if run := p.runner; run != nil && run.test != nil && run.test.ep == ep {
 			run.test.ep = nil
 		}
 	}
@@ -370,7 +370,7 @@ func (r *recorder) beginLate(t *task) {
 	r.o.From = 0
 	ep, err := r.beginEpoch(t, r.lateDir(1), "")
 	if err != nil {
-		r.warnf("no recording from event %d on: %v", t.sp.events, err)
+		r.warnf("no recording from event %d on: %v", t.proc.events, err)
 		return
 	}
 	r.late = ep
@@ -389,13 +389,13 @@ func (r *recorder) bound() {
 	}
 	if ep := r.command; ep != nil && len(ep.live) > 0 {
 		if why := over(ep); why != "" {
-			for sp := range ep.live {
+			for p := range ep.live {
 				if r.o.Tests == nil {
-					r.leave(sp, why)
+					r.leave(p, why)
 					continue
 				}
 				// It may be about to run tests, which have recordings of their own.
-				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndDetached, Text: why})
+				r.part(p, &recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: r.countNow(p), Why: recording.EndDetached, Text: why})
 			}
 		}
 	}

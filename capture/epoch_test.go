@@ -23,23 +23,23 @@ func imaged(ep *epoch) *epoch {
 }
 
 // testing test by test: a runner whose limits and choices are o's.
-func withTests(t *testing.T, tests Tests) (*fakeRecorder, *space) {
+func withTests(t *testing.T, tests Tests) (*fakeRecorder, *process) {
 	t.Helper()
 	tests.Path = func(test string) string { return "/nowhere/" + test }
 	tests.Final = func(dir string) string { return dir + ".zip" }
 	f := newFakeRecorder(t, Options{Tests: &tests, Grace: time.Minute})
-	sp := f.space(f.command, 1)
-	sp.runner = &runner{}
-	return f, sp
+	p := f.process(f.command, 1)
+	p.runner = &runner{}
+	return f, p
 }
 
 func TestProcessesOfAnEpochAreNumbered(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	a, b := f.space(f.command, 1), f.space(f.command, 1)
+	a, b := f.process(f.command, 1), f.process(f.command, 1)
 	if a.id != 1 || b.id != 2 || f.command.procs != 2 || f.command.whole != 2 {
 		t.Errorf("numbers %d, %d; %d processes", a.id, b.id, f.command.procs)
 	}
-	c := f.space(nil, 1)
+	c := f.process(nil, 1)
 	if c.id != 0 || c.stream != nil {
 		t.Errorf("a process in no epoch has number %d", c.id)
 	}
@@ -53,18 +53,18 @@ func TestProcessesOfAnEpochAreNumbered(t *testing.T) {
 
 func TestPartEndsTheLogAndNotTheProcess(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	sp := f.space(f.command, 1)
-	sp.base = 100
-	end := recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Why: recording.EndTest}
-	f.part(sp, &end)
-	if sp.ep != nil || sp.stream != nil || sp.ended || sp.mode != modeRecord {
-		t.Errorf("it is in %p, ended %v, mode %d", sp.ep, sp.ended, sp.mode)
+	p := f.process(f.command, 1)
+	p.base = 100
+	end := recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Why: recording.EndTest}
+	f.part(p, &end)
+	if p.ep != nil || p.stream != nil || p.ended || p.mode != modeRecord {
+		t.Errorf("it is in %p, ended %v, mode %d", p.ep, p.ended, p.mode)
 	}
 	if f.command.instructions != 100 || len(f.command.live) != 0 || f.command.whole != 1 {
 		t.Errorf("the epoch has %d instructions, %d live of %d", f.command.instructions, len(f.command.live), f.command.whole)
 	}
-	f.part(sp, &end) // it is in none: nothing happens
-	f.quit(sp)
+	f.part(p, &end) // it is in none: nothing happens
+	f.quit(p)
 	if f.command.instructions != 100 {
 		t.Error("its instructions were counted twice")
 	}
@@ -73,7 +73,7 @@ func TestPartEndsTheLogAndNotTheProcess(t *testing.T) {
 func TestTheCommandsOwnRecordingIsDroppedWhenNobodyIsInIt(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
 	ep := f.command
-	a, b := f.space(ep, 1), f.space(ep, 1)
+	a, b := f.process(ep, 1), f.process(ep, 1)
 	end := func() *recording.Event {
 		return &recording.Event{Kind: recording.KindEnd, Why: recording.EndTest}
 	}
@@ -92,9 +92,9 @@ func TestTheCommandsOwnRecordingIsDroppedWhenNobodyIsInIt(t *testing.T) {
 
 func TestEndEpoch(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	lead := f.space(nil, 2)
+	lead := f.process(nil, 2)
 	ep := f.epoch("one", lead)
-	other := f.epoch("two", f.space(nil, 1))
+	other := f.epoch("two", f.process(nil, 1))
 	lead.tasks[lead.pid].in(moveEnter, moveResume)
 	before := lead.events
 	f.endEpoch(ep, recording.EndTest, "passed")
@@ -114,22 +114,22 @@ func TestEndEpoch(t *testing.T) {
 
 // What ends a recording leaves the runner of tests traced: its next test has one.
 func TestEndHere(t *testing.T) {
-	f, sp := withTests(t, Tests{})
-	if !f.beginsAnew(sp) {
+	f, p := withTests(t, Tests{})
+	if !f.beginsAnew(p) {
 		t.Error("a runner does not begin again")
 	}
-	ep := f.epoch("t1", sp)
-	f.endHere(sp, os.ErrInvalid)
-	if !ep.ended || sp.ep != nil || len(f.warnings) != 1 || !strings.Contains(f.warnings[0], "t1") || !strings.Contains(f.warnings[0], "next test") {
+	ep := f.epoch("t1", p)
+	f.endHere(p, os.ErrInvalid)
+	if !ep.ended || p.ep != nil || len(f.warnings) != 1 || !strings.Contains(f.warnings[0], "t1") || !strings.Contains(f.warnings[0], "next test") {
 		t.Errorf("ended %v, warnings %q", ep.ended, f.warnings)
 	}
-	f.endHere(sp, os.ErrInvalid)
+	f.endHere(p, os.ErrInvalid)
 	if len(f.warnings) != 1 {
 		t.Error("it is said again")
 	}
 	// A child of a test: only its own log ends.
-	ep = f.epoch("t2", f.space(nil, 1))
-	child := f.space(ep, 1)
+	ep = f.epoch("t2", f.process(nil, 1))
+	child := f.process(ep, 1)
 	f.endHere(child, os.ErrInvalid)
 	if ep.ended || len(ep.live) != 1 || child.ep != nil {
 		t.Errorf("ended %v, %d live", ep.ended, len(ep.live))
@@ -192,23 +192,23 @@ func TestTestOver(t *testing.T) {
 	tests := []struct {
 		name    string
 		outcome string
-		prepare func(f *fakeRecorder, sp *space, ep *epoch)
+		prepare func(f *fakeRecorder, p *process, ep *epoch)
 		kept    bool
 		listed  bool // it goes on
 	}{
-		{"it failed", "failed", func(*fakeRecorder, *space, *epoch) {}, true, false},
-		{"it passed", "passed", func(*fakeRecorder, *space, *epoch) {}, false, true},
-		{"it passed, and the recording had ended", "passed", func(f *fakeRecorder, sp *space, ep *epoch) { f.endEpoch(ep, recording.EndTimeout, "") }, false, false},
-		{"it passed by the end of its process", "passed", func(_ *fakeRecorder, sp *space, ep *epoch) { sp.ended = true }, false, false},
-		{"its time was up before", "failed", func(_ *fakeRecorder, sp *space, ep *epoch) { sp.runner.test.expired = true }, false, true},
+		{"it failed", "failed", func(*fakeRecorder, *process, *epoch) {}, true, false},
+		{"it passed", "passed", func(*fakeRecorder, *process, *epoch) {}, false, true},
+		{"it passed, and the recording had ended", "passed", func(f *fakeRecorder, p *process, ep *epoch) { f.endEpoch(ep, recording.EndTimeout, "") }, false, false},
+		{"it passed by the end of its process", "passed", func(_ *fakeRecorder, p *process, ep *epoch) { p.ended = true }, false, false},
+		{"its time was up before", "failed", func(_ *fakeRecorder, p *process, ep *epoch) { p.runner.test.expired = true }, false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f, sp := withTests(t, Tests{Failures: true})
-			ep := imaged(f.epoch("test_x", sp))
-			sp.runner.test, sp.runner.minds = &testRun{id: "test_x", ep: ep}, 14
-			tt.prepare(f, sp, ep)
-			f.testOver(sp, tt.outcome)
+			f, p := withTests(t, Tests{Failures: true})
+			ep := imaged(f.epoch("test_x", p))
+			p.runner.test, p.runner.minds = &testRun{id: "test_x", ep: ep}, 14
+			tt.prepare(f, p, ep)
+			f.testOver(p, tt.outcome)
 			f.writing.Wait()
 			if (len(f.kept) == 1) != tt.kept {
 				t.Errorf("%d recordings are kept", len(f.kept))
@@ -219,7 +219,7 @@ func TestTestOver(t *testing.T) {
 			if (len(f.epochs.list) == 1) != tt.listed {
 				t.Errorf("%d epochs go on", len(f.epochs.list))
 			}
-			if sp.runner.test != nil || sp.runner.minds != 0 {
+			if p.runner.test != nil || p.runner.minds != 0 {
 				t.Error("the test goes on")
 			}
 		})
@@ -227,8 +227,8 @@ func TestTestOver(t *testing.T) {
 }
 
 func TestYoungEpochsAreShared(t *testing.T) {
-	f, sp := withTests(t, Tests{})
-	ep := f.epoch("t", sp)
+	f, p := withTests(t, Tests{})
+	ep := f.epoch("t", p)
 	if !f.young(ep) {
 		t.Fatal("a new one is old")
 	}
@@ -243,7 +243,7 @@ func TestYoungEpochsAreShared(t *testing.T) {
 	}
 	ep.ended = false
 	for ep.w.Size() < smallLog {
-		f.log(sp, &recording.Event{Kind: recording.KindNote, Text: strings.Repeat("x", 1<<16)})
+		f.log(p, &recording.Event{Kind: recording.KindNote, Text: strings.Repeat("x", 1<<16)})
 	}
 	if f.young(ep) {
 		t.Error("one with much in it is young")
@@ -251,9 +251,9 @@ func TestYoungEpochsAreShared(t *testing.T) {
 }
 
 func TestBoundEndsWhatIsTooLong(t *testing.T) {
-	f, sp := withTests(t, Tests{})
+	f, p := withTests(t, Tests{})
 	f.o.MaxTime = time.Hour
-	ep := f.epoch("test_long", f.space(nil, 1))
+	ep := f.epoch("test_long", f.process(nil, 1))
 	f.bound()
 	if ep.ended || len(f.command.live) != 1 {
 		t.Fatal("something ended early")
@@ -265,18 +265,18 @@ func TestBoundEndsWhatIsTooLong(t *testing.T) {
 	}
 	f.command.began -= int64(2 * time.Hour)
 	f.bound()
-	if sp.ep != nil || sp.mode != modeRecord {
-		t.Errorf("the command's own goes on: %v; mode %d", sp.ep != nil, sp.mode)
+	if p.ep != nil || p.mode != modeRecord {
+		t.Errorf("the command's own goes on: %v; mode %d", p.ep != nil, p.mode)
 	}
 }
 
 func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 	free := freeMemory
 	defer func() { freeMemory = free }()
-	f, sp := withTests(t, Tests{})
-	ep := f.epoch("test_big", sp)
+	f, p := withTests(t, Tests{})
+	ep := f.epoch("test_big", p)
 	ep.frozen = &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
-	sp.runner.test = &testRun{id: "test_big", ep: ep}
+	p.runner.test = &testRun{id: "test_big", ep: ep}
 	now := time.Now()
 	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree, 1 << 40 }
 	f.dropImages(now)
@@ -289,7 +289,7 @@ func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 		t.Error("it was looked twice within the interval")
 	}
 	f.dropImages(now.Add(shortCheck))
-	if !ep.ended || sp.runner.test.ep != nil || len(f.epochs.list) != 0 {
+	if !ep.ended || p.runner.test.ep != nil || len(f.epochs.list) != 0 {
 		t.Errorf("ended %v, %d epochs", ep.ended, len(f.epochs.list))
 	}
 	if len(f.warnings) != 1 || !strings.Contains(f.warnings[0], "memory is short") {
@@ -302,11 +302,11 @@ func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 }
 
 func TestWatchTests(t *testing.T) {
-	f, sp := withTests(t, Tests{Failures: true})
+	f, p := withTests(t, Tests{Failures: true})
 	now := time.Now()
-	ep := imaged(f.epoch("test_slow", sp))
+	ep := imaged(f.epoch("test_slow", p))
 	test := &testRun{id: "test_slow", ep: ep, limit: time.Second, deadline: now}
-	sp.runner.test = test
+	p.runner.test = test
 	f.watchTests(now)
 	if test.expired {
 		t.Fatal("its time is up at its deadline, and not behind it")
@@ -337,24 +337,24 @@ func TestWatchTests(t *testing.T) {
 // A test that computes is expired before an exact instruction, where a replay
 // gets too; if it does not come to one, without.
 func TestExpireSoon(t *testing.T) {
-	f, sp := withTests(t, Tests{})
-	ep := imaged(f.epoch("test_cpu", sp))
+	f, p := withTests(t, Tests{})
+	ep := imaged(f.epoch("test_cpu", p))
 	test := &testRun{id: "test_cpu", ep: ep}
-	sp.runner.test = test
+	p.runner.test = test
 	now := time.Now()
-	sp.clock, sp.cur = &cpython.Installed{}, sp.tasks[sp.pid]
-	f.expireSoon(sp, now)
-	if test.expired || !sp.runner.expiring() || !f.hurried(sp) {
-		t.Fatalf("expired %v, expiring %v", test.expired, sp.runner.expiring())
+	p.clock, p.cur = &cpython.Installed{}, p.tasks[p.pid]
+	f.expireSoon(p, now)
+	if test.expired || !p.runner.expiring() || !f.hurried(p) {
+		t.Fatalf("expired %v, expiring %v", test.expired, p.runner.expiring())
 	}
 	f.watchTests(now.Add(tickPatience))
 	if test.expired {
 		t.Error("it did not get its time")
 	}
-	sp.clock = nil // reading its count would need the process
+	p.clock = nil // reading its count would need the process
 	f.watchTests(now.Add(tickPatience + 1))
 	f.writing.Wait()
-	if !test.expired || f.hurried(sp) {
+	if !test.expired || f.hurried(p) {
 		t.Error("it was not expired")
 	}
 }
@@ -373,10 +373,10 @@ func TestOwnLimitOfARunner(t *testing.T) {
 		{"the test is over its time already", int(unix.SIGALRM), int(unix.SIGALRM), true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f, sp := withTests(t, Tests{})
-			ep := f.epoch("t", sp)
-			sp.runner.test, sp.runner.minds = &testRun{ep: ep, expired: tt.expired}, tt.minds
-			th := sp.tasks[sp.pid]
+			f, p := withTests(t, Tests{})
+			ep := f.epoch("t", p)
+			p.runner.test, p.runner.minds = &testRun{ep: ep, expired: tt.expired}, tt.minds
+			th := p.tasks[p.pid]
 			th.sigstop = tt.sig
 			f.ownLimit(th)
 			if ep.ended != tt.wantsEnd {
@@ -390,10 +390,10 @@ func TestOwnLimitOfARunner(t *testing.T) {
 }
 
 func TestSpillWritesWhatIsOld(t *testing.T) {
-	f, sp := withTests(t, Tests{})
-	ep := f.epoch("t", sp)
+	f, p := withTests(t, Tests{})
+	ep := f.epoch("t", p)
 	ep.frozen = &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
-	ep.first = recording.Event{Kind: recording.KindStart, Proc: &recording.Proc{ID: 1}}
+	ep.first = recording.Event{Kind: recording.KindStart, Proc: &recording.Process{ID: 1}}
 	f.spill()
 	if ep.image != nil {
 		t.Fatal("a young one is written")

@@ -12,24 +12,24 @@ import (
 	"pyrr/internal/recording"
 )
 
-// execed handles a successful exec: t's old space loses it, and a new one
+// execed handles a successful exec: t's old process loses it, and a new one
 // begins, recorded or watched.
 func (r *recorder) execed(t *task) error {
-	old := t.sp
+	old := t.proc
 	if former, err := ptrace.EventMsg(t.tid); err == nil && int(former) != t.tid {
 		// Another thread made the call; it has the leader's id from now on,
 		// and the leader's own record is the one that ended.
 		if caller := r.tasks[int(former)]; caller != nil && caller != t {
 			r.bury(t)
 			delete(r.tasks, caller.tid)
-			if caller.sp != nil {
-				delete(caller.sp.tasks, caller.tid)
+			if caller.proc != nil {
+				delete(caller.proc.tasks, caller.tid)
 			}
 			caller.tid = t.tid
 			caller.stopped = true
 			r.tasks[t.tid] = caller
 			t = caller
-			t.sp = old
+			t.proc = old
 		}
 	}
 	if old != nil && old.mode == modeRecord {
@@ -56,7 +56,7 @@ func (r *recorder) execed(t *task) error {
 			}
 		}
 	}
-	t.sp = nil
+	t.proc = nil
 	// Go on to the exit of the exec, where the new image is complete.
 	t.stopped = false
 	if err := ptrace.Syscall(t.tid, 0); err != nil {
@@ -69,8 +69,8 @@ func (r *recorder) execed(t *task) error {
 	if old != nil && old.mode == modeRecord {
 		r.settle(t, old, r.schedule(old))
 	}
-	if err != nil && t.sp != nil && t.sp.mode == modeRecord {
-		r.settle(t, t.sp, err)
+	if err != nil && t.proc != nil && t.proc.mode == modeRecord {
+		r.settle(t, t.proc, err)
 		return nil
 	}
 	return err
@@ -78,7 +78,7 @@ func (r *recorder) execed(t *task) error {
 
 // begin decides about a program that was just executed: it is recorded, or
 // only watched for what it starts.
-func (r *recorder) begin(t *task, from *space) error {
+func (r *recorder) begin(t *task, from *process) error {
 	ep := r.command
 	if from != nil {
 		if ep = from.ep; ep != nil && ep.ended {
@@ -105,22 +105,22 @@ func (r *recorder) begin(t *task, from *space) error {
 		}
 	}
 	if !r.o.FollowAll && !python {
-		sp := r.newSpace(t, modeWatch)
-		sp.exe, sp.ep, sp.within = exe, ep, within // what it starts belongs there
+		p := r.newSpace(t, modeWatch)
+		p.exe, p.ep, p.within = exe, ep, within // what it starts belongs there
 		r.noteClient(exe)
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		r.yieldAll()
 		return r.cont(t, 0)
 	}
-	sp := r.newSpace(t, modeRecord)
+	p := r.newSpace(t, modeRecord)
 	parent := 0
 	var parentEvent uint64
 	if from != nil && from.mode == modeRecord {
 		parent, parentEvent = from.id, from.events-1
 	}
-	r.join(sp, ep)
-	sp.within = within
-	setAffinity(t.tid, sp.cpu)
+	r.join(p, ep)
+	p.within = within
+	setAffinity(t.tid, p.cpu)
 	if err := r.noteInherited(t); err != nil {
 		return err
 	}
@@ -136,9 +136,9 @@ func (r *recorder) begin(t *task, from *space) error {
 	return r.enqueue(t)
 }
 
-func (r *recorder) openStream(sp *space) {
-	if sp.stream == nil && sp.ep != nil {
-		sp.stream = sp.ep.w.Stream(sp.id)
+func (r *recorder) openStream(p *process) {
+	if p.stream == nil && p.ep != nil {
+		p.stream = p.ep.w.Stream(p.id)
 	}
 }
 

@@ -65,34 +65,34 @@ func newFakeRecorder(t *testing.T, o Options) *fakeRecorder {
 	return f
 }
 
-// space adds a process with n threads, in an epoch or in none. No such process
+// process adds a process with n threads, in an epoch or in none. No such process
 // exists on the machine.
-func (f *fakeRecorder) space(ep *epoch, n int) *space {
+func (f *fakeRecorder) process(ep *epoch, n int) *process {
 	f.pids += 1000
 	lead := &task{tid: f.pids, pid: f.pids, state: stateRun}
 	f.tasks[lead.tid] = lead
-	sp := f.newSpace(lead, modeRecord)
+	p := f.newSpace(lead, modeRecord)
 	for i := 1; i < n; i++ {
-		t := &task{tid: f.pids + i, pid: f.pids, sp: sp, state: stateRun}
-		sp.tasks[t.tid], f.tasks[t.tid] = t, t
+		t := &task{tid: f.pids + i, pid: f.pids, proc: p, state: stateRun}
+		p.tasks[t.tid], f.tasks[t.tid] = t, t
 	}
-	f.join(sp, ep)
+	f.join(p, ep)
 	if ep != nil {
-		sp.stream = ep.w.Stream(sp.id)
-		f.log(sp, &recording.Event{Kind: recording.KindStart, TID: int32(sp.pid), Proc: &recording.Proc{ID: sp.id, PID: sp.pid}})
+		p.stream = ep.w.Stream(p.id)
+		f.log(p, &recording.Event{Kind: recording.KindStart, TID: int32(p.pid), Proc: &recording.Process{ID: p.id, PID: p.pid}})
 	}
-	return sp
+	return p
 }
 
 // epoch adds the recording of a test that begins with a process.
-func (f *fakeRecorder) epoch(name string, lead *space) *epoch {
+func (f *fakeRecorder) epoch(name string, lead *process) *epoch {
 	dir := fmt.Sprintf("%s/%s.pyrr.part", f.dir, name)
-	ep := &epoch{w: recording.Hold(dir, recording.Header{}), dir: dir, name: name, live: map[*space]bool{}, lead: lead, began: f.since()}
+	ep := &epoch{w: recording.Hold(dir, recording.Header{}), dir: dir, name: name, live: map[*process]bool{}, lead: lead, began: f.since()}
 	if lead != nil {
 		f.join(lead, ep)
 		lead.stream = ep.w.Stream(lead.id)
 		lead.ended = false
-		f.log(lead, &recording.Event{Kind: recording.KindStart, TID: int32(lead.pid), Proc: &recording.Proc{ID: lead.id, PID: lead.pid}})
+		f.log(lead, &recording.Event{Kind: recording.KindStart, TID: int32(lead.pid), Proc: &recording.Process{ID: lead.id, PID: lead.pid}})
 	}
 	f.epochs.list = append(f.epochs.list, ep)
 	return ep

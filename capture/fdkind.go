@@ -30,8 +30,8 @@ var localFS = map[int64]bool{
 // learnFD notes in the process what a descriptor is that a stopping call has
 // made: which calls on it can be made without a stop.
 func (r *recorder) learnFD(t *task) {
-	sp := t.sp
-	if sp.calls == nil || t.pid != sp.pid || t.lastRet < 0 || t.lastRet >= inject.CallFDs {
+	p := t.proc
+	if p.calls == nil || t.pid != p.pid || t.lastRet < 0 || t.lastRet >= inject.CallFDs {
 		return
 	}
 	switch t.ev.Nr {
@@ -60,12 +60,12 @@ func (r *recorder) learnFDs(t *task) {
 }
 
 func (r *recorder) learnKind(t *task, fd int) {
-	sp := t.sp
+	p := t.proc
 	kind, dev := r.fdKind(t.pid, fd)
-	ptrace.Write(t.tid, sp.calls.img.FDs+uint64(fd), []byte{kind})
-	if n := len(sp.devs); dev != 0 && n < inject.MaxDevs && !slices.Contains(sp.devs, dev) {
-		if ptrace.WriteU64(t.tid, sp.calls.img.Devs+8*uint64(n), dev) == nil {
-			sp.devs = append(slices.Clip(sp.devs), dev)
+	ptrace.Write(t.tid, p.calls.img.FDs+uint64(fd), []byte{kind})
+	if n := len(p.devs); dev != 0 && n < inject.MaxDevs && !slices.Contains(p.devs, dev) {
+		if ptrace.WriteU64(t.tid, p.calls.img.Devs+8*uint64(n), dev) == nil {
+			p.devs = append(slices.Clip(p.devs), dev)
 		}
 	}
 }
@@ -113,16 +113,16 @@ func (r *recorder) nowShown(dev uint64) {
 		return
 	}
 	r.localDevs[dev] = false
-	for _, sp := range r.spaces {
-		if sp.mode != modeRecord || sp.calls == nil {
+	for _, p := range r.processes {
+		if p.mode != modeRecord || p.calls == nil {
 			continue
 		}
-		img := sp.calls.img
+		img := p.calls.img
 		spans := []ptrace.Span{{Addr: img.FDs, Data: make([]byte, inject.CallFDs)}}
-		if i := slices.Index(sp.devs, dev); i >= 0 {
+		if i := slices.Index(p.devs, dev); i >= 0 {
 			spans = append(spans, ptrace.Span{Addr: img.Devs + 8*uint64(i), Data: make([]byte, 8)})
 		}
-		for _, t := range sp.tasks {
+		for _, t := range p.tasks {
 			if !t.dead && ptrace.WriteV(t.tid, spans) == nil {
 				break
 			}

@@ -36,8 +36,8 @@ func maySuspend(tid int) bool {
 
 // unfiltered has the filters of a stopped thread passed by, for calls of pyrr's, until
 // undo is called: those of the program are filtered as ever.
-func (r *recorder) unfiltered(sp *space, tid int) (undo func()) {
-	if sp == nil || !sp.filtered || ptrace.SetOptions(tid, attachOptions|unix.PTRACE_O_SUSPEND_SECCOMP) != nil {
+func (r *recorder) unfiltered(p *process, tid int) (undo func()) {
+	if p == nil || !p.filtered || ptrace.SetOptions(tid, attachOptions|unix.PTRACE_O_SUSPEND_SECCOMP) != nil {
 		return func() {}
 	}
 	return func() { _ = ptrace.SetOptions(tid, attachOptions) } // an error means that it is gone

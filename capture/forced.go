@@ -45,7 +45,7 @@ func (r *recorder) note(t *task) error {
 	case unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN:
 		return r.noteMask(t)
 	case unix.SYS_RT_SIGACTION:
-		if t.pid != t.sp.pid {
+		if t.pid != t.proc.pid {
 			return nil // a vfork child has handlers of its own
 		}
 		sig := int(int32(t.ev.Args[0]))
@@ -56,10 +56,10 @@ func (r *recorder) note(t *task) error {
 		if err := (ptrace.Mem)(t.tid).ReadAt(act[:], t.ev.Args[1]); err != nil {
 			return fmt.Errorf("read what to do about signal %d: %w", sig, err)
 		}
-		if t.sp.actions == nil {
-			t.sp.actions = actions{}
+		if t.proc.actions == nil {
+			t.proc.actions = actions{}
 		}
-		t.sp.actions[sig] = act
+		t.proc.actions[sig] = act
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (r *recorder) noteInherited(t *task) error {
 	if err != nil {
 		return unix.ESRCH
 	}
-	t.sp.actions = nil
+	t.proc.actions = nil
 	_, rest, _ := strings.Cut(string(b), "SigIgn:")
 	line, _, _ := strings.Cut(rest, "\n")
 	ignored, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
@@ -94,10 +94,10 @@ func (r *recorder) noteInherited(t *task) error {
 		if ignored&(1<<(sig-1)) != 0 {
 			var act [sigactionSize]byte
 			binary.LittleEndian.PutUint64(act[:], sigIgn)
-			if t.sp.actions == nil {
-				t.sp.actions = actions{}
+			if t.proc.actions == nil {
+				t.proc.actions = actions{}
 			}
-			t.sp.actions[sig] = act
+			t.proc.actions[sig] = act
 		}
 	}
 	return nil
@@ -108,18 +108,18 @@ func (r *recorder) noteInherited(t *task) error {
 func (r *recorder) unforce(t *task) error {
 	sig := t.sigstop
 	bit := uint64(1) << (sig - 1)
-	act, acted := t.sp.actions[sig]
+	act, acted := t.proc.actions[sig]
 	ignored := acted && binary.LittleEndian.Uint64(act[:]) == sigIgn
 	if t.blocked&bit == 0 && !ignored {
 		return nil
 	}
 	info := t.info
 	if acted {
-		at := t.sp.area.Scratch()
+		at := t.proc.area.Scratch()
 		if err := ptrace.Write(t.tid, at, act[:]); err != nil {
 			return err
 		}
-		ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), at, 0, 8, 0, 0)
+		ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), at, 0, 8, 0, 0)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ type frozen struct {
 	proc ptrace.Process
 	// parent is the process that has to wait for it in the end; nil where
 	// that is pyrr itself.
-	parent *space
+	parent *process
 	// copies hold what a fork shares with the process instead of copying it.
 	copies []recording.Write
 	skip   []span // memory that nothing is to be taken of
@@ -57,15 +57,15 @@ type engineSpan struct {
 }
 
 // engineSpans lists what pyrr has mapped into a process.
-func (sp *space) engineSpans() []engineSpan {
-	list := []engineSpan{{span{sp.area.Base, sp.area.Base + inject.AreaSize}, nameArea}}
-	if sp.clock != nil {
-		list = append(list, engineSpan{span{sp.clockArea, sp.clockArea + cpython.AreaCodeSize + cpython.AreaDataSize}, nameClock})
+func (p *process) engineSpans() []engineSpan {
+	list := []engineSpan{{span{p.area.Base, p.area.Base + inject.AreaSize}, nameArea}}
+	if p.clock != nil {
+		list = append(list, engineSpan{span{p.clockArea, p.clockArea + cpython.AreaCodeSize + cpython.AreaDataSize}, nameClock})
 	}
-	if sp.calls != nil {
-		list = append(list, engineSpan{span{sp.calls.img.Base, sp.calls.img.Base + sp.calls.img.Size}, nameCalls})
+	if p.calls != nil {
+		list = append(list, engineSpan{span{p.calls.img.Base, p.calls.img.Base + p.calls.img.Size}, nameCalls})
 	}
-	for _, s := range sp.pauses.areas {
+	for _, s := range p.pauses.areas {
 		list = append(list, engineSpan{s, namePauses})
 	}
 	return list
@@ -84,16 +84,16 @@ const maxShared = 64 << 20
 
 // canFreeze says why no image can be taken of t's process just now.
 func (r *recorder) canFreeze(t *task) error {
-	sp := t.sp
-	if sp.area == nil {
-		return fmt.Errorf("process %d has not begun", sp.pid)
+	p := t.proc
+	if p.area == nil {
+		return fmt.Errorf("process %d has not begun", p.pid)
 	}
-	if len(t.deferred) > 0 && sp.clock == nil {
+	if len(t.deferred) > 0 && p.clock == nil {
 		return fmt.Errorf("a signal waits for thread %d", t.tid)
 	}
-	for _, o := range sp.tasks {
+	for _, o := range p.tasks {
 		switch {
-		case o.vfork || o.pid != sp.pid:
+		case o.vfork || o.pid != p.pid:
 			return fmt.Errorf("process %d is being started in its memory", o.pid)
 		case o.execing:
 			return fmt.Errorf("thread %d is executing another program", o.tid)
@@ -106,12 +106,12 @@ func (r *recorder) canFreeze(t *task) error {
 		}
 	}
 	for _, w := range r.waiters {
-		if w.t.sp == sp {
+		if w.t.proc == p {
 			return fmt.Errorf("thread %d waits for memory of another process", w.t.tid)
 		}
 	}
 	size := uint64(0)
-	for _, m := range sp.shared {
+	for _, m := range p.shared {
 		size += m.end - m.start
 	}
 	if size > maxShared {
@@ -122,7 +122,7 @@ func (r *recorder) canFreeze(t *task) error {
 
 // describeThreads notes the state of all threads of t's process.
 func (r *recorder) describeThreads(t *task, ep *epoch) error {
-	sp := t.sp
+	p := t.proc
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
 	var regs linux.Regs
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
@@ -133,16 +133,16 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 		return err
 	}
 	regs.OrigRax = nrNone
-	c := &sp.area.Time
+	c := &p.area.Time
 	ep.first = recording.Event{
 		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: x, Time: r.since(), Open: openFDs(t.pid),
-		Args: recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),
-		Proc: &recording.Proc{
-			PID: sp.pid, Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd, Python: sp.python,
-			Start: r.start.UnixNano() + r.since(), Brk: sp.brk, StackLimit: stackLimit(sp.pid),
+		Args: recording.Area{Base: p.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words(),
+		Proc: &recording.Process{
+			PID: p.pid, Exe: p.exe, Argv: p.argv, Env: p.env, Cwd: cwd, Python: p.python,
+			Start: r.start.UnixNano() + r.since(), Brk: p.brk, StackLimit: stackLimit(p.pid),
 		},
 	}
-	for _, o := range sp.tasks {
+	for _, o := range p.tasks {
 		if o == t {
 			continue
 		}
@@ -172,17 +172,17 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 		ev.Regs = regs
 		ep.rest = append(ep.rest, ev)
 	}
-	if sp.calls != nil {
+	if p.calls != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: recording.Clock{Calls: sp.calls.img.Data}.Words()})
+			Args: recording.Clock{Calls: p.calls.img.Data}.Words()})
 	}
-	if sp.pauses.on {
+	if p.pauses.on {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: recording.Clock{Pauses: sp.pauseCell()}.Words()})
+			Args: recording.Clock{Pauses: p.pauseCell()}.Words()})
 	}
-	if sp.clock != nil {
+	if p.clock != nil {
 		ep.rest = append(ep.rest, recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Time: r.since(),
-			Args: recording.Clock{Budget: sp.clock.Budget, Stubs: sp.clockArea, Bias: sp.clockBias, Next: sp.clockReg}.Words(), Text: sp.python})
+			Args: recording.Clock{Budget: p.clock.Budget, Stubs: p.clockArea, Bias: p.clockBias, Next: p.clockReg}.Words(), Text: p.python})
 	}
 	return nil
 }
@@ -190,20 +190,20 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 // freeze forks t's process. The child is closed to everything outside at
 // once: it must hold none of the program's pipes and sockets open.
 func (r *recorder) freeze(t *task) (*frozen, error) {
-	sp := t.sp
+	p := t.proc
 	r.reapFrozen(t)
-	f := &frozen{engine: sp.engineSpans()}
+	f := &frozen{engine: p.engineSpans()}
 	// The program must not find the child by waiting for its children. That
 	// of the command itself is made pyrr's own; another has no exit signal,
 	// so that only who asks for such children finds it (wait(2), __WCLONE),
 	// and pyrr makes its parent do so.
 	flags := uint64(0)
-	if sp.pid == r.rootPID && !r.attached {
+	if p.pid == r.rootPID && !r.attached {
 		flags = unix.CLONE_PARENT | uint64(unix.SIGCHLD)
 	} else {
-		f.parent = sp
+		f.parent = p
 	}
-	defer r.unfiltered(sp, t.tid)()
+	defer r.unfiltered(p, t.tid)()
 	child, ret, err := r.injectFork(t, flags)
 	if err == nil && (ret < 0 || child == 0) {
 		err = errnoOf(ret)
@@ -220,17 +220,17 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 	if st, err := r.waits.For(f.pid); err != nil || !st.Stopped() {
 		return fail(fmt.Errorf("it %s: %v", ptrace.Describe(st), err))
 	}
-	ret, err = ptrace.Inject(f.pid, sp.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops)
+	ret, err = ptrace.Inject(f.pid, p.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops)
 	if err != nil {
 		return fail(err)
 	}
 	if ret != 0 {
-		if err := r.closeAll(f.pid, sp.area.Gadget); err != nil {
+		if err := r.closeAll(f.pid, p.area.Gadget); err != nil {
 			return fail(err)
 		}
 	}
 	if r.attached {
-		nameCopy(f.pid, sp.area.Gadget, sp.area.Scratch())
+		nameCopy(f.pid, p.area.Gadget, p.area.Scratch())
 	}
 	unix.SchedSetaffinity(f.pid, &r.cpus) // it ends beside the program
 	if err := f.copyShared(r, t); err != nil {
@@ -242,7 +242,7 @@ func (r *recorder) freeze(t *task) (*frozen, error) {
 // freezeItself is for a process that can't be forked: it must not run before what freezes
 // is read.
 func (r *recorder) freezeItself(t *task) (*frozen, error) {
-	f := &frozen{pid: t.sp.pid, itself: true, engine: t.sp.engineSpans()}
+	f := &frozen{pid: t.proc.pid, itself: true, engine: t.proc.engineSpans()}
 	if err := f.copyShared(r, t); err != nil {
 		return nil, fmt.Errorf("prepare its image: %w", err)
 	}
@@ -255,7 +255,7 @@ func (r *recorder) freezeItself(t *task) (*frozen, error) {
 func (r *recorder) injectFork(t *task, flags uint64) (child uint64, ret int64, err error) {
 	const most = 100
 	for range most {
-		ret, err = ptrace.InjectStops(t.tid, t.sp.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+		ret, err = ptrace.InjectStops(t.tid, t.proc.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
 			switch ptrace.Event(st) {
 			case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
 				var err error
@@ -293,13 +293,13 @@ func (r *recorder) closeAll(pid int, gadget uint64) error {
 // copyShared takes what a fork does not freeze: shared memory, and what the
 // program keeps from forks.
 func (f *frozen) copyShared(r *recorder, t *task) error {
-	sp := t.sp
-	if sp.calls != nil {
-		img := sp.calls.img
+	proc := t.proc
+	if proc.calls != nil {
+		img := proc.calls.img
 		f.skip = append(f.skip, span{img.Data, img.Base + img.Size}) // a replay begins with zeros there
 	}
-	f.freezeQuiet(sp, t.tid)
-	for _, m := range sp.shared {
+	f.freezeQuiet(proc, t.tid)
+	for _, m := range proc.shared {
 		f.skip = append(f.skip, span{m.start, m.end})
 		m.noFile = 0 // the image has all of it accessible
 		for u := m.off / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
@@ -322,7 +322,7 @@ func (f *frozen) copyShared(r *recorder, t *task) error {
 			f.copies = append(f.copies, recording.Write{Addr: start, Data: b})
 		}
 	}
-	for _, s := range sp.noFork {
+	for _, s := range proc.noFork {
 		f.skip = append(f.skip, s)
 		b := make([]byte, s.end-s.start)
 		if err := (ptrace.Mem)(t.tid).ReadAt(b, s.start); err != nil {
@@ -369,16 +369,16 @@ func (f *frozen) end() {
 // reapFrozen makes a process wait for the frozen ones that were its
 // children: they would stay as zombies until it ends.
 func (r *recorder) reapFrozen(t *task) {
-	sp := t.sp
-	if len(sp.zombies) == 0 {
+	p := t.proc
+	if len(p.zombies) == 0 {
 		return
 	}
-	left := sp.zombies[:0]
-	for _, pid := range sp.zombies {
-		ret, err := r.inject(t, sp.area.Gadget, unix.SYS_WAIT4, uint64(pid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
+	left := p.zombies[:0]
+	for _, pid := range p.zombies {
+		ret, err := r.inject(t, p.area.Gadget, unix.SYS_WAIT4, uint64(pid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
 		if err == nil && ret == 0 {
 			left = append(left, pid) // it has not ended yet
 		}
 	}
-	sp.zombies = left
+	p.zombies = left
 }

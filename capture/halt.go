@@ -17,11 +17,11 @@ import (
 // patched is put back under it.
 const leavePatience = 50 * time.Millisecond
 
-// haltRunning brings the thread of a space that runs code to a stop, which it
+// haltRunning brings the thread of a process that runs code to a stop, which it
 // returns: code that is being executed is not to be written to. All others are in
 // the kernel, and stop before they come back from there.
-func (r *recorder) haltRunning(sp *space) (*task, unix.WaitStatus) {
-	t := sp.cur
+func (r *recorder) haltRunning(p *process) (*task, unix.WaitStatus) {
+	t := p.cur
 	if t == nil || t.dead || t.stopped || !t.computing() || ptrace.Interrupt(t.tid) != nil {
 		return nil, 0
 	}

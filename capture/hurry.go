@@ -47,22 +47,22 @@ func (h *haste) overdue(now time.Time) bool { return !h.due.IsZero() && !now.Bef
 // hasten asks the thread that has a slot to give way to t, which is back from a call
 // and in line for it.
 func (r *recorder) hasten(t *task) {
-	sp := t.sp
-	if r.chaos != nil || sp.clock == nil || sp.cur == nil || t.sys == callNone {
+	p := t.proc
+	if r.chaos != nil || p.clock == nil || p.cur == nil || t.sys == callNone {
 		return
 	}
 	now := r.waits.Now()
-	at, atOnce, used := now.Add(wakeSoon), false, processTime(sp.pid)
+	at, atOnce, used := now.Add(wakeSoon), false, processTime(p.pid)
 	if t.ev.Nr == unix.SYS_FUTEX && t.lastRet == -int64(unix.ETIMEDOUT) && t.ev.Args[3] != 0 {
 		at, atOnce = now.Add(askIn(time.Duration(r.since()-t.ev.Time), used-t.slept)), true
 	}
 	switch {
-	case sp.due.IsZero():
-		sp.haste = haste{due: at, began: used, atOnce: atOnce, atCall: sp.atCall}
-	case at.Before(sp.due):
-		sp.due, sp.atOnce = at, sp.atOnce || atOnce
+	case p.due.IsZero():
+		p.haste = haste{due: at, began: used, atOnce: atOnce, atCall: p.atCall}
+	case at.Before(p.due):
+		p.due, p.atOnce = at, p.atOnce || atOnce
 	}
-	r.hurryBy(sp.due)
+	r.hurryBy(p.due)
 }
 
 // hurryBy sees to it that hurryOn runs then, or before.
@@ -87,27 +87,27 @@ func askIn(waited, used time.Duration) time.Duration {
 // hurryOn interrupts threads that are to give way.
 func (r *recorder) hurryOn(now time.Time) {
 	var next time.Time
-	for _, sp := range r.spaces {
-		t := sp.cur
-		if sp.due.IsZero() || sp.mode != modeRecord {
+	for _, p := range r.processes {
+		t := p.cur
+		if p.due.IsZero() || p.mode != modeRecord {
 			continue
 		}
 		switch {
-		case now.Before(sp.due):
-			if next.IsZero() || sp.due.Before(next) {
-				next = sp.due
+		case now.Before(p.due):
+			if next.IsZero() || p.due.Before(next) {
+				next = p.due
 			}
-		case t == nil || !t.computing() || t.stopped || t.probed || len(sp.ready) == 0:
+		case t == nil || !t.computing() || t.stopped || t.probed || len(p.ready) == 0:
 			// Who is in a call gives way at its end.
-		case !sp.atOnce && processTime(sp.pid)-sp.began < wakeSoon/2:
+		case !p.atOnce && processTime(p.pid)-p.began < wakeSoon/2:
 			// It has had no processor, or little of one.
-			if sp.due = now.Add(wakeSoon); next.IsZero() || sp.due.Before(next) {
-				next = sp.due
+			if p.due = now.Add(wakeSoon); next.IsZero() || p.due.Before(next) {
+				next = p.due
 			}
 		default:
-			sp.due = time.Time{}
+			p.due = time.Time{}
 			t.probed = ptrace.Interrupt(t.tid) == nil
-			sp.spin.yields = t.probed
+			p.spin.yields = t.probed
 		}
 	}
 	if !next.IsZero() {
@@ -120,14 +120,14 @@ func (r *recorder) hurryOn(now time.Time) {
 // where it made some since it was looked at last, else before its next instruction of
 // bytecode.
 func (r *recorder) yield(t *task) error {
-	sp := t.sp
+	p := t.proc
 	if _, _, err := r.counters(t, 0, 0); err != nil {
 		return err
 	}
-	if r.chaos == nil && !sp.atCall && sp.fast && sp.callPos != sp.calls.img.Buf {
-		sp.atCall = true
-		sp.due, sp.began, sp.atOnce = r.waits.Now().Add(wakeSoon), processTime(sp.pid), false
-		r.hurryBy(sp.due)
+	if r.chaos == nil && !p.atCall && p.fast && p.callPos != p.calls.img.Buf {
+		p.atCall = true
+		p.due, p.began, p.atOnce = r.waits.Now().Add(wakeSoon), processTime(p.pid), false
+		r.hurryBy(p.due)
 		return r.resume(t, 0)
 	}
 	if err := r.armAnywhere(t, 0); err != nil {

@@ -51,13 +51,13 @@ func (r *recorder) isPython(path string) bool {
 // startImage prepares a freshly executed process and opens its log with the
 // image that it starts from. t is at the exit of its execve.
 func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
-	sp := t.sp
+	p := t.proc
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", t.pid))
 	if err != nil {
 		return fmt.Errorf("find the program of process %d: %w", t.pid, err)
 	}
-	sp.exe = strings.TrimSuffix(exe, " (deleted)")
-	sp.argv, sp.env = procStrings(t.pid, "cmdline"), procStrings(t.pid, "environ")
+	p.exe = strings.TrimSuffix(exe, " (deleted)")
+	p.argv, p.env = procStrings(t.pid, "cmdline"), procStrings(t.pid, "environ")
 	var regs linux.Regs
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
@@ -68,9 +68,9 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	}
 	ev := &recording.Event{Kind: recording.KindStart, TID: int32(t.tid), Open: openFDs(t.pid)}
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.pid))
-	proc := &recording.Proc{
-		ID: sp.id, PID: t.pid, Parent: parent, ParentEvent: parentEvent,
-		Exe: sp.exe, Argv: sp.argv, Env: sp.env, Cwd: cwd,
+	proc := &recording.Process{
+		ID: p.id, PID: t.pid, Parent: parent, ParentEvent: parentEvent,
+		Exe: p.exe, Argv: p.argv, Env: p.env, Cwd: cwd,
 		Start: r.start.UnixNano() + r.since(), StackLimit: stackLimit(t.pid),
 	}
 	ev.Proc = proc
@@ -78,14 +78,14 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	if err := r.mapArea(t, regs.Rip, maps, proc); err != nil {
 		return err
 	}
-	sp.brk = proc.Brk
-	if plugin := r.plugin(sp.argv); plugin != "" && r.isPython(sp.exe) {
+	p.brk = proc.Brk
+	if plugin := r.plugin(p.argv); plugin != "" && r.isPython(p.exe) {
 		if err := r.addToPath(t, plugin, &regs); err != nil {
-			if runsPytest(sp.argv) {
+			if runsPytest(p.argv) {
 				r.warnf("pyrr's plugin for pytest is not added, so %s: %v", r.withoutPlugin(), err)
 			}
 		} else {
-			r.runnerBegins(sp)
+			r.runnerBegins(p)
 		}
 	}
 	if err := r.patchAuxv(t, regs.Rsp); err != nil {
@@ -98,19 +98,19 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 			return err
 		}
 	}
-	for _, m := range sp.area.Maps {
+	for _, m := range p.area.Maps {
 		ev.Maps = append(ev.Maps, recording.Mapping{Start: m.Addr, End: m.Addr + m.Len, Prot: uint32(m.Prot), Name: nameArea})
 	}
-	for _, w := range sp.area.Writes {
+	for _, w := range p.area.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	c := &sp.area.Time
-	ev.Args = recording.Area{Base: sp.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words()
+	c := &p.area.Time
+	ev.Args = recording.Area{Base: p.area.Base, FnCell: c.FnCell, Count: c.Count, Buf: c.Buf, Cap: uint64(c.Cap), Replay: c.Replay}.Words()
 	ev.Regs = &regs
 	if ev.XState, err = r.xstateOf(t.tid); err != nil {
 		return err
 	}
-	r.openStream(sp)
+	r.openStream(p)
 	for _, m := range maps {
 		if m.Prot&unix.PROT_EXEC != 0 && m.Ino != 0 {
 			if err := r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, openMapped(&m, t.pid)); err != nil {
@@ -118,8 +118,8 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 			}
 		}
 	}
-	proc.Python = sp.python
-	r.log(sp, ev)
+	proc.Python = p.python
+	r.log(p, ev)
 	if err := r.installPauses(t); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 
 // mapArea maps the engine area. The calls for that run at the program's own
 // first instruction, which is borrowed for them.
-func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *recording.Proc) error {
+func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *recording.Process) error {
 	var vdso []byte
 	var vdsoBase uint64
 	for _, m := range maps {
@@ -179,7 +179,7 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 	if err != nil {
 		return err
 	}
-	t.sp.area = area
+	t.proc.area = area
 	return ptrace.WriteV(t.tid, spansOf(area.Writes))
 }
 
@@ -199,7 +199,7 @@ func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64)
 	if err := r.endDispatch(t); err != nil {
 		return 0, err
 	}
-	defer r.unfiltered(t.sp, t.tid)()
+	defer r.unfiltered(t.proc, t.tid)()
 	return ptrace.InjectStops(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)
 	})
@@ -268,7 +268,7 @@ func (r *recorder) patchAuxv(t *task, sp uint64) error {
 	return nil
 }
 
-func (r *recorder) areaVdso(t *task) uint64 { return t.sp.area.VdsoBase }
+func (r *recorder) areaVdso(t *task) uint64 { return t.proc.area.VdsoBase }
 
 // addImageMapping adds one mapping of the fresh program to the image.
 func (r *recorder) addImageMapping(t *task, iw *imageWriter, m linux.Mapping) error {
@@ -287,7 +287,7 @@ func (r *recorder) addImageMapping(t *task, iw *imageWriter, m linux.Mapping) er
 		return iw.pages(&m, nil)
 	}
 	defer f.Close()
-	id, err := r.addFile(t.sp, f, m.Path, m.Off+(m.End-m.Start))
+	id, err := r.addFile(t.proc, f, m.Path, m.Off+(m.End-m.Start))
 	if err != nil {
 		return err
 	}
@@ -338,13 +338,13 @@ func (r *recorder) addPages(t *task, ev *recording.Event, start, end uint64) err
 func isEOF(err error) bool { return errors.Is(err, errEOF) }
 
 // addFile registers a mapped file with the recording.
-func (r *recorder) addFile(sp *space, f *os.File, name string, upto uint64) (recording.FileID, error) {
-	if sp.ep == nil {
+func (r *recorder) addFile(p *process, f *os.File, name string, upto uint64) (recording.FileID, error) {
+	if p.ep == nil {
 		return 0, nil // nothing is written
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return 0, fmt.Errorf("stat %s: %w", name, err)
 	}
-	return sp.ep.w.AddFile(name, int(f.Fd()), st, upto)
+	return p.ep.w.AddFile(name, int(f.Fd()), st, upto)
 }

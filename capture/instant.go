@@ -250,7 +250,7 @@ func (in *instant) readImage(w *recording.Writer, f *frozen, first *recording.Ev
 func (in *instant) image(f *frozen) recording.Event {
 	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", f.pid))
 	cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", f.pid))
-	return recording.Event{Kind: recording.KindStart, TID: int32(in.pid), Open: openFDs(in.pid), Proc: &recording.Proc{
+	return recording.Event{Kind: recording.KindStart, TID: int32(in.pid), Open: openFDs(in.pid), Proc: &recording.Process{
 		ID: 1, PID: in.pid, Exe: strings.TrimSuffix(exe, " (deleted)"), Argv: procStrings(f.pid, "cmdline"),
 		Env: procStrings(f.pid, "environ"), Cwd: cwd, Start: in.r.start.UnixNano(), StackLimit: stackLimit(f.pid)}}
 }

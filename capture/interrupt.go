@@ -13,9 +13,9 @@ import (
 
 // watchTests ends what has taken too long.
 func (r *recorder) watchTests(now time.Time) {
-	for _, sp := range r.spaces {
-		run := sp.runner
-		if run == nil || sp.ended {
+	for _, p := range r.processes {
+		run := p.runner
+		if run == nil || p.ended {
 			continue
 		}
 		test := run.test
@@ -28,7 +28,7 @@ func (r *recorder) watchTests(now time.Time) {
 			}
 		case !test.expireBy.IsZero():
 			if now.After(test.expireBy) {
-				r.expireTest(sp)
+				r.expireTest(p)
 			}
 		case !test.expired && !test.deadline.IsZero() && now.After(test.deadline):
 			if r.o.Tests == nil {
@@ -36,20 +36,20 @@ func (r *recorder) watchTests(now time.Time) {
 				test.expired, r.deadline, r.after = true, now, test.limit
 				return
 			}
-			r.expireSoon(sp, now)
+			r.expireSoon(p, now)
 		case test.expired && len(test.again) > 0 && now.After(test.again[0]):
 			test.again = test.again[1:]
-			unix.Tgkill(sp.pid, sp.pid, signalExpired)
+			unix.Tgkill(p.pid, p.pid, signalExpired)
 		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
 			test.killAt = time.Time{}
-			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, sp.pid)
-			if sp.pid == r.rootPID {
+			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, p.pid)
+			if p.pid == r.rootPID {
 				r.timedOut, r.after = true, test.limit
 			}
 			if !run.worker { // that of pytest-xdist gets another
-				r.stuck = append(r.stuck, Stuck{PID: sp.pid, Root: sp.pid == r.rootPID, Test: test.id, Why: test.why, Limit: test.limit, Done: run.done})
+				r.stuck = append(r.stuck, Stuck{PID: p.pid, Root: p.pid == r.rootPID, Test: test.id, Why: test.why, Limit: test.limit, Done: run.done})
 			}
-			ptrace.Kill(sp.pid)
+			ptrace.Kill(p.pid)
 		}
 	}
 }
@@ -71,11 +71,11 @@ func (run *runner) enterPhase(phase string, grace time.Duration) {
 
 // expireSoon ends the time of a test: at an exact instruction, where it
 // computes.
-func (r *recorder) expireSoon(sp *space, now time.Time) {
-	if c := sp.cur; sp.clock != nil && c != nil && c.computing() && sp.ep != nil {
-		sp.runner.test.expireBy = now.Add(tickPatience)
+func (r *recorder) expireSoon(p *process, now time.Time) {
+	if c := p.cur; p.clock != nil && c != nil && c.computing() && p.ep != nil {
+		p.runner.test.expireBy = now.Add(tickPatience)
 	} else {
-		r.expireTest(sp)
+		r.expireTest(p)
 	}
 }
 
@@ -86,8 +86,8 @@ func (run *runner) expiring() bool {
 
 // hurried reports whether a time-out waits for a process to come to an exact
 // instruction.
-func (r *recorder) hurried(sp *space) bool {
-	return !r.expireBy.IsZero() || sp.runner != nil && sp.runner.expiring()
+func (r *recorder) hurried(p *process) bool {
+	return !r.expireBy.IsZero() || p.runner != nil && p.runner.expiring()
 }
 
 // expireTestAt is expireTest where a thread stands before an exact
@@ -96,14 +96,14 @@ func (r *recorder) expireTestAt(m *moment) error {
 	if err := r.switchLog(m); err != nil {
 		return err
 	}
-	r.expireTest(m.t.sp)
+	r.expireTest(m.t.proc)
 	return nil
 }
 
 // expireTest finishes the recording of a test whose time is up, and tells the
 // runner.
-func (r *recorder) expireTest(sp *space) {
-	test := sp.runner.test
+func (r *recorder) expireTest(p *process) {
+	test := p.runner.test
 	test.expired, test.expireBy = true, time.Time{}
 	if test.cancelled {
 		if ep := test.ep; ep != nil {
@@ -131,13 +131,13 @@ func (r *recorder) expireTest(sp *space) {
 		}
 	}
 	sig := unix.Signal(signalExpired)
-	if !sp.runner.handles {
+	if !p.runner.handles {
 		sig = unix.SIGINT
 	}
 	switch {
 	case r.o.Kill:
 		sig = unix.SIGKILL
-	case sp.runner.handles && sp.runner.phase != phaseTeardown:
+	case p.runner.handles && p.runner.phase != phaseTeardown:
 		// Frameworks catch what a test raises, and go on. What is torn down already
 		// is not disturbed again.
 		now := time.Now()
@@ -145,7 +145,7 @@ func (r *recorder) expireTest(sp *space) {
 			test.again = append(test.again, now.Add(r.o.Grace*part/20))
 		}
 	}
-	unix.Tgkill(sp.pid, sp.pid, sig)
+	unix.Tgkill(p.pid, p.pid, sig)
 }
 
 // asked answers a runner that wants to know why it got signalExpired. It
@@ -154,7 +154,7 @@ func (r *recorder) asked(t *task) (bool, error) {
 	if t.ev.Nr != unix.SYS_READLINK || !bytes.Equal(t.ev.In, []byte(markWhy)) {
 		return false, nil
 	}
-	run := t.sp.runner
+	run := t.proc.runner
 	if run == nil || run.test == nil || !run.test.expired {
 		return false, nil
 	}
@@ -167,22 +167,22 @@ func (r *recorder) asked(t *task) (bool, error) {
 }
 
 // inTest is the test that a process runs, or was started by; nil for none.
-func (sp *space) inTest() *testRun {
-	if sp.runner != nil && sp.runner.test != nil {
-		return sp.runner.test
+func (p *process) inTest() *testRun {
+	if p.runner != nil && p.runner.test != nil {
+		return p.runner.test
 	}
-	return sp.within
+	return p.within
 }
 
 // endedInTest deals with a test whose process ended in its middle.
-func (r *recorder) endedInTest(sp *space, st unix.WaitStatus) {
-	if sp.runner == nil || sp.runner.test == nil || r.o.Tests == nil {
+func (r *recorder) endedInTest(p *process, st unix.WaitStatus) {
+	if p.runner == nil || p.runner.test == nil || r.o.Tests == nil {
 		return
 	}
 	outcome := "crashed"
-	if st.Exited() && sp.exitTID != 0 && sp.exitTID != sp.pid && sp.runner.test.minded {
+	if st.Exited() && p.exitTID != 0 && p.exitTID != p.pid && p.runner.test.minded {
 		// pytest-timeout's other method: a thread that ends the process.
 		outcome = "timeout"
 	}
-	r.testOver(sp, outcome)
+	r.testOver(p, outcome)
 }

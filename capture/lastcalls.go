@@ -16,7 +16,7 @@ import (
 // buffered stops once more where it ends, and leaves them. Threads in calls that stop
 // don't: what they did is in the log.
 
-// lastCalls is what the buffers of a space held where the thread that ran came to its
+// lastCalls is what the buffers of a process held where the thread that ran came to its
 // end.
 type lastCalls struct{ calls, readings []byte }
 
@@ -38,11 +38,11 @@ func (r *recorder) tellExit(t *task, on bool) {
 // recorder waits, so that it only reads.
 func (r *recorder) exiting(tid int) {
 	t := r.tasks[tid]
-	if t == nil || t.sp == nil || t.sp.mode != modeRecord || t.sp.cur != t || t.sp.calls == nil || t.sp.area == nil {
+	if t == nil || t.proc == nil || t.proc.mode != modeRecord || t.proc.cur != t || t.proc.calls == nil || t.proc.area == nil {
 		return
 	}
 	var cells [16]byte
-	time, img := &t.sp.area.Time, t.sp.calls.img
+	time, img := &t.proc.area.Time, t.proc.calls.img
 	spans := []ptrace.Span{{Addr: time.Count, Data: cells[:8]}, {Addr: img.Pos, Data: cells[8:]}}
 	if n, err := ptrace.ReadV(tid, spans); err != nil || n < len(cells) {
 		return
@@ -84,6 +84,6 @@ func (r *recorder) logLast(t *task) {
 	}
 	// What can't be read was overwritten: the recording ends before it.
 	if _, err := r.logCalls(t, last.calls, last.readings); err == nil {
-		t.sp.base = max(t.sp.base, t.sp.lastInstr)
+		t.proc.base = max(t.proc.base, t.proc.lastInstr)
 	}
 }

@@ -12,13 +12,13 @@ import (
 // leave ends the recording of one process and lets it run on, untraced and
 // with everything put back: the recording must not cost the program anything
 // once it is over.
-func (r *recorder) leave(sp *space, why string) {
-	r.sayLeft(sp, why)
-	r.leaveAs(sp, recording.EndDetached, why)
+func (r *recorder) leave(p *process, why string) {
+	r.sayLeft(p, why)
+	r.leaveAs(p, recording.EndDetached, why)
 }
 
-func (r *recorder) sayLeft(sp *space, why string) {
-	r.warnf("process %d (%s): recording stopped at instruction %d: %s", sp.pid, shortName(sp.exe), r.countNow(sp), why)
+func (r *recorder) sayLeft(p *process, why string) {
+	r.warnf("process %d (%s): recording stopped at instruction %d: %s", p.pid, shortName(p.exe), r.countNow(p), why)
 }
 
 func (r *recorder) leaveAll(why string) { r.leaveAllBut(nil, why) }
@@ -26,31 +26,31 @@ func (r *recorder) leaveAll(why string) { r.leaveAllBut(nil, why) }
 // leaveAllBut is leaveAll, except that a thread stays stopped: what its stop is
 // about was not looked at, and letGo is to do that.
 func (r *recorder) leaveAllBut(at *task, why string) {
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord {
-			r.sayLeft(sp, why)
-			r.leaveBut(at, sp, recording.Event{Why: recording.EndDetached, Text: why})
+	for _, p := range r.processes {
+		if p.mode == modeRecord {
+			r.sayLeft(p, why)
+			r.leaveBut(at, p, recording.Event{Why: recording.EndDetached, Text: why})
 		}
 	}
 }
 
-func (r *recorder) leaveAs(sp *space, end, why string) {
-	r.leaveBut(nil, sp, recording.Event{Why: end, Text: why})
+func (r *recorder) leaveAs(p *process, end, why string) {
+	r.leaveBut(nil, p, recording.Event{Why: end, Text: why})
 }
 
 // leaveBut is leaveAs with what else the last event says.
-func (r *recorder) leaveBut(at *task, sp *space, end recording.Event) {
-	if sp.mode != modeRecord {
+func (r *recorder) leaveBut(at *task, p *process, end recording.Event) {
+	if p.mode != modeRecord {
 		return
 	}
-	halted, st := r.haltRunning(sp)
-	r.logOpen(sp)
-	end.Kind, end.TID, end.Instr = recording.KindEnd, int32(sp.pid), r.countNow(sp)
-	r.log(sp, &end)
-	r.close(sp)
-	sp.clear()
+	halted, st := r.haltRunning(p)
+	r.logOpen(p)
+	end.Kind, end.TID, end.Instr = recording.KindEnd, int32(p.pid), r.countNow(p)
+	r.log(p, &end)
+	r.close(p)
+	p.clear()
 	restored := false
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t.dead {
 			continue
 		}
@@ -62,7 +62,7 @@ func (r *recorder) leaveBut(at *task, sp *space, end recording.Event) {
 			continue
 		}
 		if !restored {
-			restored = r.restore(sp, t.tid) == nil
+			restored = r.restore(p, t.tid) == nil
 		}
 		switch {
 		case t == at:
@@ -71,23 +71,23 @@ func (r *recorder) leaveBut(at *task, sp *space, end recording.Event) {
 		}
 	}
 	if !restored {
-		for _, t := range sp.tasks {
-			if !t.dead && r.restore(sp, t.tid) == nil {
+		for _, t := range p.tasks {
+			if !t.dead && r.restore(p, t.tid) == nil {
 				break
 			}
 		}
 	}
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		// What it has just forked is a copy of it as it was, and has no log yet.
-		if c := t.child; c != nil && c.sp == nil && c.stopped && !c.dead {
+		if c := t.child; c != nil && c.proc == nil && c.stopped && !c.dead {
 			t.child, c.leaving = nil, true
-			_ = r.restore(sp, c.tid) // an error means that it is gone
+			_ = r.restore(p, c.tid) // an error means that it is gone
 			r.release1(c, 0)
 		}
 	}
 }
 
-// letGo detaches a thread whose space is no longer recorded, at a stop.
+// letGo detaches a thread whose process is no longer recorded, at a stop.
 func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 	st, err := r.ranInto(t, st)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 	}
 	sig := 0
 	if ptrace.Event(st) == unix.PTRACE_EVENT_EXEC {
-		t.sp = nil // what it has now is not what the recorder knows
+		t.proc = nil // what it has now is not what the recorder knows
 	}
 	switch {
 	case ptrace.Event(st) != 0 || st.StopSignal() == ptrace.SyscallStop:
@@ -105,29 +105,29 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 			return err
 		}
-		if sig == int(unix.SIGTRAP) && t.sp != nil {
-			_, counts := t.sp.countingTrap(regs.Rip)
-			full := t.sp.area != nil && regs.Rip == t.sp.area.Time.Full+1
+		if sig == int(unix.SIGTRAP) && t.proc != nil {
+			_, counts := t.proc.countingTrap(regs.Rip)
+			full := t.proc.area != nil && regs.Rip == t.proc.area.Time.Full+1
 			if full {
 				// It goes on with the buffer that was full.
-				ptrace.WriteU64(t.tid, t.sp.area.Time.Count, 0)
+				ptrace.WriteU64(t.tid, t.proc.area.Time.Count, 0)
 			}
-			if counts || full || t.sp.paused(regs.Rip) {
+			if counts || full || t.proc.paused(regs.Rip) {
 				sig = 0
 			}
 		}
-		if sig == int(unix.SIGSEGV) && t.sp != nil && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.sp.wasGuarded(t.info.Addr()) {
+		if sig == int(unix.SIGSEGV) && t.proc != nil && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.proc.wasGuarded(t.info.Addr()) {
 			sig = 0 // the memory is accessible by now
 		}
-		if sig == int(unix.SIGILL) && t.sp != nil {
-			if _, ok := t.sp.patches[regs.Rip]; ok {
+		if sig == int(unix.SIGILL) && t.proc != nil {
+			if _, ok := t.proc.patches[regs.Rip]; ok {
 				sig = 0 // the instruction itself is back by now
 			}
 		}
 	}
 	if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE || ptrace.Event(st) == unix.PTRACE_EVENT_FORK || ptrace.Event(st) == unix.PTRACE_EVENT_VFORK {
 		if msg, err := ptrace.EventMsg(t.tid); err == nil {
-			child := &task{tid: int(msg), pid: int(msg), sp: t.sp, leaving: true}
+			child := &task{tid: int(msg), pid: int(msg), proc: t.proc, leaving: true}
 			r.tasks[child.tid] = child
 			if st, ok := r.waits.Poll(child.tid); ok {
 				if child.stopped = st.Stopped(); child.stopped {
@@ -138,8 +138,8 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 			}
 		}
 	}
-	if t.sp != nil && t.pid != t.sp.pid {
-		_ = r.restore(t.sp, t.tid) // as letGoCopy
+	if t.proc != nil && t.pid != t.proc.pid {
+		_ = r.restore(t.proc, t.tid) // as letGoCopy
 	}
 	r.release1(t, sig)
 	return nil
@@ -147,19 +147,19 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 
 // countingTrap returns where a thread goes on that stands behind the trap of a
 // counting stub.
-func (sp *space) countingTrap(pc uint64) (at uint64, ok bool) {
-	if sp.clock == nil {
+func (p *process) countingTrap(pc uint64) (at uint64, ok bool) {
+	if p.clock == nil {
 		return 0, false
 	}
-	at, _, _, ok = sp.clock.Trap(pc)
+	at, _, _, ok = p.clock.Trap(pc)
 	return at, ok
 }
 
 // letGoCopy detaches a process that was made while its maker was let go: it may be a
 // copy of what that was before.
 func (r *recorder) letGoCopy(child *task) {
-	if child.sp != nil {
-		_ = r.restore(child.sp, child.tid) // an error means that it is gone
+	if child.proc != nil {
+		_ = r.restore(child.proc, child.tid) // an error means that it is gone
 	}
 	r.release1(child, 0)
 }
@@ -177,14 +177,14 @@ func (r *recorder) release1(t *task, sig int) {
 	if back := r.putBack(t); sig == 0 {
 		sig = back
 	}
-	if t.sp != nil {
+	if t.proc != nil {
 		if pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip); err == nil {
-			if at, ok := t.sp.countingTrap(pc); ok {
+			if at, ok := t.proc.countingTrap(pc); ok {
 				ptrace.PokeUser(t.tid, ptrace.OffRip, at) // it has nothing to count any more
 			}
 		}
 	}
-	if r.attached && t.sp != nil && t.sp.area != nil && t.pid == t.sp.pid && r.beforeCall(t) == nil {
+	if r.attached && t.proc != nil && t.proc.area != nil && t.pid == t.proc.pid && r.beforeCall(t) == nil {
 		r.reapFrozen(t)
 		r.beginRseq(t)
 	}
@@ -224,58 +224,58 @@ func (r *recorder) putBack(t *task) (sig int) {
 
 // restore takes back what was put into the address space: patched
 // instructions, the limits of the counters, the detour of the clock.
-func (r *recorder) restore(sp *space, tid int) error {
+func (r *recorder) restore(proc *process, tid int) error {
 	var spans []ptrace.Span
-	for addr, p := range sp.patches {
+	for addr, p := range proc.patches {
 		if !stillTrapped(tid, addr, &p.site) {
 			continue
 		}
 		spans = append(spans, ptrace.Span{Addr: addr, Data: p.site.Orig[:p.site.Len]})
 	}
-	if err := ptrace.WriteV(tid, append(spans, sp.former...)); err != nil {
+	if err := ptrace.WriteV(tid, append(spans, proc.former...)); err != nil {
 		return err
 	}
-	if sp.clock != nil {
-		if err := ptrace.WriteU64(tid, sp.clock.Budget, noBudget); err != nil {
+	if proc.clock != nil {
+		if err := ptrace.WriteU64(tid, proc.clock.Budget, noBudget); err != nil {
 			return err
 		}
 	}
-	if sp.calls != nil {
-		if err := ptrace.Write(tid, sp.calls.img.Mode, []byte{0, 0, 0, 0}); err != nil {
+	if proc.calls != nil {
+		if err := ptrace.Write(tid, proc.calls.img.Mode, []byte{0, 0, 0, 0}); err != nil {
 			return err
 		}
-		sp.fast = false
+		proc.fast = false
 	}
-	if sp.pauses.on {
-		if err := ptrace.WriteU64(tid, sp.pauseCell(), inject.PauseNone); err != nil {
+	if proc.pauses.on {
+		if err := ptrace.WriteU64(tid, proc.pauseCell(), inject.PauseNone); err != nil {
 			return err
 		}
 	}
-	r.restoreCode(sp, tid)
-	r.restoreShared(sp, tid)
-	if sp.area != nil {
-		return ptrace.Write(tid, sp.area.Time.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
+	r.restoreCode(proc, tid)
+	r.restoreShared(proc, tid)
+	if proc.area != nil {
+		return ptrace.Write(tid, proc.area.Time.Mode, []byte{inject.ModePassthrough, 0, 0, 0})
 	}
 	return nil
 }
 
 // onlyWatch ends the recording of a process like leave, but goes on watching
 // for what it starts.
-func (r *recorder) onlyWatch(sp *space, why string) error {
-	if old := sp.ep; old != nil {
-		r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: r.countNow(sp), Why: recording.EndTest, Text: why})
+func (r *recorder) onlyWatch(p *process, why string) error {
+	if old := p.ep; old != nil {
+		r.part(p, &recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: r.countNow(p), Why: recording.EndTest, Text: why})
 		r.abandoned(old)
 	}
-	sp.clear()
-	sp.mode = modeWatch
-	delete(r.recheck, sp)
+	p.clear()
+	p.mode = modeWatch
+	delete(r.recheck, p)
 	restored := false
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t.dead {
 			continue
 		}
 		if !restored {
-			restored = r.restore(sp, t.tid) == nil
+			restored = r.restore(p, t.tid) == nil
 		}
 		if t.affinity == nil {
 			unix.SchedSetaffinity(t.tid, &r.cpus)

@@ -11,31 +11,31 @@ import (
 	"pyrr/internal/recording"
 )
 
-// log appends an event to the log of a space.
-func (r *recorder) log(sp *space, ev *recording.Event) {
-	if sp.stream == nil {
+// log appends an event to the log of a process.
+func (r *recorder) log(p *process, ev *recording.Event) {
+	if p.stream == nil {
 		return
 	}
 	if ev.Time == 0 {
 		ev.Time = r.since()
 	}
-	if err := sp.stream.Append(ev); err != nil && !r.writeErr {
+	if err := p.stream.Append(ev); err != nil && !r.writeErr {
 		r.writeErr = true
 		r.warnf("the recording can't be written: %v", err)
 	}
-	sp.lastTime, sp.lastInstr = ev.Time, ev.Instr
-	sp.events++
-	sp.ep.events++
+	p.lastTime, p.lastInstr = ev.Time, ev.Instr
+	p.events++
+	p.ep.events++
 }
 
 // reachedBy completes an event that a thread came to by running with what is
 // counted between such.
-func (r *recorder) reachedBy(sp *space, ev *recording.Event) {
+func (r *recorder) reachedBy(p *process, ev *recording.Event) {
 	if ev.Stop == recording.StopPause {
-		ev.Pauses = sp.pauses.since()
+		ev.Pauses = p.pauses.since()
 	}
 	if ev.Stop != recording.StopNone {
-		sp.pauses.mark = sp.pauses.left
+		p.pauses.mark = p.pauses.left
 	}
 }
 
@@ -52,13 +52,13 @@ func (r *recorder) logEnter(t *task) {
 	if t.child == nil || !t.child.vfork {
 		ev.Child = 0 // named by the event of its return, where it begins
 	}
-	r.log(t.sp, &ev)
+	r.log(t.proc, &ev)
 }
 
-// logOpen puts the calls into the log that threads of a space are inside of:
+// logOpen puts the calls into the log that threads of a process are inside of:
 // where its log ends, or something is to be logged that is later than them.
-func (r *recorder) logOpen(sp *space) {
-	for _, t := range sp.tasks {
+func (r *recorder) logOpen(p *process) {
+	for _, t := range p.tasks {
 		r.logEnter(t)
 	}
 }

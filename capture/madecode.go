@@ -34,10 +34,10 @@ const writeExec = unix.PROT_WRITE | unix.PROT_EXEC
 // codeAsked notes what the call at hand has made executable.
 func (r *recorder) codeAsked(t *task, start, end, prot uint64) {
 	t.code = madeCode{}
-	if prot&unix.PROT_EXEC == 0 || start >= end || t.sp.area == nil {
+	if prot&unix.PROT_EXEC == 0 || start >= end || t.proc.area == nil {
 		return
 	}
-	for _, f := range t.sp.files {
+	for _, f := range t.proc.files {
 		if f.start < end && start < f.end {
 			return // a file's, or partly
 		}
@@ -50,33 +50,33 @@ func (r *recorder) codeAsked(t *task, start, end, prot uint64) {
 func (r *recorder) codeMade(t *task) error {
 	c := t.code
 	t.code = madeCode{}
-	sp := t.sp
+	p := t.proc
 	if c.end == 0 {
 		return nil
 	}
 	if c.prot&writeExec != writeExec {
 		mem := r.trapMade(t, c.start, c.start, c.end)
 		if len(mem) > 0 {
-			r.log(sp, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: sp.base, Memory: recording.Memory{Mem: mem}})
+			r.log(p, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: p.base, Memory: recording.Memory{Mem: mem}})
 		}
 		return nil
 	}
 	if err := r.makeHelper(t); err != nil {
 		return err
 	}
-	if err := r.protect(sp, c.start, c.end, c.prot&^unix.PROT_EXEC); err != nil {
+	if err := r.protect(p, c.start, c.end, c.prot&^unix.PROT_EXEC); err != nil {
 		return err
 	}
-	r.showShared(sp, c.start, c.end, c.prot&^unix.PROT_EXEC)
-	sp.made = append(sp.made, c)
-	r.log(sp, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: sp.base,
+	r.showShared(p, c.start, c.end, c.prot&^unix.PROT_EXEC)
+	p.made = append(p.made, c)
+	r.log(p, &recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: p.base,
 		Memory: recording.Memory{Maps: []recording.Mapping{{Start: c.start, End: c.end, Prot: uint32(c.prot &^ unix.PROT_EXEC)}}}})
 	return nil
 }
 
 // showShared notes with what protection a shared mapping is given back.
-func (r *recorder) showShared(sp *space, start, end, prot uint64) {
-	for _, m := range sp.shared {
+func (r *recorder) showShared(p *process, start, end, prot uint64) {
+	for _, m := range p.shared {
 		if m.start < end && start < m.end {
 			m.prot = prot
 		}
@@ -100,22 +100,22 @@ func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 	if t.info.Code() != accessRefused || addr-regs.Rip >= longest {
 		return false, nil
 	}
-	sp := t.sp
-	i := slices.IndexFunc(sp.made, func(c madeCode) bool { return c.start <= addr && addr < c.end })
+	p := t.proc
+	i := slices.IndexFunc(p.made, func(c madeCode) bool { return c.start <= addr && addr < c.end })
 	if i < 0 {
 		return false, nil
 	}
-	if m := sp.findShared(addr); m != nil && m.obj.multi && m.obj.holder[m.unitOf(addr)] != m {
+	if m := p.findShared(addr); m != nil && m.obj.multi && m.obj.holder[m.unitOf(addr)] != m {
 		return false, nil // another process has it
 	}
 	at, err := r.momentOfFault(t, regs)
 	if err != nil {
 		return true, err
 	}
-	c := sp.made[i]
+	c := p.made[i]
 	ev := recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Mem: r.trapMade(t, regs.Rip, c.start, c.end)}}
 	page := addr &^ (pageSize - 1)
-	if err := r.protect(sp, page, page+pageSize, c.prot); err != nil {
+	if err := r.protect(p, page, page+pageSize, c.prot); err != nil {
 		return true, err
 	}
 	ev.Maps = []recording.Mapping{{Start: page, End: page + pageSize, Prot: uint32(c.prot)}}
@@ -140,35 +140,35 @@ func (r *recorder) trapMade(t *task, entry, lo, hi uint64) []recording.Write {
 		if forceWrite(t.tid, s.Off, s.Trap()) != nil {
 			continue
 		}
-		t.sp.patches[s.Off] = patch{site: s}
+		t.proc.patches[s.Off] = patch{site: s}
 		mem = append(mem, recording.Write{Addr: s.Off, Data: s.Trap()})
 	}
 	return mem
 }
 
 // codeMoved follows memory that mremap(2) has moved.
-func (sp *space) codeMoved(old, oldLen, at, newLen uint64) {
-	for i := range sp.made {
-		if c := &sp.made[i]; old <= c.start && c.end <= old+oldLen {
+func (proc *process) codeMoved(old, oldLen, at, newLen uint64) {
+	for i := range proc.made {
+		if c := &proc.made[i]; old <= c.start && c.end <= old+oldLen {
 			c.start, c.end = c.start-old+at, min(c.end-old+at, at+newLen)
 		}
 	}
 	moved := map[uint64]patch{}
-	for a, p := range sp.patches {
+	for a, p := range proc.patches {
 		if old <= a && a < old+oldLen {
-			delete(sp.patches, a)
+			delete(proc.patches, a)
 			moved[a-old+at] = p
 		}
 	}
 	for a, p := range moved {
-		sp.patches[a] = p
+		proc.patches[a] = p
 	}
 }
 
 // codeGone forgets code whose memory is unmapped or protected otherwise.
-func (sp *space) codeGone(start, end uint64) {
+func (p *process) codeGone(start, end uint64) {
 	var keep []madeCode
-	for _, c := range sp.made {
+	for _, c := range p.made {
 		if c.end <= start || end <= c.start {
 			keep = append(keep, c)
 			continue
@@ -180,22 +180,22 @@ func (sp *space) codeGone(start, end uint64) {
 			keep = append(keep, madeCode{span{end, c.end}, c.prot})
 		}
 	}
-	sp.made = keep
+	p.made = keep
 }
 
-// restoreCode gives a space that is not recorded any more its code back. tid is one of
+// restoreCode gives a process that is not recorded any more its code back. tid is one of
 // its threads, stopped, or the thread of a copy of it.
-func (r *recorder) restoreCode(sp *space, tid int) {
-	for _, c := range sp.made {
-		if t := r.tasks[tid]; sp.helper != nil && (t == nil || t.pid == sp.pid) {
-			r.protect(sp, c.start, c.end, c.prot)
-			r.showShared(sp, c.start, c.end, c.prot)
-		} else if sp.area != nil {
-			undo := r.unfiltered(sp, tid)
-			ptrace.Inject(tid, sp.area.Gadget, unix.SYS_MPROTECT, [6]uint64{c.start, c.end - c.start, c.prot}, ignoreStops)
+func (r *recorder) restoreCode(p *process, tid int) {
+	for _, c := range p.made {
+		if t := r.tasks[tid]; p.helper != nil && (t == nil || t.pid == p.pid) {
+			r.protect(p, c.start, c.end, c.prot)
+			r.showShared(p, c.start, c.end, c.prot)
+		} else if p.area != nil {
+			undo := r.unfiltered(p, tid)
+			ptrace.Inject(tid, p.area.Gadget, unix.SYS_MPROTECT, [6]uint64{c.start, c.end - c.start, c.prot}, ignoreStops)
 			undo()
 		}
-		sp.guarded = append(sp.guarded, c.span)
+		p.guarded = append(p.guarded, c.span)
 	}
 }
 

@@ -90,8 +90,8 @@ type testRun struct {
 func (r *recorder) mark(t *task) error {
 	path := readString(t.tid, t.ev.Args[0], unix.PathMax) // the event has its beginning
 	word, rest, _ := strings.Cut(strings.TrimPrefix(path, markPrefix), "/")
-	sp := t.sp
-	if sp.within != nil {
+	p := t.proc
+	if p.within != nil {
 		return nil // a session that a test runs
 	}
 	switch word {
@@ -107,30 +107,30 @@ func (r *recorder) mark(t *task) error {
 		what, rest, _ := strings.Cut(rest, "/")
 		return r.region(t, what, rest)
 	case "collect":
-		if sp.runner != nil && r.timesTests() {
-			sp.runner.deadline = r.limitOutside()
+		if p.runner != nil && r.timesTests() {
+			p.runner.deadline = r.limitOutside()
 		}
 	case "start":
 		f := strings.SplitN(rest, "/", 3)
-		if len(f) == 3 && sp.runner != nil {
+		if len(f) == 3 && p.runner != nil {
 			return r.testStart(t, f[2], f[0], f[1])
 		}
 	case "minds":
-		if sp.runner != nil {
-			sp.runner.minds, _ = strconv.Atoi(rest) // 0 is none
+		if p.runner != nil {
+			p.runner.minds, _ = strconv.Atoi(rest) // 0 is none
 		}
 	case "phase":
 		r.noteMark(t, recording.MarkTestPhase, rest)
-		if sp.runner != nil {
-			sp.runner.enterPhase(rest, r.o.Grace)
+		if p.runner != nil {
+			p.runner.enterPhase(rest, r.o.Grace)
 		}
 	case "reason":
-		if sp.runner != nil && sp.runner.test != nil {
-			sp.runner.test.reason = rest
+		if p.runner != nil && p.runner.test != nil {
+			p.runner.test.reason = rest
 		}
 	case "end":
 		outcome, id, _ := strings.Cut(rest, "/")
-		if sp.runner != nil {
+		if p.runner != nil {
 			r.noteMark(t, recording.MarkTestEnd, outcome+" "+id)
 			r.testEnd(t, outcome)
 		}
@@ -140,7 +140,7 @@ func (r *recorder) mark(t *task) error {
 
 // noteMark logs a mark.
 func (r *recorder) noteMark(t *task, why, text string) {
-	r.log(t.sp, &recording.Event{Kind: recording.KindNote, TID: int32(t.tid), Instr: t.sp.base, Why: why, Text: text})
+	r.log(t.proc, &recording.Event{Kind: recording.KindNote, TID: int32(t.tid), Instr: t.proc.base, Why: why, Text: text})
 }
 
 func (r *recorder) limitFrom(limit time.Duration) time.Time {
@@ -164,17 +164,17 @@ func (r *recorder) outside() time.Duration {
 
 // session handles the marks of a whole session.
 func (r *recorder) session(t *task, what, flags string) error {
-	sp := t.sp
+	p := t.proc
 	tests := r.o.Tests
 	switch what {
 	case "start", "worker":
-		sp.runner = &runner{handles: flags == "handles", worker: what == "worker"}
+		p.runner = &runner{handles: flags == "handles", worker: what == "worker"}
 		r.runners = true
 		if r.timesTests() {
 			// From here on what counts is the time of each test, and of each
 			// file that is collected.
 			r.deadline = time.Time{}
-			sp.runner.deadline = r.limitOutside()
+			p.runner.deadline = r.limitOutside()
 		}
 	case "controller":
 		r.runners = true
@@ -185,26 +185,26 @@ func (r *recorder) session(t *task, what, flags string) error {
 			if r.attached {
 				return nil // who attached lets go of it when the session is over
 			}
-			return r.onlyWatch(sp, "it only hands out tests")
+			return r.onlyWatch(p, "it only hands out tests")
 		}
 	case "run":
-		if sp.runner != nil {
-			sp.runner.deadline = time.Time{}
+		if p.runner != nil {
+			p.runner.deadline = time.Time{}
 		}
-		if tests != nil && sp.runner != nil {
-			if old := sp.ep; old != nil {
-				r.part(sp, &recording.Event{Kind: recording.KindEnd, TID: int32(sp.pid), Instr: sp.base, Why: recording.EndTest, Text: "its tests begin"})
+		if tests != nil && p.runner != nil {
+			if old := p.ep; old != nil {
+				r.part(p, &recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: p.base, Why: recording.EndTest, Text: "its tests begin"})
 				r.abandoned(old)
 			} else if r.command != nil {
 				r.abandoned(r.command) // it grew too large before
 			}
 		}
 	case "finish":
-		if sp.runner != nil && sp.runner.test != nil {
-			r.testOver(sp, "interrupted")
+		if p.runner != nil && p.runner.test != nil {
+			r.testOver(p, "interrupted")
 		}
-		if r.timesTests() && sp.runner != nil && !sp.runner.worker {
-			sp.runner.deadline = r.limitOutside()
+		if r.timesTests() && p.runner != nil && !p.runner.worker {
+			p.runner.deadline = r.limitOutside()
 		}
 	}
 	return nil
@@ -212,8 +212,8 @@ func (r *recorder) session(t *task, what, flags string) error {
 
 // testStart begins the recording of a test.
 func (r *recorder) testStart(t *task, id, limit, flags string) error {
-	sp := t.sp
-	run := sp.runner
+	p := t.proc
+	run := p.runner
 	if r.o.Tests == nil {
 		run.test = &testRun{id: id, limit: r.testLimit()}
 		if r.timesTests() {
@@ -224,7 +224,7 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 		return nil
 	}
 	if run.test != nil {
-		r.testOver(sp, "crashed")
+		r.testOver(p, "crashed")
 	}
 	test := &testRun{id: id, limit: r.o.Tests.Limit, keep: r.o.Tests.Keep}
 	for flag := range strings.SplitSeq(flags, ",") {
@@ -235,18 +235,18 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 		}
 	}
 	test.own(limit, test.minded)
-	last := sp.ep
+	last := p.ep
 	test.dir = r.o.Tests.Path(id)
 	run.test, run.ran = test, true
-	if last != nil && last.lead == sp && r.young(last) {
+	if last != nil && last.lead == p && r.young(last) {
 		r.joinTest(t, last, test)
 		return nil
 	}
-	if short := r.short(); short || sp.device != "" {
+	if short := r.short(); short || p.device != "" {
 		if short {
 			r.sayShort(id)
 		}
-		if last != nil && last.lead == sp {
+		if last != nil && last.lead == p {
 			r.endEpoch(last, recording.EndTest, "another test begins")
 			r.drop(last)
 		}
@@ -257,11 +257,11 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 	switch {
 	case err == nil:
 		test.ep = ep
-		if last != nil && last.lead == sp {
+		if last != nil && last.lead == p {
 			r.endEpoch(last, recording.EndTest, "another test begins")
 			r.drop(last)
 		}
-	case last != nil && last.lead == sp:
+	case last != nil && last.lead == p:
 		r.warnf("%s is recorded together with the test before it: %v", id, err)
 		r.joinTest(t, last, test)
 		return nil
@@ -299,7 +299,7 @@ func (r *recorder) young(ep *epoch) bool {
 
 // joinTest adds a test to an epoch that began before it.
 func (r *recorder) joinTest(t *task, ep *epoch, test *testRun) {
-	ep.name, ep.from = test.id, t.sp.events
+	ep.name, ep.from = test.id, t.proc.events
 	ep.dir = ep.w.Rename(test.dir, test.id)
 	test.dir, test.ep = ep.dir, ep
 	test.deadline = r.limitFrom(test.limit)
@@ -308,7 +308,7 @@ func (r *recorder) joinTest(t *task, ep *epoch, test *testRun) {
 
 // testEnd decides what becomes of a test's recording.
 func (r *recorder) testEnd(t *task, outcome string) {
-	run := t.sp.runner
+	run := t.proc.runner
 	if run.test == nil {
 		return
 	}
@@ -317,13 +317,13 @@ func (r *recorder) testEnd(t *task, outcome string) {
 		return
 	}
 	run.done = append(run.done, run.test.id)
-	r.testOver(t.sp, outcome)
+	r.testOver(t.proc, outcome)
 }
 
 // testOver ends the test of a process: by its mark, or with the process.
-func (r *recorder) testOver(sp *space, outcome string) {
-	test := sp.runner.test
-	sp.runner.test, sp.runner.minds = nil, 0
+func (r *recorder) testOver(p *process, outcome string) {
+	test := p.runner.test
+	p.runner.test, p.runner.minds = nil, 0
 	ep := test.ep
 	if ep == nil || test.expired {
 		return
@@ -335,7 +335,7 @@ func (r *recorder) testOver(sp *space, outcome string) {
 		r.keep(ep, outcome, test.reason)
 	case ep.ended:
 		r.drop(ep)
-	case sp.ended || test.region:
+	case p.ended || test.region:
 		r.endEpoch(ep, recording.EndTest, outcome)
 		r.drop(ep)
 	}
@@ -367,7 +367,7 @@ func (r *recorder) wanted(test *testRun, outcome string) bool {
 // waited is what one wants to see. t is in a system call. Whether the recording is
 // kept is decided as ever, when the test has ended.
 func (r *recorder) ownLimit(t *task) {
-	run := t.sp.runner
+	run := t.proc.runner
 	if run == nil || run.minds == 0 || run.minds != t.sigstop || run.test == nil || run.test.expired || r.o.Tests == nil {
 		return
 	}

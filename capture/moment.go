@@ -12,7 +12,7 @@ import (
 type moment struct {
 	t    *task
 	stop recording.Stop // how a replay gets there
-	// count is how many instructions the thread's space had executed, and readings
+	// count is how many instructions the thread's process had executed, and readings
 	// how many readings were in its buffer.
 	count    uint64
 	readings int
@@ -40,12 +40,12 @@ func (r *recorder) momentIn(t *task, stop recording.Stop, regs *linux.Regs, addr
 	} else if err := ptrace.GetRegs(t.tid, &m.regs); err != nil {
 		return nil, nil, err
 	}
-	m.count = t.sp.base
+	m.count = t.proc.base
 	return m, in, nil
 }
 
 // standing is the moment of a thread that has not run since its last event.
-func standing(t *task) *moment { return &moment{t: t, count: t.sp.base, logged: true} }
+func standing(t *task) *moment { return &moment{t: t, count: t.proc.base, logged: true} }
 
 // complete makes ev the event that is logged of a moment: the first one says how
 // to get there and takes what the buffers of the process hold.
@@ -56,12 +56,12 @@ func (r *recorder) complete(m *moment, ev *recording.Event) (err error) {
 	}
 	m.logged = true
 	ev.Stop, ev.PC, ev.RegSum = m.stop, m.regs.Rip, recording.RegSum(&m.regs)
-	if m.t.sp.area != nil {
+	if m.t.proc.area != nil {
 		if ev.Readings, err = r.takeBuffers(m); err != nil {
 			return err
 		}
 	}
-	r.reachedBy(m.t.sp, ev)
+	r.reachedBy(m.t.proc, ev)
 	return nil
 }
 
@@ -70,6 +70,6 @@ func (r *recorder) logAt(m *moment, ev *recording.Event) error {
 	if err := r.complete(m, ev); err != nil {
 		return err
 	}
-	r.log(m.t.sp, ev)
+	r.log(m.t.proc, ev)
 	return nil
 }

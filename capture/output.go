@@ -32,10 +32,10 @@ func (r *recorder) noteOutput(t *task) {
 		return
 	}
 	key := fdKey{t.pid, fd}
-	id, ok := t.sp.fds[key]
+	id, ok := t.proc.fds[key]
 	if !ok {
 		id, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
-		t.sp.fds[key] = id
+		t.proc.fds[key] = id
 	}
 	if t.ev.Why = r.outputOf(id, fd); t.ev.Why == "" {
 		return
@@ -71,7 +71,7 @@ func (r *recorder) printed(t *task, ret int64) {
 	if t.ev.Why == "" || ret <= 0 || t.answered || t.strange || t.diverted != 0 || t.class != linux.Plain {
 		return
 	}
-	if _, writes := writers[int(t.ev.Nr)]; writes && len(t.sp.shared) > 0 {
+	if _, writes := writers[int(t.ev.Nr)]; writes && len(t.proc.shared) > 0 {
 		if o, _ := r.writtenObject(t); o != nil {
 			return // it may change mapped memory, which can be seen only where nobody else runs
 		}
@@ -82,13 +82,13 @@ func (r *recorder) printed(t *task, ret int64) {
 		return // finishCall sees to that
 	}
 	ev := recording.Event{
-		Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.lastInstr, Nr: t.ev.Nr, Ret: ret, Why: t.ev.Why, Time: r.since(),
+		Kind: recording.KindExit, TID: int32(t.tid), Instr: t.proc.lastInstr, Nr: t.ev.Nr, Ret: ret, Why: t.ev.Why, Time: r.since(),
 	}
 	if t.takeMoved(&ev) != nil {
 		return // finishCall ends the recording then
 	}
 	t.sys.move(movePrint)
-	r.log(t.sp, &ev)
+	r.log(t.proc, &ev)
 }
 
 // How long the end of a process waits for what its other threads are writing: a
@@ -103,7 +103,7 @@ const (
 // those have come that wait for a reader; else only what ends by itself at once is
 // waited for.
 func (r *recorder) lastWrites(t *task, sure bool) {
-	for _, o := range t.sp.tasks {
+	for _, o := range t.proc.tasks {
 		if o == t || o.pid != t.pid || o.stopped || o.sys != callLogged || o.ev.Why == "" || !o.inKernel() {
 			continue
 		}

@@ -43,8 +43,8 @@ type pendingPauses struct {
 }
 
 // pausesMapped notes the pauses of a file whose code was mapped.
-func (sp *space) pausesMapped(self string, bias func() (uint64, error), start, end, off uint64) {
-	if sp.area == nil {
+func (p *process) pausesMapped(self string, bias func() (uint64, error), start, end, off uint64) {
+	if p.area == nil {
 		return
 	}
 	all, err := inject.PausesCached(self)
@@ -58,19 +58,19 @@ func (sp *space) pausesMapped(self string, bias func() (uint64, error), start, e
 		}
 	}
 	if b, err := bias(); err == nil && len(sites) > 0 {
-		sp.pauses.find = append(sp.pauses.find, pendingPauses{sites, b, span{start, end}})
+		p.pauses.find = append(p.pauses.find, pendingPauses{sites, b, span{start, end}})
 	}
 }
 
 // pauseCell is the address of the count.
-func (sp *space) pauseCell() uint64 { return sp.area.Base + inject.PauseOff }
+func (p *process) pauseCell() uint64 { return p.area.Base + inject.PauseOff }
 
 // installPauses puts stubs in the place of pauses. It must be called where
 // installCalls may be: nothing of the code has run yet.
 func (r *recorder) installPauses(t *task) error {
-	sp := t.sp
-	list := sp.pauses.find
-	sp.pauses.find = nil
+	p := t.proc
+	list := p.pauses.find
+	p.pauses.find = nil
 	for i := range list {
 		if err := r.installPausesOf(t, &list[i]); err != nil {
 			return err
@@ -80,7 +80,7 @@ func (r *recorder) installPauses(t *task) error {
 }
 
 func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
-	sp := t.sp
+	p := t.proc
 	at, size, err := r.pausesArea(t, find)
 	if err != nil {
 		return err
@@ -88,18 +88,18 @@ func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 	if at == 0 {
 		return nil // it goes without
 	}
-	img, err := inject.BuildPauses(at, find.bias, sp.pauseCell(), find.sites)
+	img, err := inject.BuildPauses(at, find.bias, p.pauseCell(), find.sites)
 	if err != nil {
 		return nil
 	}
-	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: sp.base, Args: recording.Clock{Pauses: sp.pauseCell()}.Words()}
+	ev := &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: p.base, Args: recording.Clock{Pauses: p.pauseCell()}.Words()}
 	if size > 0 {
 		ev.Maps = []recording.Mapping{{Start: at, End: at + size, Prot: unix.PROT_READ | unix.PROT_EXEC, Name: namePauses}}
-		sp.pauses.areas = append(sp.pauses.areas, span{at, at + size})
+		p.pauses.areas = append(p.pauses.areas, span{at, at + size})
 	}
 	for _, s := range img.Traps {
 		addr := find.bias + s.Vaddr
-		sp.patches[addr] = patch{site: s}
+		p.patches[addr] = patch{site: s}
 		img.Writes = append(img.Writes, inject.Write{Addr: addr, Data: s.Trap()})
 	}
 	for _, w := range img.Writes {
@@ -115,17 +115,17 @@ func (r *recorder) installPausesOf(t *task, find *pendingPauses) error {
 	for _, w := range img.Writes {
 		ev.Mem = append(ev.Mem, recording.Write{Addr: w.Addr, Data: w.Data})
 	}
-	r.log(sp, ev)
-	if !sp.pauses.on {
-		sp.pauses.on, sp.pauses.slice = true, pauseSlice
-		sp.pauses.left, sp.pauses.mark = inject.PauseNone, inject.PauseNone
+	r.log(p, ev)
+	if !p.pauses.on {
+		p.pauses.on, p.pauses.slice = true, pauseSlice
+		p.pauses.left, p.pauses.mark = inject.PauseNone, inject.PauseNone
 	}
 	return nil
 }
 
 // paused reports whether a thread that was trapped stands in a stub.
-func (sp *space) paused(pc uint64) bool {
-	for _, a := range sp.pauses.areas {
+func (p *process) paused(pc uint64) bool {
+	for _, a := range p.pauses.areas {
 		if pc >= a.start && pc < a.end {
 			return inject.PauseTrapped(a.start, pc)
 		}
@@ -138,18 +138,18 @@ func (p *pauses) since() uint64 { return p.mark - p.left }
 
 // armPauses sets how many pauses a stopped thread may pass, at most.
 func (r *recorder) armPauses(t *task) error {
-	p := &t.sp.pauses
+	p := &t.proc.pauses
 	if !p.on {
 		return nil
 	}
 	n := p.slice
-	if len(t.sp.ready) > 0 {
+	if len(t.proc.ready) > 0 {
 		n = pauseSlice
 	}
 	if p.left > 0 && p.left <= n {
 		return nil
 	}
-	if err := ptrace.WriteU64(t.tid, t.sp.pauseCell(), n); err != nil {
+	if err := ptrace.WriteU64(t.tid, t.proc.pauseCell(), n); err != nil {
 		return fmt.Errorf("set the pauses of thread %d: %w", t.tid, err)
 	}
 	p.mark, p.left = n+p.since(), n
@@ -167,7 +167,7 @@ func (r *recorder) pausedOut(t *task) error {
 
 // goOnPausing lets a thread go on where nobody wants its slot.
 func (r *recorder) goOnPausing(t *task) error {
-	p := &t.sp.pauses
+	p := &t.proc.pauses
 	p.slice = min(2*p.slice, pauseMost)
 	if err := r.armPauses(t); err != nil {
 		return err
@@ -182,11 +182,11 @@ const trapRun = 32
 // afterTrap lets a thread go on behind a trap that was answered and is in the
 // log, or another one where the first waits. Signals are delivered here, too.
 func (r *recorder) afterTrap(t *task, waits bool) error {
-	sp := t.sp
-	if sp.trapAt+1 < sp.events {
-		sp.traps = 0
+	p := t.proc
+	if p.trapAt+1 < p.events {
+		p.traps = 0
 	}
-	sp.traps, sp.trapAt = sp.traps+1, sp.events
+	p.traps, p.trapAt = p.traps+1, p.events
 	if i, err := r.deliverable(t); err != nil {
 		return err
 	} else if i >= 0 {
@@ -194,7 +194,7 @@ func (r *recorder) afterTrap(t *task, waits bool) error {
 		t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
 		return r.deliver(standing(t), &info)
 	}
-	if len(sp.ready) == 0 || !waits && sp.traps < trapRun && !r.slotExpired(sp) {
+	if len(p.ready) == 0 || !waits && p.traps < trapRun && !r.slotExpired(p) {
 		return r.resume(t, 0)
 	}
 	return r.goBehind(t)
@@ -202,10 +202,10 @@ func (r *recorder) afterTrap(t *task, waits bool) error {
 
 // goBehind puts a thread that could go on behind those that are ready.
 func (r *recorder) goBehind(t *task) error {
-	sp := t.sp
-	r.release(sp)
-	sp.wait(t)
-	return r.schedule(sp)
+	p := t.proc
+	r.release(p)
+	p.wait(t)
+	return r.schedule(p)
 }
 
 // clone is what a fork has of it.

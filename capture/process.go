@@ -41,8 +41,8 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 		}
 		return nil
 	case unix.SYS_EXIT_GROUP:
-		if t.pid == t.sp.pid { // not of a child that borrows its memory
-			t.sp.exitTID = t.tid
+		if t.pid == t.proc.pid { // not of a child that borrows its memory
+			t.proc.exitTID = t.tid
 		}
 		r.logEnter(t)
 		r.lastWrites(t, true)
@@ -72,7 +72,7 @@ func (r *recorder) event(t *task, ev int, st unix.WaitStatus) error {
 
 // goOn resumes a thread after a stop that means nothing to the recording.
 func (r *recorder) goOn(t *task) error {
-	if t.sp != nil && t.sp.mode == modeRecord {
+	if t.proc != nil && t.proc.mode == modeRecord {
 		return r.resume(t, 0)
 	}
 	return r.cont(t, 0)
@@ -87,11 +87,11 @@ func (r *recorder) eventStop(t *task, st unix.WaitStatus) error {
 	}
 	if t.probed {
 		t.probed = false
-		if t.sp != nil && t.sp.mode == modeRecord && t.sp.cur == t && t.computing() {
+		if t.proc != nil && t.proc.mode == modeRecord && t.proc.cur == t && t.computing() {
 			return r.probe(t)
 		}
 	}
-	if t.state == stateNew && t.sp != nil && t.sp.mode == modeRecord {
+	if t.state == stateNew && t.proc != nil && t.proc.mode == modeRecord {
 		return nil // it waits until its maker's call is in the log
 	}
 	return r.goOn(t)
@@ -114,10 +114,10 @@ func (r *recorder) born(t *task, tid, event int) error {
 			r.waits.Later(ptrace.Stop{TID: tid, Status: st})
 		}
 	}
-	if t.sp == nil || t.sp.mode != modeRecord {
-		child.sp = t.sp
-		if t.sp != nil {
-			t.sp.tasks[tid] = child
+	if t.proc == nil || t.proc.mode != modeRecord {
+		child.proc = t.proc
+		if t.proc != nil {
+			t.proc.tasks[tid] = child
 		}
 		if child.stopped {
 			if err := r.cont(child, 0); err != nil && !ptrace.Gone(err) {
@@ -135,8 +135,8 @@ func (r *recorder) born(t *task, tid, event int) error {
 	if !borrows {
 		return r.resume(t, 0) // the exit of the call starts the child's own log
 	}
-	child.sp = t.sp
-	t.sp.tasks[tid] = child
+	child.proc = t.proc
+	t.proc.tasks[tid] = child
 	if flags&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.ctid = t.ev.Args[3]
 	}
@@ -151,8 +151,8 @@ func (r *recorder) born(t *task, tid, event int) error {
 	if err := r.resume(t, 0); err != nil {
 		return err
 	}
-	if t.sp.cur == t {
-		r.release(t.sp)
+	if t.proc.cur == t {
+		r.release(t.proc)
 	}
 	return r.enqueue(child)
 }
@@ -171,10 +171,10 @@ func (r *recorder) waitedFor(t, child *task) error {
 	if err := r.resume(t, 0); err != nil {
 		return err
 	}
-	if t.sp.cur == t {
-		r.release(t.sp)
+	if t.proc.cur == t {
+		r.release(t.proc)
 	}
-	return r.schedule(t.sp)
+	return r.schedule(t.proc)
 }
 
 // processEffects handles the exit of a call of class Process.
@@ -214,7 +214,7 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 	if child.dead {
 		return nil
 	}
-	if child.sp != nil {
+	if child.proc != nil {
 		if err := r.mapScratch(t); err != nil {
 			return err
 		}
@@ -225,48 +225,48 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 
 // forked opens the log of a process that began as a copy of t's.
 func (r *recorder) forked(t, child *task) error {
-	from := t.sp
-	sp := r.newSpace(child, modeRecord)
-	r.join(sp, from.ep)
-	sp.within = from.inTest()
-	if from.runner != nil && sp.within == nil {
-		sp.runner = &runner{handles: from.runner.handles, worker: true} // of a test in a process of its own
+	from := t.proc
+	proc := r.newSpace(child, modeRecord)
+	r.join(proc, from.ep)
+	proc.within = from.inTest()
+	if from.runner != nil && proc.within == nil {
+		proc.runner = &runner{handles: from.runner.handles, worker: true} // of a test in a process of its own
 	}
-	sp.clockArea, sp.clockBias, sp.clockReg, sp.env = from.clockArea, from.clockBias, from.clockReg, from.env
-	sp.noFork = append([]span(nil), from.noFork...)
-	sp.deadStacks = slices.Clone(from.deadStacks)
+	proc.clockArea, proc.clockBias, proc.clockReg, proc.env = from.clockArea, from.clockBias, from.clockReg, from.env
+	proc.noFork = append([]span(nil), from.noFork...)
+	proc.deadStacks = slices.Clone(from.deadStacks)
 	for _, o := range from.tasks {
 		if o != t {
-			sp.leaveStack(o) // the copy has it, and no thread there
+			proc.leaveStack(o) // the copy has it, and no thread there
 		}
 	}
-	sp.made = append([]madeCode(nil), from.made...)
-	sp.area, sp.clock, sp.find, sp.python = from.area, from.clock, from.find, from.python
-	sp.calls, sp.fast, sp.callPos, sp.devs = from.calls, from.fast, from.callPos, from.devs
-	sp.permits, sp.permitted = from.permits, from.permitted
-	sp.base, sp.budget = 0, 0
-	sp.pauses = from.pauses.clone()
-	sp.verified = from.verified
-	sp.scratch = from.scratch
-	sp.brk, sp.exe, sp.argv = from.brk, from.exe, from.argv
-	sp.files = append([]span(nil), from.files...)
-	r.forkQuiet(from, sp)
-	sp.patches = make(map[uint64]patch, len(from.patches))
+	proc.made = append([]madeCode(nil), from.made...)
+	proc.area, proc.clock, proc.find, proc.python = from.area, from.clock, from.find, from.python
+	proc.calls, proc.fast, proc.callPos, proc.devs = from.calls, from.fast, from.callPos, from.devs
+	proc.permits, proc.permitted = from.permits, from.permitted
+	proc.base, proc.budget = 0, 0
+	proc.pauses = from.pauses.clone()
+	proc.verified = from.verified
+	proc.scratch = from.scratch
+	proc.brk, proc.exe, proc.argv = from.brk, from.exe, from.argv
+	proc.files = append([]span(nil), from.files...)
+	r.forkQuiet(from, proc)
+	proc.patches = make(map[uint64]patch, len(from.patches))
 	for a, p := range from.patches {
-		sp.patches[a] = p
+		proc.patches[a] = p
 	}
-	sp.former, sp.filtered = from.former, from.filtered
-	sp.cpu = from.cpu
+	proc.former, proc.filtered = from.former, from.filtered
+	proc.cpu = from.cpu
 	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.ctid = t.ev.Args[3]
 	}
 	child.affinity = t.affinity
 	if from.actions != nil {
-		sp.actions = maps.Clone(from.actions)
+		proc.actions = maps.Clone(from.actions)
 	}
-	sp.undumpable, sp.device = from.undumpable, from.device
-	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Proc{
-		ID: sp.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
+	proc.undumpable, proc.device = from.undumpable, from.device
+	ev := recording.Event{Kind: recording.KindStart, TID: int32(child.tid), Proc: &recording.Process{
+		ID: proc.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
 		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),
 	}}
 	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_SETTID != 0 {
@@ -276,20 +276,20 @@ func (r *recorder) forked(t, child *task) error {
 		}
 	}
 	r.inherited(t, child, &ev)
-	r.openStream(sp)
-	r.log(sp, &ev)
-	if sp.clock != nil {
+	r.openStream(proc)
+	r.log(proc, &ev)
+	if proc.clock != nil {
 		if err := r.arm(child, r.o.Slice); err != nil {
-			r.settle(child, sp, err)
+			r.settle(child, proc, err)
 			return nil
 		}
 	}
 	if err := r.forkShared(t, child); err != nil {
-		r.settle(child, sp, err)
+		r.settle(child, proc, err)
 		return nil
 	}
 	child.state = stateReady
-	r.settle(child, sp, r.enqueue(child))
+	r.settle(child, proc, r.enqueue(child))
 	return nil
 }
 
@@ -297,7 +297,7 @@ func (r *recorder) forked(t, child *task) error {
 // the copied memory already, although they have not returned yet.
 func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 	const most = 1 << 20
-	for _, o := range t.sp.tasks {
+	for _, o := range t.proc.tasks {
 		if o == t || !o.sys.open() || o.diverted != 0 || o.class != linux.Plain {
 			continue
 		}
@@ -323,16 +323,16 @@ func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 	}
 }
 
-func (r *recorder) newSpace(leader *task, m mode) *space {
-	sp := &space{
+func (r *recorder) newSpace(leader *task, m mode) *process {
+	p := &process{
 		mode: m, pid: leader.pid, tasks: map[int]*task{leader.tid: leader},
 		ownMemory: ownMemory{patches: map[uint64]patch{}}, fds: map[fdKey]string{}, pace: pace{cpu: r.home},
 	}
 	if m == modeRecord {
-		r.spaces = append(r.spaces, sp)
+		r.processes = append(r.processes, p)
 	}
-	leader.sp = sp
-	return sp
+	leader.proc = p
+	return p
 }
 
 // enterFaked answers calls about processor affinity, as pyrr pins the threads,
@@ -352,7 +352,7 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 			if args[1] > 1 {
 				return r.answer(t, -int64(unix.EINVAL))
 			}
-			t.sp.undumpable = args[1] == 0
+			t.proc.undumpable = args[1] == 0
 		}
 	case unix.SYS_SCHED_SETAFFINITY:
 		n := min(int(args[1]), len(r.cpus)*8)

@@ -75,22 +75,22 @@ func isCode(f *os.File, shared bool) bool {
 
 // mapQuiet notes a new quiet mapping and takes what it shows.
 func (r *recorder) mapQuiet(t *task, ev *recording.Event, m recording.Mapping, f *os.File, st *unix.Stat_t, off uint64) error {
-	sp, size := t.sp, uint64(st.Size)
+	p, size := t.proc, uint64(st.Size)
 	q := r.quietFile(f, m.Name, st)
 	n := min(m.End-m.Start, max(size, off)-off)
 	qm := &sharedMap{
-		obj: &sharedObject{key: q.key}, quiet: q, sp: sp, start: m.Start, end: m.End, off: off,
+		obj: &sharedObject{key: q.key}, quiet: q, proc: p, start: m.Start, end: m.End, off: off,
 		prot: uint64(m.Prot), gen: q.gen, shared: m.Shared,
 	}
 	if m.Shared { // a private one may have pages of its own in the file's holes
 		qm.obj.file = q.file
 	}
-	q.maps, sp.quiet = append(q.maps, qm), append(sp.quiet, qm)
+	q.maps, p.quiet = append(q.maps, qm), append(p.quiet, qm)
 	if r.holdInode(q.key.ino) {
 		r.tellHeld()
 	}
 	r.stopWrites(q.key)
-	if m.Shared = false; sp.ep == nil {
+	if m.Shared = false; p.ep == nil {
 		qm.ofFile = true // as in the image that a recording begins with
 		return nil
 	}
@@ -100,12 +100,12 @@ func (r *recorder) mapQuiet(t *task, ev *recording.Event, m recording.Mapping, f
 		ev.Mem = append(ev.Mem, qm.changed(t.tid, m.Start, m.End)...)
 		return nil
 	}
-	id, err := r.addFile(sp, f, m.Name, off+(m.End-m.Start))
+	id, err := r.addFile(p, f, m.Name, off+(m.End-m.Start))
 	if err != nil {
 		return err
 	}
 	if n <= maxAtOnce {
-		sp.ep.w.SettleFile(q.key.dev, q.key.ino)
+		p.ep.w.SettleFile(q.key.dev, q.key.ino)
 	}
 	m.File, m.Offset, qm.ofFile = id, off, true
 	ev.Maps = []recording.Mapping{m}
@@ -142,7 +142,7 @@ func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFil
 func (r *recorder) dropQuiet(m *sharedMap) {
 	same := func(x *sharedMap) bool { return x == m }
 	q := m.quiet
-	m.sp.quiet = slices.DeleteFunc(m.sp.quiet, same)
+	m.proc.quiet = slices.DeleteFunc(m.proc.quiet, same)
 	q.maps = slices.DeleteFunc(q.maps, same)
 	r.dropFile(q)
 }
@@ -166,8 +166,8 @@ func (r *recorder) dropFile(q *quietFile) {
 }
 
 // unmapQuiet forgets what of quiet mappings lies in a part of the address space.
-func (r *recorder) unmapQuiet(sp *space, start, end uint64) {
-	for _, m := range slices.Clone(sp.quiet) {
+func (r *recorder) unmapQuiet(p *process, start, end uint64) {
+	for _, m := range slices.Clone(p.quiet) {
 		switch {
 		case m.end <= start || m.start >= end:
 		case start <= m.start && m.end <= end:
@@ -183,16 +183,16 @@ func (r *recorder) unmapQuiet(sp *space, start, end uint64) {
 			rest.off += end - m.start
 			rest.start = end
 			m.end = start
-			m.quiet.maps, sp.quiet = append(m.quiet.maps, &rest), append(sp.quiet, &rest)
+			m.quiet.maps, p.quiet = append(m.quiet.maps, &rest), append(p.quiet, &rest)
 		}
 	}
 }
 
 // forkQuiet gives a forked child the quiet mappings of its parent.
-func (r *recorder) forkQuiet(from, to *space) {
+func (r *recorder) forkQuiet(from, to *process) {
 	for _, m := range from.quiet {
 		c := *m
-		c.sp, c.seen = to, maps.Clone(m.seen)
+		c.proc, c.seen = to, maps.Clone(m.seen)
 		m.quiet.maps, to.quiet = append(m.quiet.maps, &c), append(to.quiet, &c)
 	}
 }
@@ -200,7 +200,7 @@ func (r *recorder) forkQuiet(from, to *space) {
 // protectQuiet notes a new protection of quiet mappings. One that is shared and
 // becomes writable is not quiet any more.
 func (r *recorder) protectQuiet(t *task, start, end, prot uint64) error {
-	for _, m := range slices.Clone(t.sp.quiet) {
+	for _, m := range slices.Clone(t.proc.quiet) {
 		if m.start < start || m.end > end {
 			continue
 		}
@@ -222,7 +222,7 @@ func (r *recorder) promote(t *task, m *sharedMap) error {
 	}
 	t.resize = append(t.resize, evs...)
 	q := m.quiet
-	s := r.addShared(m.sp, m.start, m.end, m.off, m.prot, q.key)
+	s := r.addShared(m.proc, m.start, m.end, m.off, m.prot, q.key)
 	s.seen, s.noFile, s.gen = m.seen, m.noFile, m.gen
 	q.obj = s.obj
 	if m.shared {
@@ -242,7 +242,7 @@ func (r *recorder) promoteOwn(t *task, key objectKey) error {
 	}
 	q.stored = true
 	for _, m := range slices.Clone(q.maps) {
-		if m.sp == t.sp {
+		if m.proc == t.proc {
 			if err := r.promote(t, m); err != nil {
 				return err
 			}
@@ -262,9 +262,9 @@ func (r *recorder) holdInode(ino uint64) (new bool) {
 // tellHeld tells all processes that make calls without a stop which inodes those
 // are.
 func (r *recorder) tellHeld() {
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord && sp.calls != nil && len(sp.tasks) > 0 {
-			ptrace.Write(sp.anyTID(), sp.calls.img.Held, r.quiet.held[:])
+	for _, p := range r.processes {
+		if p.mode == modeRecord && p.calls != nil && len(p.tasks) > 0 {
+			ptrace.Write(p.anyTID(), p.calls.img.Held, r.quiet.held[:])
 		}
 	}
 }
@@ -272,45 +272,45 @@ func (r *recorder) tellHeld() {
 // stopWrites makes calls stop that write to a file by a descriptor which was open
 // before it was mapped.
 func (r *recorder) stopWrites(key objectKey) {
-	for _, sp := range r.spaces {
-		if sp.mode != modeRecord || sp.calls == nil || len(sp.tasks) == 0 {
+	for _, p := range r.processes {
+		if p.mode != modeRecord || p.calls == nil || len(p.tasks) == 0 {
 			continue
 		}
-		tid := sp.anyTID()
+		tid := p.anyTID()
 		kinds := make([]byte, inject.CallFDs)
-		if (ptrace.Mem)(tid).ReadAt(kinds, sp.calls.img.FDs) != nil {
+		if (ptrace.Mem)(tid).ReadAt(kinds, p.calls.img.FDs) != nil {
 			continue
 		}
 		for fd, k := range kinds {
 			var st unix.Stat_t
-			if k&inject.FDWrite == 0 || unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", sp.pid, fd), &st) != nil {
+			if k&inject.FDWrite == 0 || unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", p.pid, fd), &st) != nil {
 				continue
 			}
 			if st.Dev == key.dev && st.Ino == key.ino {
-				ptrace.Write(tid, sp.calls.img.FDs+uint64(fd), []byte{k &^ inject.FDWrite})
+				ptrace.Write(tid, p.calls.img.FDs+uint64(fd), []byte{k &^ inject.FDWrite})
 			}
 		}
 	}
 }
 
-func (sp *space) anyTID() int {
-	for tid := range sp.tasks {
+func (p *process) anyTID() int {
+	for tid := range p.tasks {
 		return tid
 	}
-	return sp.pid
+	return p.pid
 }
 
 // moveQuiet notes that mremap(2) moved or resized a part of the address space.
 func (r *recorder) moveQuiet(t *task, old, oldLen, at, newLen uint64) error {
-	for _, m := range slices.Clone(t.sp.quiet) {
+	for _, m := range slices.Clone(t.proc.quiet) {
 		if old < m.start || old >= m.end {
 			continue
 		}
 		c := *m
 		c.off += old - m.start
 		c.start, c.end = at, at+newLen
-		r.unmapQuiet(t.sp, old, old+oldLen)
-		c.quiet.maps, t.sp.quiet = append(c.quiet.maps, &c), append(t.sp.quiet, &c)
+		r.unmapQuiet(t.proc, old, old+oldLen)
+		c.quiet.maps, t.proc.quiet = append(c.quiet.maps, &c), append(t.proc.quiet, &c)
 		evs, err := c.taken(t.tid, c.quiet.sizeNow())
 		if err != nil {
 			return err
@@ -323,8 +323,8 @@ func (r *recorder) moveQuiet(t *task, old, oldLen, at, newLen uint64) error {
 
 // freezeQuiet notes that an image of a process is made: what of quiet mappings was
 // changed is copied, the rest is to be mapped from the file.
-func (f *frozen) freezeQuiet(sp *space, tid int) {
-	for _, m := range sp.quiet {
+func (f *frozen) freezeQuiet(p *process, tid int) {
+	for _, m := range p.quiet {
 		if !m.quiet.changed {
 			m.ofFile = true
 			continue
@@ -338,7 +338,7 @@ func (f *frozen) freezeQuiet(sp *space, tid int) {
 // givenUp takes what quiet mappings show after the program gave up its own pages of
 // them: the file's content as it is now.
 func (r *recorder) givenUp(t *task, ev *recording.Event, start, end uint64) {
-	for _, m := range t.sp.quiet {
+	for _, m := range t.proc.quiet {
 		lo, hi := max(m.start, start), min(m.end, end)
 		if lo >= hi || m.ofFile && !m.quiet.changed {
 			continue

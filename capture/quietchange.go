@@ -22,7 +22,7 @@ func (r *recorder) writesQuiet(t *task) *quietFile {
 		return nil
 	}
 	fd := int(int32(t.ev.Args[arg]))
-	if name, ok := t.sp.fds[fdKey{t.pid, fd}]; ok && !strings.HasPrefix(name, "/") {
+	if name, ok := t.proc.fds[fdKey{t.pid, fd}]; ok && !strings.HasPrefix(name, "/") {
 		return nil // a pipe, a socket
 	}
 	return r.quietAt(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
@@ -44,8 +44,8 @@ func (r *recorder) enterQuiet(t *task) (bool, error) {
 		return false, nil
 	}
 	for _, m := range q.maps {
-		if c := m.sp.cur; m.sp != t.sp && m.sp.mode == modeRecord && c != nil && c.computing() && !c.stopped && !c.dead {
-			m.sp.wanted = true
+		if c := m.proc.cur; m.proc != t.proc && m.proc.mode == modeRecord && c != nil && c.computing() && !c.stopped && !c.dead {
+			m.proc.wanted = true
 			r.logEnter(t)
 			r.waiters = append(r.waiters, &waiter{t: t, quiet: q, atEntry: true, arrived: true})
 			return true, nil
@@ -77,7 +77,7 @@ func (r *recorder) settleFile(q *quietFile) {
 		ep.w.SettleFile(q.key.dev, q.key.ino)
 		if f := ep.frozen; f != nil && ep.image == nil && !q.changed {
 			for _, m := range q.maps {
-				if m.sp == ep.lead {
+				if m.proc == ep.lead {
 					f.skip = append(f.skip, span{m.start, m.end})
 					f.copies = append(f.copies, recording.Write{Addr: m.start, Data: readPages(f.pid, m.start, m.end)})
 				}
@@ -138,7 +138,7 @@ func (r *recorder) fileChanged(q *quietFile, t *task, from, to uint64) error {
 	q.changed = true
 	size := q.sizeNow()
 	for _, m := range slices.Clone(q.maps) {
-		if m.sp.mode != modeRecord || len(m.sp.tasks) == 0 {
+		if m.proc.mode != modeRecord || len(m.proc.tasks) == 0 {
 			continue
 		}
 		evs, err := m.renew(r.readerOf(m, t), from, to, size)
@@ -156,33 +156,33 @@ func (r *recorder) fileChanged(q *quietFile, t *task, from, to uint64) error {
 
 // readerOf is a thread by which the memory of a mapping is read.
 func (r *recorder) readerOf(m *sharedMap, t *task) int {
-	if m.sp == t.sp {
+	if m.proc == t.proc {
 		return t.tid
 	}
-	return m.sp.anyTID()
+	return m.proc.anyTID()
 }
 
 // tell logs what is new to the process of a mapping. An error ends the recording of
 // that process; it is returned if it is t's.
 func (r *recorder) tell(m *sharedMap, t *task, evs []recording.Event, err error) error {
-	if m.sp == t.sp {
+	if m.proc == t.proc {
 		t.resize = append(t.resize, evs...)
 		return err
 	}
 	if err != nil {
-		r.settle(t, m.sp, err)
+		r.settle(t, m.proc, err)
 		return nil
 	}
-	r.logOpen(m.sp)
+	r.logOpen(m.proc)
 	for i := range evs {
-		for _, o := range m.sp.tasks {
+		for _, o := range m.proc.tasks {
 			if !o.dead && !o.leadExit && o.state != stateNew {
 				evs[i].TID = int32(o.tid)
 				break
 			}
 		}
-		evs[i].Instr = m.sp.base
-		r.log(m.sp, &evs[i])
+		evs[i].Instr = m.proc.base
+		r.log(m.proc, &evs[i])
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (r *recorder) lookQuiet(t *task) error {
 	if r.quiet.fd >= 0 {
 		r.readInotify()
 	}
-	for _, m := range slices.Clone(t.sp.quiet) {
+	for _, m := range slices.Clone(t.proc.quiet) {
 		q := m.quiet
 		if m.gen == q.gen && !q.stored {
 			continue
@@ -215,7 +215,7 @@ func (r *recorder) lookQuiet(t *task) error {
 			return err
 		}
 	}
-	for _, m := range t.sp.shared {
+	for _, m := range t.proc.shared {
 		q := r.quiet.files[m.obj.key]
 		if q == nil || m.gen == q.gen {
 			continue
@@ -258,7 +258,7 @@ func (r *recorder) cutShared(q *quietFile, t *task) error {
 		return nil
 	}
 	for _, m := range slices.Clone(q.obj.maps) {
-		if m.sp.mode != modeRecord || len(m.sp.tasks) == 0 {
+		if m.proc.mode != modeRecord || len(m.proc.tasks) == 0 {
 			continue
 		}
 		evs, err := m.renewHeld(r.readerOf(m, t), q)

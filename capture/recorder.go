@@ -107,7 +107,7 @@ func (r *recorder) first(t *task) {
 		testHook(stopped)
 	}
 	err := r.begin(t, nil)
-	if err != nil && !errors.Is(err, errGone) && (t.sp == nil || t.sp.mode != modeRecord) {
+	if err != nil && !errors.Is(err, errGone) && (t.proc == nil || t.proc.mode != modeRecord) {
 		r.warnf("not recorded: %v", err)
 	}
 	r.settle(t, nil, err)
@@ -171,11 +171,11 @@ const beatEvery = 50 * time.Millisecond
 // housekeeping does what is due by the clock.
 func (r *recorder) housekeeping(now time.Time) {
 	defer func() { r.beat.Set(r.nextBeat()) }()
-	for _, sp := range r.spaces {
-		if sp.mode != modeRecord {
+	for _, p := range r.processes {
+		if p.mode != modeRecord {
 			continue
 		}
-		for _, t := range sp.tasks {
+		for _, t := range p.tasks {
 			if !t.making() {
 				r.logEnter(t) // so that a killed recorder leaves them behind
 			}
@@ -240,27 +240,27 @@ const (
 // watchNative ends the recording of processes in which a thread does not come to
 // a point where it could be stopped exactly.
 func (r *recorder) watchNative(now time.Time) {
-	for _, sp := range r.spaces {
-		if sp.mode != modeRecord || sp.cur == nil || !sp.cur.computing() || sp.cur.stopped {
+	for _, p := range r.processes {
+		if p.mode != modeRecord || p.cur == nil || !p.cur.computing() || p.cur.stopped {
 			continue
 		}
-		t := sp.cur
-		if len(sp.ready) == 0 && len(t.deferred) == 0 {
-			sp.waited = time.Time{}
+		t := p.cur
+		if len(p.ready) == 0 && len(t.deferred) == 0 {
+			p.waited = time.Time{}
 			continue
 		}
-		if sp.waited.IsZero() || sp.waitedAt != sp.events {
-			sp.waited, sp.waitedAt = now, sp.events
+		if p.waited.IsZero() || p.waitedAt != p.events {
+			p.waited, p.waitedAt = now, p.events
 			continue
 		}
-		waited := now.Sub(sp.waited)
+		waited := now.Sub(p.waited)
 		switch {
-		case sp.clock == nil && len(t.deferred) > 0 && waited > signalPatience:
-			r.leave(sp, fmt.Sprintf("a signal waits for thread %d, which runs code without a bytecode clock", t.tid))
-		case waited > nativePatience && sp.nativeTicks == sp.base:
-			r.giveUp(sp, fmt.Errorf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
+		case p.clock == nil && len(t.deferred) > 0 && waited > signalPatience:
+			r.leave(p, fmt.Sprintf("a signal waits for thread %d, which runs code without a bytecode clock", t.tid))
+		case waited > nativePatience && p.nativeTicks == p.base:
+			r.giveUp(p, fmt.Errorf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
 		}
-		sp.nativeTicks = sp.base
+		p.nativeTicks = p.base
 	}
 }
 
@@ -273,8 +273,8 @@ const tickPatience = 100 * time.Millisecond
 // computes reports whether a thread is executing bytecode, so that it will
 // come to an exact instruction soon.
 func (r *recorder) computes() bool {
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord && sp.clock != nil && sp.cur != nil && sp.cur.computing() {
+	for _, p := range r.processes {
+		if p.mode == modeRecord && p.clock != nil && p.cur != nil && p.cur.computing() {
 			return true
 		}
 	}
@@ -296,14 +296,14 @@ func (r *recorder) expireAt(m *moment) error {
 func (r *recorder) expire() {
 	r.timedOut, r.expireBy = true, time.Time{}
 	r.expired = r.group()
-	for _, sp := range r.spaces {
-		if sp.mode != modeRecord {
+	for _, p := range r.processes {
+		if p.mode != modeRecord {
 			continue
 		}
-		r.logOpen(sp)
-		ev := recording.Event{Kind: recording.KindTimeout, TID: int32(sp.pid), Instr: r.countNow(sp)}
-		r.log(sp, &ev)
-		r.leaveAs(sp, recording.EndTimeout, fmt.Sprintf("after %v", r.after))
+		r.logOpen(p)
+		ev := recording.Event{Kind: recording.KindTimeout, TID: int32(p.pid), Instr: r.countNow(p)}
+		r.log(p, &ev)
+		r.leaveAs(p, recording.EndTimeout, fmt.Sprintf("after %v", r.after))
 	}
 	if r.o.Kill {
 		r.killTree()
@@ -343,9 +343,9 @@ func (r *recorder) warnf(format string, args ...any) {
 
 // finish closes the recording.
 func (r *recorder) finish() (*Info, error) {
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord {
-			r.leave(sp, "the command ended while this process was still running")
+	for _, p := range r.processes {
+		if p.mode == modeRecord {
+			r.leave(p, "the command ended while this process was still running")
 		}
 	}
 	r.drain()
@@ -384,9 +384,9 @@ func (r *recorder) drain() {
 	for until := time.Now().Add(patience); time.Now().Before(until); {
 		waiting := false
 		for _, t := range r.tasks {
-			if !t.dead && !t.helper && (t.leaving || t.sp == nil || t.sp.mode != modeRecord) && (t.tid != r.rootPID || r.attached) {
+			if !t.dead && !t.helper && (t.leaving || t.proc == nil || t.proc.mode != modeRecord) && (t.tid != r.rootPID || r.attached) {
 				waiting = true
-				if t.sp != nil && t.sp.mode == modeWatch && !t.leaving {
+				if t.proc != nil && t.proc.mode == modeWatch && !t.leaving {
 					t.leaving = true
 					ptrace.Interrupt(t.tid)
 				}

@@ -13,7 +13,7 @@ import (
 
 // region handles the marks of a region.
 func (r *recorder) region(t *task, what, rest string) error {
-	sp := t.sp
+	p := t.proc
 	tests := r.o.Tests
 	switch what {
 	case "begin":
@@ -21,11 +21,11 @@ func (r *recorder) region(t *task, what, rest string) error {
 			r.noteMark(t, recording.MarkTestStart, rest)
 			return nil
 		}
-		if rest != tests.Region || sp.runner != nil && sp.runner.test != nil {
+		if rest != tests.Region || p.runner != nil && p.runner.test != nil {
 			return nil // another one, or one within one
 		}
-		if sp.runner == nil {
-			sp.runner = &runner{}
+		if p.runner == nil {
+			p.runner = &runner{}
 		}
 		return r.regionBegin(t, rest)
 	case "end":
@@ -34,18 +34,18 @@ func (r *recorder) region(t *task, what, rest string) error {
 			r.noteMark(t, recording.MarkTestEnd, outcome+" "+name)
 			return nil
 		}
-		if sp.runner == nil || sp.runner.test == nil || sp.runner.test.id != name {
+		if p.runner == nil || p.runner.test == nil || p.runner.test.id != name {
 			return nil
 		}
 		r.noteMark(t, recording.MarkTestEnd, outcome+" "+name)
-		r.testOver(sp, outcome)
+		r.testOver(p, outcome)
 	}
 	return nil
 }
 
 // regionBegin begins the recording of a region.
 func (r *recorder) regionBegin(t *task, name string) error {
-	run := t.sp.runner
+	run := t.proc.runner
 	r.runners = true
 	test := &testRun{id: name, region: true, began: time.Now(), keep: r.o.Tests.Keep, dir: r.o.Tests.Path(name)}
 	run.test, run.ran = test, true

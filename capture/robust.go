@@ -63,7 +63,7 @@ func (r *recorder) dyingWords(t *task) []uint64 {
 		return t.robustWords()
 	case unix.SYS_EXIT_GROUP:
 		var words []uint64
-		for _, o := range t.sp.tasks {
+		for _, o := range t.proc.tasks {
 			if o.pid == t.pid {
 				words = append(words, o.robustWords()...)
 			}
@@ -94,7 +94,7 @@ func (r *recorder) logWord(t *task) {
 		return
 	}
 	if ws := wordsOf(t.tid, []uint64{at}); len(ws) > 0 {
-		r.log(t.sp, &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: t.sp.base, Memory: recording.Memory{Mem: ws}})
+		r.log(t.proc, &recording.Event{Kind: recording.KindWrite, TID: int32(t.tid), Instr: t.proc.base, Memory: recording.Memory{Mem: ws}})
 	}
 }
 
@@ -103,7 +103,7 @@ func (r *recorder) logWord(t *task) {
 // the owner has died, once the thread that waits is woken.
 func (t *task) lostWord() bool {
 	at := linux.FutexWord(int(t.ev.Nr), t.ev.Args)
-	m := t.sp.findShared(at)
+	m := t.proc.findShared(at)
 	return at != 0 && m != nil && m.obj.holder[m.unitOf(at)] != m
 }
 

@@ -44,9 +44,9 @@ func (r *recorder) dropImages(now time.Time) {
 		if ep.image != nil || ep.frozen == nil {
 			continue // it is being written already
 		}
-		for _, sp := range r.spaces {
-			if sp.runner != nil && sp.runner.test != nil && sp.runner.test.ep == ep {
-				sp.runner.test.ep = nil
+		for _, p := range r.processes {
+			if p.runner != nil && p.runner.test != nil && p.runner.test.ep == ep {
+				p.runner.test.ep = nil
 			}
 		}
 		r.sayShort(ep.name)

@@ -15,15 +15,15 @@ import (
 // while others are ready; CPython's own switch interval is 5 ms.
 const sliceTime = 5 * time.Millisecond
 
-// enqueue puts a stopped thread in line for the slot of its space.
+// enqueue puts a stopped thread in line for the slot of its process.
 func (r *recorder) enqueue(t *task) error {
-	sp := t.sp
-	sp.wait(t)
-	if sp.cur == nil {
-		return r.schedule(sp)
+	p := t.proc
+	p.wait(t)
+	if p.cur == nil {
+		return r.schedule(p)
 	}
-	if sp.doubtful() {
-		r.recheck[sp] = true
+	if p.doubtful() {
+		r.recheck[p] = true
 	}
 	r.hasten(t)
 	r.expectSpins()
@@ -31,25 +31,25 @@ func (r *recorder) enqueue(t *task) error {
 }
 
 // release takes the slot from the current thread.
-func (r *recorder) release(sp *space) {
-	sp.cur = nil
-	delete(r.recheck, sp)
+func (r *recorder) release(p *process) {
+	p.cur = nil
+	delete(r.recheck, p)
 }
 
 // schedule gives a free slot to the next ready thread.
-func (r *recorder) schedule(sp *space) error {
-	if sp.assembling {
+func (r *recorder) schedule(p *process) error {
+	if p.assembling {
 		return nil
 	}
 	choose := firstChanged
 	if r.chaos != nil {
 		choose = r.chaos.choose
 	}
-	for sp.mode == modeRecord {
-		if r.chaos != nil && len(sp.tasks) > 1 && sp.cur == nil {
-			r.assemble(sp)
+	for p.mode == modeRecord {
+		if r.chaos != nil && len(p.tasks) > 1 && p.cur == nil {
+			r.assemble(p)
 		}
-		t := sp.next(choose)
+		t := p.next(choose)
 		if t == nil {
 			break
 		}
@@ -66,27 +66,27 @@ func (r *recorder) schedule(sp *space) error {
 
 // grant gives the slot to a stopped thread and lets it do what it waits for.
 func (r *recorder) grant(t *task) error {
-	sp := t.sp
+	p := t.proc
 	slice := r.o.Slice
 	if t.number == 0 {
-		sp.begun++
-		t.number = sp.begun
+		p.begun++
+		t.number = p.begun
 	}
-	if r.chaos != nil && len(sp.tasks) > 1 {
+	if r.chaos != nil && len(p.tasks) > 1 {
 		slice = r.chaos.slice(t)
 	}
-	sp.give(t, time.Now(), slice)
-	if sp.contended() {
+	p.give(t, time.Now(), slice)
+	if p.contended() {
 		r.expectSpins()
-		for _, o := range sp.ready {
+		for _, o := range p.ready {
 			r.hasten(o)
 		}
 	}
-	if sp.clock != nil || sp.pauses.on {
+	if p.clock != nil || p.pauses.on {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
 			return err
 		}
-		if err := r.arm(t, sp.slice); err != nil {
+		if err := r.arm(t, p.slice); err != nil {
 			return err
 		}
 		if err := r.armPauses(t); err != nil {
@@ -106,7 +106,7 @@ func (r *recorder) grant(t *task) error {
 // runOn resumes a thread in user code; signals that wait for it are
 // delivered at the next bytecode instruction.
 func (r *recorder) runOn(t *task) error {
-	if len(t.deferred) > 0 && t.sp.clock != nil {
+	if len(t.deferred) > 0 && t.proc.clock != nil {
 		if _, _, err := r.counters(t, 0, 0); err != nil {
 			return err
 		}
@@ -121,27 +121,27 @@ func (r *recorder) runOn(t *task) error {
 	return r.resume(t, 0)
 }
 
-// recheckAll looks at spaces whose current thread is inside a call that may
+// recheckAll looks at processes whose current thread is inside a call that may
 // wait, while others could run. It reports whether anything was resumed.
 func (r *recorder) recheckAll() bool {
 	did := false
-	for sp := range r.recheck {
-		what, st := sp.look(r.kernel)
+	for p := range r.recheck {
+		what, st := p.look(r.kernel)
 		switch what {
 		case lookNever:
-			delete(r.recheck, sp)
+			delete(r.recheck, p)
 			continue
 		case lookLater:
 			continue
 		}
-		t := sp.cur
+		t := p.cur
 		did = true
 		if what == lookStopped {
 			r.handle(t.tid, st)
 			continue
 		}
 		r.giveWay(t)
-		r.settle(t, sp, r.schedule(sp))
+		r.settle(t, p, r.schedule(p))
 	}
 	return did
 }
@@ -149,11 +149,11 @@ func (r *recorder) recheckAll() bool {
 // giveWay takes the slot from a thread that waits inside a call.
 func (r *recorder) giveWay(t *task) {
 	if t.ev.Nr == unix.SYS_FUTEX && t.ev.Args[3] != 0 {
-		t.slept = processTime(t.sp.pid)
+		t.slept = processTime(t.proc.pid)
 	}
 	r.logEnter(t)
 	r.logWord(t)
-	r.release(t.sp)
+	r.release(t.proc)
 }
 
 // liveKernel is the one that this machine runs.
@@ -179,11 +179,11 @@ func (r *recorder) tick(t *task, resumeAt uint64) error {
 	return r.stopAt(m)
 }
 
-// collect handles what has stopped of a space by now.
-func (r *recorder) collect(sp *space) {
+// collect handles what has stopped of a process by now.
+func (r *recorder) collect(p *process) {
 	r.waits.Collect()
 	for {
-		s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.sp == sp })
+		s, ok := r.waits.Take(func(tid int) bool { o := r.tasks[tid]; return o != nil && o.proc == p })
 		if !ok {
 			return
 		}
@@ -194,17 +194,17 @@ func (r *recorder) collect(sp *space) {
 // stopAt handles a thread that stands where a replay finds it: signals come
 // here, and others get the slot.
 func (r *recorder) stopAt(m *moment) error {
-	t, sp := m.t, m.t.sp
-	sp.at = m
-	defer func() { sp.at = nil }()
+	t, p := m.t, m.t.proc
+	p.at = m
+	defer func() { p.at = nil }()
 	// See what the other threads of the process have become ready for meanwhile.
-	r.collect(sp)
-	if t.dead || sp.mode != modeRecord {
+	r.collect(p)
+	if t.dead || p.mode != modeRecord {
 		return nil // ended by what just arrived
 	}
 	r.serveAt(t)
-	sp.at = nil
-	if !m.logged && sp.runner != nil && sp.runner.expiring() {
+	p.at = nil
+	if !m.logged && p.runner != nil && p.runner.expiring() {
 		if err := r.expireTestAt(m); err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (r *recorder) stopAt(m *moment) error {
 	} else if i >= 0 {
 		info := t.deferred[i]
 		t.deferred = append(t.deferred[:i], t.deferred[i+1:]...)
-		if err := r.arm(t, sp.slice); err != nil {
+		if err := r.arm(t, p.slice); err != nil {
 			return err
 		}
 		if err := r.armPauses(t); err != nil {
@@ -225,17 +225,17 @@ func (r *recorder) stopAt(m *moment) error {
 		}
 		return r.deliver(m, &info)
 	}
-	if len(sp.ready) > 0 {
+	if len(p.ready) > 0 {
 		if err := r.switchLog(m); err != nil {
 			return err
 		}
 		return r.goBehind(t)
 	}
-	r.spreadOut(sp)
+	r.spreadOut(p)
 	if m.stop == recording.StopPause {
 		return r.goOnPausing(t)
 	}
-	if err := r.arm(t, sp.slice); err != nil {
+	if err := r.arm(t, p.slice); err != nil {
 		return err
 	}
 	return r.resume(t, 0)
@@ -248,17 +248,17 @@ const fewStops = 32
 
 // spreadOut moves a busy process to another processor where another busy one
 // shares its own: only processes that compute gain from that.
-func (r *recorder) spreadOut(sp *space) {
-	stops := sp.stops
-	sp.stops = 0
+func (r *recorder) spreadOut(p *process) {
+	stops := p.stops
+	p.stops = 0
 	var busy []int
-	for _, o := range r.spaces {
+	for _, o := range r.processes {
 		if o.mode == modeRecord && o.cur != nil && o.cur.computing() {
 			busy = append(busy, o.cpu)
 		}
 	}
-	if to, ok := r.spread(sp.cpu, stops, busy); ok {
-		r.moveTo(sp, to)
+	if to, ok := r.spread(p.cpu, stops, busy); ok {
+		r.moveTo(p, to)
 	}
 }
 
@@ -269,19 +269,19 @@ const manyStops = 200
 
 // gather calls processes back that have begun to stop often.
 func (r *recorder) gather() {
-	for _, sp := range r.spaces {
-		stops := sp.beatStops
-		sp.beatStops = 0
-		if sp.mode == modeRecord && r.comesBack(sp.cpu, stops) {
-			r.moveTo(sp, r.home)
+	for _, p := range r.processes {
+		stops := p.beatStops
+		p.beatStops = 0
+		if p.mode == modeRecord && r.comesBack(p.cpu, stops) {
+			r.moveTo(p, r.home)
 		}
 	}
 }
 
 // moveTo moves the threads of a process to a processor.
-func (r *recorder) moveTo(sp *space, cpu int) {
-	sp.cpu = cpu
-	for _, t := range sp.tasks {
+func (r *recorder) moveTo(p *process, cpu int) {
+	p.cpu = cpu
+	for _, t := range p.tasks {
 		r.kernel.place(t.tid, cpu)
 	}
 }

@@ -27,31 +27,31 @@ var _ [scratchBase - areaBase - inject.AreaSize]struct{} // they do not overlap
 // thread. t stands at the exit of a system call. A process that has no room for
 // it goes without.
 func (r *recorder) mapScratch(t *task) error {
-	sp := t.sp
-	if sp.scratch || sp.area == nil || t.pid != sp.pid {
+	p := t.proc
+	if p.scratch || p.area == nil || t.pid != p.pid {
 		return nil
 	}
-	ret, err := r.inject(t, sp.area.Gadget, unix.SYS_MMAP, scratchBase, scratchSize, unix.PROT_READ|unix.PROT_WRITE,
+	ret, err := r.inject(t, p.area.Gadget, unix.SYS_MMAP, scratchBase, scratchSize, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
-	sp.scratch = ret == scratchBase
+	p.scratch = ret == scratchBase
 	return err
 }
 
 // divert makes the call that t stands before write to the scratch area.
 func (r *recorder) divert(t *task) error {
-	sp := t.sp
+	p := t.proc
 	switch t.ev.Nr {
 	case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
 	default:
 		return nil
 	}
 	n := t.ev.Args[2]
-	if !sp.scratch || len(sp.tasks) < 2 || len(sp.shared) > 0 || n == 0 || n > scratchPart || sp.diverting == ^uint64(0) {
+	if !p.scratch || len(p.tasks) < 2 || len(p.shared) > 0 || n == 0 || n > scratchPart || p.diverting == ^uint64(0) {
 		return nil
 	}
-	slot := bits.TrailingZeros64(^sp.diverting)
+	slot := bits.TrailingZeros64(^p.diverting)
 	t.diverted = scratchBase + uint64(slot)*scratchPart
-	sp.diverting |= 1 << slot
+	p.diverting |= 1 << slot
 	return ptrace.PokeUser(t.tid, ptrace.OffRsi, t.diverted)
 }
 
@@ -92,7 +92,7 @@ func (r *recorder) undivert(t *task, ret int64) (int64, error) {
 // freeSlot gives the slot of a thread to others.
 func (t *task) endDiversion() {
 	if t.diverted != 0 {
-		t.sp.diverting &^= 1 << ((t.diverted - scratchBase) / scratchPart)
+		t.proc.diverting &^= 1 << ((t.diverted - scratchBase) / scratchPart)
 		t.diverted = 0
 	}
 }

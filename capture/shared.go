@@ -30,7 +30,7 @@ type objectKey struct{ dev, ino uint64 }
 // sharedMap is a MAP_SHARED mapping of a recorded process.
 type sharedMap struct {
 	obj        *sharedObject
-	sp         *space
+	proc       *process
 	start, end uint64
 	off        uint64 // in the object
 	prot       uint64
@@ -57,7 +57,7 @@ var errBusy = errors.New("held by running code")
 
 // addShared notes a new shared mapping. It returns the object, which is
 // multi if another mapping shows it already.
-func (r *recorder) addShared(sp *space, start, end, off, prot uint64, key objectKey) *sharedMap {
+func (r *recorder) addShared(p *process, start, end, off, prot uint64, key objectKey) *sharedMap {
 	var o *sharedObject
 	if key.ino != 0 {
 		o = r.objects[key]
@@ -69,8 +69,8 @@ func (r *recorder) addShared(sp *space, start, end, off, prot uint64, key object
 			r.nowShown(key.dev)
 		}
 	}
-	m := &sharedMap{obj: o, sp: sp, start: start, end: end, off: off, prot: prot, seen: map[uint64]uint64{}}
-	sp.shared = append(sp.shared, m)
+	m := &sharedMap{obj: o, proc: p, start: start, end: end, off: off, prot: prot, seen: map[uint64]uint64{}}
+	p.shared = append(p.shared, m)
 	o.show(m)
 	return m
 }
@@ -91,9 +91,9 @@ func (r *recorder) dropShared(m *sharedMap) {
 			r.dropFile(q)
 		}
 	}
-	for i, x := range m.sp.shared {
+	for i, x := range m.proc.shared {
 		if x == m {
-			m.sp.shared = append(m.sp.shared[:i], m.sp.shared[i+1:]...)
+			m.proc.shared = append(m.proc.shared[:i], m.proc.shared[i+1:]...)
 			break
 		}
 	}
@@ -114,7 +114,7 @@ func (m *sharedMap) unitOf(addr uint64) uint64 { return (m.off + addr - m.start)
 // forkShared gives a forked child its own view of what its parent shares: it
 // holds nothing at first.
 func (r *recorder) forkShared(parent, child *task) error {
-	from, sp := parent.sp, child.sp
+	from, p := parent.proc, child.proc
 	if len(from.shared) == 0 && len(from.made) == 0 {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (r *recorder) forkShared(parent, child *task) error {
 	ev := recording.Event{Kind: recording.KindFault, TID: int32(child.tid)}
 	for _, m := range append([]*sharedMap(nil), from.shared...) {
 		o := m.obj
-		c := &sharedMap{obj: o, sp: sp, start: m.start, end: m.end, off: m.off, prot: m.prot, seen: map[uint64]uint64{}}
+		c := &sharedMap{obj: o, proc: p, start: m.start, end: m.end, off: m.off, prot: m.prot, seen: map[uint64]uint64{}}
 		o.share(m)
 		// The replayed child begins with a copy of what the parent has: its
 		// own writes where it holds the unit, what it saw last elsewhere.
@@ -141,13 +141,13 @@ func (r *recorder) forkShared(parent, child *task) error {
 			}
 		}
 		o.maps = append(o.maps, c)
-		sp.shared = append(sp.shared, c)
-		if err := r.protect(sp, c.start, c.end, unix.PROT_NONE); err != nil {
+		p.shared = append(p.shared, c)
+		if err := r.protect(p, c.start, c.end, unix.PROT_NONE); err != nil {
 			return err
 		}
 		ev.Maps = append(ev.Maps, recording.Mapping{Start: c.start, End: c.end})
 	}
-	r.log(sp, &ev)
+	r.log(p, &ev)
 	return nil
 }
 
@@ -157,47 +157,47 @@ func (r *recorder) mapShared(t *task, m *sharedMap) error {
 		return nil
 	}
 	for _, o := range m.obj.maps {
-		if o.sp != t.sp && o.sp.helper == nil {
-			return fmt.Errorf("memory shared with process %d, which can't be stopped for it", o.sp.pid)
+		if o.proc != t.proc && o.proc.helper == nil {
+			return fmt.Errorf("memory shared with process %d, which can't be stopped for it", o.proc.pid)
 		}
 	}
 	if err := r.makeHelper(t); err != nil {
 		return err
 	}
-	if err := r.protect(t.sp, m.start, m.end, unix.PROT_NONE); err != nil {
+	if err := r.protect(t.proc, m.start, m.end, unix.PROT_NONE); err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base,
+	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.proc.base,
 		Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.start, End: m.end}}}}
-	r.log(t.sp, &ev)
+	r.log(t.proc, &ev)
 	return nil
 }
 
 // restoreShared gives back access to shared mappings.
-func (r *recorder) restoreShared(sp *space, tid int) {
-	if sp.helper == nil {
+func (r *recorder) restoreShared(p *process, tid int) {
+	if p.helper == nil {
 		return
 	}
-	for _, m := range sp.shared {
+	for _, m := range p.shared {
 		if m.obj.multi {
-			r.protect(sp, m.start, m.end, m.prot)
-			sp.guarded = append(sp.guarded, span{m.start, m.end})
+			r.protect(p, m.start, m.end, m.prot)
+			p.guarded = append(p.guarded, span{m.start, m.end})
 		}
 	}
-	r.endShared(sp)
+	r.endShared(p)
 }
 
 // wasGuarded reports whether there was memory at addr that threads had faults in
 // while they were recorded.
-func (sp *space) wasGuarded(addr uint64) bool {
-	return slices.ContainsFunc(sp.guarded, func(s span) bool { return s.start <= addr && addr < s.end })
+func (p *process) wasGuarded(addr uint64) bool {
+	return slices.ContainsFunc(p.guarded, func(s span) bool { return s.start <= addr && addr < s.end })
 }
 
-// endShared forgets the shared mappings of a space that is no more.
-func (r *recorder) endShared(sp *space) {
-	for _, m := range append([]*sharedMap(nil), sp.shared...) {
+// endShared forgets the shared mappings of a process that is no more.
+func (r *recorder) endShared(p *process) {
+	for _, m := range append([]*sharedMap(nil), p.shared...) {
 		r.dropShared(m)
 	}
-	r.dropHelper(sp)
+	r.dropHelper(p)
 	r.serveAll()
 }

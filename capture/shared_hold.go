@@ -12,16 +12,16 @@ import (
 
 // protect changes the protection of a part of an address space whose threads
 // may all be waiting in the kernel.
-func (r *recorder) protect(sp *space, start, end, prot uint64) error {
-	if sp.helper == nil {
-		return fmt.Errorf("process %d shares memory and has no helper", sp.pid)
+func (r *recorder) protect(p *process, start, end, prot uint64) error {
+	if p.helper == nil {
+		return fmt.Errorf("process %d shares memory and has no helper", p.pid)
 	}
-	ret, err := ptrace.Inject(sp.helper.tid, sp.area.Gadget, unix.SYS_MPROTECT, [6]uint64{start, end - start, prot}, ignoreStops)
+	ret, err := ptrace.Inject(p.helper.tid, p.area.Gadget, unix.SYS_MPROTECT, [6]uint64{start, end - start, prot}, ignoreStops)
 	if err != nil {
-		return fmt.Errorf("protect shared memory of process %d: %w", sp.pid, err)
+		return fmt.Errorf("protect shared memory of process %d: %w", p.pid, err)
 	}
 	if ret != 0 {
-		return fmt.Errorf("protect shared memory of process %d: %w", sp.pid, errnoOf(ret))
+		return fmt.Errorf("protect shared memory of process %d: %w", p.pid, errnoOf(ret))
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func (r *recorder) take(t *task, m *sharedMap, unit uint64) (recording.Mapping, 
 		}
 	}
 	m.obj.holder[unit] = m
-	if err := r.protect(m.sp, start, end, m.prot); err != nil {
+	if err := r.protect(m.proc, start, end, m.prot); err != nil {
 		return recording.Mapping{}, nil, err
 	}
 	return recording.Mapping{Start: start, End: end, Prot: uint32(m.prot)}, m.changed(t.tid, start, end), nil
@@ -47,38 +47,38 @@ func (r *recorder) take(t *task, m *sharedMap, unit uint64) (recording.Mapping, 
 
 // revoke takes a unit from its holder, which runs no user code.
 func (r *recorder) revoke(h *sharedMap, unit uint64) error {
-	sp := h.sp
+	p := h.proc
 	delete(h.obj.holder, unit)
-	if sp.mode != modeRecord || len(sp.tasks) == 0 || sp.helper == nil {
+	if p.mode != modeRecord || len(p.tasks) == 0 || p.helper == nil {
 		return nil
 	}
 	start, end := h.span(unit)
 	if start == end {
 		return nil
 	}
-	h.changed(sp.helper.tid, start, end) // its own writes are seen
-	if err := r.protect(sp, start, end, unix.PROT_NONE); err != nil {
+	h.changed(p.helper.tid, start, end) // its own writes are seen
+	if err := r.protect(p, start, end, unix.PROT_NONE); err != nil {
 		return err
 	}
-	ev := recording.Event{Kind: recording.KindFault, Instr: sp.base, Memory: recording.Memory{Maps: []recording.Mapping{{Start: start, End: end}}}}
-	if sp.at != nil && !sp.at.logged {
-		return r.logAt(sp.at, &ev)
+	ev := recording.Event{Kind: recording.KindFault, Instr: p.base, Memory: recording.Memory{Maps: []recording.Mapping{{Start: start, End: end}}}}
+	if p.at != nil && !p.at.logged {
+		return r.logAt(p.at, &ev)
 	}
-	r.logOpen(sp)
-	for _, t := range sp.tasks {
+	r.logOpen(p)
+	for _, t := range p.tasks {
 		if !t.dead && !t.leadExit && t.state != stateNew {
 			ev.TID = int32(t.tid)
 			break
 		}
 	}
-	r.log(sp, &ev)
+	r.log(p, &ev)
 	return nil
 }
 
 // findShared finds the shared mapping that holds addr, if others show the
 // same object and the unit is not m's.
-func (sp *space) findShared(addr uint64) *sharedMap {
-	for _, m := range sp.shared {
+func (p *process) findShared(addr uint64) *sharedMap {
+	for _, m := range p.shared {
 		if addr >= m.start && addr < m.end {
 			if m.obj.multi {
 				return m
@@ -94,16 +94,16 @@ func (sp *space) findShared(addr uint64) *sharedMap {
 // changed while all of the program's threads wait in the kernel. t must be
 // stopped in user mode or at a system call exit.
 func (r *recorder) makeHelper(t *task) error {
-	sp := t.sp
-	if sp.helper != nil {
+	p := t.proc
+	if p.helper != nil {
 		return nil
 	}
 	if err := r.endDispatch(t); err != nil {
 		return err
 	}
-	defer r.unfiltered(sp, t.tid)()
+	defer r.unfiltered(p, t.tid)()
 	var child uint64
-	ret, err := ptrace.InjectStops(t.tid, sp.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
+	ret, err := ptrace.InjectStops(t.tid, p.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
 		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {
 			var err error
 			child, err = ptrace.EventMsg(t.tid)
@@ -123,27 +123,27 @@ func (r *recorder) makeHelper(t *task) error {
 	}
 	h.stopped = true
 	r.tasks[h.tid] = h
-	sp.helper = h
+	p.helper = h
 	var regs linux.Regs
 	if err := ptrace.GetRegs(h.tid, &regs); err != nil {
 		return err
 	}
 	// It must hold none of the program's pipes and sockets open, and the
 	// terminal's signals are not for it.
-	if _, err := ptrace.Inject(h.tid, sp.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops); err != nil {
+	if _, err := ptrace.Inject(h.tid, p.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops); err != nil {
 		return fmt.Errorf("prepare the helper thread: %w", err)
 	}
-	_, err = ptrace.Inject(h.tid, sp.area.Gadget, unix.SYS_SETSID, [6]uint64{}, ignoreStops)
+	_, err = ptrace.Inject(h.tid, p.area.Gadget, unix.SYS_SETSID, [6]uint64{}, ignoreStops)
 	return err
 }
 
-// dropHelper ends the helper thread of a space.
-func (r *recorder) dropHelper(sp *space) {
-	h := sp.helper
+// dropHelper ends the helper thread of a process.
+func (r *recorder) dropHelper(p *process) {
+	h := p.helper
 	if h == nil {
 		return
 	}
-	sp.helper = nil
+	p.helper = nil
 	h.dead = true
 	ptrace.Kill(h.tid)
 }

@@ -35,7 +35,7 @@ type pin struct {
 
 // sharedFault handles a fault in memory that another mapping holds.
 func (r *recorder) sharedFault(t *task, addr uint64, regs *linux.Regs) (bool, error) {
-	m := t.sp.findShared(addr)
+	m := t.proc.findShared(addr)
 	if m == nil {
 		return false, nil
 	}
@@ -62,12 +62,12 @@ func (r *recorder) momentOfFault(t *task, regs *linux.Regs) (*moment, error) {
 // changes the file through a descriptor.
 func (r *recorder) revokeFile(o *sharedObject, t *task) error {
 	for u, h := range o.holder {
-		if h.sp != t.sp && h.busy(r.kernel, u, t) {
+		if h.proc != t.proc && h.busy(r.kernel, u, t) {
 			return errBusy
 		}
 	}
 	for u, h := range o.holder {
-		if h.sp != t.sp {
+		if h.proc != t.proc {
 			if err := r.revoke(h, u); err != nil {
 				return err
 			}
@@ -87,7 +87,7 @@ func (r *recorder) writesShared(t *task) *sharedObject {
 		return nil
 	}
 	for _, h := range o.holder {
-		if h.sp != t.sp {
+		if h.proc != t.proc {
 			return o
 		}
 	}
@@ -101,11 +101,11 @@ func (r *recorder) needShared(t *task) (wait bool, err error) {
 	if o := r.writesShared(t); o != nil {
 		return true, r.serve(&waiter{t: t, file: o, atEntry: true})
 	}
-	if len(t.sp.shared) == 0 {
+	if len(t.proc.shared) == 0 {
 		return false, nil
 	}
 	for _, a := range r.pointers(t) {
-		m := t.sp.findShared(a)
+		m := t.proc.findShared(a)
 		if m == nil {
 			continue
 		}
@@ -160,7 +160,7 @@ func (r *recorder) serve(w *waiter) error {
 	if w.file != nil {
 		err = r.revokeFile(w.file, t)
 	} else {
-		if h := w.m.obj.holder[w.unit]; h != nil && h.sp == t.sp {
+		if h := w.m.obj.holder[w.unit]; h != nil && h.proc == t.proc {
 			// It is taken from another mapping of the same process, which
 			// must not happen before the thread gets here.
 			if err := r.arrive(w); err != nil {
@@ -178,10 +178,10 @@ func (r *recorder) serve(w *waiter) error {
 		r.waiters = append(r.waiters, w)
 		if w.file != nil {
 			for _, h := range w.file.holder {
-				r.want(h.sp)
+				r.want(h.proc)
 			}
 		} else if h := w.m.obj.holder[w.unit]; h != nil {
-			r.want(h.sp)
+			r.want(h.proc)
 		}
 		return nil
 	}
@@ -192,14 +192,14 @@ func (r *recorder) serve(w *waiter) error {
 		t.cleared = true
 		return r.enterCall(t)
 	}
-	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base, Memory: recording.Memory{Maps: []recording.Mapping{mp}, Mem: mem}}
+	ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.proc.base, Memory: recording.Memory{Maps: []recording.Mapping{mp}, Mem: mem}}
 	if w.atEntry {
 		r.logEnter(t)
-		r.log(t.sp, &ev)
+		r.log(t.proc, &ev)
 		return r.enterCall(t)
 	}
 	if w.arrived {
-		r.log(t.sp, &ev)
+		r.log(t.proc, &ev)
 		return r.runOn(t)
 	}
 	if err := r.logAt(w.at, &ev); err != nil {
@@ -226,19 +226,19 @@ func (r *recorder) arrive(w *waiter) error {
 // those files, and the next touch then finds out.
 func (r *recorder) yieldFiles(t *task) error {
 	// Who makes a process is logged with it; what that executes is waited for then.
-	if !t.blocks || t.class == linux.Process || len(t.sp.shared) == 0 || !r.watching() {
+	if !t.blocks || t.class == linux.Process || len(t.proc.shared) == 0 || !r.watching() {
 		return nil
 	}
-	return r.yieldSpace(t.sp, t)
+	return r.yieldSpace(t.proc, t)
 }
 
 // yieldAll does the same for all processes that wait, when a program begins that
 // is not recorded.
 func (r *recorder) yieldAll() {
-	for _, sp := range r.spaces {
-		if sp.mode == modeRecord && len(sp.shared) > 0 {
-			if err := r.yieldSpace(sp, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
-				r.leave(sp, err.Error())
+	for _, p := range r.processes {
+		if p.mode == modeRecord && len(p.shared) > 0 {
+			if err := r.yieldSpace(p, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
+				r.leave(p, err.Error())
 			}
 		}
 	}
@@ -246,14 +246,14 @@ func (r *recorder) yieldAll() {
 
 // yieldSpace gives up what a process holds of mapped files and no running code
 // is using; t is about to wait.
-func (r *recorder) yieldSpace(sp *space, t *task) error {
-	for _, m := range append([]*sharedMap(nil), sp.shared...) {
+func (r *recorder) yieldSpace(p *process, t *task) error {
+	for _, m := range append([]*sharedMap(nil), p.shared...) {
 		o := m.obj
 		if o.key.ino == 0 {
 			continue
 		}
 		if !o.multi {
-			if sp.helper == nil {
+			if p.helper == nil {
 				continue
 			}
 			o.share(m)
@@ -281,15 +281,15 @@ func (t *task) pinned(m *sharedMap, unit uint64) bool {
 // watching reports whether a program that is not recorded runs.
 func (r *recorder) watching() bool {
 	for _, t := range r.tasks {
-		if t.sp != nil && t.sp.mode == modeWatch && !t.dead {
+		if t.proc != nil && t.proc.mode == modeWatch && !t.dead {
 			return true
 		}
 	}
 	return false
 }
 
-// serveAll retries what waits. It is called when a space stops running code
-// (sp), or with nil now and then.
+// serveAll retries what waits. It is called when a process stops running code
+// (p), or with nil now and then.
 func (r *recorder) serveAll() {
 	if len(r.waiters) == 0 {
 		return
@@ -297,18 +297,18 @@ func (r *recorder) serveAll() {
 	ws := r.waiters
 	r.waiters = nil
 	for _, w := range ws {
-		if w.t.dead || w.t.sp == nil || w.t.sp.mode != modeRecord {
+		if w.t.dead || w.t.proc == nil || w.t.proc.mode != modeRecord {
 			continue
 		}
-		r.settle(w.t, w.t.sp, r.serve(w))
+		r.settle(w.t, w.t.proc, r.serve(w))
 	}
 }
 
-// serveAt lets others take what the space of t holds while t stands at a
+// serveAt lets others take what the process of t holds while t stands at a
 // position that replay finds again: a system call or a tick.
 func (r *recorder) serveAt(t *task) {
-	if t.sp.wanted {
-		t.sp.wanted = false
+	if t.proc.wanted {
+		t.proc.wanted = false
 		r.serveAll()
 	}
 }

@@ -33,13 +33,13 @@ func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
 	}
 	key := o.key
 	from, to := written(t, ev, size)
-	for _, m := range t.sp.shared {
+	for _, m := range t.proc.shared {
 		if m.obj.key != key {
 			continue
 		}
 		lo, hi := max(from, m.off), min(to, pageUp(size), m.off+m.end-m.start)
 		if lo < hi && hi-lo > maxFresh {
-			return fmt.Errorf("%s at instruction %d changes %d bytes of a mapped file", t.call.Name, t.sp.base, hi-lo)
+			return fmt.Errorf("%s at instruction %d changes %d bytes of a mapped file", t.call.Name, t.proc.base, hi-lo)
 		}
 		m.held(lo, hi, func(start, end uint64) { ev.Mem = append(ev.Mem, m.bytes(t.tid, start, end)...) })
 		t.resize = append(t.resize, m.resized(size, t.ev.Nr == unix.SYS_FTRUNCATE)...)
@@ -170,9 +170,9 @@ func (m *sharedMap) resized(size uint64, cut bool) []recording.Event {
 func (r *recorder) resized(t *task) {
 	for i := range t.resize {
 		ev := &t.resize[i]
-		ev.TID, ev.Instr = int32(t.tid), t.sp.base
+		ev.TID, ev.Instr = int32(t.tid), t.proc.base
 		if len(ev.Maps)+len(ev.Mem) > 0 {
-			r.log(t.sp, ev)
+			r.log(t.proc, ev)
 		}
 	}
 	t.resize = t.resize[:0]
@@ -183,7 +183,7 @@ func (r *recorder) resized(t *task) {
 // since when the file has had its size.
 func (r *recorder) beyondFile(t *task) {
 	addr := t.info.Addr()
-	for _, m := range append(slices.Clone(t.sp.shared), t.sp.quiet...) {
+	for _, m := range append(slices.Clone(t.proc.shared), t.proc.quiet...) {
 		file := m.obj.file
 		if m.quiet != nil {
 			file = m.quiet.file
@@ -200,11 +200,11 @@ func (r *recorder) beyondFile(t *task) {
 			return
 		}
 		m.noFile = last
-		ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.sp.base}
+		ev := recording.Event{Kind: recording.KindFault, TID: int32(t.tid), Instr: t.proc.base}
 		m.held(m.off+last-m.start, m.off+m.end-m.start, func(start, end uint64) {
 			ev.Maps = append(ev.Maps, recording.Mapping{Start: start, End: end})
 		})
-		r.log(t.sp, &ev)
+		r.log(t.proc, &ev)
 		return
 	}
 }

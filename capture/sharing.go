@@ -70,17 +70,17 @@ func (o *sharedObject) other(m *sharedMap, unit uint64) *sharedMap {
 	return nil
 }
 
-// busy reports whether a mapping's space runs code, or is inside a call, that may
+// busy reports whether a mapping's process runs code, or is inside a call, that may
 // be using a unit which the mapping holds; forTask does not count.
 func (m *sharedMap) busy(k kernel, unit uint64, forTask *task) bool {
-	sp := m.sp
-	if sp.mode != modeRecord {
+	p := m.proc
+	if p.mode != modeRecord {
 		return false
 	}
-	if c := sp.cur; c != nil && c != forTask && c.computing() && !c.stopped && !c.dead {
+	if c := p.cur; c != nil && c != forTask && c.computing() && !c.stopped && !c.dead {
 		return true
 	}
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t == forTask || t.stopped || t.dead || !t.inKernel() {
 			continue
 		}

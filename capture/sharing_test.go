@@ -8,8 +8,8 @@ import (
 
 // shows adds a mapping of n units of an object, from the unit first on, at an
 // address of its own.
-func shows(f *fakeRecorder, sp *space, at, first, n uint64, key objectKey) *sharedMap {
-	return f.addShared(sp, at, at+n*unitSize, first*unitSize, unix.PROT_READ|unix.PROT_WRITE, key)
+func shows(f *fakeRecorder, p *process, at, first, n uint64, key objectKey) *sharedMap {
+	return f.addShared(p, at, at+n*unitSize, first*unitSize, unix.PROT_READ|unix.PROT_WRITE, key)
 }
 
 func holders(o *sharedObject) (out map[uint64]int) {
@@ -27,23 +27,23 @@ func holders(o *sharedObject) (out map[uint64]int) {
 
 func TestOneMappingHasAllOfIt(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	sp := f.space(f.command, 1)
-	m := shows(f, sp, 1<<20, 0, 4, objectKey{1, 7})
+	p := f.process(f.command, 1)
+	m := shows(f, p, 1<<20, 0, 4, objectKey{1, 7})
 	if m.obj.multi || len(m.obj.holder) != 0 {
 		t.Error("what one shows is shared")
 	}
-	if sp.findShared(1<<20) != nil {
+	if p.findShared(1<<20) != nil {
 		t.Error("a touch of it has to be looked at")
 	}
 	f.dropShared(m)
-	if len(f.objects) != 0 || len(sp.shared) != 0 {
-		t.Errorf("%d objects, %d mappings are left", len(f.objects), len(sp.shared))
+	if len(f.objects) != 0 || len(p.shared) != 0 {
+		t.Errorf("%d objects, %d mappings are left", len(f.objects), len(p.shared))
 	}
 }
 
 func TestTheFirstHoldsWhatItShows(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	a, b := f.space(f.command, 1), f.space(f.command, 1)
+	a, b := f.process(f.command, 1), f.process(f.command, 1)
 	key := objectKey{1, 7}
 	first := shows(f, a, 1<<20, 2, 3, key)
 	second := shows(f, b, 1<<24, 0, 8, key)
@@ -76,7 +76,7 @@ func TestTheFirstHoldsWhatItShows(t *testing.T) {
 
 func TestOtherFilesAreOtherObjects(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	a, b := f.space(f.command, 1), f.space(f.command, 1)
+	a, b := f.process(f.command, 1), f.process(f.command, 1)
 	m := []*sharedMap{shows(f, a, 1<<20, 0, 1, objectKey{1, 7}), shows(f, b, 1<<20, 0, 1, objectKey{2, 7}), shows(f, b, 1<<24, 0, 1, objectKey{1, 8})}
 	for i := range m {
 		for k := range m {
@@ -97,7 +97,7 @@ func TestOtherFilesAreOtherObjects(t *testing.T) {
 
 func TestAMappingThatGoesGivesBack(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	a, b := f.space(f.command, 1), f.space(f.command, 1)
+	a, b := f.process(f.command, 1), f.process(f.command, 1)
 	key := objectKey{1, 7}
 	first, second := shows(f, a, 1<<20, 0, 2, key), shows(f, b, 1<<20, 0, 2, key)
 	o := first.obj
@@ -122,7 +122,7 @@ func TestAMappingThatGoesGivesBack(t *testing.T) {
 // share is done once: who came to hold something since keeps it.
 func TestShareIsDoneOnce(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	a, b := f.space(f.command, 1), f.space(f.command, 1)
+	a, b := f.process(f.command, 1), f.process(f.command, 1)
 	key := objectKey{1, 7}
 	first, second := shows(f, a, 1<<20, 0, 2, key), shows(f, b, 1<<20, 0, 2, key)
 	o := first.obj
@@ -173,47 +173,47 @@ func TestBusyHolders(t *testing.T) {
 	inside := []callMove{moveEnter, moveResume}
 	tests := []struct {
 		name   string
-		set    func(sp *space, m *sharedMap, th *task, k *fakeKernel)
+		set    func(p *process, m *sharedMap, th *task, k *fakeKernel)
 		except bool // the thread is the one that it is asked for
 		want   bool
 	}{
-		{"nothing runs", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { th.stopped = true }, false, false},
-		{"it computes", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { sp.cur = th }, false, true},
-		{"for itself", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { sp.cur = th }, true, false},
-		{"it has stopped", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { sp.cur, th.stopped = th, true }, false, false},
-		{"it is dead", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { sp.cur, th.dead = th, true }, false, false},
-		{"in a call that uses another unit", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"nothing runs", func(p *process, m *sharedMap, th *task, k *fakeKernel) { th.stopped = true }, false, false},
+		{"it computes", func(p *process, m *sharedMap, th *task, k *fakeKernel) { p.cur = th }, false, true},
+		{"for itself", func(p *process, m *sharedMap, th *task, k *fakeKernel) { p.cur = th }, true, false},
+		{"it has stopped", func(p *process, m *sharedMap, th *task, k *fakeKernel) { p.cur, th.stopped = th, true }, false, false},
+		{"it is dead", func(p *process, m *sharedMap, th *task, k *fakeKernel) { p.cur, th.dead = th, true }, false, false},
+		{"in a call that uses another unit", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 1}}
 		}, false, false},
-		{"in a call that uses it", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"in a call that uses it", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
 		}, false, true},
-		{"which has returned", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"which has returned", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
 			th.stopped = true
 		}, false, false},
-		{"it goes to sleep on a futex there", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"it goes to sleep on a futex there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
 			th.ev.Nr = unix.SYS_FUTEX
 		}, false, true},
-		{"it sleeps on a futex there", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"it sleeps on a futex there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
 			th.ev.Nr = unix.SYS_FUTEX
 			k.asleep[th.tid] = true
 		}, false, false},
-		{"it sleeps in a read there", func(sp *space, m *sharedMap, th *task, k *fakeKernel) {
+		{"it sleeps in a read there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
 			k.asleep[th.tid] = true
 		}, false, true},
-		{"it is not recorded any more", func(sp *space, m *sharedMap, th *task, k *fakeKernel) { sp.cur, sp.mode = th, modeLeave }, false, false},
+		{"it is not recorded any more", func(p *process, m *sharedMap, th *task, k *fakeKernel) { p.cur, p.mode = th, modeLeave }, false, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFakeRecorder(t, Options{})
-			sp := f.space(f.command, 1)
-			m := shows(f, sp, 1<<20, 0, 2, objectKey{1, 7})
-			th := sp.tasks[sp.pid]
-			tt.set(sp, m, th, f.k)
+			p := f.process(f.command, 1)
+			m := shows(f, p, 1<<20, 0, 2, objectKey{1, 7})
+			th := p.tasks[p.pid]
+			tt.set(p, m, th, f.k)
 			var asks *task
 			if tt.except {
 				asks = th

@@ -74,12 +74,12 @@ func (r *recorder) signal(t *task, sig int) error {
 	if t.sys != callNone {
 		// Its call was interrupted: the handler runs before the call's end.
 		r.ownLimit(t)
-		if t.sp.cur == t {
+		if t.proc.cur == t {
 			return r.deliverAtStop(t)
 		}
 		return r.enqueue(t)
 	}
-	if t.sp.cur == t && r.atCallEnd(t, &regs) {
+	if t.proc.cur == t && r.atCallEnd(t, &regs) {
 		info := t.info
 		return r.deliver(standing(t), &info)
 	}
@@ -99,19 +99,19 @@ func (r *recorder) ownTrap(t *task, sig int, regs *linux.Regs) (own bool, err er
 	}
 	switch sig {
 	case int(unix.SIGTRAP):
-		if t.sp.clock != nil {
-			if resumeAt, _, _, ok := t.sp.clock.Trap(regs.Rip); ok {
+		if t.proc.clock != nil {
+			if resumeAt, _, _, ok := t.proc.clock.Trap(regs.Rip); ok {
 				return trapped(func() error { return r.stubTrap(t, regs, resumeAt) })
 			}
 		}
-		if t.sp.area != nil && regs.Rip == t.sp.area.Time.Full+1 {
+		if t.proc.area != nil && regs.Rip == t.proc.area.Time.Full+1 {
 			return trapped(func() error { return r.readingsFull(t, regs) })
 		}
-		if t.sp.paused(regs.Rip) {
+		if t.proc.paused(regs.Rip) {
 			return trapped(func() error { return r.pausedOut(t) })
 		}
 	case int(unix.SIGILL):
-		if p, ok := t.sp.patches[regs.Rip]; ok && t.info.Code() > 0 {
+		if p, ok := t.proc.patches[regs.Rip]; ok && t.info.Code() > 0 {
 			return trapped(func() error { return r.insn(t, regs, p) })
 		}
 	case int(unix.SIGSEGV):
@@ -130,7 +130,7 @@ func (r *recorder) redirect(t *task) bool {
 		return false
 	}
 	lead := r.tasks[t.pid]
-	if lead == nil || lead.dead || lead.leadExit || lead.sp != t.sp || lead.state == stateDying {
+	if lead == nil || lead.dead || lead.leadExit || lead.proc != t.proc || lead.state == stateDying {
 		return false
 	}
 	mask, err := blockedBy(lead)
@@ -343,9 +343,9 @@ func dispositionOf(pid, tid, sig int) (disposition, error) {
 
 // stubTrap handles a thread whose instruction budget ran out.
 func (r *recorder) stubTrap(t *task, regs *linux.Regs, resumeAt uint64) error {
-	if !t.sp.verified {
-		t.sp.verified = true
-		if err := t.sp.clock.Verify(ptrace.Mem(t.tid), regs); err != nil {
+	if !t.proc.verified {
+		t.proc.verified = true
+		if err := t.proc.clock.Verify(ptrace.Mem(t.tid), regs); err != nil {
 			if perr := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); perr != nil {
 				return perr
 			}

@@ -105,7 +105,7 @@ func TestRedirectNeedsTheFirstThread(t *testing.T) {
 		{"the first is dead", func(lead, th *task) { lead.dead = true }, false},
 		{"it has ended before the others", func(lead, th *task) { lead.leadExit = true }, false},
 		{"it is about to die", func(lead, th *task) { lead.state = stateDying }, false},
-		{"it is of another address space", func(lead, th *task) { lead.sp = &space{} }, false},
+		{"it is of another address space", func(lead, th *task) { lead.proc = &process{} }, false},
 		{"the signal is for the thread", func(lead, th *task) {
 			const siTkill = -6
 			code := int32(siTkill)
@@ -116,9 +116,9 @@ func TestRedirectNeedsTheFirstThread(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFakeRecorder(t, Options{})
-			sp := &space{}
-			lead := &task{tid: os.Getpid(), pid: os.Getpid(), sp: sp, state: stateRun}
-			th := &task{tid: lead.tid + 1, pid: lead.pid, sp: sp}
+			p := &process{}
+			lead := &task{tid: os.Getpid(), pid: os.Getpid(), proc: p, state: stateRun}
+			th := &task{tid: lead.tid + 1, pid: lead.pid, proc: p}
 			f.tasks[lead.pid] = lead
 			th.sigstop, th.info = int(unix.SIGURG), signalInfo(unix.SIGURG, 1)
 			tt.set(lead, th)
@@ -161,31 +161,31 @@ func TestAtCallEnd(t *testing.T) {
 
 // The count goes on from what the cell had left, also where it went below zero.
 func TestSetCount(t *testing.T) {
-	sp := &space{}
+	p := &process{}
 	for i, tt := range []struct {
 		budget uint64
 		cell   int64
 		want   uint64
 	}{{100, 40, 60}, {40, 40, 60}, {40, 0, 100}, {10, -1, 111}, {noBudget, noBudget - 5, 116}} {
-		sp.budget = tt.budget
-		sp.setCount(tt.cell)
-		if sp.base != tt.want || int64(sp.budget) != tt.cell {
-			t.Errorf("step %d: count %d, budget %d; want %d", i, sp.base, int64(sp.budget), tt.want)
+		p.budget = tt.budget
+		p.setCount(tt.cell)
+		if p.base != tt.want || int64(p.budget) != tt.cell {
+			t.Errorf("step %d: count %d, budget %d; want %d", i, p.base, int64(p.budget), tt.want)
 		}
 	}
 }
 
 // Slots of the scratch area are given back, and not twice.
 func TestScratchSlots(t *testing.T) {
-	sp := &space{ownMemory: ownMemory{diverting: 0b1011}}
-	th := &task{sp: sp, inCall: inCall{outlet: outlet{diverted: scratchBase + scratchPart}}}
+	p := &process{ownMemory: ownMemory{diverting: 0b1011}}
+	th := &task{proc: p, inCall: inCall{outlet: outlet{diverted: scratchBase + scratchPart}}}
 	th.endDiversion()
-	if sp.diverting != 0b1001 || th.diverted != 0 {
-		t.Errorf("slots %b, diverted to %#x", sp.diverting, th.diverted)
+	if p.diverting != 0b1001 || th.diverted != 0 {
+		t.Errorf("slots %b, diverted to %#x", p.diverting, th.diverted)
 	}
-	sp.diverting |= 2 // another thread has it now
+	p.diverting |= 2 // another thread has it now
 	th.endDiversion()
-	if sp.diverting != 0b1011 {
+	if p.diverting != 0b1011 {
 		t.Error("what another thread has was given back")
 	}
 }

@@ -20,11 +20,11 @@ import (
 //     away costs two events. Its call is in the log before another thread runs. One
 //     that has stopped in the meantime, at the end of its call, keeps it.
 //   - Who makes calls without end gives the slot away at the end of one, once it has
-//     had it for sliceTime; who computes, after a number of instructions (space.slice).
+//     had it for sliceTime; who computes, after a number of instructions (process.slice).
 //   - A thread that ends leaves the line; the slot that it had is free.
 //
-// Slots of different spaces have nothing to do with each other. Which processor a
-// space runs on is placement's.
+// Slots of different processes have nothing to do with each other. Which processor a
+// process runs on is placement's.
 type slot struct {
 	cur   *task // has it, nil for nobody
 	ready []*task
@@ -123,7 +123,7 @@ func (s *slot) look(k kernel) (look, unix.WaitStatus) {
 	return lookAsleep, 0
 }
 
-// placement says on which processors spaces run: all begin on that of the tracer,
+// placement says on which processors processes run: all begin on that of the tracer,
 // home, where a stop costs a tenth of what it costs across two. One that computes
 // goes where fewer do, one that begins to stop often comes back.
 type placement struct {
@@ -131,8 +131,8 @@ type placement struct {
 	cpus []int // that may be used
 }
 
-// spread says where a space goes that runs on cpu and has stopped so often in a
-// slice; busy is on which processor each space that computes runs.
+// spread says where a process goes that runs on cpu and has stopped so often in a
+// slice; busy is on which processor each process that computes runs.
 func (p *placement) spread(cpu, stops int, busy []int) (to int, moves bool) {
 	if len(p.cpus) < 2 || stops > fewStops || len(busy) < 2 {
 		return cpu, false
@@ -150,6 +150,6 @@ func (p *placement) spread(cpu, stops int, busy []int) (to int, moves bool) {
 	return to, to != cpu
 }
 
-// comesBack says whether a space has stopped too often since the last beat to be
+// comesBack says whether a process has stopped too often since the last beat to be
 // away from the tracer.
 func (p *placement) comesBack(cpu, stops int) bool { return cpu != p.home && stops > manyStops }

@@ -227,28 +227,28 @@ func TestLook(t *testing.T) {
 // before anybody else runs.
 func TestSleeperGivesWay(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	sp := f.space(f.command, 2)
-	sleeper, other := sp.tasks[sp.pid], sp.tasks[sp.pid+1]
-	sp.give(sleeper, time.Now(), 1)
+	p := f.process(f.command, 2)
+	sleeper, other := p.tasks[p.pid], p.tasks[p.pid+1]
+	p.give(sleeper, time.Now(), 1)
 	sleeper.in(moveEnter, moveResume).blocks = true
 	sleeper.ev.Nr = unix.SYS_READ
 	other.state = stateReady
 	other.dead = true // it can't be resumed: there is no such thread
-	sp.ready = []*task{other}
-	f.recheck[sp] = true
-	events := sp.events
+	p.ready = []*task{other}
+	f.recheck[p] = true
+	events := p.events
 	if f.recheckAll() {
 		t.Error("something was resumed while the thread runs")
 	}
-	if sp.cur != sleeper || sp.events != events {
+	if p.cur != sleeper || p.events != events {
 		t.Fatal("it lost the slot while it runs")
 	}
 	f.k.asleep[sleeper.tid] = true
 	if !f.recheckAll() {
 		t.Error("nothing came of it")
 	}
-	if sp.cur != nil || sleeper.sys != callLogged || sp.events != events+1 {
-		t.Errorf("cur %v, call %s, %d events more", sp.cur, sleeper.sys, sp.events-events)
+	if p.cur != nil || sleeper.sys != callLogged || p.events != events+1 {
+		t.Errorf("cur %v, call %s, %d events more", p.cur, sleeper.sys, p.events-events)
 	}
 	if len(f.recheck) != 0 {
 		t.Error("a free slot is still looked at")
@@ -299,9 +299,9 @@ func TestPlacement(t *testing.T) {
 // Processes that compute on one processor part; one that stops often comes home.
 func TestSpreadAndGather(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
-	one, two := f.space(f.command, 3), f.space(f.command, 1)
-	for _, sp := range []*space{one, two} {
-		sp.cur = sp.tasks[sp.pid]
+	one, two := f.process(f.command, 3), f.process(f.command, 1)
+	for _, p := range []*process{one, two} {
+		p.cur = p.tasks[p.pid]
 	}
 	f.spreadOut(one)
 	if one.cpu != 1 || two.cpu != 0 || len(f.k.placed) != 3 {

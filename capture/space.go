@@ -20,8 +20,8 @@ func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 	args, ret := t.ev.Args, ev.Ret
 	failed := ret < 0 && ret > -4096
-	if t.sp.calls != nil {
-		if err := ptrace.WriteU64(t.tid, t.sp.calls.img.Last, 0); err != nil && ptrace.Gone(err) {
+	if t.proc.calls != nil {
+		if err := ptrace.WriteU64(t.tid, t.proc.calls.img.Last, 0); err != nil && ptrace.Gone(err) {
 			return err
 		}
 	}
@@ -38,14 +38,14 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		return r.mremapEffects(t, ev)
 	case unix.SYS_MUNMAP:
 		if !failed {
-			r.unmap(t.sp, args[0], args[0]+pageUp(args[1]))
+			r.unmap(t.proc, args[0], args[0]+pageUp(args[1]))
 		}
 	case unix.SYS_BRK:
-		t.sp.brk = uint64(ret)
+		t.proc.brk = uint64(ret)
 	case unix.SYS_MADVISE:
 		holes := ret == -int64(unix.ENOMEM) // it was done around them
 		if !failed || holes {
-			t.sp.madvised(args[0], args[0]+pageUp(args[1]), args[2])
+			t.proc.madvised(args[0], args[0]+pageUp(args[1]), args[2])
 		}
 		if (!failed || holes) && args[2] == unix.MADV_DONTNEED {
 			r.givenUp(t, ev, args[0], args[0]+pageUp(args[1]))
@@ -53,12 +53,12 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		}
 	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
 		if !failed {
-			t.sp.codeGone(args[0], args[0]+pageUp(args[1]))
+			t.proc.codeGone(args[0], args[0]+pageUp(args[1]))
 			if args[2]&^7 == 0 { // else of a stack, as far as it goes
 				r.codeAsked(t, args[0], args[0]+pageUp(args[1]), args[2])
 			}
 		}
-		if !failed && len(t.sp.quiet) > 0 {
+		if !failed && len(t.proc.quiet) > 0 {
 			return r.protectQuiet(t, args[0], args[0]+pageUp(args[1]), args[2])
 		}
 	case unix.SYS_ARCH_PRCTL:
@@ -76,13 +76,13 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	args := t.ev.Args
 	end := start + pageUp(args[1])
 	flags := args[3]
-	sp := t.sp
-	r.unmap(sp, start, end)
+	p := t.proc
+	r.unmap(p, start, end)
 	m := recording.Mapping{Start: start, End: end, Prot: uint32(args[2]) & 7, Shared: flags&unix.MAP_TYPE != unix.MAP_PRIVATE}
 	if flags&unix.MAP_ANONYMOUS != 0 {
 		ev.Maps = []recording.Mapping{m}
 		if m.Shared {
-			r.addShared(sp, start, end, 0, args[2]&7, objectKey{})
+			r.addShared(p, start, end, 0, args[2]&7, objectKey{})
 		}
 		r.codeAsked(t, start, end, args[2]&7)
 		return nil
@@ -107,7 +107,7 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 			return r.mapQuiet(t, ev, m, f, &st, args[5])
 		}
 		ev.Maps = []recording.Mapping{m}
-		t.mapped = r.addShared(sp, start, end, args[5], args[2]&7, key)
+		t.mapped = r.addShared(p, start, end, args[5], args[2]&7, key)
 		q := r.quietFile(f, link, &st)
 		q.obj, t.mapped.gen = t.mapped.obj, q.gen
 		if m.Shared {
@@ -118,18 +118,18 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	}
 	if !regular {
 		ev.Maps = []recording.Mapping{m}
-		if link == "/dev/zero" || sp.device != "" {
+		if link == "/dev/zero" || p.device != "" {
 			return nil
 		}
 		return r.addPages(t, ev, start, end)
 	}
-	id, err := r.addFile(sp, f, link, args[5]+(end-start))
+	id, err := r.addFile(p, f, link, args[5]+(end-start))
 	if err != nil {
 		return err
 	}
 	m.File, m.Offset = id, args[5]
 	ev.Maps = []recording.Mapping{m}
-	sp.files = append(sp.files, span{start, end})
+	p.files = append(p.files, span{start, end})
 	if m.Prot&unix.PROT_EXEC != 0 {
 		dup, err := os.Open(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
 		if err != nil {
@@ -143,13 +143,13 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 // rereadFiles takes what private mappings of files show after the program gave
 // up its own pages of them: the file's content as it is now.
 func (r *recorder) rereadFiles(t *task, ev *recording.Event, start, end uint64) error {
-	for _, s := range t.sp.files {
+	for _, s := range t.proc.files {
 		lo, hi := max(s.start, start), min(s.end, end)
 		if lo >= hi {
 			continue
 		}
 		if hi-lo > maxFresh {
-			return fmt.Errorf("madvise at instruction %d gives up %d bytes of a mapped file", t.sp.base, hi-lo)
+			return fmt.Errorf("madvise at instruction %d gives up %d bytes of a mapped file", t.proc.base, hi-lo)
 		}
 		for at := lo; at < hi; at += pageSize {
 			page := make([]byte, pageSize)
@@ -198,20 +198,20 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 	args := t.ev.Args
 	old, oldLen, newLen := args[0], pageUp(args[1]), pageUp(args[2])
 	at := uint64(ev.Ret)
-	sp := t.sp
-	if len(sp.quiet) > 0 {
+	p := t.proc
+	if len(p.quiet) > 0 {
 		if err := r.moveQuiet(t, old, oldLen, at, newLen); err != nil {
 			return err
 		}
 	}
-	sp.codeMoved(old, oldLen, at, newLen)
+	p.codeMoved(old, oldLen, at, newLen)
 	ofFile := false
-	for _, s := range sp.files {
+	for _, s := range p.files {
 		if old < s.end && s.start < old+oldLen {
 			ofFile = true
 		}
 	}
-	for _, m := range sp.shared {
+	for _, m := range p.shared {
 		if old >= m.start && old < m.end {
 			ofFile = ofFile || m.obj.key.ino != 0
 			m.off += old - m.start
@@ -226,7 +226,7 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 		}
 	}
 	if ofFile {
-		sp.files = append(sp.files, span{at, at + newLen})
+		p.files = append(p.files, span{at, at + newLen})
 		if newLen > oldLen {
 			return r.addPages(t, ev, at+oldLen, at+newLen)
 		}
@@ -235,12 +235,12 @@ func (r *recorder) mremapEffects(t *task, ev *recording.Event) error {
 }
 
 // madvised notes memory that forks don't get.
-func (sp *space) madvised(start, end, advice uint64) {
+func (p *process) madvised(start, end, advice uint64) {
 	switch advice {
 	case unix.MADV_DONTFORK, unix.MADV_WIPEONFORK:
-		sp.noFork = append(sp.noFork, span{start, end})
+		p.noFork = append(p.noFork, span{start, end})
 	case unix.MADV_DOFORK, unix.MADV_KEEPONFORK:
-		sp.noFork = without(sp.noFork, start, end)
+		p.noFork = without(p.noFork, start, end)
 	}
 }
 
@@ -259,21 +259,21 @@ func without(list []span, start, end uint64) []span {
 type span struct{ start, end uint64 }
 
 // unmap forgets what is known of a part of the address space.
-func (r *recorder) unmap(sp *space, start, end uint64) {
-	sp.files = without(sp.files, start, end)
-	sp.noFork = without(sp.noFork, start, end)
-	sp.codeGone(start, end)
-	if len(sp.quiet) > 0 {
-		r.unmapQuiet(sp, start, end)
+func (r *recorder) unmap(p *process, start, end uint64) {
+	p.files = without(p.files, start, end)
+	p.noFork = without(p.noFork, start, end)
+	p.codeGone(start, end)
+	if len(p.quiet) > 0 {
+		r.unmapQuiet(p, start, end)
 	}
-	for _, m := range append([]*sharedMap(nil), sp.shared...) {
+	for _, m := range append([]*sharedMap(nil), p.shared...) {
 		if m.start >= start && m.end <= end {
 			r.dropShared(m)
 		}
 	}
-	for a := range sp.patches {
+	for a := range p.patches {
 		if a >= start && a < end {
-			delete(sp.patches, a)
+			delete(p.patches, a)
 		}
 	}
 }
@@ -285,7 +285,7 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 	if err := r.installPauses(t); err != nil {
 		return err
 	}
-	if t.sp.findCalls != nil {
+	if t.proc.findCalls != nil {
 		if err := r.installCalls(t); err != nil {
 			return err
 		}
@@ -311,7 +311,7 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 		}
 		return r.mapShared(t, m)
 	}
-	if t.sp.find != nil && (t.ev.Nr == unix.SYS_MPROTECT || t.ev.Nr == unix.SYS_MUNMAP) && ev.Ret == 0 {
+	if t.proc.find != nil && (t.ev.Nr == unix.SYS_MPROTECT || t.ev.Nr == unix.SYS_MUNMAP) && ev.Ret == 0 {
 		if err := r.installClock(t); err != nil {
 			return err
 		}
@@ -319,7 +319,7 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 	return r.patchLoader(t)
 }
 
-// fdKey is a descriptor of a process: a vfork child shares the space of its
+// fdKey is a descriptor of a process as the kernel knows it: a vfork child shares the memory of its
 // parent, but not its descriptors.
 type fdKey struct{ pid, fd int }
 
@@ -335,8 +335,8 @@ func forgetName(t *task, nr int, args [6]uint64) {
 	switch {
 	case !ok:
 	case first == last:
-		delete(t.sp.fds, fdKey{t.pid, first})
+		delete(t.proc.fds, fdKey{t.pid, first})
 	default:
-		clear(t.sp.fds)
+		clear(t.proc.fds)
 	}
 }

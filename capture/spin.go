@@ -41,7 +41,7 @@ const (
 	spinIdle = 16
 )
 
-// spinWatch is what is known of the thread that holds the slot of a space.
+// spinWatch is what is known of the thread that holds the slot of a process.
 type spinWatch struct {
 	t        *task
 	progress [4]uint64
@@ -60,16 +60,16 @@ const switchInterval = 5 * time.Millisecond
 
 // tookLong reports whether the thread that holds the slot has had it for longer than
 // that.
-func (w *spinWatch) tookLong(sp *space) bool {
-	used := processTime(sp.cur.pid)
-	if !w.given.Equal(sp.since) {
-		w.given, w.began = sp.since, used
+func (w *spinWatch) tookLong(p *process) bool {
+	used := processTime(p.cur.pid)
+	if !w.given.Equal(p.since) {
+		w.given, w.began = p.since, used
 	}
 	return used-w.began >= switchInterval
 }
 
 // processTime is the processor time that a process has taken, 0 where it is gone. Of
-// a space that is all that of one thread between two switches, or nearly so
+// a process that is all that of one thread between two switches, or nearly so
 // (MAKE_PROCESS_CPUCLOCK of the kernel's posix-timers_types.h, CPUCLOCK_SCHED).
 func processTime(pid int) time.Duration {
 	const sched = 2
@@ -108,16 +108,16 @@ func (r *recorder) lookForSpins(now time.Time) {
 		return
 	}
 	r.spins.timer.Set(now.Add(spinLook))
-	for _, sp := range r.spaces {
-		t, w := sp.cur, &sp.spin
-		if sp.mode != modeRecord || t == nil || !t.computing() || t.stopped || len(sp.ready) == 0 && len(t.deferred) == 0 {
+	for _, proc := range r.processes {
+		t, w := proc.cur, &proc.spin
+		if proc.mode != modeRecord || t == nil || !t.computing() || t.stopped || len(proc.ready) == 0 && len(t.deferred) == 0 {
 			w.t = nil
 			continue
 		}
 		r.spins.idle = 0
-		p, ok := sp.progress(t.tid)
+		p, ok := proc.progress(t.tid)
 		switch {
-		case len(sp.ready) > 0 && sp.clock != nil && w.tookLong(sp):
+		case len(proc.ready) > 0 && proc.clock != nil && w.tookLong(proc):
 			w.given = time.Time{}
 			t.probed = ptrace.Interrupt(t.tid) == nil
 			w.yields = t.probed
@@ -132,8 +132,8 @@ func (r *recorder) lookForSpins(now time.Time) {
 
 // progress is what changes when a thread, which may be running, does anything
 // that counts.
-func (sp *space) progress(tid int) (p [4]uint64, ok bool) {
-	p[0] = sp.events
+func (proc *process) progress(tid int) (p [4]uint64, ok bool) {
+	p[0] = proc.events
 	read := func(i int, addr uint64) {
 		var err error
 		if p[i], err = readU64(tid, addr); err != nil {
@@ -141,14 +141,14 @@ func (sp *space) progress(tid int) (p [4]uint64, ok bool) {
 		}
 	}
 	ok = true
-	if sp.clock != nil {
-		read(1, sp.clock.Budget)
+	if proc.clock != nil {
+		read(1, proc.clock.Budget)
 	}
-	if sp.pauses.on {
-		read(2, sp.pauseCell())
+	if proc.pauses.on {
+		read(2, proc.pauseCell())
 	}
-	if sp.calls != nil {
-		read(3, sp.calls.img.Pos)
+	if proc.calls != nil {
+		read(3, proc.calls.img.Pos)
 	}
 	return p, ok
 }
@@ -156,23 +156,23 @@ func (sp *space) progress(tid int) (p [4]uint64, ok bool) {
 // probe looks whether a thread that was interrupted in the midst of its code is
 // in a loop that can't end by itself, and gives its slot to another one then.
 func (r *recorder) probe(t *task) error {
-	sp := t.sp
-	if len(sp.ready) == 0 && len(t.deferred) == 0 {
+	p := t.proc
+	if len(p.ready) == 0 && len(t.deferred) == 0 {
 		return r.resume(t, 0)
 	}
-	if sp.spin.yields {
-		sp.spin.yields = false
+	if p.spin.yields {
+		p.spin.yields = false
 		return r.yield(t)
 	}
 	if _, _, err := r.counters(t, 0, 0); err != nil {
 		return err
 	}
-	if sp.ep == nil && len(sp.ready) > 0 {
+	if p.ep == nil && len(p.ready) > 0 {
 		var regs linux.Regs
 		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 			return err
 		}
-		if !sp.engineAt(regs.Rip) {
+		if !p.engineAt(regs.Rip) {
 			return r.goBehind(t) // nothing is written, so any place is good
 		}
 	}
@@ -183,9 +183,9 @@ func (r *recorder) probe(t *task) error {
 	case other != nil:
 		return r.dispatch(t, *other)
 	case loop == nil:
-		sp.spin.shared = time.Time{}
+		p.spin.shared = time.Time{}
 		return r.resume(t, 0)
-	case slices.ContainsFunc(loop.memory, func(w recording.Write) bool { return sp.shares(w.Addr, w.Addr+uint64(len(w.Data))) }):
+	case slices.ContainsFunc(loop.memory, func(w recording.Write) bool { return p.shares(w.Addr, w.Addr+uint64(len(w.Data))) }):
 		return r.spinsOnShared(t)
 	}
 	m, err := r.momentOf(t, recording.StopSpin, &loop.regs)
@@ -196,13 +196,13 @@ func (r *recorder) probe(t *task) error {
 	if err := r.logAt(m, &ev); err != nil {
 		return err
 	}
-	sp.spin.t = nil
+	p.spin.t = nil
 	if !r.expireBy.IsZero() {
 		r.expire()
 		return nil
 	}
-	if sp.runner != nil && sp.runner.expiring() {
-		r.expireTest(sp)
+	if p.runner != nil && p.runner.expiring() {
+		r.expireTest(p)
 	}
 	if i, err := r.deliverable(t); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (r *recorder) probe(t *task) error {
 		}
 		return r.deliver(m, &info)
 	}
-	if len(sp.ready) == 0 {
+	if len(p.ready) == 0 {
 		return r.resume(t, 0)
 	}
 	t.spun = loop
@@ -228,7 +228,7 @@ func (r *recorder) probe(t *task) error {
 // processes may write to, at any time: no place in that is found again. If the
 // wait does not end soon, the recording does.
 func (r *recorder) spinsOnShared(t *task) error {
-	w := &t.sp.spin
+	w := &t.proc.spin
 	now := time.Now()
 	switch {
 	case w.shared.IsZero():
@@ -237,7 +237,7 @@ func (r *recorder) spinsOnShared(t *task) error {
 		if err := r.resume(t, 0); err != nil {
 			return err
 		}
-		r.giveUp(t.sp, fmt.Errorf("thread %d waits in a loop for memory that it shares with other processes, while other threads wait for it", t.tid))
+		r.giveUp(t.proc, fmt.Errorf("thread %d waits in a loop for memory that it shares with other processes, while other threads wait for it", t.tid))
 		return nil
 	}
 	w.wait = spinLook
@@ -246,12 +246,12 @@ func (r *recorder) spinsOnShared(t *task) error {
 
 // giveUp ends the recording of a process: in a runner of tests that of the test,
 // and the next has one again.
-func (r *recorder) giveUp(sp *space, why error) {
-	if r.beginsAnew(sp) {
-		r.endHere(sp, why)
+func (r *recorder) giveUp(p *process, why error) {
+	if r.beginsAnew(p) {
+		r.endHere(p, why)
 		return
 	}
-	r.leave(sp, why.Error())
+	r.leave(p, why.Error())
 }
 
 // findLoop executes a stopped thread step by step. It returns the state that it
@@ -313,11 +313,11 @@ func (r *recorder) findLoop(t *task) (loop *spinLoop, other *unix.WaitStatus, er
 // operands returns what memory a stopped thread's next instruction touches, if
 // that is one to step over.
 func (r *recorder) operands(t *task, regs *linux.Regs) ([]mem.Range, bool) {
-	sp := t.sp
-	if _, ok := sp.patches[regs.Rip]; ok || sp.area == nil {
+	p := t.proc
+	if _, ok := p.patches[regs.Rip]; ok || p.area == nil {
 		return nil, false
 	}
-	if sp.engineAt(regs.Rip) {
+	if p.engineAt(regs.Rip) {
 		return nil, false
 	}
 	var code [16]byte
@@ -332,8 +332,8 @@ func (r *recorder) operands(t *task, regs *linux.Regs) ([]mem.Range, bool) {
 }
 
 // engineAt reports whether an address is in code of pyrr's own.
-func (sp *space) engineAt(pc uint64) bool {
-	return slices.ContainsFunc(sp.engineSpans(), func(e engineSpan) bool { return pc >= e.start && pc < e.end })
+func (p *process) engineAt(pc uint64) bool {
+	return slices.ContainsFunc(p.engineSpans(), func(e engineSpan) bool { return pc >= e.start && pc < e.end })
 }
 
 // stepOver executes one instruction of a thread.
@@ -395,8 +395,8 @@ func unchanged(tid int, list []recording.Write) bool {
 }
 
 // shares reports whether others may write to memory.
-func (sp *space) shares(start, end uint64) bool {
-	return slices.ContainsFunc(sp.shared, func(m *sharedMap) bool { return m.start < end && start < m.end })
+func (p *process) shares(start, end uint64) bool {
+	return slices.ContainsFunc(p.shared, func(m *sharedMap) bool { return m.start < end && start < m.end })
 }
 
 // firstChanged chooses who gets the slot: the first that does not wait for

@@ -22,12 +22,12 @@ type recorder struct {
 	cpu   *inject.CPU
 	start time.Time
 	epochs
-	tasks  map[int]*task
-	spaces []*space // recorded ones, also ended, by id
-	waits  *ptrace.Waits
-	cpus   unix.CPUSet // affinity that pyrr was started with
-	kernel kernel
-	stats  threadStats
+	tasks     map[int]*task
+	processes []*process // recorded ones, also ended, by id
+	waits     *ptrace.Waits
+	cpus      unix.CPUSet // affinity that pyrr was started with
+	kernel    kernel
+	stats     threadStats
 	placement
 	tsc uint64 // the processor's time stamp counter at start
 
@@ -70,8 +70,8 @@ type timing struct {
 	// hurry runs at hurryAt, for who waits for a slot that natively would not.
 	hurry   *ptrace.Timer
 	hurryAt time.Time
-	// recheck counts spaces whose current thread may be blocked.
-	recheck  map[*space]bool
+	// recheck counts processes whose current thread may be blocked.
+	recheck  map[*process]bool
 	spins    spinLooks
 	deadline time.Time
 	after    time.Duration // what deadline is the end of
@@ -128,12 +128,12 @@ type shortage struct {
 func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject.CPU) *recorder {
 	r := &recorder{
 		o: o, cpu: cpu, epochs: epochs{header: h}, start: time.Now(), target: target{attached: o.PID != 0},
-		tasks: map[int]*task{}, timing: timing{recheck: map[*space]bool{}}, sharedMemory: sharedMemory{objects: map[objectKey]*sharedObject{}},
+		tasks: map[int]*task{}, timing: timing{recheck: map[*process]bool{}}, sharedMemory: sharedMemory{objects: map[objectKey]*sharedObject{}},
 		programs: programs{localDevs: map[uint64]bool{}}, choices: choices{disabled: map[int]bool{}},
 		workspace: workspace{buf: make([]byte, 1<<16), xstate: make([]byte, 1<<14)},
 	}
 	if w != nil {
-		r.command = &epoch{w: w, dir: o.Dir, live: map[*space]bool{}}
+		r.command = &epoch{w: w, dir: o.Dir, live: map[*process]bool{}}
 	}
 	for _, name := range o.DisableSyscall {
 		if nr, ok := syscallNumber(name); ok {

@@ -33,7 +33,7 @@ func isRestart(ret int64) bool {
 
 // entry handles a thread that is about to make a system call.
 func (r *recorder) entry(t *task) error {
-	sp := t.sp
+	p := t.proc
 	t.dispatched = t.dispatch
 	if t.sys == callInterrupted {
 		// The kernel starts the interrupted call again; nothing was run in
@@ -47,7 +47,7 @@ func (r *recorder) entry(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
 		return err
 	}
-	if sp.area != nil && sp.area.InTimeFunc(t.regs.Rsp) {
+	if p.area != nil && p.area.InTimeFunc(t.regs.Rsp) {
 		// The real vDSO makes its own call where it can't read the clock; the
 		// answer goes into the buffer as always.
 		t.sys.move(moveUnseen)
@@ -90,7 +90,7 @@ func (r *recorder) entry(t *task) error {
 	if delivered, err := r.signalFirst(t, nr); delivered || err != nil {
 		return err
 	}
-	if t.blocks && r.images && len(sp.tasks) > 1 {
+	if t.blocks && r.images && len(p.tasks) > 1 {
 		// An image may be taken while it waits, where it can't be asked.
 		x, err := ptrace.GetXState(t.tid, r.xstate)
 		if err != nil {
@@ -106,7 +106,7 @@ func (r *recorder) entry(t *task) error {
 			return err
 		}
 	}
-	if len(sp.shared) > 0 {
+	if len(p.shared) > 0 {
 		r.serveAt(t)
 	}
 	return r.enterCall(t)
@@ -133,20 +133,20 @@ func (r *recorder) refuse(t *task, nr int, call *linux.Syscall) error {
 		why = "can't be recorded: " + call.Note
 	}
 	r.logEnter(t)
-	r.leaveWritten(t.sp, nr, int32(t.ev.Args[0]))
-	err := fmt.Errorf("%s at instruction %d %s", t.call.Name, t.sp.base, why)
-	if !r.beginsAnew(t.sp) {
+	r.leaveWritten(t.proc, nr, int32(t.ev.Args[0]))
+	err := fmt.Errorf("%s at instruction %d %s", t.call.Name, t.proc.base, why)
+	if !r.beginsAnew(t.proc) {
 		return err
 	}
-	r.endHere(t.sp, err)
+	r.endHere(t.proc, err)
 	t.strange, t.class, t.blocks = true, linux.Plain, true
 	return r.resume(t, 0)
 }
 
 // enterCall lets a thread make the call that it stands before, or answers it.
 func (r *recorder) enterCall(t *task) error {
-	sp, nr, args, errno := t.sp, int(t.ev.Nr), t.ev.Args, t.errno
-	if len(sp.shared) > 0 || len(r.objects) > 0 {
+	p, nr, args, errno := t.proc, int(t.ev.Nr), t.ev.Args, t.errno
+	if len(p.shared) > 0 || len(r.objects) > 0 {
 		if wait, err := r.needShared(t); wait || err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (r *recorder) enterCall(t *task) error {
 	if nr == unix.SYS_PTRACE {
 		return r.enterPtrace(t)
 	}
-	if nr == unix.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && sp.undumpable {
+	if nr == unix.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && p.undumpable {
 		return r.answer(t, 0)
 	}
 	if killsItself(t) {
@@ -180,18 +180,18 @@ func (r *recorder) enterCall(t *task) error {
 		return r.answer(t, -int64(unix.ETIMEDOUT))
 	}
 	if t.blocks {
-		if len(sp.ready) > 0 {
-			r.recheck[sp] = true
+		if len(p.ready) > 0 {
+			r.recheck[p] = true
 		}
 		if err := r.divert(t); err != nil {
 			return err
 		}
-		if sp.cur == t && len(sp.ready) > 0 && r.willSleep(t) {
+		if p.cur == t && len(p.ready) > 0 && r.willSleep(t) {
 			if err := r.resume(t, 0); err != nil {
 				return err
 			}
 			r.giveWay(t)
-			return r.schedule(sp)
+			return r.schedule(p)
 		}
 	}
 	return r.resume(t, 0)
@@ -225,7 +225,7 @@ func (r *recorder) answer(t *task, ret int64) error {
 
 // exit handles a thread whose system call returned.
 func (r *recorder) exit(t *task) error {
-	sp := t.sp
+	p := t.proc
 	if t.sys == callUnseen {
 		t.sys.move(moveTake)
 		return r.resume(t, 0)
@@ -251,15 +251,15 @@ func (r *recorder) exit(t *task) error {
 		return r.makeAgain(t)
 	}
 	t.lastRet = ret
-	if sp.cur == t {
-		if len(sp.ready) > 0 && !t.once && (t.lapsed || r.slotExpired(sp)) && t.class == linux.Plain {
+	if p.cur == t {
+		if len(p.ready) > 0 && !t.once && (t.lapsed || r.slotExpired(p)) && t.class == linux.Plain {
 			r.logEnter(t)
 			r.logWord(t)
 			t.sys.move(moveWait)
 			r.printed(t, ret)
-			r.release(sp)
-			sp.wait(t)
-			return r.schedule(sp)
+			r.release(p)
+			p.wait(t)
+			return r.schedule(p)
 		}
 		return r.finishCall(t)
 	}
@@ -268,21 +268,21 @@ func (r *recorder) exit(t *task) error {
 	return r.enqueue(t)
 }
 
-func (r *recorder) slotExpired(sp *space) bool {
+func (r *recorder) slotExpired(p *process) bool {
 	if r.chaos != nil {
 		return r.chaos.rnd.IntN(20) == 0
 	}
-	return sp.atCall || sp.used(time.Now())
+	return p.atCall || p.used(time.Now())
 }
 
 // finishCall takes the result and the outputs of a returned call and lets
 // the thread, which holds the slot, go on.
 func (r *recorder) finishCall(t *task) error {
-	sp := t.sp
-	delete(r.recheck, sp)
+	p := t.proc
+	delete(r.recheck, p)
 	ev := t.ev
 	if t.sys != callInside {
-		ev = recording.Event{Kind: recording.KindExit, TID: int32(t.tid), Instr: t.sp.base, Nr: t.ev.Nr, Time: r.since()}
+		ev = recording.Event{Kind: recording.KindExit, TID: int32(t.tid), Instr: t.proc.base, Nr: t.ev.Nr, Time: r.since()}
 		ev.Child, ev.Why = t.ev.Child, t.ev.Why
 	} else {
 		ev.EndTime = r.since()
@@ -318,32 +318,32 @@ func (r *recorder) finishCall(t *task) error {
 	t.sys.move(moveTake)
 	t.pins, t.cleared, t.once = t.pins[:0], false, false
 	if !known {
-		r.log(sp, &ev)
+		r.log(p, &ev)
 	}
 	if err := r.afterCall(t, &ev); err != nil {
 		return err
 	}
-	if sp.mode != modeRecord || sp.cur != t || !t.stopped {
+	if p.mode != modeRecord || p.cur != t || !t.stopped {
 		return nil
 	}
-	if r.o.From > 0 && sp.events >= r.o.From && sp.ep == r.command && sp.pid == r.rootPID {
+	if r.o.From > 0 && p.events >= r.o.From && p.ep == r.command && p.pid == r.rootPID {
 		r.beginLate(t)
 	}
 	if isMark(t) {
 		if err := r.mark(t); err != nil {
 			return err
 		}
-		if sp.mode != modeRecord || !t.stopped {
+		if p.mode != modeRecord || !t.stopped {
 			return nil
 		}
 	}
-	if r.o.Checksums > 0 && sp.events >= sp.nextSum {
-		sp.nextSum = sp.events + r.o.Checksums
+	if r.o.Checksums > 0 && p.events >= p.nextSum {
+		p.nextSum = p.events + r.o.Checksums
 		if err := r.logChecksums(t); err != nil {
 			return err
 		}
 	}
-	if r.hurried(sp) {
+	if r.hurried(p) {
 		if err := r.arm(t, 0); err != nil {
 			return err
 		}
@@ -371,11 +371,11 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	ranges, err := linux.Outputs(nr, args, ret, ptrace.Mem(t.tid), r.ranges[:0])
 	r.ranges = ranges[:0]
 	if err != nil {
-		err = fmt.Errorf("%s at instruction %d: %w", t.call.Name, t.sp.base, err)
-		if _, unknown := errors.AsType[*linux.UnknownError](err); !unknown || !r.beginsAnew(t.sp) {
+		err = fmt.Errorf("%s at instruction %d: %w", t.call.Name, t.proc.base, err)
+		if _, unknown := errors.AsType[*linux.UnknownError](err); !unknown || !r.beginsAnew(t.proc) {
 			return err
 		}
-		r.endHere(t.sp, err)
+		r.endHere(t.proc, err)
 		return nil
 	}
 	if err := r.capture(t, ev, ranges); err != nil {
@@ -388,13 +388,13 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 		if err := r.quietEffects(t, ev); err != nil {
 			return err
 		}
-		if t.blocks && len(t.sp.quiet)+len(t.sp.shared) > 0 {
+		if t.blocks && len(t.proc.quiet)+len(t.proc.shared) > 0 {
 			if err := r.lookQuiet(t); err != nil {
 				return err
 			}
 		}
 	}
-	if len(t.sp.shared) > 0 {
+	if len(t.proc.shared) > 0 {
 		return r.sharedEffects(t, ev)
 	}
 	return nil

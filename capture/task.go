@@ -27,14 +27,14 @@ const (
 // task is a traced thread.
 type task struct {
 	tid, pid int
-	sp       *space
+	proc     *process
 	state    state
 	// stopped: it is in a ptrace stop that has been seen.
 	stopped bool
 	// regs are the registers at the last system call entry, with the
 	// number in OrigRax.
 	regs linux.Regs
-	// vfork: the child borrows the space until it execs or ends.
+	// vfork: the child borrows the memory until it execs or ends.
 	vfork bool
 	// execing: inside execve, past the point of no return or not.
 	execing bool
@@ -60,7 +60,7 @@ type beforeAttach struct {
 	waited int // the system call that it was in, -1 for none
 }
 
-// turn is how a thread stands to the slot of its space.
+// turn is how a thread stands to the slot of its process.
 type turn struct {
 	// probed: it was interrupted, to see whether it waits in a loop, or to give way.
 	probed bool
@@ -130,7 +130,7 @@ type lastWords struct {
 }
 
 // computing reports whether a thread was left running the program's code. It
-// holds the slot of its space then.
+// holds the slot of its process then.
 func (t *task) computing() bool { return t.state == stateRun && t.sys == callNone }
 
 // inKernel reports whether a thread was left inside a system call.
@@ -149,9 +149,9 @@ const (
 	modeLeave
 )
 
-// space is an address space with its schedule and its log: a process of the
-// recording. A vfork child lives in its parent's space until it execs.
-type space struct {
+// process is an address space with its schedule and its log: what the recording
+// calls a process. A vfork child belongs to its parent's until it execs.
+type process struct {
 	mode  mode
 	pid   int // of the process that the log is about
 	tasks map[int]*task
@@ -172,7 +172,7 @@ type space struct {
 	testState
 }
 
-// logState is where a space stands in its log.
+// logState is where a process stands in its log.
 type logState struct {
 	ep        *epoch // nil while nothing of it is written
 	id        int    // in its epoch
@@ -184,7 +184,7 @@ type logState struct {
 	lastInstr uint64 // its instruction count
 }
 
-// program is what a space executes.
+// program is what a process executes.
 type program struct {
 	python string
 	// undumpable: it asked for that (PR_SET_DUMPABLE), and is told so.
@@ -196,7 +196,7 @@ type program struct {
 	env    []string
 }
 
-// counting is the clock of a space.
+// counting is the clock of a process.
 type counting struct {
 	clock *cpython.Installed
 	find  *pendingClock // a Python runtime that ld.so has not relocated yet
@@ -208,7 +208,7 @@ type counting struct {
 	statics                        linux.Mapping // of the interpreter; see chaos.go
 }
 
-// bufferedCalls are the calls that a space makes without a stop.
+// bufferedCalls are the calls that a process makes without a stop.
 type bufferedCalls struct {
 	calls     *callBuffer
 	findCalls *pendingCalls
@@ -221,7 +221,7 @@ type bufferedCalls struct {
 	callPos   uint64 // end of what the buffer holds
 }
 
-// pace is how a space gets on, and where it runs.
+// pace is how a process gets on, and where it runs.
 type pace struct {
 	// waited is since when something waits for cur, and waitedAt and nativeTicks
 	// what tells whether it got on.
@@ -237,7 +237,7 @@ type pace struct {
 	stops, beatStops int
 }
 
-// ownMemory is what the recorder did to the memory of a space, and knows of it.
+// ownMemory is what the recorder did to the memory of a process, and knows of it.
 type ownMemory struct {
 	deadStacks []uint64 // where the stacks of threads end that are no more
 	area       *inject.Area
@@ -255,7 +255,7 @@ type ownMemory struct {
 	made      []madeCode
 }
 
-// sharedState is what a space shares with others.
+// sharedState is what a process shares with others.
 type sharedState struct {
 	shared []*sharedMap
 	quiet  []*sharedMap // see quiet.go
@@ -266,7 +266,7 @@ type sharedState struct {
 	guarded []span
 }
 
-// testState is what a space has to do with tests.
+// testState is what a process has to do with tests.
 type testState struct {
 	runner  *runner
 	within  *testRun // that started it

@@ -72,14 +72,14 @@ func (r *recorder) withoutPlugin() string {
 // runnerBegins looks at a program that was just executed, where tests are timed
 // by themselves. The time-out is each test's: until the first, pytest loads plugins
 // and conftest files, which may take as long as a file that is collected.
-func (r *recorder) runnerBegins(sp *space) {
-	if r.runners || !runsPytest(sp.argv) {
+func (r *recorder) runnerBegins(p *process) {
+	if r.runners || !runsPytest(p.argv) {
 		return
 	}
 	r.startUp()
 	const off = "PYTEST_DISABLE_PLUGIN_AUTOLOAD="
-	if slices.ContainsFunc(sp.env, func(v string) bool { return strings.HasPrefix(v, off) && len(v) > len(off) }) &&
-		!slices.Contains(sp.argv, "pyrr_pytest") {
+	if slices.ContainsFunc(p.env, func(v string) bool { return strings.HasPrefix(v, off) && len(v) > len(off) }) &&
+		!slices.Contains(p.argv, "pyrr_pytest") {
 		r.warnf("PYTEST_DISABLE_PLUGIN_AUTOLOAD keeps pytest from loading pyrr's plugin: %s; pytest -p pyrr_pytest loads it", r.withoutPlugin())
 		if r.o.Timeout > 0 {
 			r.due(r.o.Timeout)

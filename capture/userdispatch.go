@@ -48,7 +48,7 @@ type dispatching struct {
 // setFast lets a stopped thread, about to be resumed with a signal or 0, run with
 // buffered calls or without. It reports which.
 func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
-	sp := t.sp
+	p := t.proc
 	if on && !t.dispatch {
 		var err error
 		if on, err = r.beginDispatch(t, sig); err != nil {
@@ -65,15 +65,15 @@ func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
 			return false, err
 		}
 	}
-	if sp.fast != on {
+	if p.fast != on {
 		mode := []byte{0, 0, 0, 0}
 		if on {
 			mode[0] = 1
 		}
-		if err := ptrace.Write(t.tid, sp.calls.img.Mode, mode); err != nil {
+		if err := ptrace.Write(t.tid, p.calls.img.Mode, mode); err != nil {
 			return false, err
 		}
-		sp.fast = on
+		p.fast = on
 	}
 	return on, nil
 }
@@ -82,7 +82,7 @@ func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
 // sig, end in a SIGSYS. It reports whether they do: where the kernel can't, calls are
 // not buffered any more.
 func (r *recorder) beginDispatch(t *task, sig int) (bool, error) {
-	pass := t.sp.calls.img.Pass
+	pass := t.proc.calls.img.Pass
 	if r.o.Dispatch == DispatchAny {
 		err := ptrace.Dispatch(t.tid, pass.Addr, pass.Len)
 		switch {
@@ -111,22 +111,22 @@ func (r *recorder) beginDispatch(t *task, sig int) (bool, error) {
 
 // takeSelector gives a thread a selector, and has it tell the kernel.
 func (r *recorder) takeSelector(t *task) (bool, error) {
-	at, ok := t.sp.freeSelector()
+	at, ok := t.proc.freeSelector()
 	if !ok {
 		return false, nil
 	}
 	if err := ptrace.Write(t.tid, at, []byte{selectAllow}); err != nil {
 		return false, err
 	}
-	pass := t.sp.calls.img.Pass
+	pass := t.proc.calls.img.Pass
 	had := len(t.deferred)
 	t.stopped = true // again, as far as it goes
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
 	if err != nil {
 		return false, err
 	}
 	t.stopped = false
-	if len(t.deferred) > had && t.sp.clock != nil {
+	if len(t.deferred) > had && t.proc.clock != nil {
 		if err := r.armAnywhere(t, 0); err != nil { // for a signal that came meanwhile
 			return false, err
 		}
@@ -139,14 +139,14 @@ func (r *recorder) takeSelector(t *task) (bool, error) {
 	return true, nil
 }
 
-// freeSelector returns the address of a selector that no thread of the space has.
-func (sp *space) freeSelector() (uint64, bool) {
+// freeSelector returns the address of a selector that no thread of the process has.
+func (p *process) freeSelector() (uint64, bool) {
 	var used [inject.Selectors]bool
-	first := sp.calls.img.Selectors
+	first := p.calls.img.Selectors
 	if first == 0 {
 		return 0, false
 	}
-	for _, t := range sp.tasks {
+	for _, t := range p.tasks {
 		if t.selector >= first && t.selector < first+inject.Selectors {
 			used[t.selector-first] = true
 		}
@@ -163,10 +163,10 @@ func (sp *space) freeSelector() (uint64, bool) {
 // go outside of any call. One that is in a call keeps it: its selector says that all
 // calls are allowed, for as long as it lives.
 func (r *recorder) dropSelector(t *task) {
-	if t.selector == 0 || t.sp == nil || t.sp.area == nil || t.sys.open() || ptrace.AtEntry(t.tid) {
+	if t.selector == 0 || t.proc == nil || t.proc.area == nil || t.sys.open() || ptrace.AtEntry(t.tid) {
 		return
 	}
-	ret, err := r.inject(t, t.sp.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOff, 0, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOff, 0, 0, 0, 0)
 	if err == nil && ret == 0 {
 		t.selector = 0
 	}

@@ -9,15 +9,15 @@ import (
 // leaveWritten ends the recording of another process whose memory a call is about
 // to write, as sys.remote_exec does (process_vm_writev(2)): a replay would not have
 // what is written there. That process runs on, like the one that writes.
-func (r *recorder) leaveWritten(sp *space, nr int, pid int32) {
+func (r *recorder) leaveWritten(p *process, nr int, pid int32) {
 	if nr != unix.SYS_PROCESS_VM_WRITEV {
 		return
 	}
-	for _, other := range r.spaces {
-		if other == sp || other.pid != int(pid) || other.mode != modeRecord {
+	for _, other := range r.processes {
+		if other == p || other.pid != int(pid) || other.mode != modeRecord {
 			continue
 		}
-		err := fmt.Errorf("process %d writes its memory (process_vm_writev), which can't be recorded", sp.pid)
+		err := fmt.Errorf("process %d writes its memory (process_vm_writev), which can't be recorded", p.pid)
 		if r.beginsAnew(other) {
 			r.endHere(other, err)
 		} else {

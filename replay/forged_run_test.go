@@ -84,7 +84,7 @@ func TestForgedProgramsEnd(t *testing.T) {
 	base := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
 	next := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Ret: 1}
 	hog := recording.Event{
-		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &base,
+		Kind: recording.KindStart, TID: 1, Proc: &recording.Process{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &base,
 		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x6e0000000000, Prot: 7}}, Mem: []recording.Write{{Addr: 0x10000, Data: []byte{0x48, 0x81, 0xc4, 0, 0x10, 0, 0, 0x50, 0xeb, 0xf6}}}},
 	}
 	spin := []byte{0xeb, 0xfe}

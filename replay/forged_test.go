@@ -28,7 +28,7 @@ func forge(t *testing.T, code []byte, path string, regs linux.Regs, events ...re
 	copy(page, code)
 	copy(page[1024:], path)
 	start := recording.Event{
-		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}},
+		Kind: recording.KindStart, TID: 1, Proc: &recording.Process{ID: 1, PID: 1, Argv: []string{"forged"}},
 		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}}, Mem: []recording.Write{{Addr: 0x10000, Data: page}}},
 		Regs:   &regs,
 	}
@@ -109,14 +109,14 @@ func TestForgedRecordingsLeaveTheGadgetAlone(t *testing.T) {
 	}
 	again := call(unix.SYS_MUNMAP, 0, 0x10000, 4096)
 	clock := recording.Event{
-		Kind: recording.KindStart, TID: 1, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &regs,
+		Kind: recording.KindStart, TID: 1, Proc: &recording.Process{ID: 1, PID: 1, Argv: []string{"forged"}}, Regs: &regs,
 		Args:   [6]uint64{1, gadgetBase, 0x10800, 0x10900, 4, 0x9090909090909090},
 		Memory: recording.Memory{Maps: []recording.Mapping{{Start: 0x10000, End: 0x11000, Prot: 7}}},
 	}
 	budget := recording.Event{Kind: recording.KindWrite, TID: 1, Args: [6]uint64{gadgetBase, 0x10000}}
 	stopped := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002}, Instr: 7}
 	brk := clock // with a heap that ends right behind it
-	brk.Args, brk.Proc = [6]uint64{}, &recording.Proc{ID: 1, PID: 1, Argv: []string{"forged"}, Brk: gadgetBase + 4096}
+	brk.Args, brk.Proc = [6]uint64{}, &recording.Process{ID: 1, PID: 1, Argv: []string{"forged"}, Brk: gadgetBase + 4096}
 	for _, test := range []struct {
 		name   string
 		events []recording.Event

@@ -85,7 +85,7 @@ type Result struct {
 
 // Process is a process of the recording while it is replayed.
 type Process struct {
-	Info recording.Proc
+	Info recording.Process
 	// Number is the number of the event at hand.
 	Number uint64
 	// Instr is the instruction count at the event at hand.
@@ -205,7 +205,7 @@ func (p *Process) Threads() map[int32]*Thread { return p.threads }
 type session struct {
 	o     Options
 	rec   *recording.Recording
-	procs []recording.Proc
+	procs []recording.Process
 	live  []*Process
 	forks map[forkKey]*stubChild
 	opened

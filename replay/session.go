@@ -102,7 +102,7 @@ func (x *Session) Close() error {
 func (x *Session) Interrupt() { x.stopf.Store(true) }
 
 // Procs lists the processes of the recording.
-func (x *Session) Procs() []recording.Proc { return x.s.procs }
+func (x *Session) Procs() []recording.Process { return x.s.procs }
 
 // Select makes a process the current one; it stands where it was left.
 func (x *Session) Select(id int) error {
@@ -122,7 +122,7 @@ func (x *Session) Select(id int) error {
 }
 
 // Proc describes the current process.
-func (x *Session) Proc() recording.Proc { return x.l.p.Info }
+func (x *Session) Proc() recording.Process { return x.l.p.Info }
 
 // With calls f with the process as it stands. The process must not be kept.
 func (x *Session) With(f func(p *Process, current *Thread) error) error {

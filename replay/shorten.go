@@ -62,7 +62,7 @@ type cut struct {
 
 // born takes in a process that begins: it is of the new recording where it was
 // made after the event, or executed then by something that is not recorded.
-func (c *cut) born(info *recording.Proc) {
+func (c *cut) born(info *recording.Process) {
 	if c.begin != nil && info.Parent == 0 || c.later[info.Parent] && (info.Parent != c.proc || info.ParentEvent >= c.event) {
 		c.later[info.ID] = true
 	}

@@ -302,7 +302,7 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 	}
 	shares := call.Nr == unix.SYS_VFORK || flags&unix.CLONE_VM != 0
 	key := forkKey{p.Info.ID, p.Number}
-	if !shares && !slices.ContainsFunc(p.s.procs, func(c recording.Proc) bool { return c.Fork && key == forkKey{c.Parent, c.ParentEvent} }) {
+	if !shares && !slices.ContainsFunc(p.s.procs, func(c recording.Process) bool { return c.Fork && key == forkKey{c.Parent, c.ParentEvent} }) {
 		return nil // nobody goes on from it
 	}
 	if err := p.flush(t); err != nil {

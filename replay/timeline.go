@@ -61,7 +61,7 @@ func (s *session) beginning(id, depth int) (*Process, error) {
 	if depth > len(s.procs) {
 		return nil, fmt.Errorf("process %d descends from itself", id)
 	}
-	i := slices.IndexFunc(s.procs, func(p recording.Proc) bool { return p.ID == id })
+	i := slices.IndexFunc(s.procs, func(p recording.Process) bool { return p.ID == id })
 	if i < 0 {
 		return nil, fmt.Errorf("the recording has no process %d", id)
 	}

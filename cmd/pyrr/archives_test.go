@@ -38,7 +38,7 @@ func mapping(t *testing.T) (folder, packed string) {
 				t.Fatal(err)
 			}
 		}
-		end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"mapped"}}, func(start *recording.Event) {
+		end(stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"mapped"}}, func(start *recording.Event) {
 			for i, id := range ids {
 				at := uint64(1<<33) + uint64(i)<<20
 				start.Maps = append(start.Maps, recording.Mapping{Start: at, End: at + 8192, Prot: 5, File: id, Name: "/opt/lib.so"})

@@ -30,7 +30,7 @@ func bomb(t *testing.T, events int) string {
 	}
 	s := w.Stream(1)
 	ev := recording.Event{Kind: recording.KindStart, TID: 1, Regs: &linux.Regs{Rip: 4096, Cs: 0x33, Ss: 0x2b},
-		Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}}
+		Proc: &recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}}}
 	for i := range events {
 		if err := s.Append(&ev); err != nil {
 			t.Fatal(err)

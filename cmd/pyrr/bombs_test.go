@@ -50,7 +50,7 @@ func forge(t *testing.T, streams func(w *recording.Writer), more func(r *recordi
 }
 
 // stream begins the log of a process with a page of code that makes system calls.
-func stream(t *testing.T, w *recording.Writer, proc recording.Proc, more ...func(start *recording.Event)) func(ev recording.Event) {
+func stream(t *testing.T, w *recording.Writer, proc recording.Process, more ...func(start *recording.Event)) func(ev recording.Event) {
 	s := w.Stream(proc.ID)
 	add := func(ev recording.Event) {
 		if err := s.Append(&ev); err != nil {
@@ -88,7 +88,7 @@ var bombs = []struct {
 	{"memory", func(t *testing.T) string {
 		zeros := make([]byte, 16<<20)
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			for range 8 {
 				add(recording.Event{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Mem: []recording.Write{{Addr: 1 << 32, Data: zeros}},
 					Maps: []recording.Mapping{{Start: 1 << 32, End: 1<<32 + 16<<20, Prot: 3}}}})
@@ -99,7 +99,7 @@ var bombs = []struct {
 	{"texts", func(t *testing.T) string {
 		text := strings.Repeat("x", 8<<20)
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			for range 10 {
 				add(recording.Event{Kind: recording.KindNote, TID: 1, Why: "x", Text: text})
 				add(recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_OPEN, In: []byte(text), Ret: 3})
@@ -114,7 +114,7 @@ var bombs = []struct {
 			maps = append(maps, recording.Mapping{Start: 1<<33 + uint64(i)<<14, End: 1<<33 + uint64(i)<<14 + 4096, Prot: 3, Name: name})
 		}
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			for range 10 {
 				add(recording.Event{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Maps: maps}})
 			}
@@ -128,7 +128,7 @@ var bombs = []struct {
 		}
 		return forge(t, func(w *recording.Writer) {
 			for i := range 6 {
-				end(stream(t, w, recording.Proc{ID: i + 1, PID: i + 1, Argv: args, Exe: strings.Repeat("/e", 1<<20)}), i+1)
+				end(stream(t, w, recording.Process{ID: i + 1, PID: i + 1, Argv: args, Exe: strings.Repeat("/e", 1<<20)}), i+1)
 			}
 		}, nil)
 	}},
@@ -136,7 +136,7 @@ var bombs = []struct {
 		return forge(t, func(w *recording.Writer) {
 			name := strings.Repeat("n", 200)
 			for i := range 10 {
-				add := stream(t, w, recording.Proc{ID: i + 1, PID: i + 1, Argv: []string{"bomb"}}, func(start *recording.Event) {
+				add := stream(t, w, recording.Process{ID: i + 1, PID: i + 1, Argv: []string{"bomb"}}, func(start *recording.Event) {
 					for fd := range 60_000 {
 						start.Open = append(start.Open, recording.OpenFD{FD: int32(fd), Name: name})
 					}
@@ -147,7 +147,7 @@ var bombs = []struct {
 	}},
 	{"tests", func(t *testing.T) string {
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			name := strings.Repeat("n", 60<<10)
 			for range 3000 {
 				add(recording.Event{Kind: recording.KindNote, TID: 1, Why: recording.MarkTestStart, Text: name})
@@ -157,7 +157,7 @@ var bombs = []struct {
 	}},
 	{"threads", func(t *testing.T) string {
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			for i := range 20_000 {
 				add(recording.Event{Kind: recording.KindThread, TID: int32(i + 2), Regs: &linux.Regs{Rip: 0x10000, Cs: 0x33, Ss: 0x2b},
 					Why: recording.InCall, Nr: unix.SYS_FUTEX, Args: [6]uint64{0x10000, 0, 1}})
@@ -169,14 +169,14 @@ var bombs = []struct {
 		return forge(t, func(w *recording.Writer) {
 			const n = 200
 			for i := range n {
-				add := stream(t, w, recording.Proc{ID: i + 1, PID: i + 1, Parent: (i+1)%n + 1, Fork: true, Argv: []string{"bomb"}})
+				add := stream(t, w, recording.Process{ID: i + 1, PID: i + 1, Parent: (i+1)%n + 1, Fork: true, Argv: []string{"bomb"}})
 				end(add, i+1)
 			}
 		}, nil)
 	}},
 	{"descriptors", func(t *testing.T) string {
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			path := bytes.Repeat([]byte("p"), 200)
 			for i := range 30_000 {
 				add(recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_OPEN, Reached: recording.Reached{PC: 0x10002}, In: path, Ret: int64(i + 3)})
@@ -186,7 +186,7 @@ var bombs = []struct {
 	}},
 	{"stacks", func(t *testing.T) string {
 		return forge(t, func(w *recording.Writer) {
-			add := stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}})
+			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
 			for range 300 {
 				add(recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_READ, Reached: recording.Reached{PC: 0x10002}, Args: [6]uint64{3}, Ret: 1})
 			}
@@ -211,7 +211,7 @@ var bombs = []struct {
 	}},
 	{"facts", func(t *testing.T) string {
 		return forge(t, func(w *recording.Writer) {
-			end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}), 1)
+			end(stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}}), 1)
 		}, func(r *recording.Recording) {
 			f := hang.Facts{Proc: 1}
 			const n = 3_000
@@ -253,14 +253,14 @@ var bombs = []struct {
 			if err != nil {
 				t.Fatal(err)
 			}
-			end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}, func(start *recording.Event) {
+			end(stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}}, func(start *recording.Event) {
 				start.Maps = append(start.Maps, recording.Mapping{Start: 1 << 33, End: 1<<33 + size, Prot: 5, File: id, Name: "/opt/libzeros.so"})
 			}), 1)
 		}, nil)
 	}},
 	{"nested", func(t *testing.T) string {
 		dir := forge(t, func(w *recording.Writer) {
-			end(stream(t, w, recording.Proc{ID: 1, PID: 1, Argv: []string{"bomb"}}), 1)
+			end(stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}}), 1)
 		}, nil)
 		name := filepath.Join(dir, "summary.json")
 		text, err := os.ReadFile(name)

@@ -132,7 +132,7 @@ func dapTarget(u *screen.UI, l *dap.Launch, o replay.Options) (*dap.Target, erro
 	if id == 0 {
 		id = firstPython(rec)
 	}
-	if !slices.ContainsFunc(c.Session().Procs(), func(p recording.Proc) bool { return p.ID == id }) {
+	if !slices.ContainsFunc(c.Session().Procs(), func(p recording.Process) bool { return p.ID == id }) {
 		t.Close()
 		return nil, fmt.Errorf("the recording has no process %d; it has %s", id, printable.Plural(uint64(len(c.Session().Procs())), "process", "processes"))
 	}

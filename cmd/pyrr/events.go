@@ -106,7 +106,7 @@ func listEvents(ctx context.Context, u *screen.UI, f *eventFlags, args []string)
 	procs, procsErr := rec.Procs()
 	if f.process != 0 {
 		all := procs
-		procs = slices.DeleteFunc(slices.Clone(procs), func(p recording.Proc) bool { return p.ID != f.process && p.PID != f.process })
+		procs = slices.DeleteFunc(slices.Clone(procs), func(p recording.Process) bool { return p.ID != f.process && p.PID != f.process })
 		if len(procs) == 0 {
 			var ids []string
 			for _, p := range all {

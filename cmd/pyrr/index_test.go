@@ -152,7 +152,7 @@ func compareIndex(t *testing.T, python string) {
 }
 
 // threadNames adds the names that the threads of a recording have at its events.
-func threadNames(t *testing.T, procs []recording.Proc, rec *recording.Recording, x *recording.StackIndex, names map[string]bool) {
+func threadNames(t *testing.T, procs []recording.Process, rec *recording.Recording, x *recording.StackIndex, names map[string]bool) {
 	for _, p := range procs {
 		it, err := rec.Events(p.ID)
 		if err != nil {

@@ -70,7 +70,7 @@ func crowd(t *testing.T, threads int, file string) {
 			t.Fatal(err)
 		}
 	}
-	add(recording.Event{Kind: recording.KindStart, TID: 1, Regs: &linux.Regs{}, Proc: &recording.Proc{ID: 1, PID: 1, Argv: []string{"crowd", "<script>"}}})
+	add(recording.Event{Kind: recording.KindStart, TID: 1, Regs: &linux.Regs{}, Proc: &recording.Process{ID: 1, PID: 1, Argv: []string{"crowd", "<script>"}}})
 	for i := range threads {
 		tid := int32(i + 2)
 		add(recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_CLONE, Ret: int64(tid), Child: tid})
@@ -87,7 +87,7 @@ func crowd(t *testing.T, threads int, file string) {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	p, err := page.Make(&page.Input{Rec: rec, Title: "<script>", Outcome: "hangs", Describe: func(ev, _ *recording.Event, _ *logview.Process) string {
+	p, err := page.Make(&page.Input{Rec: rec, Title: "<script>", Outcome: "hangs", Describe: func(ev, _ *recording.Event, _ *logview.Follower) string {
 		return fmt.Sprintf("</script> %d\u202e", ev.TID)
 	}})
 	if err == nil {

@@ -47,12 +47,12 @@ var errEnough = errors.New("all was found")
 type asked struct {
 	rec   *recording.Recording
 	index *recording.StackIndex // nil for none
-	procs map[int]recording.Proc
+	procs map[int]recording.Process
 	times map[int][]int64
 }
 
 func newAsked(rec *recording.Recording) (*asked, error) {
-	a := &asked{rec: rec, procs: map[int]recording.Proc{}, times: map[int][]int64{}}
+	a := &asked{rec: rec, procs: map[int]recording.Process{}, times: map[int][]int64{}}
 	procs, err := rec.Procs()
 	if err != nil {
 		return nil, err

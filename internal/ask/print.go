@@ -138,7 +138,7 @@ func (p *printer) fromLog() error {
 	}
 	for i := range procs {
 		info := &procs[i]
-		err := logview.Each(p.rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+		err := logview.Each(p.rec, info, func(_ *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 			if !p.place.takes(ev) || !p.wants(info, ev.TID, recording.Pos{Instr: ev.Instr, Event: n}, ev.Time, nil, nil) {
 				return nil
 			}
@@ -158,13 +158,13 @@ func (p *printer) fromLog() error {
 	return nil
 }
 
-func (p *printer) moment(info *recording.Proc, tid int32, at recording.Pos) Moment {
+func (p *printer) moment(info *recording.Process, tid int32, at recording.Pos) Moment {
 	return Moment{Process: info.ID, PID: info.PID, TID: tid, Pos: at}
 }
 
 // wants says whether thread, process and test are those that were asked for.
 // Where the index does not know the thread's name, the process is asked.
-func (p *printer) wants(info *recording.Proc, tid int32, at recording.Pos, time int64, rp *replay.Process, rt *replay.Thread) bool {
+func (p *printer) wants(info *recording.Process, tid int32, at recording.Pos, time int64, rp *replay.Process, rt *replay.Thread) bool {
 	if p.o.Process != 0 && p.o.Process != info.ID && p.o.Process != info.PID {
 		return false
 	}

@@ -211,12 +211,12 @@ func (f *profiler) line(c *cpython.Code, line int) *LineCost {
 }
 
 // times reads a process's events.
-func (f *profiler) times(info *recording.Proc) error {
+func (f *profiler) times(info *recording.Process) error {
 	var before int64  // when the event before was over
 	var instrs uint64 // the count there
 	first := true
-	var all *logview.Process
-	err := logview.Each(f.rec, info, func(p *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	var all *logview.Follower
+	err := logview.Each(f.rec, info, func(p *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 		all = p
 		if first {
 			before, instrs, first = ev.Time, ev.Instr, false
@@ -259,7 +259,7 @@ func (f *profiler) times(info *recording.Proc) error {
 }
 
 // unreturned counts the calls that threads are still in at the end.
-func (f *profiler) unreturned(p *logview.Process, end int64) {
+func (f *profiler) unreturned(p *logview.Follower, end int64) {
 	for _, t := range p.Ordered() {
 		if t.Open == nil {
 			continue

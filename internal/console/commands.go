@@ -323,7 +323,7 @@ func (c *Console) switchProcess(args string) error {
 		return c.infoProcesses()
 	}
 	n, err := strconv.Atoi(args)
-	if err != nil || !slices.ContainsFunc(procs, func(p recording.Proc) bool { return p.ID == n }) {
+	if err != nil || !slices.ContainsFunc(procs, func(p recording.Process) bool { return p.ID == n }) {
 		return fmt.Errorf("there is no process %q; info processes lists them", args)
 	}
 	if err := c.Select(n); err != nil {

@@ -158,7 +158,7 @@ func Of(rec *recording.Recording, path string, progress func(uint64)) (*Info, er
 }
 
 // readProcess reads the events of one process.
-func (info *Info) readProcess(rec *recording.Recording, proc *recording.Proc, progress func(uint64)) (processInfo, error) {
+func (info *Info) readProcess(rec *recording.Recording, proc *recording.Process, progress func(uint64)) (processInfo, error) {
 	p := processInfo{ID: proc.ID, PID: proc.PID, Parent: proc.Parent, Exe: proc.Exe, Args: proc.Argv, Python: proc.Python, Made: "exec"}
 	switch {
 	case proc.Fork:

@@ -75,15 +75,15 @@ func (r *eventReader) readAll() error {
 // processReader is the state of reading one process.
 type processReader struct {
 	*eventReader
-	proc *recording.Proc
+	proc *recording.Process
 }
 
-func (r *eventReader) readProcess(p *recording.Proc) error {
+func (r *eventReader) readProcess(p *recording.Process) error {
 	pr := &processReader{eventReader: r, proc: p}
 	if p.Python != "" {
 		r.info.Pythons[p.ID], r.info.NoClock = p.Python, false
 	}
-	err := logview.Each(r.rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	err := logview.Each(r.rec, p, func(f *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 		before := len(pr.events)
 		pr.event(f, n, ev, &step)
 		args, texts := 0, 0
@@ -125,7 +125,7 @@ func (r *processReader) add(n uint64, ev *recording.Event, t *logview.Thread, ki
 	return i
 }
 
-func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event, step *logview.Step) {
+func (r *processReader) event(f *logview.Follower, n uint64, ev *recording.Event, step *logview.Step) {
 	t := step.Thread
 	r.stand(f, step)
 	r.counts[r.proc.ID] = n + 1
@@ -168,7 +168,7 @@ func (r *processReader) event(f *logview.Process, n uint64, ev *recording.Event,
 }
 
 // stand notes what the log knows before an event.
-func (r *processReader) stand(f *logview.Process, step *logview.Step) {
+func (r *processReader) stand(f *logview.Follower, step *logview.Step) {
 	s := stand{instr: step.Instr, time: step.Time}
 	if t := step.Thread; t != nil {
 		s.tid, s.thread, s.threadInstr = t.TID, int32(t.Num), t.Instr
@@ -206,7 +206,7 @@ func (r *processReader) mark(n uint64, ev *recording.Event, t *logview.Thread) {
 }
 
 // end closes the process.
-func (r *processReader) end(f *logview.Process, n uint64, ev *recording.Event, t *logview.Thread) {
+func (r *processReader) end(f *logview.Follower, n uint64, ev *recording.Event, t *logview.Thread) {
 	for _, t := range f.Threads {
 		if t.Open == nil {
 			continue

@@ -269,7 +269,7 @@ func sourceError(err error) error {
 		return err
 	}
 	out := &assert.Divergence{Proc: d.Process, Pos: d.Pos, Recorded: listing.Event(&d.Want), Came: d.Got}
-	p := logview.NewProcess(&recording.Proc{ID: d.Process})
+	p := logview.NewFollower(&recording.Process{ID: d.Process})
 	for i := range d.Before {
 		ev := &d.Before[i]
 		out.Around = append(out.Around, fmt.Sprintf("%s %d %s", printable.Grouped(ev.Instr), ev.TID, listing.NewView(ev, p.Take(uint64(i), ev).Enter, p).Text))

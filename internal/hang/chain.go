@@ -213,7 +213,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 			return "waits for the result of a job" + at + " that nobody takes any more; " + d, Likely, "future", "whether that thread is of the same pool"
 		}
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
-	case Process:
+	case Subprocess:
 		if w.PID > 0 {
 			return j.finalChild(n, w.PID, at)
 		}

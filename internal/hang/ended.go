@@ -31,7 +31,7 @@ type Death struct {
 
 // Ended is the verdict on a process that ended with an error.
 func Ended(in *Input, d *Death) *Verdict {
-	j := &judge{in: in, procs: map[int]*Proc{}}
+	j := &judge{in: in, procs: map[int]*Process{}}
 	for _, p := range in.Procs {
 		j.procs[p.ID] = p
 	}

@@ -123,19 +123,19 @@ type Frame struct {
 
 // Kinds of waits and things.
 const (
-	Lock      = "lock"
-	RLock     = "rlock"
-	Condition = "condition"
-	Event     = "event"
-	Semaphore = "semaphore"
-	Barrier   = "barrier"
-	Queue     = "queue"
-	Channel   = "channel"
-	Future    = "future"
-	Import    = "import"
-	Process   = "process"
-	Pool      = "pool"
-	Object    = "object"
+	Lock       = "lock"
+	RLock      = "rlock"
+	Condition  = "condition"
+	Event      = "event"
+	Semaphore  = "semaphore"
+	Barrier    = "barrier"
+	Queue      = "queue"
+	Channel    = "channel"
+	Future     = "future"
+	Import     = "import"
+	Subprocess = "process"
+	Pool       = "pool"
+	Object     = "object"
 )
 
 // HowAnswer is a wait for a package that reads a connection by a protocol of its own: that
@@ -428,7 +428,7 @@ func Given(pid int, own *Facts, all []*Facts) string {
 		}
 		name := ""
 		for i := range maker.Things {
-			if t := &maker.Things[i]; t.Kind == Process && t.Count == pid && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
+			if t := &maker.Things[i]; t.Kind == Subprocess && t.Count == pid && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
 				name = t.Name
 			}
 		}

@@ -8,7 +8,7 @@ import (
 // Failed is the verdict on an exception that a test or a program ended with.
 // event is where its recording ends.
 func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
-	j := &judge{in: in, procs: map[int]*Proc{}}
+	j := &judge{in: in, procs: map[int]*Process{}}
 	for _, p := range in.Procs {
 		j.procs[p.ID] = p
 	}

@@ -255,7 +255,7 @@ func (j *judge) lostChild(proc int) string {
 
 // goneChild says of the only child process of one, and of no other, that it has ended.
 func (j *judge) goneChild(proc int) string {
-	var only *Proc
+	var only *Process
 	for _, p := range j.in.Procs {
 		if p.Parent != proc {
 			continue

@@ -4,7 +4,7 @@ import "time"
 
 // Input is all that is known of a recording's end.
 type Input struct {
-	Procs []*Proc
+	Procs []*Process
 	// Midst says that the recording begins in the midst of a program.
 	Midst bool
 	// Short shortens a file's name for people; nil leaves it.
@@ -14,8 +14,8 @@ type Input struct {
 	Text func(file string, line int) string
 }
 
-// Proc is a process at its end.
-type Proc struct {
+// Process is a process at its end.
+type Process struct {
 	ID, PID, Parent int
 	// Name is what it runs, in a word or two.
 	Name string

@@ -16,7 +16,7 @@ type node struct {
 // judge is one judgement.
 type judge struct {
 	in    *Input
-	procs map[int]*Proc
+	procs map[int]*Process
 	edges map[node][]edge
 	// cited are facts that a sentence mentions, each with its place.
 	cited []Evidence
@@ -68,7 +68,7 @@ type edge struct {
 
 // Judge says why.
 func Judge(in *Input) *Verdict {
-	j := &judge{in: in, procs: map[int]*Proc{}, edges: map[node][]edge{}}
+	j := &judge{in: in, procs: map[int]*Process{}, edges: map[node][]edge{}}
 	for _, p := range in.Procs {
 		j.procs[p.ID] = p
 	}
@@ -320,7 +320,7 @@ func (j *judge) taskIn(n node) string {
 	return ""
 }
 
-func (j *judge) procName(p *Proc) string {
+func (j *judge) procName(p *Process) string {
 	if p == nil {
 		return "a process"
 	}

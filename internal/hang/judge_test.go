@@ -31,69 +31,69 @@ func futex(tids ...int32) []*Call {
 // judgeCases are what a program's threads do, and the verdict on it.
 var judgeCases = []struct {
 	name   string
-	procs  []*Proc
+	procs  []*Process
 	degree string
 	want   []string // parts of the sentence
 	never  []string
 }{
-	{"two locks the wrong way round", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+	{"two locks the wrong way round", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, units("join", 1)), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
 		Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
 		Proven, []string{"Deadlock: a-to-b waits for lock b (app.py:5), held by b-to-a, which waits for lock a (app.py:5), held by a-to-b."}, nil},
-	{"a circle beside a main thread that goes on", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+	{"a circle beside a main thread that goes on", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, nil), thread(2, "a-to-b", 5, on("acquire", 1)), thread(3, "b-to-a", 5, on("acquire", 0))},
 		Things: []Thing{{Kind: Lock, Name: "a", Hands: Hands{Locked: true, Holders: holds(1, 4)}}, {Kind: Lock, Name: "b", Hands: Hands{Locked: true, Holders: holds(2, 4)}}}}}},
 		Proven, []string{"Deadlock: a-to-b waits for lock b"}, nil},
-	{"a lock that the thread has itself", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+	{"a lock that the thread has itself", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
 		Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
 		Proven, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, nil},
-	{"an RLock may be taken again", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+	{"an RLock may be taken again", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0)), {Kind: Thread, TID: 2, Name: "w", Frames: f(20)}},
 		Things: []Thing{{Kind: RLock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
 		"", nil, []string{"Deadlock"}},
-	{"a pool whose workers wait for its own jobs", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+	{"a pool whose workers wait for its own jobs", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 		Units: []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 1)), thread(3, "render_1", 5, on("result", 2))},
 		Things: []Thing{{Kind: Future, Hands: Hands{Owed: []int{1}}}, {Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2},
 			{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
 		Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
-	{"a pool with an idle worker has no deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+	{"a pool with an idle worker has no deadlock", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
 		Things: []Thing{{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
 		"", nil, []string{"Deadlock"}},
-	{"the owner is not there", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+	{"the owner is not there", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("acquire", 0))},
 		Things: []Thing{{Kind: RLock, Hands: Hands{Locked: true, Gone: true}}}}}},
 		Proven, []string{"whose owner is a thread that does not exist any more"}, nil},
-	{"who has it at hand is only likely", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+	{"who has it at hand is only likely", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("get", 1))},
 		Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}, {Kind: Queue, Name: "jobs", State: "empty"}}}}},
 		Likely, []string{"MainThread waits for event done (app.py:9), which worker has at hand, which waits for an item of queue jobs (app.py:20)"}, []string{"Deadlock"}},
-	{"two that know each other's events are no proven deadlock", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+	{"two that know each other's events are no proven deadlock", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), thread(2, "worker", 20, on("wait", 1))},
 		Things: []Thing{{Kind: Event, Name: "one", Hands: Hands{Known: []int{1}}}, {Kind: Event, Name: "two", Hands: Hands{Known: []int{0}}}}}}},
 		Likely, nil, []string{"Deadlock:"}},
-	{"a transaction on another connection", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+	{"a transaction on another connection", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "poll", FD: -1, For: 2 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:5432", Outside: true, Got: 400,
 			Transaction: &Owner{What: "a transaction", Proc: 1, TID: 1, Event: 70, Where: &f(5)[0]}}}}}},
 		Likely, []string{"MainThread waits for the answer of the database at 10.0.0.1:5432 (app.py:9): it has a transaction open on another connection, since app.py:5"}, nil},
-	{"a client that tries again after its own time-out", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+	{"a client that tries again after its own time-out", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "poll", FD: -1, For: 4 * time.Second, Limit: 5 * time.Second, Event: 90, Frames: f(9), Peer: &Peer{What: "connection to", Addr: "10.0.0.1:6379", Outside: true, Got: 300},
 			Loop: &Loop{Count: 30, For: 10 * time.Second, Every: 300 * time.Millisecond, Call: "poll", Moves: true}}}}},
 		Likely, []string{"MainThread polls the connection to 10.0.0.1:6379 (app.py:9), which sent 300 bytes and is silent for 4.0 s, with a time-out of 5.0 s"}, []string{"loop"}},
-	{"a package's own loop, beside a thread that waits", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+	{"a package's own loop, beside a thread that waits", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "futex", FD: -1, For: time.Millisecond, Event: 90, Loop: &Loop{Count: 40, For: 8 * time.Second, Every: 200 * time.Millisecond, Call: "futex", Moves: true}},
 		{TID: 2, Call: "futex", FD: -1, For: 7 * time.Second, Event: 50}}, Facts: &Facts{
 		Units: []Unit{{Kind: Thread, TID: 1, Main: true, Frames: []Frame{{Func: "_blocking", File: "/v/site-packages/rpc/channel.py", Line: 3}, f(9)[0]}},
 			thread(2, "rpc_0", 20, on("wait", 0))},
 		Things: []Thing{{Kind: Event, Name: "ready"}}}}},
 		Likely, []string{"MainThread waits (app.py:9 in _blocking), which polls: 40 times", "meanwhile rpc_0 waits for event ready (app.py:20), which nobody sets"}, []string{"Deadlock", "goes on"}},
-	{"one that was caught on its way", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+	{"one that was caught on its way", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "read", FD: 5, For: 3 * time.Millisecond, Event: 90, Frames: f(9), Peer: &Peer{What: "file", Addr: "/lib/x.pyc"}}}}},
 		None, []string{"No verdict: MainThread was on its way (app.py:9): its last call, read, had lasted for 3 ms."}, []string{"waits"}},
-	{"one that computes", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
+	{"one that computes", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 		None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
-	{"an idle worker is never the culprit", []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+	{"an idle worker is never the culprit", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("wait", 0)), {Kind: Thread, TID: 2, Name: "pool_0", Role: "an idle worker of a pool", Frames: f(3)}},
 		Things: []Thing{{Kind: Event, Name: "done", Hands: Hands{Known: []int{1}}}}}}},
 		Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
@@ -138,7 +138,7 @@ func TestLongCircle(t *testing.T) {
 		facts.Units = append(facts.Units, thread(int32(i+1), fmt.Sprintf("t%d", i), 7, &Wait{How: "acquire", On: []int{(i + 1) % n}}))
 		facts.Things = append(facts.Things, Thing{Kind: Lock, Hands: Hands{Locked: true, Holders: []Hold{{Unit: i, Line: 6}}}, Name: fmt.Sprintf("l%d", i)})
 	}
-	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
+	v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
 	if v.Degree != Proven || !strings.HasPrefix(v.Sentence, "Deadlock: MainThread waits for lock l1 (app.py:7), held by t1, which waits for lock l2") ||
 		!strings.HasSuffix(v.Sentence, "of whom the last, t29 waits for lock l0 (line 7), held by MainThread.") || len(v.Sentence) > 320 {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)
@@ -158,7 +158,7 @@ func TestForgedFacts(t *testing.T) {
 		if facts.Sound() {
 			t.Errorf("%s: is said to be sound", name)
 		}
-		Judge(&Input{Procs: []*Proc{{ID: 1, Hangs: true, Facts: facts}}})
+		Judge(&Input{Procs: []*Process{{ID: 1, Hangs: true, Facts: facts}}})
 	}
 }
 
@@ -169,14 +169,14 @@ func TestBlockedLoop(t *testing.T) {
 	runs := Unit{Kind: Task, TID: 1, Name: "second", Frames: f(9), Running: true}
 	facts := &Facts{Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}}), holder, runs},
 		Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: []Hold{{Unit: 1, Line: 3}}}}}}
-	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
+	v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 9, Hangs: true, Facts: facts}}})
 	const want = "Deadlock: MainThread (task second) waits for lock guard (app.py:9), held by task first, which can't go on while MainThread (task second) blocks its event loop."
 	if v.Degree != Proven || v.Sentence != want {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)
 	}
 	// A loop that waits for its events blocks nobody.
 	facts.Units[0].Wait = &Wait{How: "loop", Units: []int{1}}
-	if v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}}); strings.Contains(v.Sentence, "Deadlock") {
+	if v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 9, Hangs: true, Facts: facts}}}); strings.Contains(v.Sentence, "Deadlock") {
 		t.Error(v.Sentence)
 	}
 }
@@ -186,7 +186,7 @@ func TestBlockedLoop(t *testing.T) {
 func TestTaken(t *testing.T) {
 	facts := &Facts{Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}}), thread(2, "helper", 5, nil)},
 		Things: []Thing{{Kind: Lock, Name: "door", Hands: Hands{Locked: true}, Taken: []Taken{{Unit: 0, Where: Frame{Func: "work", File: "app.py", Line: 3}}}}}}
-	in := &Input{Procs: []*Proc{{ID: 1, PID: 9, Hangs: true, Facts: facts}}}
+	in := &Input{Procs: []*Process{{ID: 1, PID: 9, Hangs: true, Facts: facts}}}
 	if v := Judge(in); v.Degree != Proven || v.Sentence != "Deadlock: MainThread waits for lock door (app.py:9), which it holds itself since app.py:3." {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)
 	}

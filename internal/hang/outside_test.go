@@ -42,7 +42,7 @@ func TestOutside(t *testing.T) {
 			if c.frames != nil {
 				u.Frames = c.frames
 			}
-			v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{c.call}, Kids: c.kids, Unread: c.unread, Facts: &Facts{Units: []Unit{u}, Died: c.died}}}})
+			v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{c.call}, Kids: c.kids, Unread: c.unread, Facts: &Facts{Units: []Unit{u}, Died: c.died}}}})
 			if !strings.Contains(v.Sentence, c.want) || c.never != "" && strings.Contains(v.Sentence, c.never) || v.Degree != Likely {
 				t.Errorf("%s: %s\nwant %s", v.Degree, v.Sentence, c.want)
 			}
@@ -60,7 +60,7 @@ func TestSemaphoreKnot(t *testing.T) {
 		if free {
 			y = &Wait{How: "sleep", Limit: true}
 		}
-		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
+		v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
 			Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "loop", Units: []int{1}}), task("x", &Wait{How: "await", Units: []int{3}}), task("y", y),
 				task("xa", wants), task("ya", wants)},
 			Things: []Thing{{Kind: Semaphore, Name: "limit", Async: true, Hands: Hands{Locked: true, Holders: []Hold{{Unit: 1, Frame: -1}, {Unit: 2, Frame: -1}}}}}}}}})
@@ -75,7 +75,7 @@ func TestSemaphoreKnot(t *testing.T) {
 // can't have run.
 func TestTimerCancelled(t *testing.T) {
 	for after, want := range map[float64]string{60: "the timer of expire, which was to run after 60 s, was cancelled.", 0.5: "the timer of expire has ended."} {
-		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{{TID: 1, Call: "futex", FD: -1, For: time.Second}}, Facts: &Facts{
+		v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{{TID: 1, Call: "futex", FD: -1, For: time.Second}}, Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "wait", On: []int{0}})},
 			Things: []Thing{{Kind: Event, Name: "expired", Fate: []Fate{{Kind: Thread, Name: "Thread-1", How: "ended", Timer: "expire", After: after}}}}}}}})
 		if !strings.HasSuffix(v.Sentence, want) {
@@ -92,7 +92,7 @@ func TestGoingRound(t *testing.T) {
 		if long {
 			c.For = time.Second
 		}
-		v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{c, {TID: 2}}, Facts: &Facts{
+		v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{c, {TID: 2}}, Facts: &Facts{
 			Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "wait", On: []int{0}}), thread(2, "pong", 6, nil)},
 			Things: []Thing{{Kind: Event, Name: "turn", Hands: Hands{Known: []int{1}}}}}}}})
 		if goes := strings.HasPrefix(v.Sentence, "No verdict: MainThread goes on in a loop"); goes == long || !long && v.Degree != None {
@@ -106,7 +106,7 @@ func TestGoingRound(t *testing.T) {
 func TestTimerAtEnd(t *testing.T) {
 	timer := thread(2, "Thread-1", 9, &Wait{How: "wait", On: []int{0}, Limit: true})
 	timer.Role = RoleTimer + " that runs flush after 300 s"
-	v := Judge(&Input{Procs: []*Proc{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
+	v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "shutdown", Units: []int{1}}), timer},
 		Things: []Thing{{Kind: Event}}}}}})
 	if v.Degree != Likely || v.Sentence != "MainThread is at its end and joins thread Thread-1, which is a timer that runs flush after 300 s and was not cancelled." {

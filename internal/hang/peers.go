@@ -210,7 +210,7 @@ func (j *judge) idle(n node) bool {
 
 // havers are the units of a process that have one of some descriptors at hand:
 // in a variable, or in the call that they are in.
-func (j *judge) havers(n node, p *Proc, fds []int) []node {
+func (j *judge) havers(n node, p *Process, fds []int) []node {
 	if p == nil || p.Facts == nil {
 		return nil
 	}

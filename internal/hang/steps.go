@@ -366,7 +366,7 @@ func (j *judge) childSteps(n node, pid int, at string) []edge {
 }
 
 // mainOf is the main thread of a process.
-func (j *judge) mainOf(p *Proc) node {
+func (j *judge) mainOf(p *Process) node {
 	if p.Facts != nil {
 		for n := range p.Facts.Units {
 			if u := &p.Facts.Units[n]; u.Kind == Thread && u.Main {
@@ -420,7 +420,7 @@ func (j *judge) thingName(t *Thing) string {
 			return "a future"
 		}
 		return "the result of a job"
-	case Process:
+	case Subprocess:
 		return "process" + name
 	case Object:
 		return strings.TrimSpace(t.Class + name)

@@ -65,7 +65,7 @@ func Find(u teller, rec *recording.Recording, names []string, masks string) (*re
 
 func inEnvironment(rec *recording.Recording, name string) bool {
 	procs, err := rec.Procs()
-	return err == nil && slices.ContainsFunc(procs, func(p recording.Proc) bool {
+	return err == nil && slices.ContainsFunc(procs, func(p recording.Process) bool {
 		return slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	})
 }

@@ -22,6 +22,7 @@ var retired = []struct {
 	{regexp.MustCompile(`[cC]locks`), []string{"capture", "replay", "internal/recording", "internal/inject"}, "reading"},
 	{regexp.MustCompile(`(?i)slot`), []string{"replay", "internal/inject", "internal/pystate", "internal/serve"}, "entry, part or room"},
 	{regexp.MustCompile(`Slot`), []string{"cpython"}, "entry, part or room"},
+	{regexp.MustCompile(`^spaces?$`), []string{"capture"}, "process"},
 	{regexp.MustCompile(`Space`), []string{"internal/unwind", "internal/stackwalk"}, "modules"},
 	{regexp.MustCompile(`(?i)tape`), []string{"capture", "replay", "internal/recording"}, "recording"},
 }
@@ -44,6 +45,9 @@ func misnamed(pkg string, f *ast.File) []string {
 			look(d.Name)
 		case *ast.TypeSpec:
 			look(d.Name)
+			if d.Name.Name == "Proc" {
+				out = append(out, pkg+": Proc: a type is called Process")
+			}
 		case *ast.ValueSpec:
 			look(d.Names...)
 		case *ast.Field:
@@ -67,11 +71,11 @@ func TestGlossary(t *testing.T) {
 			}
 		}
 	}
-	f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package unwind\n\ntype Image struct{ codeSpace, module int }\n", 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package unwind\n\ntype Image struct{ codeSpace, module int }\n\ntype Proc int\n", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := misnamed("internal/unwind", f); len(got) != 2 {
+	if got := misnamed("internal/unwind", f); len(got) != 3 {
 		t.Errorf("words against the glossary are not noticed: %v", got)
 	}
 }

@@ -53,7 +53,7 @@ type View struct {
 
 // NewView describes an event. enter is the entry of a call for its exit; p tells
 // of the calls that have not returned, and may be nil.
-func NewView(ev, enter *recording.Event, p *logview.Process) *View {
+func NewView(ev, enter *recording.Event, p *logview.Follower) *View {
 	v := &View{Took: -1}
 	switch ev.Kind {
 	case recording.KindSyscall:
@@ -137,7 +137,7 @@ func (v *View) call(enter, exit *recording.Event, returned bool) {
 	}
 }
 
-func describeStart(p *recording.Proc) string {
+func describeStart(p *recording.Process) string {
 	how := "start"
 	switch {
 	case p.Fork:
@@ -158,7 +158,7 @@ func describeWrites(ev *recording.Event) string {
 }
 
 // unfinished names the calls in which threads still are.
-func unfinished(ev *recording.Event, p *logview.Process) string {
+func unfinished(ev *recording.Event, p *logview.Follower) string {
 	if p == nil {
 		return ""
 	}

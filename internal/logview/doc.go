@@ -5,11 +5,11 @@
 //
 // It has two levels.
 //
-// Process follows the events of one process, which it is given one by one, and
+// A Follower follows the events of one process, which it is given one by one, and
 // says of each which thread makes it and which call it is about (Step). Each does
 // so for a whole stream:
 //
-//	err := logview.Each(rec, &proc, func(p *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
+//	err := logview.Each(rec, &proc, func(f *logview.Follower, n uint64, ev *recording.Event, s logview.Step) error {
 //		if s.Enter != nil && ev.Kind != recording.KindEnter {
 //			// a call that returned: entered by s.Enter, its results in ev
 //		}

@@ -26,7 +26,7 @@ func TestForged(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		var procs [][]recording.Event
 		for id := range 4 {
-			events := []recording.Event{{Kind: recording.KindStart, TID: int32(id), Proc: &recording.Proc{
+			events := []recording.Event{{Kind: recording.KindStart, TID: int32(id), Proc: &recording.Process{
 				ID: id + 1, PID: rnd.IntN(5), Parent: rnd.IntN(6), ParentEvent: uint64(rnd.IntN(30)), Fork: rnd.IntN(2) == 0}}}
 			for range 200 {
 				ev := recording.Event{Kind: []recording.Kind{recording.KindSyscall, recording.KindEnter, recording.KindExit, recording.KindSyscall,

@@ -103,7 +103,7 @@ func (m *merger) finishLocks() {
 // Blocker returns where the lock was taken that keeps a thread waiting for one
 // on the same file, and that file; ok is false where the thread does not wait for
 // one, or nobody in the recording holds it.
-func (s *State) Blocker(p *Proc, t *Thread) (at Moment, f *File, ok bool) {
+func (s *State) Blocker(p *Process, t *Thread) (at Moment, f *File, ok bool) {
 	if t == nil || t.Open == nil {
 		return at, nil, false
 	}
@@ -112,7 +112,7 @@ func (s *State) Blocker(p *Proc, t *Thread) (at Moment, f *File, ok bool) {
 
 // BlockerOf is Blocker of a call that a thread has made, and by which it did not get a
 // lock: e is its beginning.
-func (s *State) BlockerOf(p *Proc, t *Thread, e *recording.Event) (at Moment, f *File, ok bool) {
+func (s *State) BlockerOf(p *Process, t *Thread, e *recording.Event) (at Moment, f *File, ok bool) {
 	fd, op, lock, ok := linux.LockWanted(int(e.Nr), e.Args, e.In)
 	mine := p.FD(t, fd)
 	if !ok || mine == nil {

@@ -20,7 +20,7 @@ func locksOf(s *logview.State) []string {
 	for _, l := range s.Locks {
 		who := "open file"
 		if l.Owner == linux.LockOfProcess {
-			who = fmt.Sprintf("process %d", 1+slices.IndexFunc(s.Procs, func(p *logview.Proc) bool { return p.PID == l.PID }))
+			who = fmt.Sprintf("process %d", 1+slices.IndexFunc(s.Procs, func(p *logview.Process) bool { return p.PID == l.PID }))
 		}
 		end := "end"
 		if l.End != math.MaxUint64 {

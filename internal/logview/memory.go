@@ -40,7 +40,7 @@ const (
 
 // NewMemory begins to follow a process. One that was forked has what its maker had; maker
 // is nil where that is not known.
-func NewMemory(info *recording.Proc, maker *Memory) *Memory {
+func NewMemory(info *recording.Process, maker *Memory) *Memory {
 	s := &Memory{fds: map[int]*Object{}}
 	if !info.Fork || maker == nil {
 		return s

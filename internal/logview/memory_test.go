@@ -30,7 +30,7 @@ func inode(at, dev, ino uint64) []recording.Write {
 // inode, or by its path where that was not asked for.
 func TestWordsOfSharedMemory(t *testing.T) {
 	const size, dup, closeRange = 0x2000, 32, 436
-	a := &remembered{Memory: NewMemory(&recording.Proc{ID: 1}, nil)}
+	a := &remembered{Memory: NewMemory(&recording.Process{ID: 1}, nil)}
 	a.call(3, "/dev/shm/sem.x\x00", nil, unix.SYS_OPENAT)
 	a.call(4, "", nil, dup, 3)
 	a.call(0, "", nil, unix.SYS_CLOSE, 3)
@@ -41,12 +41,12 @@ func TestWordsOfSharedMemory(t *testing.T) {
 	a.call(0x40000, "", nil, unix.SYS_MMAP, 0, size, 3, mapShared|mapAnonymous, ^uint64(0), 0)
 	a.call(0x50000, "", nil, unix.SYS_MMAP, 0, size, 3, mapPrivate|mapAnonymous, ^uint64(0), 0)
 
-	b := &remembered{Memory: NewMemory(&recording.Proc{ID: 2}, nil)}
+	b := &remembered{Memory: NewMemory(&recording.Process{ID: 2}, nil)}
 	b.call(9, "/dev/shm/sem.x\x00", nil, unix.SYS_OPENAT)
 	b.call(0x70000, "", nil, unix.SYS_MMAP, 0, size, 3, mapShared, 9, 0)
 	b.call(0x80000, "", nil, unix.SYS_MREMAP, 0x71000, 0x1000, 2*size, 1)
 
-	child := NewMemory(&recording.Proc{ID: 3, Fork: true, ParentEvent: a.n}, a.Memory)
+	child := NewMemory(&recording.Process{ID: 3, Fork: true, ParentEvent: a.n}, a.Memory)
 	a.call(0, "", nil, unix.SYS_MUNMAP, 0x40000, size)
 
 	words := map[Word]bool{}

@@ -56,7 +56,7 @@ type merger struct {
 	waiting map[gate][]*scan // for the event that makes them
 	kids    map[int]*Child   // by process id, the latest
 	living  map[int]*scan    // the same, of those that are recorded
-	tables  map[*Proc]*table
+	tables  map[*Process]*table
 	files   []*File
 	nfiles  int
 	listen  map[string]*File // by address
@@ -91,13 +91,13 @@ func (h *scanHeap) Pop() any {
 }
 
 func (r *reader) merge() {
-	m := &merger{reader: r, waiting: map[gate][]*scan{}, kids: map[int]*Child{}, living: map[int]*scan{}, tables: map[*Proc]*table{},
+	m := &merger{reader: r, waiting: map[gate][]*scan{}, kids: map[int]*Child{}, living: map[int]*scan{}, tables: map[*Process]*table{},
 		listen: map[string]*File{}, terminals: map[string]*File{}, conns: map[string]*File{}, inherited: map[inherited]*File{}}
 	for _, sc := range r.scans {
 		if len(sc.ops) == 0 {
 			continue
 		}
-		if parent := r.s.byID[sc.p.Proc.Parent]; parent != nil && parent != sc.p {
+		if parent := r.s.byID[sc.p.Process.Parent]; parent != nil && parent != sc.p {
 			at := gate{parent.ID, sc.p.ParentEvent}
 			m.waiting[at] = append(m.waiting[at], sc)
 			continue
@@ -208,7 +208,7 @@ func (m *merger) start(sc *scan) {
 		c.Proc = p
 	}
 	m.living[p.PID] = sc
-	if parent := m.s.byID[p.Proc.Parent]; parent != nil && parent != p {
+	if parent := m.s.byID[p.Process.Parent]; parent != nil && parent != p {
 		p.Parent, p.Origin = parent, Execed
 		p.Made = Moment{parent.ID, recording.Pos{Event: p.ParentEvent}, 0, 0}
 		if p.Fork {
@@ -323,7 +323,7 @@ func (m *merger) finish() {
 	slices.SortFunc(m.s.Files, func(a, b *File) int { return cmp.Compare(a.Num, b.Num) })
 }
 
-func (m *merger) hold(p *Proc, c *Child, tid int32, t *table) {
+func (m *merger) hold(p *Process, c *Child, tid int32, t *table) {
 	for _, n := range slices.Sorted(maps.Keys(t.fds)) {
 		f := t.fds[n].File
 		f.Holders = append(f.Holders, Holder{p, c, tid, n})

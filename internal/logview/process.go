@@ -86,9 +86,9 @@ func (s *Step) Done(ev *recording.Event) *linux.Done {
 	return &linux.Done{Nr: int(s.Enter.Nr), Args: s.Enter.Args, Ret: ev.Ret, In: s.Enter.In, Read: ev.Written}
 }
 
-// Process follows the events of one process: it is given each in order.
-type Process struct {
-	Info recording.Proc
+// Follower follows the events of one process: it is given each in order.
+type Follower struct {
+	Info recording.Process
 	// Instr and Time are the greatest that were seen.
 	Instr uint64
 	Time  int64
@@ -108,19 +108,19 @@ type maker struct {
 	pid int
 }
 
-// NewProcess begins to follow a process of a recording.
-func NewProcess(info *recording.Proc) *Process {
-	return &Process{Info: *info, Threads: map[int32]*Thread{}, made: map[int32]maker{}}
+// NewFollower begins to follow a process of a recording.
+func NewFollower(info *recording.Process) *Follower {
+	return &Follower{Info: *info, Threads: map[int32]*Thread{}, made: map[int32]maker{}}
 }
 
 // Ordered returns the threads that exist in the order of their appearance.
-func (p *Process) Ordered() []*Thread {
+func (p *Follower) Ordered() []*Thread {
 	return sortedThreads(p.Threads)
 }
 
 // Take follows the event with the number n. It does not keep the event, and
 // what Step says of it is valid until the next.
-func (p *Process) Take(n uint64, ev *recording.Event) Step {
+func (p *Follower) Take(n uint64, ev *recording.Event) Step {
 	s := Step{Instr: p.Instr, Time: p.Time}
 	t := p.thread(n, ev, &s)
 	if ev.Instr > p.Instr {
@@ -174,7 +174,7 @@ func (p *Process) Take(n uint64, ev *recording.Event) Step {
 }
 
 // thread finds the thread of an event, or begins a new one.
-func (p *Process) thread(n uint64, ev *recording.Event, s *Step) *Thread {
+func (p *Follower) thread(n uint64, ev *recording.Event, s *Step) *Thread {
 	if p.last != nil && p.last.TID == ev.TID {
 		return p.last
 	}
@@ -199,7 +199,7 @@ func (p *Process) thread(n uint64, ev *recording.Event, s *Step) *Thread {
 }
 
 // made1 notes what a call says of threads.
-func (p *Process) made1(t *Thread, enter, ev *recording.Event) {
+func (p *Follower) made1(t *Thread, enter, ev *recording.Event) {
 	if ev.Child != 0 && len(p.made) < maxThreads {
 		m := maker{tid: t.TID}
 		if !linux.SharesProcess(int(enter.Nr), enter.Args) {
@@ -222,16 +222,16 @@ func newCall(n uint64, ev *recording.Event) *Call {
 
 // Each follows all events of a process and calls f with each, without most of what is
 // large in it (recording.Iter.Brief); an error of f ends it.
-func Each(rec *recording.Recording, info *recording.Proc, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
+func Each(rec *recording.Recording, info *recording.Process, f func(p *Follower, n uint64, ev *recording.Event, s Step) error) error {
 	return each(rec, info, true, f)
 }
 
 // EachWhole is Each with all bytes of the events.
-func EachWhole(rec *recording.Recording, info *recording.Proc, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
+func EachWhole(rec *recording.Recording, info *recording.Process, f func(p *Follower, n uint64, ev *recording.Event, s Step) error) error {
 	return each(rec, info, false, f)
 }
 
-func each(rec *recording.Recording, info *recording.Proc, brief bool, f func(p *Process, n uint64, ev *recording.Event, s Step) error) error {
+func each(rec *recording.Recording, info *recording.Process, brief bool, f func(p *Follower, n uint64, ev *recording.Event, s Step) error) error {
 	it, err := rec.Events(info.ID)
 	if err != nil {
 		return err
@@ -240,7 +240,7 @@ func each(rec *recording.Recording, info *recording.Proc, brief bool, f func(p *
 	if brief {
 		it.Brief()
 	}
-	p := NewProcess(info)
+	p := NewFollower(info)
 	var ev recording.Event
 	for {
 		n := it.Number()

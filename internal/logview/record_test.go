@@ -54,7 +54,7 @@ func marked(t *testing.T, rec *recording.Recording, name string) (proc int, even
 		t.Fatal(err)
 	}
 	for i := range procs {
-		logview.Each(rec, &procs[i], func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+		logview.Each(rec, &procs[i], func(_ *logview.Follower, n uint64, ev *recording.Event, _ logview.Step) error {
 			if proc == 0 && ev.Kind != recording.KindExit && strings.TrimRight(string(ev.In), "\x00") == "/mark/"+name {
 				proc, event = procs[i].ID, n
 			}

@@ -82,8 +82,8 @@ type reader struct {
 // scan is the reading of one process.
 type scan struct {
 	*reader
-	p   *Proc
-	f   *Process
+	p   *Process
+	f   *Follower
 	ops []op
 	// sums are the indexes in ops of transfers that further ones of the same
 	// descriptor are added to.
@@ -98,7 +98,7 @@ type scan struct {
 func read(rec *recording.Recording, l limit) (*State, error) { return readWith(rec, l, nil) }
 
 func readWith(rec *recording.Recording, l limit, c *channels) (*State, error) {
-	s := &State{At: l.at, byID: map[int]*Proc{}}
+	s := &State{At: l.at, byID: map[int]*Process{}}
 	r := &reader{s: s, l: l, channels: c}
 	procs, err := rec.Procs()
 	for i := range procs {
@@ -118,11 +118,11 @@ func readWith(rec *recording.Recording, l limit, c *channels) (*State, error) {
 }
 
 // scan reads one process.
-func (r *reader) scan(rec *recording.Recording, info *recording.Proc) error {
-	p := &Proc{Proc: *info, FDs: map[int]*FD{}}
+func (r *reader) scan(rec *recording.Recording, info *recording.Process) error {
+	p := &Process{Process: *info, FDs: map[int]*FD{}}
 	sc := &scan{reader: r, p: p, sums: map[sumKey]int{}, begun: map[int32][]int{}}
 	errPast := errors.New("past")
-	err := Each(rec, info, func(f *Process, n uint64, ev *recording.Event, step Step) error {
+	err := Each(rec, info, func(f *Follower, n uint64, ev *recording.Event, step Step) error {
 		if r.l.passed(info.ID, n, ev) {
 			return errPast
 		}

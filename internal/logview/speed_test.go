@@ -43,7 +43,7 @@ func write(t testing.TB, procs ...[]recording.Event) *recording.Recording {
 // that opens files and talks to a socket.
 func BenchmarkAtEnd(b *testing.B) {
 	const rounds = 200_000
-	events := []recording.Event{{Kind: recording.KindStart, TID: 10, Proc: &recording.Proc{ID: 1, PID: 10}}}
+	events := []recording.Event{{Kind: recording.KindStart, TID: 10, Proc: &recording.Process{ID: 1, PID: 10}}}
 	add := func(nr int, ret int64, in string, args ...uint64) {
 		ev := recording.Event{Kind: recording.KindSyscall, TID: 10 + int32(len(events)%4), Instr: uint64(len(events)) * 100,
 			Time: int64(len(events)) * 1000, EndTime: int64(len(events))*1000 + 500, Nr: int32(nr), Ret: ret, In: []byte(in)}

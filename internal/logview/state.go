@@ -25,7 +25,7 @@ type State struct {
 	// Time is the time of At; at the end that of the last event.
 	Time int64
 	// Procs are the recorded processes that had begun, by their numbers.
-	Procs []*Proc
+	Procs []*Process
 	// Files are the open files that some process holds, and the other ends of
 	// those, in the order in which they were made.
 	Files []*File
@@ -39,11 +39,11 @@ type State struct {
 	// let it follow; what is there is right, and not all.
 	Partial bool
 
-	byID map[int]*Proc
+	byID map[int]*Process
 }
 
 // Proc returns the process with that number, nil if there is none.
-func (s *State) Proc(id int) *Proc { return s.byID[id] }
+func (s *State) Proc(id int) *Process { return s.byID[id] }
 
 // Origin says how a process of the recording began.
 type Origin uint8
@@ -56,9 +56,9 @@ const (
 	Execed               // as another program in the place of a thread of Parent
 )
 
-// Proc is a process, from its start or an exec to its end or an exec.
-type Proc struct {
-	recording.Proc
+// Process is a process, from its start or an exec to its end or an exec.
+type Process struct {
+	recording.Process
 	// Threads are those that exist, in the order of their appearance; Gone the
 	// last ones that ended.
 	Threads []*Thread
@@ -70,9 +70,9 @@ type Proc struct {
 	Time int64
 
 	Origin Origin
-	Parent *Proc  // nil where Origin is Began
-	Made   Moment // the event of Parent that made it
-	Next   *Proc  // the program that it became by an exec, if that is recorded
+	Parent *Process // nil where Origin is Began
+	Made   Moment   // the event of Parent that made it
+	Next   *Process // the program that it became by an exec, if that is recorded
 	// Children are the processes that it made, recorded or not, in order.
 	Children []*Child
 
@@ -94,7 +94,7 @@ type Proc struct {
 }
 
 // Thread returns the thread with an id that exists, nil if there is none.
-func (p *Proc) Thread(tid int32) *Thread {
+func (p *Process) Thread(tid int32) *Thread {
 	for _, t := range p.Threads {
 		if t.TID == tid {
 			return t
@@ -105,7 +105,7 @@ func (p *Proc) Thread(tid int32) *Thread {
 
 // Waits reports whether the process is of no use to itself any more: all of
 // its threads are in calls.
-func (p *Proc) Waits() bool {
+func (p *Process) Waits() bool {
 	return len(p.Threads) > 0 && !slices.ContainsFunc(p.Threads, func(t *Thread) bool { return t.Open == nil })
 }
 
@@ -126,7 +126,7 @@ type Child struct {
 	PID int
 	// Proc is the recorded process that it is now, or was last; nil if it is
 	// not recorded (any more), as it executes a program that is not Python.
-	Proc *Proc
+	Proc *Process
 	Made Moment
 	// Exe is the program that one that is not recorded executes, "" if it is
 	// not known.
@@ -236,9 +236,9 @@ type Traffic struct {
 
 // Holder is a descriptor of a process, or of one that is not recorded.
 type Holder struct {
-	Proc *Proc  // nil for a child that is not recorded
-	Of   *Child // set where Proc is nil
-	TID  int32  // set where one thread alone has the descriptor
+	Proc *Process // nil for a child that is not recorded
+	Of   *Child   // set where Proc is nil
+	TID  int32    // set where one thread alone has the descriptor
 	FD   int
 }
 
@@ -257,7 +257,7 @@ type Watch struct {
 }
 
 // FD returns what a descriptor stands for in a thread, nil if that is not known.
-func (p *Proc) FD(t *Thread, fd int) *File {
+func (p *Process) FD(t *Thread, fd int) *File {
 	m := p.FDs
 	if t != nil && p.tables[t.TID] != nil {
 		m = p.tables[t.TID].fds
@@ -278,7 +278,7 @@ type Want struct {
 // Wants returns the descriptors that the open call of a thread waits for: the
 // one that it reads, writes, accepts from or connects, those of a poll or select
 // as far as they are recorded, those that an epoll watches.
-func (p *Proc) Wants(t *Thread) []Want {
+func (p *Process) Wants(t *Thread) []Want {
 	if t.Open == nil {
 		return nil
 	}

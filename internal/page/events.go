@@ -165,7 +165,7 @@ type reader struct {
 }
 
 // given is the name that the program gave a process, "" for none.
-func (w *walk) given(info *recording.Proc) string {
+func (w *walk) given(info *recording.Process) string {
 	var own *hang.Facts
 	for _, f := range w.in.Processes {
 		if f != nil && f.Proc == info.ID {
@@ -175,7 +175,7 @@ func (w *walk) given(info *recording.Proc) string {
 	return clean(shorten(hang.Given(info.PID, own, w.in.Processes), 80))
 }
 
-func (w *walk) process(info *recording.Proc, events uint64) error {
+func (w *walk) process(info *recording.Process, events uint64) error {
 	r := &reader{walk: w, proc: len(w.procs), from: len(w.rows), lanes: map[int32]int32{}, futex: map[uint64]wakeup{}, caught: caught{}}
 	if most := uint64(w.most); events > most {
 		r.text = events - most
@@ -190,7 +190,7 @@ func (w *walk) process(info *recording.Proc, events uint64) error {
 			}
 		}
 	}
-	err := logview.Each(w.in.Rec, info, func(f *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
+	err := logview.Each(w.in.Rec, info, func(f *logview.Follower, n uint64, ev *recording.Event, s logview.Step) error {
 		if w.count++; w.count%8192 == 0 && w.in.Progress != nil {
 			w.in.Progress(w.count)
 		}
@@ -205,7 +205,7 @@ func (w *walk) process(info *recording.Proc, events uint64) error {
 	return err
 }
 
-func (r *reader) take(f *logview.Process, n uint64, ev *recording.Event, s *logview.Step) {
+func (r *reader) take(f *logview.Follower, n uint64, ev *recording.Event, s *logview.Step) {
 	p := &r.procs[r.proc]
 	if p.From < 0 {
 		p.From = ev.Time
@@ -259,7 +259,7 @@ const maxText = 300
 func failed(ret int64) bool { return ret < 0 && ret >= -4095 }
 
 // lane returns the number of the lane of an event's thread.
-func (r *reader) lane(f *logview.Process, n uint64, ev *recording.Event, s *logview.Step) int32 {
+func (r *reader) lane(f *logview.Follower, n uint64, ev *recording.Event, s *logview.Step) int32 {
 	at, ok := r.lanes[ev.TID]
 	if !ok {
 		num := len(r.lanes) + 1

@@ -37,7 +37,7 @@ type Input struct {
 	// Checks are what specs say of it.
 	Checks []Check
 	// Describe says in one line what happened at an event, entered by enter.
-	Describe func(ev, enter *recording.Event, p *logview.Process) string
+	Describe func(ev, enter *recording.Event, p *logview.Follower) string
 	// Read reads variables at some places, and what calls printed at others; nil
 	// where that can't be had.
 	Read func(vars, output map[Place]bool) Read

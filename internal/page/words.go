@@ -19,7 +19,7 @@ type sharedMemory struct {
 const maxWords = 10_000
 
 // memoryOf begins to follow the memory of a process.
-func (w *walk) memoryOf(info *recording.Proc) *logview.Memory {
+func (w *walk) memoryOf(info *recording.Process) *logview.Memory {
 	var maker *logview.Memory
 	for i := range w.memory.of {
 		if w.procs[i].ID == info.Parent {

@@ -224,7 +224,7 @@ func places(in map[page.Place]bool) map[moments.Place]bool {
 }
 
 // describe says in one line what happened at an event.
-func describe(ev, enter *recording.Event, p *logview.Process) string {
+func describe(ev, enter *recording.Event, p *logview.Follower) string {
 	switch ev.Kind {
 	case recording.KindSyscall:
 		return listing.Call(ev, ev, true)

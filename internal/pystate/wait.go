@@ -327,7 +327,7 @@ func (w *waiter) child(k int, obj uint64, path string) {
 		return
 	}
 	w.found = &hang.Wait{How: "wait", PID: int(pid), Limit: w.limited(k)}
-	n := w.thing(obj, hang.Process)
+	n := w.thing(obj, hang.Subprocess)
 	t := &w.facts.Things[n]
 	t.Count = int(pid)
 	if name := w.Str(w.Attr(obj, "_name")); name != "" {

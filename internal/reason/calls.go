@@ -44,7 +44,7 @@ func addOpens(c *hang.Call, state *logview.State, proc int) {
 
 // unread says whether the program at the other end of what is written to, which is not
 // recorded, writes itself to a pipe or connection that a process has to read.
-func unread(p *logview.Proc, other *logview.File) bool {
+func unread(p *logview.Process, other *logview.File) bool {
 	for _, h := range other.Holders {
 		if h.Of == nil {
 			continue
@@ -99,7 +99,7 @@ func stopped(state *logview.State, index *recording.StackIndex, proc int) *hang.
 }
 
 // addStreams says what is at the other ends of the connections that tasks wait for.
-func addStreams(p *hang.Proc, state *logview.State) {
+func addStreams(p *hang.Process, state *logview.State) {
 	if state == nil || state.Proc(p.ID) == nil || p.Facts == nil {
 		return
 	}
@@ -136,7 +136,7 @@ func feeders(state *logview.State, c *logview.Child, kid *hang.Kid) {
 }
 
 // addUnread notes what lies unread in pipes and connections that no thread waits for.
-func addUnread(p *hang.Proc, state *logview.State) {
+func addUnread(p *hang.Process, state *logview.State) {
 	if state == nil || state.Proc(p.ID) == nil {
 		return
 	}

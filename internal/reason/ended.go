@@ -37,7 +37,7 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 		d.Status = status.ExitStatus()
 	}
 	var tid int32
-	err := logview.Each(rec, &last.Proc, func(f *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+	err := logview.Each(rec, &last.Proc, func(f *logview.Follower, n uint64, ev *recording.Event, _ logview.Step) error {
 		switch {
 		case ev.Kind == recording.KindSignal && ev.SigInfo().Raised() && d.Signal == linux.Signal(int(ev.Nr)):
 			// What somebody sent is none: faulthandler's handler raises it once more.
@@ -102,7 +102,7 @@ func sendsTo(target *Ending, ev *recording.Event, signal string) bool {
 func sentBy(rec *recording.Recording, all []Ending, target *Ending, d *hang.Death) {
 	for i := range all {
 		from := &all[i]
-		if logview.Each(rec, &from.Proc, func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+		if logview.Each(rec, &from.Proc, func(_ *logview.Follower, n uint64, ev *recording.Event, _ logview.Step) error {
 			if ev.Kind != recording.KindSyscall && ev.Kind != recording.KindEnter || ev.Ret < 0 {
 				return nil
 			}

@@ -11,7 +11,7 @@ import (
 // Whatever call sends a signal to a process, to its group or to one of its threads is
 // known as one that may have ended it.
 func TestSendsTo(t *testing.T) {
-	target := &Ending{Proc: recording.Proc{PID: 70}, Threads: []Waiting{{TID: 70}, {TID: 71}}}
+	target := &Ending{Proc: recording.Process{PID: 70}, Threads: []Waiting{{TID: 70}, {TID: 71}}}
 	const term, sigqueue, tgsigqueue = 15, 129, 297
 	minus := func(n int) uint64 { return uint64(-n) }
 	for _, c := range []struct {

@@ -18,7 +18,7 @@ import (
 
 // Waiting is a thread at the end of its process, and what it was doing.
 type Waiting struct {
-	Proc recording.Proc
+	Proc recording.Process
 	TID  int32
 	Num  int    // counts the threads of the process from 1
 	Name string // in Python, "" for none
@@ -41,7 +41,7 @@ type Waiting struct {
 
 // Ending is how a process ended, with its threads; main first.
 type Ending struct {
-	Proc    recording.Proc
+	Proc    recording.Process
 	Why     string // one of the End reasons
 	Text    string
 	At      recording.Pos
@@ -70,7 +70,7 @@ func Endings(rec *recording.Recording, all bool) ([]Ending, error) {
 	var out []Ending
 	died := map[int][]hang.Raised{}
 	walk := stackwalk.New(rec)
-	follow := map[int]*logview.Process{}
+	follow := map[int]*logview.Follower{}
 	_, err = replay.Batch(rec, replay.Options{Pass: stackwalk.ReportsNothing, OnEvent: func(p *replay.Process, t *replay.Thread, ev *recording.Event) error {
 		if t != nil && len(died[p.Info.ID]) < stackwalk.MaxDied {
 			if r := stackwalk.Reported(p, t, ev); r != nil {
@@ -81,7 +81,7 @@ func Endings(rec *recording.Recording, all bool) ([]Ending, error) {
 		walk.Name(p, t, ev)
 		f := follow[p.Info.ID]
 		if f == nil {
-			f = logview.NewProcess(&p.Info)
+			f = logview.NewFollower(&p.Info)
 			follow[p.Info.ID] = f
 		}
 		f.Take(p.Number, ev)
@@ -109,7 +109,7 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 	var out []Ending
 	for i := range procs {
 		p := &procs[i]
-		if err := logview.Each(rec, p, func(f *logview.Process, number uint64, ev *recording.Event, _ logview.Step) error {
+		if err := logview.Each(rec, p, func(f *logview.Follower, number uint64, ev *recording.Event, _ logview.Step) error {
 			if ev.Kind != recording.KindEnd || !all && !stackwalk.Stopped(ev) {
 				return nil
 			}
@@ -144,7 +144,7 @@ func StoppedOnes(all []Ending) []Ending {
 }
 
 // endOf describes the threads of a process at its end.
-func endOf(f *logview.Process, number uint64, ev *recording.Event) Ending {
+func endOf(f *logview.Follower, number uint64, ev *recording.Event) Ending {
 	e := Ending{Proc: f.Info, Why: ev.Why, Text: ev.Text, At: recording.Pos{Instr: ev.Instr, Event: number}, Time: ev.Time, Status: ev.Ret}
 	for _, t := range f.Ordered() {
 		w := Waiting{Proc: f.Info, TID: t.TID, Num: t.Num, Instr: ev.Instr}

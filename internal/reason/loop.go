@@ -43,7 +43,7 @@ type turn struct {
 // from the function of the program that it is still in; nil for fewer than three
 // times. lock is a call by which each turn asks for a lock on a file and does not get it,
 // nil for none.
-func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Proc, c *hang.Call, nr int32) (out *hang.Loop, lock *recording.Event) {
+func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, nr int32) (out *hang.Loop, lock *recording.Event) {
 	if index == nil {
 		return nil, nil
 	}
@@ -118,9 +118,9 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 }
 
 // turnsOf are the last calls of a thread.
-func turnsOf(rec *recording.Recording, proc *recording.Proc, tid int32) []turn {
+func turnsOf(rec *recording.Recording, proc *recording.Process, tid int32) []turn {
 	var ring []turn
-	if logview.Each(rec, proc, func(_ *logview.Process, n uint64, ev *recording.Event, s logview.Step) error {
+	if logview.Each(rec, proc, func(_ *logview.Follower, n uint64, ev *recording.Event, s logview.Step) error {
 		if ev.TID == tid && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) {
 			if len(ring) == 2*loopDepth {
 				ring = append(ring[:0], ring[loopDepth:]...)
@@ -148,7 +148,7 @@ const lastRepeated = -1
 // between is the loop of a thread that computes at the end: one that was caught between
 // two of its waits. It counts only where its turns are alike and short, or fail alike: one
 // that computes for long and sleeps now and then is at work.
-func between(rec *recording.Recording, index *recording.StackIndex, proc recording.Proc, c *hang.Call, end int64) (*hang.Loop, *recording.Event) {
+func between(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, end int64) (*hang.Loop, *recording.Event) {
 	const short = 20_000 // instructions
 	out, lock := loopOf(rec, index, proc, c, lastRepeated)
 	if out == nil || time.Duration(end-out.Last) > 2*out.Every+time.Second/4 {
@@ -369,7 +369,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 // writing to a database that it has open: on the byte of the writer in the file
 // of the index of the write-ahead log, or on that of a reservation in the database
 // itself (WAL_WRITE_LOCK, RESERVED_BYTE of sqlite3.c).
-func sqliteLock(state *logview.State, p *logview.Proc, w *Waiting) *logview.RecordLock {
+func sqliteLock(state *logview.State, p *logview.Process, w *Waiting) *logview.RecordLock {
 	const (
 		walWrite = 120
 		reserved = 0x40000001

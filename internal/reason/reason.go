@@ -114,7 +114,7 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 		index = nil
 	}
 	for i := range all {
-		p := hangProc(&all[i], state)
+		p := hangProcess(&all[i], state)
 		in.Procs = append(in.Procs, p)
 		if !p.Hangs {
 			continue
@@ -164,8 +164,8 @@ func failedOf(in *hang.Input, all []Ending) *hang.Verdict {
 	return nil
 }
 
-func hangProc(e *Ending, state *logview.State) *hang.Proc {
-	p := &hang.Proc{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
+func hangProcess(e *Ending, state *logview.State) *hang.Process {
+	p := &hang.Process{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
 		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
 	if sig := int(e.Status) & 0x7f; e.Why == recording.EndExited && sig != 0 {

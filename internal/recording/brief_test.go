@@ -47,7 +47,7 @@ func forged(t *testing.T, events ...Event) (dir string) {
 		t.Fatal(err)
 	}
 	s := w.Stream(1)
-	for _, ev := range append([]Event{{Kind: KindStart, Proc: &Proc{ID: 1}}}, events...) {
+	for _, ev := range append([]Event{{Kind: KindStart, Proc: &Process{ID: 1}}}, events...) {
 		if err := s.Append(&ev); err != nil {
 			t.Fatal(err)
 		}

@@ -308,8 +308,8 @@ func (p *parser) small() int {
 	return int(v)
 }
 
-func (p *parser) proc() *Proc {
-	pr := &Proc{
+func (p *parser) proc() *Process {
+	pr := &Process{
 		ID:          p.small(),
 		PID:         int(p.signed()),
 		Parent:      p.small(),

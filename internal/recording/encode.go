@@ -270,7 +270,7 @@ func appendMaps(b []byte, maps []Mapping) []byte {
 	return b
 }
 
-func appendProc(b []byte, p *Proc) []byte {
+func appendProc(b []byte, p *Process) []byte {
 	b = binary.AppendUvarint(b, uint64(p.ID))
 	b = appendSigned(b, int64(p.PID))
 	b = binary.AppendUvarint(b, uint64(p.Parent))

@@ -160,8 +160,8 @@ type Mapping struct {
 	Name string
 }
 
-// Proc describes a process; it is held by its KindStart event.
-type Proc struct {
+// Process describes a process; it is held by its KindStart event.
+type Process struct {
 	// ID numbers the recording's processes from 1 in order of appearance;
 	// an exec makes a new one.
 	ID  int
@@ -251,7 +251,7 @@ type Event struct {
 	Child  int32
 	Regs   *linux.Regs
 	XState []byte
-	Proc   *Proc
+	Proc   *Process
 	Why    string
 	Text   string
 	// Open are the descriptors of a process that begins from an image, by their

@@ -52,7 +52,7 @@ func TestHold(t *testing.T) {
 			}
 			image := bytes.Repeat([]byte{1, 2, 3, 4}, 3<<20)
 			begin := []Event{
-				{Kind: KindStart, TID: 7, Proc: &Proc{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Memory: Memory{Mem: []Write{{Addr: 0x10000, Data: image}}}},
+				{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Memory: Memory{Mem: []Write{{Addr: 0x10000, Data: image}}}},
 				{Kind: KindThread, TID: 8, Regs: &linux.Regs{Rip: 2}, Why: InCall, Nr: 202},
 				{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
 			}
@@ -155,7 +155,7 @@ func TestSettle(t *testing.T) {
 	w.Flush()
 	appendCalls(t, s, 5, 1<<10)
 	begin := []Event{
-		{Kind: KindStart, TID: 7, Proc: &Proc{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Memory: Memory{Mem: []Write{{Addr: 0x10000, Data: bytes.Repeat([]byte{1, 2}, 1<<20)}}}},
+		{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Memory: Memory{Mem: []Write{{Addr: 0x10000, Data: bytes.Repeat([]byte{1, 2}, 1<<20)}}}},
 		{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
 	}
 	if err := w.Begin(1, begin); err != nil {

@@ -66,8 +66,8 @@ func (r *Recording) Events(procID int) (*Iter, error) {
 
 // Procs returns the processes of the recording in the order of their IDs. A
 // process of which no event made it to the disk is left out.
-func (r *Recording) Procs() ([]Proc, error) {
-	var procs []Proc
+func (r *Recording) Procs() ([]Process, error) {
+	var procs []Process
 	for _, id := range r.streams {
 		it, err := r.Events(id)
 		if err != nil {
@@ -89,7 +89,7 @@ func (r *Recording) Procs() ([]Proc, error) {
 
 // led says whether what was flushed leads to a process: of a killed recorder the
 // stream of a fork may have come to the disk before the call that made it.
-func (r *Recording) led(p *Proc, before []Proc) bool {
+func (r *Recording) led(p *Process, before []Process) bool {
 	if !p.Fork || r.finished() {
 		return true
 	}

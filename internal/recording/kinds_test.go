@@ -107,7 +107,7 @@ func TestEveryFieldHasARow(t *testing.T) {
 	if text != knownFields {
 		t.Errorf("the text form lacks %s", knownFields&^text)
 	}
-	if n := reflect.TypeFor[Proc]().NumField(); len(procFields) != n-1 {
+	if n := reflect.TypeFor[Process]().NumField(); len(procFields) != n-1 {
 		t.Errorf("the text form has %d of the %d fields of a process", len(procFields)+1, n)
 	}
 }

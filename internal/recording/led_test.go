@@ -16,14 +16,14 @@ func TestForkWithoutItsParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		parent, child := w.Stream(1), w.Stream(2)
-		for _, ev := range []Event{{Kind: KindStart, TID: 10, Proc: &Proc{ID: 1, PID: 10}}, {Kind: KindNote, TID: 10}} {
+		for _, ev := range []Event{{Kind: KindStart, TID: 10, Proc: &Process{ID: 1, PID: 10}}, {Kind: KindNote, TID: 10}} {
 			if err := parent.Append(&ev); err != nil {
 				t.Fatal(err)
 			}
 		}
 		w.Flush()
 		fork := Event{Kind: KindSyscall, TID: 10, Nr: 57, Ret: 11, Child: 11}
-		begin := Event{Kind: KindStart, TID: 11, Proc: &Proc{ID: 2, PID: 11, Parent: 1, ParentEvent: 2, Fork: true}}
+		begin := Event{Kind: KindStart, TID: 11, Proc: &Process{ID: 2, PID: 11, Parent: 1, ParentEvent: 2, Fork: true}}
 		if flushed {
 			if err := parent.Append(&fork); err != nil {
 				t.Fatal(err)

@@ -196,7 +196,7 @@ func killedRecorder(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	s := w.Stream(1)
-	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Proc{ID: 1}}})
+	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Process{ID: 1}}})
 	for i := uint64(1); ; i++ {
 		if err := s.Append(&Event{Kind: KindSyscall, Instr: i}); err != nil {
 			t.Fatal(err)
@@ -220,7 +220,7 @@ func cutRecording(t *testing.T, data []byte) (dir string, f *os.File, id FileID)
 	w, dir := create(t)
 	f, _ = testFile(t, t.TempDir(), "mapped", data)
 	id = addFile(t, w, f, uint64(len(data)))
-	appendAll(t, w.Stream(1), []Event{{Kind: KindStart, Proc: &Proc{ID: 1}}})
+	appendAll(t, w.Stream(1), []Event{{Kind: KindStart, Proc: &Process{ID: 1}}})
 	if err := w.Close(Summary{}); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestBombs(t *testing.T) {
 	zeros := make([]byte, 60<<20)
 	note := encodeEvents([]Event{{Kind: KindNote}})
 	var s streamBuilder
-	s.chunk(encodeEvents([]Event{{Kind: KindStart, Proc: &Proc{ID: 1}}}), 1, nil)
+	s.chunk(encodeEvents([]Event{{Kind: KindStart, Proc: &Process{ID: 1}}}), 1, nil)
 	for range 12 { // 720 MB unpacked: events of an unknown kind with 60 MB of data
 		s.chunk(append(append(appendUvarint2(nil, 2, uint64(len(zeros))), 200, 0), zeros...), 1, nil)
 	}

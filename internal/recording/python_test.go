@@ -75,7 +75,7 @@ func asJSON(proc int, n uint64, ev *Event) map[string]any {
 				list = append(list, []any{w.Addr, hex.EncodeToString(w.Data)})
 			}
 			out[row.name] = list
-		case *Proc:
+		case *Process:
 			p := *x
 			p.Exe, p.Cwd, p.Python = latin1(p.Exe), latin1(p.Cwd), latin1(p.Python)
 			p.Argv, p.Env = latin1s(p.Argv), latin1s(p.Env)
@@ -204,7 +204,7 @@ func TestReaderByTheDocument(t *testing.T) {
 		}
 	}
 	// An event that goes on in further chunks.
-	big := []Event{{Kind: KindStart, Proc: &Proc{ID: 3}}, {Kind: KindWrite, TID: 1, Memory: Memory{Mem: []Write{{Addr: 0x1000, Data: bytes.Repeat([]byte("pyrr"), 5<<18)}}}}, {Kind: KindEnd, Why: EndExited}}
+	big := []Event{{Kind: KindStart, Proc: &Process{ID: 3}}, {Kind: KindWrite, TID: 1, Memory: Memory{Mem: []Write{{Addr: 0x1000, Data: bytes.Repeat([]byte("pyrr"), 5<<18)}}}}, {Kind: KindEnd, Why: EndExited}}
 	appendAll(t, w.Stream(3), big)
 	if err := w.Close(Summary{}); err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func randomEvent(rnd *rand.Rand, k Kind, f fieldSet) Event {
 	})
 	set(fXState, func() { ev.XState = randomBytes(rnd, 3000) })
 	set(fProc, func() {
-		ev.Proc = &Proc{ID: 1, PID: int(num()), Parent: rnd.IntN(9), ParentEvent: num(), Fork: rnd.IntN(2) == 0,
+		ev.Proc = &Process{ID: 1, PID: int(num()), Parent: rnd.IntN(9), ParentEvent: num(), Fork: rnd.IntN(2) == 0,
 			Exe: "/usr/bin/python3", Argv: randomStrings(rnd), Env: randomStrings(rnd), Cwd: "/", Python: "3.11.2",
 			Start: int64(num()), Brk: num(), StackLimit: num()}
 	})
@@ -263,7 +263,7 @@ func TestBigEvents(t *testing.T) {
 		data[i] = byte(i >> 8 * i)
 	}
 	events := []Event{
-		{Kind: KindStart, Proc: &Proc{ID: 1}, Memory: Memory{Mem: []Write{{1, data}, {1 << 40, data[:5<<20]}}}},
+		{Kind: KindStart, Proc: &Process{ID: 1}, Memory: Memory{Mem: []Write{{1, data}, {1 << 40, data[:5<<20]}}}},
 		{Kind: KindSyscall, Nr: 1, Ret: 3},
 		{Kind: KindSyscall, Memory: Memory{Mem: []Write{{7, data[:300<<10]}}}},
 		{Kind: KindSyscall, Memory: Memory{Mem: []Write{{7, data[:pieceSize]}}}},
@@ -287,7 +287,7 @@ func TestBigEvents(t *testing.T) {
 }
 
 func TestAppendRefuses(t *testing.T) {
-	start := Event{Kind: KindStart, Proc: &Proc{ID: 1}}
+	start := Event{Kind: KindStart, Proc: &Process{ID: 1}}
 	tests := []struct {
 		name   string
 		before []Event
@@ -295,7 +295,7 @@ func TestAppendRefuses(t *testing.T) {
 	}{
 		{"no start", nil, Event{Kind: KindSyscall}},
 		{"second start", []Event{start}, start},
-		{"start of another process", nil, Event{Kind: KindStart, Proc: &Proc{ID: 2}}},
+		{"start of another process", nil, Event{Kind: KindStart, Proc: &Process{ID: 2}}},
 		{"start without process", nil, Event{Kind: KindStart}},
 		{"after the end", []Event{start, {Kind: KindEnd, Why: EndExited}}, Event{Kind: KindSyscall}},
 		{"kind 0", []Event{start}, Event{}},
@@ -338,7 +338,7 @@ func TestWriterHoldsToTheLimits(t *testing.T) {
 	}
 	w, dir := create(t)
 	for _, id := range []int{-1, 0, maxStreams + 1} {
-		if err := w.Stream(id).Append(&Event{Kind: KindStart, Proc: &Proc{ID: id}}); err == nil {
+		if err := w.Stream(id).Append(&Event{Kind: KindStart, Proc: &Process{ID: id}}); err == nil {
 			t.Errorf("process %d: Append took it", id)
 		}
 	}

@@ -191,7 +191,7 @@ func writeProc(b []byte, ev *Event, key string) []byte {
 	return b
 }
 
-func writeProcDec(get func(*Proc) int64) func([]byte, *Event, string) []byte {
+func writeProcDec(get func(*Process) int64) func([]byte, *Event, string) []byte {
 	return func(b []byte, ev *Event, key string) []byte {
 		if v := get(ev.Proc); v != 0 {
 			b = strconv.AppendInt(appendKey(b, key), v, 10)
@@ -200,7 +200,7 @@ func writeProcDec(get func(*Proc) int64) func([]byte, *Event, string) []byte {
 	}
 }
 
-func writeProcHex(get func(*Proc) uint64) func([]byte, *Event, string) []byte {
+func writeProcHex(get func(*Process) uint64) func([]byte, *Event, string) []byte {
 	return func(b []byte, ev *Event, key string) []byte {
 		if v := get(ev.Proc); v != 0 {
 			b = appendHex(appendKey(b, key), v)
@@ -209,7 +209,7 @@ func writeProcHex(get func(*Proc) uint64) func([]byte, *Event, string) []byte {
 	}
 }
 
-func writeProcString(get func(*Proc) string) func([]byte, *Event, string) []byte {
+func writeProcString(get func(*Process) string) func([]byte, *Event, string) []byte {
 	return func(b []byte, ev *Event, key string) []byte {
 		if v := get(ev.Proc); v != "" {
 			b = appendData(appendKey(b, key), v)
@@ -218,7 +218,7 @@ func writeProcString(get func(*Proc) string) func([]byte, *Event, string) []byte
 	}
 }
 
-func writeProcStrings(get func(*Proc) []string) func([]byte, *Event, string) []byte {
+func writeProcStrings(get func(*Process) []string) func([]byte, *Event, string) []byte {
 	return func(b []byte, ev *Event, key string) []byte {
 		for _, s := range get(ev.Proc) {
 			b = appendData(appendKey(b, key), s)

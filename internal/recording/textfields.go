@@ -39,23 +39,23 @@ func init() {
 		{"outsum", fOutSum, writeHex(func(ev *Event) uint64 { return uint64(ev.OutSum) }), parseUint(func(ev *Event, v uint64) { ev.OutSum = uint32(v) }, 32)},
 	}
 	procFields = []textField{
-		{"proc.pid", 0, writeProcDec(func(p *Proc) int64 { return int64(p.PID) }), parseInt(func(ev *Event, v int64) { ev.Proc.PID = int(v) }, 64)},
-		{"proc.parent", 0, writeProcDec(func(p *Proc) int64 { return int64(p.Parent) }), parseInt(func(ev *Event, v int64) { ev.Proc.Parent = int(v) }, 32)},
-		{"proc.event", 0, writeProcHex(func(p *Proc) uint64 { return p.ParentEvent }), parseUint(func(ev *Event, v uint64) { ev.Proc.ParentEvent = v }, 64)},
-		{"proc.fork", 0, writeProcDec(func(p *Proc) int64 {
+		{"proc.pid", 0, writeProcDec(func(p *Process) int64 { return int64(p.PID) }), parseInt(func(ev *Event, v int64) { ev.Proc.PID = int(v) }, 64)},
+		{"proc.parent", 0, writeProcDec(func(p *Process) int64 { return int64(p.Parent) }), parseInt(func(ev *Event, v int64) { ev.Proc.Parent = int(v) }, 32)},
+		{"proc.event", 0, writeProcHex(func(p *Process) uint64 { return p.ParentEvent }), parseUint(func(ev *Event, v uint64) { ev.Proc.ParentEvent = v }, 64)},
+		{"proc.fork", 0, writeProcDec(func(p *Process) int64 {
 			if p.Fork {
 				return 1
 			}
 			return 0
 		}), parseUint(func(ev *Event, v uint64) { ev.Proc.Fork = v == 1 }, 1)},
-		{"proc.exe", 0, writeProcString(func(p *Proc) string { return p.Exe }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Exe = string(v) })},
-		{"proc.argv", 0, writeProcStrings(func(p *Proc) []string { return p.Argv }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Argv = append(ev.Proc.Argv, string(v)) })},
-		{"proc.env", 0, writeProcStrings(func(p *Proc) []string { return p.Env }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Env = append(ev.Proc.Env, string(v)) })},
-		{"proc.cwd", 0, writeProcString(func(p *Proc) string { return p.Cwd }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Cwd = string(v) })},
-		{"proc.python", 0, writeProcString(func(p *Proc) string { return p.Python }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Python = string(v) })},
-		{"proc.start", 0, writeProcDec(func(p *Proc) int64 { return p.Start }), parseInt(func(ev *Event, v int64) { ev.Proc.Start = v }, 64)},
-		{"proc.brk", 0, writeProcHex(func(p *Proc) uint64 { return p.Brk }), parseUint(func(ev *Event, v uint64) { ev.Proc.Brk = v }, 64)},
-		{"proc.stacklimit", 0, writeProcHex(func(p *Proc) uint64 { return p.StackLimit }), parseUint(func(ev *Event, v uint64) { ev.Proc.StackLimit = v }, 64)},
+		{"proc.exe", 0, writeProcString(func(p *Process) string { return p.Exe }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Exe = string(v) })},
+		{"proc.argv", 0, writeProcStrings(func(p *Process) []string { return p.Argv }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Argv = append(ev.Proc.Argv, string(v)) })},
+		{"proc.env", 0, writeProcStrings(func(p *Process) []string { return p.Env }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Env = append(ev.Proc.Env, string(v)) })},
+		{"proc.cwd", 0, writeProcString(func(p *Process) string { return p.Cwd }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Cwd = string(v) })},
+		{"proc.python", 0, writeProcString(func(p *Process) string { return p.Python }), parseBytes(func(ev *Event, v []byte) { ev.Proc.Python = string(v) })},
+		{"proc.start", 0, writeProcDec(func(p *Process) int64 { return p.Start }), parseInt(func(ev *Event, v int64) { ev.Proc.Start = v }, 64)},
+		{"proc.brk", 0, writeProcHex(func(p *Process) uint64 { return p.Brk }), parseUint(func(ev *Event, v uint64) { ev.Proc.Brk = v }, 64)},
+		{"proc.stacklimit", 0, writeProcHex(func(p *Process) uint64 { return p.StackLimit }), parseUint(func(ev *Event, v uint64) { ev.Proc.StackLimit = v }, 64)},
 	}
 	for i := range textFields {
 		textKeys[textFields[i].key] = &textFields[i]

@@ -225,7 +225,7 @@ func parseRegs(s string, ev *Event) error {
 
 func parseProcID(s string, ev *Event) error {
 	id, err := parseNumber(s, 31)
-	ev.Proc = &Proc{ID: int(id)}
+	ev.Proc = &Process{ID: int(id)}
 	return err
 }
 

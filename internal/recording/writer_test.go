@@ -35,7 +35,7 @@ func TestCreateRefuses(t *testing.T) {
 func fillUntilError(t *testing.T, w *Writer, proc int) (appended int, err error) {
 	t.Helper()
 	s := w.Stream(proc)
-	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Proc{ID: proc}}})
+	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Process{ID: proc}}})
 	appended = 1
 	data := testContent(uint64(proc), 100<<10)
 	for i := range 20000 {
@@ -117,7 +117,7 @@ func TestBackPressure(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		s := w.Stream(1)
-		err := s.Append(&Event{Kind: KindStart, Proc: &Proc{ID: 1}})
+		err := s.Append(&Event{Kind: KindStart, Proc: &Process{ID: 1}})
 		for range n {
 			err = errors.Join(err, s.Append(&Event{Kind: KindWrite, Memory: Memory{Mem: []Write{{Addr: 1, Data: data}}}}))
 		}
@@ -135,7 +135,7 @@ func TestBackPressure(t *testing.T) {
 		t.Errorf("%d bytes in the queue", q)
 	}
 	s2 := w.Stream(2)
-	if err := s2.Append(&Event{Kind: KindStart, Proc: &Proc{ID: 2}}); err != nil {
+	if err := s2.Append(&Event{Kind: KindStart, Proc: &Process{ID: 2}}); err != nil {
 		t.Fatal(err)
 	}
 	w.Flush() // hangs the test if it waits
@@ -226,7 +226,7 @@ func TestConcurrentStreams(t *testing.T) {
 func TestAppendDoesNotAllocate(t *testing.T) {
 	w, _ := create(t)
 	s := w.Stream(1)
-	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Proc{ID: 1}}})
+	appendAll(t, s, []Event{{Kind: KindStart, Proc: &Process{ID: 1}}})
 	ev := plainEvent()
 	data := make([]byte, 600)
 	ev.Mem = []Write{{Addr: 0x7ffc00001000, Data: data}}
@@ -258,7 +258,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run(fmt.Sprintf("mem%d", size), func(b *testing.B) {
 			w, _ := create(b)
 			s := w.Stream(1)
-			appendAll(b, s, []Event{{Kind: KindStart, Proc: &Proc{ID: 1}}})
+			appendAll(b, s, []Event{{Kind: KindStart, Proc: &Process{ID: 1}}})
 			ev := plainEvent()
 			if size > 0 {
 				ev.Mem = []Write{{Addr: 0x7ffc00001000, Data: testContent(1, size)}}
@@ -284,7 +284,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	w, dir := create(b)
 	s := w.Stream(1)
-	appendAll(b, s, []Event{{Kind: KindStart, Proc: &Proc{ID: 1}}})
+	appendAll(b, s, []Event{{Kind: KindStart, Proc: &Process{ID: 1}}})
 	ev := plainEvent()
 	ev.Mem = []Write{{Addr: 0x7ffc00001000, Data: testContent(1, 144)}}
 	const n = 100000

@@ -138,7 +138,7 @@ const mostInputs = 4096
 
 // readFiles puts together what a process read of files of passwords, and looks for
 // what looks like secrets in all that came in, and in the memory that it begins with.
-func (f *Finder) readFiles(rec *recording.Recording, info *recording.Proc, written map[Shape]bool) error {
+func (f *Finder) readFiles(rec *recording.Recording, info *recording.Process, written map[Shape]bool) error {
 	open := map[int]*input{}
 	done := func(fd int) {
 		if x := open[fd]; x != nil {
@@ -150,7 +150,7 @@ func (f *Finder) readFiles(rec *recording.Recording, info *recording.Proc, writt
 		}
 	}
 	var effs []linux.Effect
-	err := logview.EachWhole(rec, info, func(_ *logview.Process, _ uint64, ev *recording.Event, step logview.Step) error {
+	err := logview.EachWhole(rec, info, func(_ *logview.Follower, _ uint64, ev *recording.Event, step logview.Step) error {
 		if ev.Kind == recording.KindStart {
 			for _, w := range ev.Mem {
 				Shapes(w.Data, false, false, f.Shape)

@@ -38,9 +38,9 @@ type piece struct {
 	len   int
 }
 
-func (p *Plan) readProcess(rec *recording.Recording, info *recording.Proc) error {
+func (p *Plan) readProcess(rec *recording.Recording, info *recording.Process) error {
 	s := &process{Plan: p, id: info.ID, ends: map[stream]*joint{}}
-	return logview.EachWhole(rec, info, func(_ *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	return logview.EachWhole(rec, info, func(_ *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 		s.number = n
 		s.event(ev, &step)
 		return nil

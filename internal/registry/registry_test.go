@@ -88,7 +88,7 @@ func made(t *testing.T, n int) []Item {
 		}
 		s := w.Stream(1)
 		for _, ev := range []recording.Event{
-			{Kind: recording.KindStart, TID: 9, Proc: &recording.Proc{ID: 1, PID: 9, Exe: "/usr/bin/python3"}},
+			{Kind: recording.KindStart, TID: 9, Proc: &recording.Process{ID: 1, PID: 9, Exe: "/usr/bin/python3"}},
 			{Kind: recording.KindEnd, TID: 9, Time: int64(i), Why: recording.EndExited},
 		} {
 			if err := s.Append(&ev); err != nil {

@@ -23,7 +23,7 @@ type Text struct {
 	Stacks *recording.StackIndex
 }
 
-func (l *Text) begin(p *recording.Proc) error {
+func (l *Text) begin(p *recording.Process) error {
 	if l.Many {
 		if l.rows > 0 {
 			fmt.Fprintln(l.W)
@@ -36,7 +36,7 @@ func (l *Text) begin(p *recording.Proc) error {
 	return err
 }
 
-func (l *Text) event(p *recording.Proc, n uint64, ev *recording.Event, v *listing.View) error {
+func (l *Text) event(p *recording.Process, n uint64, ev *recording.Event, v *listing.View) error {
 	took := ""
 	if v.Took >= 0 {
 		took = printable.Seconds(v.Took)
@@ -94,10 +94,10 @@ func NewJSONList(enc *json.Encoder, x *recording.StackIndex, stacks bool) List {
 	return JSON{enc, x, stacks}
 }
 
-func (l JSON) begin(*recording.Proc) error { return nil }
-func (l JSON) end() error                  { return nil }
+func (l JSON) begin(*recording.Process) error { return nil }
+func (l JSON) end() error                     { return nil }
 
-func (l JSON) event(p *recording.Proc, n uint64, ev *recording.Event, v *listing.View) error {
+func (l JSON) event(p *recording.Process, n uint64, ev *recording.Event, v *listing.View) error {
 	e := JsonEvent{Process: p.ID, Event: n, Instruction: ev.Instr, Thread: ev.TID, Kind: ev.Kind.String(), Name: v.Name,
 		Text: v.Text, Args: v.Args, Result: v.Result, Errno: v.Errno, Time: float64(ev.Time) / 1e9}
 	if v.Took >= 0 {

@@ -97,7 +97,7 @@ func DivergenceText(d *replay.Divergence) string {
 	if len(d.Before) > 0 {
 		b.WriteString("\n  before it, the same in both:")
 	}
-	p := logview.NewProcess(&recording.Proc{ID: d.Process, PID: d.PID})
+	p := logview.NewFollower(&recording.Process{ID: d.Process, PID: d.PID})
 	for i := range d.Before {
 		ev := &d.Before[i]
 		n := d.Pos.Event - uint64(len(d.Before)-i)

@@ -88,13 +88,13 @@ func (f *Filter) Takes(ev *recording.Event) bool {
 
 // List prints events.
 type List interface {
-	begin(*recording.Proc) error
-	event(*recording.Proc, uint64, *recording.Event, *listing.View) error
+	begin(*recording.Process) error
+	event(*recording.Process, uint64, *recording.Event, *listing.View) error
 	end() error
 }
 
 // Process prints the events of a process that the filter takes.
-func Process(ctx context.Context, rec *recording.Recording, p *recording.Proc, filter *Filter, l List) (uint64, error) {
+func Process(ctx context.Context, rec *recording.Recording, p *recording.Process, filter *Filter, l List) (uint64, error) {
 	if err := l.begin(p); err != nil {
 		return 0, err
 	}
@@ -103,7 +103,7 @@ func Process(ctx context.Context, rec *recording.Recording, p *recording.Proc, f
 	if _, ok := l.(*Raw); ok {
 		each = logview.EachWhole
 	}
-	err := each(rec, p, func(f *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	err := each(rec, p, func(f *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -15,12 +15,12 @@ type Raw struct {
 	buf []byte
 }
 
-func (l *Raw) begin(p *recording.Proc) error {
+func (l *Raw) begin(p *recording.Process) error {
 	_, err := fmt.Fprintf(l.W, "# process %d\n", p.ID)
 	return err
 }
 
-func (l *Raw) event(_ *recording.Proc, n uint64, ev *recording.Event, _ *listing.View) error {
+func (l *Raw) event(_ *recording.Process, n uint64, ev *recording.Event, _ *listing.View) error {
 	l.buf = recording.FormatEvent(l.buf[:0], n, ev)
 	_, err := l.W.Write(l.buf)
 	return err

@@ -132,7 +132,7 @@ func (k *sourceKeeper) abort() {
 
 // sourceText reads a source file by the name that Python has for it. One that
 // was changed after the recording is not what ran.
-func sourceText(name string, procs []recording.Proc, ended time.Time) ([]byte, bool) {
+func sourceText(name string, procs []recording.Process, ended time.Time) ([]byte, bool) {
 	paths := []string{name}
 	if !filepath.IsAbs(name) {
 		paths = paths[:0]

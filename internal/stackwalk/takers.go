@@ -54,7 +54,7 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 			return
 		}
 		j.rounds(start)
-		if i := slices.IndexFunc(x.Procs(), func(p recording.Proc) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
+		if i := slices.IndexFunc(x.Procs(), func(p recording.Process) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
 			beforeFork(rec, x, x.Procs()[i], facts, j.early)
 		}
 	}
@@ -78,7 +78,7 @@ func (j *journey) start(rec *recording.Recording, id int) (recording.Pos, error)
 
 // beforeFork finds who held, in the process that a child is a copy of, the locks that
 // were locked when that was forked: they lie at the same addresses.
-func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Proc, facts map[int]*hang.Facts, asks []hang.Ask) {
+func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Process, facts map[int]*hang.Facts, asks []hang.Ask) {
 	parent := facts[child.Parent]
 	if parent == nil {
 		parent = &hang.Facts{} // who took it has a name all the same

@@ -64,7 +64,7 @@ func ParsePlace(s string) (*placeSpec, error) {
 // place is a point of a process's history: at its event, or before it, where
 // instr says how many instructions had been executed.
 type place struct {
-	proc  recording.Proc
+	proc  recording.Process
 	event uint64
 	// instr is the position asked for; between is set where it is before the
 	// event's own.
@@ -138,11 +138,11 @@ func (s *placeSpec) Find(rec *recording.Recording, process int) ([]place, error)
 }
 
 // findIn looks for the place in one process, and returns when it was.
-func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Proc) (*place, int64, error) {
+func (s *placeSpec) findIn(rec *recording.Recording, proc *recording.Process) (*place, int64, error) {
 	var last *place
 	var time int64
 	left := s.nth
-	err := logview.Each(rec, proc, func(p *logview.Process, n uint64, ev *recording.Event, step logview.Step) error {
+	err := logview.Each(rec, proc, func(p *logview.Follower, n uint64, ev *recording.Event, step logview.Step) error {
 		hit := false
 		switch {
 		case s.end:

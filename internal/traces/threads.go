@@ -28,14 +28,14 @@ func (t threadThere) String() string {
 }
 
 // ThreadsThere lists the threads of some processes, by their first event.
-func ThreadsThere(rec *recording.Recording, procs []recording.Proc, names *recording.StackIndex) []threadThere {
+func ThreadsThere(rec *recording.Recording, procs []recording.Process, names *recording.StackIndex) []threadThere {
 	var out []threadThere
 	for i := range procs {
 		p := &procs[i]
 		at := map[int32]int{}
 		last := map[int32]uint64{}
 		// What precedes damage is enough to choose from.
-		_ = logview.Each(rec, p, func(_ *logview.Process, n uint64, ev *recording.Event, _ logview.Step) error {
+		_ = logview.Each(rec, p, func(_ *logview.Follower, n uint64, ev *recording.Event, _ logview.Step) error {
 			if _, ok := at[ev.TID]; !ok && ev.TID != 0 {
 				at[ev.TID] = len(out)
 				out = append(out, threadThere{proc: p.ID, tid: ev.TID})

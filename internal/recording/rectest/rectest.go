@@ -43,7 +43,7 @@ func Write(t *testing.T) string {
 	ms := int64(time.Millisecond)
 	const run = recording.StopSyscall
 	write(1,
-		recording.Event{Kind: recording.KindStart, TID: 100, Proc: &recording.Proc{ID: 1, PID: 100, Exe: "/usr/bin/python3.11",
+		recording.Event{Kind: recording.KindStart, TID: 100, Proc: &recording.Process{ID: 1, PID: 100, Exe: "/usr/bin/python3.11",
 			Argv: []string{"python3", "app.py", "a b"}, Cwd: "/home/u", Start: started.UnixNano()}},
 		recording.Event{Kind: recording.KindWrite, TID: 100, Time: ms, Args: [6]uint64{0x1000, 0x2000, 0x3000}, Text: "3.11.7"},
 		recording.Event{Kind: recording.KindInsn, Stop: recording.StopTrap, TID: 100, Instr: 5, Time: 2 * ms, Nr: int32(inject.Cpuid), Regs: &linux.Regs{Rip: 1}},
@@ -64,7 +64,7 @@ func Write(t *testing.T) string {
 		recording.Event{Kind: recording.KindEnd, TID: 100, Instr: 384000, Time: 30011 * ms, Why: recording.EndTimeout},
 	)
 	write(2,
-		recording.Event{Kind: recording.KindStart, TID: 102, Instr: 183200, Time: 8 * ms, Proc: &recording.Proc{ID: 2, PID: 102, Parent: 1, ParentEvent: 6, Fork: true,
+		recording.Event{Kind: recording.KindStart, TID: 102, Instr: 183200, Time: 8 * ms, Proc: &recording.Process{ID: 2, PID: 102, Parent: 1, ParentEvent: 6, Fork: true,
 			Exe: "/usr/bin/python3.11", Argv: []string{"python3", "app.py", "a b"}, Python: "3.11.7"}},
 		recording.Event{Kind: recording.KindSyscall, Stop: run, TID: 102, Instr: 183300, Nr: unix.SYS_EXIT_GROUP, Time: 9 * ms, EndTime: 9 * ms, Args: [6]uint64{2}},
 		recording.Event{Kind: recording.KindDeath, TID: 102, Instr: 183300, Time: 9 * ms},
