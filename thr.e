@@ -1,2 +1,0 @@
-/root/.pyenv/versions/3.11.7/bin/python3: can't open file '/work/wt/me/thr.py': [Errno 2] No such file or directory
-pyrr: recorded thr.pyrr.zip  5 MB, 1 process, 293,155 instructions, verified
