@@ -187,7 +187,7 @@ func (r *recorder) mayBuffer(t *task) bool {
 		return false
 	case p.wanted:
 		return false // it is to come to where others get what it holds
-	case p.atCall && p.contended():
+	case p.atCall && p.contended() || p.starves():
 		return false // it is to give way
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
 		return false // one that waits would be taken for the kernel's; and unforce costs

@@ -58,3 +58,29 @@ print(round(1000 * min(took), 1))
 		t.Errorf("the thread ran on for %v ms, %v; the interval is 5 ms", ms, err)
 	}
 }
+
+// A thread that lets go of the GIL only for moments, in calls of a library without a call
+// of the kernel's, leaves it to those whom it wakes for it: they would find it taken
+// again each time that they get the slot, and would never run.
+func TestWokenThreadsGetTheGIL(t *testing.T) {
+	_, dir := runPython(t, `
+import threading, time, zlib
+data, done, n = b"x" * 6000, [], 0
+def work():
+    global n
+    while not done and n < 500000:
+        zlib.crc32(data)  # of so much without the GIL
+        n += 1
+other = threading.Thread(target=work)
+other.start()
+for _ in range(20):
+    time.sleep(0.0001)
+done.append(1)
+other.join()
+print(n)
+`, Options{})
+	var n int
+	if _, err := fmt.Sscan(output(t, dir), &n); err != nil || n >= 300000 {
+		t.Errorf("the other thread called %d times until 20 short sleeps were over, %v", n, err)
+	}
+}

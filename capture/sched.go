@@ -95,6 +95,7 @@ func (r *recorder) grant(t *task) error {
 	}
 	switch t.sys {
 	case callReturning, callPrinted:
+		t.backFromWait()
 		return r.finishCall(t)
 	case callInterrupted:
 		return r.deliverAtStop(t)
@@ -150,6 +151,7 @@ func (r *recorder) recheckAll() bool {
 func (r *recorder) giveWay(t *task) {
 	if t.ev.Nr == unix.SYS_FUTEX && t.ev.Args[3] != 0 {
 		t.slept = processTime(t.proc.pid)
+		r.waitsAgain(t)
 	}
 	r.logEnter(t)
 	r.logWord(t)

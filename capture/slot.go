@@ -31,9 +31,10 @@ type slot struct {
 	since time.Time // when cur got it
 	slice uint64    // instructions that cur may execute while others are in line
 	haste
-	assembling bool // see chaos.go
-	begun      int  // how many threads have had it
-	drops      int  // how often its threads gave the GIL away, see chaos.go
+	starved    time.Time // until then, who is woken gets the slot, see starve.go
+	assembling bool      // see chaos.go
+	begun      int       // how many threads have had it
+	drops      int       // how often its threads gave the GIL away, see chaos.go
 }
 
 // kernel is what the schedule asks of the operating system.

@@ -252,7 +252,7 @@ func (r *recorder) exit(t *task) error {
 	}
 	t.lastRet = ret
 	if p.cur == t {
-		if len(p.ready) > 0 && !t.once && (t.lapsed || r.slotExpired(p)) && t.class == linux.Plain {
+		if woke := r.letWoken(t); len(p.ready) > 0 && !t.once && (t.lapsed || woke || r.slotExpired(p)) && t.class == linux.Plain {
 			r.logEnter(t)
 			r.logWord(t)
 			t.sys.move(moveWait)

@@ -68,6 +68,7 @@ type turn struct {
 	spun *spinLoop
 	// slept is the processor time of its process when it began to wait with a time-out.
 	slept time.Duration
+	vain  vainWaits
 	chance
 }
 
