@@ -67,6 +67,15 @@ func unclear(format string, args ...any) answer {
 	return answer{truth: open, say: fmt.Sprintf(format, args...)}
 }
 
+// holdsOf holds what is seen of an event against the value that a clause names.
+func (j *judge) holdsOf(c *Clause, fits func(v string) bool, seen string) answer {
+	v, a := j.value(&c.Value)
+	if a.truth != yes {
+		return a
+	}
+	return holds(fits(v), "%s", seen)
+}
+
 // clause holds one event against one clause.
 func (j *judge) clause(c *Clause, e *Expectation, i int) answer {
 	ev := &j.events[i]
@@ -78,25 +87,13 @@ func (j *judge) clause(c *Clause, e *Expectation, i int) answer {
 	case ClauseBy:
 		return j.byThread(c, i)
 	case ClauseFD:
-		v, a := j.value(&c.Value)
-		if a.truth != yes {
-			return a
-		}
-		return holds(ev.FD >= 0 && v == strconv.Itoa(ev.FD), "its descriptor is %s", fdText(ev))
+		return j.holdsOf(c, func(v string) bool { return ev.FD >= 0 && v == strconv.Itoa(ev.FD) }, "its descriptor is "+fdText(ev))
 	case ClauseSameFD:
 		return j.sameFD(e, i)
 	case ClausePath:
-		v, a := j.value(&c.Value)
-		if a.truth != yes {
-			return a
-		}
-		return holds(pathMatches(v, ev.Path), "%s", orNone("its path is ", ev.Path, "it has no path"))
+		return j.holdsOf(c, func(v string) bool { return pathMatches(v, ev.Path) }, orNone("its path is ", ev.Path, "it has no path"))
 	case ClauseTo:
-		v, a := j.value(&c.Value)
-		if a.truth != yes {
-			return a
-		}
-		return holds(addressMatches(v, ev.Addr), "%s", orNone("its address is ", ev.Addr, "it has no address"))
+		return j.holdsOf(c, func(v string) bool { return addressMatches(v, ev.Addr) }, orNone("its address is ", ev.Addr, "it has no address"))
 	case ClauseWith:
 		return j.with(c, ev)
 	case ClauseReturning:

@@ -36,11 +36,16 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	return a.b, a.labels
 }
 
+// atEnd has r11 at the end of what the buffer holds, compared with where it is full.
+func (a *callsAsm) atEnd() {
+	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+}
+
 // begin writes the head of the record.
 func (a *callsAsm) begin() {
 	a.label("go")
-	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
-	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	a.atEnd()
 	a.ja("slow")
 	a.label("begin")
 	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
@@ -419,8 +424,7 @@ func (a *callsAsm) end() {
 // feed takes from the next record what the call did, on replay.
 func (a *callsAsm) feed() {
 	a.label("feed")
-	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
-	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	a.atEnd()
 	a.jae("slow")
 	a.jmp("begin")
 	a.label("fed")

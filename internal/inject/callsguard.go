@@ -176,8 +176,7 @@ func (a *callsAsm) guardOpen() {
 	a.emit(0xf7, 0xc2) // test edx, ^oKnown
 	a.imm32(^uint32(oKnown))
 	a.jne("slow")
-	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
-	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	a.atEnd()
 	a.ja("slow")
 	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
 	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
@@ -248,8 +247,7 @@ func (a *callsAsm) guardOpen() {
 // of the PATH.
 func (a *callsAsm) guardExec() {
 	a.label("exec")
-	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
-	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	a.atEnd()
 	a.ja("slow")
 	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
 	a.cell(cellNr, []byte{0x48, 0x89, 0x3d})  // mov [nr], rdi

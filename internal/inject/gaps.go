@@ -160,75 +160,27 @@ func (s *scanner) follow(entry uint64, gap span, enter func(uint64)) error {
 	if p == nil {
 		return nil
 	}
-	lo, hi := max(gap.start, p.Vaddr), min(gap.end, p.Vaddr+p.Filesz)
-	var sites []Site
-	var calls []uint64
-	lens := map[uint64]int{}
-	work := []uint64{entry}
-	var buf [maxInsn]byte
-	for len(work) > 0 {
-		addr := work[len(work)-1]
-		work = work[:len(work)-1]
-		for lens[addr] == 0 {
-			if addr < lo || addr >= hi {
-				break // into a known function, or away
-			}
-			if len(lens) >= maxGapCode {
-				return nil
-			}
-			if s.decoded += maxInsn; s.decoded > maxDecode {
-				return errTooMuch
-			}
-			n, err := p.ReadAt(buf[:min(uint64(maxInsn), hi-addr)], int64(addr-p.Vaddr))
-			if err != nil && err != io.EOF {
-				return fmt.Errorf("read code at %#x: %w", addr, err)
-			}
-			in, ok := decode(buf[:n])
-			if !ok {
-				return nil
-			}
-			lens[addr] = in.len
-			if site, ok := siteOf(in, buf[:n]); ok {
-				site.Vaddr, site.Off = addr, s.offset(addr)
-				sites = append(sites, site)
-			}
-			kind, to := flowOf(in, buf[:n], addr)
-			switch kind {
-			case flowCall:
-				calls = append(calls, to)
-			case flowBranch:
-				work = append(work, to)
-			case flowJump:
-				addr = to
-				continue
-			}
-			if kind == flowStop {
-				break
-			}
-			addr += uint64(in.len)
+	w := codeWalk{lo: max(gap.start, p.Vaddr), hi: min(gap.end, p.Vaddr+p.Filesz), read: func(addr uint64, b []byte) (int, error) {
+		if s.decoded += maxInsn; s.decoded > maxDecode {
+			return 0, errTooMuch
 		}
+		n, err := p.ReadAt(b, int64(addr-p.Vaddr))
+		if err != nil && err != io.EOF {
+			return 0, fmt.Errorf("read code at %#x: %w", addr, err)
+		}
+		return n, nil
+	}}
+	if code, err := w.from(entry); !code || w.full || err != nil {
+		return err
 	}
-	if overlap(lens) {
-		return nil
+	for i := range w.sites {
+		w.sites[i].Off = s.offset(w.sites[i].Vaddr)
 	}
-	s.found = append(s.found, sites...)
-	for _, c := range calls {
+	s.found = append(s.found, w.sites...)
+	for _, c := range w.calls {
 		enter(c)
 	}
 	return nil
-}
-
-// overlap says whether of instructions, by their addresses with their lengths, one
-// begins within another: then they are not code.
-func overlap(lens map[uint64]int) bool {
-	for addr, n := range lens {
-		for i := 1; i < n; i++ {
-			if lens[addr+uint64(i)] != 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // mergeSpans sorts spans and joins those that overlap.

@@ -16,9 +16,7 @@ import (
 const maxRepeat = 5
 
 // alike are places whose lines are the same by accident, with the reason.
-var alike = map[string]string{
-	"internal/inject/gaps.go internal/inject/madecode.go": "two walks over machine code begin alike; they read, end and take up calls differently",
-}
+var alike = map[string]string{}
 
 // codeLine is a line that says something, and where it stands.
 type codeLine struct {

@@ -5,12 +5,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"pyrr/internal/usercache"
 )
@@ -72,45 +69,7 @@ func (c *blockCache) put(path string, packed []byte) {
 	}
 	if !c.pruned {
 		c.pruned = true
-		c.prune()
+		usercache.Prune(c.dir, cacheLimit, 0)
 	}
 	_ = usercache.WriteFile(path, binary.LittleEndian.AppendUint32(slices.Clone(packed), crc32.Checksum(packed, castagnoli)))
-}
-
-// prune removes the oldest blocks while the cache is above its limit.
-func (c *blockCache) prune() {
-	type block struct {
-		path string
-		size int64
-		time time.Time
-	}
-	var all []block
-	var total int64
-	filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			old := strings.HasPrefix(d.Name(), ".new-") && time.Since(info.ModTime()) > time.Hour
-			if old {
-				os.Remove(path)
-				return nil
-			}
-			all = append(all, block{path, info.Size(), info.ModTime()})
-			total += info.Size()
-		}
-		return nil
-	})
-	if total <= cacheLimit {
-		return
-	}
-	slices.SortFunc(all, func(a, b block) int { return a.time.Compare(b.time) })
-	for _, b := range all {
-		if total <= cacheLimit/2 {
-			break
-		}
-		if os.Remove(b.path) == nil {
-			total -= b.size
-		}
-	}
 }

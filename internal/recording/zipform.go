@@ -104,10 +104,7 @@ func (z zipForm) local(m *member, date uint32) []byte {
 	b = z.common(b, m, date, extra)
 	b = append(b, m.name...)
 	if z.big {
-		b = le.AppendUint16(b, 1)
-		b = le.AppendUint16(b, zip64LocalExtra-4)
-		b = le.AppendUint64(b, uint64(m.size))
-		b = le.AppendUint64(b, uint64(m.size))
+		b = appendZip64(b, m.size, m.size)
 	}
 	return b
 }
@@ -129,11 +126,18 @@ func (z zipForm) central(m *member, date uint32) []byte {
 	b = le.AppendUint32(b, header)
 	b = append(b, m.name...)
 	if z.big {
-		b = le.AppendUint16(b, 1)
-		b = le.AppendUint16(b, zip64CentralExtra-4)
-		b = le.AppendUint64(b, uint64(m.size))
-		b = le.AppendUint64(b, uint64(m.size))
-		b = le.AppendUint64(b, uint64(m.header))
+		b = appendZip64(b, m.size, m.size, m.header)
+	}
+	return b
+}
+
+// appendZip64 adds the extra field with the numbers that are too large for 32 bits.
+func appendZip64(b []byte, numbers ...int64) []byte {
+	le := binary.LittleEndian
+	b = le.AppendUint16(b, 1)
+	b = le.AppendUint16(b, uint16(8*len(numbers)))
+	for _, n := range numbers {
+		b = le.AppendUint64(b, uint64(n))
 	}
 	return b
 }

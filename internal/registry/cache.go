@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -267,40 +265,6 @@ func (k *Cache) bound(fetched int64) {
 	defer k.mu.Unlock()
 	if k.unseen += fetched; k.unseen > k.limit/16 {
 		k.unseen = 0
-		k.prune()
-	}
-}
-
-// prune removes what was used longest ago, while the cache is above its limit.
-func (k *Cache) prune() {
-	type file struct {
-		path string
-		size int64
-		used time.Time
-	}
-	var all []file
-	var total int64
-	filepath.WalkDir(k.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil
-		}
-		if st, err := d.Info(); err == nil {
-			all = append(all, file{path, st.Size(), st.ModTime()})
-			total += st.Size()
-		}
-		return nil
-	})
-	if total <= k.limit {
-		return
-	}
-	slices.SortFunc(all, func(a, b file) int { return a.used.Compare(b.used) })
-	for _, f := range all {
-		if total <= k.limit/2 || time.Since(f.used) < spared {
-			break
-		}
-		if os.Remove(f.path) == nil {
-			total -= f.size
-			_ = os.Remove(filepath.Dir(f.path)) // once it is empty
-		}
+		usercache.Prune(k.dir, k.limit, spared)
 	}
 }

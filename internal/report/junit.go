@@ -15,23 +15,22 @@ import (
 // https://github.com/testmoapp/junitxml.
 type (
 	junitSuites struct {
-		XMLName  xml.Name     `xml:"testsuites"`
-		Name     string       `xml:"name,attr"`
-		Tests    int          `xml:"tests,attr"`
-		Failures int          `xml:"failures,attr"`
-		Errors   int          `xml:"errors,attr"`
-		Skipped  int          `xml:"skipped,attr"`
-		Time     string       `xml:"time,attr"`
-		Suites   []junitSuite `xml:"testsuite"`
+		XMLName xml.Name `xml:"testsuites"`
+		junitCounts
+		Suites []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name     string      `xml:"name,attr"`
-		Tests    int         `xml:"tests,attr"`
-		Failures int         `xml:"failures,attr"`
-		Errors   int         `xml:"errors,attr"`
-		Skipped  int         `xml:"skipped,attr"`
-		Time     string      `xml:"time,attr"`
-		Cases    []junitCase `xml:"testcase"`
+		junitCounts
+		Cases []junitCase `xml:"testcase"`
+	}
+	// junitCounts are the attributes of a suite, and of all together.
+	junitCounts struct {
+		Name     string `xml:"name,attr"`
+		Tests    int    `xml:"tests,attr"`
+		Failures int    `xml:"failures,attr"`
+		Errors   int    `xml:"errors,attr"`
+		Skipped  int    `xml:"skipped,attr"`
+		Time     string `xml:"time,attr"`
 	}
 	junitCase struct {
 		Name    string        `xml:"name,attr"`
@@ -56,7 +55,7 @@ var _ = form(Form{Flag: "junitxml", Help: "write the results to `FILE` as JUnit 
 // could not be judged an error: a program that changed and a recording that
 // can't be read stay apart.
 func JUnit(w io.Writer, run *assert.Run, allowUnjudged bool) error {
-	out := junitSuites{Name: "pyrr check", Time: seconds(run.Elapsed.Seconds())}
+	out := junitSuites{junitCounts: junitCounts{Name: "pyrr check", Time: seconds(run.Elapsed.Seconds())}}
 	for _, s := range run.Specs {
 		out.add(suiteOf(s, allowUnjudged))
 	}
@@ -108,7 +107,7 @@ func (s *junitSuite) add(c junitCase) {
 }
 
 func suiteOf(s *assert.SpecResult, allowUnjudged bool) junitSuite {
-	out := junitSuite{Name: xmlText(s.Spec.ID()), Time: seconds(s.Elapsed.Seconds())}
+	out := junitSuite{junitCounts: junitCounts{Name: xmlText(s.Spec.ID()), Time: seconds(s.Elapsed.Seconds())}}
 	base := junitCase{Class: xmlText(s.Spec.File), File: xmlText(s.Spec.File), Time: "0"}
 	if len(s.Checks) == 0 || s.Verdict == assert.XPassed {
 		c := base

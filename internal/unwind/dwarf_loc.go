@@ -51,30 +51,37 @@ func (d *dwarfData) locationOf(u *unit, e *dwarf.Entry, pc uint64) ([]byte, erro
 	return nil, errOptimizedOut
 }
 
+// entryAt returns the entry with the number n of a table of a unit's that begins at base.
+// The table's header lies before that: 0 is none.
+func entryAt(table []byte, base int64, n uint64, size int) ([]byte, bool) {
+	if base <= 0 || n > uint64(len(table)/size) {
+		return nil, false
+	}
+	at := base + int64(n)*int64(size)
+	if at+int64(size) > int64(len(table)) {
+		return nil, false
+	}
+	return table[at:], true
+}
+
 // listAt returns where in .debug_loclists the list with a number is: the unit's
 // table has its offset from there (DWARF 5, 7.29).
 func (d *dwarfData) listAt(u *unit, n uint64) (int64, error) {
-	if u.listBase <= 0 || n > uint64(len(d.loclists))/4 {
+	b, ok := entryAt(d.loclists, u.listBase, n, 4)
+	if !ok {
 		return 0, errLoclist
 	}
-	at := u.listBase + int64(4*n)
-	if at+4 > int64(len(d.loclists)) {
-		return 0, errLoclist
-	}
-	return u.listBase + int64(binary.LittleEndian.Uint32(d.loclists[at:])), nil
+	return u.listBase + int64(binary.LittleEndian.Uint32(b)), nil
 }
 
 // addrAt returns the address with a number in the unit's part of .debug_addr
 // (DWARF 5, 7.27).
 func (d *dwarfData) addrAt(u *unit, n uint64) (uint64, bool) {
-	if u.addrBase <= 0 || n > uint64(len(d.addrs))/8 {
+	b, ok := entryAt(d.addrs, u.addrBase, n, 8)
+	if !ok {
 		return 0, false
 	}
-	at := u.addrBase + int64(8*n)
-	if at+8 > int64(len(d.addrs)) {
-		return 0, false
-	}
-	return binary.LittleEndian.Uint64(d.addrs[at:]), true
+	return binary.LittleEndian.Uint64(b), true
 }
 
 var errLoclist = errors.New("malformed list of locations")

@@ -6,8 +6,12 @@ package usercache
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 )
 
 // Dir returns a folder of pyrr's cache, below the user's own
@@ -30,6 +34,9 @@ func Dir(elem ...string) (string, error) {
 	return filepath.Join(append([]string{base, "pyrr"}, elem...)...), nil
 }
 
+// unfinished begins the names of files that are being written.
+const unfinished = ".new-"
+
 // WriteFile replaces a file of the cache at once, so that no reader sees half
 // of it, and makes the folder for it. Only the user can read it.
 func WriteFile(name string, data []byte) error {
@@ -37,7 +44,7 @@ func WriteFile(name string, data []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".new-*")
+	tmp, err := os.CreateTemp(dir, unfinished+"*")
 	if err != nil {
 		return err
 	}
@@ -49,6 +56,48 @@ func WriteFile(name string, data []byte) error {
 		os.Remove(tmp.Name())
 	}
 	return err
+}
+
+// Prune removes what was used longest ago from a folder of the cache that has more than
+// limit bytes, until it has half of that. What is younger than spared stays. What a writer
+// left half done (WriteFile) goes after an hour.
+func Prune(dir string, limit int64, spared time.Duration) {
+	type file struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var all []file
+	var total int64
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		st, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		if strings.HasPrefix(d.Name(), unfinished) && time.Since(st.ModTime()) > time.Hour {
+			os.Remove(path)
+			return nil
+		}
+		all = append(all, file{path, st.Size(), st.ModTime()})
+		total += st.Size()
+		return nil
+	})
+	if total <= limit {
+		return
+	}
+	slices.SortFunc(all, func(a, b file) int { return a.used.Compare(b.used) })
+	for _, f := range all {
+		if total <= limit/2 || time.Since(f.used) < spared {
+			break
+		}
+		if os.Remove(f.path) == nil {
+			total -= f.size
+			_ = os.Remove(filepath.Dir(f.path)) // once it is empty
+		}
+	}
 }
 
 // FileKey tells one version of a file's contents from another.

@@ -1,10 +1,12 @@
 package usercache
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDir(t *testing.T) {
@@ -57,5 +59,54 @@ func TestWriteFile(t *testing.T) {
 		if strings.HasPrefix(e.Name(), ".new-") {
 			t.Errorf("%s is left", e.Name())
 		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		limit  int64
+		spared time.Duration
+		want   string
+	}{
+		{"below its limit", 40, 0, "a b c d"},
+		{"the oldest go, to half of the limit", 39, 0, "d"},
+		{"but none that was just fetched", 39, 150 * time.Minute, "c d"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i, name := range []string{"a", "b", "c", "d"} {
+				path := filepath.Join(dir, "below "+name, name)
+				if err := WriteFile(path, make([]byte, 10)); err != nil {
+					t.Fatal(err)
+				}
+				used := time.Now().Add(time.Duration(i-4) * time.Hour)
+				if err := os.Chtimes(path, used, used); err != nil {
+					t.Fatal(err)
+				}
+			}
+			half := filepath.Join(dir, "below d", unfinished+"1")
+			if err := os.WriteFile(half, make([]byte, 100), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			long := time.Now().Add(-2 * time.Hour)
+			if err := os.Chtimes(half, long, long); err != nil {
+				t.Fatal(err)
+			}
+			Prune(dir, tt.limit, tt.spared)
+			var left []string
+			filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					left = append(left, d.Name())
+				}
+				return err
+			})
+			if got := strings.Join(left, " "); got != tt.want {
+				t.Errorf("left: %s; want %s", got, tt.want)
+			}
+			if folders, err := os.ReadDir(dir); err != nil || len(folders) != len(left) {
+				t.Errorf("%d folders for %d files: %v", len(folders), len(left), err)
+			}
+		})
 	}
 }
