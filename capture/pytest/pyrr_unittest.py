@@ -1,7 +1,6 @@
 """Tells pyrr's recorder what unittest is doing, by the same marks as the plugin of
-pytest: each is an access(2) of a path below /dev/null, which can't exist. Used by
-`python -m unittest`, unittest.main(), Django's `manage.py test` and what else runs
-TestCase.run(); under pytest its own plugin does it.
+pytest (pyrr_marks.py). Used by `python -m unittest`, unittest.main(), Django's
+`manage.py test` and what else runs TestCase.run(); under pytest its own plugin does it.
 """
 
 import atexit
@@ -10,11 +9,8 @@ import signal
 import sys
 import threading
 from importlib.util import module_from_spec, spec_from_file_location
-from posix import access  # tests replace those of os
 
 __unittest = True  # its frames are left out of tracebacks, as unittest's own are
-MARK = b"/dev/null/pyrr/1/"
-LONGEST = 3000  # of PATH_MAX
 
 # Functions of unittest that call a part of a test, and catch what it raises.
 INSIDE = ("_callTestMethod", "_callSetUp", "_callTearDown", "_callCleanup")
@@ -29,6 +25,8 @@ def _load(name):
 
 
 pyrr_interrupt = _load("pyrr_interrupt")
+_marks = _load("pyrr_marks")
+mark, reason = _marks.mark, _marks.reason
 
 
 class _State:
@@ -36,14 +34,6 @@ class _State:
     test = None  # between its marks
     error = None  # what it failed with first
     telling = 0  # calls that tell a result of a failure: what is raised there ends the run
-
-
-def _mark(*parts):
-    path = MARK + b"/".join(p.encode("utf-8", "backslashreplace").replace(b"\0", b"\\0")[:LONGEST] for p in parts)
-    try:
-        access(path, 0)
-    except (OSError, ValueError):
-        pass
 
 
 def _other():
@@ -67,24 +57,15 @@ def _begin():
     if threading.current_thread() is threading.main_thread() and signal.getsignal(pyrr_interrupt.EXPIRED) in (signal.SIG_DFL, _expired):
         signal.signal(pyrr_interrupt.EXPIRED, _expired)
         handles = "handles"
-    _mark("session", "worker" if worker else "start", handles)
-    _mark("session", "run")
+    mark("session", "worker" if worker else "start", handles)
+    mark("session", "run")
     if not worker:
         atexit.register(_finish)
 
 
 def _finish():
     if _State.pid == os.getpid():
-        _mark("session", "finish")
-
-
-def _reason(error):
-    tb = error.__traceback__
-    if tb is None:
-        return type(error).__name__
-    while tb.tb_next is not None:
-        tb = tb.tb_next
-    return "%s %s:%d" % (type(error).__name__, tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+        mark("session", "finish")
 
 
 class _Watched:
@@ -108,7 +89,7 @@ class _Watched:
                 _State.error = err[1]
             _State.telling += 1
             if ends and pyrr_interrupt.told():
-                _mark("phase", "report")  # it has heeded that
+                mark("phase", "report")  # it has heeded that
             try:
                 return method(*args)
             finally:
@@ -129,9 +110,9 @@ def pytest_runtest_makereport(name):
     if error is not None:
         outcome = "failed"
         if not str(error).startswith("Timeout: recorded by pyrr"):
-            _mark("reason", _reason(error))
+            mark("reason", reason(error))
     _State.test = _State.error = None
-    _mark("end", outcome, name)
+    mark("end", outcome, name)
 
 
 def _caught(test, result):
@@ -147,8 +128,8 @@ def _marked(test, name, result, call):
     _begin()
     _State.test, _State.error, _State.telling = test, None, 0
     pyrr_interrupt.begin(getattr(test, "failureException", AssertionError), INSIDE)
-    _mark("start", "", "", name)
-    _mark("phase", "call")
+    mark("start", "", "", name)
+    mark("phase", "call")
     try:
         with _Watched(result):
             returned = call()

@@ -7,24 +7,17 @@
 package pytest
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 )
 
-//go:embed pyrr_pytest.py
-var plugin []byte
-
-//go:embed pyrr_interrupt.py
-var interrupt []byte
-
-//go:embed pyrr_unittest.py
-var unittest []byte
-
-//go:embed sitecustomize.py
-var sitecustomize []byte
+// scripts are the plugin's files, by name.
+//
+//go:embed *.py
+var scripts embed.FS
 
 const (
 	metadata   = "Metadata-Version: 2.1\nName: pyrr-pytest\nVersion: 1\n"
@@ -56,15 +49,16 @@ func Install() (dir string, err error) {
 	if err = os.Mkdir(filepath.Join(dir, info), 0o755); err != nil {
 		return "", err
 	}
-	for name, content := range map[string][]byte{
-		"pyrr_pytest.py":                        plugin,
-		"pyrr_interrupt.py":                     interrupt,
-		"pyrr_unittest.py":                      unittest,
-		"sitecustomize.py":                      sitecustomize,
+	files := map[string][]byte{
 		recorderFile:                            []byte(strconv.Itoa(os.Getpid())),
 		filepath.Join(info, "METADATA"):         []byte(metadata),
 		filepath.Join(info, "entry_points.txt"): []byte(entryPoint),
-	} {
+	}
+	all, _ := scripts.ReadDir(".")
+	for _, f := range all {
+		files[f.Name()], _ = scripts.ReadFile(f.Name())
+	}
+	for name, content := range files {
 		if err = os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return "", err
 		}

@@ -10,7 +10,7 @@ import (
 // Library tells a file that is not the user's own: the standard library, what is
 // installed, pytest, pyrr's own plugin.
 func Library(file string) bool {
-	if strings.HasSuffix(file, "/pyrr_pytest.py") || strings.HasSuffix(file, "/pyrr_unittest.py") || strings.HasPrefix(file, "<frozen ") {
+	if stack.Plugin(path.Base(file)) || strings.HasPrefix(file, "<frozen ") {
 		return true
 	}
 	if stack.IsLibrary(file) || generated(file) {

@@ -29,6 +29,15 @@ func Temporary(file string) bool {
 	return false
 }
 
+// Plugin tells, by its name without folder, a file of pyrr's own plugin for test runners.
+func Plugin(name string) bool {
+	switch name {
+	case "pyrr_interrupt.py", "pyrr_marks.py", "pyrr_pytest.py", "pyrr_reasons.py", "pyrr_resume.py", "pyrr_unittest.py":
+		return true
+	}
+	return false
+}
+
 // Harness tells, by the name that Paths.Short gives it, a file that shows how
 // tests are run and not what they do: of pytest and its plugins, of pyrr's plugin.
 func Harness(short string) bool {
@@ -38,7 +47,7 @@ func Harness(short string) bool {
 		}
 	}
 	switch dir, name := path.Split(short); {
-	case name == "pyrr_pytest.py", name == "pyrr_unittest.py", short == "runpy.py", short == "<frozen runpy>":
+	case Plugin(name), short == "runpy.py", short == "<frozen runpy>":
 		return true
 	default: // the script that an installed command begins with
 		return (strings.HasSuffix(dir, "/bin/") || dir == "bin/") && !strings.Contains(name, ".")

@@ -14,8 +14,6 @@ import sys
 _PR_SET_PTRACER = 0x59616D61
 _PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
 
-MODULES = ("pyrr_pytest", "pyrr_interrupt", "pyrr_unittest")
-
 
 def _paths():
     """The sys.path that pytest-xdist hands to its workers, as it was when that was
@@ -64,8 +62,9 @@ class Recorder:
             self.says.close()
             return None
         self.pid = int(pid)
-        for name in MODULES:  # of a session before this one
-            sys.modules.pop(name, None)
+        for name in os.listdir(self.folder):
+            if name.startswith("pyrr_"):
+                sys.modules.pop(os.path.splitext(name)[0], None)  # of a session before this one
         # The plugin takes it back, but where there are workers, which get it.
         sys.path.insert(0, self.folder)
         if _paths() is not None:

@@ -1,0 +1,127 @@
+"""What became of the recordings of tests that failed, in pytest's reports: the recorder
+is asked once, when all tests ran.
+"""
+
+import json
+import os
+import socket
+from time import monotonic  # tests replace that of time
+
+# Where the recorder tells what became of recordings, once it keeps one.
+REASONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reasons")
+PATIENCE = 300  # seconds for finishing recordings
+
+_Socket = socket.socket  # tests replace that, too
+
+
+def ask():
+    """Asks the recorder for what it kept: dicts with test, outcome, recording, reason."""
+    if not os.path.exists(REASONS):
+        return []
+    until = monotonic() + PATIENCE
+    answer = b""
+    try:
+        with _Socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.settimeout(PATIENCE)
+            s.connect(REASONS)
+            while monotonic() < until:
+                part = s.recv(1 << 16)
+                if not part:
+                    return json.loads(answer.decode())
+                answer += part
+    except (OSError, ValueError):
+        pass  # the recorder names them itself when all has ended
+    return []
+
+
+def sentence(kept):
+    """What is said of a recording, in one line each."""
+    return ([kept["reason"]] if kept["reason"] else []) + ["recorded in " + kept["recording"]]
+
+
+def _tell_reports(config, all_kept):
+    """Adds the reasons to the reports of the failed tests, which are printed later."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:
+        return
+    for kept in all_kept:
+        for report in terminal.stats.get("failed", []) + terminal.stats.get("error", []):
+            if getattr(report, "nodeid", None) != kept["test"] or any(name == "pyrr" for name, _ in report.sections):
+                continue
+            report.sections.append(("pyrr", "\n".join(sentence(kept))))
+            if kept["reason"] and isinstance(report.longrepr, str):
+                if " by pyrr " in report.longrepr:
+                    report.longrepr = "Timeout: %s\n%s" % (kept["reason"], report.longrepr)
+            elif kept["reason"]:
+                _tell_failure(report.longrepr, kept["reason"])
+            break
+
+
+def _tell_failure(longrepr, reason):
+    """Adds the reason to the failure that the recorder caused: in its text, and first
+    in the line of the short summary."""
+    crash = getattr(longrepr, "reprcrash", None)
+    if crash is None or " by pyrr " not in str(crash.message):
+        return
+    crash.message = "Timeout: " + reason
+    lines = longrepr.reprtraceback.reprentries[-1].lines
+    for n, line in enumerate(lines):
+        if line.startswith("E ") and " by pyrr " in line:
+            indent = line[: len(line) - len(line[1:].lstrip())]
+            lines.insert(n + 1, indent + reason)
+            break
+
+
+def _tell_junit(config, all_kept):
+    """Adds the reasons to the JUnit report, before it is written."""
+    for plugin in config.pluginmanager.get_plugins():
+        if type(plugin).__name__ != "LogXML":
+            continue
+        from _pytest.junitxml import mangle_test_address
+
+        cases = [reporter.to_xml() for reporter in plugin.node_reporters_ordered]
+        for kept in all_kept:
+            names = mangle_test_address(kept["test"])
+            if plugin.prefix:
+                names.insert(0, plugin.prefix)
+            where = (".".join(names[:-1]), names[-1])
+            for case in cases:
+                bad = next((e for e in case if e.tag in ("failure", "error")), None)
+                if (case.get("classname"), case.get("name")) == where and bad is not None:
+                    cases.remove(case)
+                    _tell_case(case, bad, kept)
+                    break
+
+
+def _tell_case(case, bad, kept):
+    if kept["reason"]:
+        bad.set("message", "%s: %s" % ("Timeout" if kept["outcome"] == "timeout" else "pyrr", kept["reason"]))
+    out = next((e for e in case if e.tag == "system-out"), None)
+    if out is None:
+        out = type(case)("system-out")
+        case.append(out)
+    out.text = (out.text + "\n" if out.text else "") + "\n".join(["pyrr:"] + sentence(kept))
+
+
+def _tell_html(config, all_kept):
+    """Adds the reasons to the rows of pytest-html, before it writes its report."""
+    from html import escape
+
+    for plugin in config.pluginmanager.get_plugins():
+        data = getattr(getattr(plugin, "_report", None), "data", None)
+        if not isinstance(data, dict) or "tests" not in data:
+            continue
+        for kept in all_kept:
+            for row in data["tests"].get(kept["test"], ()):
+                if row.get("result") in ("Failed", "Error"):
+                    row["log"] = escape("\n".join(["pyrr:"] + sentence(kept))) + "\n\n" + row.get("log", "")
+                    break
+
+
+def tell(config, all_kept):
+    """Adds the reasons to the reports that others write."""
+    for report in (_tell_reports, _tell_junit, _tell_html):
+        try:
+            report(config, all_kept)
+        except Exception:  # of another pytest; the section at the end has it all
+            pass
