@@ -139,7 +139,7 @@ func (r *recorder) attach(pid int) (*task, error) {
 	if t == nil || t.dead {
 		return nil, errors.New("its first thread has ended")
 	}
-	p := r.newSpace(t, modeRecord)
+	p := r.newProcess(t, modeRecord)
 	for _, o := range r.tasks {
 		o.proc, o.state = p, stateReady
 		p.tasks[o.tid] = o

@@ -92,27 +92,27 @@ func (r *recorder) begin(t *task, from *process) error {
 	exe := fmt.Sprintf("/proc/%d/exe", t.pid)
 	python := r.isPython(exe)
 	if !python && r.tracesOthers(exe) {
-		r.newSpace(t, modeWatch)
+		r.newProcess(t, modeWatch)
 		r.letTrace(t, exe)
 		r.yieldAll()
 		return nil
 	}
 	if file, ok := r.deprived(t, exe); ok {
-		r.newSpace(t, modeWatch)
+		r.newProcess(t, modeWatch)
 		if r.letGain(t, exe, file) {
 			r.yieldAll()
 			return nil
 		}
 	}
 	if !r.o.FollowAll && !python {
-		p := r.newSpace(t, modeWatch)
+		p := r.newProcess(t, modeWatch)
 		p.exe, p.ep, p.within = exe, ep, within // what it starts belongs there
 		r.noteClient(exe)
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		r.yieldAll()
 		return r.cont(t, 0)
 	}
-	p := r.newSpace(t, modeRecord)
+	p := r.newProcess(t, modeRecord)
 	parent := 0
 	var parentEvent uint64
 	if from != nil && from.mode == modeRecord {

@@ -71,7 +71,7 @@ func (f *fakeRecorder) process(ep *epoch, n int) *process {
 	f.pids += 1000
 	lead := &task{tid: f.pids, pid: f.pids, state: stateRun}
 	f.tasks[lead.tid] = lead
-	p := f.newSpace(lead, modeRecord)
+	p := f.newProcess(lead, modeRecord)
 	for i := 1; i < n; i++ {
 		t := &task{tid: f.pids + i, pid: f.pids, proc: p, state: stateRun}
 		p.tasks[t.tid], f.tasks[t.tid] = t, t

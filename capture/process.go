@@ -226,7 +226,7 @@ func (r *recorder) afterCall(t *task, ev *recording.Event) error {
 // forked opens the log of a process that began as a copy of t's.
 func (r *recorder) forked(t, child *task) error {
 	from := t.proc
-	proc := r.newSpace(child, modeRecord)
+	proc := r.newProcess(child, modeRecord)
 	r.join(proc, from.ep)
 	proc.within = from.inTest()
 	if from.runner != nil && proc.within == nil {
@@ -323,7 +323,7 @@ func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 	}
 }
 
-func (r *recorder) newSpace(leader *task, m mode) *process {
+func (r *recorder) newProcess(leader *task, m mode) *process {
 	p := &process{
 		mode: m, pid: leader.pid, tasks: map[int]*task{leader.tid: leader},
 		ownMemory: ownMemory{patches: map[uint64]patch{}}, fds: map[fdKey]string{}, pace: pace{cpu: r.home},

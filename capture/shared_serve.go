@@ -229,7 +229,7 @@ func (r *recorder) yieldFiles(t *task) error {
 	if !t.blocks || t.class == linux.Process || len(t.proc.shared) == 0 || !r.watching() {
 		return nil
 	}
-	return r.yieldSpace(t.proc, t)
+	return r.yieldProcess(t.proc, t)
 }
 
 // yieldAll does the same for all processes that wait, when a program begins that
@@ -237,16 +237,16 @@ func (r *recorder) yieldFiles(t *task) error {
 func (r *recorder) yieldAll() {
 	for _, p := range r.processes {
 		if p.mode == modeRecord && len(p.shared) > 0 {
-			if err := r.yieldSpace(p, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
+			if err := r.yieldProcess(p, nil); err != nil && !ptrace.Gone(err) && !errors.Is(err, errGone) {
 				r.leave(p, err.Error())
 			}
 		}
 	}
 }
 
-// yieldSpace gives up what a process holds of mapped files and no running code
+// yieldProcess gives up what a process holds of mapped files and no running code
 // is using; t is about to wait.
-func (r *recorder) yieldSpace(p *process, t *task) error {
+func (r *recorder) yieldProcess(p *process, t *task) error {
 	for _, m := range append([]*sharedMap(nil), p.shared...) {
 		o := m.obj
 		if o.key.ino == 0 {

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,6 +119,39 @@ func fieldCount(s *ast.StructType) (n int) {
 		n += max(1, len(f.Names))
 	}
 	return n
+}
+
+// TestScripts holds the size of files in other languages: of the plugin, scripts, the page
+// and the editors' extensions.
+func TestScripts(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "node_modules" || name == "shared" || name == "built") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !slices.Contains([]string{".py", ".sh", ".ts", ".css"}, filepath.Ext(path)) {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		seen++
+		if n := bytes.Count(b, []byte("\n")); n > maxFile {
+			t.Errorf("%s has %d lines: at most %d; divide it", path, n, maxFile)
+		}
+		return nil
+	})
+	if err != nil || seen == 0 {
+		t.Errorf("%d files: %v", seen, err)
+	}
 }
 
 func TestLimits(t *testing.T) {
