@@ -43,15 +43,21 @@ func (r *recorder) since() int64 { return int64(time.Since(r.start)) }
 
 // logEnter puts a call that has not returned yet into the log.
 func (r *recorder) logEnter(t *task) {
+	child := int32(0) // named by the event of its return, where it begins
+	if t.child != nil && t.child.vfork {
+		child = t.ev.Child
+	}
+	r.logEnterMaking(t, child)
+}
+
+// logEnterMaking is logEnter of a call that makes a process and then waits for it.
+func (r *recorder) logEnterMaking(t *task, child int32) {
 	if !t.sys.unlogged() {
 		return
 	}
 	t.sys.move(moveLog)
 	ev := t.ev
-	ev.Kind = recording.KindEnter
-	if t.child == nil || !t.child.vfork {
-		ev.Child = 0 // named by the event of its return, where it begins
-	}
+	ev.Kind, ev.Child = recording.KindEnter, child
 	r.log(t.proc, &ev)
 }
 
@@ -60,6 +66,27 @@ func (r *recorder) logEnter(t *task) {
 func (r *recorder) logOpen(p *process) {
 	for _, t := range p.tasks {
 		r.logEnter(t)
+	}
+}
+
+// logOpenOn is logOpen where the log goes on: a call that is making a process has to name
+// it there, so that is waited for.
+func (r *recorder) logOpenOn(p *process) {
+	for _, t := range p.tasks {
+		if !t.making() || t.stopped || t.dead {
+			r.logEnter(t)
+			continue
+		}
+		st, err := r.waits.For(t.tid)
+		if err != nil {
+			continue // its end comes next
+		}
+		child := uint64(0)
+		if ptrace.Event(st) == unix.PTRACE_EVENT_VFORK {
+			child, _ = ptrace.EventMsg(t.tid)
+		}
+		r.waits.Later(ptrace.Stop{TID: t.tid, Status: st})
+		r.logEnterMaking(t, int32(child))
 	}
 }
 

@@ -173,7 +173,7 @@ func (r *recorder) tell(m *sharedMap, t *task, evs []recording.Event, err error)
 		r.settle(t, m.proc, err)
 		return nil
 	}
-	r.logOpen(m.proc)
+	r.logOpenOn(m.proc)
 	for i := range evs {
 		for _, o := range m.proc.tasks {
 			if !o.dead && !o.leadExit && o.state != stateNew {

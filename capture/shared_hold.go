@@ -64,7 +64,7 @@ func (r *recorder) revoke(h *sharedMap, unit uint64) error {
 	if p.at != nil && !p.at.logged {
 		return r.logAt(p.at, &ev)
 	}
-	r.logOpen(p)
+	r.logOpenOn(p)
 	for _, t := range p.tasks {
 		if !t.dead && !t.leadExit && t.state != stateNew {
 			ev.TID = int32(t.tid)

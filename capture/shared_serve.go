@@ -305,9 +305,10 @@ func (r *recorder) serveAll() {
 }
 
 // serveAt lets others take what the process of t holds while t stands at a
-// position that replay finds again: a system call or a tick.
+// position that replay finds again: a system call or a tick. Not where t is about to make
+// a process that it waits for: that call's event names it, so it comes first.
 func (r *recorder) serveAt(t *task) {
-	if t.proc.wanted {
+	if t.proc.wanted && !t.making() {
 		t.proc.wanted = false
 		r.serveAll()
 	}
