@@ -53,6 +53,9 @@ func (j *judge) chain(path []hop) *Verdict {
 			kind, missing = "starved pool", "that "+v+" would have ended that"
 		}
 	}
+	if degree == Likely {
+		stuck, missing = j.stands(end.node, shown, stuck, missing)
+	}
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
 	if v.Degree == None && len(shown) > 1 {
 		// Who waits for whom is known, if not when the last will be done.

@@ -153,8 +153,9 @@ type Wait struct {
 	Units []int `json:"units,omitempty"`
 	// Frame is the number of the frame that waits, from the user's view.
 	Frame int `json:"frame"`
-	// Limit says that there is a time limit.
+	// Limit says that there is a time limit; Asks that one asks again and again.
 	Limit bool `json:"limit,omitempty"`
+	Asks  bool `json:"asks,omitempty"`
 	// PID is the child that is waited for.
 	PID int `json:"pid,omitempty"`
 }

@@ -230,6 +230,9 @@ func (j *judge) best(n node) (edge, bool) {
 				}
 				s -= 5
 			}
+			if !e.sure && j.helper(e.to) {
+				continue
+			}
 			if u.Wait != nil && !u.Wait.Limit {
 				s++
 			}

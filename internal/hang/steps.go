@@ -48,6 +48,8 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		switch {
 		case w.How == "loop" || w.How == "gather":
 			e.say = "%[1]s runs the event loop for %[2]s"
+		case w.How == "join" && u.Main && at == "" && !slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }):
+			e.say = "%[1]s is at its end and joins %[2]s" // a function of atexit
 		case w.How == "join":
 			e.say = "%[1]s joins %[2]s" + at
 		case w.How == "serve_forever":
@@ -108,7 +110,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		if to == n && t.Kind == RLock {
 			return // it may take it again
 		}
-		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h})
+		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h, asks: u.Wait.Asks})
 	}
 	if peer := j.stream(n.proc, t); peer != nil {
 		return j.streamSteps(n, u, t, peer, at)
@@ -219,9 +221,10 @@ func (j *judge) wants(t *Thing, how, at string) string {
 	return "waits for " + what + at
 }
 
-// busyWorkers lead to the child processes that are workers of a pool and in a job.
+// busyWorkers lead to the child processes that are workers of a pool and in a job: those of
+// the standard library surely, those of packages if there is but one.
 func (j *judge) busyWorkers(n node, what, at string) []edge {
-	var out []edge
+	var out, other []edge
 	for _, p := range j.in.Procs {
 		if !p.Hangs || p.Parent != n.proc || p.Facts == nil {
 			continue
@@ -230,6 +233,9 @@ func (j *judge) busyWorkers(n node, what, at string) []edge {
 		u := j.unit(to)
 		if u == nil || u.Role != "" {
 			continue
+		}
+		if k := slices.IndexFunc(u.Frames, func(f Frame) bool { return f.own() }); k >= 0 && k+1 < len(u.Frames) && Installed(u.Frames[k+1].File) {
+			other = append(other, edge{to: to, kind: "runs", thing: -1, say: "%[1]s waits for " + what + at + "; %[2]s is at a job"})
 		}
 		for k := range u.Frames {
 			f := &u.Frames[k]
@@ -241,6 +247,9 @@ func (j *judge) busyWorkers(n node, what, at string) []edge {
 	}
 	for k := range out {
 		out[k].sure = len(out) == 1
+	}
+	if len(out) == 0 && len(other) == 1 {
+		return other
 	}
 	return out
 }

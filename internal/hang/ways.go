@@ -120,6 +120,9 @@ func (j *judge) finalObject(n node, t *Thing, how, at string) (says, degree, kin
 	if how == "term" && t.State != "" {
 		return "waits in Context.term" + at + " until its sockets are closed: " + t.State, Likely, "open sockets", "whether a message that was not sent keeps them"
 	}
+	if how == "term" {
+		return "waits in Context.term" + at + ": its sockets are closed, so one has messages that were not sent, and no limit to LINGER", Likely, "unsent messages", "which messages: the library keeps that to itself"
+	}
 	if how == "drain" {
 		return j.wants(t, how, at), Likely, how, "why the other end does not read"
 	}

@@ -40,12 +40,13 @@ type reader struct {
 	rt     *cpython.Runtime
 	facts  *hang.Facts
 	units  []*unit
-	things map[uint64]int // by the address of the object
-	word   map[uint64]int // units by the address that they wait at
-	ident  map[uint64]int // threads by ident
-	task   map[uint64]int // tasks by address
-	green  map[uint64]int // greenlets by address
-	partOf map[int]part   // things that are an attribute of another object
+	things map[uint64]int         // by the address of the object
+	word   map[uint64]int         // units by the address that they wait at
+	ident  map[uint64]int         // threads by ident
+	task   map[uint64]int         // tasks by address
+	green  map[uint64]int         // greenlets by address
+	inside map[uint64][]hang.Hold // who is inside of a with statement of objects of packages
+	partOf map[int]part           // things that are an attribute of another object
 	// chained are the futures of pools by those of event loops that they complete,
 	// byTask the tasks by the futures of pools that those complete.
 	chained map[uint64]uint64
@@ -75,7 +76,7 @@ type unit struct {
 // Read reads a process. It never fails: what can't be read is left out.
 func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
 	r := &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
 	defer r.Release()
 	r.facts.Python = fmt.Sprintf("%d.%d", rt.Version.Major, rt.Version.Minor)
 	r.readThreads(m, threads)
@@ -221,6 +222,7 @@ func (r *reader) holds(n int) {
 			break
 		}
 		for _, h := range r.Held(&u.frames[k]) {
+			r.inside[h.Obj] = append(r.inside[h.Obj], hang.Hold{Unit: n, Frame: k, Line: h.Line})
 			for _, lock := range r.locksOf(h.Obj) {
 				if r.inherited(lock) {
 					continue

@@ -25,6 +25,9 @@ func (r *reader) wait(n int) {
 	if w.found == nil && u.task != nil && !u.task.Running {
 		w.awaited()
 	}
+	if len(u.runs) == 0 {
+		w.entered()
+	}
 	if w.found != nil {
 		w.found.Frame = w.place()
 		f.Wait = w.found
