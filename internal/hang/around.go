@@ -1,6 +1,7 @@
 package hang
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,83 @@ func (j *judge) keeps(n node, way []hop) string {
 	return ""
 }
 
+// atLoss tells one that waits for what its package keeps for it, and of which nobody is known
+// who has it at hand: a queue, an event, the turns of a loop.
+func (j *judge) atLoss(n node) bool {
+	u := j.unit(n)
+	if u == nil || u.Kind != Thread {
+		return false
+	}
+	f := 0
+	for f < len(u.Frames) && !u.Frames[f].own() {
+		f++
+	}
+	if !slices.ContainsFunc(u.Frames[:f], func(f Frame) bool { return Installed(f.File) }) {
+		return false
+	}
+	if u.Wait == nil || len(u.Wait.On) == 0 {
+		c := j.call(n)
+		return u.Wait == nil && c != nil && c.Loop != nil
+	}
+	t := j.thing(n.proc, u.Wait.On[0])
+	if t == nil || len(t.Fate) > 0 || len(t.Taken) > 0 {
+		return false
+	}
+	for _, k := range t.Known {
+		if to := (node{n.proc, k}); !j.helper(to) && !j.idle(to) {
+			return false
+		}
+	}
+	return t.Kind == Queue || t.Kind == Event || t.Kind == Condition
+}
+
+// inJob says of a job that a package runs elsewhere, in the program's own code, what that
+// waits for: in another thread, else in a child process.
+func (j *judge) inJob(n node) string {
+	called := func(to node) bool { // by a package, in the thread or process that is looked at
+		u := j.unit(to)
+		if u == nil || u.Role != "" || u.Wait == nil {
+			return false
+		}
+		k := slices.IndexFunc(u.Frames, func(f Frame) bool { return f.own() })
+		return k >= 0 && slices.ContainsFunc(u.Frames[k:], func(f Frame) bool { return Installed(f.File) && !Machinery(f.File) })
+	}
+	if p := j.procs[n.proc]; p != nil && p.Facts != nil {
+		for k := range p.Facts.Units {
+			to := node{n.proc, k}
+			if u := &p.Facts.Units[k]; to != n && u.Kind == Thread && !u.Main && called(to) {
+				return "; meanwhile " + j.name(to) + " " + j.stuck(to)
+			}
+		}
+	}
+	var waits []node // children in the program's own code, or what they were given of it
+	for _, p := range j.in.Procs {
+		to := j.mainOf(p)
+		if p.Parent != n.proc || !p.Hangs || p.ID == n.proc {
+			continue
+		}
+		if called(to) {
+			return "; meanwhile " + j.name(to) + " " + j.stuck(to)
+		}
+		if u := j.unit(to); u != nil && u.Role == "" && u.Wait != nil && slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }) {
+			waits = append(waits, to)
+		}
+	}
+	if len(waits) == 1 {
+		return "; meanwhile " + j.name(waits[0]) + " " + j.stuck(waits[0])
+	}
+	return ""
+}
+
+// finalChildOf is a wait for the end of a child, whose output may have gone full.
+func (j *judge) finalChildOf(n node, t *Thing, pid int, at string) (says, degree, kind, missing string) {
+	says, degree, kind, missing = j.finalChild(n, pid, at)
+	if t.State != "" {
+		says, missing = says+"; nobody reads its "+t.State+", of which the loop has taken as much as it keeps", "whether the child waits to write more"
+	}
+	return says, degree, kind, missing
+}
+
 // eventOf is that of the call that a unit is in, 0 for none.
 func (j *judge) eventOf(n node) uint64 {
 	if c := j.call(n); c != nil {
@@ -47,6 +125,28 @@ func (j *judge) helper(n node) bool {
 	}
 	t := j.thing(n.proc, first(u.Wait.On))
 	return t != nil && t.Kind == Queue && strings.HasPrefix(or(t.State, "empty"), "empty")
+}
+
+// answerSteps lead from one that has sent a datagram, and waits for one, to those who take
+// what is sent there.
+func (j *judge) answerSteps(n node, p *Peer, does string) []edge {
+	var out []edge
+	for _, e := range p.Ends {
+		o := j.procs[e.Proc]
+		if o == nil || !o.Hangs || strings.Contains(does, "writes") {
+			continue
+		}
+		all := j.atIt(j.havers(node{}, o, []int{e.FD}), []int{e.FD})
+		if user, ok := j.threadNode(p.Used.Proc, p.Used.TID); ok && p.Used.Proc == e.Proc {
+			all = []node{user}
+		}
+		for _, to := range all {
+			if to != n {
+				out = append(out, edge{to: to, kind: "datagram", thing: -1, say: does + "; its own last one went to the socket " + p.To + " of %[2]s"})
+			}
+		}
+	}
+	return out
 }
 
 // reactor says of a thread that waits in a callback of an event loop which is no asyncio's
@@ -68,8 +168,40 @@ func (j *judge) reactor(n node) string {
 // stands adds to what the last of a path waits for what it keeps from others by that.
 func (j *judge) stands(n node, way []hop, says, missing string) (string, string) {
 	also := or(j.keeps(n, way), j.reactor(n))
+	if also == "" && !strings.Contains(says, "; meanwhile") && j.atLoss(n) {
+		if also = j.inJob(n); also != "" {
+			missing = "whether that would have acted"
+			return strings.Replace(says, "; no other thread or task has it at hand", "", 1) + also, missing
+		}
+	}
 	if also == "" {
 		return says, missing
 	}
 	return strings.Replace(says, "; no other thread or task has it at hand", "", 1) + also, "whether that keeps away who should have acted"
+}
+
+// traffic says what went through a connection, and when last.
+func (j *judge) traffic(c *Call) string {
+	p := c.Peer
+	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") {
+		return ""
+	}
+	if p.Got == 0 {
+		return ", which has sent nothing"
+	}
+	return fmt.Sprintf(", which sent %s and is silent %s", bytesText(p.Got), c.lasting())
+}
+
+func bytesText(n uint64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }

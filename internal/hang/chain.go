@@ -23,6 +23,7 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Units = append(v.Units, j.ref(shown[k].node))
 	}
 	sure, guess := true, ""
+	j.way = path
 	for k := range shown {
 		j.evidence(v, shown[k])
 		if e := shown[k].edge; e != nil && !e.sure && sure {
@@ -218,7 +219,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
 	case Subprocess:
 		if w.PID > 0 {
-			return j.finalChild(n, w.PID, at)
+			return j.finalChildOf(n, t, w.PID, at)
 		}
 	case Object:
 		return j.finalObject(n, t, w.How, at)
@@ -293,7 +294,7 @@ func (j *judge) finalQueue(n node, t *Thing, w *Wait, at, what, nobody, fate str
 		jobs := jobsOf(t.Count)
 		missing := "who should have called task_done"
 		if fate == "" {
-			if idle := j.takers(n, w.On[0]); idle != "" {
+			if idle := j.takers(n, w.On[0]); idle != "" && (!j.atLoss(n) || j.inJob(n) == "") {
 				nobody, missing = "; "+idle, "which job was taken without a task_done"
 			}
 		}
@@ -416,35 +417,12 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case p.Closed:
 		return does + j.keptOpen(n), Likely, c.Call, "which program that is"
 	case p.What == Datagrams && p.Got == 0:
+		if p.To != "" {
+			return does + ", and none has come: its own last one went to " + p.To, Likely, c.Call, "whether that came there, and what became of it"
+		}
 		return does + ", and none has come" + j.beside(n), Likely, c.Call, "who should have sent one"
 	case p.Outside && p.What != Datagrams:
 		return does + j.traffic(c), Proven, c.Call, ""
 	}
 	return does + j.traffic(c), Likely, c.Call, "what the other end does"
-}
-
-// traffic says what went through a connection, and when last.
-func (j *judge) traffic(c *Call) string {
-	p := c.Peer
-	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") {
-		return ""
-	}
-	if p.Got == 0 {
-		return ", which has sent nothing"
-	}
-	return fmt.Sprintf(", which sent %s and is silent %s", bytesText(p.Got), c.lasting())
-}
-
-func bytesText(n uint64) string {
-	if n == 1 {
-		return "1 byte"
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -89,6 +89,7 @@ type Peer struct {
 	// What is "pipe", "connection", "listening socket", "file", …; Addr its
 	// name or address.
 	What, Addr string
+	Mail
 	// Ends are who has the other end, of those in the recording; Unrecorded names
 	// a program that has it and is not recorded.
 	Ends       []End
@@ -104,12 +105,7 @@ type Peer struct {
 	Coming bool
 	// Used is the thread that read or wrote last at the other end, TID 0 for none.
 	Used User
-	// Backlog is how many connections wait to be accepted at the other end.
-	Backlog bool
-	// Listeners are who has the listening socket of a Backlog. Watched are the
-	// processes that have an epoll that watches the other end, or that socket.
-	Listeners []End
-	Watched   []int
+	Accepting
 	// Got and Sent are the bytes each way, seen from the thread that waits; LastGot
 	// and LastSent when that was, and at which event of its process.
 	Got, Sent           uint64
@@ -118,6 +114,23 @@ type Peer struct {
 	// Transaction is who has one open, on another connection to the database at the
 	// other end.
 	Transaction *Owner
+}
+
+// Mail is what is known of a socket of datagrams.
+type Mail struct {
+	// From is the only address that it takes them from, "" for any, To where the last
+	// one went, if none has come since.
+	From, To string
+}
+
+// Accepting is who would take a connection, or sees what comes over it.
+type Accepting struct {
+	// Backlog says that the connection waits to be accepted at the other end.
+	Backlog bool
+	// Listeners are who has the listening socket of a Backlog. Watched are the
+	// processes that have an epoll that watches the other end, or that socket.
+	Listeners []End
+	Watched   []int
 }
 
 // User is a thread of a process.

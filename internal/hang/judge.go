@@ -18,6 +18,8 @@ type judge struct {
 	in    *Input
 	procs map[int]*Process
 	edges map[node][]edge
+	// way is the path that is being told.
+	way []hop
 	// cited are facts that a sentence mentions, each with its place.
 	cited []Evidence
 }

@@ -88,6 +88,24 @@ var judgeCases = []struct {
 			thread(2, "rpc_0", 20, on("wait", 0))},
 		Things: []Thing{{Kind: Event, Name: "ready"}}}}},
 		Likely, []string{"MainThread waits (app.py:9 in _blocking), which polls: 40 times", "meanwhile rpc_0 waits for event ready (app.py:20), which nobody sets"}, []string{"Deadlock", "goes on"}},
+	{"a helper of a package that waits for a job owes nothing; a lock that is kept meanwhile says more", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
+		Units: []Unit{thread(1, "MainThread", 9, on("get", 0)), {Kind: Thread, TID: 2, Name: "feeder", Frames: []Frame{{Func: "run", File: "/v/site-packages/pool.py", Line: 3}}, Wait: on("get", 1)},
+			thread(3, "worker", 20, on("acquire", 2))},
+		Things: []Thing{{Kind: Queue, Name: "done", Hands: Hands{Known: []int{1}}}, {Kind: Queue, State: "empty"}, {Kind: Lock, Name: "cache", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
+		Likely, []string{"MainThread waits for an item of queue done (app.py:9), which is empty; it holds lock cache since app.py:7, for which worker waits (app.py:20)"}, []string{"feeder"}},
+	{"a package's lock that is asked for is no proven deadlock", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+		Units:  []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}, Asks: true})},
+		Things: []Thing{{Kind: Lock, Name: "guard", Hands: Hands{Locked: true, Holders: holds(0, 7)}}}}}},
+		Likely, []string{"MainThread waits for lock guard (app.py:9), which it holds itself since app.py:7"}, []string{"Deadlock"}},
+	{"a function of atexit", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{
+		Units:  []Unit{{Kind: Thread, TID: 1, Main: true, Frames: []Frame{{Func: "join", File: "/usr/lib/python3.11/threading.py", Line: 1}}, Wait: units("join", 1)}, thread(2, "worker", 20, on("get", 0))},
+		Things: []Thing{{Kind: Queue, Name: "jobs", State: "empty"}}}}},
+		Likely, []string{"MainThread is at its end and joins worker, which waits for an item of queue jobs (app.py:20)"}, nil},
+	{"an answer to a datagram", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "recvfrom", FD: 4, For: time.Second, Event: 9, Peer: &Peer{What: Datagrams, Mail: Mail{To: "127.0.0.1:53"}, Ends: []End{{1, 3}}}},
+		{TID: 2, Call: "recvfrom", FD: 3, For: time.Second, Event: 8, Peer: &Peer{What: Datagrams, Addr: "127.0.0.1:53"}}}, Facts: &Facts{
+		Units: []Unit{thread(1, "MainThread", 9, nil), thread(2, "server", 20, nil)}}}},
+		Likely, []string{"MainThread waits for a datagram at its socket (app.py:9); its own last one went to the socket 127.0.0.1:53 of server, which waits for a datagram at its socket 127.0.0.1:53 (line 20)"}, nil},
 	{"one that was caught on its way", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "read", FD: 5, For: 3 * time.Millisecond, Event: 90, Frames: f(9), Peer: &Peer{What: "file", Addr: "/lib/x.pyc"}}}}},
 		None, []string{"No verdict: MainThread was on its way (app.py:9): its last call, read, had lasted for 3 ms."}, []string{"waits"}},

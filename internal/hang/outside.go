@@ -3,6 +3,7 @@ package hang
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -120,7 +121,7 @@ func (j *judge) meanwhile(n node, asked func(*Unit, *Call) bool, does func(to no
 	for k := range p.Facts.Units {
 		to := node{n.proc, k}
 		u := j.unit(to)
-		if to == n || u.Kind != Thread || u.Role != "" || !asked(u, j.call(to)) {
+		if to == n || slices.ContainsFunc(j.way, func(h hop) bool { return h.node == to }) || u.Kind != Thread || u.Role != "" || !asked(u, j.call(to)) {
 			continue
 		}
 		if f, ok := j.place(to); ok && f.own() {

@@ -160,6 +160,9 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 	if p.Backlog {
 		return j.listenerSteps(n, p, does)
 	}
+	if p.What == Datagrams {
+		return j.answerSteps(n, p, does)
+	}
 	var out []edge
 	here := []int{}
 	fds := map[int][]int{} // by process: one may have it more than once
@@ -269,6 +272,9 @@ func (j *judge) doing(c *Call) string {
 	case name == "connect":
 		return "connects to " + on
 	case c.Peer != nil && c.Peer.What == Datagrams && (strings.HasPrefix(name, "recv") || name == "read"):
+		if c.Peer.From != "" {
+			return "waits for a datagram from " + c.Peer.From
+		}
 		return strings.TrimSpace("waits for a datagram at its socket " + c.Peer.Addr)
 	case strings.HasPrefix(name, "recv"), name == "read", name == "readv", name == "pread64":
 		return "waits for data from the " + on

@@ -160,6 +160,11 @@ func (c *Done) detail(u *FDUse, e Effect, dst []Effect) []Effect {
 		return c.taken(u, &e, dst)
 	case DoBind, DoConnect:
 		e.Addr = c.In
+	case DoSend:
+		if c.Args[u.By] == 0 {
+			return dst // it is connected
+		}
+		e.Addr = c.In
 	case DoAccept, DoName, DoPeer:
 		e.Addr = c.sockaddr(u.By)
 	case DoShut:

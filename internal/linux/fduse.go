@@ -24,6 +24,7 @@ const (
 	DoTake                   // FD is new: it came over From (SCM_RIGHTS)
 	DoSteal                  // FD is new: descriptor From of the process that the pidfd Via stands for
 	DoTerminal               // FD is the master of the pseudo-terminal number Arg
+	DoSend                   // Addr is where a datagram is sent
 	DoFork                   // the thread has a table of descriptors of its own from here on (unshare)
 )
 

@@ -12,7 +12,7 @@ var netRows = []Syscall{
 	{Nr: 51, Name: "getsockname", Args: []Arg{aFD, kind("addr", OutSockAddr), kind("addrlen", SockLen)}, Outs: []Out{byLen(1, 2, 128)}, FDs: fds(use(DoName, 0).by(1))},
 	{Nr: 52, Name: "getpeername", Args: []Arg{aFD, kind("addr", OutSockAddr), kind("addrlen", SockLen)}, Outs: []Out{byLen(1, 2, 128)}, FDs: fds(use(DoPeer, 0).by(1))},
 	{Nr: 48, Name: "shutdown", Args: []Arg{aFD, choice("how", shutHows)}, FDs: fds(use(DoShut, 0).by(1))},
-	{Nr: 44, Name: "sendto", Blocks: true, Args: []Arg{aFD, aIn, size("len"), flags("flags", msgFlags), kind("dest_addr", InSockAddr), kind("addrlen", SockLen)}, FDs: fds(writes(0, 1))},
+	{Nr: 44, Name: "sendto", Blocks: true, Args: []Arg{aFD, aIn, size("len"), flags("flags", msgFlags), kind("dest_addr", InSockAddr), kind("addrlen", SockLen)}, FDs: fds(writes(0, 1), use(DoSend, 0).by(4))},
 	{Nr: 45, Name: "recvfrom", Blocks: true, Args: []Arg{aFD, aOut, size("len"), flags("flags", msgFlags), kind("src_addr", OutSockAddr), kind("addrlen", SockLen)}, Outs: []Out{perRet(1, 2, 1), byLen(4, 5, 128)}, FDs: fds(reads(0, 1).notPeeking(3))},
 	{Nr: 46, Name: "sendmsg", Blocks: true, Args: []Arg{aFD, kind("msg", Msg), flags("flags", msgFlags)}, FDs: fds(hands(0, 1), writes(0, onNone).message(1))},
 	{Nr: 47, Name: "recvmsg", Blocks: true, Args: []Arg{aFD, kind("msg", Msg), flags("flags", msgFlags)}, Outs: []Out{special(1, "struct msghdr 56, name, iovecs by result, control")}, FDs: fds(reads(0, onNone).message(1).notPeeking(2), takes(0, 2).message(1))},

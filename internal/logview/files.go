@@ -298,6 +298,8 @@ func (m *merger) socket(sc *scan, o *op, t *table) {
 		m.named(f, addr)
 	case linux.DoPeer:
 		f.Remote = addr
+	case linux.DoSend:
+		f.SentTo = addr
 	case linux.DoShut:
 		f.ShutIn = f.ShutIn || o.arg == 0 || o.arg == 2
 		f.ShutOut = f.ShutOut || o.arg == 1 || o.arg == 2

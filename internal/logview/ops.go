@@ -126,6 +126,9 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 	if e.Do == linux.DoRead || e.Do == linux.DoWrite {
 		return sc.transfer(n, ev, e)
 	}
+	if e.Do == linux.DoSend && sc.sentAgain(ev, e) {
+		return -1
+	}
 	o := op{do: opDo(e.Do), object: e.Object, cloexec: e.Cloexec, pair: e.Pair,
 		fd: clamp(e.FD), last: clamp(e.Last), from: clamp(e.From), arg: e.Arg, events: e.Events}
 	switch {
@@ -145,17 +148,20 @@ func (sc *scan) effect(n uint64, ev *recording.Event, e *linux.Effect, in []byte
 		o.more.entered, o.more.began = sc.entered, sc.began
 	}
 	switch e.Do {
-	case linux.DoConnect, linux.DoName, linux.DoPeer, linux.DoLock, linux.DoWatch, linux.DoBind, linux.DoListen, linux.DoShut, linux.DoHand:
+	case linux.DoConnect, linux.DoName, linux.DoPeer, linux.DoLock, linux.DoWatch, linux.DoBind, linux.DoListen, linux.DoShut, linux.DoHand, linux.DoSend:
 		// These leave the numbers as they are.
 	default:
 		if o.fd != o.last && e.Do != linux.DoOpen && e.Do != linux.DoAccept && e.Do != linux.DoCopy || e.Do == linux.DoFork {
 			clear(sc.sums)
+			clear(sc.sentTo)
 			break
 		}
 		key := sumKey{tid: sc.tableOf(ev.TID), fd: o.fd, do: linux.DoRead}
 		delete(sc.sums, key)
 		key.do = linux.DoWrite
 		delete(sc.sums, key)
+		key.do = linux.DoSend
+		delete(sc.sentTo, key)
 	}
 	return sc.op(n, ev, o)
 }
@@ -189,6 +195,17 @@ func (sc *scan) transfer(n uint64, ev *recording.Event, e *linux.Effect) int {
 	return k
 }
 
+// sentAgain says whether the last datagram from a descriptor went to the same address.
+func (sc *scan) sentAgain(ev *recording.Event, e *linux.Effect) bool {
+	key := sumKey{tid: sc.tableOf(ev.TID), fd: clamp(e.FD), do: e.Do}
+	to := string(e.Addr)
+	if sc.sentTo[key] == to {
+		return true
+	}
+	sc.sentTo[key] = to
+	return false
+}
+
 // tableOf is the thread's id where it has descriptors of its own, else 0.
 func (sc *scan) tableOf(tid int32) int32 {
 	if t := sc.f.Threads[tid]; t != nil && t.PID != sc.p.PID {
@@ -206,6 +223,7 @@ func (sc *scan) op(n uint64, ev *recording.Event, o op) int {
 	sc.nops++
 	if o.do >= opStart && o.do != opReap {
 		clear(sc.sums)
+		clear(sc.sentTo)
 	}
 	o.time, o.n, o.instr, o.tid = ev.Time, n, ev.Instr, ev.TID
 	if o.do < opStart && !early(linux.Do(o.do)) {

@@ -88,6 +88,8 @@ type scan struct {
 	// sums are the indexes in ops of transfers that further ones of the same
 	// descriptor are added to.
 	sums map[sumKey]int
+	// sentTo are the addresses of the last datagrams.
+	sentTo map[sumKey]string
 	// begun are the operations of calls that have not returned, by thread.
 	begun map[int32][]int
 	open  []recording.OpenFD
@@ -120,7 +122,7 @@ func readWith(rec *recording.Recording, l limit, c *channels) (*State, error) {
 // scan reads one process.
 func (r *reader) scan(rec *recording.Recording, info *recording.Process) error {
 	p := &Process{Process: *info, FDs: map[int]*FD{}}
-	sc := &scan{reader: r, p: p, sums: map[sumKey]int{}, begun: map[int32][]int{}}
+	sc := &scan{reader: r, p: p, sums: map[sumKey]int{}, begun: map[int32][]int{}, sentTo: map[sumKey]string{}}
 	errPast := errors.New("past")
 	err := Each(rec, info, func(f *Follower, n uint64, ev *recording.Event, step Step) error {
 		if r.l.passed(info.ID, n, ev) {

@@ -171,6 +171,7 @@ type Socket struct {
 	Domain, Type uint32
 	Local        string
 	Remote       string
+	SentTo       string // where the last datagram went that named an address
 	Listening    bool
 	Connected    *Moment // where it was connected, or accepted; nil if it was not
 	From         *File   // the listening socket that it was accepted from

@@ -190,6 +190,8 @@ func (r *reader) role(u *unit) string {
 		if top(3, "threading.py", "wait") || top(1, "threading.py", "wait") {
 			return "an idle feeder of a queue"
 		}
+	case top(3, "asyncio/unix_events.py", "_do_waitpid"):
+		return "a watcher of a child process"
 	case top(4, "socketserver.py", "serve_forever"):
 		return hang.RoleServer
 	case top(6, "server.py", "handle_one_request"):

@@ -209,8 +209,11 @@ var rules = map[string]func(*waiter, int){
 			w.on(k, hang.Barrier, "wait", obj)
 		}
 	},
-	"asyncio/base_subprocess.py:_wait": func(w *waiter, k int) { w.child(k, w.self(k), "_pid") },
-	"asyncio/tasks.py:sleep":           func(w *waiter, k int) { w.found = &hang.Wait{How: "sleep", Limit: true} },
+	"asyncio/base_subprocess.py:_wait": func(w *waiter, k int) {
+		w.child(k, w.self(k), "_pid")
+		w.unreadOutput(w.self(k))
+	},
+	"asyncio/tasks.py:sleep": func(w *waiter, k int) { w.found = &hang.Wait{How: "sleep", Limit: true} },
 	"asyncio/tasks.py:wait_for": func(w *waiter, k int) {
 		w.cancelled(k, "wait_for")
 		w.limit(w.limited(k))

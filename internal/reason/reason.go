@@ -219,9 +219,6 @@ func hangProcess(e *Ending, state *logview.State) *hang.Process {
 	return p
 }
 
-// sockDgram is SOCK_DGRAM of socket(2).
-const sockDgram = 2
-
 // limitOf is the time-out of a poll in milliseconds, below 0 for none. One of a minute
 // and more says little.
 func limitOf(ms int32) time.Duration {
@@ -268,8 +265,8 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 		if out.Addr != "" {
 			out.What = "connection to"
 		}
-		if f.Type == sockDgram && out.Addr == "" && f.Other == nil {
-			out.What, out.Addr = hang.Datagrams, f.Local
+		if f.Type == sockDgram && f.Other == nil {
+			return datagrams(out, state, f)
 		}
 		if f.Listening {
 			out.What, out.Addr = "listening socket", f.Local
