@@ -25,9 +25,10 @@ const (
 // a folder that can't be written is done without.
 type Cache struct{ Dir string }
 
-// DefaultCache is the cache in the user's cache folder.
+// DefaultCache is the cache in the user's cache folder. Each newest version that is known
+// has its own: what was too new for one pyrr is looked at again by the next.
 func DefaultCache() Cache {
-	dir, err := usercache.Dir("clock", "v"+clockFormat)
+	dir, err := usercache.Dir("clock", fmt.Sprintf("v%s-%d", clockFormat, maxMinor()))
 	if err != nil {
 		return Cache{}
 	}

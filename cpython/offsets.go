@@ -96,11 +96,13 @@ func tableLayout(minor int, freeThreaded bool) (*layout, error) {
 	}
 	if r.like != 0 {
 		l, err := tableLayout(r.like, freeThreaded)
-		if err == nil {
-			l.minor, l.rules = minor, r
+		if err != nil {
+			return nil, err
+		}
+		if l.minor, l.rules = minor, r; r.layout != nil {
 			r.layout(l)
 		}
-		return l, err
+		return l, nil
 	}
 	c, err := column(minor, freeThreaded)
 	if err != nil {

@@ -72,8 +72,8 @@ type Rules struct {
 
 	// debug lists the groups of _Py_DebugOffsets, nil for a version without.
 	debug func(l *layout, gilBase *int) []debugGroup
-	// like is the version whose offsets layout then changes; 0: there is a
-	// column.
+	// like is the version whose offsets layout then changes, nil for none; 0: there is
+	// a column.
 	like   int
 	layout func(l *layout)
 }
