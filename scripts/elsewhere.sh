@@ -43,8 +43,16 @@ command -v busybox >/dev/null || apt_install busybox-static || skip "no busybox"
 
 cache=$(pyrr_cache)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Who ends this must not be left with a guest that runs on.
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'exit 143' TERM
 data=internal/conformance/data/elsewhere.tsv
+
+# newest_kernel VERSION ROOT prints the name of the newest package with such a kernel that
+# the Debian in ROOT (or here) knows.
+newest_kernel() {
+  ${2:+chroot "$2"} apt-cache search --names-only "^linux-image-$1[.0-9]*[-+].*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1
+}
 
 # kernel VERSION prints the path of a Debian kernel, fetching the package if need be.
 kernel() {
@@ -61,7 +69,11 @@ kernel() {
     6.12) root=$cache/roots/trixie ;;
     esac
     [ -z "$root" ] || [ -d "$root" ] || return 1
-    pkg=$(${root:+chroot "$root"} apt-cache search --names-only "^linux-image-$1[.0-9]*[-+].*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1)
+    pkg=$(newest_kernel "$1" "$root")
+    if [ -z "$pkg" ] && [ -z "$root" ] && [ "$(id -u)" = 0 ]; then
+      # A machine as it comes may have no lists of packages.
+      retry apt_get -qq update && pkg=$(newest_kernel "$1" "")
+    fi
     [ -n "$pkg" ] || return 1
     rm -rf "$dst.tmp" && mkdir -p "$dst.tmp"
     if [ -n "$root" ]; then
@@ -180,7 +192,8 @@ guest() {
   # A second without output is nothing under TCG; half an hour in all is too much.
   timeout 1800 qemu-system-x86_64 -accel tcg -cpu "$cpu" -m 1400 -smp 1 -nographic -no-reboot -monitor none \
     -kernel "$image" -initrd "$work/initramfs" -append "console=ttyS0 quiet panic=-1 loglevel=3" \
-    -serial "file:$work/console" -serial "file:$work/there.tar" </dev/null >"$work/qemu" 2>&1 || true
+    -serial "file:$work/console" -serial "file:$work/there.tar" </dev/null >"$work/qemu" 2>&1 &
+  wait $! || true
   tr -d '\r' <"$work/console" >"$work/text"
   if ! grep -q '^DONE' "$work/text"; then
     say "$cpu $version: the guest did not come to its end"

@@ -21,12 +21,16 @@ background scripts/setup.sh --tools
 setup=$!
 background scripts/interpreters.sh
 interpreters=$!
-trap 'kill $setup $interpreters ${fuzz:-} 2>/dev/null || true' EXIT
+trap 'kill $setup $interpreters ${fuzz:-} ${guests:-} 2>/dev/null || true' EXIT
 step go vet ./...
 # It takes the processor time that others leave, until the end.
 background nice scripts/fuzz.sh 3000x
 fuzz=$!
 step wait $setup
+# Two guests with other processors, emulated on one thread: a minute of processor time,
+# most of it while programs under test wait. Without qemu or a kernel it says so and ends.
+PYRR=bin/pyrr background nice scripts/elsewhere.sh short
+guests=$!
 # Once as an ordinary user, where this is root: recording needs no privilege.
 if [ "$(id -u)" = 0 ]; then
   step scripts/as-nobody.sh
@@ -41,5 +45,6 @@ go build -o bin/progress ./internal/progress
 export PYRR_BINARY=$PWD/bin/pyrr
 step go test -json -vet=off -timeout 35m -p 3 -parallel 4 ${PYRR_TEST_FLAGS:-} ./fixtures ./cmd/pyrr ./... | bin/progress
 step wait $fuzz
+step wait $guests
 trap - EXIT
 say "$((SECONDS - begun)) s: passed"
