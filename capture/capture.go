@@ -131,6 +131,8 @@ type Info struct {
 	Runner bool
 	// Clients names the programs that had others run elsewhere: docker, kubectl, …
 	Clients []string
+	// PyPy is set where a PyPy was executed, by a script, say.
+	PyPy bool
 	// Images says how long the program stood still for each image that was
 	// taken of it.
 	Images []time.Duration

@@ -331,6 +331,7 @@ type epochs struct {
 	header  recording.Header
 	runners bool            // a test runner was seen
 	clients []string        // container clients that were executed
+	pypy    bool            // a PyPy was executed
 	took    []time.Duration // for each image
 	surplus Surplus
 	stuck   []Stuck

@@ -39,7 +39,9 @@ func (r *recorder) isPython(path string) bool {
 	key := programKey(&st)
 	is, known := r.pythons[key]
 	if !known {
-		is = cpython.IsPython(path)
+		var pypy bool
+		is, pypy = cpython.WhichPython(path)
+		r.pypy = r.pypy || pypy
 		if r.pythons == nil {
 			r.pythons = map[[3]uint64]bool{}
 		}

@@ -350,7 +350,7 @@ func (r *recorder) finish() (*Info, error) {
 	}
 	r.drain()
 	r.endGroup()
-	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, After: r.after, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, Images: r.took}
+	info := &Info{Status: exitStatus(r.status), TimedOut: r.timedOut, After: r.after, Dir: r.o.Dir, Runner: r.runners, Clients: r.clients, PyPy: r.pypy, Images: r.took}
 	r.finishEpochs()
 	info.Surplus, info.Stuck = r.surplus, r.stuck
 	for _, k := range r.kept {

@@ -178,10 +178,17 @@ func (im *elfFile) isPython() bool {
 	return im.imports("Py_BytesMain", "Py_Main", "_Py_UnixMain", "_PyRuntime")
 }
 
-// IsPyPy says, from its dynamic symbols alone, whether the executable at path is a
-// PyPy: it calls pypy_main_startup of libpypy, or has it inside.
-func IsPyPy(path string) bool { return fileHas(path, (*elfFile).isPyPy) }
+// WhichPython says, from its dynamic symbols alone, whether the executable at path is a
+// Python interpreter, as IsPython does, or a PyPy.
+func WhichPython(path string) (python, pypy bool) {
+	fileHas(path, func(im *elfFile) bool {
+		python, pypy = im.isPython(), im.isPyPy()
+		return true
+	})
+	return python, pypy
+}
 
+// isPyPy: it calls pypy_main_startup of libpypy, or has it inside.
 func (im *elfFile) isPyPy() bool {
 	_, inside := im.lookup("pypy_main_startup")
 	return inside || im.imports("pypy_main_startup")

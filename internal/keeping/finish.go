@@ -5,7 +5,6 @@ package keeping
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 
 	"pyrr/internal/cli"
@@ -18,14 +17,13 @@ import (
 	"pyrr/internal/stackwalk"
 
 	"pyrr/capture"
-	"pyrr/cpython"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
 
 // noRecording says why there is nothing in a recording.
-func noRecording(t *naming.Target) string {
-	if path, err := exec.LookPath(t.Program); err == nil && cpython.IsPyPy(path) {
+func noRecording(info *capture.Info) string {
+	if info.PyPy {
 		return doctor.NotCPython("PyPy")
 	}
 	return "the command ran no Python"
@@ -51,7 +49,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 
 	if info.Procs == 0 {
 		if len(info.Clients) == 0 { // of which record has told
-			u.Warn("nothing was recorded: " + noRecording(t))
+			u.Warn("nothing was recorded: " + noRecording(info))
 			if f.Follow != "all" {
 				u.Hint("pyrr record --follow all -- …")
 			}
