@@ -152,7 +152,7 @@ func TestKilledInLine(t *testing.T) {
 		t.Errorf("cur %v, in line %v", p.cur, tids(p.ready))
 	}
 	// The slot goes to the next; that can't be resumed, since there is no such thread:
-	// its end will be reported, and until then the slot is its.
+	// until its end is reported, it keeps the slot.
 	if err := f.ended(all[0], killed); err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ root() {
   bind "$dst"
   if [ "$suite" = sid ] && [ ! -x "$dst/usr/bin/python3.15" ]; then
     retry chroot "$dst" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.15' </dev/null >>"$cache/roots/$suite.log" 2>&1 ||
-      skip sid315 "python3.15 is not to be had (log: $cache/roots/$suite.log)"
+      skip sid315 "python3.15 could not be installed (log: $cache/roots/$suite.log)"
   fi
   d=$(chroot "$dst" /usr/bin/python3 --version 2>&1) || { skip "$suite" "its Python does not run: $d"; return 0; }
   rm -f "$cache/.skipped/$suite"
