@@ -60,7 +60,7 @@ SUITES = [
     Suite("itsdangerous", "2.2.0", "e0050c0b7da1eea53ffaf149c0cfbb5c6e2e2b69c4bef22c81fa6eb73e5f6173",
           "tests", "tests/test_itsdangerous/test_timed.py::TestTimestampSigner::test_max_age"),
     Suite("werkzeug", "3.1.9", "55ca7c70a75689be937aa27f8ff4b018f06ff4838fc73045560bf0f5a1291060",
-          "tests -W ignore --ignore=tests/test_serving.py --ignore=tests/middleware/test_http_proxy.py", "tests/test_urls.py::test_iri_support"),
+          "tests -o filterwarnings=ignore --ignore=tests/test_serving.py --ignore=tests/middleware/test_http_proxy.py", "tests/test_urls.py::test_iri_support"),
     Suite("lmdb", "3.0.0", "06dda0723545e14d56ac7dcd6f582d9922c2ed5e16f1c3f8d0e670a96ec2ee65",
           "tests", "tests/package_test.py::PackageExportsTest::test_exports", "lmdb/__init__.py"),
     Suite("watchfiles", "1.3.0", "99aee4a07847c06820765fd7b1b49ceac4f3f711ccb7d104655a33231de1c207",

@@ -20,6 +20,29 @@ type hostile struct {
 	manifests map[string][]byte // by tag and digest
 	types     map[string]string
 	blobs     map[digest.Digest][]byte
+	odd       string // part of the paths that odder answers
+	odder     func(w http.ResponseWriter, r *http.Request)
+}
+
+// endless answers with bytes without end, and without a length.
+func endless(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+		w.Header().Set("Docker-Content-Digest", digest.FromString("short").String())
+		w.Header().Set("Content-Length", "500")
+		return
+	}
+	w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+	for block := make([]byte, 1<<16); r.Context().Err() == nil; {
+		if _, err := w.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+// round sends to where one is.
+func round(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 }
 
 func (h *hostile) put(ref string, v any, mediaType string) ocispec.Descriptor {
@@ -32,6 +55,10 @@ func (h *hostile) put(ref string, v any, mediaType string) ocispec.Descriptor {
 }
 
 func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.odder != nil && strings.Contains(r.URL.Path, h.odd) {
+		h.odder(w, r)
+		return
+	}
 	_, ref, _ := strings.Cut(r.URL.Path, "/manifests/")
 	if raw, ok := h.manifests[ref]; ok {
 		w.Header().Set("Content-Type", h.types[ref])
@@ -113,6 +140,17 @@ func TestHostile(t *testing.T) {
 			h.put("tag", bomb, ocispec.MediaTypeImageIndex)
 		}},
 		{"none", "there is no recording of that name", func(*hostile) {}},
+		{"a blob without end", "bytes or more, not", func(h *hostile) {
+			h.put("tag", good(), ocispec.MediaTypeImageManifest)
+			h.odd, h.odder = "/blobs/", endless
+		}},
+		{"a manifest without end", "bytes or more, not 500", func(h *hostile) { h.odd, h.odder = "/manifests/", endless }},
+		{"a blob that is elsewhere for ever", "more than 5 redirects", func(h *hostile) {
+			h.put("tag", good(), ocispec.MediaTypeImageManifest)
+			h.odd, h.odder = "/blobs/", round
+		}},
+		{"a tag that is elsewhere for ever", "more than 5 redirects", func(h *hostile) { h.odd, h.odder = "/manifests/", round }},
+		{"a digest that is a path", "is no SHA-256", manifest(func(m *ocispec.Manifest) { m.Layers[0].Digest = "sha256:../../../etc/passwd" })},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +166,7 @@ func refused(t *testing.T, tt struct {
 	set  func(h *hostile)
 }) {
 	k := ownHome(t)
-	h := &hostile{map[string][]byte{}, map[string]string{}, map[digest.Digest][]byte{}}
+	h := &hostile{manifests: map[string][]byte{}, types: map[string]string{}, blobs: map[digest.Digest][]byte{}}
 	tt.set(h)
 	s := httptest.NewServer(h)
 	defer s.Close()
@@ -152,7 +190,7 @@ func TestRedirect(t *testing.T) {
 		_, _ = w.Write([]byte("no recording"))
 	}))
 	defer elsewhere.Close()
-	h := &hostile{map[string][]byte{}, map[string]string{}, map[digest.Digest][]byte{}}
+	h := &hostile{manifests: map[string][]byte{}, types: map[string]string{}, blobs: map[digest.Digest][]byte{}}
 	d := digest.FromString("no recording")
 	h.put("tag", ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, ArtifactType: RecordingType, Config: ocispec.DescriptorEmptyJSON,
 		Layers:      []ocispec.Descriptor{{MediaType: ownType, Digest: d, Size: 12}},
