@@ -5,6 +5,7 @@
 package naming
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,8 +34,12 @@ type Target struct {
 	Made bool
 }
 
+// bazelDir names the folder that Bazel keeps of a test; what lies elsewhere in its sandbox
+// is deleted. An option can't name it, since --run_under expands no variables.
+const bazelDir = "TEST_UNDECLARED_OUTPUTS_DIR"
+
 // Plan decides where the recording of a command goes. out is the value
-// of -o: a file if it ends in .pyrr.zip, else a folder; "" is recordings/.
+// of -o: a file if it ends in .pyrr.zip, else a folder; "" is recordings/, or what Bazel keeps.
 func Plan(out string, command []string) (Target, error) {
 	if strings.HasSuffix(out, recording.PackedSuffix) {
 		base := strings.TrimSuffix(out, recording.PackedSuffix)
@@ -55,7 +60,7 @@ func Plan(out string, command []string) (Target, error) {
 		}
 	case "":
 		if out == "" {
-			out = find.DefaultDir
+			out = cmp.Or(os.Getenv(bazelDir), find.DefaultDir)
 		}
 	}
 	if st, err := os.Stat(out); err == nil && !st.IsDir() {
