@@ -30,6 +30,8 @@ packages+=(qemu-user-static)
 packages+=(docker-registry)
 # The page of pyrr report is opened in it.
 packages+=(chromium fonts-dejavu-core)
+# GitHub's own parser of Markdown: summaries are shown by it.
+packages+=(cmark-gfm)
 command -v npm >/dev/null || packages+=(nodejs npm)
 if debian_python >/dev/null; then
   packages+=(python3.11-venv python3.11-dbg libpython3.11-testsuite)

@@ -24,7 +24,6 @@ import (
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 	"pyrr/internal/show"
-	"pyrr/internal/stack"
 )
 
 // Told is what a CI is told of a recording. Values of variables, and the messages of
@@ -102,40 +101,32 @@ func relativeFile(rec *recording.Recording, file string) string {
 	return file
 }
 
-// foldedStacks are the user's frames of each thread, the concerned ones first.
+// foldedStacks are the user's frames of what was raised and of each thread, the
+// concerned ones first.
 func foldedStacks(u *screen.UI, rec *recording.Recording, r *reason.Reason) string {
 	var b strings.Builder
+	if raised := show.RaisedLines(rec, r.Why.Raised); raised != "" {
+		b.WriteString("raised, the innermost frame first\n" + raised)
+	}
 	many := len(r.Ends) > 1
 	const most = 20
 	list := reason.ThreadsByVerdict(r.Why, r.Ends)
+	if r.Why.Raised != nil { // it was the end of a test: the runner's own threads go on
+		list = slices.DeleteFunc(list, func(w *reason.Waiting) bool { return !reason.HasOwn(w.Stack) })
+	}
 	for i, w := range list {
 		if i == most {
 			fmt.Fprintf(&b, "\n… %s\n", printable.Plural(uint64(len(list)-most), "more thread", "more threads"))
 			break
 		}
-		if i > 0 {
+		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
 		if many {
 			fmt.Fprintf(&b, "process %d, ", w.Proc.ID)
 		}
 		fmt.Fprintf(&b, "thread %d %s %s%s\n", w.Num, printable.Line(w.Name), reason.WaitsFor(w), show.Lasting(w))
-		own, folded := reason.FoldStack(w.Stack)
-		b.WriteString(show.StackLines(rec, own))
-		if folded > 0 {
-			fmt.Fprintf(&b, "… %s\n", printable.Plural(uint64(folded), "more frame", "more frames"))
-		}
-	}
-	if x := r.Why.Raised; x != nil {
-		paths := stack.Paths{Root: rec.Header().Cwd}
-		for i := range x.Frames {
-			f := &x.Frames[i]
-			if hang.Machinery(f.File) || hang.Library(f.File) && i > 0 {
-				continue
-			}
-			short, _ := paths.Short(f.File)
-			fmt.Fprintf(&b, "Py  %-32s  %-32s  %s\n", printable.Line(f.Func), printable.Line(fmt.Sprintf("%s:%d", short, f.Line)), printable.Line(strings.TrimSpace(reason.SourceLine(rec, f.File, f.Line))))
-		}
+		b.WriteString(show.FoldedLines(rec, w.Stack))
 	}
 	return b.String()
 }

@@ -47,19 +47,19 @@ func groupMarkdown(g []*Told, whole bool) string {
 	var b strings.Builder
 	first := g[0]
 	icon := map[int]string{0: "⏱️", 1: "💥", 2: "❌", 3: "⚠️"}[rank(first)]
-	fmt.Fprintf(&b, "### %s `%s` %s\n\n", icon, show.Code(cmp.Or(first.Test, first.command, filepath.Base(first.Recording))), plainText(first.what()))
+	fmt.Fprintf(&b, "### %s %s %s\n\n", icon, printable.Code(cmp.Or(first.Test, first.command, filepath.Base(first.Recording))), plainText(first.what()))
 	if first.Error != "" {
-		fmt.Fprintf(&b, "`%s`\n\n", show.Code(printable.Shorten(first.Error, 500)))
+		fmt.Fprintf(&b, "%s\n\n", printable.Code(printable.Shorten(first.Error, 500)))
 	}
 	if first.Sentence != "" {
-		fmt.Fprintf(&b, "`%s`\n\n", show.Code(printable.Shorten(first.Sentence, 1000)))
+		fmt.Fprintf(&b, "%s\n\n", printable.Code(printable.Shorten(first.Sentence, 1000)))
 	}
 	if first.File != "" {
-		place := fmt.Sprintf("`%s:%d`", show.Code(first.File), first.Line)
+		place := printable.Code(fmt.Sprintf("%s:%d", first.File, first.Line))
 		if at := sourceURL(first); at != "" {
 			place = "[" + place + "](" + at + ")"
 		}
-		fmt.Fprintf(&b, "- **Where:** %s in `%s`\n", place, show.Code(first.Func))
+		fmt.Fprintf(&b, "- **Where:** %s in %s\n", place, printable.Code(first.Func))
 	}
 	if len(g) > 1 {
 		fmt.Fprintf(&b, "- **Seen:** %d times in this run, also by ", len(g))
@@ -67,7 +67,7 @@ func groupMarkdown(g []*Told, whole bool) string {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			fmt.Fprintf(&b, "`%s`", show.Code(cmp.Or(t.Test, t.command)))
+			b.WriteString(printable.Code(cmp.Or(t.Test, t.command)))
 		}
 		if len(g) > 6 {
 			fmt.Fprintf(&b, " and %d more", len(g)-6)
@@ -75,11 +75,11 @@ func groupMarkdown(g []*Told, whole bool) string {
 		b.WriteByte('\n')
 	}
 	if first.Spec != "" {
-		fmt.Fprintf(&b, "- **Covered:** by the spec `%s`\n", show.Code(first.Spec))
+		fmt.Fprintf(&b, "- **Covered:** by the spec %s\n", printable.Code(first.Spec))
 	}
-	fmt.Fprintf(&b, "- **Recording:** `%s`\n\n", show.Code(filepath.Base(first.Recording)))
+	fmt.Fprintf(&b, "- **Recording:** %s\n\n", printable.Code(filepath.Base(first.Recording)))
 	if whole && first.Stacks != "" {
-		fmt.Fprintf(&b, "<details><summary>Stacks</summary>\n\n%s\n</details>\n\n", show.Fenced(first.Stacks))
+		fmt.Fprintf(&b, "<details><summary>Stacks</summary>\n\n%s\n</details>\n\n", printable.Fenced(first.Stacks))
 	}
 	return b.String()
 }
@@ -115,7 +115,7 @@ func howToOpen(f *Flags, groups [][]*Told) string {
 			commands = strings.Replace(commands, " --name", " --repo "+printable.ShellQuote(repo)+" --name", 1)
 		}
 	}
-	b.WriteString(show.Fenced(commands))
+	b.WriteString(printable.Fenced(commands))
 	if u, err := url.Parse(f.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") && !strings.ContainsAny(f.URL, "()<> \n") {
 		fmt.Fprintf(&b, "\n[The artifact with the recordings](%s)\n", f.URL)
 	}

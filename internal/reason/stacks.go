@@ -1,6 +1,7 @@
 package reason
 
 import (
+	"slices"
 	"strings"
 
 	"pyrr/internal/hang"
@@ -89,4 +90,9 @@ func SourceLine(rec *recording.Recording, file string, line int) string {
 		return ""
 	}
 	return strings.TrimRight(lines[line-1], "\r")
+}
+
+// HasOwn says whether a frame of a stack is of the user's code.
+func HasOwn(st stack.Stack) bool {
+	return slices.ContainsFunc(st.Frames, func(f stack.Frame) bool { return f.Kind == stack.Python && !hang.Library(f.File) })
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/printable"
 )
 
 // MaxSummary is the size to which a job's summary is kept. GitHub takes 1024
@@ -33,10 +34,10 @@ func Markdown(w io.Writer, run *assert.Run, most int) error {
 	}
 	slices.SortStableFunc(specs, func(a, b *assert.SpecResult) int { return weight(a) - weight(b) })
 	for _, f := range run.Unused {
-		blocks = append(blocks, "- "+code(f)+" is a golden that no spec names\n")
+		blocks = append(blocks, "- "+printable.Code(f)+" is a golden that no spec names\n")
 	}
 	for _, f := range run.Unmatched {
-		blocks = append(blocks, "- "+code(f)+" is a recording that holds no test that its specs are about\n")
+		blocks = append(blocks, "- "+printable.Code(f)+" is a recording that holds no test that its specs are about\n")
 	}
 	rest := 0
 	for _, s := range specs {
@@ -50,7 +51,7 @@ func Markdown(w io.Writer, run *assert.Run, most int) error {
 		if len(s.Checks) > 0 && s.Verdict == assert.XPassed {
 			fmt.Fprintf(&b, "%s\n", clean(s.Reason))
 		}
-		blocks = append(blocks, fmt.Sprintf("### %s %s\n\n%s\n", labels[s.Verdict][0], code(s.Spec.ID()), fenced(b.String())))
+		blocks = append(blocks, fmt.Sprintf("### %s %s\n\n%s\n", labels[s.Verdict][0], printable.Code(s.Spec.ID()), printable.Fenced(b.String())))
 	}
 	if rest > 0 {
 		var b strings.Builder
@@ -58,7 +59,7 @@ func Markdown(w io.Writer, run *assert.Run, most int) error {
 		for _, s := range specs {
 			if weight(s) == 3 {
 				t := &terminal{}
-				fmt.Fprintf(&b, "| %s | %s | %s |\n", labels[s.Verdict][0], cell(code(s.Spec.ID())), cell(clean(t.specLine(s))))
+				fmt.Fprintf(&b, "| %s | %s | %s |\n", labels[s.Verdict][0], cell(printable.Code(s.Spec.ID())), cell(printable.Code(t.specLine(s))))
 			}
 		}
 		b.WriteString("\n</details>\n")
@@ -81,26 +82,4 @@ func Markdown(w io.Writer, run *assert.Run, most int) error {
 	return err
 }
 
-// code sets text in code font, whatever it holds.
-func code(s string) string {
-	s = clean(s)
-	tick := "`"
-	for strings.Contains(s, tick) {
-		tick += "`"
-	}
-	if len(tick) > 1 {
-		return tick + " " + s + " " + tick
-	}
-	return tick + s + tick
-}
-
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-
-// fenced is a block of code.
-func fenced(s string) string {
-	fence := "```"
-	for strings.Contains(s, fence) {
-		fence += "`"
-	}
-	return fence + "\n" + strings.Trim(s, "\n") + "\n" + fence + "\n"
-}

@@ -29,12 +29,12 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 		fmt.Fprintf(&b, "- **%s** %s\n", name, fmt.Sprintf(format, args...))
 	}
 	command := printable.Shorten(printable.ShellJoin(h.Command), 120)
-	fmt.Fprintf(&b, "### `%s` %s\n\n", Code(cmp.Or(h.Test, command)), what)
+	fmt.Fprintf(&b, "### %s %s\n\n", printable.Code(cmp.Or(h.Test, command)), what)
 	if h.Test != "" {
-		row("Command:", "`%s`", Code(command))
+		row("Command:", "%s", printable.Code(command))
 	}
 	if len(info.Pythons) > 0 {
-		row("Python:", "%s, Linux %s", strings.Join(info.Pythons, ", "), printable.Line(info.Kernel))
+		row("Python:", "%s, Linux %s", printable.Code(strings.Join(info.Pythons, ", ")), printable.Code(info.Kernel))
 	}
 	switch {
 	case info.TimedOut:
@@ -44,21 +44,21 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 	}
 	w, found := r.First()
 	if found || r.Why.Raised != nil {
-		row("Why:", "%s", Code(reason.Text(r.Why)))
+		row("Why:", "%s", printable.Code(reason.Text(r.Why)))
 	}
 	found = found && r.Why.Raised == nil
 	if found {
 		name := ""
 		if w.Name != "" {
-			name = ", `" + Code(w.Name) + "`"
+			name = ", " + printable.Code(w.Name)
 		}
 		row("Where:", "thread %d%s %s%s", w.Num, name, reason.WaitsFor(&w), Lasting(&w))
 		if w.Call != "" {
-			row("Call:", "`%s` at instruction %s", Code(printable.Shorten(w.Call, 160)), printable.Grouped(w.Instr))
+			row("Call:", "%s at instruction %s", printable.Code(printable.Shorten(w.Call, 160)), printable.Grouped(w.Instr))
 		}
 		if f, ok := reason.OwnFrame(w.Stack); ok {
 			file, _ := stack.Paths{Root: h.Cwd}.Short(f.File)
-			row("At:", "`%s:%d` in `%s`", Code(file), f.Line, Code(f.Func))
+			row("At:", "%s in %s", printable.Code(fmt.Sprintf("%s:%d", file, f.Line)), printable.Code(f.Func))
 		}
 	}
 	verified := "not verified"
@@ -68,26 +68,37 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 	if h.Form == recording.FormIndex {
 		verified = "events, stacks and output, no memory"
 	}
-	row("Recording:", "`%s`, %s, %s instructions, %s", Code(filepath.Base(path)), printable.ByteSize(info.Sizes.Total), printable.Grouped(info.Instructions), verified)
+	row("Recording:", "%s, %s, %s instructions, %s", printable.Code(filepath.Base(path)), printable.ByteSize(info.Sizes.Total), printable.Grouped(info.Instructions), verified)
 	if manifest := info.Redacted; manifest != nil && len(manifest.Secrets) > 0 {
 		var names []string
 		for name := range strings.SplitSeq(manifest.Names(), ", ") {
-			names = append(names, "`"+Code(name)+"`")
+			names = append(names, printable.Code(name))
 		}
 		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
 	}
+	if raised := RaisedLines(rec, r.Why.Raised); raised != "" {
+		fmt.Fprintf(&b, "\nWhere it was raised, innermost frame first:\n\n%s", printable.Fenced(raised))
+	}
 	if found && len(w.Stack.Frames) > 0 {
-		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", Fenced(StackLines(rec, w.Stack)))
+		folded, all := FoldedLines(rec, w.Stack), StackLines(rec, w.Stack)
+		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", printable.Fenced(folded))
+		if folded != all {
+			fmt.Fprintf(&b, "\n<details><summary>All its frames</summary>\n\n%s\n</details>\n", printable.Fenced(all))
+		}
 	}
 	if others := otherThreads(rec, r.Ends, &w); others != "" {
-		fmt.Fprintf(&b, "\n<details><summary>The other threads</summary>\n\n%s\n</details>\n", Fenced(others))
+		title := "The other threads"
+		if !found {
+			title = "The threads at the end"
+		}
+		fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n%s\n</details>\n", title, printable.Fenced(others))
 	}
 	base := printable.ShellQuote(filepath.Base(path))
 	if h.Form == recording.FormIndex {
-		fmt.Fprintf(&b, "\nTo look into it:\n\n%s", Fenced("pyrr explain "+base+"\npyrr events "+base+"\n"))
+		fmt.Fprintf(&b, "\nTo look into it:\n\n%s", printable.Fenced("pyrr explain "+base+"\npyrr events "+base+"\n"))
 	} else {
 		fmt.Fprintf(&b, "\nTo see the same run again, on Linux x86-64, without the network or the files of it:\n\n%s",
-			Fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
+			printable.Fenced("pyrr explain "+base+"\npyrr events "+base+"\npyrr replay --batch "+base+"\n"))
 	}
 	_, err = fmt.Fprint(u.Out, b.String())
 	return err

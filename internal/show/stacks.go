@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"pyrr/internal/hang"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
 	"pyrr/internal/recording"
@@ -62,6 +63,42 @@ func StackLines(rec *recording.Recording, s stack.Stack) string {
 	return b.String()
 }
 
+// mostPlumbing is how many frames are shown of a stack in which none is the user's.
+const mostPlumbing = 8
+
+// FoldedLines prints the user's frames of a stack, and counts the others. Where none is
+// the user's, it prints the innermost ones.
+func FoldedLines(rec *recording.Recording, s stack.Stack) string {
+	own, folded := reason.FoldStack(s)
+	if folded == 0 && len(own.Frames) > mostPlumbing {
+		folded = len(own.Frames) - mostPlumbing
+		own.Frames = own.Frames[:mostPlumbing]
+	}
+	out := StackLines(rec, own)
+	if folded > 0 {
+		out += fmt.Sprintf("… %s\n", printable.Plural(uint64(folded), "more frame", "more frames"))
+	}
+	return out
+}
+
+// RaisedLines prints the user's frames that an exception came through, the innermost first.
+func RaisedLines(rec *recording.Recording, x *hang.Raised) string {
+	if x == nil {
+		return ""
+	}
+	var b strings.Builder
+	paths := stack.Paths{Root: rec.Header().Cwd}
+	for i := range x.Frames {
+		f := &x.Frames[i]
+		if hang.Machinery(f.File) || hang.Library(f.File) && i > 0 {
+			continue
+		}
+		short, _ := paths.Short(f.File)
+		fmt.Fprintf(&b, "Py  %-32s  %-32s  %s\n", printable.Line(f.Func), printable.Line(fmt.Sprintf("%s:%d", short, f.Line)), printable.Line(strings.TrimSpace(reason.SourceLine(rec, f.File, f.Line))))
+	}
+	return b.String()
+}
+
 // frameLine is a frame as goldens show it, without the escapes that make it a
 // pattern.
 func frameLine(f *stack.Frame) string {
@@ -81,18 +118,4 @@ func rowOf(f *stack.Frame) screen.FrameRow {
 		name = "?"
 	}
 	return screen.FrameRow{Kind: kind, Name: printable.Line(name), Place: printable.Line(place), Text: printable.Line(strings.TrimSpace(f.Text))}
-}
-
-// Code makes text fit for a code span of Markdown.
-func Code(s string) string {
-	return strings.ReplaceAll(printable.Line(s), "`", "'")
-}
-
-// Fenced makes a block of code, whose fence is longer than any inside.
-func Fenced(text string) string {
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
-	}
-	return fence + "text\n" + strings.TrimRight(printable.Clean(text), "\n") + "\n" + fence + "\n"
 }
