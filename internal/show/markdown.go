@@ -76,23 +76,7 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 		}
 		row("Replaced:", "%s (known secrets only)", strings.Join(names, ", "))
 	}
-	if raised := RaisedLines(rec, r.Why.Raised); raised != "" {
-		fmt.Fprintf(&b, "\nWhere it was raised, innermost frame first:\n\n%s", printable.Fenced(raised))
-	}
-	if found && len(w.Stack.Frames) > 0 {
-		folded, all := FoldedLines(rec, w.Stack), StackLines(rec, w.Stack)
-		fmt.Fprintf(&b, "\nThe stack of that thread, innermost frame first:\n\n%s", printable.Fenced(folded))
-		if folded != all {
-			fmt.Fprintf(&b, "\n<details><summary>All its frames</summary>\n\n%s\n</details>\n", printable.Fenced(all))
-		}
-	}
-	if others := otherThreads(rec, r.Ends, &w); others != "" {
-		title := "The other threads"
-		if !found {
-			title = "The threads at the end"
-		}
-		fmt.Fprintf(&b, "\n<details><summary>%s</summary>\n\n%s\n</details>\n", title, printable.Fenced(others))
-	}
+	markdownStacks(&b, rec, r, &w, found)
 	base := printable.ShellQuote(filepath.Base(path))
 	if h.Form == recording.FormIndex {
 		fmt.Fprintf(&b, "\nTo look into it:\n\n%s", printable.Fenced("pyrr explain "+base+"\npyrr events "+base+"\n"))
@@ -102,6 +86,28 @@ func Markdown(u *screen.UI, rec *recording.Recording, path string, r *reason.Rea
 	}
 	_, err = fmt.Fprint(u.Out, b.String())
 	return err
+}
+
+// markdownStacks writes the stacks of a block: what was raised, of the thread that the
+// verdict is about, if one was found, and of the others.
+func markdownStacks(b *strings.Builder, rec *recording.Recording, r *reason.Reason, w *reason.Waiting, found bool) {
+	if raised := RaisedLines(rec, r.Why.Raised); raised != "" {
+		fmt.Fprintf(b, "\nWhere it was raised, innermost frame first:\n\n%s", printable.Fenced(raised))
+	}
+	if found && len(w.Stack.Frames) > 0 {
+		folded, all := FoldedLines(rec, w.Stack), StackLines(rec, w.Stack)
+		fmt.Fprintf(b, "\nThe stack of that thread, innermost frame first:\n\n%s", printable.Fenced(folded))
+		if folded != all {
+			fmt.Fprintf(b, "\n<details><summary>All its frames</summary>\n\n%s\n</details>\n", printable.Fenced(all))
+		}
+	}
+	if others := otherThreads(rec, r.Ends, w); others != "" {
+		title := "The other threads"
+		if !found {
+			title = "The threads at the end"
+		}
+		fmt.Fprintf(b, "\n<details><summary>%s</summary>\n\n%s\n</details>\n", title, printable.Fenced(others))
+	}
 }
 
 // whatHappened says in a word or two how a recorded program, or test, came out.
