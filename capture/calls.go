@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -158,9 +159,7 @@ func (r *recorder) installCalls(t *task) error {
 	p.calls, p.devs = &callBuffer{img: img, bias: find.bias}, nil
 	p.callPos = img.Buf
 	p.permits, p.permitted = inject.Permits{}, false
-	for fd := range 3 { // no call makes these
-		r.learnKind(t, fd)
-	}
+	r.learnFDs(t) // it got from who executed it
 	if err := r.tellClock(t); err != nil {
 		return err
 	}
@@ -210,7 +209,7 @@ func (r *recorder) permit(t *task) error {
 	proc := t.proc
 	p := inject.Permits{
 		Sends: r.sendsUnseen(), Alone: len(proc.tasks) == 1, Borrows: t.pid != proc.pid,
-		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedHull(),
+		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedParts(),
 	}
 	if proc.permitted && proc.permits == p {
 		return nil
@@ -222,17 +221,44 @@ func (r *recorder) permit(t *task) error {
 	return nil
 }
 
-// sharedHull is the part of the address space from its first shared mapping to
-// its last.
-func (p *process) sharedHull() mem.Range {
-	if len(p.shared) == 0 {
-		return mem.Range{}
+// sharedParts are the parts of the address space that hold the shared mappings, in as
+// many pieces as the calls area knows: what lies in the smallest gaps counts as shared.
+func (p *process) sharedParts() [inject.SharedParts]mem.Range {
+	sum := uint64(len(p.shared))
+	for _, m := range p.shared {
+		sum += m.start*3 ^ m.end*5
 	}
-	lo, hi := p.shared[0].start, p.shared[0].end
-	for _, m := range p.shared[1:] {
-		lo, hi = min(lo, m.start), max(hi, m.end)
+	if sum != p.partsOf {
+		p.partsOf, p.parts = sum, partsOf(p.shared)
 	}
-	return mem.Range{Addr: lo, Len: hi - lo}
+	return p.parts
+}
+
+func partsOf(shared []*sharedMap) (parts [inject.SharedParts]mem.Range) {
+	maps := slices.Clone(shared)
+	slices.SortFunc(maps, func(a, b *sharedMap) int { return cmp.Compare(a.start, b.start) })
+	var spans []span
+	for _, m := range maps {
+		if n := len(spans); n > 0 && m.start <= spans[n-1].end {
+			spans[n-1].end = max(spans[n-1].end, m.end)
+		} else {
+			spans = append(spans, span{start: m.start, end: m.end})
+		}
+	}
+	for len(spans) > len(parts) {
+		least := 1
+		for i := range spans[1:] {
+			if spans[i+1].start-spans[i].end < spans[least].start-spans[least-1].end {
+				least = i + 1
+			}
+		}
+		spans[least-1].end = spans[least].end
+		spans = slices.Delete(spans, least, least+1)
+	}
+	for i, s := range spans {
+		parts[i] = mem.Range{Addr: s.start, Len: s.end - s.start}
+	}
+	return parts
 }
 
 // want asks a process, which may be running, for what it holds: the next of its
@@ -314,6 +340,10 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
 		forgetName(t, c.Nr, c.Args)
+		if c.Nr == unix.SYS_FUTEX {
+			p.woke(c.Args, c.Ret)
+			p.saysReady = p.saysReady || p.coming > 0 // that cell the process has set itself
+		}
 		r.noteSpace(p, &ev)
 		r.log(p, &ev)
 	}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -29,13 +30,24 @@ var localFS = map[int64]bool{
 
 // learnFD notes in the process what a descriptor is that a stopping call has
 // made: which calls on it can be made without a stop.
-func (r *recorder) learnFD(t *task) {
+func (r *recorder) learnFD(t *task, ev *recording.Event) {
 	p := t.proc
 	if p.calls == nil || t.pid != p.pid || t.lastRet < 0 || t.lastRet >= inject.CallFDs {
 		return
 	}
 	switch t.ev.Nr {
-	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE:
+	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE,
+		unix.SYS_SOCKET, unix.SYS_ACCEPT, unix.SYS_ACCEPT4:
+	case unix.SYS_PIPE, unix.SYS_PIPE2, unix.SYS_SOCKETPAIR:
+		if len(ev.Mem) != 1 || len(ev.Mem[0].Data) != 8 {
+			return
+		}
+		for _, b := range [][]byte{ev.Mem[0].Data[:4], ev.Mem[0].Data[4:]} {
+			if fd := int32(binary.LittleEndian.Uint32(b)); fd >= 0 && fd < inject.CallFDs {
+				r.learnKind(t, int(fd))
+			}
+		}
+		return
 	case unix.SYS_FCNTL:
 		if cmd := t.ev.Args[1]; cmd != unix.F_DUPFD && cmd != unix.F_DUPFD_CLOEXEC {
 			return
@@ -46,7 +58,8 @@ func (r *recorder) learnFD(t *task) {
 	r.learnKind(t, int(t.lastRet))
 }
 
-// learnFDs notes what all descriptors are of a process that pyrr attached to.
+// learnFDs notes what all descriptors of a process are, which no recorded call of its
+// made.
 func (r *recorder) learnFDs(t *task) {
 	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.pid))
 	if err != nil {
@@ -82,6 +95,10 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	switch {
 	case st.Mode&unix.S_IFMT == unix.S_IFIFO && out != 0:
 		return inject.FDWrite | inject.FDPipe | out, 0
+	case st.Mode&unix.S_IFMT == unix.S_IFIFO:
+		return inject.FDRead | inject.FDWrite | inject.FDTry, 0
+	case st.Mode&unix.S_IFMT == unix.S_IFSOCK && out == 0:
+		return inject.FDRead | inject.FDWrite | inject.FDTry | inject.FDSocket, 0
 	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == devNull:
 		return inject.FDRead | inject.FDWrite | out, 0
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev):
@@ -117,17 +134,33 @@ func (r *recorder) nowShown(dev uint64) {
 		if p.mode != modeRecord || p.calls == nil {
 			continue
 		}
-		img := p.calls.img
-		spans := []ptrace.Span{{Addr: img.FDs, Data: make([]byte, inject.CallFDs)}}
-		if i := slices.Index(p.devs, dev); i >= 0 {
-			spans = append(spans, ptrace.Span{Addr: img.Devs + 8*uint64(i), Data: make([]byte, 8)})
-		}
 		for _, t := range p.tasks {
-			if !t.dead && ptrace.WriteV(t.tid, spans) == nil {
+			if !t.dead && p.forgetFiles(t.tid, dev) == nil {
 				break
 			}
 		}
 	}
+}
+
+// forgetFiles takes the files on a device, which tid can reach the memory with, from the
+// descriptors that need no stop. Which those are the map does not say: pipes and sockets
+// are left.
+func (p *process) forgetFiles(tid int, dev uint64) error {
+	img := p.calls.img
+	var kinds [inject.CallFDs]byte
+	var spans []ptrace.Span
+	if i := slices.Index(p.devs, dev); i >= 0 {
+		spans = append(spans, ptrace.Span{Addr: img.Devs + 8*uint64(i), Data: make([]byte, 8)})
+	}
+	if err := (ptrace.Mem)(tid).ReadAt(kinds[:], img.FDs); err != nil {
+		return err
+	}
+	for fd, kind := range kinds {
+		if kind != 0 && kind&(inject.FDTry|inject.FDPipe) == 0 {
+			spans = append(spans, ptrace.Span{Addr: img.FDs + uint64(fd), Data: []byte{0}})
+		}
+	}
+	return ptrace.WriteV(tid, spans)
 }
 
 // isLocal says whether a file lies on one of the file systems of localFS, and

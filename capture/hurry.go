@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
 )
 
@@ -16,9 +17,14 @@ import (
 // asks. So a thread that computes gives way to one that is back from a call, which has
 // little to do until it waits again, and then goes on.
 //
-// One that makes calls all the time gives way at the end of one: there it has let go of
-// the GIL, as a thread that waits for that and is woken each time would find out on a
-// processor of its own. Before an instruction of bytecode it has it, always.
+// One that makes calls gives way at the end of the next for which CPython lets go of the
+// GIL: there a thread that waits for that gets it, on a processor of its own. Such a call
+// stops then, if it would have been buffered otherwise. Before an instruction of bytecode
+// it has it, always.
+//
+// Threads that were woken need the processor to come back from their calls, and it may be
+// the one that a thread runs on which makes calls without a stop. So its next call stops
+// too where one was woken and has not come yet.
 
 const (
 	// wakeSoon is how much processor time the thread that has the slot gets until it
@@ -39,6 +45,8 @@ type haste struct {
 	atOnce bool
 	// atCall: cur gives way at the end of its next call, which stops for that.
 	atCall bool
+	// told: it gives way at the end of the next for which CPython lets go of the GIL.
+	told bool
 }
 
 // overdue reports whether somebody in line has waited for long enough.
@@ -63,6 +71,69 @@ func (r *recorder) hasten(t *task) {
 		p.due, p.atOnce = at, p.atOnce || atOnce
 	}
 	r.hurryBy(p.due)
+	p.told = true
+	r.sayReady(p)
+}
+
+// sayReady has a process, which may be running, come to a stop at its next call for which
+// it lets go of the GIL.
+func (r *recorder) sayReady(p *process) {
+	if t := p.cur; p.fast && !p.saysReady && t != nil && t.computing() && !t.stopped {
+		p.saysReady = ptrace.Write(t.tid, p.calls.img.Ready, []byte{1}) == nil
+	}
+}
+
+// tellReady writes what sayReady does, and the opposite, for a thread that is about to
+// be resumed.
+func (r *recorder) tellReady(t *task) error {
+	p := t.proc
+	says := p.contended() && p.told || p.coming > 0
+	if says == p.saysReady {
+		return nil
+	}
+	b := []byte{0}
+	if says {
+		b[0] = 1
+	}
+	p.saysReady = says
+	return ptrace.Write(t.tid, p.calls.img.Ready, b)
+}
+
+// woke keeps that threads of a process were woken by a futex call of one.
+func (s *slot) woke(args [6]uint64, ret int64) {
+	const cmdMask, wake, private = 0x7f, 1, 0x80 // linux/futex.h
+	if ret > 0 && args[1]&cmdMask == wake && args[1]&private != 0 {
+		s.coming = min(s.coming+int(min(ret, maxComing)), maxComing)
+	}
+}
+
+// maxComing bounds for how many threads a stop is made.
+const maxComing = 8
+
+// came takes in that a thread is back from a call: from a wait for a futex, maybe.
+func (s *slot) came(nr int32, args [6]uint64, ret int64) {
+	const cmdMask, wait, waitBitset = 0x7f, 0, 9
+	if cmd := args[1] & cmdMask; nr == unix.SYS_FUTEX && ret == 0 && (cmd == wait || cmd == waitBitset) && s.coming > 0 {
+		s.coming--
+	}
+}
+
+func (r *recorder) slotExpired(p *process) bool {
+	if r.chaos != nil {
+		return r.chaos.rnd.IntN(20) == 0
+	}
+	return p.atCall || p.used(time.Now())
+}
+
+// givesWay reports whether a thread that has the slot gives it, at the end of its call,
+// to who is in line.
+func (r *recorder) givesWay(t *task) bool {
+	return r.chaos == nil && t.proc.told && t.letsGoOfGIL() || r.slotExpired(t.proc)
+}
+
+// letsGoOfGIL says whether CPython lets go of the GIL for the call of a thread.
+func (t *task) letsGoOfGIL() bool {
+	return inject.LetsGoOfGIL(int(t.ev.Nr)) || t.blocks && t.ev.Nr != unix.SYS_FUTEX
 }
 
 // hurryBy sees to it that hurryOn runs then, or before.

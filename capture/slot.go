@@ -31,6 +31,7 @@ type slot struct {
 	since time.Time // when cur got it
 	slice uint64    // instructions that cur may execute while others are in line
 	haste
+	coming     int       // how many threads were woken and are not back from their calls yet
 	starved    time.Time // until then, who is woken gets the slot, see starve.go
 	assembling bool      // see chaos.go
 	begun      int       // how many threads have had it

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -251,8 +250,12 @@ func (r *recorder) exit(t *task) error {
 		return r.makeAgain(t)
 	}
 	t.lastRet = ret
+	p.came(t.ev.Nr, t.ev.Args, ret)
 	if p.cur == t {
-		if woke := r.letWoken(t); len(p.ready) > 0 && !t.once && (t.lapsed || woke || r.slotExpired(p)) && t.class == linux.Plain {
+		if !p.contended() && p.coming > 0 {
+			p.coming-- // it takes longer
+		}
+		if woke := r.letWoken(t); len(p.ready) > 0 && !t.once && (t.lapsed || woke || r.givesWay(t)) && t.class == linux.Plain {
 			r.logEnter(t)
 			r.logWord(t)
 			t.sys.move(moveWait)
@@ -266,13 +269,6 @@ func (r *recorder) exit(t *task) error {
 	t.sys.move(moveWait)
 	r.printed(t, ret)
 	return r.enqueue(t)
-}
-
-func (r *recorder) slotExpired(p *process) bool {
-	if r.chaos != nil {
-		return r.chaos.rnd.IntN(20) == 0
-	}
-	return p.atCall || p.used(time.Now())
 }
 
 // finishCall takes the result and the outputs of a returned call and lets
@@ -314,7 +310,7 @@ func (r *recorder) finishCall(t *task) error {
 	if err := r.note(t); err != nil {
 		return err
 	}
-	r.learnFD(t)
+	r.learnFD(t, &ev)
 	t.sys.move(moveTake)
 	t.pins, t.cleared, t.once = t.pins[:0], false, false
 	if !known {

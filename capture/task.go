@@ -6,6 +6,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -217,9 +218,13 @@ type bufferedCalls struct {
 	late      []inject.Write // what patches those
 	devs      []uint64       // those that the calls area knows
 	fast      bool           // calls go to the buffer: its mode cell is 1
+	saysReady bool           // its cell says that another thread is ready
 	permits   inject.Permits
-	permitted bool   // the calls area knows them
-	callPos   uint64 // end of what the buffer holds
+	permitted bool // the calls area knows them
+	// parts are where shared memory lies, partsOf a sum of what they are made of.
+	parts   [inject.SharedParts]mem.Range
+	partsOf uint64
+	callPos uint64 // end of what the buffer holds
 }
 
 // pace is how a process gets on, and where it runs.

@@ -64,6 +64,9 @@ func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
 		if err := r.permit(t); err != nil {
 			return false, err
 		}
+		if err := r.tellReady(t); err != nil {
+			return false, err
+		}
 	}
 	if p.fast != on {
 		mode := []byte{0, 0, 0, 0}

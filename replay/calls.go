@@ -95,6 +95,13 @@ func (p *Process) feeds(ev *recording.Event) (lo, hi uint64, ok bool, err error)
 	return lo, hi, ok, err
 }
 
+// remaps reports whether a buffered call changes the address space by more than that it
+// gives memory back: such a one is made with a stop.
+func remaps(ev *recording.Event) bool {
+	class, _ := linux.ClassOf(int(ev.Nr), ev.Args)
+	return class == linux.AddressSpace && ev.Nr != unix.SYS_MUNMAP && ev.Nr != unix.SYS_MREMAP
+}
+
 // comesToCall says whether the next event that stops is a system call.
 func (p *Process) comesToCall() (bool, error) {
 	a := &p.ahead
@@ -108,12 +115,12 @@ func (p *Process) comesToCall() (bool, error) {
 			return false, nil // there is none; what is wrong, the reader itself comes to
 		}
 	}
-	for a.it.Number() <= p.Number+1 || a.ev.Stop == recording.StopBuffered {
+	for a.it.Number() <= p.Number+1 || a.ev.Stop == recording.StopBuffered && !remaps(&a.ev) {
 		if a.it.Next(&a.ev) != nil {
 			return false, nil
 		}
 	}
-	return a.ev.Stop == recording.StopSyscall, nil
+	return a.ev.Stop == recording.StopSyscall || a.ev.Stop == recording.StopBuffered, nil
 }
 
 // unmapFed unmaps what fed calls of a thread that stands at ev gave back, as far as

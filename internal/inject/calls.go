@@ -28,8 +28,8 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon   = 0xe00 // room for the common code
-	leastCommon  = 0x400 // what it was in the first recordings
+	callCommon   = 0x1200 // room for the common code
+	leastCommon  = 0x400  // what it was in the first recordings
 	trampSize    = 32
 	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before
 	cellMode     = 0x00
@@ -46,10 +46,11 @@ const (
 	cellDX       = 0x58
 	cell10       = 0x60
 	cellKind     = 0x68 // of the file that is opened
+	cellReady    = 0x6c // another thread is ready
 	cellLast     = 0x70 // the anonymous memory that was mapped last, and its length, if it still is there
 	cellDevs     = 0x80 // devices whose regular files can be opened
 	cellOuts     = 0xa0 // device and inode of files that can't: where pyrr's own output goes
-	cellShared   = 0xc0 // where shared memory begins, and how long it is: what points there is no argument of a buffered call
+	cellShared   = 0xc0 // parts of the address space with shared memory, start and length: what points there is no argument of a buffered call
 	cellTable    = 0x100
 	cellFDs      = 0x280
 	cellClasses  = 0x680
@@ -70,6 +71,9 @@ const (
 	// FDStdout and FDStderr say of a descriptor that can be written to that it is the
 	// command's own output, of which all is kept, and FDPipe that a write may wait.
 	FDStdout, FDStderr, FDPipe = 4, 8, 16
+	// FDTry says of a pipe or a socket that reads and writes may wait: they are tried
+	// without waiting first. FDSocket says that it is a socket.
+	FDTry, FDSocket = 32, 64
 	// maxCallData bounds what a buffered call may write, maxCallPath the path
 	// that is kept of it, maxCallIn what is kept of the data that it gave.
 	maxCallData = 0x10000
@@ -80,8 +84,12 @@ const (
 	maxCallOut = 0x40000
 	maxPolled  = 0x40
 	maxReady   = 0x400
-	// maxPrinted is PIPE_BUF, of which a pipe takes all or nothing (pipe(7)).
+	// maxPrinted is PIPE_BUF, of which a pipe takes all or nothing (pipe(7)), and
+	// maxSent what a socket takes so that has nothing to send yet.
 	maxPrinted = 0x1000
+	maxSent    = 0x800
+	// SharedParts is how many parts of the address space it knows to be shared.
+	SharedParts = 4
 	// MaxDevs is how many devices the calls area knows.
 	MaxDevs = 4
 	// HeldBytes is the size of the bit map of inodes that are not to be opened
@@ -134,6 +142,7 @@ const (
 	sizeReturned            // as many bytes as it returns
 	sizeReady               // as many struct epoll_event as it returns
 	sizePolled              // all struct pollfd that it was called with
+	sizeReaped              // an int, where it returns a process
 )
 
 const (
@@ -148,32 +157,37 @@ const (
 // Classes of buffered calls. Some are checked by the common code first; see
 // assembleCalls.
 const (
-	classNone    = iota
+	classNone  = iota
+	classFutex // FUTEX_WAKE
+	classMmap  // of private anonymous memory to read and write
+	classMremap
+	classMunmap
+	classMprotect  // not of code
+	classSigaction // a question
+	classPlain     // no output
+	classFill
+	classIoctl // TCGETS, which fails for what is no terminal
+	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
+	// Around the calls from here on CPython lets go of the GIL: where another thread is
+	// ready they are made with a stop, and then that one goes on.
 	classRead    // of a regular file: rdi in the map, rdx bounded
 	classWrite   // to a regular file: the same
-	classIoctl   // TCGETS, which fails for what is no terminal
-	classFutex   // FUTEX_WAKE
 	classClose   // rdi leaves the map
 	classDup2    // rsi leaves the map
 	classDupTold // and gets in it what rdi has
-	classFcntl   // F_GETFD, F_SETFD, F_GETFL, F_SETFL
 	classLock    // F_SETLK
 	classGetdents
 	classOpen // of a regular file or a folder
 	classRecv // from a socket that never waits
 	classSend
-	classMmap // of private anonymous memory to read and write
-	classMremap
-	classMunmap
-	classMprotect // not of code
-	classPath     // a path, no output
-	classTruncate // of a regular file that is known
-	classPlain    // no output
+	classPath   // a path, no output
+	classKnown  // on a regular file that is known, no output
+	classPathAt // the same as classPath behind a descriptor
+	classSockopt
+	classWait
 	classNewfstatat
 	classStat
 	classFstat
-	classSigaction // a question
-	classFill
 	classSync // of a regular file
 	classEpollCtl
 	classPrint // to the command's own output, of which all is kept
@@ -184,6 +198,10 @@ const (
 	classReadlink
 	// Calls that may wait come last. They are tried without waiting: what
 	// they return then is their result, or they are made again with a stop.
+	classRecvTried
+	classSendTried
+	classReadTried
+	classWriteTried
 	classEpoll
 	classPoll
 	classCount
@@ -203,6 +221,13 @@ var callClasses = [classCount]callClass{
 	classPrint:      {in: argSI},
 	classLock:       {in: argDX, fixed: 32}, // struct flock
 	classPath:       {path: argDI},
+	classPathAt:     {path: argSI},
+	classSockopt:    {in: arg10, fixed: 4},
+	classWait:       {out: argSI, kind: sizeReaped},
+	classRecvTried:  {out: argSI, kind: sizeReturned},
+	classSendTried:  {in: argSI},
+	classReadTried:  {out: argSI, kind: sizeReturned},
+	classWriteTried: {in: argSI},
 	classSigaction:  {out: argDX, kind: sizeFixed, size: 32}, // struct kernel_sigaction
 	classFill:       {out: argDI, kind: sizeReturned},
 	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
@@ -224,12 +249,14 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
 	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDupTold, unix.SYS_FCNTL: classFcntl,
 	unix.SYS_GETDENTS64: classGetdents,
-	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classTruncate, unix.SYS_GETPID: classPlain,
+	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classKnown, unix.SYS_FCHOWN: classKnown, unix.SYS_FCHMOD: classKnown, unix.SYS_GETPID: classPlain,
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
 	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
 	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
-	unix.SYS_UNLINK: classPath, unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
+	unix.SYS_UNLINK: classPath, unix.SYS_CHMOD: classPath, unix.SYS_UNLINKAT: classPathAt, unix.SYS_MKDIRAT: classPathAt, unix.SYS_UTIMENSAT: classPathAt,
+	unix.SYS_SETSOCKOPT: classSockopt, unix.SYS_LISTEN: classPlain, unix.SYS_UMASK: classPlain, unix.SYS_WAIT4: classWait,
+	unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
 	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
 	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
 	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
@@ -254,7 +281,9 @@ type CallsArea struct {
 	// (8) is to be zeroed when the mappings change otherwise. Held is a bit map:
 	// a file is opened with a stop if the bit is set with the number of its inode
 	// modulo 8*HeldBytes.
-	Mode, Pos, Budget, Total, FDs, Devs, Last, Held uint64
+	// Ready (1) is 1 where another thread waits for the one that runs, or was woken
+	// by it: the next call for which CPython lets go of the GIL stops.
+	Mode, Pos, Budget, Total, FDs, Devs, Last, Held, Ready uint64
 	// Selectors is where those bytes lie.
 	Selectors uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
@@ -281,7 +310,7 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsArea, error) {
 	img := &CallsArea{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf, img.Selectors = data, data+callBufOff, data+callBufOff+callBufSize
-	img.Devs, img.Last, img.Held = data+cellDevs, data+cellLast, data+cellHeld
+	img.Devs, img.Last, img.Held, img.Ready = data+cellDevs, data+cellLast, data+cellHeld, data+cellReady
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
 	text, labels := assembleCalls(uint32(code))
@@ -340,9 +369,9 @@ type Permits struct {
 	// Alone: no other thread of its process waits while it waits for a disk.
 	Alone bool
 	// Shares: it, or another process, shows files in memory that both write to.
-	// Shared is the part of its address space that holds what it shows.
+	// Shared are the parts of its address space that hold what it shows.
 	Shares bool
-	Shared mem.Range
+	Shared [SharedParts]mem.Range
 	// Borrows: it is a process that borrows the memory of another one until it
 	// executes a program (vfork(2)), with descriptors of its own.
 	Borrows bool
@@ -368,7 +397,7 @@ func (img *CallsArea) Permit(p Permits) []Write {
 			table[nr] = class
 		}
 	}
-	return []Write{{img.Data + cellShared, le([]uint64{p.Shared.Addr, p.Shared.Len})}, {img.Data + cellTable, table}}
+	return []Write{{img.Data + cellShared, le(p.Shared)}, {img.Data + cellTable, table}}
 }
 
 // Cells are the writes that a recorder makes to the area beyond Writes, which

@@ -54,10 +54,11 @@ func (a *callsAsm) stamp(off int) {
 const (
 	// asm/stat.h; offsets in struct stat
 	stMode, sIfmt, sIfreg = 24, 0xf000, 0x8000
+	stSize                = 48
 	statDev, statI        = 0, 8
 	ifDir                 = 0x4000
 
-	sysNewfstatat, sysFcntl, sysExecve = 262, 72, 59
+	sysNewfstatat, sysFcntl, sysExecve, sysIoctl = 262, 72, 59, 16
 
 	created = 0xff // in cellKind: it was not there before
 )

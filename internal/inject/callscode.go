@@ -20,6 +20,7 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.guardOpen()
 	a.guardExec()
 	a.guardSockets()
+	a.guardOptions()
 	a.guardMemory()
 	a.guardPolls()
 	a.begin()
@@ -89,8 +90,15 @@ func (a *callsAsm) call() {
 	a.emit(0x48, 0xc7, 0xc0, 0xfe, 0xff, 0xff, 0xff) // mov rax, -ENOENT: that was found out
 	a.jmp("is")
 	a.label("tried")
+	a.emit(0x83, 0xf9, classRecvTried) // cmp ecx, classRecvTried
+	a.jump("call", 0x0f, 0x82)         // jb
+	a.emit(0x83, 0xf9, classReadTried) // cmp ecx, classReadTried
+	a.jump("ready", 0x0f, 0x83)        // jae
+	a.emit(0x41, 0x83, 0xca, 0x40)     // or r10d, MSG_DONTWAIT
+	a.jmp("call")
+	a.label("ready")
 	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
-	a.jump("call", 0x0f, 0x82)     // jb
+	a.jump("vector", 0x0f, 0x82)   // jb
 	a.jne("polls")
 	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
 	a.jmp("call")
@@ -103,11 +111,13 @@ func (a *callsAsm) call() {
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
 	a.emit(0x48, 0x83, 0xf8, 0xf2)              // cmp rax, -EFAULT: a stop tells whether that is so
 	a.je("undo")
-	a.emit(0x83, 0xf9, classAccess) // cmp ecx, classAccess
-	a.jump("is", 0x0f, 0x82)        // jb
-	a.emit(0x83, 0xf9, classEpoll)  // cmp ecx, classEpoll
-	a.jump("waits", 0x0f, 0x83)     // jae
-	a.emit(0x48, 0x83, 0xf8, 0xec)  // cmp rax, -ENOTDIR
+	a.emit(0x83, 0xf9, classAccess)    // cmp ecx, classAccess
+	a.jump("is", 0x0f, 0x82)           // jb
+	a.emit(0x83, 0xf9, classEpoll)     // cmp ecx, classEpoll
+	a.jump("waits", 0x0f, 0x83)        // jae
+	a.emit(0x83, 0xf9, classRecvTried) // cmp ecx, classRecvTried
+	a.jump("transferred", 0x0f, 0x83)  // jae
+	a.emit(0x48, 0x83, 0xf8, 0xec)     // cmp rax, -ENOTDIR
 	a.je("undo")
 	a.jmp("is")
 	a.label("waits")
@@ -136,14 +146,15 @@ func (a *callsAsm) call() {
 	a.load(rax, recRet)
 }
 
-// print makes a write to the command's own output. Where that is a pipe it is
-// tried without waiting (pwritev2(2)): what is neither written nor the end of the reader
-// is made again with a stop.
+// print makes a write to the command's own output. Where that is a pipe it is tried
+// without waiting (pwritev2(2)), as reads and writes of other pipes and of sockets are:
+// what would wait is made again with a stop.
 func (a *callsAsm) print() {
-	const noWait, sysPwritev2 = 8, 328 // RWF_NOWAIT
+	const noWait, sysPreadv2 = 8, 327 // RWF_NOWAIT
 	a.label("print")
 	a.cell(cellKind, []byte{0xf6, 0x05}, FDPipe) // test byte [kind], FDPipe
 	a.je("call")
+	a.label("vector")
 	a.cell(cellSI, []byte{0x48, 0x89, 0x35}) // mov [si], rsi: a struct iovec
 	a.cell(cellDX, []byte{0x48, 0x89, 0x15}) // mov [dx], rdx
 	a.cell(cellSI, []byte{0x48, 0x8d, 0x35}) // lea rsi, [si]
@@ -154,139 +165,29 @@ func (a *callsAsm) print() {
 	a.emit(0x45, 0x31, 0xc0) // xor r8d, r8d
 	a.emit(0x41, 0xb9)       // mov r9d, noWait
 	a.imm32(noWait)
-	a.emit(0xb8) // mov eax, pwritev2
-	a.imm32(sysPwritev2)
+	a.emit(0xb8) // mov eax, preadv2
+	a.imm32(sysPreadv2)
+	a.emit(0x83, 0xf9, classReadTried) // cmp ecx, classReadTried
+	a.je("vectored")
+	a.emit(0xff, 0xc0) // inc eax: pwritev2
+	a.label("vectored")
 	a.syscall()
 	a.label("printed")
 	a.cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
 	a.load(rsi, argSI)
 	a.load(r8, arg8)
 	a.load(r9, arg9)
+	a.label("transferred")
 	a.load(r10, arg10)
-	a.emit(0x48, 0x85, 0xc0)        // test rax, rax
-	a.jump("is", 0x0f, 0x89)        // jns
-	const ePipe = 0xe0              // -EPIPE
-	a.emit(0x48, 0x83, 0xf8, ePipe) // cmp rax, ePipe
-	a.je("is")
+	// What the socket or the pipe says of itself is the result, but not what comes of
+	// the try: -EAGAIN, -EFAULT, -EBADF, -EINVAL.
+	for _, again := range []byte{0xf5, 0xf2, 0xf7, 0xea} {
+		a.emit(0x48, 0x83, 0xf8, again) // cmp rax, again
+		a.je("undo")
+	}
+	a.emit(0x48, 0x83, 0xf8, 0xa1) // cmp rax, -EOPNOTSUPP
+	a.jne("is")
 	a.jmp("undo")
-}
-
-// wrote copies what the call wrote.
-func (a *callsAsm) wrote() {
-	a.emit(0x31, 0xc9) // xor ecx, ecx
-	a.store(rcx, recOutLen)
-	a.store(rcx, recInLen)
-	a.store(rcx, recOut)
-	a.emit(0x49, 0x8d, 0xbb) // lea rdi, [r11+callHead]
-	a.imm32(callHead)
-	a.cell(cellClasses, []byte{0x48, 0x8d, 0x15}) // lea rdx, [classes]
-	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d})   // mov rcx, [class]
-	a.emit(0x48, 0x8d, 0x14, 0xca)                // lea rdx, [rdx+rcx*8]
-	a.emit(0x0f, 0xb6, 0x32)                      // movzx esi, byte [rdx+out]
-	a.emit(0x85, 0xf6)                            // test esi, esi
-	a.je("path")
-	a.emit(0x49, 0x8b, 0x34, 0x33)   // mov rsi, [r11+rsi]
-	a.emit(0x80, 0x7a, 1, sizeFixed) // cmp byte [rdx+kind], sizeFixed
-	a.jne("varies")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.jne("path")
-	a.emit(0x0f, 0xb7, 0x4a, 2) // movzx ecx, word [rdx+size]
-	a.jmp("copy")
-	a.label("varies")
-	a.emit(0x80, 0x7a, 1, sizePolled) // cmp byte [rdx+kind], sizePolled
-	a.jne("returned")
-	a.load(rcx, argSI)
-	a.emit(0x48, 0xc1, 0xe1, 3) // shl rcx, 3: of struct pollfd
-	a.jmp("copy")
-	a.label("returned")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.jle("path")
-	a.emit(0x48, 0x89, 0xc1)         // mov rcx, rax
-	a.emit(0x80, 0x7a, 1, sizeReady) // cmp byte [rdx+kind], sizeReady
-	a.jne("copy")
-	a.emit(0x48, 0x8d, 0x0c, 0x49) // lea rcx, [rcx+rcx*2]
-	a.emit(0x48, 0xc1, 0xe1, 2)    // shl rcx, 2: struct epoll_event has 12 bytes
-	a.label("copy")
-	a.store(rsi, recOut)
-	a.store(rcx, recOutLen)
-	a.emit(0xf3, 0xa4) // rep movsb
-}
-
-// path copies the path that it read.
-func (a *callsAsm) path() {
-	a.label("path")
-	a.emit(0x0f, 0xb6, 0x72, 4) // movzx esi, byte [rdx+path]
-	a.emit(0x85, 0xf6)          // test esi, esi
-	a.je("in")
-	// After other errors it may be that nothing was read, and that the
-	// pointer leads nowhere.
-	a.emit(0x48, 0x85, 0xc0)       // test rax, rax
-	a.jump("named", 0x0f, 0x89)    // jns
-	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
-	a.je("named")
-	a.emit(0x48, 0x83, 0xf8, 0xec) // cmp rax, -ENOTDIR
-	a.je("named")
-	a.emit(0x48, 0x83, 0xf8, 0xef) // cmp rax, -EEXIST
-	a.je("named")
-	a.cell(cellClass, []byte{0x83, 0x3d}, classReadlink) // cmp dword [class], classReadlink
-	a.jne("kind")
-	a.emit(0x48, 0x83, 0xf8, 0xea) // cmp rax, -EINVAL: of what is not a link
-	a.jne("kind")
-	a.label("named")
-	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
-	a.emit(0x48, 0x85, 0xf6)       // test rsi, rsi
-	a.je("kind")
-	a.emit(0x31, 0xc9) // xor ecx, ecx
-	a.label("byte")
-	a.emit(0x81, 0xf9) // cmp ecx, maxCallPath
-	a.imm32(maxCallPath)
-	a.jae("end")
-	a.emit(0x8a, 0x04, 0x0e) // mov al, [rsi+rcx]
-	a.emit(0x84, 0xc0)       // test al, al
-	a.je("end")
-	a.emit(0x88, 0x04, 0x0f) // mov [rdi+rcx], al
-	a.emit(0xff, 0xc1)       // inc ecx
-	a.jmp("byte")
-	a.label("end")
-	a.store(rcx, recInLen)
-	a.emit(0x48, 0x01, 0xcf) // add rdi, rcx
-
-	a.jmp("kind")
-}
-
-// given copies the beginning of what it was given, of which the kernel has read as much
-// as it returned.
-func (a *callsAsm) given() {
-	a.label("in")
-	a.emit(0x0f, 0xb6, 0x72, 6) // movzx esi, byte [rdx+in]
-	a.emit(0x85, 0xf6)          // test esi, esi
-	a.je("kind")
-	a.emit(0x0f, 0xb6, 0x4a, 7) // movzx ecx, byte [rdx+fixed]
-	a.emit(0x85, 0xc9)          // test ecx, ecx
-	a.je("varying")
-	a.emit(0x48, 0x83, 0xf8, 0xf5) // cmp rax, -EAGAIN
-	a.je("given")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.jne("kind")
-	a.jmp("given")
-	a.label("varying")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.jle("kind")
-	a.emit(0xb9) // mov ecx, maxCallIn
-	a.imm32(maxCallIn)
-	a.cell(cellClass, []byte{0x83, 0x3d}, classPrint) // cmp dword [class], classPrint
-	a.jne("some")
-	a.cell(cellKind, []byte{0x0f, 0xb6, 0x0d}) // movzx ecx, byte [kind]
-	a.store(rcx, recOut)
-	a.emit(0xb9) // mov ecx, maxPrinted
-	a.imm32(maxPrinted)
-	a.label("some")
-	a.emit(0x48, 0x39, 0xc8)       // cmp rax, rcx
-	a.emit(0x48, 0x0f, 0x42, 0xc8) // cmovb rcx, rax
-	a.label("given")
-	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
-	a.store(rcx, recInLen)
-	a.emit(0xf3, 0xa4) // rep movsb
 }
 
 // opened keeps what kind of file a new descriptor is.
@@ -338,7 +239,9 @@ func (a *callsAsm) opened() {
 func (a *callsAsm) told() {
 	a.label("told")
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classDupTold)            // cmp ecx, classDupTold
+	a.emit(0x83, 0xf9, classFutex)              // cmp ecx, classFutex
+	a.je("woken")
+	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
 	a.jne("memory")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	a.js("done")
@@ -350,6 +253,14 @@ func (a *callsAsm) told() {
 	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
 	a.load(rcx, argSI)
 	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
+	a.jmp("done")
+	a.label("woken")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.jle("done")
+	a.load(rcx, argSI)
+	a.emit(0xf6, 0xc1, 0x80) // test cl, FUTEX_PRIVATE_FLAG
+	a.je("done")
+	a.cell(cellReady, []byte{0xc6, 0x05}, 1) // mov byte [ready], 1: a thread of this process
 	a.jmp("done")
 	a.label("memory")
 	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap
@@ -393,7 +304,7 @@ func (a *callsAsm) told() {
 	a.imm32(sIfreg)
 	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
 	a.je("regular")
-	a.emit(0xf6, 0x04, 0x0e, FDStdout|FDStderr) // test byte [rsi+rcx], FDStdout|FDStderr
+	a.emit(0xf6, 0x04, 0x0e, FDStdout|FDStderr|FDTry) // test byte [rsi+rcx], FDStdout|FDStderr|FDTry
 	a.jne("done")
 	a.emit(0xc6, 0x04, 0x0e, 0) // mov byte [rsi+rcx], 0
 	a.jmp("done")

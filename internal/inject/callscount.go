@@ -12,3 +12,7 @@ func (img *CallsArea) Recount(pc, left uint64) (rcx uint64, ok bool) {
 	}
 	return 0, false
 }
+
+// LetsGoOfGIL says whether a call is one that may be buffered around which CPython lets go
+// of the GIL.
+func LetsGoOfGIL(nr int) bool { return bufferedCalls[nr] >= classRead }

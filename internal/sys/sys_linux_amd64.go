@@ -103,6 +103,15 @@ const (
 	SYS_EXIT          = unix.SYS_EXIT
 	SYS_WAITID        = unix.SYS_WAITID
 	SYS_WAIT4         = unix.SYS_WAIT4
+	SYS_FCHOWN        = unix.SYS_FCHOWN
+	SYS_FCHMOD        = unix.SYS_FCHMOD
+	SYS_CHMOD         = unix.SYS_CHMOD
+	SYS_UNLINKAT      = unix.SYS_UNLINKAT
+	SYS_MKDIRAT       = unix.SYS_MKDIRAT
+	SYS_UTIMENSAT     = unix.SYS_UTIMENSAT
+	SYS_SETSOCKOPT    = unix.SYS_SETSOCKOPT
+	SYS_LISTEN        = unix.SYS_LISTEN
+	SYS_UMASK         = unix.SYS_UMASK
 	SYS_KILL          = unix.SYS_KILL
 	SYS_TGKILL        = unix.SYS_TGKILL
 	SYS_EXIT_GROUP    = unix.SYS_EXIT_GROUP

@@ -92,6 +92,15 @@ const (
 	SYS_EXIT          = 60
 	SYS_WAITID        = 247
 	SYS_WAIT4         = 61
+	SYS_FCHOWN        = 93
+	SYS_FCHMOD        = 91
+	SYS_CHMOD         = 90
+	SYS_UNLINKAT      = 263
+	SYS_MKDIRAT       = 258
+	SYS_UTIMENSAT     = 280
+	SYS_SETSOCKOPT    = 54
+	SYS_LISTEN        = 50
+	SYS_UMASK         = 95
 	SYS_KILL          = 62
 	SYS_TGKILL        = 234
 	SYS_EXIT_GROUP    = 231

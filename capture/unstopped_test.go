@@ -1,0 +1,194 @@
+package capture
+
+import (
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"pyrr/internal/inject"
+	"pyrr/internal/mem"
+)
+
+// What tests do all day is made without a stop: small messages in pipes and sockets that
+// may wait, files that are made anew, options, a look at children.
+func TestCallsWithoutAStop(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	t.Cleanup(func() { testHook = nil })
+	const begin = `
+import os, socket, tempfile, subprocess, sys
+r, w = os.pipe()
+a, b = socket.socketpair()
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+folder = tempfile.mkdtemp()
+n = 0
+`
+	const end = `
+child.stdin.close()
+child.wait()
+os.rmdir(folder)
+sys.exit(5 if n in (0, 300) else 6)
+`
+	stops := func(code string) int {
+		n := 0
+		testHook = func(unix.WaitStatus) { n++ }
+		if info, said := recordCode(t, python, begin+code+end); info.Status != 5 {
+			t.Errorf("%s: status %d, said %q", code, info.Status, said)
+		}
+		return n
+	}
+	least := min(stops(""), stops(""))
+	for _, c := range []struct{ name, code string }{
+		{"pipe", `
+for i in range(300):
+    os.write(w, b"x" * 100)
+    n += os.read(r, 200) == b"x" * 100
+`},
+		{"socket that may wait", `
+for i in range(300):
+    a.sendall(b"x" * 100)
+    n += b.recv(200) == b"x" * 100
+`},
+		{"socket by its descriptor", `
+for i in range(300):
+    os.write(a.fileno(), b"x" * 100)
+    n += os.read(b.fileno(), 200) == b"x" * 100
+`},
+		{"new file", `
+for i in range(300):
+    with open(folder + "/f", "w") as f:
+        n += f.write("x")
+    os.chmod(folder + "/f", 0o600)
+    os.unlink(folder + "/f")
+`},
+		{"option", `
+for i in range(300):
+    b.setblocking(i % 2)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100000)
+    n += 1
+`},
+		{"look at a child", `
+for i in range(300):
+    n += child.poll() is None
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := stops(c.code); got > least+200 {
+				t.Errorf("%d stops more for 300 rounds", got-least)
+			}
+		})
+	}
+}
+
+// A send that may wait is all of it or waits, however little room there is, and a
+// receive has what came, also where the peer is slow or gone.
+func TestTriedCallsAreWhole(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	const code = `
+import os, signal, socket, sys, threading, time
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+server = socket.create_server(("127.0.0.1", 0))
+pairs = [socket.socketpair(), (socket.create_connection(server.getsockname()), server.accept()[0])]
+short = 0
+for a, b in pairs:
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    got = [0]
+    def drain():
+        while data := b.recv(3000):
+            got[0] += len(data)
+            if got[0] < 50000: time.sleep(0.0005)
+    t = threading.Thread(target=drain); t.start()
+    for i in range(150):
+        short += a.send(b"y" * 2000) != 2000
+    a.shutdown(socket.SHUT_WR); t.join()
+    if got[0] != 300000: sys.exit("%d bytes came" % got[0])
+r, w = os.pipe()
+def fill():
+    for i in range(100): os.write(w, b"z" * 4000)
+    os.close(w)
+t = threading.Thread(target=fill); t.start()
+size = 0
+while data := os.read(r, 5000): size += len(data)
+t.join(); os.close(r)
+if size != 400000: sys.exit("%d bytes in the pipe" % size)
+a, b = socket.socketpair(); b.close()
+try: a.send(b"x"); sys.exit("sent to nobody")
+except BrokenPipeError: pass
+r, w = os.pipe(); os.close(r)
+try: os.write(w, b"x"); sys.exit("written to nobody")
+except BrokenPipeError: pass
+a, b = socket.socketpair(); a.settimeout(0.05)
+try: a.recv(1); sys.exit("received from nobody")
+except TimeoutError: pass
+sys.exit(5 if not short else "%d short sends" % short)
+`
+	if info, said := recordCode(t, python, code); info.Status != 5 {
+		t.Errorf("status %d, said %q", info.Status, said)
+	}
+}
+
+// As many parts of the address space as the calls area knows hold all shared mappings.
+func TestPartsOf(t *testing.T) {
+	m := func(start, end uint64) *sharedMap { return &sharedMap{start: start, end: end} }
+	const k = 0x1000
+	for _, c := range []struct {
+		name string
+		maps []*sharedMap
+		want [inject.SharedParts]mem.Range
+	}{
+		{"none", nil, [inject.SharedParts]mem.Range{}},
+		{"neighbours", []*sharedMap{m(2*k, 3*k), m(k, 2*k)}, [inject.SharedParts]mem.Range{{Addr: k, Len: 2 * k}}},
+		{"far apart", []*sharedMap{m(90*k, 91*k), m(k, 2*k)}, [inject.SharedParts]mem.Range{{Addr: k, Len: k}, {Addr: 90 * k, Len: k}}},
+		{"more than there are", []*sharedMap{m(k, 2*k), m(10*k, 11*k), m(13*k, 14*k), m(30*k, 31*k), m(50*k, 51*k), m(51*k, 60*k), m(61*k, 62*k)},
+			[inject.SharedParts]mem.Range{{Addr: k, Len: k}, {Addr: 10 * k, Len: 4 * k}, {Addr: 30 * k, Len: k}, {Addr: 50 * k, Len: 12 * k}}},
+	} {
+		if got := partsOf(c.maps); got != c.want {
+			t.Errorf("%s: %#x instead of %#x", c.name, got, c.want)
+		}
+	}
+}
+
+// Who was woken makes calls stop until it has come, or did not for long.
+func TestComing(t *testing.T) {
+	var s slot
+	const wake, wait, private = 1, 0, 0x80
+	s.woke([6]uint64{0, wake}, 1) // somebody in another process, maybe
+	s.woke([6]uint64{0, wait | private}, 1)
+	s.woke([6]uint64{0, wake | private}, 0)
+	if s.coming != 0 {
+		t.Errorf("%d are coming whom nobody woke", s.coming)
+	}
+	s.woke([6]uint64{0, wake | private}, 2)
+	if s.came(unix.SYS_READ, [6]uint64{0, wait}, 0); s.coming != 2 {
+		t.Errorf("%d are coming of 2 that were woken", s.coming)
+	}
+	s.came(unix.SYS_FUTEX, [6]uint64{0, wait | private}, -int64(unix.ETIMEDOUT))
+	s.came(unix.SYS_FUTEX, [6]uint64{0, wait | private}, 0)
+	if s.coming != 1 {
+		t.Errorf("%d are coming after one of 2 came", s.coming)
+	}
+	if s.woke([6]uint64{0, wake | private}, 1<<31-1); s.coming != maxComing {
+		t.Errorf("%d are coming", s.coming)
+	}
+}
+
+// Which calls CPython lets go of the GIL for decides where a thread gives way.
+func TestLetsGoOfGIL(t *testing.T) {
+	for _, nr := range []int{unix.SYS_READ, unix.SYS_WRITE, unix.SYS_POLL, unix.SYS_OPENAT, unix.SYS_WAIT4, unix.SYS_SENDTO} {
+		if !inject.LetsGoOfGIL(nr) {
+			t.Errorf("call %d keeps it", nr)
+		}
+	}
+	for _, nr := range []int{unix.SYS_FUTEX, unix.SYS_MMAP, unix.SYS_BRK, unix.SYS_GETPID, unix.SYS_CLONE} {
+		if inject.LetsGoOfGIL(nr) {
+			t.Errorf("call %d lets go of it", nr)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package inject
+
+// guardSockets are recvfrom and sendto. Where the file is one that may wait they are
+// tried: what is sent, only where nothing else waits to be sent, so that the kernel takes
+// all or nothing of it. No address, and no flags that make it wait for more or for less.
+func (a *callsAsm) guardSockets() {
+	const msgKnown = 0x4000 | 0x40 // MSG_NOSIGNAL, MSG_DONTWAIT
+	a.label("recv")
+	a.slowAbove(rdx, maxCallOut)
+	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
+	a.emit(0x49, 0x01, 0xd3)                    // add r11, rdx
+	a.cell(cellLimit, []byte{0x4c, 0x3b, 0x1d}) // cmp r11, [limit]
+	a.ja("slow")
+	a.label("send")
+	a.emit(0x4d, 0x85, 0xc0) // test r8, r8
+	a.jne("slow")
+	a.emit(0x41, 0xf7, 0xc2) // test r10d, ^msgKnown
+	a.imm32(^uint32(msgKnown))
+	a.jne("slow")
+	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
+	a.cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
+	a.emit(0xb8)                              // mov eax, fcntl
+	a.imm32(sysFcntl)
+	a.emit(0xbe) // mov esi, F_GETFL
+	a.imm32(3)
+	a.syscall()
+	a.emit(0x49, 0x89, 0xc3)                  // mov r11, rax
+	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
+	a.cell(cellSI, []byte{0x48, 0x8b, 0x35})  // mov rsi, [si]
+	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.emit(0x4d, 0x85, 0xdb)                  // test r11, r11
+	a.js("slow")
+	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
+	a.imm32(0x800)
+	a.jne("go")
+	a.cell(cellClass, []byte{0x83, 0x3d}, classRecv) // cmp dword [class], classRecv
+	a.jne("sends")
+	a.setClass(classRecvTried)
+	a.jmp("go")
+	a.label("sends")
+	a.setClass(classSendTried)
+
+	a.label("queued")
+	a.slowAbove(rdx, maxSent)
+	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
+	a.cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
+	a.cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
+	a.emit(0xb8)                              // mov eax, ioctl
+	a.imm32(sysIoctl)
+	a.emit(0xbe) // mov esi, SIOCOUTQ
+	a.imm32(0x5411)
+	a.cell(cellKind, []byte{0x48, 0x8d, 0x15}) // lea rdx, [kind]
+	a.syscall()
+	a.cell(cellKind, []byte{0x44, 0x8b, 0x1d}) // mov r11d, [kind]
+	a.emit(0x41, 0x09, 0xc3)                   // or r11d, eax
+	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})   // mov rax, [nr]
+	a.cell(cellSI, []byte{0x48, 0x8b, 0x35})   // mov rsi, [si]
+	a.cell(cellDX, []byte{0x48, 0x8b, 0x15})   // mov rdx, [dx]
+	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d})  // mov rcx, [ret]
+	a.emit(0x45, 0x85, 0xdb)                   // test r11d, r11d
+	a.jne("slow")
+	a.jmp("go")
+}
+
+// guardOptions are those of sockets that change nothing for who sends or receives
+// (socket(7), tcp(7)), and a look at children that does not wait.
+func (a *callsAsm) guardOptions() {
+	const (
+		solSocket, ipTCP = 1, 6
+		// SO_REUSEADDR, SO_BROADCAST, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_REUSEPORT
+		ofSocket = 1<<2 | 1<<6 | 1<<7 | 1<<8 | 1<<9 | 1<<15
+		// TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
+		ofTCP = 1<<1 | 1<<4 | 1<<5 | 1<<6
+	)
+	a.label("sockopt")
+	a.emit(0x49, 0x83, 0xf8, 4) // cmp r8, 4
+	a.jne("slow")
+	a.emit(0x83, 0xfa, 31) // cmp edx, 31
+	a.ja("slow")
+	a.emit(0x41, 0xbb) // mov r11d, ofSocket
+	a.imm32(ofSocket)
+	a.emit(0x83, 0xfe, solSocket) // cmp esi, solSocket
+	a.je("option")
+	a.emit(0x41, 0xbb) // mov r11d, ofTCP
+	a.imm32(ofTCP)
+	a.emit(0x83, 0xfe, ipTCP) // cmp esi, ipTCP
+	a.jne("slow")
+	a.label("option")
+	a.emit(0x41, 0x0f, 0xa3, 0xd3) // bt r11d, edx
+	a.jump("go", 0x0f, 0x82)       // jb
+	a.jmp("slow")
+
+	a.label("wait")
+	a.emit(0x83, 0xfa, 1) // cmp edx, WNOHANG
+	a.jne("slow")
+	a.emit(0x4d, 0x85, 0xd2) // test r10, r10: what it used is not asked for
+	a.jne("slow")
+	a.emit(0x48, 0x85, 0xf6) // test rsi, rsi
+	a.je("slow")
+	a.jmp("go")
+}
