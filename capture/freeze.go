@@ -25,7 +25,8 @@ type frozen struct {
 	parent *process
 	// copies hold what a fork shares with the process instead of copying it.
 	copies []recording.Write
-	skip   []span // memory that nothing is to be taken of
+	quiet  []quietSpan // mapped from files that did not change since
+	skip   []span      // memory that nothing is to be taken of
 	engine []engineSpan
 	// ahead, where not nil, is what it holds: pid is the process itself then, and runs.
 	ahead *ahead

@@ -327,12 +327,32 @@ func (f *frozen) freezeQuiet(p *process, tid int) {
 	for _, m := range p.quiet {
 		if !m.quiet.changed {
 			m.ofFile = true
+			f.quiet = append(f.quiet, quietSpan{span{m.start, m.end}, m.quiet.key})
 			continue
 		}
 		f.skip = append(f.skip, span{m.start, m.end})
 		m.noFile = 0
 		f.copies = append(f.copies, recording.Write{Addr: m.start, Data: readPages(tid, m.start, m.end)})
 	}
+}
+
+// quietSpan is where an image is to map a file.
+type quietSpan struct {
+	span
+	key objectKey
+}
+
+// takeQuiet copies what an image shows of a file that is about to change. Mappings made
+// since are no part of the image: their content comes with the events.
+func (f *frozen) takeQuiet(key objectKey) {
+	f.quiet = slices.DeleteFunc(f.quiet, func(s quietSpan) bool {
+		if s.key != key {
+			return false
+		}
+		f.skip = append(f.skip, s.span)
+		f.copies = append(f.copies, recording.Write{Addr: s.start, Data: readPages(f.pid, s.start, s.end)})
+		return true
+	})
 }
 
 // givenUp takes what quiet mappings show after the program gave up its own pages of

@@ -76,12 +76,7 @@ func (r *recorder) settleFile(q *quietFile) {
 	for _, ep := range eps {
 		ep.w.SettleFile(q.key.dev, q.key.ino)
 		if f := ep.frozen; f != nil && ep.image == nil && !q.changed {
-			for _, m := range q.maps {
-				if m.proc == ep.lead {
-					f.skip = append(f.skip, span{m.start, m.end})
-					f.copies = append(f.copies, recording.Write{Addr: m.start, Data: readPages(f.pid, m.start, m.end)})
-				}
-			}
+			f.takeQuiet(q.key)
 		}
 	}
 }
