@@ -79,7 +79,7 @@ func (r *recorder) hasten(t *task) {
 // it lets go of the GIL.
 func (r *recorder) sayReady(p *process) {
 	if t := p.cur; p.fast && !p.saysReady && t != nil && t.computing() && !t.stopped {
-		p.saysReady = ptrace.Write(t.tid, p.calls.img.Ready, []byte{1}) == nil
+		p.saysReady = ptrace.Write(t.tid, p.calls.img.Ready, []byte{inject.ReadyCalls}) == nil
 	}
 }
 
@@ -93,7 +93,7 @@ func (r *recorder) tellReady(t *task) error {
 	}
 	b := []byte{0}
 	if says {
-		b[0] = 1
+		b[0] = inject.ReadyCalls
 	}
 	p.saysReady = says
 	return ptrace.Write(t.tid, p.calls.img.Ready, b)

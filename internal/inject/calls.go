@@ -88,6 +88,9 @@ const (
 	// maxSent what a socket takes so that has nothing to send yet.
 	maxPrinted = 0x1000
 	maxSent    = 0x800
+	// ReadyCalls is how many calls a thread makes until one stops since another thread
+	// is ready: a stop costs as much as so many.
+	ReadyCalls = 12
 	// SharedParts is how many parts of the address space it knows to be shared.
 	SharedParts = 4
 	// MaxDevs is how many devices the calls area knows.
@@ -281,8 +284,9 @@ type CallsArea struct {
 	// (8) is to be zeroed when the mappings change otherwise. Held is a bit map:
 	// a file is opened with a stop if the bit is set with the number of its inode
 	// modulo 8*HeldBytes.
-	// Ready (1) is 1 where another thread waits for the one that runs, or was woken
-	// by it: the next call for which CPython lets go of the GIL stops.
+	// Ready (1) is not 0 where another thread waits for the one that runs, or was woken
+	// by it: so many calls on, counted are those for which CPython lets go of the GIL, one
+	// stops.
 	Mode, Pos, Budget, Total, FDs, Devs, Last, Held, Ready uint64
 	// Selectors is where those bytes lie.
 	Selectors uint64

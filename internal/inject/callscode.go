@@ -260,7 +260,7 @@ func (a *callsAsm) told() {
 	a.load(rcx, argSI)
 	a.emit(0xf6, 0xc1, 0x80) // test cl, FUTEX_PRIVATE_FLAG
 	a.je("done")
-	a.cell(cellReady, []byte{0xc6, 0x05}, 1) // mov byte [ready], 1: a thread of this process
+	a.cell(cellReady, []byte{0xc6, 0x05}, ReadyCalls) // mov byte [ready], ReadyCalls: a thread of this process
 	a.jmp("done")
 	a.label("memory")
 	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap

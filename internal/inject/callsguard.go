@@ -21,7 +21,11 @@ func (a *callsAsm) dispatch() {
 	a.emit(0x41, 0x83, 0xfb, classRead)         // cmp r11d, classRead
 	a.jump("goes", 0x0f, 0x82)                  // jb
 	a.cell(cellReady, []byte{0x80, 0x3d}, 0)    // cmp byte [ready], 0
-	a.jne("slow")
+	a.je("goes")
+	a.cell(cellReady, []byte{0xfe, 0x0d}) // dec byte [ready]
+	a.jne("goes")
+	a.cell(cellReady, []byte{0xc6, 0x05}, 1) // mov byte [ready], 1: so does the next
+	a.jmp("slow")
 	a.label("goes")
 	a.is(classRead, "read")
 	a.is(classWrite, "write")
