@@ -17,14 +17,14 @@ import (
 // asks. So a thread that computes gives way to one that is back from a call, which has
 // little to do until it waits again, and then goes on.
 //
-// One that makes calls gives way at the end of the next for which CPython lets go of the
-// GIL: there a thread that waits for that gets it, on a processor of its own. Such a call
-// stops then, if it would have been buffered otherwise. Before an instruction of bytecode
-// it has it, always.
+// One that makes calls gives way at the end of one for which CPython lets go of the GIL:
+// there a thread that waits for that gets it, on a processor of its own. Of calls that
+// would have been buffered the twelfth stops for that (inject.ReadyCalls). Before an
+// instruction of bytecode it has it, always.
 //
 // Threads that were woken need the processor to come back from their calls, and it may be
-// the one that a thread runs on which makes calls without a stop. So its next call stops
-// too where one was woken and has not come yet.
+// the one that a thread runs on which makes calls without a stop. So one of its calls
+// stops too where one was woken and has not come yet.
 
 const (
 	// wakeSoon is how much processor time the thread that has the slot gets until it
