@@ -17,13 +17,13 @@ import (
 //	 ....   RW-  cells, the table of calls, the map of descriptors
 //	 ....   RW-  buffer of records
 //
-// A site is `syscall; cmp $-4096,%rax` in the C library, or `mov $nr,%eax; syscall`
-// of a call that is buffered, replaced by a jump to its trampoline. Where the mode cell is callsOff the trampoline makes the call
-// by a syscall instruction of its own, which stops as any other does. Where it
-// is callsOn, and the call is one of the table that can't wait, the common code
-// makes it from the one syscall instruction that the kernel lets pass (Syscall
-// User Dispatch), and appends a record. A replay leaves the cell at callsOff,
-// and each call stops, or sets it to callsFed and takes many at once.
+// A site is `syscall; cmp $-4096,%rax` in the C library, or `mov $nr,%eax; syscall` of a
+// call that is buffered, replaced by a jump to its trampoline. Where the mode cell is
+// callsOff that makes the call by a syscall instruction of its own, which stops as any
+// other does. Where it is callsOn, and the call is one of the table, the common code makes
+// it, without waiting, from the one syscall instruction that the kernel lets pass (Syscall
+// User Dispatch), and appends a record. A replay leaves the cell at callsOff, and each call
+// stops, or sets it to callsFed and takes many at once.
 //
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
@@ -88,8 +88,7 @@ const (
 	// maxSent what a socket takes so that has nothing to send yet.
 	maxPrinted = 0x1000
 	maxSent    = 0x800
-	// ReadyCalls is how many calls a thread makes until one stops since another thread
-	// is ready: a stop costs as much as so many.
+	// ReadyCalls is which call stops where another thread is ready; a stop costs as many.
 	ReadyCalls = 12
 	// SharedParts is how many parts of the address space it knows to be shared.
 	SharedParts = 4
