@@ -303,18 +303,16 @@ func (r *recorder) takeBuffers(m *moment) ([]byte, error) {
 // for, and returns those after the last call.
 func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 	p := t.proc
-	calls, err := inject.ParseCalls(raw)
-	if err != nil {
-		return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
-	}
 	now, tsc := r.since(), inject.TSC()
 	at := func(stamp uint64) int64 {
 		ago := float64(tsc-stamp) * float64(now) / float64(max(tsc-r.tsc, 1))
 		return max(now-int64(ago), min(p.lastTime, now))
 	}
 	used := 0
-	for i := range calls {
-		c := &calls[i]
+	for c, err := range inject.CallsIn(raw) {
+		if err != nil {
+			return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
+		}
 		if n := c.Readings * inject.ReadingSize; n < used || n > len(b) {
 			return nil, fmt.Errorf("the buffer of system calls of process %d: it was overwritten", t.pid)
 		}

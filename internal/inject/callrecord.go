@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 
 	unix "pyrr/internal/sys"
@@ -28,37 +29,46 @@ type BufferedCall struct {
 	Printed byte
 }
 
-// ParseCalls reads the records in a buffer. What a process has overwritten is
-// an error.
-func ParseCalls(b []byte) ([]BufferedCall, error) {
-	var out []BufferedCall
-	for len(b) > 0 {
-		if len(b) < callHead {
-			return nil, fmt.Errorf("a record of %d bytes", len(b))
+// CallsIn reads the records in a buffer, one after the other, each into the same value.
+// What a process has overwritten ends it with an error.
+func CallsIn(b []byte) iter.Seq2[*BufferedCall, error] {
+	return func(yield func(*BufferedCall, error) bool) {
+		var c BufferedCall
+		for len(b) > 0 {
+			n, err := c.parse(b)
+			if !yield(&c, err) || err != nil {
+				return
+			}
+			b = b[n:]
 		}
-		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		outLen, inLen := word(recOutLen), word(recInLen)
-		if outLen > maxCallOut || inLen > maxPrinted || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
-			return nil, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
-		}
-		c := BufferedCall{
-			Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
-			Readings: int(word(recReadings)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
-			In: b[callHead+outLen : callHead+outLen+inLen],
-		}
-		if c.Nr == unix.SYS_WRITE && outLen == 0 {
-			c.Printed = byte(c.Addr) & (FDStdout | FDStderr)
-		}
-		for i := range c.Args {
-			c.Args[i] = word(recArgs + 8*i)
-		}
-		for i, p := range calleeSaved(&c.Regs) {
-			*p = word(recRegs + 8*i)
-		}
-		out = append(out, c)
-		b = b[min(uint64(len(b)), (callHead+outLen+inLen+7)&^7):]
 	}
-	return out, nil
+}
+
+// parse reads the record at the start of b and says where the next one begins.
+func (c *BufferedCall) parse(b []byte) (int, error) {
+	if len(b) < callHead {
+		return 0, fmt.Errorf("a record of %d bytes", len(b))
+	}
+	word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+	outLen, inLen := word(recOutLen), word(recInLen)
+	if outLen > maxCallOut || inLen > maxPrinted || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
+		return 0, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
+	}
+	*c = BufferedCall{
+		Nr: int(word(recNr)), Ret: int64(word(recRet)), Instr: word(recInstr), Began: word(recBegan), Ended: word(recEnded),
+		Readings: int(word(recReadings)), Addr: word(recOut), Out: b[callHead : callHead+outLen],
+		In: b[callHead+outLen : callHead+outLen+inLen],
+	}
+	if c.Nr == unix.SYS_WRITE && outLen == 0 {
+		c.Printed = byte(c.Addr) & (FDStdout | FDStderr)
+	}
+	for i := range c.Args {
+		c.Args[i] = word(recArgs + 8*i)
+	}
+	for i, p := range calleeSaved(&c.Regs) {
+		*p = word(recRegs + 8*i)
+	}
+	return int(min(uint64(len(b)), (callHead+outLen+inLen+7)&^7)), nil
 }
 
 // Unnoted returns the record of a write to the command's own output that was made, but

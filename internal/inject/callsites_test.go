@@ -124,18 +124,17 @@ func (w writes) jump(t *testing.T, addr uint64) uint64 {
 	return addr + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(b[1:]))))
 }
 
-func FuzzParseCalls(f *testing.F) {
+func FuzzCallsIn(f *testing.F) {
 	rec := make([]byte, callHead+16)
 	rec[recOutLen], rec[recInLen] = 9, 3
 	f.Add(rec)
 	f.Add(append(bytes.Clone(rec), rec...))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		calls, err := ParseCalls(b)
-		if err != nil {
-			return
-		}
 		n := 0
-		for _, c := range calls {
+		for c, err := range CallsIn(b) {
+			if err != nil {
+				return
+			}
 			n += callHead + len(c.Out) + len(c.In)
 		}
 		if n > len(b) {

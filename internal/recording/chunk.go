@@ -135,7 +135,7 @@ func newEncoderLevel(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 	// The chunk header has lengths and a checksum of its own, so the frame
 	// needs none; the window covers a sealed chunk.
 	return zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderCRC(false), zstd.WithWindowSize(4<<20))
+		zstd.WithEncoderCRC(false), zstd.WithWindowSize(chunkTarget))
 }
 
 // newDecoder makes a decoder for chunks, which holds to the caller's limits.

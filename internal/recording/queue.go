@@ -41,8 +41,9 @@ func (q *queue) init() {
 	q.ready.L, q.room.L = &q.mu, &q.mu
 }
 
-// buffer returns an empty buffer for a chunk.
-func (q *queue) buffer() []byte {
+// buffer returns an empty buffer for a chunk. A stream's first begins small: most streams
+// have no second.
+func (q *queue) buffer(first bool) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if n := len(q.free); n > 0 {
@@ -50,7 +51,10 @@ func (q *queue) buffer() []byte {
 		q.free = q.free[:n-1]
 		return b
 	}
-	return make([]byte, 0, chunkTarget/16)
+	if first {
+		return make([]byte, 0, chunkTarget/16)
+	}
+	return make([]byte, 0, chunkTarget+chunkTarget/16)
 }
 
 // put adds a job. While the queue is full it waits, unless failed says that

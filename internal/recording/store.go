@@ -194,7 +194,7 @@ func (w *Writer) AddFileBytes(name string, data []byte) (FileID, error) {
 	for off := 0; off < len(data); off += blockSize {
 		block := data[off:min(off+blockSize, len(data))]
 		head := chunkHeader{magic: magicFile, stream: uint32(f.ID), seq: seq, first: uint64(off)}
-		w.q.put(job{name: blobName(f.ID), head: head, raw: append(w.q.buffer(), block...)}, w.Err)
+		w.q.put(job{name: blobName(f.ID), head: head, raw: append(w.q.buffer(true), block...)}, w.Err)
 		seq++
 	}
 	w.q.put(job{name: indexName, raw: indexLine(&f), line: true}, w.Err)

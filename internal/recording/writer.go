@@ -271,7 +271,7 @@ func (s *Stream) Append(ev *Event) error {
 		s.seal(0)
 	}
 	if s.buf == nil {
-		s.buf = s.w.q.buffer()
+		s.buf = s.w.q.buffer(s.seq == 0)
 	}
 	if s.count == 0 {
 		s.first = s.next
@@ -310,7 +310,7 @@ func (s *Stream) appendBig(mem []Write) {
 			room := pieceSize - len(s.buf)
 			if room <= 0 {
 				s.seal(flagMore)
-				s.buf = s.w.q.buffer()
+				s.buf = s.w.q.buffer(s.seq == 0)
 				s.rest = true
 				continue
 			}
