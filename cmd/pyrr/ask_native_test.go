@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -44,11 +43,7 @@ done = True
 // changed it.
 func TestAskC(t *testing.T) {
 	t.Parallel()
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	lib, err := os.ReadFile("testdata/clang/lib.so")
 	if err != nil {
 		t.Fatal(err)

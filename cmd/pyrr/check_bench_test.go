@@ -17,7 +17,6 @@ import (
 
 	"pyrr/assert"
 	"pyrr/internal/checking"
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/replay"
 )
@@ -41,11 +40,7 @@ t.join()
 // benchRecording records benchProgram once.
 func benchRecording(b *testing.B) string {
 	b.Helper()
-	probe.Require(b)
-	python := testPython()
-	if python == "" {
-		b.Skip("there is no Python")
-	}
+	python := tracedPython(b)
 	dir := b.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "hang.py"), []byte(benchProgram), 0o666); err != nil {
 		b.Fatal(err)

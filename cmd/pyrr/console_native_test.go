@@ -75,11 +75,7 @@ func TestConsoleFrames(t *testing.T) {
 // clangRecording records a Python that calls the library of testdata/clang.
 func clangRecording(t *testing.T) string {
 	t.Helper()
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	lib, err := os.ReadFile("testdata/clang/lib.so")
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 const consoleProgram = `import threading
@@ -37,11 +35,7 @@ func consoleRecording(t *testing.T) string { return recordText(t, consoleProgram
 // recordText records a program.
 func recordText(t *testing.T, program string) string {
 	t.Helper()
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(program), 0o666); err != nil {
 		t.Fatal(err)

@@ -14,17 +14,12 @@ import (
 	"github.com/google/go-dap"
 
 	"pyrr/internal/cli"
-	"pyrr/internal/probe"
 )
 
 // TestDAPSources holds that an editor is shown what ran: the text in the
 // recording, where the file on the disk is another one or elsewhere.
 func TestDAPSources(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	rec, app := dapRecording(t, python)
 	e := startEditor(t)
 	moved := filepath.Join(t.TempDir(), "app.py")

@@ -345,11 +345,7 @@ func dapBreakpoints(t *testing.T, e *editor, app string) {
 
 // TestDAPPause stops a run, and changes breakpoints during one.
 func TestDAPPause(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	app := filepath.Join(dir, "busy.py")
 	if err := os.WriteFile(app, []byte("n = 0\nwhile n < 2000000:\n    n += 1\nprint('done', flush=True)\n"), 0o666); err != nil {

@@ -12,17 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/cli"
-	"pyrr/internal/probe"
 )
 
 // TestDiskFull records onto a small disk a program that reads more random
 // bytes than fit. The program must not notice, and what fitted must replay.
 func TestDiskFull(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	disk := t.TempDir()
 	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=40m"); err != nil {
 		t.Skipf("no small disk can be mounted: %v", err)

@@ -13,7 +13,6 @@ import (
 	"pyrr/capture"
 	"pyrr/internal/keeping"
 	"pyrr/internal/naming"
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -21,11 +20,7 @@ import (
 // TestUncutIsKept finishes a test's recording whose cut form does not replay
 // exactly: what is packed is all of it, and nothing else is left.
 func TestUncutIsKept(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	made := filepath.Join(dir, "made.pyrr.zip")
 	cmd := exec.Command(os.Args[0], "record", "--verify", "none", "-o", made, "--", python, "-I", "-S", "-c", "print('all of it')")

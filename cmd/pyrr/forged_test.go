@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"pyrr/internal/linux"
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -20,11 +19,7 @@ import (
 // end with 3 and say where; they don't panic and don't wait.
 func TestForgedRecordings(t *testing.T) {
 	t.Parallel()
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	const program = "import os, threading\nt = threading.Thread(target=print, args=('hello',))\nt.start(); t.join()\nif os.fork() == 0: os._exit(3)\nos.wait()"
 	real := filepath.Join(dir, "real.pyrr.zip")

@@ -10,18 +10,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // TestSignalsToTheGroup sends signals to the whole process group, pyrr's own as
 // well: the program handles them, and pyrr outlives them.
 func TestSignalsToTheGroup(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	const program = `
 import os, signal, time
 for sig in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGTRAP):

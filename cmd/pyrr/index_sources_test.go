@@ -10,7 +10,6 @@ import (
 
 	"pyrr/internal/stackwalk"
 
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -32,11 +31,7 @@ func TestSourceOf(t *testing.T) {
 // TestSources holds that the files that ran are in a recording, on a stack or
 // not, and that they are shown as they were.
 func TestSources(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()

@@ -15,18 +15,13 @@ import (
 	"time"
 
 	"pyrr/internal/cli"
-	"pyrr/internal/probe"
 )
 
 // TestKilledRecorder kills pyrr in the middle of a recording. The program
 // must end with it, and what was written must open, replay and say where it
 // is cut.
 func TestKilledRecorder(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	const program = `
 import os, time

@@ -133,7 +133,7 @@ func testPython() string {
 
 // tracedPython is an interpreter for a test that traces it, and skips the test where
 // there is none or nothing can be traced.
-func tracedPython(t *testing.T) string {
+func tracedPython(t testing.TB) string {
 	t.Helper()
 	probe.Require(t)
 	python := testPython()

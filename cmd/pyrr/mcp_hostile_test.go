@@ -14,7 +14,6 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -46,10 +45,7 @@ const oddRecording = "app.pyrr.zip"
 // TestAgentOddArguments gives each argument of each tool what it is not, and what is far
 // too much.
 func TestAgentOddArguments(t *testing.T) {
-	probe.Require(t)
-	if testPython() == "" {
-		t.Skip("there is no Python")
-	}
+	tracedPython(t)
 	dir := t.TempDir()
 	recordFor(t, dir, "app", "n = 1\nn = 2\n")
 	a := startAgent(t, dir, "--limit", "30s")
@@ -160,10 +156,7 @@ func oddTypes(t *testing.T, tools *mcp.ListToolsResult, a *agent, long string) {
 // TestAgentOddRecordings asks about files that are none, halves, forged and bombs, and by
 // names that lead out of the folder.
 func TestAgentOddRecordings(t *testing.T) {
-	probe.Require(t)
-	if testPython() == "" {
-		t.Skip("there is no Python")
-	}
+	tracedPython(t)
 	dir := t.TempDir()
 	recordFor(t, dir, "outside", "print('secret of outside')")
 	inside := filepath.Join(dir, "inside")

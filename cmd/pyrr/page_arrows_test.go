@@ -5,8 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // arrowsProgram lets a child that was spawned, and knows the semaphore by its name alone,
@@ -41,10 +39,7 @@ if __name__ == "__main__":
 // TestPageArrows holds the arrows between processes that share no memory by a fork, and
 // those of locks on files.
 func TestPageArrows(t *testing.T) {
-	probe.Require(t)
-	if testPython() == "" {
-		t.Skip("there is no Python")
-	}
+	tracedPython(t)
 	arrows := [][2]string{{"futex(", "futex("}, {"close(", "flock("}, {"fcntl(", "fcntl("}}
 	// On a busy machine a release may come before the other waits: then a longer pause shows.
 	for _, pause := range []string{"1", "4", "16", ""} {

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // pageDocument is what the script of a page gets.
@@ -169,10 +167,7 @@ golden:
 // lock of two processes, exceptions that were caught, what specs say, and that neither
 // a packed recording's page nor one without values has the secret.
 func TestPageTells(t *testing.T) {
-	probe.Require(t)
-	if testPython() == "" {
-		t.Skip("there is no Python")
-	}
+	tracedPython(t)
 	const secret = "ghp_Ab9+DEF/123=xyzw789"
 	t.Setenv("API_TOKEN", secret)
 	t.Setenv("CI", "")

@@ -17,7 +17,6 @@ import (
 	"pyrr/internal/logview"
 	"pyrr/internal/outfile"
 	"pyrr/internal/page"
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -101,11 +100,7 @@ func crowd(t *testing.T, threads int, file string) {
 // TestPageHostile opens the pages of a program whose every text is an attack, and of ten
 // thousand threads: nothing becomes markup, no direction turns, and all of it can be used.
 func TestPageHostile(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	browser, tools := browserTools(t)
 	dir := t.TempDir()
 	const script = "a<img src=x onerror=window.pwned=4>.py"

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // pageState is a recording whose page is looked at.
@@ -138,11 +136,7 @@ func browserTools(t *testing.T) (browser, tools string) {
 // (axe); reason, line and a variable's value are there at first sight; the address
 // holds the focus; the pictures are those of docs/page.md, except for a tolerance.
 func TestPageInBrowser(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	browser, tools := browserTools(t)
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata/page")); err != nil {

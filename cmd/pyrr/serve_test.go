@@ -22,7 +22,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 )
 
@@ -136,10 +135,7 @@ raise ValueError(name)
 // TestServe holds what pyrr serve answers, all that it refuses, and that nothing of a
 // question is left when it is over.
 func TestServe(t *testing.T) {
-	probe.Require(t)
-	if testPython() == "" {
-		t.Skip("there is no Python")
-	}
+	tracedPython(t)
 	dir := t.TempDir()
 	folder, outside := filepath.Join(dir, "recordings"), filepath.Join(dir, "outside")
 	for _, d := range []string{folder, outside} {

@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pyrr/internal/probe"
 	"pyrr/internal/screen"
 )
 
@@ -123,11 +122,7 @@ func (r *terminalRun) rest(t *testing.T) (string, int) {
 // TestTerminalAndCtrlC holds that the program has the terminal, that Ctrl-C
 // reaches it and does not end pyrr, which keeps the recording.
 func TestTerminalAndCtrlC(t *testing.T) {
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	program := `
 import sys, time

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"pyrr/internal/probe"
 )
 
 // writes are the commands that write a file that the user names; FILE stands for it.
@@ -134,11 +132,7 @@ func collect(f *os.File) func() string {
 // writing is a folder with a recording and specs that commands write about.
 func writing(t *testing.T) string {
 	t.Helper()
-	probe.Require(t)
-	python := testPython()
-	if python == "" {
-		t.Skip("there is no Python")
-	}
+	python := tracedPython(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"spec.yaml":   writtenSpec,
