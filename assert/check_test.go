@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pyrr/internal/goldentest"
 	"pyrr/internal/recording"
 )
 
@@ -20,7 +21,7 @@ import (
 // however many specs name it.
 func TestOnePass(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "golden/recv.stack"), recvGolden)
+	goldentest.Write(t, filepath.Join(dir, "golden/recv.stack"), recvGolden)
 	specs := specIn(t, dir, `version: 1
 recording: rec.pyrr.zip
 expect:
@@ -328,10 +329,10 @@ func TestUnmatched(t *testing.T) {
 func TestLoadFolder(t *testing.T) {
 	dir := t.TempDir()
 	const good = "version: 1\nrecording: a\nexpect: [connect]\n"
-	write(t, filepath.Join(dir, "b.yaml"), good)
-	write(t, filepath.Join(dir, "sub/a.yml"), "version: 1\nparams: {x: [1, 2], y: [p, q]}\nrecording: 'a${x}'\nexpect: [connect on fd $c.fd, 'socket with type=${y} as c']\n")
-	write(t, filepath.Join(dir, ".hidden/c.yaml"), "bad")
-	write(t, filepath.Join(dir, "notes.txt"), "bad")
+	goldentest.Write(t, filepath.Join(dir, "b.yaml"), good)
+	goldentest.Write(t, filepath.Join(dir, "sub/a.yml"), "version: 1\nparams: {x: [1, 2], y: [p, q]}\nrecording: 'a${x}'\nexpect: [connect on fd $c.fd, 'socket with type=${y} as c']\n")
+	goldentest.Write(t, filepath.Join(dir, ".hidden/c.yaml"), "bad")
+	goldentest.Write(t, filepath.Join(dir, "notes.txt"), "bad")
 	specs, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -344,8 +345,8 @@ func TestLoadFolder(t *testing.T) {
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	write(t, filepath.Join(dir, "c.yaml"), "version: 3\n")
-	write(t, filepath.Join(dir, "d.yaml"), "version: 4\n")
+	goldentest.Write(t, filepath.Join(dir, "c.yaml"), "version: 3\n")
+	goldentest.Write(t, filepath.Join(dir, "d.yaml"), "version: 4\n")
 	specs, err = Load(dir)
 	if len(specs) != 5 || err == nil || strings.Count(err.Error(), "version 1 of specs only") != 2 {
 		t.Errorf("%d specs, %v", len(specs), err)

@@ -3,12 +3,12 @@ package assert
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"pyrr/internal/goldentest"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -215,24 +215,14 @@ func addHelper(f *fake) {
 // recording exists as a file.
 func specIn(t *testing.T, dir, text string) []*Spec {
 	t.Helper()
-	write(t, filepath.Join(dir, "rec.pyrr.zip"), "")
+	goldentest.Write(t, filepath.Join(dir, "rec.pyrr.zip"), "")
 	file := filepath.Join(dir, "case.yaml")
-	write(t, file, text)
+	goldentest.Write(t, file, text)
 	specs, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return specs
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func check(t *testing.T, specs []*Spec, f *fake, opts Options) *Run {

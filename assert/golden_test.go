@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pyrr/internal/goldentest"
 	"pyrr/internal/stack"
 )
 
@@ -144,7 +145,7 @@ func TestGolden(t *testing.T) {
 			dir := t.TempDir()
 			file := filepath.Join(dir, "golden/recv.stack")
 			if tt.golden != "" {
-				write(t, file, tt.golden)
+				goldentest.Write(t, file, tt.golden)
 			}
 			f := slowHTTP()
 			if tt.change != nil {
@@ -201,7 +202,7 @@ func TestAcceptMoved(t *testing.T) {
 	t.Setenv("CI", "false")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "golden/recv.stack")
-	write(t, file, strings.Replace(recvGolden, ":504", ":510", 1))
+	goldentest.Write(t, file, strings.Replace(recvGolden, ":504", ":510", 1))
 	run := check(t, specIn(t, dir, goldenSpec), slowHTTP(), Options{SourceText: sources})
 	if written, err := Accept(run, AcceptOptions{Create: true}); err != nil || len(written) != 0 {
 		t.Errorf("%v %v", written, err)
@@ -234,8 +235,8 @@ func TestAcceptInCI(t *testing.T) {
 func TestAcceptConflict(t *testing.T) {
 	t.Setenv("CI", "")
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.zip"), "")
-	write(t, filepath.Join(dir, "b.zip"), "")
+	goldentest.Write(t, filepath.Join(dir, "a.zip"), "")
+	goldentest.Write(t, filepath.Join(dir, "b.zip"), "")
 	specs := specIn(t, dir, strings.Replace(goldenSpec, "rec.pyrr.zip", "'?.zip'", 1))
 	open := func(path string) (Source, error) {
 		f := slowHTTP()
@@ -261,11 +262,11 @@ func TestAcceptConflict(t *testing.T) {
 func TestUnusedGoldens(t *testing.T) {
 	dir := t.TempDir()
 	specs := specIn(t, dir, goldenSpec)
-	write(t, filepath.Join(dir, "golden/recv.stack"), recvGolden)
-	write(t, filepath.Join(dir, "golden/old.stack"), recvGolden)
-	write(t, filepath.Join(dir, "golden/README"), "")
-	write(t, filepath.Join(dir, "golden/beside.stack"), recvGolden)
-	write(t, filepath.Join(dir, "beside.yaml"), strings.Replace(goldenSpec, "recv.stack", "beside.stack", 1))
+	goldentest.Write(t, filepath.Join(dir, "golden/recv.stack"), recvGolden)
+	goldentest.Write(t, filepath.Join(dir, "golden/old.stack"), recvGolden)
+	goldentest.Write(t, filepath.Join(dir, "golden/README"), "")
+	goldentest.Write(t, filepath.Join(dir, "golden/beside.stack"), recvGolden)
+	goldentest.Write(t, filepath.Join(dir, "beside.yaml"), strings.Replace(goldenSpec, "recv.stack", "beside.stack", 1))
 	want := []string{filepath.Join(dir, "golden/old.stack")}
 	run := check(t, specs, slowHTTP(), Options{SourceText: sources})
 	if diff := cmp.Diff(want, run.Unused); diff != "" {
@@ -274,7 +275,7 @@ func TestUnusedGoldens(t *testing.T) {
 	if run.Outcome() != OutcomeBroken {
 		t.Errorf("outcome %v", run.Outcome())
 	}
-	write(t, filepath.Join(dir, "beside.yaml"), "version: [")
+	goldentest.Write(t, filepath.Join(dir, "beside.yaml"), "version: [")
 	if got := UnusedGoldens(specs); got != nil {
 		t.Errorf("unused beside a spec that can't be read: %v", got)
 	}

@@ -1,35 +1,20 @@
 package assert
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"pyrr/internal/goldentest"
+)
 
 // golden compares a text with a file below testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if InCI() {
-			t.Fatal("-update is refused in CI")
-		}
-		write(t, file, got)
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
+	goldentest.Compare(t, filepath.Join("testdata", name), got)
 }
 
 // TestBadSpecs reads each testdata/bad/*.yaml and compares all that is said

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"pyrr/internal/goldentest"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
@@ -175,7 +176,7 @@ func TestGoldenTasks(t *testing.T) {
 	if c := run.Specs[0].Checks[0]; !c.Golden.Missing || !strings.Contains(c.Golden.Text, "# end  thread consumer") || !strings.Contains(c.Golden.Text, "app.py:33") {
 		t.Fatalf("%+v", c.Golden)
 	} else {
-		write(t, dir+"/golden/tasks.stack", c.Golden.Text)
+		goldentest.Write(t, dir+"/golden/tasks.stack", c.Golden.Text)
 	}
 	verdict := func(change func(f *fake)) (Verdict, string) {
 		f := standing()

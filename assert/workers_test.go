@@ -9,13 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pyrr/internal/goldentest"
 )
 
 // many makes n recordings and a spec that names them all.
 func many(t *testing.T, n int) (string, []*Spec) {
 	dir := t.TempDir()
 	for i := range n {
-		write(t, filepath.Join(dir, fmt.Sprintf("many/%03d.zip", i)), "")
+		goldentest.Write(t, filepath.Join(dir, fmt.Sprintf("many/%03d.zip", i)), "")
 	}
 	return dir, specIn(t, dir, "version: 1\nrecording: many/*.zip\nexpect: [connect]\n")
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"pyrr/internal/probe"
 	"pyrr/internal/setup"
 	"pyrr/internal/traces"
@@ -115,20 +113,7 @@ func TestHangingRequest(t *testing.T) {
 // sameStacksAsGolden holds the stacks in the form of openresty against what was seen once.
 func sameStacksAsGolden(t *testing.T, bt func(args ...string) string) {
 	for _, call := range []string{"connect", "recv"} {
-		got := bt("--at", call, "--format", "openresty")
-		golden := filepath.Join("testdata/golden", "request_"+call+".txt")
-		if updating(t) {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(string(want), got); d != "" {
-			t.Errorf("at %s (-want +got):\n%s", call, d)
-		}
+		golden(t, "request_"+call+".txt", bt("--at", call, "--format", "openresty"))
 	}
 }
 

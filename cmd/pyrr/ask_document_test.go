@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"pyrr/internal/goldentest"
 	"pyrr/internal/probe"
 )
 
@@ -169,7 +170,7 @@ func TestAskDocument(t *testing.T) {
 			}
 		}
 	}
-	if updating(t) && !t.Failed() {
+	if goldentest.Updating(t) && !t.Failed() {
 		// The text goes on from the last line that print shows.
 		last := ""
 		for i := range doc {

@@ -13,6 +13,7 @@ import (
 
 	"pyrr/internal/cli"
 	"pyrr/internal/contents"
+	"pyrr/internal/goldentest"
 	"pyrr/internal/recording"
 	"pyrr/internal/recording/rectest"
 	"pyrr/internal/show"
@@ -21,20 +22,7 @@ import (
 // golden compares text with testdata/golden/name.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "golden", name)
-	if updating(t) {
-		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+	goldentest.Compare(t, filepath.Join("testdata", "golden", name), got)
 }
 
 func TestEventsText(t *testing.T) {

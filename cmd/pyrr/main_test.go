@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -18,20 +17,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"pyrr/assert"
+	"pyrr/internal/goldentest"
 	"pyrr/internal/probe"
 	"pyrr/internal/registry/registrytest"
 	"pyrr/internal/screen"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// updating says whether goldens are to be rewritten, which CI never does.
-func updating(t *testing.T) bool {
-	if *update && os.Getenv("CI") == "true" {
-		t.Fatal("-update is refused where CI=true")
-	}
-	return *update
-}
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"pyrr": main})
@@ -42,7 +32,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       updating(t),
+		UpdateScripts:       goldentest.Updating(t),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":       cmdExits,

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"pyrr/internal/goldentest"
 )
 
 // pageState is a recording whose page is looked at.
@@ -266,7 +268,7 @@ func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 	for _, width := range []int{1280, 390} {
 		name := shotName(*s, width)
 		got, want := filepath.Join(dir, name), filepath.Join("../../docs/page", name)
-		if updating(t) {
+		if goldentest.Updating(t) {
 			text, err := os.ReadFile(got)
 			if err == nil {
 				err = os.WriteFile(want, text, 0o644)

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/inject":    {"internal/linux", "internal/mem", "internal/sys", "internal/usercache"},
 	"internal/unwind":    {"internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
+	"internal/goldentest":        {},
 	"internal/setup":             {},
 	"internal/recording/rectest": {"internal/inject", "internal/linux", "internal/recording", "internal/sys"},
 	"internal/unwind/gdbtest":    {"internal/linux", "internal/mem", "internal/unwind"},
@@ -121,7 +122,7 @@ var owners = map[string][]string{
 	"github.com/opencontainers":       {"internal/registry"},
 	"github.com/google/pprof":         {"internal/ask"},
 	"github.com/rogpeppe/go-internal": {},
-	"github.com/google/go-cmp":        {},
+	"github.com/google/go-cmp":        {"internal/goldentest"},
 	"C":                               {},
 }
 

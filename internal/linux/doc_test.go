@@ -1,7 +1,6 @@
 package linux
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/goldentest"
 )
 
 //go:generate go test -run TestSyscallsDocument -update .
-
-var update = flag.Bool("update", false, "rewrite docs/syscalls.md")
 
 const documentHead = `# System calls
 
@@ -101,10 +100,7 @@ func document() string {
 // The document is generated from the table and committed.
 func TestSyscallsDocument(t *testing.T) {
 	name := filepath.Join("..", "..", "docs", "syscalls.md")
-	if *update {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("-update is not for CI")
-		}
+	if goldentest.Updating(t) {
 		if err := os.WriteFile(name, []byte(document()), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"pyrr/internal/goldentest"
 )
 
 const formatDoc = "../../docs/format.md"
@@ -85,7 +87,7 @@ func TestFormatDocument(t *testing.T) {
 	if bytes.Equal(got, doc) {
 		return
 	}
-	if mayUpdate(t) {
+	if goldentest.Updating(t) {
 		if err := os.WriteFile(formatDoc, got, 0o666); err != nil {
 			t.Fatal(err)
 		}

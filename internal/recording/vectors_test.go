@@ -3,7 +3,6 @@ package recording
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"pyrr/internal/goldentest"
 )
 
 // section is a file of a txtar archive: its marker line names it.
@@ -41,16 +42,6 @@ func formatTxtar(comment string, sections []section) []byte {
 		b = fmt.Appendf(b, "-- %s --\n%s", s.name, s.data)
 	}
 	return b
-}
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-// mayUpdate says whether goldens are to be rewritten.
-func mayUpdate(t testing.TB) bool {
-	if *update && os.Getenv("CI") == "true" {
-		t.Fatal("-update is refused where CI=true")
-	}
-	return *update
 }
 
 // streamBuilder builds the stream of process 1 from the sections of a vector.
@@ -206,7 +197,7 @@ func TestVectors(t *testing.T) {
 					fmt.Fprintf(&got, "error: %v\n", err)
 				}
 			}
-			if mayUpdate(t) {
+			if goldentest.Updating(t) {
 				sections[last].data = got.Bytes()
 				if err := os.WriteFile(path, formatTxtar(comment, sections), 0o666); err != nil {
 					t.Fatal(err)

@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pyrr/internal/goldentest"
 )
 
 // Each row of the table takes what it says, by itself, and leaves what only looks
@@ -38,8 +39,6 @@ func TestShapeRules(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "rewrite the table of rules in docs/ci.md")
-
 // TestRulesDocument holds the table in the documents to that of the code.
 func TestRulesDocument(t *testing.T) {
 	const path, begin, end = "../../docs/ci.md", "-update -->\n", "<!-- end of rules -->"
@@ -57,7 +56,7 @@ func TestRulesDocument(t *testing.T) {
 	from := at + strings.Index(string(text[at:]), begin) + len(begin)
 	to := from + strings.Index(string(text[from:]), end)
 	want := string(text[:from]) + b.String() + string(text[to:])
-	if *update {
+	if goldentest.Updating(t) {
 		if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,42 +15,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pyrr/assert"
+	"pyrr/internal/goldentest"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join(home, "testdata", name)
-	if *update {
-		if assert.InCI() {
-			t.Fatal("-update is refused in CI")
-		}
-		write(t, file, got)
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+	goldentest.Compare(t, filepath.Join(home, "testdata", name), got)
 }
 
 var home, _ = os.Getwd()
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // source is a recording made of values.
 type source struct {
@@ -119,8 +93,8 @@ func slowHTTP() *source {
 // runs are the runs of which each report has a golden.
 func runs(t *testing.T) map[string]*assert.Run {
 	t.Chdir(t.TempDir())
-	write(t, "recordings/slow.pyrr.zip", "")
-	write(t, "specs/pool_read.yaml", `version: 1
+	goldentest.Write(t, "recordings/slow.pyrr.zip", "")
+	goldentest.Write(t, "specs/pool_read.yaml", `version: 1
 name: the pool read stalls after connect
 recording: ../recordings/slow.pyrr.zip
 expect:
@@ -136,7 +110,7 @@ golden:
   - at: conn
     file: golden/pool_read/connect.stack
 `)
-	write(t, "specs/golden/pool_read/recv.stack", `# recv  thread worker
+	goldentest.Write(t, "specs/golden/pool_read/recv.stack", `# recv  thread worker
 Py  SocketIO.readinto   socket.py:706
 Py  HTTPConnection.getresponse  urllib3/connection.py:504
 Py  HTTPConnectionPool._make_request  urllib3/connectionpool.py:536
@@ -146,11 +120,11 @@ Py  HTTPAdapter.send    requests/adapters.py:667
 Py  get                 requests/api.py:73
 Py  make_request        app.py:10
 `)
-	write(t, "specs/holds.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nexpect: [connect]\n")
-	write(t, "specs/known.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nxfail: \"issue 412: <bind>\"\nexpect: [bind]\n")
-	write(t, "specs/subinterp.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nrequires: {python: '>=3.14'}\nexpect: [connect]\n")
-	write(t, "specs/unclear.yaml", "version: 1\nparams: {case: [plain, tls]}\nrecording: ../recordings/slow.pyrr.zip\nexpect: [test start before connect]\n")
-	write(t, "specs/missing.yaml", "version: 1\nrecording: ../recordings/none.pyrr.zip\nexpect: [connect]\n")
+	goldentest.Write(t, "specs/holds.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nexpect: [connect]\n")
+	goldentest.Write(t, "specs/known.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nxfail: \"issue 412: <bind>\"\nexpect: [bind]\n")
+	goldentest.Write(t, "specs/subinterp.yaml", "version: 1\nrecording: ../recordings/slow.pyrr.zip\nrequires: {python: '>=3.14'}\nexpect: [connect]\n")
+	goldentest.Write(t, "specs/unclear.yaml", "version: 1\nparams: {case: [plain, tls]}\nrecording: ../recordings/slow.pyrr.zip\nexpect: [test start before connect]\n")
+	goldentest.Write(t, "specs/missing.yaml", "version: 1\nrecording: ../recordings/none.pyrr.zip\nexpect: [connect]\n")
 	specs, err := assert.Load("specs")
 	if err != nil {
 		t.Fatal(err)
