@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -223,6 +224,20 @@ func specIn(t *testing.T, dir, text string) []*Spec {
 		t.Fatal(err)
 	}
 	return specs
+}
+
+// expected checks a recording by lines of expect.
+func expected(t *testing.T, f *fake, lines string) []*Result {
+	t.Helper()
+	text := "version: 1\nrecording: rec.pyrr.zip\nexpect:\n"
+	for line := range strings.SplitSeq(lines, "\n") {
+		text += "  - " + line + "\n"
+	}
+	run := check(t, specIn(t, t.TempDir(), text), f, Options{})
+	if len(run.Specs[0].Checks) == 0 {
+		t.Fatalf("no checks: %+v", run.Specs[0])
+	}
+	return run.Specs[0].Checks
 }
 
 func check(t *testing.T, specs []*Spec, f *fake, opts Options) *Run {

@@ -1,7 +1,6 @@
 package assert
 
 import (
-	"strings"
 	"testing"
 )
 
@@ -167,15 +166,7 @@ func TestMeaning(t *testing.T) {
 			if tt.change != nil {
 				tt.change(f)
 			}
-			text := "version: 1\nrecording: rec.pyrr.zip\nexpect:\n"
-			for line := range strings.SplitSeq(tt.expect, "\n") {
-				text += "  - " + line + "\n"
-			}
-			run := check(t, specIn(t, t.TempDir(), text), f, Options{})
-			checks := run.Specs[0].Checks
-			if len(checks) == 0 {
-				t.Fatalf("no checks: %+v", run.Specs[0])
-			}
+			checks := expected(t, f, tt.expect)
 			c := checks[len(checks)-1]
 			if c.Verdict != tt.verdict || c.Got != tt.got {
 				t.Errorf("%s: %q\nwant %s: %q", c.Verdict, c.Got, tt.verdict, tt.got)

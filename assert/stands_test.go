@@ -133,15 +133,7 @@ func TestStands(t *testing.T) {
 			if tt.change != nil {
 				tt.change(f)
 			}
-			text := "version: 1\nrecording: rec.pyrr.zip\nexpect:\n  - connect\n"
-			for line := range strings.SplitSeq(tt.expect, "\n") {
-				text += "  - " + line + "\n"
-			}
-			run := check(t, specIn(t, t.TempDir(), text), f, Options{})
-			checks := run.Specs[0].Checks
-			if len(checks) == 0 {
-				t.Fatalf("no checks: %+v", run.Specs[0])
-			}
+			checks := expected(t, f, "connect\n"+tt.expect)
 			if c := checks[len(checks)-1]; c.Verdict != tt.verdict || c.Got != tt.got {
 				t.Errorf("%s: %q\nwant %s: %q", c.Verdict, c.Got, tt.verdict, tt.got)
 			}

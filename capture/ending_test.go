@@ -12,6 +12,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 )
 
 const (
@@ -23,14 +24,7 @@ const (
 // events, with their threads from 0 on.
 func eventsOf(t *testing.T, w *recording.Writer, dir string, id, pid int) string {
 	t.Helper()
-	if err := w.Close(recording.Summary{}); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := recording.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
+	rec := rectest.Reopen(t, w, dir)
 	it, err := rec.Events(id)
 	if err != nil {
 		t.Fatal(err)

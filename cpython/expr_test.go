@@ -1,7 +1,6 @@
 package cpython
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -11,16 +10,10 @@ import (
 func TestEval(t *testing.T) {
 	for _, in := range interpreters() {
 		t.Run(in.name, func(t *testing.T) {
-			p := startPython(t, in, "expr.py")
 			var want [][]*string
-			if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil || len(want) < 50 {
-				t.Fatalf("%d expressions, error %v", len(want), err)
-			}
-			p.awaitRead(t)
-			r := openLive(t, in, p.m.PID)
-			ts, err := r.Threads(p.m)
-			if err != nil || len(ts) != 1 {
-				t.Fatal(ts, err)
+			p, r, ts := liveThreads(t, in, "expr.py", &want)
+			if len(want) < 50 || len(ts) != 1 {
+				t.Fatalf("%d expressions, threads %v", len(want), ts)
 			}
 			frames, err := r.Frames(p.m, ts[0], Options{})
 			if err != nil || len(frames) < 2 {

@@ -1,7 +1,6 @@
 package cpython
 
 import (
-	"encoding/json"
 	"fmt"
 	"sort"
 	"testing"
@@ -14,16 +13,10 @@ import (
 func TestLocals(t *testing.T) {
 	for _, in := range interpreters() {
 		t.Run(in.name, func(t *testing.T) {
-			p := startPython(t, in, "values.py")
 			var want [][]any
-			if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
-				t.Fatal(err)
-			}
-			p.awaitRead(t)
-			r := openLive(t, in, p.m.PID)
-			ts, err := r.Threads(p.m)
-			if err != nil || len(ts) != 1 {
-				t.Fatal(ts, err)
+			p, r, ts := liveThreads(t, in, "values.py", &want)
+			if len(ts) != 1 {
+				t.Fatal(ts)
 			}
 			frames, err := r.Frames(p.m, ts[0], Options{})
 			if err != nil || len(frames) < len(want)+1 {

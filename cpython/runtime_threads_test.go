@@ -13,22 +13,30 @@ import (
 	"pyrr/internal/mem"
 )
 
+// liveThreads starts a program that says in its first line what there is to be seen, and
+// reads its threads once it waits.
+func liveThreads(t *testing.T, in interpreter, script string, want any) (*process, *Runtime, []Thread) {
+	t.Helper()
+	p := startPython(t, in, script)
+	if err := json.Unmarshal([]byte(p.line(t)), want); err != nil {
+		t.Fatal(err)
+	}
+	p.awaitRead(t)
+	r := openLive(t, in, p.m.PID)
+	ts, err := r.Threads(p.m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, r, ts
+}
+
 // TestNextInstr: at a dispatch stop the innermost frame is where the register
 // says, and only that frame.
 func TestNextInstr(t *testing.T) {
 	for _, in := range interpreters() {
 		t.Run(in.name, func(t *testing.T) {
-			p := startPython(t, in, "next.py")
 			var want [][4]int
-			if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
-				t.Fatal(err)
-			}
-			p.awaitRead(t)
-			r := openLive(t, in, p.m.PID)
-			ts, err := r.Threads(p.m)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p, r, ts := liveThreads(t, in, "next.py", &want)
 			plain, err := r.Frames(p.m, ts[0], Options{})
 			if err != nil || plain[0].Func != "stop" {
 				t.Fatalf("innermost %+v, error %v", plain[0], err)
@@ -70,17 +78,8 @@ func TestNextInstr(t *testing.T) {
 func TestSubinterpreter(t *testing.T) {
 	for _, in := range interpreters() {
 		t.Run(in.name, func(t *testing.T) {
-			p := startPython(t, in, "subinterp.py")
 			var want [2][][3]any
-			if err := json.Unmarshal([]byte(p.line(t)), &want); err != nil {
-				t.Fatal(err)
-			}
-			p.awaitRead(t)
-			r := openLive(t, in, p.m.PID)
-			ts, err := r.Threads(p.m)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p, r, ts := liveThreads(t, in, "subinterp.py", &want)
 			var got [2][][3]any
 			for _, th := range ts {
 				s, err := r.Stack(p.m, th, Options{})

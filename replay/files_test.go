@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 )
 
 // A small recording can hold files of any size: zeros take no memory, and more
@@ -41,14 +42,7 @@ func TestFilesOfARecordingTakeNoMoreThanThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(recording.Summary{}); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := recording.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
+	rec := rectest.Reopen(t, w, dir)
 	load := func() (*session, error) {
 		s := &session{rec: rec, opened: opened{files: map[recording.FileID]int{}}}
 		err := s.loadFiles()

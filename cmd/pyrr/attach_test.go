@@ -115,30 +115,14 @@ def derive():
 want, done = derive(), []
 def work():
     while not over.is_set():
-        assert derive() == want
-        done.append(1)
-threads = [threading.Thread(target=work) for _ in range(2)]
-[t.start() for t in threads]
-while not over.is_set():
-    time.sleep(.001)
-[t.join() for t in threads]
-assert len(done) > 1
-`},
+        assert derive() == want` + inTwoThreads},
 	{"numpy", `
 import numpy
 a = numpy.random.default_rng(7).random((300, 300))
 want, done = a @ a, []
 def work():
     while not over.is_set():
-        assert numpy.array_equal(a @ a, want)
-        done.append(1)
-threads = [threading.Thread(target=work) for _ in range(2)]
-[t.start() for t in threads]
-while not over.is_set():
-    time.sleep(.001)
-[t.join() for t in threads]
-assert len(done) > 1
-`},
+        assert numpy.array_equal(a @ a, want)` + inTwoThreads},
 	{"imports and signals", `
 import importlib, signal
 got = 0
@@ -156,6 +140,17 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 assert got > 1
 `},
 }
+
+// inTwoThreads is the end of a program with a function work that does one thing again and again.
+const inTwoThreads = `
+        done.append(1)
+threads = [threading.Thread(target=work) for _ in range(2)]
+[t.start() for t in threads]
+while not over.is_set():
+    time.sleep(.001)
+[t.join() for t in threads]
+assert len(done) > 1
+`
 
 // living is a program that runs.
 type living struct {
@@ -314,16 +309,19 @@ func (p *living) zombies() (all string) {
 }
 
 // abba is two threads that wait for each other, and a third that waits for both.
-const abba = `
+const abba = abbaLocks + `
+over.wait()
+`
+
+// abbaLocks is the part of it that starts the two.
+const abbaLocks = `
 left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
 def take(a, b):
     with a:
         both.wait()
         b.acquire()
 for args in ((left, right), (right, left)):
-    threading.Thread(target=take, args=args, daemon=True).start()
-over.wait()
-`
+    threading.Thread(target=take, args=args, daemon=True).start()`
 
 // TestLivingProcess asks of a process that hangs where it stands, and why.
 func TestLivingProcess(t *testing.T) {

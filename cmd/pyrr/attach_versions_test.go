@@ -20,14 +20,7 @@ import (
 
 // working is a program that works while two of its threads wait for each other.
 const working = `
-import queue
-left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
-def take(a, b):
-    with a:
-        both.wait()
-        b.acquire()
-for args in ((left, right), (right, left)):
-    threading.Thread(target=take, args=args, daemon=True).start()
+import queue` + abbaLocks + `
 q, done = queue.Queue(5), []
 def work():
     while True:

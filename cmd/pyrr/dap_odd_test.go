@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"net"
 	"os"
 	"os/exec"
@@ -156,18 +155,7 @@ func TestDAPListen(t *testing.T) {
 	rec := consoleRecording(t)
 	cmd := exec.Command(os.Args[0], "dap", "--listen", "127.0.0.1:0")
 	cmd.Args[0] = "pyrr"
-	errs, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}()
-	line, err := bufio.NewReader(errs).ReadString('\n')
+	line, err := firstLine(t, cmd, cmd.StderrPipe)
 	_, addr, ok := strings.Cut(strings.TrimSpace(line), "editors at ")
 	if err != nil || !ok {
 		t.Fatalf("%q, %v", line, err)

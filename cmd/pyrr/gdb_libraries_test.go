@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"pyrr/internal/probe"
 )
 
 // What gdb is asked.
@@ -49,12 +47,7 @@ var librarySessions = [][]struct{ line, want, not string }{
 // command that it knows nothing of.
 func TestGDBLibraries(t *testing.T) {
 	t.Parallel()
-	probe.Require(t)
-	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
-		if _, err := os.Stat(need); err != nil {
-			t.Skip(err)
-		}
-	}
+	requireGDB(t)
 	dir := t.TempDir()
 	app, rec := filepath.Join(dir, "app.py"), filepath.Join(dir, "x.pyrr.zip")
 	program := `import zlib

@@ -155,16 +155,22 @@ func plainGDB(s string) string {
 	return strings.Trim(s, "\n")
 }
 
-// TestGDBSessions holds gdb on a recording to gdb on the program itself, and
-// the way back to the way there.
-func TestGDBSessions(t *testing.T) {
-	t.Parallel()
+// requireGDB skips a test where gdb, or a Python that it knows, is not there.
+func requireGDB(t *testing.T) {
+	t.Helper()
 	probe.Require(t)
 	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
 		if _, err := os.Stat(need); err != nil {
 			t.Skip(err)
 		}
 	}
+}
+
+// TestGDBSessions holds gdb on a recording to gdb on the program itself, and
+// the way back to the way there.
+func TestGDBSessions(t *testing.T) {
+	t.Parallel()
+	requireGDB(t)
 	dir := t.TempDir()
 	// Debug information is not the same on all machines.
 	if err := os.WriteFile(filepath.Join(dir, ".gdbinit"), []byte("set debug-file-directory /nowhere\n"), 0o666); err != nil {

@@ -31,6 +31,15 @@ func testInterpreters() []string {
 	return out
 }
 
+// fetches is the end of a program with a function fetch that receives: from nobody.
+const fetches = `srv = socket.socket()
+srv.bind(("127.0.0.1", 0))
+srv.listen()
+t = threading.Thread(target=fetch, args=(srv.getsockname(),), name="client")
+t.start()
+t.join()
+`
+
 // TestCheckOnInterpreters records a hanging recv on each interpreter and
 // holds it to its line, its function and its thread's name.
 func TestCheckOnInterpreters(t *testing.T) {
@@ -48,13 +57,7 @@ import socket, threading
 def fetch(addr):
     c = socket.create_connection(addr)
     return c.recv(100)
-srv = socket.socket()
-srv.bind(("127.0.0.1", 0))
-srv.listen()
-t = threading.Thread(target=fetch, args=(srv.getsockname(),), name="client")
-t.start()
-t.join()
-`
+` + fetches
 	const spec = `
 version: 1
 name: where it hangs

@@ -42,20 +42,8 @@ func TestMarkdownInBrowser(t *testing.T) {
 	}
 	texts := odd(t, dir, python)
 	cmark, _ := exec.LookPath("cmark-gfm")
-	plan, _ := json.Marshal(map[string]any{"browser": browser, "width": 800, "cmark": cmark, "texts": texts,
+	out := lookAt(t, dir, "markdown.mjs", tools, map[string]any{"browser": browser, "width": 800, "cmark": cmark, "texts": texts,
 		"links": []string{"https://github.example/owner/shop/blob/abc123/", "https://github.example/artifacts/7"}})
-	file := filepath.Join(dir, "plan.json")
-	if err := os.WriteFile(file, plan, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", "../../internal/page/web/test/markdown.mjs", file)
-	cmd.Env = append(os.Environ(), "PYRR_PAGE_TOOLS="+tools)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errs.String())
-	}
 	var found []struct {
 		Name, Parser            string
 		Problems, Headings      []string

@@ -18,6 +18,7 @@ import (
 	"pyrr/internal/outfile"
 	"pyrr/internal/page"
 	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 )
 
 // hostileProgram has in all its texts what would be markup, a script's end or another
@@ -78,14 +79,7 @@ func crowd(t *testing.T, threads int, file string) {
 	}
 	add(recording.Event{Kind: recording.KindTimeout, TID: 1})
 	add(recording.Event{Kind: recording.KindEnd, TID: 1, Why: recording.EndTimeout})
-	if err := w.Close(recording.Summary{}); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := recording.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
+	rec := rectest.Reopen(t, w, dir)
 	p, err := page.Make(&page.Input{Rec: rec, Title: "<script>", Outcome: "hangs", Describe: func(ev, _ *recording.Event, _ *logview.Follower) string {
 		return fmt.Sprintf("</script> %d\u202e", ev.TID)
 	}})

@@ -216,6 +216,25 @@ func verdictOf(file string) string {
 	return strings.ReplaceAll(top, "&#39;", "'")
 }
 
+// lookAt has a script of internal/page/web/test do what a plan says, and returns what it saw.
+func lookAt(t *testing.T, dir, script, tools string, plan map[string]any) []byte {
+	t.Helper()
+	text, _ := json.Marshal(plan)
+	file := filepath.Join(dir, "plan.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", "../../internal/page/web/test/"+script, file)
+	cmd.Env = append(os.Environ(), "PYRR_PAGE_TOOLS="+tools)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	return out
+}
+
 // browse opens pages in a browser, and, where live is not nil, what pyrr serve shows.
 func browse(t *testing.T, dir, browser, tools string, plans []planned, live map[string]string) []foundPage {
 	t.Helper()
@@ -224,19 +243,7 @@ func browse(t *testing.T, dir, browser, tools string, plans []planned, live map[
 		plan["live"] = live
 		want++
 	}
-	text, _ := json.Marshal(plan)
-	file := filepath.Join(dir, "plan.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", "../../internal/page/web/test/browser.mjs", file)
-	cmd.Env = append(os.Environ(), "PYRR_PAGE_TOOLS="+tools)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errs.String())
-	}
+	out := lookAt(t, dir, "browser.mjs", tools, plan)
 	var found []foundPage
 	if err := json.Unmarshal(out, &found); err != nil || len(found) != want {
 		t.Fatalf("%d pages: %v\n%s", len(found), err, out)

@@ -15,7 +15,6 @@ import (
 	"github.com/google/pprof/profile"
 
 	"pyrr/internal/ask"
-	"pyrr/internal/recording"
 )
 
 // formsProgram has what forms must not lose: threads, a child, waits, code that is made
@@ -49,15 +48,7 @@ print(busy(200))
 // and each moment of each thread once.
 func TestProfileForms(t *testing.T) {
 	t.Parallel()
-	rec, err := recording.Open(recordText(t, formsProgram))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
-	p, err := ask.NewProfile(rec, ask.ProfileOptions{Counts: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rec, p := profileOf(t, recordText(t, formsProgram))
 	sum, ok := rec.Summary()
 	if !ok || sum.Instructions != p.Instrs {
 		t.Errorf("%d instructions, info says %d", p.Instrs, sum.Instructions)

@@ -101,15 +101,7 @@ func againstMonitoring(t *testing.T, command []string) {
 	}
 	path := filepath.Join(dir, "program"+recording.PackedSuffix)
 	run(append(append([]string{"pyrr", "record", "-o", path, "--"}, command...), program)...)
-	rec, err := recording.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
-	p, err := ask.NewProfile(rec, ask.ProfileOptions{Counts: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, p := profileOf(t, path)
 	got := monitored{map[string]uint64{}, map[string]uint64{}}
 	sum := p.Unknown
 	for i := range p.Funcs {
@@ -134,4 +126,19 @@ func againstMonitoring(t *testing.T, command []string) {
 	if sum != p.Instrs || p.Unknown > 20 {
 		t.Errorf("%d instructions, of which %d are counted by function, %d of those of no known code", p.Instrs, sum, p.Unknown)
 	}
+}
+
+// profileOf opens a recording, and counts by functions and lines.
+func profileOf(t *testing.T, path string) (*recording.Recording, *ask.Profile) {
+	t.Helper()
+	rec, err := recording.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rec.Close() })
+	p, err := ask.NewProfile(rec, ask.ProfileOptions{Counts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, p
 }

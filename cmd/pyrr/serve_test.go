@@ -33,14 +33,11 @@ type serving struct {
 	errs              *bytes.Buffer
 }
 
-// startServe starts pyrr serve on a root.
-func startServe(t *testing.T, root string, flags ...string) *serving {
+// firstLine starts a program, and returns the first line that it prints into a pipe. The
+// program ends with the test.
+func firstLine(t *testing.T, cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) (string, error) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], append(append([]string{"serve"}, flags...), root)...)
-	cmd.Args[0] = "pyrr" // TestMain runs main for that name
-	s := &serving{t: t, cmd: cmd, errs: &bytes.Buffer{}}
-	cmd.Stderr = s.errs
-	out, err := cmd.StdoutPipe()
+	out, err := pipe()
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -51,7 +48,18 @@ func startServe(t *testing.T, root string, flags ...string) *serving {
 		cmd.Process.Kill() // where the test has not ended it
 		cmd.Wait()
 	})
-	if s.where, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+	return bufio.NewReader(out).ReadString('\n')
+}
+
+// startServe starts pyrr serve on a root.
+func startServe(t *testing.T, root string, flags ...string) *serving {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append(append([]string{"serve"}, flags...), root)...)
+	cmd.Args[0] = "pyrr" // TestMain runs main for that name
+	s := &serving{t: t, cmd: cmd, errs: &bytes.Buffer{}}
+	cmd.Stderr = s.errs
+	var err error
+	if s.where, err = firstLine(t, cmd, cmd.StdoutPipe); err != nil {
 		t.Fatalf("it prints no address: %v\n%s", err, s.errs)
 	}
 	s.where = strings.TrimSpace(s.where)

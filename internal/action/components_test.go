@@ -80,15 +80,10 @@ func TestGitLabComponent(t *testing.T) {
 	}
 	job := doc["unit tests"]
 	status, out := try(t, dir, env, []string{"bash", "-e", "-o", "pipefail"}, strings.Join(job.Script, "\n"))
-	after := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(job.AfterScript, "\n"))
-	after.Dir, after.Env = dir, env
-	more, err := after.CombinedOutput()
-	if err != nil {
-		t.Error(err)
-	}
+	more := afterwards(t, dir, env, job.AfterScript)
 	why := "Deadlock: MainThread joins reader (hang.py:8), which waits for data from"
 	zips, _ := filepath.Glob(filepath.Join(dir, job.Artifacts.Paths[0]))
-	if status != 124 || len(zips) != 1 || !strings.Contains(out+string(more), why) {
+	if status != 124 || len(zips) != 1 || !strings.Contains(out+more, why) {
 		t.Errorf("status %d, kept %v\n%s%s", status, zips, out, more)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, job.Artifacts.Reports["codequality"])); err != nil || !strings.Contains(string(b), `"path": "hang.py"`) {

@@ -192,18 +192,23 @@ func snippetGitLab(t *testing.T, dir string, env []string, expect func(t *testin
 			t.Errorf("artifacts %v", job.Artifacts.Paths)
 		}
 		status, out := try(t, dir, env, []string{"bash", "-e", "-o", "pipefail"}, strings.Join(job.Script, "\n"))
-		// after_script runs in a shell of its own, whatever became of the script.
-		after := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(job.AfterScript, "\n"))
-		after.Dir, after.Env = dir, env
-		more, err := after.CombinedOutput()
-		if err != nil {
-			t.Error(err)
-		}
-		expect(t, status, out+string(more))
+		expect(t, status, out+afterwards(t, dir, env, job.AfterScript))
 		if b, err := os.ReadFile(quality); err != nil || !strings.Contains(string(b), `"path": "hang.py"`) {
 			t.Errorf("%v\n%s", err, b)
 		}
 	})
+}
+
+// afterwards runs GitLab's after_script: in a shell of its own, whatever became of the script.
+func afterwards(t *testing.T, dir string, env, script []string) string {
+	t.Helper()
+	cmd := exec.Command("bash", "-e", "-o", "pipefail", "-c", strings.Join(script, "\n"))
+	cmd.Dir, cmd.Env = dir, env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	return string(out)
 }
 
 // ciStep is a step of a CI: its script, and whether it runs after a failure, too.

@@ -44,17 +44,18 @@ func (s *source) call(thread int, name, path string, line int) *assert.Event {
 	return &s.events[n]
 }
 
+func read(t *testing.T, s *source) *Side {
+	t.Helper()
+	side, err := Read(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return side
+}
+
 func sides(t *testing.T, a, b *source) *Result {
 	t.Helper()
-	x, err := Read(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := Read(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Sides(x, y)
+	return Sides(read(t, a), read(t, b))
 }
 
 func TestSides(t *testing.T) {

@@ -125,14 +125,7 @@ func TestWithin(t *testing.T) {
 		return s
 	}
 	a, b := run(0, 2), run(30, 3)
-	x, err := Read(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := Read(b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	x, y := read(t, a), read(t, b)
 	x.Within("t.py::test_a")
 	y.Within("t.py::test_a")
 	r := Sides(x, y)

@@ -7,44 +7,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// binary is the pyrr under test: PYRR_BINARY, or one built for the purpose.
-var binary = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("PYRR_BINARY"); path != "" {
-		return path, nil
-	}
-	dir, err := os.MkdirTemp("", "pyrr-binary-")
-	if err != nil {
-		return "", err
-	}
-	cleanup = append(cleanup, dir)
-	path := filepath.Join(dir, "pyrr")
-	cmd := exec.Command("go", "build", "-o", path, "pyrr/cmd/pyrr")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	return path, cmd.Run()
-})
-
-var cleanup []string
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	for _, dir := range cleanup {
-		os.RemoveAll(dir)
-	}
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { os.Exit(RunTests(m)) }
 
 // newTrial makes a trial, or skips where this machine can't trace.
 func newTrial(t *testing.T) *Trial {
 	t.Helper()
-	pyrr, err := binary()
+	pyrr, err := Binary()
 	if err != nil {
-		t.Fatalf("build pyrr: %v", err)
+		t.Fatal(err)
 	}
 	return &Trial{Pyrr: pyrr, Scratch: t.TempDir(), Isolate: CanIsolate()}
 }

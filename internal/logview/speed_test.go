@@ -9,6 +9,7 @@ import (
 
 	"pyrr/internal/logview"
 	"pyrr/internal/recording"
+	"pyrr/internal/recording/rectest"
 )
 
 // write makes a recording of the events of some processes, which are numbered
@@ -28,15 +29,7 @@ func write(t testing.TB, procs ...[]recording.Event) *recording.Recording {
 			}
 		}
 	}
-	if err := w.Close(recording.Summary{}); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := recording.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rec.Close() })
-	return rec
+	return rectest.Reopen(t, w, dir)
 }
 
 // BenchmarkAtEnd reads a million events of calls that are usual in a program

@@ -21,46 +21,34 @@ func TestTAP(t *testing.T) {
 }
 
 func TestHTML(t *testing.T) {
-	for name, run := range runs(t) {
-		t.Run(name, func(t *testing.T) {
-			run.Elapsed = 0
-			for _, s := range run.Specs {
-				s.Elapsed = 0
+	eachRun(t, func(t *testing.T, name string, run *assert.Run) {
+		var b bytes.Buffer
+		if err := HTML(&b, run); err != nil {
+			t.Fatal(err)
+		}
+		page := b.String()
+		for _, s := range run.Specs {
+			if !strings.Contains(page, strings.ReplaceAll(s.Spec.File, "&", "&amp;")) {
+				t.Errorf("%s is missing", s.Spec.File)
 			}
-			var b bytes.Buffer
-			if err := HTML(&b, run); err != nil {
-				t.Fatal(err)
+		}
+		for _, bad := range []string{"\x1b", "\u202e", "http://", "https://", "<script", "src="} {
+			if strings.Contains(page, bad) {
+				t.Errorf("the page holds %q", bad)
 			}
-			page := b.String()
-			for _, s := range run.Specs {
-				if !strings.Contains(page, strings.ReplaceAll(s.Spec.File, "&", "&amp;")) {
-					t.Errorf("%s is missing", s.Spec.File)
-				}
-			}
-			for _, bad := range []string{"\x1b", "\u202e", "http://", "https://", "<script", "src="} {
-				if strings.Contains(page, bad) {
-					t.Errorf("the page holds %q", bad)
-				}
-			}
-			golden(t, "html/"+name+".html", page[strings.Index(page, "<body>"):])
-		})
-	}
+		}
+		golden(t, "html/"+name+".html", page[strings.Index(page, "<body>"):])
+	})
 }
 
 func TestMarkdown(t *testing.T) {
-	for name, run := range runs(t) {
-		t.Run(name, func(t *testing.T) {
-			run.Elapsed = 0
-			for _, s := range run.Specs {
-				s.Elapsed = 0
-			}
-			var b bytes.Buffer
-			if err := Markdown(&b, run, MaxSummary); err != nil {
-				t.Fatal(err)
-			}
-			golden(t, "markdown/"+name+".md", b.String())
-		})
-	}
+	eachRun(t, func(t *testing.T, name string, run *assert.Run) {
+		var b bytes.Buffer
+		if err := Markdown(&b, run, MaxSummary); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "markdown/"+name+".md", b.String())
+	})
 }
 
 // TestMarkdownSize holds that a summary of thousands of failures fits, with

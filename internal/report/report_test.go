@@ -206,47 +206,48 @@ func TestColour(t *testing.T) {
 	}
 }
 
-func TestJSON(t *testing.T) {
+// eachRun runs a test for each of the runs, whose times are taken away.
+func eachRun(t *testing.T, f func(t *testing.T, name string, run *assert.Run)) {
 	for name, run := range runs(t) {
 		t.Run(name, func(t *testing.T) {
 			run.Elapsed = 0
 			for _, s := range run.Specs {
 				s.Elapsed = 0
 			}
-			var b, again bytes.Buffer
-			if err := errors.Join(JSON(&b, run), JSON(&again, run)); err != nil {
-				t.Fatal(err)
-			}
-			if !json.Valid(b.Bytes()) || !bytes.Equal(b.Bytes(), again.Bytes()) {
-				t.Error("not JSON, or not the same twice")
-			}
-			golden(t, "json/"+name+".json", b.String())
+			f(t, name, run)
 		})
 	}
 }
 
+func TestJSON(t *testing.T) {
+	eachRun(t, func(t *testing.T, name string, run *assert.Run) {
+		var b, again bytes.Buffer
+		if err := errors.Join(JSON(&b, run), JSON(&again, run)); err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(b.Bytes()) || !bytes.Equal(b.Bytes(), again.Bytes()) {
+			t.Error("not JSON, or not the same twice")
+		}
+		golden(t, "json/"+name+".json", b.String())
+	})
+}
+
 func TestJUnit(t *testing.T) {
-	for name, run := range runs(t) {
-		t.Run(name, func(t *testing.T) {
-			run.Elapsed = 0
-			for _, s := range run.Specs {
-				s.Elapsed = 0
-			}
-			var b bytes.Buffer
-			if err := JUnit(&b, run, false); err != nil {
-				t.Fatal(err)
-			}
-			var back junitSuites
-			if err := xml.Unmarshal(b.Bytes(), &back); err != nil {
-				t.Fatalf("not XML: %v", err)
-			}
-			bad := run.Outcome() == assert.OutcomeFail || run.Outcome() == assert.OutcomeUnjudged || run.Outcome() == assert.OutcomeBroken
-			if (back.Failures+back.Errors > 0) != bad {
-				t.Errorf("outcome %v, %d failures and %d errors", run.Outcome(), back.Failures, back.Errors)
-			}
-			golden(t, "junit/"+name+".xml", b.String())
-		})
-	}
+	eachRun(t, func(t *testing.T, name string, run *assert.Run) {
+		var b bytes.Buffer
+		if err := JUnit(&b, run, false); err != nil {
+			t.Fatal(err)
+		}
+		var back junitSuites
+		if err := xml.Unmarshal(b.Bytes(), &back); err != nil {
+			t.Fatalf("not XML: %v", err)
+		}
+		bad := run.Outcome() == assert.OutcomeFail || run.Outcome() == assert.OutcomeUnjudged || run.Outcome() == assert.OutcomeBroken
+		if (back.Failures+back.Errors > 0) != bad {
+			t.Errorf("outcome %v, %d failures and %d errors", run.Outcome(), back.Failures, back.Errors)
+		}
+		golden(t, "junit/"+name+".xml", b.String())
+	})
 }
 
 func TestGitHub(t *testing.T) {

@@ -75,3 +75,17 @@ func Write(t *testing.T) string {
 	}
 	return dir
 }
+
+// Reopen closes a recording that was written, and opens it to be read.
+func Reopen(t testing.TB, w *recording.Writer, dir string) *recording.Recording {
+	t.Helper()
+	if err := w.Close(recording.Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recording.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rec.Close() })
+	return rec
+}
