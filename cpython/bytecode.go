@@ -193,12 +193,9 @@ func (c *Code) LineStarts() []LineStart {
 		if !has(c.rules.back, in.op) {
 			return
 		}
-		to := in.arg
-		switch {
-		case c.rules.Qualified:
+		to := in.arg * c.rules.jumpUnit
+		if c.rules.Qualified {
 			to = in.end - 2*in.arg
-		case c.rules.Minor == 10:
-			to *= 2
 		}
 		if to >= 0 && to <= in.at {
 			loops[to] = true
@@ -238,19 +235,15 @@ func (c *Code) reachedFromSame() map[int]bool {
 	// what never goes on behind: JUMP_FORWARD, JUMP_ABSOLUTE, RETURN_VALUE,
 	// RAISE_VARARGS, RERAISE of 3.9 and later.
 	relative, handlers, final := []byte{93, 110}, []byte{122, 143, 154}, []byte{110, 113, 83, 130, 48, 119}
-	unit := 1
-	if c.rules.Minor == 10 {
-		unit = 2
-	}
 	same, other := map[int]bool{}, map[int]bool{}
 	last := instruction{op: 9} // NOP
 	c.each(func(in instruction) {
 		to := -1
 		switch {
 		case has(relative, in.op) || has(handlers, in.op):
-			to = in.end + in.arg*unit
-		case has(c.rules.back, in.op) || in.op == 121 && c.rules.Minor >= 9: // JUMP_IF_NOT_EXC_MATCH
-			to = in.arg * unit
+			to = in.end + in.arg*c.rules.jumpUnit
+		case has(c.rules.back, in.op) || has(c.rules.ahead, in.op):
+			to = in.arg * c.rules.jumpUnit
 		}
 		if to >= 0 {
 			if to > in.at && !has(handlers, in.op) && c.Line(to) == c.Line(in.at) {

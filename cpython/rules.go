@@ -8,6 +8,10 @@ type breakpoints struct {
 	// are the jumps that may go backwards: from 3.11 on always.
 	extendedArg           byte
 	returns, resume, back []byte
+	// ahead are the other jumps to an absolute place, and jumpUnit the bytes that
+	// one of their argument stands for; both up to 3.10.
+	ahead    []byte
+	jumpUnit int
 	// returnConst are RETURN_CONST and its instrumented form.
 	returnConst []byte
 	// fusable are LOAD_CONST, LOAD_FAST and STORE_FAST of the versions that fuse

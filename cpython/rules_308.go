@@ -8,5 +8,6 @@ var _ = known(Rules{
 		extendedArg: 144,
 		returns:     []byte{83},
 		back:        []byte{113, 114, 115, 111, 112},
+		jumpUnit:    1,
 	},
 })

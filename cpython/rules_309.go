@@ -8,5 +8,7 @@ var _ = known(Rules{
 		extendedArg: 144,
 		returns:     []byte{83},
 		back:        []byte{113, 114, 115, 111, 112},
+		ahead:       []byte{121}, // JUMP_IF_NOT_EXC_MATCH
+		jumpUnit:    1,
 	},
 })

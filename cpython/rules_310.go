@@ -9,5 +9,7 @@ var _ = known(Rules{
 		returns:     []byte{83},
 		resume:      []byte{129},
 		back:        []byte{113, 114, 115, 111, 112},
+		ahead:       []byte{121}, // JUMP_IF_NOT_EXC_MATCH
+		jumpUnit:    2,
 	},
 })

@@ -116,6 +116,12 @@ func (r *Runtime) interpThreads(v *view, interp uint64) ([]Thread, error) {
 	return ts, nil
 }
 
+// Runs says whether an OS thread, by its fs base or the kernel's id, is the one of a thread
+// state. Where the state itself holds no id (up to 3.10) only the fs base tells.
+func (r *Runtime) Runs(t Thread, fsBase uint64, tid int32) bool {
+	return t.Ident == fsBase || r.l.thread.nativeID != no && t.NativeID == int(tid)
+}
+
 // Of returns the one of all thread states that an OS thread runs, by its
 // kernel's id or its fs base: it may have one in several interpreters, and
 // before 3.12 the state of a thread that is just being started carries the

@@ -182,7 +182,7 @@ func framesOf(rt *cpython.Runtime, p *replay.Process, t *replay.Thread, all []cp
 	regs := t.Regs()
 	var lists [][]cpython.Frame
 	for _, pt := range all {
-		mine := pt.Ident == regs.FsBase || pt.NativeID == int(t.TID) && rt.Version.Minor >= 11
+		mine := rt.Runs(pt, regs.FsBase, t.TID)
 		if !mine && pt.Interp == 0 {
 			continue
 		}

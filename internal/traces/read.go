@@ -190,7 +190,7 @@ func (w btWalk) full(p *replay.Process, at *place, f *Flags) []btStack {
 		regs := t.Regs()
 		st := btStack{at: at, thread: tid}
 		for _, pt := range all {
-			if pt.Ident != regs.FsBase && (pt.NativeID != int(tid) || rt.Version.Minor < 11) {
+			if !rt.Runs(pt, regs.FsBase, tid) {
 				continue
 			}
 			if st.name == "" {
