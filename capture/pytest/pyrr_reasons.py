@@ -34,9 +34,9 @@ def ask():
     return []
 
 
-def sentence(kept):
-    """What is said of a recording, in one line each."""
-    return ([kept["reason"]] if kept["reason"] else []) + ["recorded in " + kept["recording"]]
+def sentence(kept, reason="reason"):
+    """What is said of a recording, in one line each; "plain" is without values."""
+    return ([kept[reason]] if kept[reason] else []) + ["recorded in " + kept["recording"]]
 
 
 def _tell_reports(config, all_kept):
@@ -95,12 +95,12 @@ def _tell_junit(config, all_kept):
 
 def _tell_case(case, bad, kept):
     if kept["reason"]:
-        bad.set("message", "%s: %s" % ("Timeout" if kept["outcome"] == "timeout" else "pyrr", kept["reason"]))
+        bad.set("message", "%s: %s" % ("Timeout" if kept["outcome"] == "timeout" else "pyrr", kept["plain"]))
     out = next((e for e in case if e.tag == "system-out"), None)
     if out is None:
         out = type(case)("system-out")
         case.append(out)
-    out.text = (out.text + "\n" if out.text else "") + "\n".join(["pyrr:"] + sentence(kept))
+    out.text = (out.text + "\n" if out.text else "") + "\n".join(["pyrr:"] + sentence(kept, "plain"))
 
 
 def _tell_html(config, all_kept):
@@ -114,7 +114,7 @@ def _tell_html(config, all_kept):
         for kept in all_kept:
             for row in data["tests"].get(kept["test"], ()):
                 if row.get("result") in ("Failed", "Error"):
-                    row["log"] = escape("\n".join(["pyrr:"] + sentence(kept))) + "\n\n" + row.get("log", "")
+                    row["log"] = escape("\n".join(["pyrr:"] + sentence(kept, "plain"))) + "\n\n" + row.get("log", "")
                     break
 
 

@@ -48,7 +48,7 @@ messages of exceptions, are left out unless --values is given.`,
 			fs.Var(&f.MaxSize, "max-size", "the `size` that the Markdown may have (default 900 KiB); what exceeds it is named only")
 			fs.BoolVar(&f.Annotate, "annotate", false, "print workflow commands that make GitHub Actions show it beside the code; 10 at most")
 			fs.StringVar(&f.Quality, "code-quality", "", "write it to `FILE` as a Code Quality report of GitLab, too")
-			fs.BoolVar(&f.Values, "values", false, "with the messages of exceptions")
+			fs.BoolVar(&f.Values, "values", false, "with values of variables and messages of exceptions")
 			fs.StringVar(&f.Specs, "specs", checking.DefaultSpecs, "the `folder` of specs that may be about such recordings")
 			fs.StringVar(&f.Artifact, "artifact", "", "the `NAME` of the artifact with the recordings, in GitHub Actions")
 			fs.StringVar(&f.URL, "artifact-url", "", "its `URL`")

@@ -17,7 +17,6 @@ import (
 	"pyrr/internal/contents"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
-	"pyrr/internal/hang"
 	"pyrr/internal/outfile"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
@@ -45,7 +44,7 @@ type Told struct {
 	Error string `json:"error,omitempty"`
 
 	command string
-	Stacks  string
+	Stacks  string `json:"-"`
 }
 
 // TellOne reads a recording.
@@ -66,26 +65,16 @@ func TellOne(u *screen.UI, path string, values bool) (*Told, error) {
 		return t, err
 	}
 	t.Degree, t.Fingerprint = r.Why.Degree, r.Why.Fingerprint()
-	t.Sentence = strings.TrimPrefix(printable.Line(r.Why.Sentence), "No verdict: ")
-	if x := r.Why.Raised; x != nil && !values {
-		t.Sentence = withoutValues(t.Sentence, x)
+	t.Sentence = r.Why.Plain
+	if values {
+		t.Sentence = r.Why.Sentence
 	}
+	t.Sentence = strings.TrimPrefix(printable.Line(t.Sentence), "No verdict: ")
 	if w := r.Why.Where; w != nil {
 		t.File, t.Line, t.Func = printable.Line(relativeFile(rec, w.File)), w.Line, printable.Line(w.Func)
 	}
 	t.Stacks = foldedStacks(u, rec, r)
 	return t, nil
-}
-
-// withoutValues leaves the message of an exception out of a sentence that begins with it.
-func withoutValues(sentence string, x *hang.Raised) string {
-	if i := strings.LastIndex(sentence, " at "); i >= 0 && strings.HasPrefix(sentence, x.Type+":") {
-		return x.Type + sentence[i:]
-	}
-	if strings.HasPrefix(sentence, x.Type+":") {
-		return x.Type + "."
-	}
-	return sentence
 }
 
 // relativeFile is a file as a CI names it: from the top of the checkout.

@@ -1,6 +1,7 @@
 package hang
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -69,7 +70,7 @@ func (j *judge) condition(b *Busy) (head *Frame, same []string) {
 			if !ok {
 				return nil, nil
 			}
-			same = append(same, name+" stays "+value)
+			same = append(same, name+" stays "+cmp.Or(j.value(value), "what it was"))
 		}
 		head = f
 	}
@@ -77,6 +78,14 @@ func (j *judge) condition(b *Busy) (head *Frame, same []string) {
 		return nil, nil
 	}
 	return head, same
+}
+
+// value is a text that a variable holds, "" where those are left out.
+func (j *judge) value(text string) string {
+	if j.in.NoValues {
+		return ""
+	}
+	return text
 }
 
 func valueOf(vars []Var, name string) (string, bool) {

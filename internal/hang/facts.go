@@ -271,8 +271,9 @@ type Fate struct {
 	Name string `json:"name,omitempty"`
 	// How is "cancelled", "returned", "failed", "exited", "queued".
 	How string `json:"how"`
-	// Text is the exception.
+	// Text is the exception, Type its class.
 	Text  string `json:"text,omitempty"`
+	Type  string `json:"type,omitempty"`
 	Where *Frame `json:"where,omitempty"`
 	// Timer is the function of a threading.Timer, After the seconds that it waits.
 	Timer string  `json:"timer,omitempty"`

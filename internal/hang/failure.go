@@ -14,7 +14,7 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	}
 	v := &Verdict{Degree: Proven, Kind: "failure", Raised: r}
 	at, test := j.raisedAt(r)
-	v.Sentence = headline(r)
+	v.Sentence = j.headline(r)
 	if at != nil {
 		v.Sentence += fmt.Sprintf(" at %s in %s", j.at(at.Frame), at.Func)
 		f := at.Frame
@@ -48,7 +48,7 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	}
 	for k := range r.Group {
 		g := &r.Group[k]
-		x := Evidence{Text: "with " + headline(g)}
+		x := Evidence{Text: "with " + j.headline(g)}
 		if f, _ := j.raisedAt(g); f != nil {
 			x.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
 			x.File, x.Line = f.File, f.Line
@@ -56,9 +56,9 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 		v.Evidence = append(v.Evidence, x)
 	}
 	for c := r.Cause; c != nil; c = c.Cause {
-		text := "while handling " + headline(c)
+		text := "while handling " + j.headline(c)
 		if r.From == "from" {
-			text = "from " + headline(c)
+			text = "from " + j.headline(c)
 		}
 		x := Evidence{Text: text}
 		if f, _ := j.raisedAt(c); f != nil {
@@ -93,7 +93,7 @@ func (j *judge) diedBeside(v *Verdict, proc int) {
 			if d.Main {
 				who = j.procName(p) + " died of"
 			}
-			e := Evidence{Text: who + " " + headline(d), Proc: p.ID, Event: d.Event}
+			e := Evidence{Text: who + " " + j.headline(d), Proc: p.ID, Event: d.Event}
 			if f, _ := j.raisedAt(d); f != nil {
 				e.Text += fmt.Sprintf(" (%s)", j.at(f.Frame))
 				e.File, e.Line = f.File, f.Line
@@ -143,7 +143,10 @@ func raisedIn(r *Raised, at *RaisedFrame) string {
 }
 
 // headline is an exception on one line.
-func headline(r *Raised) string {
+func (j *judge) headline(r *Raised) string {
+	if j.in.NoValues {
+		return r.Type
+	}
 	text, _, _ := strings.Cut(strings.TrimSpace(r.Text), "\n")
 	if len(text) > 160 {
 		text = strings.ToValidUTF8(text[:160], "") + "…"

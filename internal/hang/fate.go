@@ -1,6 +1,7 @@
 package hang
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,7 +186,7 @@ func (j *judge) fate(n node, t *Thing) string {
 		case f.How == "cancelled":
 			return fmt.Sprintf("%s %s was cancelled", f.Kind, f.Name)
 		case f.How == "failed":
-			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, f.Text)
+			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, cmp.Or(j.value(f.Text), f.Type))
 		case f.Kind == Thread:
 			if d := j.died(n.proc, f.Name); d != "" {
 				return d
@@ -238,7 +239,7 @@ func (j *judge) lostChild(proc int) string {
 		} else if p.Facts != nil {
 			for k := range p.Facts.Died {
 				if d := &p.Facts.Died[k]; d.Main {
-					how = "died of " + headline(d)
+					how = "died of " + j.headline(d)
 					if f, _ := j.raisedAt(d); f != nil {
 						how += " (" + j.at(f.Frame) + ")"
 					}
@@ -301,7 +302,7 @@ func (j *judge) died(proc int, name string) string {
 		if f, _ := j.raisedAt(d); f != nil {
 			at = fmt.Sprintf(" (%s)", j.at(f.Frame))
 		}
-		text := fmt.Sprintf("%s %s%s", d.died(), headline(d), at)
+		text := fmt.Sprintf("%s %s%s", d.died(), j.headline(d), at)
 		e := Evidence{Text: text, Proc: proc, Event: d.Event}
 		if f, _ := j.raisedAt(d); f != nil {
 			e.File, e.Line = f.File, f.Line

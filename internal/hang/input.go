@@ -12,6 +12,8 @@ type Input struct {
 	// Text returns the text of a source line with the blanks before it, "" where it is
 	// not at hand.
 	Text func(file string, line int) string
+	// NoValues leaves out values of variables, and messages of exceptions, which hold some.
+	NoValues bool
 }
 
 // Process is a process at its end.
@@ -213,6 +215,8 @@ type Verdict struct {
 	// Kind is a word for the sort of hang: deadlock, …
 	Kind     string `json:"kind,omitempty"`
 	Sentence string `json:"sentence"`
+	// Plain is the sentence without values, for where others read it.
+	Plain string `json:"-"`
 	// Missing says what keeps a likely verdict from being proven.
 	Missing  string     `json:"missing,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`

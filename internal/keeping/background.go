@@ -263,7 +263,7 @@ func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified
 	defer rec.Close()
 	what.Exact = isExact(rec)
 	if k.Outcome == recording.EndTimeout || k.Outcome == "crashed" {
-		one.Reason = sentenceOf(rec) // of a test that failed, pytest tells the exception
+		one.Reason, one.Plain = sentencesOf(rec) // of a test that failed, pytest tells the exception
 	}
 	return one, what, text.String()
 }

@@ -42,8 +42,10 @@ type oneReason struct {
 	Test      string `json:"test"`
 	Outcome   string `json:"outcome"`
 	Recording string `json:"recording"`
-	// Reason is a sentence, "" where nothing hung.
+	// Reason is a sentence, "" where nothing hung; Plain is it without values, for files
+	// that others read.
 	Reason string `json:"reason"`
+	Plain  string `json:"plain"`
 }
 
 // finished is what the finisher leaves for the recorder: what to print of a
@@ -192,20 +194,23 @@ func (f *finisher) end() map[string]finished {
 	}
 }
 
-// sentenceOf says in one sentence why the test of a recording hung, or failed; ""
+// sentencesOf say why the test of a recording hung, or failed, with values and without; ""
 // where neither can be told.
-func sentenceOf(rec *recording.Recording) string {
+func sentencesOf(rec *recording.Recording) (whole, plain string) {
 	all, err := reason.Endings(rec, true)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	v := reason.Judge(rec, all)
 	if v == nil {
-		return ""
+		return "", ""
 	}
-	s := strings.TrimPrefix(strings.TrimSuffix(v.Sentence, "."), "No verdict: ")
-	if w := v.Where; w != nil && !strings.Contains(s, fmt.Sprintf(":%d)", w.Line)) {
-		s += fmt.Sprintf(" (%s:%d)", w.File, w.Line)
+	one := func(s string) string {
+		s = strings.TrimPrefix(strings.TrimSuffix(s, "."), "No verdict: ")
+		if w := v.Where; w != nil && !strings.Contains(s, fmt.Sprintf(":%d)", w.Line)) {
+			s += fmt.Sprintf(" (%s:%d)", w.File, w.Line)
+		}
+		return printable.Line(s)
 	}
-	return printable.Line(s)
+	return one(v.Sentence), one(v.Plain)
 }

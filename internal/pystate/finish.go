@@ -414,7 +414,7 @@ func (r *reader) fate(obj uint64) (hang.Fate, bool) {
 		f := hang.Fate{Kind: hang.Task, Name: r.TaskName(obj), How: "returned"}
 		switch {
 		case s.Exception != 0 && !r.None(s.Exception):
-			f.How, f.Text = "failed", r.Text(s.Exception, 160)
+			f.How, f.Text, f.Type = "failed", r.Text(s.Exception, 160), r.Type(s.Exception)
 		case s.Cancelled:
 			f.How = "cancelled"
 		}

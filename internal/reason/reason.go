@@ -136,11 +136,19 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			}
 		}
 	}
+	death, _ := deathOf(rec, all)
+	v := verdict(in, all, death)
+	in.NoValues = true
+	v.Plain = verdict(in, all, death).Sentence
+	return v
+}
+
+func verdict(in *hang.Input, all []Ending, death *hang.Death) *hang.Verdict {
 	if v := failedOf(in, all); v != nil {
 		return v
 	}
-	if d, _ := deathOf(rec, all); d != nil {
-		return hang.Ended(in, d)
+	if death != nil {
+		return hang.Ended(in, death)
 	}
 	return hang.Judge(in)
 }
