@@ -89,6 +89,10 @@ func TestDownload(t *testing.T) {
 		case "/moved.zip":
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
 			http.Redirect(w, r, "/x/../a%2e%2e.zip", http.StatusFound)
+		case "/credentials.zip":
+			http.Redirect(w, r, "http://me:secret@"+r.Host+"/a.zip", http.StatusFound)
+		case "/plain.zip":
+			http.Redirect(w, r, "http://127.0.0.1:1/a.zip", http.StatusFound)
 		case "/long.zip": // of a length that nobody knows
 			w.(http.Flusher).Flush()
 			for range 100 {
@@ -105,7 +109,7 @@ func TestDownload(t *testing.T) {
 		u := &screen.UI{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
 		return artifact.Download(t.Context(), u, &artifact.Flags{Dir: dir, MaxSize: flagvalue.Size(limit)}, server.URL+path)
 	}
-	if file, err := get("/moved.zip", 1<<20); err != nil || filepath.Dir(file) != dir {
+	if file, err := get("/moved.zip?signature=secret", 1<<20); err != nil || filepath.Dir(file) != dir {
 		t.Errorf("%s, %v", file, err)
 	}
 	if _, err := get("/long.zip", 50<<10); err == nil || !strings.Contains(err.Error(), "more than --max-size") {
@@ -120,10 +124,22 @@ func TestDownload(t *testing.T) {
 	if file, err := get("/..%2f..%2fevil.zip", 1<<20); err == nil && filepath.Dir(file) != dir {
 		t.Errorf("written to %s", file)
 	}
+	if _, err := get("/credentials.zip", 1<<20); err == nil || !strings.Contains(err.Error(), "holds credentials") {
+		t.Errorf("to an address with credentials: %v", err)
+	}
 	for _, h := range seen {
-		if h.Get("Authorization") != "" || h.Get("Cookie") != "" {
+		if h.Get("Authorization") != "" || h.Get("Cookie") != "" || h.Get("Referer") != "" {
 			t.Errorf("it sent %v", h)
 		}
+	}
+	tls := httptest.NewTLSServer(server.Config.Handler)
+	defer tls.Close()
+	before := http.DefaultTransport
+	http.DefaultTransport = tls.Client().Transport
+	defer func() { http.DefaultTransport = before }()
+	u := &screen.UI{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}
+	if _, err := artifact.Download(t.Context(), u, &artifact.Flags{Dir: dir, MaxSize: 1 << 20}, tls.URL+"/plain.zip"); err == nil || !strings.Contains(err.Error(), "from TLS to plain text") {
+		t.Errorf("from TLS to plain text: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left: %v", left)

@@ -113,7 +113,11 @@ func zipOfRecordings(file string) ([]string, error) {
 // unpack writes the recordings in a zip file to a folder beside nothing else, and
 // returns that. Names are taken from the file, but no paths.
 func unpack(u *screen.UI, f *Flags, file string, members []string) (string, error) {
-	dir := filepath.Join(f.Dir, strings.TrimSuffix(filepath.Base(file), ".zip"))
+	folder := strings.TrimSuffix(filepath.Base(file), ".zip")
+	if strings.Trim(folder, ".") == "" { // this folder, or the one above
+		folder = "artifact"
+	}
+	dir := filepath.Join(f.Dir, folder)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", fmt.Errorf("unpack %s: %w", file, err)
 	}
@@ -195,8 +199,7 @@ func Download(ctx context.Context, u *screen.UI, f *Flags, from string) (string,
 	}
 	req.Header.Set("User-Agent", "pyrr")
 	fail := func(err error) (string, error) { return "", fmt.Errorf("fetch %s: %w", from, err) }
-	// A client without cookies; a redirect gets no header but the agent's name.
-	resp, err := (&http.Client{}).Do(req)
+	resp, err := (&http.Client{CheckRedirect: checkRedirect}).Do(req)
 	if err != nil {
 		return fail(err)
 	}
@@ -223,6 +226,21 @@ func Download(ctx context.Context, u *screen.UI, f *Flags, from string) (string,
 	u.ClearStatus()
 	u.Note("fetched %s", to)
 	return to, nil
+}
+
+// checkRedirect lets a redirect have no header but the agent's name: where it came from
+// would tell it the rest of that address, which is often signed. The client has no cookies.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	req.Header.Del("Referer")
+	switch {
+	case len(via) >= 10:
+		return errors.New("more than 10 redirects")
+	case via[0].URL.Scheme == "https" && req.URL.Scheme != "https":
+		return errors.New("it leads from TLS to plain text")
+	case req.URL.User != nil:
+		return errors.New("it leads to an address that holds credentials")
+	}
+	return nil
 }
 
 // mostFound bounds the recordings that are looked for in a folder.

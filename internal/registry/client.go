@@ -118,6 +118,7 @@ func Open(name Name, o Options) (*Client, error) {
 // credentials at another origin.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0].URL
+	req.Header.Del("Referer") // addresses of blobs are often signed
 	switch {
 	case len(via) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
