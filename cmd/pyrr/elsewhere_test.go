@@ -98,6 +98,13 @@ func TestReadersOnArm64(t *testing.T) {
 	if r := there("report", "-o", "page.html", "values.pyrr.zip"); r.status != 0 {
 		t.Errorf("report: status %d\n%s", r.status, r.err)
 	}
+	// What pytest --pyrr asks of it: the project's time limit, and to run what it can't record.
+	if r := there("record", "--tell-timeout", "--timeout=2m"); r.status != 0 || r.stdout != "120\n" {
+		t.Errorf("the time limit: status %d, %q\n%s", r.status, r.stdout, r.err)
+	}
+	if r := there("record", "--or-else-run", "--", "echo", "it ran"); r.status != 0 || r.stdout != "it ran\n" || !strings.Contains(r.err, "not recorded: ") {
+		t.Errorf("what can't be recorded: status %d, %q\n%s", r.status, r.stdout, r.err)
+	}
 	packsThere(t, dir, there)
 }
 

@@ -91,6 +91,10 @@ func recordCommand() *cli.Command {
 						return hint.Usagef("record: %v", err)
 					}
 				}
+				if f.TellTimeout { // where nothing can be recorded, too
+					fmt.Fprintln(u.Out, f.Timeout.Seconds())
+					return nil
+				}
 				if f.Finisher {
 					return keeping.ServeFinisher(f, args)
 				}

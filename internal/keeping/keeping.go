@@ -34,10 +34,6 @@ func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args
 	if fs.Changed("until-fail") {
 		return untilFails(ctx, u, f, args)
 	}
-	if f.TellTimeout {
-		fmt.Fprintln(u.Out, f.Timeout.Seconds())
-		return nil
-	}
 	if f.pid != 0 && f.Within {
 		return tellWhyNot(u, recordProcess(ctx, u, f, fs, args))
 	}

@@ -97,6 +97,8 @@ def _asked(options):
 
 def _start_again(config):
     """Becomes the recorder; returns why that is not possible, "" for a good reason."""
+    if not sys.platform.startswith("linux"):
+        return "pyrr records on Linux only"
     tracer = _tracer()
     if tracer:
         return "" if tracer == "pyrr" else "process %s traces this one" % tracer
@@ -186,8 +188,8 @@ def _command(config):
     try:
         with open("/proc/self/cmdline", "rb") as f:
             command = [os.fsdecode(word) for word in f.read().split(b"\0")[:-1]]
-    except OSError:
-        return None, "only on Linux"
+    except OSError as e:
+        return None, "/proc/self/cmdline: %s" % e.strerror
     given = [str(arg) for arg in config.invocation_params.args]
     if given and command[-len(given):] != given:
         return None, "its arguments are not those that the process was started with"
@@ -195,5 +197,5 @@ def _command(config):
 
 
 def _binary():
-    beside = os.path.join(sysconfig.get_path("scripts") or "", "pyrr")
+    beside = os.path.join(sysconfig.get_path("scripts") or "", "pyrr.exe" if os.name == "nt" else "pyrr")
     return beside if os.access(beside, os.X_OK) else shutil.which("pyrr")
