@@ -24,8 +24,8 @@ import (
 	"pyrr/replay"
 )
 
-// answers prints the answers to a question as they come: at once, where nobody had
-// one for a while. What takes more than a second is said to.
+// answers prints the answers to a question as they come: at once, if none came for
+// a while. What takes more than a second gets a line that says so.
 type answers struct {
 	u *screen.UI
 

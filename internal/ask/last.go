@@ -59,7 +59,7 @@ type watched struct {
 	c    *native
 }
 
-// worth is what is watched is worth at a place.
+// worth is the value, at a place, of what is watched.
 type worth struct {
 	addr uint64
 	text string

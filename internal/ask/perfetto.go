@@ -71,9 +71,9 @@ func (s *Stacks) slices() (of map[nameKey][]slice, names map[nameKey]string, ord
 	return of, names, order
 }
 
-// Perfetto writes the run as slices: frames while they stay on a thread's stack, and
-// the system calls in which it waits. They have a beginning and an end each: of a length
-// in µs a reader would make an end that is not to the bit that of the slice around.
+// Perfetto writes the run as slices: frames while they stay on a thread's stack, and the
+// system calls in which it waits. Each has a beginning and an end: from a length in µs a
+// reader would compute an end that is not exactly that of the slice around it.
 func (s *Stacks) Perfetto(w io.Writer) error {
 	var events []traceEvent
 	of, names, order := s.slices()

@@ -87,7 +87,8 @@ func lastFailed() []string {
 }
 
 // rememberFailed keeps the ids of what failed, for --lf, and drops those that
-// hold now. That it can't is no reason to say anything: CI has no home.
+// hold now. Where they can't be kept nothing is said: in CI there may be no
+// home folder.
 func rememberFailed(u *screen.UI, run *assert.Run) {
 	file, err := failedFile()
 	if err != nil {

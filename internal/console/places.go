@@ -198,7 +198,7 @@ var impossible = map[string]string{
 	"if": "breakpoints take conditions", "while": "breakpoints have commands", "document": "", "rbreak": "break takes one function", "load": "", "file": "",
 }
 
-// notHere says of a command that pyrr has not why that is so.
+// notHere says why pyrr does not have a command.
 func notHere(name string) error {
 	instead, ok := impossible[name]
 	if !ok {

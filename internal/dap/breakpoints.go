@@ -204,7 +204,7 @@ func (b *breakpoint) Holds(h *replay.Hit) bool {
 	return false
 }
 
-// count says the how manieth of the places that were seen this one is, in the
+// count says which number this place has among those that were seen, in the
 // order of the recording; a place counts once, however often it is passed.
 func (b *breakpoint) count(at recording.Pos) int {
 	i, found := slices.BinarySearchFunc(b.places, at, func(a, b recording.Pos) int {

@@ -34,8 +34,8 @@ func (j *judge) cite(e Evidence) {
 	j.cited = append(j.cited, e)
 }
 
-// since says since when the one that a verdict is about waits: of those that the
-// verdict names the one that does longest.
+// since says since when the one has waited that a verdict is about: of those
+// that it names, the one that has waited longest.
 func (j *judge) since(v *Verdict) {
 	for _, r := range v.Units {
 		for _, t := range j.procs[r.Proc].Threads {

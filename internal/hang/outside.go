@@ -111,8 +111,8 @@ func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
 	return says + j.beside(n), Likely, "native", "what would end it: the library keeps that to itself"
 }
 
-// meanwhile says of one of the other threads what it does, of those in the program's own
-// code that are asked for: beside a wait that leads to nobody.
+// meanwhile says what one of the other threads does that are in the program's own code.
+// It stands beside a wait that leads to nobody.
 func (j *judge) meanwhile(n node, asked func(*Unit, *Call) bool, does func(to node, at Frame) string) string {
 	p := j.procs[n.proc]
 	if p == nil || p.Facts == nil {

@@ -54,8 +54,8 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 	return v
 }
 
-// byTheWay tells a circle of which no line is the program's own by the way to it: what the
-// program waits for, and the circle as the end of that.
+// byTheWay is for a circle in which no line is the program's own: it tells the way to it,
+// what the program waits for, and the circle at the end.
 func (j *judge) byTheWay(v *Verdict, path, circle []hop) {
 	last := path[len(path)-1].edge.to
 	for k := range circle {

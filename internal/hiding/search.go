@@ -139,11 +139,11 @@ func (s *Search) learn(f *redact.Finder, rec *recording.Recording, err error) bo
 // about its secrets.
 const mostRounds = 5
 
-// Replace writes rec into the new folder dir with its secrets replaced, as proof, a
-// replay, shows it to be right: what that finds the program to make itself is left, and
-// what it finds it to write as a secret is replaced too. What only looks like a secret
-// is left where the program does something else without it, unless strict is set.
-// failed is what proof said.
+// Replace writes rec into the new folder dir with its secrets replaced, and proof
+// replays the result. What the replay shows that the program makes itself is left as it
+// is; what it shows that the program writes as a secret is replaced too. Where the
+// program does something else without a value that only looks like a secret, that is
+// left, unless strict is set. failed is what proof said.
 func Replace(u teller, rec *recording.Recording, dir string, f *redact.Finder, small, strict bool, proof func(*Search) error) (m *recording.Redaction, set *redact.Set, err, failed error) {
 	for round := 1; ; round++ {
 		set = f.Set()

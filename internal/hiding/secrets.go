@@ -190,8 +190,8 @@ type Hidden struct {
 
 // Secrets writes the recording in the folder part once more without its known
 // secrets, see findSecrets, if it holds any; else it returns nil. failed is set where
-// the program does something else with the placeholders: strict keeps then also what
-// only looks like a secret out.
+// the program does something else with the placeholders: with strict, what only looks
+// like a secret is kept out even then.
 func Secrets(u teller, part string, names []string, masks string, strict bool) (h *Hidden, set *redact.Set, failed, err error) {
 	rec, err := recording.Open(part)
 	if err != nil {

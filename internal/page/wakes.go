@@ -143,8 +143,8 @@ func (w *walk) join(to *touch, by []touch) {
 	}
 }
 
-// waited is how long a call takes that waits for somebody, rather than that it gets what
-// is there, in ns.
+// waited is how long, in ns, a call takes at least that waited for somebody. One that
+// finds what it wants is quicker.
 const waited = 50_000
 
 // joinChannels draws the arrows from who wrote to who waited for that, in a read or in

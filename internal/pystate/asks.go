@@ -15,8 +15,8 @@ const (
 	maxCalls = 8
 )
 
-// asks notes what is waited for of which the memory does not say who took it and
-// where: a journey through the recording can find that.
+// asks notes the things that are waited for where memory does not say who took
+// them: a journey through the recording can find that.
 func (r *reader) asks(objs []uint64, waited map[int]bool) {
 	for n := range r.facts.Things {
 		t := &r.facts.Things[n]

@@ -355,8 +355,8 @@ func (r *reader) fates(waited map[int]bool) {
 	}
 }
 
-// fatesBeyond adds, of what tasks wait for that nobody is left to bring about, which
-// tasks failed or were cancelled that those know who wait for them.
+// fatesBeyond is about things that tasks wait for and nobody is left to bring about:
+// it adds which tasks that the waiting ones know have failed or were cancelled.
 func (r *reader) fatesBeyond() {
 	for n := range r.units {
 		w := r.facts.Units[n].Wait

@@ -71,7 +71,7 @@ func (w *waiter) asksTask(message uint64) {
 }
 
 // limiters notes who has the tokens of a CapacityLimiter: a task, or what stands for a
-// thread that runs a function of one. Where it is not known of one, of none.
+// thread that runs a function of one. Unless it is known of all tokens, none is noted.
 func (r *reader) limiters() {
 	for obj, n := range r.things {
 		t := &r.facts.Things[n]

@@ -348,7 +348,7 @@ func watchers(state *logview.State, f *logview.File) []int {
 	return out
 }
 
-// baseName is filepath.Base, except for no path nothing.
+// baseName is filepath.Base, but "" for no path.
 func baseName(path string) string {
 	if path == "" {
 		return ""

@@ -15,7 +15,8 @@ type Form struct {
 	// File is set where the flag names a file, which is written too; else the form is
 	// printed in place of the text for the terminal. Often: after each spec.
 	File, Often bool
-	// JSON is set where it is JSON, as which it is cleaned for a terminal.
+	// JSON is set where the form is JSON: then it is cleaned for a terminal as
+	// JSON has to be.
 	JSON bool
 	// Write writes it. What could not be judged passes if allowUnjudged is set.
 	Write func(w io.Writer, run *assert.Run, allowUnjudged bool) error

@@ -89,7 +89,8 @@ type captureMem struct {
 	addrs []uint64
 }
 
-// within returns the part of the copy at an address, nil where it has not all.
+// within returns the part of the copy at an address, nil where the copy does
+// not have all of it.
 func (m *captureMem) within(addr uint64, n int) []byte {
 	if d := addr - m.addr; d < uint64(len(m.b)) && uint64(len(m.b))-d >= uint64(n) {
 		return m.b[d : d+uint64(n)]
