@@ -73,7 +73,7 @@ func TestWrongFiles(t *testing.T) {
 	t.Setenv("CI", "")
 	files := wrongFiles(t)
 	// The commands, with their other arguments; FILE is the wrong file.
-	commands := []string{
+	lines := []string{
 		"info FILE", "events FILE", "bt FILE", "explain FILE", "report FILE", "pack FILE", "new FILE", "replay --batch FILE", "diff FILE FILE", "ls FILE",
 		"check FILE", "accept FILE",
 		"print FILE a.py:1 x", "last FILE x", "where FILE x", "profile FILE", "open FILE", "summary FILE", "push FILE oci://localhost:1/team/app:tag",
@@ -81,8 +81,15 @@ func TestWrongFiles(t *testing.T) {
 	}
 	// Of these a folder is not a mistake, or none of theirs.
 	takesFolders := []string{"check", "accept", "open", "summary", "serve", "mcp"}
+	// Those that take no file are in TestWrongNames. A new command has to be in one of them.
+	for _, name := range commands().Names() {
+		in := slices.ContainsFunc(lines, func(line string) bool { return strings.Fields(line)[0] == name })
+		if !in && !slices.Contains([]string{"record", "dap", "doctor", "completion", "version", "help"}, name) {
+			t.Errorf("no wrong file is given to pyrr %s", name)
+		}
+	}
 	damaged := []string{"cut.pyrr.zip", "huge.pyrr.zip", "other.pyrr.part"}
-	for _, command := range commands {
+	for _, command := range lines {
 		for _, file := range append(files, "") {
 			words := strings.Fields(strings.ReplaceAll(command, "FILE", file))
 			name := words[0]
@@ -163,6 +170,13 @@ func TestWrongNames(t *testing.T) {
 		{"check nope.yaml", cli.ExitUsage, []string{"there is no spec nope.yaml", "hint: pyrr check tab.yaml"}},
 		{"events --kind recieve x", cli.ExitUsage, []string{`"recieve" is neither`, "did you mean --kind recv?"}},
 		{"events --kind zzz x", cli.ExitUsage, []string{"kinds are "}},
+		{"record", cli.ExitOwn, []string{"record: no command to record", "hint: pyrr record -- "}},
+		{"record -- ./missing", 127, []string{"start ./missing: "}},
+		{"dap x", cli.ExitUsage, []string{"dap: takes no arguments"}},
+		{"completion", cli.ExitUsage, []string{"completion: name one shell", "hint: pyrr completion bash"}},
+		{"completion nope", cli.ExitUsage, []string{`no script for "nope"`, "hint: pyrr completion bash"}},
+		{"help opem", cli.ExitUsage, []string{`no command "opem"`, "hint: pyrr help open"}},
+		{"version x", cli.ExitUsage, []string{"version: takes no arguments"}},
 		{"diff a", cli.ExitUsage, []string{"diff: name two recordings, not 1", "pyrr diff "}},
 	} {
 		t.Run(c.command, func(t *testing.T) {
