@@ -51,18 +51,28 @@ data=internal/conformance/data/elsewhere.tsv
 # newest_kernel VERSION ROOT prints the name of the newest package with such a kernel that
 # the Debian in ROOT (or here) knows.
 newest_kernel() {
-  ${2:+chroot "$2"} apt-cache search --names-only "^linux-image-$1[.0-9]*[-+].*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1
+  # Not 6.12 for 6.1: behind the version comes a dot, or no digit.
+  ${2:+chroot "$2"} apt-cache search --names-only "^linux-image-${1/./\\.}([.][.0-9]*)?[-+].*cloud-amd64\$" | awk '{print $1}' | sort -V | tail -1
+}
+
+# is_kernel VERSION FILE: a kernel says its version where the word at 0x20e points
+# (Documentation/arch/x86/boot.rst).
+is_kernel() {
+  local at said
+  at=$(od -An -tu2 -j 526 -N 2 "$2" 2>/dev/null) || return 1
+  said=$(dd if="$2" bs=1 skip=$((at + 512)) count=32 status=none | tr '\0' '\n')
+  [[ $said == "$1".* ]]
 }
 
 # kernel VERSION prints the path of a Debian kernel, fetching the package if need be.
 kernel() {
   local dst=$cache/kernels/$1 second pkg root=
   second=$(second_cache)
-  if [ -n "$second" ] && [ -e "$second/kernels/$1/vmlinuz" ]; then
+  if [ -n "$second" ] && is_kernel "$1" "$second/kernels/$1/vmlinuz"; then
     echo "$second/kernels/$1/vmlinuz"
     return
   fi
-  if [ ! -e "$dst/vmlinuz" ]; then
+  if ! is_kernel "$1" "$dst/vmlinuz"; then
     # The older and the newer one are of other Debians, whose roots the tests have.
     case $1 in
     5.10) root=$cache/roots/bullseye ;;
@@ -83,6 +93,7 @@ kernel() {
     fi || return 1
     dpkg -x "$dst.tmp/$pkg"_*.deb "$dst.tmp/x" && mv "$dst.tmp/x/boot/vmlinuz-"* "$dst.tmp/vmlinuz" &&
       rm -rf "$dst.tmp/x" "$dst.tmp"/*.deb "$dst" && mv "$dst.tmp" "$dst"
+    is_kernel "$1" "$dst/vmlinuz" || return 1
   fi
   echo "$dst/vmlinuz"
 }
