@@ -8,7 +8,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/pyrr ./cmd/pyrr
+	CGO_ENABLED=0 $(GO) build -trimpath $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-ldflags '-E pyrr_entry') -o bin/pyrr ./cmd/pyrr
 
 # Interpreters and virtual environments; what is there is kept. `make test` does it itself.
 setup:

@@ -98,7 +98,7 @@ kernel() {
   echo "$dst/vmlinuz"
 }
 
-if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -o "$work/pyrr" ./cmd/pyrr; fi
+if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -ldflags '-E pyrr_entry' -o "$work/pyrr" ./cmd/pyrr; fi
 build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build=$(sha256sum "$work/pyrr" | cut -c1-12)
 
 # What is recorded, here and there: fixtures by name, and if asked for a suite of which

@@ -13,7 +13,7 @@ only=${1:-}
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 chmod 777 "$work"
-if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -o "$work/pyrr" ./cmd/pyrr; fi
+if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -ldflags '-E pyrr_entry' -o "$work/pyrr" ./cmd/pyrr; fi
 build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build=$(sha256sum "$work/pyrr" | cut -c1-12)
 data=internal/conformance/data/places.tsv
 python=$(debian_python) || { say "skip: no Debian python3.11"; exit 0; }

@@ -108,6 +108,11 @@ func works(t *testing.T, bin string) {
 	if out := run(t, nil, bin, "version"); !strings.HasPrefix(out, "pyrr v"+version+" ") {
 		t.Errorf("it says %q", out)
 	}
+	cmd := exec.Command("sh", "-c", `ulimit -v 600000; exec "$0" version`, bin)
+	out, _ := cmd.CombinedOutput()
+	if status := cmd.ProcessState.ExitCode(); status != 4 || !strings.HasPrefix(string(out), "pyrr: error: ulimit -v is too low") || bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("under a low limit of address space: status %d, and %q", status, out)
+	}
 }
 
 // records records a program that waits for ever, with an installed pyrr, and asks for

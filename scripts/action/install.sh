@@ -63,7 +63,7 @@ if [ "$version" = source ]; then
   command -v go >/dev/null || fail "there is no Go to build pyrr with; name a release in version"
   bin=${RUNNER_TEMP:?}/pyrr-bin
   mkdir -p "$bin"
-  (cd "${GITHUB_ACTION_PATH:?}" && CGO_ENABLED=0 go build -trimpath -o "$bin/pyrr" ./cmd/pyrr)
+  (cd "${GITHUB_ACTION_PATH:?}" && CGO_ENABLED=0 go build -trimpath -ldflags "-E pyrr_entry" -o "$bin/pyrr" ./cmd/pyrr)
 else
   # The layout of a runner's tool cache: TOOL/VERSION/ARCH, and a file beside
   # it once it is complete. What was put there with a checksum is held

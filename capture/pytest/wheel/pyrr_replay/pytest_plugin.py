@@ -28,6 +28,9 @@ STARTED = "PYRR_SESSION"
 # Why the recorder did not record, set by it where it runs the session all the same.
 UNRECORDED = "PYRR_UNRECORDED"
 
+# The least limit of address space (ulimit -v, in KiB) under which pyrr works: headroom.Addresses.
+LEAST_ADDRESSES = 850_000
+
 # The limits of a session that is not recorded, and why not, before it is configured.
 _limited = []
 
@@ -105,6 +108,9 @@ def _start_again(config):
     pyrr = _binary()
     if not pyrr:
         return "there is no program pyrr on the PATH"
+    few = _few_addresses()
+    if few:
+        return few
     command, why = _command(config)
     if why and not os.path.exists("/proc/self/mem"):
         return why
@@ -127,6 +133,18 @@ def _start_again(config):
     except OSError as e:
         del os.environ[STARTED]
         return "%s: %s" % (pyrr, e.strerror)
+
+
+def _few_addresses():
+    """Why pyrr can't work under this process's limit of address space, "" where it can."""
+    try:
+        import resource
+    except ImportError:
+        return ""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY or limit >> 10 >= LEAST_ADDRESSES:
+        return ""
+    return "ulimit -v is %d, and pyrr takes %d" % (limit >> 10, LEAST_ADDRESSES)
 
 
 def _from_within(config, argv):
