@@ -3,7 +3,11 @@
 # round: in guests of qemu-system-x86_64 that emulate every instruction (TCG), with
 # Debian's own kernels and an initramfs that holds little more than pyrr and a Python.
 #
-# Usage: elsewhere.sh [short|all|PROCESSOR KERNEL]     default: short, two guests
+# Usage: elsewhere.sh [short|all|memory|PROCESSOR KERNEL]     default: short, two guests
+#
+# memory runs a suite that takes 80 % of a limit, natively and recorded, in a guest: by
+# a control group (version 2), and by strict accounting (overcommit_memory=2). It
+# prints a line of each, and status 1 where one did not pass.
 #
 # Prints a line for each guest. With `all` each line also goes into
 # internal/conformance/data/elsewhere.tsv; a line of the same build is not made again, so that a run that was interrupted
@@ -21,6 +25,7 @@ what=${1:-short}
 # PROCESSOR KERNEL EXPECTED. A processor that lacks what every recording needs is
 # refused before anything starts.
 case $what in
+memory) guests=("max 6.12 memory") ;;
 short) guests=("Haswell,+pku 6.1 replays" "Westmere 6.1 refused") ;;
 all)
   guests=()
@@ -105,7 +110,8 @@ build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build
 # a test fails.
 fixtures="nondet_values threads_queue"
 suite=
-[ "$what" = short ] || fixtures="nondet_values signal_altstack threads_queue"
+[ "$what" != memory ] || PYRR_ELSEWHERE_SUITE=yes
+[ "$what" = short ] || [ "$what" = memory ] || fixtures="nondet_values signal_altstack threads_queue"
 [ -z "${PYRR_ELSEWHERE_SUITE:-}" ] || suite=$(scripts/venv.sh pytest)
 there=$work/root # what the guest has
 mkdir -p "$there"/{bin,proc,sys,dev,tmp,lib64,elsewhere/here} "$there/elsewhere/suite"
@@ -140,6 +146,44 @@ cd \$base/suite
 for f in \$out/suite/*.pyrr.zip; do [ -e "\$f" ] && mv \$f \$out/suite.pyrr.zip; done
 [ -e \$out/suite.pyrr.zip ] || echo "RECORD suite FAILED: \$(tail -3 \$out/suite.out | tr '\n' ' ')"
 SH
+if [ "$what" = memory ]; then cat >"$there/elsewhere/memory.sh" <<SH
+mkdir -p /tmp/m && cd /tmp/m
+mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+cat >test_mem.py <<'PY'
+import os, time
+big = bytearray(int(os.environ["BIG"]) << 20)
+for i in range(0, len(big), 4096): big[i] = 1
+def test_touch():
+    for part in range(0, len(big), 10 << 20):
+        for i in range(part, min(part + (10 << 20), len(big)), 4096): big[i] = 2
+        time.sleep(0.05)
+def test_after(): pass
+PY
+# tried NAME GROUP COMMAND...: the suite in a control group, and how it ended.
+tried() {
+  name=\$1 group=\$2
+  shift 2
+  mkdir -p /sys/fs/cgroup/\$group
+  sh -c 'echo \$\$ >/sys/fs/cgroup/'\$group'/cgroup.procs; exec "\$@"' - "\$@" $suite/bin/python -m pytest -q -p no:cacheprovider -p no:xdist . >out 2>&1 </dev/null
+  echo "MEMORY \$? \$name: \$(grep -aE '[0-9]+ (passed|failed)' out), peak \$(( \$(cat /sys/fs/cgroup/\$group/memory.peak) >> 20 )) MB, killed \$(grep -c '^oom_kill [1-9]' /sys/fs/cgroup/\$group/memory.events), \$(grep -a '^pyrr: warning' out | head -1)"
+}
+record="/elsewhere/pyrr record --keep timeout --timeout 900s -o rec --"
+mkdir -p /sys/fs/cgroup/a /sys/fs/cgroup/b
+echo 268435456 >/sys/fs/cgroup/a/memory.max
+echo 268435456 >/sys/fs/cgroup/b/memory.max
+export BIG=165
+tried "memory.max of 256 MB, native" a
+tried "memory.max of 256 MB, recorded" b \$record
+export BIG=700
+echo 2 >/proc/sys/vm/overcommit_memory
+echo \$((\$(awk '/Committed_AS/ {print \$2}' /proc/meminfo) + 930000)) >/proc/sys/vm/overcommit_kbytes
+grep -E 'Commit' /proc/meminfo | sed 's/^/MEM /'
+tried "overcommit_memory=2, native" c
+tried "overcommit_memory=2, recorded" d \$record
+tail -5 out
+SH
+fi
 cp -r fixtures "$there/elsewhere/fixtures"
 cp "$work/pyrr" "$there/elsewhere/pyrr"
 say "recording here"
@@ -168,6 +212,11 @@ ifconfig lo 127.0.0.1 up
 echo "GUEST $(uname -r) $(grep -m1 'model name' /proc/cpuinfo)"
 /elsewhere/pyrr doctor /usr/bin/python3.11 >/tmp/doctor 2>&1
 grep 'User Dispatch' -A1 /tmp/doctor | sed 's/^/DOCTOR /'
+if [ -e /elsewhere/memory.sh ]; then
+  sh /elsewhere/memory.sh
+  echo "DONE"
+  poweroff -f
+fi
 for f in /elsewhere/here/*.zip; do
   /elsewhere/pyrr replay --batch $f >/tmp/out 2>&1 </dev/null
   echo "REPLAY $? $(basename $f .pyrr.zip) $(grep -a ^pyrr: /tmp/out | head -2 | tr '\n' ' ')"
@@ -201,7 +250,7 @@ guest() {
   image=$(kernel "$version") || { say "skip $cpu $version: there is no such kernel"; return 0; }
   rm -rf "$work/there" && mkdir "$work/there"
   # A second without output is nothing under TCG; half an hour in all is too much.
-  timeout 1800 qemu-system-x86_64 -accel tcg -cpu "$cpu" -m 1400 -smp 1 -nographic -no-reboot -monitor none \
+  timeout 1800 qemu-system-x86_64 -accel tcg -cpu "$cpu" -m 1600 -smp 1 -nographic -no-reboot -monitor none \
     -kernel "$image" -initrd "$work/initramfs" -append "console=ttyS0 quiet panic=-1 loglevel=3" \
     -serial "file:$work/console" -serial "file:$work/there.tar" </dev/null >"$work/qemu" 2>&1 &
   wait $! || true
@@ -210,6 +259,11 @@ guest() {
     say "$cpu $version: the guest did not come to its end"
     tail -5 "$work/text" "$work/qemu" >&2
     return 1
+  fi
+  if [ "$expected" = memory ]; then
+    grep -a '^MEM' "$work/text"
+    [ "$(grep -ac '^MEMORY 0' "$work/text")" = 4 ]
+    return
   fi
   tar -C "$work/there" -xf "$work/there.tar" 2>/dev/null || true
   replayed=$(grep -c '^REPLAY 0' "$work/text" || true)

@@ -140,6 +140,10 @@ C
     -Wl,-dynamic-linker,"$root/lib/ld-musl-x86_64.so.1"
   program=$work/musl flags="--follow all" place "a C program of musl, --follow all" '"$@"'
 else no "musl" "no gcc, or the package can't be had"; fi
+program=
+if ! wanted "CPython on musl"; then :; elif musl=$(scripts/musl-python.sh); then
+  program="$musl $work/app.py" place "CPython on musl" '"$@"'
+else no "CPython on musl" "it could not be built"; fi
 if command -v runsc >/dev/null; then
   place "gVisor" 'runsc --rootless --network=none do "$@"'
 else no "gVisor" "no runsc"; fi
