@@ -204,10 +204,10 @@ func (p *Process) checkFed(t *Thread, stop string) error {
 	for i := range f.want {
 		ev := &f.want[i]
 		p.Number = number - uint64(len(f.want)-i)
-		if i >= len(made) {
+		if i >= made {
 			return p.diverged(ev, "the thread %s", stop)
 		}
-		m := &made[i]
+		m := f.feed.Call(i)
 		switch {
 		case m.Nr != uint64(ev.Nr):
 			return p.diverged(ev, "system call %s", name(int32(m.Nr)))

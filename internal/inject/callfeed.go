@@ -79,33 +79,27 @@ func (f *CallFeed) Count(m mem.Reader) (int, error) {
 	return n, nil
 }
 
-// Made reads how many calls were made, and what they were made with.
-func (f *CallFeed) Made(m mem.Reader) ([]FedCall, error) {
-	pos, err := mem.U64(m, f.data+cellPos)
-	if err != nil {
-		return nil, err
+// Made reads how many calls were made, and what they were made with: what Call then returns.
+func (f *CallFeed) Made(m mem.Reader) (int, error) {
+	n, err := f.Count(m)
+	if err != nil || n == 0 {
+		return 0, err
 	}
-	buf := f.data + callBufOff
-	var out []FedCall
-	for _, at := range f.heads {
-		if buf+uint64(at) >= pos {
-			break
-		}
-		b := f.b[at : at+callHead]
-		if err := m.ReadAt(b, buf+uint64(at)); err != nil {
-			return nil, err
-		}
-		word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
-		c := FedCall{Nr: word(recNr), Instr: word(recInstr), Readings: word(recReadings)}
-		for i := range c.Args {
-			c.Args[i] = word(recArgs + 8*i)
-		}
-		for i, p := range calleeSaved(&c.Regs) {
-			*p = word(recRegs + 8*i)
-		}
-		out = append(out, c)
+	return n, m.ReadAt(f.b[:f.heads[n-1]+callHead], f.data+callBufOff)
+}
+
+// Call is what the thread made the call i with, one of those that Made has counted.
+func (f *CallFeed) Call(i int) FedCall {
+	b := f.b[f.heads[i]:]
+	word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+	c := FedCall{Nr: word(recNr), Instr: word(recInstr), Readings: word(recReadings)}
+	for k := range c.Args {
+		c.Args[k] = word(recArgs + 8*k)
 	}
-	return out, nil
+	for k, p := range calleeSaved(&c.Regs) {
+		*p = word(recRegs + 8*k)
+	}
+	return c
 }
 
 // calleeSaved are the registers of a record, and the program counter.
