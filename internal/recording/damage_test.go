@@ -137,7 +137,11 @@ func TestCutStream(t *testing.T) {
 				t.Fatalf("cut at %d: %v", cut, err)
 			}
 			got, err := readEvents(it)
+			last, lastErr := r.LastEvent(2)
 			r.Close()
+			if (err == nil) != (lastErr == nil) || err == nil && !cmp.Equal(got[len(got)-1], last, same) {
+				t.Fatalf("cut at %d: the last event is %+v, %v; reading all of them: %v", cut, last, lastErr, err)
+			}
 			if finished {
 				// The summary says that there was more.
 				var d *DamagedError

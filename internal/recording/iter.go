@@ -128,6 +128,32 @@ func (r *Recording) whole(procID int) (uint64, error) {
 	return n, nil
 }
 
+// LastEvent returns the last event of a process, without its memory. What lies before its
+// chunk is not decompressed.
+func (r *Recording) LastEvent(procID int) (Event, error) {
+	it, err := r.Events(procID)
+	if err != nil {
+		return Event{}, err
+	}
+	defer it.Close()
+	it.Brief()
+	if n, err := r.whole(procID); err == nil && n > 0 { // else Next says what is wrong
+		if err := it.Seek(n - 1); err != nil {
+			return Event{}, err
+		}
+	}
+	for last := (Event{}); ; {
+		var ev Event
+		switch err := it.Next(&ev); {
+		case errors.Is(err, io.EOF):
+			return last, nil
+		case err != nil:
+			return last, err
+		}
+		last = ev
+	}
+}
+
 // Number returns the number of the event that Next returns next.
 func (it *Iter) Number() uint64 { return it.next }
 

@@ -3,7 +3,6 @@ package show
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"pyrr/internal/hint"
@@ -43,7 +42,7 @@ func Truncations(rec *recording.Recording) ([]string, error) {
 	}
 	var out []string
 	for _, p := range procs {
-		end, err := lastEvent(rec, p.ID)
+		end, err := rec.LastEvent(p.ID)
 		if err != nil {
 			return out, err
 		}
@@ -65,27 +64,6 @@ func Truncations(rec *recording.Recording) ([]string, error) {
 		out = append(out, s)
 	}
 	return out, nil
-}
-
-// lastEvent returns the last event of a process.
-func lastEvent(rec *recording.Recording, id int) (recording.Event, error) {
-	it, err := rec.Events(id)
-	if err != nil {
-		return recording.Event{}, err
-	}
-	defer it.Close()
-	it.Brief()
-	var ev, last recording.Event
-	for {
-		err := it.Next(&ev)
-		if errors.Is(err, io.EOF) {
-			return last, nil
-		}
-		if err != nil {
-			return last, err
-		}
-		last = ev
-	}
 }
 
 // DivergenceText shows both sides of a divergence and what came before it.
