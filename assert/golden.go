@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"slices"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/stack"
 )
 
@@ -63,7 +63,7 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 			return unjudged("%s", why)
 		}
 		st, cut[i] = readable(st)
-		if madeName.MatchString(st.Name) {
+		if madeName().MatchString(st.Name) {
 			st.Name = "" // asyncio counts them
 		}
 		if cut[i] != "" && len(st.Frames) == 0 {
@@ -76,7 +76,7 @@ func (j *judge) goldenResult(g *Golden, ends []Stacks, text stack.SourceText) *R
 }
 
 // madeName matches the names that asyncio gives tasks.
-var madeName = regexp.MustCompile(`^Task-[0-9]+$`)
+var madeName = lazyregexp.New(`^Task-[0-9]+$`)
 
 // readable returns the frames of a stack up to the one that could not be
 // read, and why that was; "" for a whole stack.

@@ -2,11 +2,11 @@ package assert
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/stack"
 )
 
@@ -54,7 +54,7 @@ func (p *parser) held(c *Clause) {
 
 // operand matches what a condition can compare: a variable, attributes, items
 // with plain keys, a length.
-var operand = regexp.MustCompile(`^(len\()?[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*|\[(-?[0-9]+|'[^']*'|"[^"]*"|[\pL_][\pL\pN_]*)\])*\)?$`)
+var operand = lazyregexp.New(`^(len\()?[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*|\[(-?[0-9]+|'[^']*'|"[^"]*"|[\pL_][\pL\pN_]*)\])*\)?$`)
 
 var comparisons = []string{"<=", ">=", "==", "!=", "<", ">", "is"}
 
@@ -92,7 +92,7 @@ func (p *parser) where(c *Clause) {
 	switch {
 	case quoted: // a whole expression in quotes is for who executes
 		c.Value = Value{Text: t.text, Quoted: true}
-	case !operand.MatchString(left) || strings.HasPrefix(left, "len(") != strings.HasSuffix(left, ")"):
+	case !operand().MatchString(left) || strings.HasPrefix(left, "len(") != strings.HasSuffix(left, ")"):
 		p.failAt(t, `a variable with its attributes and items, or an expression in quotes: where "a + b > 3"`, "%q can't be compared", left)
 		return
 	case op == "":

@@ -1,6 +1,6 @@
 package assert
 
-import "regexp"
+import "pyrr/internal/lazyregexp"
 
 func (l *loader) xfail(s *Spec, n *node) {
 	s.XFail = &XFail{}
@@ -16,7 +16,7 @@ func (l *loader) xfail(s *Spec, n *node) {
 			s.XFail.Strict = l.boolean(v, "strict")
 		case "fingerprint":
 			s.XFail.Fingerprint, _ = l.text(v, "fingerprint")
-			if f := s.XFail.Fingerprint; f != "" && !fingerprint.MatchString(f) {
+			if f := s.XFail.Fingerprint; f != "" && !fingerprint().MatchString(f) {
 				l.fail(l.place(v), "pyrr explain --fingerprint RECORDING prints it", "%q is not a fingerprint", f)
 			}
 		}
@@ -27,4 +27,4 @@ func (l *loader) xfail(s *Spec, n *node) {
 }
 
 // fingerprint matches what explain --fingerprint prints.
-var fingerprint = regexp.MustCompile(`^pyrr[0-9]+:[0-9a-f]{8,64}$`)
+var fingerprint = lazyregexp.New(`^pyrr[0-9]+:[0-9a-f]{8,64}$`)

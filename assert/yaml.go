@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // This file is the only one that knows the YAML library.
@@ -66,7 +67,7 @@ func (d *document) fail(p Place, hint, format string, args ...any) {
 	d.errs.add(&SyntaxError{File: d.file, Place: p, Source: d.source(p.Line), Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlLine = lazyregexp.New(`^yaml: (?:line (\d+): )?(.*)`)
 
 // parseDocument parses YAML. What is wrong goes into errs.
 func parseDocument(file string, text []byte) (d *document) {
@@ -130,7 +131,7 @@ func invalidUTF8(b []byte) int {
 }
 
 func (d *document) yamlError(err error) {
-	m := yamlLine.FindStringSubmatch(err.Error())
+	m := yamlLine().FindStringSubmatch(err.Error())
 	if m == nil {
 		d.fail(Place{Line: 1, Col: 1}, "", "%v", err)
 		return

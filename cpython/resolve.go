@@ -3,10 +3,10 @@ package cpython
 import (
 	"fmt"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/mem"
 )
 
@@ -41,34 +41,34 @@ func (p Path) String() string { return p.text }
 const maxPath = 64
 
 var (
-	pathName  = regexp.MustCompile(`^[\pL_][\pL\pN_]*`)
-	pathAttr  = regexp.MustCompile(`^\s*\.\s*([\pL_][\pL\pN_]*)`)
-	pathIndex = regexp.MustCompile(`^\s*\[\s*(-?\d+)\s*\]`)
-	pathKey   = regexp.MustCompile(`^\s*\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\]`)
+	pathName  = lazyregexp.New(`^[\pL_][\pL\pN_]*`)
+	pathAttr  = lazyregexp.New(`^\s*\.\s*([\pL_][\pL\pN_]*)`)
+	pathIndex = lazyregexp.New(`^\s*\[\s*(-?\d+)\s*\]`)
+	pathKey   = lazyregexp.New(`^\s*\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\]`)
 )
 
 // ParsePath reads an expression.
 func ParsePath(s string) (Path, error) {
 	rest := strings.TrimSpace(s)
-	p := Path{Name: pathName.FindString(rest), text: rest}
+	p := Path{Name: pathName().FindString(rest), text: rest}
 	if p.Name == "" {
 		return p, fmt.Errorf("%q is not an expression that can be read from memory: a name, then .attributes, [numbers] and ['keys'], as in self.jobs[0].name", s)
 	}
 	for rest = rest[len(p.Name):]; strings.TrimSpace(rest) != ""; {
 		var st pathStep
-		m := pathAttr.FindStringSubmatch(rest)
+		m := pathAttr().FindStringSubmatch(rest)
 		switch {
 		case m != nil:
 			st.attr = m[1]
-		case pathIndex.MatchString(rest):
-			m = pathIndex.FindStringSubmatch(rest)
+		case pathIndex().MatchString(rest):
+			m = pathIndex().FindStringSubmatch(rest)
 			n, err := strconv.Atoi(m[1])
 			if err != nil {
 				return p, fmt.Errorf("index %s: %w", m[1], err)
 			}
 			st.index = n
-		case pathKey.MatchString(rest):
-			m = pathKey.FindStringSubmatch(rest)
+		case pathKey().MatchString(rest):
+			m = pathKey().FindStringSubmatch(rest)
 			st.key, st.isKey = m[1]+m[2], true
 		default:
 			return p, fmt.Errorf("%q can't be read from memory: only .attributes, [numbers] and ['keys'] may follow %s; calls and operators would have to run code",

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // FindRuntime looks for the CPython runtime in an ELF file, whether or not its
@@ -46,7 +47,7 @@ func runtimeAddr(im *elfFile, file io.ReaderAt) (uint64, error) {
 	return 0, ErrNotPython
 }
 
-var nameVersion = regexp.MustCompile(`python3\.(\d{1,2})`)
+var nameVersion = lazyregexp.New(`python3\.(\d{1,2})`)
 
 // imageVersion tells the version by Py_Version (3.11 and later), by what
 // Py_GetVersion prints, or by the file's name; the zero Version when nothing
@@ -60,7 +61,7 @@ func elfVersion(im *elfFile, name string) Version {
 	if v := im.versionInCode(); v.Major != 0 && v.Minor >= 0 {
 		return v
 	}
-	if found := nameVersion.FindStringSubmatch(name); found != nil {
+	if found := nameVersion().FindStringSubmatch(name); found != nil {
 		if minor, err := strconv.Atoi(found[1]); err == nil {
 			return Version{Major: 3, Minor: minor, Micro: -1}
 		}

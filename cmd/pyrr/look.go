@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"pyrr/internal/hang"
 	"pyrr/internal/hint"
 	"pyrr/internal/keeping"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/reason"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
@@ -98,21 +98,21 @@ func look(u *screen.UI, command string, g glance, args []string) (rec *recording
 	}
 	if err != nil {
 		remove()
-		lines := slices.DeleteFunc(strings.SplitAfter(said.String(), "\n"), stoodStill.MatchString)
+		lines := slices.DeleteFunc(strings.SplitAfter(said.String(), "\n"), stoodStill().MatchString)
 		if text := strings.TrimSpace(strings.Join(lines, "")); text != "" {
 			fmt.Fprintln(u.Err, strings.NewReplacer("error: record: ", "error: "+command+": ", "pyrr record --pid", "pyrr "+command+" --pid").Replace(text))
 			return nil, "", nil, cli.Status(cli.ExitMachine)
 		}
 		return nil, "", nil, err
 	}
-	if stood := stoodStill.FindStringSubmatch(said.String()); stood != nil {
+	if stood := stoodStill().FindStringSubmatch(said.String()); stood != nil {
 		u.Note("process %d stood still for %s", pid, stood[1])
 	}
 	return rec, path, func() { rec.Close(); remove() }, nil
 }
 
 // stoodStill is what pyrr record says of a process that it attached to.
-var stoodStill = regexp.MustCompile(`which stood still for ([0-9.]+[nµm]?s)\b`)
+var stoodStill = lazyregexp.New(`which stood still for ([0-9.]+[nµm]?s)\b`)
 
 // lookBy is pyrr record --pid in a process of its own.
 func lookBy(g glance, path string, said *bytes.Buffer) error {

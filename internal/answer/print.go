@@ -3,13 +3,13 @@ package answer
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 
 	"pyrr/internal/ask"
 	"pyrr/internal/cli"
 	"pyrr/internal/find"
 	"pyrr/internal/hint"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/printable"
 	"pyrr/internal/screen"
 	"pyrr/replay"
@@ -24,13 +24,13 @@ type PrintFlags struct {
 // twoWords are places of two words, which may come as two arguments: nobody wants to
 // know what a class is worth each time that something is raised.
 func twoWords(args []string) []string {
-	if len(args) < 3 || args[1] != "syscall" && (args[1] != "raise" || !className.MatchString(args[2])) {
+	if len(args) < 3 || args[1] != "syscall" && (args[1] != "raise" || !className().MatchString(args[2])) {
 		return args
 	}
 	return append([]string{args[0], args[1] + " " + args[2]}, args[3:]...)
 }
 
-var className = regexp.MustCompile(`^[A-Z]\w*$`)
+var className = lazyregexp.New(`^[A-Z]\w*$`)
 
 func PrintValues(u *screen.UI, f *PrintFlags, args []string) error {
 	args = twoWords(args)

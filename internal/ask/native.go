@@ -3,10 +3,10 @@ package ask
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"pyrr/internal/backtrace"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/recording"
 	"pyrr/internal/stackwalk"
 	"pyrr/internal/unwind"
@@ -101,7 +101,7 @@ func (n *native) args(p *replay.Process, t *replay.Thread) []Value {
 }
 
 // onlyC are marks of expressions that Python does not have.
-var onlyC = regexp.MustCompile(`->|^[*&!(]|[-+*/%<>=,([]\s*[*&]|\$|&&|\|\|`)
+var onlyC = lazyregexp.New(`->|^[*&!(]|[-+*/%<>=,([]\s*[*&]|\$|&&|\|\|`)
 
 // mayBeC says whether a text that is none of Python's expressions may be one of C's.
-func mayBeC(text string) bool { return onlyC.MatchString(text) && unwind.MayBeC(text) }
+func mayBeC(text string) bool { return onlyC().MatchString(text) && unwind.MayBeC(text) }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -20,7 +21,7 @@ type Place struct {
 	calls  []int32 // numbers of system calls, where it is one of these
 }
 
-var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
+var fileLine = lazyregexp.New(`^(.+):(\d+)$`)
 
 // ParsePlace reads a place: FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, "raise"
 // with or without a class, "syscall NAME".
@@ -30,7 +31,7 @@ func ParsePlace(text string) (*Place, error) {
 	word, name, _ := strings.Cut(text, " ")
 	name = strings.TrimSpace(name)
 	file, fn, inFile := strings.Cut(text, "::")
-	m := fileLine.FindStringSubmatch(text)
+	m := fileLine().FindStringSubmatch(text)
 	switch {
 	case text == "":
 		return nil, errors.New("where? FILE:LINE, FUNCTION, FILE::FUNCTION, c:FUNCTION, raise [CLASS], syscall NAME")

@@ -1,11 +1,11 @@
 package compare
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/lazyregexp"
 )
 
 // key is what has to be the same of two events: what was done to what, and
@@ -43,10 +43,10 @@ func address(s string) string {
 
 var (
 	// What tempfile appends, 8 of a-z, 0-9 and _, and what mktemp(1) does.
-	tempName = regexp.MustCompile(`^(tmp|tmp\.)[a-zA-Z0-9_]{8,10}`)
+	tempName = lazyregexp.New(`^(tmp|tmp\.)[a-zA-Z0-9_]{8,10}`)
 	// What tempfile tries a folder with.
-	tryName = regexp.MustCompile(`^[a-z0-9_]{8}$`)
-	digits  = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+`)
+	tryName = lazyregexp.New(`^[a-z0-9_]{8}$`)
+	digits  = lazyregexp.New(`0x[0-9a-f]+|[0-9]+`)
 )
 
 // path leaves out of a path the names of temporary files and all numbers:
@@ -57,11 +57,11 @@ func path(s string) string {
 	}
 	parts := strings.Split(s, "/")
 	for i, p := range parts {
-		p = tempName.ReplaceAllString(p, "tmp*")
-		if i > 0 && parts[i-1] == "tmp" && tryName.MatchString(p) {
+		p = tempName().ReplaceAllString(p, "tmp*")
+		if i > 0 && parts[i-1] == "tmp" && tryName().MatchString(p) {
 			p = "tmp*"
 		}
-		parts[i] = digits.ReplaceAllString(p, "#")
+		parts[i] = digits().ReplaceAllString(p, "#")
 	}
 	return strings.Join(parts, "/")
 }
@@ -100,7 +100,7 @@ func contents(name string) bool {
 			return false
 		}
 	}
-	return name != "" && !strings.HasSuffix(name, ".pyc") && path(name) == digits.ReplaceAllString(name, "#")
+	return name != "" && !strings.HasSuffix(name, ".pyc") && path(name) == digits().ReplaceAllString(name, "#")
 }
 
 // filesRead finds, for each read of a file, the path with which that was opened.
@@ -147,7 +147,7 @@ func data(e *assert.Event, numbers bool) string {
 		case numbers:
 			b.WriteString(a.Text)
 		default:
-			b.WriteString(digits.ReplaceAllString(a.Text, "#"))
+			b.WriteString(digits().ReplaceAllString(a.Text, "#"))
 		}
 	}
 	return b.String()

@@ -1,17 +1,17 @@
 package compare
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"pyrr/assert"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/stack"
 )
 
 // pluginFolder matches the folder with which a recorder that keeps tests, or failures
 // only, comes into sys.path (package capture/pytest).
-var pluginFolder = regexp.MustCompile(`/pyrr-pytest-[0-9]+(/|$)`)
+var pluginFolder = lazyregexp.New(`/pyrr-pytest-[0-9]+(/|$)`)
 
 // recorders finds the events that a recorder has added to the program: what concerns its
 // folder in sys.path, and what its code there does. One of two recordings may have them, as
@@ -24,7 +24,7 @@ func recorders(events []assert.Event, stacks map[int]assert.Stacks) (out map[int
 	for i := range events {
 		e := &events[i]
 		d := descriptor{e.Proc, e.FD}
-		folder := pluginFolder.MatchString(e.Path)
+		folder := pluginFolder().MatchString(e.Path)
 		plugin = plugin || folder
 		out[i] = folder || e.FD >= 0 && open[d] || slices.ContainsFunc(stacks[i].Python.Frames, added)
 		switch {
@@ -56,5 +56,5 @@ func leaveOutAdded(a, b *Side) {
 
 // added tells a frame of the recorder's own code, or of the search for it.
 func added(f stack.Frame) bool {
-	return pluginFolder.MatchString(f.File) || f.Func == "execsitecustomize" && strings.Contains(f.File, "site")
+	return pluginFolder().MatchString(f.File) || f.Func == "execsitecustomize" && strings.Contains(f.File, "site")
 }

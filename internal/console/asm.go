@@ -202,7 +202,7 @@ func (c *Console) infoLine(args string) error {
 			addr-- // the call, not where it returns to
 		}
 	default:
-		if m := fileLine.FindStringSubmatch(args); m != nil {
+		if m := fileLine().FindStringSubmatch(args); m != nil {
 			n, _ := strconv.Atoi(m[2])
 			if files := c.sourcesOf(m[1]); len(files) > 0 {
 				text, ok := c.sourceLine(files[0], n)

@@ -3,11 +3,11 @@ package console
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
@@ -36,7 +36,7 @@ type consoleBreak struct {
 	commands         []string // to run where it has stopped
 }
 
-var fileLine = regexp.MustCompile(`^(.+):(\d+)$`)
+var fileLine = lazyregexp.New(`^(.+):(\d+)$`)
 
 // parseBreak reads a place, and what restricts it.
 func (c *Console) parseBreak(args string) (*replay.Break, error) {
@@ -57,7 +57,7 @@ func (c *Console) parseBreak(args string) (*replay.Break, error) {
 		place, b.Thread = before, tid
 	}
 	place = strings.TrimSpace(place)
-	m := fileLine.FindStringSubmatch(place)
+	m := fileLine().FindStringSubmatch(place)
 	file, fn, inFile := strings.Cut(place, "::")
 	switch {
 	case place == "":

@@ -3,10 +3,11 @@ package console
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // Complete lists what a line that was begun may become.
@@ -89,7 +90,7 @@ func (c *Console) attributes(expr string) []string {
 // maxPlaces bounds what is listed.
 const maxPlaces = 200
 
-var definition = regexp.MustCompile(`(?m)^([ \t]*)(?:async[ \t]+def|def|class)[ \t]+([\pL_][\pL\pN_]*)`)
+var definition = lazyregexp.New(`(?m)^([ \t]*)(?:async[ \t]+def|def|class)[ \t]+([\pL_][\pL\pN_]*)`)
 
 // completePlace lists files of the recording, and behind FILE: its functions, with
 // their lines.
@@ -113,7 +114,7 @@ func (c *Console) completePlace(word string) []string {
 		if name != file && !strings.HasSuffix(name, "/"+file) {
 			continue
 		}
-		for _, m := range definition.FindAllSubmatchIndex(text, maxPlaces) {
+		for _, m := range definition().FindAllSubmatchIndex(text, maxPlaces) {
 			fn := string(text[m[4]:m[5]])
 			line := 1 + bytes.Count(text[:m[0]], []byte("\n"))
 			for _, cand := range []string{":" + fn, strconv.Itoa(line)} {

@@ -136,7 +136,7 @@ func (c *Console) neverHit(b *replay.Break) string {
 
 // listed is a part of a file that list was asked for: FILE:LINE or a function.
 func (c *Console) findListed(args string) (file string, line int, err error) {
-	if m := fileLine.FindStringSubmatch(args); m != nil {
+	if m := fileLine().FindStringSubmatch(args); m != nil {
 		fmt.Sscan(m[2], &line) // the expression has digits
 		if files := c.sourcesOf(m[1]); len(files) > 0 {
 			return files[0], line, nil

@@ -1,7 +1,6 @@
 package dap
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -9,12 +8,13 @@ import (
 	"github.com/google/go-dap"
 
 	"pyrr/cpython"
+	"pyrr/internal/lazyregexp"
 	"pyrr/replay"
 )
 
 // begunWord is what was begun at the end of a text: a name, or an object and a part of
 // one of its attributes.
-var begunWord = regexp.MustCompile(`((?:[\pL_][\pL\pN_]*|\.|\[[^][]*\])*\.)?([\pL_][\pL\pN_]*)?$`)
+var begunWord = lazyregexp.New(`((?:[\pL_][\pL\pN_]*|\.|\[[^][]*\])*\.)?([\pL_][\pL\pN_]*)?$`)
 
 // maxTargets bounds what is offered.
 const maxTargets = 500
@@ -42,7 +42,7 @@ func (s *Server) completions(m *message, args *dap.CompletionsArguments) error {
 		s.send(r)
 		return nil
 	}
-	word := begunWord.FindStringSubmatch(text)
+	word := begunWord().FindStringSubmatch(text)
 	for _, name := range s.namesOf(args.FrameId, strings.TrimSuffix(word[1], ".")) {
 		add(name, word[2])
 	}

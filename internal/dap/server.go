@@ -221,7 +221,7 @@ func cut(s string, n int) string {
 	return s
 }
 
-var codec = newCodec()
+var codec = sync.OnceValue(newCodec)
 
 func newCodec() *dap.Codec {
 	c := dap.NewCodec()
@@ -250,7 +250,7 @@ func (m *message) decode() {
 		return
 	}
 	m.cmd = head.Command
-	msg, err := codec.DecodeMessage(m.raw)
+	msg, err := codec().DecodeMessage(m.raw)
 	if err != nil {
 		if unknown := (*dap.DecodeProtocolMessageFieldError)(nil); errors.As(err, &unknown) {
 			err = fmt.Errorf("%s is not supported", cut(m.cmd, 60))

@@ -9,7 +9,6 @@ import (
 	"math"
 	"net"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"pyrr/assert"
 	"pyrr/internal/hang"
 	"pyrr/internal/hint"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
@@ -322,13 +322,13 @@ func (d *drafter) connection(i int) (int, string) {
 }
 
 // madeUp matches the names that threads have when nobody names them.
-var madeUp = regexp.MustCompile(`^Thread-\d+|^ThreadPoolExecutor-|^Dummy-|\d{3}`)
+var madeUp = lazyregexp.New(`^Thread-\d+|^ThreadPoolExecutor-|^Dummy-|\d{3}`)
 
 func (d *drafter) thread(e *assert.Event) string {
 	switch {
 	case e.TID == e.PID:
 		return "main"
-	case e.ThreadName == "" || madeUp.MatchString(e.ThreadName):
+	case e.ThreadName == "" || madeUp().MatchString(e.ThreadName):
 		return ""
 	case strings.ContainsAny(e.ThreadName, " \"\\*$") || e.ThreadName == "main":
 		return strconv.Quote(strings.ReplaceAll(e.ThreadName, "*", `\*`))

@@ -2,13 +2,13 @@ package draft
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"pyrr/assert"
 	"pyrr/internal/hang"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/stack"
 )
 
@@ -113,11 +113,11 @@ func (d *drafter) circle(state *assert.State) []string {
 
 // made tells a name that differs from run to run.
 func made(name string) bool {
-	return name == "" || madeUp.MatchString(name) || madeTask.MatchString(name)
+	return name == "" || madeUp().MatchString(name) || madeTask().MatchString(name)
 }
 
 // madeTask matches the names that asyncio makes up for tasks, and processes without one.
-var madeTask = regexp.MustCompile(`^Task-\d+$|^child \d+$`)
+var madeTask = lazyregexp.New(`^Task-\d+$|^child \d+$`)
 
 // sentenceWord writes a name so that it is one word of a sentence.
 func sentenceWord(name string) string {
@@ -141,7 +141,7 @@ func (d *drafter) waiting(state *assert.State, i int) string {
 		s += " " + sentenceWord(e.Name)
 	}
 	s += " waits"
-	if e.Waits != "" && plainName.MatchString(e.Waits) {
+	if e.Waits != "" && plainName().MatchString(e.Waits) {
 		s += " in " + e.Waits
 	}
 	if at := d.where(state.Stacks[i].Python); at != "" {
@@ -154,13 +154,13 @@ func (d *drafter) waiting(state *assert.State, i int) string {
 }
 
 // plainName matches the functions that a sentence can name.
-var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+var plainName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 // raised drafts a spec about the exception that a test or the program ended with,
 // nil where that is not how it ended or can't be said.
 func (d *drafter) raised() *Draft {
 	r, where := d.why.Why.Raised, d.why.Why.Where
-	if r == nil || where == nil || len(r.Frames) == 0 || !plainName.MatchString(where.Func) || !plainName.MatchString(r.Type) {
+	if r == nil || where == nil || len(r.Frames) == 0 || !plainName().MatchString(where.Func) || !plainName().MatchString(r.Type) {
 		return nil
 	}
 	file, origin := d.fileName(where.File)
@@ -184,7 +184,7 @@ func (d *drafter) raised() *Draft {
 func steady(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	line = strings.NewReplacer("*", `\*`, "\t", " ").Replace(line)
-	line = changing.ReplaceAllString(line, "*")
+	line = changing().ReplaceAllString(line, "*")
 	if r := []rune(line); len(r) > 70 {
 		line = string(r[:70])
 	}
@@ -197,4 +197,4 @@ func steady(text string) string {
 
 // changing matches what differs from run to run in a message: addresses, process
 // ids, ports and other long numbers, paths of temporary files.
-var changing = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]{4,}|/(tmp|var/tmp|dev/shm)/[^ '",;:)]*`)
+var changing = lazyregexp.New(`0x[0-9a-fA-F]+|[0-9]{4,}|/(tmp|var/tmp|dev/shm)/[^ '",;:)]*`)

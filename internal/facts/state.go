@@ -2,13 +2,13 @@ package facts
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"pyrr/assert"
 	"pyrr/internal/hang"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/reason"
 	"pyrr/internal/stack"
 	"pyrr/internal/stackwalk"
@@ -211,7 +211,7 @@ func member(e *reason.Ending, ref hang.Ref) (name string, locks []string, frames
 			}
 		}
 		name = unitName(u)
-		if m := childName.FindStringSubmatch(ref.Name); m != nil && u.Main {
+		if m := childName().FindStringSubmatch(ref.Name); m != nil && u.Main {
 			name = m[1] + m[2] // each process has a MainThread
 		}
 		return name, locks, framesOfUnit(u)
@@ -221,7 +221,7 @@ func member(e *reason.Ending, ref hang.Ref) (name string, locks []string, frames
 
 // childName matches what the main thread of a child process is called: by the name that
 // multiprocessing gives it, else by its number.
-var childName = regexp.MustCompile(`^(?:child "([^"]+)"|(child \d+))`)
+var childName = lazyregexp.New(`^(?:child "([^"]+)"|(child \d+))`)
 
 // circles finds those who wait for each other by edges that are sure, each once.
 func circles(edges []hang.Edge) [][]hang.Ref {

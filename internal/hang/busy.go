@@ -3,8 +3,9 @@ package hang
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // busyLoop is the loop that a thread was in that computed at the end, nil for none
@@ -98,21 +99,21 @@ func valueOf(vars []Var, name string) (string, bool) {
 }
 
 var (
-	quoted = regexp.MustCompile(`"[^"\\]*"|'[^'\\]*'`)
-	word   = regexp.MustCompile(`[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.is_set\(\))?\(?`)
+	quoted = lazyregexp.New(`"[^"\\]*"|'[^'\\]*'`)
+	word   = lazyregexp.New(`[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\.is_set\(\))?\(?`)
 )
 
 // namesOf returns what the condition of a while statement names; false where its
 // value can depend on more than that: on what a call returns.
 func namesOf(text string) ([]string, bool) {
-	text = quoted.ReplaceAllString(text, "''")
+	text = quoted().ReplaceAllString(text, "''")
 	text, _, _ = strings.Cut(text, "#")
 	end := ending(text)
 	if end < 0 || strings.Contains(text[:end], ":=") {
 		return nil, false
 	}
 	var out []string
-	for _, name := range word.FindAllString(text[:end], -1) {
+	for _, name := range word().FindAllString(text[:end], -1) {
 		switch name {
 		case "not", "and", "or", "is", "in", "True", "False", "None", "len(", "bool(", "not(":
 			continue

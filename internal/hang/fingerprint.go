@@ -3,13 +3,14 @@ package hang
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // made matches what differs from run to run in a name: numbers, addresses, the
 // names of temporary folders.
-var made = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+|/tmp/[^ :]*/`)
+var made = lazyregexp.New(`0x[0-9a-f]+|[0-9]+|/tmp/[^ :]*/`)
 
 // Fingerprint is the same for the same fault in other runs, on other machines and
 // versions of Python, and with the lines moved; "" for no verdict. It is made of
@@ -23,7 +24,7 @@ func (v *Verdict) Fingerprint() string {
 	if v.Kind == "deadlock" && len(key) > 1 {
 		key = turned(key) // a circle begins anywhere
 	}
-	text := v.Kind + "\n" + made.ReplaceAllString(strings.Join(key, "\n"), "#")
+	text := v.Kind + "\n" + made().ReplaceAllString(strings.Join(key, "\n"), "#")
 	sum := sha256.Sum256([]byte(text))
 	return "pyrr1:" + hex.EncodeToString(sum[:8])
 }

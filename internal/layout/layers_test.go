@@ -15,7 +15,7 @@ var layers = []struct {
 }{
 	{"ground: the kernel, memory, processes", []string{
 		"internal/sys", "internal/mem", "internal/linux", "internal/ptrace", "internal/inject", "internal/headroom", "internal/outfile",
-		"internal/usercache", "internal/probe", "internal/settings", "internal/flagvalue", "internal/printable", "internal/hint", "internal/screen", "internal/progress", "internal/stack"}},
+		"internal/usercache", "internal/probe", "internal/settings", "internal/flagvalue", "internal/printable", "internal/lazyregexp", "internal/hint", "internal/screen", "internal/progress", "internal/stack"}},
 	{"record: the format, and what events mean", []string{"internal/recording", "internal/logview"}},
 	{"Python: its clock, frames and objects, and C stacks", []string{"internal/unwind", "cpython"}},
 	{"engines: the recorder and the replayer", []string{"capture", "capture/pytest", "replay"}},

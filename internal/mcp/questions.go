@@ -79,7 +79,7 @@ func explain(ctx context.Context, s *server, path string, in *explainArgs) answe
 		args = append(args, "--full")
 	}
 	a := s.command(ctx, append(args, "--", path)...)
-	if m := eventAt.FindStringSubmatch(a.text); m != nil {
+	if m := eventAt().FindStringSubmatch(a.text); m != nil {
 		at := "e" + plain(m[1])
 		a.next = append(a.next, call("values", "at", at), call("timeline", "to", at))
 	} else {
@@ -141,7 +141,7 @@ func print(ctx context.Context, s *server, path string, in *printArgs) answer {
 		args = append(args, in.Exprs)
 	}
 	a := s.command(ctx, args...)
-	if m := position.FindAllStringSubmatch(a.text, -1); len(m) > 0 {
+	if m := position().FindAllStringSubmatch(a.text, -1); len(m) > 0 {
 		pos := plain(m[len(m)-1][1])
 		a.next = append(a.next, call("values", "at", pos))
 		if e, _, _ := strings.Cut(in.Exprs, ","); e != "" {
@@ -167,7 +167,7 @@ func last(ctx context.Context, s *server, path string, in *lastArgs) answer {
 		args = append(args, "--history", "--most=20")
 	}
 	a := s.command(ctx, append(args, "--", path, in.Expr)...)
-	if m := position.FindStringSubmatch(a.text); m != nil {
+	if m := position().FindStringSubmatch(a.text); m != nil {
 		pos := plain(m[1])
 		a.next = append(a.next, call("values", "at", pos), call("last", "expression", in.Expr, "at", pos))
 	}
@@ -185,7 +185,7 @@ func search(ctx context.Context, s *server, path string, in *searchArgs) answer 
 		args = append(args, "--kind="+strings.Join(in.Kinds, ","))
 	}
 	a := s.command(ctx, append(args, "--", path, in.Text)...)
-	if m := position.FindStringSubmatch(a.text); m != nil {
+	if m := position().FindStringSubmatch(a.text); m != nil {
 		a.next = append(a.next, call("values", "at", plain(m[1])), call("timeline", "to", plain(m[1])))
 	}
 	return a
@@ -257,7 +257,7 @@ func diff(ctx context.Context, s *server, path string, in *diffArgs) answer {
 		return answer{err: err.Error()}
 	}
 	a := s.command(ctx, "diff", "--", other, path)
-	if m := eventAt.FindStringSubmatch(a.text); m != nil {
+	if m := eventAt().FindStringSubmatch(a.text); m != nil {
 		a.next = append(a.next, call("values", "at", "e"+plain(m[1])))
 	}
 	a.next = append(a.next, sourceCall(a.text)...)

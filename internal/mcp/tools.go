@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/served"
 )
 
@@ -138,17 +138,17 @@ func (s *server) tidy(text string) string {
 		text = strings.ReplaceAll(text, s.root.Path, filepath.Base(s.root.Path))
 	}
 	text = strings.ReplaceAll(text, s.root.Path+"/", "")
-	return underway.ReplaceAllString(text, "")
+	return underway().ReplaceAllString(text, "")
 }
 
 // underway is what commands say while they replay.
-var underway = regexp.MustCompile(`(?m)^pyrr: … .*\n?`)
+var underway = lazyregexp.New(`(?m)^pyrr: … .*\n?`)
 
 var (
-	place    = regexp.MustCompile(`^(end|start|e?[0-9][0-9,]*|[0-9.]+%)$`)
-	eventAt  = regexp.MustCompile(`\be([0-9][0-9,]*)\b`)
-	position = regexp.MustCompile(`(?m)^ +(?:p[0-9]+ )?([0-9][0-9,]*) +[0-9]+\.[0-9]{6} `)
-	fileLine = regexp.MustCompile(`([^\s:"'()]+\.py):([0-9]+)`)
+	place    = lazyregexp.New(`^(end|start|e?[0-9][0-9,]*|[0-9.]+%)$`)
+	eventAt  = lazyregexp.New(`\be([0-9][0-9,]*)\b`)
+	position = lazyregexp.New(`(?m)^ +(?:p[0-9]+ )?([0-9][0-9,]*) +[0-9]+\.[0-9]{6} `)
+	fileLine = lazyregexp.New(`([^\s:"'()]+\.py):([0-9]+)`)
 )
 
 // at reads a place, "end" by default.
@@ -157,7 +157,7 @@ func at(text string) (string, error) {
 	if text == "" {
 		return "end", nil
 	}
-	if !place.MatchString(text) {
+	if !place().MatchString(text) {
 		return "", fmt.Errorf("at: a position such as 185,730, an event such as e1204, start or end, not %q", text)
 	}
 	return text, nil
@@ -165,7 +165,7 @@ func at(text string) (string, error) {
 
 // sourceCall suggests the first line of the program's that a text names.
 func sourceCall(text string) []Call {
-	for _, m := range fileLine.FindAllStringSubmatch(text, 20) {
+	for _, m := range fileLine().FindAllStringSubmatch(text, 20) {
 		if !strings.Contains(m[1], "/") || !strings.Contains(m[1], "lib/python") {
 			return []Call{call("source", "file", m[1], "line", m[2])}
 		}

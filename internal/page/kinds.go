@@ -2,6 +2,7 @@ package page
 
 import (
 	"strings"
+	"sync"
 
 	"pyrr/internal/linux"
 	"pyrr/internal/recording"
@@ -52,7 +53,9 @@ var callKinds = []struct {
 }
 
 // kindOfCall is the kind of a system call: the first name that it has, or begins with.
-var kindOfCall = func() func(nr int32) kind {
+func kindOfCall(nr int32) kind { return kindsOfCalls()[nr] }
+
+var kindsOfCalls = sync.OnceValue(func() map[int32]kind {
 	known := map[int32]kind{}
 	for nr := range int32(512) {
 		name := linux.Name(int(nr))
@@ -65,8 +68,8 @@ var kindOfCall = func() func(nr int32) kind {
 			}
 		}
 	}
-	return func(nr int32) kind { return known[nr] }
-}()
+	return known
+})
 
 // kindOf is the kind of an event; ok is false for what is not a row of its own:
 // pyrr's own preparations, and readings of the clock.

@@ -2,18 +2,18 @@ package pystate
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/mem"
 )
 
 // syntaxAt is where a traceback says that a SyntaxError is.
-var syntaxAt = regexp.MustCompile(`^E\s+File "([^"]+)", line (\d{1,9})$`)
+var syntaxAt = lazyregexp.New(`^E\s+File "([^"]+)", line (\d{1,9})$`)
 
 // PhaseCollection is the phase of an exception that kept pytest from collecting.
 const PhaseCollection = "collection"
@@ -76,7 +76,7 @@ func uncollected(i *cpython.Inspector, vars map[string]uint64) *hang.Raised {
 		// exception behind E.
 		for line := range strings.Lines(text) {
 			line = strings.TrimSpace(line)
-			if m := syntaxAt.FindStringSubmatch(line); m != nil {
+			if m := syntaxAt().FindStringSubmatch(line); m != nil {
 				n, _ := strconv.Atoi(m[2])
 				out.Frames = slices.Insert(out.Frames, 0, hang.RaisedFrame{Frame: hang.Frame{Func: "<module>", File: abs(m[1]), Line: n}})
 			} else if rest, ok := strings.CutPrefix(line, "E  "); ok {

@@ -2,12 +2,12 @@ package reason
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"pyrr/internal/hang"
+	"pyrr/internal/lazyregexp"
 	"pyrr/internal/linux"
 	"pyrr/internal/listing"
 	"pyrr/internal/logview"
@@ -176,7 +176,7 @@ func lockAsked(ring []turn, turns int) *recording.Event {
 }
 
 // addresses are arguments that only say where memory is.
-var addresses = regexp.MustCompile(`, 0x[0-9a-f]{6,}`)
+var addresses = lazyregexp.New(`, 0x[0-9a-f]{6,}`)
 
 // moves says whether a call that returned moved data or woke another thread.
 func moves(name string, op uint64, ret int64) bool {
@@ -301,7 +301,7 @@ func (t *turn) fails(enter, exit *recording.Event) {
 		return
 	}
 	if linux.Name(int(enter.Nr)) == "connect" && linux.Errno(int(-exit.Ret)) == "EINPROGRESS" {
-		t.begun = printable.Shorten(addresses.ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
+		t.begun = printable.Shorten(addresses().ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
 	}
 	if name := linux.Errno(int(-exit.Ret)); name == "EAGAIN" || name == "EACCES" {
 		if _, _, _, ok := linux.LockWanted(int(enter.Nr), enter.Args, enter.In); ok {
@@ -313,7 +313,7 @@ func (t *turn) fails(enter, exit *recording.Event) {
 	case "EAGAIN", "EINTR", "EINPROGRESS", "EALREADY", "ETIMEDOUT", "ENOTTY", "ESPIPE":
 	default:
 		if strings.HasPrefix(name, "E") {
-			t.errno, t.failed = name, printable.Shorten(addresses.ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
+			t.errno, t.failed = name, printable.Shorten(addresses().ReplaceAllString(listing.Call(enter, exit, true), ""), 100)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf16"
 )
@@ -12,7 +13,7 @@ import (
 // encodings are the ways in which texts hold other texts. They are applied to
 // a secret and its placeholder alike. Of a wide one, programs have strings of
 // two and four bytes a character too.
-var encodings = makeEncodings()
+var encodings = sync.OnceValue(makeEncodings)
 
 type encoding struct {
 	name   string

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // Finder collects secrets from where they are kept.
@@ -51,7 +52,7 @@ func (f *Finder) add(name, source, value string, sure bool) {
 	if !sure {
 		why := ""
 		switch {
-		case commonWords[strings.ToLower(value)]:
+		case commonWords()[strings.ToLower(value)]:
 			why = "its value is a common word"
 		case strings.HasPrefix(value, "/") && !strings.ContainsAny(value, "+="):
 			why = "its value is a path"
@@ -192,12 +193,12 @@ func (f *Finder) Environment(env []string) {
 }
 
 // userinfo matches the URL's part between scheme and host (RFC 3986, 3.2.1).
-var userinfo = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s'"<>@]*)@`)
+var userinfo = lazyregexp.New(`[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s'"<>@]*)@`)
 
 // URLs takes the passwords in the URLs of a text, and a user name that stands
 // alone, as tokens do.
 func (f *Finder) URLs(name, text string) {
-	for _, m := range userinfo.FindAllStringSubmatch(text, -1) {
+	for _, m := range userinfo().FindAllStringSubmatch(text, -1) {
 		user, password, ok := strings.Cut(m[1], ":")
 		secret := password
 		if !ok || password == "" || password == "x-oauth-basic" {

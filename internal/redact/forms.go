@@ -110,7 +110,7 @@ func (c *collector) add(p pattern) {
 
 // all adds the encodings of a value; kind says how it differs from the secret.
 func (c *collector) all(kind, value, stand string) {
-	for _, e := range encodings {
+	for _, e := range encodings() {
 		from, to := e.encode(value), e.encode(stand)
 		c.add(pattern{form: kind + e.name, from: []byte(from), to: []byte(to)})
 		if e.wide && utf8.ValidString(value) {

@@ -3,7 +3,10 @@ package redact
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // nameRule is a row of the table of names whose values are secret: of environment
@@ -44,18 +47,19 @@ var nameRules = []nameRule{
 const nameSuffix = `([0-9]*$|[_.-](id|value|base64|b64|json|pem|prod|production|staging|test|dev|ci|key|[0-9]+)$)`
 
 // secretName matches the names of all rows, textName of those that count in running text.
-var secretName, textName = namePatterns()
+var (
+	secretName = sync.OnceValue(func() *regexp.Regexp { return namePattern(false) })
+	textName   = sync.OnceValue(func() *regexp.Regexp { return namePattern(true) })
+)
 
-func namePatterns() (all, text *regexp.Regexp) {
-	var parts, inText []string
+func namePattern(inText bool) *regexp.Regexp {
+	var parts []string
 	for _, r := range nameRules {
-		p := `(^|[_.-])(` + r.word + `)` + nameSuffix + `|(` + r.end + `)$`
-		parts = append(parts, p)
-		if r.text {
-			inText = append(inText, p)
+		if r.text || !inText {
+			parts = append(parts, `(^|[_.-])(`+r.word+`)`+nameSuffix+`|(`+r.end+`)$`)
 		}
 	}
-	return regexp.MustCompile(`(?i)` + strings.Join(parts, "|")), regexp.MustCompile(`(?i)` + strings.Join(inText, "|"))
+	return regexp.MustCompile(`(?i)` + strings.Join(parts, "|"))
 }
 
 // notSecret are names that the pattern takes in and that hold no secret.
@@ -73,37 +77,39 @@ var commonWords = wordSet(`
 	required optional optional-token always never basic bearer digest netrc oauth2
 	keyring store cache osxkeychain unknown undefined redacted REDACTED localhost`)
 
-func wordSet(words string) map[string]bool {
-	set := map[string]bool{}
-	for w := range strings.FieldsSeq(words) {
-		set[w] = true
-	}
-	return set
+func wordSet(words string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		set := map[string]bool{}
+		for w := range strings.FieldsSeq(words) {
+			set[w] = true
+		}
+		return set
+	})
 }
 
 // SecretName says whether a variable of that name holds a secret.
 func SecretName(name string) bool {
-	return !notSecret[strings.ToUpper(name)] && secretName.MatchString(name)
+	return !notSecret()[strings.ToUpper(name)] && secretName().MatchString(name)
 }
 
 // secretInText says it of a name in running text.
 func secretInText(name string) bool {
-	return !notSecret[strings.ToUpper(name)] && textName.MatchString(name)
+	return !notSecret()[strings.ToUpper(name)] && textName().MatchString(name)
 }
 
 // minShape is the shortest value that is taken for a secret for where it stands.
 const minShape = 8
 
 var (
-	aDate     = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
-	aTemplate = regexp.MustCompile(`^[<{\[(*]|\$[{(]|\{\{|%[(sd]|\.\.\.|[()]`)
+	aDate     = lazyregexp.New(`^\d{4}-\d\d-\d\d`)
+	aTemplate = lazyregexp.New(`^[<{\[(*]|\$[{(]|\{\{|%[(sd]|\.\.\.|[()]`)
 )
 
 // looksSecret says whether a value may be a secret by its characters: words,
 // names of variables, templates, dates and numbers are what programs have there
 // otherwise.
 func looksSecret(v string) bool {
-	if len(v) < minShape || commonWords[strings.ToLower(v)] || strings.HasSuffix(v, "EXAMPLE") || strings.Contains(v, "://") || aDate.MatchString(v) || aTemplate.MatchString(v) {
+	if len(v) < minShape || commonWords()[strings.ToLower(v)] || strings.HasSuffix(v, "EXAMPLE") || strings.Contains(v, "://") || aDate().MatchString(v) || aTemplate().MatchString(v) {
 		return false
 	}
 	if strings.HasPrefix(v, "/") && !strings.ContainsAny(v, "+=") {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // shapeRule is a row of the table of what secrets look like in traffic, files and
@@ -166,7 +168,7 @@ func credentials(v string) []string {
 	rest = strings.TrimSpace(rest)
 	if strings.Contains(rest, ",") || strings.Contains(rest, `="`) {
 		var out []string
-		for _, m := range quotedParam.FindAllStringSubmatch(rest, -1) {
+		for _, m := range quotedParam().FindAllStringSubmatch(rest, -1) {
 			out = append(out, m[1])
 		}
 		return out
@@ -182,7 +184,7 @@ func credentials(v string) []string {
 	return out
 }
 
-var quotedParam = regexp.MustCompile(`(?i)(?:response|signature|token|oauth_token|oauth_signature)="?([^",\s]{8,})`)
+var quotedParam = lazyregexp.New(`(?i)(?:response|signature|token|oauth_token|oauth_signature)="?([^",\s]{8,})`)
 
 // cookies are the values of cookies; attributes are not among them.
 func cookies(v string) []string {
@@ -209,7 +211,7 @@ func jsonText(v string) []string {
 		}
 		v = text
 	}
-	if scheme, rest, ok := strings.Cut(v, " "); ok && commonWords[strings.ToLower(scheme)] {
+	if scheme, rest, ok := strings.Cut(v, " "); ok && commonWords()[strings.ToLower(scheme)] {
 		return credentials(scheme + " " + rest)
 	}
 	return []string{v}

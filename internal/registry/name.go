@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 
 	oci "oras.land/oras-go/v2/registry"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // Scheme begins the names of recordings in registries.
@@ -45,7 +46,7 @@ func ParseName(s string) (Name, error) {
 			if at := strings.IndexByte(path[i:], '/'); at >= 0 {
 				n.Recording = path[i+at+1:]
 				rest = host + "/" + path[:i+at]
-				if !fileName.MatchString(n.Recording) && !fileName.MatchString(n.Recording+suffix) {
+				if !fileName().MatchString(n.Recording) && !fileName().MatchString(n.Recording+suffix) {
 					return n, fmt.Errorf("%.200q is no recording's name", n.Recording)
 				}
 			}
@@ -87,10 +88,10 @@ func (n Name) With(recording string) Name {
 const suffix = ".pyrr.zip"
 
 // fileName is what a recording in a registry may be called: a plain file name.
-var fileName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+=,-]{0,190}\.pyrr\.zip$`)
+var fileName = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._+=,-]{0,190}\.pyrr\.zip$`)
 
 // ValidFile says whether a recording can have this file name in a registry.
-func ValidFile(name string) bool { return fileName.MatchString(name) }
+func ValidFile(name string) bool { return fileName().MatchString(name) }
 
 // isLoopback says whether a registry is on this machine, where nobody reads what is
 // sent in the clear.

@@ -2,13 +2,14 @@ package stack
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // tempName matches what tempfile (8 of a-z, 0-9 and _), mktemp(1) and pytest name
 // folders and files by.
-var tempName = regexp.MustCompile(`^(tmp\.?[A-Za-z0-9_]{6,10}|pytest-of-.*|pytest-[0-9]+)$`)
+var tempName = lazyregexp.New(`^(tmp\.?[A-Za-z0-9_]{6,10}|pytest-of-.*|pytest-[0-9]+)$`)
 
 // Temporary tells an absolute path below a folder that lasts as long as a run:
 // another run has another name for it.
@@ -22,7 +23,7 @@ func Temporary(file string) bool {
 		}
 	}
 	for part := range strings.SplitSeq(path.Dir(file), "/") {
-		if tempName.MatchString(part) {
+		if tempName().MatchString(part) {
 			return true
 		}
 	}

@@ -2,8 +2,9 @@ package stack
 
 import (
 	"path"
-	"regexp"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // Origin says whose code a frame runs.
@@ -27,7 +28,7 @@ type Paths struct {
 // stdlibDir is the folder of the standard library in all layouts of an
 // installed CPython: PREFIX/lib/pythonX.Y (sysconfig, scheme posix_prefix),
 // lib64 on some systems, a "t" at the end for free-threaded builds.
-var stdlibDir = regexp.MustCompile(`/lib(?:64)?/python3\.?\d*t?(?:\.zip)?/`)
+var stdlibDir = lazyregexp.New(`/lib(?:64)?/python3\.?\d*t?(?:\.zip)?/`)
 
 // Short returns the name of a Python file without what differs between
 // installations, and the file's origin.
@@ -43,7 +44,7 @@ func (p Paths) Short(file string) (string, Origin) {
 			return file[i+len(dir):], Package
 		}
 	}
-	if m := stdlibDir.FindStringIndex(file); m != nil {
+	if m := stdlibDir().FindStringIndex(file); m != nil {
 		return file[m[1]:], Stdlib
 	}
 	if p.Root != "" {
@@ -144,7 +145,7 @@ func inWord(c byte) bool {
 }
 
 // compilerSuffix matches what GCC and LLVM append to a function's clones.
-var compilerSuffix = regexp.MustCompile(`(?:\.(?:isra|cold|part|constprop|lto_priv|llvm|warm|__uniq)(?:\.\d+)*)+$`)
+var compilerSuffix = lazyregexp.New(`(?:\.(?:isra|cold|part|constprop|lto_priv|llvm|warm|__uniq)(?:\.\d+)*)+$`)
 
 // symbolName strips clone suffixes, symbol versions (recv@@GLIBC_2.2.5) and
 // the mark of a PLT entry (recv@plt).
@@ -152,5 +153,5 @@ func symbolName(name string) string {
 	if i := strings.IndexByte(name, '@'); i > 0 {
 		name = name[:i]
 	}
-	return compilerSuffix.ReplaceAllString(name, "")
+	return compilerSuffix().ReplaceAllString(name, "")
 }

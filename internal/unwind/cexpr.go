@@ -3,10 +3,11 @@ package unwind
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // maxCExpr bounds the text of an expression of C, maxCDepth its nesting.
@@ -109,12 +110,12 @@ type cexpr struct {
 	at   int
 }
 
-var ctoken = regexp.MustCompile(`^(?:\$?[A-Za-z_][A-Za-z0-9_]*|0[xX][0-9a-fA-F]+|[0-9]+|'(?:[^'\\]|\\.)'|->|<<|>>|<=|>=|==|!=|&&|\|\||.)`)
+var ctoken = lazyregexp.New(`^(?:\$?[A-Za-z_][A-Za-z0-9_]*|0[xX][0-9a-fA-F]+|[0-9]+|'(?:[^'\\]|\\.)'|->|<<|>>|<=|>=|==|!=|&&|\|\||.)`)
 
 func tokenize(s string) []string {
 	var out []string
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " \t") {
-		t := ctoken.FindString(s)
+		t := ctoken().FindString(s)
 		if t == "" {
 			t = s
 		}
