@@ -101,6 +101,16 @@ type codeCheck struct {
 	co   *code
 }
 
+// proofPieces is how many pieces of memory tell that a code object is the known one.
+const proofPieces = 7
+
+// proofReads are what checkTrusted reads, and what it has to compare.
+type proofReads struct {
+	bufs  [maxCheck * proofPieces][]byte
+	addrs [maxCheck * proofPieces]uint64
+	have  [maxCheck * proofPieces][]byte
+}
+
 // checkTrusted tells whether all code objects of a walk that were taken for
 // known ones are those, by reading all that tells with one call.
 func (w *walk) checkTrusted() bool {
@@ -108,9 +118,7 @@ func (w *walk) checkTrusted() bool {
 	if len(w.check) == 0 || read == nil {
 		return len(w.check) == 0
 	}
-	const pieces = 7
-	var bufs [maxCheck * pieces][]byte
-	var addrs [maxCheck * pieces]uint64
+	bufs, addrs, have := &w.v.proof.bufs, &w.v.proof.addrs, &w.v.proof.have
 	n, room := 0, w.v.room[:]
 	// want returns what is, or will be, at an address.
 	want := func(addr uint64, size int) []byte {
@@ -130,10 +138,9 @@ func (w *walk) checkTrusted() bool {
 		n++
 		return b
 	}
-	var have [maxCheck * pieces][]byte
 	k := 0
 	for _, c := range w.check {
-		if len(c.co.proof) != pieces-1 {
+		if len(c.co.proof) != proofPieces-1 {
 			return false
 		}
 		if have[k] = want(c.addr, w.r.l.code.size); have[k] == nil {

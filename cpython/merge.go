@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"encoding/binary"
+	"slices"
 	"sort"
 	"strings"
 
@@ -33,6 +34,11 @@ type MergedFrame struct {
 // and holds where the compiler has split or inlined the loop. Up to 3.10 each
 // frame has a call of its own.
 func (r *Runtime) Merge(c []unwind.Frame, threads ...[]Frame) []MergedFrame {
+	return r.MergeTo(nil, c, threads...)
+}
+
+// MergeTo is Merge into the memory of a slice that is no longer needed.
+func (r *Runtime) MergeTo(out []MergedFrame, c []unwind.Frame, threads ...[]Frame) []MergedFrame {
 	var groups []group
 	for _, py := range threads {
 		groups = append(groups, r.place(c, py)...)
@@ -44,7 +50,7 @@ func (r *Runtime) Merge(c []unwind.Frame, threads ...[]Frame) []MergedFrame {
 	for i := range groups {
 		n += len(groups[i].frames)
 	}
-	out := make([]MergedFrame, 0, n)
+	out = slices.Grow(out[:0], n)
 	emit := func(g *group) {
 		for i := range g.frames {
 			out = append(out, MergedFrame{Python: &g.frames[i]})

@@ -43,6 +43,7 @@ type view struct {
 	left  int
 	seen  map[uint64]struct{} // scratch of walks
 	room  [16 << 10]byte      // scratch of comparisons
+	proof proofReads          // the same
 	// aside is set while what is read is not likely to be needed next time.
 	aside bool
 	// slot is where the pointer lies that a walk of items has just given.

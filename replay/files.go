@@ -82,6 +82,11 @@ var freeMemory = func() int64 {
 	return free / 4 * 3
 }
 
+var (
+	loadBlocks = sync.Pool{New: func() any { return new([1 << 20]byte) }}
+	noBytes    [1 << 20]byte
+)
+
 func (s *session) loadFile(f recording.File) (int, error) {
 	content, size, err := s.rec.ReadFile(f.ID)
 	if err != nil {
@@ -102,8 +107,9 @@ func (s *session) loadFile(f recording.File) (int, error) {
 	if err := unix.Ftruncate(rw, size); err != nil {
 		return 0, fmt.Errorf("size a memory file: %w", err)
 	}
-	buf := make([]byte, 1<<20)
-	zeros := make([]byte, len(buf))
+	block := loadBlocks.Get().(*[1 << 20]byte)
+	defer loadBlocks.Put(block)
+	buf, zeros := block[:], noBytes[:]
 	for off := int64(0); off < size; {
 		n, err := content.ReadAt(buf[:min(int64(len(buf)), size-off)], off)
 		if n > 0 && !bytes.Equal(buf[:n], zeros[:n]) { // which would take memory

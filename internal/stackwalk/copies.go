@@ -153,31 +153,66 @@ func (m *captureMem) copy() bool {
 // Memory that jobs have used is used again. Most stacks are not large.
 const smallStack = 16 << 10
 
+// What is kept for that outlives a collection, unlike a sync.Pool: under way are as many
+// as the queue of jobs holds, and there are several collections a second.
 var (
-	smallStacks = sync.Pool{New: func() any { return new([smallStack]byte) }}
-	largeStacks = sync.Pool{New: func() any { return new([maxCopied]byte) }}
-	framePool   = sync.Pool{New: func() any { return new([]cpython.Frame) }}
+	smallStacks = freeList[[]byte]{most: (jobQueue + 2) * jobBatch}
+	largeStacks = freeList[[]byte]{most: 2 * jobBatch}
+	frameLists  = freeList[[]cpython.Frame]{most: (jobQueue + 2) * jobBatch}
 )
 
-func newStack(n int) []byte {
-	if n <= smallStack {
-		return smallStacks.Get().(*[smallStack]byte)[:n]
+// freeList holds values for further use, not more than most.
+type freeList[T any] struct {
+	mu   sync.Mutex
+	free []T
+	most int
+}
+
+func (l *freeList[T]) get() (v T, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.free)
+	if n == 0 {
+		return v, false
 	}
-	return largeStacks.Get().(*[maxCopied]byte)[:n]
+	v, l.free = l.free[n-1], l.free[:n-1]
+	return v, true
+}
+
+func (l *freeList[T]) put(v T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.free) < l.most {
+		l.free = append(l.free, v)
+	}
+}
+
+func newStack(n int) []byte {
+	list, size := &smallStacks, smallStack
+	if n > smallStack {
+		list, size = &largeStacks, maxCopied
+	}
+	if b, ok := list.get(); ok {
+		return b[:n]
+	}
+	return make([]byte, n, size)
 }
 
 func giveStack(b []byte) {
-	switch b = b[:cap(b)]; len(b) {
+	switch cap(b) {
 	case smallStack:
-		smallStacks.Put((*[smallStack]byte)(b))
+		smallStacks.put(b)
 	case maxCopied:
-		largeStacks.Put((*[maxCopied]byte)(b))
+		largeStacks.put(b)
 	}
 }
 
-func newFrames() []cpython.Frame { return (*framePool.Get().(*[]cpython.Frame))[:0] }
+func newFrames() []cpython.Frame {
+	f, _ := frameLists.get()
+	return f[:0]
+}
 
 func giveFrames(f []cpython.Frame) {
 	clear(f)
-	framePool.Put(&f)
+	frameLists.put(f)
 }

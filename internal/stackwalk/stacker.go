@@ -18,9 +18,10 @@ type stacker struct {
 	paths map[pathKey]*pythonPath
 
 	// Scratch memory.
-	alone []cpython.MergedFrame
-	parts []stackPart
-	spare []unwind.Frame
+	alone  []cpython.MergedFrame
+	merged []cpython.MergedFrame
+	parts  []stackPart
+	spare  []unwind.Frame
 
 	batch  []job
 	jobs   chan []job
@@ -212,7 +213,8 @@ func (s *stacker) stack(j *job) uint32 {
 				lists, one = all, false
 			}
 		}
-		merged = j.rt.Merge(c, lists...)
+		merged = j.rt.MergeTo(s.merged, c, lists...)
+		s.merged = merged
 	}
 	// From the outermost frame on, as long as all is as it was the last time,
 	// the nodes are too.
@@ -259,6 +261,7 @@ func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
 	j.code.Modules.Reuse = true // what follows keeps nothing of the frames
 	if j.live != nil {
 		c = j.code.Modules.Walk(j.live, j.regs, 0)
+		s.done(j.thread.last)
 		j.thread.base, j.thread.last = baseOf(c), nil
 		return c, 0
 	}
@@ -266,7 +269,9 @@ func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
 	next := &lastStack{code: j.code, version: j.code.version, copied: j.copied.bytes}
 	j.thread.last = next
 	if last == nil || last.code != j.code || last.version != j.code.version {
-		next.c = append(next.c, s.walkCopy(j, nil)...)
+		next.c = append(s.spare[:0], s.walkCopy(j, nil)...)
+		s.spare = nil
+		s.done(last)
 		return next.c, 0
 	}
 	equal := j.copied.equalFrom(last.copied)
@@ -288,9 +293,20 @@ func (s *stacker) walk(j *job) (c []unwind.Frame, shared int) {
 		shared = len(last.c) - at
 		next.c = append(next.c, last.c[at:]...)
 	}
-	s.spare = last.c
-	giveStack(last.copied.b)
+	s.spare = nil
+	s.done(last)
 	return next.c, shared
+}
+
+// done keeps the memory of a stack that is no longer the last one.
+func (s *stacker) done(last *lastStack) {
+	if last == nil {
+		return
+	}
+	giveStack(last.copied.b)
+	if cap(last.c) > cap(s.spare) {
+		s.spare = last.c
+	}
 }
 
 func (s *stacker) walkCopy(j *job, known func(*unwind.Frame) bool) []unwind.Frame {

@@ -93,14 +93,16 @@ func (s *Modules) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) 
 		if !more {
 			return frames
 		}
-		if known != nil && known(&next) {
-			return frames
-		}
-		if len(frames) >= limit {
-			f.Err = fmt.Sprintf("more than %d frames", limit)
-			return frames
-		}
+		n := len(frames)
 		frames = append(frames, next)
+		if known != nil && known(&frames[n]) {
+			return frames[:n]
+		}
+		if n >= limit {
+			frames = frames[:n]
+			frames[n-1].Err = fmt.Sprintf("more than %d frames", limit)
+			return frames
+		}
 	}
 }
 
