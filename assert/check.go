@@ -323,8 +323,8 @@ func (j *job) choose(info *Info, out []*SpecResult) (judges []*judge, w wanted) 
 func (w *wanted) timeline(src Source, info Info) (t *timeline, st *State, events int, err error) {
 	noExecution := ""
 	if len(w.executed) > 0 {
-		// That it can't be executed is no reason not to judge the rest; that
-		// it diverges is.
+		// Where it can't be executed the rest is judged all the same, but not
+		// where it diverges.
 		if err := src.Execute(w.executed, w.c); err != nil {
 			if _, ok := errors.AsType[*Divergence](err); ok {
 				return nil, nil, 0, err

@@ -55,7 +55,7 @@ func over[T uint64 | time.Duration](a, b T) float64 {
 	return 1 - float64(min(a, b))/float64(max(a, b))
 }
 
-// by gives an answer that is no the measure of its miss.
+// by gives an answer of no the measure of its miss.
 func (a answer) by(miss float64) answer {
 	if a.truth == no {
 		a.miss = miss

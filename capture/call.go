@@ -59,9 +59,9 @@ var moveNames = [...]string{"enter", "enter unseen", "resume", "log", "interrupt
 
 const never = numCallStates
 
-// callTable has the state after each move. Who is not in the log may not give
-// the slot away, and a call that was cut short is in the log before anything
-// else happens; so the states that wait are all behind callLogged.
+// callTable has the state after each move. A thread whose call is not in the
+// log may not give the slot away, and a call that was cut short is in the log
+// before anything else happens; so all states that wait come after callLogged.
 var callTable = [numCallStates][numCallMoves]callState{
 	//               enter         unseen      resume           log              interrupt        again       wait           print        take      drop
 	callNone:        {callEntering, callUnseen, callNone, never, never, never, never, never, never, callNone},

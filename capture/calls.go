@@ -189,7 +189,7 @@ func (r *recorder) mayBuffer(t *task) bool {
 	case p.atCall && p.contended() || p.starves():
 		return false // it is to give way
 	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
-		return false // one that waits would be taken for the kernel's; and unforce costs
+		return false // a SIGSYS of the program's that waits would be taken for one of the kernel's
 	}
 	_, acted := p.actions[int(unix.SIGSYS)]
 	return !acted

@@ -13,7 +13,7 @@ import (
 // of ready threads is random, and so is after how many instructions one has to give
 // way. Each seed has a scale of its own for that, from a few instructions, which
 // catches what lies in a narrow place, to a slice as long as any: a race of two long
-// stretches. Few slices are of any length.
+// stretches. A few slices have any length.
 //
 // A thread that waits for the GIL asks for it only when its wait, for the switch
 // interval, times out. By the clock that is a matter of chance; here it times out at

@@ -11,12 +11,12 @@ import (
 )
 
 // A process may have seccomp filters, which end it, or refuse, for calls that its program
-// does not make. Calls of pyrr's are not the program's: who may (CAP_SYS_ADMIN, no filters of
-// its own) has the kernel pass the filters by for them.
+// does not make. Calls of pyrr's are not the program's: where pyrr may (with CAP_SYS_ADMIN,
+// and without filters of its own) it asks the kernel to pass the filters by for them.
 
-// mayCall says whether a call of pyrr's can't end the process: of one that has seccomp
-// filters that pyrr's own process does not have nobody knows what they do to it. They
-// are passed by from then on, for this thread and what it makes.
+// mayCall says whether pyrr can make a call in the process without ending it. Nobody
+// knows what seccomp filters do to such a call, unless pyrr's own process has the
+// same. They are passed by from then on, for this thread and what it makes.
 func (in *instant) mayCall(t *still) bool {
 	if filters(strconv.Itoa(in.pid)) <= filters("self") {
 		return true

@@ -19,8 +19,8 @@ import (
 //
 // One that makes calls gives way at the end of one for which CPython lets go of the GIL:
 // there a thread that waits for that gets it, on a processor of its own. Of calls that
-// would have been buffered the twelfth stops for that (inject.ReadyCalls). Before an
-// instruction of bytecode it has it, always.
+// would have been buffered the twelfth stops for that (inject.ReadyCalls). An
+// instruction of bytecode is no such place: before each the thread has the GIL.
 //
 // Threads that were woken need the processor to come back from their calls, and it may be
 // the one that a thread runs on which makes calls without a stop. So one of its calls

@@ -98,8 +98,8 @@ func (r *recorder) takeInstant(ctx context.Context, pid int) (*Info, error) {
 	return info, err
 }
 
-// hurry puts the tracer before others, as far as it may, until undo is called, and makes
-// it wake up in time: others than it keep the process waiting meanwhile.
+// hurry gives the tracer priority over others, as far as it may, and makes it wake up in
+// time, until undo is called: while others run in its place the process has to wait.
 func hurry() (undo func()) {
 	const first = -20
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // ns, else 50 µs

@@ -196,8 +196,8 @@ func (a *ahead) copy(start, end uint64) error {
 	return nil
 }
 
-// manyPages is how large a mapping has to be for it to be worthwhile not to look at each
-// page that is there, but first for those that are not protected.
+// manyPages is how large a mapping is from where on it is faster to look first for the
+// pages that are not protected than to look at each page.
 const manyPages = 16 << 20
 
 // finish completes the copy, while the process stands still. Where that would take

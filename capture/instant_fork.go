@@ -14,8 +14,8 @@ import (
 )
 
 // fork makes a stopped thread fork its process, and returns the copy, 0 where the
-// kernel refuses. The copy shares the descriptors, since what it had of its own would
-// keep files, locks and connections alive, and its end is told to nobody.
+// kernel refuses. The copy shares the descriptors: with its own ones it would keep
+// files, locks and connections alive. Nobody is told of its end.
 func (in *instant) fork(t *still) (child int, err error) {
 	if err := ptrace.SetOptions(t.tid, instantOptions|in.extra|unix.PTRACE_O_TRACECLONE); err != nil {
 		return 0, err
@@ -192,8 +192,8 @@ func whyNotSeized(tid int, err error) error {
 	return err
 }
 
-// restarted is the system call that the kernel makes a thread go on with: of those that
-// it does so with, the instruction before the call sets the number.
+// restarted is the number of the system call that the kernel has a thread make again.
+// Before each call of that kind an instruction sets the number.
 func restarted(pid int, pc uint64) int {
 	const mov, size = 0xb8, 5 // mov eax, NUMBER
 	var b [32]byte

@@ -16,11 +16,11 @@ import (
 // results as files do, but not yet when its memory is mapped. What can be written and
 // executed at once is made executable only when a thread first comes to a page of it:
 // the fault tells an address where code begins, and what control flow reaches from
-// there gets the traps. What is written is made executable by mprotect(2) is looked at
-// then, from its beginning.
+// there gets the traps. What is written first, and made executable by mprotect(2)
+// later, is looked at then, from its beginning.
 //
-// Not found is what replaces code that has run already, and what a thread enters
-// elsewhere on a page that has.
+// Two things are not found: what replaces code that has run already, and code
+// that a thread enters at another place of a page that was looked at.
 
 // madeCode is memory that can be written and executed, of which a thread has executed
 // nothing yet as far as it is hidden.

@@ -14,10 +14,10 @@ import (
 
 var errEOF = io.EOF
 
-// openMapped opens the file behind a mapping, nil if it can't be had any more. The path of
-// a mapping is as pyrr's own root has it where that holds the process's root, which is
-// another one then, and as the process has it where it does not (d_path, fs/d_path.c). What
-// does without either takes CAP_CHECKPOINT_RESTORE.
+// openMapped opens the file behind a mapping, nil if it can't be had any more. Where the
+// process has a root of its own, the kernel gives the path of a mapping from pyrr's root if
+// the process's root lies below that, else from the process's (d_path, fs/d_path.c). A way
+// that needs no path takes CAP_CHECKPOINT_RESTORE.
 func openMapped(m *linux.Mapping, pid int) *os.File {
 	for _, path := range []string{fmt.Sprintf("/proc/%d/root%s", pid, m.Path), fmt.Sprintf("/proc/%d/map_files/%x-%x", pid, m.Start, m.End), m.Path} {
 		f, err := os.Open(path)

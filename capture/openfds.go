@@ -14,8 +14,8 @@ import (
 const maxOpenFDs = 4096
 
 // openFDs lists what a process has open where its recording begins, so that a
-// reader knows what it reads and writes that it did not open there. What can't be
-// read is left out: nothing depends on it.
+// reader knows what a descriptor is that the process did not open within the
+// recording. What can't be read is left out: nothing depends on it.
 func openFDs(pid int) []recording.OpenFD {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peak is how many bytes a process had in memory at most, or one that ended
-// before it: what a replay of them may take is measured by it. pid 0 is for
-// those that ended alone; 0 bytes say that it is not known.
+// peak is how many bytes a process, or one that ended before it, had in memory
+// at most: that decides how much a replay of them may take. pid 0 stands for
+// those that have ended alone; 0 bytes mean that it is not known.
 func peak(pid int) int64 {
 	var u unix.Rusage
 	most := int64(0)

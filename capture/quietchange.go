@@ -37,7 +37,7 @@ func (r *recorder) quietAt(path string) *quietFile {
 }
 
 // enterQuiet makes a call that changes a quietly mapped file, while no process
-// that shows the file runs. It reports false where the call is no such.
+// that shows the file runs. It reports false where the call changes none.
 func (r *recorder) enterQuiet(t *task) (bool, error) {
 	q := r.writesQuiet(t)
 	if q == nil {

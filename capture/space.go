@@ -140,8 +140,8 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	return nil
 }
 
-// rereadFiles takes what private mappings of files show after the program gave
-// up its own pages of them: the file's content as it is now.
+// rereadFiles takes what private mappings of files show once the program has
+// given up its own pages of them: the file's content as it is now.
 func (r *recorder) rereadFiles(t *task, ev *recording.Event, start, end uint64) error {
 	for _, s := range t.proc.files {
 		lo, hi := max(s.start, start), min(s.end, end)
@@ -176,11 +176,11 @@ func forceWrite(tid int, addr uint64, b []byte) error {
 	return err
 }
 
-// maxFresh bounds the part of a file that are copied while the program waits.
+// maxFresh bounds how much of a file is copied while the program waits.
 const maxFresh = 64 << 20
 
-// grownShared takes what a grown shared mapping shows more, unless another
-// process holds it: then this one gets it at its first touch.
+// grownShared takes what a shared mapping shows in addition once it has grown,
+// unless another process holds that: then this one gets it at its first touch.
 func (r *recorder) grownShared(m *sharedMap, oldLen uint64) error {
 	for u := (m.off + oldLen) / unitSize; u*unitSize < m.off+m.end-m.start; u++ {
 		h := m.obj.holder[u]

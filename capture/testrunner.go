@@ -25,7 +25,7 @@ func runsPytest(argv []string) bool {
 
 // plugin is the folder of the runner's plugin, "" where it is not to be loaded into a
 // program: where all is one recording, it is only there for the time limits of tests, and
-// what runs none of them sees no other path than without pyrr.
+// a program that runs no tests sees the same path as without pyrr.
 func (r *recorder) plugin(argv []string) string {
 	switch {
 	case r.o.Tests != nil:

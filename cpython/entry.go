@@ -6,14 +6,15 @@ import (
 	"pyrr/internal/mem"
 )
 
-// Entry says where code that runs inside the process finds what the function
-// is called that a thread enters: byte offsets into CPython's structs, and
+// Entry says where code that runs inside the process finds the name of the
+// function that a thread enters: byte offsets into CPython's structs, and
 // addresses. Up to 3.10 the code object is that of the thread state's frame;
 // from 3.11 on the instructions lie in it.
 type Entry struct {
-	// TState is the address of a pointer to the running thread's state, of
-	// which Frame is a pointer to its frame, of that Code one to the code
-	// object, of that Bytes one to a bytes object of Size bytes at Value.
+	// TState is the address of a pointer to the running thread's state. That
+	// has at Frame a pointer to its frame, the frame at Code one to the code
+	// object, and the code object at Bytes one to a bytes object, whose length
+	// is at Size and whose bytes begin at Value.
 	TState                          uint64
 	Frame, Code, Bytes, Size, Value int
 	// CodeType is what code objects have at Type, and the instructions begin

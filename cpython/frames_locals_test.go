@@ -23,7 +23,7 @@ func TestLocals(t *testing.T) {
 				t.Fatalf("%d frames, error %v", len(frames), err)
 			}
 			for i, vars := range want {
-				f := frames[i+1] // above is last(), which describes itself not
+				f := frames[i+1] // above is last(), which does not describe itself
 				got, err := r.Locals(p.m, f)
 				if err != nil {
 					t.Errorf("%s: %v", f.Func, err)

@@ -14,9 +14,9 @@ const raiseReach = 512
 
 // InlinedRaises finds where PyTraceBack_Here (Python/traceback.c) is part of code, of the
 // evaluation loop, say, as Clang with link-time optimisation has it: nothing enters the
-// function there. It begins by taking the exception out of the thread's state, which is
-// the addresses' instruction, and refers to PyTraceBack_Type a little later. start is the
-// address of code, typ that of PyTraceBack_Type.
+// function there. It begins by taking the exception out of the thread's state, and refers
+// to PyTraceBack_Type a little later. The addresses are those of the first of these
+// instructions. start is the address of code, typ that of PyTraceBack_Type.
 func (r *Runtime) InlinedRaises(m mem.Reader, start uint64, code []byte, typ uint64) []uint64 {
 	fields := []int64{int64(r.l.thread.curExc)}
 	if first := int64(r.l.thread.curExcType); r.l.thread.curExcType != no {

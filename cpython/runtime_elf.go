@@ -24,8 +24,8 @@ func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err err
 		return 0, v, fmt.Errorf("%s: %w", name, err)
 	}
 	v = elfVersion(im, name)
-	// Py_REF_DEBUG (object.h). From 3.13 on a debug build says itself where it has
-	// what (_Py_DebugOffsets).
+	// Py_REF_DEBUG (object.h). From 3.13 on a debug build says itself where its
+	// fields lie (_Py_DebugOffsets).
 	if _, ok := im.lookup("_Py_NegativeRefcount"); ok && v.Minor < 13 {
 		return 0, v, fmt.Errorf("%s: %w: a debug build", name, ErrUnsupported)
 	}

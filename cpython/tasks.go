@@ -315,8 +315,8 @@ func (c *taskReader) name(addr uint64) string {
 	return ""
 }
 
-// called returns what a running coroutine is the outermost frame of, without
-// it being the last: the frames of its thread up to it.
+// called returns a running coroutine's frame and those that it has called: the
+// frames of its thread from the innermost one to that one.
 func (c *taskReader) called(frame uint64) []Frame {
 	if !c.walked {
 		c.walked = true

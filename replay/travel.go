@@ -133,7 +133,7 @@ func (l *timeline) eventStop() *Stop {
 	return st
 }
 
-// judge leaves of a hit the breakpoints whose conditions hold.
+// judge keeps of a hit only the breakpoints whose conditions hold.
 func (p *Process) judge(hit *Hit) *Hit {
 	if hit == nil {
 		return nil

@@ -45,7 +45,7 @@ func Left(dir string, pid int, ran []string) ([]string, error) {
 	return slices.DeleteFunc(all, func(id string) bool { return done[id] }), nil
 }
 
-// Resume makes the next session of the command run the tests alone that are not in
+// Resume makes the next session of the command run only the tests that are not in
 // ran, and report all. ended is a test whose process was ended, why what the report
 // says of it, and took how long it ran.
 func Resume(dir string, ran []string, ended, why string, took time.Duration) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // become runs another program in place of this one, as far as that goes where a process
-// can't be replaced: it has this one's files, and its exit status becomes the own one.
+// can't be replaced: it has this one's files, and its exit status becomes this one's.
 func become(path string, args []string) error {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -7,7 +7,8 @@ import "fmt"
 // KiB (ulimit -v) recording and replaying work, with 800,000 memory runs out on the way.
 const leastAddresses = 850_000 << 10
 
-// tooFewAddresses says in one line why a limit of address space does not do, "" where it does.
+// tooFewAddresses says in one line why a limit of address space is too low, "" where it is
+// not.
 func tooFewAddresses(limit uint64) string {
 	if limit >= leastAddresses {
 		return ""

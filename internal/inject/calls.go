@@ -84,11 +84,12 @@ const (
 	maxCallOut = 0x40000
 	maxPolled  = 0x40
 	maxReady   = 0x400
-	// maxPrinted is PIPE_BUF, of which a pipe takes all or nothing (pipe(7)), and
-	// maxSent what a socket takes so that has nothing to send yet.
+	// maxPrinted is PIPE_BUF: a pipe takes all of so much, or nothing (pipe(7)).
+	// maxSent is the same for a socket that has nothing left to send.
 	maxPrinted = 0x1000
 	maxSent    = 0x800
-	// ReadyCalls is which call stops where another thread is ready; a stop costs as many.
+	// ReadyCalls is the number of the call that stops, counted from when another thread
+	// is ready: a stop costs as much as so many calls without one.
 	ReadyCalls = 12
 	// SharedParts is how many parts of the address space it knows to be shared.
 	SharedParts = 4
@@ -275,17 +276,15 @@ type CallsArea struct {
 	// Pass is the code that the kernel is to let make system calls: the
 	// common code.
 	Pass mem.Range
-	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes.
-	// Budget (8) holds the address of the clock's cell or 0, Total (8) what
-	// less that cell is the instruction count. FDs holds a byte for each
-	// descriptor: FDRead, FDWrite. Devs holds up to MaxDevs numbers of
-	// devices (st_dev, 8 bytes) whose regular files open without a stop. Last
-	// (8) is to be zeroed when the mappings change otherwise. Held is a bit map:
-	// a file is opened with a stop if the bit is set with the number of its inode
-	// modulo 8*HeldBytes.
-	// Ready (1) is not 0 where another thread waits for the one that runs, or was woken
-	// by it: so many calls on, counted are those for which CPython lets go of the GIL, one
-	// stops.
+	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes. Budget (8)
+	// holds the address of the clock's cell or 0, Total (8) what less that cell is the
+	// instruction count. FDs holds a byte for each descriptor: FDRead, FDWrite. Devs holds
+	// up to MaxDevs numbers of devices (st_dev, 8 bytes) whose regular files open without
+	// a stop. Last (8) is to be zeroed when the mappings change otherwise. Held is a bit
+	// map: a file is opened with a stop if the bit is set with the number of its inode
+	// modulo 8*HeldBytes. Ready (1) is not 0 where another thread waits for the one that
+	// runs, or was woken by it: after so many more calls for which CPython lets go of the
+	// GIL, one stops.
 	Mode, Pos, Budget, Total, FDs, Devs, Last, Held, Ready uint64
 	// Selectors is where those bytes lie.
 	Selectors uint64

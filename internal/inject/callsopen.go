@@ -51,7 +51,7 @@ func (a *callsAsm) guardOpen() {
 	a.emit(0x3d) // cmp eax, S_IFREG
 	a.imm32(sIfreg)
 	a.jne("unopened")
-	a.emit(0xf7, 0xc2) // test edx, O_TRUNC: of what is mapped, only nothing stays as it is
+	a.emit(0xf7, 0xc2) // test edx, O_TRUNC: only an empty file stays as it is
 	a.imm32(oTrunc)
 	a.je("kept")
 	a.emit(0x49, 0x83, 0xbb) // cmp qword [r11+callHead+stSize], 0

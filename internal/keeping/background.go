@@ -52,7 +52,7 @@ type verifying struct {
 }
 
 // flags are those to finish a recording with. spare says whether there is time for
-// one that another like it makes dispensable.
+// a recording that could be missed, since there is another one like it.
 func (v *verifying) flags(k *capture.Kept, spare bool, what *verified) *Flags {
 	what.Reason = k.Reason
 	if v.f.Verify == VerifyNone {

@@ -150,8 +150,8 @@ func about(info *capture.Info, verdict string) string {
 }
 
 // verify replays the recording of a target in the folder dir once, notes in it
-// what came out and makes its index. Of a recording that there is uncut as well
-// it does not say why it failed.
+// what came out and makes its index. Where the recording is there uncut as
+// well, it does not say why the replay failed.
 func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict string, exact bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {

@@ -241,8 +241,8 @@ func isProgram(name string) bool {
 // minFree is the least room on the disk to begin a recording with.
 const minFree = 32 << 20
 
-// leastFiles is how many files must be permitted to be open for anything to be recorded, a
-// Python that imports nothing with 24 of them was not.
+// leastFiles is how many files a process must be allowed to have open for anything to be
+// recorded: with 24, not even a Python that imports nothing was.
 const leastFiles = 26
 
 // Prepare makes the folder of a target and tries to write there, so that

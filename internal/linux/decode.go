@@ -112,8 +112,9 @@ func newDecoder(nr int, args [6]uint64, ret int64, in []byte, read func(addr uin
 	return d
 }
 
-// ended gives a string that was kept without its NUL one, unless it fills the
-// room for it and so may have been cut short. None at all was kept of nil.
+// ended adds a NUL to a string that was kept without one, unless the string
+// fills all of its room: then it may have been cut. nil means that nothing was
+// kept.
 func ended(b []byte, room int) []byte {
 	if b == nil || len(b) >= room {
 		return b

@@ -222,7 +222,7 @@ func NewWords[T any](all map[Word]T) *Words {
 	return w
 }
 
-// Identity is what words have in common that are one. It is to be compared, no more.
+// Identity is equal for words that are one. It is good for comparing alone.
 type Identity struct {
 	dev, ino uint64
 	path     string

@@ -62,7 +62,7 @@ func (c *blockCache) get(b, raw []byte) (packed []byte, path string, ok bool) {
 	return append(b, body...), path, true
 }
 
-// put keeps a packed block. Trouble is nobody's concern: it is a cache.
+// put keeps a packed block. Errors are not told: it is a cache.
 func (c *blockCache) put(path string, packed []byte) {
 	if path == "" {
 		return

@@ -19,8 +19,8 @@ const (
 // to know what happened, and not every byte: a small file may unpack to gigabytes.
 func (it *Iter) Brief() { it.brief = true }
 
-// unpacked is how many bytes of an event there are in this chunk, of which have are, and in
-// those that continue it, by what their headers say.
+// unpacked is how many bytes an event has: have in this chunk, and those in the chunks that
+// continue it, by what their headers say.
 func (it *Iter) unpacked(have uint64) (uint64, error) {
 	off, seq := it.off, it.seq
 	for more := it.more; more; seq++ {

@@ -142,7 +142,7 @@ func writeRegs(b []byte, ev *Event, key string) []byte {
 	return b
 }
 
-// writeMaps writes START-END,prot,p or s,FILE,OFFSET,"name" a mapping.
+// writeMaps writes each mapping as START-END,prot,p or s,FILE,OFFSET,"name".
 func writeMaps(b []byte, ev *Event, key string) []byte {
 	for i := range ev.Maps {
 		m := &ev.Maps[i]
@@ -161,7 +161,7 @@ func writeMaps(b []byte, ev *Event, key string) []byte {
 	return b
 }
 
-// writeOpen writes DESCRIPTOR,FLAGS,"name" a descriptor.
+// writeOpen writes each descriptor as DESCRIPTOR,FLAGS,"name".
 func writeOpen(b []byte, ev *Event, key string) []byte {
 	for i := range ev.Open {
 		o := &ev.Open[i]
@@ -172,7 +172,7 @@ func writeOpen(b []byte, ev *Event, key string) []byte {
 	return b
 }
 
-// writeMem writes ADDRESS:bytes a write.
+// writeMem writes each write as ADDRESS:bytes.
 func writeMem(b []byte, ev *Event, key string) []byte {
 	for i := range ev.Mem {
 		b = appendHex(appendKey(b, key), ev.Mem[i].Addr)

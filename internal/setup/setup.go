@@ -12,8 +12,8 @@ import (
 const shared = "/var/cache/pyrr"
 
 // Path returns where something lies that set-up made, such as
-// "venv-311/bin/python": in the cache, or where that has not got it in the second
-// one, which is only read (pyrr_cache and second_cache of scripts/lib.sh). Where
+// "venv-311/bin/python": in the cache, or if it is not there in the second one,
+// which is only read (pyrr_cache and second_cache of scripts/lib.sh). Where
 // nobody has it, it is the path where it would be made.
 func Path(elem string) string {
 	all := folders()
