@@ -142,7 +142,7 @@ func (p *Process) unmapFed(t *Thread, ev *recording.Event) error {
 		}
 		ret, err := p.call(t, unix.SYS_MUNMAP, u.lo, u.hi-u.lo)
 		if err == nil && ret != 0 {
-			err = p.diverged(ev, "memory at %#x that was unmapped before can't be: %v", u.lo, unix.Errno(-ret))
+			err = p.diverged(ev, "memory at %#x, which was unmapped before, can't be unmapped: %v", u.lo, unix.Errno(-ret))
 		}
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 
 // ErrUncounted says that what was asked for needs the count of instructions, which
 // the recording does not have of this interpreter.
-var ErrUncounted = errors.New("the instructions of this interpreter were not counted (pyrr doctor says why): only stacks and values can be read, no steps by line be made")
+var ErrUncounted = errors.New("the instructions of this interpreter were not counted (pyrr doctor says why): stacks and values can be read, but not stepped through by line")
 
 // foundRuntime is what a module's file tells of an interpreter.
 type foundRuntime struct {
