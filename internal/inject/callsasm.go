@@ -24,6 +24,28 @@ func (a *callsAsm) move(op byte, reg, off int) {
 	a.imm32(uint32(off))
 }
 
+// saved is a register and the cell that holds it while another call is made.
+type saved struct {
+	cell uint32
+	reg  int
+}
+
+// save puts registers into their cells.
+func (a *callsAsm) save(list ...saved) { a.each(0x89, list) }
+
+// restore takes registers out of their cells.
+func (a *callsAsm) restore(list ...saved) { a.each(0x8b, list) }
+
+func (a *callsAsm) each(op byte, list []saved) {
+	for _, s := range list {
+		rex := byte(0x48) // REX.W
+		if s.reg >= 8 {
+			rex |= 4
+		}
+		a.cell(s.cell, []byte{rex, op, byte(s.reg&7<<3 | 5)})
+	}
+}
+
 func (a *callsAsm) store(reg, off int) { a.move(0x89, reg, off) }
 func (a *callsAsm) load(reg, off int)  { a.move(0x8b, reg, off) }
 

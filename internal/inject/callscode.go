@@ -49,7 +49,7 @@ func (a *callsAsm) begin() {
 	a.atEnd()
 	a.ja("slow")
 	a.label("begin")
-	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
+	a.save(saved{cellRet, rcx})
 	a.store(rcx, recPC)
 	a.store(rax, recNr)
 	for i, reg := range []int{rdi, rsi, rdx, r10, r8, r9} {
@@ -137,7 +137,7 @@ func (a *callsAsm) call() {
 	a.load(rax, recNr)
 	a.load(rdx, argDX)
 	a.load(r10, arg10)
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.restore(saved{cellRet, rcx})
 	a.jmp("slow")
 	a.label("is")
 	a.store(rax, recRet)
@@ -155,10 +155,9 @@ func (a *callsAsm) print() {
 	a.cell(cellKind, []byte{0xf6, 0x05}, FDPipe) // test byte [kind], FDPipe
 	a.je("call")
 	a.label("vector")
-	a.cell(cellSI, []byte{0x48, 0x89, 0x35}) // mov [si], rsi: a struct iovec
-	a.cell(cellDX, []byte{0x48, 0x89, 0x15}) // mov [dx], rdx
-	a.cell(cellSI, []byte{0x48, 0x8d, 0x35}) // lea rsi, [si]
-	a.emit(0xba)                             // mov edx, 1
+	a.save(saved{cellSI, rsi}, saved{cellDX, rdx}) // a struct iovec
+	a.cell(cellSI, []byte{0x48, 0x8d, 0x35})       // lea rsi, [si]
+	a.emit(0xba)                                   // mov edx, 1
 	a.imm32(1)
 	a.emit(0x49, 0xc7, 0xc2) // mov r10, -1: where it stands
 	a.imm32(^uint32(0))
@@ -204,18 +203,18 @@ func (a *callsAsm) opened() {
 	a.jne("kinded")
 	// It is new: what it is on, it tells itself. There is room behind what
 	// the record has.
-	a.cell(cellSI, []byte{0x48, 0x89, 0x3d}) // mov [si], rdi
-	a.emit(0x48, 0x8d, 0x77, 8)              // lea rsi, [rdi+8]
-	a.emit(0x89, 0xcf)                       // mov edi, ecx
-	a.emit(0xb8)                             // mov eax, fstat
+	a.save(saved{cellSI, rdi})
+	a.emit(0x48, 0x8d, 0x77, 8) // lea rsi, [rdi+8]
+	a.emit(0x89, 0xcf)          // mov edi, ecx
+	a.emit(0xb8)                // mov eax, fstat
 	a.imm32(5)
 	a.syscall()
 	a.cell(cellCur, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [cur]
 	a.emit(0x48, 0x8b, 0x56, statDev)         // mov rdx, [rsi+statDev]
 	a.emit(0x8b, 0x4e, stMode)                // mov ecx, [rsi+stMode]
-	a.cell(cellSI, []byte{0x48, 0x8b, 0x3d})  // mov rdi, [si]
-	a.emit(0x85, 0xc0)                        // test eax, eax
-	a.emit(0xb8)                              // mov eax, 0
+	a.restore(saved{cellSI, rdi})
+	a.emit(0x85, 0xc0) // test eax, eax
+	a.emit(0xb8)       // mov eax, 0
 	a.imm32(0)
 	a.jne("new")
 	a.emit(0x81, 0xe1) // and ecx, S_IFMT
@@ -328,8 +327,8 @@ func (a *callsAsm) end() {
 	a.load(rdi, argDI)
 	a.load(rsi, argSI)
 	a.load(rdx, argDX)
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
-	a.emit(0xff, 0xe1)                        // jmp rcx
+	a.restore(saved{cellRet, rcx})
+	a.emit(0xff, 0xe1) // jmp rcx
 }
 
 // feed takes from the next record what the call did, on replay.

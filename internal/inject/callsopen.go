@@ -15,13 +15,10 @@ func (a *callsAsm) guardOpen() {
 	a.jne("slow")
 	a.atEnd()
 	a.ja("slow")
-	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
-	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
-	a.cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
-	a.cell(cell10, []byte{0x4c, 0x89, 0x15})  // mov [r10], r10
-	a.emit(0x41, 0x89, 0xd2)                  // mov r10d, edx
-	a.emit(0x41, 0xc1, 0xea, 9)               // shr r10d, 9
-	a.emit(0x41, 0x81, 0xe2)                  // and r10d, AT_SYMLINK_NOFOLLOW
+	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellDX, rdx}, saved{cell10, r10})
+	a.emit(0x41, 0x89, 0xd2)    // mov r10d, edx
+	a.emit(0x41, 0xc1, 0xea, 9) // shr r10d, 9
+	a.emit(0x41, 0x81, 0xe2)    // and r10d, AT_SYMLINK_NOFOLLOW
 	a.imm32(0x100)
 	a.emit(0x49, 0x8d, 0x93) // lea rdx, [r11+callHead]
 	a.imm32(callHead)
@@ -29,10 +26,9 @@ func (a *callsAsm) guardOpen() {
 	a.imm32(sysNewfstatat)
 	a.syscall()
 	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d}) // mov r11, [pos]
-	a.cell(cellDX, []byte{0x48, 0x8b, 0x15})  // mov rdx, [dx]
-	a.cell(cell10, []byte{0x4c, 0x8b, 0x15})  // mov r10, [r10]
-	a.cell(cellKind, []byte{0xc6, 0x05}, 0)   // mov byte [kind], 0
-	a.emit(0x48, 0x85, 0xc0)                  // test rax, rax
+	a.restore(saved{cellDX, rdx}, saved{cell10, r10})
+	a.cell(cellKind, []byte{0xc6, 0x05}, 0) // mov byte [kind], 0
+	a.emit(0x48, 0x85, 0xc0)                // test rax, rax
 	a.je("exists")
 	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
 	a.jne("unopened")
@@ -68,14 +64,12 @@ func (a *callsAsm) guardOpen() {
 	a.jump("unopened", 0x0f, 0x82)             // jb
 	a.jumpIfDev(rax, "known")
 	a.label("unopened")
-	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.restore(saved{cellNr, rax}, saved{cellRet, rcx})
 	a.jmp("slow")
 	a.label("known")
 	a.cell(cellKind, []byte{0xc6, 0x05}, FDRead|FDWrite) // mov byte [kind], …
 	a.label("opened")
-	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
+	a.restore(saved{cellNr, rax}, saved{cellRet, rcx})
 	a.jmp("go")
 }
 
@@ -85,12 +79,8 @@ func (a *callsAsm) guardExec() {
 	a.label("exec")
 	a.atEnd()
 	a.ja("slow")
-	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
-	a.cell(cellNr, []byte{0x48, 0x89, 0x3d})  // mov [nr], rdi
-	a.cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
-	a.cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
-	a.cell(cell10, []byte{0x4c, 0x89, 0x15})  // mov [r10], r10
-	a.emit(0x49, 0x8d, 0x93)                  // lea rdx, [r11+callHead]
+	a.save(saved{cellRet, rcx}, saved{cellNr, rdi}, saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cell10, r10})
+	a.emit(0x49, 0x8d, 0x93) // lea rdx, [r11+callHead]
 	a.imm32(callHead)
 	a.emit(0x48, 0x89, 0xfe) // mov rsi, rdi
 	a.emit(0x48, 0xc7, 0xc7) // mov rdi, AT_FDCWD
@@ -102,12 +92,8 @@ func (a *callsAsm) guardExec() {
 	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
 	a.emit(0xb8)             // mov eax, execve
 	a.imm32(sysExecve)
-	a.cell(cellNr, []byte{0x48, 0x8b, 0x3d})  // mov rdi, [nr]
-	a.cell(cellSI, []byte{0x48, 0x8b, 0x35})  // mov rsi, [si]
-	a.cell(cellDX, []byte{0x48, 0x8b, 0x15})  // mov rdx, [dx]
-	a.cell(cell10, []byte{0x4c, 0x8b, 0x15})  // mov r10, [r10]
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
-	a.emit(0x49, 0x83, 0xfb, 0xfe)            // cmp r11, -ENOENT
+	a.restore(saved{cellNr, rdi}, saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cell10, r10}, saved{cellRet, rcx})
+	a.emit(0x49, 0x83, 0xfb, 0xfe) // cmp r11, -ENOENT
 	a.jne("slow")
 	a.jmp("go")
 }

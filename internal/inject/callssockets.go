@@ -17,19 +17,15 @@ func (a *callsAsm) guardSockets() {
 	a.emit(0x41, 0xf7, 0xc2) // test r10d, ^msgKnown
 	a.imm32(^uint32(msgKnown))
 	a.jne("slow")
-	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
-	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
-	a.cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
-	a.emit(0xb8)                              // mov eax, fcntl
+	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi})
+	a.emit(0xb8) // mov eax, fcntl
 	a.imm32(sysFcntl)
 	a.emit(0xbe) // mov esi, F_GETFL
 	a.imm32(3)
 	a.syscall()
-	a.emit(0x49, 0x89, 0xc3)                  // mov r11, rax
-	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})  // mov rax, [nr]
-	a.cell(cellSI, []byte{0x48, 0x8b, 0x35})  // mov rsi, [si]
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [ret]
-	a.emit(0x4d, 0x85, 0xdb)                  // test r11, r11
+	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
+	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellRet, rcx})
+	a.emit(0x4d, 0x85, 0xdb) // test r11, r11
 	a.js("slow")
 	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
 	a.imm32(0x800)
@@ -43,11 +39,8 @@ func (a *callsAsm) guardSockets() {
 
 	a.label("queued")
 	a.slowAbove(rdx, maxSent)
-	a.cell(cellRet, []byte{0x48, 0x89, 0x0d}) // mov [ret], rcx
-	a.cell(cellNr, []byte{0x48, 0x89, 0x05})  // mov [nr], rax
-	a.cell(cellSI, []byte{0x48, 0x89, 0x35})  // mov [si], rsi
-	a.cell(cellDX, []byte{0x48, 0x89, 0x15})  // mov [dx], rdx
-	a.emit(0xb8)                              // mov eax, ioctl
+	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellDX, rdx})
+	a.emit(0xb8) // mov eax, ioctl
 	a.imm32(sysIoctl)
 	a.emit(0xbe) // mov esi, SIOCOUTQ
 	a.imm32(0x5411)
@@ -55,11 +48,8 @@ func (a *callsAsm) guardSockets() {
 	a.syscall()
 	a.cell(cellKind, []byte{0x44, 0x8b, 0x1d}) // mov r11d, [kind]
 	a.emit(0x41, 0x09, 0xc3)                   // or r11d, eax
-	a.cell(cellNr, []byte{0x48, 0x8b, 0x05})   // mov rax, [nr]
-	a.cell(cellSI, []byte{0x48, 0x8b, 0x35})   // mov rsi, [si]
-	a.cell(cellDX, []byte{0x48, 0x8b, 0x15})   // mov rdx, [dx]
-	a.cell(cellRet, []byte{0x48, 0x8b, 0x0d})  // mov rcx, [ret]
-	a.emit(0x45, 0x85, 0xdb)                   // test r11d, r11d
+	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cellRet, rcx})
+	a.emit(0x45, 0x85, 0xdb) // test r11d, r11d
 	a.jne("slow")
 	a.jmp("go")
 }
