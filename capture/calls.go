@@ -182,7 +182,7 @@ func (r *recorder) tellClock(t *task) error {
 func (r *recorder) mayBuffer(t *task) bool {
 	p := t.proc
 	switch {
-	case r.noBuffer || t.pid != p.pid && !t.vfork:
+	case r.noBuffer || p.sifts || p.filtered || t.pid != p.pid && !t.vfork:
 		return false
 	case p.wanted:
 		return false // it is to come to where others get what it holds

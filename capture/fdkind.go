@@ -35,6 +35,7 @@ func (r *recorder) learnFD(t *task, ev *recording.Event) {
 	if p.calls == nil || t.pid != p.pid || t.lastRet < 0 || t.lastRet >= inject.CallFDs {
 		return
 	}
+	r.noteSocket(t, ev)
 	switch t.ev.Nr {
 	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE,
 		unix.SYS_SOCKET, unix.SYS_ACCEPT, unix.SYS_ACCEPT4:
@@ -98,7 +99,7 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	case st.Mode&unix.S_IFMT == unix.S_IFIFO:
 		return inject.FDRead | inject.FDWrite | inject.FDTry, 0
 	case st.Mode&unix.S_IFMT == unix.S_IFSOCK && out == 0:
-		return inject.FDRead | inject.FDWrite | inject.FDTry | inject.FDSocket, 0
+		return inject.FDRead | inject.FDWrite | inject.FDTry | inject.FDSocket | r.streams.kind(pid, fd, st.Ino), 0
 	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == devNull:
 		return inject.FDRead | inject.FDWrite | out, 0
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev):

@@ -255,7 +255,7 @@ func (r *recorder) forked(t, child *task) error {
 	for a, p := range from.patches {
 		proc.patches[a] = p
 	}
-	proc.former, proc.filtered = from.former, from.filtered
+	proc.former, proc.filtered, proc.sifts = from.former, from.filtered, from.sifts
 	proc.cpu = from.cpu
 	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.ctid = t.ev.Args[3]

@@ -61,6 +61,7 @@ type programs struct {
 	tracers   map[[3]uint64]bool // device, inode and time of programs: whether they trace others
 	pythons   map[[3]uint64]bool // the same: whether they are worth recording
 	localDevs map[uint64]bool    // devices with a file system that localFS has, as far as asked
+	streams   streams
 }
 
 // timing is what is due, and when.

@@ -311,6 +311,7 @@ func (r *recorder) finishCall(t *task) error {
 		return err
 	}
 	r.learnFD(t, &ev)
+	r.noteLimits(t)
 	t.sys.move(moveTake)
 	t.pins, t.cleared, t.once = t.pins[:0], false, false
 	if !known {

@@ -225,6 +225,8 @@ type bufferedCalls struct {
 	parts   [inject.SharedParts]mem.Range
 	partsOf uint64
 	callPos uint64 // end of what the buffer holds
+	// sifts: it has seccomp filters, and what they do to other calls nobody knows.
+	sifts bool
 }
 
 // pace is how a process gets on, and where it runs.

@@ -192,3 +192,94 @@ func TestLetsGoOfGIL(t *testing.T) {
 		}
 	}
 }
+
+// What an attempt would do otherwise than the call itself is not tried: to send an empty
+// message, to receive one to where there is no memory, to wait for as much as a low-water
+// mark says, and all where a filter of system calls may refuse what is tried with.
+func TestTriedCallsAreAsTheyWere(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	for _, c := range []struct{ name, code string }{
+		{"an empty message", `
+for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+    a, b = socket.socketpair(type=kind)
+    b.settimeout(2)
+    os.write(a.fileno(), b"")
+    check(b.recv(10) == b"")
+`},
+		{"a message that does not fit in memory", `
+libc.recv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.read.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+for wait in (True, False):
+    for take in (lambda fd: libc.recv(fd, 8, 50, 0), lambda fd: libc.read(fd, 8, 50)):
+        a, b = socket.socketpair(type=socket.SOCK_DGRAM)
+        b.setblocking(wait)
+        a.send(b"x" * 50)
+        check(take(b.fileno()) == -1 and ctypes.get_errno() == errno.EFAULT)
+        b.setblocking(False)
+        try: check(not b.recv(50))
+        except BlockingIOError: pass
+`},
+		{"a low-water mark", `
+a, b = socket.socketpair()
+a.send(b"1"); b.recv(10)
+c = b.dup()
+c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 10)
+def feed():
+    for i in range(2): a.send(b"12345"); time.sleep(0.2)
+for take in (lambda: b.recv(100), lambda: os.read(b.fileno(), 100)):
+    t = threading.Thread(target=feed); t.start()
+    check(take() == b"1234512345")
+    t.join()
+`},
+		{"a filter of system calls", `
+r, w = os.pipe(); a, b = socket.socketpair()
+step = lambda code, skip, k: struct.pack("HBBI", code, skip, 0, k)
+refused = [5, 16, 20, 72, 262, 327, 328]
+code = step(0x20, 0, 0) + b"".join(step(0x15, len(refused) - i, n) for i, n in enumerate(refused)) + step(6, 0, 0x7fff0000) + step(6, 0, 0x50001)
+buf = ctypes.create_string_buffer(code)
+class Filter(ctypes.Structure): _fields_ = [("n", ctypes.c_ushort), ("p", ctypes.c_void_p)]
+check(libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(Filter(len(refused) + 3, ctypes.addressof(buf))), 0, 0) == 0)
+for k in range(2):
+    for i in range(10):
+        os.write(w, b"x"); check(os.read(r, 9) == b"x")
+        a.sendall(b"x"); check(b.recv(9) == b"x")
+        os.write(a.fileno(), b"x"); check(os.read(b.fileno(), 9) == b"x")
+    if k == 0 and (pid := os.fork()): os._exit(os.waitpid(pid, 0)[1] >> 8)
+os._exit(5)
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const begin = `
+import ctypes, errno, os, socket, struct, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+def check(ok):
+    if not ok: os._exit(6)
+`
+			if info, said := recordCode(t, python, begin+c.code+"\nos._exit(5)\n"); info.Status != 5 {
+				t.Errorf("status %d, said %q", info.Status, said)
+			}
+		})
+	}
+}
+
+// Which sockets give what there is.
+func TestIsStream(t *testing.T) {
+	for _, c := range []struct {
+		domain, kind, protocol int
+		want                   bool
+	}{
+		{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, 0, true},
+		{unix.AF_INET6, unix.SOCK_STREAM | unix.SOCK_NONBLOCK, unix.IPPROTO_TCP, true},
+		{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_SCTP, false},
+		{unix.AF_UNIX, unix.SOCK_SEQPACKET, 0, false},
+		{unix.AF_INET, unix.SOCK_DGRAM, 0, false},
+		{unix.AF_NETLINK, unix.SOCK_RAW, 0, false},
+	} {
+		if got := isStream(c.domain, c.kind, c.protocol); got != c.want {
+			t.Errorf("%d, %#x, %d: %v", c.domain, c.kind, c.protocol, got)
+		}
+	}
+}

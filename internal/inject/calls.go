@@ -72,8 +72,9 @@ const (
 	// command's own output, of which all is kept, and FDPipe that a write may wait.
 	FDStdout, FDStderr, FDPipe = 4, 8, 16
 	// FDTry says of a pipe or a socket that reads and writes may wait: they are tried
-	// without waiting first. FDSocket says that it is a socket.
-	FDTry, FDSocket = 32, 64
+	// without waiting first. FDSocket says that it is a socket, FDStream that it is one of
+	// bytes of which a receive takes what there is.
+	FDTry, FDSocket, FDStream = 32, 64, 128
 	// maxCallData bounds what a buffered call may write, maxCallPath the path
 	// that is kept of it, maxCallIn what is kept of the data that it gave.
 	maxCallData = 0x10000

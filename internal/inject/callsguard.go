@@ -93,6 +93,10 @@ func (a *callsAsm) guardData() {
 	a.emit(0x85, 0xc0) // test eax, eax: read
 	a.jne("slow")
 	a.setClass(classReadTried)
+	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x3b)                 // movzx r11d, byte [r11+rdi]
+	a.emit(0x41, 0x81, 0xe3, FDSocket|FDStream, 0, 0, 0) // and r11d, FDSocket|FDStream
+	a.emit(0x41, 0x83, 0xfb, FDSocket)                   // cmp r11d, FDSocket
+	a.je("slow")
 	a.label("bounds")
 	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxCallData
 	a.imm32(maxCallData)
@@ -126,6 +130,8 @@ func (a *callsAsm) guardData() {
 	a.setClass(classWriteTried)
 	a.emit(0x41, 0xf6, 0xc3, FDSocket) // test r11b, FDSocket
 	a.je("go")
+	a.emit(0x48, 0x85, 0xd2) // test rdx, rdx: an empty message is one, but not to pwritev2
+	a.je("slow")
 	a.jmp("queued")
 	a.label("bounded")
 	a.slowAbove(rdx, maxCallData)

@@ -23,6 +23,7 @@ func TestCallsLetGoAnywhere(t *testing.T) {
 	fds := p.word(dst)
 	in, out := fds&0xffffffff, fds>>32
 	p.write(dst, le(uint64(0))) // readings of the clock, from here on
+	p.write(img.FDs+in, []byte{FDStream})
 
 	const buf, old, sent = dst + 0x100, "an older one", "hello"
 	stale := make([]byte, callHead+len(old))

@@ -1,11 +1,14 @@
 package inject
 
-// guardSockets are recvfrom and sendto. Where the file is one that may wait they are
+// guardSockets are recvfrom and sendto. A message is gone after an attempt to receive it
+// that failed, and a low-water mark counts only where it waits: so only what comes as bytes
+// is received. Where the file is one that may wait they are
 // tried: what is sent, only where nothing else waits to be sent, so that the kernel takes
 // all or nothing of it. No address, and no flags that make it wait for more or for less.
 func (a *callsAsm) guardSockets() {
 	const msgKnown = 0x4000 | 0x40 // MSG_NOSIGNAL, MSG_DONTWAIT
 	a.label("recv")
+	a.mayOn(FDStream)
 	a.slowAbove(rdx, maxCallOut)
 	a.cell(cellPos, []byte{0x4c, 0x8b, 0x1d})   // mov r11, [pos]
 	a.emit(0x49, 0x01, 0xd3)                    // add r11, rdx
