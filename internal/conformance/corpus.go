@@ -14,15 +14,26 @@ import (
 type Corpus struct {
 	// Python is the interpreter; Debian's has the tests in a package of its own.
 	Python string
+	// Root is the folder that is the interpreter's root, "" for the machine's own.
+	Root string
 	// Limit bounds a file's native run.
 	Limit time.Duration
+}
+
+// command runs the interpreter in its root.
+func (c Corpus) command(args ...string) []string {
+	argv := append([]string{c.Python}, args...)
+	if c.Root != "" {
+		argv = append([]string{"chroot", c.Root}, argv...)
+	}
+	return argv
 }
 
 // Version is the interpreter's version, or an error that says that it can't
 // run the regression tests.
 func (c Corpus) Version(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, c.Python, "-c",
-		"import platform, test.libregrtest, test.test_queue; print(platform.python_version())").CombinedOutput()
+	argv := c.command("-c", "import platform, test.libregrtest, test.test_queue; print(platform.python_version())")
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s has no regression tests: %s", c.Python, lastLine(Output{Stderr: string(out)}))
 	}
@@ -31,7 +42,8 @@ func (c Corpus) Version(ctx context.Context) (string, error) {
 
 // Files lists the tests.
 func (c Corpus) Files(ctx context.Context) ([]string, error) {
-	out, err := exec.CommandContext(ctx, c.Python, "-m", "test", "--list-tests").Output()
+	argv := c.command("-m", "test", "--list-tests")
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("list the regression tests of %s: %w", c.Python, err)
 	}
@@ -42,7 +54,8 @@ func (c Corpus) Files(ctx context.Context) ([]string, error) {
 func (c Corpus) Case(file string) Case {
 	return Case{
 		Name:        file,
-		Argv:        []string{c.Python, "-m", "test", "-v", file},
+		Argv:        c.command("-m", "test", "-v", file),
+		Root:        c.Root,
 		NativeLimit: c.Limit,
 		Native:      func(out Output) Verdict { return ParseOutcome(out).Verdict() },
 		Judge: func(native, recorded Output) string {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -210,27 +211,33 @@ func othersReport(b *strings.Builder, k Kept) {
 }
 
 func soakReport(b *strings.Builder, rows []SoakRow) {
-	pairs, bad := 0, 0
+	pairs, bad, chaos := 0, 0, 0
 	type line struct{ name, build string }
-	byInterpreter := map[line][2]int{}
+	byInterpreter := map[line][3]int{}
 	var lines []line
 	for _, r := range rows {
 		pairs += r.Pairs
 		bad += r.Bad
+		chaos += r.Chaos
 		name, _, _ := strings.Cut(r.Name, "/")
 		at := line{name, r.Build}
 		n, ok := byInterpreter[at]
 		if !ok {
 			lines = append(lines, at)
 		}
-		byInterpreter[at] = [2]int{n[0] + r.Pairs, n[1] + r.Bad}
+		byInterpreter[at] = [3]int{n[0] + r.Pairs, n[1] + r.Bad, n[2] + r.Chaos}
 	}
-	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums; where the build is\nnamed, every third pair of a fixture is with `--chaos`:\n"+
-		"**%d pairs of a recording and a replay, %d with a difference.**\n\n", pairs, bad)
+	fmt.Fprintf(b, "The fixtures, recorded and replayed in a loop under every interpreter, with memory checksums; lines of before\nthose with `--chaos` were counted have a dash there:\n"+
+		"**%d pairs of a recording and a replay, %d of them with `--chaos`, %d with a difference.**\n\n", pairs, chaos, bad)
 	slices.SortFunc(lines, func(a, b line) int { return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.build, b.build)) })
-	b.WriteString("| interpreter | pairs | with a difference | build |\n|---|---:|---:|---|\n")
+	b.WriteString("| interpreter | pairs | with `--chaos` | with a difference | build |\n|---|---:|---:|---:|---|\n")
 	for _, at := range lines {
-		fmt.Fprintf(b, "| %s | %d | %d | %s |\n", at.name, byInterpreter[at][0], byInterpreter[at][1], cell(cmp.Or(at.build, "not kept")))
+		n := byInterpreter[at]
+		drawn := "–"
+		if n[2] > 0 {
+			drawn = strconv.Itoa(n[2])
+		}
+		fmt.Fprintf(b, "| %s | %d | %s | %d | %s |\n", at.name, n[0], drawn, n[1], cell(cmp.Or(at.build, "not kept")))
 	}
 	if bad > 0 {
 		b.WriteString("\n| fixture | pairs | with a difference | last seen |\n|---|---:|---:|---|\n")

@@ -54,7 +54,7 @@ func TestReport(t *testing.T) {
 			{Name: "test_skip", Native: Skip},
 			{Name: "test_fail", Native: Fail, Detail: "<last>"},
 		},
-		Soak: []SoakRow{{"deb311/a", 10, 1, "why", "abc"}, {"deb311/b", 5, 0, "", ""}, {"sid/a", 7, 0, "", "abc"}},
+		Soak: []SoakRow{{"deb311/a", 10, 1, "why", "abc", 3}, {"deb311/b", 5, 0, "", "", 0}, {"sid/a", 7, 0, "", "abc", 2}},
 		Elsewhere: []ElsewhereRow{
 			{"EPYC", "6.1", "replays", 3, 3, 0, 3, 3, "abc"},
 			{"max", "6.1", "replays", 3, 2, 0, 3, 3, "abc"},
@@ -69,7 +69,7 @@ func TestReport(t *testing.T) {
 		`| test_bad | same | diverged | at \| 5 | a named cause |`,
 		"| test_new | different | exact |  | **not known yet** |",
 		"| test_fail | &lt;last> |",
-		"**22 pairs of a recording and a replay, 1 with a difference.**", "| deb311 | 5 | 0 | not kept |", "| deb311 | 10 | 1 | abc |", "| deb311/a | 10 | 1 | why |",
+		"**22 pairs of a recording and a replay, 5 of them with `--chaos`, 1 with a difference.**", "| deb311 | 5 | – | 0 | not kept |", "| deb311 | 10 | 3 | 1 | abc |", "| deb311/a | 10 | 1 | why |",
 		"| 3.13 | 2 | 0 | 0 | 0 | 2 | 1 | 1 | 1 | abc |", "| 3.13 | test_bad | timed out | - | slow | its own cause |",
 		"| EPYC | 6.1 | 3 of 3 exact | 3 of 3 exact | abc |", "| max | 6.1 | 2 of 3 exact **(not as expected)** | 3 of 3 exact | abc |",
 		"| Westmere | 6.1 | 3 of 3 refused by name | refused | abc |",

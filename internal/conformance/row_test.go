@@ -69,9 +69,9 @@ func TestSoakRows(t *testing.T) {
 		{Name: "b/x", Record: Same, Replay: Exact},
 		{Name: "a/x", Record: Same, Replay: Exact},
 	} {
-		rows = AddPair(rows, r, "abc")
+		rows = AddPair(rows, r, "abc", r.Name == "b/x")
 	}
-	want := []SoakRow{{"a/x", 2, 1, "why", "abc"}, {"b/x", 2, 0, "", "abc"}}
+	want := []SoakRow{{"a/x", 2, 1, "why", "abc", 0}, {"b/x", 2, 0, "", "abc", 2}}
 	if d := cmp.Diff(want, rows); d != "" {
 		t.Errorf("rows (-want +got):\n%s", d)
 	}
@@ -86,8 +86,8 @@ func TestSoakRows(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("rows read back (-want +got):\n%s", d)
 	}
-	old := []SoakRow{{"b/x", 9, 0, "", ""}, {"b/x", 1, 1, "", "abc"}}
-	want = []SoakRow{{"a/x", 2, 1, "why", "abc"}, {"b/x", 9, 0, "", ""}, {"b/x", 2, 0, "", "abc"}}
+	old := []SoakRow{{"b/x", 9, 0, "", "", 0}, {"b/x", 1, 1, "", "abc", 0}}
+	want = []SoakRow{{"a/x", 2, 1, "why", "abc", 0}, {"b/x", 9, 0, "", "", 0}, {"b/x", 2, 0, "", "abc", 2}}
 	if d := cmp.Diff(want, MergeSoak(old, got)); d != "" {
 		t.Errorf("rows of two builds (-want +got):\n%s", d)
 	}
@@ -99,24 +99,31 @@ func TestSoakPlan(t *testing.T) {
 	cases := []Case{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	s := NewSoak(cases, []SoakRow{{Name: "a", Pairs: 1}}, 6)
 	var got []string
+	chaos := 0
 	for {
 		c, ok := s.next()
 		if !ok {
 			break
 		}
 		got = append(got, c.Name)
+		if drawn(c) {
+			chaos++
+		}
 		row := Row{Name: c.Name, Native: Pass, Record: Same, Replay: Exact}
 		if c.Name == "c" {
 			row.Native = Fail
 		}
-		if err := s.done(row); err != nil {
+		if err := s.done(row, drawn(c)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if want := []string{"b", "c", "a", "b", "a", "b", "a"}; !slices.Equal(got, want) {
 		t.Errorf("pairs of %v, want %v", got, want)
 	}
-	want := []SoakRow{{"a", 4, 0, "", ""}, {"b", 3, 0, "", ""}}
+	if chaos < 2 {
+		t.Errorf("%d of %d pairs have the order of threads drawn, not a third", chaos, len(got))
+	}
+	want := []SoakRow{{"a", 4, 0, "", "", 1}, {"b", 3, 0, "", "", 1}}
 	if s.Done != 6 || s.Failed != 1 || !slices.Equal(s.rows, want) {
 		t.Errorf("%d done, %d failed, %v; want 6, 1, %v", s.Done, s.Failed, s.rows, want)
 	}

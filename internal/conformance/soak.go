@@ -22,9 +22,11 @@ type SoakRow struct {
 	Detail string
 	// Build is the commit of pyrr; "" for rows of before it was kept.
 	Build string
+	// Chaos counts the pairs with --chaos, which rows of before do not have.
+	Chaos int
 }
 
-const soakHeader = "name\tpairs\tbad\tdetail\tbuild"
+const soakHeader = "name\tpairs\tbad\tdetail\tbuild\tchaos"
 
 // ReadSoak reads the table of a soak; a file that is not there has none.
 func ReadSoak(path string) ([]SoakRow, error) {
@@ -43,18 +45,22 @@ func ReadSoak(path string) ([]SoakRow, error) {
 			continue
 		}
 		f := strings.Split(lines.Text(), "\t")
-		if len(f) == 4 {
-			f = append(f, "")
+		switch len(f) {
+		case 4:
+			f = append(f, "", "0")
+		case 5:
+			f = append(f, "0")
 		}
-		if len(f) != 5 {
-			return nil, fmt.Errorf("%s:%d: %d columns, not 5", path, n, len(f))
+		if len(f) != 6 {
+			return nil, fmt.Errorf("%s:%d: %d columns, not 6", path, n, len(f))
 		}
 		pairs, err1 := strconv.Atoi(f[1])
 		bad, err2 := strconv.Atoi(f[2])
-		if err := errors.Join(err1, err2); err != nil {
+		chaos, err3 := strconv.Atoi(f[5])
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}
-		rows = append(rows, SoakRow{f[0], pairs, bad, f[3], f[4]})
+		rows = append(rows, SoakRow{f[0], pairs, bad, f[3], f[4], chaos})
 	}
 	return rows, lines.Err()
 }
@@ -64,7 +70,7 @@ func WriteSoak(path string, rows []SoakRow) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, soakHeader)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", r.Name, r.Pairs, r.Bad, clean(r.Detail), r.Build)
+		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\t%d\n", r.Name, r.Pairs, r.Bad, clean(r.Detail), r.Build, r.Chaos)
 	}
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		return fmt.Errorf("write soak results: %w", err)
@@ -72,14 +78,17 @@ func WriteSoak(path string, rows []SoakRow) error {
 	return nil
 }
 
-// AddPair counts one pair, made with a build, in a soak's table, which stays sorted by
-// name and build.
-func AddPair(rows []SoakRow, r Row, build string) []SoakRow {
+// AddPair counts one pair, made with a build, with --chaos or not, in a soak's table,
+// which stays sorted by name and build.
+func AddPair(rows []SoakRow, r Row, build string, chaos bool) []SoakRow {
 	i, found := slices.BinarySearchFunc(rows, SoakRow{Name: r.Name, Build: build}, compareSoak)
 	if !found {
 		rows = slices.Insert(rows, i, SoakRow{Name: r.Name, Build: build})
 	}
 	rows[i].Pairs++
+	if chaos {
+		rows[i].Chaos++
+	}
 	if !r.Good() {
 		rows[i].Bad++
 		rows[i].Detail = r.Detail
@@ -118,12 +127,17 @@ type Soak struct {
 	cases   []Case
 	rows    []SoakRow
 	started map[string]int
-	left    int
+	// place is where a case stood among all.
+	place map[string]int
+	left  int
 }
 
 // NewSoak plans pairs of the cases, after those in rows.
 func NewSoak(cases []Case, rows []SoakRow, pairs int) *Soak {
-	s := &Soak{cases: slices.Clone(cases), rows: slices.Clone(rows), started: map[string]int{}, left: pairs}
+	s := &Soak{cases: slices.Clone(cases), rows: slices.Clone(rows), started: map[string]int{}, place: map[string]int{}, left: pairs}
+	for i, c := range cases {
+		s.place[c.Name] = i
+	}
 	for _, r := range rows {
 		s.started[r.Name] = r.Pairs
 	}
@@ -138,9 +152,10 @@ func (s *Soak) next() (Case, bool) {
 		return Case{}, false
 	}
 	c := slices.MinFunc(s.cases, func(a, b Case) int { return s.started[a.Name] - s.started[b.Name] })
-	// A third of the pairs of a case with slices far finer than usual, of another
-	// length each; a third with the order of threads drawn.
-	switch n := s.started[c.Name]; n % 3 {
+	// A third of the pairs with slices far finer than usual, of another length each; a
+	// third with the order of threads drawn. Which third comes first differs from case to
+	// case: a round of all cases has each kind.
+	switch n := s.started[c.Name]; (n + s.place[c.Name]) % 3 {
 	case 1:
 		c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(s.left+n)*37%2500))
 	case 2:
@@ -151,8 +166,13 @@ func (s *Soak) next() (Case, bool) {
 	return c, true
 }
 
+// drawn says whether a case is recorded with --chaos.
+func drawn(c Case) bool {
+	return slices.ContainsFunc(c.Flags, func(f string) bool { return strings.HasPrefix(f, "--chaos") })
+}
+
 // done takes a result. A case that fails natively is not tried again.
-func (s *Soak) done(row Row) error {
+func (s *Soak) done(row Row, chaos bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if row.Native != Pass {
@@ -161,7 +181,7 @@ func (s *Soak) done(row Row) error {
 		s.cases = slices.DeleteFunc(s.cases, func(c Case) bool { return c.Name == row.Name })
 	} else {
 		s.Done++
-		s.rows = AddPair(s.rows, row, s.Build)
+		s.rows = AddPair(s.rows, row, s.Build, chaos)
 		if !row.Good() {
 			s.Bad++
 		}
@@ -187,7 +207,7 @@ func (s *Soak) Go(ctx context.Context, t *Trial, jobs int) ([]SoakRow, error) {
 				}
 				row, err := mine.Run(ctx, c)
 				if err == nil {
-					err = s.done(row)
+					err = s.done(row, drawn(c))
 				}
 				if err != nil {
 					cancel(err)

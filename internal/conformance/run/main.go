@@ -23,11 +23,11 @@ import (
 )
 
 type options struct {
-	repo, pyrr, python, state, only, build string
-	all, failed, keep                      bool
-	pairs, jobs                            int
-	limit                                  time.Duration
-	recordFlags                            []string
+	repo, pyrr, python, root, state, only, build string
+	all, failed, keep                            bool
+	pairs, jobs                                  int
+	limit                                        time.Duration
+	recordFlags                                  []string
 }
 
 func main() {
@@ -36,6 +36,7 @@ func main() {
 	pflag.StringVar(&o.pyrr, "pyrr", "bin/pyrr", "the `binary`")
 	pflag.StringVar(&o.build, "build", "", "soak: the `commit` of the binary, for the table")
 	pflag.StringVar(&o.python, "python", "/usr/bin/python3.11", "the interpreter whose regression tests run")
+	pflag.StringVar(&o.root, "root", "", "corpus: the `folder` that is the interpreter's root (default: the machine's own)")
 	pflag.StringVar(&o.state, "state", "", "`file` of interim results, to continue from (default: none)")
 	pflag.StringVar(&o.only, "only", "", "soak: only fixtures whose INTERPRETER/NAME holds this `text`")
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
@@ -90,7 +91,7 @@ func (o options) trial() (*conformance.Trial, func(), error) {
 }
 
 func (o options) corpus(ctx context.Context, files []string) error {
-	corpus := conformance.Corpus{Python: o.python, Limit: o.limit}
+	corpus := conformance.Corpus{Python: o.python, Root: o.root, Limit: o.limit}
 	if _, err := corpus.Version(ctx); err != nil {
 		return err
 	}
