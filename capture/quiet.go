@@ -56,7 +56,7 @@ type quiet struct {
 const (
 	// maxAtOnce bounds the files whose content is taken where they are mapped; of
 	// larger ones it is taken before the first change.
-	maxAtOnce = 4 << 20
+	maxAtOnce = maxFresh
 	// tick is how coarse the times of files are: of one that was changed within it,
 	// the next change may not show.
 	tick = 100 * time.Millisecond
@@ -94,7 +94,7 @@ func (r *recorder) mapQuiet(t *task, ev *recording.Event, m recording.Mapping, f
 		qm.ofFile = true // as in the image that a recording begins with
 		return nil
 	}
-	if fresh := time.Since(time.Unix(st.Mtim.Unix())) < tick; fresh && n <= maxFresh {
+	if fresh := time.Since(time.Unix(st.Ctim.Unix())) < tick; fresh && n <= maxFresh {
 		ev.Maps = []recording.Mapping{m}
 		qm.seen = map[uint64]uint64{}
 		ev.Mem = append(ev.Mem, qm.changed(t.tid, m.Start, m.End)...)
@@ -124,6 +124,9 @@ func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFil
 			r.quiet.fd = fd
 		}
 	}
+	for _, old := range r.quiet.files {
+		r.dropFile(old) // if it is copied by now
+	}
 	q := &quietFile{key: key, size: uint64(st.Size), wd: -1}
 	if fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 		q.file = os.NewFile(uintptr(fd), name)
@@ -147,9 +150,14 @@ func (r *recorder) dropQuiet(m *sharedMap) {
 	r.dropFile(q)
 }
 
-// dropFile forgets a file that nobody maps any more.
+// copies says whether a file is still to be copied to a recording: it may not change before.
+func (r *recorder) copies(key objectKey) bool {
+	return slices.ContainsFunc(r.written(), func(ep *epoch) bool { return ep.w.CopiesFile(key.dev, key.ino) })
+}
+
+// dropFile forgets a file that nobody maps any more, once it is copied.
 func (r *recorder) dropFile(q *quietFile) {
-	if len(q.maps) > 0 || q.obj != nil || r.quiet.files[q.key] != q {
+	if len(q.maps) > 0 || q.obj != nil || r.quiet.files[q.key] != q || r.copies(q.key) {
 		return
 	}
 	delete(r.quiet.files, q.key)

@@ -39,6 +39,9 @@ func (r *recorder) quietAt(path string) *quietFile {
 // enterQuiet makes a call that changes a quietly mapped file, while no process
 // that shows the file runs. It reports false where the call changes none.
 func (r *recorder) enterQuiet(t *task) (bool, error) {
+	if q := r.cuts(t); q != nil {
+		r.settleFile(q)
+	}
 	q := r.writesQuiet(t)
 	if q == nil {
 		return false, nil
@@ -67,14 +70,46 @@ func (r *recorder) enterQuiet(t *task) (bool, error) {
 	return true, r.dispatch(t, st)
 }
 
-// settleFile takes the content of a file, for all that need it, before it changes.
-func (r *recorder) settleFile(q *quietFile) {
+// written are the recordings that are being made.
+func (r *recorder) written() []*epoch {
 	eps := slices.Clone(r.epochs.list)
 	if r.command != nil {
 		eps = append(eps, r.command)
 	}
-	for _, ep := range eps {
-		ep.w.SettleFile(q.key.dev, q.key.ino)
+	return eps
+}
+
+// cuts returns the quietly mapped file that the call at hand is going to cut by its name.
+func (r *recorder) cuts(t *task) *quietFile {
+	dir, flags := unix.AT_FDCWD, uint64(unix.O_TRUNC)
+	switch args := t.ev.Args; t.ev.Nr {
+	case unix.SYS_TRUNCATE, unix.SYS_CREAT:
+	case unix.SYS_OPEN:
+		flags = args[1]
+	case unix.SYS_OPENAT:
+		dir, flags = int(int32(args[0])), args[2]
+	default:
+		return nil
+	}
+	if flags&unix.O_TRUNC == 0 {
+		return nil
+	}
+	path := string(t.ev.In)
+	switch {
+	case filepath.IsAbs(path):
+		path = "root" + path
+	case dir == unix.AT_FDCWD:
+		path = "cwd/" + path
+	default:
+		path = fmt.Sprintf("fd/%d/%s", dir, path)
+	}
+	return r.quietAt(fmt.Sprintf("/proc/%d/%s", t.pid, path))
+}
+
+// settleFile takes the content of a file, for all that need it, before it changes.
+func (r *recorder) settleFile(q *quietFile) {
+	for _, ep := range r.written() {
+		ep.w.FileChanges(q.key.dev, q.key.ino)
 		if f := ep.frozen; f != nil && ep.image == nil && !q.changed {
 			f.takeQuiet(q.key)
 		}
@@ -115,7 +150,9 @@ func (r *recorder) quietEffects(t *task, ev *recording.Event) error {
 			return err
 		}
 	}
-	return r.fileChanged(q, t, from, to)
+	err := r.fileChanged(q, t, from, to)
+	r.dropFile(q)
+	return err
 }
 
 // sizeNow asks for the size of a file.

@@ -18,10 +18,11 @@ import (
 	unix "pyrr/internal/sys"
 )
 
-// fileKey is what makes two files the same.
+// fileKey is what makes two files the same. Of its times a program can set the one, and
+// the number of one that is gone may be another's soon.
 type fileKey struct {
 	dev, ino, size uint64
-	mtime          int64
+	mtime, ctime   int64
 }
 
 type contentKey struct {
@@ -46,6 +47,7 @@ type entry struct {
 	keys    []contentKey
 	io      sync.Mutex // held while src is read
 	taken   []byte     // what is to be copied from Kept on, if it was read already
+	settled bool       // it was, all of it
 }
 
 // store copies the mapped files into the recording, in the background.
@@ -60,6 +62,8 @@ type store struct {
 	pending   []*entry
 	block     []byte // of the background goroutine
 	began     time.Time
+	urgent    *entry // somebody waits until it is copied
+	taken     uint64 // bytes that entries have taken
 }
 
 // copyDelay is how long copying waits: most commands end before, and most
@@ -86,7 +90,7 @@ var errLongPath = fmt.Errorf("store file: its path has more than %d bytes", maxP
 
 // AddFile registers a file that the program mapped: its first upto bytes are
 // copied in the background, from a duplicate of fd. The same file (device,
-// inode, size and time of change) keeps its number; a larger upto extends
+// inode, size and times of change) keeps its number; a larger upto extends
 // what is kept.
 func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (FileID, error) {
 	fail := func(err error) (FileID, error) { return 0, fmt.Errorf("store file %s: %w", path, err) }
@@ -100,7 +104,7 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 	if upto > maxFile {
 		return fail(fmt.Errorf("%d bytes are above the limit of %d", upto, uint64(maxFile)))
 	}
-	key := fileKey{st.Dev, st.Ino, uint64(st.Size), st.Mtim.Nano()}
+	key := fileKey{st.Dev, st.Ino, uint64(st.Size), st.Mtim.Nano(), st.Ctim.Nano()}
 	s := &w.store
 	if w.held && s.waiting() >= maxFileCopies {
 		w.start()
@@ -126,7 +130,7 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 	}
 	if e.pending {
 		// Its last line is written when the copy is complete, and may never be.
-		e.Want = upto
+		e.Want, e.settled = upto, false
 		f := File{ID: e.ID, Path: e.Path, Dev: e.Dev, Ino: e.Ino, Size: e.Size, Mtime: e.Mtime, Want: upto}
 		w.q.putLine(job{name: indexName, raw: indexLine(&f), line: true})
 		return e.ID, nil
@@ -140,7 +144,7 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 		s.byKey[key] = e
 	}
 	e.src = os.NewFile(uintptr(dup), path)
-	e.Want = upto
+	e.Want, e.settled = upto, false
 	e.pending = true
 	// Order matters: the line goes into the queue before the entry is seen
 	// to be pending, and step leaves the pending alone while the queue has
@@ -258,6 +262,11 @@ func (st *store) step() bool {
 // nextDue puts the next file that is to be copied now in front of the pending ones.
 func (st *store) nextDue() bool {
 	age := time.Since(st.began)
+	if i := slices.Index(st.pending, st.urgent); i >= 0 {
+		copy(st.pending[1:], st.pending[:i])
+		st.pending[0] = st.urgent
+		return true
+	}
 	if len(st.pending) >= maxFileCopies/2 || age >= settledDelay || st.w.q.ending() {
 		return true
 	}
@@ -292,6 +301,8 @@ func (st *store) retire(e *entry, want uint64, unstable *unstableError) (line []
 	st.room.Broadcast()
 	e.src.Close()
 	e.src, e.pending = nil, false
+	st.taken -= uint64(len(e.taken)) // of a failing writer
+	e.taken = nil
 	if e.sum == nil {
 		return nil, false // the writer failed before
 	}
@@ -371,6 +382,9 @@ func (st *store) putBlock(e *entry, block []byte) error {
 		if e.taken = e.taken[len(block):]; len(e.taken) == 0 {
 			e.taken = nil
 		}
+		st.mu.Lock()
+		st.taken -= uint64(len(block))
+		st.mu.Unlock()
 	}
 	return nil
 }
