@@ -317,8 +317,9 @@ func (r *recorder) moveQuiet(t *task, old, oldLen, at, newLen uint64) error {
 		c := *m
 		c.off += old - m.start
 		c.start, c.end = at, at+newLen
+		c.quiet.maps = append(c.quiet.maps, &c) // first: the file is not to be forgotten
 		r.unmapQuiet(t.proc, old, old+oldLen)
-		c.quiet.maps, t.proc.quiet = append(c.quiet.maps, &c), append(t.proc.quiet, &c)
+		t.proc.quiet = append(t.proc.quiet, &c)
 		evs, err := c.taken(t.tid, c.quiet.sizeNow())
 		if err != nil {
 			return err
