@@ -1,5 +1,10 @@
 package recording
 
+import (
+	"errors"
+	"syscall"
+)
+
 // maxTaken bounds what SettleFile keeps in memory.
 const maxTaken = 64 << 20
 
@@ -87,4 +92,21 @@ func (w *Writer) copyNow(e *entry) {
 		st.room.Wait()
 	}
 	st.urgent = nil
+}
+
+// hole says whether the next n bytes are in a hole of the file, which need not be read.
+func (e *entry) hole(n uint64) bool {
+	const seekData = 3 // linux/fs.h
+	if e.Kept+n > e.data {
+		at, err := e.src.Seek(int64(e.Kept), seekData)
+		switch {
+		case err == nil:
+			e.data = uint64(at)
+		case errors.Is(err, syscall.ENXIO):
+			e.data = e.Size // nothing but a hole
+		default:
+			return false
+		}
+	}
+	return e.Kept+n <= e.data
 }

@@ -48,6 +48,7 @@ type entry struct {
 	io      sync.Mutex // held while src is read
 	taken   []byte     // what is to be copied from Kept on, if it was read already
 	settled bool       // it was, all of it
+	data    uint64     // up to there is a hole from Kept on
 }
 
 // store copies the mapped files into the recording, in the background.
@@ -357,7 +358,9 @@ func (st *store) copyBlock(e *entry, want uint64) error {
 		copy(block, e.taken)
 		return st.putBlock(e, block)
 	}
-	if _, err := e.src.ReadAt(block, int64(e.Kept)); err != nil {
+	if e.hole(n) {
+		clear(block)
+	} else if _, err := e.src.ReadAt(block, int64(e.Kept)); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}

@@ -225,3 +225,35 @@ func TestChangedFileIsUnstable(t *testing.T) {
 		})
 	}
 }
+
+// TestHoles keeps a file of which most was never written: that is not read.
+func TestHoles(t *testing.T) {
+	want := make([]byte, 6*blockSize)
+	copy(want[3*blockSize+100:], "middle")
+	copy(want[len(want)-4:], "tail")
+	f, _ := testFile(t, t.TempDir(), "sparse", nil)
+	write, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	for _, at := range []int{3 * blockSize, len(want) - 4096} {
+		if _, err := write.WriteAt(want[at:at+4096], int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := &entry{src: f, File: File{Size: uint64(len(want))}}
+	for n, hole := range []bool{true, true, true, false, true, false} {
+		if e.Kept = uint64(n) * blockSize; e.hole(blockSize) != hole {
+			t.Errorf("block %d is a hole: %v", n, !hole)
+		}
+	}
+	w, dir := create(t)
+	id := addFile(t, w, f, uint64(len(want)))
+	if err := w.Close(Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readFile(t, open(t, dir), id), want) {
+		t.Error("the file is another one")
+	}
+}
