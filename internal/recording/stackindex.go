@@ -22,7 +22,8 @@ import (
 const (
 	stacksName    = "stacks"
 	sourcesName   = "sources"
-	stacksVersion = 1
+	stacksVersion = 2
+	oldestStacks  = 1 // that this pyrr reads
 
 	// Kinds of sections, the first byte of a chunk.
 	sectionStrings = 1
@@ -32,6 +33,8 @@ const (
 	sectionNames   = 5
 	sectionEnd     = 6
 	sectionFacts   = 7
+	// sectionTogether has several small sections, which share what they have in common.
+	sectionTogether = 8
 
 	// sectionEvery is how many events one section has, except for the last.
 	sectionEvery = 1 << 16
@@ -79,6 +82,7 @@ type StackWriter struct {
 	facts   map[int][]byte
 	full    bool
 	limit   int // of nodes
+	parts   *parts
 }
 
 // writtenNodes bounds the memory of the writer; a reader takes more.
@@ -193,9 +197,9 @@ func (w *StackWriter) Name(proc int, tid int32, event uint64, name string) {
 	}
 }
 
-// Facts keeps what was read of a process when its recording ends, a text that
-// the index does not look into. What is longer than an index may hold is left
-// out.
+// Facts keeps what was read of a process when its recording ends: JSON, of which
+// the index knows no more than how frames stand in it. What is longer than an index may
+// hold is left out.
 func (w *StackWriter) Facts(proc int, text []byte) {
 	if len(text) <= maxFacts {
 		w.facts[proc] = text
@@ -231,13 +235,19 @@ func (w *StackWriter) flushEvents(proc int, c *eventColumn) {
 }
 
 func (w *StackWriter) chunk(raw []byte, first uint64, count int) {
-	if w.err != nil {
+	if w.err != nil || w.parts.take(w, raw, first, count) {
 		return
 	}
+	w.packed = w.write(w.enc, raw, first, count)
+}
+
+// write writes a chunk, which it returns.
+func (w *StackWriter) write(enc *zstd.Encoder, raw []byte, first uint64, count int) []byte {
 	h := chunkHeader{magic: magicStacks, seq: w.seq, first: first, count: uint32(count), raw: uint32(len(raw)), sum: crc32.Checksum(raw, castagnoli)}
 	w.seq++
-	w.packed = writeTo(w.packed, w.enc, h, raw)
-	_, w.err = w.f.Write(w.packed)
+	packed := writeTo(w.packed, enc, h, raw)
+	_, w.err = w.f.Write(packed)
+	return packed
 }
 
 // writeTo packs a chunk into buf.
@@ -256,11 +266,14 @@ func (w *StackWriter) Close() error {
 			w.flushEvents(proc, c)
 		}
 	}
+	w.parts = &parts{}
 	w.writeNodes()
 	w.writeNames()
 	w.writeFacts()
 	w.writeFrames()
 	w.writeStrings()
+	w.parts.flush(w)
+	w.parts = nil
 	full := byte(0)
 	if w.full {
 		full = 1

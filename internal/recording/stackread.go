@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -100,6 +99,14 @@ func (d *indexDecoder) chunk(h *chunkHeader, raw []byte) error {
 	if d.end != nil {
 		return errors.New("something follows the end")
 	}
+	if raw[0] == sectionTogether {
+		return d.together(h, raw[1:])
+	}
+	return d.section(h, at, raw)
+}
+
+// section takes in one section; at is where its chunk lies.
+func (d *indexDecoder) section(h *chunkHeader, at int64, raw []byte) error {
 	p := parser{b: raw[1:]}
 	n := int(h.count)
 	var err error
@@ -150,17 +157,6 @@ func (d *indexDecoder) events(h *chunkHeader, at int64, proc uint64) error {
 	}
 	ip.sections = append(ip.sections, eventSection{h.first, h.count, h.seq, at})
 	ip.count += uint64(h.count)
-	return nil
-}
-
-func (d *indexDecoder) facts(proc uint64, text []byte) error {
-	if proc < 1 || proc > maxStreams || len(text) > maxFacts {
-		return fmt.Errorf("facts of process %d, %d bytes", proc, len(text))
-	}
-	if d.factsSize += len(text); d.factsSize > maxAllFacts {
-		return errOverlong
-	}
-	d.x.facts[int(proc)] = bytes.Clone(text)
 	return nil
 }
 
@@ -262,7 +258,7 @@ func (d *indexDecoder) finish() error {
 	bad := func(format string, args ...any) error {
 		return &DamagedError{File: stacksName, Err: fmt.Errorf(format, args...)}
 	}
-	if len(d.end) < 2 || d.end[0] != stacksVersion {
+	if len(d.end) < 2 || d.end[0] < oldestStacks || d.end[0] > stacksVersion {
 		return ErrNoIndex // of another version
 	}
 	x := d.x
@@ -295,6 +291,9 @@ func (d *indexDecoder) finish() error {
 			f.EndLine, f.Col, f.EndCol = int(row.line+row.endLine), int(row.col), int(row.endColu)
 		}
 		x.frames[i] = f
+	}
+	if err := d.expandFacts(); err != nil {
+		return bad("%w", err)
 	}
 	x.tree, x.depth = d.tree, make([]uint32, len(d.tree))
 	for i := 1; i < len(d.tree); i++ {

@@ -114,7 +114,7 @@ func (w *StackWriter) writeNames() {
 func (w *StackWriter) writeFacts() {
 	for _, proc := range w.order {
 		if text := w.facts[proc]; text != nil {
-			w.chunk(append(binary.AppendUvarint([]byte{sectionFacts}, uint64(proc)), text...), 0, 1)
+			w.chunk(append(binary.AppendUvarint([]byte{sectionFacts}, uint64(proc)), w.shortFacts(text)...), 0, 1)
 		}
 	}
 }
