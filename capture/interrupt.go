@@ -130,6 +130,11 @@ func (r *recorder) expireTest(p *process) {
 			test.why = fmt.Sprintf("recorded by pyrr in %s, after %v", r.o.Tests.Final(test.dir), test.limit)
 		}
 	}
+	if test.after {
+		p.runner.test, r.after = nil, test.limit
+		r.expire()
+		return
+	}
 	sig := unix.Signal(signalExpired)
 	if !p.runner.handles {
 		sig = unix.SIGINT
@@ -180,7 +185,9 @@ func (r *recorder) endedInTest(p *process, st unix.WaitStatus) {
 		return
 	}
 	outcome := "crashed"
-	if st.Exited() && p.exitTID != 0 && p.exitTID != p.pid && p.runner.test.minded {
+	if p.runner.test.after {
+		outcome = endedAfter(st)
+	} else if st.Exited() && p.exitTID != 0 && p.exitTID != p.pid && p.runner.test.minded {
 		// pytest-timeout's other method: a thread that ends the process.
 		outcome = "timeout"
 	}

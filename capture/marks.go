@@ -19,6 +19,7 @@ import (
 //	session/start|worker/handles   a session begins; it minds signalExpired
 //	session/controller             of a process that only hands out tests
 //	session/run                    the collected tests begin
+//	session/ends                   its tests are over; others finish the session now
 //	session/finish                 the session ends
 //	collect/ID                     a file is going to be collected
 //	start/LIMIT/FLAGS/ID           a test begins; its own time limit in seconds;
@@ -81,6 +82,7 @@ type testRun struct {
 	why       string // what a runner gets to know of it
 	killAt    time.Time
 	region    bool
+	after     bool // not a test: what comes after the last one
 	began     time.Time
 	again     []time.Time // when to interrupt it again, unless it heeds
 }
@@ -199,13 +201,8 @@ func (r *recorder) session(t *task, what, flags string) error {
 				r.abandoned(r.command) // it grew too large before
 			}
 		}
-	case "finish":
-		if p.runner != nil && p.runner.test != nil {
-			r.testOver(p, "interrupted")
-		}
-		if r.timesTests() && p.runner != nil && !p.runner.worker {
-			p.runner.deadline = r.limitOutside()
-		}
+	case "ends", "finish":
+		return r.sessionEnds(t)
 	}
 	return nil
 }
@@ -235,15 +232,22 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 		}
 	}
 	test.own(limit, test.minded)
-	last := p.ep
+	r.beginTest(t, test)
+	return nil
+}
+
+// beginTest begins the recording of a test, or goes on with that of the test before.
+func (r *recorder) beginTest(t *task, test *testRun) {
+	p, id := t.proc, test.id
+	run, last := p.runner, p.ep
 	test.dir = r.o.Tests.Path(id)
 	run.test, run.ran = test, true
 	if last != nil && last.lead == p && r.young(last) {
 		r.joinTest(t, last, test)
-		return nil
+		return
 	}
 	if short := r.short(); short || p.device != "" {
-		if short {
+		if short && !test.after {
 			r.sayShort(id)
 		}
 		if last != nil && last.lead == p {
@@ -251,7 +255,7 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 			r.drop(last)
 		}
 		test.deadline = r.limitFrom(test.limit)
-		return nil
+		return
 	}
 	ep, err := r.beginEpoch(t, test.dir, id)
 	switch {
@@ -262,15 +266,16 @@ func (r *recorder) testStart(t *task, id, limit, flags string) error {
 			r.drop(last)
 		}
 	case last != nil && last.lead == p:
-		r.warnf("%s is recorded together with the test before it: %v", id, err)
+		if !test.after {
+			r.warnf("%s is recorded together with the test before it: %v", id, err)
+		}
 		r.joinTest(t, last, test)
-		return nil
-	default:
+		return
+	case !test.after:
 		r.warnf("%s is not recorded: %v", id, err)
 	}
 	test.deadline = r.limitFrom(test.limit)
 	r.noteMark(t, recording.MarkTestStart, id)
-	return nil
 }
 
 // own gives a test its own time limit, in seconds, where it has one. That of its runner

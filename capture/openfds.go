@@ -23,6 +23,8 @@ func openFDs(pid int) []recording.OpenFD {
 		return nil
 	}
 	var out []recording.OpenFD
+	details := openDetails{pid: pid, pidfd: -1}
+	defer details.close()
 	for _, e := range entries {
 		fd, err := strconv.ParseInt(e.Name(), 10, 32)
 		if err != nil || len(out) == maxOpenFDs {
@@ -32,23 +34,26 @@ func openFDs(pid int) []recording.OpenFD {
 		if err != nil {
 			continue
 		}
-		out = append(out, recording.OpenFD{FD: int32(fd), Flags: fdFlags(pid, e.Name()), Name: name})
+		info, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, e.Name()))
+		name += details.of(int(fd), name, info)
+		out = append(out, recording.OpenFD{FD: int32(fd), Flags: fdFlags(info), Name: name})
 	}
 	slices.SortFunc(out, func(a, b recording.OpenFD) int { return int(a.FD) - int(b.FD) })
 	return out
 }
 
 // fdFlags are the flags of a descriptor, as /proc/PID/fdinfo has them (proc(5)).
-func fdFlags(pid int, fd string) uint32 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd))
-	if err != nil {
-		return 0
-	}
-	_, rest, ok := bytes.Cut(text, []byte("flags:"))
-	if !ok {
-		return 0
-	}
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	flags, _ := strconv.ParseUint(string(bytes.TrimSpace(line)), 8, 32)
+func fdFlags(info []byte) uint32 {
+	flags, _ := strconv.ParseUint(infoField(info, "flags:"), 8, 32)
 	return uint32(flags)
+}
+
+// infoField is what stands behind a word at the beginning of a line.
+func infoField(info []byte, key string) string {
+	for line := range bytes.Lines(info) {
+		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok {
+			return string(bytes.TrimSpace(rest))
+		}
+	}
+	return ""
 }

@@ -165,6 +165,8 @@ def pytest_sessionfinish(session):
         # Before others write their reports.
         _State.kept = pyrr_reasons.ask()
         pyrr_reasons.tell(config, _State.kept)
+    if _mine(config):
+        mark("session", "ends")
     yield
     if _mine(config):
         mark("session", "finish")

@@ -187,9 +187,18 @@ func (j *judge) traffic(c *Call) string {
 		return ""
 	}
 	if p.Got == 0 {
-		return ", which has sent nothing"
+		return ", which has sent nothing" + j.sinceBegan(p)
 	}
 	return fmt.Sprintf(", which sent %s and is silent %s", bytesText(p.Got), c.lasting())
+}
+
+// sinceBegan goes behind what is said not to have come: where the recording begins in the
+// midst of a program, it may have come before.
+func (j *judge) sinceBegan(p *Peer) string {
+	if p.Before && j.in.Midst {
+		return " since the recording began"
+	}
+	return ""
 }
 
 func bytesText(n uint64) string {

@@ -418,9 +418,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		return does + j.keptOpen(n), Likely, c.Call, "which program that is"
 	case p.What == Datagrams && p.Got == 0:
 		if p.To != "" {
-			return does + ", and none has come: its own last one went to " + p.To, Likely, c.Call, "whether that came there, and what became of it"
+			return does + ", and none has come" + j.sinceBegan(p) + ": its own last one went to " + p.To, Likely, c.Call, "whether that came there, and what became of it"
 		}
-		return does + ", and none has come" + j.beside(n), Likely, c.Call, "who should have sent one"
+		return does + ", and none has come" + j.sinceBegan(p) + j.beside(n), Likely, c.Call, "who should have sent one"
 	case p.Outside && p.What != Datagrams:
 		return does + j.traffic(c), Proven, c.Call, ""
 	}

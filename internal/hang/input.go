@@ -103,6 +103,9 @@ type Peer struct {
 	// Outside says that the other end is not in the recording; Closed that nobody
 	// has it open any more.
 	Outside, Closed bool
+	// Before says that it was open before the recording began: what went through it
+	// until then is not known.
+	Before bool
 	// Coming says that the other end has written what this one has not read.
 	Coming bool
 	// Used is the thread that read or wrote last at the other end, TID 0 for none.

@@ -41,13 +41,7 @@ func TestInherited(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := inherited(s)
-	want := []string{
-		"file kept, in 0 out 0",
-		"pipe with its other end, writes false, inheritable, in 7 out 0",
-		"pipe with its other end, writes true, in 0 out 16",
-		"socket, in 0 out 0",
-		"socket, in 0 out 0",
-	}
+	want := wanted(7, 16)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
@@ -70,16 +64,38 @@ func TestInherited(t *testing.T) {
 	if s, err = logview.At(short, proc, 1); err != nil {
 		t.Fatal(err)
 	}
-	want = []string{
-		"file kept, in 0 out 0",
-		"pipe with its other end, writes false, inheritable, in 0 out 0",
-		"pipe with its other end, writes true, in 0 out 0",
-		"socket, in 0 out 0",
-		"socket, in 0 out 0",
-	}
+	want = wanted(0, 0)
 	if d := cmp.Diff(want, inherited(s)); d != "" {
 		t.Errorf("of the cut one: -want +got:\n%s", d)
 	}
+}
+
+// wanted is what inherited says of late.py, through whose pipe so many bytes went since.
+func wanted(read, written int) []string {
+	return []string{
+		"epoll, watches socket, in 0 out 0",
+		"file kept, in 0 out 0",
+		fmt.Sprintf("pipe with its other end, writes false, inheritable, in %d out 0", read),
+		fmt.Sprintf("pipe with its other end, writes true, in 0 out %d", written),
+		"socket in, 0 waiting, in 0 out 0",
+		"socket in, 1 waiting, in 0 out 0",
+		"socket in, connected, 0 waiting, in 0 out 0",
+		"socket in, with its other end, connected, 0 waiting, in 0 out 0",
+		"socket in, with its other end, connected, 0 waiting, in 0 out 0",
+		"socket un, with its other end, connected, 0 waiting, in 0 out 0",
+		"socket un, with its other end, connected, 0 waiting, in 0 out 0",
+	}
+}
+
+func describeSocket(f *logview.File) string {
+	line := "socket " + map[uint32]string{1: "un", 2: "in"}[f.Domain]
+	if f.Other != nil {
+		line += ", with its other end"
+	}
+	if f.Connected != nil {
+		line += ", connected"
+	}
+	return line + fmt.Sprintf(", %d waiting", len(f.Backlog))
 }
 
 // inherited describes the files of a state that were open before it began.
@@ -95,6 +111,12 @@ func inherited(s *logview.State) []string {
 		}
 		if f.Other != nil {
 			line += fmt.Sprintf(" with its other end, writes %v", f.Writes)
+		}
+		if f.Kind == linux.ObjSocket {
+			line = describeSocket(f)
+		}
+		for _, w := range f.Watched {
+			line += fmt.Sprintf(", watches %v", w.File.Kind)
 		}
 		d := s.Procs[0].FDs[f.Holders[0].FD]
 		if !d.Cloexec && f.Other == nil {

@@ -2,6 +2,7 @@ package logview
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	unix "pyrr/internal/sys"
@@ -53,11 +54,19 @@ func (f *File) procName() (name string, flags uint32) {
 		}
 		return fmt.Sprintf("pipe:[%d]", n), flags
 	case linux.ObjSocket:
-		return fmt.Sprintf("socket:[%d]", f.Num), unix.O_RDWR
+		d := linux.OpenDetail{Domain: f.Domain, Type: f.Type, Local: f.Local, Remote: f.Remote, Listens: f.Listening}
+		if f.Other != nil {
+			d.Peer, d.Likely = uint64(f.Other.Num), !f.Sure
+		}
+		return fmt.Sprintf("socket:[%d]", f.Num) + d.Words(), unix.O_RDWR
+	}
+	d := linux.OpenDetail{PID: f.PID}
+	for _, fd := range slices.Sorted(maps.Keys(f.Watched)) {
+		d.Watched = append(d.Watched, linux.OpenWatch{FD: int32(fd), Events: f.Watched[fd].Events})
 	}
 	for kind, object := range anonymous {
 		if object == f.Kind {
-			return "anon_inode:" + kind, unix.O_RDWR
+			return "anon_inode:" + kind + d.Words(), unix.O_RDWR
 		}
 	}
 	return "", 0

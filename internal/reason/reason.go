@@ -265,7 +265,7 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 
 func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 	out := &hang.Peer{What: f.Kind.String(), Got: f.In.Bytes, Sent: f.Out.Bytes, LastGot: f.In.Last.Time, LastSent: f.Out.Last.Time,
-		GotEvent: f.In.Last.Pos.Event, SentEvent: f.Out.Last.Pos.Event}
+		GotEvent: f.In.Last.Pos.Event, SentEvent: f.Out.Last.Pos.Event, Before: f.Inherited}
 	switch f.Kind {
 	case linux.ObjSocket:
 		out.What = "connection"

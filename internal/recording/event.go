@@ -192,7 +192,8 @@ type OpenFD struct {
 	// Flags are those of open(2), with O_CLOEXEC of the descriptor.
 	Flags uint32
 	// Name is what /proc/PID/fd leads to: a path, "pipe:[INODE]",
-	// "socket:[INODE]", "anon_inode:[eventpoll]".
+	// "socket:[INODE]", "anon_inode:[eventpoll]". The details of linux.CutDetail may
+	// follow.
 	Name string
 }
 
