@@ -169,6 +169,7 @@ type (
 		Mode     uint32
 		Size     int64
 		Mtim     Timespec
+		Ctim     Timespec
 	}
 	WaitStatus uint32
 )
