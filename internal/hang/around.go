@@ -157,12 +157,16 @@ func (j *judge) reactor(n node) string {
 		return ""
 	}
 	for k := range u.Frames {
-		f := &u.Frames[k]
-		if name := lastName(f.Func); k > u.Wait.Frame && (name == "mainLoop" || name == "run") && strings.HasSuffix(f.File, "/twisted/internet/base.py") {
+		if k > u.Wait.Frame && runsReactor(u.Frames[k]) {
 			return "; it runs Twisted's reactor, which stands still meanwhile"
 		}
 	}
 	return ""
+}
+
+func runsReactor(f Frame) bool {
+	name := lastName(f.Func)
+	return (name == "mainLoop" || name == "run") && strings.HasSuffix(f.File, "/twisted/internet/base.py")
 }
 
 // stands adds to what the last of a path waits for what it keeps from others by that.

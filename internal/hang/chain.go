@@ -174,6 +174,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Lock, RLock, Semaphore:
 		return j.finalLock(n, t, at, what, nobody, fate)
 	case Event:
+		if starts(u) {
+			return "waits until the thread that it starts has begun" + at, None, "start", ""
+		}
 		if t.InQueue != "" {
 			return "waits for " + what + at + " of a job that lies in queue " + t.InQueue + ", from which nobody takes it", Likely, "event", "who should have taken the job from the queue"
 		}

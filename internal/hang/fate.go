@@ -312,3 +312,10 @@ func (j *judge) died(proc int, name string) string {
 	}
 	return ""
 }
+
+// starts says whether a thread waits for one that it starts: that one is about to say so.
+func starts(u *Unit) bool {
+	return u.Wait != nil && u.Wait.Frame < len(u.Frames) && slices.ContainsFunc(u.Frames[:u.Wait.Frame], func(f Frame) bool {
+		return lastName(f.Func) == "start" && strings.HasSuffix(f.File, "/threading.py")
+	})
+}

@@ -109,6 +109,16 @@ var judgeCases = []struct {
 	{"one that was caught on its way", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
 		{TID: 1, Call: "read", FD: 5, For: 3 * time.Millisecond, Event: 90, Frames: f(9), Peer: &Peer{What: "file", Addr: "/lib/x.pyc"}}}}},
 		None, []string{"No verdict: MainThread was on its way (app.py:9): its last call, read, had lasted for 3 ms."}, []string{"waits"}},
+	{"a reactor that has nothing to do", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{
+		{TID: 1, Call: "epoll_wait", FD: 9, For: 4 * time.Second, Event: 90, Frames: []Frame{
+			{File: "/x/twisted/internet/epollreactor.py", Line: 227, Func: "EPollReactor.doPoll"},
+			{File: "/x/twisted/internet/base.py", Line: 700, Func: "ReactorBase.mainLoop"}, {File: "app.py", Line: 9, Func: "test_it"}}}}}},
+		Likely, []string{"MainThread runs Twisted's reactor, to which nothing comes"}, []string{"descriptors"}},
+	{"a thread that starts another", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+		Units: []Unit{{Kind: Thread, TID: 1, Name: "MainThread", Wait: &Wait{How: "wait", On: []int{0}, Frame: 2}, Frames: []Frame{
+			{File: "/lib/threading.py", Line: 600, Func: "Event.wait"}, {File: "/lib/threading.py", Line: 930, Func: "Thread.start"}, {File: "app.py", Line: 9, Func: "f"}}}},
+		Things: []Thing{{Kind: Event, Name: "t._started", Hands: Hands{Known: []int{0}}}}}}},
+		None, []string{"waits until the thread that it starts has begun"}, []string{"nobody sets"}},
 	{"one that computes", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{{TID: 1}}, Facts: &Facts{Units: []Unit{thread(1, "MainThread", 9, nil)}}}},
 		None, []string{"No verdict: MainThread computes (app.py:9)"}, nil},
 	{"an idle worker is never the culprit", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2), Facts: &Facts{

@@ -291,6 +291,9 @@ func (j *judge) doing(c *Call) string {
 		if c.Peer != nil {
 			return "polls the " + on
 		}
+		if slices.ContainsFunc(c.Frames, runsReactor) {
+			return "runs Twisted's reactor, to which nothing comes"
+		}
 		return "waits for one of several descriptors"
 	case strings.Contains(name, "nanosleep"):
 		return "sleeps"
