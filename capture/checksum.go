@@ -10,6 +10,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -114,11 +115,13 @@ func (p *process) onLeftStack(page uint64) bool {
 // inFlight tells pages that the kernel may be writing for threads inside a
 // call: the log has those bytes only when the call ends.
 func (p *process) inFlight(but *task) func(page uint64) bool {
-	const reach = 128 << 10 // of a buffer whose length is not looked up
+	const reach = 128 << 10 // of a buffer whose length is not known
 	var args []uint64
+	var ranges []mem.Range
 	for _, t := range p.tasks {
 		if t != but && t.sys.open() {
 			args = append(args, t.ev.Args[:]...)
+			ranges = t.mayWrite(ranges)
 		}
 	}
 	return func(page uint64) bool {
@@ -127,6 +130,18 @@ func (p *process) inFlight(but *task) func(page uint64) bool {
 				return true
 			}
 		}
-		return false
+		return slices.ContainsFunc(ranges, func(g mem.Range) bool { return page+pageSize > g.Addr && page < g.Addr+g.Len })
 	}
+}
+
+// mayWrite appends what a thread's open call may have written: the memory of its
+// arguments, as far as the call could go.
+func (t *task) mayWrite(to []mem.Range) []mem.Range {
+	const all = 0x7ffff000 // MAX_RW_COUNT of linux/fs.h
+	for _, ret := range []int64{all, -int64(unix.EFAULT)} {
+		if ranges, err := linux.Outputs(int(t.ev.Nr), t.ev.Args, ret, ptrace.Mem(t.tid), to); err == nil {
+			to = ranges
+		}
+	}
+	return to
 }
