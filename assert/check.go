@@ -245,6 +245,9 @@ func (j *job) run(ctx context.Context, open Opener, opts Options) []*SpecResult 
 // judge fills in the results of the specs that apply to the recording.
 func (j *job) judge(ctx context.Context, src Source, opts Options, out []*SpecResult, start time.Time) error {
 	info := src.Info()
+	if info.Err != nil { // nor is it known whether a spec is about it
+		return info.Err
+	}
 	judges, wants := j.choose(&info, out)
 	if !slices.ContainsFunc(judges, func(jd *judge) bool { return jd != nil }) {
 		return nil

@@ -253,6 +253,11 @@ func TestSpecVerdicts(t *testing.T) {
 		{name: "no recording", spec: "version: 1\nrecording: none-*.zip\nexpect: [connect]\n", verdict: Unjudged, reason: "no recording is called DIR/none-*.zip", outcome: OutcomeUnjudged},
 		{name: "damaged", spec: head + "expect: [connect]\n", change: func(f *fake) { f.err = errors.New("bad checksum at 12") }, verdict: Unjudged,
 			reason: "bad checksum at 12", outcome: OutcomeUnjudged},
+		{name: "damaged, of an unknown Python", spec: head + "requires: {python: '>=3.8'}\nexpect: [connect]\n", change: func(f *fake) {
+			f.info.Pythons, f.info.Err = nil, errors.New("bad checksum at 12")
+		}, verdict: Unjudged, reason: "bad checksum at 12", outcome: OutcomeUnjudged},
+		{name: "damaged, of unknown tests", spec: head + "test: t.py::test_a\nexpect: [connect]\n", change: func(f *fake) { f.info.Err = errors.New("bad checksum at 12") },
+			verdict: Unjudged, reason: "bad checksum at 12", outcome: OutcomeUnjudged},
 		{name: "diverged", spec: head + "expect: [recv at a.py:1]\n", change: func(f *fake) {
 			f.stackErr = fmt.Errorf("replay: %w", &Divergence{Proc: 1, Pos: recording.Pos{Instr: 181380, Event: 7}, Recorded: "connect(3)", Came: "close(3)"})
 		}, verdict: Unjudged, reason: "replay: replay diverged at 181,380 (event 7 of process 1): recorded connect(3), came close(3)", outcome: OutcomeUnjudged},

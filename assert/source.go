@@ -125,7 +125,9 @@ type Info struct {
 	// it was to record; Why says the reason.
 	Truncated bool
 	Why       string
-	Tests     []string // the pytest ids that it holds
+	// Err is why the recording could not be read. What it is of is not known then.
+	Err   error
+	Tests []string // the pytest ids that it holds
 	// Wall is the length of the recording.
 	Wall time.Duration
 	// Uncounted holds the processes, by Proc, whose interpreter was not counted: a

@@ -72,7 +72,7 @@ func (s *Source) Close() error { return s.rec.Close() }
 func (s *Source) Info() assert.Info {
 	if err := s.read(); err != nil {
 		// Events says so too, and is where errors are expected.
-		s.info.Truncated, s.info.Why = true, err.Error()
+		s.info.Truncated, s.info.Why, s.info.Err = true, err.Error(), err
 	}
 	return s.info
 }
