@@ -205,6 +205,15 @@ func (b *blob) Close() error {
 	return b.src.Close()
 }
 
+// blockLen is how many bytes the block i has.
+func (b *blob) blockLen(i int) int {
+	end := b.size
+	if i+1 < len(b.blocks) {
+		end = b.blocks[i+1].first
+	}
+	return int(end - b.blocks[i].first)
+}
+
 // load returns the block i, unpacked.
 func (b *blob) load(i int) ([]byte, error) {
 	c := &b.cache

@@ -159,7 +159,7 @@ func (it *Iter) Number() uint64 { return it.next }
 
 // Seek moves on so that Next returns the event number n, as long as the
 // stream has it. What lies between is not decompressed where whole chunks of
-// it can be passed over; it does not go back.
+// it, or of one large event, can be passed over; it does not go back.
 func (it *Iter) Seek(n uint64) error {
 	for it.err == nil && it.left == 0 && len(it.rest) == 0 {
 		h, _, err := readChunk(it.src, it.off, magicEvents, uint32(it.proc), it.seq, nil)
@@ -170,6 +170,9 @@ func (it *Iter) Seek(n uint64) error {
 		it.seq++
 		it.next += uint64(h.count)
 	}
+	brief := it.brief
+	it.brief = true // nobody sees the memory of what lies between, an image among it
+	defer func() { it.brief = brief }()
 	var ev Event
 	for it.next < n {
 		if err := it.Next(&ev); err != nil {

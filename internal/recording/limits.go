@@ -14,7 +14,7 @@ const (
 	// bigData is the size from which on an event's data begins a chunk of
 	// its own, and pieceSize the raw length of the chunks it is split into.
 	bigData   = 256 << 10
-	pieceSize = 4 << 20
+	pieceSize = chunkTarget
 	// maxHead is the limit of an event's encoding without its data, maxData
 	// that of the bytes of Mem together.
 	maxHead = 16 << 20

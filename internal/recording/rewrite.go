@@ -57,6 +57,8 @@ type Patch struct {
 	Data []byte
 }
 
+func (p Patch) end() uint64 { return p.Off + uint64(len(p.Data)) }
+
 // Rewrite writes the recording once more into the folder dir, which must not
 // exist, with changes. What a killed recorder left out stays left out.
 func (r *Recording) Rewrite(dir string, c Changes) error {
@@ -260,12 +262,11 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 	}
 	sum := newHash()
 	for i := range b.blocks {
-		raw, err := b.load(i)
+		first := b.blocks[i].first
+		raw, err := patched(first, b.blockLen(i), patches, func() ([]byte, error) { return b.load(i) })
 		if err != nil {
 			return err
 		}
-		first := b.blocks[i].first
-		raw = patched(raw, first, patches)
 		sum.Write(raw)
 		blocks := w.blocks
 		if len(patches) > 0 {
@@ -289,21 +290,37 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 	return nil
 }
 
-// patched returns a block that begins at first with the patches put over it.
-func patched(raw []byte, first uint64, patches []Patch) []byte {
-	own := false
-	end := first + uint64(len(raw))
+// patched returns a block of n bytes that begins at first with the patches, which are in
+// ascending order, put over it. What load reads is not written to, and not asked for where
+// patches stand for all of it.
+func patched(first uint64, n int, patches []Patch, load func() ([]byte, error)) ([]byte, error) {
+	end, covered := first+uint64(n), first
+	var over []Patch
 	for _, p := range patches {
-		from, to := max(p.Off, first), min(p.Off+uint64(len(p.Data)), end)
-		if from >= to {
+		if p.end() <= first || p.Off >= end {
 			continue
 		}
-		if !own {
-			own, raw = true, slices.Clone(raw)
+		over = append(over, p)
+		if p.Off <= covered {
+			covered = max(covered, p.end())
 		}
+	}
+	if len(over) == 0 {
+		return load()
+	}
+	raw := make([]byte, n)
+	if covered < end {
+		was, err := load()
+		if err != nil {
+			return nil, err
+		}
+		copy(raw, was)
+	}
+	for _, p := range over {
+		from, to := max(p.Off, first), min(p.end(), end)
 		copy(raw[from-first:to-first], p.Data[from-p.Off:])
 	}
-	return raw
+	return raw, nil
 }
 
 // appendFrom copies a member.

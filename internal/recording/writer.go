@@ -302,14 +302,17 @@ func (s *Stream) Append(ev *Event) error {
 
 // appendBig adds an event's data, in pieces: a chunk with the flag flagMore
 // goes on in the next, which has flagRest. No other event stands in a chunk
-// with flagRest.
+// with flagRest. The first piece is small: who reads what happened, and not every
+// byte, unpacks nothing else.
 func (s *Stream) appendBig(mem []Write) {
+	limit := len(s.buf) + keptBrief
 	for i := range mem {
 		data := mem[i].Data
 		for len(data) > 0 {
-			room := pieceSize - len(s.buf)
+			room := limit - len(s.buf)
 			if room <= 0 {
 				s.seal(flagMore)
+				limit = pieceSize
 				s.buf = s.w.q.buffer(s.seq == 0)
 				s.rest = true
 				continue
