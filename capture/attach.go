@@ -327,32 +327,33 @@ func (r *recorder) leaveCall(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	if int64(regs.OrigRax) < 0 {
+	if !regs.InCall() {
 		return nil
 	}
-	again := func() { regs.Rip, regs.Rax = regs.Rip-restartInsnSize, regs.OrigRax }
-	if isRestart(int64(regs.Rax)) {
-		t.waited = int(int32(regs.OrigRax))
+	nr, args := regs.Number(), regs.Args()
+	if isRestart(regs.Result()) {
+		t.waited = nr
 	}
-	switch ret := int64(regs.Rax); {
+	switch ret := regs.Result(); {
 	case ret == eRestartBlock:
 		switch {
-		case regs.OrigRax == unix.SYS_NANOSLEEP && regs.Rsi != 0:
-			again()
-			regs.Rdi = regs.Rsi
-		case regs.OrigRax == unix.SYS_CLOCK_NANOSLEEP && regs.R10 != 0:
-			again()
-			regs.Rdx = regs.R10
-		case regs.OrigRax == unix.SYS_NANOSLEEP, regs.OrigRax == unix.SYS_CLOCK_NANOSLEEP, regs.OrigRax == unix.SYS_FUTEX:
-			again()
+		case nr == unix.SYS_NANOSLEEP && args[1] != 0:
+			args[0] = args[1]
+			regs.CallAgain()
+			regs.SetArgs(args)
+		case nr == unix.SYS_CLOCK_NANOSLEEP && args[3] != 0:
+			args[2] = args[3]
+			regs.CallAgain()
+			regs.SetArgs(args)
+		case nr == unix.SYS_NANOSLEEP, nr == unix.SYS_CLOCK_NANOSLEEP, nr == unix.SYS_FUTEX:
+			regs.CallAgain()
 		default:
-			interrupted := -int64(unix.EINTR)
-			regs.Rax = uint64(interrupted)
+			regs.SetResult(-int64(unix.EINTR))
 		}
 	case isRestart(ret):
-		again()
+		regs.CallAgain()
 	}
-	regs.OrigRax = nrNone
+	regs.NoCall()
 	return ptrace.SetRegs(t.tid, &regs)
 }
 

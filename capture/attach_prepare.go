@@ -189,20 +189,20 @@ func (r *recorder) keepClear(t *task) error {
 		}
 		for _, s := range proc.findCalls.sites {
 			if at := proc.findCalls.bias + s.Vaddr; pc > at && pc < at+uint64(s.Len) {
-				return at, s.SetsNumber() && pc == at+uint64(s.Len)-restartInsnSize, true
+				return at, s.SetsNumber() && pc == linux.BeforeCallAt(at+uint64(s.Len)), true
 			}
 		}
 		return 0, false, false
 	}
 	for _, o := range proc.tasks {
-		pc, err := ptrace.PeekUser(o.tid, ptrace.OffRip)
+		pc, err := ptrace.PC(o.tid)
 		if err != nil {
 			return err
 		}
 		if at, num, ok := calls(pc); ok && num {
 			// It stands before its call, behind the instruction that sets the number: that
 			// again.
-			if err := ptrace.PokeUser(o.tid, ptrace.OffRip, at); err != nil {
+			if err := ptrace.SetPC(o.tid, at); err != nil {
 				return err
 			}
 		}
@@ -230,7 +230,7 @@ const mostSteps = 10_000
 func (r *recorder) stepOut(p *process, inside func(pc uint64) bool) error {
 	for _, o := range p.tasks {
 		for n := 0; ; n++ {
-			pc, err := ptrace.PeekUser(o.tid, ptrace.OffRip)
+			pc, err := ptrace.PC(o.tid)
 			if err != nil {
 				return err
 			}

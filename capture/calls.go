@@ -108,7 +108,7 @@ func (r *recorder) patchLoader(t *task) error {
 	}
 	late := p.late
 	p.late = nil
-	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	pc, err := ptrace.PC(t.tid)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (r *recorder) mayBuffer(t *task) bool {
 // is made is settled: what it does then is noted in the buffer, and it does not wait
 // there, except for a disk.
 func (p *process) inCalls(t *task) bool {
-	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	pc, err := ptrace.PC(t.tid)
 	pass := p.calls.img.Pass
 	return err == nil && pc >= pass.Addr && pc < pass.Addr+pass.Len
 }
@@ -318,7 +318,7 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 		}
 		ev := recording.Event{
 			Kind: recording.KindSyscall, Stop: recording.StopBuffered, TID: int32(t.tid), Instr: c.Instr,
-			Reached: recording.Reached{PC: c.Regs.Rip, RegSum: recording.RegSum(&c.Regs)}, Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
+			Reached: recording.Reached{PC: c.Regs.PC(), RegSum: recording.RegSum(&c.Regs)}, Nr: int32(c.Nr), Args: c.Args, Ret: c.Ret,
 			Time: at(c.Began), EndTime: at(c.Ended), Readings: b[used : c.Readings*inject.ReadingSize],
 		}
 		used = c.Readings * inject.ReadingSize

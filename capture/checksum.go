@@ -77,16 +77,15 @@ func (r *recorder) logChecksums(t *task) error {
 // saves the extended registers there when it binds a function, and which of
 // them the processor takes to be in use depends on context switches.
 func (p *process) stackPointers() []uint64 {
-	const redZone = 128 // System V ABI x86-64, 3.2.2
 	var all []uint64
 	for _, t := range p.tasks {
-		rsp := t.regs.Rsp
+		sp := t.regs.SP()
 		var regs linux.Regs
 		if t.stopped && ptrace.GetRegs(t.tid, &regs) == nil {
-			rsp = regs.Rsp
+			sp = regs.SP()
 		}
-		if rsp > redZone {
-			all = append(all, rsp-redZone)
+		if sp > linux.RedZone {
+			all = append(all, sp-linux.RedZone)
 		}
 	}
 	return all
@@ -102,14 +101,14 @@ const (
 // leaveStack notes where the stack of a thread ended that is no more: below that lies
 // what lies below the stacks of others.
 func (p *process) leaveStack(t *task) {
-	if rsp := t.regs.Rsp; rsp > leftReach {
-		p.deadStacks = append(p.deadStacks[max(0, len(p.deadStacks)-mostLeft+1):], rsp)
+	if sp := t.regs.SP(); sp > leftReach {
+		p.deadStacks = append(p.deadStacks[max(0, len(p.deadStacks)-mostLeft+1):], sp)
 	}
 }
 
 // onLeftStack tells a page below what a thread that is no more had of its stack.
 func (p *process) onLeftStack(page uint64) bool {
-	return slices.ContainsFunc(p.deadStacks, func(rsp uint64) bool { return page < rsp && page+leftReach > rsp })
+	return slices.ContainsFunc(p.deadStacks, func(sp uint64) bool { return page < sp && page+leftReach > sp })
 }
 
 // inFlight tells pages that the kernel may be writing for threads inside a

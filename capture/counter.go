@@ -139,12 +139,12 @@ func (r *recorder) armAnywhere(t *task, n uint64) error {
 	if err := r.arm(t, n); err != nil || t.proc.calls == nil || t.proc.clock == nil {
 		return err
 	}
-	pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip)
+	pc, err := ptrace.PC(t.tid)
 	if err != nil {
 		return err
 	}
-	if rcx, ok := t.proc.calls.img.Recount(pc, n); ok {
-		return ptrace.PokeUser(t.tid, ptrace.OffRcx, rcx)
+	if left, ok := t.proc.calls.img.Recount(pc, n); ok {
+		return ptrace.SetCount(t.tid, left)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (r *recorder) asksForPython(t *task) bool {
 		return true
 	}
 	b := make([]byte, 8*words)
-	for len(b) > 0 && (ptrace.Mem)(t.tid).ReadAt(b, t.regs.Rsp) != nil {
+	for len(b) > 0 && (ptrace.Mem)(t.tid).ReadAt(b, t.regs.SP()) != nil {
 		b = b[:len(b)/2&^7]
 	}
 	for ; len(b) >= 8; b = b[8:] {

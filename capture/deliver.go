@@ -66,7 +66,7 @@ func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
 	if err != nil {
 		return err
 	}
-	ev.Mem = append(ev.Mem, recording.Write{Addr: after.Rsp, Data: frame})
+	ev.Mem = append(ev.Mem, recording.Write{Addr: after.SP(), Data: frame})
 	ev.Regs = &after
 	if ev.XState, err = r.xstateOf(t.tid); err != nil {
 		return err
@@ -84,12 +84,12 @@ func (r *recorder) deliver(m *moment, info *ptrace.SigInfo) error {
 // stack pointer to the old one, or, on an alternate stack, to the end of the
 // XSAVE area, which lies highest (arch/x86/kernel/signal_64.c).
 func (r *recorder) frameBytes(t *task, before, after *linux.Regs) ([]byte, error) {
-	n := before.Rsp - after.Rsp
-	if before.Rsp < after.Rsp || n > maxFrame {
+	n := before.SP() - after.SP()
+	if before.SP() < after.SP() || n > maxFrame {
 		// ucontext: flags, link, stack_t at +16; the frame starts with the
 		// return address. fpstate is at mcontext+184.
 		const fpstate = 8 + 40 + 184
-		fp, err := readU64(t.tid, after.Rsp+fpstate)
+		fp, err := readU64(t.tid, after.SP()+fpstate)
 		if err != nil {
 			return nil, fmt.Errorf("read the signal frame: %w", err)
 		}
@@ -97,13 +97,13 @@ func (r *recorder) frameBytes(t *task, before, after *linux.Regs) ([]byte, error
 		if err := (ptrace.Mem)(t.tid).ReadAt(legacy[:], fp); err != nil {
 			return nil, fmt.Errorf("read the signal frame: %w", err)
 		}
-		n = fp + fpstateSize(&legacy) - after.Rsp
-		if fp < after.Rsp || n > maxFrame {
+		n = fp + fpstateSize(&legacy) - after.SP()
+		if fp < after.SP() || n > maxFrame {
 			return nil, fmt.Errorf("a signal frame of %d bytes", n)
 		}
 	}
 	b := make([]byte, n)
-	if err := (ptrace.Mem)(t.tid).ReadAt(b, after.Rsp); err != nil {
+	if err := (ptrace.Mem)(t.tid).ReadAt(b, after.SP()); err != nil {
 		return nil, fmt.Errorf("read the signal frame: %w", err)
 	}
 	return b, nil

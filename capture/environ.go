@@ -18,7 +18,7 @@ import (
 // finds in its environment. The stack pointer in regs may change. The new
 // variable lies in the engine area.
 func (r *recorder) addToPath(t *task, folder string, regs *linux.Regs) error {
-	words, environ, err := freshStack(t, regs.Rsp)
+	words, environ, err := freshStack(t, regs.SP())
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r *recorder) addToPath(t *task, folder string, regs *linux.Regs) error {
 	}
 	area.Writes = append(area.Writes, room)
 	if at >= 0 {
-		return ptrace.WriteU64(t.tid, regs.Rsp+8*uint64(at), area.Room)
+		return ptrace.WriteU64(t.tid, regs.SP()+8*uint64(at), area.Room)
 	}
 	// One more pointer. The stack pointer stays a multiple of 16, so a word
 	// between the auxiliary vector and the strings is left over.
@@ -57,8 +57,8 @@ func (r *recorder) addToPath(t *task, folder string, regs *linux.Regs) error {
 		}
 		grown = binary.LittleEndian.AppendUint64(grown, w)
 	}
-	regs.Rsp -= 16
-	if err := ptrace.Write(t.tid, regs.Rsp, grown); err != nil {
+	regs.SetSP(regs.SP() - 16)
+	if err := ptrace.Write(t.tid, regs.SP(), grown); err != nil {
 		return fmt.Errorf("write the environment: %w", err)
 	}
 	if err := ptrace.SetRegs(t.tid, regs); err != nil {

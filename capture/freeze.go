@@ -133,7 +133,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 	if err != nil {
 		return err
 	}
-	regs.OrigRax = nrNone
+	regs.NoCall()
 	c := &p.area.Time
 	ep.first = recording.Event{
 		Kind: recording.KindStart, TID: int32(t.tid), Regs: &regs, XState: x, Time: r.since(), Open: openFDs(t.pid),
@@ -166,7 +166,7 @@ func (r *recorder) describeThreads(t *task, ep *epoch) error {
 				return err
 			}
 			ev.XState = x
-			regs.OrigRax = nrNone
+			regs.NoCall()
 		default:
 			return fmt.Errorf("thread %d is in state %d", o.tid, o.state)
 		}

@@ -62,13 +62,12 @@ func (r *recorder) beforeCall(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	nr := regs.OrigRax
-	if int64(nr) < 0 {
+	if !regs.InCall() {
 		return nil // it is not to be made
 	}
 	if err := r.skipCall(t); err != nil {
 		return err
 	}
-	regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, nr, nrNone
+	regs.CallAgain()
 	return ptrace.SetRegs(t.tid, &regs)
 }

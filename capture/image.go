@@ -77,7 +77,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	}
 	ev.Proc = proc
 
-	if err := r.mapArea(t, regs.Rip, maps, proc); err != nil {
+	if err := r.mapArea(t, regs.PC(), maps, proc); err != nil {
 		return err
 	}
 	p.brk = proc.Brk
@@ -90,7 +90,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 			r.runnerBegins(p)
 		}
 	}
-	if err := r.patchAuxv(t, regs.Rsp); err != nil {
+	if err := r.patchAuxv(t, regs.SP()); err != nil {
 		return err
 	}
 	iw := newImageWriter(t.pid, ev)

@@ -176,7 +176,7 @@ func (in *instant) readRegs() (*still, error) {
 		} else if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
 			return nil, fmt.Errorf("read the registers of thread %d: %w", t.tid, err)
 		}
-		if t.stopped && t.regs.Cs != ptrace.UserCS {
+		if t.stopped && !t.regs.Is64() {
 			return nil, errors.New("it is no 64-bit program")
 		}
 	}
@@ -273,7 +273,7 @@ func (in *instant) events(first recording.Event, calls map[*still]recording.Even
 			if waits {
 				// An image can't begin inside of a call: right before it.
 				regs := t.regs
-				regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, uint64(call.Nr), nrNone
+				regs.BeforeCall(uint64(call.Nr))
 				first.Regs = &regs
 				rest = append(rest, call)
 			}
@@ -292,20 +292,20 @@ func (in *instant) events(first recording.Event, calls map[*still]recording.Even
 // and makes its registers those that it entered it with.
 func (in *instant) callOf(t *still, f *frozen) (recording.Event, bool) {
 	r := &t.regs
-	if int64(r.OrigRax) < 0 {
+	if !r.InCall() {
 		return recording.Event{}, false
 	}
-	if ret := int64(r.Rax); !t.deaf && !isRestart(ret) && ret != -int64(unix.EINTR) {
-		r.OrigRax = nrNone
+	if ret := r.Result(); !t.deaf && !isRestart(ret) && ret != -int64(unix.EINTR) {
+		r.NoCall()
 		return recording.Event{}, false // it comes back from it, or has not begun it
 	}
-	nr := int(int32(r.OrigRax))
+	nr := r.Number()
 	if nr == unix.SYS_RESTART_SYSCALL {
-		nr = restarted(f.pid, r.Rip)
+		nr = restarted(f.pid, r.PC())
 	}
-	noSys := -int64(unix.ENOSYS)
-	r.OrigRax, r.Rax = uint64(nr), uint64(noSys)
-	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, Reached: recording.Reached{PC: r.Rip, RegSum: recording.RegSum(r)}}
+	r.SetNumber(nr)
+	r.SetResult(-int64(unix.ENOSYS))
+	ev := recording.Event{Kind: recording.KindEnter, TID: int32(t.tid), Nr: int32(nr), Args: r.Args(), Stop: recording.StopSyscall, Reached: recording.Reached{PC: r.PC(), RegSum: recording.RegSum(r)}}
 	if at, n, str := linux.InArgs(nr, ev.Args); n > 0 {
 		b := make([]byte, n)
 		b = b[:f.memory().ReadSome(b, at)]

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 )
 
@@ -118,18 +119,8 @@ func (t *still) stoppedBy(st unix.WaitStatus) {
 // readWaiting reads where a thread is that does not stop: proc(5) says that of one
 // that waits in the kernel.
 func (in *instant) readWaiting(t *still) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", in.pid, t.tid))
-	r := &t.regs
-	r.Cs, r.Ss, r.OrigRax = ptrace.UserCS, ptrace.UserDS, nrNone
-	if err != nil {
-		return
-	}
-	var nr int64
-	if n, _ := fmt.Sscanf(string(text), "%d %v %v %v %v %v %v %v %v", &nr, &r.Rdi, &r.Rsi, &r.Rdx, &r.R10, &r.R8, &r.R9, &r.Rsp, &r.Rip); n == 9 {
-		r.OrigRax = uint64(nr)
-		noSys := -int64(unix.ENOSYS)
-		r.Rax = uint64(noSys)
-	}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", in.pid, t.tid))
+	t.regs = linux.WaitingRegs(text)
 }
 
 // letGo lets all threads go on, as they were.

@@ -59,7 +59,7 @@ func (r *recorder) exiting(tid int) {
 	}
 	var regs linux.Regs
 	if ptrace.GetRegs(tid, &regs) == nil {
-		last.calls = append(last.calls, img.Unnoted(ptrace.Mem(tid), pos, regs.Rip, regs.Rax)...)
+		last.calls = append(last.calls, img.Unnoted(ptrace.Mem(tid), pos, regs.PC(), uint64(regs.Result()))...)
 	}
 	t.last = last
 }

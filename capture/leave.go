@@ -106,13 +106,13 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 			return err
 		}
 		if sig == int(unix.SIGTRAP) && t.proc != nil {
-			_, counts := t.proc.countingTrap(regs.Rip)
-			full := t.proc.area != nil && regs.Rip == t.proc.area.Time.Full+1
+			_, counts := t.proc.countingTrap(regs.PC())
+			full := t.proc.area != nil && regs.PC() == t.proc.area.Time.Full+1
 			if full {
 				// It goes on with the buffer that was full.
 				ptrace.WriteU64(t.tid, t.proc.area.Time.Count, 0)
 			}
-			if counts || full || t.proc.paused(regs.Rip) {
+			if counts || full || t.proc.paused(regs.PC()) {
 				sig = 0
 			}
 		}
@@ -120,7 +120,7 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 			sig = 0 // the memory is accessible by now
 		}
 		if sig == int(unix.SIGILL) && t.proc != nil {
-			if _, ok := t.proc.patches[regs.Rip]; ok {
+			if _, ok := t.proc.patches[regs.PC()]; ok {
 				sig = 0 // the instruction itself is back by now
 			}
 		}
@@ -178,9 +178,9 @@ func (r *recorder) release1(t *task, sig int) {
 		sig = back
 	}
 	if t.proc != nil {
-		if pc, err := ptrace.PeekUser(t.tid, ptrace.OffRip); err == nil {
+		if pc, err := ptrace.PC(t.tid); err == nil {
 			if at, ok := t.proc.countingTrap(pc); ok {
-				ptrace.PokeUser(t.tid, ptrace.OffRip, at) // it has nothing to count any more
+				ptrace.SetPC(t.tid, at) // it has nothing to count any more
 			}
 		}
 	}
@@ -206,14 +206,14 @@ func (r *recorder) putBack(t *task) (sig int) {
 	}
 	if t.diverted != 0 {
 		// A result that the program has not seen yet, or a call to be made again.
-		if rax, err := ptrace.PeekUser(t.tid, ptrace.OffRax); err == nil {
-			r.undivert(t, int64(rax))
+		if ret, err := ptrace.Result(t.tid); err == nil {
+			r.undivert(t, ret)
 		}
 	}
 	if t.answered && t.sys.open() {
-		// Its call was not made; what it is told instead stands in rax when
-		// it returns.
-		ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(t.answer))
+		// Its call was not made; what it is told instead stands in its
+		// registers when it returns.
+		ptrace.SetResult(t.tid, t.answer)
 	}
 	for i := range t.deferred {
 		unix.Tgkill(t.pid, t.tid, unix.Signal(t.deferred[i].Signo()))

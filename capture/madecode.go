@@ -97,7 +97,7 @@ func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 	const accessRefused = 2 // SEGV_ACCERR, asm-generic/siginfo.h
 	const longest = 15      // of an instruction
 	addr := t.info.Addr()
-	if t.info.Code() != accessRefused || addr-regs.Rip >= longest {
+	if t.info.Code() != accessRefused || addr-regs.PC() >= longest {
 		return false, nil
 	}
 	p := t.proc
@@ -113,7 +113,7 @@ func (r *recorder) codeFault(t *task, regs *linux.Regs) (bool, error) {
 		return true, err
 	}
 	c := p.made[i]
-	ev := recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Mem: r.trapMade(t, regs.Rip, c.start, c.end)}}
+	ev := recording.Event{Kind: recording.KindFault, Memory: recording.Memory{Mem: r.trapMade(t, regs.PC(), c.start, c.end)}}
 	page := addr &^ (pageSize - 1)
 	if err := r.protect(p, page, page+pageSize, c.prot); err != nil {
 		return true, err

@@ -55,7 +55,7 @@ func (r *recorder) complete(m *moment, ev *recording.Event) (err error) {
 		return nil
 	}
 	m.logged = true
-	ev.Stop, ev.PC, ev.RegSum = m.stop, m.regs.Rip, recording.RegSum(&m.regs)
+	ev.Stop, ev.PC, ev.RegSum = m.stop, m.regs.PC(), recording.RegSum(&m.regs)
 	if m.t.proc.area != nil {
 		if ev.Readings, err = r.takeBuffers(m); err != nil {
 			return err

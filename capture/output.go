@@ -123,7 +123,7 @@ func (r *recorder) lastWrites(t *task, sure bool) {
 				}
 				continue
 			}
-			if rax, err := ptrace.PeekUser(o.tid, ptrace.OffRax); err == nil && st.Stopped() && st.StopSignal() == ptrace.SyscallStop && !isRestart(int64(rax)) {
+			if ret, err := ptrace.Result(o.tid); err == nil && st.Stopped() && st.StopSignal() == ptrace.SyscallStop && !isRestart(ret) {
 				r.handle(o.tid, st)
 			} else {
 				r.waits.Later(ptrace.Stop{TID: o.tid, Status: st})

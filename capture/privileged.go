@@ -21,8 +21,7 @@ import (
 var execAgain = []byte{0x0f, 0x05, 0x0f, 0x0b}
 
 const (
-	atExecFn   = 31 // AT_EXECFN, linux/auxvec.h: the path that was executed
-	codeUser64 = 0x33
+	atExecFn = 31 // AT_EXECFN, linux/auxvec.h: the path that was executed
 )
 
 // deprived says whether the kernel kept privileges from the program that t has
@@ -75,10 +74,10 @@ func execUntraced(t *task, file os.FileInfo) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return fmt.Errorf("read registers: %w", err)
 	}
-	if regs.Cs != codeUser64 {
+	if !regs.Is64() {
 		return errors.New("it is a 32-bit program")
 	}
-	words, environ, err := freshStack(t, regs.Rsp)
+	words, environ, err := freshStack(t, regs.SP())
 	if err != nil {
 		return err
 	}
@@ -103,11 +102,12 @@ func execUntraced(t *task, file os.FileInfo) error {
 	if again, err := os.Stat(where); err != nil || !os.SameFile(again, file) {
 		return fmt.Errorf("%s is another file by now", text)
 	}
-	if err := ptrace.Write(t.tid, regs.Rip, execAgain); err != nil {
+	if err := ptrace.Write(t.tid, regs.PC(), execAgain); err != nil {
 		return fmt.Errorf("write its first instruction: %w", err)
 	}
-	regs.Rax, regs.OrigRax = unix.SYS_EXECVE, nrNone
-	regs.Rdi, regs.Rsi, regs.Rdx = path, regs.Rsp+8, regs.Rsp+8*uint64(environ)
+	args := regs.Args()
+	args[0], args[1], args[2] = path, regs.SP()+8, regs.SP()+8*uint64(environ)
+	regs.SetCall(unix.SYS_EXECVE, args)
 	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
 		return fmt.Errorf("set registers: %w", err)
 	}

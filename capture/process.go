@@ -18,7 +18,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 	switch nr {
 	case unix.SYS_CLONE:
 		if args[0]&unix.CLONE_UNTRACED != 0 {
-			if err := ptrace.PokeUser(t.tid, 112, args[0]&^unix.CLONE_UNTRACED); err != nil {
+			if err := ptrace.SetArg(t.tid, 0, args[0]&^unix.CLONE_UNTRACED); err != nil {
 				return err
 			}
 		}

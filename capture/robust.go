@@ -114,7 +114,7 @@ func (r *recorder) makeAgain(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 		return err
 	}
-	regs.Rip, regs.Rax, regs.OrigRax = regs.Rip-restartInsnSize, uint64(t.ev.Nr), nrNone
+	regs.BeforeCall(uint64(t.ev.Nr))
 	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
 		return err
 	}

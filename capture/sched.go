@@ -171,7 +171,7 @@ func (liveKernel) place(tid, cpu int)                     { setAffinity(tid, cpu
 // tick handles a thread whose budget ran out: it stands before an exact
 // bytecode instruction.
 func (r *recorder) tick(t *task, resumeAt uint64) error {
-	if err := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); err != nil {
+	if err := ptrace.SetPC(t.tid, resumeAt); err != nil {
 		return err
 	}
 	m, err := r.momentOf(t, recording.StopInstr, nil)

@@ -52,7 +52,7 @@ func (r *recorder) divert(t *task) error {
 	slot := bits.TrailingZeros64(^p.diverting)
 	t.diverted = scratchBase + uint64(slot)*scratchPart
 	p.diverting |= 1 << slot
-	return ptrace.PokeUser(t.tid, ptrace.OffRsi, t.diverted)
+	return ptrace.SetArg(t.tid, 1, t.diverted)
 }
 
 // undivert ends what divert began: ret bytes go where the program wants them,
@@ -63,7 +63,7 @@ func (r *recorder) undivert(t *task, ret int64) (int64, error) {
 		return ret, nil
 	}
 	t.endDiversion()
-	if err := ptrace.PokeUser(t.tid, ptrace.OffRsi, t.ev.Args[1]); err != nil {
+	if err := ptrace.SetArg(t.tid, 1, t.ev.Args[1]); err != nil {
 		return ret, err
 	}
 	n := min(ret, int64(t.ev.Args[2]))

@@ -100,18 +100,18 @@ func (r *recorder) ownTrap(t *task, sig int, regs *linux.Regs) (own bool, err er
 	switch sig {
 	case int(unix.SIGTRAP):
 		if t.proc.clock != nil {
-			if resumeAt, _, _, ok := t.proc.clock.Trap(regs.Rip); ok {
+			if resumeAt, _, _, ok := t.proc.clock.Trap(regs.PC()); ok {
 				return trapped(func() error { return r.stubTrap(t, regs, resumeAt) })
 			}
 		}
-		if t.proc.area != nil && regs.Rip == t.proc.area.Time.Full+1 {
+		if t.proc.area != nil && regs.PC() == t.proc.area.Time.Full+1 {
 			return trapped(func() error { return r.readingsFull(t, regs) })
 		}
-		if t.proc.paused(regs.Rip) {
+		if t.proc.paused(regs.PC()) {
 			return trapped(func() error { return r.pausedOut(t) })
 		}
 	case int(unix.SIGILL):
-		if p, ok := t.proc.patches[regs.Rip]; ok && t.info.Code() > 0 {
+		if p, ok := t.proc.patches[regs.PC()]; ok && t.info.Code() > 0 {
 			return trapped(func() error { return r.insn(t, regs, p) })
 		}
 	case int(unix.SIGSEGV):
@@ -188,11 +188,7 @@ func (r *recorder) deferSignal(t *task) {
 // call: all registers are as that call left them. To get back there it would
 // have had to make the call again.
 func (r *recorder) atCallEnd(t *task, now *linux.Regs) bool {
-	w := t.regs
-	return t.ev.Kind == recording.KindSyscall && now.Rip == w.Rip && now.Rax == uint64(t.lastRet) && now.Rsp == w.Rsp &&
-		now.Rbx == w.Rbx && now.Rbp == w.Rbp && now.R12 == w.R12 && now.R13 == w.R13 && now.R14 == w.R14 && now.R15 == w.R15 &&
-		now.Rdi == w.Rdi && now.Rsi == w.Rsi && now.Rdx == w.Rdx && now.R8 == w.R8 && now.R9 == w.R9 && now.R10 == w.R10 &&
-		now.Rcx == w.Rip
+	return t.ev.Kind == recording.KindSyscall && now.LeftBy(&t.regs, t.lastRet)
 }
 
 // deliverable returns the index of the first deferred signal that t does not
@@ -224,7 +220,7 @@ func (r *recorder) deliverAtStop(t *task) error {
 // skipCall takes the call back before which a thread stands: it comes to the call's end
 // without making it.
 func (r *recorder) skipCall(t *task) error {
-	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
+	if err := ptrace.SetNumber(t.tid, -1); err != nil {
 		return err
 	}
 	if err := ptrace.Syscall(t.tid, 0); err != nil {
@@ -244,9 +240,7 @@ func (r *recorder) deliverAtEntry(t *task, i int) error {
 		return err
 	}
 	regs := t.regs
-	regs.Rip -= restartInsnSize
-	regs.Rax = t.regs.OrigRax
-	regs.OrigRax = nrNone
+	regs.CallAgain()
 	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
 		return err
 	}
@@ -346,7 +340,7 @@ func (r *recorder) stubTrap(t *task, regs *linux.Regs, resumeAt uint64) error {
 	if !t.proc.verified {
 		t.proc.verified = true
 		if err := t.proc.clock.Verify(ptrace.Mem(t.tid), regs); err != nil {
-			if perr := ptrace.PokeUser(t.tid, ptrace.OffRip, resumeAt); perr != nil {
+			if perr := ptrace.SetPC(t.tid, resumeAt); perr != nil {
 				return perr
 			}
 			return fmt.Errorf("the bytecode clock is not to be trusted: %w", err)

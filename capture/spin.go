@@ -172,7 +172,7 @@ func (r *recorder) probe(t *task) error {
 		if err := ptrace.GetRegs(t.tid, &regs); err != nil {
 			return err
 		}
-		if !p.engineAt(regs.Rip) {
+		if !p.engineAt(regs.PC()) {
 			return r.goBehind(t) // nothing is written, so any place is good
 		}
 	}
@@ -306,7 +306,7 @@ func (r *recorder) findLoop(t *task) (loop *spinLoop, other *unix.WaitStatus, er
 	if !linux.SameVectors(x, loop.xstate) || !unchanged(t.tid, loop.memory) {
 		return nil, nil, nil
 	}
-	loop.regs.OrigRax = nrNone
+	loop.regs.NoCall()
 	return loop, nil, nil
 }
 
@@ -314,17 +314,17 @@ func (r *recorder) findLoop(t *task) (loop *spinLoop, other *unix.WaitStatus, er
 // that is one to step over.
 func (r *recorder) operands(t *task, regs *linux.Regs) ([]mem.Range, bool) {
 	p := t.proc
-	if _, ok := p.patches[regs.Rip]; ok || p.area == nil {
+	if _, ok := p.patches[regs.PC()]; ok || p.area == nil {
 		return nil, false
 	}
-	if p.engineAt(regs.Rip) {
+	if p.engineAt(regs.PC()) {
 		return nil, false
 	}
 	var code [16]byte
 	b := code[:]
-	if (ptrace.Mem)(t.tid).ReadAt(b, regs.Rip) != nil {
-		b = code[:min(len(code), int(pageSize-regs.Rip%pageSize))]
-		if (ptrace.Mem)(t.tid).ReadAt(b, regs.Rip) != nil {
+	if (ptrace.Mem)(t.tid).ReadAt(b, regs.PC()) != nil {
+		b = code[:min(len(code), int(pageSize-regs.PC()%pageSize))]
+		if (ptrace.Mem)(t.tid).ReadAt(b, regs.PC()) != nil {
 			return nil, false
 		}
 	}
@@ -353,12 +353,7 @@ func (r *recorder) stepOver(t *task, regs *linux.Regs) (other *unix.WaitStatus, 
 
 // sameState compares what a program can see of two sets of registers.
 func sameState(a, b *linux.Regs) bool {
-	const unseen = 1<<8 | 1<<16 // TF, RF: of the stepping
-	x, y := *a, *b
-	x.OrigRax, y.OrigRax = 0, 0
-	x.Eflags &^= unseen
-	y.Eflags &^= unseen
-	return x == y
+	return a.Seen() == b.Seen()
 }
 
 // joined makes ranges of memory disjoint, in order, with room for their bytes.

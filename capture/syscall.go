@@ -17,13 +17,11 @@ import (
 // Results with which the kernel leaves an interrupted call that it will
 // restart (linux/errno.h); user space never sees them.
 const (
-	eRestartSys     = -512
-	eRestartNoIntr  = -513
-	eRestartNoHand  = -514
-	eRestartBlock   = -516
-	nrRestart       = unix.SYS_RESTART_SYSCALL
-	nrNone          = ^uint64(0)
-	restartInsnSize = 2 // the syscall instruction
+	eRestartSys    = -512
+	eRestartNoIntr = -513
+	eRestartNoHand = -514
+	eRestartBlock  = -516
+	nrRestart      = unix.SYS_RESTART_SYSCALL
 )
 
 func isRestart(ret int64) bool {
@@ -46,13 +44,13 @@ func (r *recorder) entry(t *task) error {
 	if err := ptrace.GetRegs(t.tid, &t.regs); err != nil {
 		return err
 	}
-	if p.area != nil && p.area.InTimeFunc(t.regs.Rsp) {
+	if p.area != nil && p.area.InTimeFunc(t.regs.SP()) {
 		// The real vDSO makes its own call where it can't read the clock; the
 		// answer goes into the buffer as always.
 		t.sys.move(moveUnseen)
 		return r.resume(t, 0)
 	}
-	nr := int(int32(t.regs.OrigRax))
+	nr := t.regs.Number()
 	args := t.regs.Args()
 	inAddr, inLen, str := linux.InArgs(nr, args)
 	m, in, err := r.momentIn(t, recording.StopSyscall, &t.regs, inAddr, inLen)
@@ -216,7 +214,7 @@ func (r *recorder) willSleep(t *task) bool {
 func (r *recorder) answer(t *task, ret int64) error {
 	t.answer, t.answered = ret, true
 	t.blocks = false
-	if err := ptrace.PokeUser(t.tid, ptrace.OffOrigRax, nrNone); err != nil {
+	if err := ptrace.SetNumber(t.tid, -1); err != nil {
 		return err
 	}
 	return r.resume(t, 0)
@@ -229,14 +227,13 @@ func (r *recorder) exit(t *task) error {
 		t.sys.move(moveTake)
 		return r.resume(t, 0)
 	}
-	rax, err := ptrace.PeekUser(t.tid, ptrace.OffRax)
+	ret, err := ptrace.Result(t.tid)
 	if err != nil {
 		return err
 	}
-	ret := int64(rax)
 	if t.answered {
 		ret = t.answer
-		if err := ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(ret)); err != nil {
+		if err := ptrace.SetResult(t.tid, ret); err != nil {
 			return err
 		}
 	} else if isRestart(ret) {
@@ -289,7 +286,7 @@ func (r *recorder) finishCall(t *task) error {
 			return err
 		}
 		if ret != t.lastRet {
-			if err := ptrace.PokeUser(t.tid, ptrace.OffRax, uint64(ret)); err != nil {
+			if err := ptrace.SetResult(t.tid, ret); err != nil {
 				return err
 			}
 			t.lastRet = ret

@@ -33,7 +33,7 @@ type task struct {
 	// stopped: it is in a ptrace stop that has been seen.
 	stopped bool
 	// regs are the registers at the last system call entry, with the
-	// number in OrigRax.
+	// number of the call.
 	regs linux.Regs
 	// vfork: the child borrows the memory until it execs or ends.
 	vfork bool

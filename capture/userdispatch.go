@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 )
 
@@ -213,5 +214,5 @@ func (r *recorder) takeBack(t *task) error {
 		return err
 	}
 	// si_call_addr is the address behind the instruction.
-	return ptrace.PokeUser(t.tid, ptrace.OffRip, t.info.Addr()-restartInsnSize)
+	return ptrace.SetPC(t.tid, linux.BeforeCallAt(t.info.Addr()))
 }

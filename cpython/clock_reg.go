@@ -44,8 +44,5 @@ func (r *Reg) UnmarshalText(b []byte) error {
 
 // Value returns the register's value.
 func (r Reg) Value(regs *linux.Regs) uint64 {
-	return [numRegs]uint64{
-		regs.Rax, regs.Rcx, regs.Rdx, regs.Rbx, regs.Rsp, regs.Rbp, regs.Rsi, regs.Rdi,
-		regs.R8, regs.R9, regs.R10, regs.R11, regs.R12, regs.R13, regs.R14, regs.R15,
-	}[r%numRegs]
+	return regs.Encoded()[r%numRegs]
 }

@@ -34,7 +34,7 @@ func stopHere(t testing.TB, pid int) unwind.Regs {
 	if err := ptrace.GetRegs(pid, &r); err != nil {
 		t.Fatal(err)
 	}
-	return unwind.AllRegs([17]uint64{r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip})
+	return unwind.AllRegs(r.DWARF())
 }
 
 // TestMerge holds on every interpreter that Python frames stand where the C

@@ -222,7 +222,7 @@ func (i *Installed) NextInstr(regs *linux.Regs) uint64 {
 // taken for: the instruction at next_instr has the opcode of the entry, or
 // one that the interpreter dispatches to in its stead.
 func (i *Installed) Verify(m mem.Reader, regs *linux.Regs) error {
-	_, _, op, ok := i.Trap(regs.Rip)
+	_, _, op, ok := i.Trap(regs.PC())
 	if !ok {
 		return errors.New("thread is not stopped in a stub")
 	}

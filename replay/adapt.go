@@ -37,7 +37,7 @@ func (p *Process) adopt(t *Thread, ev *recording.Event, count uint64, atStub boo
 	r := &t.regs
 	if ev.Stop == recording.StopInstr {
 		if atStub {
-			ev.PC = r.Rip
+			ev.PC = r.PC()
 		}
 	} else if !atStub && p.cell != 0 {
 		p.shift += int64(count - ev.Instr)
@@ -46,7 +46,7 @@ func (p *Process) adopt(t *Thread, ev *recording.Event, count uint64, atStub boo
 	if ev.Kind != recording.KindSignal { // whose frame holds the registers as they were
 		ev.RegSum = recording.RegSum(r)
 	}
-	if ev.Stop != recording.StopSyscall && ev.Stop != recording.StopBuffered || atStub || int32(r.OrigRax) != ev.Nr || r.Rip != ev.PC {
+	if ev.Stop != recording.StopSyscall && ev.Stop != recording.StopBuffered || atStub || int32(r.Number()) != ev.Nr || r.PC() != ev.PC {
 		return
 	}
 	sys, ok := linux.Lookup(int(ev.Nr))
@@ -102,12 +102,4 @@ func (p *Process) adapted(ev *recording.Event, was *recording.Event) {
 	if ev.Instr != was.Instr || ev.PC != was.PC || ev.RegSum != was.RegSum || ev.OutSum != was.OutSum || ev.Args != was.Args || ev.Regs != was.Regs || len(ev.Mem) > 0 && &ev.Mem[0] != &was.Mem[0] {
 		p.s.o.Adapt(p.Info.ID, p.Number, ev)
 	}
-}
-
-// merged is the registers after an instruction that was executed for the
-// program: what it changes, in the thread as it is.
-func merged(now, after *linux.Regs) *linux.Regs {
-	out := *now
-	out.Rax, out.Rbx, out.Rcx, out.Rdx, out.Rip, out.Eflags, out.OrigRax = after.Rax, after.Rbx, after.Rcx, after.Rdx, after.Rip, after.Eflags, after.OrigRax
-	return &out
 }

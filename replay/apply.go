@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"pyrr/cpython"
+	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
-const nrNone = ^uint64(0)
+const noFile = ^uint64(0)
 
 // apply brings the process to an event, holds it against the log, and lets
 // the event take effect.
@@ -102,7 +103,7 @@ func (p *Process) happen(t *Thread, ev *recording.Event) error {
 		}
 		p.write(ev.Mem)
 		if p.adapting() && ev.Kind == recording.KindInsn {
-			ev.Regs = merged(&t.regs, ev.Regs)
+			ev.Regs = inject.Merged(&t.regs, ev.Regs)
 		}
 		if err := p.setState(t, ev); err != nil {
 			return err
@@ -190,7 +191,9 @@ func (p *Process) finishCall(t *Thread, call, ev *recording.Event) error {
 	if _, ok := linux.Lookup(int(call.Nr)); !ok && ev.Ret >= 0 {
 		return p.damaged("system call %d is not known to this version of pyrr", call.Nr)
 	}
-	t.regs.Rax, t.regs.OrigRax, t.dirty = uint64(ev.Ret), nrNone, true
+	t.regs.SetResult(ev.Ret)
+	t.regs.NoCall()
+	t.dirty = true
 	class, _ := linux.ClassOf(int(call.Nr), call.Args)
 	switch class {
 	case linux.AddressSpace:

@@ -231,7 +231,7 @@ func (p *Process) cameBack(t *Thread, s *site) bool {
 // nil when none applies.
 func (p *Process) atNative(t *Thread) *Hit {
 	var hit *Hit
-	for _, b := range p.native[t.regs.Rip] {
+	for _, b := range p.native[t.regs.PC()] {
 		if b.Off || b.Thread != 0 && b.Thread != t.TID {
 			continue
 		}

@@ -35,7 +35,7 @@ func (p *Process) sync(t *Thread) error {
 	return nil
 }
 
-// syncNative puts an int3 where a C breakpoint is, and takes it away where
+// syncNative puts a breakpoint where a C breakpoint is, and takes it away where
 // there is none any more.
 func (p *Process) syncNative() error {
 	want := map[uint64][]*Break{}
@@ -89,7 +89,7 @@ func (p *Process) syncNative() error {
 			continue
 		}
 		var unmapped *mem.Error
-		if err := p.put(a, int3); err != nil && !errors.As(err, &unmapped) {
+		if err := p.put(a, linux.Breakpoint); err != nil && !errors.As(err, &unmapped) {
 			return err
 		}
 	}

@@ -217,8 +217,8 @@ func (p *Process) checkFed(t *Thread, stop string) error {
 			return p.diverged(ev, "it comes after %d instructions", m.Instr)
 		case m.Readings-p.unread != uint64(f.counts[i]):
 			return p.diverged(ev, "the clock was read %d times before it, not %d", m.Readings-p.unread, f.counts[i])
-		case m.Regs.Rip != ev.PC:
-			return p.diverged(ev, "program counter %#x instead of %#x", m.Regs.Rip, ev.PC)
+		case m.Regs.PC() != ev.PC:
+			return p.diverged(ev, "program counter %#x instead of %#x", m.Regs.PC(), ev.PC)
 		case recording.RegSum(&m.Regs) != ev.RegSum:
 			return p.diverged(ev, "other values in the callee-saved registers")
 		}

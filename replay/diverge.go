@@ -76,7 +76,7 @@ func (p *Process) diverged(ev *recording.Event, format string, args ...any) erro
 
 // describe renders the system call that a thread is about to make.
 func (p *Process) describe(t *Thread) string {
-	nr := int(int32(t.regs.OrigRax))
+	nr := t.regs.Number()
 	args, _ := linux.Decode(nr, t.regs.Args(), 0, nil, nil)
-	return fmt.Sprintf("%s(%s) at %#x", name(int32(nr)), strings.Join(args, ", "), t.regs.Rip)
+	return fmt.Sprintf("%s(%s) at %#x", name(int32(nr)), strings.Join(args, ", "), t.regs.PC())
 }

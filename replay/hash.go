@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 )
 
@@ -58,7 +59,7 @@ func (p *Process) hash() (regs, memory uint64, err error) {
 		// Below a stack pointer is what calls have left there; some of it hangs
 		// on which registers the processor took to be in use.
 		for _, t := range p.threads {
-			if low := t.regs.Rsp - redZone; low > r[0] && low < r[1] {
+			if low := t.regs.SP() - linux.RedZone; low > r[0] && low < r[1] {
 				r[0] = low &^ (pageSize - 1)
 			}
 		}
@@ -66,7 +67,7 @@ func (p *Process) hash() (regs, memory uint64, err error) {
 			// A page that cannot be read is the same in all replays.
 			if m.ReadAt(page[:], a) == nil && page != zero {
 				for _, t := range p.threads {
-					if low := t.regs.Rsp - redZone; low > a && low < a+pageSize {
+					if low := t.regs.SP() - linux.RedZone; low > a && low < a+pageSize {
 						clear(page[:low-a])
 					}
 				}
@@ -81,10 +82,6 @@ func (p *Process) hash() (regs, memory uint64, err error) {
 
 // xstateBV is the offset of XSTATE_BV in an XSAVE area.
 const xstateBV = 512
-
-// redZone is the memory below the stack pointer that is in use (System V ABI
-// x86-64, 3.2.2).
-const redZone = 128
 
 // writable lists the program's writable memory.
 func (p *Process) writable() ([][2]uint64, error) {

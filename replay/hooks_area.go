@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	unix "pyrr/internal/sys"
@@ -23,7 +22,7 @@ func (p *Process) mapHooks(t *Thread) error {
 		{hookCells, hookEnd - hookCells, unix.PROT_READ | unix.PROT_WRITE},
 	} {
 		const flags = unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
-		ret, err := p.call(t, unix.SYS_MMAP, m.at, m.size, m.prot, flags, nrNone, 0)
+		ret, err := p.call(t, unix.SYS_MMAP, m.at, m.size, m.prot, flags, noFile, 0)
 		if err != nil {
 			return err
 		}
@@ -56,23 +55,5 @@ func (p *Process) unhook() error {
 		}
 	}
 	clear(p.hooks.on)
-	return nil
-}
-
-// scratch puts the registers back that a hook had in use when it faulted.
-func (p *Process) scratch(t *Thread, filter bool) error {
-	var b [48]byte
-	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], cellRax); err != nil {
-		return fmt.Errorf("read the cells of a hook: %w", err)
-	}
-	t.regs.Rax = binary.LittleEndian.Uint64(b[0:])
-	t.regs.Rcx = binary.LittleEndian.Uint64(b[8:])
-	t.regs.Rdx = binary.LittleEndian.Uint64(b[16:])
-	if filter {
-		t.regs.Rsi = binary.LittleEndian.Uint64(b[24:])
-		t.regs.Rdi = binary.LittleEndian.Uint64(b[32:])
-		t.regs.R8 = binary.LittleEndian.Uint64(b[40:])
-	}
-	t.dirty = true
 	return nil
 }

@@ -4,17 +4,21 @@ import (
 	"fmt"
 	"slices"
 
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 )
 
 // patch is bytes of the program that the replay has replaced by its own: the
-// int3 of a breakpoint, a counting stub that leads to a hook. Nobody who
+// code of a breakpoint, a counting stub that leads to a hook. Nobody who
 // reads the process's memory sees it.
 type patch struct {
 	addr      uint64
 	orig, now []byte
 }
+
+// isBreak tells a breakpoint from a stub.
+func (p *patch) isBreak() bool { return len(p.orig) == len(linux.Breakpoint) }
 
 // patches are sorted by address and do not overlap.
 type patches []patch

@@ -141,7 +141,7 @@ func (p *Process) ForgetPython() { p.python.rt, p.python.failed = nil, nil }
 // threadOf returns the number of the thread whose pthread_t is given.
 func (p *Process) threadOf(pthread uint64) (int, bool) {
 	for tid, t := range p.threads {
-		if t.regs.FsBase == pthread {
+		if t.regs.TLS() == pthread {
 			return int(tid), true
 		}
 	}
@@ -212,7 +212,7 @@ func (p *Process) PyThread(t *Thread) (cpython.Thread, error) {
 		}
 		return cpython.Thread{}, err
 	}
-	out, ok := rt.Of(p.Mem(), all, int(t.TID), t.regs.FsBase)
+	out, ok := rt.Of(p.Mem(), all, int(t.TID), t.regs.TLS())
 	if !ok {
 		return out, fmt.Errorf("thread %d: %w", t.TID, ErrNoPython)
 	}
@@ -255,7 +255,7 @@ func (p *Process) NextInstr(t *Thread) uint64 {
 
 // atDispatch says whether a thread stands at the jump of a counting stub.
 func (p *Process) atDispatch(t *Thread) bool {
-	pc := t.regs.Rip
+	pc := t.regs.PC()
 	return p.stubs != 0 && pc >= p.stubs && pc-p.stubs < clockCode && (pc-p.stubs)%stubSize == stubJump
 }
 
@@ -283,7 +283,7 @@ func (p *Process) topFrame(t *Thread) (cpython.Frame, error) {
 		}
 		return fs[0], nil
 	}
-	if pt, ok := p.python.tstates[t.TID]; ok && pt.Ident == t.regs.FsBase {
+	if pt, ok := p.python.tstates[t.TID]; ok && pt.Ident == t.regs.TLS() {
 		if f, err := read(pt); err == nil {
 			return f, nil
 		}

@@ -8,6 +8,7 @@ import (
 	unix "pyrr/internal/sys"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -92,7 +93,7 @@ func (p *Process) once(t *Thread, ev *recording.Event, limit uint64, step bool) 
 	single := step || over != 0
 	st, err := p.resume(t, ev, single)
 	if err == nil && over != 0 {
-		err = p.poke(ptrace.Span{Addr: over, Data: int3})
+		err = p.poke(ptrace.Span{Addr: over, Data: linux.Breakpoint})
 	}
 	if err != nil {
 		return 0, false, err
@@ -158,9 +159,6 @@ func (p *Process) arm(t *Thread, ev *recording.Event, limit uint64) error {
 	return p.flush(t)
 }
 
-// int3 is what a breakpoint puts over an instruction.
-var int3 = []byte{0xcc}
-
 // passOver readies a thread to leave a place that was told already: past the
 // hook of a dispatch, or with the instruction under a breakpoint put back,
 // whose address it then returns.
@@ -169,15 +167,16 @@ func (p *Process) passOver(t *Thread) (uint64, error) {
 		return 0, nil
 	}
 	t.told = false
-	if target := p.hooks.handler(t.regs.Rip); target != 0 {
-		t.regs.Rip, t.dirty = target, true
+	if target := p.hooks.handler(t.regs.PC()); target != 0 {
+		t.regs.SetPC(target)
+		t.dirty = true
 		return 0, nil
 	}
-	i, ok := p.patches.find(t.regs.Rip)
-	if !ok || len(p.patches[i].orig) != 1 {
+	i, ok := p.patches.find(t.regs.PC())
+	if !ok || !p.patches[i].isBreak() {
 		return 0, nil
 	}
-	return t.regs.Rip, p.poke(ptrace.Span{Addr: t.regs.Rip, Data: p.patches[i].orig})
+	return t.regs.PC(), p.poke(ptrace.Span{Addr: t.regs.PC(), Data: p.patches[i].orig})
 }
 
 // resume lets a thread run, by one machine instruction or freely, and waits
@@ -195,10 +194,10 @@ func (p *Process) resume(t *Thread, ev *recording.Event, single bool) (unix.Wait
 	if err := p.exchange(t); err != nil {
 		return 0, err
 	}
-	run, flags := ptrace.Sysemu, false
+	run, traces := ptrace.Sysemu, false
 	if single {
 		run = ptrace.SysemuStep
-		flags = p.pushesFlags(t.regs.Rip)
+		traces = p.leavesTrace(t.regs.PC())
 	}
 again:
 	p.s.watch.begin(p.pid, t.tid, patience(p.time, ev.Time))
@@ -237,26 +236,10 @@ again:
 	if err := p.checkMode(&t.regs); err != nil {
 		return 0, err
 	}
-	if flags {
-		err = p.clearTrapFlag(t.regs.Rsp)
+	if traces {
+		err = p.clearTrace(&t.regs)
 	}
 	return st, err
-}
-
-// pushesFlags says whether the instruction at pc is a pushf, which would
-// leave the trap flag of a single step in the program's memory.
-func (p *Process) pushesFlags(pc uint64) bool {
-	var b [2]byte
-	return p.Mem().ReadAt(b[:], pc) == nil && (b[0] == 0x9c || b[1] == 0x9c && (b[0] == 0x66 || b[0]&0xf0 == 0x40))
-}
-
-func (p *Process) clearTrapFlag(at uint64) error {
-	var b [2]byte
-	if err := (ptrace.Mem)(p.pid).ReadAt(b[:], at); err != nil {
-		return fmt.Errorf("flags on the stack: %w", err)
-	}
-	b[1] &^= 1
-	return p.poke(ptrace.Span{Addr: at, Data: b[:]})
 }
 
 // stopped tells what a stop is. again says that the thread is to run on.
@@ -268,10 +251,10 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 	count := p.armed - uint64(left)
 	r := &t.regs
 	sig := st.StopSignal()
-	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.Rip >= p.stubs && r.Rip-p.stubs < clockCode && (r.Rip-p.stubs)%stubSize == stubTrap
+	atStub := sig == unix.SIGTRAP && p.stubs != 0 && r.PC() >= p.stubs && r.PC()-p.stubs < clockCode && (r.PC()-p.stubs)%stubSize == stubTrap
 	if atStub {
-		r.Rip -= stubTrap - stubJump
-		r.Eflags &^= arithmetic
+		r.SetPC(r.PC() - (stubTrap - stubJump))
+		r.ClearArithmetic()
 		t.dirty = true
 		if count == limit && (ev.Stop != recording.StopInstr || limit != ev.Instr) {
 			p.counted = count
@@ -280,21 +263,22 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 		}
 		return haltEvent, false, p.compare(t, ev, st, count, used, true)
 	}
-	if hook, ok := p.hooks.trap(r.Rip, sig); ok {
+	if hook, ok := p.hooks.trap(r.PC(), sig); ok {
 		p.counted = count
-		r.Rip, t.dirty = p.stubs+uint64(hook.stub)*stubSize+stubJump, true
-		r.Eflags &^= arithmetic
+		r.SetPC(p.stubs + uint64(hook.stub)*stubSize + stubJump)
+		r.ClearArithmetic()
+		t.dirty = true
 		return p.atHook(t, hook)
 	}
 	if sig == unix.SIGTRAP && !single {
-		if i, ok := p.patches.find(r.Rip - 1); ok && len(p.patches[i].orig) == 1 {
-			r.Rip--
+		if i, ok := p.patches.find(r.PC() - linux.BehindBreakpoint); ok && p.patches[i].isBreak() {
+			r.SetPC(r.PC() - linux.BehindBreakpoint)
 			t.dirty, t.told = true, true
 			p.counted = count
 			if there, err := p.spins(t, ev); there || err != nil {
 				return haltEvent, false, errors.Join(err, p.atSpin(t, ev))
 			}
-			return haltBreak, p.spin == r.Rip, nil
+			return haltBreak, p.spin == r.PC(), nil
 		}
 	}
 	if sig == unix.SIGTRAP && len(p.s.watches) > 0 {
@@ -317,11 +301,11 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 			if there, err := p.spins(t, ev); there || err != nil {
 				return haltEvent, false, errors.Join(err, p.atSpin(t, ev))
 			}
-			if p.spin == r.Rip {
+			if p.spin == r.PC() {
 				t.told = true // nothing is here but the wait for that
 				return haltStep, false, nil
 			}
-			if i, ok := p.patches.find(r.Rip); ok && len(p.patches[i].orig) == 1 {
+			if i, ok := p.patches.find(r.PC()); ok && p.patches[i].isBreak() {
 				t.told = true
 				return haltBreak, false, nil
 			}
@@ -330,10 +314,6 @@ func (p *Process) stopped(t *Thread, ev *recording.Event, st unix.WaitStatus, li
 	}
 	return haltEvent, false, p.compare(t, ev, st, count, used, false)
 }
-
-// arithmetic are the flags that stubs and hooks change, dead at a dispatch:
-// with them cleared, a thread's state there does not tell what stopped it.
-const arithmetic = 0x8d5 // CF, PF, AF, ZF, SF, OF
 
 // trapTrace is the si_code of a SIGTRAP from a single step (TRAP_TRACE,
 // asm-generic/siginfo.h).
@@ -375,7 +355,7 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	readings := uint64(len(ev.Readings) / inject.ReadingSize)
 	if !p.calls.empty() {
 		readings = uint64(len(p.calls.readings) / inject.ReadingSize)
-		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.Rip)); err != nil {
+		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.PC())); err != nil {
 			return err
 		}
 	}
@@ -389,27 +369,27 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		case atStub:
 			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
 		case sig != ptrace.SyscallStop:
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
-		case int64(int32(r.OrigRax)) != int64(ev.Nr):
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+		case int32(r.Number()) != ev.Nr:
 			what = fmt.Sprintf("system call %s", p.describe(t))
 		case r.Args() != ev.Args:
 			what = fmt.Sprintf("its arguments are %#x instead of %#x", r.Args(), ev.Args)
 		}
 	case recording.StopInstr:
 		if !atStub {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
 		}
 	case recording.StopPause:
 		if atStub || sig != unix.SIGTRAP || p.pauseNow != 0 {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
 		}
 	case recording.StopSpin:
-		if atStub || sig != unix.SIGTRAP || r.Rip != ev.PC {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+		if atStub || sig != unix.SIGTRAP || r.PC() != ev.PC {
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
 		}
 	case recording.StopTrap:
 		if atStub || sig == ptrace.SyscallStop {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.Rip)
+			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
 		}
 	}
 	if what == "" && p.cell != 0 && count != ev.Instr {
@@ -418,8 +398,8 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	if what == "" && p.area != nil && used != readings {
 		what = fmt.Sprintf("the clock was read %d times before it, not %d", used, readings)
 	}
-	if what == "" && r.Rip != ev.PC {
-		what = fmt.Sprintf("program counter %#x instead of %#x", r.Rip, ev.PC)
+	if what == "" && r.PC() != ev.PC {
+		what = fmt.Sprintf("program counter %#x instead of %#x", r.PC(), ev.PC)
 	}
 	if what == "" && recording.RegSum(r) != ev.RegSum {
 		what = "other values in the callee-saved registers"

@@ -159,7 +159,7 @@ type ThreadState struct {
 	// Call is the system call that it is in, nil for none.
 	Call *recording.Event
 	// NextInstr is the bytecode instruction that it is about to run, where it
-	// stands at a dispatch; Regs.Rip is then the code of the instruction.
+	// stands at a dispatch; Regs.PC() is then the code of the instruction.
 	NextInstr uint64
 }
 
@@ -169,7 +169,7 @@ func (x *Session) Threads() ([]ThreadState, error) {
 	err := x.With(func(p *Process, cur *Thread) error {
 		for id, t := range p.threads {
 			st := ThreadState{TID: id, Current: t == cur, Regs: t.regs, NextInstr: p.NextInstr(t)}
-			st.Regs.Rip = p.PC(t)
+			st.Regs.SetPC(p.PC(t))
 			switch {
 			case t.enter.Kind != 0:
 				ev := t.enter
@@ -195,11 +195,11 @@ func (x *Session) Threads() ([]ThreadState, error) {
 // dispatch, the code of the instruction that it is about to run.
 func (p *Process) PC(t *Thread) uint64 {
 	if p.atDispatch(t) && p.readStubs() == nil {
-		if to := p.hooks.targets[(t.regs.Rip-p.stubs)/stubSize]; to != 0 {
+		if to := p.hooks.targets[(t.regs.PC()-p.stubs)/stubSize]; to != 0 {
 			return to
 		}
 	}
-	return t.regs.Rip
+	return t.regs.PC()
 }
 
 // SetBreaks replaces the breakpoints.

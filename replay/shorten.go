@@ -92,7 +92,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	if start.Regs, start.XState, err = state(lead); err != nil {
 		return err
 	}
-	start.Regs.OrigRax = nrNone
+	start.Regs.NoCall()
 	c.begin = []recording.Event{start}
 	var tids []int32
 	for tid := range p.threads {
@@ -110,7 +110,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 		if t.enter.Kind != 0 {
 			ev.Why, ev.Nr, ev.Args, ev.In = recording.InCall, t.enter.Nr, t.enter.Args, t.enter.In
 		} else {
-			ev.Regs.OrigRax = nrNone
+			ev.Regs.NoCall()
 		}
 		c.begin = append(c.begin, ev)
 	}
@@ -213,12 +213,12 @@ func (c *cut) stacks(p *Process) error {
 	c.stacked = map[recording.FileID]bool{}
 	const most = 1 << 20 // of a stack
 	for _, t := range p.threads {
-		a := c.touched.find(t.regs.Rsp)
+		a := c.touched.find(t.regs.SP())
 		if a == nil {
 			continue
 		}
-		b := make([]byte, min(a.End-t.regs.Rsp, most)&^7)
-		if err := (ptrace.Mem)(p.pid).ReadAt(b, t.regs.Rsp); err != nil {
+		b := make([]byte, min(a.End-t.regs.SP(), most)&^7)
+		if err := (ptrace.Mem)(p.pid).ReadAt(b, t.regs.SP()); err != nil {
 			return fmt.Errorf("read the stack of thread %d: %w", t.TID, err)
 		}
 		for ; len(b) > 0; b = b[8:] {

@@ -17,9 +17,6 @@ const pageSize = 4096
 
 func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 
-// userTop is the end of the address space of x86-64 programs.
-const userTop = 1<<47 - pageSize
-
 // ownPage is the gadget's page. What lies there is executed with real system
 // calls, so nothing of a recording may get there: neither bytes, nor a mapping.
 func ownPage(start, length uint64) bool {
@@ -77,7 +74,7 @@ func (p *Process) mapIn(t *Thread, m recording.Mapping, protectOnly bool) error 
 		p.s.cut.mapped = append(p.s.cut.mapped, m)
 	}
 	flags := uint64(unix.MAP_PRIVATE | unix.MAP_FIXED | unix.MAP_NORESERVE)
-	fd, off := nrNone, uint64(0)
+	fd, off := noFile, uint64(0)
 	if m.File != 0 {
 		n, ok := p.s.files[m.File]
 		if !ok {
@@ -257,17 +254,7 @@ func (p *Process) spaceCall(t *Thread, call, ev *recording.Event) error {
 	case unix.SYS_BRK:
 		return p.setBrk(t, uint64(ev.Ret))
 	case unix.SYS_ARCH_PRCTL:
-		const setGS, setFS = 0x1001, 0x1002
-		if a[1] >= userTop && (a[0] == setFS || a[0] == setGS) {
-			return p.damaged("a segment at %#x", a[1])
-		}
-		switch a[0] {
-		case setFS:
-			t.regs.FsBase, t.dirty = a[1], true
-		case setGS:
-			t.regs.GsBase, t.dirty = a[1], true
-		}
-		return nil
+		return p.setSegment(t, a)
 	}
 	return p.damaged("system call %s changes memory in a way that this version of pyrr does not know", name(call.Nr))
 }
@@ -323,13 +310,14 @@ func (p *Process) born(t *Thread, call, ev *recording.Event) error {
 		return fmt.Errorf("make a thread for %s: %w", name(call.Nr), err)
 	}
 	regs := saved
-	regs.Rax, regs.OrigRax = 0, nrNone
+	regs.SetResult(0)
+	regs.NoCall()
 	if call.Nr == unix.SYS_CLONE {
 		if call.Args[1] != 0 {
-			regs.Rsp = call.Args[1]
+			regs.SetSP(call.Args[1])
 		}
 		if flags&unix.CLONE_SETTLS != 0 {
-			regs.FsBase = call.Args[4]
+			regs.SetTLS(call.Args[4])
 		}
 	}
 	if shares {

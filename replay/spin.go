@@ -27,7 +27,7 @@ func (p *Process) awaitSpin(t *Thread, ev *recording.Event) (there bool, err err
 	for i := range ev.Mem {
 		n += len(ev.Mem[i].Data)
 	}
-	if ev.Regs == nil || ev.Regs.Rip != ev.PC || n > maxSpinMem {
+	if ev.Regs == nil || ev.Regs.PC() != ev.PC || n > maxSpinMem {
 		return false, p.damaged("a loop without registers, or with %d bytes of memory", n)
 	}
 	if there, err := p.spins(t, ev); there || err != nil {
@@ -36,11 +36,11 @@ func (p *Process) awaitSpin(t *Thread, ev *recording.Event) (there bool, err err
 	if _, ok := p.patches.find(ev.PC); ok {
 		return false, nil // somebody has one there
 	}
-	if err := p.put(ev.PC, int3); err != nil {
+	if err := p.put(ev.PC, linux.Breakpoint); err != nil {
 		return false, p.damaged("a loop at %#x: %v", ev.PC, err)
 	}
 	p.spin = ev.PC
-	if t.regs.Rip == ev.PC {
+	if t.regs.PC() == ev.PC {
 		t.told = true // it is to go on from here
 	}
 	return false, nil
@@ -88,11 +88,5 @@ func (p *Process) spins(t *Thread, ev *recording.Event) (bool, error) {
 
 // sameRegs compares what a program can see of two sets of registers.
 func sameRegs(a, b *linux.Regs) bool {
-	const unseen = 1<<8 | 1<<16 // TF, RF: of stepping
-	x, y := *a, *b
-	for _, r := range []*linux.Regs{&x, &y} {
-		r.Eflags &^= unseen
-		r.OrigRax, r.Cs, r.Ss, r.Ds, r.Es, r.Fs, r.Gs = 0, 0, 0, 0, 0, 0, 0
-	}
-	return x == y
+	return a.WithoutSegments() == b.WithoutSegments()
 }

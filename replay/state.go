@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"pyrr/internal/linux"
-	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
@@ -12,8 +11,8 @@ import (
 // recorded is 64-bit code: in another segment the same bytes are other
 // instructions, and addresses other addresses.
 func (p *Process) checkMode(r *linux.Regs) error {
-	if r.Cs != ptrace.UserCS {
-		return p.damaged("a thread with the code segment %#x, which is not that of 64-bit programs", r.Cs)
+	if !r.Is64() {
+		return p.damaged("a thread with the code segment %#x, which is not that of 64-bit programs", r.Mode())
 	}
 	return nil
 }
@@ -23,13 +22,13 @@ func (p *Process) setState(t *Thread, ev *recording.Event) error {
 	if err := p.checkMode(ev.Regs); err != nil {
 		return err
 	}
-	if ev.Regs.FsBase >= userTop || ev.Regs.GsBase >= userTop {
-		return p.damaged("a thread with its segments at %#x and %#x", ev.Regs.FsBase, ev.Regs.GsBase)
+	if b := ev.Regs.Bases(); b[0] >= userTop || b[1] >= userTop {
+		return p.damaged("a thread with its segments at %#x and %#x", b[0], b[1])
 	}
 	t.regs, t.dirty = *ev.Regs, true
 	if ev.Why != recording.InCall {
 		// The kernel would take it for a call that is to be made again.
-		t.regs.OrigRax = nrNone
+		t.regs.NoCall()
 	}
 	if len(ev.XState) == 0 {
 		return nil

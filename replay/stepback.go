@@ -86,7 +86,7 @@ func (l *timeline) stepsTo(to, from Point) (int, error) {
 			break // the next dispatch
 		}
 		steps++
-		if last.pc != 0 && t.regs.Rip == last.pc || last.watch[0].Len > 0 && h == haltWatch {
+		if last.pc != 0 && t.regs.PC() == last.pc || last.watch[0].Len > 0 && h == haltWatch {
 			if visits++; visits == last.n {
 				steps--
 				break

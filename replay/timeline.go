@@ -149,8 +149,8 @@ func (l *timeline) leg(limit uint64, step bool) (halt, error) {
 			l.begin()
 			break
 		}
-		l.visits[t.regs.Rip]++
-		l.path = then(l.prefix, move{pc: t.regs.Rip, n: l.visits[t.regs.Rip]})
+		l.visits[t.regs.PC()]++
+		l.path = then(l.prefix, move{pc: t.regs.PC(), n: l.visits[t.regs.PC()]})
 	case haltStep:
 		l.path = withStep(l.path)
 		l.begin()
@@ -373,15 +373,16 @@ func (l *timeline) stepi() (halt, error) {
 		if err := l.p.readStubs(); err != nil {
 			return 0, err
 		}
-		if to := l.p.hooks.targets[(t.regs.Rip-l.p.stubs)/stubSize]; to != 0 {
-			t.regs.Rip, t.dirty, t.told = to, true, false
+		if to := l.p.hooks.targets[(t.regs.PC()-l.p.stubs)/stubSize]; to != 0 {
+			t.regs.SetPC(to)
+			t.dirty, t.told = true, false
 		}
 	}
 	h, err := l.leg(noLimit, true)
 	if err != nil || h == haltEvent {
 		return h, err
 	}
-	if pc := t.regs.Rip; l.p.stubs != 0 && pc >= l.p.stubs && pc-l.p.stubs < clockCode && (pc-l.p.stubs)%stubSize == 0 {
+	if pc := t.regs.PC(); l.p.stubs != 0 && pc >= l.p.stubs && pc-l.p.stubs < clockCode && (pc-l.p.stubs)%stubSize == 0 {
 		h, err = l.leg(l.p.counted+1, false)
 		if h == haltCount {
 			t.told = true

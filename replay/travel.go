@@ -195,7 +195,7 @@ func (l *timeline) stops(to Point, stopAt func(*recording.Event) bool, f func(*S
 				return err
 			}
 			t := l.thread()
-			if h == haltWatch && m.watch[0].Len > 0 || h == haltBreak && m.pc != 0 && t.regs.Rip == m.pc {
+			if h == haltWatch && m.watch[0].Len > 0 || h == haltBreak && m.pc != 0 && t.regs.PC() == m.pc {
 				n++
 			}
 			if i == len(to.path)-1 && n == m.n {

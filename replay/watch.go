@@ -31,8 +31,8 @@ type Watch struct {
 
 // Debug registers (Intel SDM 3, 17.2): DR6 says which fired, DR7 switches on.
 const (
-	debugStatus  = ptrace.OffDebug + 8*6
-	debugControl = ptrace.OffDebug + 8*7
+	debugStatus  = 6
+	debugControl = 7
 )
 
 // setWatches puts the watched memory into a thread's debug registers.
@@ -40,12 +40,12 @@ func (p *Process) setWatches(t *Thread) error {
 	if t.watches == p.s.watchGen {
 		return nil
 	}
-	if err := ptrace.PokeUser(t.tid, debugControl, 0); err != nil {
+	if err := ptrace.SetDebugReg(t.tid, debugControl, 0); err != nil {
 		return fmt.Errorf("clear debug registers: %w", err)
 	}
 	control := uint64(0)
 	for i, w := range p.s.watches {
-		if err := ptrace.PokeUser(t.tid, ptrace.OffDebug+8*uintptr(i), w.Addr); err != nil {
+		if err := ptrace.SetDebugReg(t.tid, i, w.Addr); err != nil {
 			return fmt.Errorf("watch %#x: %w", w.Addr, err)
 		}
 		kind := uint64(1) // writes
@@ -56,7 +56,7 @@ func (p *Process) setWatches(t *Thread) error {
 		control |= 1<<(2*i) | kind<<(16+4*i) | length<<(18+4*i)
 	}
 	if control != 0 {
-		if err := ptrace.PokeUser(t.tid, debugControl, control); err != nil {
+		if err := ptrace.SetDebugReg(t.tid, debugControl, control); err != nil {
 			return fmt.Errorf("set debug registers: %w", err)
 		}
 	}
@@ -66,12 +66,12 @@ func (p *Process) setWatches(t *Thread) error {
 
 // watched says whether a thread stopped because of watched memory.
 func (p *Process) watched(t *Thread) (bool, error) {
-	v, err := ptrace.PeekUser(t.tid, debugStatus)
+	v, err := ptrace.DebugReg(t.tid, debugStatus)
 	if err != nil {
 		return false, fmt.Errorf("read debug registers: %w", err)
 	}
 	if v&0xf == 0 {
 		return false, nil
 	}
-	return true, ptrace.PokeUser(t.tid, debugStatus, 0)
+	return true, ptrace.SetDebugReg(t.tid, debugStatus, 0)
 }

@@ -248,7 +248,7 @@ func (f *finder) hit(h *replay.Hit) error {
 			continue
 		case b.Kind == replay.BreakSymbol:
 			regs := h.Thread.Regs()
-			addr := []uint64{regs.Rdi, regs.Rsi, regs.Rdx}[queries[b.Name]]
+			addr := regs.FuncArgs()[queries[b.Name]]
 			kind = FoundQuery
 			text, _, _ = mem.CString(h.Process.Mem(), addr, maxPrinted)
 		}
@@ -301,14 +301,15 @@ func (f *finder) message(rt *cpython.Runtime, h *replay.Hit) string {
 // print gathers what a print gives, up to the end of a line.
 func (f *finder) print(rt *cpython.Runtime, h *replay.Hit, fn string) error {
 	regs := h.Thread.Regs()
+	what := regs.FuncArgs()[0]
 	m := h.Process.Mem()
 	text := ""
 	if fn == "PyFile_WriteString" {
-		text, _, _ = mem.CString(m, regs.Rdi, maxPrinted)
+		text, _, _ = mem.CString(m, what, maxPrinted)
 	} else {
 		i := rt.Inspect(m)
-		if text = i.Str(regs.Rdi); text == "" {
-			text = i.Text(regs.Rdi, maxLine)
+		if text = i.Str(what); text == "" {
+			text = i.Text(what, maxLine)
 		}
 		i.Release()
 	}

@@ -20,7 +20,7 @@ type above struct{ sp uint64 }
 // Holds implements replay.Condition.
 func (a above) Holds(h *replay.Hit) bool {
 	regs := h.Thread.Regs()
-	return regs.Rsp > a.sp
+	return regs.SP() > a.sp
 }
 
 // returns runs to an address of the current thread's, where its stack is

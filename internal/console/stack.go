@@ -283,7 +283,7 @@ func (c *Console) threadName(tid int32) string {
 			return nil
 		}
 		for _, pt := range all {
-			if regs := t.Regs(); (pt.Ident == regs.FsBase || pt.NativeID == int(tid)) && pt.Name != "" {
+			if regs := t.Regs(); (pt.Ident == regs.TLS() || pt.NativeID == int(tid)) && pt.Name != "" {
 				name = pt.Name
 			}
 		}

@@ -64,7 +64,7 @@ func (s *Server) threads(m *message) error {
 			name := fmt.Sprintf("thread %d", tid)
 			regs := t.Regs()
 			for _, pt := range all {
-				if (pt.Ident == regs.FsBase || pt.NativeID == int(tid)) && pt.Name != "" {
+				if (pt.Ident == regs.TLS() || pt.NativeID == int(tid)) && pt.Name != "" {
 					name = pt.Name
 				}
 			}

@@ -211,7 +211,7 @@ func (s *Server) readAuxv() {
 		return
 	}
 	m := s.Session.Memory()
-	at := ts[0].Regs.Rsp
+	at := ts[0].Regs.SP()
 	argc, err := mem.U64(m, at)
 	if err != nil || argc > 1<<16 {
 		return

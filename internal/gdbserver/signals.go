@@ -90,8 +90,9 @@ func signalInfo(ev *recording.Event) []byte {
 	}
 	// The kernel gives every handler the address of where siginfo is or would
 	// be as its second argument (arch/x86/kernel/signal_64.c).
+	at := ev.Regs.FuncArgs()[1]
 	for _, w := range ev.Mem {
-		if off := ev.Regs.Rsi - w.Addr; ev.Regs.Rsi >= w.Addr && off <= uint64(len(w.Data)) && uint64(len(w.Data))-off >= siginfoSize {
+		if off := at - w.Addr; at >= w.Addr && off <= uint64(len(w.Data)) && uint64(len(w.Data))-off >= siginfoSize {
 			copy(info, w.Data[off:])
 			if is() {
 				return info

@@ -85,3 +85,11 @@ func setReg(r *linux.Regs, n, size int, v uint64) {
 		*p = v
 	}
 }
+
+// Merged is the registers after an instruction that was executed for the
+// program: what it changes, in the thread as it is.
+func Merged(now, after *linux.Regs) *linux.Regs {
+	out := *now
+	out.Rax, out.Rbx, out.Rcx, out.Rdx, out.Rip, out.Eflags, out.OrigRax = after.Rax, after.Rbx, after.Rcx, after.Rdx, after.Rip, after.Eflags, after.OrigRax
+	return &out
+}

@@ -8,17 +8,3 @@ package linux
 
 // Arch names the architecture that this package describes, as recordings do.
 const Arch = "x86-64"
-
-// Regs is struct user_regs_struct of x86-64 (sys/user.h): what
-// PTRACE_GETREGS fills and PTRACE_SETREGS takes, field by field.
-type Regs struct {
-	R15, R14, R13, R12, Rbp, Rbx, R11, R10, R9, R8 uint64
-	Rax, Rcx, Rdx, Rsi, Rdi, OrigRax, Rip          uint64
-	Cs, Eflags, Rsp, Ss, FsBase, GsBase            uint64
-	Ds, Es, Fs, Gs                                 uint64
-}
-
-// Args returns the six syscall arguments at a syscall stop, in order.
-func (r *Regs) Args() [6]uint64 {
-	return [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}
-}

@@ -153,7 +153,8 @@ func (r *reader) event(p *replay.Process, t *replay.Thread, ev *recording.Event)
 		}
 	}
 	all, _ := rt.Threads(m)
-	pt, ok := rt.Of(m, all, int(t.TID), t.Regs().FsBase)
+	regs := t.Regs()
+	pt, ok := rt.Of(m, all, int(t.TID), regs.TLS())
 	if !ok {
 		return nil
 	}

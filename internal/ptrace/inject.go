@@ -10,9 +10,6 @@ import (
 	"pyrr/internal/linux"
 )
 
-// Gadget is the machine code that injected calls run: syscall; int3.
-var Gadget = []byte{0x0f, 0x05, 0xcc}
-
 // atCall leads a stopped thread to the gadget at pc with the registers of a call. saved
 // are those that it had.
 func atCall(tid int, pc uint64, nr uint64, args [6]uint64) (saved, r linux.Regs, err error) {
@@ -20,9 +17,9 @@ func atCall(tid int, pc uint64, nr uint64, args [6]uint64) (saved, r linux.Regs,
 		return saved, r, fmt.Errorf("inject syscall %d: read registers: %w", nr, err)
 	}
 	r = saved
-	plain(&r)
-	r.Rip, r.Rax, r.OrigRax = pc, nr, ^uint64(0)
-	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
+	r.SetMode()
+	r.SetPC(pc)
+	r.SetCall(nr, args)
 	if err := SetRegs(tid, &r); err != nil {
 		return saved, r, fmt.Errorf("inject syscall %d: set registers: %w", nr, err)
 	}
@@ -50,7 +47,7 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 			if err := GetRegs(tid, &r); err != nil {
 				return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
 			}
-			if r.Rip == pc+uint64(len(Gadget)) {
+			if r.PC() == pc+uint64(len(Gadget)) {
 				break
 			}
 		}
@@ -64,25 +61,11 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 			return 0, err
 		}
 	}
-	ret := int64(r.Rax)
+	ret := r.Result()
 	if err := SetRegs(tid, &saved); err != nil {
 		return ret, fmt.Errorf("inject syscall %d: restore registers: %w", nr, err)
 	}
 	return ret, nil
-}
-
-// Selectors of the segments of a 64-bit program (__USER_CS and __USER_DS of
-// asm/segment.h).
-const (
-	UserCS = 0x33
-	UserDS = 0x2b
-)
-
-// plain gives registers the mode in which the gadget is what it looks like:
-// 64-bit code, no single steps.
-func plain(r *linux.Regs) {
-	const trap = 1 << 8 // TF
-	r.Cs, r.Ss, r.Eflags = UserCS, UserDS, r.Eflags&^trap
 }
 
 // ExitThread ends a stopped thread by exit(2), made at the gadget at pc.
@@ -91,8 +74,9 @@ func ExitThread(tid int, pc uint64) error {
 	if err := GetRegs(tid, &r); err != nil {
 		return fmt.Errorf("read registers: %w", err)
 	}
-	plain(&r)
-	r.Rip, r.Rax, r.Rdi, r.OrigRax = pc, unix.SYS_EXIT, 0, ^uint64(0)
+	r.SetMode()
+	r.SetPC(pc)
+	r.SetCall(unix.SYS_EXIT, [6]uint64{})
 	if err := SetRegs(tid, &r); err != nil {
 		return fmt.Errorf("set registers: %w", err)
 	}
@@ -140,12 +124,12 @@ func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.
 			return 0, err
 		}
 	}
-	ret, err := PeekUser(tid, OffRax)
+	ret, err := Result(tid)
 	if err != nil {
 		return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
 	}
 	if err := SetRegs(tid, &saved); err != nil {
-		return int64(ret), fmt.Errorf("inject syscall %d: restore registers: %w", nr, err)
+		return ret, fmt.Errorf("inject syscall %d: restore registers: %w", nr, err)
 	}
-	return int64(ret), nil
+	return ret, nil
 }

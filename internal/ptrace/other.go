@@ -16,9 +16,6 @@ import (
 const (
 	Options     = 0
 	SyscallStop = sys.SIGTRAP | 0x80
-	OffRip      = 128
-	OffDebug    = 848
-	UserCS      = 0x33
 	CloneFork   = 0
 	CloneThread = 1
 )
@@ -34,8 +31,8 @@ func Step(int, int) error                      { return sys.ErrElsewhere }
 func Detach(int, int) error                    { return sys.ErrElsewhere }
 func GetRegs(int, *linux.Regs) error           { return sys.ErrElsewhere }
 func SetRegs(int, *linux.Regs) error           { return sys.ErrElsewhere }
-func PeekUser(int, uintptr) (uint64, error)    { return 0, sys.ErrElsewhere }
-func PokeUser(int, uintptr, uint64) error      { return sys.ErrElsewhere }
+func SetDebugReg(int, int, uint64) error       { return sys.ErrElsewhere }
+func DebugReg(int, int) (uint64, error)        { return 0, sys.ErrElsewhere }
 func GetXState(int, []byte) ([]byte, error)    { return nil, sys.ErrElsewhere }
 func SetXState(int, []byte) error              { return sys.ErrElsewhere }
 func EventMsg(int) (uint64, error)             { return 0, sys.ErrElsewhere }

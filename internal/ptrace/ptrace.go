@@ -18,8 +18,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"pyrr/internal/linux"
 )
 
 // Requests of ptrace(2) that x/sys/unix has no constant for.
@@ -28,7 +26,6 @@ const (
 	reqSysemuStep = 32
 	reqGetSigMask = 0x420a
 	reqSetSigMask = 0x420b
-	ntX86XState   = 0x202
 )
 
 // Options of PTRACE_SEIZE for a recorded tree.
@@ -37,16 +34,6 @@ const Options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTR
 
 // SyscallStop is the signal number of a syscall stop under TRACESYSGOOD.
 const SyscallStop = unix.SIGTRAP | 0x80
-
-// Offsets into struct user (sys/user.h) for PeekUser and PokeUser.
-const (
-	OffRax     = 80
-	OffRcx     = 88
-	OffRsi     = 104
-	OffOrigRax = 120
-	OffRip     = 128
-	OffDebug   = 848 // u_debugreg[0]
-)
 
 // Gone reports whether err says that the tracee does not exist any more, or
 // is being killed.
@@ -129,50 +116,6 @@ func Listen(tid int) error {
 // Detach lets go of a stopped thread, delivering sig.
 func Detach(tid int, sig int) error {
 	_, err := call(unix.PTRACE_DETACH, tid, 0, uintptr(sig))
-	return err
-}
-
-// GetRegs reads the general registers of a stopped thread.
-func GetRegs(tid int, r *linux.Regs) error {
-	err := callPtr(unix.PTRACE_GETREGS, tid, 0, unsafe.Pointer(r))
-	return err
-}
-
-// SetRegs writes the general registers, fs_base and gs_base included.
-func SetRegs(tid int, r *linux.Regs) error {
-	err := callPtr(unix.PTRACE_SETREGS, tid, 0, unsafe.Pointer(r))
-	return err
-}
-
-// PeekUser reads a word of struct user.
-func PeekUser(tid int, off uintptr) (uint64, error) {
-	var v uint64
-	err := callPtr(unix.PTRACE_PEEKUSR, tid, off, unsafe.Pointer(&v))
-	return v, err
-}
-
-// PokeUser writes a word of struct user.
-func PokeUser(tid int, off uintptr, v uint64) error {
-	_, err := call(unix.PTRACE_POKEUSR, tid, off, uintptr(v))
-	return err
-}
-
-// GetXState reads the XSAVE area (NT_X86_XSTATE) of a stopped thread.
-func GetXState(tid int, buf []byte) ([]byte, error) {
-	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-	if err := callPtr(unix.PTRACE_GETREGSET, tid, ntX86XState, unsafe.Pointer(&iov)); err != nil {
-		return nil, err
-	}
-	return buf[:iov.Len], nil
-}
-
-// SetXState writes the XSAVE area.
-func SetXState(tid int, buf []byte) error {
-	if len(buf) == 0 {
-		return nil
-	}
-	iov := unix.Iovec{Base: &buf[0], Len: uint64(len(buf))}
-	err := callPtr(unix.PTRACE_SETREGSET, tid, ntX86XState, unsafe.Pointer(&iov))
 	return err
 }
 

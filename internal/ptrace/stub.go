@@ -29,7 +29,7 @@ const closeRange = 436
 const stubOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_EXITKILL
 
 // StartStub makes a process to replay in. Its address space holds nothing
-// but the gadget (syscall; int3) at address gadget, one page long. It has no
+// but the gadget at address gadget, one page long. It has no
 // open files below keepFrom, can't gain privileges, and a seccomp filter kills it for
 // any system call that does more than change its own address space, make and end
 // threads of its own, or fork; and what it forks stays traced. It leaves no core file.
@@ -90,11 +90,11 @@ func stubChild(prog *unix.SockFprog, keepFrom, ppid uintptr) {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 2, 0, 0)
 	}
 	for {
-		syscall.RawSyscall(unix.SYS_PAUSE, 0, 0, 0)
+		syscall.RawSyscall(idleCall, 0, 0, 0)
 	}
 }
 
-// emptyStub seizes the child at its pause(2) and unmaps all but the gadget.
+// emptyStub seizes the child where it waits and unmaps all but the gadget.
 func emptyStub(pid int, gadget uint64) error {
 	if err := Seize(pid, stubOptions); err != nil {
 		return fmt.Errorf("seize: %w", err)
@@ -115,7 +115,7 @@ func emptyStub(pid int, gadget uint64) error {
 			if err := GetRegs(pid, &r); err != nil {
 				return fmt.Errorf("read registers: %w", err)
 			}
-			if r.OrigRax == unix.SYS_PAUSE && int64(r.Rax) == -int64(unix.ENOSYS) {
+			if r.Number() == idleCall && r.Result() == -int64(unix.ENOSYS) {
 				break
 			}
 		}
@@ -123,18 +123,18 @@ func emptyStub(pid int, gadget uint64) error {
 			return fmt.Errorf("resume: %w", err)
 		}
 	}
-	// Turn the pause into a munmap(0, 0), which fails at once (the filter
+	// Turn its call into a munmap(0, 0), which fails at once (the filter
 	// would kill for call -1), then use its syscall instruction.
-	if err := PokeUser(pid, OffOrigRax, unix.SYS_MUNMAP); err != nil {
-		return fmt.Errorf("skip pause: %w", err)
+	if err := SetNumber(pid, unix.SYS_MUNMAP); err != nil {
+		return fmt.Errorf("skip its call: %w", err)
 	}
 	if err := Syscall(pid, 0); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
 	if _, st, err := WaitFor(pid); err != nil || !st.Stopped() {
-		return fmt.Errorf("wait after pause: %v, %w", Describe(st), err)
+		return fmt.Errorf("wait after its call: %v, %w", Describe(st), err)
 	}
-	at := r.Rip - 2
+	at := linux.BeforeCallAt(r.PC())
 	if err := Write(pid, at, Gadget); err != nil {
 		return fmt.Errorf("write a first gadget: %w", err)
 	}
@@ -184,7 +184,7 @@ func dropRseq(pid int, gadget uint64) error {
 var (
 	stubAllowed = []uint32{
 		unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
-		unix.SYS_EXIT, unix.SYS_PAUSE, unix.SYS_RSEQ,
+		unix.SYS_EXIT, idleCall, unix.SYS_RSEQ,
 	}
 	stubClones = []uint32{CloneFork, CloneThread}
 )
@@ -203,7 +203,7 @@ func stubFilter() []unix.SockFilter {
 	)
 	f := []unix.SockFilter{
 		{Code: ld, K: 4}, // seccomp_data.arch
-		{Code: jeq, Jt: 1, K: unix.AUDIT_ARCH_X86_64},
+		{Code: jeq, Jt: 1, K: auditArch},
 		{Code: ret, K: unix.SECCOMP_RET_KILL_PROCESS},
 		{Code: ld, K: 0}, // seccomp_data.nr
 	}

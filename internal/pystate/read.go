@@ -16,9 +16,9 @@ import (
 
 // Thread is a thread of the process, as the recording knows it.
 type Thread struct {
-	TID    int32
-	FsBase uint64
-	Main   bool
+	TID  int32
+	TLS  uint64
+	Main bool
 	// Next is the instruction that it is about to run, 0 where memory has it.
 	Next uint64
 	// Call says that it is in the system call Nr with the arguments Args.
@@ -101,13 +101,13 @@ func (r *reader) readThreads(m mem.Reader, threads []Thread) {
 	all, _ := r.rt.Threads(m)
 	for k := range threads {
 		t := &threads[k]
-		u := hang.Unit{Kind: hang.Thread, TID: t.TID, Ident: t.FsBase, Main: t.Main}
-		own := &unit{thread: t, ident: t.FsBase}
-		if pt, ok := r.rt.Of(m, all, int(t.TID), t.FsBase); ok {
+		u := hang.Unit{Kind: hang.Thread, TID: t.TID, Ident: t.TLS, Main: t.Main}
+		own := &unit{thread: t, ident: t.TLS}
+		if pt, ok := r.rt.Of(m, all, int(t.TID), t.TLS); ok {
 			u.Name = pt.Name
 			own.frames, _ = r.rt.Frames(m, pt, cpython.Options{NextInstr: t.Next})
 		}
-		r.ident[t.FsBase] = len(r.units)
+		r.ident[t.TLS] = len(r.units)
 		r.add(u, own)
 	}
 }

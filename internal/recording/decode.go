@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+
+	"pyrr/internal/linux"
 )
 
 var (
@@ -194,14 +196,14 @@ func (d *decoder) decodeRare(p *parser, ev *Event, m fieldSet) (data uint64) {
 	}
 	if m&fRegs != 0 {
 		diff := p.uvarint()
-		if diff >= 1<<numRegs {
+		if diff >= 1<<linux.NumRegs {
 			p.fail(fmt.Errorf("bad mask of registers %#x", diff))
 			return 0
 		}
 		for ; diff != 0; diff &= diff - 1 {
 			d.regs[bits.TrailingZeros64(diff)] += uint64(p.signed())
 		}
-		ev.Regs = d.regs.regs()
+		ev.Regs = linux.RegsOf((*[linux.NumRegs]uint64)(&d.regs))
 	}
 	if m&fXState != 0 {
 		ev.XState = p.bytes()

@@ -19,24 +19,8 @@ type deltas struct {
 	regs  regArray
 }
 
-const numRegs = 27
-
-type regArray [numRegs]uint64
-
-// regsOf lists r in the order of struct user_regs_struct (sys/user.h).
-func regsOf(r *linux.Regs) regArray {
-	return regArray{r.R15, r.R14, r.R13, r.R12, r.Rbp, r.Rbx, r.R11, r.R10, r.R9, r.R8,
-		r.Rax, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.OrigRax, r.Rip,
-		r.Cs, r.Eflags, r.Rsp, r.Ss, r.FsBase, r.GsBase,
-		r.Ds, r.Es, r.Fs, r.Gs}
-}
-
-func (a *regArray) regs() *linux.Regs {
-	return &linux.Regs{R15: a[0], R14: a[1], R13: a[2], R12: a[3], Rbp: a[4], Rbx: a[5], R11: a[6], R10: a[7], R9: a[8], R8: a[9],
-		Rax: a[10], Rcx: a[11], Rdx: a[12], Rsi: a[13], Rdi: a[14], OrigRax: a[15], Rip: a[16],
-		Cs: a[17], Eflags: a[18], Rsp: a[19], Ss: a[20], FsBase: a[21], GsBase: a[22],
-		Ds: a[23], Es: a[24], Fs: a[25], Gs: a[26]}
-}
+// regArray is registers in the order in which recordings hold them.
+type regArray [linux.NumRegs]uint64
 
 // zigzag maps small numbers of either sign to small numbers.
 func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
@@ -234,7 +218,7 @@ func (d *deltas) encodeRare(b []byte, ev *Event, m fieldSet) []byte {
 // encodeRegs appends which registers differ from those of the chunk's last
 // event that had registers, and by how much.
 func (d *deltas) encodeRegs(b []byte, r *linux.Regs) []byte {
-	now := regsOf(r)
+	now := r.Words()
 	var diff uint64
 	for i := range now {
 		if now[i] != d.regs[i] {

@@ -108,7 +108,7 @@ func randomEvent(rnd *rand.Rand, k Kind, f fieldSet) Event {
 		for i := range a {
 			a[i] = num()
 		}
-		ev.Regs = a.regs()
+		ev.Regs = linux.RegsOf((*[linux.NumRegs]uint64)(&a))
 	})
 	set(fXState, func() { ev.XState = randomBytes(rnd, 3000) })
 	set(fProc, func() {

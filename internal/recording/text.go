@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"pyrr/internal/linux"
 )
 
 // textField is how the text form writes and reads one field of an event. A
@@ -18,8 +20,8 @@ type textField struct {
 	parse func(v string, ev *Event) error
 }
 
-// regNames are the keys of the registers, in the order of regsOf.
-var regNames = [numRegs]string{"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8",
+// regNames are the keys of the registers, in the order in which recordings hold them.
+var regNames = [linux.NumRegs]string{"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8",
 	"rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip",
 	"cs", "eflags", "rsp", "ss", "fs_base", "gs_base",
 	"ds", "es", "fs", "gs"}
@@ -128,7 +130,7 @@ func writeArgs(b []byte, ev *Event, key string) []byte {
 func writeRegs(b []byte, ev *Event, key string) []byte {
 	b = appendKey(b, key)
 	sep := false
-	for i, v := range regsOf(ev.Regs) {
+	for i, v := range ev.Regs.Words() {
 		if v == 0 {
 			continue
 		}

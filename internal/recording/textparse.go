@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"pyrr/internal/linux"
 )
 
 // maxTextLine is the limit of a line of the text form that ParseText takes.
@@ -219,7 +221,7 @@ func parseRegs(s string, ev *Event) error {
 			return err
 		}
 	}
-	ev.Regs = a.regs()
+	ev.Regs = linux.RegsOf((*[linux.NumRegs]uint64)(&a))
 	return nil
 }
 

@@ -231,8 +231,7 @@ func (p *Plan) input(in []byte, count func(int)) []byte {
 func (p *Plan) registers(ev *recording.Event, count func(int)) {
 	regs := *ev.Regs
 	changed := false
-	for _, r := range []*uint64{&regs.Rax, &regs.Rbx, &regs.Rcx, &regs.Rdx, &regs.Rsi, &regs.Rdi, &regs.Rbp,
-		&regs.R8, &regs.R9, &regs.R10, &regs.R11, &regs.R12, &regs.R13, &regs.R14, &regs.R15} {
+	for _, r := range regs.General() {
 		if to, secret, ok := p.set.Word(*r); ok {
 			*r = to
 			changed = true

@@ -100,5 +100,5 @@ func (c *codeMap) Walk(p *replay.Process, t *replay.Thread) []unwind.Frame {
 
 // UnwindRegs puts a thread's registers in DWARF's order.
 func UnwindRegs(r *linux.Regs) unwind.Regs {
-	return unwind.AllRegs([17]uint64{r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip})
+	return unwind.AllRegs(r.DWARF())
 }

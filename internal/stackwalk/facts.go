@@ -31,7 +31,7 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 	var threads []pystate.Thread
 	for tid, t := range p.Threads() {
 		regs := t.Regs()
-		in := pystate.Thread{TID: tid, FsBase: regs.FsBase, Main: isMain(tid), Next: p.NextInstr(t)}
+		in := pystate.Thread{TID: tid, TLS: regs.TLS(), Main: isMain(tid), Next: p.NextInstr(t)}
 		in.Nr, in.Args, in.Call = t.Call()
 		threads = append(threads, in)
 	}
@@ -82,7 +82,7 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 	}
 	all, _ := rt.Threads(p.Mem())
 	regs := t.Regs()
-	pt, ok := rt.Of(p.Mem(), all, int(t.TID), regs.FsBase)
+	pt, ok := rt.Of(p.Mem(), all, int(t.TID), regs.TLS())
 	if !ok {
 		return nil
 	}
@@ -114,7 +114,7 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 	for tid, t := range p.Threads() {
 		if int(tid) == p.Info.PID {
 			regs := t.Regs()
-			return pystate.Failure(rt, p.Mem(), regs.FsBase)
+			return pystate.Failure(rt, p.Mem(), regs.TLS())
 		}
 	}
 	return nil

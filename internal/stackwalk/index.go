@@ -93,7 +93,7 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		}
 		if isNew {
 			regs := t.Regs()
-			it.ident = regs.FsBase
+			it.ident = regs.TLS()
 		}
 		x.name(p, t, it, ev)
 		if len(ip.died) < MaxDied {
@@ -207,18 +207,18 @@ func (x *indexer) ReadAll(p *replay.Process) {
 // stack reads a thread's stack.
 func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread, it *indexedThread) {
 	regs := t.Regs()
-	regs.Rip = ip.redirect(p.Mem(), regs.Rip)
-	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.FsBase, regs: UnwindRegs(&regs)}
+	regs.SetPC(ip.redirect(p.Mem(), regs.PC()))
+	j := job{kind: jobStack, proc: p.Info.ID, thread: &it.stack, code: ip.code, ident: regs.TLS(), regs: UnwindRegs(&regs)}
 	m := &x.capture
 	*m = captureMem{Reader: p.Mem(), bufs: m.bufs, addrs: m.addrs}
 	if !x.Alone {
-		m.addr, m.b = it.stack.copied(regs.Rsp)
+		m.addr, m.b = it.stack.copied(regs.SP())
 	}
 	if rt, err := p.Runtime(); err == nil {
 		if ip.tracker == nil {
 			ip.tracker = rt.NewTracker()
 		}
-		frames, same, _, ok, _ := ip.tracker.Frames(m, regs.FsBase, p.NextInstr(t))
+		frames, same, _, ok, _ := ip.tracker.Frames(m, regs.TLS(), p.NextInstr(t))
 		if ok {
 			j.rt, j.same = rt, same
 			j.top = append(newFrames(), frames[:len(frames)-same]...)

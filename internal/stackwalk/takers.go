@@ -297,7 +297,7 @@ func (j *journey) taker() (out *take) {
 		}
 		taken.Event = p.Number
 		regs := t.Regs()
-		out = &take{Taken: taken, tid: t.TID, ident: regs.FsBase, task: addr}
+		out = &take{Taken: taken, tid: t.TID, ident: regs.TLS(), task: addr}
 		return nil
 	})
 	return out

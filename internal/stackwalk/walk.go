@@ -76,7 +76,7 @@ func (w *Walk) Threads(p *replay.Process) (*cpython.Runtime, []cpython.Thread, m
 // threadOf returns the Python thread that a thread runs.
 func threadOf(rt *cpython.Runtime, m mem.Reader, all []cpython.Thread, t *replay.Thread) (cpython.Thread, bool) {
 	regs := t.Regs()
-	return rt.Of(m, all, int(t.TID), regs.FsBase)
+	return rt.Of(m, all, int(t.TID), regs.TLS())
 }
 
 // Stack returns the Python stack of a thread at the event at hand.
@@ -182,7 +182,7 @@ func framesOf(rt *cpython.Runtime, p *replay.Process, t *replay.Thread, all []cp
 	regs := t.Regs()
 	var lists [][]cpython.Frame
 	for _, pt := range all {
-		mine := rt.Runs(pt, regs.FsBase, t.TID)
+		mine := rt.Runs(pt, regs.TLS(), t.TID)
 		if !mine && pt.Interp == 0 {
 			continue
 		}

@@ -190,7 +190,7 @@ func (w btWalk) full(p *replay.Process, at *place, f *Flags) []btStack {
 		regs := t.Regs()
 		st := btStack{at: at, thread: tid}
 		for _, pt := range all {
-			if !rt.Runs(pt, regs.FsBase, tid) {
+			if !rt.Runs(pt, regs.TLS(), tid) {
 				continue
 			}
 			if st.name == "" {

@@ -72,7 +72,7 @@ func tasksOf(p *replay.Process, at *place, f *Flags) ([]btStack, error) {
 		t := &tasks[i]
 		s := btStack{at: at, task: &btTask{Name: t.Name, Running: t.Running, Waits: t.Waits, Loop: fmt.Sprintf("%#x", t.Loop), Err: t.Err}}
 		for tid, th := range p.Threads() {
-			if regs := th.Regs(); t.Thread != 0 && regs.FsBase == t.Thread {
+			if regs := th.Regs(); t.Thread != 0 && regs.TLS() == t.Thread {
 				s.thread, s.task.Thread = tid, tid
 			}
 		}

@@ -17,7 +17,7 @@ import (
 
 // fromLinux orders registers as DWARF does.
 func fromLinux(r *linux.Regs) Regs {
-	return AllRegs([numRegs]uint64{r.Rax, r.Rdx, r.Rcx, r.Rbx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip})
+	return AllRegs(r.DWARF())
 }
 
 // stopped starts a Python program and returns its pid, stopped, once it has
