@@ -262,13 +262,18 @@ func (r *recorder) lookQuiet(t *task) error {
 	return nil
 }
 
+// tooLarge says of a file that more of it would have to be taken than is at once.
+func tooLarge(q *quietFile, size uint64) error {
+	return fmt.Errorf("%.200s, a mapped file of %d MiB, changes, and no more than %d MiB are taken at once", q.file.Name(), size>>20, maxFresh>>20)
+}
+
 // renewHeld returns the events that make a replay show what of a file the mapping
 // holds, which may be changed in any place.
 func (m *sharedMap) renewHeld(tid int, q *quietFile) ([]recording.Event, error) {
 	size := q.sizeNow()
 	last := min(pageUp(size), m.off+m.end-m.start)
 	if last > m.off+maxFresh {
-		return nil, fmt.Errorf("a mapped file of %d bytes changes", size)
+		return nil, tooLarge(q, size)
 	}
 	ev := recording.Event{Kind: recording.KindFault}
 	m.held(m.off, last, func(start, end uint64) {
@@ -333,7 +338,7 @@ func (m *sharedMap) renew(tid int, from, to, size uint64) ([]recording.Event, er
 	var evs []recording.Event
 	if lo, hi := max(from&^(pageSize-1), m.off), min(to, pageUp(size), m.off+m.end-m.start); lo < hi {
 		if m.end-m.start > maxFresh && hi-lo > maxFresh {
-			return nil, fmt.Errorf("%d bytes of a mapped file change", hi-lo)
+			return nil, tooLarge(m.quiet, size)
 		}
 		if m.prot&unix.PROT_WRITE != 0 {
 			for n := lo / pageSize; n*pageSize < hi; n++ {
@@ -356,7 +361,7 @@ func (m *sharedMap) renew(tid int, from, to, size uint64) ([]recording.Event, er
 func (m *sharedMap) taken(tid int, size uint64) ([]recording.Event, error) {
 	last := m.start + min(max(pageUp(size), m.off)-m.off, m.end-m.start)
 	if last-m.start > maxFresh {
-		return nil, fmt.Errorf("a mapped file of %d bytes changes", size)
+		return nil, tooLarge(m.quiet, size)
 	}
 	ev := recording.Event{Kind: recording.KindWrite, Memory: recording.Memory{Maps: []recording.Mapping{{Start: m.start, End: m.end, Prot: uint32(m.prot), Name: m.quiet.file.Name()}}}}
 	m.ofFile, m.noFile, m.seen = false, 0, map[uint64]uint64{}

@@ -69,7 +69,7 @@ func (s *session) loadFiles() error {
 			if _, says := errors.AsType[*recording.MissingFileError](errs[i]); says {
 				return errs[i]
 			}
-			return fmt.Errorf("read file %d (%s) of the recording: %w", f.ID, f.Path, errs[i])
+			return fmt.Errorf("load file %d (%s): %w", f.ID, f.Path, errs[i])
 		}
 	}
 	return nil
@@ -89,6 +89,9 @@ var (
 
 func (s *session) loadFile(f recording.File) (int, error) {
 	content, size, err := s.rec.ReadFile(f.ID)
+	if _, lost := errors.AsType[*recording.NotKeptError](err); lost {
+		content, size, err = s.rec.ReadKept(f.ID) // what is behind can't be reached: lost.go
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -405,6 +405,9 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		what = "other values in the callee-saved registers"
 	}
 	if what != "" {
+		if err := p.lost(t, sig); err != nil {
+			return err
+		}
 		return p.diverged(ev, "%s", what)
 	}
 	p.counted = ev.Instr

@@ -3,6 +3,7 @@
 package keeping
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -174,7 +175,9 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
-		if t.Uncut == "" {
+		if _, lost := errors.AsType[*replay.LostFileError](err); lost {
+			u.Warn("the recording can't be replayed to its end: " + err.Error())
+		} else if t.Uncut == "" {
 			u.Warn("the replay that verifies the recording failed: " + err.Error())
 			u.Hint("pyrr replay --batch " + printable.ShellQuote(t.Packed))
 		}

@@ -59,16 +59,44 @@ func (r *Recording) ReadFile(id FileID) (io.ReaderAt, int64, error) {
 	}
 	defer b.Close()
 	if f.Unstable != "" {
-		return fail(fmt.Errorf("%d of %d bytes were kept: %s", b.size, f.Want, f.Unstable))
+		return fail(&NotKeptError{f, b.size, errors.New(f.Unstable)})
 	}
 	if r.finished() || f.Kept == f.Want {
 		return fail(&DamagedError{File: blobName(f.ID), Offset: b.end, Err: fmt.Errorf("holds %d of %d bytes", b.size, f.Want)})
 	}
 	src, err := r.original(f)
 	if err != nil {
-		return fail(fmt.Errorf("%d of %d bytes were kept, and the original can't be used: %w", b.size, f.Want, err))
+		return fail(&NotKeptError{f, b.size, fmt.Errorf("the original can't be used: %w", err)})
 	}
 	return src, int64(f.Want), nil
+}
+
+// NotKeptError says that a recording holds no more than the beginning of a file that
+// was mapped: it was changed, or the recorder killed, before more was copied.
+type NotKeptError struct {
+	File File
+	Kept uint64
+	Err  error
+}
+
+func (e *NotKeptError) Error() string {
+	return fmt.Sprintf("%d of %d bytes were kept: %v", e.Kept, e.File.Want, e.Err)
+}
+
+func (e *NotKeptError) Unwrap() error { return e.Err }
+
+// ReadKept returns the beginning of a file of which ReadFile says NotKeptError, and how
+// much that is.
+func (r *Recording) ReadKept(id FileID) (io.ReaderAt, int64, error) {
+	f, ok := r.file(id)
+	if !ok {
+		return nil, 0, fmt.Errorf("the recording has no file %d", id)
+	}
+	b, err := r.openBlob(f)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read file %d (%s) of the recording: %w", id, f.Path, err)
+	}
+	return b, int64(min(b.size, f.Want)), nil
 }
 
 // PreferOriginals makes ReadFile read the files that were mapped, where they are

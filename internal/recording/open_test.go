@@ -270,7 +270,7 @@ func TestCutFileCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err := open(t, dir).ReadFile(id)
-		if err == nil || !strings.Contains(err.Error(), "bytes were kept, and the original can't be used: it has changed since") {
+		if err == nil || !strings.Contains(err.Error(), "bytes were kept: the original can't be used: it has changed since") {
 			t.Errorf("error %v", err)
 		}
 		zip := filepath.Join(t.TempDir(), "x.pyrr.zip")
