@@ -4,14 +4,18 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"pyrr/internal/probe"
 	"pyrr/internal/setup"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // shownText is a text that web/test/markdown.mjs shows.
@@ -72,8 +76,8 @@ func TestMarkdownInBrowser(t *testing.T) {
 // PYRR_KEEP_SHOTS names a folder for pictures of them, to be looked at.
 const keepShots = "PYRR_KEEP_SHOTS"
 
-// odd records the tests and writes what is to be shown of them.
-func odd(t *testing.T, dir, python string) []shownText {
+// recordOdd records the tests, and returns the environment of their programs and how to call these.
+func recordOdd(t *testing.T, dir, python string) (env, recordings []string, call func(env []string, name string, args ...string) (string, error)) {
 	t.Helper()
 	self, err := filepath.Abs(os.Args[0])
 	if err == nil {
@@ -85,21 +89,28 @@ func odd(t *testing.T, dir, python string) []shownText {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "CI=", "PYTEST_ADDOPTS=", "GITHUB_ACTIONS=")
-	call := func(env []string, name string, args ...string) (string, error) {
+	env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "CI=", "PYTEST_ADDOPTS=", "GITHUB_ACTIONS=")
+	call = func(env []string, name string, args ...string) (string, error) {
 		cmd := exec.Command(name, args...)
 		cmd.Dir, cmd.Env = dir, env
 		out, err := cmd.Output()
 		return string(out), err
 	}
-	pyrr := filepath.Join(dir, "bin/pyrr")
-	if said, err := call(env, pyrr, "record", "--keep", "failure", "--timeout", "2", "-o", "recordings", "--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_odd.py"); err == nil {
+	if said, err := call(env, filepath.Join(dir, "bin/pyrr"), "record", "--keep", "failure", "--timeout", "2", "-o", "recordings", "--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_odd.py"); err == nil {
 		t.Fatalf("it did not fail\n%s", said)
 	}
-	recordings, _ := filepath.Glob(filepath.Join(dir, "recordings/*.pyrr.zip"))
+	recordings, _ = filepath.Glob(filepath.Join(dir, "recordings/*.pyrr.zip"))
 	if len(recordings) != 4 {
 		t.Fatalf("recordings: %q", recordings)
 	}
+	return env, recordings, call
+}
+
+// odd records the tests and writes what is to be shown of them.
+func odd(t *testing.T, dir, python string) []shownText {
+	t.Helper()
+	env, recordings, call := recordOdd(t, dir, python)
+	pyrr := filepath.Join(dir, "bin/pyrr")
 	summary, err := filepath.Abs("../../scripts/action/summary.sh")
 	if err != nil {
 		t.Fatal(err)
@@ -113,20 +124,24 @@ func odd(t *testing.T, dir, python string) []shownText {
 		texts = append(texts, shownText{name, file, breaks, shot, headings, folded})
 		return file
 	}
+	// Each of them reads recordings for a second or more.
+	var together errgroup.Group
 	for _, values := range []string{"", "true"} {
-		action := append(env, "PYRR_RESULT=timeout", "PYRR_STATUS=1", "PYRR_RECORDINGS="+filepath.Join(dir, "recordings"), "PYRR_ARTIFACT=pyrr-recordings-test-1",
+		temp := t.TempDir()
+		action := append(slices.Clone(env), "PYRR_RESULT=timeout", "PYRR_STATUS=1", "PYRR_RECORDINGS="+filepath.Join(dir, "recordings"), "PYRR_ARTIFACT=pyrr-recordings-test-1",
 			"PYRR_ARTIFACT_URL=https://github.example/artifacts/7", "PYRR_VALUES="+values, "GITHUB_RUN_ID=99", "GITHUB_REPOSITORY=owner/shop", "GITHUB_SHA=abc123",
-			"GITHUB_SERVER_URL=https://github.example", "GITHUB_OUTPUT="+filepath.Join(dir, "output"), "RUNNER_TEMP="+dir, "GITHUB_STEP_SUMMARY="+add("summary"+values, false, 3, 3))
-		if said, err := call(action, "bash", summary); err != nil {
-			t.Fatalf("%v\n%s", err, said)
-		}
-		if err := os.Rename(filepath.Join(dir, "pyrr-comment.md"), add("comment"+values, true, 3, 3)); err != nil {
-			t.Fatal(err)
-		}
+			"GITHUB_SERVER_URL=https://github.example", "GITHUB_OUTPUT="+filepath.Join(temp, "output"), "RUNNER_TEMP="+temp, "GITHUB_STEP_SUMMARY="+add("summary"+values, false, 3, 3))
+		comment := add("comment"+values, true, 3, 3)
+		together.Go(func() error {
+			if said, err := call(action, "bash", summary); err != nil {
+				return fmt.Errorf("%w\n%s", err, said)
+			}
+			return os.Rename(filepath.Join(temp, "pyrr-comment.md"), comment)
+		})
 	}
 	packed := map[string]bool{}
 	for _, r := range recordings {
-		name := "message" // long names lose their beginning
+		name, folded := "message", 0 // long names lose their beginning
 		for _, kind := range []string{"hang", "file"} {
 			if strings.HasPrefix(filepath.Base(r), "test_odd.test_"+kind) {
 				name = kind
@@ -136,17 +151,20 @@ func odd(t *testing.T, dir, python string) []shownText {
 			continue
 		}
 		packed[name] = true
-		said, err := call(env, pyrr, "pack", "--markdown", "-o", filepath.Join(dir, "packed.pyrr.zip"), r)
-		if err == nil {
-			folded := 0
-			if name == "hang" {
-				folded = 1
+		if name == "hang" {
+			folded = 1
+		}
+		file := add("pack-"+name, true, 1, folded)
+		together.Go(func() error {
+			said, err := call(env, pyrr, "pack", "--markdown", "-o", filepath.Join(dir, name+"-packed.pyrr.zip"), r)
+			if err != nil {
+				return fmt.Errorf("pack %s: %w", r, err)
 			}
-			err = os.WriteFile(add("pack-"+name, true, 1, folded), []byte(said), 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+			return os.WriteFile(file, []byte(said), 0o600)
+		})
+	}
+	if err := together.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	return texts
 }
