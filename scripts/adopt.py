@@ -4,7 +4,8 @@ install` of the wheel, and `pytest --pyrr` in the unpacked source. Into one test
 each go a test that hangs and one that fails. Held is that
 
 - each test ends as without pyrr, by JUnit, and so do the exit status and the last line;
-- exactly the two leave a recording, and the report says why the one hung;
+- exactly the two leave a recording, and the session's end where that hangs as well, and the
+  report says why the one hung;
 - `pyrr open` finds the lines that were put in.
 
 The first one, start to end, becomes the example in docs/adopting.md.
@@ -228,12 +229,16 @@ def adopt(project, venv, work, bad):
     check(want == have and len(want) > 5, "%d tests end as without pyrr" % len(want))
     check(native.returncode == 1 and recorded.returncode == project.status, "exit status %d, without pyrr %d" % (recorded.returncode, native.returncode))
     said = recorded.stdout
+    counts = [collections.Counter({how: int(n) for n, how in re.findall(r"(\d+) (failed|passed|skipped|xfailed|xpassed|errors?)", re.findall(r"^\d+ failed.* in .*s", out, re.M)[-1].split(" in ")[0])}) for out in (native.stdout, said)]
+    check(counts[0] + collections.Counter(failed=1) == counts[1], "the last line has one failure more: %s" % dict(counts[1]))
     report = said[said.rfind(" pyrr ="):]
     pattern = project.says.replace("LINE", str(line))
     why = re.search(r"^TIMEOUT .*\n +(.*)", report, re.M)
     check(re.search(pattern, report) is not None, "the report says why: %s" % (why and why.group(1)))
     recordings = sorted((folder / "recordings").glob("*"))
-    check(len(recordings) == 2 and all(r.name.endswith(".pyrr.zip") for r in recordings), "recordings: " + ", ".join(r.name for r in recordings))
+    left = sorted(re.sub(r"-[^-]*\.pyrr\.zip$", "", re.sub(r"^test_\w+\.", "", r.name)) for r in recordings)
+    after = ["after_the_last_test"] if project.status == 124 else []
+    check(left == sorted(after + [name, "test_totals"]), "recordings: " + ", ".join(r.name for r in recordings))
     case = next(c for c in ElementTree.parse(folder / "recorded.xml").getroot().iter("testcase") if c.get("name") == name)
     check(case.find("failure") is not None and re.search(pattern, case.find("failure").get("message")) is not None, "JUnit says why")
     opened = run([f"{venv}/bin/pyrr", "open", "recordings", "test_totals"], cwd=folder, env=env)
