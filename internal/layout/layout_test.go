@@ -103,8 +103,8 @@ var allowed = map[string][]string{
 }
 
 // free lists the packages that tie the others together and may import all:
-// the program, and the tests and measurements of the whole.
-var free = []string{"cmd", "bench", "fixtures", "internal/conformance"}
+// the program, and the tests, measurements and trials of the whole.
+var free = []string{"cmd", "bench", "fixtures", "internal/conformance", "scripts"}
 
 // owners lists outside packages that only some packages import, so that each
 // has one place where it can be replaced.
