@@ -112,7 +112,7 @@ build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build
 # a test fails.
 fixtures="nondet_values threads_queue"
 suite=
-[ "$what" != memory ] || PYRR_ELSEWHERE_SUITE=yes
+case $what in all | missing | memory) PYRR_ELSEWHERE_SUITE=yes ;; esac
 [ "$what" = short ] || [ "$what" = memory ] || fixtures="nondet_values signal_altstack threads_queue"
 [ -z "${PYRR_ELSEWHERE_SUITE:-}" ] || suite=$(scripts/venv.sh pytest)
 there=$work/root # what the guest has
