@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,6 +173,75 @@ func TestColour(t *testing.T) {
 			u := screen.New(slave, slave)
 			if u.ColourErr != tt.want || u.ColourOut != tt.want {
 				t.Errorf("colour %v, %v; want %v", u.ColourOut, u.ColourErr, tt.want)
+			}
+		})
+	}
+}
+
+// actingProgram prints, and names its thread, its function, its file and what it looks
+// for, with what acts on a terminal, and hangs.
+const actingProgram = `
+import os, sys, threading
+evil = "\x1b]0;TITLE\x07\x1b[41mRED\u202eback\u2028line\x9b31m"
+space = {}
+exec(compile("import threading\ndef f(evil, lock):\n    lock.acquire()\n", "/nowhere/" + evil + ".py", "exec"), space)
+f = space["f"]
+f.__code__ = f.__code__.replace(co_name=evil)
+print(evil, flush=True)
+print(evil, file=sys.stderr, flush=True)
+try:
+    os.stat("/nowhere" + evil)
+except OSError:
+    pass
+lock = threading.Lock()
+lock.acquire()
+thread = threading.Thread(target=f, args=(evil, lock), name=evil)
+thread.start()
+thread.join()
+`
+
+// acting is what a terminal would act on: pyrr's own colours are none of it.
+var acting = []string{"\x1b]", "\a", "\x1b[41m", "\u202e", "\u2028", "\u009b"}
+
+// TestTerminalIsLeftAlone holds that nothing of what a recorded program printed, and of
+// its names, acts on the terminal on which it is shown; a pipe gets the bytes as they are.
+func TestTerminalIsLeftAlone(t *testing.T) {
+	python := tracedPython(t)
+	dir := t.TempDir()
+	t.Setenv("PYTHONIOENCODING", "utf-8")
+	app := filepath.Join(dir, "app.py")
+	if err := os.WriteFile(app, []byte(actingProgram), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "r.pyrr.zip")
+	piped := func(args ...string) (string, error) {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Args[0] = "pyrr" // TestMain runs main for that name
+		out, err := cmd.Output()
+		return string(out), err
+	}
+	printed, err := piped("record", "--timeout", "1s", "-o", path, "--", python, app)
+	if err == nil || !strings.Contains(printed, acting[0]) {
+		t.Fatalf("record: %v, %q", err, printed)
+	}
+	if out, err := piped("replay", "--batch", path); err != nil || out != printed {
+		t.Errorf("%v: a pipe gets %q, not %q", err, out, printed)
+	}
+	for _, command := range []string{
+		"replay --batch", "replay --at end -ex bt -ex quit", "bt", "bt --locals", "explain", "explain --full", "explain --json", "events", "events --json",
+		"info", "info --json", "profile", "where TITLE", "where --json TITLE",
+	} {
+		t.Run(command, func(t *testing.T) {
+			args := strings.Fields(command)
+			r := onTerminal(t, dir, slices.Insert(args, 1, path)...)
+			out, status := r.rest(t)
+			if status != 0 || out == "" {
+				t.Fatalf("status %d: %s", status, out)
+			}
+			for _, s := range acting {
+				if strings.Contains(out, s) {
+					t.Errorf("%q comes to the terminal: %q", s, out)
+				}
 			}
 		})
 	}
