@@ -19,6 +19,7 @@ func (p *Process) checksum(ev *recording.Event) error {
 	var page [pageSize]byte
 	m := p.Mem()
 	for _, w := range ev.Mem {
+		lost := false // the mapping is of a file of which not all was kept
 		for i := 0; i+4 <= len(w.Data); i += 4 {
 			addr := w.Addr + uint64(i/4)*pageSize
 			want := binary.LittleEndian.Uint32(w.Data[i:])
@@ -26,6 +27,16 @@ func (p *Process) checksum(ev *recording.Event) error {
 				continue // a system call was writing there
 			}
 			if err := m.ReadAt(page[:], addr); err != nil {
+				if !lost {
+					kept, err := p.notKept(addr)
+					if err != nil {
+						return err
+					}
+					lost = kept != nil
+				}
+				if lost {
+					continue
+				}
 				return p.diverged(ev, "the page at %#x is not there: %v", addr, err)
 			}
 			if max(crc32.Checksum(page[:], castagnoli), 1) != want {

@@ -352,6 +352,11 @@ func (p *Process) counts() (left int64, used uint64, err error) {
 func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, used uint64, atStub bool) error {
 	r := &t.regs
 	sig := st.StopSignal()
+	if ev.Kind != recording.KindSignal {
+		if err := p.lost(t, sig, count); err != nil {
+			return err
+		}
+	}
 	readings := uint64(len(ev.Readings) / inject.ReadingSize)
 	if !p.calls.empty() {
 		readings = uint64(len(p.calls.readings) / inject.ReadingSize)
@@ -405,9 +410,6 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		what = "other values in the callee-saved registers"
 	}
 	if what != "" {
-		if err := p.lost(t, sig); err != nil {
-			return err
-		}
 		return p.diverged(ev, "%s", what)
 	}
 	p.counted = ev.Instr
