@@ -5,9 +5,11 @@ package main
 import (
 	"archive/zip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -60,7 +62,8 @@ func wrongFiles(t *testing.T) []string {
 		"missing.pyrr.zip", "missing", "program.py/below"}
 	if os.Geteuid() != 0 { // who may read everything
 		write("unreadable.pyrr.zip", "PK\x03\x04", 0)
-		names = append(names, "unreadable.pyrr.zip")
+		write("unreadable.yaml", "version: 1\n", 0)
+		names = append(names, "unreadable.pyrr.zip", "unreadable.yaml")
 	}
 	return names
 }
@@ -111,8 +114,9 @@ func TestWrongFiles(t *testing.T) {
 				if !strings.Contains(errs, "pyrr: error: ") || !strings.Contains(errs, file) {
 					t.Errorf("the message does not name %q:\n%s", file, errs)
 				}
-				spec := name == "check" || name == "accept"
-				if !strings.Contains(errs, "pyrr: hint: ") && !(spec && file != "" && !strings.Contains(file, "pyrr.")) {
+				// What may be a spec and is none, has its line in the message.
+				isSpec := (name == "check" || name == "accept") && file != "" && !strings.Contains(file, "pyrr.") && !strings.HasPrefix(file, "unreadable")
+				if !strings.Contains(errs, "pyrr: hint: ") && !isSpec {
 					t.Errorf("no hint:\n%s", errs)
 				}
 				if strings.Contains(errs, "changed after it was made") && !slices.Contains(damaged, file) {
@@ -128,6 +132,37 @@ func TestWrongFiles(t *testing.T) {
 	}
 	if left, _ := filepath.Glob("*-packed*"); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestWrongFilesOfNobody is TestWrongFiles as an ordinary user, where this is root, to
+// whom no file is unreadable.
+func TestWrongFilesOfNobody(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("this is an ordinary user, as whom TestWrongFiles runs")
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "pyrr-nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	// It lies in a folder that nobody may look into.
+	self, program := filepath.Join(dir, "pyrr.test"), []byte(nil)
+	if program, err = os.ReadFile(os.Args[0]); err == nil {
+		err = os.WriteFile(self, program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run", "^TestWrongFiles$", "-test.v")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestWrongFiles/check_unreadable.yaml") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

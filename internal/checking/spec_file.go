@@ -27,7 +27,7 @@ func notSpec(command, path string) error {
 		}
 		return out
 	case err != nil:
-		return hint.Usagef("%s: %s: %v", command, path, errors.Unwrap(err))
+		return notRead(command, path, err)
 	case st.IsDir():
 		if _, err := os.Lstat(filepath.Join(path, "pyrr.json")); err != nil {
 			return nil
@@ -37,7 +37,7 @@ func notSpec(command, path string) error {
 	default:
 		f, err := os.Open(path)
 		if err != nil {
-			return hint.Usagef("%s: %s: %v", command, path, errors.Unwrap(err))
+			return notRead(command, path, err)
 		}
 		defer f.Close()
 		head := make([]byte, 4)
@@ -47,5 +47,12 @@ func notSpec(command, path string) error {
 	}
 	out := hint.Usagef("%s: %s is a recording, not a spec", command, path)
 	out.Next = []string{"pyrr new " + printable.ShellQuote(path), "pyrr explain " + printable.ShellQuote(path)}
+	return out
+}
+
+// notRead says that a path could not be looked at, and how to see why.
+func notRead(command, path string, err error) error {
+	out := hint.Usagef("%s: %s: %v", command, path, errors.Unwrap(err))
+	out.Next = []string{"ls -l " + printable.ShellQuote(path)}
 	return out
 }
