@@ -3,7 +3,7 @@
 GO ?= go
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere places attaches suites capture-figures adopt bench page-figures process-figures packages release vscode picture fuzz-short clean
+.PHONY: all build setup demo test as-nobody lint generate native conformance soak elsewhere places attaches suites capture-figures adopt bench page-figures process-figures dispatch-figures packages release vscode picture fuzz-short clean
 
 all: build
 
@@ -83,6 +83,10 @@ bench: build setup
 # What recording many processes at once costs, in two minutes; writes docs/performance.md.
 process-figures: build
 	$(GO) run ./bench --processes
+
+# What calls cost on kernels before 6.4, in six minutes; writes docs/performance.md.
+dispatch-figures: build setup
+	$(GO) run ./bench --dispatch
 
 # What the page about a recording costs, in a browser; writes docs/performance.md.
 page-figures:

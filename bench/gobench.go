@@ -108,7 +108,7 @@ func (m measured) table() string {
 	for _, f := range figures {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, m.text(f), f.target)
 	}
-	b.WriteString(processFigures + pageFigures + attaching)
+	b.WriteString(processFigures + dispatchFigures + pageFigures + attaching)
 	return b.String()
 }
 

@@ -81,28 +81,40 @@ func main() {
 	out := pflag.String("output", "docs/performance.md", "file to write, - for standard output")
 	python := pflag.String("python", "", "interpreter (default the tests' virtual environment)")
 	processes := pflag.Bool("processes", false, "only the figures of many processes, written into their section of the file")
+	dispatch := pflag.Bool("dispatch", false, "only the figures of kernels before 6.4, written into their section of the file")
 	pflag.Parse()
-	if *processes {
-		if err := measureProcesses(*rounds, *out); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+	err := func() error {
+		if *processes {
+			return measureProcesses(*rounds, *out)
 		}
-		return
-	}
-	if err := run(*rounds, *only, *out, *python); err != nil {
+		interpreter, err := interpreter(*python)
+		if err != nil {
+			return err
+		}
+		if *dispatch {
+			return measureDispatch(*rounds, *out, *only, interpreter)
+		}
+		return run(*rounds, *only, *out, interpreter)
+	}()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, only, out, python string) error {
-	if python == "" {
-		b, err := exec.Command("scripts/venv.sh").Output()
-		if err != nil {
-			return fmt.Errorf("make the virtual environment: %w", err)
-		}
-		python = filepath.Join(strings.TrimSpace(string(b)), "bin/python")
+// interpreter is the one that was asked for, or that of the tests' virtual environment.
+func interpreter(asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
 	}
+	b, err := exec.Command("scripts/venv.sh").Output()
+	if err != nil {
+		return "", fmt.Errorf("make the virtual environment: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(b)), "bin/python"), nil
+}
+
+func run(rounds int, only, out, python string) error {
 	dir, err := os.MkdirTemp("", "pyrr-bench-")
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 )
@@ -17,8 +16,6 @@ import (
 //
 //go:embed processes.md
 var processFigures string
-
-var processSection = regexp.MustCompile(`(?s)\n## Many processes\n.*?(\n## |$)`)
 
 // processBenchmarks are the figures that Go benchmarks of package capture report.
 var processBenchmarks = []figure{
@@ -63,22 +60,7 @@ func measureProcesses(rounds int, file string) error {
 	text += fmt.Sprintf("| pytest, 24 tests that compute, recorded to native: wall time | %.2f |  |\n", serial.wall)
 	text += fmt.Sprintf("| the same with `-n 2` | %.2f | ≤ %.2f |\n", two.wall, serial.wall+0.05)
 	text += fmt.Sprintf("| their processor time: serial, and with `-n 2` | %.2f, %.2f |  |\n", serial.cpu, two.cpu)
-	if file == "-" {
-		_, err = os.Stdout.WriteString(text)
-		return err
-	}
-	doc, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if n := len(processSection.FindAll(doc, -1)); n != 1 {
-		return fmt.Errorf("%s: %d sections named Many processes, want one", file, n)
-	}
-	doc = processSection.ReplaceAll(doc, []byte(strings.ReplaceAll(text, "$", "$$")+"$1"))
-	if err := os.WriteFile("bench/processes.md", []byte(text), 0o666); err != nil {
-		return err
-	}
-	return os.WriteFile(file, doc, 0o666)
+	return writeSection("Many processes", "bench/processes.md", file, text)
 }
 
 // ratios are those of recorded runs to native ones.
