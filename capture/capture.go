@@ -213,6 +213,9 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 			return nil, err
 		}
 	}
+	if w != nil {
+		w.PackLater(o.packLater(o.Dir))
+	}
 	type result struct {
 		info *Info
 		err  error
@@ -232,6 +235,22 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	}()
 	res := <-done
 	return res.info, res.err
+}
+
+// packLater is how much of a recording in the folder dir is compressed only when it is
+// known that it is kept. It is nothing where all are, and where there is a bound of its
+// size, which is of what is compressed; and little where the disk is nearly full.
+func (o *Options) packLater(dir string) int64 {
+	if o.Keep == nil && o.Tests == nil || o.MaxSize > 0 {
+		return 0
+	}
+	var st unix.Statfs_t
+	for dir = filepath.Dir(dir); unix.Statfs(dir, &st) != nil; dir = filepath.Dir(dir) {
+		if dir == filepath.Dir(dir) {
+			return 0
+		}
+	}
+	return min(recording.MaxLater, int64(st.Bavail)*st.Bsize/16)
 }
 
 func header(o Options, cwd string, cpu *inject.CPU) recording.Header {

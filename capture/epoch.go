@@ -171,6 +171,7 @@ func (r *recorder) beginEpoch(t *task, dir, test string) (*epoch, error) {
 	h.Test = test
 	h.Started = time.Now()
 	ep.w = recording.Hold(dir, h)
+	ep.w.PackLater(r.o.packLater(dir))
 	old := p.ep
 	end := recording.Event{Kind: recording.KindEnd, TID: int32(p.pid), Instr: p.base, Why: recording.EndTest, Text: "a recording of a test begins"}
 	if old != nil {

@@ -115,10 +115,12 @@ func (f *Flags) options(u *screen.UI, args []string, dir string) *capture.Option
 		AVX512:         f.AVX512,
 		CPUs:           f.CPUs,
 		DisableSyscall: f.Disable,
-		Keep:           func(i *capture.Info) bool { return Kept(f.Keep, i.Status, i.TimedOut) },
 		From:           f.From,
 		Bounds:         f.limits(),
 		Warn:           u.Warn, NoBuffer: f.CallBuffer == CallBufferOff, Dispatch: f.dispatch(),
+	}
+	if f.Keep != KeepAlways {
+		o.Keep = func(i *capture.Info) bool { return Kept(f.Keep, i.Status, i.TimedOut) }
 	}
 	if f.Verify == VerifyFull {
 		o.Checksums = checksumEvery

@@ -66,6 +66,9 @@ func (r *Recording) packMember(z *zipWriter, name string) error {
 		return err
 	}
 	defer c.Close()
+	if strings.HasPrefix(name, eventsDir+"/") {
+		return r.packEvents(z, name, c)
+	}
 	return z.add(name, io.NewSectionReader(c, 0, c.size))
 }
 

@@ -49,6 +49,7 @@ type Writer struct {
 	// Of the background goroutine only.
 	enc    *zstd.Encoder
 	packed []byte
+	later  int64 // how many bytes of events may still stay as they are; see later.go
 }
 
 // Create makes the folder dir, which must not exist, and writes the header

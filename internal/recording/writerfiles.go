@@ -71,6 +71,9 @@ func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
 			w.packed = w.enc.EncodeAll(raw, w.packed)
 			w.blocks.put(path, w.packed[chunkHeaderSize:])
 		}
+	} else if n := int64(len(raw)); n <= w.later {
+		w.later -= n
+		w.packed = appendStored(w.packed, raw)
 	} else {
 		w.packed = w.enc.EncodeAll(raw, w.packed)
 	}
