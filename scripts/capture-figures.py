@@ -183,6 +183,54 @@ def storm(argv, cwd, rounds):
     return statistics.median(never), statistics.median(kept)
 
 
+MANY = """
+import pytest, time
+
+@pytest.mark.parametrize("i", range(3000))
+def test_one(i):
+    if i % 600 == 300:
+        time.sleep(60)
+"""
+
+
+def below(pid):
+    """A process and those that it made, and they."""
+    found = [pid]
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                found += below(int(child))
+    except OSError:
+        pass  # it has ended
+    return found
+
+
+def memory(argv, cwd, out):
+    """The most bytes that pyrr's own processes have in memory at a time, and what it said."""
+    p = subprocess.Popen([str(a) for a in (PYRR, "record", "--keep", "timeout", "--timeout", "3s", "-o", out, "--", *argv)], cwd=cwd, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, CI=""))
+    most = 0
+
+    def watch():
+        nonlocal most
+        while p.poll() is None:
+            now = 0
+            for pid in below(p.pid):
+                try:
+                    if os.path.samefile(f"/proc/{pid}/exe", PYRR):
+                        now += int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                except OSError:
+                    pass
+            most = max(most, now)
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said = p.communicate()[0]
+    watcher.join()
+    return most, said
+
+
 def main():
     rounds, target = int(option("--rounds", "5")), option("--output", HERE / "docs/capture.md")
     suites.CACHE.mkdir(parents=True, exist_ok=True)
@@ -227,6 +275,11 @@ def main():
             sys.exit(said[-2000:])
         text.append(f"| 1,000 tests, of which four read 40 MB each: the most on the disk at a time | {most / 1e6:.0f} MB | the largest test |\n")
         text.append(f"| and when they are over | {left / 1e6:.0f} MB | 0 |\n")
+        (work / "test_many.py").write_text(MANY)
+        most, said = memory(pytest_argv(python, *alone, work / "test_many.py"), work, work / "many")
+        if "5 failed, 2995 passed" not in said:
+            sys.exit(said[-2000:])
+        text.append(f"| 3,000 tests of which 5 hang and are kept: what pyrr's own processes have in memory at most | {most / 1e6:.0f} MB | ≤ 200 MB |\n")
         (work / "test_storm.py").write_text(STORM)
         never, kept = storm(pytest_argv(python, *alone, work / "test_storm.py"), work, rounds)
         text.append(f"| 1,000 equal failures, nothing kept: processor time of all processes, to native | {never:.2f} | |\n")
