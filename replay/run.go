@@ -327,6 +327,20 @@ func trapCode(t *Thread) (int, error) {
 	return info.Code(), nil
 }
 
+// stopAt describes a stop; of a trap it says what the processor told of it, too.
+func stopAt(t *Thread, st unix.WaitStatus) string {
+	text := fmt.Sprintf("%s at %#x", ptrace.Describe(st), t.regs.PC())
+	if st.StopSignal() != unix.SIGTRAP {
+		return text
+	}
+	code, err := trapCode(t)
+	status, err2 := ptrace.DebugReg(t.tid, debugStatus)
+	if err != nil || err2 != nil {
+		return text
+	}
+	return fmt.Sprintf("%s (code %d, debug status %#x)", text, code, status)
+}
+
 // counts reads the counting cell and the number of clock readings used.
 func (p *Process) counts() (left int64, used uint64, err error) {
 	var b [24]byte
@@ -360,7 +374,7 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 	readings := uint64(len(ev.Readings) / inject.ReadingSize)
 	if !p.calls.empty() {
 		readings = uint64(len(p.calls.readings) / inject.ReadingSize)
-		if err := p.checkFed(t, fmt.Sprintf("%s at %#x", ptrace.Describe(st), r.PC())); err != nil {
+		if err := p.checkFed(t, stopAt(t, st)); err != nil {
 			return err
 		}
 	}
@@ -374,7 +388,7 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		case atStub:
 			what = fmt.Sprintf("the thread executes more than %d instructions without a system call", ev.Instr)
 		case sig != ptrace.SyscallStop:
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+			what = "the thread " + stopAt(t, st)
 		case int32(r.Number()) != ev.Nr:
 			what = fmt.Sprintf("system call %s", p.describe(t))
 		case r.Args() != ev.Args:
@@ -382,19 +396,19 @@ func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, co
 		}
 	case recording.StopInstr:
 		if !atStub {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+			what = "the thread " + stopAt(t, st)
 		}
 	case recording.StopPause:
 		if atStub || sig != unix.SIGTRAP || p.pauseNow != 0 {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+			what = "the thread " + stopAt(t, st)
 		}
 	case recording.StopSpin:
 		if atStub || sig != unix.SIGTRAP || r.PC() != ev.PC {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+			what = "the thread " + stopAt(t, st)
 		}
 	case recording.StopTrap:
 		if atStub || sig == ptrace.SyscallStop {
-			what = fmt.Sprintf("the thread %s at %#x", ptrace.Describe(st), r.PC())
+			what = "the thread " + stopAt(t, st)
 		}
 	}
 	if what == "" && p.cell != 0 && count != ev.Instr {
