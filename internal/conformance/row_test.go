@@ -97,6 +97,12 @@ func TestSoakRows(t *testing.T) {
 // fails without pyrr.
 func TestSoakPlan(t *testing.T) {
 	cases := []Case{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	two := NewSoak(cases[:2], []SoakRow{{Name: "a", Pairs: 3}, {Name: "a", Pairs: 1, Build: "abc"}, {Name: "b", Pairs: 2}}, 3)
+	for range 2 {
+		if c, _ := two.next(); c.Name != "b" {
+			t.Errorf("of 4 pairs with two builds, and 2, it goes on with %s", c.Name)
+		}
+	}
 	s := NewSoak(cases, []SoakRow{{Name: "a", Pairs: 1}}, 6)
 	var got []string
 	chaos := 0

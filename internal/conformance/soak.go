@@ -139,7 +139,7 @@ func NewSoak(cases []Case, rows []SoakRow, pairs int) *Soak {
 		s.place[c.Name] = i
 	}
 	for _, r := range rows {
-		s.started[r.Name] = r.Pairs
+		s.started[r.Name] += r.Pairs // of each build
 	}
 	return s
 }
