@@ -80,7 +80,7 @@ type NotKeptError struct {
 }
 
 func (e *NotKeptError) Error() string {
-	return fmt.Sprintf("%d of %d bytes were kept: %v", e.Kept, e.File.Want, e.Err)
+	return fmt.Sprintf("%d of %d bytes were kept: %.500s", e.Kept, e.File.Want, e.Err.Error())
 }
 
 func (e *NotKeptError) Unwrap() error { return e.Err }
