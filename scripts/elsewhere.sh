@@ -3,7 +3,11 @@
 # round: in guests of qemu-system-x86_64 that emulate every instruction (TCG), with
 # Debian's own kernels and an initramfs that holds little more than pyrr and a Python.
 #
-# Usage: elsewhere.sh [short|all|missing|memory|PROCESSOR KERNEL]     default: short, two guests
+# Usage: elsewhere.sh [short|all|missing|memory|yama|PROCESSOR KERNEL]     default: short, two guests
+#
+# yama records and replays as root and as an ordinary user with kernel.yama.ptrace_scope
+# of 0 to 3, and prints what came of each: refused by name are all with 3, and with 2
+# the ordinary user.
 #
 # missing is what all is, for the guests that have no line yet, of whatever build.
 #
@@ -28,6 +32,7 @@ what=${1:-short}
 # refused before anything starts.
 case $what in
 memory) guests=("max 6.12 memory") ;;
+yama) guests=("max 6.12 yama") ;;
 short) guests=("Haswell,+pku 6.1 replays" "Westmere 6.1 refused") ;;
 all | missing)
   guests=()
@@ -113,7 +118,7 @@ build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build
 fixtures="nondet_values threads_queue"
 suite=
 case $what in all | missing | memory) PYRR_ELSEWHERE_SUITE=yes ;; esac
-[ "$what" = short ] || [ "$what" = memory ] || fixtures="nondet_values signal_altstack threads_queue"
+[[ $what = short || $what = memory || $what = yama ]] || fixtures="nondet_values signal_altstack threads_queue"
 [ -z "${PYRR_ELSEWHERE_SUITE:-}" ] || suite=$(scripts/venv.sh pytest)
 there=$work/root # what the guest has
 mkdir -p "$there"/{bin,proc,sys,dev,tmp,lib64,elsewhere/here} "$there/elsewhere/suite"
@@ -186,6 +191,26 @@ tried "overcommit_memory=2, recorded" d \$record
 tail -5 out
 SH
 fi
+if [ "$what" = yama ]; then cat >"$there/elsewhere/yama.sh" <<SH
+cat >/tmp/as.py <<'PY'
+import os, sys
+if sys.argv[1] != "0":
+    os.setgroups([]), os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1]))
+os.chdir("/tmp"), os.execv(sys.argv[2], sys.argv[2:])
+PY
+for scope in 0 1 2 3; do
+  echo \$scope >/proc/sys/kernel/yama/ptrace_scope || echo "YAMA can't be set to \$scope"
+  for user in 0 1000; do
+    out=/tmp/yama-\$scope-\$user.pyrr.zip
+    $python /tmp/as.py \$user /elsewhere/pyrr record -o \$out -- $python -c 'print(1)' >/tmp/said 2>&1 </dev/null
+    echo "YAMA \$scope, uid \$user: record \$? \$(grep -a ^pyrr: /tmp/said | head -2 | tr '\n' ' ')"
+    [ -e \$out ] || out=/tmp/yama-0-\$user.pyrr.zip
+    $python /tmp/as.py \$user /elsewhere/pyrr replay --batch \$out >/tmp/said 2>&1 </dev/null
+    echo "YAMA \$scope, uid \$user: replay \$? \$(grep -a ^pyrr: /tmp/said | head -2 | tr '\n' ' ')"
+  done
+done
+SH
+fi
 cp -r fixtures "$there/elsewhere/fixtures"
 cp "$work/pyrr" "$there/elsewhere/pyrr"
 say "recording here"
@@ -216,6 +241,11 @@ echo "GUEST $(uname -r) $(grep -m1 'model name' /proc/cpuinfo)"
 grep 'User Dispatch' -A1 /tmp/doctor | sed 's/^/DOCTOR /'
 if [ -e /elsewhere/memory.sh ]; then
   sh /elsewhere/memory.sh
+  echo "DONE"
+  poweroff -f
+fi
+if [ -e /elsewhere/yama.sh ]; then
+  sh /elsewhere/yama.sh
   echo "DONE"
   poweroff -f
 fi
@@ -261,6 +291,13 @@ guest() {
     say "$cpu $version: the guest did not come to its end"
     tail -5 "$work/text" "$work/qemu" >&2
     return 1
+  fi
+  if [ "$expected" = yama ]; then
+    grep -a '^YAMA' "$work/text"
+    # Nothing but that: with 2 the ordinary user, with 3 everybody.
+    [ "$(grep -acE '^YAMA ([01], uid .*|2, uid 0): (record|replay) 0 ' "$work/text")" = 10 ] &&
+      [ "$(grep -acE '^YAMA (2, uid 1000|3, uid .*): (record 125|replay 4) .*ptrace_scope is' "$work/text")" = 6 ]
+    return
   fi
   if [ "$expected" = memory ]; then
     grep -a '^MEM' "$work/text"

@@ -186,6 +186,7 @@ func TestRefused(t *testing.T) {
 		remedy string
 	}{
 		{"traced", environment{tracer: 7, yama: 2, seccomp: 2}, unix.EPERM, Unsupported, "traced, by process 7", "without the debugger"},
+		// What a kernel with Yama itself answers: scripts/elsewhere.sh yama.
 		{"yama 2", environment{yama: 2, seccomp: 2}, unix.EPERM, Unsupported, "ptrace_scope is 2", "sysctl kernel.yama.ptrace_scope=1"},
 		{"yama 3", environment{yama: 3}, unix.EPERM, Unsupported, "until the machine restarts", "restart"},
 		{"selinux", environment{yama: -1, selinux: true}, unix.EACCES, Unsupported, "deny_ptrace", "setsebool"},
