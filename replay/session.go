@@ -245,6 +245,14 @@ func (x *Session) Continue(stopAt func(*recording.Event) bool) (*Stop, error) {
 	return x.travel(func(l *timeline) (*Stop, error) { return l.run(nil, stopAt) })
 }
 
+// Each runs to the end, or to the next breakpoint, and calls f before each event with the
+// process as it stands then, which must not be kept.
+func (x *Session) Each(f func(*Process, *recording.Event)) (*Stop, error) {
+	return x.travel(func(l *timeline) (*Stop, error) {
+		return l.run(nil, func(ev *recording.Event) bool { f(l.p, ev); return false })
+	})
+}
+
 // ReverseContinue goes back to the last breakpoint before here, or the last
 // event that stopAt picks, or to the start.
 func (x *Session) ReverseContinue(stopAt func(*recording.Event) bool) (*Stop, error) {

@@ -11,7 +11,7 @@ import (
 // maxAsks bounds the questions about one process, maxCalls those that need a
 // breakpoint.
 const (
-	maxAsks  = 128
+	maxAsks  = 512
 	maxCalls = 8
 )
 

@@ -16,7 +16,7 @@ import (
 // Bounds of a journey for those who took something.
 const (
 	maxJourney = 20 * time.Second
-	maxRounds  = 3 * time.Second // no further round begins that would last longer
+	maxRounds  = 5 * time.Second // no further round begins that would last longer
 	maxTakes   = 20_000          // stops of one process
 	maxTaken   = 3               // that are kept of a thing
 )
@@ -86,10 +86,20 @@ func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Pro
 	if x.Select(child.Parent) != nil {
 		return
 	}
-	j := journey{x: x, facts: parent, asks: asks[:min(len(asks), 4)], until: child.PID}
-	if _, err := j.start(rec, child.Parent); err != nil {
-		return
+	for began := time.Now(); len(asks) > 0 && time.Since(began) < maxRounds; {
+		few := min(len(asks), maxWatched)
+		j := journey{x: x, facts: parent, asks: asks[:few], until: child.PID}
+		asks = asks[few:]
+		if _, err := j.start(rec, child.Parent); err != nil {
+			return
+		}
+		j.heldAtFork(facts[child.ID])
 	}
+}
+
+// heldAtFork goes to the fork of a child and notes which of some locks somebody held then.
+func (j *journey) heldAtFork(child *hang.Facts) {
+	x := j.x
 	j.begin()
 	j.run()
 	forker := int32(0)
@@ -107,7 +117,7 @@ func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Pro
 		if at.Unit = -1; w.took.tid == forker {
 			at.Unit = 0
 		}
-		facts[child.ID].Things[w.ask.Thing].AtFork = &at
+		child.Things[w.ask.Thing].AtFork = &at
 	}
 	x.SetWatches(nil)
 	x.SetBreaks(nil)
@@ -153,23 +163,6 @@ type take struct {
 	task  uint64
 }
 
-// rounds goes the way as often as there are words left to watch: the processor
-// watches few at once.
-func (j *journey) rounds(start recording.Pos) {
-	for began := time.Now(); ; {
-		round := time.Now()
-		j.begin()
-		j.run()
-		j.close()
-		if len(j.asks) == 0 || j.over || time.Since(began)+time.Since(round) > maxRounds {
-			return
-		}
-		if _, err := j.x.RunTo(start); err != nil {
-			return
-		}
-	}
-}
-
 func (j *journey) begin() {
 	j.words, j.calls = nil, map[*replay.Break]*takes{}
 	var later []hang.Ask
@@ -178,7 +171,7 @@ func (j *journey) begin() {
 	for i := range j.asks {
 		a := &j.asks[i]
 		if a.Word != 0 {
-			if len(watches) == 4 {
+			if len(watches) == maxWatched {
 				later = append(later, *a)
 			} else {
 				watches = append(watches, replay.Watch{Addr: a.Word, Len: a.Len})
@@ -268,11 +261,7 @@ func (j *journey) locked(w *word) bool {
 	if j.x.Memory().ReadAt(b, w.ask.Word) != nil {
 		return false
 	}
-	value := uint64(0)
-	for k := range b {
-		value |= uint64(b[k]) << (8 * k)
-	}
-	return value&w.ask.Mask != w.ask.Free
+	return isLocked(b, w.ask)
 }
 
 // taker is the current thread, and where it is.
