@@ -167,6 +167,26 @@ func (i *Inspector) Buffer(obj uint64) uint64 {
 	return 0
 }
 
+// Unused is how many bytes a buffered file has read from its descriptor and not given out:
+// of struct buffered the members buffer, pos, raw_pos and read_end lie behind raw, four
+// ints, finalizing and abs_pos.
+func (i *Inspector) Unused(obj uint64) int {
+	const most = 1 << 30
+	buffer := i.Buffer(obj)
+	if class := i.Type(buffer); class != "BufferedReader" && class != "BufferedRandom" {
+		return 0
+	}
+	s, err := i.v.record("buffered", buffer+uint64(i.r.l.object.typ)+8, 72)
+	if err != nil {
+		return 0
+	}
+	data, pos, end := s.u64(40), s.u64(48), s.u64(64)
+	if data == 0 || end > most || pos >= end {
+		return 0
+	}
+	return int(end - pos)
+}
+
 // BufferOwner tells whether word is the state of the lock of a buffered file, and which
 // thread has that: of struct buffered (Modules/_io/bufferedio.c) the members lock, the
 // address of a POSIX semaphore, and owner, an ident, lie behind each other.

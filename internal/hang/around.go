@@ -187,7 +187,7 @@ func (j *judge) stands(n node, way []hop, says, missing string) (string, string)
 // traffic says what went through a connection, and when last.
 func (j *judge) traffic(c *Call) string {
 	p := c.Peer
-	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") {
+	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") || strings.HasPrefix(c.Call, "send") {
 		return ""
 	}
 	if p.Got == 0 {

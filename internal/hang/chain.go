@@ -163,7 +163,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	if len(t.Known) > 0 {
 		nobody = ""
 	}
-	if fate != "" {
+	if copied := j.copied(n, t); copied != "" {
+		nobody = copied
+	} else if fate != "" {
 		nobody = "; " + fate
 	}
 	what := j.thingName(t)
@@ -174,18 +176,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	case Lock, RLock, Semaphore:
 		return j.finalLock(n, t, at, what, nobody, fate)
 	case Event:
-		if starts(u) {
-			return "waits until the thread that it starts has begun" + at, None, "start", ""
-		}
-		if t.InQueue != "" {
-			return "waits for " + what + at + " of a job that lies in queue " + t.InQueue + ", from which nobody takes it", Likely, "event", "who should have taken the job from the queue"
-		}
-		return "waits for " + what + at + ", which nobody sets" + nobody, Likely, "event", "who should have set it"
+		return finalEvent(u, t, at, what, nobody)
 	case Condition:
-		if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
-			return "waits for " + what + at + ", which nobody notifies; what the " + t.Pool + " gave out last was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
-		}
-		return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
+		return j.finalCondition(n, t, at, what, nobody)
 	case Barrier:
 		return j.finalBarrier(n, t, at, fate)
 	case Queue:
@@ -292,6 +285,10 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 func (j *judge) finalQueue(n node, t *Thing, w *Wait, at, what, nobody, fate string) (says, degree, kind, missing string) {
 	switch w.How {
 	case "put":
+		if u := j.unit(n); w.Takes > 0 {
+			own := "it takes from it itself, in " + lastName(u.Frames[w.Takes].Func) + " (" + j.at(u.Frames[w.Takes]) + ")"
+			return fmt.Sprintf("waits for room in %s%s, which is %s: %s", what, at, or(t.State, "full"), own), Likely, "queue", "whether another takes from it too"
+		}
 		return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
 	case "join":
 		jobs := jobsOf(t.Count)
@@ -325,7 +322,7 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 			if t := j.call(n); t != nil && !strings.HasPrefix(t.Call, "wait") && j.readsPipes(t) {
 				return fmt.Sprintf("reads the output of %s%s, whose end does not come: it, or a program that it started, has the pipe open", name, at), Likely, "output", "which programs those are: they are not recorded"
 			}
-			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at) + j.inputOf(n, pid), Likely, "child", "what the child does"
+			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at) + j.inputOf(n, pid) + j.outputOf(n, pid), Likely, "child", "what the child does"
 		}
 	}
 	for _, p := range j.in.Procs {
@@ -392,6 +389,8 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		}
 	}
 	switch {
+	case p.Held > 0:
+		return does + fmt.Sprintf(", of which it has read %s already that lie in the buffer of a file object: a poll does not see those", bytesText(uint64(p.Held))), Likely, "buffered", "whether what lies there is what it waits for"
 	case p.What == "terminal" && len(p.Ends) == 0 && p.Unrecorded == "":
 		return does, Proven, c.Call, ""
 	case p.What == "listening socket":
@@ -411,6 +410,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		}
 		if u := j.unread(n); u != "" && strings.HasPrefix(does, "polls") {
 			return does + ", to which nothing has come" + u, Likely, c.Call, "who should use the other end"
+		}
+		if own := ownEnds(n, p); j.hasAtHand(n, own) {
+			return does + ", whose other end it has at hand itself" + j.traffic(c), Likely, c.Call, "who should use the other end"
 		}
 		return does + ", whose other end nobody in this process uses" + j.traffic(c), Likely, c.Call, "who should use the other end"
 	case p.Backlog && c.Call == "connect":

@@ -28,6 +28,8 @@ type Facts struct {
 	Children map[int]string `json:"children,omitempty"`
 	// Self is the name that multiprocessing gives this process, as a child.
 	Self string `json:"self,omitempty"`
+	// Copies are objects that a fork copies.
+	Copies []Copy `json:"copies,omitempty"`
 	// Asks is what a journey through the recording can answer; it is not kept.
 	Asks []Ask `json:"-"`
 	// TaskAt are the tasks by the addresses of their objects, for those who travel.
@@ -100,6 +102,9 @@ type Unit struct {
 	Behind int `json:"behind,omitempty"`
 	// FDs are the descriptors of sockets, pipes and files that it has at hand.
 	FDs []int `json:"fds,omitempty"`
+	// Buffered are, by descriptor, bytes that lie read in the buffer of a file object that
+	// it has at hand.
+	Buffered map[int]int `json:"buffered,omitempty"`
 	// Serves are the descriptors of the listening sockets of the servers that it runs.
 	Serves []int `json:"serves,omitempty"`
 }
@@ -156,6 +161,9 @@ type Wait struct {
 	// Limit says that there is a time limit; Asks that one asks again and again.
 	Limit bool `json:"limit,omitempty"`
 	Asks  bool `json:"asks,omitempty"`
+	// Takes is, of one that waits for room in a queue, the number of the frame further out
+	// in which it takes from the same queue, 0 for none.
+	Takes int `json:"takes,omitempty"`
 	// PID is the child that is waited for.
 	PID int `json:"pid,omitempty"`
 }
@@ -388,7 +396,7 @@ func (f *Facts) Sound() bool {
 				return false
 			}
 		}
-		if !units(w.Units) || w.Frame < 0 || w.Frame > 0 && w.Frame >= len(u.Frames) {
+		if !units(w.Units) || w.Frame < 0 || w.Frame > 0 && w.Frame >= len(u.Frames) || w.Takes < 0 || w.Takes > 0 && w.Takes >= len(u.Frames) {
 			return false
 		}
 	}

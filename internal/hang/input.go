@@ -106,8 +106,7 @@ type Peer struct {
 	// Before says that it was open before the recording began: what went through it
 	// until then is not known.
 	Before bool
-	// Coming says that the other end has written what this one has not read.
-	Coming bool
+	Arrived
 	// Used is the thread that read or wrote last at the other end, TID 0 for none.
 	Used User
 	Accepting
@@ -119,6 +118,15 @@ type Peer struct {
 	// Transaction is who has one open, on another connection to the database at the
 	// other end.
 	Transaction *Owner
+}
+
+// Arrived is what has come and nobody has used.
+type Arrived struct {
+	// Coming says that the other end has written what this one has not read.
+	Coming bool
+	// Held are bytes that the thread which polls has read already: they lie in the buffer
+	// of a file object that it has at hand.
+	Held int
 }
 
 // Mail is what is known of a socket of datagrams.
@@ -153,6 +161,9 @@ type Kid struct {
 	// standard input, FedBy names other programs that have.
 	Fed   []int
 	FedBy []string
+	// Heard are the processes that alone have the reading end of the pipe that it has as
+	// its standard output, of which no thread reads from it.
+	Heard []int
 }
 
 // Unread is data that a process has not read.

@@ -14,6 +14,32 @@ const (
 	EventFD   = "eventfd"
 )
 
+// outputOf says of a child whose output goes to a pipe that nobody reads who could: a
+// child that writes much waits there for ever.
+func (j *judge) outputOf(n node, pid int) string {
+	p := j.procs[n.proc]
+	if p == nil {
+		return ""
+	}
+	for i := range p.Kids {
+		c := &p.Kids[i]
+		if c.PID != pid || c.Reaped || len(c.Heard) == 0 {
+			continue
+		}
+		var who []string
+		for _, proc := range c.Heard {
+			if o := j.procs[proc]; o != nil && o.Hangs {
+				who = append(who, j.name(j.mainOf(o)))
+			}
+		}
+		if len(who) == 0 {
+			return ""
+		}
+		return "; its output goes to a pipe that nobody reads, whose reading end only " + strings.Join(who, " and ") + " has open"
+	}
+	return ""
+}
+
 // inputOf says of a child that is not recorded who keeps the pipe open that it reads on
 // its standard input: it may wait for the end of that.
 func (j *judge) inputOf(n node, pid int) string {

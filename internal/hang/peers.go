@@ -235,6 +235,12 @@ func (j *judge) havers(n node, p *Process, fds []int) []node {
 	return out
 }
 
+// hasAtHand says whether a unit's own variables lead to one of some descriptors.
+func (j *judge) hasAtHand(n node, fds []int) bool {
+	u := j.unit(n)
+	return u != nil && slices.ContainsFunc(fds, func(fd int) bool { return slices.Contains(u.FDs, fd) })
+}
+
 // atIt are, of those who have some descriptors at hand, the ones that are in a call with
 // one of them: all where nobody is.
 func (j *judge) atIt(havers []node, fds []int) []node {

@@ -102,6 +102,32 @@ func (j *judge) finalOpen(n node, c *Call, does string) (says, degree, kind, mis
 	return says, Likely, "fifo", "who should have opened its other end"
 }
 
+// finalEvent is a wait for an event.
+func finalEvent(u *Unit, t *Thing, at, what, nobody string) (says, degree, kind, missing string) {
+	switch {
+	case starts(u):
+		return "waits until the thread that it starts has begun" + at, None, "start", ""
+	case t.InQueue != "":
+		return "waits for " + what + at + " of a job that lies in queue " + t.InQueue + ", from which nobody takes it", Likely, "event", "who should have taken the job from the queue"
+	}
+	return "waits for " + what + at + ", which nobody sets" + nobody, Likely, "event", "who should have set it"
+}
+
+// finalCondition is a wait for a condition, or for those that it has notified.
+func (j *judge) finalCondition(n node, t *Thing, at, what, nobody string) (says, degree, kind, missing string) {
+	if j.unit(n).Wait.How == "notify" {
+		lost := ""
+		if l := j.lostChild(n.proc); l != "" {
+			lost = "; " + l
+		}
+		return "waits in notify" + at + " for one that had waited for " + what + " to say that it woke" + lost, Likely, "condition", "who that was"
+	}
+	if took := j.tookBefore(n, t); took != "" && t.Pool != "" {
+		return "waits for " + what + at + ", which nobody notifies; what the " + t.Pool + " gave out last was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "pool", "whether that one is the one that is missing"
+	}
+	return "waits for " + what + at + ", which nobody notifies" + nobody, Likely, "condition", "who should have notified it"
+}
+
 func (j *judge) finalBarrier(n node, t *Thing, at, fate string) (says, degree, kind, missing string) {
 	if fate == "" {
 		fate = j.died(n.proc, "")

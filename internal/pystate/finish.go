@@ -41,6 +41,7 @@ func (r *reader) finish() {
 	r.fates(waited)
 	r.fatesBeyond()
 	r.children()
+	r.copies()
 	r.asks(objs, waited)
 	r.facts.TaskAt = r.task
 	for n := range r.facts.Units {
@@ -273,6 +274,12 @@ func (r *reader) has(unit int, obj uint64, want map[uint64]int) {
 	if !ok {
 		fd = r.streamFD(obj)
 		ok = fd > 0
+	}
+	if n := r.Unused(obj); ok && n > 0 && len(u.Buffered) < 50 {
+		if u.Buffered == nil {
+			u.Buffered = map[int]int{}
+		}
+		u.Buffered[fd] = n
 	}
 	if ok && len(u.FDs) < 200 && !slices.Contains(u.FDs, fd) {
 		u.FDs = append(u.FDs, fd)

@@ -24,6 +24,7 @@ func init() {
 	rules["_asyncio.py:run_sync_in_worker_thread"] = func(w *waiter, k int) { w.runsIn(k, "_asyncio.py", "run", "future") }
 	rules["_threads.py:_send_message_to_trio"] = func(w *waiter, k int) { w.asksTask(w.local(w.u, k, "message_to_trio")) }
 	rules["multiprocessing/managers.py:_callmethod"] = func(w *waiter, k int) { w.on(k, hang.Object, hang.HowManager, w.self(k)) }
+	rules["multiprocessing/synchronize.py:notify"] = func(w *waiter, k int) { w.on(k, hang.Condition, "notify", w.self(k)) }
 	rules["memory.py:receive"] = func(w *waiter, k int) { w.channel(k, "get") }
 	rules["memory.py:send"] = func(w *waiter, k int) { w.channel(k, "put") }
 	handshake := func(w *waiter, k int) {

@@ -135,6 +135,53 @@ func feeders(state *logview.State, c *logview.Child, kid *hang.Kid) {
 	}
 }
 
+// hearers notes who has the reading end of the pipe that a child has as its standard
+// output or error, where nobody reads from that.
+func hearers(state *logview.State, c *logview.Child, kid *hang.Kid) {
+	for _, f := range state.Files {
+		if f.Kind != linux.ObjPipe || !f.Writes || f.Other == nil || !slices.ContainsFunc(f.Holders, func(h logview.Holder) bool { return h.Of == c && (h.FD == 1 || h.FD == 2) }) {
+			continue
+		}
+		var heard []int
+		for _, h := range f.Other.Holders {
+			if h.Proc == nil || reads(h.Proc, f.Other) {
+				heard = nil
+				break
+			}
+			if !slices.Contains(heard, h.Proc.ID) {
+				heard = append(heard, h.Proc.ID)
+			}
+		}
+		if len(heard) > 0 {
+			kid.Heard = heard
+			return
+		}
+	}
+}
+
+// reads says whether a thread of a process waits for what comes from a file.
+func reads(p *logview.Process, f *logview.File) bool {
+	return slices.ContainsFunc(p.Threads, func(t *logview.Thread) bool {
+		return slices.ContainsFunc(p.Wants(t), func(w logview.Want) bool { return w.File == f })
+	})
+}
+
+// held notes of a thread that polls one descriptor how much it has read of that already,
+// into the buffer of a file object: what is polled does not show it.
+func held(c *hang.Call, state *logview.State, e *Ending) {
+	if c.Peer == nil || e.Facts == nil || !strings.Contains(c.Call, "poll") && !strings.Contains(c.Call, "select") {
+		return
+	}
+	p := state.Proc(e.Proc.ID)
+	for _, w := range p.Wants(p.Thread(c.TID)) {
+		for i := range e.Facts.Units {
+			if u := &e.Facts.Units[i]; u.Kind == hang.Thread && u.TID == c.TID {
+				c.Peer.Held = max(c.Peer.Held, u.Buffered[w.FD])
+			}
+		}
+	}
+}
+
 // addUnread notes what lies unread in pipes and connections that no thread waits for.
 func addUnread(p *hang.Process, state *logview.State) {
 	if state == nil || state.Proc(p.ID) == nil {

@@ -187,6 +187,7 @@ func hangProcess(e *Ending, state *logview.State) *hang.Process {
 			if c.Proc == nil {
 				kid := hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil}
 				feeders(state, c, &kid)
+				hearers(state, c, &kid)
 				p.Kids = append(p.Kids, kid)
 			}
 		}
@@ -216,6 +217,7 @@ func hangProcess(e *Ending, state *logview.State) *hang.Process {
 		}
 		addOpens(c, state, e.Proc.ID)
 		addPeers(c, state, e.Proc.ID)
+		held(c, state, e)
 		for _, f := range w.Stack.Frames {
 			if f.Kind == stack.Python && len(c.Frames) < hang.MaxFrames {
 				c.Frames = append(c.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})

@@ -16,9 +16,9 @@ import (
 // Bounds of a journey for those who took something.
 const (
 	maxJourney = 20 * time.Second
-	maxRounds  = 5 * time.Second // no further round begins that would last longer
-	maxTakes   = 20_000          // stops of one process
-	maxTaken   = 3               // that are kept of a thing
+	maxRounds  = 10 * time.Second // no further round begins that would last longer
+	maxTakes   = 20_000           // stops of one process
+	maxTaken   = 3                // that are kept of a thing
 )
 
 // travel answers what the facts of processes ask: who took a lock that is held

@@ -1,0 +1,49 @@
+package hang
+
+// Copy is an object that threads wait for and that a fork copies: at the same address in
+// both processes, and from then on two.
+type Copy struct {
+	Addr  uint64 `json:"addr"`
+	Class string `json:"class"`
+	State string `json:"state,omitempty"`
+	// Passed says that the process that made this one has passed it on.
+	Passed bool `json:"passed,omitempty"`
+}
+
+// copied says of what one waits for that it is a copy which a fork has made, so that
+// nothing that the other process does to its own reaches it.
+func (j *judge) copied(n node, t *Thing) string {
+	p := j.procs[n.proc]
+	if p == nil || t.Shared || t.Async || len(t.Known) > 0 {
+		return ""
+	}
+	if own := p.copyOf(t); p.Forked && own != nil && own.Passed {
+		maker := j.procs[p.Parent]
+		state := ""
+		if maker != nil {
+			if c := maker.copyOf(t); c != nil && c.State != "" {
+				state = ", which is " + c.State
+			}
+		}
+		return "; it is a copy, made by the fork, of its parent's" + state + ": what happens to that does not reach it"
+	}
+	for _, child := range j.in.Procs {
+		if c := child.copyOf(t); child.Parent == n.proc && child.Forked && c != nil && c.Passed {
+			return "; " + j.procName(child) + " has but a copy of it, made by the fork: what happens to that does not reach this one"
+		}
+	}
+	return ""
+}
+
+// copyOf finds what a process has at the place of a thing of another, nil for nothing.
+func (p *Process) copyOf(t *Thing) *Copy {
+	if p.Facts == nil {
+		return nil
+	}
+	for i := range p.Facts.Copies {
+		if c := &p.Facts.Copies[i]; c.Addr == t.Addr && c.Class == t.Class {
+			return c
+		}
+	}
+	return nil
+}

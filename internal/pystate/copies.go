@@ -1,0 +1,85 @@
+package pystate
+
+import (
+	"slices"
+
+	"pyrr/internal/hang"
+)
+
+// takes notes of one that waits for room in a queue that it takes from the same queue
+// itself, in a function further out: nobody makes room meanwhile.
+func (w *waiter) takes() {
+	if w.found.How != "put" || len(w.found.On) == 0 {
+		return
+	}
+	inner := true // the functions of the queue itself
+	for k := range w.u.frames {
+		f := &w.u.frames[k]
+		if k >= hang.MaxFrames {
+			return
+		}
+		if inner = inner && ruleKey(f.File) == "queue.py"; inner || !slices.ContainsFunc(w.CodeNames(f), func(name string) bool { return name == "get" || name == "dequeue" }) {
+			continue
+		}
+		for _, obj := range w.locals(w.u, k) {
+			w.reach(obj, 1, map[uint64]int{}, func(obj uint64) {
+				if n, ok := w.things[obj]; ok && n == w.found.On[0] {
+					w.found.Takes = k
+				}
+			})
+		}
+		if w.found.Takes > 0 {
+			return
+		}
+	}
+}
+
+// copies notes objects that a fork copies, of which each process has one of its own: of
+// one that multiprocessing forked those that were passed to it, of one that has made
+// processes those that its threads have at hand in the program's own code.
+func (r *reader) copies() {
+	const most = 50
+	if r.Global("multiprocessing.process", "BaseProcess") == 0 {
+		return
+	}
+	passed := false
+	add := func(obj uint64) {
+		if m := r.Module(obj); m != "threading" && m != "queue" && m != "_queue" {
+			return
+		}
+		c := hang.Copy{Addr: obj, Class: r.Type(obj), Passed: passed}
+		switch {
+		case len(r.facts.Copies) >= most || slices.ContainsFunc(r.facts.Copies, func(o hang.Copy) bool { return o.Addr == obj }):
+			return
+		case c.Class == "Event" && r.True(r.Attr(obj, "_flag")):
+			c.State = "set"
+		case c.Class != "Event" && c.Class != "Condition" && c.Class != "Barrier" && c.Class != "Semaphore" && c.Class != "Queue" && c.Class != "SimpleQueue":
+			return
+		}
+		r.facts.Copies = append(r.facts.Copies, c)
+	}
+	seen := map[uint64]int{}
+	for _, u := range r.units {
+		for k := range u.frames {
+			if f := &u.frames[k]; k < hang.MaxFrames && ruleKey(f.File) == "multiprocessing/process.py" && last(f.Func) == "_bootstrap" {
+				passed = true
+				for _, name := range []string{"_args", "_kwargs"} {
+					r.reach(r.Attr(r.local(u, k, "self"), name), 2, seen, add)
+				}
+			}
+		}
+	}
+	if passed || len(r.facts.Children) == 0 {
+		return
+	}
+	for _, u := range r.units {
+		for k := range u.frames {
+			if k >= hang.MaxFrames || hang.Library(u.frames[k].File) {
+				continue
+			}
+			for _, obj := range sorted(r.locals(u, k)) {
+				r.reach(obj, 1, seen, add)
+			}
+		}
+	}
+}
