@@ -101,10 +101,10 @@ func chooseEnds(g *Golden, ends []Stacks) []Stacks {
 	if g.Tasks != "" && g.Tasks != "all" {
 		return slices.DeleteFunc(slices.Clone(ends), func(s Stacks) bool { return !stack.Glob(g.Tasks, s.Python.Name) })
 	}
-	switch g.Threads {
-	case "all":
+	switch {
+	case g.Tasks == "all", g.Threads == "all":
 		return ends
-	case "", "main":
+	case g.Threads == "", g.Threads == "main":
 		return ends[:min(1, len(ends))]
 	}
 	return slices.DeleteFunc(slices.Clone(ends), func(s Stacks) bool { return !stack.Glob(g.Threads, s.Python.Name) })
