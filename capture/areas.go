@@ -11,6 +11,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // Stubs lie near the code that leads to them: jumps and offsets of 32 bits reach 2 GiB.
@@ -144,7 +145,7 @@ func mapped(pid int, at, size uint64) bool {
 
 // clearAgain makes a part of an area that is used again what it was at first: zeros.
 func (r *recorder) clearAgain(t *task, at, size uint64) error {
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MMAP, at, size, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED, ^uint64(0), 0)
 	if err == nil && uint64(ret) != at {
 		err = errnoOf(ret)
@@ -166,7 +167,7 @@ func (r *recorder) mapNear(t *task, lo, hi, size, prot uint64) (uint64, error) {
 	if !ok {
 		return 0, nil
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MMAP, at, size, prot,
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MMAP, at, size, prot,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 	if err != nil || uint64(ret) != at {
 		return 0, err
@@ -203,7 +204,7 @@ func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSit
 	if _, err := build(at); err != nil {
 		return 0, nil, nil
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
 	if err != nil || ret != 0 {
 		return 0, nil, fmt.Errorf("protect the calls area: result %d: %w", ret, err)
 	}
@@ -231,7 +232,7 @@ func (r *recorder) clockArea(t *task, find *pendingClock) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_MPROTECT, at, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MPROTECT, at, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
 	if err != nil || ret != 0 {
 		return 0, fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // A process that already runs is recorded from an image of it, as a test in the
@@ -337,15 +338,15 @@ func (r *recorder) leaveCall(t *task) error {
 	switch ret := regs.Result(); {
 	case ret == eRestartBlock:
 		switch {
-		case nr == unix.SYS_NANOSLEEP && args[1] != 0:
+		case nr == sys.SYS_NANOSLEEP && args[1] != 0:
 			args[0] = args[1]
 			regs.CallAgain()
 			regs.SetArgs(args)
-		case nr == unix.SYS_CLOCK_NANOSLEEP && args[3] != 0:
+		case nr == sys.SYS_CLOCK_NANOSLEEP && args[3] != 0:
 			args[2] = args[3]
 			regs.CallAgain()
 			regs.SetArgs(args)
-		case nr == unix.SYS_NANOSLEEP, nr == unix.SYS_CLOCK_NANOSLEEP, nr == unix.SYS_FUTEX:
+		case nr == sys.SYS_NANOSLEEP, nr == sys.SYS_CLOCK_NANOSLEEP, nr == sys.SYS_FUTEX:
 			regs.CallAgain()
 		default:
 			regs.SetResult(-int64(unix.EINTR))

@@ -15,6 +15,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // prepareAttached puts into a process what a program that pyrr starts gets at its
@@ -263,7 +264,7 @@ func (r *recorder) readActions(t *task) error {
 	p := t.proc
 	at := p.area.Scratch()
 	for _, sig := range trapSignals {
-		ret, err := r.inject(t, p.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), 0, at, 8, 0, 0)
+		ret, err := r.inject(t, p.area.Gadget, sys.SYS_RT_SIGACTION, uint64(sig), 0, at, 8, 0, 0)
 		if err != nil {
 			return err
 		}
@@ -298,7 +299,7 @@ func (r *recorder) adopt(t *task) error {
 	// From here on beside the tracer: a stop costs a tenth of what it costs elsewhere.
 	setAffinity(t.tid, t.proc.cpu)
 	at := t.proc.area.Scratch()
-	if ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, at, 0, 0, 0, 0); err != nil {
+	if ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, at, 0, 0, 0, 0); err != nil {
 		return err
 	} else if ret == 0 {
 		if t.ctid, err = readU64(t.tid, at); err != nil {
@@ -321,7 +322,7 @@ func (r *recorder) endRseq(t *task) error {
 		return nil
 	}
 	const unregister = 1
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_RSEQ, c.Addr, uint64(c.Size), unregister, uint64(c.Signature), 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_RSEQ, c.Addr, uint64(c.Size), unregister, uint64(c.Signature), 0, 0)
 	if err != nil {
 		return err
 	}
@@ -344,7 +345,7 @@ func (r *recorder) beginRseq(t *task) {
 	t.rseq = ptrace.RseqConfig{}
 	defer r.unfiltered(t.proc, t.tid)()
 	// An error leaves it without, which programs have to bear.
-	_, _ = ptrace.InjectStops(t.tid, t.proc.area.Gadget, unix.SYS_RSEQ, [6]uint64{c.Addr, uint64(c.Size), 0, uint64(c.Signature)}, func(st unix.WaitStatus) error {
+	_, _ = ptrace.InjectStops(t.tid, t.proc.area.Gadget, sys.SYS_RSEQ, [6]uint64{c.Addr, uint64(c.Size), 0, uint64(c.Signature)}, func(st unix.WaitStatus) error {
 		return r.injectedStop(t, st)
 	})
 }

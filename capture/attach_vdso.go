@@ -2,7 +2,6 @@ package capture
 
 import (
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // movedVDSO is where the kernel's own vDSO was, and its bytes.
@@ -72,10 +72,10 @@ func (r *recorder) moveVDSO(t *task, gate uint64, maps []linux.Mapping) (*movedV
 	}
 	for _, m := range parts {
 		at := to + m.Start - first
-		call("move the vDSO", unix.SYS_MREMAP, at, m.Start, m.End-m.Start, m.End-m.Start, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, at)
+		call("move the vDSO", sys.SYS_MREMAP, at, m.Start, m.End-m.Start, m.End-m.Start, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, at)
 	}
 	size := v.old.end - v.old.start
-	call("stand in for the vDSO", unix.SYS_MMAP, v.old.start, v.old.start, size, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC,
+	call("stand in for the vDSO", sys.SYS_MMAP, v.old.start, v.old.start, size, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0))
 	if err := ptrace.Write(t.tid, gate, orig); failed == nil {
 		failed = err
@@ -99,8 +99,8 @@ func (r *recorder) divertVDSO(t *task, v *movedVDSO) error {
 		return fmt.Errorf("read the vDSO's symbols: %w", err)
 	}
 	calls := map[string]uint32{
-		"gettimeofday": unix.SYS_GETTIMEOFDAY, "time": unix.SYS_TIME, "getcpu": unix.SYS_GETCPU,
-		"clock_getres": unix.SYS_CLOCK_GETRES, "getrandom": unix.SYS_GETRANDOM,
+		"gettimeofday": sys.SYS_GETTIMEOFDAY, "time": sys.SYS_TIME, "getcpu": sys.SYS_GETCPU,
+		"clock_getres": sys.SYS_CLOCK_GETRES, "getrandom": sys.SYS_GETRANDOM,
 	}
 	for _, s := range syms {
 		if elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Value >= uint64(len(b)) {
@@ -109,9 +109,9 @@ func (r *recorder) divertVDSO(t *task, v *movedVDSO) error {
 		name := strings.TrimPrefix(s.Name, "__vdso_")
 		var code []byte
 		if nr, ok := calls[name]; ok {
-			code = append(binary.LittleEndian.AppendUint32([]byte{0xb8}, nr), 0x0f, 0x05, 0xc3) // mov eax, nr; syscall; ret
+			code = callCode(nr)
 		} else if name == "clock_gettime" {
-			code = append(binary.LittleEndian.AppendUint64([]byte{0x48, 0xb8}, t.proc.area.Time.Stub), 0xff, 0xe0) // mov rax, stub; jmp rax
+			code = jumpCode(t.proc.area.Time.Stub)
 		} else {
 			continue // none that libraries call
 		}

@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // busyFor is code by which n children make system calls that all stop, until a
@@ -254,7 +253,7 @@ while True: os.wait()`)
 		if ev.Kind == recording.KindEnd {
 			return // put there by the reader
 		}
-		ends[ev.TID] = tail{time.Duration(ev.Time), ends[ev.TID].events + 1, ev.Nr == unix.SYS_WAIT4}
+		ends[ev.TID] = tail{time.Duration(ev.Time), ends[ev.TID].events + 1, ev.Nr == sys.SYS_WAIT4}
 	})
 	if procs != 7 {
 		t.Errorf("%d processes of 7", procs)

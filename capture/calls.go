@@ -15,6 +15,7 @@ import (
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // Calls that can't wait are made without a stop, and noted in a buffer of the
@@ -331,14 +332,14 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 				ev.OutSum = linux.SumOf(c.In)
 			}
 		}
-		if c.Nr == unix.SYS_POLL {
+		if c.Nr == sys.SYS_POLL {
 			ev.In = pollIn(c.Out)
 		}
 		if len(c.Out) > 0 {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
 		forgetName(t, c.Nr, c.Args)
-		if c.Nr == unix.SYS_FUTEX {
+		if c.Nr == sys.SYS_FUTEX {
 			p.woke(c.Args, c.Ret)
 			p.saysReady = p.saysReady || p.coming > 0 // that cell the process has set itself
 		}
@@ -355,14 +356,14 @@ func (r *recorder) noteSpace(p *process, ev *recording.Event) {
 		return
 	}
 	switch ev.Nr {
-	case unix.SYS_MMAP:
+	case sys.SYS_MMAP:
 		start := uint64(ev.Ret)
 		end := start + pageUp(ev.Args[1])
 		r.unmap(p, start, end)
 		ev.Maps = []recording.Mapping{{Start: start, End: end, Prot: uint32(ev.Args[2]) & 7}}
-	case unix.SYS_MUNMAP:
+	case sys.SYS_MUNMAP:
 		r.unmap(p, ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]))
-	case unix.SYS_BRK:
+	case sys.SYS_BRK:
 		p.brk = uint64(ev.Ret)
 	}
 }

@@ -3,10 +3,9 @@ package capture
 import (
 	"math/rand/v2"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // chaos chooses schedules that a machine would rarely choose, from a seed: the order
@@ -173,7 +172,7 @@ func (r *recorder) onItsWay(p *process) bool {
 func (r *recorder) lapses(t *task) bool {
 	const cmdMask, wait, waitBitset = 0x7f, 0, 9 // linux/futex.h
 	p := t.proc
-	if r.chaos == nil || p.clock == nil || p.cur != t || t.ev.Nr != unix.SYS_FUTEX {
+	if r.chaos == nil || p.clock == nil || p.cur != t || t.ev.Nr != sys.SYS_FUTEX {
 		return false
 	}
 	cmd := t.ev.Args[1] & cmdMask

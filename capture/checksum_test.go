@@ -3,7 +3,7 @@ package capture
 import (
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"pyrr/internal/sys"
 )
 
 // A receive may write all of its buffer before the recorder hears of it: however large it
@@ -12,7 +12,7 @@ func TestPagesInFlight(t *testing.T) {
 	const buf, length = uint64(0x7f0000000010), uint64(9 << 20)
 	waits := &task{tid: 1 << 30}
 	waits.sys = callInside
-	waits.ev.Nr, waits.ev.Args = unix.SYS_RECVFROM, [6]uint64{4, buf, length}
+	waits.ev.Nr, waits.ev.Args = sys.SYS_RECVFROM, [6]uint64{4, buf, length}
 	p := &process{tasks: map[int]*task{1: waits}}
 	for _, c := range []struct {
 		page uint64

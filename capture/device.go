@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // gpuDevices are devices by which hardware reads and writes a program's memory at any
@@ -43,7 +44,7 @@ func gpuDevice(pid, fd int) string {
 // the process keeps it open. In a session of tests these go on under their time limits.
 func (r *recorder) deviceOpened(t *task, ev *recording.Event) error {
 	switch t.ev.Nr {
-	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2:
+	case sys.SYS_OPEN, sys.SYS_OPENAT, sys.SYS_OPENAT2:
 	default:
 		return nil
 	}

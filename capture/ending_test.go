@@ -13,6 +13,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/recording"
 	"pyrr/internal/recording/rectest"
+	"pyrr/internal/sys"
 )
 
 const (
@@ -70,7 +71,7 @@ func TestThreadsEnd(t *testing.T) {
 			th := p.tasks[p.pid+1]
 			p.give(th, time.Now(), 1)
 			f.recheck[p] = true
-			th.ev = recording.Event{TID: int32(th.tid), Nr: unix.SYS_READ}
+			th.ev = recording.Event{TID: int32(th.tid), Nr: sys.SYS_READ}
 			for _, m := range tt.moves {
 				if m == moveLog {
 					f.logEnter(th)
@@ -210,7 +211,7 @@ func TestEdgesOfEpochs(t *testing.T) {
 	f, p := withTests(t, Tests{Failures: true})
 	first := f.epoch("test_one", p)
 	th := p.tasks[p.pid]
-	th.ev = recording.Event{TID: int32(th.tid), Nr: unix.SYS_READ}
+	th.ev = recording.Event{TID: int32(th.tid), Nr: sys.SYS_READ}
 	th.in(moveEnter, moveResume)
 	for i, sig := range []unix.Signal{unix.SIGUSR1, unix.SIGCHLD, unix.SIGUSR1} {
 		th.sigstop, th.info = int(sig), signalInfo(sig, uint32(i+1))

@@ -12,6 +12,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // localFS are file systems on which reading and writing a regular file waits
@@ -37,9 +38,9 @@ func (r *recorder) learnFD(t *task, ev *recording.Event) {
 	}
 	r.noteSocket(t, ev)
 	switch t.ev.Nr {
-	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3, unix.SYS_MEMFD_CREATE,
-		unix.SYS_SOCKET, unix.SYS_ACCEPT, unix.SYS_ACCEPT4:
-	case unix.SYS_PIPE, unix.SYS_PIPE2, unix.SYS_SOCKETPAIR:
+	case sys.SYS_OPEN, sys.SYS_OPENAT, sys.SYS_OPENAT2, sys.SYS_CREAT, sys.SYS_DUP, sys.SYS_DUP2, sys.SYS_DUP3, sys.SYS_MEMFD_CREATE,
+		sys.SYS_SOCKET, sys.SYS_ACCEPT, sys.SYS_ACCEPT4:
+	case sys.SYS_PIPE, sys.SYS_PIPE2, sys.SYS_SOCKETPAIR:
 		if len(ev.Mem) != 1 || len(ev.Mem[0].Data) != 8 {
 			return
 		}
@@ -49,7 +50,7 @@ func (r *recorder) learnFD(t *task, ev *recording.Event) {
 			}
 		}
 		return
-	case unix.SYS_FCNTL:
+	case sys.SYS_FCNTL:
 		if cmd := t.ev.Args[1]; cmd != unix.F_DUPFD && cmd != unix.F_DUPFD_CLOEXEC {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // The signals of pyrr's own traps. A fault is delivered even to a program that
@@ -36,15 +37,15 @@ type actions map[int][sigactionSize]byte
 // that matters later.
 func (r *recorder) note(t *task) error {
 	switch t.ev.Nr {
-	case unix.SYS_SET_ROBUST_LIST:
+	case sys.SYS_SET_ROBUST_LIST:
 		if t.lastRet == 0 {
 			t.robust = t.ev.Args[0]
 		}
-	case unix.SYS_SET_TID_ADDRESS:
+	case sys.SYS_SET_TID_ADDRESS:
 		t.ctid = t.ev.Args[0]
-	case unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN:
+	case sys.SYS_RT_SIGPROCMASK, sys.SYS_RT_SIGRETURN:
 		return r.noteMask(t)
-	case unix.SYS_RT_SIGACTION:
+	case sys.SYS_RT_SIGACTION:
 		if t.pid != t.proc.pid {
 			return nil // a vfork child has handlers of its own
 		}
@@ -119,7 +120,7 @@ func (r *recorder) unforce(t *task) error {
 		if err := ptrace.Write(t.tid, at, act[:]); err != nil {
 			return err
 		}
-		ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_RT_SIGACTION, uint64(sig), at, 0, 8, 0, 0)
+		ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_RT_SIGACTION, uint64(sig), at, 0, 8, 0, 0)
 		if err != nil {
 			return err
 		}

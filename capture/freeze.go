@@ -13,6 +13,7 @@ import (
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // frozen is a fork of a process that never runs: it keeps the bytes that the
@@ -256,7 +257,7 @@ func (r *recorder) freezeItself(t *task) (*frozen, error) {
 func (r *recorder) injectFork(t *task, flags uint64) (child uint64, ret int64, err error) {
 	const most = 100
 	for range most {
-		ret, err = ptrace.InjectStops(t.tid, t.proc.area.Gadget, unix.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
+		ret, err = ptrace.InjectStops(t.tid, t.proc.area.Gadget, sys.SYS_CLONE, [6]uint64{flags}, func(st unix.WaitStatus) error {
 			switch ptrace.Event(st) {
 			case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK:
 				var err error
@@ -284,7 +285,7 @@ func (r *recorder) closeAll(pid int, gadget uint64) error {
 		if err != nil {
 			continue
 		}
-		if _, err := ptrace.Inject(pid, gadget, unix.SYS_CLOSE, [6]uint64{uint64(fd)}, ignoreStops); err != nil {
+		if _, err := ptrace.Inject(pid, gadget, sys.SYS_CLOSE, [6]uint64{uint64(fd)}, ignoreStops); err != nil {
 			return err
 		}
 	}
@@ -376,7 +377,7 @@ func (r *recorder) reapFrozen(t *task) {
 	}
 	left := p.zombies[:0]
 	for _, pid := range p.zombies {
-		ret, err := r.inject(t, p.area.Gadget, unix.SYS_WAIT4, uint64(pid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
+		ret, err := r.inject(t, p.area.Gadget, sys.SYS_WAIT4, uint64(pid), 0, unix.WALL|unix.WNOHANG, 0, 0, 0)
 		if err == nil && ret == 0 {
 			left = append(left, pid) // it has not ended yet
 		}

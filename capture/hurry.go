@@ -7,6 +7,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // Where each thread has a processor, one whose call has returned goes on at once, up
@@ -61,7 +62,7 @@ func (r *recorder) hasten(t *task) {
 	}
 	now := r.waits.Now()
 	at, atOnce, used := now.Add(wakeSoon), false, processTime(p.pid)
-	if t.ev.Nr == unix.SYS_FUTEX && t.lastRet == -int64(unix.ETIMEDOUT) && t.ev.Args[3] != 0 {
+	if t.ev.Nr == sys.SYS_FUTEX && t.lastRet == -int64(unix.ETIMEDOUT) && t.ev.Args[3] != 0 {
 		at, atOnce = now.Add(askIn(time.Duration(r.since()-t.ev.Time), used-t.slept)), true
 	}
 	switch {
@@ -113,7 +114,7 @@ const maxComing = 8
 // came takes in that a thread is back from a call: from a wait for a futex, maybe.
 func (s *slot) came(nr int32, args [6]uint64, ret int64) {
 	const cmdMask, wait, waitBitset = 0x7f, 0, 9
-	if cmd := args[1] & cmdMask; nr == unix.SYS_FUTEX && ret == 0 && (cmd == wait || cmd == waitBitset) && s.coming > 0 {
+	if cmd := args[1] & cmdMask; nr == sys.SYS_FUTEX && ret == 0 && (cmd == wait || cmd == waitBitset) && s.coming > 0 {
 		s.coming--
 	}
 }
@@ -133,7 +134,7 @@ func (r *recorder) givesWay(t *task) bool {
 
 // letsGoOfGIL says whether CPython lets go of the GIL for the call of a thread.
 func (t *task) letsGoOfGIL() bool {
-	return inject.LetsGoOfGIL(int(t.ev.Nr)) || t.blocks && t.ev.Nr != unix.SYS_FUTEX
+	return inject.LetsGoOfGIL(int(t.ev.Nr)) || t.blocks && t.ev.Nr != sys.SYS_FUTEX
 }
 
 // hurryBy sees to it that hurryOn runs then, or before.

@@ -10,6 +10,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // withTimers gives a recorder the timers of a schedule, which nothing runs here.
@@ -66,7 +67,7 @@ func TestAskIn(t *testing.T) {
 func TestHasten(t *testing.T) {
 	const gil = 5 * time.Millisecond
 	timedOut := func(f *fakeRecorder, th *task, ran time.Duration) {
-		th.ev.Nr, th.lastRet, th.ev.Args[3] = unix.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
+		th.ev.Nr, th.lastRet, th.ev.Args[3] = sys.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
 		th.ev.Time = f.since() - int64(gil)
 		th.slept = -ran // its process has used no time since: it does not exist
 	}
@@ -76,7 +77,7 @@ func TestHasten(t *testing.T) {
 		in   time.Duration // from now, -1 for never
 		once bool
 	}{
-		{"back from a read", func(_ *fakeRecorder, _ *process, th *task) { th.ev.Nr = unix.SYS_READ }, wakeSoon, false},
+		{"back from a read", func(_ *fakeRecorder, _ *process, th *task) { th.ev.Nr = sys.SYS_READ }, wakeSoon, false},
 		{"its wait for the GIL is over", func(f *fakeRecorder, _ *process, th *task) { timedOut(f, th, gil) }, 0, true},
 		{"over, but the program had no processor", func(f *fakeRecorder, _ *process, th *task) { timedOut(f, th, 0) }, gil, true},
 		{"woken from a wait with a time-out", func(f *fakeRecorder, _ *process, th *task) { timedOut(f, th, 0); th.lastRet = 0 }, wakeSoon, false},
@@ -116,7 +117,7 @@ func TestHasteIsOfTheMostUrgent(t *testing.T) {
 	f := withTimers(t, newFakeRecorder(t, Options{}))
 	p, all := counted(f, 4)
 	for _, th := range all[1:] {
-		th.in(moveEnter, moveLog, moveWait).ev.Nr = unix.SYS_READ
+		th.in(moveEnter, moveLog, moveWait).ev.Nr = sys.SYS_READ
 	}
 	f.hasten(all[1])
 	first := p.due
@@ -125,7 +126,7 @@ func TestHasteIsOfTheMostUrgent(t *testing.T) {
 	if !p.due.Equal(first) || p.atOnce {
 		t.Errorf("a later one moved it by %v", p.due.Sub(first))
 	}
-	all[3].ev.Nr, all[3].lastRet, all[3].ev.Args[3] = unix.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
+	all[3].ev.Nr, all[3].lastRet, all[3].ev.Args[3] = sys.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
 	all[3].ev.Time, all[3].slept = f.since()-int64(time.Millisecond), -time.Hour
 	p.due = first.Add(time.Hour)
 	f.hasten(all[3])

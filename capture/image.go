@@ -16,6 +16,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 const pageSize = 4096
@@ -155,7 +156,7 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 	}
 	var ret int64
 	if !r.attached || !slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == area.Base }) {
-		ret, err = r.inject(t, entry, unix.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
+		ret, err = r.inject(t, entry, sys.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
 			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 		if err == nil && uint64(ret) != area.Base {
 			err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
@@ -165,14 +166,14 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 	}
 	for _, m := range area.Maps {
 		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_WRITE {
-			ret, err = r.inject(t, entry, unix.SYS_MPROTECT, m.Addr, m.Len, uint64(m.Prot), 0, 0, 0)
+			ret, err = r.inject(t, entry, sys.SYS_MPROTECT, m.Addr, m.Len, uint64(m.Prot), 0, 0, 0)
 			if err == nil && ret != 0 {
 				err = fmt.Errorf("protect the engine area: %w", errnoOf(ret))
 			}
 		}
 	}
 	if err == nil {
-		ret, err = r.inject(t, entry, unix.SYS_BRK, 0, 0, 0, 0, 0, 0)
+		ret, err = r.inject(t, entry, sys.SYS_BRK, 0, 0, 0, 0, 0, 0)
 		proc.Brk = uint64(ret)
 	}
 	if werr := ptrace.Write(t.tid, entry, orig); err == nil {

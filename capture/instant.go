@@ -16,6 +16,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // An instant of a process that runs is a recording without any time in it: where
@@ -300,7 +301,7 @@ func (in *instant) callOf(t *still, f *frozen) (recording.Event, bool) {
 		return recording.Event{}, false // it comes back from it, or has not begun it
 	}
 	nr := r.Number()
-	if nr == unix.SYS_RESTART_SYSCALL {
+	if nr == sys.SYS_RESTART_SYSCALL {
 		nr = restarted(f.pid, r.PC())
 	}
 	r.SetNumber(nr)

@@ -13,6 +13,7 @@ import (
 
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // A fork of a process with much memory takes long, since the kernel copies the tables of
@@ -110,7 +111,7 @@ func (in *instant) userfault() (int, error) {
 	if !maker.stopped || !in.mayCall(maker) {
 		return 0, unix.EPERM
 	}
-	theirs, err := in.call(maker, unix.SYS_USERFAULTFD, ptrace.UserfaultfdArgs)
+	theirs, err := in.call(maker, sys.SYS_USERFAULTFD, ptrace.UserfaultfdArgs)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +121,7 @@ func (in *instant) userfault() (int, error) {
 		fd, err = unix.PidfdGetfd(pidfd, int(theirs), 0)
 		unix.Close(pidfd)
 	}
-	if _, cerr := in.call(maker, unix.SYS_CLOSE, uint64(theirs)); err == nil && cerr != nil {
+	if _, cerr := in.call(maker, sys.SYS_CLOSE, uint64(theirs)); err == nil && cerr != nil {
 		err = cerr
 		unix.Close(fd)
 	}

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // fork makes a stopped thread fork its process, and returns the copy, 0 where the
@@ -20,7 +20,7 @@ func (in *instant) fork(t *still) (child int, err error) {
 	if err := ptrace.SetOptions(t.tid, instantOptions|in.extra|unix.PTRACE_O_TRACECLONE); err != nil {
 		return 0, err
 	}
-	err = in.inject(t, unix.SYS_CLONE, [6]uint64{unix.CLONE_FILES}, func(ret int64) bool { return ret != eRestartNoIntr }, &child)
+	err = in.inject(t, sys.SYS_CLONE, [6]uint64{unix.CLONE_FILES}, func(ret int64) bool { return ret != eRestartNoIntr }, &child)
 	return child, err
 }
 
@@ -107,7 +107,7 @@ func (in *instant) close(f *frozen) error {
 		var ret int64
 		ret, err = ptrace.Inject(f.pid, in.gate, closeRange, [6]uint64{0, uint64(^uint32(0)), closeRangeUnshare}, ignoreStops)
 		if err == nil && ret != 0 {
-			if ret, err = ptrace.Inject(f.pid, in.gate, unix.SYS_UNSHARE, [6]uint64{unix.CLONE_FILES}, ignoreStops); err == nil && ret == 0 {
+			if ret, err = ptrace.Inject(f.pid, in.gate, sys.SYS_UNSHARE, [6]uint64{unix.CLONE_FILES}, ignoreStops); err == nil && ret == 0 {
 				err = in.r.closeAll(f.pid, in.gate)
 			}
 		}
@@ -190,24 +190,4 @@ func whyNotSeized(tid int, err error) error {
 		return fmt.Errorf("process %d (%s) traces it already: only one can", tracer, nameOfProcess(tracer))
 	}
 	return err
-}
-
-// restarted is the number of the system call that the kernel has a thread make again.
-// Before each call of that kind an instruction sets the number.
-func restarted(pid int, pc uint64) int {
-	const mov, size = 0xb8, 5 // mov eax, NUMBER
-	var b [32]byte
-	if (ptrace.Mem)(pid).ReadAt(b[:], pc-uint64(len(b))) != nil || string(b[len(b)-2:]) != string(ptrace.Gadget[:2]) {
-		return unix.SYS_RESTART_SYSCALL
-	}
-	for i := len(b) - 2 - size; i >= 0; i-- {
-		if b[i] != mov {
-			continue
-		}
-		switch nr := binary.LittleEndian.Uint32(b[i+1:]); nr {
-		case unix.SYS_POLL, unix.SYS_FUTEX, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP:
-			return int(nr)
-		}
-	}
-	return unix.SYS_RESTART_SYSCALL
 }

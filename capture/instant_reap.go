@@ -13,6 +13,7 @@ import (
 
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // The copy of a process is its child, so something is left of it when it has ended, until
@@ -32,7 +33,7 @@ func nameCopy(pid int, gadget, room uint64) {
 	if (ptrace.Mem)(pid).ReadAt(was, room) != nil || ptrace.Write(pid, room, []byte(copyName+"\x00")) != nil {
 		return
 	}
-	_, _ = ptrace.Inject(pid, gadget, unix.SYS_PRCTL, [6]uint64{unix.PR_SET_NAME, room}, ignoreStops)
+	_, _ = ptrace.Inject(pid, gadget, sys.SYS_PRCTL, [6]uint64{unix.PR_SET_NAME, room}, ignoreStops)
 	_ = ptrace.Write(pid, room, was)
 }
 
@@ -82,7 +83,7 @@ func (in *instant) reap(children []int) {
 		for _, child := range children {
 			var none int
 			// An error leaves what has ended where it is, which harms nobody.
-			_ = in.inject(t, unix.SYS_WAIT4, [6]uint64{uint64(child), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
+			_ = in.inject(t, sys.SYS_WAIT4, [6]uint64{uint64(child), 0, unix.WALL | unix.WNOHANG}, func(int64) bool { return true }, &none)
 		}
 		in.letGoOne(t)
 		return

@@ -9,6 +9,7 @@ import (
 
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // watchTests ends what has taken too long.
@@ -156,7 +157,7 @@ func (r *recorder) expireTest(p *process) {
 // asked answers a runner that wants to know why it got signalExpired. It
 // reports whether the call was that question.
 func (r *recorder) asked(t *task) (bool, error) {
-	if t.ev.Nr != unix.SYS_READLINK || !bytes.Equal(t.ev.In, []byte(markWhy)) {
+	if t.ev.Nr != sys.SYS_READLINK || !bytes.Equal(t.ev.In, []byte(markWhy)) {
 		return false, nil
 	}
 	run := t.proc.runner

@@ -9,6 +9,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // log appends an event to the log of a process.
@@ -98,7 +99,7 @@ func (t *task) making() bool {
 		return false
 	}
 	switch t.ev.Nr {
-	case unix.SYS_VFORK, unix.SYS_CLONE, unix.SYS_CLONE3:
+	case sys.SYS_VFORK, sys.SYS_CLONE, sys.SYS_CLONE3:
 		return true
 	}
 	return false

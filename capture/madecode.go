@@ -10,6 +10,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // Machine code that a program makes at run time holds instructions with changing
@@ -192,7 +193,7 @@ func (r *recorder) restoreCode(p *process, tid int) {
 			r.showShared(p, c.start, c.end, c.prot)
 		} else if p.area != nil {
 			undo := r.unfiltered(p, tid)
-			ptrace.Inject(tid, p.area.Gadget, unix.SYS_MPROTECT, [6]uint64{c.start, c.end - c.start, c.prot}, ignoreStops)
+			ptrace.Inject(tid, p.area.Gadget, sys.SYS_MPROTECT, [6]uint64{c.start, c.end - c.start, c.prot}, ignoreStops)
 			undo()
 		}
 		p.guarded = append(p.guarded, c.span)

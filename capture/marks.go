@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // A test runner tells the recorder what it does by access(2) of paths below
@@ -49,7 +50,7 @@ var markBytes = []byte(markPrefix)
 
 // isMark reports whether the call that t has just made is a mark.
 func isMark(t *task) bool {
-	return t.ev.Nr == unix.SYS_ACCESS && t.lastRet < 0 && bytes.HasPrefix(t.ev.In, markBytes)
+	return t.ev.Nr == sys.SYS_ACCESS && t.lastRet < 0 && bytes.HasPrefix(t.ev.In, markBytes)
 }
 
 // runner is a process that runs tests.

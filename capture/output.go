@@ -10,6 +10,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // What the program writes to what pyrr itself has as standard output or error is
@@ -44,7 +45,7 @@ func (r *recorder) noteOutput(t *task) {
 		t.moved = whatMoves(t)
 		return
 	}
-	if n := len(t.ev.In); t.ev.Nr == unix.SYS_WRITE && n > 0 && uint64(n) == t.ev.Args[2] {
+	if n := len(t.ev.In); t.ev.Nr == sys.SYS_WRITE && n > 0 && uint64(n) == t.ev.Args[2] {
 		t.ev.OutSum = linux.SumOf(t.ev.In) // all of it was read already
 		return
 	}
@@ -144,5 +145,5 @@ func ends(sig int) bool {
 
 // killsItself reports whether t is about to send its own process SIGKILL.
 func killsItself(t *task) bool {
-	return t.ev.Nr == unix.SYS_KILL && t.ev.Args[1] == uint64(unix.SIGKILL) && int(int32(t.ev.Args[0])) == t.pid
+	return t.ev.Nr == sys.SYS_KILL && t.ev.Args[1] == uint64(unix.SIGKILL) && int(int32(t.ev.Args[0])) == t.pid
 }

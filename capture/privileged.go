@@ -10,15 +10,13 @@ import (
 
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // A set-uid program, or one with capabilities of its own, gets none of that
 // when it is executed under a tracer that has no CAP_SYS_PTRACE (ptrace(2),
 // execve(2)): sudo, su, ping would fail. So it is let go at its first
 // instruction, and made to execute itself once more, untraced.
-
-// Bytes of the call that does so: syscall; ud2.
-var execAgain = []byte{0x0f, 0x05, 0x0f, 0x0b}
 
 const (
 	atExecFn = 31 // AT_EXECFN, linux/auxvec.h: the path that was executed
@@ -107,7 +105,7 @@ func execUntraced(t *task, file os.FileInfo) error {
 	}
 	args := regs.Args()
 	args[0], args[1], args[2] = path, regs.SP()+8, regs.SP()+8*uint64(environ)
-	regs.SetCall(unix.SYS_EXECVE, args)
+	regs.SetCall(sys.SYS_EXECVE, args)
 	if err := ptrace.SetRegs(t.tid, &regs); err != nil {
 		return fmt.Errorf("set registers: %w", err)
 	}

@@ -10,22 +10,23 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // enterProcess prepares a call that makes or ends threads and processes.
 func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 	t.blocks = false
 	switch nr {
-	case unix.SYS_CLONE:
+	case sys.SYS_CLONE:
 		if args[0]&unix.CLONE_UNTRACED != 0 {
 			if err := ptrace.SetArg(t.tid, 0, args[0]&^unix.CLONE_UNTRACED); err != nil {
 				return err
 			}
 		}
-	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
+	case sys.SYS_EXECVE, sys.SYS_EXECVEAT:
 		t.execing = true
 		r.lastWrites(t, false)
-	case unix.SYS_EXIT:
+	case sys.SYS_EXIT:
 		t.died = t.robustWords()
 		r.logEnter(t)
 		t.state = stateDying
@@ -40,7 +41,7 @@ func (r *recorder) enterProcess(t *task, nr int, args [6]uint64) error {
 			return r.leaderExit(t)
 		}
 		return nil
-	case unix.SYS_EXIT_GROUP:
+	case sys.SYS_EXIT_GROUP:
 		if t.pid == t.proc.pid { // not of a child that borrows its memory
 			t.proc.exitTID = t.tid
 		}
@@ -101,7 +102,7 @@ func (r *recorder) eventStop(t *task, st unix.WaitStatus) error {
 func (r *recorder) born(t *task, tid, event int) error {
 	flags := uint64(0)
 	nr := int(t.ev.Nr)
-	if nr == unix.SYS_CLONE {
+	if nr == sys.SYS_CLONE {
 		flags = t.ev.Args[0]
 	}
 	child := &task{tid: tid, pid: tid, signalState: signalState{blocked: t.blocked}}
@@ -128,7 +129,7 @@ func (r *recorder) born(t *task, tid, event int) error {
 	}
 	t.child = child
 	t.ev.Child = int32(tid)
-	borrows := nr == unix.SYS_VFORK || nr == unix.SYS_CLONE && flags&unix.CLONE_VM != 0
+	borrows := nr == sys.SYS_VFORK || nr == sys.SYS_CLONE && flags&unix.CLONE_VM != 0
 	if !borrows && event == unix.PTRACE_EVENT_VFORK {
 		return r.waitedFor(t, child)
 	}
@@ -181,8 +182,8 @@ func (r *recorder) waitedFor(t, child *task) error {
 func (r *recorder) processEffects(t *task, ev *recording.Event) error {
 	nr, args := int(t.ev.Nr), t.ev.Args
 	switch nr {
-	case unix.SYS_CLONE, unix.SYS_FORK, unix.SYS_VFORK:
-		if ev.Ret < 0 || nr != unix.SYS_CLONE {
+	case sys.SYS_CLONE, sys.SYS_FORK, sys.SYS_VFORK:
+		if ev.Ret < 0 || nr != sys.SYS_CLONE {
 			return nil
 		}
 		var words []uint64
@@ -198,7 +199,7 @@ func (r *recorder) processEffects(t *task, ev *recording.Event) error {
 				ev.Mem = append(ev.Mem, recording.Write{Addr: a, Data: b})
 			}
 		}
-	case unix.SYS_EXECVE, unix.SYS_EXECVEAT:
+	case sys.SYS_EXECVE, sys.SYS_EXECVEAT:
 		t.execing = false
 	}
 	return nil
@@ -257,7 +258,7 @@ func (r *recorder) forked(t, child *task) error {
 	}
 	proc.former, proc.filtered, proc.sifts = from.former, from.filtered, from.sifts
 	proc.cpu = from.cpu
-	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
+	if t.ev.Nr == sys.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.ctid = t.ev.Args[3]
 	}
 	child.affinity = t.affinity
@@ -269,7 +270,7 @@ func (r *recorder) forked(t, child *task) error {
 		ID: proc.id, PID: child.pid, Parent: from.id, ParentEvent: from.events - 1, Fork: true,
 		Exe: from.exe, Argv: from.argv, Python: from.python, Start: r.start.UnixNano() + r.since(),
 	}}
-	if t.ev.Nr == unix.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_SETTID != 0 {
+	if t.ev.Nr == sys.SYS_CLONE && t.ev.Args[0]&unix.CLONE_CHILD_SETTID != 0 {
 		b := make([]byte, 4)
 		if err := (ptrace.Mem)(child.tid).ReadAt(b, t.ev.Args[3]); err == nil {
 			ev.Mem = append(ev.Mem, recording.Write{Addr: t.ev.Args[3], Data: b})
@@ -304,7 +305,7 @@ func (r *recorder) inherited(t, child *task, ev *recording.Event) {
 		ret := o.lastRet
 		if o.sys != callReturning {
 			switch o.ev.Nr {
-			case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
+			case sys.SYS_READ, sys.SYS_RECVFROM, sys.SYS_PREAD64:
 				ret = int64(min(o.ev.Args[2], most))
 			default:
 				continue
@@ -343,18 +344,18 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 	if int32(args[0]) == 0 {
 		target = t
 	}
-	if target == nil && (nr == unix.SYS_SCHED_SETAFFINITY || nr == unix.SYS_SCHED_GETAFFINITY) {
+	if target == nil && (nr == sys.SYS_SCHED_SETAFFINITY || nr == sys.SYS_SCHED_GETAFFINITY) {
 		return r.resume(t, 0) // not one of those that are pinned
 	}
 	switch nr {
-	case unix.SYS_PRCTL:
+	case sys.SYS_PRCTL:
 		if args[0] == unix.PR_SET_DUMPABLE {
 			if args[1] > 1 {
 				return r.answer(t, -int64(unix.EINVAL))
 			}
 			t.proc.undumpable = args[1] == 0
 		}
-	case unix.SYS_SCHED_SETAFFINITY:
+	case sys.SYS_SCHED_SETAFFINITY:
 		n := min(int(args[1]), len(r.cpus)*8)
 		b := make([]byte, n)
 		if err := (ptrace.Mem)(t.tid).ReadAt(b, args[2]); err != nil {
@@ -375,7 +376,7 @@ func (r *recorder) enterFaked(t *task, nr int, args [6]uint64, errno int) error 
 		}
 		target.affinity = b
 		return r.answer(t, 0)
-	case unix.SYS_SCHED_GETAFFINITY:
+	case sys.SYS_SCHED_GETAFFINITY:
 		mask := r.affinityBytes()
 		if target.affinity != nil {
 			mask = target.affinity

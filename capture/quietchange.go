@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // What a quietly mapped file shows after somebody changed it; see quiet.go.
@@ -56,7 +57,7 @@ func (r *recorder) enterQuiet(t *task) (bool, error) {
 	}
 	r.settleFile(q)
 	switch t.ev.Nr {
-	case unix.SYS_SPLICE, unix.SYS_SENDFILE:
+	case sys.SYS_SPLICE, sys.SYS_SENDFILE:
 		return false, nil // it may wait for the other descriptor
 	}
 	t.once = true
@@ -83,10 +84,10 @@ func (r *recorder) written() []*epoch {
 func (r *recorder) cuts(t *task) *quietFile {
 	dir, flags := unix.AT_FDCWD, uint64(unix.O_TRUNC)
 	switch args := t.ev.Args; t.ev.Nr {
-	case unix.SYS_TRUNCATE, unix.SYS_CREAT:
-	case unix.SYS_OPEN:
+	case sys.SYS_TRUNCATE, sys.SYS_CREAT:
+	case sys.SYS_OPEN:
 		flags = args[1]
-	case unix.SYS_OPENAT:
+	case sys.SYS_OPENAT:
 		dir, flags = int(int32(args[0])), args[2]
 	default:
 		return nil
@@ -125,7 +126,7 @@ func (r *recorder) quietEffects(t *task, ev *recording.Event) error {
 	var q *quietFile
 	from, to := uint64(0), uint64(1)<<63
 	switch t.ev.Nr {
-	case unix.SYS_TRUNCATE:
+	case sys.SYS_TRUNCATE:
 		path := string(t.ev.In)
 		if filepath.IsAbs(path) {
 			path = "root" + path
@@ -133,7 +134,7 @@ func (r *recorder) quietEffects(t *task, ev *recording.Event) error {
 			path = "cwd/" + path
 		}
 		q = r.quietAt(fmt.Sprintf("/proc/%d/%s", t.pid, path))
-	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_CREAT:
+	case sys.SYS_OPEN, sys.SYS_OPENAT, sys.SYS_OPENAT2, sys.SYS_CREAT:
 		if q = r.quietAt(fmt.Sprintf("/proc/%d/fd/%d", t.pid, ev.Ret)); q != nil && q.sizeNow() == q.size {
 			q = nil // it was not cut
 		}

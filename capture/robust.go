@@ -3,11 +3,10 @@ package capture
 import (
 	"encoding/binary"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // Layout of struct robust_list_head, and of a futex word (linux/futex.h).
@@ -59,9 +58,9 @@ func (t *task) robustWords() []uint64 {
 // threads.
 func (r *recorder) dyingWords(t *task) []uint64 {
 	switch t.ev.Nr {
-	case unix.SYS_EXIT:
+	case sys.SYS_EXIT:
 		return t.robustWords()
-	case unix.SYS_EXIT_GROUP:
+	case sys.SYS_EXIT_GROUP:
 		var words []uint64
 		for _, o := range t.proc.tasks {
 			if o.pid == t.pid {

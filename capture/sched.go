@@ -9,6 +9,7 @@ import (
 
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // sliceTime bounds how long a thread keeps the slot by making system calls
@@ -149,7 +150,7 @@ func (r *recorder) recheckAll() bool {
 
 // giveWay takes the slot from a thread that waits inside a call.
 func (r *recorder) giveWay(t *task) {
-	if t.ev.Nr == unix.SYS_FUTEX && t.ev.Args[3] != 0 {
+	if t.ev.Nr == sys.SYS_FUTEX && t.ev.Args[3] != 0 {
 		t.slept = processTime(t.proc.pid)
 		r.waitsAgain(t)
 	}

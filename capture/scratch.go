@@ -7,6 +7,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // What the kernel writes for a thread that waits in a call becomes visible to
@@ -31,7 +32,7 @@ func (r *recorder) mapScratch(t *task) error {
 	if p.scratch || p.area == nil || t.pid != p.pid {
 		return nil
 	}
-	ret, err := r.inject(t, p.area.Gadget, unix.SYS_MMAP, scratchBase, scratchSize, unix.PROT_READ|unix.PROT_WRITE,
+	ret, err := r.inject(t, p.area.Gadget, sys.SYS_MMAP, scratchBase, scratchSize, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 	p.scratch = ret == scratchBase
 	return err
@@ -41,7 +42,7 @@ func (r *recorder) mapScratch(t *task) error {
 func (r *recorder) divert(t *task) error {
 	p := t.proc
 	switch t.ev.Nr {
-	case unix.SYS_READ, unix.SYS_RECVFROM, unix.SYS_PREAD64:
+	case sys.SYS_READ, sys.SYS_RECVFROM, sys.SYS_PREAD64:
 	default:
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // protect changes the protection of a part of an address space whose threads
@@ -16,7 +17,7 @@ func (r *recorder) protect(p *process, start, end, prot uint64) error {
 	if p.helper == nil {
 		return fmt.Errorf("process %d shares memory and has no helper", p.pid)
 	}
-	ret, err := ptrace.Inject(p.helper.tid, p.area.Gadget, unix.SYS_MPROTECT, [6]uint64{start, end - start, prot}, ignoreStops)
+	ret, err := ptrace.Inject(p.helper.tid, p.area.Gadget, sys.SYS_MPROTECT, [6]uint64{start, end - start, prot}, ignoreStops)
 	if err != nil {
 		return fmt.Errorf("protect shared memory of process %d: %w", p.pid, err)
 	}
@@ -103,7 +104,7 @@ func (r *recorder) makeHelper(t *task) error {
 	}
 	defer r.unfiltered(p, t.tid)()
 	var child uint64
-	ret, err := ptrace.InjectStops(t.tid, p.area.Gadget, unix.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
+	ret, err := ptrace.InjectStops(t.tid, p.area.Gadget, sys.SYS_CLONE, [6]uint64{unix.CLONE_VM}, func(st unix.WaitStatus) error {
 		if ptrace.Event(st) == unix.PTRACE_EVENT_CLONE {
 			var err error
 			child, err = ptrace.EventMsg(t.tid)
@@ -133,7 +134,7 @@ func (r *recorder) makeHelper(t *task) error {
 	if _, err := ptrace.Inject(h.tid, p.area.Gadget, closeRange, [6]uint64{0, uint64(^uint32(0)), 0}, ignoreStops); err != nil {
 		return fmt.Errorf("prepare the helper thread: %w", err)
 	}
-	_, err = ptrace.Inject(h.tid, p.area.Gadget, unix.SYS_SETSID, [6]uint64{}, ignoreStops)
+	_, err = ptrace.Inject(h.tid, p.area.Gadget, sys.SYS_SETSID, [6]uint64{}, ignoreStops)
 	return err
 }
 

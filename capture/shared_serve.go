@@ -3,11 +3,10 @@ package capture
 import (
 	"errors"
 
-	"golang.org/x/sys/unix"
-
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // waiter is a thread that needs a unit which is held by running code.
@@ -128,17 +127,17 @@ func (r *recorder) pointers(t *task) []uint64 {
 	list := append([]uint64(nil), t.ev.Args[:]...)
 	list = append(list, r.dyingWords(t)...)
 	switch t.ev.Nr {
-	case unix.SYS_READ, unix.SYS_WRITE, unix.SYS_PREAD64, unix.SYS_PWRITE64, unix.SYS_RECVFROM, unix.SYS_SENDTO:
+	case sys.SYS_READ, sys.SYS_WRITE, sys.SYS_PREAD64, sys.SYS_PWRITE64, sys.SYS_RECVFROM, sys.SYS_SENDTO:
 		for off := uint64(unitSize); off < t.ev.Args[2] && off < 1<<30; off += unitSize {
 			list = append(list, t.ev.Args[1]+off)
 		}
 		list = append(list, t.ev.Args[1]+t.ev.Args[2]-1)
-	case unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MSYNC:
+	case sys.SYS_MREMAP, sys.SYS_MPROTECT, sys.SYS_MADVISE, sys.SYS_MSYNC:
 		// The whole of it, so that all has one protection.
 		for off := uint64(unitSize); off < t.ev.Args[1] && off < 1<<40; off += unitSize {
 			list = append(list, t.ev.Args[0]+off)
 		}
-	case unix.SYS_READV, unix.SYS_WRITEV:
+	case sys.SYS_READV, sys.SYS_WRITEV:
 		for i := uint64(0); i < min(t.ev.Args[2], 64); i++ {
 			if base, err := readU64(t.tid, t.ev.Args[1]+16*i); err == nil {
 				list = append(list, base)

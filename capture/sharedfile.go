@@ -12,13 +12,14 @@ import (
 
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // writers are the calls that change a file's content through a descriptor,
 // with the argument that holds the descriptor.
 var writers = map[int]int{
-	unix.SYS_WRITE: 0, unix.SYS_PWRITE64: 0, unix.SYS_WRITEV: 0, unix.SYS_PWRITEV: 0, unix.SYS_PWRITEV2: 0,
-	unix.SYS_FTRUNCATE: 0, unix.SYS_FALLOCATE: 0, unix.SYS_SENDFILE: 0, unix.SYS_COPY_FILE_RANGE: 2, unix.SYS_SPLICE: 2,
+	sys.SYS_WRITE: 0, sys.SYS_PWRITE64: 0, sys.SYS_WRITEV: 0, sys.SYS_PWRITEV: 0, sys.SYS_PWRITEV2: 0,
+	sys.SYS_FTRUNCATE: 0, sys.SYS_FALLOCATE: 0, sys.SYS_SENDFILE: 0, sys.SYS_COPY_FILE_RANGE: 2, sys.SYS_SPLICE: 2,
 }
 
 // sharedEffects records what a call on a descriptor changed in shared
@@ -42,7 +43,7 @@ func (r *recorder) sharedEffects(t *task, ev *recording.Event) error {
 			return fmt.Errorf("%s at instruction %d changes %d bytes of a mapped file", t.call.Name, t.proc.base, hi-lo)
 		}
 		m.held(lo, hi, func(start, end uint64) { ev.Mem = append(ev.Mem, m.bytes(t.tid, start, end)...) })
-		t.resize = append(t.resize, m.resized(size, t.ev.Nr == unix.SYS_FTRUNCATE)...)
+		t.resize = append(t.resize, m.resized(size, t.ev.Nr == sys.SYS_FTRUNCATE)...)
 	}
 	return nil
 }
@@ -67,18 +68,18 @@ func written(t *task, ev *recording.Event, size uint64) (from, to uint64) {
 	n, args := uint64(ev.Ret), t.ev.Args
 	fd := args[0]
 	switch t.ev.Nr {
-	case unix.SYS_FTRUNCATE:
+	case sys.SYS_FTRUNCATE:
 		return size &^ (pageSize - 1), pageUp(size)
-	case unix.SYS_FALLOCATE:
+	case sys.SYS_FALLOCATE:
 		if args[1]&^unix.FALLOC_FL_KEEP_SIZE == 0 {
 			return 0, 0 // it allocates, and changes no content
 		}
 		return args[2], args[2] + args[3]
-	case unix.SYS_PWRITE64, unix.SYS_PWRITEV, unix.SYS_PWRITEV2:
+	case sys.SYS_PWRITE64, sys.SYS_PWRITEV, sys.SYS_PWRITEV2:
 		if int64(args[3]) >= 0 {
 			return args[3], args[3] + n
 		}
-	case unix.SYS_COPY_FILE_RANGE, unix.SYS_SPLICE:
+	case sys.SYS_COPY_FILE_RANGE, sys.SYS_SPLICE:
 		fd = args[2]
 		if args[3] != 0 { // an offset of its own, which is moved
 			pos, err := readU64(t.tid, args[3])

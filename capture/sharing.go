@@ -4,7 +4,7 @@ import (
 	"os"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	"pyrr/internal/sys"
 )
 
 // sharedObject is what several mappings show: a file, or anonymous memory. Who
@@ -84,7 +84,7 @@ func (m *sharedMap) busy(k kernel, unit uint64, forTask *task) bool {
 		if t == forTask || t.stopped || t.dead || !t.inKernel() {
 			continue
 		}
-		if t.pinned(m, unit) && !(t.ev.Nr == unix.SYS_FUTEX && k.sleeping(t.tid)) {
+		if t.pinned(m, unit) && !(t.ev.Nr == sys.SYS_FUTEX && k.sleeping(t.tid)) {
 			return true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/sys"
 )
 
 // shows adds a mapping of n units of an object, from the unit first on, at an
@@ -194,11 +196,11 @@ func TestBusyHolders(t *testing.T) {
 		}, false, false},
 		{"it goes to sleep on a futex there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
-			th.ev.Nr = unix.SYS_FUTEX
+			th.ev.Nr = sys.SYS_FUTEX
 		}, false, true},
 		{"it sleeps on a futex there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {
 			th.in(inside...).pins = []pin{{m: m, unit: 0}}
-			th.ev.Nr = unix.SYS_FUTEX
+			th.ev.Nr = sys.SYS_FUTEX
 			k.asleep[th.tid] = true
 		}, false, false},
 		{"it sleeps in a read there", func(p *process, m *sharedMap, th *task, k *fakeKernel) {

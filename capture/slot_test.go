@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/sys"
 
 	"golang.org/x/sys/unix"
 )
@@ -203,7 +204,7 @@ func TestLook(t *testing.T) {
 				s.wait(all[1])
 			}
 			if tt.vfork {
-				s.cur.class, s.cur.ev.Nr = linux.Process, unix.SYS_VFORK
+				s.cur.class, s.cur.ev.Nr = linux.Process, sys.SYS_VFORK
 			}
 			k.asleep[1] = tt.asleep
 			if tt.stopped {
@@ -231,7 +232,7 @@ func TestSleeperGivesWay(t *testing.T) {
 	sleeper, other := p.tasks[p.pid], p.tasks[p.pid+1]
 	p.give(sleeper, time.Now(), 1)
 	sleeper.in(moveEnter, moveResume).blocks = true
-	sleeper.ev.Nr = unix.SYS_READ
+	sleeper.ev.Nr = sys.SYS_READ
 	other.state = stateReady
 	other.dead = true // it can't be resumed: there is no such thread
 	p.ready = []*task{other}

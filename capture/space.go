@@ -9,6 +9,7 @@ import (
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 func syscallNumber(name string) (int, bool) { return linux.Number(name) }
@@ -26,23 +27,23 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		}
 	}
 	switch int(t.ev.Nr) {
-	case unix.SYS_MMAP:
+	case sys.SYS_MMAP:
 		if failed {
 			return nil
 		}
 		return r.mmapEffects(t, ev, uint64(ret))
-	case unix.SYS_MREMAP:
+	case sys.SYS_MREMAP:
 		if failed {
 			return nil
 		}
 		return r.mremapEffects(t, ev)
-	case unix.SYS_MUNMAP:
+	case sys.SYS_MUNMAP:
 		if !failed {
 			r.unmap(t.proc, args[0], args[0]+pageUp(args[1]))
 		}
-	case unix.SYS_BRK:
+	case sys.SYS_BRK:
 		t.proc.brk = uint64(ret)
-	case unix.SYS_MADVISE:
+	case sys.SYS_MADVISE:
 		holes := ret == -int64(unix.ENOMEM) // it was done around them
 		if !failed || holes {
 			t.proc.madvised(args[0], args[0]+pageUp(args[1]), args[2])
@@ -51,7 +52,7 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 			r.givenUp(t, ev, args[0], args[0]+pageUp(args[1]))
 			return r.rereadFiles(t, ev, args[0], args[0]+pageUp(args[1]))
 		}
-	case unix.SYS_MPROTECT, unix.SYS_PKEY_MPROTECT:
+	case sys.SYS_MPROTECT, sys.SYS_PKEY_MPROTECT:
 		if !failed {
 			t.proc.codeGone(args[0], args[0]+pageUp(args[1]))
 			if args[2]&^7 == 0 { // else of a stack, as far as it goes
@@ -61,7 +62,7 @@ func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
 		if !failed && len(t.proc.quiet) > 0 {
 			return r.protectQuiet(t, args[0], args[0]+pageUp(args[1]), args[2])
 		}
-	case unix.SYS_ARCH_PRCTL:
+	case sys.SYS_ARCH_PRCTL:
 		ranges, err := linux.Outputs(int(t.ev.Nr), args, ret, ptrace.Mem(t.tid), r.ranges[:0])
 		if err != nil {
 			return fmt.Errorf("arch_prctl: %w", err)
@@ -311,7 +312,7 @@ func (r *recorder) afterSpaceCall(t *task, ev *recording.Event) error {
 		}
 		return r.mapShared(t, m)
 	}
-	if t.proc.find != nil && (t.ev.Nr == unix.SYS_MPROTECT || t.ev.Nr == unix.SYS_MUNMAP) && ev.Ret == 0 {
+	if t.proc.find != nil && (t.ev.Nr == sys.SYS_MPROTECT || t.ev.Nr == sys.SYS_MUNMAP) && ev.Ret == 0 {
 		if err := r.installClock(t); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/sys"
 )
 
 // A thread that lets go of the GIL for a moment and takes it again, as zlib and many
@@ -34,7 +36,7 @@ type vainWaits struct {
 // futexOp is the operation of a futex call, -1 for other calls.
 func futexOp(t *task) int {
 	const cmdMask = 0x7f // linux/futex.h
-	if t.ev.Nr != unix.SYS_FUTEX {
+	if t.ev.Nr != sys.SYS_FUTEX {
 		return -1
 	}
 	return int(t.ev.Args[1] & cmdMask)

@@ -9,6 +9,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // streams are the sockets of which a receive takes what there is, so that it can be tried:
@@ -83,15 +84,15 @@ func (r *recorder) noteSocket(t *task, ev *recording.Event) {
 	}
 	is := isStream(int(int32(t.ev.Args[0])), int(int32(t.ev.Args[1])), int(int32(t.ev.Args[2])))
 	switch t.ev.Nr {
-	case unix.SYS_SOCKET:
+	case sys.SYS_SOCKET:
 		r.streams.set(inode(int(t.lastRet)), is)
-	case unix.SYS_SOCKETPAIR:
+	case sys.SYS_SOCKETPAIR:
 		if len(ev.Mem) == 1 && len(ev.Mem[0].Data) == 8 {
 			for _, b := range [][]byte{ev.Mem[0].Data[:4], ev.Mem[0].Data[4:]} {
 				r.streams.set(inode(int(int32(binary.LittleEndian.Uint32(b)))), is)
 			}
 		}
-	case unix.SYS_ACCEPT, unix.SYS_ACCEPT4:
+	case sys.SYS_ACCEPT, sys.SYS_ACCEPT4:
 		if is, ok := r.streams.known[inode(int(int32(t.ev.Args[0])))]; ok {
 			r.streams.set(inode(int(t.lastRet)), is)
 		}
@@ -106,11 +107,11 @@ func (r *recorder) noteLimits(t *task) {
 		return
 	}
 	switch args := t.ev.Args; t.ev.Nr {
-	case unix.SYS_SECCOMP:
+	case sys.SYS_SECCOMP:
 		t.proc.sifts = t.proc.sifts || args[0] == seccompSetFilter || args[0] == seccompSetStrict
-	case unix.SYS_PRCTL:
+	case sys.SYS_PRCTL:
 		t.proc.sifts = t.proc.sifts || args[0] == unix.PR_SET_SECCOMP
-	case unix.SYS_SETSOCKOPT:
+	case sys.SYS_SETSOCKOPT:
 		if int32(args[1]) == unix.SOL_SOCKET && int32(args[2]) == unix.SO_RCVLOWAT && !r.streams.marked {
 			r.streams.marked = true
 			r.forgetStreams()

@@ -12,6 +12,7 @@ import (
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
+	"pyrr/internal/sys"
 )
 
 // Results with which the kernel leaves an interrupted call that it will
@@ -21,7 +22,7 @@ const (
 	eRestartNoIntr = -513
 	eRestartNoHand = -514
 	eRestartBlock  = -516
-	nrRestart      = unix.SYS_RESTART_SYSCALL
+	nrRestart      = sys.SYS_RESTART_SYSCALL
 )
 
 func isRestart(ret int64) bool {
@@ -112,7 +113,7 @@ func (r *recorder) entry(t *task) error {
 // signalFirst delivers a signal that came before the call, or raises it inside.
 func (r *recorder) signalFirst(t *task, nr int) (delivered bool, err error) {
 	i, err := r.deliverable(t)
-	if err != nil || i < 0 || nr == unix.SYS_RT_SIGRETURN || t.class == linux.Process {
+	if err != nil || i < 0 || nr == sys.SYS_RT_SIGRETURN || t.class == linux.Process {
 		return false, err
 	}
 	if !t.blocks || t.class != linux.Plain {
@@ -159,10 +160,10 @@ func (r *recorder) enterCall(t *task) error {
 	case linux.Faked:
 		return r.enterFaked(t, nr, args, errno)
 	}
-	if nr == unix.SYS_PTRACE {
+	if nr == sys.SYS_PTRACE {
 		return r.enterPtrace(t)
 	}
-	if nr == unix.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && p.undumpable {
+	if nr == sys.SYS_PRCTL && args[0] == unix.PR_GET_DUMPABLE && p.undumpable {
 		return r.answer(t, 0)
 	}
 	if killsItself(t) {
@@ -199,7 +200,7 @@ func (r *recorder) enterCall(t *task) error {
 // one comes to look makes that call return at once, which is as good.
 func (r *recorder) willSleep(t *task) bool {
 	const cmdMask, wait, waitBitset = 0x7f, 0, 9 // linux/futex.h
-	if t.ev.Nr != unix.SYS_FUTEX {
+	if t.ev.Nr != sys.SYS_FUTEX {
 		return false
 	}
 	if cmd := t.ev.Args[1] & cmdMask; cmd != wait && cmd != waitBitset {

@@ -8,6 +8,7 @@ import (
 
 	"pyrr/internal/inject"
 	"pyrr/internal/mem"
+	"pyrr/internal/sys"
 )
 
 // What tests do all day is made without a stop: small messages in pipes and sockets that
@@ -166,11 +167,11 @@ func TestComing(t *testing.T) {
 		t.Errorf("%d are coming whom nobody woke", s.coming)
 	}
 	s.woke([6]uint64{0, wake | private}, 2)
-	if s.came(unix.SYS_READ, [6]uint64{0, wait}, 0); s.coming != 2 {
+	if s.came(sys.SYS_READ, [6]uint64{0, wait}, 0); s.coming != 2 {
 		t.Errorf("%d are coming of 2 that were woken", s.coming)
 	}
-	s.came(unix.SYS_FUTEX, [6]uint64{0, wait | private}, -int64(unix.ETIMEDOUT))
-	s.came(unix.SYS_FUTEX, [6]uint64{0, wait | private}, 0)
+	s.came(sys.SYS_FUTEX, [6]uint64{0, wait | private}, -int64(unix.ETIMEDOUT))
+	s.came(sys.SYS_FUTEX, [6]uint64{0, wait | private}, 0)
 	if s.coming != 1 {
 		t.Errorf("%d are coming after one of 2 came", s.coming)
 	}
@@ -181,12 +182,12 @@ func TestComing(t *testing.T) {
 
 // Which calls CPython lets go of the GIL for decides where a thread gives way.
 func TestLetsGoOfGIL(t *testing.T) {
-	for _, nr := range []int{unix.SYS_READ, unix.SYS_WRITE, unix.SYS_POLL, unix.SYS_OPENAT, unix.SYS_WAIT4, unix.SYS_SENDTO} {
+	for _, nr := range []int{sys.SYS_READ, sys.SYS_WRITE, sys.SYS_POLL, sys.SYS_OPENAT, sys.SYS_WAIT4, sys.SYS_SENDTO} {
 		if !inject.LetsGoOfGIL(nr) {
 			t.Errorf("call %d keeps it", nr)
 		}
 	}
-	for _, nr := range []int{unix.SYS_FUTEX, unix.SYS_MMAP, unix.SYS_BRK, unix.SYS_GETPID, unix.SYS_CLONE} {
+	for _, nr := range []int{sys.SYS_FUTEX, sys.SYS_MMAP, sys.SYS_BRK, sys.SYS_GETPID, sys.SYS_CLONE} {
 		if inject.LetsGoOfGIL(nr) {
 			t.Errorf("call %d lets go of it", nr)
 		}

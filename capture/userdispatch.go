@@ -6,6 +6,7 @@ import (
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
+	"pyrr/internal/sys"
 )
 
 // Syscall User Dispatch turns a thread's system calls into SIGSYS, except for those made
@@ -125,7 +126,7 @@ func (r *recorder) takeSelector(t *task) (bool, error) {
 	pass := t.proc.calls.img.Pass
 	had := len(t.deferred)
 	t.stopped = true // again, as far as it goes
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOn, pass.Addr, pass.Len, at, 0)
 	if err != nil {
 		return false, err
 	}
@@ -170,7 +171,7 @@ func (r *recorder) dropSelector(t *task) {
 	if t.selector == 0 || t.proc == nil || t.proc.area == nil || t.sys.open() || ptrace.AtEntry(t.tid) {
 		return
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, unix.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOff, 0, 0, 0, 0)
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_PRCTL, unix.PR_SET_SYSCALL_USER_DISPATCH, dispatchOff, 0, 0, 0, 0)
 	if err == nil && ret == 0 {
 		t.selector = 0
 	}

@@ -3,14 +3,14 @@ package capture
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"pyrr/internal/sys"
 )
 
 // leaveWritten ends the recording of another process whose memory a call is about
 // to write, as sys.remote_exec does (process_vm_writev(2)): a replay would not have
 // what is written there. That process runs on, like the one that writes.
 func (r *recorder) leaveWritten(p *process, nr int, pid int32) {
-	if nr != unix.SYS_PROCESS_VM_WRITEV {
+	if nr != sys.SYS_PROCESS_VM_WRITEV {
 		return
 	}
 	for _, other := range r.processes {

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package checking
 
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pyrr/assert"
+	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -24,6 +25,9 @@ import (
 // a recorder waits for all children of its process.
 func recordForSpec(u *screen.UI) func(context.Context, string, assert.RecordCommand) (string, func(), error) {
 	return func(ctx context.Context, dir string, c assert.RecordCommand) (string, func(), error) {
+		if probe.Elsewhere {
+			return "", nil, probe.Cannot("record")
+		}
 		tmp, err := os.MkdirTemp("", "pyrr-check-")
 		if err != nil {
 			return "", nil, err

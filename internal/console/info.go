@@ -9,7 +9,6 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/backtrace"
-	"pyrr/internal/linux"
 	"pyrr/internal/printable"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
@@ -128,19 +127,9 @@ func (c *Console) infoLocals(args bool) error {
 	return err
 }
 
-// registerNames are in the order of gdb's info registers.
-var registerNames = []string{"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags", "fs_base", "gs_base"}
-
-func registerValues(r *linux.Regs) []uint64 {
-	return []uint64{r.Rax, r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp, r.Rsp, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.Rip, r.Eflags, r.FsBase, r.GsBase}
-}
-
 func (c *Console) register(name string) (uint64, bool) {
-	if name == "pc" {
-		name = "rip"
-	}
-	if name == "sp" {
-		name = "rsp"
+	if own, ok := registerAlias[name]; ok {
+		name = own
 	}
 	for _, t := range c.stateOfThreads() {
 		if i := slices.Index(registerNames, name); t.TID == c.tid && i >= 0 {

@@ -47,7 +47,7 @@ func (c *Console) finishC(string) error {
 			pcs = append(pcs, f.PC)
 		}
 	}
-	sp, ok := c.register("rsp")
+	sp, ok := c.register("sp")
 	if len(pcs) < 2 || !ok {
 		return errors.New("nothing is known of what called this function; try stepi, or until *ADDRESS")
 	}
@@ -61,15 +61,15 @@ func (c *Console) finishC(string) error {
 // nextInstr executes machine instructions, with the functions that they call.
 func (c *Console) nextInstr(args string) error {
 	return c.repeat(args, func(x *replay.Session) (*replay.Stop, error) {
-		pc, _ := c.register("rip")
-		sp, _ := c.register("rsp")
+		pc, _ := c.register("pc")
+		sp, _ := c.register("sp")
 		st, err := x.StepInstr()
 		if err != nil || st.Kind != replay.StopStep || st.TID != c.tid {
 			return st, err
 		}
 		// A call leaves where to go on behind it on the stack.
 		const longestCall = 9
-		now, _ := c.register("rsp")
+		now, _ := c.register("sp")
 		back, err := mem.U64(x.Memory(), now)
 		if err != nil || now != sp-8 || back <= pc || back > pc+longestCall {
 			return st, nil

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package keeping
 
@@ -22,6 +22,7 @@ import (
 
 	"pyrr/capture"
 	"pyrr/internal/headroom"
+	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -101,6 +102,9 @@ func boundMemory() {
 // ServeFinisher finishes the recordings that are named on standard input, when it
 // is asked for their reasons.
 func ServeFinisher(flags *Flags, args []string) error {
+	if probe.Elsewhere {
+		return probe.Cannot("record")
+	}
 	if slices.Equal(args, []string{startFinisher}) {
 		self, err := os.Executable()
 		if err != nil {

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package keeping
 
@@ -31,6 +31,9 @@ import (
 )
 
 func Record(ctx context.Context, u *screen.UI, f *Flags, fs *pflag.FlagSet, args []string) error {
+	if probe.Elsewhere {
+		return probe.Cannot("record")
+	}
 	if fs.Changed("until-fail") {
 		return untilFails(ctx, u, f, args)
 	}

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package keeping
 
@@ -20,6 +20,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/hint"
 	"pyrr/internal/naming"
+	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/screen"
 )
@@ -144,6 +145,9 @@ func pythonsBelow(pid int) []int {
 
 // ProcessArgs is the command line of a process that a command can attach to.
 func ProcessArgs(command string, pid int) ([]string, error) {
+	if probe.Elsewhere {
+		return nil, probe.Cannot("look at a living process")
+	}
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if of := processOf(pid); err == nil && of != pid {
 		return nil, hint.With(fmt.Errorf("%s: %d is a thread of process %d", command, pid, of), fmt.Sprintf("pyrr %s --pid %d", command, of))

@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/probe":     {"internal/hint"},
 	"internal/layout":    {},
 	"internal/recording": {"internal/linux", "internal/outfile", "internal/stack", "internal/sys", "internal/usercache"},
-	"internal/ptrace":    {"internal/linux", "internal/mem"},
+	"internal/ptrace":    {"internal/linux", "internal/mem", "internal/sys"},
 	"internal/inject":    {"internal/linux", "internal/mem", "internal/sys", "internal/usercache"},
 	"internal/unwind":    {"internal/lazyregexp", "internal/mem", "internal/stack", "internal/usercache"},
 	// For tests alone.
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"internal/unwind/gdbtest":    {"internal/linux", "internal/mem", "internal/unwind"},
 	// cpython needs the names of the registers, for what a dispatch keeps there.
 	"cpython":                        {"internal/lazyregexp", "internal/linux", "internal/mem", "internal/stack", "internal/sys", "internal/unwind", "internal/usercache"},
-	"capture":                        {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording"},
+	"capture":                        {"cpython", "internal/headroom", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording", "internal/sys"},
 	"capture/pytest":                 {},
 	"replay":                         {"cpython", "internal/headroom", "internal/hint", "internal/inject", "internal/linux", "internal/mem", "internal/probe", "internal/ptrace", "internal/recording", "internal/sys", "internal/unwind"},
 	"internal/gdbserver":             {"internal/linux", "internal/mem", "internal/recording", "internal/sys", "internal/unwind", "replay"},
@@ -95,7 +95,7 @@ var allowed = map[string][]string{
 	"internal/doctor":                {"cpython", "internal/hint", "internal/printable", "internal/probe", "internal/screen"},
 	"internal/cli":                   {"assert", "internal/find", "internal/flagvalue", "internal/hint", "internal/printable", "internal/probe", "internal/recording", "internal/screen", "internal/settings", "internal/sys", "replay"},
 	"internal/keeping":               {"capture", "capture/pytest", "cpython", "internal/cli", "internal/doctor", "internal/flagvalue", "internal/headroom", "internal/hiding", "internal/hint", "internal/inject", "internal/logview", "internal/naming", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/redact", "internal/screen", "internal/show", "internal/stackwalk", "replay"},
-	"internal/checking":              {"assert", "internal/cli", "internal/digest", "internal/facts", "internal/find", "internal/hint", "internal/outfile", "internal/printable", "internal/recording", "internal/registry", "internal/report", "internal/screen", "internal/usercache"},
+	"internal/checking":              {"assert", "internal/cli", "internal/digest", "internal/facts", "internal/find", "internal/hint", "internal/outfile", "internal/printable", "internal/probe", "internal/recording", "internal/registry", "internal/report", "internal/screen", "internal/usercache"},
 	"internal/artifact":              {"internal/find", "internal/flagvalue", "internal/hint", "internal/naming", "internal/outfile", "internal/printable", "internal/recording", "internal/screen"},
 	"internal/packing":               {"internal/contents", "internal/find", "internal/flagvalue", "internal/hiding", "internal/hint", "internal/keeping", "internal/outfile", "internal/printable", "internal/reason", "internal/recording", "internal/redact", "internal/screen", "internal/show", "replay"},
 	"internal/paging":                {"assert", "internal/checking", "internal/compare", "internal/contents", "internal/digest", "internal/facts", "internal/find", "internal/hang", "internal/hint", "internal/listing", "internal/logview", "internal/moments", "internal/page", "internal/printable", "internal/probe", "internal/reason", "internal/recording", "internal/report", "internal/screen", "internal/show", "internal/stack", "replay"},

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package ptrace
 
@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelSigaction is struct kernel_sigaction of x86-64 (asm/signal.h).
+// kernelSigaction is struct kernel_sigaction (asm/signal.h).
 type kernelSigaction struct {
 	handler  uintptr
 	flags    uint64
@@ -56,9 +56,6 @@ func change(sig unix.Signal, how func(*kernelSigaction)) {
 	how(&sa)
 	syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&sa)), 0, 8, 0, 0)
 }
-
-// returnsPC is the address of a signal handler that does nothing.
-func returnsPC() uintptr
 
 // alarm is a timer of the kernel's that interrupts the calls of one thread.
 type alarm struct{ id int32 }

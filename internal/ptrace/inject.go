@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package ptrace
 
@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/sys"
 )
 
 // atCall leads a stopped thread to the gadget at pc with the registers of a call. saved
@@ -76,7 +77,7 @@ func ExitThread(tid int, pc uint64) error {
 	}
 	r.SetMode()
 	r.SetPC(pc)
-	r.SetCall(unix.SYS_EXIT, [6]uint64{})
+	r.SetCall(sys.SYS_EXIT, [6]uint64{})
 	if err := SetRegs(tid, &r); err != nil {
 		return fmt.Errorf("set registers: %w", err)
 	}

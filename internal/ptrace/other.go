@@ -1,4 +1,4 @@
-//go:build !linux || !amd64
+//go:build !linux
 
 package ptrace
 
@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"pyrr/internal/linux"
 	"pyrr/internal/sys"
 )
 
@@ -29,12 +28,6 @@ func Sysemu(int, int) error                    { return sys.ErrElsewhere }
 func SysemuStep(int, int) error                { return sys.ErrElsewhere }
 func Step(int, int) error                      { return sys.ErrElsewhere }
 func Detach(int, int) error                    { return sys.ErrElsewhere }
-func GetRegs(int, *linux.Regs) error           { return sys.ErrElsewhere }
-func SetRegs(int, *linux.Regs) error           { return sys.ErrElsewhere }
-func SetDebugReg(int, int, uint64) error       { return sys.ErrElsewhere }
-func DebugReg(int, int) (uint64, error)        { return 0, sys.ErrElsewhere }
-func GetXState(int, []byte) ([]byte, error)    { return nil, sys.ErrElsewhere }
-func SetXState(int, []byte) error              { return sys.ErrElsewhere }
 func EventMsg(int) (uint64, error)             { return 0, sys.ErrElsewhere }
 func GetSigInfo(int, *SigInfo) error           { return sys.ErrElsewhere }
 func WaitFor(int) (int, sys.WaitStatus, error) { return 0, 0, sys.ErrElsewhere }

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 // Package ptrace makes every ptrace(2) call of pyrr, and the injected system
 // calls built from them.

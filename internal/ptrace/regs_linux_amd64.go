@@ -105,3 +105,6 @@ func SetXState(tid int, buf []byte) error {
 	err := callPtr(unix.PTRACE_SETREGSET, tid, ntX86XState, unsafe.Pointer(&iov))
 	return err
 }
+
+// returnsPC is the address of a signal handler that does nothing.
+func returnsPC() uintptr

@@ -1,4 +1,4 @@
-//go:build linux && amd64
+//go:build linux
 
 package ptrace
 
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/sys"
 )
 
 //go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
@@ -125,7 +126,7 @@ func emptyStub(pid int, gadget uint64) error {
 	}
 	// Turn its call into a munmap(0, 0), which fails at once (the filter
 	// would kill for call -1), then use its syscall instruction.
-	if err := SetNumber(pid, unix.SYS_MUNMAP); err != nil {
+	if err := SetNumber(pid, sys.SYS_MUNMAP); err != nil {
 		return fmt.Errorf("skip its call: %w", err)
 	}
 	if err := Syscall(pid, 0); err != nil {
@@ -139,7 +140,7 @@ func emptyStub(pid int, gadget uint64) error {
 		return fmt.Errorf("write a first gadget: %w", err)
 	}
 	const page = 4096
-	ret, err := Inject(pid, at, unix.SYS_MMAP, [6]uint64{gadget, page, unix.PROT_READ | unix.PROT_EXEC,
+	ret, err := Inject(pid, at, sys.SYS_MMAP, [6]uint64{gadget, page, unix.PROT_READ | unix.PROT_EXEC,
 		unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_FIXED, ^uint64(0), 0}, nil)
 	if err != nil || uint64(ret) != gadget {
 		return fmt.Errorf("map the gadget: result %d: %w", ret, err)
@@ -152,7 +153,7 @@ func emptyStub(pid int, gadget uint64) error {
 	}
 	const top = 0x7fffffff000 << 4
 	for _, span := range [][2]uint64{{0, gadget}, {gadget + page, top}} {
-		if ret, err := Inject(pid, gadget, unix.SYS_MUNMAP, [6]uint64{span[0], span[1] - span[0]}, nil); err != nil || ret != 0 {
+		if ret, err := Inject(pid, gadget, sys.SYS_MUNMAP, [6]uint64{span[0], span[1] - span[0]}, nil); err != nil || ret != 0 {
 			return fmt.Errorf("unmap %#x-%#x: result %d: %w", span[0], span[1], ret, err)
 		}
 	}
@@ -171,7 +172,7 @@ func dropRseq(pid int, gadget uint64) error {
 	if err := callPtr(reqGetRseq, pid, unsafe.Sizeof(conf), unsafe.Pointer(&conf)); err != nil || conf.addr == 0 {
 		return nil // nothing registered, or a kernel too old to tell
 	}
-	ret, err := Inject(pid, gadget, unix.SYS_RSEQ, [6]uint64{conf.addr, uint64(conf.size), unregister, uint64(conf.sig)}, nil)
+	ret, err := Inject(pid, gadget, sys.SYS_RSEQ, [6]uint64{conf.addr, uint64(conf.size), unregister, uint64(conf.sig)}, nil)
 	if err != nil || ret != 0 {
 		return fmt.Errorf("unregister restartable sequences: result %d: %w", ret, err)
 	}

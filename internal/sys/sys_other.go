@@ -1,10 +1,10 @@
-//go:build !linux || !amd64
+//go:build !linux
 
 package sys
 
 import "syscall"
 
-// The values that Linux has on x86-64.
+// The values that Linux has.
 const (
 	AF_INET         = 2
 	CLONE_SETTLS    = 524288
@@ -35,75 +35,6 @@ const (
 	RLIMIT_NOFILE   = 7
 	S_IFMT          = 61440
 	S_IFREG         = 32768
-
-	SYS_ACCESS        = 21
-	SYS_ARCH_PRCTL    = 158
-	SYS_BRK           = 12
-	SYS_CLONE         = 56
-	SYS_CLOSE         = 3
-	SYS_CONNECT       = 42
-	SYS_DUP2          = 33
-	SYS_DUP3          = 292
-	SYS_EPOLL_CTL     = 233
-	SYS_EPOLL_WAIT    = 232
-	SYS_EXECVE        = 59
-	SYS_FCNTL         = 72
-	SYS_FDATASYNC     = 75
-	SYS_FSTAT         = 5
-	SYS_FSYNC         = 74
-	SYS_FTRUNCATE     = 77
-	SYS_FUTEX         = 202
-	SYS_GETCWD        = 79
-	SYS_GETDENTS64    = 217
-	SYS_GETEGID       = 108
-	SYS_GETEUID       = 107
-	SYS_GETGID        = 104
-	SYS_GETPID        = 39
-	SYS_GETPPID       = 110
-	SYS_GETRANDOM     = 318
-	SYS_GETTID        = 186
-	SYS_GETUID        = 102
-	SYS_IOCTL         = 16
-	SYS_LSEEK         = 8
-	SYS_LSTAT         = 6
-	SYS_MADVISE       = 28
-	SYS_MKDIR         = 83
-	SYS_MMAP          = 9
-	SYS_MPROTECT      = 10
-	SYS_MREMAP        = 25
-	SYS_MUNMAP        = 11
-	SYS_NEWFSTATAT    = 262
-	SYS_OPENAT        = 257
-	SYS_PKEY_MPROTECT = 329
-	SYS_POLL          = 7
-	SYS_PREAD64       = 17
-	SYS_PWRITE64      = 18
-	SYS_READ          = 0
-	SYS_READLINK      = 89
-	SYS_RECVFROM      = 45
-	SYS_RENAME        = 82
-	SYS_RMDIR         = 84
-	SYS_RT_SIGACTION  = 13
-	SYS_SENDTO        = 44
-	SYS_STAT          = 4
-	SYS_UNLINK        = 87
-	SYS_VFORK         = 58
-	SYS_WRITE         = 1
-	SYS_EXIT          = 60
-	SYS_WAITID        = 247
-	SYS_WAIT4         = 61
-	SYS_FCHOWN        = 93
-	SYS_FCHMOD        = 91
-	SYS_CHMOD         = 90
-	SYS_UNLINKAT      = 263
-	SYS_MKDIRAT       = 258
-	SYS_UTIMENSAT     = 280
-	SYS_SETSOCKOPT    = 54
-	SYS_LISTEN        = 50
-	SYS_UMASK         = 95
-	SYS_KILL          = 62
-	SYS_TGKILL        = 234
-	SYS_EXIT_GROUP    = 231
 
 	SIGABRT   Signal = 6
 	SIGALRM   Signal = 14

@@ -213,7 +213,7 @@ func (im *File) makeRow(key rowKey) (*row, error) {
 		switch {
 		case n == ctx.RetAddrReg:
 			r.ra = ru
-			r.ra.reg = RIP
+			r.ra.reg = pcReg
 		case ru.kind == ruleUndefined && preserved&(1<<n) != 0:
 			// delve says so where DW_CFA_restore means the caller's value.
 		default:

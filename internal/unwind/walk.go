@@ -34,7 +34,7 @@ type Frame struct {
 }
 
 // SP returns the stack pointer in the frame.
-func (f *Frame) SP() uint64 { return f.Regs.R[RSP] }
+func (f *Frame) SP() uint64 { return f.Regs.R[spReg] }
 
 // callPC is the address of the call, or of the instruction itself.
 func (f *Frame) callPC() uint64 {
@@ -66,12 +66,12 @@ func (s *Modules) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) 
 		st.first = s.extent
 	}
 	defer func() { s.block, s.extent = st.buf[:0], st.extent() }()
-	if _, ok := regs.Get(RIP); !ok {
+	if _, ok := regs.Get(pcReg); !ok {
 		return []Frame{{Err: "the program counter is unknown"}}
 	}
-	if s.Redirect != nil && s.Find(regs.R[RIP]) == nil {
-		if pc, ok := s.Redirect(m, regs.R[RIP]); ok {
-			regs.R[RIP] = pc
+	if s.Redirect != nil && s.Find(regs.R[pcReg]) == nil {
+		if pc, ok := s.Redirect(m, regs.R[pcReg]); ok {
+			regs.R[pcReg] = pc
 		}
 	}
 	var frames []Frame
@@ -82,7 +82,7 @@ func (s *Modules) WalkTo(m mem.Reader, regs Regs, limit int, known func(*Frame) 
 	if cap(frames) == 0 {
 		frames = make([]Frame, 0, 48)
 	}
-	frames = append(frames, Frame{PC: regs.R[RIP], Regs: regs})
+	frames = append(frames, Frame{PC: regs.R[pcReg], Regs: regs})
 	for {
 		f := &frames[len(frames)-1]
 		next, more, err := s.step(&st, f)
@@ -134,7 +134,7 @@ func (s *Modules) step(st *stackMemory, f *Frame) (next Frame, more bool, err er
 		return next, false, nil
 	}
 	next.Regs = Regs{R: f.Regs.R, Known: f.Regs.Known & preserved}
-	next.Regs.set(RSP, f.CFA)
+	next.Regs.set(spReg, f.CFA)
 	for i := range r.saved {
 		if err := apply(st, f, &next.Regs, &r.saved[i]); err != nil {
 			return next, false, fmt.Errorf("register %d of the caller: %w", r.saved[i].reg, err)
@@ -143,7 +143,7 @@ func (s *Modules) step(st *stackMemory, f *Frame) (next Frame, more bool, err er
 	if err := apply(st, f, &next.Regs, &r.ra); err != nil {
 		return next, false, fmt.Errorf("return address: %w", err)
 	}
-	next.PC, next.Return = next.Regs.R[RIP], !r.signal
+	next.PC, next.Return = next.Regs.R[pcReg], !r.signal
 	if next.PC == 0 {
 		return next, false, nil // where a thread begins
 	}
@@ -213,7 +213,7 @@ func evaluate(st *stackMemory, regs *Regs, expr []byte, first *uint64) (v uint64
 			all[n] = op.DwarfRegisterFromUint64(x)
 		}
 	}
-	dr := op.NewDwarfRegisters(0, all, binary.LittleEndian, RIP, RSP, RBP, 0)
+	dr := op.NewDwarfRegisters(0, all, binary.LittleEndian, pcReg, spReg, fpReg, 0)
 	err = guard(func() error {
 		x, _, err := op.ExecuteStackProgram(*dr, expr, 8, func(p []byte, addr uint64) (int, error) {
 			if len(p) > 64 {

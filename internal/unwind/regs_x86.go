@@ -22,6 +22,13 @@ const (
 	numRegs
 )
 
+// What each processor has: a program counter, a stack pointer, a frame pointer.
+const (
+	pcReg = RIP
+	spReg = RSP
+	fpReg = RBP
+)
+
 // Regs are the general registers of a frame by DWARF number.
 type Regs struct {
 	R [numRegs]uint64

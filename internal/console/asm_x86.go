@@ -33,7 +33,7 @@ func (c *Console) modules(f func(m mem.Reader, s *unwind.Modules)) error {
 // instructions prints machine code from an address on: up to an end or, where n is
 // not 0, so many instructions.
 func (c *Console) instructions(from, end uint64, n int, raw bool) error {
-	pc, _ := c.register("rip")
+	pc, _ := c.register("pc")
 	var b strings.Builder
 	var failed error
 	err := c.modules(func(m mem.Reader, s *unwind.Modules) {
@@ -128,7 +128,7 @@ func (c *Console) disassemble(args string) error {
 		if sel != nil && sel.PC != 0 {
 			addr, ok = sel.PC, true
 		} else {
-			addr, ok = c.register("rip")
+			addr, ok = c.register("pc")
 		}
 	}
 	if !ok {
