@@ -24,9 +24,17 @@ type Death struct {
 	Event  uint64
 	// SysExit says that SystemExit ended it, which nobody caught.
 	SysExit bool
+	// Exit is where that was raised, nil where it is not known; Frames are those there then.
+	Exit *Exit
 	// ByProc and ByEvent are where the signal was sent.
 	ByProc  int
 	ByEvent uint64
+}
+
+// Exit is where the main thread raised SystemExit: its stack there, innermost first.
+type Exit struct {
+	Point
+	Frames []Frame `json:"frames"`
 }
 
 // Ended is the verdict on a process that ended with an error.
@@ -42,6 +50,9 @@ func Ended(in *Input, d *Death) *Verdict {
 			at = &d.Frames[k]
 			break
 		}
+	}
+	if at == nil && d.Exit != nil {
+		at = &d.Frames[0] // a library's, or pyrr's own: it was raised there all the same
 	}
 	if at == nil && len(d.Frames) > 0 && !Machinery(d.Frames[0].File) {
 		at = &d.Frames[0]
@@ -70,7 +81,13 @@ func Ended(in *Input, d *Death) *Verdict {
 		}
 	default:
 		fmt.Fprintf(&b, "Ended with exit status %d", d.Status)
-		if d.SysExit {
+		switch {
+		case d.Exit != nil:
+			b.WriteString(" by SystemExit, raised")
+			if !d.SysExit {
+				v.Degree, v.Missing = Likely, "whether it was this one that ended it: it is the last that was raised"
+			}
+		case d.SysExit:
 			b.WriteString(" by SystemExit")
 			v.Degree, v.Missing = Likely, "where it was raised: a spec with \"raise SystemExit\" finds it"
 		}
@@ -87,14 +104,7 @@ func Ended(in *Input, d *Death) *Verdict {
 		fmt.Fprintf(&b, "%s%s in %s", verb, j.at(f), f.Func)
 	}
 	v.Sentence = b.String() + "."
-	e := Evidence{Text: "the process ended here", Proc: d.Proc, Event: d.Event}
-	if at != nil {
-		e.File, e.Line = at.File, at.Line
-	}
-	v.Evidence = append(v.Evidence, e)
-	if d.ByEvent > 0 && d.By != "" {
-		v.Evidence = append(v.Evidence, Evidence{Text: d.By + " sent " + d.Signal, Proc: d.ByProc, Event: d.ByEvent})
-	}
+	d.evidence(v, at)
 	j.diedBeside(v, d.Proc)
 	v.key = []string{v.Kind, d.Signal}
 	if d.Signal == "" {
@@ -104,6 +114,25 @@ func Ended(in *Input, d *Death) *Verdict {
 		v.key = append(v.key, j.short(at.File)+":"+lastName(at.Func))
 	}
 	return v
+}
+
+// evidence adds where the process ended, where SystemExit was raised for that, and where
+// the signal was sent. at is the program's own frame, if there is one.
+func (d *Death) evidence(v *Verdict, at *Frame) {
+	e := Evidence{Text: "the process ended here", Proc: d.Proc, Event: d.Event}
+	if at != nil {
+		e.File, e.Line = at.File, at.Line
+	}
+	if d.Exit != nil {
+		r := e
+		r.Text, r.Event, r.Instr = "SystemExit was raised here", d.Exit.Event, d.Exit.Instr
+		v.Evidence = append(v.Evidence, r)
+		e.File, e.Line = "", 0
+	}
+	v.Evidence = append(v.Evidence, e)
+	if d.ByEvent > 0 && d.By != "" {
+		v.Evidence = append(v.Evidence, Evidence{Text: d.By + " sent " + d.Signal, Proc: d.ByProc, Event: d.ByEvent})
+	}
 }
 
 // Ended reports whether a verdict is about a process that ended with an error.

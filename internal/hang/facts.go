@@ -17,6 +17,7 @@ type Facts struct {
 	Things []Thing `json:"things,omitempty"`
 	// Raised are exceptions that the program ended with, or a test failed with.
 	Raised *Raised `json:"raised,omitempty"`
+	Exit   *Exit   `json:"exit,omitempty"`
 	// Died are the exceptions that its threads reported on standard error, in the
 	// order of the reports.
 	Died []Raised `json:"died,omitempty"`

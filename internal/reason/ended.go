@@ -82,6 +82,15 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 	if d.Signal != "" && !d.Fault {
 		sentBy(rec, all, last, d)
 	}
+	if last.Facts != nil && last.Facts.Exit != nil && d.Signal == "" && len(d.Frames) == 0 {
+		// Where os._exit ended it, that stands on the stack.
+		d.Exit = last.Facts.Exit
+		st = stack.Stack{}
+		for _, f := range d.Exit.Frames {
+			st.Frames = append(st.Frames, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
+		}
+		d.Frames = d.Exit.Frames
+	}
 	return d, st
 }
 

@@ -301,6 +301,7 @@ func (x *indexer) Close() error {
 	took := time.Since(x.began)
 	travel(x.walk.Rec, x.facts)
 	raised(x.walk.Rec, x.facts, took)
+	exited(x.walk.Rec, x.facts, took)
 	for _, id := range slices.Sorted(maps.Keys(x.facts)) {
 		if text := factsText(x.facts[id]); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(id, text) }})

@@ -85,16 +85,7 @@ func (b *backwards) toRaise() (found bool) {
 			found = false
 		}
 	}()
-	b.until = time.Now().Add(max(maxToRaise, timesReplay*b.took))
-	places, err := b.x.Places()
-	if err != nil || len(places) == 0 {
-		return false
-	}
-	end := recording.Pos{Event: uint64(len(places) - 1), Instr: 1 << 62}
-	if e := b.r.Event; e > 0 && e < end.Event {
-		end = recording.Pos{Event: e, Instr: places[e].Instr}
-	}
-	if _, ok := b.within(func() (*replay.Stop, error) { return b.x.RunTo(end) }); !ok {
+	if !b.toEnd(b.r.Event) {
 		return false
 	}
 	b.x.SetBreaks([]*replay.Break{{Kind: replay.BreakRaise, Name: b.r.Type, Cond: raisedHere{b.r}}})
@@ -104,20 +95,41 @@ func (b *backwards) toRaise() (found bool) {
 		return false
 	}
 	b.tid = st.TID
+	b.python(func(p *replay.Process, t *replay.Thread, rt *cpython.Runtime, pt cpython.Thread) {
+		b.all = pystate.AtRaise(rt, p.Mem(), pt, p.NextInstr(t), b.r)
+		b.r.At = &hang.Point{Event: st.Point.Event, Instr: st.Point.Instr}
+	})
+	return b.r.At != nil
+}
+
+// python calls f, where the session stands, with the thread and its interpreter's state of it.
+func (b *backwards) python(f func(*replay.Process, *replay.Thread, *cpython.Runtime, cpython.Thread)) {
 	_ = b.x.With(func(p *replay.Process, t *replay.Thread) error {
 		rt, err := p.Runtime()
 		if err != nil || t == nil {
 			return err
 		}
 		pt, err := p.PyThread(t)
-		if err != nil {
-			return err
+		if err == nil {
+			f(p, t, rt, pt)
 		}
-		b.all = pystate.AtRaise(rt, p.Mem(), pt, p.NextInstr(t), b.r)
-		b.r.At = &hang.Point{Event: st.Point.Event, Instr: st.Point.Instr}
-		return nil
+		return err
 	})
-	return b.r.At != nil
+}
+
+// toEnd goes to an event, 0 for the last one.
+func (b *backwards) toEnd(event uint64) bool {
+	b.until = time.Now().Add(max(maxToRaise, timesReplay*b.took))
+	places, err := b.x.Places()
+	if err != nil || len(places) == 0 {
+		return false
+	}
+	end := recording.Pos{Event: uint64(len(places) - 1), Instr: 1 << 62}
+	if event > 0 && event < end.Event {
+		end = recording.Pos{Event: event, Instr: places[event].Instr}
+	}
+	_, ok := b.within(func() (*replay.Stop, error) { return b.x.RunTo(end) })
+	return ok
 }
 
 // changes finds where the values that are followed were changed last: the way from the
