@@ -23,7 +23,7 @@ import (
 // A process that already runs is recorded from an image of it, as a test in the
 // middle of a session is. Before that it gets what a program that pyrr starts has
 // from its beginning: the engine area, traps in the place of instructions whose
-// results differ, counting stubs, a clock that can be replayed. All its threads
+// results differ, counting stubs, readings of the time that can be replayed. All its threads
 // stand still for that. In the end all is taken back, and it goes on.
 
 // attachOptions are those of PTRACE_SEIZE for a process that is not pyrr's own: it

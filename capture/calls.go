@@ -350,7 +350,7 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 }
 
 // noteSpace completes the event of a buffered call that changes the address
-// process, as spaceEffects does for others. What it maps is anonymous.
+// process, as mappingEffects does for others. What it maps is anonymous.
 func (r *recorder) noteSpace(p *process, ev *recording.Event) {
 	if ev.Ret < 0 && ev.Ret > -4096 {
 		return

@@ -357,7 +357,7 @@ func (r *recorder) effects(t *task, ev *recording.Event) error {
 	}
 	switch t.class {
 	case linux.AddressSpace:
-		return r.spaceEffects(t, ev)
+		return r.mappingEffects(t, ev)
 	case linux.Process:
 		return r.processEffects(t, ev)
 	case linux.Sigreturn:

@@ -62,7 +62,7 @@ func openFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// loadImage reads the ELF and program headers and the dynamic section (gABI,
+// loadELF reads the ELF and program headers and the dynamic section (gABI,
 // elf.h).
 func readELF(r io.ReaderAt) (*elfFile, error) {
 	const headerSize, progSize = 64, 56

@@ -16,9 +16,9 @@ func syscallNumber(name string) (int, bool) { return linux.Number(name) }
 
 func pageUp(n uint64) uint64 { return (n + pageSize - 1) &^ (pageSize - 1) }
 
-// spaceEffects records what a call did to the address space, beyond what
+// mappingEffects records what a call did to the address space, beyond what
 // its arguments and result say.
-func (r *recorder) spaceEffects(t *task, ev *recording.Event) error {
+func (r *recorder) mappingEffects(t *task, ev *recording.Event) error {
 	args, ret := t.ev.Args, ev.Ret
 	failed := ret < 0 && ret > -4096
 	if t.proc.calls != nil {
