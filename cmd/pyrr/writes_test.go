@@ -117,11 +117,13 @@ func collect(f *os.File) func() string {
 		}
 	}()
 	return func() string {
-		for before := -1; ; time.Sleep(50 * time.Millisecond) {
+		// On a machine that is busy the first byte takes its time through a terminal.
+		patience := time.Now().Add(3 * time.Second)
+		for before := 0; ; time.Sleep(50 * time.Millisecond) {
 			mu.Lock()
 			text := string(all)
 			mu.Unlock()
-			if len(text) == before {
+			if len(text) == before && (before > 0 || time.Now().After(patience)) {
 				return text
 			}
 			before = len(text)

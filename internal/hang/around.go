@@ -103,6 +103,7 @@ func (j *judge) inJob(n node) string {
 func (j *judge) finalChildOf(n node, t *Thing, pid int, at string) (says, degree, kind, missing string) {
 	says, degree, kind, missing = j.finalChild(n, pid, at)
 	if t.State != "" {
+		says = strings.TrimSuffix(says, j.outputOf(n, pid)) // the loop knows more of that pipe
 		says, missing = says+"; nobody reads its "+t.State+", of which the loop has taken as much as it keeps", "whether the child waits to write more"
 	}
 	return says, degree, kind, missing
