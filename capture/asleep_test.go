@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The state of a thread is the one of now, of the thread that has the number now, and
-// no file stays open.
+// The state of a thread is the present one, of the thread that has the number at present,
+// and no file stays open.
 func TestSleepingIsOfNow(t *testing.T) {
 	var s threadStats
 	cmd := exec.Command("sleep", "60")
@@ -38,7 +38,7 @@ func TestSleepingIsOfNow(t *testing.T) {
 	if s.sleeping(pid) {
 		t.Error("a thread that is gone sleeps")
 	}
-	// A file of a thread that is gone, under a number that is in use again.
+	// A file of a thread that is gone; another thread has its number now.
 	self := os.Getpid()
 	s[self%len(s)] = struct{ tid, fd int }{self, openGone(t)}
 	s.sleeping(self)

@@ -70,11 +70,11 @@ func output(t *testing.T, dir string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// Processes of equal work get on, those that began first too. How equally is a
-// figure of a quiet machine (docs/performance.md): where other programs keep a
-// processor busy, the processes on that one get less, as they would natively, or
-// nothing for a while: then it is tried again. What is wrong here gives some of them a
-// hundredth, always.
+// Processes with equal work all make progress, also those that began first. How equal their
+// progress is can only be measured on a quiet machine (docs/performance.md): where other
+// programs keep a processor busy, the processes on that one get less, as they would natively,
+// or nothing for a while: then the test tries again. The mistake that this test looks for
+// always gives some of them only a hundredth.
 func TestBusyProcessesGetOnEqually(t *testing.T) {
 	const tries = 3
 	for i := range tries {
@@ -150,7 +150,7 @@ busy(12, 0, time.monotonic() + 30)
 while True: os.wait()
 `, Options{Timeout: limit, Kill: true})
 	if !info.TimedOut {
-		t.Fatal("it did not time out")
+		t.Fatal("the time-out did not end the program")
 	}
 	var times []time.Duration
 	procs := readEvents(t, dir, func(ev *recording.Event) {
@@ -221,7 +221,7 @@ func TestKilledRecorderLeavesAllProcesses(t *testing.T) {
 	t.Error("what processes did is lost")
 }
 
-// killedAfter kills a recorder of seven processes, and says which of them it left early.
+// killedAfter kills a recorder of seven processes, and returns the processes whose log ends early.
 func killedAfter(t *testing.T, python string, alive time.Duration) (early []string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -55,7 +55,7 @@ func TestCallMoves(t *testing.T) {
 	}
 }
 
-// What would log an event in the wrong place is a mistake that is noticed.
+// A mistake that would log an event in the wrong place is noticed.
 func TestCallMovesThatMustNotBe(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -85,7 +85,7 @@ func TestCallMovesThatMustNotBe(t *testing.T) {
 				if p == nil {
 					t.Errorf("%s became %s", before, s)
 				} else if text := fmt.Sprint(p); !strings.Contains(text, before.String()) {
-					t.Errorf("the message does not say where it was: %s", text)
+					t.Errorf("the message does not say in which state the call was: %s", text)
 				}
 			}()
 			s.move(tt.last)
@@ -93,7 +93,7 @@ func TestCallMovesThatMustNotBe(t *testing.T) {
 	}
 }
 
-// Each state can be reached, and left again by dropping the call.
+// Each state can be reached, and dropping the call leaves it again.
 func TestCallStatesAreConnected(t *testing.T) {
 	reached := map[callState]bool{callNone: true}
 	for range numCallStates {
@@ -116,9 +116,9 @@ func TestCallStatesAreConnected(t *testing.T) {
 			t.Errorf("%s can't be resumed", s)
 		}
 		if s.unlogged() && !s.open() {
-			t.Errorf("%s is not open, but to be logged", s)
+			t.Errorf("%s is not open, but shall be logged", s)
 		}
-		// Whoever waits must be in the log, for others go on.
+		// The call of a thread that waits must be in the log, because other threads go on.
 		if (s == callReturning || s == callPrinted || s == callInterrupted) && s.unlogged() {
 			t.Errorf("%s is not in the log", s)
 		}
@@ -149,7 +149,7 @@ func TestWhereAThreadIs(t *testing.T) {
 	}
 }
 
-// Open calls go to the log once, in whatever state they are.
+// Open calls are logged once, whatever state they are in.
 func TestOpenCallsAreLoggedOnce(t *testing.T) {
 	dir := t.TempDir()
 	w := recording.Hold(dir+"/x.pyrr.part", recording.Header{})

@@ -10,13 +10,13 @@ import (
 )
 
 // Chaos finds a window between two bytecodes in which another thread makes a program
-// fail or hang, mostly within twenty runs, where natively it hardly ever shows: threads
-// switch after 5 ms there, and all is done before. How many runs it takes is chance, but
-// for the seed and how the kernel wakes threads, so the test allows for far more.
+// fail or hang, mostly within twenty runs. Natively the fault hardly ever shows: threads
+// switch after 5 ms there, and by then all is done. The number of runs depends on the seed, on
+// how the kernel wakes threads and on chance, so the test allows for far more.
 // scripts/races.sh measures it under all interpreters.
 func TestChaosFindsRaces(t *testing.T) {
 	const most = 300
-	seeds := []uint64{3, 17, 43, 57, 51, 91, 63, 93} // mostly one of them is enough
+	seeds := []uint64{3, 17, 43, 57, 51, 91, 63, 93} // in most cases one of them is enough
 	for i := range uint64(most) {
 		seeds = append(seeds, 100+i)
 	}

@@ -26,6 +26,6 @@ func TestPagesInFlight(t *testing.T) {
 		}
 	}
 	if p.inFlight(waits)(buf) {
-		t.Error("of the thread itself, whose call has ended")
+		t.Error("the page still counts because of the thread's own call, which has ended")
 	}
 }

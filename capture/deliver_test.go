@@ -12,7 +12,7 @@ func TestFpstateSize(t *testing.T) {
 		want        uint64
 	}{
 		{0, 0, 512},                // FXSAVE
-		{0, 2696, 512},             // what is not said is not believed
+		{0, 2696, 512},             // without the magic number the size is not believed
 		{0x46505853, 836, 836},     // AVX
 		{0x46505853, 2700, 2700},   // AVX-512
 		{0x46505853, 4, 512},       // never less

@@ -11,7 +11,7 @@ import (
 )
 
 // TestDevices: a program that opens a GPU goes on unrecorded, and so do the tests of a
-// session; it is said once. /dev/full plays the device.
+// session; pyrr says so once. /dev/full plays the device.
 func TestDevices(t *testing.T) {
 	probe.Require(t)
 	python, err := exec.LookPath("python3")

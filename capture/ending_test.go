@@ -46,8 +46,8 @@ func eventsOf(t *testing.T, w *recording.Writer, dir string, id, pid int) string
 	}
 }
 
-// A thread that is killed in a call that keeps the slot leaves that call in the log; of
-// one that ends by itself there is none. The slot is free then.
+// A thread that is killed in a call that keeps the slot leaves that call in the log; a
+// thread that ends by itself leaves none. Then the slot is free.
 func TestThreadsEnd(t *testing.T) {
 	inside := []callMove{moveEnter, moveResume}
 	for _, tt := range []struct {
@@ -99,8 +99,8 @@ func TestThreadsEnd(t *testing.T) {
 	}
 }
 
-// With its last thread a process ends, whichever that is: of a first thread that ended
-// before the others there is one end in the log.
+// A process ends with its last thread, whichever that is: if the first thread ended before
+// the others, the log still has only one end.
 func TestTheLastThreadEndsTheProcess(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
 	w, dir := f.command.w, f.o.Dir
@@ -146,8 +146,8 @@ func TestKilledInLine(t *testing.T) {
 	if p.cur != all[0] || !slices.Equal(tids(p.ready), []int{all[1].tid, all[3].tid}) {
 		t.Errorf("cur %v, in line %v", p.cur, tids(p.ready))
 	}
-	// The slot goes to the next; that can't be resumed, since there is no such thread:
-	// until its end is reported, it keeps the slot.
+	// The slot goes to the next thread. That can't be resumed, since the machine has no such
+	// thread: it keeps the slot until its end is reported.
 	if err := f.ended(all[0], killed); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestKilledInLine(t *testing.T) {
 }
 
 // A process that ends in the middle of a test has crashed, unless its runner ended it
-// since the test took too long.
+// because the test took too long.
 func TestProcessesEndInTests(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -197,7 +197,7 @@ func TestProcessesEndInTests(t *testing.T) {
 			if p.runner.test != nil || !p.ended || len(f.epochs.list) != 0 {
 				t.Errorf("the test goes on: %v; ended %v", p.runner.test, p.ended)
 			}
-			f.watchTests(time.Now().Add(time.Hour)) // who has ended has no time limit
+			f.watchTests(time.Now().Add(time.Hour)) // a process that has ended has no time limit
 			if len(f.warnings) != 0 {
 				t.Errorf("warnings %q", f.warnings)
 			}
@@ -247,14 +247,14 @@ func TestEdgesOfEpochs(t *testing.T) {
 	}
 }
 
-// Who is told to end keeps the tests in progress first, those that compute at an exact
-// instruction, and only then tells the command.
+// A recorder that is told to end first keeps the tests in progress (one that computes, at an
+// exact instruction), and only then tells the command to end.
 func TestCancelTests(t *testing.T) {
 	f, p := withTests(t, Tests{})
 	now := time.Now()
 	f.cancelTests(now)
 	if len(f.kept) != 0 || !f.cancelBy.IsZero() {
-		t.Fatal("it was not told to end")
+		t.Fatal("tests were kept although the recorder was not told to end")
 	}
 	waits := p
 	waits.runner.test = &testRun{id: "test_waits", ep: imaged(f.epoch("test_waits", waits))}
@@ -267,14 +267,14 @@ func TestCancelTests(t *testing.T) {
 	f.terminate()
 	f.cancelTests(now)
 	if !waits.runner.test.expired || busy.runner.test.expired || !f.expiring() {
-		t.Fatalf("expired: %v of who waits, %v of who computes", waits.runner.test.expired, busy.runner.test.expired)
+		t.Fatalf("expired: %v for the waiting test, %v for the computing one", waits.runner.test.expired, busy.runner.test.expired)
 	}
 	if over.runner.test.cancelled || f.cancelBy.IsZero() {
 		t.Error("a test that is over was cancelled, or the command is told before the tests are kept")
 	}
 	f.cancelTests(now.Add(tickPatience))
 	if f.cancelBy.IsZero() {
-		t.Error("it does not wait for who computes")
+		t.Error("the end does not wait for the computing test")
 	}
 	busy.clock = nil // reading its count would need the process
 	f.expireTest(busy)
@@ -290,7 +290,7 @@ func TestCancelTests(t *testing.T) {
 	if !waits.runner.test.killAt.IsZero() || len(waits.runner.test.again) != 0 {
 		t.Error("a cancelled test is interrupted: that is what the command is told for")
 	}
-	// Who does not come to an exact instruction does not hold the end up for ever.
+	// A thread that does not come to an exact instruction does not delay the end for ever.
 	busy.runner.test = &testRun{id: "test_stuck", expireBy: now.Add(time.Hour)}
 	f.cancelled.Store(true)
 	f.cancelTests(now)
@@ -300,8 +300,8 @@ func TestCancelTests(t *testing.T) {
 	}
 }
 
-// In teardown a test is told once, before that again and again; how depends on whether
-// its runner minds the signal.
+// A test is told to end again and again, in teardown only once; how it is told depends on
+// whether its runner heeds the signal.
 func TestExpiredTestsAreToldAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -333,7 +333,7 @@ func TestExpiredTestsAreToldAgain(t *testing.T) {
 			}
 			for n := len(test.again); n > 0; n-- {
 				if !test.again[0].Before(test.killAt) {
-					t.Error("it is told when it is ended already")
+					t.Error("the test is told to end although it has ended already")
 				}
 				f.watchTests(test.again[0].Add(1))
 				if len(test.again) != n-1 {

@@ -22,7 +22,7 @@ func imaged(ep *epoch) *epoch {
 	return ep
 }
 
-// testing test by test: a runner whose limits and choices are o's.
+// testing sets up a recording test by test: a runner whose limits and choices are o's.
 func withTests(t *testing.T, tests Tests) (*fakeRecorder, *process) {
 	t.Helper()
 	tests.Path = func(test string) string { return "/nowhere/" + test }
@@ -63,10 +63,10 @@ func TestPartEndsTheLogAndNotTheProcess(t *testing.T) {
 	if f.command.instructions != 100 || len(f.command.live) != 0 || f.command.whole != 1 {
 		t.Errorf("the epoch has %d instructions, %d live of %d", f.command.instructions, len(f.command.live), f.command.whole)
 	}
-	f.part(p, &end) // it is in none: nothing happens
+	f.part(p, &end) // the process is in no epoch: nothing happens
 	f.quit(p)
 	if f.command.instructions != 100 {
-		t.Error("its instructions were counted twice")
+		t.Error("the process's instructions were counted twice")
 	}
 }
 
@@ -80,14 +80,14 @@ func TestTheCommandsOwnRecordingIsDroppedWhenNobodyIsInIt(t *testing.T) {
 	f.part(a, end())
 	f.abandoned(ep)
 	if f.command != ep || ep.ended {
-		t.Fatal("it is gone while a process is in it")
+		t.Fatal("the epoch is gone while a process is in it")
 	}
 	f.part(b, end())
 	f.abandoned(ep)
 	if f.command != nil || !ep.ended {
 		t.Error("it is kept")
 	}
-	f.abandoned(ep) // twice does nothing
+	f.abandoned(ep) // the second time nothing happens
 }
 
 func TestEndEpoch(t *testing.T) {
@@ -112,11 +112,12 @@ func TestEndEpoch(t *testing.T) {
 	}
 }
 
-// What ends a recording leaves the runner of tests traced: its next test has one.
+// After the end of a recording the runner of tests stays traced: its next test gets a
+// recording again.
 func TestEndHere(t *testing.T) {
 	f, p := withTests(t, Tests{})
 	if !f.beginsAnew(p) {
-		t.Error("a runner does not begin again")
+		t.Error("the runner does not begin a new recording")
 	}
 	ep := f.epoch("t1", p)
 	f.endHere(p, os.ErrInvalid)
@@ -281,12 +282,12 @@ func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree, 1 << 40 }
 	f.dropImages(now)
 	if ep.ended {
-		t.Fatal("it is given up while there is memory")
+		t.Fatal("the recording is given up although there is memory")
 	}
 	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree - 1, 1 << 40 }
 	f.dropImages(now.Add(shortCheck / 2))
 	if ep.ended {
-		t.Error("it was looked twice within the interval")
+		t.Error("the memory was looked at twice within the interval")
 	}
 	f.dropImages(now.Add(shortCheck))
 	if !ep.ended || p.runner.test.ep != nil || len(f.epochs.list) != 0 {
@@ -309,7 +310,7 @@ func TestWatchTests(t *testing.T) {
 	p.runner.test = test
 	f.watchTests(now)
 	if test.expired {
-		t.Fatal("its time is up at its deadline, and not behind it")
+		t.Fatal("the test expired at its deadline, not after it")
 	}
 	f.watchTests(now.Add(1))
 	f.writing.Wait()
@@ -319,7 +320,7 @@ func TestWatchTests(t *testing.T) {
 	if !strings.Contains(test.why, "recorded by pyrr in") || !strings.Contains(test.why, "1s") {
 		t.Errorf("the runner is told %q", test.why)
 	}
-	// It has the grace to end, then its process goes.
+	// The test has the grace period to end; then its process is ended.
 	f.watchTests(test.killAt)
 	if test.killAt.IsZero() {
 		t.Error("it is ended early")
@@ -334,8 +335,8 @@ func TestWatchTests(t *testing.T) {
 	}
 }
 
-// A test that computes is expired before an exact instruction, where a replay
-// gets too; if it does not come to one, without.
+// A test that computes is expired before an exact instruction, which a replay reaches
+// too; if the test does not come to one, it is expired wherever it is.
 func TestExpireSoon(t *testing.T) {
 	f, p := withTests(t, Tests{})
 	ep := imaged(f.epoch("test_cpu", p))
@@ -349,7 +350,7 @@ func TestExpireSoon(t *testing.T) {
 	}
 	f.watchTests(now.Add(tickPatience))
 	if test.expired {
-		t.Error("it did not get its time")
+		t.Error("the test did not get its time")
 	}
 	p.clock = nil // reading its count would need the process
 	f.watchTests(now.Add(tickPatience + 1))
@@ -383,7 +384,7 @@ func TestOwnLimitOfARunner(t *testing.T) {
 				t.Errorf("ended: %v", ep.ended)
 			}
 			if len(f.kept) != 0 {
-				t.Error("it is kept before the test has ended")
+				t.Error("the recording is kept before the test has ended")
 			}
 		})
 	}

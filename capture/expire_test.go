@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A time-out reaches a program that a shell waits for, as Ctrl-C does, and
-// leaves nothing behind of what does not heed it.
+// A time-out reaches a program that a shell waits for, as Ctrl-C does. A program that
+// does not heed it is ended too.
 func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 	python, err := exec.LookPath("/usr/bin/python3")
 	if err != nil {

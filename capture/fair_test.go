@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A thread that spends its time in long calls of a library, which keep the GIL, gives
-// way after CPython's switch interval of processor time, not after a slice of bytecode,
-// which would take it minutes: another thread begins, and ends, meanwhile.
+// A thread that spends its time in long calls of a library that keep the GIL gives way
+// after CPython's switch interval, in processor time, not after a slice of bytecode, which
+// would take it minutes: meanwhile another thread begins and ends.
 func TestLongNativeCallsGiveWay(t *testing.T) {
 	_, dir := runPython(t, `
 import random, threading
@@ -29,13 +29,13 @@ for t in threads: t.join()
 print(*order, rounds)
 `, Options{})
 	if got := output(t, dir); !strings.HasPrefix(got, "quick native ") {
-		t.Errorf("it prints %q: the waiting thread came last", got)
+		t.Errorf("the program prints %q: the waiting thread came last", got)
 	}
 }
 
-// A thread that was woken has the GIL after CPython's switch interval of the processor
-// time of the one that goes on: it waits for no slice to end, neither before it begins
-// to wait for the GIL nor when it asks for it.
+// A thread that was woken gets the GIL when the running thread has used CPython's switch
+// interval of processor time: it waits for no slice to end, neither before it begins to
+// wait for the GIL nor when it asks for it.
 func TestWokenThreadsAskAfterTheInterval(t *testing.T) {
 	_, dir := runPython(t, `
 import threading, time
@@ -59,9 +59,9 @@ print(round(1000 * min(took), 1))
 	}
 }
 
-// A thread that lets go of the GIL only for moments, in calls of a library without a call
-// of the kernel's, leaves it to those whom it wakes for it: they would find it taken
-// again each time that they get the slot, and would never run.
+// A thread that lets go of the GIL only for moments, in calls of a library that make no
+// system call, leaves the GIL to the threads that it wakes for it. Otherwise they would find
+// it taken again each time that they get the slot, and would never run.
 func TestWokenThreadsGetTheGIL(t *testing.T) {
 	_, dir := runPython(t, `
 import threading, time, zlib

@@ -12,8 +12,8 @@ import (
 	"pyrr/internal/recording"
 )
 
-// fakeKernel is a kernel for tests without processes: it says what a test puts
-// into it, and keeps what it was told.
+// fakeKernel is a kernel for tests without processes: it reports what a test puts
+// into it, and keeps what it was told to do.
 type fakeKernel struct {
 	asleep map[int]bool
 	stops  map[int]unix.WaitStatus // of threads that have stopped meanwhile
@@ -34,8 +34,8 @@ func (k *fakeKernel) poll(tid int) (unix.WaitStatus, bool) {
 
 func (k *fakeKernel) place(tid, cpu int) { k.placed[tid] = cpu }
 
-// fakeRecorder is a recorder of a command that does not run: what it logs is kept
-// in memory, and what it warns of in warnings.
+// fakeRecorder is a recorder of a command that does not run: its log is kept in memory,
+// and its warnings in the field warnings.
 type fakeRecorder struct {
 	*recorder
 	k        *fakeKernel
@@ -98,7 +98,7 @@ func (f *fakeRecorder) epoch(name string, lead *process) *epoch {
 	return ep
 }
 
-// in moves a thread's call.
+// in moves a thread's call to a state.
 func (t *task) in(moves ...callMove) *task {
 	for _, m := range moves {
 		t.sys.move(m)
@@ -125,7 +125,7 @@ func tids(list []*task) []int {
 
 var someTime = time.Unix(1_700_000_000, 0)
 
-// rangeOf is where bytes of this test lie.
+// rangeOf is where some bytes of this test lie in memory.
 func rangeOf(b []byte) mem.Range {
 	return mem.Range{Addr: uint64(uintptr(unsafe.Pointer(&b[0]))), Len: uint64(len(b))}
 }

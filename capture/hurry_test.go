@@ -13,7 +13,7 @@ import (
 	"pyrr/internal/sys"
 )
 
-// withTimers gives a recorder the timers of a schedule, which nothing runs here.
+// withTimers gives a recorder the timers of a schedule; here nothing runs them.
 func withTimers(t *testing.T, f *fakeRecorder) *fakeRecorder {
 	t.Helper()
 	runtime.LockOSThread()
@@ -49,7 +49,7 @@ func TestAskIn(t *testing.T) {
 		{5 * ms, 8 * ms, 0},               // on two processors
 		{5 * ms, 1 * ms, 4 * ms},          // the machine did something else
 		{5 * ms, 0, 5 * ms},               // at most it doubles
-		{longestAsk, 0, longestAsk},       // the longest that is one for the GIL
+		{longestAsk, 0, longestAsk},       // the longest wait that counts as one for the GIL
 		{longestAsk + 1, 0, wakeSoon},     // a wait of the program's own
 		{time.Hour, time.Hour, wakeSoon},  // likewise
 		{wakeSoon / 2, 0, wakeSoon / 2},   // a short one is not made longer
@@ -62,14 +62,14 @@ func TestAskIn(t *testing.T) {
 	}
 }
 
-// Who comes back from a call is waited for only so long; who computes in line waits for
-// its turn, and so do all where nothing is counted.
+// The wait for a thread that comes back from a call is limited; a thread in line that
+// computes waits for its turn, and so do all where nothing is counted.
 func TestHasten(t *testing.T) {
 	const gil = 5 * time.Millisecond
 	timedOut := func(f *fakeRecorder, th *task, ran time.Duration) {
 		th.ev.Nr, th.lastRet, th.ev.Args[3] = sys.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
 		th.ev.Time = f.since() - int64(gil)
-		th.slept = -ran // its process has used no time since: it does not exist
+		th.slept = -ran // its process does not exist, so it has used no time since
 	}
 	for _, tt := range []struct {
 		name string
@@ -111,8 +111,8 @@ func TestHasten(t *testing.T) {
 	}
 }
 
-// The first who waits decides, unless another may wait less; who comes later does not
-// put it off.
+// The first thread that waits decides when it is time, unless another may wait less long; a
+// thread that comes later does not delay it.
 func TestHasteIsOfTheMostUrgent(t *testing.T) {
 	f := withTimers(t, newFakeRecorder(t, Options{}))
 	p, all := counted(f, 4)
@@ -124,24 +124,24 @@ func TestHasteIsOfTheMostUrgent(t *testing.T) {
 	time.Sleep(time.Millisecond)
 	f.hasten(all[2])
 	if !p.due.Equal(first) || p.atOnce {
-		t.Errorf("a later one moved it by %v", p.due.Sub(first))
+		t.Errorf("a later thread moved the time by %v", p.due.Sub(first))
 	}
 	all[3].ev.Nr, all[3].lastRet, all[3].ev.Args[3] = sys.SYS_FUTEX, -int64(unix.ETIMEDOUT), 1
 	all[3].ev.Time, all[3].slept = f.since()-int64(time.Millisecond), -time.Hour
 	p.due = first.Add(time.Hour)
 	f.hasten(all[3])
 	if !p.due.Before(first.Add(time.Hour)) || !p.atOnce {
-		t.Errorf("who has waited for the GIL is not first: %v, at once %v", p.due.Sub(first), p.atOnce)
+		t.Errorf("the thread that waited for the GIL is not first: %v, at once %v", p.due.Sub(first), p.atOnce)
 	}
-	// The slot's next thread owes nothing to those who waited for the one before.
+	// The next thread in the slot owes nothing to threads that waited for the previous one.
 	p.give(all[1], time.Now(), 1000)
 	if !p.due.IsZero() || p.atOnce {
 		t.Error("the debt went on with the slot")
 	}
 }
 
-// A thread is interrupted once others have waited for long enough and it had a processor
-// itself; else it is looked at again.
+// A thread is interrupted once others have waited long enough and it had a processor
+// meanwhile; otherwise it is looked at again later.
 func TestHurryOn(t *testing.T) {
 	now := time.Now()
 	var zero time.Time
@@ -199,7 +199,7 @@ func TestHurryIsForAllProcesses(t *testing.T) {
 	}
 	f.hurryOn(now)
 	if !procs[1].due.IsZero() {
-		t.Error("the one that was due is not asked")
+		t.Error("the process that was due is not asked")
 	}
 	if !f.hurry.Pending() || !f.hurryAt.Equal(now.Add(time.Millisecond)) {
 		t.Errorf("looked at in %v", f.hurryAt.Sub(now))
@@ -210,7 +210,7 @@ func TestHurryIsForAllProcesses(t *testing.T) {
 	}
 	f.hurryBy(now.Add(time.Hour)) // later: does not put it off
 	if !f.hurryAt.Equal(now.Add(3 * time.Millisecond)) {
-		t.Error("a later one put it off")
+		t.Error("a later process delayed the look")
 	}
 	f.hurryBy(now)
 	if !f.hurryAt.Equal(now) {
@@ -218,13 +218,13 @@ func TestHurryIsForAllProcesses(t *testing.T) {
 	}
 }
 
-// A thread that makes calls without end, as one that polls, gives way at the end of one:
-// when its time is over, or as soon as somebody has waited long enough.
+// A thread that makes calls without end, for example by polling, gives way at the end of a
+// call: when its time is over, or as soon as another thread has waited long enough.
 func TestPollersGiveWay(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		had    time.Duration
-		due    time.Duration // of who waits, after now; -1 for nobody
+		due    time.Duration // when it is a waiting thread's turn, from now; -1 for nobody
 		atCall bool
 		want   bool
 	}{
@@ -269,8 +269,8 @@ const (
 	sleeps                 // in a call, for some turns of the others
 )
 
-// The line is fair whatever its threads do: nobody waits longer than for one turn of each
-// other, and who works all the time gets as many turns as any other that does.
+// The line is fair whatever its threads do: no thread waits longer than one turn of each
+// other thread, and threads that work all the time get equally many turns.
 func TestTurnsAreFair(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -344,8 +344,8 @@ func TestTurnsAreFair(t *testing.T) {
 	}
 }
 
-// Where the order is drawn, a thread that stands on the bench is passed over, but not for
-// ever, and not where all others wait for it.
+// Where the order is drawn at random, a thread that stands on the bench is passed over, but
+// not for ever, and not where all other threads wait for it.
 func TestBenchEnds(t *testing.T) {
 	c := newChaos(8, 1000) // 8: whom is left to chance
 	p := &process{tasks: map[int]*task{}}

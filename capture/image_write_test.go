@@ -8,8 +8,8 @@ import (
 	"pyrr/internal/linux"
 )
 
-// TestSplit holds that memory of the program's is told from pyrr's where the
-// kernel shows both as one mapping.
+// TestSplit: the program's memory and pyrr's are told apart where the kernel shows both
+// as one mapping.
 func TestSplit(t *testing.T) {
 	f := &frozen{skip: []span{{0x5000, 0x7000}}, engine: []engineSpan{{span{0x4000, 0x7000}, nameCalls}}}
 	tests := []struct {

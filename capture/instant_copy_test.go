@@ -94,17 +94,17 @@ func TestInstantOfLarge(t *testing.T) {
 				t.Fatalf("at %#x it has %#x", at, got)
 			}
 		}
-		// Nothing of it is left: neither descriptors nor mappings.
+		// Nothing of the copying is left: neither descriptors nor mappings.
 		time.Sleep(10 * time.Millisecond)
 		after, err := linux.ReadMaps(cmd.Process.Pid)
-		if err != nil || len(after) > len(before)+2 { // other threads' come and go
+		if err != nil || len(after) > len(before)+2 { // those of other threads come and go
 			t.Errorf("%d mappings, and %d after it: %v", len(before), len(after), err)
 		}
 		if now := openFDs(cmd.Process.Pid); len(now) != len(open) {
-			t.Errorf("it had %v open, and has %v", open, now)
+			t.Errorf("the process had %v open, and now has %v", open, now)
 		}
 		if !ahead {
-			t.Log("it was not copied ahead: before Linux 6.7, or userfaultfd(2) is forbidden")
+			t.Log("the process was not copied ahead: before Linux 6.7, or userfaultfd(2) is forbidden")
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"pyrr/internal/linux"
 )
 
-// The addresses that the kernel's lists have are those that it says of the sockets, for
-// containers in which another process's descriptors can't be had.
+// The addresses in the kernel's lists are the same as those of the sockets themselves: lists
+// are needed in containers in which another process's descriptors can't be had.
 func TestListedSockets(t *testing.T) {
 	dir := t.TempDir()
 	var kept []any

@@ -140,8 +140,8 @@ func BenchmarkTimeoutOfBusyProcesses(b *testing.B) {
 	b.ReportMetric(late, "ms-late")
 }
 
-// BenchmarkStop is the tracer's own processor time for a stop, and what the recorder
-// waits for its locks meanwhile: that is the share of the time that it runs.
+// BenchmarkStop measures the tracer's own processor time for a stop, and how long the
+// recorder waits for its locks meanwhile, as a share of the time that it runs.
 func BenchmarkStop(b *testing.B) {
 	for _, n := range []int{1, 2, 8} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

@@ -10,8 +10,8 @@ import (
 	"pyrr/internal/recording"
 )
 
-// TestImageLeavesLaterMappings holds that an image takes of a file that is about to
-// change what it maps itself, and nothing of mappings that were made after it.
+// TestImageLeavesLaterMappings: before a file changes, an image copies the parts that the
+// image itself maps, and nothing of mappings that were made after the image.
 func TestImageLeavesLaterMappings(t *testing.T) {
 	b, err := unix.Mmap(-1, 0, 2*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {

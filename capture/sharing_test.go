@@ -35,7 +35,7 @@ func TestOneMappingHasAllOfIt(t *testing.T) {
 		t.Error("what one shows is shared")
 	}
 	if p.findShared(1<<20) != nil {
-		t.Error("a touch of it has to be looked at")
+		t.Error("a touch of the only mapping has to be looked at")
 	}
 	f.dropShared(m)
 	if len(f.objects) != 0 || len(p.shared) != 0 {
@@ -51,7 +51,7 @@ func TestTheFirstHoldsWhatItShows(t *testing.T) {
 	second := shows(f, b, 1<<24, 0, 8, key)
 	o := first.obj
 	if second.obj != o || !o.multi {
-		t.Fatal("they are not one object")
+		t.Fatal("the mappings are not one object")
 	}
 	want := map[uint64]int{2: 1, 3: 1, 4: 1}
 	got := holders(o)
@@ -109,7 +109,7 @@ func TestAMappingThatGoesGivesBack(t *testing.T) {
 		t.Errorf("held are %v", holders(o))
 	}
 	if !o.multi || f.objects[key] != o {
-		t.Error("it is forgotten, or taken for unshared")
+		t.Error("the object is forgotten, or taken for unshared")
 	}
 	if last := o.hide(second); !last || len(o.holder) != 0 {
 		t.Errorf("last %v, held %v", last, holders(o))
@@ -121,7 +121,7 @@ func TestAMappingThatGoesGivesBack(t *testing.T) {
 	}
 }
 
-// share is done once: who came to hold something since keeps it.
+// share is done once: a process that came to hold something since then keeps it.
 func TestShareIsDoneOnce(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
 	a, b := f.process(f.command, 1), f.process(f.command, 1)
@@ -170,13 +170,13 @@ func TestSpansOfUnits(t *testing.T) {
 	}
 }
 
-// A unit is not taken from who may be using it.
+// A unit is not taken from a process that may be using it.
 func TestBusyHolders(t *testing.T) {
 	inside := []callMove{moveEnter, moveResume}
 	tests := []struct {
 		name   string
 		set    func(p *process, m *sharedMap, th *task, k *fakeKernel)
-		except bool // the thread is the one that it is asked for
+		except bool // the thread is the one for which the unit is asked
 		want   bool
 	}{
 		{"nothing runs", func(p *process, m *sharedMap, th *task, k *fakeKernel) { th.stopped = true }, false, false},

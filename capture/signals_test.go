@@ -27,7 +27,7 @@ func senders(list []ptrace.SigInfo) (out []uint32) {
 }
 
 // Signals that wait for an exact place are kept as the kernel would keep them:
-// standard ones once, the others in a queue.
+// standard signals once, real-time signals in a queue.
 func TestDeferredSignals(t *testing.T) {
 	const realTime = unix.Signal(34)
 	tests := []struct {
@@ -71,7 +71,7 @@ func TestNothingIsDeliverableWhereNothingWaits(t *testing.T) {
 	}
 }
 
-// What redirect sent on arrives as the signal that it was, and once.
+// A signal that redirect sent on arrives unchanged, and once.
 func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
 	th := &task{signalState: signalState{redirected: []ptrace.SigInfo{signalInfo(unix.SIGUSR1, 1), signalInfo(unix.SIGUSR2, 2), signalInfo(unix.SIGUSR1, 3)}}}
 	take := func(sig unix.Signal) uint32 {
@@ -84,7 +84,7 @@ func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
 		want uint32
 	}{{unix.SIGUSR2, 2}, {unix.SIGUSR2, 99}, {unix.SIGUSR1, 1}, {unix.SIGTERM, 99}, {unix.SIGUSR1, 3}, {unix.SIGUSR1, 99}} {
 		if got := take(tt.sig); got != tt.want {
-			t.Errorf("the %d-th, %v, is that of %d, not %d", i+1, tt.sig, got, tt.want)
+			t.Errorf("signal %d, %v, was sent by %d, not by %d", i+1, tt.sig, got, tt.want)
 		}
 	}
 	if len(th.redirected) != 0 {
@@ -92,8 +92,8 @@ func TestRedirectedSignalsKeepTheirSender(t *testing.T) {
 	}
 }
 
-// A signal is passed to the first thread only where that can take it. The thread
-// that it goes to is one of this test; SIGURG does nothing there.
+// A signal is passed to the first thread only where that thread can take it. The signal
+// goes to a thread of this test, where SIGURG does nothing.
 func TestRedirectNeedsTheFirstThread(t *testing.T) {
 	tests := []struct {
 		name string
@@ -159,7 +159,7 @@ func TestAtCallEnd(t *testing.T) {
 	}
 }
 
-// The count goes on from what the cell had left, also where it went below zero.
+// The count goes on from the rest in the cell, also where the rest is below zero.
 func TestSetCount(t *testing.T) {
 	p := &process{}
 	for i, tt := range []struct {
@@ -186,6 +186,6 @@ func TestScratchSlots(t *testing.T) {
 	p.diverting |= 2 // another thread has it now
 	th.endDiversion()
 	if p.diverting != 0b1011 {
-		t.Error("what another thread has was given back")
+		t.Error("a slot that another thread uses was given back")
 	}
 }

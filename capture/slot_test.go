@@ -61,7 +61,7 @@ func TestDeadThreadsLeaveTheLine(t *testing.T) {
 	}
 	all[0].dead, all[2].dead = true, true
 	s.leave(all[3])
-	s.leave(all[3]) // who is not in line can't leave it
+	s.leave(all[3]) // a thread that is not in line can't leave the line
 	var order []int
 	for th := s.next(nil); th != nil; th = s.next(nil) {
 		order = append(order, th.tid)
@@ -83,7 +83,7 @@ func TestSlotChoice(t *testing.T) {
 	if !slices.Equal(tids(s.ready), []int{1, 2, 3}) {
 		t.Errorf("in line are %v", tids(s.ready))
 	}
-	// A dead one that is chosen is dropped, and the choice made again.
+	// A dead thread that is chosen is dropped, and the choice is made again.
 	all[2].dead = true
 	calls := 0
 	th := s.next(func(line []*task) int { calls++; return len(line) - 1 })
@@ -109,7 +109,7 @@ func TestSpinningThreadsArePassedOver(t *testing.T) {
 	}
 	s.give(s.next(firstChanged), someTime, 1)
 	if s.cur.spun != nil {
-		t.Error("who runs is said to wait in a loop")
+		t.Error("the running thread is said to wait in a loop")
 	}
 	// A dead thread is taken out first, whatever it waited for.
 	all[1].dead = true
@@ -242,7 +242,7 @@ func TestSleeperGivesWay(t *testing.T) {
 		t.Error("something was resumed while the thread runs")
 	}
 	if p.cur != sleeper || p.events != events {
-		t.Fatal("it lost the slot while it runs")
+		t.Fatal("the thread lost the slot while it runs")
 	}
 	f.k.asleep[sleeper.tid] = true
 	if !f.recheckAll() {
@@ -297,7 +297,8 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// Processes that compute on one processor part; one that stops often comes home.
+// Processes that compute on the same processor are separated; a process that stops often
+// comes back to the recorder's processor.
 func TestSpreadAndGather(t *testing.T) {
 	f := newFakeRecorder(t, Options{})
 	one, two := f.process(f.command, 3), f.process(f.command, 1)
@@ -310,7 +311,7 @@ func TestSpreadAndGather(t *testing.T) {
 	}
 	f.spreadOut(two)
 	if two.cpu != 0 {
-		t.Error("the other one went too")
+		t.Error("the other process moved too")
 	}
 	one.beatStops = manyStops
 	f.gather()
@@ -320,7 +321,7 @@ func TestSpreadAndGather(t *testing.T) {
 	one.beatStops = manyStops + 1
 	f.gather()
 	if one.cpu != 0 || f.k.placed[one.pid+2] != 0 {
-		t.Errorf("it is on %d, its last thread on %d", one.cpu, f.k.placed[one.pid+2])
+		t.Errorf("the process is on %d, its last thread on %d", one.cpu, f.k.placed[one.pid+2])
 	}
 }
 

@@ -24,7 +24,7 @@ func TestProgramOutlivesAMistakeOfTheRecorder(t *testing.T) {
 	}
 	t.Cleanup(func() { testHook = nil })
 	const code = "import threading, json, sys\nt = threading.Thread(target=json.dumps, args=([1],))\nt.start(); t.join()\nsys.exit(5)"
-	// Until there are no more stops: how many there are is a matter of speed.
+	// Until there are no more stops: their number depends on the machine's speed.
 	all := false
 	for at := 1; !all; at += 53 {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
@@ -80,8 +80,8 @@ func TestProgramOutlivesAnErrorAtItsBeginning(t *testing.T) {
 	}
 }
 
-// The same at each kind of stop at which more hangs on it than one thread: who was
-// just made waits for it, a signal is delivered by it, memory is another one.
+// The same at each kind of stop on which more than one thread depends: a new thread
+// waits for it, a signal is delivered by it, or the memory is replaced.
 func TestProgramOutlivesAMistakeAtAStop(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

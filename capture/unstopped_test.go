@@ -11,8 +11,8 @@ import (
 	"pyrr/internal/sys"
 )
 
-// What tests do all day is made without a stop: small messages in pipes and sockets that
-// may wait, files that are made anew, options, a look at children.
+// Calls that tests often make need no stop: small messages in pipes and sockets that may
+// wait, files that are made anew, options, a look at children.
 func TestCallsWithoutAStop(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -84,8 +84,8 @@ for i in range(300):
 	}
 }
 
-// A send that may wait is all of it or waits, however little room there is, and a
-// receive has what came, also where the peer is slow or gone.
+// A send that may wait sends everything or waits, however little room there is, and a
+// receive gets what came, also where the peer is slow or gone.
 func TestTriedCallsAreWhole(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -156,7 +156,7 @@ func TestPartsOf(t *testing.T) {
 	}
 }
 
-// Who was woken makes calls stop until it has come, or did not for long.
+// After a wake, calls stop until the woken thread has come, or has not come for long.
 func TestComing(t *testing.T) {
 	var s slot
 	const wake, wait, private = 1, 0, 0x80
@@ -164,23 +164,23 @@ func TestComing(t *testing.T) {
 	s.woke([6]uint64{0, wait | private}, 1)
 	s.woke([6]uint64{0, wake | private}, 0)
 	if s.coming != 0 {
-		t.Errorf("%d are coming whom nobody woke", s.coming)
+		t.Errorf("%d threads are coming although nobody woke them", s.coming)
 	}
 	s.woke([6]uint64{0, wake | private}, 2)
 	if s.came(sys.SYS_READ, [6]uint64{0, wait}, 0); s.coming != 2 {
-		t.Errorf("%d are coming of 2 that were woken", s.coming)
+		t.Errorf("%d threads are coming, but 2 were woken", s.coming)
 	}
 	s.came(sys.SYS_FUTEX, [6]uint64{0, wait | private}, -int64(unix.ETIMEDOUT))
 	s.came(sys.SYS_FUTEX, [6]uint64{0, wait | private}, 0)
 	if s.coming != 1 {
-		t.Errorf("%d are coming after one of 2 came", s.coming)
+		t.Errorf("%d threads are coming after one of 2 came", s.coming)
 	}
 	if s.woke([6]uint64{0, wake | private}, 1<<31-1); s.coming != maxComing {
 		t.Errorf("%d are coming", s.coming)
 	}
 }
 
-// Which calls CPython lets go of the GIL for decides where a thread gives way.
+// A thread gives way at the calls for which CPython lets go of the GIL.
 func TestLetsGoOfGIL(t *testing.T) {
 	for _, nr := range []int{sys.SYS_READ, sys.SYS_WRITE, sys.SYS_POLL, sys.SYS_OPENAT, sys.SYS_WAIT4, sys.SYS_SENDTO} {
 		if !inject.LetsGoOfGIL(nr) {
@@ -189,7 +189,7 @@ func TestLetsGoOfGIL(t *testing.T) {
 	}
 	for _, nr := range []int{sys.SYS_FUTEX, sys.SYS_MMAP, sys.SYS_BRK, sys.SYS_GETPID, sys.SYS_CLONE} {
 		if inject.LetsGoOfGIL(nr) {
-			t.Errorf("call %d lets go of it", nr)
+			t.Errorf("call %d lets go of the GIL", nr)
 		}
 	}
 }

@@ -85,8 +85,8 @@ func BenchmarkMiss(b *testing.B) {
 	})
 }
 
-// BenchmarkHits counts how many hits of a line a second are counted, and for
-// how many the session stops.
+// BenchmarkHits measures how many hits of a line per second are counted, and at how
+// many hits per second the session can stop.
 func BenchmarkHits(b *testing.B) {
 	line := []*replay.Break{{Kind: replay.BreakLine, File: "travel.py", Line: 5}}
 	b.Run("counted", func(b *testing.B) {
@@ -114,7 +114,7 @@ func BenchmarkHits(b *testing.B) {
 			if _, err := x.Goto(replay.Point{Pos: recording.Pos{Event: 1}}); err != nil {
 				b.Fatal(err)
 			}
-			// To the first stop is the way there.
+			// The time to the first stop is only the way to it.
 			const hits = 1000
 			var begin time.Time
 			for i := range hits + 1 {
@@ -132,9 +132,9 @@ func BenchmarkHits(b *testing.B) {
 	})
 }
 
-// BenchmarkTravel is of a recording of ten seconds. It reports the ratio of the first run to the end to a replay
-// at full speed, the median time to go to a place at random afterwards, and
-// that of a step backwards by a line.
+// BenchmarkTravel uses a recording of ten seconds. It reports how much longer the first run to the end takes
+// than a replay at full speed, the median time to go to a random place afterwards,
+// and the median time of a step backwards by a line.
 func BenchmarkTravel(b *testing.B) {
 	rec := travelRecording(b, longTravel)
 	for b.Loop() {

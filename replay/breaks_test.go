@@ -88,8 +88,8 @@ func record(t testing.TB, o capture.Options) *recording.Recording {
 	return rec
 }
 
-// TestBreaksTellWhatSettraceTells holds breakpoints at every line, function
-// and exception of a program against what sys.settrace says of a run without
+// TestBreaksTellWhatSettraceTells compares breakpoints at every line, function
+// and exception of a program with what sys.settrace says of a run without
 // pyrr.
 func TestBreaksTellWhatSettraceTells(t *testing.T) {
 	script, err := filepath.Abs("testdata/lines.py")
@@ -154,8 +154,8 @@ func linesOf(t *testing.T, rec *recording.Recording) []string {
 	return got
 }
 
-// within cuts a list to what main does, and the lines from raise rows, which
-// only one side knows.
+// within keeps of a list what main does, and removes the lines from raise rows, which
+// only one of the two lists has.
 func within(rows []string) []string {
 	var out []string
 	inside := false

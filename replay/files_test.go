@@ -13,8 +13,8 @@ import (
 	"pyrr/internal/recording/rectest"
 )
 
-// A small recording can hold files of any size: zeros take no memory, and more
-// than the machine has is refused before it is gone.
+// A small recording can hold files of any size: zeros take no memory, and files that need
+// more memory than the machine has are refused before the memory is used up.
 func TestFilesOfARecordingTakeNoMoreThanThereIs(t *testing.T) {
 	const size = 32 << 20
 	path := filepath.Join(t.TempDir(), "mapped")

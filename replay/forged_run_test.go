@@ -75,8 +75,8 @@ func TestForgedThreads(t *testing.T) {
 	}
 }
 
-// What a replayed process does between two events has an end: by the time that
-// it takes, and by the memory.
+// What a replayed process does between two events is limited: in time and in
+// memory.
 func TestForgedProgramsEnd(t *testing.T) {
 	defer func(d time.Duration) { leastPatience = d }(leastPatience)
 	leastPatience = 300 * time.Millisecond

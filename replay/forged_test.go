@@ -96,13 +96,13 @@ func TestForgedRecordingsReachNothing(t *testing.T) {
 	}
 }
 
-// What lies at the gadget is executed with real system calls, so nothing of a
-// recording gets there: no bytes, no mapping, by whatever way.
+// The code at the gadget is executed with real system calls, so nothing of a recording
+// may get there by any way: no bytes and no mapping.
 func TestForgedRecordingsLeaveTheGadgetAlone(t *testing.T) {
 	loop := []byte{0xeb, 0xfe} // would keep an injected call from returning
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
 	call := func(nr int32, ret int64, args ...uint64) recording.Event {
-		// Not reached by running: the thread is in it from the start.
+		// The thread does not have to run to the gadget: it is there from the start.
 		ev := recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: nr, Ret: ret, Reached: recording.Reached{PC: 0x10002}}
 		copy(ev.Args[:], args)
 		return ev
@@ -142,11 +142,11 @@ func TestForgedRecordingsLeaveTheGadgetAlone(t *testing.T) {
 	}
 }
 
-// Events at which nothing runs may hold any amount of memory. It does not
-// gather in pyrr: it is written on the way, which fails here.
+// Events at which nothing runs may hold any amount of memory. Pyrr does not collect
+// it: it writes the memory on the way, which fails here.
 func TestForgedRecordingsDoNotFillMemory(t *testing.T) {
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000}
-	bytes := []recording.Write{{Addr: 0x40000000, Data: make([]byte, maxHeld/2)}} // no mapping there
+	bytes := []recording.Write{{Addr: 0x40000000, Data: make([]byte, maxHeld/2)}} // no mapping has this address
 	var events []recording.Event
 	for range 4 {
 		events = append(events, recording.Event{Kind: recording.KindSyscall, TID: 1, Nr: unix.SYS_READ, Memory: recording.Memory{Mem: bytes}})

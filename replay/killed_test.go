@@ -11,8 +11,8 @@ import (
 	"pyrr/internal/recording"
 )
 
-// A replayed process that the kernel ends for want of memory, or somebody else, says
-// nothing about its recording: it went no other way.
+// Where the kernel, for lack of memory, or somebody else ends a replayed process, that
+// says nothing about its recording: the replay did not diverge.
 func TestKilledReplay(t *testing.T) {
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000, Rax: unix.SYS_GETPID}
 	call := recording.Event{Kind: recording.KindSyscall, Stop: recording.StopSyscall, TID: 1, Nr: unix.SYS_GETPID, Reached: recording.Reached{PC: 0x10002, RegSum: recording.RegSum(&regs)}, Ret: 1}

@@ -12,9 +12,9 @@ import (
 	"pyrr/internal/recording"
 )
 
-// What a program printed is held against what its replay is about to print, byte
-// by byte; where another thread changes the bytes before the call returns, those
-// count that the call was given.
+// What a program printed is compared, byte by byte, with what its replay is about to
+// print; where another thread changes the bytes before the call returns, the bytes
+// that the call was given count.
 func TestOutputIsCompared(t *testing.T) {
 	const text = 0x10000 + 1024
 	regs := linux.Regs{Cs: 0x33, Ss: 0x2b, Eflags: 0x202, Rsp: 0x10f00, Rip: 0x10000, Rax: unix.SYS_WRITE, Rdi: 1, Rsi: text, Rdx: 5}

@@ -10,8 +10,8 @@ import (
 	"pyrr/replay"
 )
 
-// A replay that passes over most buffered calls tells of every event in order, and
-// stands at those that it was to stop at.
+// A replay that passes over most buffered calls reports every event in order, and
+// stops at the events at which it was told to stop.
 // The same holds where calls are buffered as on older kernels.
 func TestPassOver(t *testing.T) {
 	t.Run("as here", func(t *testing.T) { passOver(t, capture.DispatchAny) })
@@ -57,8 +57,8 @@ func passOver(t *testing.T, d capture.Dispatch) {
 	}
 }
 
-// A process that shares memory with others makes the calls that have nothing to do
-// with it without a stop, as any other, and replays.
+// A process that shares memory with others makes calls that have nothing to do with that
+// memory without a stop, as any other process, and replays.
 func TestBufferBesideSharedMemory(t *testing.T) {
 	const code = `import mmap, multiprocessing, os
 lock, m = multiprocessing.Lock(), mmap.mmap(-1, 4096)

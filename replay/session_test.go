@@ -35,7 +35,7 @@ func open(t testing.TB, rec *recording.Recording) *replay.Session {
 
 type state struct{ regs, mem uint64 }
 
-// threadsOf is what says where two states differ.
+// threadsOf describes the threads of a state, to show where two states differ.
 func threadsOf(t testing.TB, x *replay.Session) []replay.ThreadState {
 	t.Helper()
 	ts, err := x.Threads()
@@ -57,9 +57,9 @@ func stateOf(t testing.TB, x *replay.Session) state {
 	return state{r, m}
 }
 
-// TestBackwardsIsForwards holds that a place reached from behind is the place
-// reached from before: registers and memory, at random positions of many
-// programs, and again after moving to and fro.
+// TestBackwardsIsForwards: a place reached by going back is the same as when it is reached
+// by going forwards: registers and memory, at random positions of many programs, and
+// again after moving there and back.
 func TestBackwardsIsForwards(t *testing.T) {
 	python := pythons(t)[0]
 	fixtures, places, moves := journeys[:2], 15, 15
@@ -123,8 +123,8 @@ func TestBackwardsIsForwards(t *testing.T) {
 	}
 }
 
-// TestContinueBothWays holds that the stops of reverse-continue are those of
-// continue, in reverse, for breakpoints in Python and in C.
+// TestContinueBothWays: the stops of reverse-continue are the stops of continue
+// in reverse order, for breakpoints in Python and in C.
 func TestContinueBothWays(t *testing.T) {
 	script, err := filepath.Abs("testdata/lines.py")
 	if err != nil {

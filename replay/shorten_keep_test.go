@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestPart holds that what is not kept of a page is cleared, and told of, and nothing else.
+// TestPart: the part of a page that is not kept is cleared and reported, and nothing else.
 func TestPart(t *testing.T) {
 	var b part
 	b.add(3, 9) // the units that it touches
@@ -34,8 +34,8 @@ func TestPart(t *testing.T) {
 	}
 }
 
-// A span may be anything, also one that has no end in the address space: a pointer that
-// is none is where the readers of objects look.
+// A span may be anything, also one that goes beyond the end of the address space: readers of
+// objects follow values that are no pointers.
 func TestSpansThatAreNone(t *testing.T) {
 	areas := func() *touched {
 		var all touched

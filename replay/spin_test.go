@@ -86,8 +86,8 @@ func spins(t *testing.T, command []string, want string) {
 	}
 }
 
-// TestTravelThroughSpins holds that a place among threads that spin is the same
-// reached from behind and from before.
+// TestTravelThroughSpins: among threads that spin, a place is the same whether it
+// is reached by going back or by going forwards.
 func TestTravelThroughSpins(t *testing.T) {
 	program := compile(t, "spin")
 	for _, style := range []string{"pause", "plain"} {

@@ -14,8 +14,8 @@ import (
 	"pyrr/replay"
 )
 
-// TestWatchesBothWays holds that the stops at several watched words are the same in both
-// directions, and that each can be gone to.
+// TestWatchesBothWays: the stops at several watched words are the same in both
+// directions, and one can go to each of them.
 func TestWatchesBothWays(t *testing.T) {
 	script, err := filepath.Abs("testdata/lines.py")
 	if err != nil {
@@ -70,7 +70,7 @@ func TestWatchesBothWays(t *testing.T) {
 		}
 	}
 	for i := range points {
-		// Before each the word has its value of before.
+		// Before each stop the word still has its old value.
 		if _, err := x.Goto(points[i]); err != nil {
 			t.Fatal(err)
 		}

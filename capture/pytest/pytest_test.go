@@ -9,8 +9,8 @@ import (
 	"pyrr/internal/stack"
 )
 
-// TestInstall holds that the folder has each file of the plugin, and that stacks know
-// them all: no frame of the plugin is taken for one of the user's.
+// TestInstall: the folder has each file of the plugin, and stacks know them all: no frame
+// of the plugin is taken for one of the user's.
 func TestInstall(t *testing.T) {
 	dir, err := Install()
 	if err != nil {
@@ -30,7 +30,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s is not what was installed: %v", name, err)
 		}
 		if strings.HasPrefix(name, "pyrr_") != stack.Plugin(name) {
-			t.Errorf("%s: to stacks it is of the plugin: %v", name, stack.Plugin(name))
+			t.Errorf("%s: stacks take it for a file of the plugin: %v", name, stack.Plugin(name))
 		}
 	}
 	if entry, err := os.ReadFile(filepath.Join(dir, info, "entry_points.txt")); err != nil || string(entry) != entryPoint {

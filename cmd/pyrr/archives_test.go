@@ -52,8 +52,8 @@ func mapping(t *testing.T) (folder, packed string) {
 	return folder, packed
 }
 
-// header changes the fields of a member in the directory and before the member: at32 are
-// the offsets of 4-byte fields in the two, 0 for none.
+// header changes the fields of a member in the directory and in the header before the
+// member: at32 are the offsets of 4-byte fields in the two, 0 for none.
 func header(b []byte, name string, local, central int, value uint32) []byte {
 	out := bytes.Clone(b)
 	for _, h := range []struct {
@@ -97,7 +97,7 @@ func archives(packed []byte) map[string][]byte {
 }
 
 // indexes are lists of mapped files that lie, for the folder of a recording. other is a
-// file that is none of it.
+// file that does not belong to the recording.
 func indexes(other string) map[string]string {
 	line := func(f map[string]any) string {
 		b, _ := json.Marshal(f)
@@ -198,7 +198,7 @@ func tree(t *testing.T, dir string) (names []string) {
 }
 
 // Whatever the directory of an archive, the list of files or the folder says: no reader
-// shows a byte of another file, makes one outside of what it was told, waits or panics.
+// shows a byte of another file, makes a file outside of the place it was told, waits or panics.
 func TestForgedArchives(t *testing.T) {
 	t.Setenv("CI", "")
 	folder, packed := mapping(t)
@@ -299,8 +299,8 @@ func holds(t *testing.T, packed string) bool {
 	return false
 }
 
-// The names in a zip of artifacts lead nowhere, and of two recordings of one name none
-// takes the other's place, where capitals don't count either.
+// The names in a zip of artifacts lead nowhere. Of two recordings with the same name none
+// replaces the other, also where file names differ only in capitals.
 func TestOpenArtifacts(t *testing.T) {
 	t.Setenv("CI", "")
 	_, packed := mapping(t)
@@ -367,7 +367,7 @@ func TestOpenArtifacts(t *testing.T) {
 	}
 }
 
-// Zeros without end are written no further than asked.
+// Of zeros without end no more are written than asked for.
 func TestOpenBomb(t *testing.T) {
 	t.Setenv("CI", "")
 	top := t.TempDir()

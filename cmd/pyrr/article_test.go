@@ -84,7 +84,7 @@ func TestHangingRequest(t *testing.T) {
 	if at[0].File == "" || at[4].File == "" {
 		t.Skip("no debug files: apt-get install libc6-dbg python3.11-dbg")
 	}
-	// Part of it is a function of the same name that was inlined into it.
+	// Its innermost frame may be a function of the same name that was inlined into it.
 	recv := at[0]
 	if at[1].Function == recv.Function {
 		recv = at[1]
@@ -110,16 +110,16 @@ func TestHangingRequest(t *testing.T) {
 	}
 }
 
-// sameStacksAsGolden holds the stacks in the form of openresty against what was seen once.
+// sameStacksAsGolden compares the stacks in the form of openresty with those seen once.
 func sameStacksAsGolden(t *testing.T, bt func(args ...string) string) {
 	for _, call := range []string{"connect", "recv"} {
 		golden(t, "request_"+call+".txt", bt("--at", call, "--format", "openresty"))
 	}
 }
 
-// TestArticle runs the session of docs/article.md and holds the page against
-// what it prints: each line of the page has to come, in order, with other
-// numbers.
+// TestArticle runs the session of docs/article.md and compares the page with what the
+// session prints: each line of the page has to be printed, in order; its numbers may be
+// others.
 func TestArticle(t *testing.T) {
 	t.Parallel()
 	if r := probe.Machine(); !r.CanRecord() || !r.CanReplay() {
@@ -179,7 +179,7 @@ func TestArticle(t *testing.T) {
 			at++
 		}
 		if at == len(got) {
-			t.Fatalf("the page has %q, which does not come\n%s", w, out)
+			t.Fatalf("the page has %q, which was not printed\n%s", w, out)
 		}
 		at++
 	}

@@ -15,7 +15,7 @@ import (
 	"pyrr/replay"
 )
 
-// spentInAll is what this process and the ended ones of its replays have taken.
+// spentInAll is the time that this process and its replays that have ended took together.
 func spentInAll() time.Duration {
 	var sum time.Duration
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
@@ -27,8 +27,8 @@ func spentInAll() time.Duration {
 	return sum
 }
 
-// BenchmarkAsk measures a print's lines, and what a profile takes to a plain replay, by
-// processor time.
+// BenchmarkAsk measures, in processor time, the lines of a print, and how long a profile
+// takes compared with a plain replay.
 func BenchmarkAsk(b *testing.B) {
 	probe.Require(b)
 	const program = `def f(n):

@@ -37,7 +37,7 @@ func askBlocks(doc []string) (out []documented) {
 		case at != nil && inBlock:
 			at.lines = append(at.lines, text)
 		case at != nil && line == "" && len(at.lines) > 0:
-			at.lines = append(at.lines, "") // if the block goes on behind it
+			at.lines = append(at.lines, "") // if the block goes on after the empty line
 		}
 	}
 	for i := range out {
@@ -56,8 +56,8 @@ func shapeOfLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// matchDocument finds the lines of a document in an answer, in order: "…" on a line
-// stands for any, at the end of one for the rest of it. It returns the lines as they are now.
+// matchDocument finds the lines of a document in an answer, in order: a line "…" stands for
+// any lines, "…" at the end of a line for the rest of it. It returns the lines as they are now.
 func matchDocument(t *testing.T, b *documented, answer string) []string {
 	t.Helper()
 	got := strings.Split(strings.TrimRight(answer, "\n"), "\n")
@@ -103,8 +103,8 @@ func matchDocument(t *testing.T, b *documented, answer string) []string {
 	return now
 }
 
-// TestAskDocument asks a recording all that docs/ask.md asks of it, and holds that the
-// answers are those that stand there, except for numbers; -update writes these again.
+// TestAskDocument asks a recording everything that docs/ask.md asks, and checks that the
+// answers are those in the document, except for numbers; -update writes them anew.
 func TestAskDocument(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
@@ -150,7 +150,7 @@ func TestAskDocument(t *testing.T) {
 				t.Fatalf("%s: %v\n%s%s", command, err, out, errs.String())
 			}
 			if answer = string(out); strings.Contains(command, "record") {
-				continue // it tells on standard error
+				continue // record prints what it has to say on standard error
 			}
 		} else {
 			if a == nil {

@@ -12,8 +12,8 @@ import (
 	"pyrr/internal/recording"
 )
 
-// nativeProgram has memory of C changed by C: a library's variable and a field of its
-// struct by ctypes, buffers by bytearray, array and the kernel.
+// nativeProgram has memory of C that C code changes: ctypes changes a library's variable and
+// a field of its struct; bytearray, array and the kernel change buffers.
 const nativeProgram = `import ctypes, array, os, sys
 lib = ctypes.CDLL(LIB)
 number = ctypes.c_int.in_dll(lib, "counter")
@@ -39,8 +39,8 @@ lib.outer(5)
 done = True
 `
 
-// TestAskC asks for what C has: in the expressions of print, as its place, and who
-// changed it.
+// TestAskC asks about things of C: in the expressions of print, as the place of a print,
+// and who changed them.
 func TestAskC(t *testing.T) {
 	t.Parallel()
 	python := tracedPython(t)
@@ -88,7 +88,8 @@ func TestAskC(t *testing.T) {
 	if strings.Count(out, "\n") != 1 {
 		t.Errorf("the condition holds once, not\n%s", out)
 	}
-	// At a system call, the frames of C go outward; in Python, variables of C behind its own.
+	// At a system call, one goes outward through the frames of C; in Python code, variables of
+	// C are looked up after Python's own.
 	want(ask("print", rec, "syscall write", "m, table[0].right, i"), `app.py:18 +write\(1, "wn held", 7\) = 7: m = 8, table\[0\].right = 4, i = 2\n`)
 	want(ask("print", rec, "app.py:12", "n, counter, counter == 1"), `(?s)n = 0, counter = 41, .*n = 1, counter = 0, counter == 1 = 0\n.*n = 2, counter = 1, counter == 1 = 1\n$`)
 

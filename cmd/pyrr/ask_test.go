@@ -12,7 +12,7 @@ import (
 	"pyrr/internal/screen"
 )
 
-// TestAnswersSayHowFar holds that what takes more than a second says how far it has come.
+// TestAnswersSayHowFar: a command that takes more than a second says how far it has come.
 func TestAnswersSayHowFar(t *testing.T) {
 	rec, err := recording.Open(recordText(t, "pass"))
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // TestAttachAgain attaches to the same process again and again: each recording is exact,
-// the program ends as if nothing had been, and what is left in it does not grow. With
-// PYRR_ATTACHES it is so many times, of each kind of program (make attaches).
+// the program ends as if nothing had happened, and what is left in it does not grow.
+// PYRR_ATTACHES says how many times, for each kind of program (make attaches).
 func TestAttachAgain(t *testing.T) {
 	python := tracedPython(t)
 	times, _ := strconv.Atoi(os.Getenv("PYRR_ATTACHES"))
@@ -44,24 +44,24 @@ func TestAttachAgain(t *testing.T) {
 				time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
 				attached(t, p, "--for", fmt.Sprintf("%dms", 30+rand.IntN(120)))
 				if left := p.zombies(); left != "" && c.name != "children" {
-					t.Errorf("attach %d left it with %s", n, left)
+					t.Errorf("after attach %d the program still has %s", n, left)
 				}
 				if n == 0 {
 					first = p.ofPyrr()
 				}
 			}
 			if len(first) == 0 {
-				t.Error("no mapping of pyrr's is there after the first attach")
+				t.Error("pyrr has no mapping in the program after the first attach")
 			}
 			if now := p.ofPyrr(); !maps.Equal(now, first) {
-				t.Errorf("after one attach there is of pyrr %v, after %d %v", first, times, now)
+				t.Errorf("mappings of pyrr's after one attach: %v, after %d: %v", first, times, now)
 			}
 			// Descriptors and threads of the program itself come and go.
 			if now := p.entries("fd"); now > open+12 {
-				t.Errorf("it had %d descriptors open, and has %d", open, now)
+				t.Errorf("the program had %d descriptors open, and now has %d", open, now)
 			}
 			if now := p.entries("task"); now > threads+8 {
-				t.Errorf("it had %d threads, and has %d", threads, now)
+				t.Errorf("the program had %d threads, and now has %d", threads, now)
 			}
 			if p.traced() {
 				t.Error("it is still traced")
@@ -77,8 +77,8 @@ func (p *living) entries(dir string) int {
 	return len(list)
 }
 
-// ofPyrr counts the mappings of code of no file, which no Python without a compiler of
-// its own has, and those where pyrr places its own, by their rights.
+// ofPyrr counts, by their rights, the mappings of code that belong to no file (a Python
+// without a compiler of its own has none), and those where pyrr places its own.
 func (p *living) ofPyrr() map[string]int {
 	list, _ := os.ReadFile("/proc/" + p.pid() + "/maps")
 	n := map[string]int{}

@@ -18,12 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oneLine is an error as a user gets it, with hints below it, and nothing else.
+// oneLine matches an error as a user gets it: one line, hints below it, and nothing else.
 var oneLine = regexp.MustCompile(`\A(pyrr: … .*\n)?pyrr: error: .*\n(pyrr: hint: .*\n)*\z`)
 
-// TestAttachOdd names processes that can't be attached to, or that one would not think
-// of. Each gets one line that says why, under the name of the command, and goes on as it
-// was.
+// TestAttachOdd names processes that can't be attached to, or that nobody would think of.
+// For each the command prints one line, with its own name, that says why; the process goes
+// on as before.
 func TestAttachOdd(t *testing.T) {
 	python := tracedPython(t)
 	idle := live(t, python, "print(threading.get_native_id(), flush=True)\nover.wait()\n")
@@ -81,8 +81,8 @@ func state(pid string) string {
 	return after[:min(1, len(after))]
 }
 
-// TestAttachTraced attaches to a process that another one traces, which is pyrr too, and
-// to one that a signal has stopped.
+// TestAttachTraced attaches to a process that another process (which is pyrr too) traces,
+// and to one that a signal has stopped.
 func TestAttachTraced(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
@@ -122,17 +122,17 @@ func TestAttachTraced(t *testing.T) {
 	p.ends(t)
 }
 
-// TestAttachOther is a user who looks at another one's process.
+// TestAttachOther attaches as one user to the process of another user.
 func TestAttachOther(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to be another user")
+		t.Skip("only root can run a process as another user")
 	}
 	python := testPython()
 	if python == "" {
 		t.Skip("there is no Python")
 	}
 	p := live(t, python, "over.wait()\n")
-	self, err := os.Open("/proc/self/exe") // which lies where another user does not get to
+	self, err := os.Open("/proc/self/exe") // the file lies in a folder that other users can't enter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,8 +148,8 @@ func TestAttachOther(t *testing.T) {
 	p.ends(t)
 }
 
-// TestAttachDies attaches to processes that end meanwhile, at any moment: that is said,
-// or where they stood.
+// TestAttachDies attaches to processes that end meanwhile, at any moment: pyrr says that
+// they ended, or where they stood.
 func TestAttachDies(t *testing.T) {
 	python := tracedPython(t)
 	for n := range 8 {

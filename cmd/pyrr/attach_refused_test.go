@@ -17,8 +17,8 @@ import (
 	"pyrr/internal/probe"
 )
 
-// filtered ends the process at the first fork, and at whatever attaching takes that a
-// Python at work does not.
+// filtered is a filter that ends the process at the first fork, and at every other call
+// that attaching needs and a working Python does not.
 const filtered = `
 import ctypes, struct
 libc = ctypes.CDLL(None, use_errno=True)
@@ -39,11 +39,11 @@ print("filtered", flush=True)
 thread.join()
 `
 
-// TestAttachFiltered attaches to processes that their seccomp filters end for calls that
-// are not theirs: with the right to pass those by, and without.
+// TestAttachFiltered attaches to processes whose seccomp filters end them for calls that
+// the program itself does not make: with the right to go around filters, and without.
 func TestAttachFiltered(t *testing.T) {
 	probe.Require(t)
-	python := "/usr/bin/python3" // that others can execute too
+	python := "/usr/bin/python3" // other users can execute this one too
 	if _, err := os.Stat(python); err != nil {
 		t.Skip(err)
 	}
@@ -77,7 +77,7 @@ func TestAttachFiltered(t *testing.T) {
 	p.ends(t)
 }
 
-// nobody is the user that tests are, where they must not be root.
+// nobody is the user as whom tests run programs that must not be root's.
 const nobody = 61234
 
 // asNobody is live as an ordinary user.
@@ -89,7 +89,7 @@ func asNobody(t *testing.T, python, code string) *living {
 	return liveBy(t, cmd)
 }
 
-// nobodys is pyrr as that user, who gets no further than to descriptors.
+// nobodys is pyrr run as that user, from a copy that this user can reach.
 func nobodys(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Open("/proc/self/exe")
@@ -112,12 +112,12 @@ func nobodys(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestAttachNoFork attaches to processes that the kernel refuses to fork: they stand
-// still until their memory is read, which is said, and are recorded all the same.
+// TestAttachNoFork attaches to processes that the kernel refuses to fork: they stand still
+// until their memory is read, pyrr says so, and they are recorded all the same.
 func TestAttachNoFork(t *testing.T) {
 	probe.Require(t)
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to be another user")
+		t.Skip("only root can run a process as another user")
 	}
 	const code = `
 def work():
@@ -153,7 +153,7 @@ thread.join()
 	}
 }
 
-// limitTasks puts a process into a control group of its own that holds no more tasks.
+// limitTasks puts a process into a control group of its own that allows no further tasks.
 func limitTasks(t *testing.T, pid string) {
 	t.Helper()
 	root := "/sys/fs/cgroup/pids"

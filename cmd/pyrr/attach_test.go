@@ -37,7 +37,7 @@ threading.Thread(target=told, daemon=True).start()
 print("begun", flush=True)
 `
 
-// attachPrograms are in the midst of different things whenever pyrr comes.
+// attachPrograms are each in the middle of something different whenever pyrr attaches.
 var attachPrograms = []struct{ name, code string }{
 	{"threads", `
 import queue
@@ -107,7 +107,7 @@ while not over.is_set():
     b.send(b"hi")
     assert a.recv(10) == b"hi"
 `},
-	// Long calls without the GIL, in the midst of which it mostly is.
+	// Long calls without the GIL: the program is mostly in the middle of one.
 	{"pbkdf2", `
 import hashlib
 def derive():
@@ -152,16 +152,16 @@ while not over.is_set():
 assert len(done) > 1
 `
 
-// living is a program that runs.
+// living is a program that is running.
 type living struct {
 	cmd    *exec.Cmd
 	in     io.Closer
 	lines  *bufio.Scanner
 	stderr bytes.Buffer
-	inside int // the process, where the command only starts it
+	inside int // the program's process, where the command only starts it
 }
 
-// attachTail is what they end with.
+// attachTail is what these programs end with.
 const attachTail = "print('ok', flush=True)\n"
 
 // live starts a program and waits until it says that it runs.
@@ -214,7 +214,7 @@ func (p *living) ends(t *testing.T) {
 		said = p.lines.Text()
 	}
 	if err := p.cmd.Wait(); err != nil || said != "ok" {
-		t.Errorf("the program that pyrr attached to: %v, it said %q\n%s", err, said, p.stderr.String())
+		t.Errorf("the program that pyrr attached to: %v, it printed %q\n%s", err, said, p.stderr.String())
 	}
 }
 
@@ -236,13 +236,13 @@ func attached(t *testing.T, p *living, args ...string) (path string) {
 }
 
 // TestAttach records programs that run already, in the midst of what they do, at random
-// moments: the recordings are exact, and the programs end as if nothing had been. Half of
-// them are attached to twice. With PYRR_ATTACHES it is so many times in all, in turns, and
-// a table says of each program how it went (make attaches).
+// moments: the recordings are exact, and the programs end as if nothing had happened. Half
+// of them are attached to twice. PYRR_ATTACHES says how many times in all, in turns; a table
+// then says of each program how it went (make attaches).
 func TestAttach(t *testing.T) {
 	probe.Require(t)
 	pythons := slices.DeleteFunc(testInterpreters(), func(python string) bool {
-		return strings.Contains(python, "/3.6.") || strings.Contains(python, "/3.7.") // which are not counted
+		return strings.Contains(python, "/3.6.") || strings.Contains(python, "/3.7.") // whose instructions are not counted
 	})
 	if len(pythons) == 0 {
 		t.Skip("there is no Python")
@@ -275,7 +275,7 @@ func TestAttach(t *testing.T) {
 					}
 				}
 				if left := p.zombies(); left != "" && c.name != "children" {
-					t.Errorf("pyrr left it with %s", left)
+					t.Errorf("after pyrr the program still has %s", left)
 				}
 				if !t.Run("end", func(t *testing.T) { p.ends(t) }) {
 					ended++
@@ -296,7 +296,7 @@ func withNumpy() string {
 	return python
 }
 
-// zombies are the children of the program that have ended, and that nobody waited for.
+// zombies are the program's children that have ended and for which nobody waited.
 func (p *living) zombies() (all string) {
 	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
 	for _, pid := range strings.Fields(string(list)) {
@@ -313,7 +313,7 @@ const abba = abbaLocks + `
 over.wait()
 `
 
-// abbaLocks is the part of it that starts the two.
+// abbaLocks is the part of abba that starts the two threads.
 const abbaLocks = `
 left, right, both = threading.Lock(), threading.Lock(), threading.Barrier(2)
 def take(a, b):
@@ -340,12 +340,12 @@ func TestLivingProcess(t *testing.T) {
 	p.ends(t)
 }
 
-// TestAttachEnds ends pyrr in all ways in the midst of recording a process: it goes
-// on, and the recording is complete.
+// TestAttachEnds ends pyrr in all ways in the middle of recording a process: the process
+// goes on, and the recording is complete.
 func TestAttachEnds(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
-	var left []int // of what pyrr puts into it, after each time
+	var left []int // how much of what pyrr puts into the process is left, after each time
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGKILL, unix.SIGINT} {
 		path := filepath.Join(t.TempDir(), "x.pyrr.zip")
 		var said bytes.Buffer
@@ -365,7 +365,7 @@ func TestAttachEnds(t *testing.T) {
 		if err := cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
-		// The process that traces has the other end of standard error until it is done.
+		// The tracing process keeps the other end of standard error open until it is done.
 		if _, err := io.Copy(io.Discard, lines); err != nil {
 			t.Fatal(err)
 		}
@@ -380,7 +380,7 @@ func TestAttachEnds(t *testing.T) {
 		left = append(left, bytes.Count(maps, []byte(" r-xp 00000000 00:00 0 \n")))
 	}
 	if left[0] == 0 || slices.Max(left) != left[0] {
-		t.Errorf("so many mappings of code that is of no file are left each time: %v", left)
+		t.Errorf("mappings of code without a file that are left after each time: %v", left)
 	}
 	p.ends(t)
 }
@@ -399,7 +399,7 @@ for pid in kids:
     os.waitpid(pid, 0)
 `
 
-// TestAttachChildren records a process with those below it, each by itself.
+// TestAttachChildren records a process and its descendants, each in a recording of its own.
 func TestAttachChildren(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, forking)
@@ -412,7 +412,7 @@ func TestAttachChildren(t *testing.T) {
 	p.ends(t)
 }
 
-// TestAttachRefused says of each way in which the kernel refuses what would permit it.
+// TestAttachRefused: for each way in which the kernel refuses, pyrr says what would permit it.
 func TestAttachRefused(t *testing.T) {
 	for _, tt := range []struct {
 		owner, self int

@@ -40,8 +40,8 @@ while not over.is_set():
 assert sorted(done) == [i * i for i in range(n)]
 `
 
-// TestAttachVersions attaches to each version of Python that there is, for its reason
-// and for a recording. Those that lie in another root run in a mount namespace and a
+// TestAttachVersions attaches to each version of Python that is there, to get the reason of
+// its hang and to record it. Those that lie in another root run in a mount namespace and a
 // PID namespace of their own.
 func TestAttachVersions(t *testing.T) {
 	probe.Require(t)
@@ -69,7 +69,7 @@ func TestAttachVersions(t *testing.T) {
 			if elsewhere {
 				command = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child"}, command...)
 				if out, err := exec.Command("unshare", "--mount", "--pid", "--fork", "true").CombinedOutput(); err != nil || os.Geteuid() != 0 {
-					t.Skipf("it takes root, and namespaces: %v\n%s", err, out)
+					t.Skipf("only root can do this, with namespaces: %v\n%s", err, out)
 				}
 			}
 			p := liveBy(t, exec.Command(command[0], command[1:]...))
@@ -98,8 +98,8 @@ func childOf(t *testing.T, pid int) int {
 	return child
 }
 
-// withGone is working with memory of a file that is gone, as of a library that was replaced:
-// nobody can open it in a container. It touches more and more of it.
+// withGone is the program working, with memory of a file that is gone, as of a library that
+// was replaced: in a container nobody can open that file. It touches more and more of it.
 const withGone = `
 import mmap, tempfile
 kept = tempfile.TemporaryFile()
@@ -115,8 +115,8 @@ def touch():
 threading.Thread(target=touch).start()
 ` + working
 
-// inContainer attaches from within a container to the Python that is the rest of its
-// arguments, as a service manager would have it.
+// inContainer attaches, from within a container, to the Python that the rest of its
+// arguments name, which runs as under a service manager.
 const inContainer = `cd "$1" && mkfifo in out || exit
 code=$2; shift 2
 "$@" -c "$code" <in >out & pid=$!
@@ -148,10 +148,10 @@ func TestAttachInContainer(t *testing.T) {
 		pythons = append(pythons, f[2:])
 	}
 	for _, python := range pythons {
-		// As who makes the namespace, or as another.
+		// As the user who makes the namespace, or as another user.
 		for _, user := range []string{"0", "1000"} {
 			if user != "0" && python[0] == "chroot" {
-				continue // which only the first may
+				continue // only the first user may do this
 			}
 			t.Run("user "+user+" "+strings.Join(python, " "), func(t *testing.T) {
 				container := []string{"--user", "--map-user=" + user, "--map-group=" + user, "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"}
@@ -172,7 +172,7 @@ func TestAttachInContainer(t *testing.T) {
 				out, err := cmd.CombinedOutput()
 				for _, want := range []string{"Deadlock: ", ", verified", "status 0", "program 0 ok"} {
 					if err != nil || !bytes.Contains(out, []byte(want)) {
-						t.Errorf("%v: it does not say %q:\n%s", err, want, out)
+						t.Errorf("%v: the output does not have %q:\n%s", err, want, out)
 					}
 				}
 			})

@@ -61,8 +61,8 @@ func (t *tail) Write(b []byte) (int, error) {
 
 func (t *tail) String() string { return string(t.b) }
 
-// A small file that unpacks to very many events makes no reader take much memory: those
-// that hold all events refuse it.
+// No reader takes much memory for a small file that unpacks to very many events: readers
+// that keep all events in memory refuse it.
 func TestManyEventsInASmallFile(t *testing.T) {
 	const most = 450 // MiB
 	dir := bomb(t, 600_000)

@@ -77,8 +77,8 @@ func end(add func(ev recording.Event), tid int) {
 	add(recording.Event{Kind: recording.KindEnd, TID: int32(tid), Why: recording.EndExited})
 }
 
-// bombs are small files that unpack to much, or lead in circles. Those behind the first
-// quickBombs, which took little from the beginning, are for the full run.
+// bombs are small files that unpack to much, or lead in circles. Only the full run takes those
+// after the first quickBombs: those needed little memory from the beginning.
 const quickBombs = 6
 
 var bombs = []struct {
@@ -284,7 +284,7 @@ var readers = []string{
 	"mcp DIR", "dap",
 }
 
-// asked are what the servers among them are asked on their standard input.
+// asked holds what the servers among them get on their standard input.
 var asked = map[string]func(rec string) string{
 	"mcp": func(rec string) string {
 		var b strings.Builder
@@ -306,7 +306,7 @@ var asked = map[string]func(rec string) string{
 	},
 }
 
-// A small file that unpacks to much takes no reader much memory, nor long.
+// No reader takes much memory or time for a small file that unpacks to much.
 func TestReadersAreBounded(t *testing.T) {
 	const most = 450 // MiB; it took up to 1,528
 	for i, b := range bombs {
@@ -359,7 +359,7 @@ func measured(t *testing.T, args []string, rec string) (used int64, took time.Du
 			defer w.Close()
 			io.WriteString(w, questions)
 			if args[0] != "mcp" {
-				return // it answers one after the other, to the last
+				return // it answers the questions one after the other, up to the last
 			}
 			for range 500 {
 				if out.lines.Load() >= int64(strings.Count(questions, `"id":`)) {
@@ -378,7 +378,7 @@ func measured(t *testing.T, args []string, rec string) (used int64, took time.Du
 		}
 		page = pipe
 	}
-	// A child counts what its maker had at most until it executes itself.
+	// Until a child executes its program, the kernel counts the peak of its parent for it.
 	debug.FreeOSMemory()
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		t.Logf("the peak of this process counts too: %v", err)

@@ -41,7 +41,7 @@ func benchRecording(b *testing.B) string {
 	}
 	cmd := exec.Command(os.Args[0], "record", "--timeout", "2", "--on-timeout=kill", "-o", "hang.pyrr.zip", python, "hang.py")
 	cmd.Args[0], cmd.Dir = "pyrr", dir
-	out, _ := cmd.CombinedOutput() // it ends by the time-out
+	out, _ := cmd.CombinedOutput() // the time-out ends the program
 	if _, err := os.Stat(filepath.Join(dir, "hang.pyrr.zip")); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
@@ -58,7 +58,7 @@ func parseSpecs(b *testing.B, file, expect string) []*assert.Spec {
 }
 
 // BenchmarkCheckIndexed checks 200 recordings by five expectations each,
-// from the index, two at once. It says recordings a second, and the most
+// from the index, two at once. It reports recordings per second, and the most
 // memory that was in use.
 func BenchmarkCheckIndexed(b *testing.B) {
 	one := benchRecording(b)

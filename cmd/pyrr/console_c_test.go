@@ -33,9 +33,9 @@ int start(int k) {
 }
 `
 
-// TestConsoleC debugs a library that was compiled without optimisation as one would in
-// gdb: functions that only their file sees, before it is loaded; arguments where one stops;
-// what a watched variable was and is, forwards and back.
+// TestConsoleC debugs, as one would in gdb, a library that was compiled without
+// optimisation: static functions, before the library is loaded; arguments at a stop; the old
+// and new value of a watched variable, forwards and back.
 func TestConsoleC(t *testing.T) {
 	probe.Require(t)
 	gcc, err := exec.LookPath("gcc")

@@ -18,8 +18,8 @@ import (
 	"pyrr/internal/probe"
 )
 
-// TestConsoleDebuginfod holds that servers of debug files are asked where --debuginfod
-// is given, and never else.
+// TestConsoleDebuginfod: servers of debug files are asked where --debuginfod is given, and
+// never otherwise.
 func TestConsoleDebuginfod(t *testing.T) {
 	rec := recordText(t, "import zlib, ctypes")
 	var asked atomic.Int32
@@ -42,7 +42,7 @@ func TestConsoleDebuginfod(t *testing.T) {
 	}
 	out := list()
 	if n := asked.Load(); n != 0 {
-		t.Errorf("a server was asked %d times by itself", n)
+		t.Errorf("a server was asked %d times without --debuginfod", n)
 	}
 	if !strings.Contains(out, "Yes (*)") {
 		t.Skipf("all files have their debug information here:\n%s", out)
@@ -116,7 +116,7 @@ func TestConsoleDebuginfodServes(t *testing.T) {
 	const line = "clang/lib.c:"
 	cache := t.TempDir()
 	if out := ask(cache); strings.Contains(out, line) {
-		t.Fatalf("the stripped library has lines:\n%s", out)
+		t.Fatalf("the stripped library still has lines:\n%s", out)
 	}
 	for range 2 {
 		out := ask(cache, "--debuginfod")
@@ -131,6 +131,6 @@ func TestConsoleDebuginfodServes(t *testing.T) {
 	}
 	wrong.Store(true)
 	if out := ask(t.TempDir(), "--debuginfod"); strings.Contains(out, line) {
-		t.Errorf("what is not a file of the library gives it lines:\n%s", out)
+		t.Errorf("a debug file of something else gives the library lines:\n%s", out)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// gdbOwn is what gdb says of values in a form of its own: their numbers.
+// gdbOwn is the part of gdb's answers that only gdb prints: the numbers of values.
 var gdbOwn = regexp.MustCompile(`(?m)^\$\d+ = `)
 
 // TestConsoleCEqualsGDB asks pyrr's console and gdb the same of C, at the same place of
@@ -40,7 +40,7 @@ func TestConsoleCEqualsGDB(t *testing.T) {
 	for _, command := range ask {
 		a, b := form(command, got[command]), form(command, gdb[command])
 		switch command {
-		case "p nosuch": // both say that there is none, in words of their own
+		case "p nosuch": // both say that there is no such name, each in its own words
 			if !strings.Contains(a, `no variable "nosuch"`) || !strings.Contains(b, "nosuch") && b != "" {
 				t.Errorf("%s: %s", command, a)
 			}
@@ -66,7 +66,7 @@ func TestConsoleCEqualsGDB(t *testing.T) {
 	}
 }
 
-// turns are what is said of a thread that another one follows.
+// turns matches what is printed where one thread stops running and another follows.
 var turns = regexp.MustCompile(`(?m)^\[(New|Switching to) Thread \d+\]\n`)
 
 // TestConsoleScripts runs what scripts consist of: commands of breakpoints, conditions,
@@ -96,7 +96,7 @@ func TestConsoleScripts(t *testing.T) {
 		{"frame function work", `#\d+ +work \(\) at \S+app.py:\d+`},
 		{"bt x", `not a number of frames`},
 	} {
-		// Where threads take turns is not always the same.
+		// The places where threads take turns are not always the same.
 		answer := turns.ReplaceAllString(got[c.command], "")
 		if !regexp.MustCompile(c.want).MatchString(answer) {
 			t.Errorf("%s: no match for %s in\n%s", c.command, c.want, answer)
@@ -173,8 +173,8 @@ func TestConsoleShows(t *testing.T) {
 	}
 }
 
-// TestConsoleMistakes holds what becomes of what can't be: a mistake changes nothing, and
-// what gdb has and a recording can't do is said to be so.
+// TestConsoleMistakes: a mistaken command changes nothing, and for what gdb can do and a
+// recording can't, the console says so.
 func TestConsoleMistakes(t *testing.T) {
 	got := typed(t, consoleRecording(t),
 		"break app.py:5 if x > 1", "condition 1 x >", "info breakpoints", "break nosuch.py:3", "break app.py:999", "delete 2 3", "set var x = 1", "set x=1", "set pagination off", "run", "call f()", "p $1",

@@ -142,8 +142,8 @@ func frameLines(bt string) string {
 	return strings.Join(regexp.MustCompile(`(?m)^#[12] .*`).FindAllString(bt, -1), "\n")
 }
 
-// TestConsoleStripped holds that functions of an interpreter without symbols have the
-// names of its own tables.
+// TestConsoleStripped: in an interpreter without symbols, functions have the names that its
+// own tables give them.
 func TestConsoleStripped(t *testing.T) {
 	probe.Require(t)
 	stripped := ""
@@ -162,7 +162,7 @@ func TestConsoleStripped(t *testing.T) {
 		f.Close()
 	}
 	if stripped == "" {
-		t.Skip("no interpreter here is without symbols and without separate ones")
+		t.Skip("each interpreter here has symbols, in itself or in a separate file")
 	}
 	dir := t.TempDir()
 	file, rec := filepath.Join(dir, "app.py"), filepath.Join(dir, "x.pyrr.zip")

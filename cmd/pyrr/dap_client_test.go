@@ -60,7 +60,7 @@ func connectEditor(t *testing.T, conn io.ReadWriteCloser) *editor {
 	return e
 }
 
-// custom responses have only their head for the library; bodies are kept.
+// Of a custom response the library knows only the head; its body is kept.
 type customResponse struct {
 	dap.Response
 	Body json.RawMessage `json:"body"`

@@ -16,7 +16,7 @@ import (
 )
 
 // TestDAPSources holds that an editor is shown what ran: the text in the
-// recording, where the file on the disk is another one or elsewhere.
+// recording, where the file on the disk is a different one or lies elsewhere.
 func TestDAPSources(t *testing.T) {
 	python := tracedPython(t)
 	rec, app := dapRecording(t, python)
@@ -136,7 +136,7 @@ func TestDAPEvil(t *testing.T) {
 
 	for _, text := range []string{"Content-Length: 99999999999\r\n\r\n", "Content-Length: -1\r\n\r\n", strings.Repeat("x", 1<<16), "\r\n\r\n", "Content-Length: 10\r\n\r\n{"} {
 		e := startEditor(t)
-		e.in.Write([]byte(text)) // it may be gone before all is written
+		e.in.Write([]byte(text)) // pyrr dap may have ended before all is written
 		e.in.Close()
 		for range e.msgs {
 		}

@@ -71,8 +71,8 @@ func dapRecording(t *testing.T, python string) (rec, app string) {
 	return rec, app
 }
 
-// dapInterpreters are two that differ in how they are built and read; all of
-// them where everything is to be tested.
+// dapInterpreters are two interpreters that differ in how they are built and read, or
+// all interpreters where everything is to be tested.
 func dapInterpreters(t *testing.T) []string {
 	probe.Require(t)
 	all := testInterpreters()
@@ -264,7 +264,7 @@ func dapHits(t *testing.T, e *editor, app string, worker, main int) {
 	}
 }
 
-// dapSteps steps there and back.
+// dapSteps steps forwards and back.
 func dapSteps(t *testing.T, e *editor, worker int, st []dap.StackFrame) {
 	place := func(line int, fn string) {
 		t.Helper()
@@ -364,8 +364,8 @@ func TestDAPPause(t *testing.T) {
 		t.Errorf("a breakpoint while it runs: %+v", b)
 	}
 	e.do("pause", map[string]any{"threadId": main})
-	// It may have come to the breakpoint before, or even past it when that was
-	// set, and to the end.
+	// The run may have come to the breakpoint before the pause, or it was already past
+	// the breakpoint when that was set, and came to the end.
 	s := e.event("stopped").(*dap.StoppedEvent)
 	if s.Body.Reason == "pause" {
 		e.do("continue", map[string]any{"threadId": main})
@@ -381,7 +381,7 @@ func TestDAPPause(t *testing.T) {
 		t.Errorf("stopped at line %d", f.Line)
 	}
 	e.do("continue", map[string]any{"threadId": main})
-	e.leave() // in the midst of a run, or at its end
+	e.leave() // in the middle of a run, or at its end
 }
 
 // TestDAPCompletions offers names, attributes and the console's commands, and no

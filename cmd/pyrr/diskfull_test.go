@@ -15,7 +15,7 @@ import (
 )
 
 // TestDiskFull records onto a small disk a program that reads more random
-// bytes than fit. The program must not notice, and what fitted must replay.
+// bytes than fit. The program must not notice, and the part that fitted must replay.
 func TestDiskFull(t *testing.T) {
 	python := tracedPython(t)
 	disk := t.TempDir()

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// ran is what a command came to.
+// ran is the result of a command.
 type ran struct {
 	status      int
 	stdout, err string
@@ -38,7 +38,7 @@ func runIn(t *testing.T, dir string, argv ...string) ran {
 
 const emulator = "qemu-aarch64-static"
 
-// shownElsewhere are programs whose recordings are read on another machine, each of its kind.
+// shownElsewhere are programs of different kinds; their recordings are read on another machine.
 var shownElsewhere = map[string]string{
 	"values":  valuesProgram,
 	"thread":  "import threading\nt = threading.Thread(target=print, args=('there',))\nt.start()\nt.join()\n",
@@ -53,8 +53,8 @@ var shownElsewhere = map[string]string{
 	"signal":  "import os, signal\nsignal.signal(signal.SIGUSR1, lambda *a: print('got', a[0]))\nos.kill(os.getpid(), signal.SIGUSR1)\n",
 }
 
-// TestReadersOnArm64 has pyrr for Linux on arm64 read recordings, under an emulator: it says
-// the same, byte for byte. Where that would take a replay it says what it leaves out.
+// TestReadersOnArm64 lets pyrr for Linux on arm64, in an emulator, read recordings: it
+// prints the same, byte for byte. Where that needs a replay, it says what it leaves out.
 func TestReadersOnArm64(t *testing.T) {
 	qemu, err := exec.LookPath(emulator)
 	if err != nil {
@@ -94,11 +94,11 @@ func TestReadersOnArm64(t *testing.T) {
 			}
 		}
 	}
-	// With variables, which a replay reads, a page says that it goes without.
+	// Only a replay can read variables: a page that should have them says that it has none.
 	if r := there("report", "-o", "page.html", "values.pyrr.zip"); r.status != 0 {
 		t.Errorf("report: status %d\n%s", r.status, r.err)
 	}
-	// What pytest --pyrr asks of it: the project's time limit, and to run what it can't record.
+	// What pytest --pyrr asks pyrr for: the project's time limit, and a run of what can't be recorded.
 	if r := there("record", "--tell-timeout", "--timeout=2m"); r.status != 0 || r.stdout != "120\n" {
 		t.Errorf("the time limit: status %d, %q\n%s", r.status, r.stdout, r.err)
 	}
@@ -109,9 +109,9 @@ func TestReadersOnArm64(t *testing.T) {
 }
 
 // packsThere packs where nothing can be replayed. A recording without secrets keeps what
-// a replay said of it, and replays here; one with secrets is events and stacks alone.
+// a replay found earlier, and replays here; one with secrets is left with events and stacks.
 func packsThere(t *testing.T, dir string, there func(...string) ran) {
-	t.Setenv("DB_PASSWORD", "") // the one that packs needn't know it
+	t.Setenv("DB_PASSWORD", "") // who packs need not know the secret
 	plain := recordText(t, "print('plain')\n")
 	for _, c := range []struct {
 		rec, out, said string

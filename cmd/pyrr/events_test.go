@@ -91,8 +91,8 @@ func TestEventsFilter(t *testing.T) {
 	}
 }
 
-// TestDamagedStream holds that what precedes the damage is listed, with exit
-// status 3 and the place.
+// TestDamagedStream: the events before the damage are listed; the command names the place
+// and ends with exit status 3.
 func TestDamagedStream(t *testing.T) {
 	dir := rectest.Write(t)
 	path := filepath.Join(dir, "events", "0002")
@@ -158,8 +158,7 @@ func TestInfoJSON(t *testing.T) {
 	}
 }
 
-// TestPackedIsTheSame holds that a packed recording shows what its folder
-// did.
+// TestPackedIsTheSame: a packed recording shows the same as its folder did.
 func TestPackedIsTheSame(t *testing.T) {
 	dir := rectest.Write(t)
 	zip := filepath.Join(filepath.Dir(dir), "made.pyrr.zip")
@@ -176,8 +175,7 @@ func TestPackedIsTheSame(t *testing.T) {
 	}
 }
 
-// TestEventsRaw holds that the raw form holds everything: read back, it is
-// the stream.
+// TestEventsRaw: the raw form has everything: read back, it is the same stream.
 func TestEventsRaw(t *testing.T) {
 	dir := rectest.Write(t)
 	status, out, errs := capturePyrr("events", "--raw", "--process", "1", dir)

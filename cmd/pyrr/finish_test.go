@@ -18,7 +18,7 @@ import (
 )
 
 // TestUncutIsKept finishes a test's recording whose cut form does not replay
-// exactly: what is packed is all of it, and nothing else is left.
+// exactly: the whole recording is packed, and nothing else is left.
 func TestUncutIsKept(t *testing.T) {
 	python := tracedPython(t)
 	dir := t.TempDir()

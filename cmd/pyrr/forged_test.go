@@ -15,8 +15,8 @@ import (
 )
 
 // TestForgedRecordings changes single values in the events of a real recording,
-// with checksums that are right. Whatever they say, the commands print it, or
-// end with 3 and say where; they don't panic and don't wait.
+// with checksums that are right. Whatever the events say, the commands print it, or
+// end with 3 and say where the damage is; they don't panic and don't wait.
 func TestForgedRecordings(t *testing.T) {
 	t.Parallel()
 	python := tracedPython(t)
@@ -81,7 +81,7 @@ type forger struct {
 	regs bool // registers too, with which a program may run for long
 }
 
-// number makes another one: near by, one bit off, or at a limit.
+// number makes another number: near the old one, one bit different, or at a limit.
 func (f forger) number(v uint64) uint64 {
 	const gadget = 0x6f0000000000 // where the replay makes its calls
 	switch f.rnd.IntN(5) {
@@ -107,7 +107,7 @@ func (f forger) bytes(b []byte) []byte {
 	return append(b[:f.rnd.IntN(len(b)+1)], make([]byte, f.rnd.IntN(50))...)
 }
 
-// change changes one thing of the event, and says what.
+// change changes one thing in the event, and returns what it changed.
 func (f forger) change(ev *recording.Event) string {
 	for {
 		switch f.rnd.IntN(17) {
@@ -213,7 +213,7 @@ func forgedMapping(ev *recording.Event, f forger) *recording.Mapping {
 	return m
 }
 
-// process changes what is said of a process.
+// process changes what an event says about a process.
 func (f forger) process(ev *recording.Event) string {
 	p := *ev.Proc
 	ev.Proc = &p
@@ -238,7 +238,7 @@ func (f forger) process(ev *recording.Event) string {
 	return fmt.Sprintf("process %.300q", fmt.Sprintf("%+v", p))
 }
 
-// text makes another one, which a terminal, a page or a path would take for something else.
+// text makes another text, with a meaning of its own for a terminal, a page or a path.
 func (f forger) text(s string) string {
 	texts := []string{"", escape, "../../../../etc/passwd", "/etc/passwd", "a\nb\rc", "</script><script>alert(1)</script>", "\xff\xfe", strings.Repeat("x", 70<<10), s + escape}
 	return texts[f.rnd.IntN(len(texts))]

@@ -42,9 +42,9 @@ var librarySessions = [][]struct{ line, want, not string }{
 	},
 }
 
-// TestGDBLibraries holds that gdb knows the libraries of each place that it
-// comes to, also by going back to before they were loaded, and by a monitor
-// command that it knows nothing of.
+// TestGDBLibraries: gdb knows the libraries of each place that it comes to, also where
+// it goes back to before they were loaded, and where a monitor command that gdb does not
+// understand moves the process.
 func TestGDBLibraries(t *testing.T) {
 	t.Parallel()
 	requireGDB(t)

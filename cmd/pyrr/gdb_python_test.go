@@ -10,8 +10,8 @@ import (
 	"pyrr/internal/probe"
 )
 
-// TestGDBPythonScript lets the script that Debian has for gdb and its Python
-// read a recording, there and after going back.
+// TestGDBPythonScript lets the script that Debian ships for gdb and its own Python
+// read a recording, at a place and again after going back to it.
 func TestGDBPythonScript(t *testing.T) {
 	probe.Require(t)
 	const python, script = "/usr/bin/python3.11", "/usr/share/gdb/auto-load/usr/bin/python3.11-gdb.py"

@@ -70,8 +70,8 @@ var gdbFunctions = []struct{ program, function string }{
 	{"threads", "sem_init"}, {"threads", "pthread_create"},
 }
 
-// gdbSessions are what is done there. RUN is run, or continue in a recording;
-// F is the function. Each line's answer is compared with the native one.
+// gdbSessions are the commands given there. RUN stands for run, or for continue in a
+// recording; F is the function. Each line's answer is compared with the native one.
 var gdbSessions = []struct {
 	name  string
 	lines []string
@@ -90,8 +90,8 @@ var gdbSessions = []struct {
 		[]string{"reverse-stepi", "reverse-stepi", "reverse-stepi", "reverse-stepi"}, map[string]int{"info registers": 2}},
 }
 
-// gdbLocal are lines whose answers hold addresses of the run: they are only
-// asked again, not compared with the native run.
+// gdbLocal are lines whose answers have addresses of that run in them: they are only
+// asked again after going back, not compared with the native run.
 var gdbLocal = regexp.MustCompile(`^(info registers|info frame)`)
 
 func gdbRun(t *testing.T, cmd *exec.Cmd) string {
@@ -128,7 +128,7 @@ func gdbAnswers(t *testing.T, cmd *exec.Cmd, lines []string) []string {
 	for i := range lines {
 		a, rest, ok := strings.Cut(out, fmt.Sprintf("@@%d\n", i))
 		if !ok {
-			// gdb leaves the rest out where a line has failed in batch mode.
+			// In batch mode gdb does not run the lines after one that failed.
 			t.Fatalf("no answer to %q\n%s", lines[i], out)
 		}
 		answers, out = append(answers, a), rest
@@ -145,7 +145,7 @@ var (
 )
 
 // plainGDB takes out of an answer what differs between any two runs:
-// addresses, and what gdb says on the side.
+// addresses, and gdb's remarks.
 func plainGDB(s string) string {
 	s = gdbNoise.ReplaceAllString(s, "")
 	s = gdbHit.ReplaceAllString(s, "")
@@ -155,7 +155,7 @@ func plainGDB(s string) string {
 	return strings.Trim(s, "\n")
 }
 
-// requireGDB skips a test where gdb, or a Python that it knows, is not there.
+// requireGDB skips a test where gdb, or a Python with debug information for it, is missing.
 func requireGDB(t *testing.T) {
 	t.Helper()
 	probe.Require(t)
@@ -166,8 +166,8 @@ func requireGDB(t *testing.T) {
 	}
 }
 
-// TestGDBSessions holds gdb on a recording to gdb on the program itself, and
-// the way back to the way there.
+// TestGDBSessions compares gdb on a recording with gdb on the program itself, and
+// the answers on the way back with those on the way forwards.
 func TestGDBSessions(t *testing.T) {
 	t.Parallel()
 	requireGDB(t)
@@ -180,12 +180,12 @@ func TestGDBSessions(t *testing.T) {
 	sessions := 0
 	for i, f := range gdbFunctions {
 		for j, s := range gdbSessions {
-			// A few, each of another program and kind.
+			// A few sessions, each with a different program and of a different kind.
 			if os.Getenv("PYRR_E2E") != "full" && (i != []int{1, 6, 11, 14}[j]) {
 				continue
 			}
 			if f.function == "connect" && s.name == "steps" {
-				continue // to the system call, where the recorder's own code is in its place
+				continue // steps lead to the system call, in place of which a recording has the recorder's code
 			}
 			sessions++
 			t.Run(f.program+"/"+f.function+"/"+s.name, func(t *testing.T) {

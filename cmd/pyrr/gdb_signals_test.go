@@ -13,8 +13,8 @@ import (
 	"pyrr/internal/probe"
 )
 
-// gdbSignalProgram gets signals in an order that is the same in each run, each
-// with other things in its siginfo. The last ends it.
+// gdbSignalProgram gets signals in an order that is the same in each run, each with
+// different values in its siginfo. The last signal ends the program.
 const gdbSignalProgram = `import ctypes, faulthandler, os, signal
 seen = []
 for s in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGCHLD, signal.SIGRTMIN + 1:
@@ -36,8 +36,8 @@ ctypes.string_at(0x1230, 1)
 
 var gdbReceived = regexp.MustCompile(`received signal (.*)`)
 
-// TestGDBSignals holds the signals at which gdb stops in a recording, and
-// what it says of them, to those at which it stops in the program itself.
+// TestGDBSignals compares the signals at which gdb stops in a recording, and what
+// gdb says of them, with those at which it stops in the program itself.
 func TestGDBSignals(t *testing.T) {
 	probe.Require(t)
 	for _, need := range []string{gdbPython, "/usr/bin/gdb"} {
@@ -81,8 +81,8 @@ func TestGDBSignals(t *testing.T) {
 	}
 	got := gdbAnswers(t, cmd, append(append([]string{}, lines...), back...))
 
-	// What gdb says of a signal; where it stops is between two instructions of
-	// Python's, not of the machine.
+	// Only what gdb says of a signal is compared, not the address: a recorded signal comes
+	// between two of Python's instructions, not of the machine's.
 	plain := func(line, answer string) string {
 		if line == "continue" {
 			if m := gdbReceived.FindStringSubmatch(answer); m != nil {
@@ -106,7 +106,7 @@ func TestGDBSignals(t *testing.T) {
 		}
 	}
 	if stops != 6 {
-		t.Errorf("gdb stopped at %d signals of the program itself, not at 6:\n%s", stops, strings.Join(native, ""))
+		t.Errorf("in the program itself gdb stopped at %d signals, not at 6:\n%s", stops, strings.Join(native, ""))
 	}
 	got = got[len(lines):]
 	for i, want := range []string{"SIGCHLD", " = 17", "SIG35", " = 35", "", "0x23", "Unable to read siginfo"} {

@@ -35,7 +35,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "work.pyrr.zip")
-	// Without the timer, which only gdb lets pass.
+	// Without the timer: only gdb lets its signal pass.
 	if status, _, errs := capturePyrr("record", "-o", path, "--", gdbPython, gdbtest.Program(), "0.05", "0"); status != 0 {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
@@ -56,7 +56,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 		}
 		switch ev.Nr {
 		case unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MUNMAP:
-			return nil // of a library that is being loaded gdb does not know yet, and names no address in it
+			return nil // a library is being loaded: gdb does not know it yet, and names no address in it
 		}
 		if calls++; calls%every != 0 {
 			return nil
@@ -71,7 +71,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 		}
 		space := walk.Procs[p.Info.ID].Code.Modules
 		for _, m := range space.List() {
-			// What the dynamic linker has protected after writing it, too.
+			// Also the memory that the dynamic linker wrote and then protected.
 			parts = append(parts, without(mem.Range{Addr: m.Start, Len: m.End - m.Start}, ranges)...)
 		}
 		core := filepath.Join(dir, "core")
@@ -92,7 +92,7 @@ func TestReplayedStacksEqualGDB(t *testing.T) {
 	c.Report(t)
 }
 
-// without returns what the ranges, which are in order, leave of r.
+// without returns the parts of r that are in none of the ranges, which are in order.
 func without(r mem.Range, ranges []replay.Range) []mem.Range {
 	var out []mem.Range
 	at, end := r.Addr, r.Addr+r.Len

@@ -20,9 +20,9 @@ import (
 	"pyrr/replay"
 )
 
-// BenchmarkIndex replays a recording of the HTTP suite without and with the
-// making of the index: the difference is what the index costs, of which the
-// sizes say how much of the recording it is.
+// BenchmarkIndex replays a recording of the HTTP suite without making the index and with
+// it: the difference is what the index costs. The sizes say how large a part of the
+// recording the index is.
 func BenchmarkIndex(b *testing.B) {
 	probe.Require(b)
 	python := setup.Path("venv-311/bin/python")
@@ -64,7 +64,7 @@ func BenchmarkIndex(b *testing.B) {
 			events = res.Events
 		}
 	})
-	// The same with a stop at each event, which nobody looks at.
+	// The same with a stop at each event, where nothing is read.
 	b.Run("stops", func(b *testing.B) {
 		defer cpuPerOp(b)()
 		for b.Loop() {
@@ -99,8 +99,8 @@ func BenchmarkIndex(b *testing.B) {
 	})
 }
 
-// cpuPerOp measures the processor time of this process and its children: what
-// an operation costs where others keep the machine busy.
+// cpuPerOp measures the processor time of this process and its children: the cost of
+// an operation also where other programs keep the machine busy.
 func cpuPerOp(b *testing.B) func() {
 	used := func() time.Duration {
 		var self, children unix.Rusage

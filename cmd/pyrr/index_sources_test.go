@@ -28,8 +28,8 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// TestSources holds that the files that ran are in a recording, on a stack or
-// not, and that they are shown as they were.
+// TestSources: a recording has all files that ran, whether they are on a stack or
+// not, and they are shown as they were at that time.
 func TestSources(t *testing.T) {
 	python := tracedPython(t)
 	dir := t.TempDir()

@@ -52,8 +52,8 @@ os.read(r, 1)
 `
 
 // TestIndexAgainstReplay records a program, and compares the stack that the
-// index has for each event with the one that a replay reads there from
-// nothing.
+// index has for each event with the one that a replay without the index reads
+// there.
 func TestIndexAgainstReplay(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
@@ -64,11 +64,11 @@ func TestIndexAgainstReplay(t *testing.T) {
 	full := os.Getenv("PYRR_E2E") == "full"
 	for i, python := range pythons {
 		if !full && i > 0 && i < len(pythons)-1 {
-			continue // how frames are read is held on all versions by package cpython
+			continue // package cpython tests on all versions how frames are read
 		}
 		version := pythonVersion(python)
 		if version == "" || strings.HasPrefix(version, "3.6") || strings.HasPrefix(version, "3.7") {
-			continue // not one that pyrr reads
+			continue // not a version that pyrr reads
 		}
 		t.Run(version, func(t *testing.T) { compareIndex(t, python) })
 	}
@@ -169,7 +169,7 @@ func threadNames(t *testing.T, procs []recording.Process, rec *recording.Recordi
 	}
 }
 
-// frameKeys are frames without their text, which the index has elsewhere.
+// frameKeys are frames without their source text, which the index keeps elsewhere.
 func frameKeys(frames []traces.Frame) []stack.Frame {
 	var out []stack.Frame
 	for i := range frames {

@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// instants are programs in states in which an instant of them is not taken like that
-// of others. They go on until they are told to end.
+// instants are programs in states in which an instant is not taken in the usual way.
+// They go on until they are told to end.
 var instants = []struct {
 	name, code string
 	args       []string
-	want       []string // is said, each a regular expression
+	want       []string // what the command must print, each a regular expression
 }{
 	{"tasks", `
 import asyncio
@@ -43,7 +43,7 @@ def spin():
         sum(range(1000))
 spin()
 `, []string{"explain"}, []string{`MainThread computes`, `hint: pyrr explain --pid \d+ --for 1s`}},
-	// The kernel goes on with these by itself (restart_syscall(2)), and they last as
+	// The kernel goes on with these calls by itself (restart_syscall(2)), and they last as
 	// long as they should.
 	{"calls with time-outs", `
 import select, socket
@@ -56,7 +56,8 @@ while not over.is_set():
         f()
         assert .19 < time.monotonic() - t, time.monotonic() - t
 `, []string{"bt"}, []string{`: (poll|clock_nanosleep|futex)\(.* …`}},
-	// Who waits for all children sees none that it did not make, and no signal.
+	// A program that waits for all its children sees no child that it did not make, and no
+	// signal.
 	{"children", `
 import signal
 got = []
@@ -91,7 +92,8 @@ while not over.is_set():
 signal.setitimer(signal.ITIMER_REAL, 0)
 assert got > 100
 `, []string{"bt", "--python"}, []string{`<module>`}},
-	// A filter that ends the process at the first fork: what nobody knows is not tried.
+	// A filter that ends the process at the first fork: as nobody knows what a filter
+	// does, no fork is tried.
 	{"a seccomp filter", `
 import ctypes, struct
 libc = ctypes.CDLL(None, use_errno=True)
@@ -122,7 +124,7 @@ time.sleep(.1)
 `, []string{"bt", "--python", "--thread", "all"}, []string{`main `, `vfork\(`}},
 }
 
-// TestInstant looks at programs that run already: they go on as if nothing had been.
+// TestInstant looks at programs that run already: they go on as if nothing had happened.
 func TestInstant(t *testing.T) {
 	python := tracedPython(t)
 	for _, c := range instants {
@@ -140,12 +142,12 @@ func TestInstant(t *testing.T) {
 				}
 				for _, want := range append(c.want, `process \d+ stood still for`) {
 					if !regexp.MustCompile(want).Match(out) {
-						t.Errorf("it does not say %s:\n%s", want, out)
+						t.Errorf("the output does not have %s:\n%s", want, out)
 					}
 				}
 			}
 			if left := p.zombies(); left != "" && c.name != "children" {
-				t.Errorf("pyrr left it with %s", left)
+				t.Errorf("after pyrr the program still has %s", left)
 			}
 			p.ends(t)
 		})
@@ -165,7 +167,7 @@ func TestInstantOfStopped(t *testing.T) {
 		}
 		stat, _ := os.ReadFile("/proc/" + p.pid() + "/stat")
 		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
-			t.Errorf("it is not stopped any more: %s", stat)
+			t.Errorf("the program is not stopped any more: %s", stat)
 		}
 	}
 	p.cmd.Process.Signal(unix.SIGCONT)
@@ -194,7 +196,7 @@ func TestInstantKilled(t *testing.T) {
 	p.ends(t)
 }
 
-// TestInstantTracerKilled kills the process that reads a copy of a program: that is said,
+// TestInstantTracerKilled kills the process that reads a copy of a program: pyrr says so,
 // and the program is not left with a child that has ended.
 func TestInstantTracerKilled(t *testing.T) {
 	python := tracedPython(t)
@@ -221,12 +223,12 @@ func TestInstantTracerKilled(t *testing.T) {
 		}
 	}
 	if left := p.zombies(); left != "" || !killed {
-		t.Errorf("killed: %v; it is left with %q", killed, left)
+		t.Errorf("killed: %v; the program is left with %q", killed, left)
 	}
 	p.ends(t)
 }
 
-// readsCopy is the process that reads a copy of the program, 0 where there is none now.
+// readsCopy is the process that reads a copy of the program, 0 where there is none at the moment.
 func (p *living) readsCopy() (tracer int) {
 	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
 	for _, child := range strings.Fields(string(list)) {
@@ -238,8 +240,8 @@ func (p *living) readsCopy() (tracer int) {
 	return tracer
 }
 
-// TestAttachUnread attaches where nobody reads what pyrr says any more: the tracer goes on
-// to where it lets the process go.
+// TestAttachUnread attaches where nobody reads pyrr's output any more: the tracer still goes
+// on until it lets the process go.
 func TestAttachUnread(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, attachPrograms[0].code)
@@ -251,13 +253,13 @@ func TestAttachUnread(t *testing.T) {
 		}
 		r.Close()
 		cmd.Stdout, cmd.Stderr = w, w
-		_ = cmd.Run() // ended by the pipe, or not
+		_ = cmd.Run() // the closed pipe may end it
 		w.Close()
 		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && p.traced(); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if left := p.zombies(); left != "" || p.traced() {
-			t.Errorf("%q left it traced or with %q", args, left)
+			t.Errorf("%q left the program traced or with %q", args, left)
 		}
 	}
 	p.ends(t)

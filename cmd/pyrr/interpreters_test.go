@@ -31,7 +31,8 @@ func testInterpreters() []string {
 	return out
 }
 
-// fetches is the end of a program with a function fetch that receives: from nobody.
+// fetches is the end of a program with a function fetch that waits to receive something;
+// nobody sends.
 const fetches = `srv = socket.socket()
 srv.bind(("127.0.0.1", 0))
 srv.listen()
@@ -41,7 +42,7 @@ t.join()
 `
 
 // TestCheckOnInterpreters records a hanging recv on each interpreter and
-// holds it to its line, its function and its thread's name.
+// checks its line, its function and its thread's name.
 func TestCheckOnInterpreters(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
@@ -70,7 +71,7 @@ expect:
 	for _, python := range pythons {
 		version := pythonVersion(python)
 		if version == "" || strings.HasPrefix(version, "3.6") || strings.HasPrefix(version, "3.7") {
-			continue // not one that pyrr reads
+			continue // not a version that pyrr reads
 		}
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -18,8 +18,8 @@ import (
 )
 
 // TestKilledRecorder kills pyrr in the middle of a recording. The program
-// must end with it, and what was written must open, replay and say where it
-// is cut.
+// must end with it, and the part of the recording that was written must open, replay and
+// say where it is cut.
 func TestKilledRecorder(t *testing.T) {
 	python := tracedPython(t)
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ while True:
 	if len(seen) < 4 {
 		t.Fatalf("the program printed only %q", seen)
 	}
-	go func() { // who prints must not wait for who reads
+	go func() { // the printing program must not wait for a reader
 		for lines.Scan() {
 		}
 	}()
@@ -84,7 +84,7 @@ while True:
 	if want := strings.Join(seen[:3], "\n") + "\n"; !strings.HasPrefix(text, want) {
 		t.Errorf("the replay printed\n%.300s, want it to begin with\n%s", text, want)
 	}
-	// The next recording under that name says what is in its way.
+	// The next recording with that name says what is in its way.
 	status, _, errs = capturePyrr("record", "-o", filepath.Join(dir, "x.pyrr.zip"), "true")
 	if status != cli.ExitOwn || !strings.Contains(errs, "is there already") {
 		t.Errorf("record over it: status %d, stderr %q", status, errs)
@@ -96,7 +96,7 @@ func waitGone(t *testing.T, pid int) {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		err := syscall.Kill(pid, 0)
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err == syscall.ESRCH || strings.Contains(string(stat), ") Z ") { // nobody may be there to reap it
+		if err == syscall.ESRCH || strings.Contains(string(stat), ") Z ") { // there may be no process to reap it
 			break
 		} else if time.Now().After(deadline) {
 			t.Fatalf("the program outlives its recorder: %v", err)
@@ -108,7 +108,7 @@ func waitGone(t *testing.T, pid int) {
 func waitFlushed(t *testing.T, part string) {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		_, text, errs := capturePyrr("events", "--kind", "write", part)
-		if strings.Contains(text, "line 3000") { // the last of them may have been begun only
+		if strings.Contains(text, "line 3000") { // of the last lines some may be written only in part
 			break
 		} else if time.Now().After(deadline) {
 			t.Fatalf("nothing is flushed after 30 s:\n%s%s", text, errs)

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"pyrr": main})
 }
 
-// TestScripts runs testdata/script. Each script opens with why it exists.
+// TestScripts runs testdata/script. Each script first says why it exists.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -112,8 +112,8 @@ func scriptCondition(cond string) (bool, error) {
 	return false, errors.New("unknown condition")
 }
 
-// testPython returns an interpreter that is a binary and not a script which
-// looks for one.
+// testPython returns an interpreter that is a binary, not a script that looks for an
+// interpreter.
 func testPython() string {
 	if p, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output(); err == nil {
 		return strings.TrimSpace(string(p))
@@ -141,8 +141,8 @@ func capturePyrr(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// TestHelp holds every help to its form: synopsis, examples, exit status,
-// lines that fit, and nothing that the completion scripts can't quote.
+// TestHelp checks the form of every help: synopsis, examples, exit status, lines
+// that fit, and nothing that the completion scripts can't quote.
 func TestHelp(t *testing.T) {
 	for _, c := range commands() {
 		t.Run(c.Name, func(t *testing.T) {

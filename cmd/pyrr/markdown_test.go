@@ -22,16 +22,16 @@ import (
 type shownText struct {
 	Name   string `json:"name"`
 	File   string `json:"file"`
-	Breaks bool   `json:"breaks"` // comments and issues: a line is one
+	Breaks bool   `json:"breaks"` // comments and issues: a line break in the text is shown as one
 	Shot   string `json:"shot"`
 
 	headings, folded int // at least
 }
 
 // TestMarkdownInBrowser records tests whose names, messages, threads, files and lines
-// hold what means something in Markdown, and looks at what GitHub would show of it in
-// Chromium, 800 pixels wide: the job's summary and the comment as the action writes
-// them, the summary of checks, and the blocks for bug reports.
+// have characters with a meaning in Markdown, and looks in Chromium, 800 pixels wide, at
+// what GitHub would show: the job's summary and the comment as the action writes them, the
+// summary of checks, and the blocks for bug reports.
 func TestMarkdownInBrowser(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
@@ -124,7 +124,7 @@ func odd(t *testing.T, dir, python string) []shownText {
 		texts = append(texts, shownText{name, file, breaks, shot, headings, folded})
 		return file
 	}
-	// Each of them reads recordings for a second or more.
+	// Each of these commands reads recordings for a second or more.
 	var together errgroup.Group
 	for _, values := range []string{"", "true"} {
 		temp := t.TempDir()
@@ -141,7 +141,7 @@ func odd(t *testing.T, dir, python string) []shownText {
 	}
 	packed := map[string]bool{}
 	for _, r := range recordings {
-		name, folded := "message", 0 // long names lose their beginning
+		name, folded := "message", 0 // file names keep only the end of long test names
 		for _, kind := range []string{"hang", "file"} {
 			if strings.HasPrefix(filepath.Base(r), "test_odd.test_"+kind) {
 				name = kind

@@ -17,8 +17,8 @@ import (
 	"pyrr/internal/recording"
 )
 
-// hostile calls a tool with what no client should give, and returns its answer: it has
-// the form of any answer, and no more bytes than one.
+// hostile calls a tool with arguments that no client should give, and returns its answer:
+// that has the form of every answer, and is no longer than one may be.
 func (a *agent) hostile(tool string, args any) (text string, failed bool) {
 	a.t.Helper()
 	res, err := a.s.CallTool(a.t.Context(), &mcp.CallToolParams{Name: tool, Arguments: args})
@@ -42,8 +42,8 @@ func (a *agent) hostile(tool string, args any) (text string, failed bool) {
 // oddRecording is the one that odd arguments come with.
 const oddRecording = "app.pyrr.zip"
 
-// TestAgentOddArguments gives each argument of each tool what it is not, and what is far
-// too much.
+// TestAgentOddArguments gives each argument of each tool values of a wrong kind, and values
+// that are far too large.
 func TestAgentOddArguments(t *testing.T) {
 	tracedPython(t)
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestAgentOddArguments(t *testing.T) {
 	long := strings.Repeat("x", 200_000)
 	oddTypes(t, tools, a, long)
 	a.hostile("no such tool", map[string]any{})
-	// Each tool is a process of its own, that ends.
+	// Each tool runs in a process of its own, which ends.
 	hurried := startAgent(t, dir, "--limit", "1ms")
 	toolsEnd(t, hurried)
 	a.hostile(long, nil)
@@ -117,7 +117,7 @@ func TestAgentOddArguments(t *testing.T) {
 	}
 }
 
-// toolsEnd holds that each tool is a process of its own, that ends.
+// toolsEnd checks that each tool runs in a process of its own, which ends.
 func toolsEnd(t *testing.T, hurried *agent) {
 	for tool, args := range map[string]map[string]any{"source": {"file": "app.py"}, "explain": {}, "draft": {}, "timeline": {}} {
 		args["recording"] = oddRecording
@@ -153,8 +153,8 @@ func oddTypes(t *testing.T, tools *mcp.ListToolsResult, a *agent, long string) {
 	}
 }
 
-// TestAgentOddRecordings asks about files that are none, halves, forged and bombs, and by
-// names that lead out of the folder.
+// TestAgentOddRecordings asks about files that are no recordings, half ones, forged ones and
+// bombs, and uses names that lead out of the folder.
 func TestAgentOddRecordings(t *testing.T) {
 	tracedPython(t)
 	dir := t.TempDir()
@@ -234,7 +234,7 @@ func forgedRecordings(odd []string, rec *recording.Recording, inside string) []s
 			if n++; n == at {
 				f.change(ev)
 			}
-		}}) == nil { // else it can't even be written
+		}}) == nil { // otherwise the forged recording can't even be written
 			odd = append(odd, name)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"pyrr/internal/recording"
 )
 
-// sessionReasons are what a session must come to, by the test in testdata/sessions.
+// sessionReasons are the reasons that a session must find, by the test in testdata/sessions.
 var sessionReasons = map[string]string{
 	"Hangs.test_event":      `event ready \(\S*:10\), which nobody sets`,
 	"Hangs.test_deadlock":   `Deadlock: MainThread waits for lock right .*held by other, which waits for lock left .*held by MainThread`,
@@ -36,8 +36,8 @@ var sessionReasons = map[string]string{
 	"Fails.test_cause":      `RuntimeError: bad settings at \S*:100`,
 }
 
-// TestAgentFindsReasons holds that the reason of ten hangs and ten failures is reached
-// from explain in six calls at most, by the calls that suggest themselves alone.
+// TestAgentFindsReasons: who starts with explain and then makes only calls that the answers
+// suggest finds the reason of ten hangs and ten failures in at most six calls.
 func TestAgentFindsReasons(t *testing.T) {
 	t.Parallel()
 	probe.Require(t)
@@ -53,7 +53,7 @@ func TestAgentFindsReasons(t *testing.T) {
 	cmd.Args[0] = "pyrr" // TestMain runs main for that name
 	cmd.Dir = "testdata/sessions"
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	out, _ := cmd.CombinedOutput() // it tells that tests failed
+	out, _ := cmd.CombinedOutput() // the error only says that tests failed
 	a := startAgent(t, dir)
 	for name, reason := range sessionReasons {
 		t.Run(name, func(t *testing.T) {

@@ -186,7 +186,7 @@ func TestAgent(t *testing.T) {
 	a.want("draft", with(), "expect:")
 	a.want("diff", with("passed", agentRecording))
 
-	// Nothing raises, and what is wrong is said.
+	// No call raises an error of the protocol, and the answer says what is wrong.
 	agentRefuses(t, dir, with, a)
 	text, _, _ := a.call("explain", with("max_bytes", 500))
 	if !strings.Contains(text, "left out") {
@@ -209,7 +209,8 @@ func agentResources(t *testing.T, a *agent) {
 	}
 }
 
-// agentRefuses holds that nothing raises, and that what is wrong is said.
+// agentRefuses checks that no call raises an error of the protocol, and that the answers
+// say what is wrong.
 func agentRefuses(t *testing.T, dir string, with func(pairs ...any) map[string]any, a *agent) {
 	for _, bad := range []struct {
 		tool string

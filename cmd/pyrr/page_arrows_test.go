@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// arrowsProgram lets a child that was spawned, and knows the semaphore by its name alone,
-// wait for that, for a file's lock that is lost by a close, and for bytes of a file.
+// arrowsProgram lets a spawned child wait for a semaphore that it knows only by its name, for
+// a file's lock that is lost by a close, and for bytes of a file.
 const arrowsProgram = `import fcntl, multiprocessing, os, time
 def child(lock, folder):
     with lock:
@@ -41,10 +41,11 @@ if __name__ == "__main__":
 func TestPageArrows(t *testing.T) {
 	tracedPython(t)
 	arrows := [][2]string{{"futex(", "futex("}, {"close(", "flock("}, {"fcntl(", "fcntl("}}
-	// On a busy machine a release may come before the other waits: then a longer pause shows.
+	// On a busy machine a release may come before the other process waits: then a longer pause
+	// shows the arrow.
 	for _, pause := range []string{"1", "4", "16", ""} {
 		if pause == "" {
-			t.Fatal("no arrow leads from each release to who waits for it")
+			t.Fatal("there is a release without an arrow to the process that waits for it")
 		}
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "arrows.py"), []byte("PAUSE = "+pause+"\n"+arrowsProgram), 0o644); err != nil {

@@ -163,9 +163,9 @@ golden:
     file: got.stack
 `
 
-// TestPageTells holds what a page knows beside events: who woke whom by a pipe and by a
+// TestPageTells checks what a page knows besides events: who woke whom by a pipe and by a
 // lock of two processes, exceptions that were caught, what specs say, and that neither
-// a packed recording's page nor one without values has the secret.
+// a packed recording's page nor a page without values has the secret.
 func TestPageTells(t *testing.T) {
 	tracedPython(t)
 	const secret = "ghp_Ab9+DEF/123=xyzw789"
@@ -186,7 +186,7 @@ func TestPageTells(t *testing.T) {
 	}
 	rec := filepath.Join(dir, "told.pyrr.zip")
 	var d *pageDocument
-	// On a busy machine one may come so late that the other need not wait.
+	// On a busy machine one process may come so late that the other need not wait.
 	for range 3 {
 		cmd := exec.Command(os.Args[0], "record", "-o", rec, testPython(), "-I", "told.py")
 		cmd.Args[0], cmd.Dir = "pyrr", dir
@@ -217,7 +217,7 @@ func TestPageTells(t *testing.T) {
 	if c := d.Checks; len(c) != 4 || c[0].Verdict != "pass" || len(c[0].At) == 0 || c[1].Verdict != "pass" || len(c[1].At) == 0 || c[2].Verdict != "fail" || c[3].Verdict != "fail" || len(c[3].Stacks) == 0 {
 		t.Errorf("the checks are %+v", c)
 	} else if rows := c[3].Stacks[0].Rows; rows[0].Class != "gone" || rows[0].Func != "other" || rows[1].Class != "added" {
-		t.Errorf("what differs from the golden is %+v", rows)
+		t.Errorf("the rows that differ from the golden are %+v", rows)
 	}
 	for i, e := range d.Why.Evidence {
 		if e.Event == 0 {

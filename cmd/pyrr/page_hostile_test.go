@@ -46,12 +46,12 @@ sys.stderr.write("\x07\x08\r" * 100 + "\n" * 3)
 threads[0].join()
 `
 
-// cutShort is how a long line of output ends, in the page or in the recording already: how
-// much of it a thread cut off from its call has there depends on how far it came.
+// cutShort matches the end of a long line of output that is cut in the page, or already in
+// the recording: a thread that was cut off in its call had written only a part of the line.
 var cutShort = regexp.MustCompile(`more (characters|bytes)`)
 
 // crowd writes a recording of very many threads, by two processes, such as no recorder
-// would, and its page: each is made, waits, and never returns.
+// would, and its page: each thread is made, waits, and never returns.
 func crowd(t *testing.T, threads int, file string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "crowd.pyrr.part")
@@ -92,7 +92,7 @@ func crowd(t *testing.T, threads int, file string) {
 }
 
 // TestPageHostile opens the pages of a program whose every text is an attack, and of ten
-// thousand threads: nothing becomes markup, no direction turns, and all of it can be used.
+// thousand threads: no text becomes markup or changes its direction, and the page can be used.
 func TestPageHostile(t *testing.T) {
 	python := tracedPython(t)
 	browser, tools := browserTools(t)
@@ -125,14 +125,14 @@ func TestPageHostile(t *testing.T) {
 			t.Errorf("%s: %s", f.Name, p)
 		}
 		if f.Scripts.Alert != nil || f.Scripts.Injected != 0 || f.Scripts.Raw {
-			t.Errorf("%s: texts became markup, or turn: %+v", f.Name, f.Scripts)
+			t.Errorf("%s: texts became markup, or change their direction: %+v", f.Name, f.Scripts)
 		}
 		if f.Slowest > 10_000 {
 			t.Errorf("%s: a step took %d ms", f.Name, f.Slowest)
 		}
 		t.Logf("%s: the slowest step took %d ms; %q", f.Name, f.Slowest, f.Printed)
 		if f.Wide > 0 {
-			t.Errorf("%s: it is %d pixels wider than the screen", f.Name, f.Wide)
+			t.Errorf("%s: the page is %d pixels wider than the screen", f.Name, f.Wide)
 		}
 		if f.Name == "hostile" && (!cutShort.MatchString(f.Tabs["tab-output"]) || !strings.Contains(f.Tabs["tab-output"], `\u202e`)) {
 			t.Errorf("the output is %.300q", f.Tabs["tab-output"])

@@ -23,7 +23,7 @@ type pageState struct {
 	args []string // of record, behind the options
 	// frame, vars are what the focus shows at first: parts of texts.
 	frame, vars, sentence string
-	dark                  bool // on the desk; the phone has the other
+	dark                  bool // the colours on the desk; on the phone they are the other ones
 	finds                 []pageFind
 }
 
@@ -33,7 +33,7 @@ type pageFind struct {
 	Want   string   `json:"want"`
 }
 
-// shot is a picture that is taken, and planned a page that is opened.
+// shot is a picture to be taken; planned is a page to be opened.
 type shot struct {
 	Out   string `json:"out"`
 	Width int    `json:"width"`
@@ -64,7 +64,7 @@ func (s *pageState) timeouts() []string {
 func pageStates(python string) []pageState {
 	hang := func(name string) []string { return []string{python, "-I", name + ".py"} }
 	see := func(want string, clicks ...string) pageFind { return pageFind{clicks, want} }
-	// Of each the reason, the line and the value of a variable.
+	// For each page the reason, the line and the value of a variable.
 	return []pageState{
 		{"deadlock", hang("deadlock"), "transfer", "source", "Deadlock: ", false,
 			[]pageFind{see("Deadlock: left waits for lock"), see("with target.lock:"), see("'savings'"), see("'checking'")}},
@@ -134,9 +134,9 @@ func browserTools(t *testing.T) (browser, tools string) {
 }
 
 // TestPageInBrowser records five programs that hang or fail, and opens their pages in
-// Chromium: nothing may stand on the console, be asked of anybody or be an obstacle
-// (axe); reason, line and a variable's value are there at first sight; the address
-// holds the focus; the pictures are those of docs/page.md, except for a tolerance.
+// Chromium: a page writes nothing to the console, asks no server for anything and has no
+// barriers (axe); reason, line and a variable's value are there at first sight; the address
+// keeps the focus; the pictures are those of docs/page.md, within a tolerance.
 func TestPageInBrowser(t *testing.T) {
 	python := tracedPython(t)
 	browser, tools := browserTools(t)
@@ -259,7 +259,7 @@ func shotName(s pageState, width int) string {
 	return fmt.Sprintf("%s-%d-%s.jpg", s.name, width, theme)
 }
 
-// holdPage holds what one sees first, and the pictures.
+// holdPage checks what one sees first, and the pictures.
 func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 	for _, p := range f.Problems {
 		t.Error(p)
@@ -292,12 +292,12 @@ func holdPage(t *testing.T, s *pageState, f *foundPage, dir string) {
 			if text, err := os.ReadFile(got); err == nil {
 				os.WriteFile(kept, text, 0o600)
 			}
-			t.Errorf("%s: %.0f %% of it differ from docs/page (%v); it is kept as %s", name, 100*part, err, kept)
+			t.Errorf("%s: %.0f %% of the picture differ from docs/page (%v); the new one is kept as %s", name, 100*part, err, kept)
 		}
 	}
 }
 
-// holdWays holds keys, search, output, the address, a narrow screen and paper.
+// holdWays checks keys, search, output, the address, a narrow screen and paper.
 func holdWays(t *testing.T, f *foundPage) {
 	if f.Left.Hash == f.First.Hash || !strings.Contains(f.Left.Hash, "#m=1.") {
 		t.Errorf("an arrow key leads from %q to %q", f.First.Hash, f.Left.Hash)
@@ -348,7 +348,7 @@ func pageWithAll(t *testing.T, python, dir string) string {
 	return file
 }
 
-// holdTabs holds what the tabs of a page say.
+// holdTabs checks what the tabs of a page say.
 func holdTabs(t *testing.T, f *foundPage) {
 	for _, p := range f.Problems {
 		t.Error(p)
@@ -363,7 +363,7 @@ func holdTabs(t *testing.T, f *foundPage) {
 	}
 }
 
-// holdServed holds what pyrr serve shows of a folder and of a recording in it.
+// holdServed checks what pyrr serve shows of a folder and of a recording in it.
 func holdServed(t *testing.T, f *foundPage, token string) {
 	for _, p := range f.Problems {
 		t.Error(p)
@@ -398,8 +398,8 @@ func holdServed(t *testing.T, f *foundPage, token string) {
 	}
 }
 
-// differing is the part of the blocks of 16 by 16 pixels whose colour, on the whole,
-// differs. Digits and the lengths of bars differ from run to run.
+// differing returns which part of the blocks of 16 by 16 pixels differs in its mean
+// colour. Digits and the lengths of bars differ from run to run.
 func differing(a, b string) (float64, error) {
 	var images [2]image.Image
 	for i, name := range []string{a, b} {

@@ -12,8 +12,8 @@ import (
 	"pyrr/internal/probe"
 )
 
-// TestPicture holds the README's picture against what explain says of the same
-// program today (scripts/picture.py draws it): the sentence, and what each thread does.
+// TestPicture compares the README's picture (scripts/picture.py draws it) with what
+// explain says today of the same program: the sentence, and what each thread does.
 func TestPicture(t *testing.T) {
 	probe.Require(t)
 	text, err := os.ReadFile("../../docs/explain.svg")

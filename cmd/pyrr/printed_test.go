@@ -113,8 +113,8 @@ func TestPrinted(t *testing.T) {
 	}
 }
 
-// TestPrintedToOne holds that a replay tells output from errors where both of the
-// program's went to the same pipe.
+// TestPrintedToOne: a replay tells the program's output from its errors, also where both
+// went to the same pipe.
 func TestPrintedToOne(t *testing.T) {
 	python := tracedPython(t)
 	dir := t.TempDir()
@@ -164,7 +164,7 @@ func printedBy(cmd *exec.Cmd, where string) ([]byte, error) {
 	}
 	w.Close()
 	if where == "slow pipe" {
-		time.Sleep(300 * time.Millisecond) // it is full by then
+		time.Sleep(300 * time.Millisecond) // the pipe is full by then
 	}
 	out, err := io.ReadAll(r)
 	if err != nil {

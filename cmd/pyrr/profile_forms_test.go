@@ -17,8 +17,8 @@ import (
 	"pyrr/internal/ask"
 )
 
-// formsProgram has what forms must not lose: threads, a child, waits, code that is made
-// and gone, names with a semicolon and a line's end.
+// formsProgram has what no form may lose: threads, a child, waits, code that is made and
+// is gone later, names with a semicolon and a line break.
 const formsProgram = `import os, threading, time
 def busy(n):
     total = 0
@@ -44,8 +44,8 @@ os.waitpid(pid, 0)
 print(busy(200))
 `
 
-// TestProfileForms holds that every form has the whole of a profile: each instruction
-// and each moment of each thread once.
+// TestProfileForms: every form has the whole profile: each instruction and each moment
+// of each thread once.
 func TestProfileForms(t *testing.T) {
 	t.Parallel()
 	rec, p := profileOf(t, recordText(t, formsProgram))
@@ -79,7 +79,7 @@ func TestProfileForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := form(&twice); err != nil || !bytes.Equal(once.Bytes(), twice.Bytes()) {
-			t.Errorf("not the same bytes twice: %v", err)
+			t.Errorf("the second file has other bytes than the first: %v", err)
 		}
 		return once.Bytes()
 	}
@@ -130,8 +130,8 @@ func collapsedTotal(t *testing.T, form []byte) (sum int64) {
 	return sum
 }
 
-// speedscopeTotal holds what the schema of speedscope's files says of sampled profiles,
-// and returns the sum of their weights.
+// speedscopeTotal checks the rules that the schema of speedscope's files has for sampled
+// profiles, and returns the sum of their weights.
 func speedscopeTotal(t *testing.T, form []byte, threads int) (sum int64) {
 	t.Helper()
 	var doc struct {
@@ -164,9 +164,9 @@ func speedscopeTotal(t *testing.T, form []byte, threads int) (sum int64) {
 	return sum
 }
 
-// perfettoWaits holds that the slices of a thread lie in each other or apart, each with
-// its beginning and its end in the order of time, as the Trace Event Format has them. It
-// returns how long those of system calls are.
+// perfettoWaits checks that of two slices of a thread one contains the other or they are
+// apart, each with its beginning and its end in the order of time, as the Trace Event Format
+// wants them. It returns how long the slices of system calls are.
 func perfettoWaits(t *testing.T, form []byte, threads int) (waits int64) {
 	t.Helper()
 	type event struct {
@@ -197,7 +197,7 @@ func perfettoWaits(t *testing.T, form []byte, threads int) (waits int64) {
 			}
 			open[key] = st[:len(st)-1]
 		default:
-			t.Errorf("an event of no kind that is meant, in %v: %+v", st, e)
+			t.Errorf("an event of an unexpected kind, in %v: %+v", st, e)
 		}
 	}
 	if len(named) != threads {

@@ -45,8 +45,8 @@ func monitorable(t *testing.T) map[string][]string {
 	return out
 }
 
-// TestProfileAgainstMonitoring holds the counts of a profile against those that the
-// interpreter itself makes of the same program, and their sum against the clock.
+// TestProfileAgainstMonitoring compares the counts of a profile with those that the
+// interpreter itself makes of the same program, and their sum with the clock.
 func TestProfileAgainstMonitoring(t *testing.T) {
 	probe.Require(t)
 	all := monitorable(t)
@@ -59,7 +59,7 @@ func TestProfileAgainstMonitoring(t *testing.T) {
 }
 
 func againstMonitoring(t *testing.T, command []string) {
-	dir, inside := t.TempDir(), "" // and what the interpreter calls it
+	dir, inside := t.TempDir(), "" // inside is the interpreter's name for dir
 	if inside = dir; command[0] == "chroot" {
 		root := command[1]
 		var err error

@@ -82,8 +82,8 @@ func TestRegions(t *testing.T) {
 				}
 			}
 			slices.Sort(got)
-			// Threads that are in it at the same time are one region, so there may be more
-			// than one of the last kind.
+			// Threads that are in a part at the same time are one region; so there may be more
+			// than one region of the last kind.
 			if more := len(got) - len(c.want); more > 0 && more <= 2 && c.name == "all" {
 				got = got[:len(c.want)]
 			} else if len(kept) != len(c.want) {
@@ -104,7 +104,7 @@ func TestRegions(t *testing.T) {
 }
 
 // TestRegionAfterFork forks while another thread is in a region: the child, which does not
-// have that thread, has regions of its own; and one that is in a region itself ends it.
+// have that thread, has regions of its own; a child that is in a region itself ends it.
 func TestRegionAfterFork(t *testing.T) {
 	python := testPython()
 	if python == "" {

@@ -17,8 +17,8 @@ import (
 	"pyrr/replay"
 )
 
-// TestLackingProcessor holds that a recording which needs what this processor
-// has not is refused before anything runs, by name.
+// TestLackingProcessor: a recording that needs a feature which this processor does not
+// have is refused before anything runs; the message names the feature.
 func TestLackingProcessor(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x.pyrr.part")
 	w, err := recording.Create(dir, recording.Header{Tool: "pyrr", Command: []string{"x"}, Host: recording.Host{Features: []string{"avx1024f", "avx1024vl"}}})
@@ -38,7 +38,7 @@ func TestLackingProcessor(t *testing.T) {
 	}
 }
 
-// TestDivergenceText holds the screen of a divergence: both sides, and what
+// TestDivergenceText checks what is shown of a divergence: both sides, and what
 // came before.
 func TestDivergenceText(t *testing.T) {
 	d := &replay.Divergence{

@@ -140,8 +140,8 @@ print(total(60_000), flush=True)
 raise ValueError(name)
 `
 
-// TestServe holds what pyrr serve answers, all that it refuses, and that nothing of a
-// question is left when it is over.
+// TestServe checks what pyrr serve answers, all that it refuses, and that nothing of a
+// question is left when the question is over.
 func TestServe(t *testing.T) {
 	tracedPython(t)
 	dir := t.TempDir()
@@ -215,7 +215,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("files have changed:\n%s\nbefore:\n%s", after, before)
 	}
 	if strings.Contains(s.errs.String(), s.token) {
-		t.Error("the token is in what it says")
+		t.Error("the token is in the output of the server")
 	}
 }
 
@@ -251,7 +251,7 @@ func serveAnswers(t *testing.T, s *serving) {
 	for _, path := range []string{"/", "/r/slow.pyrr.zip", "/r/nonesuch"} {
 		got, err := s.do(t.Context(), "GET", path, "", func(r *http.Request) { r.Header.Del("Pyrr-Token") })
 		if err != nil || got.status != http.StatusOK || strings.Contains(got.body, "slow.pyrr") || strings.Contains(got.body, s.token) {
-			t.Errorf("GET %s: %d, %v: it is the same for all, and knows nothing", path, got.status, err)
+			t.Errorf("GET %s: %d, %v: without the token every address gets the same page, with nothing of a recording", path, got.status, err)
 		}
 		policy := got.head.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'none'", "script-src 'sha256-", "frame-ancestors 'none'", "connect-src 'self'"} {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What packages prepare at the start of the program is paid by each command, and by each
-// recording: expressions and tables that few commands use are made at their first use.
+// Every command and every recording pays for what packages prepare at the start of the
+// program: so expressions and tables that few commands use are made at their first use.
 func TestStartsWithLittleWork(t *testing.T) {
 	t.Parallel()
 	const most, mostOfOne = 1200, 300 // allocations

@@ -19,8 +19,8 @@ import (
 	"net/http/httptest"
 )
 
-// TestSummaryBounded: of many faults the first are told whole, more are named, and the
-// rest is counted; ten are annotations.
+// TestSummaryBounded: of many faults the first are described in full, further ones are only
+// named, and the rest is counted; ten become annotations.
 func TestSummaryBounded(t *testing.T) {
 	var all []*digest.Told
 	for i := range 3000 {
@@ -36,7 +36,7 @@ func TestSummaryBounded(t *testing.T) {
 	if whole < 200 || named <= whole || !strings.Contains(text, fmt.Sprintf("… and %s more faults.", printable.Grouped(uint64(3000-named)))) {
 		t.Errorf("%d whole, %d named, the end: %s", whole, named, text[len(text)-300:])
 	}
-	// What recordings say stands in code, whose fence is longer than any in it.
+	// Text from recordings stands in blocks of code; their fence is longer than any in the text.
 	if strings.Contains(text, "\n```text\nPy") || strings.Contains(text, "`@team") {
 		t.Error("text of a recording can end its block")
 	}
@@ -57,7 +57,7 @@ func TestCommandGuard(t *testing.T) {
 		{"a\r::set-output::", "a\r: :set-output::"},
 		{"[#1]:: ##[\n:x\n", "[#1]:: ##[\n:x\n"},
 	} {
-		for _, step := range []int{1, 100} { // whatever pieces it comes in
+		for _, step := range []int{1, 100} { // whatever the size of the pieces in which the text comes
 			var out bytes.Buffer
 			g := &screen.CommandGuard{W: &out}
 			for i := 0; i < len(c.in); i += step {
@@ -116,7 +116,7 @@ func TestDownload(t *testing.T) {
 		t.Errorf("too long: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "long.zip")); err == nil {
-		t.Error("what was too long is there")
+		t.Error("the file that was too long is there")
 	}
 	if _, err := get("/private.zip", 1<<20); err == nil || !strings.Contains(fmt.Sprint(hint.Of(err)), "gh run download") {
 		t.Errorf("private: %v", err)

@@ -179,7 +179,7 @@ func TestColour(t *testing.T) {
 }
 
 // actingProgram prints, and names its thread, its function, its file and what it looks
-// for, with what acts on a terminal, and hangs.
+// for, with characters that act on a terminal, and hangs.
 const actingProgram = `
 import os, sys, threading
 evil = "\x1b]0;TITLE\x07\x1b[41mRED\u202eback\u2028line\x9b31m"
@@ -200,11 +200,11 @@ thread.start()
 thread.join()
 `
 
-// acting is what a terminal would act on: pyrr's own colours are none of it.
+// acting is what a terminal would act on; pyrr's own colours do not count.
 var acting = []string{"\x1b]", "\a", "\x1b[41m", "\u202e", "\u2028", "\u009b"}
 
-// TestTerminalIsLeftAlone holds that nothing of what a recorded program printed, and of
-// its names, acts on the terminal on which it is shown; a pipe gets the bytes as they are.
+// TestTerminalIsLeftAlone: nothing that a recorded program printed, and none of its names,
+// acts on the terminal that shows it; a pipe gets the bytes as they are.
 func TestTerminalIsLeftAlone(t *testing.T) {
 	python := tracedPython(t)
 	dir := t.TempDir()

@@ -187,7 +187,8 @@ func (c *truthChecker) stacks(p *replay.Process, rt *cpython.Runtime, threads []
 	wanted, got := map[int]one{}, map[int]one{}
 	for _, s := range want.Stacks {
 		if s.TID == int(ev.TID) {
-			// It says where it will read its order to go on, and writes yet.
+			// The program names the line where it will read its order to go on, but it is
+			// still at the write before that line.
 			s.Frames[0].Line--
 			if s.Frames[0].EndLine > 0 {
 				s.Frames[0].EndLine--

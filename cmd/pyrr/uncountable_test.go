@@ -74,7 +74,7 @@ func uncountable(python, dst string) error {
 			done = true
 		}
 	}
-	for _, s := range f.Sections { // of one that is mapped anywhere: what is put there
+	for _, s := range f.Sections { // a file that can be mapped anywhere: the relocation that fills the entry
 		for at := s.Offset; s.Type == elf.SHT_RELA && at+24 <= s.Offset+s.Size; at += 24 {
 			if binary.LittleEndian.Uint64(b[at:]) == entry {
 				binary.LittleEndian.PutUint64(b[at+16:], targets[other])

@@ -15,8 +15,7 @@ import (
 	"pyrr/internal/dap"
 )
 
-// TestVSCodeManifest holds that the extension declares what a launch takes, no more
-// and no less.
+// TestVSCodeManifest: the extension declares exactly the settings that a launch takes.
 func TestVSCodeManifest(t *testing.T) {
 	text, err := os.ReadFile("../../editors/vscode/package.json")
 	if err != nil {

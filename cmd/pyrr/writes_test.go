@@ -17,10 +17,10 @@ import (
 )
 
 // writes are the commands that write a file that the user names; FILE stands for it.
-// says is what it has then, "" where the command writes into regular files alone.
+// says is what FILE has in it then, "" where the command writes only into regular files.
 var writes = []struct {
 	name, command, env, says string
-	goesOn                   bool // it does the rest where it can't write, and ends with 0
+	goesOn                   bool // where it can't write, the command does the rest and ends with 0
 }{
 	{"report", "report -o FILE r.pyrr.zip", "", "<!doctype html>", false},
 	{"summary", "summary --markdown FILE r.pyrr.zip", "", "time.sleep", false},
@@ -51,7 +51,7 @@ type node struct {
 	stop func()
 }
 
-// nodes make what no regular file may take the place of.
+// nodes make things that must not be replaced by a regular file.
 var nodes = map[string]func(t *testing.T, path string) node{
 	"fifo": func(t *testing.T, path string) node {
 		if err := unix.Mkfifo(path, 0o600); err != nil {
@@ -100,7 +100,7 @@ var nodes = map[string]func(t *testing.T, path string) node{
 	},
 }
 
-// collect reads what comes, and gives it once no more does.
+// collect reads what comes, and returns it once nothing more comes.
 func collect(f *os.File) func() string {
 	var mu sync.Mutex
 	var all []byte
@@ -192,7 +192,7 @@ func fill(command, env, file string) (args, vars []string) {
 // What a user names that is not a regular file stays what it is, whichever command
 // writes: the text goes into it, or the command says why not. Links stay links.
 func TestOutputGoesInto(t *testing.T) {
-	t.Setenv("CI", "") // where it is set no goldens are written
+	t.Setenv("CI", "") // where CI is set no goldens are written
 	dir := writing(t)
 	const file = "written.pyrr.zip" // a name that every command takes
 	at := filepath.Join(dir, file)
@@ -231,7 +231,7 @@ func TestOutputGoesInto(t *testing.T) {
 					case refused && (status == 0 && !w.goesOn || !strings.Contains(out, file) || got != ""):
 						t.Errorf("status %d, it writes %q and says %s", status, got, out)
 					case !refused && (status != 0 || n.got != nil && !strings.Contains(got, w.says)):
-						t.Errorf("status %d, and it gets %.300q, without %q\n%s", status, got, w.says, out)
+						t.Errorf("status %d, and the file gets %.300q, without %q\n%s", status, got, w.says, out)
 					}
 				})
 			}

@@ -82,7 +82,7 @@ func TestWrongFiles(t *testing.T) {
 		"print FILE a.py:1 x", "last FILE x", "where FILE x", "profile FILE", "open FILE", "summary FILE", "push FILE oci://localhost:1/team/app:tag",
 		"pull FILE", "serve FILE", "mcp FILE",
 	}
-	// Of these a folder is not a mistake, or none of theirs.
+	// For these commands a folder is no mistake, or not a mistake that this test is about.
 	takesFolders := []string{"check", "accept", "open", "summary", "serve", "mcp"}
 	// Those that take no file are in TestWrongNames. A new command has to be in one of them.
 	for _, name := range commands().Names() {
@@ -97,10 +97,10 @@ func TestWrongFiles(t *testing.T) {
 			words := strings.Fields(strings.ReplaceAll(command, "FILE", file))
 			name := words[0]
 			if name == "ls" && (file == "" || file == "folder") || name == "pack" && file == "pipe" || file == "folder" && slices.Contains(takesFolders, name) {
-				continue // that is none, or no mistake
+				continue // here the file is no argument at all, or no mistake
 			}
 			if (name == "serve" || name == "mcp") && (file == "" || slices.Contains(damaged, file)) || name == "print" && file == "" {
-				continue // the damaged are listed as such
+				continue // the command lists damaged files as damaged
 			}
 			t.Run(strings.Join(words, " "), func(t *testing.T) {
 				status, out, errs := capturePyrr(words...)
@@ -114,7 +114,7 @@ func TestWrongFiles(t *testing.T) {
 				if !strings.Contains(errs, "pyrr: error: ") || !strings.Contains(errs, file) {
 					t.Errorf("the message does not name %q:\n%s", file, errs)
 				}
-				// What may be a spec and is none, has its line in the message.
+				// For a file that may be a spec and is none, the message names the line.
 				isSpec := (name == "check" || name == "accept") && file != "" && !strings.Contains(file, "pyrr.") && !strings.HasPrefix(file, "unreadable")
 				if !strings.Contains(errs, "pyrr: hint: ") && !isSpec {
 					t.Errorf("no hint:\n%s", errs)
@@ -150,7 +150,7 @@ func TestWrongFilesOfNobody(t *testing.T) {
 	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	// It lies in a folder that nobody may look into.
+	// The test program lies in a folder that this user may not look into: a copy is run.
 	self, program := filepath.Join(dir, "pyrr.test"), []byte(nil)
 	if program, err = os.ReadFile(os.Args[0]); err == nil {
 		err = os.WriteFile(self, program, 0o755)
@@ -220,11 +220,11 @@ func TestWrongNames(t *testing.T) {
 				t.Errorf("exit status %d, want %d\n%s%s", status, c.status, out, errs)
 			}
 			if strings.Contains(errs, "chmod +x ./notes.txt") {
-				t.Errorf("that would not help:\n%s", errs)
+				t.Errorf("the hint would not help:\n%s", errs)
 			}
 			for _, want := range c.says {
 				if !strings.Contains(errs, want) {
-					t.Errorf("it does not say %q:\n%s", want, errs)
+					t.Errorf("the message does not say %q:\n%s", want, errs)
 				}
 			}
 		})

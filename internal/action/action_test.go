@@ -231,7 +231,7 @@ func TestRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	try(true, "fake pyrr version")
-	// From here on it is in the tool cache, which is held against what was put there.
+	// From here on pyrr is in the tool cache, which is compared with what was put there.
 	if err := os.Remove(archive); err != nil {
 		t.Fatal(err)
 	}

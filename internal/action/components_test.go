@@ -13,8 +13,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// fill puts values in the place of what between marks is named, and holds that what is
-// used is declared and what is declared is used.
+// fill replaces the names between marks by values, and checks that every name that is
+// used is declared and every declared name is used.
 func fill(t *testing.T, text string, mark *regexp.Regexp, values map[string]string) string {
 	t.Helper()
 	used := map[string]bool{}

@@ -85,7 +85,7 @@ func TestSnippets(t *testing.T) {
 		t.Helper()
 		for _, want := range []string{"pip install pyrr-replay", "replaced 1 known secret", "Deadlock: MainThread joins reader (hang.py:8), which waits for data from"} {
 			if !strings.Contains(out, want) {
-				t.Errorf("it did not print %q", want)
+				t.Errorf("the job did not print %q", want)
 			}
 		}
 		zips, _ := filepath.Glob(filepath.Join(dir, "recordings/*.pyrr.zip"))
@@ -236,7 +236,7 @@ func runSteps(t *testing.T, dir string, env []string, steps []ciStep) (status in
 	return status, said
 }
 
-// preCommit runs the hook on a spec that is right and on one that is not.
+// preCommit runs the hook on a correct spec and on a wrong one.
 func preCommit(t *testing.T, dir string, env []string) {
 	var doc struct {
 		Repos []struct {
@@ -248,7 +248,7 @@ func preCommit(t *testing.T, dir string, env []string) {
 	}
 	hook := doc.Repos[0].Hooks[0]
 	if !regexp.MustCompile(hook.Files).MatchString("specs/x.yaml") {
-		t.Errorf("it does not look at specs: %s", hook.Files)
+		t.Errorf("the hook does not look at specs: %s", hook.Files)
 	}
 	spec := filepath.Join(dir, "specs/x.yaml")
 	if err := os.MkdirAll(filepath.Dir(spec), 0o777); err != nil {

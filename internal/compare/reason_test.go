@@ -37,7 +37,7 @@ func TestAlign(t *testing.T) {
 	}
 }
 
-// TestCauses holds what is named as the cause of a parting.
+// TestCauses checks what is named as the cause where two runs part.
 func TestCauses(t *testing.T) {
 	base := func(change func(s *source)) *source {
 		s := &source{}
@@ -109,7 +109,7 @@ func (s *source) line(n, line int) {
 	s.stacks[n] = assert.Stacks{Python: stack.Stack{Frames: []stack.Frame{{Kind: stack.Python, Func: "f", File: "/proj/app.py", Line: line}}}}
 }
 
-// TestWithin holds that of two runs of pytest the test that both have is compared.
+// TestWithin: of two runs of pytest, the test that is in both is compared.
 func TestWithin(t *testing.T) {
 	run := func(before int, line int) *source {
 		s := &source{}

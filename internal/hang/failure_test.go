@@ -2,7 +2,7 @@ package hang
 
 import "testing"
 
-// TestRaisedAt holds which line an exception is said to be of, where some of its frames
+// TestRaisedAt checks which line is named for an exception, where some of its frames
 // are of code that has no file.
 func TestRaisedAt(t *testing.T) {
 	frame := func(file, fn string, line int) RaisedFrame {

@@ -28,7 +28,7 @@ func futex(tids ...int32) []*Call {
 	return out
 }
 
-// judgeCases are what a program's threads do, and the verdict on it.
+// judgeCases are what a program's threads do, and the verdict on the program.
 var judgeCases = []struct {
 	name   string
 	procs  []*Process
@@ -127,7 +127,7 @@ var judgeCases = []struct {
 		Likely, []string{"MainThread waits for event done (app.py:9), which nobody sets"}, []string{"pool_0"}},
 }
 
-// TestJudge holds verdicts on graphs that are small enough to be sure of.
+// TestJudge checks verdicts on graphs that are so small that one can be sure of them.
 func TestJudge(t *testing.T) {
 	for _, c := range judgeCases {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,8 +157,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestLongCircle leaves the middle of a long circle out, and says what is true of
-// the rest.
+// TestLongCircle: the sentence leaves out the middle of a long circle, and what it says
+// is true.
 func TestLongCircle(t *testing.T) {
 	const n = 30
 	facts := &Facts{}
@@ -190,8 +190,8 @@ func TestForgedFacts(t *testing.T) {
 	}
 }
 
-// TestBlockedLoop makes a circle of a lock of threads that is held by a task whose
-// event loop the thread that waits for it runs.
+// TestBlockedLoop makes a circle: a task holds a lock of threads; the thread that waits
+// for that lock runs the task's event loop.
 func TestBlockedLoop(t *testing.T) {
 	holder := Unit{Kind: Task, TID: 1, Name: "first", Frames: f(4), Wait: &Wait{How: "future"}}
 	runs := Unit{Kind: Task, TID: 1, Name: "second", Frames: f(9), Running: true}
@@ -209,8 +209,8 @@ func TestBlockedLoop(t *testing.T) {
 	}
 }
 
-// TestTaken follows a lock that was taken outside of a with statement to who has
-// it, unless somebody else could release it.
+// TestTaken follows a lock that was taken outside of a with statement to its owner,
+// unless somebody else could release it.
 func TestTaken(t *testing.T) {
 	facts := &Facts{Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "acquire", On: []int{0}}), thread(2, "helper", 5, nil)},
 		Things: []Thing{{Kind: Lock, Name: "door", Hands: Hands{Locked: true}, Taken: []Taken{{Unit: 0, Where: Frame{Func: "work", File: "app.py", Line: 3}}}}}}
@@ -228,7 +228,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// TestBrief shortens what does not fit two lines.
+// TestBrief shortens sentences that do not fit into two lines.
 func TestBrief(t *testing.T) {
 	long := "Deadlock: first waits for lock a (some/long/path/module.py:11), held by second, which waits for lock b (some/long/path/module.py:12), held by third, which waits for c (other.py:3); no other thread or task has it at hand."
 	if s := brief(long); len(s) > longest || !strings.Contains(s, "(line 12)") || !strings.Contains(s, "other.py:3") {

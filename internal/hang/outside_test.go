@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestOutside holds what is said of those who wait for what is not in the recording, or
-// for what a library keeps to itself.
+// TestOutside checks what is said of threads that wait for something outside of the
+// recording, or for something that a library does not show.
 func TestOutside(t *testing.T) {
 	waits := func(call string, peer *Peer) *Call {
 		return &Call{TID: 1, Call: call, FD: 5, Peer: peer, For: 2 * time.Second, Event: 101}
@@ -50,8 +50,8 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestSemaphoreKnot holds that a circle over a semaphore of several holders is one only
-// if none of them has another way out, and is never called proven.
+// TestSemaphoreKnot: a circle over a semaphore with several holders counts as a circle only
+// if none of the holders has another way out, and is never called proven.
 func TestSemaphoreKnot(t *testing.T) {
 	task := func(name string, w *Wait) Unit { return Unit{Kind: Task, Name: name, Frames: f(9), Wait: w} }
 	wants := &Wait{How: "acquire", On: []int{0}}
@@ -71,8 +71,7 @@ func TestSemaphoreKnot(t *testing.T) {
 	}
 }
 
-// TestTimerCancelled holds that a timer is said to have been cancelled only where it
-// can't have run.
+// TestTimerCancelled: a timer is called cancelled only where it can't have run.
 func TestTimerCancelled(t *testing.T) {
 	for after, want := range map[float64]string{60: "the timer of expire, which was to run after 60 s, was cancelled.", 0.5: "the timer of expire has ended."} {
 		v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{{TID: 1, Call: "futex", FD: -1, For: time.Second}}, Facts: &Facts{
@@ -84,8 +83,8 @@ func TestTimerCancelled(t *testing.T) {
 	}
 }
 
-// TestGoingRound holds that threads that wake each other in turns are said to go on, and
-// that one which has waited for long in such a loop is not.
+// TestGoingRound: threads that wake each other in turns are said to go on, but a thread that
+// has waited for long in such a loop is not.
 func TestGoingRound(t *testing.T) {
 	for _, long := range []bool{false, true} {
 		c := &Call{TID: 1, Call: "futex", FD: -1, For: time.Millisecond, Event: 9, Loop: &Loop{Count: 900, For: time.Second, Every: time.Millisecond, Moves: true}}
@@ -101,8 +100,8 @@ func TestGoingRound(t *testing.T) {
 	}
 }
 
-// TestTimerAtEnd holds that a timer which is joined is said to be one, and is no reason
-// for a deadlock.
+// TestTimerAtEnd: a timer that is being joined is called a timer, and is no reason for a
+// deadlock.
 func TestTimerAtEnd(t *testing.T) {
 	timer := thread(2, "Thread-1", 9, &Wait{How: "wait", On: []int{0}, Limit: true})
 	timer.Role = RoleTimer + " that runs flush after 300 s"

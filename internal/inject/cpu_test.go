@@ -69,7 +69,7 @@ func TestFeatures(t *testing.T) {
 		t.Errorf("XCR0 %#x, wide %#x, of the processor %#x", spr.XCR0, wide.XCR0, wide.HostXCR0)
 	}
 
-	// The narrow view of one processor replays on a lesser one, the wide one doesn't.
+	// The narrow view of a processor replays on a lesser processor, the wide view doesn't.
 	haswell := leafTable{}
 	for k, v := range sapphireRapids {
 		if k.leaf != 0xd || k.sub <= 2 {

@@ -60,7 +60,7 @@ const pauseSource = `
 word:	.long 0
 `
 
-// TestPausesOfAFile holds the sites that are found in compiled code against
+// TestPausesOfAFile compares the sites that are found in compiled code with
 // what its source says.
 func TestPausesOfAFile(t *testing.T) {
 	gcc, err := exec.LookPath("gcc")

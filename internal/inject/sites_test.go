@@ -72,7 +72,7 @@ func objdumpSites(t *testing.T, path string) map[uint64]string {
 	return sites
 }
 
-// TestSitesOfSystemFiles holds the scanner against objdump. Every site found
+// TestSitesOfSystemFiles compares the scanner with objdump. Every site found
 // must be an instruction there; what objdump lists beyond that must lie
 // outside known functions, as data does.
 func TestSitesOfSystemFiles(t *testing.T) {

@@ -25,7 +25,7 @@ type outputsFunc func(int, [6]uint64, int64, mem.Reader, []mem.Range) ([]mem.Ran
 // region is one buffer: size bytes that end where a guard page begins.
 type region struct {
 	all    []byte // the whole pages before the guard
-	before []byte // what they held
+	before []byte // what the bytes were before the call
 	start  uint64 // of the buffer
 	end    uint64
 }
@@ -96,7 +96,7 @@ func raw(nr int, a [6]uint64) int64 {
 	return int64(r)
 }
 
-// call makes a system call and holds its outputs against the table.
+// call makes a system call and compares its outputs with the table.
 func (o *oracle) call(name string, args ...uint64) int64 {
 	o.t.Helper()
 	nr, ok := Number(name)
@@ -108,7 +108,7 @@ func (o *oracle) call(name string, args ...uint64) int64 {
 	return o.watch(nr, a, func() int64 { return raw(nr, a) })
 }
 
-// ok is call for one that has to succeed. The Go runtime's own signals may
+// ok is call for a system call that has to succeed. The Go runtime's own signals may
 // interrupt it.
 func (o *oracle) ok(name string, args ...uint64) int64 {
 	o.t.Helper()
@@ -125,7 +125,7 @@ func (o *oracle) ok(name string, args ...uint64) int64 {
 	return ret
 }
 
-// try is call for one that this kernel or container may refuse.
+// try is call for a system call that this kernel or container may refuse.
 func (o *oracle) try(name string, args ...uint64) int64 {
 	o.t.Helper()
 	ret := o.call(name, args...)

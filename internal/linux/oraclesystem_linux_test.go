@@ -150,7 +150,7 @@ var oracleSystem = []oracleCall{
 		// WAKE_OP: the second word becomes 7.
 		o.ok("futex", o.in(uint32(0)), 5, 1, 1, o.in(uint32(0)), 7<<12)
 		o.call("futex", o.in(uint32(0)), 99, 1)
-		// With priority inheritance: free, one's own, a thread's that does not give it away.
+		// With priority inheritance: a free lock, the thread's own, one that another thread keeps.
 		free := o.in(uint32(0))
 		o.ok("futex", free, futexLockPI)
 		o.call("futex", free, futexTryLockPI) // EDEADLK

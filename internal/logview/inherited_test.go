@@ -51,7 +51,7 @@ func TestInherited(t *testing.T) {
 		}
 	}
 
-	// One that is cut out of it says the same of what was open there.
+	// A recording that is cut out of another one says the same about what was open there.
 	cut := filepath.Join(t.TempDir(), "cut.pyrr.part")
 	if err := replay.Shorten(rec, cut, proc, event, s.OpenFDs(proc), replay.Options{}); err != nil {
 		t.Fatal(err)

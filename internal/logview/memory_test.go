@@ -67,6 +67,6 @@ func TestWordsOfSharedMemory(t *testing.T) {
 		}
 	}
 	if child.Word(0x40008).Object == nil || a.Word(0x40008).Object != nil || a.Word(0x50008).Object != nil {
-		t.Error("the fork keeps what its maker unmapped later, and private memory is none of theirs")
+		t.Error("the fork keeps what its parent unmapped later, and private memory is not shared")
 	}
 }

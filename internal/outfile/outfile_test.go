@@ -95,7 +95,7 @@ func TestWriteIntoFIFO(t *testing.T) {
 		t.Error("the FIFO was replaced")
 	}
 	if err := Replaceable(link); err == nil || !strings.Contains(err.Error(), "FIFO") {
-		t.Errorf("it may be replaced: %v", err)
+		t.Errorf("the file may be replaced: %v", err)
 	}
 	if list, _ := os.ReadDir(dir); len(list) != 2 {
 		t.Errorf("left behind: %v", list)

@@ -76,7 +76,7 @@ func TestBuiltFrom(t *testing.T) {
 	}
 }
 
-// TestInline holds that neither of the two ends its element, or asks for anything.
+// TestInline: neither the script nor the style ends its own element or loads anything.
 func TestInline(t *testing.T) {
 	for name, text := range map[string]string{"script": script, "style": style} {
 		for _, bad := range []string{"</script", "</style", "<!--", "http://", "https://", "url(", "@import", "fetch(", "XMLHttpRequest", "WebSocket", "innerHTML", "eval("} {

@@ -37,7 +37,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestTree holds that equal stacks are one node, and that what is above them is shared.
+// TestTree: equal stacks are one node, and the frames above them are shared.
 func TestTree(t *testing.T) {
 	tr := newTree("/home/me/app")
 	py := func(name, file string, line int) stack.Frame {

@@ -35,7 +35,7 @@ func TestSignalsGoToTheProcessThatWasOpened(t *testing.T) {
 			continue
 		}
 		if err := unix.PidfdSendSignal(p.fd, 0, nil, 0); err != unix.ESRCH {
-			t.Errorf("it can still be reached: %v", err)
+			t.Errorf("the process can still be reached: %v", err)
 		}
 		p.Send(unix.SIGKILL) // nothing happens
 		if !p.Ended(time.Second) {

@@ -15,7 +15,7 @@ import (
 // page is the size of one, and pages are how many are watched.
 const page, pages = 4096, 64
 
-// TestWritten holds what the kernel says was written to against what was, in this
+// TestWritten compares what the kernel says was written to with what was, in this
 // process itself.
 func TestWritten(t *testing.T) {
 	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, UserfaultfdArgs, 0, 0)
@@ -70,7 +70,7 @@ func TestWritten(t *testing.T) {
 	}
 	b[7*page+1], b[50*page] = 2, 2
 	var dst [8]byte
-	copy(dst[:], b[9*page:]) // reading is none
+	copy(dst[:], b[9*page:]) // reading is no write
 	unix.Madvise(b[20*page:22*page], unix.MADV_DONTNEED)
 	if got := list(unprotected); len(got) != pages-40+3 || !slices.Equal(got[:4], []int{7, 20, 21, 40}) {
 		t.Errorf("not protected after two writes: %v", got)
@@ -98,7 +98,7 @@ func TestWritten(t *testing.T) {
 	kernelWrites(t, b, list, protect)
 }
 
-// kernelWrites holds that the kernel writes for the program as if nobody looked.
+// kernelWrites checks that the kernel writes for the program as if nobody looked.
 func kernelWrites(t *testing.T, b []byte, list func(scan func(each func(Region) error) error) (pages []int), protect func(each func(Region) error) error) {
 	var err error
 	p, q, err := os.Pipe()

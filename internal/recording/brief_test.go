@@ -14,8 +14,8 @@ import (
 	"pyrr/internal/stack"
 )
 
-// heldBy is how many bytes of the heap are in use at most while f runs, beyond what was
-// before it.
+// heldBy returns how many bytes of the heap are in use at most while f runs, without those
+// that were in use before.
 func heldBy(f func()) (most uint64) {
 	runtime.GC()
 	var before, now runtime.MemStats
@@ -58,7 +58,7 @@ func forged(t *testing.T, events ...Event) (dir string) {
 	return dir
 }
 
-// Who reads what happened takes little memory, however much a small file unpacks to.
+// Reading what happened takes little memory, however much a small file unpacks to.
 func TestBriefReading(t *testing.T) {
 	const size = 160 << 20
 	data := make([]byte, size)
@@ -111,7 +111,7 @@ func TestBriefReading(t *testing.T) {
 	}
 }
 
-// A stream that is cut in the midst of a large event ends there for a brief reader too.
+// A stream that is cut in the middle of a large event ends there for a brief reader too.
 func TestBriefReadingOfACutStream(t *testing.T) {
 	dir := forged(t, Event{Kind: KindSyscall}, Event{Kind: KindSyscall, Memory: Memory{Mem: []Write{{Addr: 8, Data: make([]byte, 40<<20)}}}})
 	for _, name := range []string{"events/0001", "summary.json"} {

@@ -146,7 +146,7 @@ func TestCutStream(t *testing.T) {
 				// The summary says that there was more.
 				var d *DamagedError
 				if !errors.As(err, &d) || d.File != "events/0002" || d.Offset != int64(end) || d.Event != kept || !errors.Is(err, io.ErrUnexpectedEOF) {
-					t.Fatalf("cut at %d: error %v, want one for events/0002 at %d, event %d", cut, err, end, kept)
+					t.Fatalf("cut at %d: error %v, want an error for events/0002 at %d, event %d", cut, err, end, kept)
 				}
 			} else {
 				// The recorder was killed: the stream gets an end.
@@ -167,7 +167,7 @@ func TestCutStream(t *testing.T) {
 	}
 }
 
-// A bit that flips is noticed, or is without meaning.
+// A flipped bit is noticed, or it has no meaning.
 func TestBitFlips(t *testing.T) {
 	dir, _ := sample(t)
 	want, err := dump(dir)

@@ -48,7 +48,7 @@ func wordsDoc() string {
 	return b.String()
 }
 
-// TestArgWords holds the table against the types that give the words names.
+// TestArgWords compares the table with the types that give the words names.
 func TestArgWords(t *testing.T) {
 	ev := Event{Args: [6]uint64{1, 2, 3, 4, 5, 6}}
 	for k, typed := range map[Kind]any{KindStart: ev.Area(), KindWrite: ev.Clock(), KindSignal: ev.SigInfo()} {
@@ -67,7 +67,7 @@ func TestArgWords(t *testing.T) {
 	}
 }
 
-// TestFormatDocument holds the tables of docs/format.md against the code.
+// TestFormatDocument compares the tables of docs/format.md with the code.
 func TestFormatDocument(t *testing.T) {
 	doc, err := os.ReadFile(formatDoc)
 	if err != nil {

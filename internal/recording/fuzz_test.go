@@ -68,7 +68,7 @@ func FuzzEvents(f *testing.F) {
 			return
 		}
 		if events[0].Kind != KindStart {
-			return // it is the made-up end alone
+			return // the only event is the end that the reader made up
 		}
 		for i := range events {
 			if _, err := checkEvent(&events[i], events[i].fields()); err != nil {
@@ -84,7 +84,7 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// FuzzText parses any text; what can be parsed is the same after it was
+// FuzzText parses any text; events that can be parsed are the same after they were
 // formatted and parsed again.
 func FuzzText(f *testing.F) {
 	_, texts := vectorStreams(f)
@@ -107,7 +107,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// FuzzZip opens any bytes as a packed recording. What is taken must look the
+// FuzzZip opens any bytes as a packed recording. A file that is accepted must look the
 // same to archive/zip: a file that two readers see differently could be
 // inspected as one thing and used as another.
 func FuzzZip(f *testing.F) {

@@ -145,7 +145,7 @@ func TestHoldRename(t *testing.T) {
 	}
 }
 
-// TestSettle reads a recording whose recorder never comes to the end of it.
+// TestSettle reads a recording whose recorder never closes it.
 func TestSettle(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "r.pyrr.part")
 	w := Hold(dir, Header{Tool: "test", Test: "t.py::t"})
@@ -167,7 +167,7 @@ func TestSettle(t *testing.T) {
 	appendCalls(t, s, 5, 1<<10)
 	w.Flush()
 	if n := w.Written(); n > 1<<20 {
-		t.Errorf("%d bytes are counted: the image is none of them", n)
+		t.Errorf("%d bytes are counted: the image must not be counted", n)
 	}
 	count := func() int {
 		r, err := Open(dir)
@@ -193,7 +193,7 @@ func TestSettle(t *testing.T) {
 			t.Fatalf("%d events are there, want %d", count(), want)
 		}
 	}
-	// Closed after all, it is the same.
+	// After it is closed, the recording is still the same.
 	if err := w.Close(Summary{}); err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestEveryFieldHasARow(t *testing.T) {
 	}
 	n := 0
 	for _, f := range reflect.VisibleFields(typ) {
-		if f.Anonymous || f.Name == "Kind" || f.Name == "LeftOut" { // of which a stream has the fields, or nothing
+		if f.Anonymous || f.Name == "Kind" || f.Name == "LeftOut" { // a stream has only the fields of the first, and nothing of the others
 			continue
 		}
 		n++

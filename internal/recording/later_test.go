@@ -55,7 +55,7 @@ func TestPackLater(t *testing.T) {
 		sameEvents(t, dir, want)
 		sameEvents(t, packed, want)
 
-		// What a killed recorder left behind is packed as far as it goes.
+		// The recording that a killed recorder left behind is packed up to where it ends.
 		if err := os.Remove(filepath.Join(dir, summaryName)); err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func eventsOf(t *testing.T, path string) []Event {
 	}
 }
 
-// sameEvents holds a recording against the memory that its events have.
+// sameEvents compares the events of a recording with the memory that they should have.
 func sameEvents(t *testing.T, path string, want []Event) {
 	t.Helper()
 	got := eventsOf(t, path)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestForkWithoutItsParent reads what a killed recorder leaves where the stream of
-// a fork came to the disk before the call that made it: the fork is not there yet.
+// TestForkWithoutItsParent reads what a killed recorder leaves where the stream of a
+// fork was on the disk before the call that made the fork: readers do not see it yet.
 func TestForkWithoutItsParent(t *testing.T) {
 	for _, flushed := range []bool{false, true} {
 		dir := filepath.Join(t.TempDir(), "x")

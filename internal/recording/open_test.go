@@ -149,8 +149,8 @@ func TestSeek(t *testing.T) {
 	}
 }
 
-// A recorder that is killed leaves all that was flushed, and the files that
-// it did not get to copy are taken from where they were.
+// A recorder that is killed leaves all that was flushed; files that it had not
+// copied yet are read from their original places.
 func TestKilledRecorder(t *testing.T) {
 	if dir := os.Getenv("PYRR_TEST_KILLED_RECORDER"); dir != "" {
 		killedRecorder(t, dir)

@@ -118,7 +118,7 @@ func latin1s(list []string) []string {
 }
 
 // readByPython reads a recording by the reader that was written from the
-// document, and holds what it says against this package.
+// document, and compares its output with this package's.
 func readByPython(t *testing.T, path string) {
 	t.Helper()
 	rec := open(t, path)
@@ -152,7 +152,7 @@ func readByPython(t *testing.T, path string) {
 				t.Fatal(err)
 			}
 			if len(lines) == 0 {
-				t.Fatalf("it ends before event %d of process %d", n, p.ID)
+				t.Fatalf("the reader in Python ends before event %d of process %d", n, p.ID)
 			}
 			want := decoded(t, must(json.Marshal(asJSON(p.ID, n, &ev))))
 			if d := cmp.Diff(want, decoded(t, lines[0])); d != "" {
@@ -177,7 +177,7 @@ func decoded(t *testing.T, b []byte) map[string]any {
 	return out
 }
 
-// TestReaderByTheDocument holds that docs/format.md is enough to write a
+// TestReaderByTheDocument shows that docs/format.md is enough to write a
 // reader: testdata/read.py shares nothing with pyrr.
 func TestReaderByTheDocument(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// cutOf is a recording of the file at path, of which the pages that zero names are
-// zeros, as those of a test are that touches no more; packed by pack.
+// cutOf is a recording of the file at path, packed by pack. The pages that zero names are
+// zeros in it, as the pages that a test does not touch.
 func cutOf(t *testing.T, path string, zero [][2]int, to string, pack func(dir, zip string) error) {
 	t.Helper()
 	src, err := os.Open(path)
@@ -91,24 +91,25 @@ func TestThin(t *testing.T) {
 			thin := open(t, thinPath)
 			want := zeroed(content, zero)
 			if got := readFile(t, thin, 1); !bytes.Equal(got, want) {
-				t.Error("it reads as other bytes")
+				t.Error("the file is read with other bytes")
 			}
 			if lacks := thin.Lacks(); len(lacks) != 1 || lacks[0].Path != path {
 				t.Errorf("it lacks %v", lacks)
 			}
-			// Written again it is whole, and knows its file still.
+			// Written again, the recording is whole and still knows its file.
 			again := filepath.Join(t.TempDir(), "again.pyrr.part")
 			if err := thin.Rewrite(again, Changes{}); err != nil {
 				t.Fatal(err)
 			}
 			r := open(t, again)
 			if got := readFile(t, r, 1); !bytes.Equal(got, want) || r.Lacks() != nil {
-				t.Error("written again it is not whole")
+				t.Error("written again, the recording is not whole")
 			}
 			if r.Files()[0].Of != fat.Files()[0].Of || (zero != nil) != (r.Files()[0].Of != "") {
 				t.Errorf("written again its file is %+v", r.Files()[0])
 			}
-			// One byte that is not zeros, and one of another file: it proves to be another.
+			// One byte that is not zero and that another file has: that shows that the file is
+			// not the same.
 			for _, change := range []func(){
 				func() {
 					b := slices.Clone(content)
@@ -129,7 +130,7 @@ func TestThin(t *testing.T) {
 	}
 }
 
-// Of a file with secrets replaced nothing says what it was.
+// If secrets in a file were replaced, nothing says what the file was.
 func TestPatchedFileHasNoOriginal(t *testing.T) {
 	path := readableFile(t, testContent(5, 1<<20))
 	zip := filepath.Join(t.TempDir(), "cut.pyrr.zip")
@@ -166,8 +167,8 @@ func TestZerosAreChecked(t *testing.T) {
 	}
 }
 
-// Recordings that were cut in different ways share the file that they are cut from, and
-// one that is moved away alone says what it lacks.
+// Recordings that were cut in different ways share the file from which they were cut; a
+// recording that is moved away without it says what is missing.
 func TestPackShared(t *testing.T) {
 	content := testContent(6, 3<<20)
 	for i := range content {
@@ -200,8 +201,8 @@ func TestPackShared(t *testing.T) {
 	if _, _, err := open(t, moved).ReadFile(1); err == nil || !strings.Contains(err.Error(), "is thin") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("moved away: %v", err)
 	}
-	// What was spoilt in the folder is put right by the next recording, where the file
-	// is there again.
+	// A file that was damaged in the folder is repaired by the next recording, if the
+	// original is there again.
 	at := filepath.Join(dir, SharedDir, shared[0].Name())
 	if err := os.Truncate(at, 1000); err != nil {
 		t.Fatal(err)
@@ -215,6 +216,6 @@ func TestPackShared(t *testing.T) {
 	cutOf(t, path, cuts[2:], filepath.Join(dir, "d"+PackedSuffix), PackShared)
 	os.Remove(path)
 	if got := readFile(t, open(t, names[2]), 1); !bytes.Equal(got, zeroed(content, ways[2])) {
-		t.Error("it was not put right")
+		t.Error("the file was not repaired")
 	}
 }

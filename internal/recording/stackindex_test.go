@@ -51,7 +51,7 @@ func randomFrame(rng *rand.Rand) stack.Frame {
 	return f
 }
 
-// TestStackIndexRoundTrip holds the index against what was put into it: more
+// TestStackIndexRoundTrip compares the index with what was put into it: more
 // events than one section has, in two processes whose events take turns.
 func TestStackIndexRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -126,7 +126,7 @@ func TestStackIndexRoundTrip(t *testing.T) {
 	}
 }
 
-// sameStacks holds an index against the stacks of each process.
+// sameStacks compares an index with the stacks of each process.
 func sameStacks(t *testing.T, want map[int][][]stack.Frame, x *StackIndex) {
 	for proc, list := range want {
 		for i, frames := range list {
@@ -141,7 +141,7 @@ func sameStacks(t *testing.T, want map[int][][]stack.Frame, x *StackIndex) {
 	}
 }
 
-// TestStackIndexLimit: an index that would be too large is none.
+// TestStackIndexLimit: an index that would be too large is not written.
 func TestStackIndexLimit(t *testing.T) {
 	r, dir := emptyRecording(t)
 	w, err := r.WriteStacks()

@@ -14,7 +14,7 @@ import (
 )
 
 // Facts that name frames by their numbers are read as they were written, and frames that
-// stand in the stacks anyway add little to the index.
+// are in the stacks anyway add little to the index.
 func TestFactsNameFrames(t *testing.T) {
 	index := func(facts string) (*StackIndex, int64) {
 		t.Helper()

@@ -172,7 +172,7 @@ func TestStoredFilesAreRead(t *testing.T) {
 	}
 }
 
-// readAnywhere holds what is read of a stored file from and to any place.
+// readAnywhere checks reads of a stored file from any place to any place.
 func readAnywhere(t *testing.T, r *Recording, idBig FileID, big []byte) {
 	src, _, err := r.ReadFile(idBig)
 	if err != nil {
@@ -226,7 +226,7 @@ func TestChangedFileIsUnstable(t *testing.T) {
 	}
 }
 
-// TestHoles keeps a file of which most was never written: that is not read.
+// TestHoles keeps a file most of which was never written: the holes are not read.
 func TestHoles(t *testing.T) {
 	want := make([]byte, 6*blockSize)
 	copy(want[3*blockSize+100:], "middle")
@@ -254,6 +254,6 @@ func TestHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(readFile(t, open(t, dir), id), want) {
-		t.Error("the file is another one")
+		t.Error("the file is not the same")
 	}
 }

@@ -160,8 +160,8 @@ func (s *streamBuilder) section(t testing.TB, f section) {
 	}
 }
 
-// Each testdata/*.txtar is a stream, or a text form, and what a reader makes
-// of it: the section want holds the events read and the error.
+// Each testdata/*.txtar is a stream, or a text form, with the result of reading it: the
+// section want has the events that were read and the error.
 func TestVectors(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -176,7 +176,7 @@ func TestVectors(t *testing.T) {
 			comment, sections := parseTxtar(string(text))
 			last := len(sections) - 1
 			if last < 0 || sections[last].name != "want" || comment == "" {
-				t.Fatal("a vector opens with why it exists and ends with the section want")
+				t.Fatal("a vector must begin with a comment that says why it exists, and end with the section want")
 			}
 			var got bytes.Buffer
 			if sections[0].name == "text" {

@@ -30,8 +30,8 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
-// fillUntilError appends and flushes until the writer fails; nothing of that
-// may hang.
+// fillUntilError appends and flushes until the writer fails; no call may
+// hang.
 func fillUntilError(t *testing.T, w *Writer, proc int) (appended int, err error) {
 	t.Helper()
 	s := w.Stream(proc)
@@ -76,7 +76,7 @@ func TestDiskFull(t *testing.T) {
 	if err := w.Close(Summary{}); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Close: %v", err)
 	}
-	// What is there reads, and ends as cut.
+	// The part that was written can be read, and ends as a cut recording.
 	r := open(t, filepath.Join(dir, "full.pyrr.part"))
 	got := mustRead(t, r, 1)
 	if n := len(got); n < 2 || n > appended+1 || got[n-1].Why != EndTruncated {
@@ -138,7 +138,7 @@ func TestBackPressure(t *testing.T) {
 	if err := s2.Append(&Event{Kind: KindStart, Proc: &Process{ID: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	w.Flush() // hangs the test if it waits
+	w.Flush() // if it waits, the test hangs
 	r, err := os.Open(fifo)
 	if err != nil {
 		t.Fatal(err)

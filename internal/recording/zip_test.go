@@ -33,7 +33,7 @@ func packInto(t testing.TB, path string, big bool, members ...string) {
 	}
 }
 
-// What pyrr packs, others unpack.
+// Other programs can unpack what pyrr packs.
 func TestZipIsAZip(t *testing.T) {
 	want := []string{"pyrr.json", "{}", "events/0001", strings.Repeat("x", 70000), "files/empty", ""}
 	for _, big := range []bool{false, true} {
@@ -90,7 +90,7 @@ func mustReadZip(t testing.TB, path string) []member {
 	return members
 }
 
-// foreign makes an archive by archive/zip, which writes what it is told to.
+// foreign makes an archive with archive/zip, which writes whatever it is told to write.
 func foreign(t testing.TB, method uint16, names ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -118,7 +118,7 @@ func TestHostileZips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// rename changes a member's name in both headers, to one as long.
+	// rename changes a member's name in both headers, to a name of the same length.
 	rename := func(from, to string) []byte { return bytes.ReplaceAll(good, []byte(from), []byte(to)) }
 	// edit changes the end record or the directory of a good archive.
 	edit := func(change func(b []byte, dir, end int)) []byte {
@@ -182,7 +182,7 @@ func TestHostileZips(t *testing.T) {
 	})
 }
 
-// Pack leaves nothing behind when it fails, and nothing half-made in place.
+// When Pack fails it leaves nothing behind, and no half-made file under the final name.
 func TestPackFails(t *testing.T) {
 	dir, _ := sample(t)
 	out := t.TempDir()

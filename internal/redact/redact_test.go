@@ -180,7 +180,7 @@ func lowerEscapes(s string) string {
 	return string(b)
 }
 
-// TestNested holds that a secret inside another is replaced alike in both.
+// TestNested: a secret inside another one is replaced in the same way in both.
 func TestNested(t *testing.T) {
 	set := setOf("postgres://app:s3cr3t-pw@db/main", "s3cr3t-pw")
 	inner := set.Secrets[1].stand

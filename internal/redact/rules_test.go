@@ -39,7 +39,7 @@ func TestShapeRules(t *testing.T) {
 	}
 }
 
-// TestRulesDocument holds the table in the documents to that of the code.
+// TestRulesDocument compares the table in the documents with that of the code.
 func TestRulesDocument(t *testing.T) {
 	const path, begin, end = "../../docs/ci.md", "-update -->\n", "<!-- end of rules -->"
 	text, err := os.ReadFile(path)

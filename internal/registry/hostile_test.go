@@ -40,7 +40,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// round sends to where one is.
+// round redirects to the same address.
 func round(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 }
@@ -228,7 +228,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestNames holds what a name may be.
+// TestNames checks which names are allowed.
 func TestNames(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"oci://h.example/a/b:t", "oci://h.example/a/b:t"},

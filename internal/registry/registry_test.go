@@ -221,7 +221,7 @@ func TestPushIsResumed(t *testing.T) {
 	}
 }
 
-// TestTwoWriters holds that the tag names all of what one of two pushed.
+// TestTwoWriters: after two pushes at once the tag names everything that one of them pushed.
 func TestTwoWriters(t *testing.T) {
 	k := ownHome(t)
 	host, _ := realRegistry(t)
@@ -291,7 +291,7 @@ func TestThin(t *testing.T) {
 			t.Errorf("file %d: %v", f.ID, err)
 		}
 	}
-	// A blob of the cache that became another one is not used.
+	// A blob in the cache whose bytes have changed is not used.
 	blobs, _ := filepath.Glob(filepath.Join(k.dir, "blobs", "*"))
 	slices.Sort(blobs)
 	if len(blobs) != 3 {
@@ -340,7 +340,7 @@ func rewritten(t *testing.T, blobs []string, again *recording.Recording) {
 	}
 }
 
-// TestCacheIsBounded holds that what was used longest ago goes, and what was just
+// TestCacheIsBounded: the entries used longest ago are removed, and what was just
 // fetched stays.
 func TestCacheIsBounded(t *testing.T) {
 	k := ownHome(t)

@@ -11,7 +11,7 @@ import (
 )
 
 // TestElsewhere records where tests run in a container: the root is read-only and knows
-// no pyrr, which comes by a mount, the user is another one, and recordings go out by a
+// no pyrr, which comes by a mount, the user is a different one, and recordings go out by a
 // volume. Inside and outside they say the same.
 func TestElsewhere(t *testing.T) {
 	if m := probe.Machine(); !m.CanRecord() || !m.CanReplay() {

@@ -172,7 +172,7 @@ func installDeb(t *testing.T, deb string) {
 	if os.Geteuid() == 0 {
 		// Static: it needs nothing else of the root.
 		if out := run(t, nil, "chroot", root, "/usr/bin/pyrr", "help"); !strings.Contains(out, "COMMANDS") {
-			t.Errorf("in the root it says %q", out)
+			t.Errorf("in the root the program prints %q", out)
 		}
 	}
 	run(t, nil, "dpkg", append(flags, "--verify", "pyrr")...)

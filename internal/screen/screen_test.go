@@ -94,13 +94,13 @@ func TestSlowWork(t *testing.T) {
 	}
 	time.Sleep(20 * time.Millisecond)
 	if more := out.String(); more != said {
-		t.Errorf("after the end it said %q", strings.TrimPrefix(more, said))
+		t.Errorf("after the end it printed %q", strings.TrimPrefix(more, said))
 	}
 	quick := &UI{Out: out, Err: out, Slow: &Slow{err: out, every: time.Hour}}
 	quick.Status("quick")
 	quick.ClearStatus()
 	if more := out.String(); more != said {
-		t.Errorf("of quick work it said %q", strings.TrimPrefix(more, said))
+		t.Errorf("for quick work it printed %q", strings.TrimPrefix(more, said))
 	}
 }
 

@@ -133,7 +133,7 @@ func TestForgedStacks(t *testing.T) {
 	}
 }
 
-// TestLimit holds that a walk of a true chain that is too long says so.
+// TestLimit: a walk of a real chain that is too long says so.
 func TestLimit(t *testing.T) {
 	s, mod := spaceOf(t, libc(t))
 	rng := rand.New(rand.NewPCG(3, 4))

@@ -112,8 +112,8 @@ func pythons() []string {
 	return out
 }
 
-// TestTableNames holds the names that tables give to functions against those that the
-// running interpreter has for them, and its symbols where it has any: none is wrong.
+// TestTableNames compares the names that tables give to functions with those that the
+// running interpreter has for them, and with its symbols where it has any: none is wrong.
 func TestTableNames(t *testing.T) {
 	tried := 0
 	for _, python := range pythons() {

@@ -8,8 +8,8 @@ type zeros struct{}
 func (zeros) ReadAt(p []byte, _ uint64) error       { clear(p); return nil }
 func (zeros) ReadSome(p []byte, _ uint64) (got int) { clear(p); return len(p) }
 
-// TestExtent holds that what one walk needed of a stack is read for the next
-// one, and never more than the block that there is for it.
+// TestExtent: as much of a stack as one walk needed is read at once for the next
+// walk, and never more than the block that there is for it.
 func TestExtent(t *testing.T) {
 	const sp = 0x7ffd4a90f000
 	for _, tt := range []struct {
