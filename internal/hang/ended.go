@@ -31,6 +31,14 @@ type Death struct {
 	ByEvent uint64
 }
 
+// Dead is a thread that has ended.
+type Dead struct {
+	Ident uint64 `json:"ident"`
+	TID   int32  `json:"tid"`
+	Name  string `json:"name"`
+	Event uint64 `json:"event"`
+}
+
 // Exit is where the main thread raised SystemExit: its stack there, innermost first.
 type Exit struct {
 	Point

@@ -39,14 +39,6 @@ type Facts struct {
 	Python string `json:"python,omitempty"`
 }
 
-// Dead is a thread that has ended.
-type Dead struct {
-	Ident uint64 `json:"ident"`
-	TID   int32  `json:"tid"`
-	Name  string `json:"name"`
-	Event uint64 `json:"event"`
-}
-
 // Busy is a thread that computed, watched instruction by instruction through its
 // last ones.
 type Busy struct {
