@@ -103,6 +103,13 @@ func TestSoakPlan(t *testing.T) {
 			t.Errorf("of 4 pairs with two builds, and 2, it goes on with %s", c.Name)
 		}
 	}
+	all := NewSoak(cases, nil, 4)
+	all.Chaos = true
+	for range 4 {
+		if c, _ := all.next(); !drawn(c) {
+			t.Errorf("%s is made without --chaos where every pair was to have it", c.Name)
+		}
+	}
 	s := NewSoak(cases, []SoakRow{{Name: "a", Pairs: 1}}, 6)
 	var got []string
 	chaos := 0

@@ -119,6 +119,9 @@ type Soak struct {
 	Report func(n int, row Row, rows []SoakRow) error
 	// Build is the commit of pyrr.
 	Build string
+	// Chaos has every pair made with --chaos, not one in three: for a table in which
+	// fewer have it.
+	Chaos bool
 	// Done counts the pairs made, Bad those with a difference, and Failed the
 	// native runs that failed, which make no pair.
 	Done, Bad, Failed int
@@ -155,7 +158,12 @@ func (s *Soak) next() (Case, bool) {
 	// A third of the pairs with slices far finer than usual, of another length each; a
 	// third with the order of threads drawn. Which third comes first differs from case to
 	// case: a round of all cases has each kind.
-	switch n := s.started[c.Name]; (n + s.place[c.Name]) % 3 {
+	n := s.started[c.Name]
+	kind := (n + s.place[c.Name]) % 3
+	if s.Chaos {
+		kind = 2
+	}
+	switch kind {
 	case 1:
 		c.Flags = append(slices.Clone(c.Flags), fmt.Sprintf("--slice=%d", 500+(s.left+n)*37%2500))
 	case 2:

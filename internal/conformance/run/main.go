@@ -24,7 +24,7 @@ import (
 
 type options struct {
 	repo, pyrr, python, root, state, only, build string
-	all, failed, keep                            bool
+	all, failed, keep, chaos                     bool
 	pairs, jobs                                  int
 	limit                                        time.Duration
 	recordFlags                                  []string
@@ -42,6 +42,7 @@ func main() {
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
 	pflag.BoolVar(&o.keep, "keep", false, "corpus and soak: keep the results, and write docs/conformance.md")
+	pflag.BoolVar(&o.chaos, "chaos", false, "soak: every pair with --chaos, not one in three")
 	pflag.IntVarP(&o.pairs, "pairs", "n", 1000, "soak: how many pairs; 0 for one of each fixture")
 	pflag.IntVarP(&o.jobs, "jobs", "j", 1, "soak: how many pairs at once")
 	pflag.DurationVar(&o.limit, "limit", 5*time.Minute, "corpus: time limit of a native run")
@@ -196,7 +197,7 @@ func (o options) soak(ctx context.Context) error {
 		}
 	}
 	run := conformance.NewSoak(cases, rows, o.pairs)
-	run.Build = o.build
+	run.Build, run.Chaos = o.build, o.chaos
 	run.Report = func(n int, row conformance.Row, rows []conformance.SoakRow) error {
 		switch {
 		case row.Native != conformance.Pass:
