@@ -23,11 +23,11 @@ import (
 )
 
 type options struct {
-	repo, pyrr, python, root, state, only, build string
-	all, failed, keep, chaos                     bool
-	pairs, jobs                                  int
-	limit                                        time.Duration
-	recordFlags                                  []string
+	repo, pyrr, python, root, state, build string
+	all, failed, keep, chaos               bool
+	pairs, jobs                            int
+	limit                                  time.Duration
+	recordFlags, only                      []string
 }
 
 func main() {
@@ -38,7 +38,7 @@ func main() {
 	pflag.StringVar(&o.python, "python", "/usr/bin/python3.11", "the interpreter whose regression tests run")
 	pflag.StringVar(&o.root, "root", "", "corpus: the `folder` that is the interpreter's root (default: the machine's own)")
 	pflag.StringVar(&o.state, "state", "", "`file` of interim results, to continue from (default: none)")
-	pflag.StringVar(&o.only, "only", "", "soak: only fixtures whose INTERPRETER/NAME holds this `text`")
+	pflag.StringSliceVar(&o.only, "only", nil, "soak: only fixtures whose INTERPRETER/NAME holds one of these `texts`")
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
 	pflag.BoolVar(&o.keep, "keep", false, "corpus and soak: keep the results, and write docs/conformance.md")
@@ -178,7 +178,10 @@ func (o options) soak(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cases = slices.DeleteFunc(cases, func(c conformance.Case) bool { return !strings.Contains(c.Name, o.only) })
+	cases = slices.DeleteFunc(cases, func(c conformance.Case) bool {
+		holds := func(text string) bool { return strings.Contains(c.Name, text) }
+		return len(o.only) > 0 && !slices.ContainsFunc(o.only, holds)
+	})
 	if len(cases) == 0 {
 		return errors.New("no fixture to run")
 	}
