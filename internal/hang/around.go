@@ -109,9 +109,12 @@ func (j *judge) finalChildOf(n node, t *Thing, pid int, at string) (says, degree
 	return says, degree, kind, missing
 }
 
-// eventOf is that of the call that a unit is in, 0 for none.
+// eventOf is that of the call that a unit, or the loop of a task, is in, 0 for none.
 func (j *judge) eventOf(n node) uint64 {
 	if c := j.call(n); c != nil {
+		return c.Event
+	}
+	if c := j.loopCall(n); c != nil {
 		return c.Event
 	}
 	return 0

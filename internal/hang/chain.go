@@ -30,7 +30,7 @@ func (j *judge) chain(path []hop) *Verdict {
 			sure = false
 			guess = fmt.Sprintf("that %s should have acted: it is the one that has %s at hand", j.name(e.to), j.thingOf(shown[k]))
 			if e.limit > 0 {
-				guess = fmt.Sprintf("what %s does when its time limit of %s is over", j.name(shown[k].node), lasting(e.limit))
+				guess = j.afterLimit(&shown[k])
 			}
 		}
 	}
@@ -134,7 +134,11 @@ func (j *judge) final(n node) (says, degree, kind, missing string) {
 		}
 	}
 	if u := j.waiting(n); u != nil {
-		return j.finalWait(n, u)
+		says, degree, kind, missing = j.finalWait(n, u)
+		if strings.HasSuffix(says, unreached) {
+			missing = "whether another should have done that"
+		}
+		return says, degree, kind, missing
 	}
 	return j.finalCall(n)
 }
@@ -150,7 +154,7 @@ func (j *judge) waiting(n node) *Unit {
 }
 
 func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) {
-	w, at := u.Wait, j.waitAt(u)
+	w, at := u.Wait, j.limitedAt(n, u)
 	if len(w.On) == 0 {
 		return j.finalBare(n, w, at)
 	}
@@ -165,6 +169,10 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 	}
 	if copied := j.copied(n, t); copied != "" {
 		nobody = copied
+	} else if later := j.later(n, t, w.How); later != "" && !tellsWhy(fate) {
+		nobody = later
+	} else if acted := j.acted(n, t); acted != "" && !tellsWhy(fate) {
+		nobody = acted
 	} else if fate != "" {
 		nobody = "; " + fate
 	}
@@ -262,10 +270,12 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 				took += ", which " + strings.TrimPrefix(died, "thread "+t.Taken[0].Name+" ")
 			} else if fate != "" {
 				took += "; " + fate
+			} else if t.Taken[0].Unit < 0 {
+				took += ", which has ended"
 			}
 			return "waits for " + what + at + ", which is used up: " + took + ", and is not released", degree, "semaphore", "which of those who took it should have released it"
 		}
-		return "waits for " + what + at + ", " + took + " and never released" + j.endOf(n, &t.Taken[0]), degree, "lost lock", missing
+		return "waits for " + what + at + ", " + took + " and never released" + j.endOf(n, t), degree, "lost lock", missing
 	}
 	if t.Kind == Semaphore {
 		return "waits for " + what + at + ", which nobody releases" + nobody, Likely, "semaphore", "who took it"

@@ -29,7 +29,11 @@ func (j *judge) copied(n node, t *Thing) string {
 	}
 	for _, child := range j.in.Procs {
 		if c := child.copyOf(t); child.Parent == n.proc && child.Forked && c != nil && c.Passed {
-			return "; " + j.procName(child) + " has but a copy of it, made by the fork: what happens to that does not reach this one"
+			has := " has"
+			if !child.Hangs {
+				has = " had"
+			}
+			return "; " + j.procName(child) + has + " but a copy of it, made by the fork: what happens to that does not reach this one"
 		}
 	}
 	return ""

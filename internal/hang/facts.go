@@ -5,7 +5,10 @@
 // Begin with Judge (judge.go).
 package hang
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Facts is what was read of one process when its recording ends.
 type Facts struct {
@@ -106,6 +109,9 @@ type Unit struct {
 // the proxy that is waited for.
 const HowManager = "manager"
 
+// HowServe is how a task waits that runs a server of its event loop.
+const HowServe = "serve"
+
 // RoleServer is the role of a thread in which socketserver waits for connections.
 const RoleServer = "a server that waits for a connection"
 
@@ -151,9 +157,11 @@ type Wait struct {
 	Units []int `json:"units,omitempty"`
 	// Frame is the number of the frame that waits, from the user's view.
 	Frame int `json:"frame"`
-	// Limit says that there is a time limit; Asks that one asks again and again.
-	Limit bool `json:"limit,omitempty"`
-	Asks  bool `json:"asks,omitempty"`
+	// Limit says that there is a time limit, of Seconds if those are known; Asks that one
+	// asks again and again.
+	Limit   bool    `json:"limit,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	Asks    bool    `json:"asks,omitempty"`
 	// Takes is, of one that waits for room in a queue, the number of the frame further out
 	// in which it takes from the same queue, 0 for none.
 	Takes int `json:"takes,omitempty"`
@@ -177,6 +185,8 @@ type Hands struct {
 	// thread that is not there any more.
 	Locked bool `json:"locked,omitempty"`
 	Gone   bool `json:"gone,omitempty"`
+	// Acts are what was done to it last, of each kind of act the last one, as it came.
+	Acts []Taken `json:"acts,omitempty"`
 }
 
 // Thing is an object that is waited for, held or owed.
@@ -246,20 +256,8 @@ type Taken struct {
 	From  *Frame `json:"from,omitempty"` // from which Where was called
 	// Event is the one of the process that the thread was on its way to.
 	Event uint64 `json:"event,omitempty"`
-}
-
-// Ask is a question about a thing: who took it, and where.
-type Ask struct {
-	Thing int
-	// Word is the address of a lock's state, of Len bytes; Free is what it is
-	// there, under Mask, while nobody has the lock.
-	Word       uint64
-	Len        int
-	Mask, Free uint64
-	// File and Func are the function that takes it otherwise, Self the object that
-	// it is a method of.
-	File, Func string
-	Self       uint64
+	// Act says what else was done to it than that it was taken.
+	Act string `json:"act,omitempty"`
 }
 
 // QueuedJob is the kind of a job that lies in the queue of a pool, and has at hand what
@@ -398,7 +396,7 @@ func (f *Facts) Sound() bool {
 		if !units(t.Owed) || !units(t.Known) {
 			return false
 		}
-		for _, k := range t.Taken {
+		for _, k := range slices.Concat(t.Taken, t.Acts) {
 			if k.Unit < -1 || k.Unit >= len(f.Units) {
 				return false
 			}

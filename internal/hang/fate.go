@@ -67,10 +67,20 @@ func (j *judge) takenAt(k *Taken) string {
 	return at
 }
 
-// endOf says how a thread or task ended that took something.
-func (j *judge) endOf(n node, k *Taken) string {
+// endOf says how a thread or task ended that took a thing last.
+func (j *judge) endOf(n node, t *Thing) string {
+	k := &t.Taken[0]
 	if k.Unit >= 0 {
 		return ""
+	}
+	for _, f := range t.Fate {
+		switch {
+		case f.Kind+" "+f.Name != k.Name:
+		case f.How == "cancelled":
+			return "; it was cancelled"
+		case f.How == "failed":
+			return "; it ended with " + cmp.Or(j.value(f.Text), f.Type)
+		}
 	}
 	if d := j.died(n.proc, k.Name); d != "" {
 		return "; it " + strings.TrimPrefix(d, "thread "+k.Name+" ")
@@ -224,6 +234,11 @@ func (j *judge) fate(n node, t *Thing) string {
 		return fmt.Sprintf("the timer of %s has ended", f.Timer)
 	}
 	return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+}
+
+// tellsWhy tells a fate that says why, from one that says only that somebody has ended.
+func tellsWhy(fate string) bool {
+	return fate != "" && !strings.HasSuffix(fate, " has ended") && !strings.HasSuffix(fate, " has returned")
 }
 
 // lostChild says of a child process that a signal or an exception ended it.

@@ -40,6 +40,10 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 		v.Degree, v.Kind, v.Missing = Likely, "circle", "whether "+j.name(circle[k].node)+" would have given up"
 		v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
 	}
+	if k := slices.IndexFunc(circle, func(h hop) bool { return h.edge.limit > 0 }); k >= 0 && v.Degree == Proven {
+		v.Degree, v.Kind, v.Missing = Likely, "circle", j.afterLimit(&circle[k])
+		v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
+	}
 	inside := false
 	for _, h := range circle {
 		inside = inside || h.node == root
@@ -94,7 +98,7 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 		case h.edge.sure || u != nil && u.Main:
 			return nil // who joins says nothing of why; all is at the main thread's hand
 		case h.edge.limit > 0:
-			missing = fmt.Sprintf("what %s does when its time limit of %s is over", j.name(h.node), lasting(h.edge.limit))
+			missing = j.afterLimit(h)
 		case h.edge.kind != "knows" || !j.alone(h):
 			return nil
 		default:
@@ -326,8 +330,12 @@ func (j *judge) evidence(v *Verdict, h hop) {
 			if t != nil {
 				what = j.thingName(t)
 			}
-			v.Evidence = append(v.Evidence, Evidence{Text: fmt.Sprintf("%s took %s at %s", j.name(h.edge.to), what, j.at(f)),
-				Proc: h.edge.to.proc, Event: tookAt(h.edge.hold), File: f.File, Line: f.Line})
+			says, event := "took %s at %s", tookAt(h.edge.hold)
+			if event == 0 { // when it did is not known; it has it where it waits
+				says, event = "holds %s since %s", j.eventOf(h.edge.to)
+			}
+			v.Evidence = append(v.Evidence, Evidence{Text: j.name(h.edge.to) + " " + fmt.Sprintf(says, what, j.at(f)),
+				Proc: h.edge.to.proc, Event: event, File: f.File, Line: f.Line})
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (j *judge) stepsOf(n node) []edge {
 func (j *judge) waitSteps(n node, u *Unit) []edge {
 	w := u.Wait
 	var out []edge
-	at := j.waitAt(u)
+	at := j.limitedAt(n, u)
 	for _, to := range w.Units {
 		if to == n.unit && w.How != "serve_forever" {
 			continue
@@ -70,6 +70,11 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 	}
 	if w.PID != 0 {
 		out = append(out, j.childSteps(n, w.PID, at)...)
+	}
+	for k := range out {
+		if w.Limit && out[k].kind != "loop" && out[k].kind != "gather" {
+			out[k].limit = max(time.Nanosecond, time.Duration(w.Seconds*1e9))
+		}
 	}
 	return out
 }

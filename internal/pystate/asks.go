@@ -46,6 +46,7 @@ func (r *reader) asks(objs []uint64, waited map[int]bool) {
 		}
 	}
 	r.askPools()
+	r.asksActs(objs, waited)
 }
 
 // askCalls asks for the calls of the method that takes a thing, which those are in

@@ -3,7 +3,9 @@ package pystate
 import (
 	"slices"
 
+	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 )
 
 // takes notes of one that waits for room in a queue that it takes from the same queue
@@ -38,48 +40,73 @@ func (w *waiter) takes() {
 // one that multiprocessing forked those that were passed to it, of one that has made
 // processes those that its threads have at hand in the program's own code.
 func (r *reader) copies() {
-	const most = 50
-	if r.Global("multiprocessing.process", "BaseProcess") == 0 {
+	if r.Global("multiprocessing.process", "BaseProcess") == 0 || r.passed() || len(r.facts.Children) == 0 {
 		return
-	}
-	passed := false
-	add := func(obj uint64) {
-		if m := r.Module(obj); m != "threading" && m != "queue" && m != "_queue" {
-			return
-		}
-		c := hang.Copy{Addr: obj, Class: r.Type(obj), Passed: passed}
-		switch {
-		case len(r.facts.Copies) >= most || slices.ContainsFunc(r.facts.Copies, func(o hang.Copy) bool { return o.Addr == obj }):
-			return
-		case c.Class == "Event" && r.True(r.Attr(obj, "_flag")):
-			c.State = "set"
-		case c.Class != "Event" && c.Class != "Condition" && c.Class != "Barrier" && c.Class != "Semaphore" && c.Class != "Queue" && c.Class != "SimpleQueue":
-			return
-		}
-		r.facts.Copies = append(r.facts.Copies, c)
 	}
 	seen := map[uint64]int{}
-	for _, u := range r.units {
-		for k := range u.frames {
-			if f := &u.frames[k]; k < hang.MaxFrames && ruleKey(f.File) == "multiprocessing/process.py" && last(f.Func) == "_bootstrap" {
-				passed = true
-				for _, name := range []string{"_args", "_kwargs"} {
-					r.reach(r.Attr(r.local(u, k, "self"), name), 2, seen, add)
-				}
-			}
-		}
-	}
-	if passed || len(r.facts.Children) == 0 {
-		return
-	}
 	for _, u := range r.units {
 		for k := range u.frames {
 			if k >= hang.MaxFrames || hang.Library(u.frames[k].File) {
 				continue
 			}
 			for _, obj := range sorted(r.locals(u, k)) {
-				r.reach(obj, 1, seen, add)
+				r.reach(obj, 1, seen, func(obj uint64) { r.copied(obj, false) })
 			}
 		}
 	}
+}
+
+// passed notes what was passed to the process, where multiprocessing forked it; false says
+// that it did not.
+func (r *reader) passed() (yes bool) {
+	seen := map[uint64]int{}
+	for _, u := range r.units {
+		for k := range u.frames {
+			// The last is all that is left of a child that is about to end.
+			at := map[string]string{"multiprocessing/process.py:_bootstrap": "self", "multiprocessing/popen_fork.py:_launch": "process_obj"}
+			f := &u.frames[k]
+			name := at[ruleKey(f.File)+":"+last(f.Func)]
+			if k >= hang.MaxFrames || name == "" || yes {
+				continue
+			}
+			yes = true
+			for _, args := range []string{"_args", "_kwargs"} {
+				r.reach(r.Attr(r.local(u, k, name), args), 2, seen, func(obj uint64) { r.copied(obj, true) })
+			}
+		}
+	}
+	return yes
+}
+
+// copied notes an object if it is one that threads wait for.
+func (r *reader) copied(obj uint64, passed bool) {
+	const most = 50
+	if m := r.Module(obj); m != "threading" && m != "queue" && m != "_queue" {
+		return
+	}
+	c := hang.Copy{Addr: obj, Class: r.Type(obj), Passed: passed}
+	switch {
+	case len(r.facts.Copies) >= most || slices.ContainsFunc(r.facts.Copies, func(o hang.Copy) bool { return o.Addr == obj }):
+		return
+	case c.Class == "Event" && r.True(r.Attr(obj, "_flag")):
+		c.State = "set"
+	case c.Class != "Event" && c.Class != "Condition" && c.Class != "Barrier" && c.Class != "Semaphore" && c.Class != "Queue" && c.Class != "SimpleQueue":
+		return
+	}
+	r.facts.Copies = append(r.facts.Copies, c)
+}
+
+// Passed reads, of a process that ends well, what multiprocessing had passed to it when it
+// was forked: copies, in which nobody sees what it did to them. nil is for nothing.
+func Passed(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
+	r := newReader(rt, m, proc)
+	defer r.Release()
+	if r.Global("multiprocessing.process", "BaseProcess") == 0 {
+		return nil
+	}
+	r.readThreads(m, threads)
+	if r.passed(); len(r.facts.Copies) == 0 {
+		return nil
+	}
+	return &hang.Facts{Proc: proc, Copies: r.facts.Copies, Self: r.Str(r.Attr(r.Global("multiprocessing.process", "_current_process"), "_name"))}
 }

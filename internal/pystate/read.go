@@ -73,10 +73,14 @@ type unit struct {
 	runs   []int // of a thread, the units that its loop runs for
 }
 
+func newReader(rt *cpython.Runtime, m mem.Reader, proc int) *reader {
+	return &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
+		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
+}
+
 // Read reads a process. It never fails: what can't be read is left out.
 func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.Facts {
-	r := &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
+	r := newReader(rt, m, proc)
 	defer r.Release()
 	r.facts.Python = fmt.Sprintf("%d.%d", rt.Version.Major, rt.Version.Minor)
 	r.readThreads(m, threads)

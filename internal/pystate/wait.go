@@ -30,6 +30,7 @@ func (r *reader) wait(n int) {
 	}
 	if w.found != nil {
 		w.found.Frame = w.place()
+		w.limits()
 		f.Wait = w.found
 		w.takes()
 		if w.mutexOf != 0 && len(w.found.On) == 1 && w.facts.Things[w.found.On[0]].Kind == hang.Lock {
@@ -100,18 +101,6 @@ func ruleKey(file string) string {
 // self is the object that a method's frame is of.
 func (w *waiter) self(k int) uint64 { return w.local(w.u, k, "self") }
 
-// limited says whether a frame's argument timeout is not None.
-func (w *waiter) limited(k int) bool {
-	for _, name := range []string{"timeout", "endtime"} {
-		if v := w.local(w.u, k, name); v != 0 && !w.None(v) {
-			if n, ok := w.Int(v); !ok || n != -1 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // on takes an object for what is waited for.
 func (w *waiter) on(k int, kind, how string, obj uint64) {
 	if obj == 0 {
@@ -143,20 +132,21 @@ var rules = map[string]func(*waiter, int){
 	"threading.py:join": func(w *waiter, k int) {
 		w.joins(k, w.self(k))
 	},
-	"threading.py:_wait_for_tstate_lock": func(w *waiter, k int) { w.joins(k, w.self(k)) },
-	"threading.py:_shutdown":             func(w *waiter, k int) { w.shutdown() },
-	"queue.py:get":                       func(w *waiter, k int) { w.queue(k, "get") },
-	"queue.py:put":                       func(w *waiter, k int) { w.queue(k, "put") },
-	"queue.py:join":                      func(w *waiter, k int) { w.queue(k, "join") },
-	"socketserver.py:shutdown":           func(w *waiter, k int) { w.serves(w.self(k)) },
-	"asyncio/taskgroups.py:__aexit__":    func(w *waiter, k int) { w.group(k) },
-	"asyncio/taskgroups.py:_aexit":       func(w *waiter, k int) { w.group(k) },
-	"_asyncio.py:__aexit__":              func(w *waiter, k int) { w.group(k) }, // of anyio
-	"asyncio/base_events.py:wait_closed": func(w *waiter, k int) { w.on(k, hang.Object, "wait_closed", w.self(k)) },
-	"futures/_base.py:result":            func(w *waiter, k int) { w.on(k, hang.Future, "result", w.self(k)) },
-	"futures/_base.py:exception":         func(w *waiter, k int) { w.on(k, hang.Future, "exception", w.self(k)) },
-	"futures/_base.py:wait":              func(w *waiter, k int) { w.several(k, hang.Future, "not_done", "fs") },
-	"futures/_base.py:as_completed":      func(w *waiter, k int) { w.several(k, hang.Future, "pending", "fs") },
+	"threading.py:_wait_for_tstate_lock":   func(w *waiter, k int) { w.joins(k, w.self(k)) },
+	"threading.py:_shutdown":               func(w *waiter, k int) { w.shutdown() },
+	"queue.py:get":                         func(w *waiter, k int) { w.queue(k, "get") },
+	"queue.py:put":                         func(w *waiter, k int) { w.queue(k, "put") },
+	"queue.py:join":                        func(w *waiter, k int) { w.queue(k, "join") },
+	"socketserver.py:shutdown":             func(w *waiter, k int) { w.serves(w.self(k)) },
+	"asyncio/taskgroups.py:__aexit__":      func(w *waiter, k int) { w.group(k) },
+	"asyncio/taskgroups.py:_aexit":         func(w *waiter, k int) { w.group(k) },
+	"_asyncio.py:__aexit__":                func(w *waiter, k int) { w.group(k) }, // of anyio
+	"asyncio/base_events.py:wait_closed":   func(w *waiter, k int) { w.on(k, hang.Object, "wait_closed", w.self(k)) },
+	"asyncio/base_events.py:serve_forever": func(w *waiter, k int) { w.on(k, hang.Object, hang.HowServe, w.self(k)) },
+	"futures/_base.py:result":              func(w *waiter, k int) { w.on(k, hang.Future, "result", w.self(k)) },
+	"futures/_base.py:exception":           func(w *waiter, k int) { w.on(k, hang.Future, "exception", w.self(k)) },
+	"futures/_base.py:wait":                func(w *waiter, k int) { w.several(k, hang.Future, "not_done", "fs") },
+	"futures/_base.py:as_completed":        func(w *waiter, k int) { w.several(k, hang.Future, "pending", "fs") },
 	"importlib._bootstrap:acquire": func(w *waiter, k int) {
 		if obj := w.self(k); w.Type(obj) == "_ModuleLock" {
 			w.on(k, hang.Import, "import", obj)
@@ -264,12 +254,6 @@ func (w *waiter) sharedQueue(k int) {
 func (w *waiter) how(s string) {
 	if w.found != nil {
 		w.found.How = s
-	}
-}
-
-func (w *waiter) limit(yes bool) {
-	if w.found != nil {
-		w.found.Limit = w.found.Limit || yes
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 
 	unix "pyrr/internal/sys"
 
+	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 	"pyrr/internal/pystate"
 	"pyrr/internal/recording"
 	"pyrr/replay"
@@ -18,7 +20,7 @@ import (
 // factsOf reads, of a process that stands where its recording ends, what its
 // threads and tasks wait for and what they hold. nil means that there is no
 // Python. What is wrong with pyrr's reading must cost no more than these facts.
-func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts) {
+func factsOf(p *replay.Process, read func(*cpython.Runtime, mem.Reader, int, []pystate.Thread) *hang.Facts) (facts *hang.Facts) {
 	defer func() {
 		if recover() != nil {
 			facts = nil
@@ -31,12 +33,12 @@ func factsOf(p *replay.Process, isMain func(tid int32) bool) (facts *hang.Facts)
 	var threads []pystate.Thread
 	for tid, t := range p.Threads() {
 		regs := t.Regs()
-		in := pystate.Thread{TID: tid, TLS: regs.TLS(), Main: isMain(tid), Next: p.NextInstr(t)}
+		in := pystate.Thread{TID: tid, TLS: regs.TLS(), Main: int(tid) == p.Info.PID, Next: p.NextInstr(t)}
 		in.Nr, in.Args, in.Call = t.Call()
 		threads = append(threads, in)
 	}
 	slices.SortFunc(threads, func(a, b pystate.Thread) int { return cmp.Compare(a.TID, b.TID) })
-	return pystate.Read(rt, p.Mem(), p.Info.ID, threads)
+	return read(rt, p.Mem(), p.Info.ID, threads)
 }
 
 // maxOutcome is more than pytest writes at once where it tells how a test ended.
@@ -124,7 +126,9 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 func EndFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead []hang.Dead) *hang.Facts {
 	var facts *hang.Facts
 	if wantsFacts(ev) {
-		facts = factsOf(p, func(tid int32) bool { return int(tid) == p.Info.PID })
+		facts = factsOf(p, pystate.Read)
+	} else if p.Info.Fork && ev.Kind == recording.KindEnd && ev.Why == recording.EndExited && ev.Ret == 0 {
+		facts = factsOf(p, pystate.Passed)
 	}
 	// A plugin's time-out is an exception in the test like others.
 	failed := ev.Why == recording.EndTest && (strings.HasPrefix(ev.Text, "failed") || strings.HasPrefix(ev.Text, "timeout"))

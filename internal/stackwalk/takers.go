@@ -48,12 +48,18 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 		if x.Select(id) != nil {
 			return
 		}
-		j := journey{x: x, facts: facts[id], asks: facts[id].Asks}
+		asks, acts := divide(facts[id])
+		j := journey{x: x, facts: facts[id], asks: asks}
 		start, err := j.start(rec, id)
 		if err != nil {
 			return
 		}
-		j.rounds(start)
+		if len(asks) > 0 {
+			j.rounds(start)
+		}
+		if len(acts) > 0 && !j.over && !j.acts(start, acts) {
+			return
+		}
 		if i := slices.IndexFunc(x.Procs(), func(p recording.Process) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
 			beforeFork(rec, x, x.Procs()[i], facts, j.early)
 		}
@@ -161,6 +167,7 @@ type take struct {
 	tid   int32
 	ident uint64
 	task  uint64
+	turn  int // the how manieth stop it was
 }
 
 func (j *journey) begin() {
@@ -204,7 +211,7 @@ func (s selfIs) Holds(h *replay.Hit) bool {
 }
 
 func (j *journey) run() {
-	for range maxTakes {
+	for turn := range maxTakes {
 		st, err := j.x.Continue(j.forks)
 		if err != nil {
 			return
@@ -222,6 +229,7 @@ func (j *journey) run() {
 						if len(c.last) == 64 {
 							c.last = append(c.last[:0], c.last[32:]...)
 						}
+						t.turn = turn
 						c.last = append(c.last, *t)
 					}
 				}
@@ -310,6 +318,9 @@ func (j *journey) close() {
 		}
 	}
 	for _, c := range j.calls {
+		if c.ask.Act != "" {
+			continue // see acts
+		}
 		t := &j.facts.Things[c.ask.Thing]
 		waits := map[int]bool{} // units of which the call that they wait in is behind
 		for k := len(c.last) - 1; k >= 0 && len(t.Taken) < maxTaken; k-- {

@@ -1,0 +1,113 @@
+package hang
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// acts are the methods by which a program ends the waiting for a thing.
+func acts(t *Thing, how string) string {
+	switch t.Kind {
+	case Event:
+		return "set"
+	case Condition:
+		return "notify(?:_all|All)?"
+	case Queue:
+		switch how {
+		case "put":
+			return "get(?:_nowait)?"
+		case "join":
+			return "task_done"
+		}
+		return "put(?:_nowait)?"
+	case Lock, RLock, Semaphore:
+		return "release"
+	case Barrier:
+		return "wait"
+	case Future:
+		return "set_(?:result|exception)"
+	}
+	return ""
+}
+
+const unreached = ", which it can't reach"
+
+// later says of what one waits for that another, who waits for that one, would bring it about
+// further down in its code: it does not come there. "" is for nobody.
+func (j *judge) later(n node, t *Thing, how string) string {
+	act := acts(t, how)
+	if act == "" || t.Name == "" || j.in.Text == nil {
+		return ""
+	}
+	name := t.Name[strings.LastIndexByte(t.Name, '.')+1:]
+	call, err := regexp.Compile(`(?:^|[^\w])` + regexp.QuoteMeta(name) + `\.` + act + `\b`)
+	if err != nil {
+		return ""
+	}
+	for _, h := range j.way {
+		u := j.unit(h.node)
+		if h.node == n || h.node.proc != n.proc || u == nil || !slices.Contains(t.Known, h.node.unit) {
+			continue
+		}
+		for k := range u.Frames {
+			f := u.Frames[k]
+			if !f.own() {
+				continue
+			}
+			if line := j.below(f, call); line > 0 {
+				at := j.at(Frame{File: f.File, Line: line})
+				j.cite(Evidence{Text: j.name(h.node) + " would do that at " + at, Proc: n.proc, Event: j.eventOf(h.node), File: f.File, Line: line})
+				return "; " + j.name(h.node) + " does that at " + at + unreached
+			}
+		}
+	}
+	return ""
+}
+
+// below finds the line below that of a frame, in the same function and not in one that is
+// defined there, that has a call; 0 for none.
+func (j *judge) below(f Frame, call *regexp.Regexp) int {
+	const most = 200
+	depth := -1 // of the function's head; of a module's code all is deeper
+	if f.Func != "<module>" {
+		least := indent(j.in.Text(f.File, f.Line))
+		for line := f.Line; line > 0 && line > f.Line-most && depth < 0; line-- {
+			text := j.in.Text(f.File, line)
+			code := strings.TrimPrefix(strings.TrimSpace(text), "async ")
+			if code == "" || indent(text) > least {
+				continue
+			}
+			if least = indent(text); strings.HasPrefix(code, "def ") {
+				depth = least
+			}
+		}
+		if depth < 0 {
+			return 0
+		}
+	}
+	skip := -1 // how deep the head of a function that is passed over is
+	for line, blank := f.Line+1, 0; line < f.Line+most && blank < 20; line++ {
+		text := j.in.Text(f.File, line)
+		code := strings.TrimPrefix(strings.TrimSpace(text), "async ")
+		if code == "" || strings.HasPrefix(code, "#") {
+			blank++
+			continue
+		}
+		blank = 0
+		switch {
+		case indent(text) <= depth:
+			return 0
+		case skip >= 0 && indent(text) > skip:
+			continue
+		}
+		if skip = -1; strings.HasPrefix(code, "def ") || strings.HasPrefix(code, "class ") {
+			skip = indent(text)
+			continue
+		}
+		if call.MatchString(code) {
+			return line
+		}
+	}
+	return 0
+}
