@@ -298,7 +298,7 @@ func (s *session) run() (*Result, error) {
 		return nil, fmt.Errorf("read the list of processes: %w", err)
 	}
 	if len(s.procs) == 0 {
-		return nil, errors.New("the recording holds no process")
+		return nil, errNothing
 	}
 	if err := s.loadFiles(); err != nil {
 		return nil, err

@@ -14,6 +14,9 @@ import (
 	"pyrr/internal/recording"
 )
 
+// errNothing is said of what a recorder left that was killed as it began.
+var errNothing = errors.New("there is nothing to replay in the recording: the recorder was killed before it had written an event, or is still at work")
+
 // Session travels through one process of a recording at a time, forwards and
 // backwards. Its methods may be called from any goroutine, one at a time but
 // for Interrupt; the work is done on the one thread that traces.
@@ -55,7 +58,7 @@ func Open(rec *recording.Recording, o Options) (*Session, error) {
 		x.s.breaks = breakpoints{list: slices.Clone(o.Breaks), gen: 1}
 		x.s.o.OnHit, x.s.o.OnEvent = nil, nil
 		if x.s.procs, err = rec.Procs(); err == nil && len(x.s.procs) == 0 {
-			err = errors.New("the recording holds no process")
+			err = errNothing
 		}
 		if err == nil {
 			err = x.s.loadFiles()

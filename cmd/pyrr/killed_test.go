@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pyrr/internal/cli"
+	"pyrr/internal/recording"
 )
 
 // TestKilledRecorder kills pyrr in the middle of a recording. The program
@@ -88,6 +89,25 @@ while True:
 	status, _, errs = capturePyrr("record", "-o", filepath.Join(dir, "x.pyrr.zip"), "true")
 	if status != cli.ExitOwn || !strings.Contains(errs, "is there already") {
 		t.Errorf("record over it: status %d, stderr %q", status, errs)
+	}
+}
+
+// TestKilledAtOnce reads what a recorder leaves that was killed before its first event
+// was on the disk: every command that replays says that there is nothing, and why.
+func TestKilledAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	part := filepath.Join(dir, "x.pyrr.part")
+	if _, err := recording.Create(part, recording.Header{Tool: "pyrr", Command: []string{"x"}, Started: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"replay", "--batch"}, {"explain"}, {"report", "-o", filepath.Join(dir, "x.html")}, {"pack", "-o", filepath.Join(dir, "x.pyrr.zip")}, {"profile"}} {
+		status, out, errs := capturePyrr(append(command, part)...)
+		if status != cli.ExitUnjudged || out != "" || !strings.Contains(errs, "nothing to replay in the recording: the recorder was killed before it had written an event") {
+			t.Errorf("%s: status %d\n%s%s", command[0], status, out, errs)
+		}
+	}
+	if status, out, errs := capturePyrr("info", part); status != 0 || !strings.Contains(out, "the recorder was killed, or is still at work") {
+		t.Errorf("info: status %d\n%s%s", status, out, errs)
 	}
 }
 
