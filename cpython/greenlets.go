@@ -45,8 +45,10 @@ func (r *Runtime) Greenlets(m mem.Reader) ([]Greenlet, error) {
 	if err != nil || class == 0 {
 		return nil, err
 	}
-	g := greenletReader{r: r, v: v, class: class, types: map[uint64]string{}}
-	err = r.eachTracked(v, interp, modules, func(obj uint64) error { return g.object(obj) })
+	all := v.sparse()
+	defer all.release()
+	g := greenletReader{r: r, v: v, all: all, class: class, types: map[uint64]string{}}
+	err = r.eachTracked(all, interp, modules, func(obj uint64) error { return g.object(obj) })
 	return g.found, err
 }
 
@@ -73,15 +75,16 @@ func (r *Runtime) mainInterpreter(v *view) (interp, modules uint64, err error) {
 type greenletReader struct {
 	r     *Runtime
 	v     *view
+	all   *view             // by which all objects are looked at
 	class uint64            // the type object
 	types map[uint64]string // names of types that are greenlets, "" for others
 	found []Greenlet
 }
 
 func (g *greenletReader) object(obj uint64) error {
-	typ, err := g.v.u64(obj + uint64(g.r.l.object.typ))
+	typ, err := g.all.unnoted(obj + uint64(g.r.l.object.typ)) // see EachTracked
 	if err != nil {
-		return err
+		return nil // nor does a recording hold it that was cut to what was read
 	}
 	name, known := g.types[typ]
 	if !known {

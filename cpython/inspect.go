@@ -39,12 +39,21 @@ func (i *Inspector) typeOf(obj uint64) (typeInfo, bool) {
 		return typeInfo{}, false
 	}
 	at, err := i.v.u64(obj + uint64(i.r.l.object.typ))
-	if err != nil || at == 0 {
+	if err != nil {
+		return typeInfo{}, false
+	}
+	return i.typeAt(i.v, at)
+}
+
+// typeAt reads the class at an address, by a view.
+func (i *Inspector) typeAt(v *view, at uint64) (typeInfo, bool) {
+	if at == 0 {
 		return typeInfo{}, false
 	}
 	t, ok := i.types[at]
 	if !ok {
-		if t, err = i.r.typeInfo(i.v, at); err != nil {
+		var err error
+		if t, err = i.r.typeInfo(v, at); err != nil {
 			return typeInfo{}, false
 		}
 		i.types[at] = t

@@ -5,14 +5,25 @@ import "errors"
 // EachTracked calls f for the objects of the main interpreter that the garbage
 // collector knows, with the names of their classes, until f returns false. A
 // free-threaded build has no lists of them.
+//
+// Of memory whose reading is noted, to keep what was read, the lists and the classes are
+// noted, and not which class an object is of: an object with its class but without its
+// contents would be one that is empty. Whoever wants later readers to find an object
+// looks at it by another method.
 func (i *Inspector) EachTracked(f func(obj uint64, class string) bool) {
 	interp, modules, err := i.r.mainInterpreter(i.v)
 	if err != nil || modules == 0 || i.r.l.freeThreaded {
 		return
 	}
+	v := i.v.sparse()
+	defer v.release()
 	enough := errors.New("enough")
-	_ = i.r.eachTracked(i.v, interp, modules, func(obj uint64) error {
-		if t, ok := i.typeOf(obj); ok && !f(obj, t.name) {
+	_ = i.r.eachTracked(v, interp, modules, func(obj uint64) error {
+		at, err := v.unnoted(obj + uint64(i.r.l.object.typ))
+		if err != nil {
+			return nil
+		}
+		if t, ok := i.typeAt(v, at); ok && !f(obj, t.name) {
 			return enough
 		}
 		return nil

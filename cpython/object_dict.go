@@ -169,14 +169,19 @@ func (r *Runtime) lookup(v *view, dict uint64, name string) (uint64, error) {
 	return found, err
 }
 
-// isString tells whether the object at addr reads as the ASCII str s.
+// isString tells whether the object at addr reads as the ASCII str s. One that does not
+// read so is not noted: without it a later reader is told the same.
 func (r *Runtime) isString(v *view, addr uint64, s string) bool {
-	b, err := v.bytes(addr, r.l.str.ascii)
-	if err != nil || (record{addr, b}).u64(r.l.str.length) != uint64(len(s)) {
-		return false
+	is := func(v *view) bool {
+		b, err := v.bytes(addr, r.l.str.ascii)
+		if err != nil || (record{addr, b}).u64(r.l.str.length) != uint64(len(s)) {
+			return false
+		}
+		raw, err := r.rawString(v, addr, len(s))
+		return err == nil && raw.kind == 1 && string(raw.data) == s
 	}
-	raw, err := r.rawString(v, addr, len(s))
-	return err == nil && raw.kind == 1 && string(raw.data) == s
+	p := v.unnotedView()
+	return is(p) && (p == v || is(v))
 }
 
 // Bits of PyTypeObject.tp_flags (object.h, cpython/object.h).

@@ -50,6 +50,8 @@ type view struct {
 	at uint64
 	// note, when not nil, is told what is looked at.
 	note func(addr uint64, n int)
+	// quiet reads the same without a note; nil until it is wanted.
+	quiet *view
 }
 
 type page struct {
@@ -67,6 +69,39 @@ func newView(m mem.Reader) *view {
 	return v
 }
 
+// noted is what Noted returns of memory whose reading is noted, else nil.
+func noted(m mem.Reader) (mem.Reader, func(addr uint64, n int)) {
+	if m, ok := m.(mem.NotingReader); ok {
+		return m.Noted()
+	}
+	return nil, nil
+}
+
+// sparse returns a view of the same memory for who reads some words of very many objects:
+// where what is read is kept for later readers, that keeps the words and not their pages.
+func (v *view) sparse() *view {
+	w := newView(v.m)
+	w.left = v.left
+	if raw, note := noted(v.m); raw != nil {
+		w.m, w.note = raw, note
+	}
+	return w
+}
+
+// unnotedView returns a view of the same memory that notes nothing: v itself, where
+// nothing is noted.
+func (v *view) unnotedView() *view {
+	if v.quiet == nil {
+		raw, _ := noted(v.m)
+		if raw == nil {
+			return v
+		}
+		v.quiet = newView(raw)
+		v.quiet.left = v.left
+	}
+	return v.quiet
+}
+
 // release gives the pages back; slices that bytes returned are dead then.
 func (v *view) release() {
 	for _, p := range v.pages {
@@ -76,7 +111,10 @@ func (v *view) release() {
 	}
 	clear(v.pages)
 	clear(v.seen)
-	v.m, v.note = nil, nil
+	if v.quiet != nil {
+		v.quiet.release()
+	}
+	v.m, v.note, v.quiet = nil, nil, nil
 	views.Put(v)
 }
 
@@ -247,6 +285,14 @@ func (v *view) u64(addr uint64) (uint64, error) {
 		return 0, err
 	}
 	return binary.LittleEndian.Uint64(b), nil
+}
+
+// unnoted is u64 without a note.
+func (v *view) unnoted(addr uint64) (uint64, error) {
+	note := v.note
+	v.note = nil
+	defer func() { v.note = note }()
+	return v.u64(addr)
 }
 
 // record is a C struct read at once; fields are taken by their offsets.

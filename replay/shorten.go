@@ -262,6 +262,10 @@ func (c *cut) changes(rec *recording.Recording) (recording.Changes, error) {
 	c.readable(rec)
 	for _, a := range c.touched.mappings {
 		a.add(start)
+		a.addOwn(start, true)
+	}
+	for _, a := range c.touched.mappings {
+		a.addOwn(start, false)
 	}
 	shift := int64(len(c.begin)) - int64(c.event)
 	files, err := c.unused(rec)

@@ -103,23 +103,27 @@ func (a *touchedMapping) add(start *recording.Event) {
 			i = k
 		}
 	}
+}
+
+// addOwn adds the image's own bytes of the pages that are kept whole, or of those that
+// are in part: the latter are mostly zeros, and pack better by themselves.
+func (a *touchedMapping) addOwn(start *recording.Event, whole bool) {
 	for _, w := range a.own {
 		first := int((w.Addr - a.Start) / pageSize)
 		n := len(w.Data) / pageSize
+		is := func(i int) bool { return a.kept(first+i) && a.seen[first+i] == whole }
 		for i := 0; i < n; {
-			if !a.kept(first + i) {
+			if !is(i) {
 				i++
 				continue
 			}
 			k := i
-			for k < n && a.kept(first+k) {
+			for k < n && is(k) {
 				k++
 			}
 			data := slices.Clone(w.Data[i*pageSize : k*pageSize])
-			for at := i; at < k; at++ {
-				if !a.seen[first+at] {
-					a.also[first+at].only(data[(at-i)*pageSize:][:pageSize])
-				}
+			for at := i; at < k && !whole; at++ {
+				a.also[first+at].only(data[(at-i)*pageSize:][:pageSize])
 			}
 			start.Mem = append(start.Mem, recording.Write{Addr: w.Addr + uint64(i)*pageSize, Data: data})
 			i = k
@@ -265,6 +269,10 @@ func (m watchedMem) ReadAt(b []byte, addr uint64) error {
 	}
 	return err
 }
+
+// Noted implements mem.NotingReader. What the program has changed since the image was
+// taken lies in pages that it touched: there is nothing to be noted of those.
+func (m watchedMem) Noted() (mem.Reader, func(addr uint64, n int)) { return m.Reader, m.of.need }
 
 // layout lists the mappings of the process, named as the recording names
 // them.

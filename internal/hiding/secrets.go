@@ -191,8 +191,8 @@ type Hidden struct {
 // Secrets writes the recording in the folder part once more without its known
 // secrets, see findSecrets, if it holds any; else it returns nil. failed is set where
 // the program does something else with the placeholders: with strict, what only looks
-// like a secret is kept out even then.
-func Secrets(u teller, part string, names []string, masks string, strict bool) (h *Hidden, set *redact.Set, failed, err error) {
+// like a secret is kept out even then. small takes more time to make less of it.
+func Secrets(u teller, part string, names []string, masks string, small, strict bool) (h *Hidden, set *redact.Set, failed, err error) {
 	rec, err := recording.Open(part)
 	if err != nil {
 		return nil, nil, nil, err
@@ -212,7 +212,7 @@ func Secrets(u teller, part string, names []string, masks string, strict bool) (
 		return nil, set, nil, rec.SetRedaction(&m)
 	}
 	h = &Hidden{Dir: strings.TrimSuffix(part, recording.PartSuffix) + ".hiding" + recording.PartSuffix}
-	h.Manifest, h.set, err, failed = Replace(u, rec, h.Dir, finder, false, strict, func(s *Search) error {
+	h.Manifest, h.set, err, failed = Replace(u, rec, h.Dir, finder, small, strict, func(s *Search) error {
 		_, err := adapted(u, h.Dir, s)
 		return err
 	})

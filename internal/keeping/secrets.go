@@ -99,5 +99,6 @@ func (s *SecretFlags) hide(u *screen.UI, t *naming.Target, when string) (h *hidi
 	if !s.wanted(when) {
 		return nil, nil, nil, nil
 	}
-	return hiding.Secrets(u, t.Part, s.names, s.masks, when == RedactAlways)
+	cut := t.Uncut != ""
+	return hiding.Secrets(u, t.Part, s.names, s.masks, cut, when == RedactAlways)
 }

@@ -26,6 +26,14 @@ type PartReader interface {
 	ReadSome(p []byte, addr uint64) int
 }
 
+// NotingReader is a Reader that notes what is read of it, in whole pages, to keep it for
+// others. Noted returns its memory without that, and what notes no more than n bytes at
+// addr: for who reads a little of very much. It returns nil where nothing is noted.
+type NotingReader interface {
+	Reader
+	Noted() (m Reader, note func(addr uint64, n int))
+}
+
 // Error says which bytes could not be read.
 type Error struct {
 	Addr uint64

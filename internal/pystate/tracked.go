@@ -28,6 +28,7 @@ func (r *reader) readTracked() {
 	t := &r.tracked
 	add := func(list *[]uint64, obj uint64) {
 		if len(*list) < maxTrackedKinds {
+			r.Type(obj) // a recording that is cut keeps it
 			*list = append(*list, obj)
 		}
 	}

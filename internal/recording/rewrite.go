@@ -96,26 +96,27 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 	if err != nil {
 		return err
 	}
-	level := zstd.SpeedFastest
+	// Of a shortened recording the events are an image of a few megabytes.
+	level, events := zstd.SpeedFastest, zstd.SpeedFastest
 	if c.Small {
-		level = zstd.SpeedBetterCompression
+		level, events = zstd.SpeedBetterCompression, zstd.SpeedBestCompression
 	}
-	enc, err := newEncoderLevel(level)
+	enc, err := newEncoderLevel(events)
 	if err == nil {
 		w.enc.Close()
 		w.enc = enc
 	}
-	var events, instructions uint64
+	var written, instructions uint64
 	for _, id := range r.streams {
 		if err == nil && (c.Leave == nil || !c.Leave(id)) {
 			var n, instr uint64
 			n, instr, err = r.rewriteStream(w, id, c)
-			events, instructions = events+n, instructions+instr
+			written, instructions = written+n, instructions+instr
 		}
 	}
 	sum, ok := r.Summary()
 	if len(c.Begin) > 0 {
-		sum.Events, sum.Instructions = events, instructions
+		sum.Events, sum.Instructions = written, instructions
 	}
 	if !ok {
 		sum.Truncated, sum.Why = true, "the recorder was killed"

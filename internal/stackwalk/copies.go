@@ -142,6 +142,14 @@ func (m *captureMem) ReadBatch(bufs [][]byte, addrs []uint64) int {
 	return len(bufs)
 }
 
+// Noted implements mem.NotingReader.
+func (m *captureMem) Noted() (mem.Reader, func(addr uint64, n int)) {
+	if r, ok := m.Reader.(mem.NotingReader); ok {
+		return r.Noted()
+	}
+	return nil, nil
+}
+
 // copy reads the stack if that has not been done, and says whether it is there.
 func (m *captureMem) copy() bool {
 	if m.b != nil && !m.got {
