@@ -117,7 +117,7 @@ func Report(k Kept) string {
 	if len(k.Soak) == 0 {
 		b.WriteString("Not measured yet.\n")
 	} else {
-		soakReport(&b, k.Soak)
+		soakReport(&b, k.Soak, k.Causes)
 	}
 	b.WriteString("\n## Other processors and kernels\n\n")
 	if len(k.Elsewhere) == 0 {
@@ -192,7 +192,7 @@ func corpusReport(b *strings.Builder, k Kept) {
 // othersReport is of versions whose files were run as far as there was time. The name of
 // one holds the build after an underscore.
 func othersReport(b *strings.Builder, k Kept) {
-	b.WriteString("\n### Other versions\n\nThe same with pyenv's builds (3.12 has 469 files, 3.13 477), and Debian's 3.14.10 with its own tests (538 files).\nA file stands where it was run last. Files that take more than two minutes without pyrr were left out as too slow.\n\n" +
+	b.WriteString("\n### Other versions\n\nThe same with pyenv's builds (3.12 has 469 files, 3.13 477), and Debian's 3.14.10 with its own tests (538 files, of which the slowest were not run).\nA file stands where it was run last. Files that take more than two minutes without pyrr were left out as too slow.\n\n" +
 		"| version | files run | skipped | fail without pyrr | too slow | tried | same outcome | exact | both | build |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|\n")
 	var bad strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(k.Others)) {
@@ -210,7 +210,7 @@ func othersReport(b *strings.Builder, k Kept) {
 	}
 }
 
-func soakReport(b *strings.Builder, rows []SoakRow) {
+func soakReport(b *strings.Builder, rows []SoakRow, causes map[string]string) {
 	pairs, bad, chaos := 0, 0, 0
 	type line struct{ name, build string }
 	byInterpreter := map[line][3]int{}
@@ -240,10 +240,10 @@ func soakReport(b *strings.Builder, rows []SoakRow) {
 		fmt.Fprintf(b, "| %s | %d | %s | %d | %s |\n", at.name, n[0], drawn, n[1], cell(cmp.Or(at.build, "not kept")))
 	}
 	if bad > 0 {
-		b.WriteString("\n| fixture | pairs | with a difference | last seen |\n|---|---:|---:|---|\n")
+		b.WriteString("\n| fixture | pairs | with a difference | last seen | cause |\n|---|---:|---:|---|---|\n")
 		for _, r := range rows {
 			if r.Bad > 0 {
-				fmt.Fprintf(b, "| %s | %d | %d | %s |\n", r.Name, r.Pairs, r.Bad, cell(r.Detail))
+				fmt.Fprintf(b, "| %s | %d | %d | %s | %s |\n", r.Name, r.Pairs, r.Bad, cell(r.Detail), cell(cmp.Or(causes[r.Name], "**not known yet**")))
 			}
 		}
 	}

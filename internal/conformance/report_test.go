@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 			{"Westmere", "6.1", "refused", 3, 0, 3, 0, 0, "abc"},
 		},
 		Others: map[string][]Row{"3.13_abc": {{Name: "test_good", Native: Pass, Record: Same, Replay: Exact}, {Name: "test_bad", Native: Pass, Record: TimedOut, Replay: None, Detail: "slow"}}},
-		Causes: map[string]string{"test_bad": "a named cause", "3.13/test_bad": "its own cause"},
+		Causes: map[string]string{"test_bad": "a named cause", "3.13/test_bad": "its own cause", "deb311/a": "raced"},
 	}
 	text := Report(k)
 	for _, want := range []string{
@@ -69,7 +69,7 @@ func TestReport(t *testing.T) {
 		`| test_bad | same | diverged | at \| 5 | a named cause |`,
 		"| test_new | different | exact |  | **not known yet** |",
 		"| test_fail | &lt;last> |",
-		"**22 pairs of a recording and a replay, 5 of them with `--chaos`, 1 with a difference.**", "| deb311 | 5 | – | 0 | not kept |", "| deb311 | 10 | 3 | 1 | abc |", "| deb311/a | 10 | 1 | why |",
+		"**22 pairs of a recording and a replay, 5 of them with `--chaos`, 1 with a difference.**", "| deb311 | 5 | – | 0 | not kept |", "| deb311 | 10 | 3 | 1 | abc |", "| deb311/a | 10 | 1 | why | raced |",
 		"| 3.13 | 2 | 0 | 0 | 0 | 2 | 1 | 1 | 1 | abc |", "| 3.13 | test_bad | timed out | - | slow | its own cause |",
 		"| EPYC | 6.1 | 3 of 3 exact | 3 of 3 exact | abc |", "| max | 6.1 | 2 of 3 exact **(not as expected)** | 3 of 3 exact | abc |",
 		"| Westmere | 6.1 | 3 of 3 refused by name | refused | abc |",
