@@ -1,8 +1,8 @@
 // Command run measures conformance; see package conformance.
 //
-//	run corpus [-all] [-failed] [FILE…]   CPython's regression tests (of a list, by default the short one)
-//	run soak   [-n PAIRS]                 fixtures, recorded and replayed in a loop
-//	run report                            docs/conformance.md again, from the kept results
+//	run corpus [--all] [--failed] [FILE…]           CPython's regression tests (of a list, by default the short one)
+//	run soak   [-n PAIRS] [--chaos] [--only TEXTS]  fixtures, recorded and replayed in a loop
+//	run report                                      docs/conformance.md again, from the kept results
 package main
 
 import (
