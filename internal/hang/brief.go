@@ -1,7 +1,7 @@
 package hang
 
 import (
-	"strings"
+	"regexp"
 
 	"pyrr/internal/lazyregexp"
 )
@@ -12,22 +12,89 @@ const longest = 160
 // placed matches a place in a sentence: " (FILE:LINE" or " at FILE:LINE".
 var placed = lazyregexp.New(`(\(| at | since )([^\s():;,]+):(\d+)`)
 
-// namedPID matches a child with a name and its number.
-var namedPID = lazyregexp.New(`(child "[^"]*") \(pid \d+\)`)
+// shorter are ways to say a thing in fewer words, in the order in which they are tried, as
+// long as a sentence is too long: first what costs nothing, then what follows from the rest,
+// then what the evidence says as well.
+var shorter = []struct {
+	long func() *regexp.Regexp
+	with string
+}{
+	{lazyregexp.New(`; no other thread or task has it at hand`), ""},
+	{lazyregexp.New(`(child "[^"]*") \(pid \d+\)`), "$1"},
+	{nil, ""}, // the names of files that were named before
+	{lazyregexp.New(`waits for data from the `), "reads from the "},
+	{lazyregexp.New(`waits for the end of child`), "waits for child"},
+	{lazyregexp.New(`, whose other end a program has open that is not recorded: one that`), " with a program that is not recorded: one that"},
+	{lazyregexp.New(`, whose other end ([^,;]+?) has\b`), " with $1"},
+	{lazyregexp.New(`, which has sent nothing|: what happens to that does not reach it|; that thread does not exist in the child|: those of the parent do not exist in this child`), ""},
+	{lazyregexp.New(`(connection) to [\d.]+:\d+( \([^()]*\))? with `), "$1$2 with "},
+	{lazyregexp.New(`waits for the result of a job`), "waits for a job"},
+	{lazyregexp.New(`(program) that is not recorded \((?:pid )?(\d+ )?([^()]*)\)`), "$1 $3"},
+	{lazyregexp.New(`, which sent \d+ bytes? and is silent for [\d.]+ m?s`), ""},
+	{lazyregexp.New(`(thread|child|callback|process) ("[^"]*"|\S+(?: \(\w+\))?) (died of|raised) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3 $4 $5"},
+	{lazyregexp.New(`(it died of|which died of) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3"},
+	{lazyregexp.New(` \((?:line \d+)\)(, which [^,;]+ took at line)`), "$1"},
+	{lazyregexp.New(`(each time \w+)\([^()]*\)`), "$1"},
+	{lazyregexp.New(`, which nobody sets`), ""},
+	{lazyregexp.New(`, as all workers of its pool wait`), ""},
+	{lazyregexp.New(`( of a job) that lies in queue \S+, from which nobody takes it`), "$1 that nobody takes"},
+	{lazyregexp.New(`, which (\S+) took at (line \d+) and never released`), ", which $1 took at $2"},
+	{lazyregexp.New(`(connection|socket|datagram)(?: to| from)? [\d.]+:\d+`), "$1"},
+	{lazyregexp.New(` of its standard input|, which takes no more|, which is (?:empty|full)(?: with \d+)?|, which nobody notifies|, which is not recorded| of the parent`), ""},
+	{lazyregexp.New(`, whose writing end it has open itself, and so has `), ", which it has open itself, as has "},
+	{lazyregexp.New(`, which is used up: last taken`), ", last taken"},
+	{lazyregexp.New(`(ended with \w+)\([^)]*\)`), "$1"},
+	{lazyregexp.New(`, and none has come`), ""},
+	{lazyregexp.New(`, and is not released|, and was not given back`), ""},
+	{lazyregexp.New(` at [\d.]+:\d+ \(`), " ("},
+	{lazyregexp.New(`; it is a copy, made by the fork, of its parent's`), "; it is a copy of its parent's"},
+	{lazyregexp.New(`; \d+ jobs? (?:is|are) queued behind it|, which has it at hand,?`), ""},
+	{lazyregexp.New(`asks again and again whether (child \S+) has ended`), "polls for the end of $1"},
+	{lazyregexp.New(`\b[Tt]ask (Task-\d+)`), "$1"},
+	{lazyregexp.New(`(held by child "[^"]+") since line \d+`), "$1"},
+	{lazyregexp.New(`its event loop sleeps although a callback is ready`), "its loop sleeps with a callback ready"},
+	{lazyregexp.New(`, which ([^,]+) runs, which`), " of $1, which"},
+	{lazyregexp.New(`has asked \d+ times in [\d.]+ s for`), "asks again and again for"},
+	{lazyregexp.New(`(awaits a future)(?: \(line \d+\))? that nobody completes`), "$1"},
+	{lazyregexp.New(`(blocks) its event loop`), "$1 its loop"},
+}
 
-// brief shortens a sentence that is longer than two lines: what follows from the
-// rest goes first, then the names of files that were named before.
-func brief(s string) string {
-	if len(s) <= longest {
-		return s
+// between matches a place in a sentence, and behind it where that goes on.
+var between = lazyregexp.New(` \((?:line \d+|[^\s():]+:\d+)(?: in [\w.]+)?\)(,| and| with|:|$|\.$)`)
+
+// costless is how many of them leave out nothing that the rest does not say.
+const costless = 3
+
+// brief shortens a sentence that is longer than two lines; full has all that matters.
+func brief(s string) (short, full string) {
+	full = shorten(s, costless)
+	return shorten(full, len(shorter)), full
+}
+
+// shorten applies the first n ways to shorten a sentence as far as it has to.
+func shorten(s string, n int) string {
+	for _, r := range shorter[:n] {
+		switch {
+		case len(s) <= longest:
+			return s
+		case r.long == nil:
+			s = namedOnce(s)
+		default:
+			s = r.long().ReplaceAllString(s, r.with)
+		}
 	}
-	s = strings.ReplaceAll(s, "; no other thread or task has it at hand", "")
-	if len(s) <= longest {
-		return s
+	for len(s) > longest && n == len(shorter) { // the evidence has them; the first stays
+		all := between().FindAllStringSubmatchIndex(s, 2)
+		if len(all) < 2 {
+			break
+		}
+		s = s[:all[1][0]] + s[all[1][2]:]
 	}
-	if s = namedPID().ReplaceAllString(s, "$1"); len(s) <= longest {
-		return s
-	}
+	return s
+}
+
+// namedOnce leaves out the names of files that were named just before.
+func namedOnce(s string) string {
 	last := ""
 	return placed().ReplaceAllStringFunc(s, func(m string) string {
 		p := placed().FindStringSubmatch(m)

@@ -229,6 +229,9 @@ type Verdict struct {
 	// Kind is a word for the sort of hang: deadlock, …
 	Kind     string `json:"kind,omitempty"`
 	Sentence string `json:"sentence"`
+	// Long is the sentence with all that is known, "" where that is the same: Sentence has
+	// two lines of a terminal at most.
+	Long string `json:"long,omitempty"`
 	// Plain is the sentence without values, for where others read it.
 	Plain string `json:"-"`
 	// Missing says what keeps a likely verdict from being proven.

@@ -86,9 +86,12 @@ func Judge(in *Input) *Verdict {
 			v, cited = aside, j.cited
 		}
 	}
-	v.Sentence = brief(v.Sentence)
+	if v.Sentence, v.Long = brief(v.Sentence); v.Long == v.Sentence {
+		v.Long = ""
+	}
 	v.Evidence = append(v.Evidence, cited...)
 	j.since(v)
+	j.complete(v)
 	j.graph(v)
 	if v.Where == nil {
 		if f, ok := j.place(root); ok {

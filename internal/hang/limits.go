@@ -11,7 +11,7 @@ import (
 // that waits again and again.
 func (j *judge) limitedAt(n node, u *Unit) string {
 	at := j.waitAt(u)
-	if c := j.call(n); !u.Wait.Limit || u.Wait.How == "sleep" || c != nil && c.Loop != nil {
+	if c := j.call(n); !u.Wait.Limit || u.Wait.How == "sleep" || u.Wait.How == "cancel" || c != nil && c.Loop != nil {
 		return at
 	}
 	limit := "with a time limit"

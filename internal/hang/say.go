@@ -135,7 +135,7 @@ func (j *judge) told(path []hop, circle bool) string {
 		}
 		from := j.name(h.node)
 		if k > 0 {
-			if left := len(path) - k; b.Len() > 110 && left > 1 {
+			if left := len(path) - k; b.Len() > 80 && left > 2 {
 				// The middle of a long path is left out, and said to be.
 				last := &path[len(path)-1]
 				if last.edge == nil {

@@ -72,7 +72,7 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		out = append(out, j.childSteps(n, w.PID, at)...)
 	}
 	for k := range out {
-		if w.Limit && out[k].kind != "loop" && out[k].kind != "gather" {
+		if w.Limit && out[k].kind != "loop" && out[k].kind != "gather" && w.How != "cancel" {
 			out[k].limit = max(time.Nanosecond, time.Duration(w.Seconds*1e9))
 		}
 	}

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,7 +33,11 @@ func Explain(u *screen.UI, rec *recording.Recording, r *reason.Reason, full bool
 // explain prints the explanation for people: the reason in a sentence, its
 // evidence, then the stacks.
 func explain(u *screen.UI, rec *recording.Recording, why *hang.Verdict, ends []reason.Ending, full bool, unlike *compare.Result) {
-	fmt.Fprintln(u.Out, u.Paint(screen.Bold, printable.Line(why.Sentence)))
+	said := why.Sentence
+	if full {
+		said = cmp.Or(why.Long, said)
+	}
+	fmt.Fprintln(u.Out, u.Paint(screen.Bold, printable.Line(said)))
 	if since := reason.SinceWhen(why); since != "" {
 		fmt.Fprintln(u.Out, since)
 	}
