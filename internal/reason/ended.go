@@ -70,15 +70,7 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 			}
 		}
 	}
-	for _, f := range st.Frames {
-		if f.Kind == stack.Python {
-			d.Frames = append(d.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
-		} else if strings.Contains(strings.ToLower(strings.ReplaceAll(f.Func, "_", "")), "handlesystemexit") || strings.Contains(f.Func, "PyErr_PrintEx") {
-			d.SysExit = true
-		} else if d.Call == "" && f.Func != "" && f.Func != "??" && len(d.Frames) == 0 && !f.Eval {
-			d.Call = f.Func
-		}
-	}
+	framesOf(d, st)
 	if d.Signal != "" && !d.Fault {
 		sentBy(rec, all, last, d)
 	}
@@ -92,6 +84,23 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 		d.Frames = d.Exit.Frames
 	}
 	return d, st
+}
+
+// framesOf notes what of a stack says how a process ended.
+func framesOf(d *hang.Death, st stack.Stack) {
+	pyExit := false
+	for _, f := range st.Frames {
+		pyExit = pyExit || f.Func == "Py_Exit"
+		if f.Kind == stack.Python {
+			d.Frames = append(d.Frames, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
+		} else if strings.Contains(strings.ToLower(strings.ReplaceAll(f.Func, "_", "")), "handlesystemexit") || strings.Contains(f.Func, "PyErr_PrintEx") {
+			d.SysExit = true
+		} else if d.Call == "" && f.Func != "" && f.Func != "??" && len(d.Frames) == 0 && !f.Eval {
+			d.Call = f.Func
+		}
+	}
+	// Where what handles SystemExit has no name, it calls this, in no code of Python.
+	d.SysExit = d.SysExit || pyExit && len(d.Frames) == 0
 }
 
 // sendsTo reports whether a call sends a signal to a process, to its group or to a
