@@ -167,6 +167,8 @@ type Wait struct {
 	Takes int `json:"takes,omitempty"`
 	// PID is the child that is waited for.
 	PID int `json:"pid,omitempty"`
+	// Failed is the exception for which a task group has cancelled the tasks that it waits for.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Hands are those who hold a thing, are at it, or could get at it.

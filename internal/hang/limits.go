@@ -24,6 +24,18 @@ func (j *judge) limitedAt(n node, u *Unit) string {
 	return " " + limit
 }
 
+// cancelledFor says why a task group has cancelled the task that it waits for.
+func (j *judge) cancelledFor(w *Wait) string {
+	if w.Failed == "" {
+		return ""
+	}
+	failed := w.Failed
+	if j.in.NoValues {
+		failed, _, _ = strings.Cut(failed, ":")
+	}
+	return " (cancelled, as another failed with " + strings.ReplaceAll(failed, "%", "%%") + ")"
+}
+
 // afterLimit is what is not known of one that waits with a time limit.
 func (j *judge) afterLimit(h *hop) string {
 	limit := ""

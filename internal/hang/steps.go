@@ -55,7 +55,7 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		case w.How == "serve_forever":
 			e.say = "%[1]s waits for the end of serve_forever" + at + ", which %[2]s runs"
 		case w.How == "group":
-			e.say = "%[1]s waits in a task group" + at + " for %[2]s"
+			e.say = "%[1]s waits in a task group" + at + " for %[2]s" + j.cancelledFor(w)
 		case w.How == "cancel":
 			e.say = "%[1]s has cancelled %[2]s, which went over its time limit, and waits for its end" + at
 		case w.How == "shutdown":

@@ -42,9 +42,13 @@ func (r *reader) readTrio() {
 
 // rules of Trio's functions, by file and name.
 var trioRules = map[string]func(*waiter, int){
-	"_run.py:_nested_child_finished": func(w *waiter, k int) { w.members(w.Attr(w.self(k), "_children")) },
-	"_channel.py:receive":            func(w *waiter, k int) { w.channel(k, "get") },
-	"_channel.py:send":               func(w *waiter, k int) { w.channel(k, "put") },
+	"_run.py:_nested_child_finished": func(w *waiter, k int) {
+		if w.members(w.Attr(w.self(k), "_children")); w.found != nil {
+			w.found.Failed = w.failed(w.self(k))
+		}
+	},
+	"_channel.py:receive": func(w *waiter, k int) { w.channel(k, "get") },
+	"_channel.py:send":    func(w *waiter, k int) { w.channel(k, "put") },
 	"_sync.py:wait": func(w *waiter, k int) {
 		switch obj := w.self(k); w.Type(obj) {
 		case "Event":

@@ -210,5 +210,26 @@ func (w *waiter) group(k int) {
 	}
 	if len(out.Units) > 0 {
 		w.found = out
+		out.Failed = w.failed(w.self(k))
 	}
+}
+
+// failed is the exception of the task for which a task group has cancelled the others.
+func (w *waiter) failed(group uint64) string {
+	for _, name := range []string{"_errors", "_exceptions", "_pending_excs"} { // of asyncio, of anyio, of Trio
+		for _, exc := range w.Items(w.Attr(group, name), 20) {
+			if class := w.Type(exc); class != "" && class != "CancelledError" && class != "Cancelled" {
+				return strings.TrimSuffix(class+": "+w.message(exc), ": ")
+			}
+		}
+	}
+	return ""
+}
+
+// message is the only argument of an exception, if that is a text.
+func (w *waiter) message(exc uint64) string {
+	if args := w.Args(exc); len(args) == 1 {
+		return cut(w.Str(args[0]), 60)
+	}
+	return ""
 }
