@@ -1,5 +1,10 @@
 package hang
 
+import (
+	"slices"
+	"strings"
+)
+
 // Copy is an object that threads wait for and that a fork copies: at the same address in
 // both processes, and from then on two.
 type Copy struct {
@@ -37,6 +42,22 @@ func (j *judge) copied(n node, t *Thing) string {
 		}
 	}
 	return ""
+}
+
+// takenByParent tells a lock that a unit holds since before it was forked, in a function of
+// its parent's that still stands on its stack, and where it was taken.
+func (j *judge) takenByParent(h hop) (Frame, bool) {
+	u, p := j.unit(h.edge.to), j.procs[h.edge.to.proc]
+	if u == nil || p == nil || !p.Forked || h.edge.hold == nil {
+		return Frame{}, false
+	}
+	k := slices.IndexFunc(u.Frames, func(f Frame) bool {
+		return lastName(f.Func) == "_launch" && strings.HasSuffix(f.File, "/multiprocessing/popen_fork.py")
+	})
+	if k < 0 || h.edge.hold.Frame < k {
+		return Frame{}, false
+	}
+	return j.heldAt(h.edge)
 }
 
 // copyOf finds what a process has at the place of a thing of another, nil for nothing.

@@ -187,6 +187,10 @@ func (j *judge) selfDeadlock(v *Verdict, h hop) {
 		v.Sentence = "Deadlock: " + strings.ReplaceAll(fmt.Sprintf(h.edge.say, name, "itself"), "the event loop of itself", "its own event loop") + "."
 		return
 	}
+	if f, ok := j.takenByParent(h); ok {
+		v.Sentence = fmt.Sprintf("Deadlock: %s waits for %s%s, which was taken before it was forked (%s): its copy is never released.", name, what, j.where(h.node), j.at(f))
+		return
+	}
 	v.Sentence = fmt.Sprintf("Deadlock: %s waits for %s%s, which it holds itself%s.", name, what, j.where(h.node), j.taken(h))
 }
 
