@@ -51,16 +51,16 @@ func (j *judge) acted(n node, t *Thing) string {
 		}
 		who := tell(a, " notified ")
 		if others := j.alsoWaits(n, t); others != "" {
-			return "; " + who + " did at " + j.at(a.Where) + ", which did not wake it; " + others + " waits for it, too"
+			return "; " + who + " notified it at " + j.at(a.Where) + ", which did not wake it; " + others + " waits for it, too"
 		}
-		return "; " + who + " did at " + j.at(a.Where) + ", before that"
+		return "; " + who + " notified it at " + j.at(a.Where) + ", before that"
 	case Event:
 		s, first := last(WasSet)
 		c, then := last(Cleared)
 		if s == nil || c == nil || then < first {
 			return ""
 		}
-		return "; " + tell(s, " set ") + " did at " + j.at(s.Where) + ", and " + tell(c, " cleared ") + " cleared it at " + j.at(c.Where)
+		return "; " + tell(s, " set ") + " set it at " + j.at(s.Where) + ", and " + tell(c, " cleared ") + " cleared it at " + j.at(c.Where)
 	case Queue:
 		if a, _ := last(TookItem); a != nil && a.Unit != n.unit {
 			ended := ""

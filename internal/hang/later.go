@@ -6,29 +6,30 @@ import (
 	"strings"
 )
 
-// acts are the methods by which a program ends the waiting for a thing.
-func acts(t *Thing, how string) string {
+// acts are the methods by which a program ends the waiting for a thing, and what one does
+// who calls them.
+func acts(t *Thing, how string) (methods, does string) {
 	switch t.Kind {
 	case Event:
-		return "set"
+		return "set", "sets it"
 	case Condition:
-		return "notify(?:_all|All)?"
+		return "notify(?:_all|All)?", "notifies it"
 	case Queue:
 		switch how {
 		case "put":
-			return "get(?:_nowait)?"
+			return "get(?:_nowait)?", "takes from it"
 		case "join":
-			return "task_done"
+			return "task_done", "calls task_done"
 		}
-		return "put(?:_nowait)?"
+		return "put(?:_nowait)?", "puts into it"
 	case Lock, RLock, Semaphore:
-		return "release"
+		return "release", "releases it"
 	case Barrier:
-		return "wait"
+		return "wait", "comes to it"
 	case Future:
-		return "set_(?:result|exception)"
+		return "set_(?:result|exception)", "completes it"
 	}
-	return ""
+	return "", ""
 }
 
 const unreached = ", which it can't reach"
@@ -36,7 +37,7 @@ const unreached = ", which it can't reach"
 // later says of what one waits for that another, who waits for that one, would bring it about
 // further down in its code: it does not come there. "" is for nobody.
 func (j *judge) later(n node, t *Thing, how string) string {
-	act := acts(t, how)
+	act, does := acts(t, how)
 	if act == "" || t.Name == "" || j.in.Text == nil {
 		return ""
 	}
@@ -57,8 +58,8 @@ func (j *judge) later(n node, t *Thing, how string) string {
 			}
 			if line := j.below(f, call); line > 0 {
 				at := j.at(Frame{File: f.File, Line: line})
-				j.cite(Evidence{Text: j.name(h.node) + " would do that at " + at, Proc: n.proc, Event: j.eventOf(h.node), File: f.File, Line: line})
-				return "; " + j.name(h.node) + " does that at " + at + unreached
+				j.cite(Evidence{Text: j.name(h.node) + " " + does + " at " + at + ", later", Proc: n.proc, Event: j.eventOf(h.node), File: f.File, Line: line})
+				return "; " + j.name(h.node) + " " + does + " at " + at + unreached
 			}
 		}
 	}
