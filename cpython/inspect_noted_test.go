@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,41 @@ func TestReadsWhatWasKept(t *testing.T) {
 			}
 			if d := cmp.Diff(names(noted), names(kept)); d != "" {
 				t.Errorf("threads (-all memory +what was kept):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestShellsAreNotEmpty: of a container that was too deep to be shown its class is kept; where
+// it is asked for itself, it is not said to be empty.
+func TestShellsAreNotEmpty(t *testing.T) {
+	for _, in := range interpreters() {
+		t.Run(in.name, func(t *testing.T) {
+			t.Parallel()
+			p := startPython(t, in, "deeppoints.py")
+			var deep, inner uint64
+			if _, err := fmt.Sscan(p.line(t), &deep, &inner); err != nil {
+				t.Fatal(err)
+			}
+			p.awaitRead(t)
+			r := openLive(t, in, p.m.PID)
+			print := func(m mem.Reader, note func(uint64, int), addr uint64) string {
+				v := newView(m)
+				defer v.release()
+				v.note = note
+				return r.value(v, addr)
+			}
+			noted := &notedMem{p.m, map[uint64]bool{}, map[uint64]*[pageSize / 8]bool{}}
+			raw, note := noted.Noted()
+			first := print(raw, note, deep)
+			if !strings.Contains(first, "…") || strings.Contains(first, "unreadable") {
+				t.Fatalf("it reads %s", first)
+			}
+			if again := print(keptMem{noted}, nil, deep); again != first {
+				t.Errorf("it reads %s, of what was kept %s", first, again)
+			}
+			if got := print(keptMem{noted}, nil, inner); got != "<unreadable: "+errShell.Error()+">" {
+				t.Errorf("what was too deep reads %s", got)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -46,12 +47,26 @@ func (p *printer) object(addr uint64) {
 	}
 }
 
-func (p *printer) typeOf(addr uint64) (typeInfo, error) {
-	s, err := p.v.record("object", addr, p.r.l.object.typ+8)
-	if err != nil {
-		return typeInfo{}, err
+// errShell is said of an object of which a recording holds the class alone.
+var errShell = errors.New("its contents are not in the recording")
+
+// holds says by an error where the contents of an object are not there. Of a container
+// that is too deep its class is shown alone, and noted alone: then there are zeros where
+// each object that is alive has its reference count, and who reads more of it is not told
+// that it is empty.
+func (p *printer) holds(addr uint64) error {
+	head, err := p.v.record("object", addr, p.r.l.object.typ)
+	if err == nil && !slices.ContainsFunc(head.b, func(b byte) bool { return b != 0 }) {
+		return errShell
 	}
-	typ := s.u64(p.r.l.object.typ)
+	return err
+}
+
+func (p *printer) typeOf(addr uint64) (typeInfo, error) {
+	typ, err := p.v.u64(addr + uint64(p.r.l.object.typ))
+	if err != nil {
+		return typeInfo{}, fmt.Errorf("object: %w", err)
+	}
 	t, ok := p.types[typ]
 	if !ok {
 		if t, err = p.r.typeInfo(p.v, typ); err != nil {
@@ -67,6 +82,16 @@ func (p *printer) print(addr uint64) error {
 	if err != nil {
 		return err
 	}
+	if t.flags&(flagTuple|flagList|flagDict) == 0 && t.name != "set" && t.name != "frozenset" {
+		if err := p.holds(addr); err != nil {
+			return err
+		}
+	}
+	return p.of(addr, t)
+}
+
+// of prints an object of the class t.
+func (p *printer) of(addr uint64, t typeInfo) error {
 	l := p.r.l
 	switch {
 	case t.flags&flagStr != 0:
@@ -158,6 +183,9 @@ func (p *printer) wrapped(t typeInfo, builtin string, f func() error) error {
 func (p *printer) container(addr uint64, t typeInfo, builtin, open, close string, f func() error) error {
 	if p.enter(addr) {
 		defer p.leave()
+		if err := p.holds(addr); err != nil {
+			return err
+		}
 	} else {
 		f = func() error { p.b.WriteString("…"); return nil }
 	}

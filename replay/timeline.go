@@ -242,7 +242,8 @@ func (l *timeline) back(i int) error {
 	return nil
 }
 
-// seek goes to a point, forwards or backwards, past all breakpoints.
+// seek goes to a point, forwards or backwards, past all breakpoints; to the beginning for
+// one that is before it, as in a process that begins with an image.
 func (l *timeline) seek(to Point) error {
 	watches := l.s.watches
 	l.quiet(true)
@@ -251,6 +252,9 @@ func (l *timeline) seek(to Point) error {
 		l.quiet(false)
 		l.setWatches(watches)
 	}()
+	if first := l.points[0].at; to.base().compare(first) < 0 {
+		to = first
+	}
 	here := l.here()
 	if here.Same(to) {
 		return nil

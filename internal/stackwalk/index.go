@@ -183,8 +183,7 @@ func (x *indexer) Forget(p *replay.Process) {
 
 // ReadAll reads all that can be asked for at a point: the stacks of all
 // threads, with their variables and exceptions, and the tasks. Where memory is
-// noted that is read, it will be there. The variables of what runs the tests are left
-// out: they lead to all that is known of each test.
+// noted that is read, it will be there.
 func (x *indexer) ReadAll(p *replay.Process) {
 	x.st.wait()
 	rt, all, m := x.walk.Threads(p)
@@ -195,9 +194,7 @@ func (x *indexer) ReadAll(p *replay.Process) {
 		c := x.walk.Procs[p.Info.ID].Code.Walk(p, t)
 		for _, frames := range framesOf(rt, p, t, all, c) {
 			for i := range frames {
-				if !hang.Machinery(frames[i].File) {
-					rt.Locals(m, frames[i])
-				}
+				rt.Locals(m, frames[i])
 			}
 		}
 		if pt, ok := threadOf(rt, m, all, t); ok {
