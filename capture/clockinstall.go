@@ -107,6 +107,7 @@ func (r *recorder) installClock(t *task) error {
 	ev.Args = recording.Clock{Budget: in.Budget, Stubs: area, Bias: find.bias, Next: p.clockReg}.Words()
 	ev.Text = find.clock.Version.String()
 	p.clock, p.clockArea, p.clockBias = in, area, find.bias
+	p.remote.where, p.remote.on = find.clock.Remote(m, find.bias)
 	r.log(p, ev)
 	p.base, p.budget = 0, 0
 	if err := r.tellClock(t); err != nil {

@@ -37,6 +37,10 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings 
 		spans = append(spans, ptrace.Span{Addr: p.calls.img.Pos, Data: b[40:48]})
 		head += 8
 	}
+	more := len(spans)
+	spans = p.remote.ask(spans)
+	more = 8 * (len(spans) - more)
+	head += more
 	if n > 0 {
 		// A string may end before the page does: two spans keep a fault in
 		// the second page from losing the first.
@@ -50,6 +54,10 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings 
 	got := 0
 	if len(spans) > 0 {
 		got, err = ptrace.ReadV(t.tid, spans)
+		if got < head && got >= head-more {
+			p.remote.on = false // what it looks at is gone
+			return r.counters(t, inAddr, n)
+		}
 		if got < head {
 			return nil, 0, fmt.Errorf("read the counters of thread %d: %w", t.tid, err)
 		}
@@ -64,6 +72,10 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings 
 	}
 	if p.calls != nil {
 		p.callPos = binary.LittleEndian.Uint64(b[40:48])
+	}
+	if more > 0 && p.remote.came() {
+		p.remote.on = false
+		return nil, 0, errRemote
 	}
 	return in[:max(0, got-head)], readings, nil
 }

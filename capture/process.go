@@ -233,6 +233,7 @@ func (r *recorder) forked(t, child *task) error {
 	if from.runner != nil && proc.within == nil {
 		proc.runner = &runner{handles: from.runner.handles, worker: true} // of a test in a process of its own
 	}
+	proc.remote = from.remote
 	proc.clockArea, proc.clockBias, proc.clockReg, proc.env = from.clockArea, from.clockBias, from.clockReg, from.env
 	proc.noFork = append([]span(nil), from.noFork...)
 	proc.deadStacks = slices.Clone(from.deadStacks)

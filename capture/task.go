@@ -208,6 +208,7 @@ type counting struct {
 	// clockArea, clockBias and clockReg are what the log says of the clock.
 	clockArea, clockBias, clockReg uint64
 	statics                        linux.Mapping // of the interpreter; see chaos.go
+	remote                         remoteWatch
 }
 
 // bufferedCalls are the calls that a process makes without a stop.

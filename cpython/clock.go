@@ -54,6 +54,8 @@ type Clock struct {
 	Sites int
 	// Lo and Hi span the module's segments.
 	Lo, Hi uint64
+	// Runtime is the address of _PyRuntime, 0 where it is not exported.
+	Runtime uint64 `json:",omitempty"`
 }
 
 // A Table is one jump table.

@@ -60,6 +60,9 @@ func (im *elfFile) findClock(path string) (*Clock, error) {
 	}
 	c := &Clock{Version: v, Path: path, Relocated: im.dynamic}
 	c.Lo, c.Hi = im.span()
+	if s, ok := im.lookup("_PyRuntime"); ok {
+		c.Runtime = s.value
+	}
 	c.Tables = []Table{{Addr: hit.addr, Entries: opcodes, Uncounted: v.Rules().uncounted, Targets: hit.targets}}
 
 	t, err := im.traceLoop(hit.targets)
