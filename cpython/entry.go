@@ -48,7 +48,7 @@ func (r *Runtime) Entry(m mem.Reader, c *Code) (*Entry, error) {
 	if l.code.qualname != no {
 		e.Name = l.code.qualname
 	}
-	if l.minor <= 10 {
+	if l.rules.InSwitch() {
 		e.TState = r.Addr + uint64(l.runtime.tstateCurrent)
 		e.Frame, e.Code, e.Bytes, e.Size, e.Value = l.thread.frame, l.frame.code, coCode310, l.object.size, l.bytes.value
 		return e, nil

@@ -190,7 +190,7 @@ func (w *walk) frame(s record, first bool) error {
 		// Unreadable or wrong, it only costs the later frames their Entry.
 		w.cframe, _ = w.v.u64(w.cframe + uint64(l.cframe.previous))
 	}
-	if l.minor >= 11 {
+	if l.rules.interpreterFrames {
 		base, err := w.bytecode(s, cs, f.Code)
 		if err != nil {
 			return err
@@ -213,8 +213,8 @@ func (w *walk) frame(s record, first bool) error {
 		f.Instr = max(int(int64(ip-base)), -1)
 	} else {
 		f.Instr = s.i32(l.frame.ip)
-		if l.minor == 10 && f.Instr > 0 {
-			f.Instr *= 2 // code units; the others count bytes
+		if f.Instr > 0 {
+			f.Instr *= l.rules.jumpUnit
 		}
 	}
 	f.Entry = entry

@@ -70,7 +70,7 @@ func (r *Runtime) keyOf(s record) codeKey {
 	if l.code.qualname != no {
 		k.name = s.u64(l.code.qualname)
 	}
-	if l.minor >= 11 {
+	if l.rules.Qualified {
 		k.units = s.i32(l.object.size) // Py_SIZE: code units
 	}
 	return k
@@ -320,6 +320,6 @@ func (r *Runtime) readCode(v *view, addr uint64, key codeKey) (*code, error) {
 	if s, err := v.record("code object", addr, r.l.code.size); err == nil {
 		co.traceable = s.i32(r.l.code.firstTraceable)
 	}
-	co.positions = decodeLines(r.l.minor, co.lineTable, key.firstLine)
+	co.positions = r.l.rules.lines(co.lineTable, key.firstLine)
 	return co, nil
 }

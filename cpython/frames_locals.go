@@ -82,10 +82,10 @@ func (r *Runtime) eachLocal(l *locals, f *Frame) error {
 // variables reads those of a frame, from its record and that of its code.
 func (l *locals) variables(f *Frame, code, frame record) error {
 	var err error
-	switch minor := l.r.l.minor; {
+	switch {
 	case code.i32(l.r.l.code.flags)&coOptimized == 0:
 		err = l.namespace(frame.u64(l.r.l.frame.locals))
-	case minor <= 10:
+	case !l.r.l.rules.interpreterFrames:
 		err = l.fast310(f.Addr, code)
 	default:
 		err = l.fast(f.Addr, code)

@@ -110,14 +110,11 @@ func (r *Runtime) yieldsFrom(v *view, frame uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if l.minor >= 11 {
+	if l.rules.interpreterFrames {
 		b, err := v.bytes(s.u64(l.frame.ip)+2, 2)
 		return err == nil && l.rules.delegates(b[1]), err
 	}
-	last := s.i32(l.frame.ip)
-	if l.minor == 10 {
-		last *= 2
-	}
+	last := s.i32(l.frame.ip) * l.rules.jumpUnit
 	code, err := v.u64(s.u64(l.frame.code) + uint64(l.code.code))
 	if err != nil {
 		return false, err
@@ -140,7 +137,7 @@ func (r *Runtime) awaited(v *view, frame uint64) (uint64, error) {
 		end = s.u64(l.frame.stackpointer)
 	case l.frame.stackdepth != no:
 		end = s.u64(l.frame.valuestack) + 8*uint64(uint32(s.i32(l.frame.stackdepth)))
-	case l.minor <= 9:
+	case !l.rules.interpreterFrames:
 		end = s.u64(l.frame.stacktop)
 	default:
 		end = frame + uint64(l.frame.localsplus) + 8*uint64(uint32(s.i32(l.frame.stacktop)))

@@ -158,7 +158,7 @@ func (g *greenletReader) topFrame(obj uint64) (uint64, error) {
 			continue
 		}
 		frame := p
-		if l.minor >= 11 {
+		if l.rules.interpreterFrames {
 			// PyFrameObject.f_frame follows PyObject_HEAD and f_back.
 			if frame, err = g.v.u64(p + uint64(l.object.typ) + 16); err != nil {
 				continue
@@ -194,7 +194,7 @@ func (r *Runtime) eachTracked(v *view, interp, known uint64, f func(obj uint64) 
 	)
 	// Where the heads are: in the interpreter from 3.9 on, before in _PyRuntime.
 	lo, hi := interp, interp+uint64(r.l.interp.structSize)
-	if r.l.minor == 8 {
+	if r.l.rules.gcInRuntime {
 		lo, hi = r.Addr, r.Addr+uint64(r.l.interp.structSize)
 	}
 	visited := 0

@@ -31,9 +31,6 @@ func (r *Runtime) Inspect(m mem.Reader) *Inspector {
 // Release ends the reading.
 func (i *Inspector) Release() { i.v.release() }
 
-// Minor is the minor version of the interpreter.
-func (i *Inspector) Minor() int { return i.r.l.minor }
-
 func (i *Inspector) typeOf(obj uint64) (typeInfo, bool) {
 	if obj == 0 || obj%8 != 0 {
 		return typeInfo{}, false
@@ -311,7 +308,7 @@ func (i *Inspector) deque(obj uint64, f func(item uint64) bool) {
 // place of its first item, later a ring (Modules/_queuemodule.c).
 func (i *Inspector) simpleQueue(obj uint64, f func(item uint64) bool) {
 	head := uint64(i.r.l.object.typ) + 8
-	if i.r.l.minor <= 12 {
+	if !i.r.l.rules.queueRing {
 		// lock, locked, lst, lst_pos
 		s, err := i.v.record("SimpleQueue", obj+head, 4*8)
 		if err != nil {

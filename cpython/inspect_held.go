@@ -22,7 +22,7 @@ const maxHeld = 64
 func (i *Inspector) Held(f *Frame) []Held {
 	var out []Held
 	var found []Held
-	if i.r.l.minor >= 11 {
+	if i.r.l.rules.exceptionTable {
 		found = i.heldByTable(f)
 	} else {
 		found = i.heldByBlocks(f)
@@ -123,7 +123,7 @@ func (i *Inspector) exited(base uint64, depth int) uint64 {
 	if err != nil {
 		return 0
 	}
-	if i.r.l.minor >= 14 {
+	if i.r.l.rules.unboundExit {
 		top &^= stackrefTags
 		if depth >= 2 {
 			below, err := i.v.u64(base + 8*uint64(depth-2))
@@ -238,10 +238,7 @@ func (i *Inspector) heldByBlocks(f *Frame) []Held {
 	if addr, err := i.v.u64(f.Code + uint64(l.code.code)); err == nil {
 		code, _ = i.r.rawBytes(i.v, addr, 1<<20)
 	}
-	scale := 1
-	if l.minor == 10 {
-		scale = 2
-	}
+	scale := l.rules.jumpUnit
 	// opened returns where the block with a handler begins.
 	opened := func(target int) (at int, with bool) {
 		arg := 0
@@ -306,8 +303,8 @@ func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 		return Lock{}, false
 	}
 	out := Lock{}
-	// 3.13 has both: a Lock became a PyMutex with a patch release.
-	if i.r.l.minor >= 14 || i.r.l.minor == 13 && s.u64(0) < 1<<16 {
+	form := i.r.l.rules.locks
+	if form == lockMutex || form != lockPointer && s.u64(0) < 1<<16 {
 		out.Word, out.Locked = obj+head, s.b[0]&1 != 0
 	} else {
 		out.Word = s.u64(0)
@@ -319,7 +316,7 @@ func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 	}
 	if name == "RLock" {
 		out.Owner, out.Count = s.u64(8), int(min(s.u64(16), 1<<31))
-		if i.r.l.minor >= 14 && out.Locked {
+		if form == lockMutex && out.Locked {
 			out.Count++ // _PyRecursiveMutex counts from 0
 		}
 		if out.Count == 0 {
@@ -332,7 +329,7 @@ func (i *Inspector) Lock(obj uint64) (Lock, bool) {
 // simpleQueueLock is what one waits at for an item of a queue.SimpleQueue: up to 3.12 a
 // pointer to a lock, later the byte has_threads_waiting (Modules/_queuemodule.c).
 func (i *Inspector) simpleQueueLock(addr uint64) (Lock, bool) {
-	if i.r.l.minor >= 13 {
+	if i.r.l.rules.queueRing {
 		return Lock{Word: addr}, true
 	}
 	word, err := i.v.u64(addr)
@@ -343,7 +340,7 @@ func (i *Inspector) simpleQueueLock(addr uint64) (Lock, bool) {
 // on word: struct wait_entry of Python/parking_lot.c (3.13 and later) has
 // park_arg, addr and then the semaphore.
 func (i *Inspector) Parked(word uint64) uint64 {
-	if i.r.l.minor < 13 || word < 16 {
+	if !i.r.l.rules.parkingLot || word < 16 {
 		return 0
 	}
 	addr, err := i.v.u64(word - 8)
@@ -363,7 +360,7 @@ func (i *Inspector) StackValues(f *Frame) []uint64 {
 		return nil
 	}
 	var base uint64
-	if l.minor >= 11 {
+	if l.rules.interpreterFrames {
 		base = f.Addr + uint64(l.frame.localsplus) + 8*uint64(uint32(code.i32(l.code.nlocalsplus)))
 	} else if base, err = i.v.u64(f.Addr + uint64(l.frame.valuestack)); err != nil {
 		return nil
@@ -374,7 +371,7 @@ func (i *Inspector) StackValues(f *Frame) []uint64 {
 		if err != nil {
 			break
 		}
-		if l.minor >= 14 {
+		if l.rules.stackrefs {
 			p &^= stackrefTags
 		}
 		if p == 0 || p%8 != 0 || p < 1<<16 || p>>47 != 0 {

@@ -35,7 +35,7 @@ func (i *Inspector) frameOf(obj uint64) (Frame, bool) {
 		return Frame{}, false
 	}
 	addr := obj
-	if i.r.l.minor >= 11 {
+	if i.r.l.rules.interpreterFrames {
 		// PyFrameObject.f_frame follows PyObject_HEAD and f_back.
 		at, err := i.v.u64(obj + uint64(i.r.l.object.typ) + 16)
 		if err != nil {
@@ -62,7 +62,7 @@ func (i *Inspector) excWord(exc uint64, n int) uint64 {
 		return 0
 	}
 	at := i.r.l.exc.args + 8 + 8*n
-	if i.r.l.minor >= 11 {
+	if i.r.l.rules.excNotes {
 		at += 8
 	}
 	p, err := i.v.u64(exc + uint64(at))
@@ -84,7 +84,7 @@ func (i *Inspector) Cause(exc uint64) (cause uint64, from bool) {
 		return 0, false
 	}
 	at := i.r.l.exc.args + 8 + 24
-	if i.r.l.minor >= 11 {
+	if i.r.l.rules.excNotes {
 		at += 8
 	}
 	if b, err := i.v.bytes(exc+uint64(at), 1); err != nil || b[0] != 0 {

@@ -45,7 +45,7 @@ func (i *Inspector) GeneratorHolds(gen uint64) (held []Held, frame Frame, ok boo
 	if w.frame(s, true) != nil || len(w.frames) == 0 {
 		return nil, Frame{}, false
 	}
-	if i.r.l.minor >= 11 {
+	if i.r.l.rules.exceptionTable {
 		return i.heldByTable(&w.frames[0]), w.frames[0], true
 	}
 	return i.heldByBlocks(&w.frames[0]), w.frames[0], true

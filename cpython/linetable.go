@@ -15,19 +15,6 @@ type position struct {
 // module body of a generated file, is some hundred KB.
 const maxLineTable = 16 << 20
 
-// decodeLines decodes a code object's line table, in the format of the minor
-// version, to ranges in rising order. A table that ends early gives what came
-// before.
-func decodeLines(minor int, table []byte, firstLine int) []position {
-	switch {
-	case minor <= 9:
-		return decodeLnotab(table, firstLine)
-	case minor == 10:
-		return decodeLineTable310(table, firstLine)
-	}
-	return decodeLocations(table, firstLine)
-}
-
 // lookup returns the position of the instruction at byte offset addr. An
 // offset before the code, that of a frame which has not started, is on the
 // first line (PyCode_Addr2Line).

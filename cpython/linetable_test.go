@@ -39,7 +39,7 @@ func TestLineTables(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ps := decodeLines(minor, table, c.First)
+				ps := rulesOf(minor).lines(table, c.First)
 				var got [][5]int
 				for i := 0; i < c.Length; i += 2 {
 					p := lookup(ps, i, c.First)
@@ -75,7 +75,7 @@ func TestDamagedLineTables(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for minor := 8; minor <= 14; minor++ {
-			ps := decodeLines(minor, tt.table, 1)
+			ps := rulesOf(minor).lines(tt.table, 1)
 			for _, addr := range []int{-1, 0, 2, 1 << 30} {
 				if p := lookup(ps, addr, 1); addr < 0 && p.line != 1 {
 					t.Errorf("3.%d, %s: line %d before the first instruction", minor, tt.name, p.line)

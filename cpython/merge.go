@@ -84,7 +84,7 @@ type group struct {
 
 func (r *Runtime) place(c []unwind.Frame, py []Frame) []group {
 	var groups []group
-	if r.l.minor >= 11 {
+	if r.l.rules.interpreterFrames {
 		for start := 0; start < len(py); {
 			end := start
 			for end < len(py)-1 && py[end].Entry == 0 {
@@ -148,7 +148,7 @@ func isEvalLoop(f *unwind.Frame) bool {
 // (Python/ceval.c, _TAIL_CALL_…, without a name where the build is stripped).
 func (r *Runtime) markHandler(out []MergedFrame, eval *unwind.Frame) {
 	n := len(out) - 1
-	if r.l.minor < 14 || n < 0 || out[n].C == nil || out[n].C.Module != eval.Module || out[n].C.Module == nil {
+	if !r.l.rules.tailCalls || n < 0 || out[n].C == nil || out[n].C.Module != eval.Module || out[n].C.Module == nil {
 		return
 	}
 	f := out[n].C

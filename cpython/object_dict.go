@@ -102,10 +102,10 @@ func (r *Runtime) dictItems(v *view, addr uint64, f func(key, value uint64) bool
 func (r *Runtime) splitItems(v *view, keys dictKeys, values uint64, f func(key, value uint64) bool) error {
 	var order []byte
 	slots := values
-	switch {
-	case r.l.minor <= 10:
+	switch r.l.rules.dictValues {
+	case valuesOnly:
 		order = nil
-	case r.l.minor <= 12:
+	case valuesOrderBefore:
 		head, err := v.bytes(values-2, 2)
 		if err != nil {
 			return fmt.Errorf("dict values: %w", err)
@@ -130,7 +130,7 @@ func (r *Runtime) splitItems(v *view, keys dictKeys, values uint64, f func(key, 
 		}
 	}
 	n := len(order)
-	if r.l.minor <= 10 {
+	if r.l.rules.dictValues == valuesOnly {
 		n = keys.n
 	}
 	for i := range n {
@@ -280,17 +280,17 @@ func (r *Runtime) attributes(v *view, obj uint64, t typeInfo, f func(name string
 func (r *Runtime) instanceDict(v *view, obj uint64, t typeInfo, f func(key, value uint64) bool) error {
 	dict, values := uint64(0), uint64(0)
 	var err error
-	switch {
-	case t.flags&flagManagedDict == 0 || r.l.minor <= 10:
+	switch form := r.l.rules.attributes; {
+	case t.flags&flagManagedDict == 0 || form == dictAtOffset:
 		var at uint64
 		if at, err = r.dictAddr(v, obj, t); err == nil && at != 0 {
 			dict, err = v.u64(at)
 		}
-	case r.l.minor == 11:
+	case form == dictOrValuesWords:
 		if values, err = v.u64(obj - 32); err == nil && values == 0 {
 			dict, err = v.u64(obj - 24)
 		}
-	case r.l.minor == 12:
+	case form == dictOrValuesTagged:
 		if dict, err = v.u64(obj - 24); err == nil && dict&1 != 0 {
 			dict, values = 0, dict+1
 		}

@@ -9,7 +9,6 @@ const no = -1
 // into its structs, for one minor version and one threading model. Fields
 // carry the C names shortened; layoutRows has the full ones.
 type layout struct {
-	minor        int
 	rules        *Rules
 	freeThreaded bool
 
@@ -70,23 +69,6 @@ type objects struct {
 // 3.12, 3.13, 3.13t, 3.14, 3.14t (t: built with --disable-gil).
 type columns [9]int
 
-// column returns the index into columns of a version.
-func column(minor int, freeThreaded bool) (int, error) {
-	switch {
-	case minor >= 8 && minor <= 12 && !freeThreaded:
-		return minor - 8, nil
-	case minor == 13 && !freeThreaded:
-		return 5, nil
-	case minor == 13:
-		return 6, nil
-	case minor == 14 && !freeThreaded:
-		return 7, nil
-	case minor == 14:
-		return 8, nil
-	}
-	return 0, fmt.Errorf("no struct layout for CPython 3.%d", minor)
-}
-
 // tableLayout returns the offsets that layoutRows gives for a version of a
 // release build on x86-64 (no Py_DEBUG, no Py_TRACE_REFS).
 func tableLayout(minor int, freeThreaded bool) (*layout, error) {
@@ -99,16 +81,19 @@ func tableLayout(minor int, freeThreaded bool) (*layout, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.minor, l.rules = minor, r; r.layout != nil {
+		if l.rules = r; r.layout != nil {
 			r.layout(l)
 		}
 		return l, nil
 	}
-	c, err := column(minor, freeThreaded)
-	if err != nil {
-		return nil, err
+	c := r.column[0]
+	if freeThreaded {
+		c = r.column[1]
 	}
-	l := &layout{minor: minor, rules: r, freeThreaded: freeThreaded}
+	if c == no {
+		return nil, fmt.Errorf("no struct layout for CPython 3.%d", minor)
+	}
+	l := &layout{rules: r, freeThreaded: freeThreaded}
 	for _, row := range layoutRows {
 		*row.field(l) = row.at[c]
 	}

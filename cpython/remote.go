@@ -28,7 +28,7 @@ const (
 // Remote reads it from a process that has the interpreter mapped at bias.
 func (c *Clock) Remote(m mem.Reader, bias uint64) (at Remote, ok bool) {
 	rules := c.Version.Rules()
-	if c.Runtime == 0 || c.Version.Minor < 14 || rules.debug == nil {
+	if c.Runtime == 0 || !rules.remoteScript || rules.debug == nil {
 		return at, false
 	}
 	tail := debugSize(rules) + remoteGap

@@ -149,7 +149,7 @@ func (r *Runtime) variable(v *view, f Frame, name string) (Found, error) {
 	}
 	// f_builtins lies behind f_globals, up to 3.10 before it.
 	globals, builtins := r.l.frame.globals, r.l.frame.globals+8
-	if r.l.minor <= 10 {
+	if !r.l.rules.interpreterFrames {
 		builtins = globals - 8
 	}
 	for _, off := range []int{globals, builtins} {

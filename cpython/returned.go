@@ -32,7 +32,7 @@ func (r *Runtime) Returned(m mem.Reader, f Frame, c *Code, off int) (Object, err
 		}
 		return r.object(v, items[n]), nil
 	}
-	if l.minor >= 11 {
+	if l.rules.interpreterFrames {
 		at = f.Addr + uint64(l.frame.localsplus) + 8*uint64(uint32(code.i32(l.code.nlocalsplus)))
 	} else if at, err = v.u64(f.Addr + uint64(l.frame.valuestack)); err != nil {
 		return Object{}, err

@@ -8,8 +8,9 @@ type breakpoints struct {
 	// are the jumps that may go backwards: from 3.11 on always.
 	extendedArg           byte
 	returns, resume, back []byte
-	// ahead are the other jumps to an absolute place, and jumpUnit the bytes that
-	// one of their argument stands for; both up to 3.10.
+	// ahead are the other jumps to an absolute place, and jumpUnit the bytes that one
+	// of their argument stands for, of a frame's last instruction and of a block's
+	// handler; both up to 3.10.
 	ahead    []byte
 	jumpUnit int
 	// returnConst are RETURN_CONST and its instrumented form.
@@ -61,21 +62,18 @@ type Rules struct {
 
 	breakpoints
 
-	// genStates says what the values of enum _framestate mean (pycore_frame.h),
-	// and delegateTop how many words lie on a delegating frame's stack above what
-	// it waits for.
-	genStates   map[int8]genState
-	delegateTop int
-	// stackrefs: what frames hold has tags in its low bits (_PyStackRef).
-	stackrefs bool
+	frameFacts
+	objectFacts
+
 	// freeThreaded: instructions are counted in a build with --disable-gil, too,
 	// whose threads all execute the bytecode that lies in the code object.
 	freeThreaded bool
-	// wideInterned: a free-threaded build's str has a byte for interned.
-	wideInterned bool
 
 	// debug lists the groups of _Py_DebugOffsets, nil for a version without.
 	debug func(l *layout, gilBase *int) []debugGroup
+	// column is the index into columns of its offsets: of the build with the GIL, and of
+	// the free-threaded one, no where there is none.
+	column [2]int
 	// like is the version whose offsets layout then changes, nil for none; 0: there is
 	// a column.
 	like   int
@@ -116,6 +114,13 @@ func (v Version) Rules() *Rules {
 		return r
 	}
 	return rules[maxMinor()]
+}
+
+// debugOffsets says that a version has _Py_DebugOffsets, as what is newer than the known
+// versions has.
+func (v Version) debugOffsets() bool {
+	r := rulesOf(v.Minor)
+	return r != nil && r.debug != nil || v.Minor > maxMinor()
 }
 
 // Supported names the versions that are known.

@@ -10,4 +10,12 @@ var _ = known(Rules{
 		back:        []byte{113, 114, 115, 111, 112},
 		jumpUnit:    1,
 	},
+	frameFacts: frameFacts{
+		excTriples: true,
+		lines:      decodeLnotab,
+	},
+	objectFacts: objectFacts{
+		gcInRuntime: true,
+	},
+	column: [2]int{0, no},
 })

@@ -11,4 +11,9 @@ var _ = known(Rules{
 		ahead:       []byte{121}, // JUMP_IF_NOT_EXC_MATCH
 		jumpUnit:    1,
 	},
+	frameFacts: frameFacts{
+		excTriples: true,
+		lines:      decodeLnotab,
+	},
+	column: [2]int{1, no},
 })

@@ -12,4 +12,9 @@ var _ = known(Rules{
 		ahead:       []byte{121}, // JUMP_IF_NOT_EXC_MATCH
 		jumpUnit:    2,
 	},
+	frameFacts: frameFacts{
+		excTriples: true,
+		lines:      decodeLineTable310,
+	},
+	column: [2]int{2, no},
 })

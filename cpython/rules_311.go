@@ -15,7 +15,13 @@ var _ = known(Rules{
 	},
 	Qualified:    true,
 	redispatches: true,
-	genStates:    genStates11,
+	frameFacts:   frames11,
+	objectFacts: objectFacts{
+		excNotes:   true,
+		dictValues: valuesOrderBefore,
+		attributes: dictOrValuesWords,
+	},
+	column: [2]int{3, no},
 	base: [opcodes]uint8{
 		3: 122, 4: 122, 5: 122, 6: 122, 7: 122, 8: 122, 13: 122, 14: 122, 16: 122, 17: 25, 18: 25, 19: 25, 20: 25, 21: 25,
 		22: 171, 23: 171, 24: 171, 26: 107, 27: 107, 28: 107, 29: 107, 34: 144, 38: 140, 39: 106, 40: 106, 41: 106,
@@ -32,3 +38,11 @@ var _ = known(Rules{
 		159: 4, 160: 10, 166: 1, 168: 1, 169: 1, 170: 1, 171: 4, 177: 1, 178: 1, 179: 1, 180: 1,
 	},
 })
+
+// frames11 are the facts of frames of 3.11 and 3.12.
+var frames11 = frameFacts{
+	interpreterFrames: true,
+	exceptionTable:    true,
+	lines:             decodeLocations,
+	genStates:         genStates11,
+}

@@ -15,8 +15,14 @@ var _ = known(Rules{
 		fusable:     []byte{100, 124, 125},
 		resumeAt:    3,
 	},
-	Qualified: true,
-	genStates: genStates11,
+	Qualified:  true,
+	frameFacts: frames11,
+	objectFacts: objectFacts{
+		excNotes:   true,
+		dictValues: valuesOrderBefore,
+		attributes: dictOrValuesTagged,
+	},
+	column: [2]int{4, no},
 	base: [opcodes]uint8{
 		6: 122, 7: 122, 8: 122, 10: 122, 13: 122, 14: 122, 16: 122, 18: 122, 19: 25, 20: 25, 21: 25, 22: 25, 23: 171,
 		24: 171, 28: 171, 29: 171, 34: 171, 38: 171, 39: 171, 40: 171, 41: 171, 42: 171, 43: 171, 44: 171, 45: 171,

@@ -13,11 +13,11 @@ var _ = known(Rules{
 		back:        []byte{75, 253},
 		resumeAt:    3,
 	},
+	frameFacts:   frames14,
+	objectFacts:  objects14,
+	column:       [2]int{7, 8},
 	Qualified:    true,
 	FirstInFrame: true,
-	genStates:    genStates13,
-	stackrefs:    true,
-	wideInterned: true,
 	debug:        debugGroups14,
 	base: [opcodes]uint8{
 		3: 44, 129: 44, 130: 44, 131: 44, 132: 44, 133: 44, 134: 44, 135: 44, 136: 44, 137: 44, 138: 44, 139: 44, 140: 44,
@@ -39,3 +39,26 @@ var _ = known(Rules{
 		237: 1, 241: 1, 242: 1, 243: 1, 244: 1, 249: 1, 250: 3, 251: 3, 253: 1,
 	},
 })
+
+// frames14 are the facts of frames of 3.14.
+var frames14 = frameFacts{
+	remoteScript:      true,
+	interpreterFrames: true,
+	exceptionTable:    true,
+	unboundExit:       true,
+	tailCalls:         true,
+	stackrefs:         true,
+	lines:             decodeLocations,
+	genStates:         genStates13,
+}
+
+// objects14 are the facts of objects of 3.14 and 3.15.
+var objects14 = objectFacts{
+	wideInterned: true,
+	excNotes:     true,
+	queueRing:    true,
+	parkingLot:   true,
+	locks:        lockMutex,
+	dictValues:   valuesOrderBehind,
+	attributes:   dictOrInline,
+}

@@ -14,12 +14,10 @@ var _ = known(Rules{
 		back:        []byte{74, 252},
 		resumeAt:    7,
 	},
+	frameFacts:   frames15(),
+	objectFacts:  objects14,
 	Qualified:    true,
 	FirstInFrame: true,
-	stackrefs:    true,
-	wideInterned: true,
-	genStates:    map[int8]genState{0: genCreated, 1: genSuspended, 2: genDelegating, 3: genDelegating, 4: genExecuting},
-	delegateTop:  1,
 	debug:        debugGroups15,
 	like:         14,
 	layout:       layout15,
@@ -102,4 +100,12 @@ func debugGroups15(l *layout, gilBase *int) []debugGroup {
 		{name: "gc", fields: f(nil, nil, nil, nil)},
 		{name: "gen_object", fields: f(nil, &l.gen.iframe, &l.gen.state)},
 	}
+}
+
+// frames15 are the facts of frames of 3.14, with other states of generators.
+func frames15() frameFacts {
+	f := frames14
+	f.genStates = map[int8]genState{0: genCreated, 1: genSuspended, 2: genDelegating, 3: genDelegating, 4: genExecuting}
+	f.delegateTop = 1
+	return f
 }

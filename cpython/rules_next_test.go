@@ -35,7 +35,7 @@ func TestNextVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := tableLayout(next, freeThreaded)
-		if err != nil || got.minor != next || got.thread != was.thread || got.interp != was.interp {
+		if err != nil || got.rules.Minor != next || got.thread != was.thread || got.interp != was.interp {
 			t.Errorf("its offsets are not those of the version before: %v", err)
 		}
 	}

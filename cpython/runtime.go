@@ -53,7 +53,7 @@ func OpenRuntimeAt(v Version, addr uint64, m mem.Reader) (*Runtime, error) {
 		v = found
 	} else if v.Major == 0 {
 		return nil, errNoVersion
-	} else if v.Major == 3 && v.Minor >= 13 {
+	} else if v.Major == 3 && v.debugOffsets() {
 		return nil, fmt.Errorf("_PyRuntime of %d.%d at %#x: %w", v.Major, v.Minor, addr, err)
 	}
 	if v.Major != 3 {

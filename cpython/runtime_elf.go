@@ -26,7 +26,7 @@ func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err err
 	v = elfVersion(im, name)
 	// Py_REF_DEBUG (object.h). From 3.13 on a debug build says itself where its
 	// fields lie (_Py_DebugOffsets).
-	if _, ok := im.lookup("_Py_NegativeRefcount"); ok && v.Minor < 13 {
+	if _, ok := im.lookup("_Py_NegativeRefcount"); ok && !v.debugOffsets() {
 		return 0, v, fmt.Errorf("%s: %w: a debug build", name, ErrUnsupported)
 	}
 	return addr, v, nil

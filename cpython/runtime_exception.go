@@ -33,7 +33,7 @@ func (r *Runtime) Exceptions(m mem.Reader, t Thread) (raising, handling *Excepti
 	// _PyErr_StackItem (cpython/pystate.h): exc_type, exc_value,
 	// exc_traceback, previous_item up to 3.10; exc_value, previous_item later.
 	value, previous := 0, 8
-	if l.minor <= 10 {
+	if l.rules.excTriples {
 		value, previous = 8, 24
 	}
 	item := s.u64(l.thread.excInfo)
