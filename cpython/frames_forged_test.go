@@ -276,11 +276,13 @@ func TestRaising(t *testing.T) {
 			}
 			valueError := typeOf("ValueError", flagException)
 			text := f.str("bad")
+			f.put(text, 0, 1) // its reference count
 			f.put(text, l.object.typ, typeOf("str", flagStr))
 			args := f.alloc(64)
 			f.put(args, l.object.size, 1)
 			f.put(args, l.tuple.items, text)
 			exc := f.alloc(128)
+			f.put(exc, 0, 1)
 			f.put(exc, l.object.typ, valueError)
 			f.put(exc, l.exc.args, args)
 			get := func() *Exception {
