@@ -187,6 +187,23 @@ func fakePython(sites, odd int) fakeELF {
 	return fakeELF{symbols: []string{"_PyRuntime", "Py_Version"}, code: code, data: data}
 }
 
+// sharedPython is a fakePython whose dispatches are ways to one and the same jump.
+func sharedPython(ways, odd int) fakeELF {
+	f := fakePython(ways, odd)
+	code := bytes.Repeat([]byte{0x90}, 512)
+	for i := range ways {
+		load := []byte{0x41, 0x0f, 0xb6, 0x07} // movzx eax, byte [r15]
+		if i < odd {
+			load = []byte{0x41, 0x0f, 0xb6, 0x06} // [r14]
+		}
+		if code = append(code, load...); i < ways-1 {
+			code = binary.LittleEndian.AppendUint32(append(code, 0xe9), uint32(9*(ways-2-i)+4)) // jmp behind the last load
+		}
+	}
+	f.code = binary.LittleEndian.AppendUint32(append(code, 0xff, 0x24, 0xc5), fakeTable)
+	return f
+}
+
 // find runs the analysis on an ELF file in memory.
 func find(b []byte) (*Clock, error) {
 	im, err := readELF(bytes.NewReader(b))
@@ -215,6 +232,9 @@ func TestFindClockInMadeFiles(t *testing.T) {
 		{"good", good, ""},
 		{"GNU hash table", with(good, func(f *fakeELF) { f.gnuHash = true }), ""},
 		{"few sites", fakePython(49, 0), "only 49 jumps"},
+		{"ways to one jump", sharedPython(60, 0), ""},
+		{"few ways to one jump", sharedPython(49, 0), "only 49 jumps"},
+		{"ways disagree", sharedPython(100, 30), "no register is next_instr"},
 		{"registers disagree", fakePython(100, 30), "no register is next_instr"},
 		{"no functions", with(good, func(f *fakeELF) { f.noFrame = true }), "no .eh_frame_hdr"},
 		{"no runtime", with(good, func(f *fakeELF) { f.symbols = []string{"main"} }), "no CPython runtime"},
@@ -270,7 +290,7 @@ func TestFindClockInMadeFiles(t *testing.T) {
 // FuzzFindClock holds that no file makes the analysis panic, or find a clock
 // that breaks its rules.
 func FuzzFindClock(f *testing.F) {
-	for _, e := range []fakeELF{fakePython(60, 0), {symbols: []string{"x"}, gnuHash: true}} {
+	for _, e := range []fakeELF{fakePython(60, 0), sharedPython(60, 0), {symbols: []string{"x"}, gnuHash: true}} {
 		b := e.build()
 		f.Add(b)
 		f.Add(b[:len(b)/2])

@@ -69,11 +69,17 @@ func (im *elfFile) findClock(path string) (*Clock, error) {
 	if err != nil {
 		return refuse("%v", err)
 	}
-	var sites []site
-	for _, s := range t.sites {
-		if !s.rel32 && t.leadsTo(s.base, hit.addr) {
-			sites = append(sites, s)
+	sites := t.sitesOf(hit.addr)
+	if n := len(sites); 0 < n && n < minSites {
+		// Clang 19 makes one jump of all of a function's: what counts are the ways to it.
+		shared := make([]uint64, n)
+		for i, s := range sites {
+			shared[i] = s.pc
 		}
+		if t, err = im.traceLoop(hit.targets, shared...); err != nil {
+			return refuse("%v", err)
+		}
+		sites = t.sitesOf(hit.addr)
 	}
 	if c.Sites = len(sites); c.Sites < minSites {
 		return refuse("only %d jumps go through the supposed dispatch table at %#x", c.Sites, hit.addr)
@@ -180,8 +186,8 @@ const (
 )
 
 // traceLoop executes the functions that the table leads into, and
-// _PyEval_EvalFrameDefault, symbolically.
-func (im *elfFile) traceLoop(targets []uint64) (*tracer, error) {
+// _PyEval_EvalFrameDefault, symbolically; each way to one of the shared jumps by itself.
+func (im *elfFile) traceLoop(targets []uint64, shared ...uint64) (*tracer, error) {
 	table := im.functions()
 	if table == nil {
 		return nil, errors.New("no .eh_frame_hdr that tells where functions start")
@@ -191,6 +197,7 @@ func (im *elfFile) traceLoop(targets []uint64) (*tracer, error) {
 		pcs = append(pcs, s.value)
 	}
 	t := newTracer()
+	t.shared = shared
 	seen := map[uint64]bool{}
 	total := uint64(0)
 	for _, pc := range pcs {
@@ -212,6 +219,16 @@ func (im *elfFile) traceLoop(targets []uint64) (*tracer, error) {
 		t.run(code, f.start)
 	}
 	return t, nil
+}
+
+// sitesOf returns the jumps through the table at addr.
+func (t *tracer) sitesOf(addr uint64) (sites []site) {
+	for _, s := range t.sites {
+		if !s.rel32 && t.leadsTo(s.base, addr) {
+			sites = append(sites, s)
+		}
+	}
+	return sites
 }
 
 // leadsTo says whether a jump's table is the one at addr: by its address, or

@@ -68,6 +68,10 @@ type tracer struct {
 	limit, bound      int64
 
 	sites []site
+	// shared are indirect jumps to which many ways lead; each way is traced by itself.
+	shared []uint64
+	code   []byte // what is run, which begins at start
+	start  uint64
 	// slots are the constants that the code stores in stack slots.
 	consts map[stackConst]int
 }
@@ -102,17 +106,51 @@ var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
 // instruction that the decoder knows.
 func (t *tracer) run(code []byte, pc uint64) {
 	t.forget()
-	for len(code) > 0 {
-		n := len(endbr64)
-		if !bytes.HasPrefix(code, endbr64) { // the decoder doesn't know it
-			in, err := x86asm.Decode(code, 64)
-			if err != nil {
-				return
-			}
-			n = in.Len
-			t.step(&in, pc)
+	t.code, t.start = code, pc
+	for end := pc + uint64(len(code)); pc < end; {
+		n, _ := t.one(pc)
+		if n == 0 {
+			return
 		}
-		code, pc = code[n:], pc+uint64(n)
+		pc += n
+	}
+}
+
+// one executes the instruction at pc and returns its length, 0 if there is none.
+func (t *tracer) one(pc uint64) (uint64, x86asm.Op) {
+	code := t.code[pc-t.start:]
+	if bytes.HasPrefix(code, endbr64) { // the decoder doesn't know it
+		return uint64(len(endbr64)), x86asm.NOP
+	}
+	in, err := x86asm.Decode(code, 64)
+	if err != nil {
+		return 0, 0
+	}
+	t.step(&in, pc)
+	return uint64(in.Len), in.Op
+}
+
+// maxShared is how many bytes before a shared jump a way to it may come in.
+const maxShared = 64
+
+// follow executes what lies between the target of a direct jump and a shared jump behind
+// it, with what is known at the direct one.
+func (t *tracer) follow(target uint64) {
+	for _, at := range t.shared {
+		if target < t.start || target > at || at-target > maxShared || at-t.start >= uint64(len(t.code)) {
+			continue
+		}
+		before := *t
+		t.shared = nil // one way at a time
+		for pc := target; pc <= at; {
+			n, op := t.one(pc)
+			if n == 0 || op == x86asm.JMP || op == x86asm.RET || op == x86asm.UD2 {
+				break
+			}
+			pc += n
+		}
+		before.sites, before.lastID = t.sites, t.lastID
+		*t = before
 	}
 }
 

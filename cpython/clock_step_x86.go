@@ -6,6 +6,9 @@ import "golang.org/x/arch/x86/x86asm"
 func (t *tracer) step(in *x86asm.Inst, pc uint64) {
 	next := pc + uint64(in.Len)
 	dst, src := in.Args[0], in.Args[1]
+	if to, ok := dst.(x86asm.Rel); ok && in.Op != x86asm.CALL {
+		t.follow(next + uint64(int64(to)))
+	}
 	switch in.Op {
 	case x86asm.JMP:
 		switch a := dst.(type) {
