@@ -418,7 +418,7 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		if d := j.died(n.proc, ""); d != "" {
 			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
 		}
-		if u := j.unread(n); u != "" && strings.HasPrefix(does, "polls") {
+		if u := j.unread(n); u != "" && (strings.HasPrefix(does, "polls") || c.Call == "poll") {
 			return does + ", to which nothing has come" + u, Likely, c.Call, "who should use the other end"
 		}
 		if own := ownEnds(n, p); j.hasAtHand(n, own) {

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // callSteps are the edges from a thread through the system call that it is in.
@@ -186,7 +188,7 @@ func (j *judge) peerSteps(n node, p *Peer, does string) []edge {
 			say = does + ", whose writing end it has open itself, and so has %[2]s"
 		}
 		to := j.mainOf(o)
-		if k := j.havers(node{}, o, fds[proc]); len(k) == 1 {
+		if k := j.atIt(j.havers(node{}, o, fds[proc]), fds[proc]); len(k) == 1 {
 			to = k[0]
 		} else if user, ok := j.threadNode(p.Used.Proc, p.Used.TID); ok && p.Used.Proc == proc && slices.Contains(k, user) && !j.idle(user) {
 			to = user
@@ -294,7 +296,10 @@ func (j *judge) doing(c *Call) string {
 	case name == "flock", name == "fcntl":
 		return "waits for a lock on the " + on
 	case strings.Contains(name, "poll"), strings.Contains(name, "select"):
-		if c.Peer != nil {
+		switch {
+		case c.Peer != nil && pollsForData().MatchString(c.Text):
+			return "waits for data from the " + on // so does a socket with a time limit receive
+		case c.Peer != nil:
 			return "polls the " + on
 		}
 		if slices.ContainsFunc(c.Frames, runsReactor) {
@@ -312,6 +317,9 @@ func (j *judge) doing(c *Call) string {
 	}
 	return "is in " + c.Call
 }
+
+// pollsForData is the text of a poll of one descriptor for what can be read there.
+var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,`)
 
 // address is where a connection leads to; of a UNIX socket the folder says little.
 func address(p *Peer) string {

@@ -195,6 +195,8 @@ func WaitsFor(w *Waiting) string {
 		return "waits for data from a file, pipe or terminal"
 	case name == "write" || name == "writev":
 		return "waits until a file or pipe takes data"
+	case name == "poll" && w.Args[1] == 1:
+		return "waits for a descriptor, or a time-out"
 	case strings.Contains(name, "poll") || strings.Contains(name, "select") || strings.HasPrefix(name, "epoll"):
 		return "waits for one of several descriptors, or a time-out"
 	case strings.HasPrefix(name, "wait"):

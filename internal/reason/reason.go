@@ -252,14 +252,18 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	if t == nil {
 		return
 	}
-	for _, w := range p.Wants(t) {
+	wants := p.Wants(t)
+	for _, w := range wants {
 		if w.File != nil {
 			c.Peers = append(c.Peers, peerOf(state, w.File))
 		}
 	}
+	if len(wants) == 1 && c.FD < 0 {
+		c.FD = wants[0].FD // a poll of one, as of a socket with a time limit
+	}
 	if len(c.Peers) == 1 {
 		c.Peer = c.Peers[0]
-		if f := p.Wants(t)[0].File; c.Peer.Unrecorded != "" && f.Other != nil {
+		if f := wants[0].File; c.Peer.Unrecorded != "" && f.Other != nil {
 			c.Peer.Unread = unread(p, f.Other)
 		}
 	}
