@@ -115,6 +115,7 @@ func (r *recorder) bury(t *task) {
 	p.leaveStack(t)
 	delete(p.tasks, t.tid)
 	p.leave(t)
+	r.preparationEnds(p)
 }
 
 func (r *recorder) close(p *process) {

@@ -325,20 +325,21 @@ func (r *recorder) finishEpochs() {
 }
 
 type epochs struct {
-	command *epoch // of the whole command; nil once it is thrown away
-	list    []*epoch
-	kept    []*Kept
-	writing sync.WaitGroup
-	header  recording.Header
-	runners bool            // a test runner was seen
-	clients []string        // container clients that were executed
-	pypy    bool            // a PyPy was executed
-	took    []time.Duration // for each image
-	surplus Surplus
-	stuck   []Stuck
-	reasons map[string]int // how many recordings were kept of each
-	late    *epoch         // of Options.From
-	images  bool           // may be taken at any system call
+	command  *epoch // of the whole command; nil once it is thrown away
+	list     []*epoch
+	kept     []*Kept
+	writing  sync.WaitGroup
+	header   recording.Header
+	runners  bool            // a test runner was seen
+	preparer *process        // makes environments for tests, none of which was seen
+	clients  []string        // container clients that were executed
+	pypy     bool            // a PyPy was executed
+	took     []time.Duration // for each image
+	surplus  Surplus
+	stuck    []Stuck
+	reasons  map[string]int // how many recordings were kept of each
+	late     *epoch         // of Options.From
+	images   bool           // may be taken at any system call
 }
 
 // lateDir is where a recording goes that begins in the middle.

@@ -85,6 +85,7 @@ func (r *recorder) begin(t *task, from *process) error {
 			ep = nil
 		}
 	}
+	r.preparationEnds(from)
 	var within *testRun
 	if from != nil {
 		within = from.inTest()
@@ -108,6 +109,7 @@ func (r *recorder) begin(t *task, from *process) error {
 		p := r.newProcess(t, modeWatch)
 		p.exe, p.ep, p.within = exe, ep, within // what it starts belongs there
 		r.noteClient(exe)
+		r.preparationBegins(p, procStrings(t.pid, "cmdline"))
 		unix.SchedSetaffinity(t.tid, &r.cpus)
 		r.yieldAll()
 		return r.cont(t, 0)
@@ -127,6 +129,7 @@ func (r *recorder) begin(t *task, from *process) error {
 	if err := r.startImage(t, parent, parentEvent); err != nil {
 		return err
 	}
+	r.preparationBegins(p, p.argv)
 	if testBegin != nil {
 		if err := testBegin(); err != nil {
 			return err

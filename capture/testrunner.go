@@ -98,3 +98,54 @@ func (r *recorder) startUp() {
 func (r *recorder) due(after time.Duration) {
 	r.deadline, r.after = time.Now().Add(after), after
 }
+
+// preparers are programs that make environments, into which they install what tests need,
+// before they start those.
+var preparers = []string{"tox", "nox", "uv", "uvx", "poetry", "hatch", "pdm", "pipenv", "pixi", "conda", "mamba", "micromamba", "pip", "pipx", "virtualenv"}
+
+// prepares tells by a command line whether a program is one of the preparers: by its own
+// name, or as the interpreter's module or script.
+func prepares(argv []string) bool {
+	if len(argv) > 0 && !strings.HasPrefix(filepath.Base(argv[0]), "python") {
+		argv = argv[:1]
+	}
+	for i, a := range argv {
+		before := argv[max(0, i-1)]
+		switch {
+		case i > 0 && before == "-c":
+			return false
+		case i > 0 && (strings.HasPrefix(a, "-") || before == "-X" || before == "-W"):
+			continue
+		case slices.Contains(preparers, strings.TrimRight(filepath.Base(a), ".0123456789")):
+			return true
+		case i > 0:
+			return false
+		}
+	}
+	return false
+}
+
+// preparing is how long it may take until tests begin, at least, where environments are made
+// for them first: an installation takes minutes.
+const preparing = 10 * time.Minute
+
+// preparationBegins looks at a program that was just executed, before any test: while it
+// prepares them, the time-out is not that of the command.
+func (r *recorder) preparationBegins(p *process, argv []string) {
+	if !r.runners && r.timesTests() && r.preparer == nil && !r.deadline.IsZero() && prepares(argv) {
+		r.preparer = p
+		r.due(max(r.testLimit(), preparing))
+	}
+}
+
+// preparationEnds looks at a process that has ended, or executes another program: what
+// comes then has the time-out, if it is not tests.
+func (r *recorder) preparationEnds(p *process) {
+	if p == nil || p != r.preparer || len(p.tasks) > 0 {
+		return
+	}
+	r.preparer = nil
+	if !r.runners && !r.deadline.IsZero() {
+		r.due(r.testLimit())
+	}
+}

@@ -31,3 +31,26 @@ func TestPluginGoesToRunners(t *testing.T) {
 		}
 	}
 }
+
+// TestPrepares holds which programs may take longer than the time-out until tests begin.
+func TestPrepares(t *testing.T) {
+	for line, want := range map[string]bool{
+		"tox -e py312":                           true,
+		"/venv/bin/python /venv/bin/tox -q run":  true,
+		"python3.12 -X dev -m nox -s tests":      true,
+		"/usr/bin/uv run pytest":                 true,
+		"python -I -m pip install .":             true,
+		"/venv/bin/python3 /venv/bin/pip3.12 -q": true,
+		"python app.py tox":                      false,
+		"python app.py /venv/bin/pip":            false,
+		"python -c x pip":                        false,
+		"python -m app pip":                      false,
+		"sh test.sh":                             false,
+		"pytest tox":                             false,
+		"sh tox":                                 false,
+	} {
+		if got := prepares(strings.Fields(line)); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
