@@ -228,9 +228,9 @@ func errnoOf(ret int64) error {
 	return fmt.Errorf("result %#x", uint64(ret))
 }
 
-// patchAuxv points the program's AT_SYSINFO_EHDR at the stand-in vDSO. The
-// auxiliary vector lies above the environment on the fresh stack (System V
-// ABI x86-64, 3.4.3).
+// patchAuxv points the program's AT_SYSINFO_EHDR at the stand-in vDSO, and takes from
+// AT_HWCAP2 what is hidden of the processor. The auxiliary vector lies above the
+// environment on the fresh stack (System V ABI x86-64, 3.4.3).
 func (r *recorder) patchAuxv(t *task, sp uint64) error {
 	const maxWords = 1 << 18
 	m := ptrace.Mem(t.tid)
@@ -254,7 +254,7 @@ func (r *recorder) patchAuxv(t *task, sp uint64) error {
 			break
 		}
 	}
-	const atSysinfoEhdr = 33
+	const atHwcap2, atSysinfoEhdr = 26, 33 // linux/auxvec.h
 	for n := 0; n < 64; n++ {
 		tag, err := word(at)
 		if err != nil {
@@ -263,8 +263,17 @@ func (r *recorder) patchAuxv(t *task, sp uint64) error {
 		if tag == 0 {
 			break
 		}
-		if tag == atSysinfoEhdr {
-			return ptrace.WriteU64(t.tid, at+8, r.areaVdso(t))
+		switch tag {
+		case atSysinfoEhdr:
+			err = ptrace.WriteU64(t.tid, at+8, r.areaVdso(t))
+		case atHwcap2:
+			var v uint64
+			if v, err = word(at + 8); err == nil {
+				err = ptrace.WriteU64(t.tid, at+8, r.cpu.Hwcap2(v))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("write the auxiliary vector: %w", err)
 		}
 		at += 16
 	}

@@ -108,6 +108,16 @@ func (c *CPU) show(leaf, sub uint32) [4]uint32 {
 	return r
 }
 
+// Hwcap2 is what a program is shown of AT_HWCAP2 (asm/hwcap2.h), of what the kernel says:
+// MONITOR and MWAIT never, FSGSBASE where CPUID shows it.
+func (c *CPU) Hwcap2(v uint64) uint64 {
+	v &^= 1
+	if c.show(7, 0)[ebx]&1 == 0 {
+		v &^= 2
+	}
+	return v
+}
+
 // showXSave answers leaf 13. XSAVEOPT, XSAVEC, XGETBV with ECX=1 and XSAVES
 // stay hidden: what they write depends on which state the processor happens
 // to track as in use. ld.so then binds lazily with plain XSAVE.
