@@ -6,8 +6,8 @@
 # Usage: elsewhere.sh [short|all|missing|memory|yama|PROCESSOR KERNEL]     default: short, two guests
 #
 # yama records and replays as root and as an ordinary user with kernel.yama.ptrace_scope
-# of 0 to 3, and prints what came of each: refused by name are all with 3, and with 2
-# the ordinary user.
+# of 0 to 3, prints what came of each and keeps it in the table of places: refused by name
+# are all with 3, and with 2 the ordinary user.
 #
 # missing is what all is, for the guests that have no line yet, of whatever build.
 #
@@ -292,6 +292,17 @@ boot() {
   return 1
 }
 
+# yama WHAT SCOPE USER: what a line of the guest says of a recording or a replay.
+yama() {
+  local said
+  said=$(grep -a "^YAMA $2, uid $3: $1 " "$work/text" | cut -d: -f2-)
+  case $said in
+  *" verified "*) echo "recorded, verified" ;;
+  *" replay 0 "*) echo "exact" ;;
+  *) sed -e 's/^.*pyrr: error: /refused: /' -e 's/ pyrr: hint: .*//' <<<"$said" ;;
+  esac
+}
+
 # guest PROCESSOR KERNEL EXPECTED boots one, and returns 1 where it is not as expected.
 guest() {
   local cpu=$1 version=$2 expected=$3 image replayed refused recorded=0 back=0 f good
@@ -301,6 +312,10 @@ guest() {
   boot || { say "$cpu $version: once more" && boot; } || return 1
   if [ "$expected" = yama ]; then
     grep -a '^YAMA' "$work/text"
+    for f in 0 1 2 3; do
+      keep_place "Yama, ptrace_scope $f, root" "$(yama record "$f" 0)" "$(yama replay "$f" 0)" "$build"
+      keep_place "Yama, ptrace_scope $f, an ordinary user" "$(yama record "$f" 1000)" "$(yama replay "$f" 1000)" "$build"
+    done
     # Nothing but that: with 2 the ordinary user, with 3 everybody.
     [ "$(grep -acE '^YAMA ([01], uid .*|2, uid 0): (record|replay) 0 ' "$work/text")" = 10 ] &&
       [ "$(grep -acE '^YAMA (2, uid 1000|3, uid .*): (record 125|replay 4) .*ptrace_scope is' "$work/text")" = 6 ]

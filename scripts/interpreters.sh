@@ -10,8 +10,10 @@
 #
 #   $PYRR_CACHE/pbs313/bin/python3.13        as pbs310
 #   $PYRR_CACHE/nogil313/bin/python3.13t     Debian's source, --disable-gil
+#   $PYRR_CACHE/{clang,lto,switch,static,jit}313/bin/python3.13: see OWN below
 #
-# Usage: interpreters.sh [NAME|all]...   default: all that are not built here
+# Usage: interpreters.sh [NAME|all|builds]...   default: all that are not built here;
+#        builds: all of OWN, one after the other, in three minutes or more each
 #        interpreters.sh list      one line for each interpreter present: NAME, VERSION, COMMAND
 #        interpreters.sh clean     removes the roots, with what is mounted in them
 #        interpreters.sh absent    one line for each of those that is not: NAME, REASON
@@ -166,8 +168,15 @@ root() {
   say "$suite: $d in $dst"
 }
 
-# What is built from Debian's source package: name, version, configure's options.
-OWN="nogil313 3.13t --disable-gil"
+# What is built from Debian's source package: name, version, what it needs of Debian's
+# packages ("-": a compiler alone), configure's options. All but the free-threaded one
+# take their extension modules from clang313: they are of one ABI.
+OWN="nogil313 3.13t - --disable-gil
+clang313 3.13 clang-19 CC=clang-19
+lto313 3.13 clang-19,lld-19,llvm-19 CC=clang-19 AR=llvm-ar-19 RANLIB=llvm-ranlib-19 LDFLAGS=-fuse-ld=lld-19 --with-lto=thin
+switch313 3.13 - --without-computed-gotos
+static313 3.13 - LDFLAGS=-static MODULE_BUILDTYPE=static
+jit313 3.13 clang-19,llvm-19 CC=clang-19 --enable-experimental-jit"
 
 # source_of PACKAGE DIR unpacks the source of a package of trixie.
 source_of() {
@@ -186,13 +195,22 @@ source_of() {
 
 # own NAME builds an interpreter, without what only its installation is for.
 own() {
-  local name python options dst=$cache/$1 work
-  read -r name python options < <(grep "^$1 " <<<"$OWN")
+  local name python needs options dst=$cache/$1 work
+  read -r name python needs options < <(grep "^$1 " <<<"$OWN")
   pinned "$dst" .version "$python $options" && return 0
   [ ! -L "$dst" ] || rm "$dst"
   [ -e "$dst" ] || ! borrow "$name" .version "$python $options" || return 0
   [ "$(id -u)" = 0 ] || { skip "$name" "only root can ask trixie's apt for the source"; return 0; }
   command -v gcc make >/dev/null || { skip "$name" "no compiler"; return 0; }
+  # shellcheck disable=SC2086 # needs are words
+  [ "$needs" = - ] || apt_install ${needs//,/ } || { skip "$name" "no ${needs//,/, }"; return 0; }
+  case $name in
+  nogil313 | clang313) ;;
+  *)
+    [ -e "$cache/clang313" ] || own clang313
+    [ -e "$cache/clang313" ] || { skip "$name" "no clang313, whose modules it takes"; return 0; }
+    ;;
+  esac
   work=$(mktemp -d)
   say "$name: source and build, some minutes (log: $cache/$name.log)"
   if ! source_of "python${python%t}" "$work/src" 2>"$cache/$name.log"; then
@@ -201,19 +219,10 @@ own() {
     return 0
   fi
   rm -rf "$dst.tmp"
-  mkdir -p "$work/build" "$dst.tmp/bin" "$dst.tmp/lib"
-  if ! (
-    cd "$work/build"
-    # shellcheck disable=SC2086 # options are words
-    nice ../src/configure -q --prefix="$dst" --without-ensurepip --disable-test-modules $options CFLAGS=-g1
-    nice make -s -j2
-    cp python "$dst.tmp/bin/python$python"
-    cp -r ../src/Lib "$dst.tmp/lib/python$python"
-    rm -rf "$dst.tmp/lib/python$python/test" "$dst.tmp/lib/python$python/idlelib"
-    mkdir "$dst.tmp/lib/python$python/lib-dynload"
-    cp -L "$(cat pybuilddir.txt)"/*.so "$dst.tmp/lib/python$python/lib-dynload"
-    cp "$(cat pybuilddir.txt)"/_sysconfig* "$dst.tmp/lib/python$python"
-  ) >>"$cache/$name.log" 2>&1; then
+  mkdir -p "$work/build" "$dst.tmp/bin"
+  # shellcheck disable=SC2086 # options are words
+  build "$name" "$python" "$dst" "$work" $options >>"$cache/$name.log" 2>&1 & # so that its first failure ends it
+  if ! wait $!; then
     tail -5 "$cache/$name.log" >&2
     rm -rf "$work" "$dst.tmp"
     skip "$name" "the build failed (log: $cache/$name.log)"
@@ -221,10 +230,37 @@ own() {
   fi
   rm -rf "$work" "$dst"
   mv "$dst.tmp" "$dst"
-  "$dst/bin/python$python" -E -c 'import ssl, ctypes, sqlite3' || { say "$name: what was built does not run"; return 1; }
+  "$dst/bin/python$python" -E -c 'import math, socket, sqlite3' || { say "$name: what was built does not run"; return 1; }
   echo "$python $options" >"$dst/.version"
   rm -f "$cache/.skipped/$name"
   say "$name: $("$dst/bin/python$python" --version) in $dst"
+}
+
+# build NAME VERSION DST WORK OPTION... makes DST.tmp of the source in WORK.
+build() {
+  local name=$1 python=$2 dst=$3 work=$4 lib
+  shift 4
+  lib=$dst.tmp/lib/python$python
+  cd "$work/build"
+  # The tool asks for one version of LLVM by name.
+  [ "$name" != jit313 ] || sed -i 's/^_LLVM_VERSION = 18$/_LLVM_VERSION = 19/' ../src/Tools/jit/_llvm.py
+  nice ../src/configure -q --prefix="$dst" --without-ensurepip --disable-test-modules "$@" CFLAGS=-g1
+  if [ "$name" = nogil313 ] || [ "$name" = clang313 ]; then
+    nice make -s -j2
+  else
+    nice make -s -j2 python pybuilddir.txt
+  fi
+  mkdir -p "$dst.tmp/lib"
+  cp python "$dst.tmp/bin/python$python"
+  cp -r ../src/Lib "$lib"
+  rm -rf "$lib/test" "$lib/idlelib"
+  cp "$(cat pybuilddir.txt)"/_sysconfig* "$lib"
+  if compgen -G "$(cat pybuilddir.txt)/*.so" >/dev/null; then
+    mkdir "$lib/lib-dynload"
+    cp -L "$(cat pybuilddir.txt)"/*.so "$lib/lib-dynload"
+  elif [ "$name" != static313 ]; then # of one ABI
+    cp -r "$cache/clang313/lib/python3.13/lib-dynload" "$lib/"
+  fi
 }
 
 # version_of runs an interpreter command and prints its version, or nothing.
@@ -281,14 +317,16 @@ clean() {
 }
 
 [ $# -gt 0 ] || set -- all
+# shellcheck disable=SC2046 # names are words
+[ "$*" != builds ] || set -- $(cut -d' ' -f1 <<<"$OWN")
 case $1 in
 list | absent | clean) "$1"; exit ;;
 esac
 [ "$*" != all ] || set -- pbs310 pbs311 pbs314 trixie bullseye sid
 for what in "$@"; do
   case $what in
-  pbs310 | pbs311 | pbs313 | pbs314 | bullseye | trixie | sid | nogil313) ;;
-  *) say "unknown interpreter: $what"; exit 2 ;;
+  pbs310 | pbs311 | pbs313 | pbs314 | bullseye | trixie | sid) ;;
+  *) grep -q "^$what " <<<"$OWN" || { say "unknown interpreter: $what"; exit 2; } ;;
   esac
 done
 exec 9>"$cache/.interpreters.lock"
@@ -298,10 +336,13 @@ jobs=()
 for what in "$@"; do
   case $what in
   pbs*) pbs "$what" & ;;
-  nogil*) own "$what" & ;;
-  *) root "$what" & ;;
+  bullseye | trixie | sid) root "$what" & ;;
+  *) continue ;;
   esac
   jobs+=($!)
+done
+for what in "$@"; do # one after the other: each takes all cores
+  ! grep -q "^$what " <<<"$OWN" || own "$what"
 done
 status=0
 for job in "${jobs[@]}"; do

@@ -63,6 +63,17 @@ apt_install() {
 
 apt_get() { apt-get "$@" </dev/null >&2 8>&- 9>&-; }
 
+# keep_place PLACE RECORD REPLAY BUILD puts a line into the table of places, in place of an
+# older one of the same place; in the folder of the repository.
+keep_place() {
+  local data=internal/conformance/data/places.tsv new
+  new=$(mktemp)
+  [ -e "$data" ] || printf 'place\trecord\treplay\tbuild\n' >"$data"
+  { head -1 "$data"; { tail -n +2 "$data" | awk -F'\t' -v place="$1" '$1 != place'; printf '%s\t%s\t%s\t%s\n' "$@"; } | sort -t$'\t' -k1,1V; } >"$new"
+  cat "$new" >"$data"
+  rm "$new"
+}
+
 # debian_python prints the path of Debian's own Python 3.11, or fails. Other
 # systems' /usr/bin/python3 is not it: the tests name the build they are about.
 debian_python() {

@@ -15,7 +15,6 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 chmod 777 "$work"
 if [ -n "${PYRR:-}" ]; then cp "$PYRR" "$work/pyrr"; else CGO_ENABLED=0 ${GO:-go} build -trimpath -ldflags '-E pyrr_entry' -o "$work/pyrr" ./cmd/pyrr; fi
 build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build=$(sha256sum "$work/pyrr" | cut -c1-12)
-data=internal/conformance/data/places.tsv
 python=$(debian_python) || { say "skip: no Debian python3.11"; exit 0; }
 cat >"$work/app.py" <<'PY'
 import threading
@@ -57,13 +56,7 @@ place() {
   replayed=$(outcome $status "$out/said")
   [ "$name" != "this machine" ] || cp "$out/x.pyrr.zip" "$work/plain.pyrr.zip"
   echo "$name: $recorded; replay: $replayed"
-  keep "$(printf '%s\t%s\t%s\t%s' "$name" "$recorded" "$replayed" "$build")"
-}
-
-keep() {
-  [ -e "$data" ] || printf 'place\trecord\treplay\tbuild\n' >"$data"
-  { head -1 "$data"; { tail -n +2 "$data" | grep -vF "$(cut -f1 <<<"$1")"$'\t' || true; echo "$1"; } | sort -t$'\t' -k1,1V; } >"$work/data"
-  cat "$work/data" >"$data"
+  keep_place "$name" "$recorded" "$replayed" "$build"
 }
 
 wanted() { [[ $1 == *"$only"* ]]; }
@@ -83,6 +76,23 @@ while read -r name _ words; do
   *) program="$words $work/app.py" place "interpreter $name" '"$@"' ;;
   esac
 done < <(scripts/interpreters.sh list)
+
+# Programs without locks that lose an update now and then where there is no GIL.
+free=$(scripts/interpreters.sh list | awk '$1 == "nogil313" {print $3}')
+seed=0
+for program in lost_count lost_items twice_made; do
+  seed=$((seed + 1)) name="3.13t, races/$program.py with --chaos"
+  wanted "$name" || continue
+  [ -n "$free" ] || { no "$name" "no free-threaded interpreter (scripts/interpreters.sh nogil313)"; continue; }
+  "$work/pyrr" record --until-fail 50 --chaos=$seed -o "$work/$program.pyrr.zip" -- "$free" "fixtures/races/$program.py" >"$work/said" 2>&1 </dev/null || true
+  recorded="$(grep -ao 'run [0-9]* of 50 failed' "$work/said" || echo "none of 50 runs failed"); $(outcome 0 "$work/said")"
+  status=0
+  "$work/pyrr" replay --batch "$work/$program.pyrr.zip" >/dev/null 2>"$work/said" </dev/null || status=$?
+  replayed=$(outcome $status "$work/said")
+  echo "$name: $recorded; replay: $replayed"
+  keep_place "$name" "$recorded" "$replayed" "$build"
+done
+program=
 
 for n in 16 28 64 512; do place "ulimit -n $n" "ulimit -n $n; \"\$@\""; done
 for v in 600000 800000 900000; do place "ulimit -v $v" "ulimit -v $v; \"\$@\""; done
@@ -128,6 +138,10 @@ if ! wanted "PyPy, --follow all"; then :; elif packages pypy3 pypy3-lib; then
   program=$program flags="--follow all" place "PyPy, --follow all" "$libs \"\$@\""
   program=
 else no "PyPy" "the package can't be had"; fi
+if ! wanted "a debug build"; then :; elif packages python3.11-dbg libpython3.11-dbg; then
+  program="$work/deb/root/usr/bin/python3.11d $work/app.py" place "a debug build of CPython (python3.11-dbg)" '"$@"'
+  program=
+else no "a debug build" "the package can't be had"; fi
 if ! wanted "a C program of musl, --follow all"; then :; elif command -v gcc >/dev/null && packages musl musl-dev; then
   root=$work/deb/root lib=$work/deb/root/usr/lib/x86_64-linux-musl
   cat >"$work/musl.c" <<'C'
