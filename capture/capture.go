@@ -165,8 +165,8 @@ func Record(ctx context.Context, o Options) (*Info, error) {
 		return nil, err
 	}
 	cwd, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("find the current folder: %w", err)
+	if err != nil { // it was removed, and the program will find it so, too
+		cwd, _ = os.Readlink("/proc/self/cwd")
 	}
 	return recordBy(&o, cwd, func(r *recorder) (*Info, error) { return r.run(ctx, path) })
 }

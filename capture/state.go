@@ -152,6 +152,9 @@ func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject
 		r.outOf = o.PID
 	}
 	for fd := 1; fd <= 2; fd++ {
+		if !r.attached && ptrace.NotOpen>>fd&1 != 0 {
+			continue
+		}
 		r.outID[fd], _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", r.outOf, fd))
 	}
 	return r

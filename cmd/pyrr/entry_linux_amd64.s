@@ -3,6 +3,9 @@
 #define SYS_write 1
 #define SYS_exit_group 231
 #define SYS_prlimit64 302
+#define SYS_fcntl 72
+#define F_GETFD 1
+#define EBADF 9
 #define RLIMIT_AS 9
 
 // As in internal/headroom. It was tried: Go's runtime does not start with 760,000 KiB, and
@@ -11,7 +14,8 @@
 
 // pyrr_entry is where the program begins if it is linked with -E pyrr_entry. Under a low
 // limit of address space (ulimit -v) Go's runtime ends before the first line of Go, with a
-// message that tells nobody what to do.
+// message that tells nobody what to do. And it opens /dev/null in place of each standard
+// file that is closed, so that a program would find it open: which were is kept in notOpen.
 TEXT pyrr_entry(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$SYS_prlimit64, AX
 	XORL	DI, DI
@@ -32,6 +36,21 @@ TEXT pyrr_entry(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$4, DI
 	SYSCALL
 start:
+	XORL	R8, R8
+	MOVL	$2, DI
+closed:
+	MOVL	$SYS_fcntl, AX
+	MOVL	$F_GETFD, SI
+	XORL	DX, DX
+	SYSCALL
+	ADDL	R8, R8
+	CMPQ	AX, $-EBADF
+	JNE	open
+	INCL	R8
+open:
+	DECL	DI
+	JGE	closed
+	MOVL	R8, ·notOpen(SB)
 	JMP	_rt0_amd64_linux(SB)
 
 DATA	tooLow<>+0(SB)/8, $"pyrr: er"

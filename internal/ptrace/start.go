@@ -71,7 +71,17 @@ func Start(path string, argv, env []string, dir string, files []uintptr, opts ui
 	}
 }
 
+// NotOpen has a bit for each standard file that was closed when pyrr began: it is closed
+// for the program, too, and what Go's runtime opened in its place is pyrr's alone.
+var NotOpen uint32
+
 // StdFiles are the descriptors that a started program inherits.
 func StdFiles() []uintptr {
-	return []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()}
+	files := []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()}
+	for fd := range files {
+		if NotOpen>>fd&1 != 0 {
+			files[fd] = ^uintptr(0) // closed, says syscall.ForkExec
+		}
+	}
+	return files
 }

@@ -65,7 +65,10 @@ const mostBytes = 1 << 20
 // repository does not count. It returns nil where there are none.
 func Find(dir string) (*Settings, error) {
 	dir, err := filepath.Abs(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil // the working directory was removed: it is in no project
+	case err != nil:
 		return nil, err
 	}
 	for {
