@@ -15,35 +15,41 @@ import (
 // commands returns the table, in the order of the help.
 func commands() cli.Table {
 	return cli.Table{
-		recordCommand(),
-		checkCommand(),
-		acceptCommand(),
-		newCommand(),
-		btCommand(),
-		replayCommand(),
-		dapCommand(),
-		eventsCommand(),
-		infoCommand(),
-		lsCommand(),
-		openCommand(),
+		under("to record:", recordCommand()),
+		doctorCommand(),
+		under("when a build is red:", openCommand()),
 		explainCommand(),
+		replayCommand(),
+		reportCommand(),
+		summaryCommand(),
+		under("to look closer:", lsCommand()),
+		infoCommand(),
+		btCommand(),
+		eventsCommand(),
 		printCommand(),
 		lastCommand(),
 		whereCommand(),
 		profileCommand(),
-		mcpCommand(),
-		serveCommand(),
-		summaryCommand(),
 		diffCommand(),
-		reportCommand(),
-		packCommand(),
+		under("by an editor, a browser, an agent:", dapCommand()),
+		serveCommand(),
+		mcpCommand(),
+		under("to hold recordings against specs:", newCommand()),
+		checkCommand(),
+		acceptCommand(),
+		under("to share recordings:", packCommand()),
 		pushCommand(),
 		pullCommand(),
-		doctorCommand(),
-		cli.Completion(commands),
+		under("pyrr itself:", cli.Completion(commands)),
 		versionCommand(),
 		cli.Help(commands),
 	}
+}
+
+// under puts a heading above a command and those that follow it.
+func under(heading string, c *cli.Command) *cli.Command {
+	c.Group = heading
+	return c
 }
 
 func main() {

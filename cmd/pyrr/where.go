@@ -15,7 +15,7 @@ func whereCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "where",
 		Synopsis: "[--kind K,…] [--first N] [--json] RECORDING TEXT",
-		Short:    "the moments when a text was printed, logged, raised, opened, sent",
+		Short:    "the moments a text was printed, logged, raised, opened, sent",
 		Long: `Finds the moments at which a text came up, each with its position and the line of
 the program's own code that it comes from:
 

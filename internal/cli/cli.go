@@ -49,6 +49,7 @@ type Command struct {
 	Name     string
 	Synopsis string // what follows the name
 	Short    string // one line, for the list of commands
+	Group    string // the heading above it there, of the first of several
 	Long     string
 	Examples []Example
 	Exits    []Exit

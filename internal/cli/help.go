@@ -76,17 +76,19 @@ USAGE
 
 COMMANDS
 `)
-	var rows [][]string
 	for _, c := range t {
-		rows = append(rows, []string{"  " + c.Name, c.Short})
+		if c.Group != "" {
+			fmt.Fprintf(w, "  %s\n", c.Group)
+		}
+		fmt.Fprintf(w, "    %-10s  %s\n", c.Name, c.Short)
 	}
-	printable.Table(w, nil, rows)
 	fmt.Fprint(w, `
 EXAMPLES
-  pyrr record -- python app.py               keep a recording of a run
-  pyrr record --timeout 30s -- pytest tests  end a run that hangs, and keep it
-  pyrr replay --batch recordings/app-….pyrr.zip
-                                             run it again, exactly as it was
+  pyrr open artifacts.zip                    say why, of what a red build left
+  pyrr record --keep failure --timeout 60s -- pytest
+                                             keep the tests that hang or fail
+  pyrr explain recordings/app-….pyrr.zip     say why it hung or failed
+  pyrr replay recordings/app-….pyrr.zip      run it again, exactly as it was
   pyrr doctor                                say what this machine can record
 
 EXIT STATUS

@@ -81,6 +81,7 @@ func (v *verifying) learn(w *verified) {
 type finishServer struct {
 	mu     sync.Mutex
 	coming map[string]bool
+	told   map[string]bool // finished, and the session not told of it yet
 	all    []*oneReason
 	todo   []*capture.Kept
 	busy   bool // one is being finished beside the command
@@ -129,7 +130,7 @@ func ServeFinisher(flags *Flags, args []string) error {
 		return err
 	}
 	defer l.Close()
-	s := &finishServer{coming: map[string]bool{}, start: time.Now(), verifying: verifying{f: flags, exact: map[string]bool{}}}
+	s := &finishServer{coming: map[string]bool{}, told: map[string]bool{}, start: time.Now(), verifying: verifying{f: flags, exact: map[string]bool{}}}
 	s.change = sync.NewCond(&s.mu)
 	go boundMemory()
 	go s.beside()
@@ -248,8 +249,15 @@ func (s *finishServer) answer(c net.Conn) {
 	s.since = time.Time{}
 	b, err := json.Marshal(s.all)
 	if err == nil {
-		_, _ = c.Write(b) // the plugin may have given up
+		_, err = c.Write(b)
 	}
+	if err != nil {
+		return // the plugin may have given up
+	}
+	for dir := range s.told {
+		s.note(&finished{Dir: dir, Told: true})
+	}
+	clear(s.told)
 }
 
 // finish finishes one recording. Nobody else does meanwhile.
@@ -266,8 +274,8 @@ func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified
 	}
 	defer rec.Close()
 	what.Exact = isExact(rec)
-	if k.Outcome == recording.EndTimeout || k.Outcome == "crashed" {
-		one.Reason, one.Plain = sentencesOf(rec) // of a test that failed, pytest tells the exception
+	if hasReason(k) {
+		one.Reason, one.Plain = sentencesOf(rec)
 	}
 	return one, what, text.String()
 }
@@ -276,7 +284,13 @@ func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified
 func (s *finishServer) tell(k *capture.Kept, one *oneReason, what verified, text string) {
 	s.learn(&what)
 	s.all = append(s.all, one)
-	if b, err := json.Marshal(finished{k.Dir, text, what}); err == nil {
+	s.told[k.Dir] = true
+	s.note(&finished{Dir: k.Dir, Text: text, Why: one.Reason, verified: what})
+}
+
+// note writes a line for the recorder.
+func (s *finishServer) note(f *finished) {
+	if b, err := json.Marshal(f); err == nil {
 		os.Stdout.Write(append(b, '\n'))
 	}
 }

@@ -49,9 +49,11 @@ type oneReason struct {
 }
 
 // finished is what the finisher leaves for the recorder: what to print of a
-// recording, and what is known of it.
+// recording, and what is known of it. Told says that the session's report has the reason.
 type finished struct {
 	Dir, Text string
+	Why       string `json:",omitempty"`
+	Told      bool   `json:",omitempty"`
 	verified
 }
 
@@ -190,6 +192,10 @@ func (f *finisher) end() map[string]finished {
 		if dec.Decode(&one) != nil {
 			return done
 		}
+		if before, ok := done[one.Dir]; ok && one.Told {
+			before.Told = true
+			one = before
+		}
 		done[one.Dir] = one
 	}
 }
@@ -207,10 +213,33 @@ func sentencesOf(rec *recording.Recording) (whole, plain string) {
 	}
 	one := func(s string) string {
 		s = strings.TrimPrefix(strings.TrimSuffix(s, "."), "No verdict: ")
-		if w := v.Where; w != nil && !strings.Contains(s, fmt.Sprintf(":%d)", w.Line)) {
-			s += fmt.Sprintf(" (%s:%d)", w.File, w.Line)
+		if w := v.Where; w != nil && !strings.Contains(s, fmt.Sprintf(":%d)", w.Line)) && !strings.Contains(s, fmt.Sprintf(":%d, for at most", w.Line)) {
+			s += fmt.Sprintf(" (%s:%d)", fromHere(w.File), w.Line)
 		}
 		return printable.Line(s)
 	}
 	return one(v.Sentence), one(v.Plain)
+}
+
+// hasReason says whether there is something to say of a test that its runner does not: of
+// one that failed it tells the exception.
+func hasReason(k *capture.Kept) bool {
+	return k.Outcome == recording.EndTimeout || k.Outcome == "crashed"
+}
+
+// sayWhy says in a line why something hung or crashed, where a sentence is given.
+func sayWhy(u *screen.UI, sentence string) {
+	if sentence != "" {
+		u.Note("why: %s", sentence)
+	}
+}
+
+// fromHere is a file's name from the working directory, where it lies below.
+func fromHere(file string) string {
+	if here, err := os.Getwd(); err == nil {
+		if name, err := filepath.Rel(here, file); err == nil && filepath.IsLocal(name) {
+			return name
+		}
+	}
+	return file
 }

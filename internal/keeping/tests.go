@@ -89,10 +89,17 @@ func finishTests(u *screen.UI, done map[string]finished, f *Flags, kept []captur
 		if ok {
 			u.ClearStatus()
 			fmt.Fprint(u.Err, one.Text)
+			if !one.Told {
+				sayWhy(u, one.Why)
+			}
 		} else {
 			finishTest(u, v.flags(&k, false, &one.verified), &k)
 			if rec, err := recording.Open(packedName(k.Dir)); err == nil {
 				one.Exact = isExact(rec)
+				if hasReason(&k) {
+					why, _ := sentencesOf(rec)
+					sayWhy(u, why)
+				}
 				rec.Close()
 			}
 			v.learn(&one.verified)
