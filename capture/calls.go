@@ -189,8 +189,6 @@ func (r *recorder) mayBuffer(t *task) bool {
 		return false // it is to come to where others get what it holds
 	case p.atCall && p.contended() || p.starves():
 		return false // it is to give way
-	case t.blocked&(1<<(unix.SIGSYS-1)) != 0 && !t.vfork:
-		return false // a SIGSYS of the program's that waits would be taken for one of the kernel's
 	}
 	_, acted := p.actions[int(unix.SIGSYS)]
 	return !acted
@@ -309,7 +307,7 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 		ago := float64(tsc-stamp) * float64(now) / float64(max(tsc-r.tsc, 1))
 		return max(now-int64(ago), min(p.lastTime, now))
 	}
-	used := 0
+	used, masked := 0, false
 	for c, err := range inject.CallsIn(raw) {
 		if err != nil {
 			return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
@@ -339,21 +337,33 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
 		}
 		forgetName(t, c.Nr, c.Args)
-		if c.Nr == sys.SYS_FUTEX {
+		switch c.Nr {
+		case sys.SYS_FUTEX:
 			p.woke(c.Args, c.Ret)
 			p.saysReady = p.saysReady || p.coming > 0 // that cell the process has set itself
+		case sys.SYS_RT_SIGPROCMASK:
+			masked = true
+		case sys.SYS_SET_ROBUST_LIST:
+			if c.Ret == 0 {
+				t.robust = c.Args[0]
+			}
 		}
-		r.noteSpace(p, &ev)
+		if err := r.noteSpace(p, &ev); err != nil {
+			return nil, err
+		}
 		r.log(p, &ev)
+	}
+	if masked {
+		return b[used:], r.takeMask(t)
 	}
 	return b[used:], nil
 }
 
 // noteSpace completes the event of a buffered call that changes the address
 // process, as mappingEffects does for others. What it maps is anonymous.
-func (r *recorder) noteSpace(p *process, ev *recording.Event) {
+func (r *recorder) noteSpace(p *process, ev *recording.Event) error {
 	if ev.Ret < 0 && ev.Ret > -4096 {
-		return
+		return nil
 	}
 	switch ev.Nr {
 	case sys.SYS_MMAP:
@@ -365,7 +375,18 @@ func (r *recorder) noteSpace(p *process, ev *recording.Event) {
 		r.unmap(p, ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]))
 	case sys.SYS_BRK:
 		p.brk = uint64(ev.Ret)
+	case sys.SYS_MADVISE:
+		if start, end := ev.Args[0], ev.Args[0]+pageUp(ev.Args[1]); p.showsFiles(start, end) {
+			return fmt.Errorf("madvise gives up %#x to %#x, as a stack, where files are mapped", start, end)
+		}
 	}
+	return nil
+}
+
+// showsFiles reports whether a part of the address space has files mapped in it.
+func (p *process) showsFiles(start, end uint64) bool {
+	return slices.ContainsFunc(p.files, func(s span) bool { return s.start < end && start < s.end }) ||
+		slices.ContainsFunc(p.quiet, func(m *sharedMap) bool { return m.start < end && start < m.end })
 }
 
 // pollIn is the struct pollfd array that a poll was called with, as far as it

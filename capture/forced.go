@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/inject"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/sys"
 )
@@ -75,6 +77,24 @@ func (r *recorder) noteMask(t *task) error {
 	return nil
 }
 
+// takeMask is noteMask of a mask that a buffered call has set, of which the thread's
+// process knows: the kernel's own may have changed by a trap since.
+func (r *recorder) takeMask(t *task) error {
+	if t.proc.calls == nil {
+		return nil
+	}
+	at := t.proc.calls.img.Mask
+	cell, err := mem.U64(ptrace.Mem(t.tid), at)
+	if err != nil {
+		return err
+	}
+	if mask, ok := inject.NewMask(cell); ok {
+		t.blocked = mask & trapMask
+		return ptrace.WriteU64(t.tid, at, 0)
+	}
+	return nil
+}
+
 // noteInherited reads what a program that was just executed blocks and ignores.
 func (r *recorder) noteInherited(t *task) error {
 	if err := r.noteMask(t); err != nil {
@@ -107,6 +127,9 @@ func (r *recorder) noteInherited(t *task) error {
 // unforce puts back what the kernel changed to deliver the trap that t is
 // stopped at.
 func (r *recorder) unforce(t *task) error {
+	if err := r.takeMask(t); err != nil {
+		return err
+	}
 	sig := t.sigstop
 	bit := uint64(1) << (sig - 1)
 	act, acted := t.proc.actions[sig]
@@ -128,14 +151,8 @@ func (r *recorder) unforce(t *task) error {
 			return fmt.Errorf("restore the handler of signal %d: %w", sig, errnoOf(ret))
 		}
 	}
-	if t.blocked&bit != 0 {
-		mask, err := ptrace.SigMask(t.tid)
-		if err != nil {
-			return err
-		}
-		if err := ptrace.SetSigMask(t.tid, mask|bit); err != nil {
-			return err
-		}
+	if err := t.blockAgain(bit); err != nil {
+		return err
 	}
 	t.sigstop = sig
 	t.info = info
@@ -146,4 +163,16 @@ func (r *recorder) unforce(t *task) error {
 		return unix.Tgkill(t.pid, t.tid, unix.Signal(sig))
 	}
 	return nil
+}
+
+// blockAgain blocks a signal of a trap that the thread blocked before the trap.
+func (t *task) blockAgain(bit uint64) error {
+	if t.blocked&bit == 0 {
+		return nil
+	}
+	mask, err := ptrace.SigMask(t.tid)
+	if err != nil {
+		return err
+	}
+	return ptrace.SetSigMask(t.tid, mask|bit)
 }

@@ -166,7 +166,9 @@ func (r *recorder) letGoCopy(child *task) {
 
 // release1 detaches one stopped thread.
 func (r *recorder) release1(t *task, sig int) {
-	if t.dispatched && ptrace.GetSigInfo(t.tid, &t.info) == nil && t.atDispatch() {
+	if t.dispatched && ptrace.GetSigInfo(t.tid, &t.info) == nil && r.atDispatch(t) {
+		r.takeMask(t)
+		t.blockAgain(1 << (unix.SIGSYS - 1))
 		r.takeBack(t) // it has not made its call yet
 		sig = 0
 	}

@@ -31,7 +31,7 @@ func (r *recorder) signal(t *task, sig int) error {
 		}
 		return err
 	}
-	if t.atDispatch() {
+	if r.atDispatch(t) {
 		return r.callAgain(t)
 	}
 	t.sigstop = sig

@@ -11,7 +11,7 @@ import (
 	"pyrr/internal/sys"
 )
 
-// Calls that tests often make need no stop: small messages in pipes and sockets that may
+// A thread and a child take few stops. Calls that tests often make need none: small messages in pipes and sockets that may
 // wait, files that are made anew, options, a look at children.
 func TestCallsWithoutAStop(t *testing.T) {
 	python, err := exec.LookPath("python3")
@@ -20,7 +20,7 @@ func TestCallsWithoutAStop(t *testing.T) {
 	}
 	t.Cleanup(func() { testHook = nil })
 	const begin = `
-import os, socket, tempfile, subprocess, sys
+import os, signal, socket, tempfile, subprocess, sys
 r, w = os.pipe()
 a, b = socket.socketpair()
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -42,6 +42,19 @@ sys.exit(5 if n in (0, 300) else 6)
 		return n
 	}
 	least := min(stops(""), stops(""))
+	for _, c := range []struct {
+		name, code string
+		most       int // stops for each
+	}{
+		{"thread", "import threading\nfor i in range(300):\n    t = threading.Thread(target=int); t.start(); t.join(); n += 1\n", 12},
+		{"child", "for i in range(300):\n    n += subprocess.call(['true']) == 0\n", 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := stops(c.code) - least; got > 300*c.most+200 {
+				t.Errorf("%d stops for each", got/300)
+			}
+		})
+	}
 	for _, c := range []struct{ name, code string }{
 		{"pipe", `
 for i in range(300):
@@ -70,6 +83,23 @@ for i in range(300):
     b.setblocking(i % 2)
     b.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100000)
     n += 1
+`},
+		{"mask", `
+for i in range(300):
+    n += signal.pthread_sigmask(signal.SIG_BLOCK, {10}) == set()
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+`},
+		{"handler", `
+for i in range(300):
+    n += signal.signal(signal.SIGUSR1, signal.SIG_IGN if i % 2 else signal.SIG_DFL) is not None
+`},
+		{"new pipe", `
+for i in range(300):
+    x, y = os.pipe()
+    os.write(y, b"z")
+    n += os.read(x, 2) == b"z"
+    os.close(x)
+    os.close(y)
 `},
 		{"look at a child", `
 for i in range(300):

@@ -190,9 +190,18 @@ func (r *recorder) endDispatch(t *task) error {
 }
 
 // atDispatch reports whether a thread whose stop is for a signal, of which t.info says
-// what it is, was about to make a system call.
-func (t *task) atDispatch() bool {
-	return t.dispatched && t.info.Signo() == int(unix.SIGSYS) && t.info.Code() == ptrace.SysUserDispatch
+// what it is, was about to make a system call. Where the program blocks SIGSYS, another
+// one may have waited for the thread: the kernel's was merged with it then, and nothing
+// but a trap delivers it.
+func (r *recorder) atDispatch(t *task) bool {
+	switch {
+	case !t.dispatched || t.info.Signo() != int(unix.SIGSYS):
+		return false
+	case t.info.Code() == ptrace.SysUserDispatch:
+		return true
+	}
+	r.takeMask(t)
+	return t.info.Code() <= 0 && t.blocked&(1<<(unix.SIGSYS-1)) != 0
 }
 
 // callAgain handles a system call that the kernel turned into a SIGSYS: it
@@ -214,6 +223,14 @@ func (r *recorder) takeBack(t *task) error {
 	if err := r.endDispatch(t); err != nil {
 		return err
 	}
-	// si_call_addr is the address behind the instruction.
-	return ptrace.SetPC(t.tid, linux.BeforeCallAt(t.info.Addr()))
+	// si_call_addr is the address behind the instruction, where the thread stands.
+	at := t.info.Addr()
+	if t.info.Code() != ptrace.SysUserDispatch {
+		pc, err := ptrace.PC(t.tid)
+		if err != nil {
+			return err
+		}
+		at = pc
+	}
+	return ptrace.SetPC(t.tid, linux.BeforeCallAt(at))
 }

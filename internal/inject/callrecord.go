@@ -51,7 +51,7 @@ func (c *BufferedCall) parse(b []byte) (int, error) {
 	}
 	word := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
 	outLen, inLen := word(recOutLen), word(recInLen)
-	if outLen > maxCallOut || inLen > maxPrinted || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= callTable {
+	if outLen > maxCallOut || inLen > maxPrinted || callHead+outLen+inLen > uint64(len(b)) || word(recNr) >= lastCall {
 		return 0, fmt.Errorf("a record of %d bytes for call %d", outLen, word(recNr))
 	}
 	*c = BufferedCall{
@@ -89,11 +89,11 @@ func (img *CallsArea) Unnoted(m mem.Reader, pos, pc, rax uint64) []byte {
 	set := func(off int, v uint64) { binary.LittleEndian.PutUint64(rec[off:], v) }
 	at := int(pc - img.Base)
 	switch {
-	case at == img.labels["called"], at == img.labels["printed"]:
+	case at == img.common.labels["called"], at == img.common.labels["printed"]:
 		set(recRet, rax)
-	case at >= img.labels["print"] && at < img.labels["told"]:
+	case at >= img.common.labels["print"] && at < img.common.labels["told"]:
 		return nil // it has not come to the call
-	case at < img.labels["noted"] || at > img.labels["finish"]:
+	case at < img.common.labels["noted"] || at > img.common.labels["finish"]:
 		return nil
 	}
 	n := int64(binary.LittleEndian.Uint64(rec[recRet:]))

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	unix "pyrr/internal/sys"
-
 	"pyrr/internal/mem"
 )
 
@@ -28,7 +26,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon   = 0x1200 // room for the common code
+	callCommon   = 0x1400 // room for the common code
 	leastCommon  = 0x400  // what it was in the first recordings
 	trampSize    = 32
 	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -54,6 +52,7 @@ const (
 	cellTable    = 0x100
 	cellFDs      = 0x280
 	cellClasses  = 0x680
+	cellMask     = 0x7f8  // what the thread blocks, with bit maskNoted, once it has changed it
 	cellHeld     = 0x800  // inodes, by their lowest bits, of files that can't be opened
 	callBufOff   = 0x1000 // of the buffer behind the cells
 	callBufSize  = 0x80000
@@ -63,6 +62,12 @@ const (
 	Selectors = 0x1000
 
 	callTable = 0x180 // entries of the table of calls
+	// Of the numbers there is none from firstUnused on before firstLate: calls that came
+	// later have entries lateBy before their numbers.
+	firstUnused, firstLate, lateBy = 335, 424, 64
+	lastCall                       = callTable + lateBy
+	// maskNoted is the bit of SIGKILL, which nobody can block.
+	maskNoted = 1 << 8
 	// CallFDs is the number of descriptors in the map of regular files.
 	CallFDs = 0x400
 	// FDRead in that map says that reads of a descriptor never wait, FDWrite
@@ -129,144 +134,6 @@ const (
 	callsFed = 2 // the records in the buffer say what the next calls did
 )
 
-// callClass says what a buffered call writes, and what must hold for it.
-type callClass struct {
-	out   byte // offset in the record of the pointer that it writes to, 0 none
-	kind  byte // one of the sizes
-	size  uint16
-	path  byte // offset in the record of the pointer to a path that it reads
-	fstat byte // tells what kind of file a descriptor is
-	in    byte // offset in the record of the pointer to what it wrote, of which the beginning is kept
-	fixed byte // so many bytes of it; else as many as it returns, within limits
-}
-
-// How much a call writes.
-const (
-	sizeFixed    = 1 + iota // size bytes, where it returns 0
-	sizeReturned            // as many bytes as it returns
-	sizeReady               // as many struct epoll_event as it returns
-	sizePolled              // all struct pollfd that it was called with
-	sizeReaped              // an int, where it returns a process
-)
-
-const (
-	argDI = recArgs
-	argSI = recArgs + 8
-	argDX = recArgs + 16
-	arg10 = recArgs + 24
-	arg8  = recArgs + 32
-	arg9  = recArgs + 40
-)
-
-// Classes of buffered calls. Some are checked by the common code first; see
-// assembleCalls.
-const (
-	classNone  = iota
-	classFutex // FUTEX_WAKE
-	classMmap  // of private anonymous memory to read and write
-	classMremap
-	classMunmap
-	classMprotect  // not of code
-	classSigaction // a question
-	classPlain     // no output
-	classFill
-	classIoctl // TCGETS, which fails for what is no terminal
-	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
-	// Around the calls from here on CPython lets go of the GIL: where another thread is
-	// ready they are made with a stop, and then that one goes on.
-	classRead    // of a regular file: rdi in the map, rdx bounded
-	classWrite   // to a regular file: the same
-	classClose   // rdi leaves the map
-	classDup2    // rsi leaves the map
-	classDupTold // and gets in it what rdi has
-	classLock    // F_SETLK
-	classGetdents
-	classOpen // of a regular file or a folder
-	classRecv // from a socket that never waits
-	classSend
-	classPath   // a path, no output
-	classKnown  // on a regular file that is known, no output
-	classPathAt // the same as classPath behind a descriptor
-	classSockopt
-	classWait
-	classNewfstatat
-	classStat
-	classFstat
-	classSync // of a regular file
-	classEpollCtl
-	classPrint // to the command's own output, of which all is kept
-	classExec  // of what is not there, which newfstatat says
-	// Of a path below what is no folder these are made again with a stop: so
-	// test runners mark their tests.
-	classAccess
-	classReadlink
-	// Calls that may wait come last. They are tried without waiting: what
-	// they return then is their result, or they are made again with a stop.
-	classRecvTried
-	classSendTried
-	classReadTried
-	classWriteTried
-	classEpoll
-	classPoll
-	classCount
-)
-
-// The classes, of 8 bytes each, end where the map of inodes begins.
-const _ = uint(cellHeld - cellClasses - 8*classCount)
-
-var callClasses = [classCount]callClass{
-	classRead:       {out: argSI, kind: sizeReturned},
-	classWrite:      {in: argSI},
-	classIoctl:      {out: argDX, kind: sizeFixed, size: 36},
-	classGetdents:   {out: argSI, kind: sizeReturned},
-	classOpen:       {path: argSI},
-	classRecv:       {out: argSI, kind: sizeReturned},
-	classSend:       {in: argSI},
-	classPrint:      {in: argSI},
-	classLock:       {in: argDX, fixed: 32}, // struct flock
-	classPath:       {path: argDI},
-	classPathAt:     {path: argSI},
-	classSockopt:    {in: arg10, fixed: 4},
-	classWait:       {out: argSI, kind: sizeReaped},
-	classRecvTried:  {out: argSI, kind: sizeReturned},
-	classSendTried:  {in: argSI},
-	classReadTried:  {out: argSI, kind: sizeReturned},
-	classWriteTried: {in: argSI},
-	classSigaction:  {out: argDX, kind: sizeFixed, size: 32}, // struct kernel_sigaction
-	classFill:       {out: argDI, kind: sizeReturned},
-	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
-	classExec:       {path: argDI},
-	classAccess:     {path: argDI},
-	classReadlink:   {out: argSI, kind: sizeReturned, path: argDI},
-	classNewfstatat: {out: argDX, kind: sizeFixed, size: 144, path: argSI, fstat: 1},
-	classStat:       {out: argSI, kind: sizeFixed, size: 144, path: argDI},
-	classFstat:      {out: argSI, kind: sizeFixed, size: 144, fstat: 1},
-	classEpoll:      {out: argSI, kind: sizeReady},
-	classPoll:       {out: argDI, kind: sizePolled},
-}
-
-// bufferedCalls are the calls that never wait for another thread of the same
-// process. close, dup2 and ftruncate may take long on some file systems, but so
-// does the program's own thread then.
-var bufferedCalls = map[int]byte{
-	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_WRITE: classWrite, unix.SYS_PWRITE64: classWrite,
-	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
-	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDupTold, unix.SYS_FCNTL: classFcntl,
-	unix.SYS_GETDENTS64: classGetdents,
-	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classKnown, unix.SYS_FCHOWN: classKnown, unix.SYS_FCHMOD: classKnown, unix.SYS_GETPID: classPlain,
-	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
-	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
-	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
-	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
-	unix.SYS_UNLINK: classPath, unix.SYS_CHMOD: classPath, unix.SYS_UNLINKAT: classPathAt, unix.SYS_MKDIRAT: classPathAt, unix.SYS_UTIMENSAT: classPathAt,
-	unix.SYS_SETSOCKOPT: classSockopt, unix.SYS_LISTEN: classPlain, unix.SYS_UMASK: classPlain, unix.SYS_WAIT4: classWait,
-	unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
-	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
-	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
-	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
-	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
-}
-
 // A CallsArea says how to lay out the calls area of a process.
 type CallsArea struct {
 	Base   uint64
@@ -277,7 +144,8 @@ type CallsArea struct {
 	// Pass is the code that the kernel is to let make system calls: the
 	// common code.
 	Pass mem.Range
-	// Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes. Budget (8)
+	// Mask (8) is what the thread that runs blocks, once a call of this area has changed
+	// it; NewMask reads it. Mode (4 bytes) is 1 to buffer; Pos (8) is where the next record goes. Budget (8)
 	// holds the address of the clock's cell or 0, Total (8) what less that cell is the
 	// instruction count. FDs holds a byte for each descriptor: FDRead, FDWrite. Devs holds
 	// up to MaxDevs numbers of devices (st_dev, 8 bytes) whose regular files open without
@@ -286,14 +154,19 @@ type CallsArea struct {
 	// modulo 8*HeldBytes. Ready (1) is not 0 where another thread waits for the one that
 	// runs, or was woken by it: after so many more calls for which CPython lets go of the
 	// GIL, one stops.
-	Mode, Pos, Budget, Total, FDs, Devs, Last, Held, Ready uint64
+	Mode, Pos, Budget, Total, FDs, Devs, Last, Held, Ready, Mask uint64
 	// Selectors is where those bytes lie.
 	Selectors uint64
 	// Data is where the cells begin, which is what NewCallFeed takes.
 	Data uint64
 
-	negate, total uint64         // of the instructions that Recount is about
-	labels        map[string]int // of the common code
+	common commonCode
+}
+
+// commonCode is what lies where in the code that all sites share.
+type commonCode struct {
+	negate, total uint64 // addresses of the instructions that Recount is about
+	labels        map[string]int
 }
 
 // CallsSize is the size of the calls area for so many sites.
@@ -313,14 +186,13 @@ func BuildCalls(base, bias uint64, sites []CallSite) (*CallsArea, error) {
 	img := &CallsArea{Base: base, Size: CallsSize(len(sites)), Code: mem.Range{Addr: base, Len: code}}
 	data := base + code
 	img.Data, img.Buf, img.Selectors = data, data+callBufOff, data+callBufOff+callBufSize
-	img.Devs, img.Last, img.Held, img.Ready = data+cellDevs, data+cellLast, data+cellHeld, data+cellReady
+	img.Devs, img.Last, img.Held, img.Ready, img.Mask = data+cellDevs, data+cellLast, data+cellHeld, data+cellReady, data+cellMask
 	img.Mode, img.Pos, img.Budget, img.Total, img.FDs = data+cellMode, data+cellPos, data+cellBudget, data+cellBase, data+cellFDs
 
 	text, labels := assembleCalls(uint32(code))
-	img.labels = labels
 	// The last two instructions before it: of 3 and 7 bytes.
 	counted := base + uint64(labels["counted"])
-	img.negate, img.total = counted-10, counted-7
+	img.common = commonCode{negate: counted - 10, total: counted - 7, labels: labels}
 	if len(text) > callCommon {
 		return nil, fmt.Errorf("calls area: %d bytes of common code don't fit", len(text))
 	}
@@ -365,44 +237,6 @@ func (img *CallsArea) Split(first int) (late, now []Write) {
 // A FileID names a file by its device and inode (stat(2)).
 type FileID struct{ Dev, Ino uint64 }
 
-// Permits says which calls a thread may make without a stop.
-type Permits struct {
-	// Sends: nobody else has to see what is sent to sockets.
-	Sends bool
-	// Alone: no other thread of its process waits while it waits for a disk.
-	Alone bool
-	// Shares: it, or another process, shows files in memory that both write to.
-	// Shared are the parts of its address space that hold what it shows.
-	Shares bool
-	Shared [SharedParts]mem.Range
-	// Borrows: it is a process that borrows the memory of another one until it
-	// executes a program (vfork(2)), with descriptors of its own.
-	Borrows bool
-}
-
-// borrowing are the calls that no map of descriptors is needed for, nor anything
-// else that the two processes have each for itself.
-var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, unix.SYS_DUP2, unix.SYS_GETPID, unix.SYS_GETTID}
-
-// sharing are the calls that change what shared memory shows, or where it is.
-var sharing = []int{unix.SYS_FTRUNCATE, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP}
-
-// Permit is what makes the calls of p the ones that are buffered.
-func (img *CallsArea) Permit(p Permits) []Write {
-	table := make([]byte, callTable)
-	for nr, class := range bufferedCalls {
-		switch {
-		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
-			p.Shares && slices.Contains(sharing, nr):
-		case p.Borrows && class == classDupTold:
-			table[nr] = classDup2 // the map is that of the process whose memory it borrows
-		default:
-			table[nr] = class
-		}
-	}
-	return []Write{{img.Data + cellShared, le(p.Shared)}, {img.Data + cellTable, table}}
-}
-
 // Cells are the writes that a recorder makes to the area beyond Writes, which
 // it keeps from the recording: a replay does without. The files outs, two at
 // most, are not to be opened without a stop. Permit goes with them.
@@ -438,7 +272,7 @@ func CallSiteOf(m mem.Reader, base, pc uint64) (uint64, bool) {
 	n := 0
 	if setsNumber(b[:]) {
 		back += movSize
-	} else if n = comparison(b[back:]); n == 0 {
+	} else if n = afterCall(b[back:]); n == 0 {
 		return 0, false
 	}
 	back += n

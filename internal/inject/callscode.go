@@ -22,6 +22,7 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.guardSockets()
 	a.guardOptions()
 	a.guardMemory()
+	a.guardAdvice()
 	a.guardPolls()
 	a.begin()
 	a.call()
@@ -31,6 +32,8 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.opened()
 	a.print()
 	a.told()
+	a.toldOf()
+	a.masked()
 	a.end()
 	a.feed()
 	a.link()
@@ -85,6 +88,11 @@ func (a *callsAsm) call() {
 	a.emit(0x83, 0xf9, classPrint)              // cmp ecx, classPrint
 	a.jump("call", 0x0f, 0x82)                  // jb
 	a.je("print")
+	a.emit(0x83, 0xf9, classGone) // cmp ecx, classGone
+	a.jne("exists?")
+	a.emit(0x48, 0xc7, 0xc0, 0xda, 0xff, 0xff, 0xff) // mov rax, -ENOSYS
+	a.jmp("is")
+	a.label("exists?")
 	a.emit(0x83, 0xf9, classExec) // cmp ecx, classExec
 	a.jne("tried")
 	a.emit(0x48, 0xc7, 0xc0, 0xfe, 0xff, 0xff, 0xff) // mov rax, -ENOENT: that was found out
@@ -240,6 +248,10 @@ func (a *callsAsm) told() {
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
 	a.emit(0x83, 0xf9, classFutex)              // cmp ecx, classFutex
 	a.je("woken")
+	a.emit(0x83, 0xf9, classMask) // cmp ecx, classMask
+	a.je("masked")
+	a.emit(0x83, 0xf9, classPipe) // cmp ecx, classPipe
+	a.je("piped")
 	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
 	a.jne("memory")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
@@ -252,14 +264,6 @@ func (a *callsAsm) told() {
 	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
 	a.load(rcx, argSI)
 	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
-	a.jmp("done")
-	a.label("woken")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.jle("done")
-	a.load(rcx, argSI)
-	a.emit(0xf6, 0xc1, 0x80) // test cl, FUTEX_PRIVATE_FLAG
-	a.je("done")
-	a.cell(cellReady, []byte{0xc6, 0x05}, ReadyCalls) // mov byte [ready], ReadyCalls: a thread of this process
 	a.jmp("done")
 	a.label("memory")
 	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap
@@ -314,6 +318,34 @@ func (a *callsAsm) told() {
 	a.jmp("done")
 	a.label("readable")
 	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
+	a.jmp("done")
+}
+
+// toldOf keeps that a thread was woken, and what a pipe's descriptors are.
+func (a *callsAsm) toldOf() {
+	a.label("woken")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.jle("done")
+	a.load(rcx, argSI)
+	a.emit(0xf6, 0xc1, 0x80) // test cl, FUTEX_PRIVATE_FLAG
+	a.je("done")
+	a.cell(cellReady, []byte{0xc6, 0x05}, ReadyCalls) // mov byte [ready], ReadyCalls: a thread of this process
+	a.jmp("done")
+	a.label("piped")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.jne("done")
+	for _, off := range []uint32{0, 4} {
+		end := []string{"read end", "write end"}[off/4]
+		a.emit(0x41, 0x8b, 0x8b) // mov ecx, [r11+callHead+off]
+		a.imm32(callHead + off)
+		a.emit(0x81, 0xf9) // cmp ecx, CallFDs
+		a.imm32(CallFDs)
+		a.jae(end)
+		a.cell(cellFDs, []byte{0x48, 0x8d, 0x35})      // lea rsi, [fds]
+		a.emit(0xc6, 0x04, 0x0e, FDRead|FDWrite|FDTry) // mov byte [rsi+rcx], …
+		a.label(end)
+	}
+	a.jmp("done")
 }
 
 // end completes the record and goes on behind the call.

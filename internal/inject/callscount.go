@@ -5,9 +5,9 @@ package inject
 // has read of the one from the other. Elsewhere ok is false.
 func (img *CallsArea) Recount(pc, left uint64) (rcx uint64, ok bool) {
 	switch pc {
-	case img.negate:
+	case img.common.negate:
 		return left, true
-	case img.total:
+	case img.common.total:
 		return -left, true
 	}
 	return 0, false

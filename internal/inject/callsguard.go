@@ -7,12 +7,21 @@ func (a *callsAsm) dispatch() {
 	a.cell(cellMode, []byte{0x83, 0x3d}, callsOn) // cmp dword [mode], callsOn
 	a.jump("slow", 0x0f, 0x82)                    // jb
 	a.ja("feed")
-	a.emit(0x48, 0x3d) // cmp rax, callTable
-	a.imm32(callTable)
+	a.emit(0x48, 0x3d) // cmp rax, lastCall
+	a.imm32(lastCall)
 	a.jae("slow")
 	a.cell(cellTable, []byte{0x4c, 0x8d, 0x1d}) // lea r11, [table]
-	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x03)        // movzx r11d, byte [r11+rax]
-	a.emit(0x45, 0x85, 0xdb)                    // test r11d, r11d
+	a.emit(0x3d)                                // cmp eax, firstUnused
+	a.imm32(firstUnused)
+	a.jump("early", 0x0f, 0x82) // jb
+	a.emit(0x3d)                // cmp eax, firstLate
+	a.imm32(firstLate)
+	a.jump("slow", 0x0f, 0x82)           // jb
+	a.emit(0x4d, 0x8d, 0x5b)             // lea r11, [r11-lateBy]
+	a.emit(256 - lateBy)                 //
+	a.label("early")                     //
+	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x03) // movzx r11d, byte [r11+rax]
+	a.emit(0x45, 0x85, 0xdb)             // test r11d, r11d
 	a.je("slow")
 	a.cell(cellClass, []byte{0x4c, 0x89, 0x1d}) // mov [class], r11
 	a.is(classFutex, "futex")                   // what is shared it may name: it reads nothing there
@@ -46,6 +55,8 @@ func (a *callsAsm) dispatch() {
 	a.is(classMunmap, "munmap")
 	a.is(classMprotect, "mprotect")
 	a.is(classSigaction, "sigaction")
+	a.is(classMask, "mask")
+	a.is(classAdvise, "advise")
 	a.is(classFill, "random")
 	a.is(classSync, "sync")
 	a.is(classEpollCtl, "epollctl")
@@ -58,12 +69,7 @@ func (a *callsAsm) dispatch() {
 
 // guardOthers are the calls of which one argument decides.
 func (a *callsAsm) guardOthers() {
-	a.label("sigaction")
-	a.emit(0x48, 0x85, 0xf6) // test rsi, rsi
-	a.jne("slow")
-	a.emit(0x48, 0x85, 0xd2) // test rdx, rdx
-	a.je("slow")
-	a.jmp("go")
+	a.guardSignals()
 
 	a.label("readlink")
 	a.emit(0x48, 0x85, 0xd2) // test rdx, rdx

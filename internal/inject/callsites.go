@@ -12,8 +12,9 @@ import (
 )
 
 // A CallSite is a system call instruction in an executable file together with
-// an instruction beside it, which a jump can replace: the comparison of its
-// result that follows, or the one that sets the number of the call before it.
+// an instruction beside it, which a jump can replace: the one that sets the number
+// of the call before it, or the one that follows, most often the comparison of its
+// result.
 type CallSite struct {
 	Off   uint64 // where in the file
 	Vaddr uint64 // link-time address
@@ -52,6 +53,39 @@ func comparison(b []byte) int {
 	return 0
 }
 
+// afterCall returns the length of the instruction that b starts with, where that may be
+// the one behind the call of a site.
+func afterCall(b []byte) int {
+	if n := comparison(b); n != 0 {
+		return n
+	}
+	return unbound(b)
+}
+
+const (
+	jumpLen = 5 // of jmp rel32
+	// longestAfter is what a trampoline has room for behind the call.
+	longestAfter = 7
+)
+
+// unbound returns the length of the instruction that b starts with, if it does the same
+// wherever it lies, and leaves the stack alone: it moves, adds or compares. Else it is 0.
+func unbound(b []byte) int {
+	in, ok := decode(b)
+	if !ok || in.m != mapOne || in.len > longestAfter || in.len < 3 {
+		return 0
+	}
+	switch op := in.op; {
+	case op < 0x40 && op&7 < 4, op == 0x80, op == 0x81, op == 0x83, op == 0x84, op == 0x85, op >= 0x88 && op <= 0x8b, op == 0x8d, op == 0xc6, op == 0xc7:
+	default:
+		return 0
+	}
+	if in.modrm&0xc7 == 5 || in.modrm&0xc0 == 0xc0 && in.modrm&7 == 4 && in.rex&1 == 0 {
+		return 0 // relative to where it lies, or of the stack pointer
+	}
+	return in.len
+}
+
 // callSites finds the system calls of a C library that can be replaced by
 // jumps. Functions are disassembled from their starts, as by sitesOf; a pair of
 // instructions is left alone where any branch leads to the second of them.
@@ -76,36 +110,22 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 			return
 		}
 		seen[f.start] = true
-		var last []byte // the instruction before, if there is none between
-		var end uint64
-		failed = s.sweep(f, func(in insn, code []byte, addr uint64) {
-			before := last
-			if addr != end {
-				before = nil
-			}
-			last, end = code[:in.len], addr+uint64(in.len)
-			if to, ok := branch(in, code, addr); ok {
+		var set numberSet
+		// What makes threads is called where its function has no entry any more.
+		failed = s.sweep(span{f.start, f.end + 2}, func(in insn, code []byte, addr uint64) {
+			to, branches := branch(in, code, addr)
+			if branches {
 				targets[to] = true
+			}
+			if branches || in.m != map0F || in.op != 0x05 || in.len != 2 {
+				set.passes(code[:in.len], addr)
 				return
 			}
-			if in.m != map0F || in.op != 0x05 || in.len != 2 {
-				return
+			if site, ok := set.site(code, addr, f.end); ok {
+				site.Off = s.offset(site.Vaddr)
+				sites = append(sites, site)
 			}
-			n := comparison(code[2:])
-			if n == 0 {
-				if len(before) == movSize && setsNumber(before) && bufferedCalls[int(binary.LittleEndian.Uint32(before[1:]))] != classNone {
-					at := addr - movSize
-					sites = append(sites, CallSite{Off: s.offset(at), Vaddr: at, Len: movSize + 2, Orig: append(slices.Clone(before), code[:2]...)})
-				}
-				return
-			}
-			if addr+uint64(2+n) > f.end {
-				return
-			}
-			if len(before) == movSize && setsNumber(before) && bufferedCalls[int(binary.LittleEndian.Uint32(before[1:]))] == classNone {
-				return // it stops anyway, and each page with a site is a copy of its own
-			}
-			sites = append(sites, CallSite{Off: s.offset(addr), Vaddr: addr, Len: 2 + n, Orig: slices.Clone(code[:2+n])})
+			set = numberSet{}
 		})
 	})
 	if failed != nil {
@@ -125,6 +145,46 @@ func callSites(r io.ReaderAt, path string) ([]CallSite, error) {
 		sites = sites[:MaxSites]
 	}
 	return sites, nil
+}
+
+// numberSet is the instruction that sets the number of the call to come.
+type numberSet struct {
+	code []byte // nil where none does
+	end  uint64 // where it ends
+	past int    // instructions since
+}
+
+// passes notes an instruction on the way to a call.
+func (n *numberSet) passes(code []byte, addr uint64) {
+	const most = 3 // that a compiler puts between
+	if len(code) == movSize && setsNumber(code) {
+		*n = numberSet{code: code, end: addr + movSize}
+	} else if n.past++; n.past > most {
+		n.code = nil
+	}
+}
+
+// site returns how a system call at addr, with which code begins, can be replaced by a jump.
+func (n *numberSet) site(code []byte, addr, end uint64) (CallSite, bool) {
+	buffered := false
+	if n.code != nil {
+		buffered = bufferedCalls[int(binary.LittleEndian.Uint32(n.code[1:]))] != classNone
+	}
+	after := comparison(code[2:])
+	switch {
+	case after == 0 && !buffered:
+		return CallSite{}, false
+	case after != 0 && n.code != nil && n.end == addr && !buffered:
+		return CallSite{}, false // it stops anyway, and each page with a site is a copy of its own
+	case after == 0 && n.end == addr:
+		return CallSite{Vaddr: addr - movSize, Len: movSize + 2, Orig: append(slices.Clone(n.code), code[:2]...)}, true
+	case after == 0:
+		after = unbound(code[2:])
+	}
+	if after == 0 || addr+uint64(2+after) > end {
+		return CallSite{}, false
+	}
+	return CallSite{Vaddr: addr, Len: 2 + after, Orig: slices.Clone(code[:2+after])}, true
 }
 
 // branch returns where a direct jump or call leads to.
@@ -149,11 +209,11 @@ func decodeCallSites(lines []string) ([]CallSite, bool) {
 	for _, l := range lines {
 		off, vaddr, b, err := splitSite(l)
 		c := CallSite{Off: off, Vaddr: vaddr, Orig: b, Len: len(b)}
-		if err != nil || len(b) < 7 {
+		if err != nil || len(b) < jumpLen {
 			return nil, false
 		}
 		call, after := b[len(c.before()):], c.after()
-		if call[0] != 0x0f || call[1] != 0x05 || comparison(after) != len(after) || (len(after) == 0) != setsNumber(b) {
+		if call[0] != 0x0f || call[1] != 0x05 || afterCall(after) != len(after) || (len(after) == 0) != setsNumber(b) {
 			return nil, false
 		}
 		out = append(out, c)

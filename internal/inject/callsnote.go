@@ -14,7 +14,9 @@ func (a *callsAsm) wrote() {
 	a.emit(0x0f, 0xb6, 0x32)                      // movzx esi, byte [rdx+out]
 	a.emit(0x85, 0xf6)                            // test esi, esi
 	a.je("path")
-	a.emit(0x49, 0x8b, 0x34, 0x33)   // mov rsi, [r11+rsi]
+	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0x48, 0x85, 0xf6)       // test rsi, rsi: some may be called without
+	a.je("path")
 	a.emit(0x80, 0x7a, 1, sizeFixed) // cmp byte [rdx+kind], sizeFixed
 	a.jne("varies")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
@@ -118,6 +120,8 @@ func (a *callsAsm) given() {
 	a.emit(0x48, 0x0f, 0x42, 0xc8) // cmovb rcx, rax
 	a.label("given")
 	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
+	a.emit(0x48, 0x85, 0xf6)       // test rsi, rsi
+	a.je("kind")
 	a.store(rcx, recInLen)
 	a.emit(0xf3, 0xa4) // rep movsb
 }

@@ -116,5 +116,6 @@ const (
 	SYS_PKEY_MPROTECT     = 329
 	SYS_RSEQ              = 334
 	SYS_CLONE3            = 435
+	SYS_CLOSE_RANGE       = 436
 	SYS_OPENAT2           = 437
 )
