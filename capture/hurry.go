@@ -89,9 +89,10 @@ func (r *recorder) sayReady(p *process) {
 func (r *recorder) tellReady(t *task) error {
 	p := t.proc
 	says := p.contended() && p.told || p.coming > 0
-	if says == p.saysReady {
+	if says == p.saysReady && !(says && p.counts) {
 		return nil
 	}
+	p.counts = false
 	b := []byte{0}
 	if says {
 		b[0] = inject.ReadyCalls

@@ -77,6 +77,7 @@ func (r *recorder) grant(t *task) error {
 		slice = r.chaos.slice(t)
 	}
 	p.give(t, time.Now(), slice)
+	p.counts = true
 	if p.contended() {
 		r.expectSpins()
 		for _, o := range p.ready {

@@ -220,6 +220,7 @@ type bufferedCalls struct {
 	devs      []uint64       // those that the calls area knows
 	fast      bool           // calls go to the buffer: its mode cell is 1
 	saysReady bool           // its cell says that another thread is ready
+	counts    bool           // and counts from the beginning again, for who has just got the slot
 	permits   inject.Permits
 	permitted bool // the calls area knows them
 	// parts are where shared memory lies, partsOf a sum of what they are made of.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -312,5 +313,34 @@ func TestIsStream(t *testing.T) {
 		if got := isStream(c.domain, c.kind, c.protocol); got != c.want {
 			t.Errorf("%d, %#x, %d: %v", c.domain, c.kind, c.protocol, got)
 		}
+	}
+}
+
+// Each thread that gets the slot makes twelve calls before one stops for those in line:
+// the threads of a pool of processes hand on small tasks without a stop for each.
+func TestPoolTakesFewStops(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	t.Cleanup(func() { testHook = nil })
+	const code = `
+import multiprocessing, sys
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    sys.exit(5 if sum(pool.imap_unordered(abs, range(1500))) == 1124250 else 6)
+`
+	var each []int
+	for range 5 {
+		n := 0
+		testHook = func(unix.WaitStatus) { n++ }
+		if info, said := recordCode(t, python, code); info.Status != 5 {
+			t.Fatalf("status %d, said %q", info.Status, said)
+		}
+		each = append(each, n)
+	}
+	slices.Sort(each)
+	t.Log(each)
+	if each[2] > 9000 {
+		t.Errorf("%d stops for 1,500 tasks", each[2])
 	}
 }
