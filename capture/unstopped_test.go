@@ -12,14 +12,10 @@ import (
 	"pyrr/internal/sys"
 )
 
-// A thread and a child take few stops. Calls that tests often make need none: small messages in pipes and sockets that may
-// wait, files that are made anew, options, a look at children.
-func TestCallsWithoutAStop(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3")
-	}
-	t.Cleanup(func() { testHook = nil })
+// stopsOf counts the stops that a program takes in whose middle is code: it has pipes,
+// sockets, a child and a folder, and says in n how often it did what is asked for.
+func stopsOf(t *testing.T, python, code string) int {
+	t.Helper()
 	const begin = `
 import os, signal, socket, tempfile, subprocess, sys
 r, w = os.pipe()
@@ -34,14 +30,22 @@ child.wait()
 os.rmdir(folder)
 sys.exit(5 if n in (0, 300) else 6)
 `
-	stops := func(code string) int {
-		n := 0
-		testHook = func(unix.WaitStatus) { n++ }
-		if info, said := recordCode(t, python, begin+code+end); info.Status != 5 {
-			t.Errorf("%s: status %d, said %q", code, info.Status, said)
-		}
-		return n
+	n := 0
+	testHook = func(unix.WaitStatus) { n++ }
+	if info, said := recordCode(t, python, begin+code+end); info.Status != 5 {
+		t.Errorf("%s: status %d, said %q", code, info.Status, said)
 	}
+	return n
+}
+
+// A thread and a child take few stops.
+func TestThreadsAndChildrenTakeFewStops(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	t.Cleanup(func() { testHook = nil })
+	stops := func(code string) int { return stopsOf(t, python, code) }
 	least := min(stops(""), stops(""))
 	for _, c := range []struct {
 		name, code string
@@ -56,6 +60,18 @@ sys.exit(5 if n in (0, 300) else 6)
 			}
 		})
 	}
+}
+
+// Calls that tests often make need no stop: small messages in pipes and sockets that may
+// wait, files that are made anew, options, a look at children.
+func TestCallsWithoutAStop(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	t.Cleanup(func() { testHook = nil })
+	stops := func(code string) int { return stopsOf(t, python, code) }
+	least := min(stops(""), stops(""))
 	for _, c := range []struct{ name, code string }{
 		{"pipe", `
 for i in range(300):
