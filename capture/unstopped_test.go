@@ -38,15 +38,20 @@ sys.exit(5 if n in (0, 300) else 6)
 	return n
 }
 
-// A thread and a child take few stops.
-func TestThreadsAndChildrenTakeFewStops(t *testing.T) {
+// countStops returns stopsOf for a Python, and what it is for no code.
+func countStops(t *testing.T) (stops func(code string) int, least int) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("no python3")
 	}
 	t.Cleanup(func() { testHook = nil })
-	stops := func(code string) int { return stopsOf(t, python, code) }
-	least := min(stops(""), stops(""))
+	stops = func(code string) int { return stopsOf(t, python, code) }
+	return stops, min(stops(""), stops(""))
+}
+
+// A thread and a child take few stops.
+func TestThreadsAndChildrenTakeFewStops(t *testing.T) {
+	stops, least := countStops(t)
 	for _, c := range []struct {
 		name, code string
 		most       int // stops for each
@@ -65,13 +70,7 @@ func TestThreadsAndChildrenTakeFewStops(t *testing.T) {
 // Calls that tests often make need no stop: small messages in pipes and sockets that may
 // wait, files that are made anew, options, a look at children.
 func TestCallsWithoutAStop(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3")
-	}
-	t.Cleanup(func() { testHook = nil })
-	stops := func(code string) int { return stopsOf(t, python, code) }
-	least := min(stops(""), stops(""))
+	stops, least := countStops(t)
 	for _, c := range []struct{ name, code string }{
 		{"pipe", `
 for i in range(300):
