@@ -17,6 +17,7 @@ import (
 	"pyrr/internal/contents"
 	"pyrr/internal/find"
 	"pyrr/internal/flagvalue"
+	"pyrr/internal/hang"
 	"pyrr/internal/outfile"
 	"pyrr/internal/printable"
 	"pyrr/internal/reason"
@@ -114,10 +115,29 @@ func foldedStacks(u *screen.UI, rec *recording.Recording, r *reason.Reason) stri
 		if many {
 			fmt.Fprintf(&b, "process %d, ", w.Proc.ID)
 		}
-		fmt.Fprintf(&b, "thread %d %s %s%s\n", w.Num, printable.Line(w.Name), reason.WaitsFor(w), show.Lasting(w))
+		name := strings.TrimSpace(fmt.Sprintf("thread %d %s", w.Num, printable.Line(w.Name)))
+		fmt.Fprintf(&b, "%s %s%s\n", name, reason.WaitsFor(w), show.Lasting(w))
 		b.WriteString(show.FoldedLines(rec, w.Stack))
 	}
+	if r.Why.Raised == nil {
+		foldedTasks(&b, rec, r)
+	}
 	return b.String()
+}
+
+// foldedTasks writes the user's frames of the tasks and greenlets that the verdict names.
+func foldedTasks(b *strings.Builder, rec *recording.Recording, r *reason.Reason) {
+	for i := range r.Ends {
+		e := &r.Ends[i]
+		for k := range r.Why.Units {
+			for n := 0; e.Facts != nil && n < len(e.Facts.Units); n++ {
+				t, named := &e.Facts.Units[n], &r.Why.Units[k]
+				if t.Kind != hang.Thread && named.Proc == e.Proc.ID && named.Name == t.Kind+" "+t.Name {
+					fmt.Fprintf(b, "\n%s\n%s", printable.Line(named.Name), show.FoldedLines(rec, show.TaskStack(t)))
+				}
+			}
+		}
+	}
 }
 
 // SpecFor finds the spec that is about a recording: by the test, or by the name that

@@ -346,10 +346,13 @@ type Change struct {
 
 // Made tells a function that a library made of text, as dataclasses and proxies of managers
 // are, by the frames around it: its file has no real name, and is not that of a program or
-// of what exec runs.
+// of what exec runs, unless that runs the runner of tests (a worker's python -c).
 func Made(frames []Frame, k int) bool {
 	if !strings.HasPrefix(frames[k].File, "<") {
 		return false
+	}
+	if slices.ContainsFunc(frames[:k], func(f Frame) bool { return Machinery(f.File) }) {
+		return true
 	}
 	outside := false
 	for i := range frames {

@@ -38,14 +38,15 @@ func ThreadsByVerdict(why *hang.Verdict, ends []Ending) []*Waiting {
 func FoldStack(st stack.Stack) (stack.Stack, int) {
 	out := st
 	out.Frames = nil
-	folded, python := 0, 0
+	folded, python, runner := 0, 0, false
 	for _, f := range st.Frames {
 		if f.Eval {
 			continue
 		}
 		keep := f.Err != ""
 		if f.Kind == stack.Python {
-			keep = keep || python == 0 && !hang.Machinery(f.File) || !hang.Library(f.File)
+			runner = runner || hang.Machinery(f.File)
+			keep = keep || python == 0 && !hang.Machinery(f.File) || !hang.Library(f.File) && !(runner && strings.HasPrefix(f.File, "<"))
 			python++
 		}
 		if keep {

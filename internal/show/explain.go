@@ -222,15 +222,20 @@ func explainTasks(u *screen.UI, rec *recording.Recording, e *reason.Ending, full
 		}
 		fmt.Fprintln(u.Out)
 		fmt.Fprintf(u.Out, "%s %s\n", u.Paint(screen.Bold, printable.Line(t.Kind+" "+t.Name)), state)
-		st := stack.Stack{}
-		for _, f := range t.Frames {
-			st.Frames = append(st.Frames, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
-		}
-		explainStack(u, rec, st, full)
+		explainStack(u, rec, TaskStack(t), full)
 	}
 	if n > most && !full {
 		fmt.Fprintf(u.Out, "\n… %s, with --full\n", printable.Plural(uint64(n-most), "more task", "more tasks"))
 	}
+}
+
+// TaskStack is the stack of a task or greenlet.
+func TaskStack(t *hang.Unit) stack.Stack {
+	st := stack.Stack{}
+	for _, f := range t.Frames {
+		st.Frames = append(st.Frames, stack.Frame{Kind: stack.Python, Func: f.Func, File: f.File, Line: f.Line})
+	}
+	return st
 }
 
 // Annotate prints a workflow command that makes GitHub show the hang beside
