@@ -27,12 +27,14 @@ var processBenchmarks = []figure{
 	{what: "the same, 8 busy processes", bench: "BenchmarkStop/8", unit: "µs/stop", scale: 1, format: "%.1f µs"},
 	{what: "time in locks for a stop, 2 busy processes", bench: "BenchmarkStop/2", unit: "µs-locks/stop", scale: 1, format: "%.3f µs"},
 	{what: "the same, 8 busy processes", bench: "BenchmarkStop/8", unit: "µs-locks/stop", scale: 1, format: "%.3f µs"},
+	{what: "the tracer's part of a processor for each worker of `pytest -n 2`", bench: "BenchmarkTracerOfWorkers", unit: "%-a-worker", scale: 1, format: "%.1f %%"},
+	{what: "stops a second of each", bench: "BenchmarkTracerOfWorkers", unit: "stops/s-a-worker", scale: 1, format: "%.0f"},
 }
 
 // measureProcesses measures the figures of many processes. It writes them to the
 // file, and for the next table of all, unless file is "-".
 func measureProcesses(rounds int, file string) error {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark(EqualProcesses|TimeoutOfBusyProcesses|Stop)$", "-benchtime", fmt.Sprintf("%dx", min(rounds, 3)), "./capture")
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark(EqualProcesses|TimeoutOfBusyProcesses|Stop|TracerOfWorkers)$", "-benchtime", fmt.Sprintf("%dx", min(rounds, 3)), "./capture")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -31,7 +31,13 @@ type cost struct {
 func recordBusy(b *testing.B, code string, o Options) (dir, printed string, c cost) {
 	b.Helper()
 	dir = b.TempDir()
-	argv := busyProgram(b, dir, code)
+	c = recordFor(b, dir, busyProgram(b, dir, code), o)
+	return dir, readOut(b, dir), c
+}
+
+// recordFor records a command into a folder.
+func recordFor(b *testing.B, dir string, argv []string, o Options) (c cost) {
+	b.Helper()
 	o.Command, o.Dir, o.Slice, o.Warn = argv, filepath.Join(dir, "x.pyrr.part"), defaultSlice, func(s string) { b.Log(s) }
 	locks := lockWaits()
 	_, err := recordBy(&o, dir, func(r *recorder) (*Info, error) {
@@ -43,7 +49,7 @@ func recordBusy(b *testing.B, code string, o Options) (dir, printed string, c co
 		b.Fatal(err)
 	}
 	c.locks = lockWaits() - locks
-	return dir, readOut(b, dir), c
+	return c
 }
 
 func busyProgram(b *testing.B, dir, code string) []string {
@@ -155,4 +161,24 @@ func BenchmarkStop(b *testing.B) {
 			b.ReportMetric(float64(all.stops)/float64(b.N)/1000, "kstops")
 		})
 	}
+}
+
+// BenchmarkTracerOfWorkers: how much of a processor the tracer needs for each of two
+// workers of pytest, while they run. One tracer is enough for a hundred divided by that.
+func BenchmarkTracerOfWorkers(b *testing.B) {
+	out, err := exec.Command("../scripts/venv.sh", "pytest").Output()
+	if err != nil {
+		b.Skip("no virtual environment of pytest: ", err)
+	}
+	python := filepath.Join(strings.TrimSpace(string(out)), "bin/python")
+	var all cost
+	var wall time.Duration
+	for range b.N {
+		began := time.Now()
+		c := recordFor(b, b.TempDir(), []string{python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n2", "../bench/programs/pytest_work.py"}, Options{})
+		wall += time.Since(began)
+		all.processor, all.stops = all.processor+c.processor, all.stops+c.stops
+	}
+	b.ReportMetric(100*all.processor.Seconds()/wall.Seconds()/2, "%-a-worker")
+	b.ReportMetric(float64(all.stops)/wall.Seconds()/2, "stops/s-a-worker")
 }
