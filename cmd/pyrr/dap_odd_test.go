@@ -124,6 +124,9 @@ func TestDAPEvil(t *testing.T) {
 		e.fails(c, map[string]any{}, "no recording was launched")
 	}
 	e.fails("launch", map[string]any{"recording": "/nowhere/x.pyrr.zip"}, "there is no recording")
+	if said := e.output["console"]; !strings.Contains(said, "pyrr: hint: pyrr ") {
+		t.Errorf("the debug console says %q, and not what helps", said)
+	}
 	if _, err := e.in.Write([]byte("GET / HTTP/1.1\r\nHost: here\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}

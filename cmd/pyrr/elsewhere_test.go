@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pyrr/internal/cli"
 )
 
 // ran is the result of a command.
@@ -97,6 +99,12 @@ func TestReadersOnArm64(t *testing.T) {
 	// Only a replay can read variables: a page that should have them says that it has none.
 	if r := there("report", "-o", "page.html", "values.pyrr.zip"); r.status != 0 {
 		t.Errorf("report: status %d\n%s", r.status, r.err)
+	}
+	// What can't be done there says so once, and how to get it.
+	for _, args := range [][]string{{"replay", "values.pyrr.zip"}, {"replay", "--batch", "values.pyrr.zip"}, {"print", "values.pyrr.zip", "f"}} {
+		if r := there(args...); r.status != cli.ExitMachine || strings.Count(r.err, "needs Linux on x86-64") != 1 || !strings.Contains(r.err, "ssh -t HOST") {
+			t.Errorf("%v: status %d\n%s", args, r.status, r.err)
+		}
 	}
 	// What pytest --pyrr asks pyrr for: the project's time limit, and a run of what can't be recorded.
 	if r := there("record", "--tell-timeout", "--timeout=2m"); r.status != 0 || r.stdout != "120\n" {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-dap"
 
 	"pyrr/cpython"
+	"pyrr/internal/hint"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/replay"
@@ -295,8 +296,11 @@ func (m *message) answer() dap.Response {
 	return dap.Response{RequestSeq: m.seq, Success: true, Command: m.cmd}
 }
 
-// refuse answers that a request failed.
+// refuse answers that a request failed, and says in the debug console what helps.
 func (s *Server) refuse(m *message, err error) {
+	for _, h := range hint.Of(err) {
+		s.say("console", "pyrr: hint: %s\n", h)
+	}
 	text := err.Error()
 	resp := &dap.ErrorResponse{Response: m.answer(), Body: dap.ErrorResponseBody{Error: &dap.ErrorMessage{
 		Id: 1, Format: strings.NewReplacer("{", "{{", "}", "}}").Replace(text), ShowUser: m.cmd == "launch" || m.cmd == "attach"}}}

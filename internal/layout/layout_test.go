@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 	"internal/registry":              {"internal/lazyregexp", "internal/recording", "internal/usercache"},
 	"internal/backtrace":             {"cpython", "internal/mem", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "replay"},
 	"internal/console":               {"cpython", "internal/backtrace", "internal/lazyregexp", "internal/linux", "internal/mem", "internal/outfile", "internal/printable", "internal/recording", "internal/stack", "internal/stackwalk", "internal/unwind", "internal/usercache", "replay"},
-	"internal/dap":                   {"cpython", "internal/lazyregexp", "internal/recording", "internal/stack", "replay"},
+	"internal/dap":                   {"cpython", "internal/hint", "internal/lazyregexp", "internal/recording", "internal/stack", "replay"},
 	"assert":                         {"internal/lazyregexp", "internal/linux", "internal/outfile", "internal/recording", "internal/stack"},
 	"internal/report":                {"assert", "internal/printable", "internal/stack"},
 	"internal/moments":               {"cpython", "internal/hang", "internal/mem", "internal/recording", "replay"},

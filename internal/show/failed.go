@@ -24,7 +24,7 @@ func ReplayFailed(err error, path string) error {
 	if d, ok := errors.AsType[*replay.Divergence](err); ok {
 		return hint.With(errors.New(DivergenceText(d)), fmt.Sprintf("pyrr events %s --process %d", printable.ShellQuote(path), d.Process))
 	}
-	if replay.Damaged(err) {
+	if replay.Damaged(err) || probe.Elsewhere { // that says all
 		return err
 	}
 	if missing := probe.Machine().Missing(true); len(missing) > 0 {
