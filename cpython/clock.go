@@ -183,7 +183,7 @@ func (c *Clock) check() error {
 		if t.Entries < 1 || t.Entries > opcodes || t.First < 0 || t.First+t.Entries > opcodes || len(t.Targets) != t.Entries {
 			return fmt.Errorf("table %d has %d entries from %d with %d targets", i, t.Entries, t.First, len(t.Targets))
 		}
-		if i == 0 && (t.Rel32 || t.First != 0 || t.Entries != opcodes) {
+		if i == 0 && (t.First != 0 || t.Entries != opcodes) {
 			return fmt.Errorf("table 0 has %d entries from %d", t.Entries, t.First)
 		}
 		if !c.holds(t.Addr, t.Entries*t.size()) || t.Rel32 && !c.holds(t.Base, 1) {

@@ -46,6 +46,10 @@ func (im *elfFile) findClock(path string) (*Clock, error) {
 	im.relocate()
 	hits := im.fingerprint(v.Minor)
 	if len(hits) == 0 {
+		c, err := im.switchClock(path, v)
+		if c != nil || err != nil {
+			return c, err
+		}
 		return nil, &ClockError{
 			Path: path, Reason: cpythonName(v) + " without the known table of computed gotos",
 			Hint: "it may be configured --without-computed-gotos, or have other opcodes",

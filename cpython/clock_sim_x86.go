@@ -190,6 +190,9 @@ func (t *tracer) base(m x86asm.Mem, next uint64) value {
 	if n != 8 {
 		return t.fresh()
 	}
+	if t.regs[r].kind == valLoad { // an address that was loaded, and no instruction
+		t.regs[r] = t.fresh()
+	}
 	return t.plus(t.regs[r], m.Disp)
 }
 

@@ -3,8 +3,77 @@ package cpython
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 )
+
+// switchClock finds the clock of an interpreter that is built --without-computed-gotos: its
+// one table is the jump table of the switch, all opcodes long, through which every
+// instruction goes. It is known by the same shape: the unassigned opcodes, and no others,
+// lead to one place.
+func (im *elfFile) switchClock(path string, v Version) (*Clock, error) {
+	if v.Minor < 0 || !v.Rules().switchOnly {
+		return nil, nil
+	}
+	t, err := im.traceLoop(nil)
+	if err != nil {
+		return nil, nil
+	}
+	unused := opcodeSet(v.Rules().unassigned)
+	for _, s := range t.sites {
+		table := Table{Entries: opcodes, Rel32: s.rel32, Uncounted: v.Rules().uncounted}
+		for _, table.Addr = range t.basesOf(s) {
+			if table.Base = 0; table.Rel32 {
+				table.Base = table.Addr
+			}
+			if s.opcode.delta != 0 || s.bound >= 0 && s.bound < opcodes-1 || !im.readTargets(&table) || !onlyUnassigned(table.Targets, &unused) {
+				continue
+			}
+			if t, err = im.traceLoop(nil, s.pc); err != nil {
+				return nil, &ClockError{Path: path, Reason: err.Error()}
+			}
+			ways := slices.DeleteFunc(t.sites, func(w site) bool { return w.pc != s.pc })
+			if len(ways) < minSites {
+				return nil, &ClockError{Path: path, Reason: fmt.Sprintf("only %d jumps go through the supposed switch at %#x", len(ways), table.Addr)}
+			}
+			c := &Clock{Version: v, Path: path, Relocated: im.dynamic, Tables: []Table{table}, Sites: len(ways)}
+			c.Lo, c.Hi = im.span()
+			if s, ok := im.lookup("_PyRuntime"); ok {
+				c.Runtime = s.value
+			}
+			if c.NextInstr, err = electNextInstr(ways, nil, v.Rules().NextInstrBias()); err != nil {
+				return nil, &ClockError{Path: path, Reason: err.Error()}
+			}
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
+// basesOf returns where the table of a jump may be: its address, or those that the code
+// keeps in the stack slot that it is loaded from.
+func (t *tracer) basesOf(s site) (bases []uint64) {
+	if s.base.kind == valConst {
+		return []uint64{uint64(s.base.off)}
+	}
+	for at := range t.consts {
+		if s.base.kind == valStacked && at.place == s.base {
+			bases = append(bases, at.addr)
+		}
+	}
+	return bases
+}
+
+// onlyUnassigned says whether the unassigned opcodes, and no others, lead to one place.
+func onlyUnassigned(targets []uint64, unused *[opcodes]bool) bool {
+	unknown := targets[slices.Index(unused[:], true)]
+	for op, to := range targets {
+		if (to == unknown) != unused[op] {
+			return false
+		}
+	}
+	return len(distinct(targets)) >= minDistinct
+}
 
 // switchTable finds the jump table that the compiler made of the eval loop's
 // switch statement (3.8 to 3.10): the one with an opcode as index whose targets are

@@ -17,6 +17,7 @@ var _ = known(Rules{
 	frameFacts: frameFacts{
 		interpreterFrames: true,
 		exceptionTable:    true,
+		switchOnly:        true,
 		lines:             decodeLocations,
 		genStates:         genStates13,
 	},

@@ -13,6 +13,9 @@ type frameFacts struct {
 	// unboundExit: a with statement keeps __exit__ on the stack as a function and its
 	// object. Before, it is a bound method.
 	unboundExit bool
+	// switchOnly: without computed gotos, every instruction goes through the switch. Before,
+	// one may go on to that which mostly follows it (PREDICT).
+	switchOnly bool
 	// tailCalls: the opcodes of the eval loop may be a function each.
 	tailCalls bool
 	// excTriples: an exception that is being handled is kept as type, value and traceback
