@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"pyrr/internal/probe"
@@ -64,5 +65,57 @@ gevent.joinall(workers)
 	}
 	if t.Failed() {
 		t.Log(out)
+	}
+}
+
+// TestHangsOfGevent: greenlets can't run while a greenlet blocks their thread, and those
+// that sleep may release what others wait for.
+func TestHangsOfGevent(t *testing.T) {
+	t.Parallel()
+	probe.Require(t)
+	python := setup.Path("venv-greenlet/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no gevent: scripts/venv.sh greenlet")
+	}
+	for name, run := range map[string]struct{ text, want, never string }{
+		"blocked": {`import queue
+import gevent
+
+jobs = queue.Queue()
+
+def take():
+    print(jobs.get())
+
+def give():
+    gevent.sleep(0.1)
+    jobs.put(1)
+
+gevent.joinall([gevent.spawn(give), gevent.spawn(take)])
+`, "MainThread waits for an item of queue jobs (blocked.py:7), which greenlet give has at hand, which can't run while MainThread blocks gevent's loop.", "No verdict"},
+		"turns": {`import gevent
+from gevent.pool import Pool
+
+def work(n):
+    gevent.sleep(0.3)
+
+pool = Pool(2)
+for n in range(2000):
+    pool.spawn(work, n)
+`, "; meanwhile greenlet work sleeps (line 5", "not released"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program, rec := filepath.Join(dir, name+".py"), filepath.Join(dir, name+".pyrr.zip")
+			if err := os.WriteFile(program, []byte(run.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			capturePyrr("record", "--timeout", "5s", "-o", rec, "--", python, program)
+			status, out, errs := capturePyrr("explain", "--full", rec)
+			said, _, _ := strings.Cut(out, "\n")
+			if status != 0 || !strings.Contains(said, run.want) || strings.Contains(said, run.never) {
+				t.Errorf("status %d: %s\n%s", status, said, errs)
+			}
+		})
 	}
 }

@@ -157,12 +157,17 @@ func (j *judge) answerSteps(n node, p *Peer, does string) []edge {
 // that the loop stands still meanwhile.
 func (j *judge) reactor(n node) string {
 	u := j.unit(n)
-	if u == nil || u.Kind != Thread || u.Wait == nil {
+	if u == nil || u.Kind != Thread {
 		return ""
 	}
-	for k := range u.Frames {
-		if k > u.Wait.Frame && runsReactor(u.Frames[k]) {
+	own := slices.IndexFunc(u.Frames, func(f Frame) bool { return f.own() })
+	for k := own + 1; own >= 0 && k < len(u.Frames); k++ {
+		f := &u.Frames[k]
+		switch {
+		case runsReactor(*f) && u.Wait != nil && k > u.Wait.Frame:
 			return "; it runs Twisted's reactor, which stands still meanwhile"
+		case lastName(f.Func) == "_run_once" && strings.HasSuffix(f.File, "/asyncio/base_events.py") && j.runningTask(n).unit < 0 && j.blocks(n):
+			return "; it runs an event loop, which stands still meanwhile"
 		}
 	}
 	return ""
@@ -221,4 +226,19 @@ func or(a, b string) string {
 		return a
 	}
 	return b
+}
+
+// diedOnWay says of a way that ends at a connection which thread of the processes on it
+// reported an exception, where nothing that is said mentions one.
+func (j *judge) diedOnWay(way []hop, says string) string {
+	end := way[len(way)-1].node
+	if c := j.call(end); c == nil || c.Peer == nil || strings.Contains(says, " died of ") || j.unit(end) == nil || j.unit(end).Role != "" {
+		return ""
+	}
+	for _, h := range way {
+		if d := j.died(h.node.proc, ""); d != "" {
+			return "; " + d
+		}
+	}
+	return ""
 }

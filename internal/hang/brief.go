@@ -30,6 +30,8 @@ var shorter = []struct {
 	{lazyregexp.New(`(connection) to [\d.]+:\d+( \([^()]*\))? with `), "$1$2 with "},
 	{lazyregexp.New(`waits for the result of a job`), "waits for a job"},
 	{lazyregexp.New(`(program) that is not recorded \((?:pid )?(\d+ )?([^()]*)\)`), "$1 $3"},
+	{lazyregexp.New(`(, which [^()]*\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+\)`), "$1)"},
+	{lazyregexp.New(`, which ([^,;]+?) has at hand, which`), " that $1 has, which"},
 	{lazyregexp.New(`, which sent \d+ bytes? and is silent for [\d.]+ m?s`), ""},
 	{lazyregexp.New(`(thread|child|callback|process) ("[^"]*"|\S+(?: \(\w+\))?) (died of|raised) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3 $4 $5"},
 	{lazyregexp.New(`(it died of|which died of) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3"},
@@ -45,7 +47,7 @@ var shorter = []struct {
 	{lazyregexp.New(`, which is used up: last taken`), ", last taken"},
 	{lazyregexp.New(`(ended with \w+)\([^)]*\)`), "$1"},
 	{lazyregexp.New(`, and none has come`), ""},
-	{lazyregexp.New(`, and is not released|, and was not given back`), ""},
+	{lazyregexp.New(`, and is not released|,? and was not given back`), ""},
 	{lazyregexp.New(` at [\d.]+:\d+ \(`), " ("},
 	{lazyregexp.New(`; it is a copy, made by the fork, of its parent's`), "; it is a copy of its parent's"},
 	{lazyregexp.New(`; \d+ jobs? (?:is|are) queued behind it|, which has it at hand,?`), ""},
@@ -57,10 +59,26 @@ var shorter = []struct {
 	{lazyregexp.New(`has asked \d+ times in [\d.]+ s for`), "asks again and again for"},
 	{lazyregexp.New(`(awaits a future)(?: \(line \d+\))? that nobody completes`), "$1"},
 	{lazyregexp.New(`(blocks) its event loop`), "$1 its loop"},
+	{lazyregexp.New(`(the connection(?: \([^()]*\))? with [^,;]+, which reads from) the connection((?: \([^()]*\))?) with [^,;.]+`), "$1 it too$2"},
+	{lazyregexp.New(`waits for an item of queue`), "waits for queue"},
+	{lazyregexp.New(`(waits for a datagram) at its socket`), "$1"},
+	{lazyregexp.New(`(can't go on while \S+) \(task [^)]*\)`), "$1"},
+	{lazyregexp.New(`asks again and again for the lock`), "polls for the lock"},
+	{lazyregexp.New(`, which is set(; its loop sleeps)`), "$1"},
+	{lazyregexp.New(`, which it has open itself, as has `), " that it has open, as has "},
+	{lazyregexp.New(`with a program that is not recorded: one that (child \S+(?: \([^()]*\))?), which has ended, had started`), "with a program that $1, which has ended, had started"},
+	{lazyregexp.New(`; it is a copy of its parent's`), ", a copy of its parent's"},
+	{lazyregexp.New(`(\bsets it| puts into it) at line (\d+), which it can't reach`), "$1 later, at line $2"},
+	{lazyregexp.New(`(failed with \w+): [^()]*\)`), "$1)"},
+	{lazyregexp.New(`, which did not wake it; (\S+) waits for it, too`), ", in vain; $1 waits too"},
+	{lazyregexp.New(` of child "[^"]*"( \(|,)`), "$1"},
+	{lazyregexp.New(`(, which \S+) took at line \d+\.$`), "$1 holds."},
+	{lazyregexp.New(`reads from the connection((?: \([^()]*\))?) with ((?:child |thread |task )?[\w-]+)`), "reads from $2$1"},
+	{lazyregexp.New(`(\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+([,)])`), "$1$2"},
 }
 
 // between matches a place in a sentence, and behind it where that goes on.
-var between = lazyregexp.New(` \((?:line \d+|[^\s():]+:\d+)(?: in [\w.]+)?\)(,| and| with|:|$|\.$)`)
+var between = lazyregexp.New(` \((?:line \d+|[^\s():]+:\d+)(?: in [\w.]+)?\)(,| and| with| that| of|:|$|\.$)`)
 
 // costless is how many of them leave out nothing that the rest does not say.
 const costless = 3

@@ -37,26 +37,7 @@ func (j *judge) chain(path []hop) *Verdict {
 	if f, ok := j.place(shown[0].node); ok {
 		v.Where = &f
 	}
-	stuck, degree, kind, missing := j.final(end.node)
-	if u := j.unit(end.node); len(shown) > 1 && u != nil && u.Role == RoleServer {
-		stuck, degree, kind, missing = "runs a server's serve_forever and was not told to shut down", Likely, "server", "who should have called its shutdown"
-	} else if len(shown) > 1 && u != nil && strings.HasPrefix(u.Role, RoleTimer) {
-		stuck, degree, kind, missing = "is "+u.Role+" and was not cancelled", None, "timer", ""
-	} else if len(shown) == 1 && degree != Proven {
-		imports := j.importing(end.node)
-		if stuck += imports; imports != "" && degree == None {
-			kind = "" // it did not come to what it hangs in
-		}
-	}
-	if u := j.unit(end.node); u != nil && u.Behind > 0 && degree != Proven {
-		stuck += j.behind(end.node, u)
-		if v := j.jobOf(end.node); v != "" {
-			kind, missing = "starved pool", "that "+v+" would have ended that"
-		}
-	}
-	if degree == Likely {
-		stuck, missing = j.stands(end.node, shown, stuck, missing)
-	}
+	stuck, degree, kind, missing := j.finalOn(shown)
 	v.Degree, v.Kind, v.Missing = degree, kind, missing
 	if v.Degree == None && len(shown) > 1 {
 		// Who waits for whom is known, if not when the last will be done.
@@ -147,7 +128,7 @@ func (j *judge) final(n node) (says, degree, kind, missing string) {
 // thread is in says more.
 func (j *judge) waiting(n node) *Unit {
 	u := j.unit(n)
-	if u != nil && u.Wait != nil && u.Wait.How != HowManager && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread) {
+	if u != nil && u.Wait != nil && u.Wait.How != HowManager && (len(u.Wait.On) > 0 || len(u.Wait.Units) > 0 || u.Wait.PID > 0 || u.Kind != Thread || u.Wait.How == "loop" && len(u.Frames) > 0 && !j.watches(n)) {
 		return u
 	}
 	return nil
@@ -381,6 +362,8 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return does + at + j.company(n), Likely, c.Call, "who should have sent one"
 	case strings.HasPrefix(c.Call, "wait") && c.PID == 0:
 		return does + at + j.children(n) + j.beside(n), Likely, "child", "what the children do"
+	case c.Peer == nil && strings.Contains(does, "reactor"):
+		return does + at + j.suspended(n.proc), Likely, c.Call, "what was to come"
 	case c.Peer == nil:
 		return does + at, Likely, c.Call, "the other end"
 	case c.Peer.What == EventFD:

@@ -32,6 +32,9 @@ type Facts struct {
 	Children map[int]string `json:"children,omitempty"`
 	// Self is the name that multiprocessing gives this process, as a child.
 	Self string `json:"self,omitempty"`
+	// Suspended are generators and coroutines of the program's own that no task runs,
+	// where they stand: of a program that runs Twisted's reactor.
+	Suspended []Frame `json:"suspended,omitempty"`
 	// Copies are objects that a fork copies.
 	Copies []Copy `json:"copies,omitempty"`
 	// Asks is what a journey through the recording can answer; it is not kept.

@@ -144,6 +144,8 @@ type Accepting struct {
 	// processes that have an epoll that watches the other end, or that socket.
 	Listeners []End
 	Watched   []int
+	// Accepted is how many connections a listening socket has given out.
+	Accepted int
 }
 
 // User is a thread of a process.

@@ -134,21 +134,28 @@ func (j *judge) from(root node) *Verdict {
 	}
 	for len(path) < 50 {
 		at := path[len(path)-1].node
-		e, ok := j.best(at)
-		if !ok {
-			break
-		}
-		if first, again := seen[e.to]; again {
+		var next *edge
+		for _, e := range j.ranked(at) {
+			first, again := seen[e.to]
+			if !again {
+				next = &e
+				break
+			}
 			path[len(path)-1].edge = &e
 			if v := j.ring(path[first:], root); v != nil {
 				return v
 			}
 			path[len(path)-1].edge = nil
+			if e.sure || e.kind == "other end" {
+				break
+			}
+		}
+		if next == nil {
 			break
 		}
-		path[len(path)-1].edge = &e
-		seen[e.to] = len(path)
-		path = append(path, hop{node: e.to})
+		path[len(path)-1].edge = next
+		seen[next.to] = len(path)
+		path = append(path, hop{node: next.to})
 	}
 	return j.chain(path)
 }
@@ -218,37 +225,6 @@ func (j *judge) cycleFrom(root node) *Verdict {
 	return j.cycle(root, found)
 }
 
-// best is the edge to follow where there is no circle: a sure one before one
-// that is only likely, to one that waits itself before one that does not.
-func (j *judge) best(n node) (edge, bool) {
-	var out edge
-	score := -1
-	for _, e := range j.steps(n) {
-		s := 0
-		if e.sure {
-			s += 10
-		}
-		if u := j.unit(e.to); u != nil {
-			if u.Role != "" {
-				if !e.sure {
-					continue // an idle one owes nothing
-				}
-				s -= 5
-			}
-			if !e.sure && j.helper(e.to) {
-				continue
-			}
-			if u.Wait != nil && !u.Wait.Limit {
-				s++
-			}
-		}
-		if s > score {
-			out, score = e, s
-		}
-	}
-	return out, score >= 0
-}
-
 func (j *judge) unit(n node) *Unit {
 	p := j.procs[n.proc]
 	if p == nil || p.Facts == nil || n.unit < 0 || n.unit >= len(p.Facts.Units) {
@@ -299,6 +275,9 @@ func (j *judge) name(n node) string {
 		return j.procName(p) + j.taskIn(n)
 	}
 	name := u.Name
+	if fn := lastName(name); u.Kind == Task && fn != name && slices.ContainsFunc(u.Frames, func(f Frame) bool { return lastName(f.Func) == fn }) {
+		name = fn // of its module and class
+	}
 	switch {
 	case j.servesClient(n): // it is called as the client's process
 		name = "a thread"

@@ -14,6 +14,10 @@ func thread(tid int32, name string, line int, w *Wait) Unit {
 	return Unit{Kind: Thread, TID: tid, Name: name, Main: tid == 1, Frames: f(line), Wait: w}
 }
 
+func task(name string, w *Wait) Unit {
+	return Unit{Kind: Task, TID: 1, Name: name, Frames: f(20), Wait: w}
+}
+
 func on(how string, things ...int) *Wait { return &Wait{How: how, On: things} }
 
 func units(how string, units ...int) *Wait { return &Wait{How: how, Units: units} }
@@ -57,6 +61,11 @@ var judgeCases = []struct {
 		Things: []Thing{{Kind: Future, Hands: Hands{Owed: []int{1}}}, {Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2},
 			{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},
 		Proven, []string{"both workers of pool \"render\" wait (app.py:5) for jobs that are queued in the same pool"}, nil},
+	{"one that sleeps has at hand what another waits for", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1), Facts: &Facts{
+		Units: []Unit{thread(1, "MainThread", 9, &Wait{How: "loop", Units: []int{1}}), task("main", units("group", 2, 3)), task("left", on("get", 0)),
+			task("right", &Wait{How: "sleep", Limit: true})},
+		Things: []Thing{{Kind: Channel, Name: "numbers", Count: 1, Hands: Hands{Known: []int{1, 3}}}}}}},
+		Likely, []string{"for task left, which waits for channel numbers", "which task right has at hand, which sleeps"}, []string{"still open"}},
 	{"a pool with an idle worker has no deadlock", []*Process{{ID: 1, PID: 10, Hangs: true, Threads: futex(1, 2, 3), Facts: &Facts{
 		Units:  []Unit{thread(1, "MainThread", 9, on("result", 0)), thread(2, "render_0", 5, on("result", 0)), {Kind: Thread, TID: 3, Name: "render_1", Role: "an idle worker of a pool", Frames: f(1)}},
 		Things: []Thing{{Kind: Future, Hands: Hands{Queued: true, Owed: []int{1, 2}}, Size: 2}}}}},

@@ -37,33 +37,46 @@ const unreached = ", which it can't reach"
 // later says of what one waits for that another, who waits for that one, would bring it about
 // further down in its code: it does not come there. "" is for nobody.
 func (j *judge) later(n node, t *Thing, how string) string {
-	act, does := acts(t, how)
-	if act == "" || t.Name == "" || j.in.Text == nil {
-		return ""
-	}
-	name := t.Name[strings.LastIndexByte(t.Name, '.')+1:]
-	call, err := regexp.Compile(`(?:^|[^\w])` + regexp.QuoteMeta(name) + `\.` + act + `\b`)
-	if err != nil {
+	call, does := j.callOf(t, how)
+	if call == nil {
 		return ""
 	}
 	for _, h := range j.way {
 		u := j.unit(h.node)
-		if h.node == n || h.node.proc != n.proc || u == nil || !slices.Contains(t.Known, h.node.unit) {
+		if h.node.proc != n.proc || u == nil || h.node != n && !slices.Contains(t.Known, h.node.unit) {
 			continue
 		}
 		for k := range u.Frames {
 			f := u.Frames[k]
-			if !f.own() {
-				continue
+			if !f.own() || h.node == n && k <= u.Wait.Frame {
+				continue // of the one that waits itself only who called it counts
 			}
 			if line := j.below(f, call); line > 0 {
 				at := j.at(Frame{File: f.File, Line: line})
 				j.cite(Evidence{Text: j.name(h.node) + " " + does + " at " + at + ", later", Proc: n.proc, Event: j.eventOf(h.node), File: f.File, Line: line})
+				if h.node == n {
+					return "; it " + does + " itself at " + at + unreached
+				}
 				return "; " + j.name(h.node) + " " + does + " at " + at + unreached
 			}
 		}
 	}
 	return ""
+}
+
+// callOf matches the call by which a program ends the waiting for a thing, nil where that
+// is not known, and says what one does who makes it.
+func (j *judge) callOf(t *Thing, how string) (call *regexp.Regexp, does string) {
+	act, does := acts(t, how)
+	if act == "" || t.Name == "" || j.in.Text == nil {
+		return nil, ""
+	}
+	name := t.Name[strings.LastIndexByte(t.Name, '.')+1:]
+	call, err := regexp.Compile(`(?:^|[^\w])` + regexp.QuoteMeta(name) + `\.` + act + `\b`)
+	if err != nil {
+		return nil, ""
+	}
+	return call, does
 }
 
 // below finds the line below that of a frame, in the same function and not in one that is

@@ -21,6 +21,12 @@ func (l loopHead) in(word string) string {
 // loopAt finds the loop of the program in which a unit waits: around the line of the
 // innermost of its own functions that has one.
 func (j *judge) loopAt(n node) loopHead {
+	l, _ := j.loopOf(n)
+	return l
+}
+
+// loopOf is loopAt, with whether there is one.
+func (j *judge) loopOf(n node) (loopHead, bool) {
 	const most = 4 // functions
 	var frames []Frame
 	if u := j.unit(n); u != nil {
@@ -29,7 +35,7 @@ func (j *judge) loopAt(n node) loopHead {
 		frames = c.Frames
 	}
 	if j.in.Text == nil {
-		return loopHead{}
+		return loopHead{}, false
 	}
 	own := 0
 	for k := range frames {
@@ -37,13 +43,13 @@ func (j *judge) loopAt(n node) loopHead {
 			continue
 		}
 		if l, ok := j.loopAround(frames[k].File, frames[k].Line); ok {
-			return l
+			return l, true
 		}
 		if own++; own == most {
 			break
 		}
 	}
-	return loopHead{}
+	return loopHead{}, false
 }
 
 func indent(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }

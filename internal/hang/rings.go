@@ -1,6 +1,9 @@
 package hang
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // allWaitFor says whether each that has the other end of what one waits for waits itself
 // for what that one holds.
@@ -46,4 +49,38 @@ func (j *judge) comesTo(from node, thing int) bool {
 		}
 	}
 	return false
+}
+
+// byTheWay is for a circle in which no line is the program's own: it tells the way to it,
+// what the program waits for, and the circle at the end.
+func (j *judge) byTheWay(v *Verdict, path, circle []hop) {
+	last := path[len(path)-1].edge.to
+	for k := range circle {
+		if circle[k].node != last {
+			continue
+		}
+		rest, ok := strings.CutPrefix(v.Sentence, "Deadlock: "+j.name(last)+" ")
+		if !ok {
+			return
+		}
+		v.Sentence = "Deadlock: " + j.told(path, false) + ", which " + rest
+		if f, ok := j.place(path[0].node); ok {
+			v.Where = &f
+		}
+		return
+	}
+}
+
+// diedInRing says, of a circle of those who all wait for data of each other, which thread of
+// theirs reported an exception: it may have been the one to send some.
+func (j *judge) diedInRing(circle []hop) string {
+	if slices.ContainsFunc(circle, func(h hop) bool { return h.edge.kind != "other end" }) {
+		return ""
+	}
+	for _, h := range circle {
+		if d := j.died(h.node.proc, ""); d != "" {
+			return "; " + d
+		}
+	}
+	return ""
 }

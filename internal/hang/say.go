@@ -15,7 +15,7 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 		j.selfDeadlock(v, first)
 	} else if pool := j.starved(circle, v); !pool {
 		// The one that the root waits for, or the root itself, comes first.
-		v.Sentence = "Deadlock: " + j.told(circle, true) + "."
+		v.Sentence = "Deadlock: " + j.told(circle, true) + j.diedInRing(circle) + "."
 	}
 	for _, h := range circle {
 		v.Units = append(v.Units, j.ref(h.node))
@@ -58,26 +58,6 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 	return v
 }
 
-// byTheWay is for a circle in which no line is the program's own: it tells the way to it,
-// what the program waits for, and the circle at the end.
-func (j *judge) byTheWay(v *Verdict, path, circle []hop) {
-	last := path[len(path)-1].edge.to
-	for k := range circle {
-		if circle[k].node != last {
-			continue
-		}
-		rest, ok := strings.CutPrefix(v.Sentence, "Deadlock: "+j.name(last)+" ")
-		if !ok {
-			return
-		}
-		v.Sentence = "Deadlock: " + j.told(path, false) + ", which " + rest
-		if f, ok := j.place(path[0].node); ok {
-			v.Where = &f
-		}
-		return
-	}
-}
-
 // ring is the verdict on a circle of which a link is not sure; nil where others than
 // those on it could act.
 func (j *judge) ring(circle []hop, root node) *Verdict {
@@ -89,7 +69,7 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 		h := &circle[k]
 		u := j.unit(h.edge.to)
 		switch {
-		case h.edge.sure && (h.edge.kind == "holds" || knot):
+		case h.edge.sure && (h.edge.kind == "holds" || h.edge.kind == "blocked loop" || knot):
 			continue
 		case j.allHoldersWait(h):
 			missing = "that nobody else has taken " + j.thingOf(*h)
@@ -99,11 +79,14 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 			return nil // who joins says nothing of why; all is at the main thread's hand
 		case h.edge.limit > 0:
 			missing = j.afterLimit(h)
-		case h.edge.kind != "knows" || !j.alone(h):
+		case h.edge.kind != "knows" || !j.alone(h) && !j.allBlocked(h):
 			return nil
 		default:
-			missing = fmt.Sprintf("that %s should have acted: nobody else has %s at hand", j.name(h.edge.to), j.thingOf(*h))
+			missing = j.onlyOne(h)
 		}
+	}
+	if f, ok := j.place(circle[0].node); circle[0].node != root && (!ok || !f.own()) {
+		return nil // the way to it says more
 	}
 	v := j.cycle(root, circle)
 	v.Degree, v.Kind, v.Missing = Likely, "circle", missing

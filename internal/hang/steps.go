@@ -65,6 +65,9 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		}
 		out = append(out, e)
 	}
+	if w.How == "loop" && len(w.Units) == 0 {
+		out = j.foreverSteps(n, u)
+	}
 	for _, t := range w.On {
 		out = append(out, j.thingSteps(n, u, t, at)...)
 	}
@@ -291,57 +294,6 @@ func (j *judge) leads(from, to node) bool {
 		}
 	}
 	return false
-}
-
-// blockedLoop leads from a task to the thread that runs its loop, where that
-// thread waits in something else than the loop: until then no task goes on.
-func (j *judge) blockedLoop(n node, u *Unit) (edge, bool) {
-	if u == nil || u.Kind != Task || u.TID == 0 || u.Running {
-		return edge{}, false
-	}
-	to, ok := j.threadNode(n.proc, u.TID)
-	if !ok {
-		return edge{}, false
-	}
-	if runs := j.runningTask(to); runs.unit < 0 || !j.blocks(to) {
-		return edge{}, false
-	}
-	return edge{to: to, sure: true, kind: "blocked loop", thing: -1, say: "%[1]s can't go on while %[2]s blocks its event loop"}, true
-}
-
-// blocks says whether a thread waits, and not for the events of a loop.
-func (j *judge) blocks(n node) bool {
-	u, c := j.unit(n), j.call(n)
-	if u != nil && u.Wait != nil {
-		return u.Wait.How != "loop" && u.Wait.How != "gather"
-	}
-	return c != nil && c.Call != "" && !strings.HasPrefix(c.Call, "epoll") && c.For > time.Second/4
-}
-
-// runningTask is the task whose code a thread runs just now, unit -1 for none.
-func (j *judge) runningTask(thread node) node {
-	t, p := j.unit(thread), j.procs[thread.proc]
-	if t != nil && t.Kind == Thread {
-		for k := range p.Facts.Units {
-			if u := &p.Facts.Units[k]; u.Kind == Task && u.Running && u.TID == t.TID && len(t.Frames) > 0 && len(u.Frames) > 0 && sameFrames(t.Frames, u.Frames) {
-				return node{thread.proc, k}
-			}
-		}
-	}
-	return node{thread.proc, -1}
-}
-
-// sameFrames says whether the innermost frames of a thread are those of a task.
-func sameFrames(thread, task []Frame) bool {
-	n := min(len(thread), len(task))
-	return slices.Equal(thread[:n], task[:n])
-}
-
-// sameLoop tells the thread that runs the loop of a task: what the task waits
-// for is done by tasks.
-func (j *judge) sameLoop(task, thread node) bool {
-	a, b := j.unit(task), j.unit(thread)
-	return a != nil && b != nil && a.Kind == Task && b.Kind == Thread && a.TID == b.TID && b.Wait != nil && (b.Wait.How == "loop" || b.Wait.How == "gather")
 }
 
 // otherHolders finds who holds a thing of several processes.

@@ -14,6 +14,9 @@ func (j *judge) idleServer(n node) (says, degree, kind, missing string) {
 	if u != nil && u.Kind == Task && u.Wait != nil && u.Wait.How == HowServe {
 		return "runs a server" + j.where(n) + " that waits for connections" + j.stuckFor(n, 0), None, "idle server", ""
 	}
+	if j.idleAcceptor(n) {
+		return fmt.Sprintf("is a server that waits for the next connection%s; it has taken %s", j.where(n), countOf(c.Peer.Accepted)) + j.beside(n), None, "idle server", ""
+	}
 	if c == nil || c.Loop == nil || c.Loop.Moves || !listens(c) {
 		return "", "", "", ""
 	}
@@ -36,4 +39,23 @@ func listens(c *Call) bool {
 		}
 	}
 	return count > 0
+}
+
+// idleAcceptor tells a thread that waits in accept, in a loop of the program's, for the next
+// connection after others: a server that does what it should. One to which nobody ever
+// came may be what others wait for.
+func (j *judge) idleAcceptor(n node) bool {
+	c := j.call(n)
+	if c == nil || !strings.HasPrefix(c.Call, "accept") || c.Peer == nil || c.Peer.What != "listening socket" || c.Peer.Accepted == 0 {
+		return false
+	}
+	_, inLoop := j.loopOf(n)
+	return inLoop
+}
+
+func countOf(n int) string {
+	if n == 1 {
+		return "one"
+	}
+	return fmt.Sprint(n)
 }

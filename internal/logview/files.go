@@ -338,6 +338,7 @@ func (m *merger) listener(addr string) *File {
 // accepted makes the file of a connection, and finds its other end.
 func (m *merger) accepted(sc *scan, o *op, t *table, addr string) {
 	l := m.file(sc, o, t, o.from, linux.ObjSocket)
+	l.Accepted++
 	at := m.at(sc, o)
 	f := m.newFile(File{Kind: linux.ObjSocket, Made: at, Socket: Socket{Connected: &at, Domain: l.Domain, Type: l.Type, Local: l.Local, Remote: addr, From: l}})
 	m.put(sc, o, t, f)

@@ -177,9 +177,10 @@ type Socket struct {
 	From         *File   // the listening socket that it was accepted from
 	// Backlog are the connections of recorded processes to a listening
 	// socket that it has not accepted.
-	Backlog []*File
-	ShutIn  bool // it was shut for reading
-	ShutOut bool // and for writing
+	Backlog  []*File
+	Accepted int  // connections that a listening socket has given out
+	ShutIn   bool // it was shut for reading
+	ShutOut  bool // and for writing
 }
 
 // File is an open file: what one or more descriptors, in one or more

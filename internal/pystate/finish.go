@@ -17,6 +17,7 @@ func (r *reader) finish() {
 	}
 	r.futures(objs)
 	r.generatorHolds()
+	r.suspended()
 	waited := map[int]bool{}
 	for n := range r.facts.Units {
 		if w := r.facts.Units[n].Wait; w != nil {

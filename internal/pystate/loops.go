@@ -104,6 +104,10 @@ func (w *waiter) greenletWait() {
 		return
 	}
 	f := &w.u.frames[0]
+	if last(f.Func) == "sleep" && strings.HasSuffix(f.File, "/gevent/hub.py") {
+		w.found = &hang.Wait{How: "sleep", Limit: true}
+		return
+	}
 	var held []uint64
 	for _, h := range w.Held(f) {
 		held = append(held, h.Obj)
@@ -116,8 +120,10 @@ func (w *waiter) greenletWait() {
 		if slices.Contains(held, obj) {
 			continue
 		}
-		if n, ok := w.green[obj]; ok && n != w.n {
-			w.found = &hang.Wait{How: "join", Units: []int{n}}
+		if n, ok := w.green[obj]; ok {
+			if n != w.n && w.units[n].green { // a hub is no one to wait for: it is switched to
+				w.found = &hang.Wait{How: "join", Units: []int{n}}
+			}
 			continue
 		}
 		switch w.Type(obj) {

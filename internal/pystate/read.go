@@ -135,6 +135,7 @@ func (r *reader) readTasks(m mem.Reader) {
 
 func (r *reader) readGreenlets(m mem.Reader) {
 	list, _ := r.rt.Greenlets(m)
+	tid := r.hubThread(list)
 	for k := range list {
 		g := &list[k]
 		if len(r.units) >= maxUnits {
@@ -150,7 +151,7 @@ func (r *reader) readGreenlets(m mem.Reader) {
 				}
 			}
 		}
-		r.add(hang.Unit{Kind: hang.Greenlet, Name: name}, &unit{frames: g.Frames, green: g.Type != "Hub"})
+		r.add(hang.Unit{Kind: hang.Greenlet, Name: name, TID: tid}, &unit{frames: g.Frames, green: g.Type != "Hub"})
 		if g.Type == "greenlet" {
 			r.hub(n)
 		}

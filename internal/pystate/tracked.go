@@ -15,6 +15,7 @@ const maxTrackedKinds = 20_000
 // collector knows.
 type tracked struct {
 	generators []uint64
+	coroutines []uint64
 	executors  []uint64
 	futures    []uint64 // of concurrent.futures
 	loops      []uint64
@@ -36,6 +37,8 @@ func (r *reader) readTracked() {
 		switch {
 		case class == "generator" || class == "async_generator":
 			add(&t.generators, obj)
+		case class == "coroutine":
+			add(&t.coroutines, obj)
 		case class == "ThreadPoolExecutor":
 			add(&t.executors, obj)
 		case class == "Future":

@@ -51,11 +51,16 @@ type waiter struct {
 }
 
 // place is the number of the frame that is shown as the one that waits: the
-// innermost of the user's code, else the innermost one.
+// innermost of the user's code, else of an installed package, else the innermost one.
 func (w *waiter) place() int {
 	frames := w.facts.Units[w.n].Frames
 	for k := range frames {
 		if !hang.Library(frames[k].File) && !hang.Made(frames, k) {
+			return k
+		}
+	}
+	for k := range frames {
+		if hang.Installed(frames[k].File) && !hang.Machinery(frames[k].File) {
 			return k
 		}
 	}

@@ -207,3 +207,21 @@ func addUnread(p *hang.Process, state *logview.State) {
 		p.Unread = append(p.Unread, hang.Unread{FD: num, What: what, Bytes: f.Other.Out.Bytes - f.In.Bytes, Proc: last.Proc, TID: last.TID, Event: last.Pos.Event})
 	}
 }
+
+// besideWakers is the only connection to somewhere that is watched, where all else that is
+// watched are the ends of pairs within the process by which the thread is woken; nil for
+// several.
+func besideWakers(all []*hang.Peer, proc int) *hang.Peer {
+	var found *hang.Peer
+	for _, p := range all {
+		inside := len(p.Ends) > 0 && !slices.ContainsFunc(p.Ends, func(e hang.End) bool { return e.Proc != proc })
+		if p.What == hang.EventFD || p.Addr == "" && p.Sent == 0 && p.Unrecorded == "" && inside {
+			continue
+		}
+		if found != nil || p.What == "listening socket" || p.Addr == "" {
+			return nil
+		}
+		found = p
+	}
+	return found
+}

@@ -261,6 +261,9 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	if len(wants) == 1 && c.FD < 0 {
 		c.FD = wants[0].FD // a poll of one, as of a socket with a time limit
 	}
+	if len(c.Peers) > 1 && strings.HasPrefix(c.Call, "epoll") {
+		c.Peer = besideWakers(c.Peers, proc)
+	}
 	if len(c.Peers) == 1 {
 		c.Peer = c.Peers[0]
 		if f := wants[0].File; c.Peer.Unrecorded != "" && f.Other != nil {
@@ -283,7 +286,7 @@ func peerOf(state *logview.State, f *logview.File) *hang.Peer {
 			return datagrams(out, state, f)
 		}
 		if f.Listening {
-			out.What, out.Addr = "listening socket", f.Local
+			out.What, out.Addr, out.Accepted = "listening socket", f.Local, f.Accepted
 		}
 	case linux.ObjFile:
 		out.Addr = f.Path

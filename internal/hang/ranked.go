@@ -1,0 +1,97 @@
+package hang
+
+import (
+	"slices"
+	"strings"
+)
+
+// best is the edge to follow where there is no circle.
+func (j *judge) best(n node) (edge, bool) {
+	if list := j.ranked(n); len(list) > 0 {
+		return list[0], true
+	}
+	return edge{}, false
+}
+
+// ranked are the edges that may be followed, the best first: a sure one before one
+// that is only likely, to one that waits itself before one that does not.
+func (j *judge) ranked(n node) []edge {
+	var out []edge
+	var scores []int
+	asleep := j.unit(n) != nil && j.unit(n).Kind == Task && j.asleep(n, j.unit(n))
+	for _, e := range j.steps(n) {
+		if !e.sure && asleep {
+			continue // what it waits for has come, or would not reach it
+		}
+		s := 0
+		if e.sure {
+			s += 10
+		}
+		if u := j.unit(e.to); u != nil {
+			if u.Role != "" {
+				if !e.sure {
+					continue // an idle one owes nothing
+				}
+				s -= 5
+			}
+			if !e.sure && (j.helper(e.to) || j.idleAcceptor(e.to)) {
+				continue
+			}
+			if u.Wait != nil && !u.Wait.Limit {
+				s++
+			}
+			if e.kind == "knows" && j.wouldAct(n, e) {
+				s += 3
+			}
+		}
+		if s < 0 {
+			continue
+		}
+		k := len(out)
+		for k > 0 && scores[k-1] < s {
+			k--
+		}
+		out, scores = slices.Insert(out, k, e), slices.Insert(scores, k, s)
+	}
+	return out
+}
+
+// wouldAct says whether a function of the program's that a unit is in has the call by which it
+// would bring about what another waits for.
+func (j *judge) wouldAct(n node, e edge) bool {
+	t, u, by := j.thing(n.proc, e.thing), j.unit(e.to), j.unit(n)
+	if t == nil || u == nil || by == nil || by.Wait == nil {
+		return false
+	}
+	call, _ := j.callOf(t, by.Wait.How)
+	if call == nil {
+		return false
+	}
+	for k := range u.Frames {
+		f := u.Frames[k]
+		if !f.own() || f.Func == "<module>" {
+			continue
+		}
+		if f.Line = j.headOf(f); f.Line > 0 && j.below(f, call) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// headOf is the line of the def of the function that a frame is of, 0 for none.
+func (j *judge) headOf(f Frame) int {
+	const most = 200
+	least := indent(j.in.Text(f.File, f.Line))
+	for line := f.Line; line > 0 && line > f.Line-most; line-- {
+		text := j.in.Text(f.File, line)
+		code := strings.TrimPrefix(strings.TrimSpace(text), "async ")
+		if code == "" || indent(text) > least {
+			continue
+		}
+		if least = indent(text); strings.HasPrefix(code, "def ") {
+			return line
+		}
+	}
+	return 0
+}
