@@ -10,7 +10,7 @@
 #
 #   $PYRR_CACHE/pbs313/bin/python3.13        as pbs310
 #   $PYRR_CACHE/nogil313/bin/python3.13t     Debian's source, --disable-gil
-#   $PYRR_CACHE/{clang,lto,switch,static,jit}313/bin/python3.13: see OWN below
+#   $PYRR_CACHE/{clang,switch}313/bin/python3.13: see OWN below
 #
 # Usage: interpreters.sh [NAME|all|builds]...   default: all that are not built here;
 #        builds: all of OWN, one after the other, in three minutes or more each
@@ -173,10 +173,7 @@ root() {
 # take their extension modules from clang313: they are of one ABI.
 OWN="nogil313 3.13t - --disable-gil
 clang313 3.13 clang-19 CC=clang-19
-lto313 3.13 clang-19,lld-19,llvm-19 CC=clang-19 AR=llvm-ar-19 RANLIB=llvm-ranlib-19 LDFLAGS=-fuse-ld=lld-19 --with-lto=thin
-switch313 3.13 - --without-computed-gotos
-static313 3.13 - LDFLAGS=-static MODULE_BUILDTYPE=static
-jit313 3.13 clang-19,llvm-19 CC=clang-19 --enable-experimental-jit"
+switch313 3.13 - --without-computed-gotos"
 
 # source_of PACKAGE DIR unpacks the source of a package of trixie.
 source_of() {
@@ -242,8 +239,6 @@ build() {
   shift 4
   lib=$dst.tmp/lib/python$python
   cd "$work/build"
-  # The tool asks for one version of LLVM by name.
-  [ "$name" != jit313 ] || sed -i 's/^_LLVM_VERSION = 18$/_LLVM_VERSION = 19/' ../src/Tools/jit/_llvm.py
   nice ../src/configure -q --prefix="$dst" --without-ensurepip --disable-test-modules "$@" CFLAGS=-g1
   if [ "$name" = nogil313 ] || [ "$name" = clang313 ]; then
     nice make -s -j2
@@ -258,7 +253,7 @@ build() {
   if compgen -G "$(cat pybuilddir.txt)/*.so" >/dev/null; then
     mkdir "$lib/lib-dynload"
     cp -L "$(cat pybuilddir.txt)"/*.so "$lib/lib-dynload"
-  elif [ "$name" != static313 ]; then # of one ABI
+  else # of one ABI
     cp -r "$cache/clang313/lib/python3.13/lib-dynload" "$lib/"
   fi
 }

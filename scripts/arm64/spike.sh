@@ -4,7 +4,8 @@
 # and says what it does. Packages come by apt, into the cache; nothing is installed but
 # qemu. Takes some minutes; no part of the tests.
 #
-# Usage: spike.sh      prints what the guest said; exit status 1 where that was not PASS
+# Usage: spike.sh          prints what the guest said; exit status 1 where that was not PASS
+#        spike.sh table    starts no guest: prints where the table of that Python is
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/lib.sh
@@ -21,7 +22,8 @@ fetch() {
   local key=/usr/share/keyrings/debian-archive-keyring.gpg apt=$work/apt to=$cache.tmp kernel
   rm -rf "$to" && mkdir -p "$to/debs" "$to/kernel" "$to/root" "$apt"/{etc/apt.conf.d,etc/preferences.d,lists/partial,cache/archives/partial,state}
   touch "$apt/state/status"
-  echo "deb [arch=arm64 signed-by=$key] http://deb.debian.org/debian trixie main" >"$apt/etc/sources.list"
+  # From where this machine's own packages come.
+  echo "deb [arch=arm64 signed-by=$key] $(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep '/debian$' | sort -u | head -1) trixie main" >"$apt/etc/sources.list"
   cat >"$apt/apt.conf" <<CONF
 APT::Architecture "arm64"; APT::Architectures {"arm64";}; APT::Sandbox::User "root";
 Dir::Etc "$apt/etc"; Dir::State "$apt/state"; Dir::State::lists "$apt/lists"; Dir::State::status "$apt/state/status"; Dir::Cache "$apt/cache";
@@ -37,6 +39,10 @@ CONF
 }
 
 [ -e "$cache/vmlinuz" ] || (fetch) >&2
+if [ "${1:-}" = table ]; then
+  ${GO:-go} run ./scripts/arm64 "$cache/root/usr/bin/python3.13"
+  exit
+fi
 mkdir -p "$work/root"/{proc,dev} && cp -a "$cache/root/usr" "$work/root/"
 rm -rf "$work/root/usr/share" "$work/root/usr/lib/aarch64-linux-gnu/gconv"
 ln -s usr/lib "$work/root/lib"
