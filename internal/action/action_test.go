@@ -55,8 +55,8 @@ func TestHang(t *testing.T) {
 	if !r.setupGo {
 		t.Error("version: source does not set up Go")
 	}
-	if got := r.output("result"); got != "timeout" {
-		t.Errorf("result %q\n%s", got, log)
+	if got, again := r.output("result"), r.output("rerun"); got != "timeout" || again != "failed" {
+		t.Errorf("result %q, run again %q\n%s", got, again, log)
 	}
 	zips, _ := filepath.Glob(r.uploaded)
 	if len(zips) != 2 || r.output("recordings") != filepath.Dir(zips[0]) || r.artifact != "pyrr-recordings-test-os-ubuntu-22-python-3.12-1" {
@@ -149,7 +149,7 @@ func TestPassAndSpecs(t *testing.T) {
 	if r.run() {
 		t.Errorf("the action succeeded, and a check did not hold\n%s", r.log.String())
 	}
-	if got := r.output("result"); got != "passed" {
+	if got := r.output("result") + r.output("rerun"); got != "passed" { // it was not run again
 		t.Errorf("result %q\n%s", got, r.log.String())
 	}
 	if got := r.output("failed-count"); got != "1" {
