@@ -56,6 +56,9 @@ func (r *Runtime) Tasks(m mem.Reader) ([]Task, error) {
 		}
 		interp, err = v.u64(interp + uint64(r.l.interp.next))
 	}
+	if err == nil && c.coroAt == 0 {
+		err = c.other
+	}
 	c.describe()
 	slices.SortStableFunc(c.tasks, func(a, b Task) int {
 		return cmp.Or(cmp.Compare(a.Loop, b.Loop), cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Addr, b.Addr))
@@ -70,6 +73,7 @@ type taskReader struct {
 	tasks  []Task
 	seen   map[uint64]bool
 	coroAt int                // of TaskObj, 0 before it is known
+	other  error              // a task whose coroutine is not where it should be, or not Python's
 	waiter []uint64           // of each task, the future that it waits for
 	loops  map[uint64]uint64  // threads by loop
 	stacks map[uint64][]Frame // threads' frames by the address of one of them
@@ -223,11 +227,15 @@ func (c *taskReader) fields(addr uint64, t typeInfo, task *Task) (coro, waiter, 
 	if c.isC(t) {
 		at, err := c.taskCoro(addr)
 		if err != nil {
-			return 0, 0, 0, err
+			c.other = err // one of Cython's, it may be: others will tell
+			return 0, 0, 0, nil
 		}
 		s, err := c.v.record("task", addr, at+16)
 		if err != nil {
 			return 0, 0, 0, err
+		}
+		if typ, err := c.r.typeName(c.v, s.u64(at)); err != nil || genKinds[typ] != isGen {
+			return 0, 0, 0, nil // an awaitable of another kind
 		}
 		task.Loop = s.u64(c.r.l.object.typ + 8)
 		return s.u64(at), s.u64(at - 8), s.u64(at + 8), nil
