@@ -69,6 +69,7 @@ var shorter = []struct {
 	{lazyregexp.New(`with a program that is not recorded: one that (child \S+(?: \([^()]*\))?), which has ended, had started`), "with a program that $1, which has ended, had started"},
 	{lazyregexp.New(`; it is a copy of its parent's`), ", a copy of its parent's"},
 	{lazyregexp.New(`(\bsets it| puts into it) at line (\d+), which it can't reach`), "$1 later, at line $2"},
+	{lazyregexp.New(`, at growing intervals`), ""},
 	{lazyregexp.New(`(failed with \w+): [^()]*\)`), "$1)"},
 	{lazyregexp.New(`, which did not wake it; (\S+) waits for it, too`), ", in vain; $1 waits too"},
 	{lazyregexp.New(` of child "[^"]*"( \(|,)`), "$1"},
