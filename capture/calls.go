@@ -208,7 +208,7 @@ func (r *recorder) permit(t *task) error {
 	proc := t.proc
 	p := inject.Permits{
 		Sends: r.sendsUnseen(), Alone: len(proc.tasks) == 1, Borrows: t.pid != proc.pid,
-		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedParts(),
+		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedParts(), Masks: proc.masks,
 	}
 	if proc.permitted && proc.permits == p {
 		return nil

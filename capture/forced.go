@@ -45,7 +45,10 @@ func (r *recorder) note(t *task) error {
 		}
 	case sys.SYS_SET_TID_ADDRESS:
 		t.ctid = t.ev.Args[0]
-	case sys.SYS_RT_SIGPROCMASK, sys.SYS_RT_SIGRETURN:
+	case sys.SYS_RT_SIGPROCMASK:
+		t.proc.masks = true
+		return r.noteMask(t)
+	case sys.SYS_RT_SIGRETURN:
 		return r.noteMask(t)
 	case sys.SYS_RT_SIGACTION:
 		if t.pid != t.proc.pid {
@@ -80,7 +83,7 @@ func (r *recorder) noteMask(t *task) error {
 // takeMask is noteMask of a mask that a buffered call has set, of which the thread's
 // process knows: the kernel's own may have changed by a trap since.
 func (r *recorder) takeMask(t *task) error {
-	if t.proc.calls == nil {
+	if t.proc.calls == nil || !t.proc.masks {
 		return nil
 	}
 	at := t.proc.calls.img.Mask

@@ -245,7 +245,7 @@ func (r *recorder) forked(t, child *task) error {
 	proc.made = append([]madeCode(nil), from.made...)
 	proc.area, proc.clock, proc.find, proc.python = from.area, from.clock, from.find, from.python
 	proc.calls, proc.fast, proc.callPos, proc.devs = from.calls, from.fast, from.callPos, from.devs
-	proc.permits, proc.permitted, proc.saysReady = from.permits, from.permitted, from.saysReady
+	proc.permits, proc.permitted, proc.saysReady, proc.masks = from.permits, from.permitted, from.saysReady, from.masks
 	proc.base, proc.budget = 0, 0
 	proc.pauses = from.pauses.clone()
 	proc.verified = from.verified

@@ -223,6 +223,9 @@ type bufferedCalls struct {
 	counts    bool           // and counts from the beginning again, for who has just got the slot
 	permits   inject.Permits
 	permitted bool // the calls area knows them
+	// masks: a thread has changed its signal mask. Only then the others need no stop for
+	// that, since after each trap the mask is asked for.
+	masks bool
 	// parts are where shared memory lies, partsOf a sum of what they are made of.
 	parts   [inject.SharedParts]mem.Range
 	partsOf uint64

@@ -166,6 +166,8 @@ type Permits struct {
 	// Borrows: it is a process that borrows the memory of another one until it
 	// executes a program (vfork(2)), with descriptors of its own.
 	Borrows bool
+	// Masks: whoever handles a trap's signal reads what the thread blocks from Mask.
+	Masks bool
 }
 
 // borrowing are the calls that no map of descriptors is needed for, nor anything
@@ -190,7 +192,7 @@ func (img *CallsArea) Permit(p Permits) []Write {
 	for nr, class := range bufferedCalls {
 		switch {
 		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
-			p.Shares && slices.Contains(sharing, nr), nr == unix.SYS_CLOSE_RANGE && !p.Borrows:
+			p.Shares && slices.Contains(sharing, nr), nr == unix.SYS_CLOSE_RANGE && !p.Borrows, class == classMask && !p.Masks:
 		case p.Borrows && class == classDupTold:
 			table[entryOf(nr)] = classDup2 // the map is that of the process whose memory it borrows
 		default:
