@@ -176,7 +176,7 @@ func BenchmarkTracerOfWorkers(b *testing.B) {
 	for range b.N {
 		dir := b.TempDir()
 		began := time.Now()
-		c := recordFor(b, dir, []string{"/bin/sh", "-c", tests + filepath.Join(dir, "out")}, Options{})
+		c := recordFor(b, dir, []string{"/bin/sh", "-c", tests + filepath.Join(dir, "out") + " 2>&1"}, Options{})
 		wall += time.Since(began)
 		all.processor, all.stops = all.processor+c.processor, all.stops+c.stops
 	}
