@@ -234,6 +234,18 @@ func sayWhy(u *screen.UI, sentence string) {
 	}
 }
 
+// sayOf says why what a recording is of hung, if it did.
+func sayOf(u *screen.UI, name string, hung bool) {
+	if !hung {
+		return
+	}
+	if rec, err := recording.Open(name); err == nil {
+		why, _ := sentencesOf(rec)
+		sayWhy(u, why)
+		rec.Close()
+	}
+}
+
 // fromHere is a file's name from the working directory, where it lies below.
 func fromHere(file string) string {
 	if here, err := os.Getwd(); err == nil {

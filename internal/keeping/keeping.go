@@ -174,13 +174,7 @@ func settle(u *screen.UI, f *Flags, t *naming.Target, info *capture.Info, done m
 	}
 	if Kept(f.Keep, info.Status, info.TimedOut) {
 		Finish(u, t, f, info)
-		if rec, err := recording.Open(t.Packed); err == nil {
-			if info.TimedOut {
-				why, _ := sentencesOf(rec)
-				sayWhy(u, why)
-			}
-			rec.Close()
-		}
+		sayOf(u, t.Packed, info.TimedOut)
 	} else {
 		discard(u, t)
 	}
