@@ -21,6 +21,9 @@ const (
 	// callInterrupted: a signal cut it short. The kernel delivers the signal, or
 	// makes the call again, before the thread runs any code.
 	callInterrupted
+	// callCut: the same for a call that makes a process which it then waits for, and
+	// has made none: the log gets it when the process is known.
+	callCut
 	// callReturning: it is stopped behind its call and waits for the slot. Its
 	// result was not taken yet: to the program it is still inside.
 	callReturning
@@ -33,7 +36,7 @@ const (
 	numCallStates
 )
 
-var callNames = [...]string{"none", "entering", "inside", "logged", "interrupted", "returning", "printed", "unseen"}
+var callNames = [...]string{"none", "entering", "inside", "logged", "interrupted", "cut short", "returning", "printed", "unseen"}
 
 func (s callState) String() string { return callNames[s] }
 
@@ -46,6 +49,7 @@ const (
 	moveResume                    // it is let go to make it
 	moveLog                       // that it entered goes into the log
 	moveInterrupt                 // it stops with a result that says: again
+	moveCut                       // the same, and it is to make a process
 	moveAgain                     // it stops before the same call
 	moveWait                      // it has returned, but another has the slot
 	movePrint                     // its result goes into the log at once
@@ -55,23 +59,25 @@ const (
 	numCallMoves
 )
 
-var moveNames = [...]string{"enter", "enter unseen", "resume", "log", "interrupt", "make again", "let wait", "log the output of", "take", "drop"}
+var moveNames = [...]string{"enter", "enter unseen", "resume", "log", "interrupt", "cut short", "make again", "let wait", "log the output of", "take", "drop"}
 
 const never = numCallStates
 
 // callTable has the state after each move. A thread whose call is not in the
 // log may not give the slot away, and a call that was cut short is in the log
-// before anything else happens; so all states that wait come after callLogged.
+// before anything but the same call happens; so all states that wait come after
+// callLogged.
 var callTable = [numCallStates][numCallMoves]callState{
-	//               enter         unseen      resume           log              interrupt        again       wait           print        take      drop
-	callNone:        {callEntering, callUnseen, callNone, never, never, never, never, never, never, callNone},
-	callEntering:    {never, never, callInside, callLogged, never, never, never, never, never, callNone},
-	callInside:      {never, never, callInside, callLogged, never, never, never, never, callNone, callNone},
-	callLogged:      {never, never, callLogged, callLogged, callInterrupted, never, callReturning, never, callNone, callNone},
-	callInterrupted: {never, never, callInterrupted, callInterrupted, never, callLogged, never, never, never, callNone},
-	callReturning:   {never, never, callReturning, callReturning, never, never, never, callPrinted, callNone, callNone},
-	callPrinted:     {never, never, callPrinted, callPrinted, never, never, never, never, callNone, callNone},
-	callUnseen:      {never, never, callUnseen, callUnseen, never, never, never, never, callNone, callNone},
+	//               enter         unseen      resume           log              interrupt        cut      again       wait           print        take      drop
+	callNone:        {callEntering, callUnseen, callNone, never, never, never, never, never, never, never, callNone},
+	callEntering:    {never, never, callInside, callLogged, never, never, never, never, never, never, callNone},
+	callInside:      {never, never, callInside, callLogged, never, callCut, never, never, never, callNone, callNone},
+	callLogged:      {never, never, callLogged, callLogged, callInterrupted, never, never, callReturning, never, callNone, callNone},
+	callInterrupted: {never, never, callInterrupted, callInterrupted, never, never, callLogged, never, never, never, callNone},
+	callCut:         {never, never, callCut, callInterrupted, never, never, callInside, never, never, never, callNone},
+	callReturning:   {never, never, callReturning, callReturning, never, never, never, never, callPrinted, callNone, callNone},
+	callPrinted:     {never, never, callPrinted, callPrinted, never, never, never, never, never, callNone, callNone},
+	callUnseen:      {never, never, callUnseen, callUnseen, never, never, never, never, never, callNone, callNone},
 }
 
 // move changes the state. What the table does not allow is a mistake of the
@@ -88,4 +94,7 @@ func (s *callState) move(m callMove) {
 func (s callState) open() bool { return s != callNone && s != callUnseen && s != callPrinted }
 
 // unlogged reports whether the log has nothing of a call that the thread is in.
-func (s callState) unlogged() bool { return s == callEntering || s == callInside }
+func (s callState) unlogged() bool { return s == callEntering || s == callInside || s == callCut }
+
+// cut reports whether a call is to come again, or the signal that cut it short.
+func (s callState) cut() bool { return s == callInterrupted || s == callCut }

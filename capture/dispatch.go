@@ -157,7 +157,7 @@ func (r *recorder) dispatch(t *task, st unix.WaitStatus) error {
 	t.proc.stops++
 	t.proc.beatStops++
 	if st.StopSignal() == ptrace.SyscallStop {
-		if t.sys == callNone || t.sys == callInterrupted {
+		if t.sys == callNone || t.sys.cut() {
 			return r.entry(t)
 		}
 		return r.exit(t)

@@ -33,9 +33,9 @@ func isRestart(ret int64) bool {
 func (r *recorder) entry(t *task) error {
 	p := t.proc
 	t.dispatched = t.dispatch
-	if t.sys == callInterrupted {
+	if t.sys.cut() {
 		// The kernel starts the interrupted call again; nothing was run in
-		// between, and the log has the call already.
+		// between, and the log has the call already, or gets it with its process.
 		t.sys.move(moveAgain)
 		if len(t.pins) > 0 {
 			return r.enterCall(t)
@@ -240,6 +240,10 @@ func (r *recorder) exit(t *task) error {
 	} else if isRestart(ret) {
 		// What comes next is a signal or the same call again, and no user
 		// code before that, so the slot does not matter.
+		if t.making() {
+			t.sys.move(moveCut)
+			return r.resume(t, 0)
+		}
 		r.logEnter(t)
 		r.logWord(t)
 		t.sys.move(moveInterrupt)
