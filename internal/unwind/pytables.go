@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -30,6 +31,8 @@ const (
 	maxPyName   = 120     // bytes of a name
 	maxPyRows   = 4096    // of one array
 	maxPyWork   = 4 << 20 // rows in all
+	maxPyBeside = 8 << 20 // bytes of identifiers beside code
+	pyWindow    = 1 << 18 // bytes read at once of what lies beside code
 )
 
 // tableName names the function at a link address, "" where no table does.
@@ -52,6 +55,7 @@ type pyReader struct {
 	segments []pySegment
 	relocs   map[uint64]uint64 // pointers that are relocated, by their address
 	outside  map[uint64]string // those to symbols of other files
+	beside   map[uint64]string // what is written beside code, "" where that is no identifier
 	exec     bool              // the file is linked for fixed addresses: pointers are as they are
 	typeType uint64            // of PyType_Type, 0 where it is elsewhere
 
@@ -88,7 +92,9 @@ func (im *File) readPyTables() map[uint64]string {
 	if !r.load(syms, strs) {
 		return nil
 	}
-	for _, at := range r.candidates() {
+	candidates := r.candidates()
+	r.readBeside(candidates)
+	for _, at := range candidates {
 		name, ok := r.text(at, true)
 		if r.work > maxPyWork || len(r.found) > maxPyNames {
 			break
@@ -269,15 +275,54 @@ func (r *pyReader) pointer(addr uint64) (v uint64, elsewhere bool) {
 	return v, false
 }
 
+// readBeside reads the identifiers that lie beside code, where older linkers put
+// constants, in the order of the file: it may be packed in blocks, and each is unpacked once then.
+func (r *pyReader) readBeside(pointers []uint64) {
+	var to []uint64
+	for _, at := range pointers {
+		if p, _ := r.pointer(at); p != 0 && r.bytes(p) == nil {
+			to = append(to, p)
+		}
+	}
+	slices.Sort(to)
+	r.beside = map[uint64]string{}
+	var window []byte
+	first, kept := uint64(0), 0
+	for _, p := range slices.Compact(to) {
+		if p-first+maxPyName+1 > uint64(len(window)) {
+			_, left, ok := r.im.fileOffset(p)
+			if !ok {
+				continue
+			}
+			var err error
+			if window, err = r.im.at(p, min(left, pyWindow)); err != nil {
+				window = nil
+				continue // text tries it alone
+			}
+			first = p
+		}
+		name, _ := identifier(window[p-first:], true)
+		if kept += len(name); kept > maxPyBeside {
+			return
+		}
+		r.beside[p] = name
+	}
+}
+
 // text reads the identifier that a pointer leads to; dotted allows dots in its midst.
 func (r *pyReader) text(at uint64, dotted bool) (string, bool) {
 	p, _ := r.pointer(at)
 	if p == 0 {
 		return "", false
 	}
+	if name, ok := r.beside[p]; ok {
+		if name == "" || !dotted && strings.Contains(name, ".") {
+			return "", false
+		}
+		return name, true
+	}
 	b := r.bytes(p)
 	if b == nil {
-		// Older linkers put constants beside code.
 		_, left, ok := r.im.fileOffset(p)
 		if !ok {
 			return "", false
@@ -287,6 +332,11 @@ func (r *pyReader) text(at uint64, dotted bool) (string, bool) {
 			return "", false
 		}
 	}
+	return identifier(b, dotted)
+}
+
+// identifier is the one at the beginning of b, up to a zero; dotted allows dots in its midst.
+func identifier(b []byte, dotted bool) (string, bool) {
 	n := bytes.IndexByte(b[:min(len(b), maxPyName+1)], 0)
 	if n <= 0 {
 		return "", false

@@ -276,3 +276,60 @@ func BenchmarkTableNames(b *testing.B) {
 		im.tableName(0)
 	}
 }
+
+// blocked reads a file as one is read that is packed in blocks of which the last two are
+// at hand, and counts the blocks that are unpacked.
+type blocked struct {
+	*bytes.Reader
+	last     [2]int64
+	unpacked int
+}
+
+func (b *blocked) ReadAt(p []byte, off int64) (int, error) {
+	const size = 1 << 20
+	for n := off / size; n <= (off+int64(len(p))-1)/size; n++ {
+		switch n + 1 {
+		case b.last[0]:
+		case b.last[1]:
+			b.last[0], b.last[1] = b.last[1], b.last[0]
+		default:
+			b.last[0], b.last[1] = n+1, b.last[0]
+			b.unpacked++
+		}
+	}
+	return b.Reader.ReadAt(p, off)
+}
+
+// TestTablesAreReadInOrder holds that a packed interpreter is unpacked a few times at most
+// for its tables; one with constants beside code was two thousand times.
+func TestTablesAreReadInOrder(t *testing.T) {
+	tried := 0
+	for _, python := range pythons() {
+		path, err := filepath.EvalSymlinks(python)
+		if err != nil {
+			continue
+		}
+		libs, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "../lib/libpython3.*.so.1.0"))
+		for _, file := range append(libs, path) {
+			whole, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := &blocked{Reader: bytes.NewReader(whole)}
+			im, err := NewFile(file, b, int64(len(whole)), nil)
+			if err != nil {
+				continue // a script that starts one
+			}
+			b.unpacked = 0
+			names, blocks := len(im.readPyTables()), len(whole)>>20+1
+			t.Logf("%s: %d names, %d of %d blocks", file, names, b.unpacked, blocks)
+			if b.unpacked > 3*blocks+8 {
+				t.Errorf("%s: %d blocks were unpacked, of %d", file, b.unpacked, blocks)
+			}
+			tried++
+		}
+	}
+	if tried == 0 {
+		t.Skip("there is no CPython")
+	}
+}
