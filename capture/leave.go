@@ -203,7 +203,7 @@ func (r *recorder) release1(t *task, sig int) {
 // putBack gives a stopped thread what was kept back from it, and returns the
 // signal that its stop was for.
 func (r *recorder) putBack(t *task) (sig int) {
-	if t.sigstop != 0 && t.sys == callInterrupted && t.state == stateReady {
+	if t.sigstop != 0 && t.sys.cut() && t.state == stateReady {
 		sig = t.sigstop
 	}
 	if t.diverted != 0 {

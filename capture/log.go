@@ -71,23 +71,32 @@ func (r *recorder) logOpen(p *process) {
 }
 
 // logOpenOn is logOpen where the log goes on: a call that is making a process has to name
-// it there, so that is waited for.
+// it there, so that is waited for. One that was cut short and is to be made again comes
+// after what is to be logged.
 func (r *recorder) logOpenOn(p *process) {
 	for _, t := range p.tasks {
 		if !t.making() || t.stopped || t.dead {
 			r.logEnter(t)
 			continue
 		}
+		if t.sys == callCut {
+			continue
+		}
 		st, err := r.waits.For(t.tid)
 		if err != nil {
 			continue // its end comes next
 		}
-		child := uint64(0)
+		child, again := uint64(0), false
 		if ptrace.Event(st) == unix.PTRACE_EVENT_VFORK {
 			child, _ = ptrace.EventMsg(t.tid)
+		} else if st.Stopped() {
+			ret, err := ptrace.Result(t.tid)
+			again = err == nil && isRestart(ret)
 		}
 		r.waits.Later(ptrace.Stop{TID: t.tid, Status: st})
-		r.logEnterMaking(t, int32(child))
+		if !again {
+			r.logEnterMaking(t, int32(child))
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func (r *recorder) grant(t *task) error {
 	case callReturning, callPrinted:
 		t.backFromWait()
 		return r.finishCall(t)
-	case callInterrupted:
+	case callInterrupted, callCut:
 		return r.deliverAtStop(t)
 	default:
 		return r.runOn(t)

@@ -24,6 +24,8 @@ type Trial struct {
 	Isolate bool
 	// Scratch is where folders are made; the system's by default.
 	Scratch string
+	// Bad is where recordings go whose replay was not exact; "" for nowhere.
+	Bad string
 }
 
 // Case is one program.
@@ -115,7 +117,20 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 		row.Record, row.Detail = Incomplete, why
 	}
 
-	return row, errors.Join(t.replay(ctx, &row, work, file, limit, recorded, outlived), ctx.Err())
+	err = t.replay(ctx, &row, work, file, limit, recorded, outlived)
+	return row, errors.Join(err, t.keepBad(row, file), ctx.Err())
+}
+
+// keepBad moves the recording of a trial away whose replay was not exact.
+func (t *Trial) keepBad(row Row, file string) error {
+	if t.Bad == "" || row.Replay == Exact {
+		return nil
+	}
+	name := fmt.Sprintf("%s-%d.pyrr.zip", strings.ReplaceAll(row.Name, "/", "-"), time.Now().Unix())
+	if err := os.Rename(file, filepath.Join(t.Bad, name)); err != nil {
+		return fmt.Errorf("keep the recording of %s: %w", row.Name, err)
+	}
+	return nil
 }
 
 // replay replays the recording in file and compares what it printed with what the

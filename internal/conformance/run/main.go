@@ -23,11 +23,11 @@ import (
 )
 
 type options struct {
-	repo, pyrr, python, root, state, build string
-	all, failed, keep, chaos               bool
-	pairs, jobs                            int
-	limit                                  time.Duration
-	recordFlags, only                      []string
+	repo, pyrr, python, root, state, build, bad string
+	all, failed, keep, chaos                    bool
+	pairs, jobs                                 int
+	limit                                       time.Duration
+	recordFlags, only                           []string
 }
 
 func main() {
@@ -38,6 +38,7 @@ func main() {
 	pflag.StringVar(&o.python, "python", "/usr/bin/python3.11", "the interpreter whose regression tests run")
 	pflag.StringVar(&o.root, "root", "", "corpus: the `folder` that is the interpreter's root (default: the machine's own)")
 	pflag.StringVar(&o.state, "state", "", "`file` of interim results, to continue from (default: none)")
+	pflag.StringVar(&o.bad, "bad", "", "a `folder` for the recordings whose replay was not exact (default: they are removed)")
 	pflag.StringSliceVar(&o.only, "only", nil, "soak: only fixtures whose INTERPRETER/NAME holds one of these `texts`")
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
@@ -87,7 +88,7 @@ func (o options) trial() (*conformance.Trial, func(), error) {
 	if err := os.WriteFile(binary, data, 0o755); err != nil {
 		return nil, nil, err
 	}
-	t := &conformance.Trial{Pyrr: binary, Flags: o.recordFlags, Scratch: dir, Isolate: conformance.CanIsolate()}
+	t := &conformance.Trial{Pyrr: binary, Flags: o.recordFlags, Scratch: dir, Bad: o.bad, Isolate: conformance.CanIsolate()}
 	return t, func() { os.RemoveAll(dir) }, nil
 }
 
