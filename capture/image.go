@@ -29,7 +29,9 @@ const areaBase = 0x700000000000
 // patch is an instruction that was replaced by a trap.
 type patch struct{ site inject.Site }
 
-func (r *recorder) emulate(p patch, regs *linux.Regs) { inject.Emulate(p.site, r.cpu, regs) }
+func (r *recorder) emulate(t *task, p patch, regs *linux.Regs) {
+	inject.Emulate(p.site, r.cpu, t.proc.area, regs)
+}
 
 // isPython reports whether the program at path is worth recording.
 func (r *recorder) isPython(path string) bool {

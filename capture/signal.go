@@ -368,7 +368,7 @@ func (r *recorder) insn(t *task, regs *linux.Regs, p patch) error {
 		return err
 	}
 	ev := recording.Event{Kind: recording.KindInsn, Nr: int32(p.site.Insn)}
-	r.emulate(p, regs)
+	r.emulate(t, p, regs)
 	ev.Regs = regs
 	if err := ptrace.SetRegs(t.tid, regs); err != nil {
 		return err

@@ -103,7 +103,7 @@ func (p *Process) happen(t *Thread, ev *recording.Event) error {
 		}
 		p.write(ev.Mem)
 		if p.adapting() && ev.Kind == recording.KindInsn {
-			ev.Regs = inject.Merged(&t.regs, ev.Regs)
+			ev.Regs = inject.Merged(&t.regs, ev.Regs, inject.Insn(ev.Nr), p.area)
 		}
 		if err := p.setState(t, ev); err != nil {
 			return err

@@ -7,37 +7,65 @@ import (
 
 	unix "pyrr/internal/sys"
 
+	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
-// LostFileError says that a replay can't go on, as the program needs bytes of a mapped
-// file that are not in the recording. Up to there it was exact.
-type LostFileError struct {
+// LostError says that a replay can't go on, as the program needs what is not in the
+// recording. Up to there it was exact.
+type LostError struct {
 	Process int
 	Pos     recording.Pos
-	File    *recording.NotKeptError
+	// Why is a *recording.NotKeptError for bytes of a mapped file, or a *VsyscallError.
+	Why error
 }
 
-func (e *LostFileError) Error() string {
-	return fmt.Sprintf("process %d was exact up to event %d, instruction %d; there it needs bytes of %.200s that are not in the recording: %v",
-		e.Process, e.Pos.Event, e.Pos.Instr, e.File.File.Path, e.File)
+func (e *LostError) Error() string {
+	needs := "it " + e.Why.Error()
+	if kept, ok := e.Why.(*recording.NotKeptError); ok {
+		needs = fmt.Sprintf("it needs bytes of %.200s that are not in the recording: %v", kept.File.Path, kept)
+	}
+	return fmt.Sprintf("process %d was exact up to event %d, instruction %d; there %s", e.Process, e.Pos.Event, e.Pos.Instr, needs)
 }
 
-func (e *LostFileError) Unwrap() error { return e.File }
+func (e *LostError) Unwrap() error { return e.Why }
 
-// lost is the error of a thread that stopped by a fault because a file was not kept as
-// far as it is mapped, nil for any other stop. Where the program itself came to the end of
-// its file, the log says so.
-func (p *Process) lost(t *Thread, sig unix.Signal, count uint64) error {
+// VsyscallError is a call of the kernel's vsyscall page by an address that was computed
+// (one that stands in code is led elsewhere while recording). No tracer is told of it, so
+// that the recording does not have its answer.
+type VsyscallError struct {
+	Call string // its name
+	PC   uint64 // where it returns to
+}
+
+func (e *VsyscallError) Error() string {
+	return fmt.Sprintf("calls the kernel's vsyscall page (%s, from %#x), whose answers can't be recorded: let it call %s of the C library", e.Call, e.PC, e.Call)
+}
+
+// lost is the error of a thread that stopped because it needs what can't be had: by a
+// fault because a file was not kept as far as it is mapped, or in the vsyscall page. It is
+// nil for any other stop, such as those of the event. Where the program itself came to
+// the end of its file, the log says so.
+func (p *Process) lost(t *Thread, ev *recording.Event, sig unix.Signal, count uint64) error {
 	var info ptrace.SigInfo
-	if sig != unix.SIGBUS || ptrace.GetSigInfo(t.tid, &info) != nil {
+	if sig != unix.SIGBUS && sig != unix.SIGSYS || ptrace.GetSigInfo(t.tid, &info) != nil {
 		return nil
 	}
-	kept, err := p.notKept(info.Addr())
-	if kept == nil || err != nil {
-		return err
+	const bySeccomp = 1 // SYS_SECCOMP, asm-generic/siginfo.h
+	var why error
+	switch {
+	case sig == unix.SIGSYS && info.Code() == bySeccomp && inject.InVsyscall(info.Addr()):
+		why = &VsyscallError{name(info.Syscall()), t.regs.PC()}
+	case sig == unix.SIGBUS && ev.Kind != recording.KindSignal:
+		kept, err := p.notKept(info.Addr())
+		if kept == nil || err != nil {
+			return err
+		}
+		why = kept
+	default:
+		return nil
 	}
 	at := recording.Pos{Instr: count, Event: p.Number}
 	if !p.calls.empty() { // some of which it has not come to
@@ -47,7 +75,7 @@ func (p *Process) lost(t *Thread, sig unix.Signal, count uint64) error {
 		}
 		at.Event -= uint64(max(len(p.calls.want)-made, 0))
 	}
-	return &LostFileError{p.Info.ID, at, kept}
+	return &LostError{p.Info.ID, at, why}
 }
 
 // notKept says of the file that is mapped at an address that it was not kept as a whole;

@@ -366,10 +366,8 @@ func (p *Process) counts() (left int64, used uint64, err error) {
 func (p *Process) compare(t *Thread, ev *recording.Event, st unix.WaitStatus, count, used uint64, atStub bool) error {
 	r := &t.regs
 	sig := st.StopSignal()
-	if ev.Kind != recording.KindSignal {
-		if err := p.lost(t, sig, count); err != nil {
-			return err
-		}
+	if err := p.lost(t, ev, sig, count); err != nil {
+		return err
 	}
 	readings := uint64(len(ev.Readings) / inject.ReadingSize)
 	if !p.calls.empty() {

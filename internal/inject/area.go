@@ -98,9 +98,10 @@ type Area struct {
 	Base     uint64
 	Maps     []Map
 	Writes   []Write
-	Gadget   uint64 // syscall; int3
-	VdsoBase uint64 // for AT_SYSINFO_EHDR
-	Room     uint64 // memory for the engine's own use
+	Gadget   uint64    // syscall; int3
+	VdsoBase uint64    // for AT_SYSINFO_EHDR
+	vsyscall [3]uint64 // functions in the place of the vsyscalls
+	Room     uint64    // memory for the engine's own use
 	Time     TimeFunc
 	stack    mem.Range
 }
@@ -131,6 +132,9 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*Area, error) {
 		},
 		stack: mem.Range{Addr: base + stackOff, Len: AreaSize - stackOff},
 	}
+	for i, off := range l.vsyscall {
+		img.vsyscall[i] = base + uint64(off)
+	}
 	fn, mode := img.Time.Replay, uint32(ModeBuffer)
 	if vdso != nil {
 		off, err := timeSymbol(vdso)
@@ -144,7 +148,7 @@ func Build(base uint64, vdso []byte, realVdsoBase uint64) (*Area, error) {
 			fn = img.Time.Real
 		}
 	}
-	headers := buildVDSO(codeOff, uint32(len(l.code)), l.timeFunc, l.replay-l.timeFunc, l.cfi)
+	headers := l.vdso()
 	if len(headers) > codeOff || len(l.code) > dataOff-codeOff {
 		return nil, fmt.Errorf("engine area: %d bytes of headers, %d of code don't fit", len(headers), len(l.code))
 	}

@@ -17,7 +17,7 @@ type codeWalk struct {
 func (w *codeWalk) from(entry uint64) (code bool, err error) {
 	lens := map[uint64]int{}
 	work := []uint64{entry}
-	var buf [maxInsn]byte
+	var buf [maxInsn + farCall]byte
 	for len(work) > 0 {
 		addr := work[len(work)-1]
 		work = work[:len(work)-1]
@@ -25,7 +25,7 @@ func (w *codeWalk) from(entry uint64) (code bool, err error) {
 			if w.full = len(lens) >= maxGapCode; w.full {
 				return true, nil
 			}
-			n, err := w.read(addr, buf[:min(uint64(maxInsn), w.hi-addr)])
+			n, err := w.read(addr, buf[:min(uint64(len(buf)), w.hi-addr)])
 			if err != nil {
 				return false, err
 			}

@@ -194,7 +194,7 @@ func TestEmulate(t *testing.T) {
 				t.Fatalf("decoded %+v as %+v", in, site)
 			}
 			r := full()
-			Emulate(site, cpu, r)
+			Emulate(site, cpu, nil, r)
 			if r.Rip != rip+uint64(len(tt.code)) {
 				t.Errorf("rip %#x", r.Rip)
 			}

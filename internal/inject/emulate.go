@@ -20,12 +20,12 @@ const (
 // Emulate executes the instruction of a site for a thread that stands at it
 // (stopped by the trap's SIGILL, or by a syscall before it): it sets the
 // result registers and flags and moves the instruction pointer behind the
-// site. Results come from the machine or from what cpu shows; the caller logs
+// site. Results come from the machine, from what cpu shows or where area has its functions; the caller logs
 // the registers, and replay sets them without calling Emulate.
 //
 // The kernel resets the action of a SIGILL that the program has blocked or
 // ignored, and unblocks it. Whoever lets it trap puts both back.
-func Emulate(s Site, cpu *CPU, regs *linux.Regs) {
+func Emulate(s Site, cpu *CPU, area *Area, regs *linux.Regs) {
 	switch s.Insn {
 	case Rdtsc, Rdtscp:
 		t := cpu.timestamp()
@@ -53,6 +53,8 @@ func Emulate(s Site, cpu *CPU, regs *linux.Regs) {
 		regs.Eflags |= flagCF // a number was ready
 	case Rdpid:
 		setReg(regs, s.Reg, s.Size, 0)
+	case Vsyscall:
+		setReg(regs, s.Reg, 8, area.vsyscall[s.Size])
 	}
 	regs.Rip += uint64(s.Len)
 }
@@ -69,13 +71,17 @@ func (c *CPU) timestamp() uint64 {
 	}
 }
 
+// generalRegs are the general registers by their numbers in an encoding.
+func generalRegs(r *linux.Regs) [16]*uint64 {
+	return [16]*uint64{&r.Rax, &r.Rcx, &r.Rdx, &r.Rbx, &r.Rsp, &r.Rbp, &r.Rsi, &r.Rdi,
+		&r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15}
+}
+
 // setReg writes the low size bytes of a general register by its number in
 // an encoding. Writing 4 bytes clears the upper half, writing 2 keeps the
 // rest (Intel SDM volume 1, 3.4.1.1).
 func setReg(r *linux.Regs, n, size int, v uint64) {
-	all := [16]*uint64{&r.Rax, &r.Rcx, &r.Rdx, &r.Rbx, &r.Rsp, &r.Rbp, &r.Rsi, &r.Rdi,
-		&r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15}
-	p := all[n&15]
+	p := generalRegs(r)[n&15]
 	switch size {
 	case 2:
 		*p = *p&^0xffff | v&0xffff
@@ -87,9 +93,21 @@ func setReg(r *linux.Regs, n, size int, v uint64) {
 }
 
 // Merged is the registers after an instruction that was executed for the
-// program: what it changes, in the thread as it is.
-func Merged(now, after *linux.Regs) *linux.Regs {
+// program: what it changes, in the thread as it is. area is that of the process, nil
+// without one.
+func Merged(now, after *linux.Regs, which Insn, area *TimeFunc) *linux.Regs {
 	out := *now
+	if which == Vsyscall {
+		// No other value leads into the area.
+		to, from := generalRegs(&out), generalRegs(after)
+		for i := range from {
+			if area != nil && *from[i]-(area.Count-countOff) < AreaSize {
+				*to[i] = *from[i]
+			}
+		}
+		out.Rip = after.Rip
+		return &out
+	}
 	out.Rax, out.Rbx, out.Rcx, out.Rdx, out.Rip, out.Eflags, out.OrigRax = after.Rax, after.Rbx, after.Rcx, after.Rdx, after.Rip, after.Eflags, after.OrigRax
 	return &out
 }

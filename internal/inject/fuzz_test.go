@@ -12,7 +12,7 @@ import (
 func smallELF() []byte {
 	l := assemble(0)
 	b := make([]byte, dataOff)
-	copy(b, buildVDSO(codeOff, uint32(len(l.code)), l.timeFunc, l.replay-l.timeFunc, l.cfi))
+	copy(b, l.vdso())
 	copy(b[codeOff:], l.code)
 	copy(b[codeOff:], "\x0f\xa2") // cpuid
 	return b[:codeOff+len(l.code)]

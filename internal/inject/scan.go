@@ -89,9 +89,11 @@ type scanner struct {
 // candidates looks through a segment for opcode bytes, so that only the few
 // functions that hold any are disassembled.
 func (s *scanner) candidates(p *elf.Prog) error {
-	return chunks(p, 2, func(b []byte, n int, addr uint64) error {
+	return chunks(p, 3, func(b []byte, n int, addr uint64) error {
 		for i := 0; i < n && i+1 < len(b); i++ {
-			if b[i] != 0x0f || !wantedOpcode(b[i:]) {
+			switch {
+			case b[i] == 0x0f && wantedOpcode(b[i:]), b[i] == 0x60 && vsyscallConstant(b, i):
+			default:
 				continue
 			}
 			if len(s.wanted) >= maxWanted {
@@ -218,7 +220,7 @@ func (s *scanner) function(f span) error {
 		return nil
 	}
 	s.seen[f.start] = true
-	end := min(f.end, s.wanted[hi-1].addr+maxInsn)
+	end := min(f.end, s.wanted[hi-1].addr+maxInsn+farCall)
 	err := s.sweep(span{f.start, end}, func(in insn, code []byte, addr uint64) {
 		if site, ok := siteOf(in, code); ok {
 			site.Vaddr, site.Off = addr, s.offset(addr)

@@ -20,11 +20,12 @@ const (
 	Rdseed
 	Rdpid
 	Xgetbv
-	Pause // where no jump fits; see PauseSite
+	Pause    // where no jump fits; see PauseSite
+	Vsyscall // the load of an address in the vsyscall page
 )
 
 var insnNames = [...]string{Rdtsc: "rdtsc", Rdtscp: "rdtscp", Cpuid: "cpuid", Rdrand: "rdrand",
-	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv", Pause: "pause"}
+	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv", Pause: "pause", Vsyscall: "vsyscall"}
 
 func (i Insn) String() string {
 	if int(i) < len(insnNames) && insnNames[i] != "" {
@@ -35,7 +36,7 @@ func (i Insn) String() string {
 
 // maxSite bounds the length of a patched instruction. Longer encodings exist
 // (any instruction can carry meaningless prefixes) and are left alone.
-const maxSite = 8
+const maxSite = 10
 
 // A Site is one such instruction in an executable file.
 type Site struct {
@@ -43,8 +44,8 @@ type Site struct {
 	Vaddr uint64        // link-time address
 	Insn  Insn          // which
 	Len   int           // in bytes, prefixes included
-	Reg   int           // rdrand, rdseed, rdpid: destination, numbered as in the encoding (0 rax, 1 rcx, …)
-	Size  int           // rdrand, rdseed, rdpid: bytes written, 2, 4 or 8
+	Reg   int           // rdrand, rdseed, rdpid, vsyscall: destination, numbered as in the encoding (0 rax, 1 rcx, …)
+	Size  int           // rdrand, rdseed, rdpid: bytes written, 2, 4 or 8; vsyscall: which, from 0 on
 	Orig  [maxSite]byte // its first Len bytes
 }
 
@@ -93,9 +94,22 @@ func sitesOf(r io.ReaderAt, path string) ([]Site, error) {
 	return sites, nil
 }
 
-// siteOf classifies a decoded instruction (Intel SDM volume 2, the pages of
-// each; the register form of group 9 for the last three).
+// siteOf classifies a decoded instruction, by those behind it, too, where it loads the
+// address of a vsyscall. code goes on to the end of the function, or farCall behind it.
 func siteOf(in insn, code []byte) (Site, bool) {
+	s, ok := wantedInsn(in, code)
+	if ok && s.Insn == Vsyscall {
+		ok = s.called(code)
+	}
+	return s, ok
+}
+
+// wantedInsn classifies a decoded instruction by itself (Intel SDM volume 2, the pages of
+// each; the register form of group 9 for the last three).
+func wantedInsn(in insn, code []byte) (Site, bool) {
+	if in.m == mapOne {
+		return vsyscallOf(in, code)
+	}
 	s := Site{Len: in.len}
 	if in.m != map0F || in.lock || in.len > maxSite {
 		return s, false

@@ -13,7 +13,7 @@ import (
 
 // cacheVersion is part of the cache's path. It changes with what the
 // scanner finds, also by the table of buffered calls, or how sites are stored.
-const cacheVersion = "6"
+const cacheVersion = "7"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
 const maxCacheEntry = 1 << 20
@@ -118,7 +118,7 @@ func decodeSite(text string) (Site, bool) {
 	if !ok || in.len != len(b) {
 		return Site{}, false
 	}
-	s, ok := siteOf(in, b)
+	s, ok := wantedInsn(in, b)
 	s.Off, s.Vaddr = off, vaddr
 	return s, ok
 }

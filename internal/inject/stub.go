@@ -52,6 +52,7 @@ type stubLayout struct {
 	code                   []byte
 	gadget, timeFunc, full uint32 // of the area
 	replay, end            uint32
+	vsyscall               [3]uint32 // gettimeofday, time, getcpu, by system calls
 	cfi                    []byte
 }
 
@@ -82,6 +83,7 @@ func assemble(base uint64) stubLayout {
 	}
 	l.replay = a.here()
 	a.emit(0x31, 0xc0, 0xc3) // xor eax, eax; ret
+	a.vsyscallCode(&l)
 	l.end = a.here()
 	a.link()
 	l.code = a.b

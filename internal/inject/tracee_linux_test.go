@@ -374,7 +374,7 @@ func (p *tracee) run() {
 			if cpu == nil {
 				cpu = Host()
 			}
-			Emulate(site, cpu, &r)
+			Emulate(site, cpu, p.area, &r)
 			p.setRegs(r)
 		default:
 			sig = int(s)

@@ -7,7 +7,8 @@ import (
 
 // The image that stands in for the kernel's vDSO is an ELF file of pyrr's
 // own rather than an edited copy: its bytes are then the same under every
-// kernel. It exports clock_gettime alone, under the names and the version that
+// kernel. It exports clock_gettime, and gettimeofday, time and getcpu, for which old C
+// libraries would fall back to the vsyscall page, under the names and the version that
 // C libraries look for (Linux, arch/x86/entry/vdso/vdso.lds.S); for the rest
 // they fall back to system calls. It has all that the loaders of glibc, musl
 // and Go ask for: both hash tables, symbol versions, and unwind information
@@ -17,9 +18,15 @@ import (
 const (
 	vdsoSoname  = "linux-vdso.so.1"
 	vdsoVersion = "LINUX_2.6"
-	vdsoTime    = "__vdso_clock_gettime"
-	vdsoAlias   = "clock_gettime"
+	vdsoPrefix  = "__vdso_"
+	vdsoTime    = vdsoPrefix + "clock_gettime"
 )
+
+// vdsoFunc is a function of the vDSO, without the prefix of its name.
+type vdsoFunc struct {
+	name     string
+	off, len uint32
+}
 
 // Sections, in file order; the index is the section number.
 const (
@@ -94,31 +101,59 @@ var secAttrs = [secCount][6]uint64{
 // SHF_ALLOC and SHF_EXECINSTR, elf(5).
 const shfAlloc, shfExec = 2, 4
 
-// buildVDSO makes the image, whose code, clock at clockOff, is mapped at
-// textOff behind its start. cfi is the unwind program of that code.
-func buildVDSO(textOff, textLen, clockOff, clockLen uint32, cfi []byte) []byte {
+// vdso is the image for the code.
+func (l *stubLayout) vdso() []byte {
+	funcs := []vdsoFunc{{"clock_gettime", l.timeFunc, l.replay - l.timeFunc}}
+	for i, name := range []string{"gettimeofday", "time", "getcpu"} {
+		funcs = append(funcs, vdsoFunc{name, l.vsyscall[i], vsyscallLen})
+	}
+	return buildVDSO(codeOff, uint32(len(l.code)), funcs, l.cfi)
+}
+
+// vdsoSymbols makes the tables of the functions, each by its name and, weak, by the name
+// without prefix: symbols, versions and both hash tables.
+func vdsoSymbols(str *strtab, version uint32, funcs []vdsoFunc) (syms []byte, versions []uint16, hash, gnu []byte) {
+	sym := func(name uint32, info uint8, shndx uint16, value, size uint64) {
+		syms = append(syms, le(name, info, uint8(0), shndx, value, size)...)
+		versions = append(versions, 2)
+	}
+	const global, weak, object, function = 1 << 4, 2 << 4, 1, 2
+	sym(0, 0, 0, 0, 0)
+	versions[0] = 0
+	sym(version, global|object, 0xfff1 /* SHN_ABS */, 0, 0)
+	names := []string{vdsoVersion}
+	for _, f := range funcs {
+		for _, v := range []struct {
+			name string
+			bind uint8
+		}{{vdsoPrefix + f.name, global}, {f.name, weak}} {
+			sym(str.add(v.name), v.bind|function, secText, uint64(f.off), uint64(f.len))
+			names = append(names, v.name)
+		}
+	}
+	// One bucket; its chain runs 1, 2, 3, …
+	n := uint32(len(versions))
+	chain := []uint32{1, n, 1, 0}
+	for i := uint32(2); i < n; i++ {
+		chain = append(chain, i)
+	}
+	return syms, versions, le(append(chain, 0)), gnuHashTable(names, 1)
+}
+
+// buildVDSO makes the image, whose code is mapped at textOff behind its start. cfi is the
+// unwind program of that code.
+func buildVDSO(textOff, textLen uint32, funcs []vdsoFunc, cfi []byte) []byte {
 	const ehdrSize, phdrSize, shdrSize, phnum = 64, 56, 64, 3
 
 	var str strtab
 	soname, version := str.add(vdsoSoname), str.add(vdsoVersion)
-	clock, alias := str.add(vdsoTime), str.add(vdsoAlias)
-
-	sym := func(name uint32, info uint8, shndx uint16, value, size uint64) []byte {
-		return le(name, info, uint8(0), shndx, value, size)
-	}
-	const global, weak, object, function = 1 << 4, 2 << 4, 1, 2
+	syms, versions, hash, gnu := vdsoSymbols(&str, version, funcs)
 	data := [secCount][]byte{
-		secDynsym: bytes.Join([][]byte{
-			sym(0, 0, 0, 0, 0),
-			sym(version, global|object, 0xfff1 /* SHN_ABS */, 0, 0),
-			sym(clock, global|function, secText, uint64(clockOff), uint64(clockLen)),
-			sym(alias, weak|function, secText, uint64(clockOff), uint64(clockLen)),
-		}, nil),
-		secDynstr: str.b,
-		secVersym: le([]uint16{0, 2, 2, 2}),
-		// One bucket; its chain runs 1, 2, 3.
-		secHash:    le([]uint32{1, 4, 1, 0, 2, 3, 0}),
-		secGnuHash: gnuHashTable([]string{vdsoVersion, vdsoTime, vdsoAlias}, 1),
+		secDynsym:  syms,
+		secDynstr:  str.b,
+		secVersym:  le(versions),
+		secHash:    hash,
+		secGnuHash: gnu,
 		// Elf64_Verdef and Elf64_Verdaux, the base version and the real one.
 		secVerdef: bytes.Join([][]byte{
 			le([]uint16{1, 1 /* VER_FLG_BASE */, 1, 1}, elfHash(vdsoSoname), uint32(20), uint32(28), soname, uint32(0)),

@@ -175,7 +175,7 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 			verdict = "DIVERGED"
 			mark = fmt.Sprintf("diverged: %v", err)
 		}
-		if _, lost := errors.AsType[*replay.LostFileError](err); lost {
+		if _, lost := errors.AsType[*replay.LostError](err); lost {
 			u.Warn("the recording can't be replayed to its end: " + err.Error())
 		} else if t.Uncut == "" {
 			u.Warn("the replay that verifies the recording failed: " + err.Error())

@@ -53,9 +53,10 @@ func Attend(time.Duration) (func(), error) { return nil, sys.ErrElsewhere }
 // SigInfo is a siginfo_t.
 type SigInfo [128]byte
 
-func (*SigInfo) Signo() int   { return 0 }
-func (*SigInfo) Code() int    { return 0 }
-func (*SigInfo) Addr() uint64 { return 0 }
+func (*SigInfo) Signo() int     { return 0 }
+func (*SigInfo) Code() int      { return 0 }
+func (*SigInfo) Addr() uint64   { return 0 }
+func (*SigInfo) Syscall() int32 { return 0 }
 
 // Span is memory of a process.
 type Span struct {

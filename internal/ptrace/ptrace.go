@@ -139,6 +139,9 @@ func (s *SigInfo) Code() int { return int(*(*int32)(unsafe.Pointer(&s[8]))) }
 // Addr returns si_addr of a fault.
 func (s *SigInfo) Addr() uint64 { return *(*uint64)(unsafe.Pointer(&s[16])) }
 
+// Syscall returns si_syscall of a SIGSYS.
+func (s *SigInfo) Syscall() int32 { return *(*int32)(unsafe.Pointer(&s[24])) }
+
 // GetSigInfo reads the siginfo of a signal-delivery-stop. EINVAL means that
 // the stop is a group stop.
 func GetSigInfo(tid int, s *SigInfo) error {

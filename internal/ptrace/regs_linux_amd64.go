@@ -26,6 +26,9 @@ const (
 	idleCall    = unix.SYS_PAUSE // waits for ever, with arguments of 0
 )
 
+// vsyscalls are the calls that the kernel's vsyscall page has.
+var vsyscalls = []uint32{unix.SYS_GETTIMEOFDAY, unix.SYS_TIME, unix.SYS_GETCPU}
+
 // Gadget is the machine code that injected calls run: syscall; int3.
 var Gadget = []byte{0x0f, 0x05, 0xcc}
 

@@ -15,6 +15,9 @@ const (
 	idleCall  = 0
 )
 
+// vsyscalls: no page has any.
+var vsyscalls []uint32
+
 // Gadget is the machine code that injected calls run: none.
 var Gadget []byte
 
