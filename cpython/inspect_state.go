@@ -121,12 +121,14 @@ func (i *Inspector) TaskName(obj uint64) string {
 // multiprocessing, also through the buffers around one.
 func (i *Inspector) Descriptor(obj uint64) (int, bool) {
 	head := uint64(i.r.l.object.typ) + 8
-	for range 4 {
+	for range 5 {
 		switch name := i.Type(obj); name {
 		case "FileIO":
 			return i.word32(obj + head)
 		case "BufferedReader", "BufferedWriter", "BufferedRandom":
 			obj, _ = i.v.u64(obj + head) // raw
+		case "BufferedRWPair":
+			obj = i.writer(obj)
 		case "TextIOWrapper":
 			obj, _ = i.v.u64(obj + head + 16) // ok, detached, chunk_size, buffer
 		case "SocketIO":
@@ -155,11 +157,13 @@ func (i *Inspector) word32(addr uint64) (int, bool) {
 	return n, n >= 0
 }
 
-// Buffer returns the buffer of a text file, and a buffer itself; 0 for other objects.
+// Buffer returns the buffer of a text file, of a pair that of its writing half, and a buffer
+// itself; 0 for other objects.
 func (i *Inspector) Buffer(obj uint64) uint64 {
 	if i.Type(obj) == "TextIOWrapper" {
 		obj, _ = i.v.u64(obj + uint64(i.r.l.object.typ) + 8 + 16) // as in Descriptor
 	}
+	obj = i.writer(obj)
 	switch i.Type(obj) {
 	case "BufferedReader", "BufferedWriter", "BufferedRandom":
 		return obj

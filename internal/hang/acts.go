@@ -13,6 +13,9 @@ type Ask struct {
 	Word       uint64
 	Len        int
 	Mask, Free uint64
+	// Through is the address of a number like that, free as 0, from which what comes to Word
+	// may come: then who took that is asked for. 0 is for none.
+	Through uint64
 	// File and Func are the function that takes it otherwise, Self the object that
 	// it is a method of.
 	File, Func string
@@ -27,6 +30,8 @@ const (
 	WasSet   = "set"
 	Cleared  = "cleared"
 	TookItem = "took"
+	// WroteFile is that bytes came into the buffer of a file, which was empty.
+	WroteFile = "wrote"
 )
 
 // acted says what was done last to what one waits for, where that tells why it waits.

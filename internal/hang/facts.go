@@ -143,6 +143,7 @@ const (
 	Subprocess = "process"
 	Pool       = "pool"
 	Object     = "object"
+	File       = "file" // of which bytes were not flushed: Size of them, to the descriptor Count
 )
 
 // HowAnswer is a wait for a package that reads a connection by a protocol of its own: that

@@ -65,7 +65,7 @@ func (j *judge) inputOf(n node, pid int) string {
 		if len(who) > 1 {
 			verb = "have"
 		}
-		return fmt.Sprintf("; its input comes from a pipe whose writing end %s %s open", strings.Join(who, " and "), verb)
+		return fmt.Sprintf("; its input comes from a pipe whose writing end %s %s open", strings.Join(who, " and "), verb) + j.unsentTo(n, pid)
 	}
 	return ""
 }

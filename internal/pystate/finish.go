@@ -27,6 +27,10 @@ func (r *reader) finish() {
 		}
 	}
 	r.know(objs, waited)
+	r.standard() // things come with what is at hand: files in which something lies
+	for n := len(objs); n < len(r.facts.Things); n++ {
+		objs = append(objs, r.facts.Things[n].Addr)
+	}
 	r.inQueues(objs, waited)
 	for n := range r.facts.Things {
 		t := &r.facts.Things[n]
@@ -44,6 +48,7 @@ func (r *reader) finish() {
 	r.children()
 	r.copies()
 	r.asks(objs, waited)
+	r.asksWrote()
 	r.facts.TaskAt = r.task
 	for n := range r.facts.Units {
 		r.serves(n)
@@ -262,38 +267,6 @@ func (r *reader) know(objs []uint64, waited map[int]bool) {
 				}
 			}
 		}
-	}
-}
-
-// has notes what a unit has in reach: things that are waited for, descriptors.
-func (r *reader) has(unit int, obj uint64, want map[uint64]int) {
-	if t, ok := want[obj]; ok {
-		r.knows(t, unit)
-	}
-	u := &r.facts.Units[unit]
-	fd, ok := r.Descriptor(obj)
-	if !ok {
-		fd = r.streamFD(obj)
-		ok = fd > 0
-	}
-	if n := r.Unused(obj); ok && n > 0 && len(u.Buffered) < 50 {
-		if u.Buffered == nil {
-			u.Buffered = map[int]int{}
-		}
-		u.Buffered[fd] = n
-	}
-	if ok && len(u.FDs) < 200 && !slices.Contains(u.FDs, fd) {
-		u.FDs = append(u.FDs, fd)
-	}
-}
-
-func (r *reader) knows(thing, unit int) {
-	t := &r.facts.Things[thing]
-	if w := r.facts.Units[unit].Wait; w != nil && slices.Contains(w.On, thing) {
-		return // it waits for it itself
-	}
-	if !slices.Contains(t.Known, unit) {
-		t.Known = append(t.Known, unit)
 	}
 }
 

@@ -52,6 +52,7 @@ type reader struct {
 	chained map[uint64]uint64
 	byTask  map[uint64]int
 	tracked tracked
+	files   map[uint64]int // things that are files with bytes that were not flushed, by their buffers
 	left    int
 }
 
@@ -75,7 +76,7 @@ type unit struct {
 
 func newReader(rt *cpython.Runtime, m mem.Reader, proc int) *reader {
 	return &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, files: map[uint64]int{}, left: maxObjects}
 }
 
 // Read reads a process. It never fails: what can't be read is left out.

@@ -106,7 +106,7 @@ func addStreams(p *hang.Process, state *logview.State) {
 	fds := state.Proc(p.ID).FDs
 	for i := range p.Facts.Things {
 		t := &p.Facts.Things[i]
-		if t.Kind != hang.Object || t.Count <= 0 || fds[t.Count] == nil || fds[t.Count].File == nil {
+		if t.Kind != hang.Object && t.Kind != hang.File || t.Count <= 0 || fds[t.Count] == nil || fds[t.Count].File == nil {
 			continue
 		}
 		if p.Streams == nil {

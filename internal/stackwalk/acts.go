@@ -2,6 +2,7 @@ package stackwalk
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,18 +13,48 @@ import (
 // maxActs is how long the way may take that looks for the last acts.
 const maxActs = 8 * time.Second
 
-// divide tells questions about who took something from those about other acts, which
-// nobody asks of a test that failed.
-func divide(f *hang.Facts) (asks, acts []hang.Ask) {
+// divide tells questions about who took something from those about other acts, and about
+// who wrote to a file, which nobody asks of a test that failed.
+func divide(f *hang.Facts) (asks, acts, wrote []hang.Ask) {
 	for _, a := range f.Asks {
 		switch {
 		case a.Act == "":
 			asks = append(asks, a)
-		case f.Raised == nil:
+		case f.Raised != nil:
+		case a.Act == hang.WroteFile:
+			wrote = append(wrote, a)
+		default:
 			acts = append(acts, a)
 		}
 	}
-	return asks, acts
+	return asks, acts, wrote
+}
+
+// wrote goes the way twice more, for who wrote what lies in the buffers of files: once to
+// see before which events they were empty last, and then from there. false is as of acts.
+func (j *journey) wrote(start recording.Pos, asks []hang.Ask) bool {
+	if _, err := j.x.RunTo(start); err != nil {
+		return false
+	}
+	late := time.AfterFunc(maxActs, j.x.Interrupt)
+	defer late.Stop()
+	early := j.early
+	j.asks = asks
+	behind := slices.Collect(maps.Values(j.survey()))
+	if slices.ContainsFunc(asks, func(a hang.Ask) bool { return a.Through != 0 }) {
+		behind = []uint64{0} // from where that was taken on
+	}
+	if !j.over && len(behind) > 0 {
+		start.Event = max(start.Event, slices.Min(behind))
+		if _, err := j.x.RunTo(start); err != nil {
+			return false
+		}
+		j.begin()
+		j.run()
+		j.close()
+	}
+	j.early = early
+	return !j.over
 }
 
 // acts goes the way once more, for the last time that each act was done; false says that

@@ -48,7 +48,7 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 		if x.Select(id) != nil {
 			return
 		}
-		asks, acts := divide(facts[id])
+		asks, acts, wrote := divide(facts[id])
 		j := journey{x: x, facts: facts[id], asks: asks}
 		start, err := j.start(rec, id)
 		if err != nil {
@@ -57,7 +57,7 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 		if len(asks) > 0 {
 			j.rounds(start)
 		}
-		if len(acts) > 0 && !j.over && !j.acts(start, acts) {
+		if len(acts) > 0 && !j.over && !j.acts(start, acts) || len(wrote) > 0 && !j.over && !j.wrote(start, wrote) {
 			return
 		}
 		if i := slices.IndexFunc(x.Procs(), func(p recording.Process) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
@@ -153,6 +153,17 @@ type word struct {
 	took *take
 	// early says that it is locked since before the recording begins.
 	early bool
+	// through is what goes on to another word when it becomes free.
+	through *through
+}
+
+// through is a word from which what comes to another may come: who took it last, and where
+// it became free since.
+type through struct {
+	ask  hang.Ask
+	took *take
+	free bool
+	left recording.Pos
 }
 
 // takes are the last times that a function took something.
@@ -183,9 +194,14 @@ func (j *journey) begin() {
 			} else {
 				watches = append(watches, replay.Watch{Addr: a.Word, Len: a.Len})
 				w := &word{ask: a}
-				w.free = !j.locked(w)
+				w.free = !j.locked(w.ask)
 				w.early = !w.free
 				j.words = append(j.words, w)
+				if a.Through != 0 {
+					w.through = &through{ask: hang.Ask{Word: a.Through, Len: a.Len, Mask: a.Mask}}
+					w.through.free = !j.locked(&w.through.ask)
+					watches = append(watches, replay.Watch{Addr: a.Through, Len: a.Len})
+				}
 			}
 			continue
 		}
@@ -253,9 +269,14 @@ func (j *journey) forks(ev *recording.Event) bool {
 // watched looks which locks changed hands.
 func (j *journey) watched() {
 	for _, w := range j.words {
-		locked := j.locked(w)
+		if w.through != nil {
+			j.passes(w.through)
+		}
+		locked := j.locked(w.ask)
 		if w.free && locked {
-			w.took = j.taker()
+			if w.took = j.taker(); w.through != nil && w.through.took != nil && w.through.left == j.x.Point().Pos {
+				w.took = w.through.took // it was put there at one and the same instruction
+			}
 		} else if !locked {
 			w.took, w.early = nil, false
 		}
@@ -263,13 +284,25 @@ func (j *journey) watched() {
 	}
 }
 
+// passes looks whether somebody took what another word may come from, or it went on.
+func (j *journey) passes(t *through) {
+	locked := j.locked(&t.ask)
+	switch {
+	case t.free && locked:
+		t.took = j.taker()
+	case !t.free && !locked:
+		t.left = j.x.Point().Pos
+	}
+	t.free = !locked
+}
+
 // locked reads whether somebody has a lock just now.
-func (j *journey) locked(w *word) bool {
-	b := make([]byte, w.ask.Len)
-	if j.x.Memory().ReadAt(b, w.ask.Word) != nil {
+func (j *journey) locked(ask *hang.Ask) bool {
+	b := make([]byte, ask.Len)
+	if j.x.Memory().ReadAt(b, ask.Word) != nil {
 		return false
 	}
-	return isLocked(b, w.ask)
+	return isLocked(b, ask)
 }
 
 // taker is the current thread, and where it is.
