@@ -54,6 +54,7 @@ var shorter = []struct {
 	{lazyregexp.New(`asks again and again whether (child \S+) has ended`), "polls for the end of $1"},
 	{lazyregexp.New(`\b[Tt]ask (Task-\d+)`), "$1"},
 	{lazyregexp.New(`(held by child "[^"]+") since line \d+`), "$1"},
+	{lazyregexp.New(`(unflushed in) the buffer of `), "$1 "},
 	{lazyregexp.New(`its event loop sleeps although a callback is ready`), "its loop sleeps with a callback ready"},
 	{lazyregexp.New(`, which ([^,]+) runs, which`), " of $1, which"},
 	{lazyregexp.New(`has asked \d+ times in [\d.]+ s for`), "asks again and again for"},

@@ -34,11 +34,8 @@ func (j *judge) notFlushed(n node) (says, degree, kind, missing string) {
 	if w.file.Name != "" {
 		where = "the buffer of " + w.file.Name
 	}
-	if w.proc != n.proc {
+	if w.proc != n.proc && w.proc != j.in.Procs[0].ID {
 		whose = " of " + j.procName(j.procs[w.proc])
-		if w.proc == j.in.Procs[0].ID {
-			whose = " of MainThread"
-		}
 	}
 	size := bytesText(uint64(w.file.Size))
 	text := fmt.Sprintf(": %s for it lie unflushed in %s%s", size, where, whose)

@@ -33,6 +33,11 @@ func divide(f *hang.Facts) (asks, acts, wrote []hang.Ask) {
 // wrote goes the way twice more, for who wrote what lies in the buffers of files: once to
 // see before which events they were empty last, and then from there. false is as of acts.
 func (j *journey) wrote(start recording.Pos, asks []hang.Ask) bool {
+	return j.again(start, asks, func() { j.wroteFrom(start, asks) })
+}
+
+// again goes the way once more, by a function; nothing of that is about who held a lock at a fork.
+func (j *journey) again(start recording.Pos, asks []hang.Ask, way func()) bool {
 	if _, err := j.x.RunTo(start); err != nil {
 		return false
 	}
@@ -40,6 +45,12 @@ func (j *journey) wrote(start recording.Pos, asks []hang.Ask) bool {
 	defer late.Stop()
 	early := j.early
 	j.asks = asks
+	way()
+	j.early = early
+	return !j.over
+}
+
+func (j *journey) wroteFrom(start recording.Pos, asks []hang.Ask) {
 	behind := slices.Collect(maps.Values(j.survey()))
 	if slices.ContainsFunc(asks, func(a hang.Ask) bool { return a.Through != 0 }) {
 		behind = []uint64{0} // from where that was taken on
@@ -47,30 +58,22 @@ func (j *journey) wrote(start recording.Pos, asks []hang.Ask) bool {
 	if !j.over && len(behind) > 0 {
 		start.Event = max(start.Event, slices.Min(behind))
 		if _, err := j.x.RunTo(start); err != nil {
-			return false
+			return
 		}
 		j.begin()
 		j.run()
 		j.close()
 	}
-	j.early = early
-	return !j.over
 }
 
 // acts goes the way once more, for the last time that each act was done; false says that
 // nothing can be gone any more.
 func (j *journey) acts(start recording.Pos, asks []hang.Ask) bool {
-	if _, err := j.x.RunTo(start); err != nil {
-		return false
-	}
-	late := time.AfterFunc(maxActs, j.x.Interrupt)
-	defer late.Stop()
-	early := j.early
-	j.asks = asks
-	j.begin()
-	j.run()
-	j.close()
-	j.early = early
+	gone := j.again(start, asks, func() {
+		j.begin()
+		j.run()
+		j.close()
+	})
 	type act struct {
 		turn int
 		hang.Taken
@@ -91,5 +94,5 @@ func (j *journey) acts(start recording.Pos, asks []hang.Ask) bool {
 			j.facts.Things[thing].Acts = append(j.facts.Things[thing].Acts, a.Taken)
 		}
 	}
-	return !j.over
+	return gone
 }
