@@ -51,9 +51,9 @@ func (j *journey) again(start recording.Pos, asks []hang.Ask, way func()) bool {
 }
 
 func (j *journey) wroteFrom(start recording.Pos, asks []hang.Ask) {
-	behind := slices.Collect(maps.Values(j.survey()))
-	if slices.ContainsFunc(asks, func(a hang.Ask) bool { return a.Through != 0 }) {
-		behind = []uint64{0} // from where that was taken on
+	behind := []uint64{0}
+	if !slices.ContainsFunc(asks, func(a hang.Ask) bool { return a.Through != 0 }) { // those took it earlier
+		behind = slices.Collect(maps.Values(j.survey()))
 	}
 	if !j.over && len(behind) > 0 {
 		start.Event = max(start.Event, slices.Min(behind))
