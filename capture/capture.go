@@ -120,6 +120,8 @@ type Info struct {
 	Events uint64
 	// Instructions is the sum over all processes.
 	Instructions uint64
+	// Unwritten says why the recording could not be written to its end; nil where it was.
+	Unwritten error
 	// Kept are the recordings of tests. Where there are some, and Procs is 0,
 	// there is none of the whole command in Dir.
 	Kept []Kept

@@ -371,7 +371,7 @@ func (r *recorder) finish() (*Info, error) {
 	err := ep.w.Close(recording.Summary{
 		Status: info.Status, Ended: time.Now(), Why: why, Events: info.Events, Instructions: info.Instructions, Memory: peak(0),
 	})
-	if err != nil {
+	if info.Unwritten = err; err != nil && !r.writeErr { // else a line said so before
 		r.warnf("the recording is incomplete: %v", err)
 	}
 	return info, nil

@@ -176,7 +176,11 @@ func (p *Process) flush(t *Thread) error {
 	err := p.poke(p.pending...)
 	clear(p.pending) // the bytes are the recording's, and many
 	p.pending, p.held = p.pending[:0], 0
-	if err != nil && !Damaged(err) {
+	switch {
+	case err == nil || Damaged(err):
+	case ptrace.Gone(err) && p.s.watch.fired() == causeMemory:
+		err = p.overrun(nil)
+	case !ptrace.Gone(err):
 		err = p.damaged("write to memory: %v", err)
 	}
 	return err

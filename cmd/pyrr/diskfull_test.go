@@ -47,6 +47,7 @@ print("done", n)
 	if !strings.Contains(out, "no space left on device") || !strings.Contains(out, "x.pyrr.part  not packed, ") || !strings.Contains(out, "incomplete") {
 		t.Errorf("pyrr does not say what happened:\n%s", out)
 	}
+	hintsName(t, out)
 	part := filepath.Join(disk, "x.pyrr.part")
 	status, _, errs := capturePyrr("replay", "--batch", part)
 	if status != 0 || !strings.Contains(errs, "truncated at instruction ") {

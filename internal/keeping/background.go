@@ -266,10 +266,9 @@ func (s *finishServer) finish(k *capture.Kept, spare bool) (*oneReason, verified
 	var what verified
 	u := &screen.UI{Out: io.Discard, Err: &text, StatusWidth: 80}
 	finishTest(u, s.flags(k, spare, &what), k)
-	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: packedName(k.Dir)}
+	one := &oneReason{Test: k.Test, Outcome: k.Outcome, Recording: made(packedName(k.Dir), k.Dir)}
 	rec, err := recording.Open(one.Recording)
 	if err != nil {
-		one.Recording = k.Dir
 		return one, what, text.String()
 	}
 	defer rec.Close()

@@ -48,13 +48,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 		}
 	}()
 
-	if info.Procs == 0 {
-		if len(info.Clients) == 0 { // of which record has told
-			u.Warn("nothing was recorded: " + noRecording(info))
-			if f.Follow != "all" {
-				u.Hint("pyrr record --follow all -- …")
-			}
-		}
+	if nothing(u, t, f, info) {
 		discard(u, t)
 		return
 	}
@@ -72,7 +66,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	if h != nil {
 		from = h.Dir
 	}
-	verdict, exact := "not verified", true
+	verdict, exact, retry := "not verified", true, false
 	if failed != nil {
 		exact = false
 		if t.Uncut == "" && OnlyIndex(failed) == "" {
@@ -81,7 +75,7 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 	}
 	if exact && (f.Verify != VerifyNone || h != nil) {
 		u.Status("verifying the recording by a replay")
-		verdict, exact = verify(u, t, from, f)
+		verdict, exact, retry = verify(u, t, from, f)
 	}
 	if !exact && t.Uncut != "" {
 		// What is exact counts more than what is small.
@@ -107,9 +101,39 @@ func Finish(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) {
 			return
 		}
 		u.Warn("with placeholders for its secrets the recording can't be replayed: events, stacks and output are kept, and no memory")
-		verdict = "without memory"
+		verdict, retry = "without memory", false
 	}
 	packInto(u, f, t, from, h, about(info, verdict))
+	sayAfter(u, t, info, retry)
+}
+
+// nothing tells why there is nothing in a recording, where that is so.
+func nothing(u *screen.UI, t *naming.Target, f *Flags, info *capture.Info) bool {
+	switch {
+	case info.Procs == 0 && len(info.Clients) > 0: // of which record has told
+	case info.Procs == 0:
+		u.Warn("nothing was recorded: " + noRecording(info))
+		if f.Follow != "all" {
+			u.Hint("pyrr record --follow all -- …")
+		}
+	case info.Unwritten != nil && holdsNothing(t.Part):
+		u.Warn("nothing was recorded: what was written of it is not enough for a replay")
+		sayRoom(u, info.Unwritten)
+	default:
+		return false
+	}
+	return true
+}
+
+// sayAfter says what to do about a recording that is told of: of one that is not whole, or
+// whose replay failed.
+func sayAfter(u *screen.UI, t *naming.Target, info *capture.Info, retry bool) {
+	if file := made(t.Packed, t.Part); retry && file != "" {
+		u.Hint("pyrr replay --batch " + printable.ShellQuote(file))
+	}
+	if info.Unwritten != nil && made(t.Packed) != "" {
+		sayRoom(u, info.Unwritten)
+	}
 }
 
 // discard removes what was recorded.
@@ -125,8 +149,12 @@ func packInto(u *screen.UI, f *Flags, t *naming.Target, from string, h *hiding.H
 	u.Status("packing the recording")
 	if err := f.pack(from, t.Packed); err != nil {
 		u.Warn(err.Error())
-		if _, err := os.Stat(t.Part); err == nil {
+		if made(t.Part) != "" {
 			u.Note("recorded %s  not packed, %s", t.Part, what)
+			if short(err) {
+				sayRoom(u, err)
+				u.Hint("pyrr pack " + printable.ShellQuote(t.Part))
+			}
 		}
 		return
 	}
@@ -152,12 +180,12 @@ func about(info *capture.Info, verdict string) string {
 
 // verify replays the recording of a target in the folder dir once, notes in it
 // what came out and makes its index. Where the recording is there uncut as
-// well, it does not say why the replay failed.
-func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict string, exact bool) {
+// well, it does not say why the replay failed. retry: a replay by hand shows more.
+func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict string, exact, retry bool) {
 	rec, err := recording.Open(dir)
 	if err != nil {
 		u.Warn(err.Error())
-		return "not verified", false
+		return "not verified", false, false
 	}
 	defer rec.Close()
 	if t.Uncut == "" && dir == t.Part && f.Verify != VerifyFull {
@@ -179,7 +207,7 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 			u.Warn("the recording can't be replayed to its end: " + err.Error())
 		} else if t.Uncut == "" {
 			u.Warn("the replay that verifies the recording failed: " + err.Error())
-			u.Hint("pyrr replay --batch " + printable.ShellQuote(t.Packed))
+			retry = true
 		}
 	}
 	if mark != "" {
@@ -190,5 +218,5 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 	if cut, err := show.Truncations(rec); err == nil && len(cut) > 0 {
 		verdict = "incomplete, " + verdict
 	}
-	return verdict, mark == "exact"
+	return verdict, mark == "exact", retry
 }

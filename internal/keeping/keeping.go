@@ -174,7 +174,7 @@ func settle(u *screen.UI, f *Flags, t *naming.Target, info *capture.Info, done m
 	}
 	if Kept(f.Keep, info.Status, info.TimedOut) {
 		Finish(u, t, f, info)
-		sayOf(u, t.Packed, info.TimedOut)
+		sayOf(u, made(t.Packed, t.Part), info.TimedOut)
 	} else {
 		discard(u, t)
 	}
@@ -251,12 +251,20 @@ const minFree = 32 << 20
 // recorded: with 24, not even a Python that imports nothing was.
 const leastFiles = 26
 
+// leastSize is how large a file must be allowed to be: with 500 KiB there was nothing to
+// replay of a Python that prints a line.
+const leastSize = 1 << 20
+
 // Prepare makes the folder of a target and tries to write there, so that
 // what can't be kept is said before the program starts.
 func Prepare(t *naming.Target) error {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < leastFiles {
 		return hint.With(hint.Machinef("%d files may be open at a time, and recording takes %d at least", files.Cur, leastFiles), "ulimit -n 256")
+	}
+	var size unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &size); err == nil && size.Cur < leastSize {
+		return hint.With(hint.Machinef("a file may have %s at most, and a recording takes more (ulimit -f)", printable.ByteSize(int64(size.Cur))), "ulimit -f unlimited")
 	}
 	dir := filepath.Dir(t.Part)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -276,7 +284,7 @@ func Prepare(t *naming.Target) error {
 	_, err = f.Write(make([]byte, 4096))
 	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	if err != nil {
-		return fmt.Errorf("write to the folder for the recording: %w", err)
+		return hint.With(fmt.Errorf("write to the folder for the recording: %w", err), roomFor(err))
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err == nil {

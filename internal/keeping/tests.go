@@ -94,7 +94,7 @@ func finishTests(u *screen.UI, done map[string]finished, f *Flags, kept []captur
 			}
 		} else {
 			finishTest(u, v.flags(&k, false, &one.verified), &k)
-			if rec, err := recording.Open(packedName(k.Dir)); err == nil {
+			if rec, err := recording.Open(made(packedName(k.Dir), k.Dir)); err == nil {
 				one.Exact = isExact(rec)
 				if hasReason(&k) {
 					why, _ := sentencesOf(rec)
@@ -125,7 +125,7 @@ func finishTest(u *screen.UI, f *Flags, k *capture.Kept) {
 		u.Warn(k.Test + ": its recording is incomplete: " + k.Err.Error())
 	}
 	one := &naming.Target{Part: k.Dir, Packed: packedName(k.Dir)}
-	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions}
+	info := &capture.Info{Procs: k.Procs, Events: k.Events, Instructions: k.Instructions, Unwritten: k.Err}
 	u.Note("%s: %s", k.Outcome, k.Test)
 	if f.Verify != VerifyNone && k.Err == nil {
 		if err := shortenTest(u, one, k.From); err != nil && !hiding.IsDivergence(err) { // which verifying tells

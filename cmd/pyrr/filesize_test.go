@@ -1,0 +1,64 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pyrr/internal/cli"
+)
+
+// hintsName holds that a recording that a hint of pyrr's names is there.
+func hintsName(t *testing.T, out string) {
+	t.Helper()
+	for _, hint := range regexp.MustCompile(`(?m)^pyrr: hint: .*$`).FindAllString(out, -1) {
+		for _, file := range regexp.MustCompile(`\S+\.pyrr\.(zip|part)`).FindAllString(hint, -1) {
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("a hint names what is not there: %v\n%s", err, out)
+			}
+		}
+	}
+}
+
+// TestFileSizeLimit records where files may have so many bytes only (ulimit -f): what
+// can't be packed stays as it is, is told of like any other, and no hint names the file
+// that there is not.
+func TestFileSizeLimit(t *testing.T) {
+	python := tracedPython(t)
+	const sleeps = "import time; print('hello', flush=True); time.sleep(60)"
+	tests := []struct {
+		name, limit, memory string
+		status              int
+		want                []string
+	}{
+		{"nothing would be left", "500", "", cli.ExitOwn, []string{"a file may have 512 kB at most", "hint: ulimit -f unlimited"}},
+		{"the end is missing", "1100", "", cli.ExitTimeout, []string{"hello", "file too large", "x.pyrr.part  not packed, ", "the recording is incomplete", "hint: ulimit -f unlimited"}},
+		{"only the packed file is too large", "3300", "", cli.ExitTimeout, []string{"x.pyrr.part  not packed, ", ", verified", "hint: pyrr pack ", "why: MainThread sleeps"}},
+		{"and its replay fails", "3300", "1", cli.ExitTimeout, []string{"the replay that verifies the recording failed", "hint: pyrr replay --batch "}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "x.pyrr.zip")
+			// TestMain runs main for that name.
+			cmd := exec.Command("bash", "-c", `ulimit -f "$1"; shift; exec -a pyrr "$@"`, "-", tt.limit,
+				os.Args[0], "record", "--timeout", "2s", "-o", file, python, "-c", sleeps)
+			cmd.Env = append(os.Environ(), "PYRR_REPLAY_MEMORY="+tt.memory)
+			b, _ := cmd.CombinedOutput()
+			out := string(b)
+			if status := cmd.ProcessState.ExitCode(); status != tt.status {
+				t.Errorf("status %d, not %d:\n%s", status, tt.status, out)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+			hintsName(t, out)
+		})
+	}
+}
