@@ -124,7 +124,14 @@ func (j *judge) eventOf(n node) uint64 {
 // that it has something at hand does not say that it owes anybody that.
 func (j *judge) helper(n node) bool {
 	u := j.unit(n)
-	if u == nil || u.Kind != Thread || u.Main || u.Wait == nil || u.Wait.How != "get" || len(u.Frames) == 0 || slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }) {
+	if u == nil || u.Kind != Thread || u.Main || len(u.Frames) == 0 || slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }) {
+		return false
+	}
+	if u.Wait == nil || u.Wait.Limit { // it reads what comes for all, or looks for that now and then
+		c := j.call(n)
+		return c != nil && (u.Wait != nil || c.Peer != nil || len(c.Peers) > 0 || c.Loop != nil) && slices.ContainsFunc(u.Frames, func(f Frame) bool { return Installed(f.File) && !Machinery(f.File) })
+	}
+	if u.Wait.How != "get" {
 		return false
 	}
 	t := j.thing(n.proc, first(u.Wait.On))
@@ -182,7 +189,7 @@ func runsReactor(f Frame) bool {
 func (j *judge) stands(n node, way []hop, says, missing string) (string, string) {
 	also := or(j.keeps(n, way), j.reactor(n))
 	if also == "" && !strings.Contains(says, "; meanwhile") && j.atLoss(n) {
-		if also = j.inJob(n); also != "" {
+		if also = or(j.inJob(n), j.stuckFor(n, 0)); also != "" {
 			missing = "whether that would have acted"
 			return strings.Replace(says, "; no other thread or task has it at hand", "", 1) + also, missing
 		}

@@ -55,6 +55,7 @@ var shorter = []struct {
 	{lazyregexp.New(`\b[Tt]ask (Task-\d+)`), "$1"},
 	{lazyregexp.New(`(held by child "[^"]+") since line \d+`), "$1"},
 	{lazyregexp.New(`(unflushed in) the buffer of `), "$1 "},
+	{lazyregexp.New(`(, which polls): \d+ times in [\d.]+ s, every [\d.]+ m?s(?:, at growing intervals)?(; meanwhile)`), "$1$2"},
 	{lazyregexp.New(`its event loop sleeps although a callback is ready`), "its loop sleeps with a callback ready"},
 	{lazyregexp.New(`, which ([^,]+) runs, which`), " of $1, which"},
 	{lazyregexp.New(`has asked \d+ times in [\d.]+ s for`), "asks again and again for"},
@@ -75,7 +76,7 @@ var shorter = []struct {
 	{lazyregexp.New(`, which did not wake it; (\S+) waits for it, too`), ", in vain; $1 waits too"},
 	{lazyregexp.New(` of child "[^"]*"( \(|,)`), "$1"},
 	{lazyregexp.New(`(, which \S+) took at line \d+\.$`), "$1 holds."},
-	{lazyregexp.New(`reads from the connection((?: \([^()]*\))?) with ((?:child |thread |task )?[\w-]+)`), "reads from $2$1"},
+	{lazyregexp.New(`reads from the connection((?: \([^()]*\))?) with ((?:child |thread |task )?[\w-]+(?: \(\w+\))?)`), "reads from $2$1"},
 	{lazyregexp.New(`(\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+([,)])`), "$1$2"},
 }
 

@@ -97,8 +97,7 @@ type Unit struct {
 	Wait   *Wait   `json:"wait,omitempty"`
 	// Stopped says of a task that its event loop does not run.
 	Stopped bool `json:"stopped,omitempty"`
-	// Behind is how many jobs wait for a worker of its pool, of whom all are at jobs.
-	Behind int `json:"behind,omitempty"`
+	AtPool
 	// FDs are the descriptors of sockets, pipes and files that it has at hand.
 	FDs []int `json:"fds,omitempty"`
 	// Buffered are, by descriptor, bytes that lie read in the buffer of a file object that
@@ -111,9 +110,6 @@ type Unit struct {
 // HowManager is how one waits for the answer of a manager of multiprocessing, to a call of
 // the proxy that is waited for.
 const HowManager = "manager"
-
-// HowServe is how a task waits that runs a server of its event loop.
-const HowServe = "serve"
 
 // RoleServer is the role of a thread in which socketserver waits for connections.
 const RoleServer = "a server that waits for a connection"

@@ -39,17 +39,20 @@ type Process struct {
 	Unread []Unread
 	// Stopped is the signal that stopped it, where nobody continued it since.
 	Stopped *Stop
+	// Signal is the last one that one of the recording sent to it.
+	Signal *Stop
 	// Streams are what descriptors stand for that tasks wait for through an object of
 	// their event loop.
 	Streams map[int]*Peer
 }
 
-// Stop is a signal that stopped a process.
+// Stop is a signal that was sent to a process, and may have stopped it.
 type Stop struct {
 	Signal string
 	Proc   int // whose thread TID sent it
 	TID    int32
 	Event  uint64
+	Time   int64
 	Where  *Frame // the line of the program that did
 }
 

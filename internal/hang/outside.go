@@ -174,7 +174,27 @@ func (j *judge) company(n node) string {
 	if d := j.died(n.proc, ""); d != "" {
 		return "; " + d
 	}
-	return j.stuckFor(n, 0)
+	return or(j.signalled(n), j.stuckFor(n, 0))
+}
+
+// signalled says of one that waits for a signal which one was sent before that.
+func (j *judge) signalled(n node) string {
+	p, c := j.procs[n.proc], j.call(n)
+	if p == nil || c == nil || p.Signal == nil || p.Signal.Time > c.Since {
+		return ""
+	}
+	s := p.Signal
+	by := ""
+	if to, ok := j.threadNode(s.Proc, s.TID); ok && to != n {
+		by = " by " + j.name(to)
+	} else if ok {
+		by = " by itself"
+	}
+	if s.Where != nil {
+		by += " at " + j.at(*s.Where)
+	}
+	j.cite(Evidence{Text: s.Signal + " was sent to it" + by, Proc: s.Proc, Event: s.Event})
+	return "; " + s.Signal + " was sent to it" + by + ", before that"
 }
 
 // stuckFor says what another thread waits for, without a time limit and for so long.

@@ -3,6 +3,8 @@ package hang
 import (
 	"slices"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // best is the edge to follow where there is no circle.
@@ -34,7 +36,7 @@ func (j *judge) ranked(n node) []edge {
 				}
 				s -= 5
 			}
-			if !e.sure && (j.helper(e.to) || j.idleAcceptor(e.to)) {
+			if !e.sure && (j.helper(e.to) || j.idleAcceptor(e.to) || j.cannotAct(n, e)) {
 				continue
 			}
 			if u.Wait != nil && !u.Wait.Limit {
@@ -94,4 +96,44 @@ func (j *judge) headOf(f Frame) int {
 		}
 	}
 	return 0
+}
+
+// calls matches what may run code of others: a call, or a with statement's end.
+var calls = lazyregexp.New(`[\w\])]\(|^(?:async )?with |\bawait |\byield `)
+
+// cannotAct says of one that has a thing at hand that it would not bring about what another
+// waits for: it waits for what is surely held, and the functions of the program that it is
+// in have no call at all, neither that one nor others, from where it waits to their ends.
+func (j *judge) cannotAct(n node, e edge) bool {
+	t, u, by := j.thing(n.proc, e.thing), j.unit(e.to), j.unit(n)
+	if e.kind != "knows" || t == nil || u == nil || u.Wait == nil || by == nil || by.Wait == nil || j.in.Text == nil {
+		return false
+	}
+	if call, _ := j.callOf(t, by.Wait.How); call == nil {
+		return false
+	}
+	own := 0
+	for k := range u.Frames {
+		f := u.Frames[k]
+		if !f.own() {
+			continue
+		}
+		own++
+		head := f
+		if head.Line = j.headOf(f); f.Func == "<module>" || head.Line == 0 || j.loops(head, f.Line) || j.below(f, calls()) > 0 {
+			return false
+		}
+	}
+	return own > 0
+}
+
+// loops says whether a function has a loop above a line of it.
+func (j *judge) loops(head Frame, line int) bool {
+	for at := head.Line + 1; at < line; at++ {
+		code := strings.TrimPrefix(strings.TrimSpace(j.in.Text(head.File, at)), "async ")
+		if strings.HasPrefix(code, "for ") || strings.HasPrefix(code, "while ") {
+			return true
+		}
+	}
+	return false
 }

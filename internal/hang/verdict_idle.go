@@ -59,3 +59,6 @@ func countOf(n int) string {
 	}
 	return fmt.Sprint(n)
 }
+
+// HowServe is how a task waits that runs a server of its event loop.
+const HowServe = "serve"

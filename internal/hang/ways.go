@@ -15,7 +15,13 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	turns := func(unit string) string {
 		return fmt.Sprintf("%d %s in %s, every %s%s", c.Loop.Count, unit, lasting(c.Loop.For), lasting(c.Loop.Every), grows)
 	}
+	starved := ""
+	if strings.Contains(at, " in ") { // the loop is that of a package
+		starved = j.starvedBeside(n)
+	}
 	switch {
+	case starved != "":
+		return "waits" + at + ", which polls: " + turns("times") + starved, Likely, "starved pool", "whether that job would have ended the loop"
 	case c.Loop.Moves && c.Peer != nil && c.Limit > 0 && c.For >= time.Second && c.For > 3*c.Loop.Every:
 		// A client that tries again once its own time-out is over.
 		return j.doing(c) + at + j.traffic(c) + ", with a time-out of " + lasting(c.Limit), Likely, c.Call, "what the other end does"
@@ -25,7 +31,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 			if other := j.stuckFor(n, c.Loop.For/2); other != "" && c.Peer == nil {
 				return "waits" + at + ", which polls: " + turns("times") + other, Likely, "poll", "what would end the loop"
 			}
-			says += j.beside(n)
+			says += or(j.beside(n), j.stuckFor(n, time.Second))
 		}
 		return says, None, "busy", ""
 	case c.Loop.PID > 0:
@@ -189,6 +195,53 @@ func (j *judge) behind(n node, u *Unit) string {
 		return " behind it, as all workers of its pool wait"
 	}
 	return fmt.Sprintf("; %s behind it, as all workers of its pool wait", queuedBehind(u.Behind))
+}
+
+// AtPool is what a worker of a pool of threads leaves waiting, of which all are at jobs.
+type AtPool struct {
+	// Queued are the jobs that wait for one of the Workers, Behind the same where all of
+	// those are known to wait for something.
+	Queued  int `json:"queued,omitempty"`
+	Workers int `json:"workers,omitempty"`
+	Behind  int `json:"behind,omitempty"`
+}
+
+// starvedBeside says, of one that waits in a loop of a package's, which pool of the process
+// has no worker left: all are at jobs that wait, and others are queued behind them.
+func (j *judge) starvedBeside(n node) string {
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil {
+		return ""
+	}
+	for k := range p.Facts.Units {
+		to, u := node{n.proc, k}, &p.Facts.Units[k]
+		f, ok := j.place(to)
+		if u.Queued == 0 || to == n || !ok || !f.own() || u.Behind == 0 && (u.Workers > 1 || j.packageCall(to) != j.packageCall(n)) {
+			continue
+		}
+		who := j.name(to) + ", the only worker of its pool,"
+		if u.Workers > 1 {
+			who = fmt.Sprintf("each of the %d workers of the pool of %s", u.Workers, j.name(to))
+		}
+		is := "is"
+		if u.Queued > 1 {
+			is = "are"
+		}
+		j.cite(Evidence{Text: j.name(to) + " waits" + j.via(to) + "; " + queuedBehind(u.Queued) + " behind it", Proc: n.proc, Event: j.eventOf(to), File: f.File, Line: f.Line})
+		return "; meanwhile " + who + " waits" + j.via(to) + ", and " + jobsOf(u.Queued) + " " + is + " queued behind it"
+	}
+	return ""
+}
+
+// packageCall is the function of a package in which a thread of the program waits.
+func (j *judge) packageCall(n node) Frame {
+	for _, f := range j.unit(n).Frames {
+		if Installed(f.File) && !Machinery(f.File) {
+			f.Line = 0
+			return f
+		}
+	}
+	return Frame{}
 }
 
 // jobOf is the function of a job that is queued in a pool and has at hand what a unit

@@ -102,13 +102,21 @@ func (r *reader) behind(workers []int, jobs int) {
 	if jobs == 0 {
 		return
 	}
+	wait := 0
 	for _, n := range workers {
-		if u := &r.facts.Units[n]; u.Role != "" || u.Wait == nil {
+		u := &r.facts.Units[n]
+		if u.Role != "" {
 			return
+		}
+		if u.Wait != nil {
+			wait++
 		}
 	}
 	for _, n := range workers {
-		r.facts.Units[n].Behind = jobs
+		u := &r.facts.Units[n]
+		if u.Queued, u.Workers = jobs, len(workers); wait == len(workers) {
+			u.Behind = jobs
+		}
 	}
 }
 

@@ -67,6 +67,16 @@ func unread(p *logview.Process, other *logview.File) bool {
 // stopped is the last signal that stopped a process of the recording, sent by one of
 // them, nil where it was continued or none did.
 func stopped(state *logview.State, index *recording.StackIndex, proc int) *hang.Stop {
+	last := lastSent(state, index, proc, func(name string) bool { return name == "SIGSTOP" || name == "SIGCONT" })
+	if last == nil || last.Signal != "SIGSTOP" {
+		return nil
+	}
+	return last
+}
+
+// lastSent is the last signal of some that one of the recording sent to a process of it, nil
+// for none.
+func lastSent(state *logview.State, index *recording.StackIndex, proc int, fits func(name string) bool) *hang.Stop {
 	if state == nil || state.Proc(proc) == nil {
 		return nil
 	}
@@ -74,20 +84,15 @@ func stopped(state *logview.State, index *recording.StackIndex, proc int) *hang.
 	var last *logview.Signal
 	for _, p := range state.Procs {
 		for i := range p.Sent {
-			s := &p.Sent[i]
-			name := linux.Signal(s.Nr)
-			if s.PID != pid || name != "SIGSTOP" && name != "SIGCONT" {
-				continue
-			}
-			if last == nil || s.At.Time > last.At.Time {
+			if s := &p.Sent[i]; s.PID == pid && fits(linux.Signal(s.Nr)) && (last == nil || s.At.Time > last.At.Time) {
 				last = s
 			}
 		}
 	}
-	if last == nil || linux.Signal(last.Nr) != "SIGSTOP" {
+	if last == nil {
 		return nil
 	}
-	out := &hang.Stop{Signal: "SIGSTOP", Proc: last.At.Proc, TID: last.At.TID, Event: last.At.Pos.Event}
+	out := &hang.Stop{Signal: linux.Signal(last.Nr), Proc: last.At.Proc, TID: last.At.TID, Event: last.At.Pos.Event, Time: last.At.Time}
 	if index != nil {
 		if st, ok := stackAt(index, last.At.Proc, last.At.TID, last.At.Pos.Event); ok {
 			if f, ok := OwnFrame(st); ok {

@@ -120,6 +120,7 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			continue
 		}
 		p.Stopped = stopped(state, index, p.ID)
+		p.Signal = lastSent(state, index, p.ID, func(name string) bool { return name != "SIGCHLD" && name != "" })
 		addStreams(p, state)
 		for k, c := range p.Threads {
 			in.Midst = in.Midst || c.Attached
