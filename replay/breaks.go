@@ -79,6 +79,12 @@ type Hit struct {
 	Exception *cpython.Exception
 }
 
+// Leave leaves a breakpoint out from here on.
+func (h *Hit) Leave(b *Break) {
+	b.Off = true
+	h.Process.s.breaks.gen++
+}
+
 // site is a bytecode instruction with breakpoints.
 type site struct {
 	code   *cpython.Code

@@ -72,6 +72,9 @@ type Machine struct {
 	CPU     string   `json:"cpu"`
 	Needs   []string `json:"cpu_needs"`
 	Lacking []string `json:"cpu_lacking_here"`
+	// Approx are the files with instructions that ran and whose results differ, in the
+	// last bits, on another maker's processor.
+	Approx []recording.Approx `json:"cpu_approximate,omitempty"`
 }
 
 // sizeInfo holds sizes in bytes.
@@ -119,6 +122,7 @@ func Of(rec *recording.Recording, path string, progress func(uint64)) (*Info, er
 	}
 	if sum, ok := rec.Summary(); ok {
 		info.Complete, info.Why, info.Outcome = !sum.Truncated, sum.Why, sum.Outcome
+		info.Approx = sum.Approx
 		status := sum.Status // as a shell has it
 		info.Status = &status
 		if sum.Verified != "" {
@@ -300,11 +304,7 @@ func (info *Info) Print(u *screen.UI) {
 		}
 		row("thin", "without %s, %s", printable.Plural(uint64(n), "mapped file", "mapped files"), text)
 	}
-	row("machine", "Linux %s, %s", info.Kernel, info.CPU)
-	row("needs", "%s", strings.Join(info.Needs, " "))
-	if len(info.Lacking) > 0 {
-		row("", "not here: %s", strings.Join(info.Lacking, " "))
-	}
+	info.Machine.print(row)
 	for _, key := range sortedKeys(info.Options) {
 		row("option", "%s %s", key, info.Options[key])
 	}
@@ -323,6 +323,18 @@ func (info *Info) Print(u *screen.UI) {
 			printable.Grouped(p.Instructions), printable.Seconds(time.Duration(p.Seconds * 1e9)), printable.Line(p.End), printable.Line(printable.Shorten(program, 200))})
 	}
 	printable.Table(u.Out, map[int]bool{0: true, 1: true, 3: true, 4: true, 5: true, 6: true}, rows)
+}
+
+// print prints the machine by rows of a name and a text.
+func (m *Machine) print(row func(name, format string, args ...any)) {
+	row("machine", "Linux %s, %s", m.Kernel, m.CPU)
+	row("needs", "%s", strings.Join(m.Needs, " "))
+	if len(m.Lacking) > 0 {
+		row("", "not here: %s", strings.Join(m.Lacking, " "))
+	}
+	for _, a := range m.Approx {
+		row("approximate", "%s in %s: another maker's processor may give other last bits", strings.Join(a.Instructions, ", "), a.File)
+	}
 }
 
 func DivergedNote(verified string) string {

@@ -89,11 +89,17 @@ type scanner struct {
 // candidates looks through a segment for opcode bytes, so that only the few
 // functions that hold any are disassembled.
 func (s *scanner) candidates(p *elf.Prog) error {
-	return chunks(p, 3, func(b []byte, n int, addr uint64) error {
-		for i := 0; i < n && i+1 < len(b); i++ {
-			switch {
-			case b[i] == 0x0f && wantedOpcode(b[i:]), b[i] == 0x60 && vsyscallConstant(b, i):
-			default:
+	return s.look(p, 3, func(b []byte, i int) bool {
+		return b[i] == 0x0f && i+1 < len(b) && wantedOpcode(b[i:]) || b[i] == 0x60 && vsyscallConstant(b, i)
+	})
+}
+
+// look makes candidates of the places of a segment of which wanted says so. overlap is how
+// many bytes behind a place that takes.
+func (s *scanner) look(p *elf.Prog, overlap int, wanted func(b []byte, i int) bool) error {
+	return chunks(p, overlap, func(b []byte, n int, addr uint64) error {
+		for i := 0; i < n && i < len(b); i++ {
+			if !wanted(b, i) {
 				continue
 			}
 			if len(s.wanted) >= maxWanted {

@@ -44,7 +44,7 @@ func firstFile(globs []string) string {
 var objdumpLine = regexp.MustCompile(`^\s*([0-9a-f]+):\t(?:[a-z0-9.]+ )*(rdtsc|rdtscp|cpuid|rdrand|rdseed|rdpid|xgetbv)\b`)
 
 // objdumpSites lists the wanted instructions of a whole-file disassembly.
-func objdumpSites(t *testing.T, path string) map[uint64]string {
+func objdumpSites(t *testing.T, path string, line *regexp.Regexp) map[uint64]string {
 	t.Helper()
 	objdump, err := exec.LookPath("objdump")
 	if err != nil {
@@ -61,7 +61,7 @@ func objdumpSites(t *testing.T, path string) map[uint64]string {
 	sites := map[uint64]string{}
 	sc := bufio.NewScanner(out)
 	for sc.Scan() {
-		if m := objdumpLine.FindStringSubmatch(sc.Text()); m != nil {
+		if m := line.FindStringSubmatch(sc.Text()); m != nil {
 			addr, _ := strconv.ParseUint(m[1], 16, 64)
 			sites[addr] = m[2]
 		}
@@ -107,7 +107,7 @@ func TestSitesOfSystemFiles(t *testing.T) {
 					t.Errorf("no %v found", insn)
 				}
 			}
-			want := objdumpSites(t, path)
+			want := objdumpSites(t, path, objdumpLine)
 			for addr, name := range want {
 				// Prefixes put the candidate bytes behind the instruction's start.
 				near := func(m uint64) bool { return m >= addr && m < addr+maxInsn }

@@ -37,6 +37,11 @@ func PausesCached(path string) ([]PauseSite, error) {
 	return cached(path, "pauses", pausesOf, encodePause, decodePauses)
 }
 
+// ApproxCached is ApproxSites with its results kept likewise.
+func ApproxCached(path string) ([]ApproxSite, error) {
+	return cached(path, "approx", ApproxSites, encodeApprox, decodeApprox)
+}
+
 // known holds what cached has found, by kind and file: a child of the same
 // interpreter maps the same files. Its values are not to be changed.
 var known sync.Map

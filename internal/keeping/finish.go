@@ -191,7 +191,8 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 	if t.Uncut == "" && dir == t.Part && f.Verify != VerifyFull {
 		rec.PreferOriginals() // what is kept of them has their checksum
 	}
-	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{})
+	watch := newApproxWatch(rec)
+	indexErr, err := stackwalk.Replay(rec, stackwalk.FromMachine, replay.Options{Breaks: watch.breaks, OnHit: watch.hit})
 	if indexErr != nil {
 		u.Warn(indexErr.Error())
 	}
@@ -214,6 +215,9 @@ func verify(u *screen.UI, t *naming.Target, dir string, f *Flags) (verdict strin
 		if err := rec.SetVerified(mark); err != nil {
 			u.Warn(err.Error())
 		}
+	}
+	if err := watch.note(rec); err != nil {
+		u.Warn(err.Error())
 	}
 	if cut, err := show.Truncations(rec); err == nil && len(cut) > 0 {
 		verdict = "incomplete, " + verdict

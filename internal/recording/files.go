@@ -104,6 +104,10 @@ func (r *Recording) ReadKept(id FileID) (io.ReaderAt, int64, error) {
 // made the recording, on the same machine. It is not to be called while others read.
 func (r *Recording) PreferOriginals() { r.originals = true }
 
+// Original opens a file that was mapped, where it is still the same and the recording is a
+// folder of who reads it.
+func (r *Recording) Original(f File) (*os.File, error) { return r.original(f) }
+
 // original opens the file that was mapped, if it is still the same.
 func (r *Recording) original(f File) (*os.File, error) {
 	if r.root == nil {

@@ -65,6 +65,9 @@ type Summary struct {
 	Outcome string `json:"outcome,omitempty"`
 	// Verified is "" for not yet, "exact", or "diverged: …".
 	Verified string `json:"verified,omitempty"`
+	// Approx are the files with instructions that ran while the recording was verified and
+	// whose last bits the processor's maker decides on; nil where that was not looked for.
+	Approx []Approx `json:"approx,omitempty"`
 	// Events and Instructions are sums over all processes.
 	Events       uint64 `json:"events"`
 	Instructions uint64 `json:"instructions"`
@@ -74,6 +77,12 @@ type Summary struct {
 	// Streams holds the number of events of each process. Writer.Close
 	// fills it in, so that a reader notices events that went missing.
 	Streams map[int]uint64 `json:"streams,omitempty"`
+}
+
+// Approx names the approximate instructions of a file that ran, in order.
+type Approx struct {
+	File         string   `json:"file"`
+	Instructions []string `json:"instructions"`
 }
 
 // envelope wraps a JSON document with its checksum.

@@ -182,6 +182,16 @@ func (r *Recording) SetVerified(verdict string) error {
 	return r.SetSummary(s)
 }
 
+// SetApprox notes in the summary which approximate instructions ran.
+func (r *Recording) SetApprox(list []Approx) error {
+	s, ok := r.Summary()
+	if !ok {
+		return nil // that it was cut is said by SetVerified
+	}
+	s.Approx = list
+	return r.SetSummary(s)
+}
+
 // content is a member of the recording.
 type content struct {
 	io.ReaderAt
