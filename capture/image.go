@@ -84,6 +84,9 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 		return err
 	}
 	p.brk = proc.Brk
+	if err := r.stopJIT(t, regs.SP()); err != nil {
+		return err
+	}
 	if plugin := r.plugin(p.argv); plugin != "" && r.isPython(p.exe) {
 		if err := r.addToPath(t, plugin, &regs); err != nil {
 			if runsPytest(p.argv) {

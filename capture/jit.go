@@ -1,19 +1,65 @@
 package capture
 
-import "strings"
+import (
+	"strings"
+
+	"pyrr/internal/ptrace"
+)
+
+// jitName is the setting of CPython's JIT, from 3.13 on.
+const jitName = "PYTHON_JIT="
 
 // withoutJIT is what the command gets of an environment: with the JIT of CPython
 // 3.13 and later off, by its own setting (PYTHON_JIT), since instructions that it has
 // compiled go through no table and would not be counted. said is what the user is
 // told of it, "" where nothing had to be changed.
 func withoutJIT(env []string) (out []string, said string) {
-	const name = "PYTHON_JIT="
 	for _, e := range env {
-		if value, ok := strings.CutPrefix(e, name); ok && value != "" && value != "0" {
-			said = e + ": recorded with the JIT off (PYTHON_JIT=0), as what it compiles can't be counted"
-			e = name + "0"
+		if wantsJIT(e) {
+			said = jitOff(e)
+			e = jitName + "0"
 		}
 		out = append(out, e)
 	}
 	return out, said
+}
+
+// wantsJIT says whether a variable of the environment turns the JIT on.
+func wantsJIT(e string) bool {
+	value, ok := strings.CutPrefix(e, jitName)
+	return ok && value != "" && value[0] != '0'
+}
+
+// jitOff is what the user is told of a variable that does.
+func jitOff(e string) string {
+	return e + ": recorded with the JIT off (PYTHON_JIT=0), as what it compiles can't be counted"
+}
+
+// stopJIT does the same for a fresh program that others start with an environment of their
+// own making, as env or tox do.
+func (r *recorder) stopJIT(t *task, sp uint64) error {
+	p := t.proc
+	for i, e := range p.env {
+		if !wantsJIT(e) || !r.isPython(p.exe) {
+			continue
+		}
+		words, at, err := freshStack(t, sp)
+		if err != nil {
+			return err
+		}
+		for ; words[at] != 0; at++ {
+			if readString(t.tid, words[at], len(e)+1) != e {
+				continue
+			}
+			if err := ptrace.Write(t.tid, words[at]+uint64(len(jitName)), []byte("0\x00")); err != nil {
+				return err
+			}
+		}
+		p.env[i] = jitName + "0"
+		if !r.saidJIT {
+			r.saidJIT = true
+			r.warnf("%s", jitOff(e))
+		}
+	}
+	return nil
 }

@@ -105,6 +105,7 @@ type troubles struct {
 	failed   bool // a mistake of pyrr's was caught
 	writeErr bool
 	fewFiles bool // that too few files may be open was said
+	saidJIT  bool // the user was told that it is off
 }
 
 // workspace is memory to read into.
