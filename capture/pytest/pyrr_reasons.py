@@ -39,6 +39,13 @@ def sentence(kept, reason="reason"):
     return ([kept[reason]] if kept[reason] else []) + ["recorded in " + kept["recording"]]
 
 
+def _real(kept, text):
+    """A text that names the recording as it was to be called: it is another file where it
+    could not be packed."""
+    base, dot, suffix = kept["recording"].rpartition(".pyrr.")
+    return text.replace(base + ".pyrr.zip", kept["recording"]) if dot and suffix != "zip" else text
+
+
 def _tell_reports(config, all_kept):
     """Adds the reasons to the reports of the failed tests, which are printed later."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
@@ -49,26 +56,30 @@ def _tell_reports(config, all_kept):
             if getattr(report, "nodeid", None) != kept["test"] or any(name == "pyrr" for name, _ in report.sections):
                 continue
             report.sections.append(("pyrr", "\n".join(sentence(kept))))
-            if kept["reason"] and isinstance(report.longrepr, str):
-                if " by pyrr " in report.longrepr:
+            if isinstance(report.longrepr, str):
+                report.longrepr = _real(kept, report.longrepr)
+                if kept["reason"] and " by pyrr " in report.longrepr:
                     report.longrepr = "Timeout: %s\n%s" % (kept["reason"], report.longrepr)
-            elif kept["reason"]:
-                _tell_failure(report.longrepr, kept["reason"])
+            else:
+                _tell_failure(report.longrepr, kept)
             break
 
 
-def _tell_failure(longrepr, reason):
-    """Adds the reason to the failure that the recorder caused: in its text, and first
-    in the line of the short summary."""
+def _tell_failure(longrepr, kept):
+    """Adds the reason, if there is one, to the failure that the recorder caused: in its
+    text, and first in the line of the short summary."""
+    reason = kept["reason"]
     crash = getattr(longrepr, "reprcrash", None)
     if crash is None or " by pyrr " not in str(crash.message):
         return
-    crash.message = "Timeout: " + reason
+    crash.message = "Timeout: " + reason if reason else _real(kept, crash.message)
     lines = longrepr.reprtraceback.reprentries[-1].lines
     for n, line in enumerate(lines):
         if line.startswith("E ") and " by pyrr " in line:
-            indent = line[: len(line) - len(line[1:].lstrip())]
-            lines.insert(n + 1, indent + reason)
+            lines[n] = _real(kept, line)
+            if reason:
+                indent = line[: len(line) - len(line[1:].lstrip())]
+                lines.insert(n + 1, indent + reason)
             break
 
 
@@ -94,6 +105,10 @@ def _tell_junit(config, all_kept):
 
 
 def _tell_case(case, bad, kept):
+    if bad.text:
+        bad.text = _real(kept, bad.text)
+    if bad.get("message"):
+        bad.set("message", _real(kept, bad.get("message")))
     if kept["reason"]:
         bad.set("message", "%s: %s" % ("Timeout" if kept["outcome"] == "timeout" else "pyrr", kept["plain"]))
     out = next((e for e in case if e.tag == "system-out"), None)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pyrr/internal/cli"
+	"pyrr/internal/setup"
 )
 
 // hintsName holds that a recording that a hint of pyrr's names is there.
@@ -60,5 +61,37 @@ func TestFileSizeLimit(t *testing.T) {
 			}
 			hintsName(t, out)
 		})
+	}
+}
+
+// TestFileSizeLimitOfTest is the same of one test of pytest, whose report names the
+// recording before it is packed.
+func TestFileSizeLimitOfTest(t *testing.T) {
+	tracedPython(t)
+	python := setup.Path("venv-pytest/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no pytest here: ", err)
+	}
+	dir := t.TempDir()
+	const hangs = "import time\ndef test_hangs(): time.sleep(60)\n"
+	if err := os.WriteFile(filepath.Join(dir, "test_it.py"), []byte(hangs), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", `ulimit -f 1100; exec -a pyrr "$@"`, "-", self, "record", "--keep", "timeout", "--timeout", "2s", "-o", ".",
+		python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=junit.xml", "test_it.py")
+	cmd.Dir = dir
+	out, _ := cmd.CombinedOutput()
+	junit, err := os.ReadFile(filepath.Join(dir, "junit.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{string(out), string(junit)} {
+		if !strings.Contains(text, ".pyrr.part") || strings.Contains(text, ".pyrr.zip") || !strings.Contains(text, "the end of the recording is missing") {
+			t.Errorf("it does not name what there is, and what is wrong with it:\n%s", text)
+		}
 	}
 }

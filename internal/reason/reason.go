@@ -151,7 +151,11 @@ func verdict(in *hang.Input, all []Ending, death *hang.Death) *hang.Verdict {
 	if death != nil {
 		return hang.Ended(in, death)
 	}
-	return hang.Judge(in)
+	v := hang.Judge(in)
+	if v.Degree == hang.None && slices.ContainsFunc(all, func(e Ending) bool { return e.Why == recording.EndTruncated }) {
+		v.Sentence = "No verdict: the end of the recording is missing."
+	}
+	return v
 }
 
 // failedOf is the verdict on a test that failed or a program that ended with an
