@@ -22,6 +22,8 @@ type Death struct {
 	Call   string
 	Frames []Frame
 	Event  uint64
+	// Aside says that another thread than the main one ended it.
+	Aside bool
 	// SysExit says that SystemExit ended it, which nobody caught.
 	SysExit bool
 	// Exit is where that was raised, nil where it is not known; Frames are those there then.

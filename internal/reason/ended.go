@@ -71,6 +71,7 @@ func deathOf(rec *recording.Recording, all []Ending) (*hang.Death, stack.Stack) 
 		}
 	}
 	framesOf(d, st)
+	d.Aside = tid != int32(last.Proc.PID)
 	if d.Signal != "" && !d.Fault {
 		sentBy(rec, all, last, d)
 	}
@@ -141,4 +142,29 @@ func sentBy(rec *recording.Recording, all []Ending, target *Ending, d *hang.Deat
 			return
 		}
 	}
+}
+
+// cut notes of a process that a thread of a package ended, or one without Python code, while
+// its main thread waited, that it was stopped: such threads look after others, as pytest-timeout's
+// and faulthandler's do. nil is for a process that ended otherwise.
+func cut(all []Ending, d *hang.Death, short func(string) string) *Ending {
+	if d == nil || !d.Aside || d.Signal != "" {
+		return nil
+	}
+	by := "a thread without Python code"
+	for k := len(d.Frames) - 1; k >= 0; k-- {
+		switch f := d.Frames[k]; {
+		case !hang.Machinery(f.File) && !hang.Library(f.File):
+			return nil // the program's own code
+		case hang.Installed(f.File):
+			by = fmt.Sprintf("%s (%s:%d)", f.Func, short(f.File), f.Line)
+		}
+	}
+	for i := range all {
+		if e := &all[i]; e.Proc.ID == d.Proc && e.Facts != nil && len(e.Facts.Units) > 0 {
+			e.Cut = fmt.Sprintf("%s ended the process with exit status %d", by, d.Status)
+			return e
+		}
+	}
+	return nil
 }

@@ -50,6 +50,13 @@ type Ending struct {
 	Threads []Waiting
 	// Facts are what Python's objects said, nil where nobody read them.
 	Facts *hang.Facts
+	// Cut says, of a process that a watchdog ended, what did that and where; "" for others.
+	Cut string
+}
+
+// Stopped says that the process did not end by itself.
+func (e *Ending) Stopped() bool {
+	return e.Cut != "" || e.Why != recording.EndExited && e.Why != recording.EndExec
 }
 
 // Endings looks at all threads of the processes that were stopped by the
@@ -92,7 +99,7 @@ func Endings(rec *recording.Recording, all bool) ([]Ending, error) {
 				w.Name = walk.NameOf(p.Info.ID, w.TID)
 				w.Stack, _ = walk.Stack(p, p.Threads()[w.TID])
 			}
-			e.Facts = stackwalk.EndFacts(p, ev, died[p.Info.ID], nil)
+			e.Facts = stackwalk.EndFacts(p, ev, nil, died[p.Info.ID], nil)
 			out = append(out, e)
 		}
 		return nil
@@ -109,18 +116,22 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 	var out []Ending
 	for i := range procs {
 		p := &procs[i]
+		var aside []Waiting // what its threads did when one of them ended it
 		if err := logview.Each(rec, p, func(f *logview.Follower, number uint64, ev *recording.Event, _ logview.Step) error {
+			if stackwalk.EndsAside(p.PID, ev) {
+				e := endOf(f, number, ev)
+				aside = e.Threads
+				return stacksOf(index, f, aside)
+			}
 			if ev.Kind != recording.KindEnd || !all && !stackwalk.Stopped(ev) {
 				return nil
 			}
 			e := endOf(f, number, ev)
-			for i := range e.Threads {
-				w := &e.Threads[i]
-				st, _, err := index.Stack(p.ID, w.TID, f.Threads[w.TID].Last)
-				if err != nil {
-					return err
-				}
-				w.Stack, w.Name = st, index.Name(p.ID, w.TID, f.Threads[w.TID].Last)
+			if err := stacksOf(index, f, e.Threads); err != nil {
+				return err
+			}
+			if aside != nil && ev.Why == recording.EndExited {
+				e.Threads = aside
 			}
 			e.Facts = stackwalk.ReadFacts(index, p.ID)
 			out = append(out, e)
@@ -132,11 +143,25 @@ func endingsOfIndex(rec *recording.Recording, index *recording.StackIndex, all b
 	return out, nil
 }
 
+// stacksOf adds the stacks and names of threads, as they are now.
+func stacksOf(index *recording.StackIndex, f *logview.Follower, threads []Waiting) error {
+	for i := range threads {
+		w := &threads[i]
+		last := f.Threads[w.TID].Last
+		st, _, err := index.Stack(f.Info.ID, w.TID, last)
+		if err != nil {
+			return err
+		}
+		w.Stack, w.Name = st, index.Name(f.Info.ID, w.TID, last)
+	}
+	return nil
+}
+
 // StoppedOnes are the processes that did not end by themselves.
 func StoppedOnes(all []Ending) []Ending {
 	var out []Ending
 	for _, e := range all {
-		if e.Why != recording.EndExited && e.Why != recording.EndExec {
+		if e.Stopped() {
 			out = append(out, e)
 		}
 	}

@@ -108,6 +108,20 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 		},
 		Text: func(file string, line int) string { return SourceLine(rec, file, line) },
 	}
+	death, _ := deathOf(rec, all)
+	watched := cut(all, death, in.Short)
+	if watched != nil {
+		if v := judge(rec, in, all, nil); v.Degree != hang.None {
+			v.Evidence = append(v.Evidence, hang.Evidence{Text: watched.Cut, Proc: death.Proc, Event: death.Event})
+			return v // it hung, and a watchdog noticed
+		}
+		watched.Cut, in.Procs, in.NoValues = "", nil, false
+	}
+	return judge(rec, in, all, death)
+}
+
+// judge adds to what is known of all the processes, and says why.
+func judge(rec *recording.Recording, in *hang.Input, all []Ending, death *hang.Death) *hang.Verdict {
 	state, _ := logview.AtEnd(rec) // what could be read before an error
 	index, err := rec.StackIndex()
 	if err != nil {
@@ -137,7 +151,6 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			}
 		}
 	}
-	death, _ := deathOf(rec, all)
 	v := verdict(in, all, death)
 	in.NoValues = true
 	v.Plain = verdict(in, all, death).Sentence
@@ -179,7 +192,7 @@ func failedOf(in *hang.Input, all []Ending) *hang.Verdict {
 
 func hangProcess(e *Ending, state *logview.State) *hang.Process {
 	p := &hang.Process{ID: e.Proc.ID, PID: e.Proc.PID, Parent: e.Proc.Parent, Forked: e.Proc.Fork,
-		Hangs: e.Why != recording.EndExited && e.Why != recording.EndExec, Status: int(e.Status),
+		Hangs: e.Stopped(), Status: int(e.Status),
 		Event: e.At.Event, Time: e.Time, Facts: e.Facts}
 	if sig := int(e.Status) & 0x7f; e.Why == recording.EndExited && sig != 0 {
 		p.Killed = linux.Signal(sig)

@@ -122,10 +122,13 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 	return nil
 }
 
-// EndFacts are the facts that the index keeps of a process at its end.
-func EndFacts(p *replay.Process, ev *recording.Event, died []hang.Raised, dead []hang.Dead) *hang.Facts {
+// EndFacts are the facts that the index keeps of a process at its end; before are those of
+// one that EndsAside, else nil.
+func EndFacts(p *replay.Process, ev *recording.Event, before *hang.Facts, died []hang.Raised, dead []hang.Dead) *hang.Facts {
 	var facts *hang.Facts
-	if wantsFacts(ev) {
+	if before != nil && ev.Kind == recording.KindEnd && ev.Why == recording.EndExited {
+		facts = before
+	} else if wantsFacts(ev) {
 		facts = factsOf(p, pystate.Read)
 	} else if p.Info.Fork && ev.Kind == recording.KindEnd && ev.Why == recording.EndExited && ev.Ret == 0 {
 		facts = factsOf(p, pystate.Passed)
@@ -164,6 +167,23 @@ const maxDead = 500
 // of one that ended by itself, if no signal killed it.
 func wantsFacts(ev *recording.Event) bool {
 	return ev.Kind == recording.KindEnd && (Stopped(ev) || ev.Why == recording.EndExited && ev.Ret&0x7f != 0)
+}
+
+// EndsAside says of an event that a thread which is not the main one ends its process with an
+// error: what the others do is to be seen there, and not at the process's end.
+func EndsAside(pid int, ev *recording.Event) bool {
+	return ev.Kind == recording.KindEnter && ev.Nr == unix.SYS_EXIT_GROUP && int(ev.TID) != pid && ev.Args[0] != 0
+}
+
+// aside reads the facts of a process that another thread than the main one is about to end,
+// nil where the main one does not wait.
+func aside(p *replay.Process) *hang.Facts {
+	if t := p.Threads()[int32(p.Info.PID)]; t != nil {
+		if _, _, in := t.Call(); in {
+			return factsOf(p, pystate.Read)
+		}
+	}
+	return nil
 }
 
 // factsText is how the index keeps facts.

@@ -47,6 +47,7 @@ type indexedProcess struct {
 	imported bool // what was imported before it begins is known
 	died     []hang.Raised
 	dead     []hang.Dead
+	aside    *hang.Facts // of one that a thread ends which is not the main one
 }
 
 type indexedThread struct {
@@ -111,6 +112,10 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			ip.dead = append(ip.dead, hang.Dead{Ident: it.ident, TID: ev.TID, Name: it.name, Event: p.Number})
 		}
 		delete(ip.threads, ev.TID)
+	case recording.KindEnter:
+		if EndsAside(p.Info.PID, ev) {
+			ip.aside = aside(p)
+		}
 	case recording.KindEnd:
 		for tid, it := range ip.threads {
 			if t := p.Threads()[tid]; t != nil {
@@ -118,7 +123,7 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if facts := EndFacts(p, ev, ip.died, ip.dead); facts != nil {
+		if facts := EndFacts(p, ev, ip.aside, ip.died, ip.dead); facts != nil {
 			if b := x.busy[p.Info.ID]; b != nil && b.collected != nil && b.end == ev.Instr && Stopped(ev) {
 				facts.Busy = append(facts.Busy, *b.collected)
 			}
