@@ -64,10 +64,10 @@ for how in signal.SIG_IGN, lambda *a: got.append(1):
 `},
 	"killed": {killed: true, code: `
 import os, subprocess
-subprocess.Popen(["sh", "-c", "sleep 0.2; kill -9 %d" % os.getpid()])
+subprocess.Popen(["sh", "-c", "sleep 0.05; kill -9 %d" % os.getpid()])
 i = 0
 while True:
-    os.write(1, b"line %d\n" % i); i += 1
+    os.write(1, b"%0100d\n" % i); i += 1 # a slow reader's pipe is full before the end
 `},
 }
 
