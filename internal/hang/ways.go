@@ -2,6 +2,7 @@ package hang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	}
 	starved := ""
 	if strings.Contains(at, " in ") { // the loop is that of a package
-		starved = j.starvedBeside(n)
+		starved = or(j.starvedBeside(n), j.jobBeside(n))
 	}
 	switch {
 	case starved != "":
@@ -231,6 +232,32 @@ func (j *judge) starvedBeside(n node) string {
 		return "; meanwhile " + who + " waits" + j.via(to) + ", and " + jobsOf(u.Queued) + " " + is + " queued behind it"
 	}
 	return ""
+}
+
+// jobBeside says, of one that waits in a function of a package, who waits in the same one in
+// a job that a package has called: if there is but one such thread, it may be the one that
+// should run what is waited for.
+func (j *judge) jobBeside(n node) string {
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil || j.unit(n) == nil {
+		return ""
+	}
+	says := ""
+	for k := range p.Facts.Units {
+		to, u := node{n.proc, k}, &p.Facts.Units[k]
+		own := slices.IndexFunc(u.Frames, func(f Frame) bool { return f.own() })
+		if to == n || u.Kind != Thread || own < 1 || j.packageCall(to) != j.packageCall(n) ||
+			!slices.ContainsFunc(u.Frames[own:], func(f Frame) bool { return Installed(f.File) && !Machinery(f.File) }) {
+			continue
+		}
+		if says != "" {
+			return ""
+		}
+		f := u.Frames[own]
+		says = "; meanwhile " + j.name(to) + " waits in it, too, in the job " + lastName(f.Func) + " (" + j.at(f) + "), and runs no other"
+		j.cite(Evidence{Text: j.name(to) + " waits in the job " + lastName(f.Func), Proc: n.proc, Event: j.eventOf(to), File: f.File, Line: f.Line})
+	}
+	return says
 }
 
 // packageCall is the function of a package in which a thread of the program waits.
