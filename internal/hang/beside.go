@@ -23,6 +23,10 @@ func (j *judge) besideTask(n node) (says string, asleep bool) {
 		return j.inLoopOf(n, func(o *Unit) bool { return !o.Wait.Limit && len(o.Wait.On) > 0 }), false
 	}
 	t := j.thing(n.proc, first(u.Wait.On))
+	if t != nil && t.Kind == Object && t.Class == "StreamReader" && j.stream(n.proc, t) == nil {
+		// The loop is a library's, which keeps to itself what is at the other end.
+		return j.inLoopOf(n, func(o *Unit) bool { return !o.Wait.Limit && len(o.Wait.On) > 0 }), false
+	}
 	if t == nil || t.Kind != Semaphore || len(t.Holders) > 0 || u.Kind == Task && len(t.Taken) > 0 {
 		return "", false
 	}
