@@ -80,6 +80,28 @@ func (i *Inspector) AsyncTask(obj uint64) (AsyncFuture, bool) {
 	return out, true
 }
 
+// TaskCallbacks returns what a Task of the C module calls when it is done: fut_callback0 and
+// the first of each pair in fut_callbacks (FutureObj_HEAD).
+func (i *Inspector) TaskCallbacks(obj uint64) []uint64 {
+	t, ok := i.typeOf(obj)
+	c := taskReader{r: i.r, v: i.v, m: i.m}
+	if !ok || !c.isC(t) {
+		return nil
+	}
+	s, err := i.v.record("future", obj+uint64(i.r.l.object.typ)+8, 4*8)
+	if err != nil {
+		return nil
+	}
+	var out []uint64
+	if first := s.u64(8); first != 0 {
+		out = append(out, first)
+	}
+	for _, pair := range i.Items(s.u64(24), 50) {
+		out = append(out, i.Items(pair, 1)...)
+	}
+	return out
+}
+
 // Found is Attr of one name that may be None, or an attribute of the object's class;
 // 0 where code computes it.
 func (i *Inspector) Found(obj uint64, name string) uint64 {

@@ -44,3 +44,22 @@ func (r *reader) lies(queue uint64, job int64) bool {
 	}
 	return false
 }
+
+// completes notes which tasks complete which other futures, as those of asyncio.shield: by a
+// callback that has the future in its closure. -1 is for one that several may complete.
+func (r *reader) completes() {
+	for task, n := range r.task {
+		for _, cb := range r.TaskCallbacks(task) {
+			for _, cell := range r.Closure(cb) {
+				if r.Type(cell) != "Future" {
+					continue
+				}
+				by := n
+				if old, ok := r.outer[cell]; ok && old != n {
+					by = -1
+				}
+				r.outer[cell] = by
+			}
+		}
+	}
+}

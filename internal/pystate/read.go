@@ -51,6 +51,7 @@ type reader struct {
 	// byTask the tasks by the futures of pools that those complete.
 	chained map[uint64]uint64
 	byTask  map[uint64]int
+	outer   map[uint64]int // tasks by the futures that complete when they do
 	tracked tracked
 	files   map[uint64]int // things that are files with bytes that were not flushed, by their buffers
 	left    int
@@ -76,7 +77,7 @@ type unit struct {
 
 func newReader(rt *cpython.Runtime, m mem.Reader, proc int) *reader {
 	return &reader{Inspector: rt.Inspect(m), rt: rt, facts: &hang.Facts{Proc: proc}, things: map[uint64]int{}, word: map[uint64]int{},
-		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, files: map[uint64]int{}, left: maxObjects}
+		ident: map[uint64]int{}, task: map[uint64]int{}, green: map[uint64]int{}, inside: map[uint64][]hang.Hold{}, partOf: map[int]part{}, chained: map[uint64]uint64{}, byTask: map[uint64]int{}, files: map[uint64]int{}, outer: map[uint64]int{}, left: maxObjects}
 }
 
 // Read reads a process. It never fails: what can't be read is left out.
@@ -89,6 +90,7 @@ func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.F
 	r.readTrio()
 	r.readGreenlets(m)
 	r.readTracked()
+	r.completes()
 	for n := range r.units {
 		r.holds(n)
 	}

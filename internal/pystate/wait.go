@@ -429,6 +429,8 @@ func (w *waiter) awaited() {
 	}
 	if f, ok := w.chained[t.Waiter]; ok && len(out.Units) == 0 {
 		out.How, out.On = "result", []int{w.thing(f, hang.Future)}
+	} else if n, ok := w.outer[t.Waiter]; ok && n >= 0 && n != w.n && len(out.Units) == 0 {
+		out.Units = []int{n}
 	} else if len(out.Units) == 0 && w.Type(t.Waiter) == "Future" {
 		out.On = []int{w.thing(t.Waiter, hang.Future)} // whoever has it at hand may complete it
 		if obj := w.connection(); obj != 0 {
