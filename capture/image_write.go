@@ -29,6 +29,8 @@ type imageWriter struct {
 	ev      *recording.Event
 	size    int
 	pagemap *os.File // nil: every page is looked at
+	later   []byte   // stands for what load reads; nil where everything is read at once
+	loaded  []byte   // room for that
 }
 
 func newImageWriter(pid int, ev *recording.Event) *imageWriter {
@@ -43,6 +45,22 @@ func (iw *imageWriter) close() {
 	if iw.pagemap != nil {
 		iw.pagemap.Close()
 	}
+}
+
+// load returns the bytes of a part of the image. What read put off is read now: the
+// process is frozen, and all of its memory at once would be there twice.
+func (iw *imageWriter) load(w *recording.Write) ([]byte, error) {
+	if len(iw.later) == 0 || len(w.Data) == 0 || &w.Data[0] != &iw.later[0] {
+		return w.Data, nil
+	}
+	if iw.loaded == nil {
+		iw.loaded = make([]byte, imageRun)
+	}
+	b := iw.loaded[:len(w.Data)]
+	if err := iw.readMemory(b, w.Addr); err != nil {
+		return nil, fmt.Errorf("read the image of process %d: %w", iw.ev.Proc.PID, err)
+	}
+	return b, nil
 }
 
 // imageTask is the writing of an epoch's image in the background.
@@ -66,11 +84,14 @@ func (ep *epoch) writeImage(f *frozen) {
 		iw := newImageWriter(f.pid, &first)
 		defer iw.close()
 		iw.w, iw.f = ep.w, f
+		if f.ahead == nil {
+			iw.later = make([]byte, imageRun)
+		}
 		if task.err = iw.read(); task.err != nil {
 			return
 		}
 		id := first.Proc.ID
-		if task.err = ep.w.Begin(id, append([]recording.Event{first}, rest...)); task.err == nil {
+		if task.err = ep.w.Begin(id, append([]recording.Event{first}, rest...), iw.load); task.err == nil {
 			ep.w.Settle(id)
 		}
 	}()
@@ -190,6 +211,9 @@ func (iw *imageWriter) mapping(m *linux.Mapping) error {
 
 const entrySize = 8
 
+// imageRun is how many bytes are read at once at most.
+const imageRun = 512 * pageSize
+
 // What /proc/PID/pagemap says of a page (Documentation/admin-guide/mm/pagemap.rst).
 const (
 	pagePresent = 1 << 63
@@ -205,7 +229,7 @@ func (iw *imageWriter) pages(m *linux.Mapping, file *os.File) error {
 	if iw.f != nil && iw.f.ahead != nil && private(m) && !whole {
 		return iw.copied(m, file)
 	}
-	const chunk = 512 // pages
+	const chunk = imageRun / pageSize
 	var entries [chunk * entrySize]byte
 	var buf, base []byte // as large as the longest run of pages
 	for at := m.Start; at < m.End; at += chunk * pageSize {
@@ -304,7 +328,7 @@ func (iw *imageWriter) differing(start uint64, b, want []byte) error {
 			run = off
 		}
 		if same && run >= 0 {
-			if err := iw.add(start+uint64(run), b[run:off]); err != nil {
+			if err := iw.found(start+uint64(run), b[run:off]); err != nil {
 				return err
 			}
 			run = -1
@@ -313,9 +337,28 @@ func (iw *imageWriter) differing(start uint64, b, want []byte) error {
 	return nil
 }
 
-func (iw *imageWriter) add(addr uint64, b []byte) error {
+// found adds what was read of the frozen process, or notes where it is for load.
+func (iw *imageWriter) found(addr uint64, b []byte) error {
+	if len(iw.later) < len(b) {
+		return iw.add(addr, b)
+	}
+	if err := iw.grow(b); err != nil {
+		return err
+	}
+	iw.ev.Mem = append(iw.ev.Mem, recording.Write{Addr: addr, Data: iw.later[:len(b)]})
+	return nil
+}
+
+func (iw *imageWriter) grow(b []byte) error {
 	if iw.size += len(b); iw.size > maxImage {
 		return fmt.Errorf("the process has more than %d MB of memory", maxImage>>20)
+	}
+	return nil
+}
+
+func (iw *imageWriter) add(addr uint64, b []byte) error {
+	if err := iw.grow(b); err != nil {
+		return err
 	}
 	iw.ev.Mem = append(iw.ev.Mem, recording.Write{Addr: addr, Data: append([]byte(nil), b...)})
 	return nil

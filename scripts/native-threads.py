@@ -53,7 +53,8 @@ def main():
             print(f"| {name} | – | not installed here | – | – | – |", flush=True)
             continue
         want, err, status, _ = cpu([python, "-c", program], env)
-        threads = err.split()[-1].decode() if err.split() else "–"
+        counts = [line for line in err.split(b"\n") if line.isdigit()]  # libraries write there too
+        threads = counts[-1].decode() if counts else "–"
         same = whole = exact = 0
         times = []
         for i in range(runs):

@@ -49,8 +49,10 @@ func (s *Stream) Reserve(n uint64) {
 }
 
 // Begin writes the events for which Reserve left room. Like Append, it may
-// be called while others append to the same stream.
-func (w *Writer) Begin(procID int, events []Event) error {
+// be called while others append to the same stream. load, if there is one, returns the
+// bytes of a part of memory, of as many as its Data has, when they are written: not all
+// of them need be there at once.
+func (w *Writer) Begin(procID int, events []Event, load func(*Write) ([]byte, error)) error {
 	s := w.Stream(procID)
 	s.mu.Lock()
 	reserved := s.reserved
@@ -59,7 +61,7 @@ func (w *Writer) Begin(procID int, events []Event) error {
 		return fmt.Errorf("begin process %d: %d events, where %d are left out", procID, len(events), reserved)
 	}
 	w.start()
-	head := &Stream{w: w, id: procID, image: true}
+	head := &Stream{w: w, id: procID, image: true, load: load}
 	for i := range events {
 		if err := head.Append(&events[i]); err != nil {
 			return err

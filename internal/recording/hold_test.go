@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,10 +57,10 @@ func TestHold(t *testing.T) {
 				{Kind: KindThread, TID: 8, Regs: &linux.Regs{Rip: 2}, Why: InCall, Nr: 202},
 				{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
 			}
-			if err := w.Begin(1, begin[:2]); err == nil {
+			if err := w.Begin(1, begin[:2], nil); err == nil {
 				t.Error("two events took the place of three")
 			}
-			if err := w.Begin(1, begin); err != nil {
+			if err := w.Begin(1, begin, nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Append(&Event{Kind: KindEnd, TID: 7, Why: EndTest}); err != nil {
@@ -158,7 +159,7 @@ func TestSettle(t *testing.T) {
 		{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}, Memory: Memory{Mem: []Write{{Addr: 0x10000, Data: bytes.Repeat([]byte{1, 2}, 1<<20)}}}},
 		{Kind: KindWrite, TID: 7, Args: [6]uint64{1, 2, 3}},
 	}
-	if err := w.Begin(1, begin); err != nil {
+	if err := w.Begin(1, begin, nil); err != nil {
 		t.Fatal(err)
 	}
 	appendCalls(t, s, 5, 1<<10)
@@ -203,4 +204,61 @@ func TestSettle(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, tailsDir)); err == nil {
 		t.Error("the events' first place is left")
 	}
+}
+
+// TestBeginLoads: what is put off is read when it is written, and what can't be read any
+// more makes the recording fail.
+func TestBeginLoads(t *testing.T) {
+	gone := errors.New("gone")
+	for _, fails := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+		w := Hold(dir, Header{Tool: "test"})
+		w.Stream(1).Reserve(1)
+		later := make([]byte, 1<<20)
+		start := Event{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}}
+		for i := range uint64(5) {
+			start.Mem = append(start.Mem, Write{Addr: (i + 1) << 24, Data: later})
+		}
+		err := w.Begin(1, []Event{start}, func(m *Write) ([]byte, error) {
+			if fails && m.Addr == 3<<24 {
+				return nil, gone
+			}
+			return bytes.Repeat([]byte{byte(m.Addr >> 24)}, len(m.Data)), nil
+		})
+		if fails {
+			if !errors.Is(err, gone) {
+				t.Errorf("Begin returns %v", err)
+			}
+			w.Discard()
+			continue
+		}
+		if err := errors.Join(err, w.Close(Summary{})); err != nil {
+			t.Fatal(err)
+		}
+		ev := firstEvent(t, dir)
+		if len(ev.Mem) != 5 {
+			t.Fatalf("%d parts of memory", len(ev.Mem))
+		}
+		for i, m := range ev.Mem {
+			if !bytes.Equal(m.Data, bytes.Repeat([]byte{byte(i + 1)}, 1<<20)) {
+				t.Errorf("part %d has other bytes", i)
+			}
+		}
+	}
+}
+
+func firstEvent(t *testing.T, dir string) (ev Event) {
+	r, err := Open(dir)
+	if err == nil {
+		defer r.Close()
+		it, bad := r.Events(1)
+		if err = bad; err == nil {
+			defer it.Close()
+			err = it.Next(&ev)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
 }

@@ -230,6 +230,7 @@ type Stream struct {
 	begun    bool
 	shift    uint32
 	image    bool
+	load     func(*Write) ([]byte, error) // see Begin
 }
 
 // name is the member that the stream's chunks go to.
@@ -289,7 +290,7 @@ func (s *Stream) Append(ev *Event) error {
 		s.appendBig(ev.Mem)
 	} else if data > 0 {
 		for i := range ev.Mem {
-			s.buf = append(s.buf, ev.Mem[i].Data...)
+			s.buf = append(s.buf, s.data(&ev.Mem[i])...)
 		}
 	}
 	if ev.Kind == KindEnd {
@@ -301,6 +302,20 @@ func (s *Stream) Append(ev *Event) error {
 	return s.w.Err()
 }
 
+// data returns the bytes of a part of memory. Where they can't be read any more the
+// recording has failed.
+func (s *Stream) data(m *Write) []byte {
+	if s.load == nil {
+		return m.Data
+	}
+	b, err := s.load(m)
+	if err != nil {
+		s.w.fail(err)
+		return m.Data
+	}
+	return b
+}
+
 // appendBig adds an event's data, in pieces: a chunk with the flag flagMore
 // goes on in the next, which has flagRest. No other event stands in a chunk
 // with flagRest. The first piece is small: who reads what happened, and not every
@@ -308,7 +323,7 @@ func (s *Stream) Append(ev *Event) error {
 func (s *Stream) appendBig(mem []Write) {
 	limit := len(s.buf) + keptBrief
 	for i := range mem {
-		data := mem[i].Data
+		data := s.data(&mem[i])
 		for len(data) > 0 {
 			room := limit - len(s.buf)
 			if room <= 0 {
