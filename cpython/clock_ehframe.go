@@ -1,7 +1,9 @@
 package cpython
 
 import (
+	"debug/elf"
 	"encoding/binary"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -27,8 +29,12 @@ type ehTable struct {
 }
 
 // functions opens the search table of .eh_frame_hdr (Linux Standard Base,
-// 10.6.2). It is nil when the file has none that can be searched.
+// 10.6.2), or makes one of the section .eh_frame where there is none, as in programs that
+// are linked statically. It is nil when the file has none that can be searched.
 func (im *elfFile) functions() *ehTable {
+	if im.ehFrame == 0 {
+		return im.sortedFrames()
+	}
 	h, ok := im.bytes(im.ehFrame, ehTableHead)
 	// Version 1; every linker writes these encodings.
 	if !ok || h[0] != 1 || h[1] != ehPCRel|ehSigned|ehData4 || h[2] != ehData4 || h[3] != ehTableEnc {
@@ -40,6 +46,57 @@ func (im *elfFile) functions() *ehTable {
 		return nil
 	}
 	return &ehTable{im: im, at: im.ehFrame, data: data}
+}
+
+// maxFrames bounds the section .eh_frame that a table is made of.
+const maxFrames = 16 << 20
+
+// sortedFrames makes the table that a linker would have made.
+func (im *elfFile) sortedFrames() *ehTable {
+	f, err := elf.NewFile(im.r)
+	if err != nil {
+		return nil
+	}
+	sec := f.Section(".eh_frame")
+	if sec == nil || sec.Addr == 0 || sec.Size > maxFrames {
+		return nil
+	}
+	t := &ehTable{im: im, at: sec.Addr}
+	le := binary.LittleEndian
+	var rows []uint64 // start and FDE, relative to at, in the halves of a word
+	for at, end := sec.Addr, sec.Addr+sec.Size; at+16 <= end; {
+		b, ok := im.bytes(at, 16)
+		if !ok {
+			return nil
+		}
+		size, back := uint64(le.Uint32(b)), le.Uint32(b[4:])
+		if size == 1<<32-1 {
+			return nil // the 64-bit form
+		}
+		if size >= 12 && back != 0 {
+			enc, ok := t.pointerEncoding(at + 4 - uint64(back))
+			start := uint64(0)
+			switch {
+			case ok && enc == ehPCRel|ehSigned|ehData4:
+				start = at + 8 + uint64(int64(int32(le.Uint32(b[8:]))))
+			case ok && enc == ehAbs:
+				start = le.Uint64(b[8:])
+			}
+			if rel := int64(start - t.at); start != 0 && rel == int64(int32(rel)) {
+				rows = append(rows, uint64(uint32(rel)^1<<31)<<32|(at-t.at))
+			}
+		}
+		at += 4 + size
+	}
+	slices.Sort(rows)
+	for _, r := range rows {
+		t.data = le.AppendUint32(t.data, uint32(r>>32)^1<<31)
+		t.data = le.AppendUint32(t.data, uint32(r))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return t
 }
 
 func (t *ehTable) field(i int) uint64 {

@@ -36,12 +36,13 @@ type elfFile struct {
 	segs    []segment
 	ehFrame uint64 // address of PT_GNU_EH_FRAME, 0 without one
 	dyn     map[elf.DynTag]uint64
+	static  map[string]elfSymbol // of a program without dynamic symbols, once it was looked for any
 }
 
 // segment is one PT_LOAD. data is nil until it is loaded.
 type segment struct {
 	vaddr, off, filesz, memsz uint64
-	exec                      bool
+	exec, write               bool
 	data                      []byte
 }
 
@@ -90,7 +91,8 @@ func readELF(r io.ReaderAt) (*elfFile, error) {
 		s := segment{
 			off: le.Uint64(ph[8:]), vaddr: le.Uint64(ph[16:]),
 			filesz: le.Uint64(ph[32:]), memsz: le.Uint64(ph[40:]),
-			exec: elf.ProgFlag(le.Uint32(ph[4:]))&elf.PF_X != 0,
+			exec:  elf.ProgFlag(le.Uint32(ph[4:]))&elf.PF_X != 0,
+			write: elf.ProgFlag(le.Uint32(ph[4:]))&elf.PF_W != 0,
 		}
 		switch elf.ProgType(le.Uint32(ph)) {
 		case elf.PT_LOAD:

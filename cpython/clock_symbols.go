@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
+	"strings"
 )
 
 // elfSymbol is what is needed of a dynamic symbol.
@@ -46,7 +47,41 @@ func (im *elfFile) lookup(name string) (elfSymbol, bool) {
 	if at := im.dyn[elf.DT_HASH]; at != 0 {
 		return im.lookupSysV(at, name)
 	}
+	if im.dyn[elf.DT_SYMTAB] == 0 {
+		return im.lookupStatic(name)
+	}
 	return elfSymbol{}, false
+}
+
+// maxStatic bounds the symbol table that is read of a static program.
+const maxStatic = 32 << 20
+
+// lookupStatic finds a symbol of a program that was linked statically, in the table that
+// is there for debuggers alone, where it was not stripped of that.
+func (im *elfFile) lookupStatic(name string) (elfSymbol, bool) {
+	if im.static == nil {
+		im.static = map[string]elfSymbol{}
+		f, err := elf.NewFile(im.r)
+		if err != nil {
+			return elfSymbol{}, false
+		}
+		if s := f.SectionByType(elf.SHT_SYMTAB); s == nil || s.FileSize > maxStatic {
+			return elfSymbol{}, false
+		}
+		syms, err := f.Symbols()
+		if err != nil {
+			return elfSymbol{}, false
+		}
+		for _, s := range syms {
+			if elf.ST_BIND(s.Info) == elf.STB_LOCAL || s.Section == elf.SHN_UNDEF || len(s.Name) > maxSymbolName ||
+				!strings.HasPrefix(strings.TrimLeft(s.Name, "_"), "Py") && !strings.HasPrefix(s.Name, "pypy") {
+				continue
+			}
+			im.static[s.Name] = elfSymbol{name: s.Name, value: s.Value, size: s.Size, defined: true}
+		}
+	}
+	s, ok := im.static[name]
+	return s, ok
 }
 
 // maxChain bounds the walk along one chain of a hash table.

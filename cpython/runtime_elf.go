@@ -34,7 +34,8 @@ func FindRuntime(file io.ReaderAt, name string) (addr uint64, v Version, err err
 
 // runtimeAddr finds _PyRuntime: in the dynamic symbols, where every build
 // exports it, stripped or not; else as the section .PyRuntime, which from
-// 3.10 on holds it alone.
+// 3.10 on holds it alone; else, in what a recording keeps of a program that is linked
+// statically, by the cookie that it begins with from 3.13 on.
 func runtimeAddr(im *elfFile, file io.ReaderAt) (uint64, error) {
 	if s, ok := im.lookup("_PyRuntime"); ok {
 		return s.value, nil
@@ -44,7 +45,30 @@ func runtimeAddr(im *elfFile, file io.ReaderAt) (uint64, error) {
 			return s.Addr, nil
 		}
 	}
+	if addr, ok := im.cookie(); ok {
+		return addr, nil
+	}
 	return 0, ErrNotPython
+}
+
+// cookie looks for the beginning of _Py_DebugOffsets in the data of a program without
+// dynamic symbols.
+func (im *elfFile) cookie() (uint64, bool) {
+	if im.dyn[elf.DT_SYMTAB] != 0 {
+		return 0, false
+	}
+	for _, s := range im.segs {
+		b, ok := im.bytes(s.vaddr, s.filesz)
+		if !s.write || !ok {
+			continue
+		}
+		for i := 0; i+8 <= len(b); i += 8 {
+			if string(b[i:i+8]) == debugCookie {
+				return s.vaddr + uint64(i), true
+			}
+		}
+	}
+	return 0, false
 }
 
 var nameVersion = lazyregexp.New(`python3\.(\d{1,2})`)

@@ -120,7 +120,11 @@ func (p *Process) Runtime() (*cpython.Runtime, error) {
 		}
 		var addr uint64
 		if addr, err = dynamicSymbol(file, m, bias, "_PyRuntime"); err != nil {
-			continue
+			// One that is linked statically has no such symbols.
+			if addr, _, err = cpython.FindRuntime(file, mod.Name); err != nil {
+				continue
+			}
+			addr += bias
 		}
 		var rt *cpython.Runtime
 		if rt, err = cpython.OpenRuntimeAt(parseVersion(p.Info.Python), addr, m); err == nil {
