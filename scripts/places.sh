@@ -77,6 +77,14 @@ while read -r name _ words; do
   esac
 done < <(scripts/interpreters.sh list)
 
+# The JIT of an interpreter that has one: off, and a line says so.
+if wanted "PYTHON_JIT=1, pbs314"; then
+  jit=$(scripts/interpreters.sh list | awk '$1 == "pbs314" {print $3}')
+  if [ -n "$jit" ]; then
+    program="env PYTHON_JIT=1 $jit $work/app.py" place "PYTHON_JIT=1, pbs314" '"$@"'
+  else no "PYTHON_JIT=1, pbs314" "no such interpreter (scripts/interpreters.sh pbs314)"; fi
+fi
+
 # Programs without locks that lose an update now and then where there is no GIL.
 free=$(scripts/interpreters.sh list | awk '$1 == "nogil313" {print $3}')
 seed=0
