@@ -229,13 +229,17 @@ func (r *recorder) nextBeat() time.Time {
 	return next
 }
 
-// nativePatience is how long a thread may compute in native code, where it can't
-// be stopped exactly, while a signal or another thread waits for it. What waits
-// there instead is found out (see pauses.go and spin.go), so this is long.
+// How long a thread may compute in native code, where it can't be stopped exactly.
+// What waits there instead is found out (see pauses.go and spin.go), unless it counts
+// its rounds: if what it waits for is another thread, it would wait for ever.
 const (
-	signalPatience = time.Second
-	nativePatience = 10 * time.Minute
+	signalPatience = time.Second      // for a signal, where there is no clock
+	nativePatience = 10 * time.Minute // for a signal
 )
+
+// nativeShare is how much processor time a thread may compute so while other threads wait
+// for it. Natively they would have run beside it.
+var nativeShare = 30 * time.Second
 
 // watchNative ends the recording of processes in which a thread does not come to
 // a point where it could be stopped exactly.
@@ -250,15 +254,19 @@ func (r *recorder) watchNative(now time.Time) {
 			continue
 		}
 		if p.waited.IsZero() || p.waitedAt != p.events {
-			p.waited, p.waitedAt = now, p.events
+			p.waited, p.waitedAt, p.waitedUsed = now, p.events, processTime(p.pid)
 			continue
 		}
 		waited := now.Sub(p.waited)
 		switch {
 		case p.clock == nil && len(t.deferred) > 0 && waited > signalPatience:
 			r.leave(p, fmt.Sprintf("a signal waits for thread %d, which runs code without a bytecode clock", t.tid))
-		case waited > nativePatience && p.nativeTicks == p.base:
-			r.giveUp(p, fmt.Errorf("thread %d runs native code without a system call for %v while others wait", t.tid, nativePatience))
+		case p.base != p.nativeTicks:
+			p.waited = time.Time{} // it has run bytecode
+		case len(p.ready) > 0 && processTime(p.pid)-p.waitedUsed > nativeShare:
+			r.giveUp(p, fmt.Errorf("thread %d ran native code without a system call for %v while others waited", t.tid, nativeShare))
+		case waited > nativePatience:
+			r.giveUp(p, fmt.Errorf("thread %d ran native code without a system call for %v while a signal waited", t.tid, nativePatience))
 		}
 		p.nativeTicks = p.base
 	}

@@ -236,9 +236,10 @@ type bufferedCalls struct {
 
 // pace is how a process gets on, and where it runs.
 type pace struct {
-	// waited is since when something waits for cur, and waitedAt and nativeTicks
-	// what tells whether it got on.
+	// waited is since when something waits for cur, waitedUsed the processor time of then,
+	// and waitedAt and nativeTicks what tells whether it got on.
 	waited      time.Time
+	waitedUsed  time.Duration
 	waitedAt    uint64
 	nativeTicks uint64
 	// traps counts trapped instructions in a row, the last at event trapAt.
