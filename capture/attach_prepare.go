@@ -336,6 +336,22 @@ func (r *recorder) endRseq(t *task) error {
 	return ptrace.Write(t.tid, c.Addr, b[:])
 }
 
+// registersAsBefore reports whether a thread registers restartable sequences because those
+// of its process had some when pyrr attached: it was being made just then. glibc ends the
+// program where that fails, so it is answered, and done when the thread is let go.
+func (r *recorder) registersAsBefore(t *task) bool {
+	if t.ev.Nr != sys.SYS_RSEQ || t.ev.Args[2] != 0 || !r.attached {
+		return false
+	}
+	for _, o := range t.proc.tasks {
+		if o.rseq.Addr != 0 {
+			t.rseq = ptrace.RseqConfig{Addr: t.ev.Args[0], Size: uint32(t.ev.Args[1]), Signature: uint32(t.ev.Args[3])}
+			return true
+		}
+	}
+	return false
+}
+
 // beginRseq gives a thread that is let go its restartable sequences back.
 func (r *recorder) beginRseq(t *task) {
 	if t.rseq.Addr == 0 || t.proc == nil || t.proc.area == nil {

@@ -38,7 +38,7 @@ func (r *recorder) execed(t *task) error {
 	t.sys.move(moveDrop)
 	t.execing, t.vfork, t.ctid, t.robust = false, false, 0, 0
 	t.dispatch, t.dispatched, t.selector = false, false, 0 // exec takes it off
-	t.deferred, t.affinity = nil, nil
+	t.deferred, t.affinity, t.rseq = nil, nil, ptrace.RseqConfig{}
 	if old != nil {
 		delete(old.tasks, t.tid)
 		if old.mode == modeRecord {

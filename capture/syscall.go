@@ -154,6 +154,9 @@ func (r *recorder) enterCall(t *task) error {
 	}
 	switch t.class {
 	case linux.Hidden:
+		if r.registersAsBefore(t) {
+			errno = 0
+		}
 		return r.answer(t, -int64(errno))
 	case linux.Process:
 		return r.enterProcess(t, nr, args)
