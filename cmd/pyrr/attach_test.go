@@ -88,8 +88,7 @@ while not over.is_set():
     assert os.waitpid(pid, 0)[1] >> 8 == n % 200
     n += 1
 `},
-	// The C library makes threads register these while those that are there have them: one
-	// that was being made when pyrr came does it later, and must not fail then.
+	// A thread that was being made when pyrr came registers them later, and must not fail then.
 	{"restartable sequences", `
 import ctypes, errno
 libc, kept, wrong = ctypes.CDLL(None, use_errno=True), [], set()
@@ -101,9 +100,7 @@ def register():
 register()
 natively = wrong.copy()
 while not over.is_set():
-    t = threading.Thread(target=register)
-    t.start()
-    t.join()
+    t = threading.Thread(target=register); t.start(); t.join()
 assert wrong <= natively, wrong
 `},
 	{"waits", `

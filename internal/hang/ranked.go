@@ -120,11 +120,22 @@ func (j *judge) cannotAct(n node, e edge) bool {
 		}
 		own++
 		head := f
-		if head.Line = j.headOf(f); f.Func == "<module>" || head.Line == 0 || j.loops(head, f.Line) || j.below(f, calls()) > 0 {
+		if head.Line = j.headOf(f); f.Func == "<module>" || head.Line == 0 || j.loops(head, f.Line) || j.below(f, calls()) > 0 || j.callsMore(f) {
 			return false
 		}
 	}
 	return own > 0
+}
+
+// callsMore says whether the line in which one waits has more than that: another call may
+// come behind it.
+func (j *judge) callsMore(f Frame) bool {
+	code := strings.TrimPrefix(strings.TrimSpace(j.in.Text(f.File, f.Line)), "async ")
+	waits := 1
+	if strings.HasPrefix(code, "with ") {
+		code, waits = strings.TrimPrefix(code, "with "), 0
+	}
+	return len(calls().FindAllString(code, 2)) > waits
 }
 
 // loops says whether a function has a loop above a line of it.

@@ -12,6 +12,8 @@ func TestAtHandOnly(t *testing.T) {
 		"    with self.lock:\n        return self.value\n":                                   false,
 		"    with self.lock:\n        value = self.value\n    self.ready.set()\n":            true,
 		"    with self.lock:\n        value = self.value\n    self.changed(value)\n":         true,
+		"    with self.lock: self.ready.set()\n":                                             true,
+		"    with self.lock: return self.value\n":                                            false,
 		"    for part in self.parts:\n        with self.lock:\n            part.set()\n":     true,
 		"    with self.lock:\n        value = self.value\n    with self.other:\n        0\n": true,
 	} {
