@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"time"
 
@@ -147,6 +148,22 @@ func (r *recorder) recheckAll() bool {
 		r.settle(t, p, r.schedule(p))
 	}
 	return did
+}
+
+// willSleep reports whether the call that a thread stands before is sure to wait:
+// for a word that is still what it was. Another thread that changes it before this
+// one comes to look makes that call return at once, which is as good.
+func (r *recorder) willSleep(t *task) bool {
+	const cmdMask, wait, waitBitset = 0x7f, 0, 9 // linux/futex.h
+	if t.ev.Nr != sys.SYS_FUTEX {
+		return false
+	}
+	if cmd := t.ev.Args[1] & cmdMask; cmd != wait && cmd != waitBitset {
+		return false
+	}
+	var word [4]byte
+	_, err := ptrace.ReadV(t.tid, []ptrace.Span{{Addr: t.ev.Args[0], Data: word[:]}})
+	return err == nil && binary.LittleEndian.Uint32(word[:]) == uint32(t.ev.Args[2])
 }
 
 // giveWay takes the slot from a thread that waits inside a call.

@@ -209,6 +209,23 @@ def memory(argv, cwd, out):
     """The most bytes that pyrr's own processes have in memory at a time, and what it said."""
     p = subprocess.Popen([str(a) for a in (PYRR, "record", "--keep", "timeout", "--timeout", "3s", "-o", out, "--", *argv)], cwd=cwd, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ, CI=""))
+    return watched(p, resident)
+
+
+def resident(pid):
+    """The bytes that a process of pyrr's own has in memory, 0 of any other."""
+    if not os.path.samefile(f"/proc/{pid}/exe", PYRR):
+        return 0
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def share(pid):
+    """The bytes that a process has in memory, of what it shares its part."""
+    return int(re.search(r"(?m)^Pss: +(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()).group(1)) << 10
+
+
+def watched(p, size):
+    """The most that the processes of a program have together at a time, by a function of their ids, and what it said."""
     most = 0
 
     def watch():
@@ -217,10 +234,9 @@ def memory(argv, cwd, out):
             now = 0
             for pid in below(p.pid):
                 try:
-                    if os.path.samefile(f"/proc/{pid}/exe", PYRR):
-                        now += int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-                except OSError:
-                    pass
+                    now += size(pid)
+                except (AttributeError, OSError):
+                    pass  # it has ended
             most = max(most, now)
             time.sleep(0.05)
 
@@ -256,24 +272,7 @@ def heap(argv, cwd, limit=0):
             return None
         argv = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', group / "cgroup.procs", *argv]
     p = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    most = 0
-
-    def watch():
-        nonlocal most
-        while p.poll() is None:
-            now = 0
-            for pid in below(p.pid):
-                try:
-                    now += int(re.search(r"(?m)^Pss: +(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()).group(1)) << 10
-                except (AttributeError, OSError):
-                    pass
-            most = max(most, now)
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    said = p.communicate()[0]
-    watcher.join()
+    most, said = watched(p, share)
     for _ in range(100):
         try:
             group and group.rmdir()
