@@ -31,14 +31,15 @@ func hintsName(t *testing.T, out string) {
 // that there is not.
 func TestFileSizeLimit(t *testing.T) {
 	python := tracedPython(t)
-	const sleeps = "import time; print('hello', flush=True); time.sleep(60)"
+	// It computes for a while: the watchdog of a replay looks now and then at what it takes.
+	const sleeps = "import time; print('hello', flush=True); sum(i * i for i in range(2_000_000)); time.sleep(60)"
 	tests := []struct {
 		name, limit, memory string
 		status              int
 		want                []string
 	}{
 		{"nothing would be left", "500", "", cli.ExitOwn, []string{"a file may have 512 kB at most", "hint: ulimit -f unlimited"}},
-		{"the end is missing", "1100", "", cli.ExitTimeout, []string{"hello", "file too large", "x.pyrr.part  not packed, ", "the recording is incomplete", "hint: ulimit -f unlimited"}},
+		{"the end is missing", "1100", "", cli.ExitTimeout, []string{"hello", "write recording: ", "file too large", "x.pyrr.part  not packed, ", "hint: ulimit -f unlimited"}},
 		{"only the packed file is too large", "3300", "", cli.ExitTimeout, []string{"x.pyrr.part  not packed, ", ", verified", "hint: pyrr pack ", "why: MainThread sleeps"}},
 		{"and its replay fails", "3300", "1", cli.ExitTimeout, []string{"the replay that verifies the recording failed", "hint: pyrr replay --batch "}},
 	}
@@ -47,7 +48,7 @@ func TestFileSizeLimit(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x.pyrr.zip")
 			// TestMain runs main for that name.
 			cmd := exec.Command("bash", "-c", `ulimit -f "$1"; shift; exec -a pyrr "$@"`, "-", tt.limit,
-				os.Args[0], "record", "--timeout", "2s", "-o", file, python, "-c", sleeps)
+				os.Args[0], "record", "--timeout", "4s", "-o", file, python, "-c", sleeps)
 			cmd.Env = append(os.Environ(), "PYRR_REPLAY_MEMORY="+tt.memory)
 			b, _ := cmd.CombinedOutput()
 			out := string(b)
