@@ -24,10 +24,10 @@ func (s *Source) State() (*assert.State, error) {
 	out := &assert.State{Fingerprint: r.Why.Fingerprint()}
 	for i := range r.Ends {
 		e := &r.Ends[i]
+		if out.Unknown == "" && e.Stopped() {
+			out.Unknown = unread(e)
+		}
 		if e.Facts == nil {
-			if stopped := len(reason.StoppedOnes(r.Ends[i:i+1])) > 0; stopped && e.Proc.Python != "" && out.Unknown == "" {
-				out.Unknown = fmt.Sprintf("what the objects of process %d were at the end is not in the recording; pyrr record keeps it for those that did not end by themselves", e.Proc.ID)
-			}
 			continue
 		}
 		x := stateReader{out: out, end: e}
@@ -36,6 +36,18 @@ func (s *Source) State() (*assert.State, error) {
 	}
 	addDeadlocks(out, r)
 	return out, nil
+}
+
+// unread says why it is not known what the objects of a stopped process were, "" for one
+// that is no Python, and so has none.
+func unread(e *reason.Ending) string {
+	switch p := &e.Proc; {
+	case p.Python != "" && e.Facts == nil:
+		return fmt.Sprintf("what the objects of process %d were at the end is not in the recording; pyrr record keeps it for those that did not end by themselves", p.ID)
+	case namedPython(p.Exe) && (e.Facts == nil || e.Facts.Python == ""):
+		return fmt.Sprintf("the objects of process %d can't be read: its interpreter is none that pyrr knows (pyrr doctor says why)", p.ID)
+	}
+	return ""
 }
 
 // stateReader turns what is known of a process at its end into what specs see.

@@ -78,6 +78,7 @@ var shorter = []struct {
 	{lazyregexp.New(`(, which \S+) took at line \d+\.$`), "$1 holds."},
 	{lazyregexp.New(`reads from the connection((?: \([^()]*\))?) with ((?:child |thread |task )?[\w-]+(?: \(\w+\))?)`), "reads from $2$1"},
 	{lazyregexp.New(`(\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+([,)])`), "$1$2"},
+	{lazyregexp.New(`, which polls(; meanwhile)`), "$1"},
 }
 
 // between matches a place in a sentence, and behind it where that goes on.

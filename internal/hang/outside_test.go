@@ -112,3 +112,20 @@ func TestTimerAtEnd(t *testing.T) {
 		t.Errorf("%s: %s", v.Degree, v.Sentence)
 	}
 }
+
+// TestNativeLoop: a package's native loop, whose threads wake each other, is a wait where
+// another thread is stuck all the while and nothing but a descriptor of the package's own is
+// watched; a connection that moves data may bring what is asked for.
+func TestNativeLoop(t *testing.T) {
+	for what, waits := range map[string]bool{EventFD: true, "connection": false} {
+		loop := &Call{TID: 1, Call: "epoll_wait", FD: 3, Peer: &Peer{What: what, Outside: true, Got: 9}, For: time.Millisecond, Event: 9, Loop: &Loop{Count: 200, For: 10 * time.Second, Every: 50 * time.Millisecond, Moves: true}}
+		main := thread(1, "MainThread", 9, nil)
+		main.Frames = []Frame{{Func: "_blocking", File: "/venv/lib/python3.13/site-packages/grpc/_channel.py", Line: 7}, {Func: "ask", File: "app.py", Line: 9}}
+		v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Threads: []*Call{loop, {TID: 2, Call: "futex", FD: -1, For: 9 * time.Second}}, Facts: &Facts{
+			Units:  []Unit{main, thread(2, "worker", 6, &Wait{How: "wait", On: []int{0}})},
+			Things: []Thing{{Kind: Event, Name: "release"}}}}}})
+		if got := v.Degree == Likely && strings.Contains(v.Sentence, "; meanwhile worker waits for event release"); got != waits {
+			t.Errorf("%s: %s: %s", what, v.Degree, v.Sentence)
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	case c.Loop.Moves:
 		says = "goes on in a loop" + at + ": " + turns("turns")
 		if strings.Contains(at, " in ") { // the loop is that of a package
-			if other := j.stuckFor(n, c.Loop.For/2); other != "" && c.Peer == nil {
+			if other := j.stuckFor(n, c.Loop.For/2); other != "" && (c.Peer == nil || c.Peer.What == EventFD) {
 				return "waits" + at + ", which polls: " + turns("times") + other, Likely, "poll", "what would end the loop"
 			}
 			says += or(j.beside(n), j.stuckFor(n, time.Second))
