@@ -363,5 +363,17 @@ func (r *recorder) addFile(p *process, f *os.File, name string, upto uint64) (re
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return 0, fmt.Errorf("stat %s: %w", name, err)
 	}
-	return p.ep.w.AddFile(name, int(f.Fd()), st, upto)
+	return p.ep.w.AddFile(name, int(f.Fd()), st, wantedOf(f, &st, upto))
+}
+
+// maxSections bounds the interpreter that is kept with its sections.
+const maxSections = 128 << 20
+
+// wantedOf is how much of a mapped file is kept: what is mapped, and all of an interpreter
+// whose symbols are in sections alone.
+func wantedOf(f *os.File, st *unix.Stat_t, upto uint64) uint64 {
+	if size := uint64(max(st.Size, 0)); upto < size && size <= maxSections && cpython.LinkedStatically(f) {
+		return size
+	}
+	return upto
 }

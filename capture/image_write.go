@@ -200,7 +200,7 @@ func (iw *imageWriter) mapping(m *linux.Mapping) error {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fmt.Errorf("stat %s: %w", m.Path, err)
 	}
-	id, err := iw.w.AddFile(m.Path, int(f.Fd()), st, m.Off+(m.End-m.Start))
+	id, err := iw.w.AddFile(m.Path, int(f.Fd()), st, wantedOf(f, &st, m.Off+(m.End-m.Start)))
 	if err != nil {
 		return err
 	}

@@ -104,36 +104,6 @@ func (a *Addresses) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// NextInstr names the register that holds next_instr at a dispatch. The
-// instruction about to run is at the register's value plus Bias: up to 3.10
-// next_instr already points behind it.
-type NextInstr struct {
-	Reg  Reg
-	Bias int
-}
-
-// nextInstrExact in its encoding says that Bias is 0 although the version has
-// moved next_instr on by then.
-const nextInstrExact = 1 << 8
-
-// Encode returns n as recordings hold it: never 0.
-func (n NextInstr) Encode(v Version) uint64 {
-	e := 1 + uint64(n.Reg)
-	if n.Bias != v.Rules().NextInstrBias() {
-		e |= nextInstrExact
-	}
-	return e
-}
-
-// DecodeNextInstr is the inverse of Encode.
-func DecodeNextInstr(e uint64, v Version) NextInstr {
-	n := NextInstr{Reg: Reg(e-1) % numRegs, Bias: v.Rules().NextInstrBias()}
-	if e&nextInstrExact != 0 {
-		n.Bias = 0
-	}
-	return n
-}
-
 // size is the length in bytes of an entry.
 func (t *Table) size() int {
 	if t.Rel32 {
@@ -175,8 +145,8 @@ func (c *Clock) check() error {
 	if v := c.Version; v.Major != 3 || v.Minor < minMinor || v.Minor > maxMinor() {
 		return fmt.Errorf("version %v", v)
 	}
-	if c.NextInstr.Reg >= numRegs || c.NextInstr.Bias != 0 && c.NextInstr.Bias != c.Version.Rules().NextInstrBias() {
-		return fmt.Errorf("next instruction at %v%+d", c.NextInstr.Reg, c.NextInstr.Bias)
+	if err := c.NextInstr.check(c.Version); err != nil {
+		return err
 	}
 	for i := range c.Tables {
 		t := &c.Tables[i]

@@ -6,9 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pyrr/internal/linux"
 )
 
 // fakeELF is an ELF file made for a test: with dynamic symbols, one function
@@ -204,6 +207,35 @@ func sharedPython(ways, odd int) fakeELF {
 	return f
 }
 
+// slotPython is a fakePython whose compiler had no register left for next_instr: each dispatch
+// loads it from [base+16], or puts it there when it has moved it on.
+func slotPython(sites, odd int, base byte) fakeELF {
+	f := fakePython(sites, 0)
+	slot := []byte{0x44, 0x24, 16} // rsp
+	if base == 5 {
+		slot = []byte{0x45, 16}
+	}
+	code := bytes.Repeat([]byte{0x90}, 512)
+	for i := range sites {
+		at := slices.Clone(slot)
+		if i < odd {
+			at[len(at)-1] = 24
+		}
+		code = append(append(code, 0x48, 0x8b), at...) // mov rax, [slot]
+		switch i % 3 {
+		case 1:
+			code = append(append(code, 0x48, 0x83, 0xc0, 0x02, 0x48, 0x89), at...) // add rax, 2; mov [slot], rax
+		case 2:
+			code = append(append(code, 0x0f, 0xb7, 0x08, 0x48, 0x83), at...) // movzx ecx, word [rax]; add qword [slot], 2
+			code = append(append(append(code, 0x02), 0x48, 0x8b), at...)     // mov rax, [slot]
+		}
+		code = append(code, 0x0f, 0xb7, 0x00, 0x0f, 0xb6, 0xc0, 0xff, 0x24, 0xc5) // movzx eax, word [rax]; movzx eax, al; jmp [rax*8+T]
+		code = binary.LittleEndian.AppendUint32(code, fakeTable)
+	}
+	f.code = code
+	return f
+}
+
 // switchPython is a fakePython without computed gotos: ways lead to the jump of a switch
 // whose table holds offsets.
 func switchPython(minor, ways, odd int) fakeELF {
@@ -262,6 +294,7 @@ func TestFindClockInMadeFiles(t *testing.T) {
 		{"a switch's ways disagree", switchPython(13, 100, 30), "no register is next_instr"},
 		{"ways disagree", sharedPython(100, 30), "no register is next_instr"},
 		{"registers disagree", fakePython(100, 30), "no register is next_instr"},
+		{"slots disagree", slotPython(100, 30, 4), "no register is next_instr"},
 		{"no functions", with(good, func(f *fakeELF) { f.noFrame = true }), "no .eh_frame_hdr"},
 		{"no runtime", with(good, func(f *fakeELF) { f.symbols = []string{"main"} }), "no CPython runtime"},
 		{"3.7", with(good, func(f *fakeELF) { binary.LittleEndian.PutUint32(f.data, 0x030710f0) }), "CPython 3.7.16 is too old"},
@@ -306,17 +339,43 @@ func TestFindClockInMadeFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Tables[0].Addr != fakeTable || c.Sites != 60 || c.NextInstr != (NextInstr{15, 0}) || c.Version.Micro != 1 || c.Relocated {
+			if c.Tables[0].Addr != fakeTable || c.Sites != 60 || c.NextInstr != (NextInstr{Reg: 15}) || c.Version.Micro != 1 || c.Relocated {
 				t.Errorf("found %+v", c)
 			}
 		})
 	}
 }
 
+// TestNextInstrOnStack finds next_instr where no register holds it at the dispatches.
+func TestNextInstrOnStack(t *testing.T) {
+	for _, base := range []Reg{4, 5} {
+		c, err := find(slotPython(60, 0, byte(base)).build())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := NextInstr{Reg: base, InStack: true, Off: 16}
+		if c.NextInstr != want {
+			t.Errorf("next_instr at %v, want %v", c.NextInstr, want)
+		}
+		if got := DecodeNextInstr(want.Encode(c.Version), c.Version); got != want {
+			t.Errorf("%v is %v when it was encoded", want, got)
+		}
+		var stack [8]byte
+		binary.LittleEndian.PutUint64(stack[:], 0x4242)
+		regs := linux.Regs{Rsp: 0x7000, Rbp: 0x7000}
+		if at := want.At(written{{0x7010, stack[:]}}, &regs); at != 0x4242 {
+			t.Errorf("next_instr is %#x", at)
+		}
+		if at := want.At(written{}, &regs); at != 0 {
+			t.Errorf("next_instr is %#x without a stack", at)
+		}
+	}
+}
+
 // FuzzFindClock holds that no file makes the analysis panic, or find a clock
 // that breaks its rules.
 func FuzzFindClock(f *testing.F) {
-	for _, e := range []fakeELF{fakePython(60, 0), sharedPython(60, 0), switchPython(13, 60, 0), {symbols: []string{"x"}, gnuHash: true}} {
+	for _, e := range []fakeELF{fakePython(60, 0), sharedPython(60, 0), slotPython(60, 0, 4), switchPython(13, 60, 0), {symbols: []string{"x"}, gnuHash: true}} {
 		b := e.build()
 		f.Add(b)
 		f.Add(b[:len(b)/2])

@@ -1,9 +1,11 @@
 package cpython
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -247,8 +249,8 @@ func (t *tracer) leadsTo(base value, addr uint64) bool {
 	return false
 }
 
-// electNextInstr finds the register that holds next_instr at every dispatch:
-// all jumps through one table must agree on it, and those of the switch, if any.
+// electNextInstr finds the place that holds next_instr at every dispatch, a register or
+// a slot of the stack: all jumps through one table must agree on it, and those of the switch, if any.
 // Where next_instr has been moved on by then (bias), a compiler may keep what it
 // was in a register as well; Clang's switch leaves only that one.
 func electNextInstr(sites, inSwitch []site, bias int) (NextInstr, error) {
@@ -256,34 +258,44 @@ func electNextInstr(sites, inSwitch []site, bias int) (NextInstr, error) {
 	for _, bias := range slices.Compact([]int{bias, 0}) {
 		votes, voters := votesFor(sites, bias)
 		second, _ := votesFor(inSwitch, bias)
-		if len(inSwitch) > 0 {
-			for r := range votes {
-				if second[r] == 0 {
-					votes[r] = 0
-				}
+		best, most, after := NextInstr{}, 0, 0
+		said := []string{}
+		for _, n := range slices.SortedFunc(maps.Keys(votes), compareNext) {
+			if len(inSwitch) > 0 && second[n] == 0 {
+				continue
 			}
+			if v := votes[n]; v > most {
+				best, most, after = n, v, most
+			} else {
+				after = max(after, v)
+			}
+			said = append(said, fmt.Sprintf("%v: %d", n, votes[n]))
 		}
-		best := slices.Index(votes[:], slices.Max(votes[:]))
-		others := slices.Clone(votes[:])
-		others[best] = 0
-		if voters >= minSites/2 && votes[best]*10 >= voters*9 && slices.Max(others)*10 <= votes[best]*9 {
-			return NextInstr{Reg(best), bias}, nil
+		if voters >= minSites/2 && most*10 >= voters*9 && after*10 <= most*9 {
+			return best, nil
 		}
 		if first == nil {
-			first = fmt.Errorf("no register is next_instr at every jump (votes %v of %d)", votes, len(sites))
+			first = fmt.Errorf("no register is next_instr at every jump (votes %v of %d)", said, len(sites))
 		}
 	}
 	return NextInstr{}, first
 }
 
-// votesFor counts, of each register, the jumps at which it holds next_instr but
+// compareNext orders places: registers first.
+func compareNext(a, b NextInstr) int {
+	in := map[bool]int{true: 1}
+	return cmp.Or(in[a.InStack]-in[b.InStack], cmp.Compare(a.Reg, b.Reg), cmp.Compare(a.Off, b.Off))
+}
+
+// votesFor counts, of each place, the jumps at which it holds next_instr but
 // for bias, and the jumps at which any does.
-func votesFor(sites []site, bias int) (votes [numRegs]int, voters int) {
+func votesFor(sites []site, bias int) (votes map[NextInstr]int, voters int) {
+	votes = map[NextInstr]int{}
 	for _, s := range sites {
 		voted := false
 		for _, n := range s.next {
-			if n.bias == bias {
-				votes[n.reg]++
+			if n.Bias == bias {
+				votes[n]++
 				voted = true
 			}
 		}
@@ -318,7 +330,7 @@ func (im *elfFile) versionInCode() Version {
 				switch a := a.(type) {
 				case x86asm.Mem:
 					if a.Base == x86asm.RIP {
-						at = pc + uint64(n) + uint64(a.Disp)
+						at = pc + uint64(n) + uint64(displacement(a))
 					}
 				case x86asm.Imm:
 					at = uint64(a)

@@ -2,6 +2,7 @@ package cpython
 
 import (
 	"bytes"
+	"maps"
 
 	"golang.org/x/arch/x86/x86asm"
 )
@@ -44,14 +45,9 @@ type site struct {
 	opcodeLookup
 	rel32 bool
 	bound int // highest index that the code lets through, -1 if it doesn't check
-	// next lists the registers that hold the address of the opcode, plus a
-	// small constant.
-	next []nextCandidate
-}
-
-type nextCandidate struct {
-	reg  Reg
-	bias int // to be added to get the opcode's address
+	// next lists the places that hold the address of the opcode, less a small
+	// constant.
+	next []NextInstr
 }
 
 // tracer executes straight-line code symbolically: it follows from one
@@ -74,6 +70,9 @@ type tracer struct {
 	start  uint64
 	// slots are the constants that the code stores in stack slots.
 	consts map[stackConst]int
+	// stack is what slots of the stack hold of what registers did, or were loaded from
+	// them; by the slot's address, a symbol.
+	stack map[value]value
 }
 
 type stackConst struct {
@@ -82,7 +81,7 @@ type stackConst struct {
 }
 
 func newTracer() *tracer {
-	t := &tracer{consts: map[stackConst]int{}}
+	t := &tracer{consts: map[stackConst]int{}, stack: map[value]value{}}
 	t.forget()
 	return t
 }
@@ -98,6 +97,7 @@ func (t *tracer) forget() {
 	}
 	t.compared, t.bounded = value{}, value{}
 	t.lookups = t.lookups[:0]
+	clear(t.stack)
 }
 
 var endbr64 = []byte{0xf3, 0x0f, 0x1e, 0xfa}
@@ -141,7 +141,7 @@ func (t *tracer) follow(target uint64) {
 			continue
 		}
 		before := *t
-		t.shared = nil // one way at a time
+		t.shared, t.stack = nil, maps.Clone(t.stack) // one way at a time
 		for pc := target; pc <= at; {
 			n, op := t.one(pc)
 			if n == 0 || op == x86asm.JMP || op == x86asm.RET || op == x86asm.UD2 {
@@ -178,13 +178,22 @@ func general(a x86asm.Arg) (Reg, int) {
 	return 0, 0
 }
 
+// displacement is that of a memory operand: of 32 bits, it is signed, which the decoder
+// does not see.
+func displacement(m x86asm.Mem) int64 {
+	if uint64(m.Disp)>>32 == 0 {
+		return int64(int32(uint32(m.Disp)))
+	}
+	return m.Disp
+}
+
 // base returns the address of a memory operand without its index.
 func (t *tracer) base(m x86asm.Mem, next uint64) value {
 	switch m.Base {
 	case 0:
-		return value{kind: valConst, off: m.Disp}
+		return value{kind: valConst, off: displacement(m)}
 	case x86asm.RIP:
-		return value{kind: valConst, off: int64(next) + m.Disp}
+		return value{kind: valConst, off: int64(next) + displacement(m)}
 	}
 	r, n := general(m.Base)
 	if n != 8 {
@@ -193,7 +202,10 @@ func (t *tracer) base(m x86asm.Mem, next uint64) value {
 	if t.regs[r].kind == valLoad { // an address that was loaded, and no instruction
 		t.regs[r] = t.fresh()
 	}
-	return t.plus(t.regs[r], m.Disp)
+	if m.Index == 0 {
+		t.point(r)
+	}
+	return t.plus(t.regs[r], displacement(m))
 }
 
 // plus adds a constant to a value.
@@ -212,16 +224,44 @@ func (t *tracer) plus(v value, n int64) value {
 	return t.fresh()
 }
 
-// slot returns the stack slot that a memory operand is, if it is one.
+// point makes of a register that was loaded from a stack slot one whose value is known to be
+// in that slot.
+func (t *tracer) point(r Reg) {
+	v := t.regs[r]
+	if v.kind != valStacked {
+		return
+	}
+	s := t.fresh()
+	for i := range t.regs {
+		if t.regs[i] == v {
+			t.regs[i] = s
+		}
+	}
+	if at := t.slotAt(v); at.kind == valSymbol {
+		t.stack[at] = s
+	}
+}
+
+// slotAt is the address of a stack slot, as far as it is known where it is.
+func (t *tracer) slotAt(slot value) value {
+	at := t.regs[stackBases[slot.id]]
+	at.off += slot.off
+	return at
+}
+
+// stackBases are the registers that stack slots are addressed by.
+var stackBases = [...]Reg{4, 5} // rsp, rbp
+
+// stackPlace returns the stack slot that a memory operand is, if it is one.
 func stackPlace(m x86asm.Mem) (value, bool) {
 	if m.Index != 0 || m.Segment != 0 {
 		return value{}, false
 	}
 	switch m.Base {
 	case x86asm.RSP:
-		return value{kind: valStacked, id: 0, off: m.Disp}, true
+		return value{kind: valStacked, id: 0, off: displacement(m)}, true
 	case x86asm.RBP:
-		return value{kind: valStacked, id: 1, off: m.Disp}, true
+		return value{kind: valStacked, id: 1, off: displacement(m)}, true
 	}
 	return value{}, false
 }
@@ -247,6 +287,9 @@ func (t *tracer) load(m x86asm.Mem, next uint64, n int) value {
 	// Slots of rbp only when it isn't next_instr or the like: a load of 8
 	// bytes can't be an instruction.
 	if s, ok := stackPlace(m); ok && n == 8 {
+		if v, ok := t.stack[t.slotAt(s)]; ok {
+			return v
+		}
 		return s
 	}
 	if base.kind == valSymbol && n <= 8 {
@@ -265,9 +308,20 @@ func (t *tracer) jump(pc uint64, v value) {
 	if b := t.bounded; b.kind == valOpcode && b.id == l.opcode.id && b.off == l.opcode.off && b.delta == l.opcode.delta {
 		s.bound = int(t.bound)
 	}
-	for r, v := range t.regs {
+	holds := func(v value, n NextInstr) {
 		if d := l.opcode.off - v.off; v.kind == valSymbol && v.id == l.opcode.id && d >= -8 && d <= 8 {
-			s.next = append(s.next, nextCandidate{Reg(r), int(d)})
+			n.Bias = int(d)
+			s.next = append(s.next, n)
+		}
+	}
+	for r, v := range t.regs {
+		holds(v, NextInstr{Reg: Reg(r)})
+	}
+	for at, v := range t.stack {
+		for _, r := range stackBases {
+			if b := t.regs[r]; b.kind == valSymbol && b.id == at.id && at.off-b.off == int64(int32(at.off-b.off)) {
+				holds(v, NextInstr{Reg: r, InStack: true, Off: int32(at.off - b.off)})
+			}
 		}
 	}
 	t.sites = append(t.sites, s)

@@ -88,7 +88,9 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 		// A store: note constants put into stack slots.
 		if m, ok := dst.(x86asm.Mem); ok {
 			if at, ok := stackPlace(m); ok {
-				if s, w := general(src); w == 8 && t.regs[s].kind == valConst {
+				s, w := general(src)
+				t.store(at, s, w)
+				if w == 8 && t.regs[s].kind == valConst {
 					t.consts[stackConst{at, uint64(t.regs[s].off)}]++
 				} else if imm, ok := src.(x86asm.Imm); ok && imm > 0 {
 					t.consts[stackConst{at, uint64(imm)}]++
@@ -117,6 +119,22 @@ func (t *tracer) move(dst, src x86asm.Arg, next uint64) {
 		}
 	}
 	t.regs[r] = v
+}
+
+// store notes what a stack slot gets of a register, of w bytes: a symbol, or nothing known.
+func (t *tracer) store(slot value, r Reg, w int) {
+	at := t.slotAt(slot)
+	if at.kind != valSymbol {
+		return
+	}
+	if w == 8 {
+		t.point(r)
+		if t.regs[r].kind == valSymbol {
+			t.stack[at] = t.regs[r]
+			return
+		}
+	}
+	delete(t.stack, at)
 }
 
 // extend executes MOVZX: an opcode is the low byte of an instruction.
@@ -169,7 +187,8 @@ func (t *tracer) address(dst, src x86asm.Arg, next uint64) {
 // add executes ADD, SUB, INC and DEC.
 func (t *tracer) add(in *x86asm.Inst) {
 	r, n := general(in.Args[0])
-	if n == 0 {
+	m, inMemory := in.Args[0].(x86asm.Mem)
+	if n == 0 && !inMemory {
 		return
 	}
 	v := t.fresh()
@@ -186,6 +205,20 @@ func (t *tracer) add(in *x86asm.Inst) {
 		if in.Op == x86asm.SUB {
 			delta = -delta
 		}
+	}
+	if inMemory { // of next_instr itself, where it lies on the stack
+		if slot, ok := stackPlace(m); ok {
+			at := t.slotAt(slot)
+			if s, ok := t.stack[at]; ok && known && in.MemBytes == 8 {
+				t.stack[at] = t.plus(s, delta)
+			} else {
+				delete(t.stack, at)
+			}
+		}
+		return
+	}
+	if known && n == 8 {
+		t.point(r)
 	}
 	if known && (n == 8 || n == 4 && t.regs[r].kind == valOpcode) {
 		v = t.plus(t.regs[r], delta)

@@ -111,7 +111,7 @@ func TestStacksAtDispatch(t *testing.T) {
 					shims++
 					return err
 				}
-				next := clock.NextInstr(regs)
+				next := clock.NextInstr(m, regs)
 				got, err := rt.Frames(m, ts[0], Options{NextInstr: next})
 				if err != nil {
 					return err

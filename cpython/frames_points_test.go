@@ -53,6 +53,7 @@ func interpreters() []interpreter {
 		interpreter{name: "pbs-3.11", path: setup.Path("pbs311/bin/python3.11")},
 		interpreter{name: "pbs-3.14", path: setup.Path("pbs314/bin/python3.14")},
 		interpreter{name: "switch-3.13", path: setup.Path("switch313/bin/python3.13")},
+		interpreter{name: "static-3.13", path: setup.Path("static313/bin/python3.13")},
 		interpreter{name: "clang-3.13", path: setup.Path("clang313/bin/python3.13")},
 		interpreter{name: "nogil-3.13t", path: setup.Path("nogil313/bin/python3.13t")})
 }

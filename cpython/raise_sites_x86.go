@@ -56,7 +56,7 @@ func loads(code []byte) (load, bool) {
 	if !ok || from.Index != 0 || from.Base == 0 || from.Base == x86asm.RIP || from.Base == x86asm.RSP {
 		return load{}, false
 	}
-	return load{from.Base, from.Disp}, true
+	return load{from.Base, displacement(from)}, true
 }
 
 // fetches says whether code reads all fields behind a register, empties the first of them
@@ -76,7 +76,7 @@ func fetches(m mem.Reader, at uint64, code []byte, base x86asm.Reg, fields []int
 			switch {
 			case !ok:
 			case o.Base == x86asm.RIP && emptied:
-				target := at + uint64(o.Disp)
+				target := at + uint64(displacement(o))
 				if target == typ {
 					return true
 				}
@@ -85,10 +85,10 @@ func fetches(m mem.Reader, at uint64, code []byte, base x86asm.Reg, fields []int
 						return true
 					}
 				}
-			case o.Base != base || o.Index != 0 || !slices.Contains(fields, o.Disp):
-			case i == 1 && in.Op == x86asm.MOV && !slices.Contains(read, o.Disp):
-				read = append(read, o.Disp)
-			case i == 0 && o.Disp == fields[0]:
+			case o.Base != base || o.Index != 0 || !slices.Contains(fields, displacement(o)):
+			case i == 1 && in.Op == x86asm.MOV && !slices.Contains(read, displacement(o)):
+				read = append(read, displacement(o))
+			case i == 0 && displacement(o) == fields[0]:
 				if len(read) < len(fields) || !zero(in.Args[1]) {
 					return false // another one is put there
 				}

@@ -51,6 +51,13 @@ func runtimeAddr(im *elfFile, file io.ReaderAt) (uint64, error) {
 	return 0, ErrNotPython
 }
 
+// LinkedStatically says whether a file is an interpreter without dynamic symbols: what is
+// called what is then only in the sections behind all that is loaded.
+func LinkedStatically(file io.ReaderAt) bool {
+	im, err := readELF(file)
+	return err == nil && im.dyn[elf.DT_SYMTAB] == 0 && im.isPython()
+}
+
 // cookie looks for the beginning of _Py_DebugOffsets in the data of a program without
 // dynamic symbols.
 func (im *elfFile) cookie() (uint64, bool) {

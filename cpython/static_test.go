@@ -37,6 +37,17 @@ func TestStaticProgram(t *testing.T) {
 	if python, _ := WhichPython(whole); !python {
 		t.Error("the program with symbols is no Python")
 	}
+	for path, want := range map[string]bool{whole: true, bare: false, "/usr/bin/python3": false} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Log(err)
+			continue
+		}
+		if LinkedStatically(f) != want {
+			t.Errorf("%s is linked statically, with symbols: not %v", path, want)
+		}
+		f.Close()
+	}
 	addrs := map[string]uint64{}
 	for _, path := range []string{whole, bare} {
 		f, err := os.Open(path)

@@ -222,7 +222,7 @@ func TestVerify(t *testing.T) {
 			if tt.minor <= 10 {
 				regs.R13 += 2
 			}
-			if got := in.NextInstr(&regs); got != code {
+			if got := in.NextInstr(m, &regs); got != code {
 				t.Errorf("NextInstr is %#x", got)
 			}
 			err = in.Verify(m, &regs)

@@ -213,9 +213,8 @@ func (i *Installed) Trap(pc uint64) (resume, handler uint64, op int, ok bool) {
 
 // NextInstr returns the address of the instruction that a thread stopped in a
 // stub is about to run.
-func (i *Installed) NextInstr(regs *linux.Regs) uint64 {
-	n := i.clock.NextInstr
-	return n.Reg.Value(regs) + uint64(int64(n.Bias))
+func (i *Installed) NextInstr(m mem.Reader, regs *linux.Regs) uint64 {
+	return i.clock.NextInstr.At(m, regs)
 }
 
 // Verify checks, at a thread's stop in a stub, that the table is what it was
@@ -226,7 +225,7 @@ func (i *Installed) Verify(m mem.Reader, regs *linux.Regs) error {
 	if !ok {
 		return errors.New("thread is not stopped in a stub")
 	}
-	at := i.NextInstr(regs)
+	at := i.NextInstr(m, regs)
 	b, err := mem.U8(m, at)
 	if err != nil {
 		return fmt.Errorf("next instruction of opcode %d: %w", op, err)

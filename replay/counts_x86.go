@@ -46,9 +46,9 @@ func (s *session) counting() bool { return s.o.OnCounts != nil }
 
 // count emits the counting of the instruction in reg, or the jump to full, with all
 // registers as they were.
-func (a *asm) count(reg cpython.Reg, full *int) {
+func (a *asm) count(at cpython.NextInstr, full *int) {
 	probe, next, fresh, hit, over, done := new(int), new(int), new(int), new(int), new(int), new(int)
-	a.scratch(reg)
+	a.scratch(at)
 	a.mem(cellPrev, 0x48, 0x8b, 0x15) // mov rdx, [prev]
 	imm := func(v uint32, op ...byte) {
 		a.emit(op...)

@@ -20,7 +20,7 @@ const (
 // dynamicSymbol looks a symbol up in a module that is mapped bias above its
 // link addresses, as ld.so does: by the hash table that PT_DYNAMIC names. A
 // recording holds of a file what was mapped, which leaves the section headers
-// out. Structures are those of the System V ABI, the GNU hash table that of
+// out, but for an interpreter that is linked statically. Structures are those of the System V ABI, the GNU hash table that of
 // binutils.
 func dynamicSymbol(file io.ReaderAt, m mem.Reader, bias uint64, name string) (uint64, error) {
 	addr, _, err := dynamicSymbolSize(file, m, bias, name)
@@ -43,7 +43,38 @@ func dynamicSymbolSize(file io.ReaderAt, m mem.Reader, bias uint64, name string)
 			return addr, d.size, err
 		}
 	}
-	return 0, 0, errors.New("the module has no dynamic segment")
+	return sectionSymbol(file, bias, name)
+}
+
+// maxSymbols bounds the table of symbols in a section.
+const maxSymbols = 64 << 20
+
+// sectionSymbol looks a symbol up in the table that is there for debuggers, of a program
+// that is linked statically: it has no other.
+func sectionSymbol(file io.ReaderAt, bias uint64, name string) (addr, size uint64, err error) {
+	defer func() {
+		if p := recover(); p != nil { // debug/elf indexes what it is given
+			err = fmt.Errorf("malformed: %v", p)
+		}
+	}()
+	f, err := elf.NewFile(file)
+	if err != nil {
+		return 0, 0, err
+	}
+	s := f.SectionByType(elf.SHT_SYMTAB)
+	if s == nil || s.FileSize > maxSymbols {
+		return 0, 0, errors.New("the module has neither a dynamic segment nor a table of symbols")
+	}
+	syms, err := f.Symbols()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, s := range syms {
+		if s.Name == name && elf.ST_BIND(s.Info) != elf.STB_LOCAL && s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) != elf.STT_TLS {
+			return bias + s.Value, s.Size, nil
+		}
+	}
+	return 0, 0, fmt.Errorf("%w: %s", errNoSymbol, name)
 }
 
 // programHeaders reads the program headers of a 64-bit little-endian ELF file

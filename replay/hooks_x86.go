@@ -20,7 +20,8 @@ import (
 //	hook:  cmp r32, address; je hit; …; jmp handler
 //	hit:   int3; jmp handler
 //
-// A hook compares the lower half of the next-instruction register with the
+// A hook compares the lower half of the next instruction's address, which is in a register
+// or on the stack, with the
 // addresses of the instructions that have a breakpoint: a search tree of
 // compares with constants, that changes no register but the flags, which are
 // dead at a dispatch. The instruction was counted before, so the count stays
@@ -204,14 +205,11 @@ func (a *asm) leave(addr uint64) {
 	a.b = binary.LittleEndian.AppendUint64(a.b, addr)
 }
 
-// search emits compares of the next-instruction register with the sorted
+// search emits compares of the next instruction's address with the sorted
 // values, which end at hit or at miss.
-func (a *asm) search(reg cpython.Reg, values []uint32, hit, miss *int) {
+func (a *asm) search(next cpython.NextInstr, values []uint32, hit, miss *int) {
 	cmp := func(v uint32) {
-		if reg >= 8 {
-			a.emit(0x41)
-		}
-		a.emit(0x81, 0xf8|byte(reg&7)) // cmp r32, imm32
+		a.place(next, 0, 0x81, 7) // cmp r/m32, imm32
 		a.b = binary.LittleEndian.AppendUint32(a.b, v)
 	}
 	if len(values) <= 3 {
@@ -227,9 +225,30 @@ func (a *asm) search(reg cpython.Reg, values []uint32, hit, miss *int) {
 	cmp(values[mid])
 	a.to(hit, 0x0f, 0x84)   // je
 	a.to(right, 0x0f, 0x87) // ja
-	a.search(reg, values[:mid], hit, miss)
+	a.search(next, values[:mid], hit, miss)
 	*right = len(a.b)
-	a.search(reg, values[mid+1:], hit, miss)
+	a.search(next, values[mid+1:], hit, miss)
+}
+
+// place emits an instruction whose operand of register or memory is where the next
+// instruction's address is: rex has what of the prefix is not for that, 0 for none.
+func (a *asm) place(next cpython.NextInstr, rex, op, reg byte) {
+	r := byte(next.Reg)
+	if r >= 8 {
+		rex |= 0x41
+	}
+	if rex != 0 {
+		a.emit(rex)
+	}
+	if !next.InStack {
+		a.emit(op, 0xc0|reg<<3|r&7)
+		return
+	}
+	a.emit(op, 0x80|reg<<3|r&7) // [reg+disp32]
+	if r&7 == 4 {
+		a.emit(0x24) // rsp, or r12, takes a byte for no index
+	}
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(next.Off))
 }
 
 // Scratch registers of the lookup, kept in cells meanwhile.
@@ -239,24 +258,20 @@ const (
 	cellRdx = hookCells + 16
 )
 
-// scratch emits the saving of rax, rcx and rdx, and moves reg to rax.
-func (a *asm) scratch(reg cpython.Reg) {
+// scratch emits the saving of rax, rcx and rdx, and moves the next instruction's address to rax.
+func (a *asm) scratch(next cpython.NextInstr) {
 	a.mem(cellRax, 0x48, 0x89, 0x05) // mov [cell], rax
 	a.mem(cellRcx, 0x48, 0x89, 0x0d) // mov [cell], rcx
 	a.mem(cellRdx, 0x48, 0x89, 0x15) // mov [cell], rdx
-	rex := byte(0x48)
-	if reg >= 8 {
-		rex |= 4
-	}
-	a.emit(rex, 0x89, 0xc0|byte(reg&7)<<3) // mov rax, reg: it has not changed yet
+	a.place(next, 0x48, 0x8b, rax)   // mov rax, place: it has not changed yet
 }
 
-// lookup emits the search for the next-instruction register in the table of
+// lookup emits the search for the next instruction's address in the table of
 // known functions; it goes on behind the code or to miss, with all registers
 // as they were. It returns where the code lies that uses those of pass.
-func (a *asm) lookup(reg cpython.Reg, h *hookSet, miss *int) (filter, filterEnd uint64) {
+func (a *asm) lookup(next cpython.NextInstr, h *hookSet, miss *int) (filter, filterEnd uint64) {
 	found, ok, probe, unknown, trap := new(int), new(int), new(int), new(int), new(int)
-	a.scratch(reg)
+	a.scratch(next)
 	a.emit(0x89, 0xc1)    // mov ecx, eax
 	a.emit(0xc1, 0xe9, 4) // shr ecx, 4
 	a.emit(0x81, 0xe1)    // and ecx, tableEntries-1
@@ -327,9 +342,9 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		hit, out, miss, full := new(int), new(int), new(int), new(int)
 		span := hookSpan{lo: lo, stub: n}
 		if entries[n] {
-			span.filter, span.filterEnd = a.lookup(p.nextInstr.Reg, h, miss)
+			span.filter, span.filterEnd = a.lookup(p.nextInstr, h, miss)
 		}
-		a.search(p.nextInstr.Reg, values[n], hit, out)
+		a.search(p.nextInstr, values[n], hit, out)
 		for _, k := range []struct {
 			label *int
 			kind  trapKind
@@ -343,7 +358,7 @@ func (p *Process) writeHooks(t *Thread, values map[int][]uint32, entries map[int
 		}
 		*out = len(a.b)
 		if p.s.counting() {
-			a.count(p.nextInstr.Reg, full)
+			a.count(p.nextInstr, full)
 		}
 		a.leave(h.targets[n])
 		if p.s.counting() {

@@ -254,7 +254,7 @@ func (p *Process) NextInstr(t *Thread) uint64 {
 	if !p.atDispatch(t) || !p.nextKnown {
 		return 0
 	}
-	return p.nextInstr.Reg.Value(&t.regs) + p.nextBias()
+	return p.nextInstr.At(p.Mem(), &t.regs)
 }
 
 // atDispatch says whether a thread stands at the jump of a counting stub.
@@ -263,7 +263,7 @@ func (p *Process) atDispatch(t *Thread) bool {
 	return p.stubs != 0 && pc >= p.stubs && pc-p.stubs < clockCode && (pc-p.stubs)%stubSize == stubJump
 }
 
-// nextBias is what to add to the register: up to 3.10 next_instr points
+// nextBias is what to add to the place: up to 3.10 next_instr points
 // behind the instruction.
 func (p *Process) nextBias() uint64 {
 	return uint64(int64(p.nextInstr.Bias))

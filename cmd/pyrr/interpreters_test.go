@@ -24,6 +24,7 @@ func testInterpreters() []string {
 		setup.Path("pbs310/bin/python3.10"),
 		setup.Path("pbs314/bin/python3.14"),
 		setup.Path("nogil313/bin/python3.13t"),
+		setup.Path("static313/bin/python3.13"),
 	} {
 		found, _ := filepath.Glob(pattern) // the patterns are well formed
 		out = append(out, found...)

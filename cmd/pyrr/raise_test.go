@@ -13,11 +13,11 @@ import (
 )
 
 // TestRaiseInlined finds exceptions where Clang has made PyTraceBack_Here a part of the eval
-// loop: in what uv installs as Python 3.10 and 3.11.
+// loop, in what uv installs as Python 3.10 and 3.11; and where no dynamic symbol tells where it is.
 func TestRaiseInlined(t *testing.T) {
 	probe.Require(t)
 	tried := false
-	for _, name := range []string{"pbs310/bin/python3.10", "pbs311/bin/python3.11"} {
+	for _, name := range []string{"pbs310/bin/python3.10", "pbs311/bin/python3.11", "static313/bin/python3.13"} {
 		python := setup.Path(name)
 		if _, err := os.Stat(python); err != nil {
 			continue
