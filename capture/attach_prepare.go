@@ -65,7 +65,7 @@ func (r *recorder) prepareAttached(t *task, maps []linux.Mapping) error {
 		}
 		p.files = append(p.files, span{m.Start, m.End})
 		if m.Prot&unix.PROT_EXEC != 0 {
-			if err := r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, openMapped(m, t.pid)); err != nil {
+			if err := r.codeIn(t, ev, m); err != nil {
 				return err
 			}
 		}

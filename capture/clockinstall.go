@@ -8,11 +8,19 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 
 	"golang.org/x/sys/unix"
 )
+
+// codeIn is codeMapped for a mapping that is there.
+func (r *recorder) codeIn(t *task, ev *recording.Event, m *linux.Mapping) error {
+	f := openMapped(m, t.pid)
+	defer f.Close() // also where there is none
+	return r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, f)
+}
 
 // codeMapped handles executable code that appeared in the process: it patches
 // instructions whose results can't be reproduced, and looks for a Python
@@ -21,7 +29,6 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	if f == nil {
 		return nil
 	}
-	defer f.Close()
 	p := t.proc
 	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 	r.sitesMapped(p, name, self, f, start, end, off)

@@ -121,7 +121,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	r.openStream(p)
 	for _, m := range maps {
 		if m.Prot&unix.PROT_EXEC != 0 && m.Ino != 0 {
-			if err := r.codeMapped(t, ev, m.Path, m.Start, m.End, m.Off, openMapped(&m, t.pid)); err != nil {
+			if err := r.codeIn(t, ev, &m); err != nil {
 				return err
 			}
 		}

@@ -89,9 +89,10 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return nil
 	}
 	fd := int(int32(args[4]))
-	link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+	at := fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd)
+	link, _ := os.Readlink(at)
 	m.Name = link
-	f, err := os.Open(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
+	f, err := openPlain(at)
 	var st unix.Stat_t
 	if err == nil {
 		defer f.Close()
@@ -132,13 +133,19 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	ev.Maps = []recording.Mapping{m}
 	p.files = append(p.files, span{start, end})
 	if m.Prot&unix.PROT_EXEC != 0 {
-		dup, err := os.Open(fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd))
-		if err != nil {
-			return nil
-		}
-		return r.codeMapped(t, ev, link, start, end, args[5], dup)
+		return r.codeMapped(t, ev, link, start, end, args[5], f)
 	}
 	return nil
+}
+
+// openPlain opens a file to read it without what os.Open does beside: it asks whether one
+// can wait for the file, by three calls, for each library that a program maps.
+func openPlain(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // rereadFiles takes what private mappings of files show once the program has

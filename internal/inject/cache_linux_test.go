@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pyrr/internal/usercache"
 )
 
 func TestSitesCached(t *testing.T) {
@@ -23,7 +25,7 @@ func TestSitesCached(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := func() []string {
-		m, _ := filepath.Glob(filepath.Join(cache, "pyrr/sites/*/*"))
+		m, _ := filepath.Glob(filepath.Join(cache, "pyrr/code/*/*"))
 		return m
 	}
 	check := func(what string) {
@@ -71,6 +73,16 @@ func TestSitesCached(t *testing.T) {
 			t.Errorf("%s: entry was not replaced", name)
 		}
 	}
+	// Another kind of the same file comes into the same entry, and leaves this one there.
+	pauses, err := PausesCached(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("another kind")
+	known.Clear()
+	if got, err := PausesCached(path); err != nil || !cmp.Equal(pauses, got) || len(readEntry(entries()[0], mustID(t, path))) != 2 {
+		t.Errorf("another kind: %d pauses, not %d; %v", len(got), len(pauses), err)
+	}
 	// A cached answer is used: sites of another file, put under this one's name.
 	fake := bytes.Replace(good, []byte(` 0f31"`), []byte(`0 0f31"`), 1)
 	os.WriteFile(entries()[0], fake, 0o600)
@@ -78,6 +90,15 @@ func TestSitesCached(t *testing.T) {
 	if got, _ := SitesCached(path); cmp.Equal(want, got) {
 		t.Error("cache entry was not read")
 	}
+}
+
+func mustID(t *testing.T, path string) usercache.FileKey {
+	t.Helper()
+	id, err := idOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestSitesCachedConcurrently(t *testing.T) {

@@ -72,12 +72,14 @@ func openRegular(path string) (*os.File, error) {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		f.Close()
 		if err == nil {
-			err = fmt.Errorf("%s is not a regular file", path)
+			err = notRegular(path)
 		}
 		return nil, err
 	}
 	return f, nil
 }
+
+func notRegular(path string) error { return fmt.Errorf("%s is not a regular file", path) }
 
 // sitesOf finds the instructions of an x86-64 ELF file that Insn names. It
 // disassembles functions from their starts, known by the unwind table

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"pyrr/internal/usercache"
@@ -13,10 +14,10 @@ import (
 
 // cacheVersion is part of the cache's path. It changes with what the
 // scanner finds, also by the table of buffered calls, or how sites are stored.
-const cacheVersion = "7"
+const cacheVersion = "8"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
-const maxCacheEntry = 1 << 20
+const maxCacheEntry = 4 << 20
 
 // SitesCached is Sites with its results kept in the user's cache folder, by
 // device, inode, size and modification time of the file. A damaged entry counts
@@ -42,8 +43,9 @@ func ApproxCached(path string) ([]ApproxSite, error) {
 	return cached(path, "approx", ApproxSites, encodeApprox, decodeApprox)
 }
 
-// known holds what cached has found, by kind and file: a child of the same
-// interpreter maps the same files. Its values are not to be changed.
+// known holds what cached has found, by kind and file, and what it has read of entries,
+// with no kind: a child of the same interpreter maps the same files. Its values are not to
+// be changed.
 var known sync.Map
 
 type knownKey struct {
@@ -53,12 +55,7 @@ type knownKey struct {
 
 // cached finds something in a file, or takes it from the cache's entry.
 func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error), encode func(T) string, decode func([]string) ([]T, bool)) ([]T, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	id, err := idOf(f)
+	id, err := idOf(path)
 	if err != nil {
 		return nil, err
 	}
@@ -66,37 +63,60 @@ func cached[T any](path, kind string, find func(io.ReaderAt, string) ([]T, error
 	if sites, ok := known.Load(key); ok {
 		return sites.([]T), nil
 	}
-	entry := entryPath(kind, id)
-	if lines, ok := readEntry(entry, id); ok {
+	entry := entryPath(id)
+	kinds := kindsOf(entry, id)
+	if lines, ok := kinds[kind]; ok {
 		if sites, ok := decode(lines); ok {
 			known.Store(key, sites)
 			return sites, nil
 		}
 	}
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	sites, err := find(f, path)
 	if err != nil {
 		return nil, err
 	}
-	e := cacheEntry{File: id, Sites: make([]string, len(sites))}
+	lines := make([]string, len(sites))
 	for i, s := range sites {
-		e.Sites[i] = encode(s)
+		lines[i] = encode(s)
 	}
-	writeEntry(entry, e)
+	kinds = maps.Clone(kinds)
+	kinds[kind] = lines
+	known.Store(knownKey{"", id}, kinds)
+	writeEntry(entry, cacheEntry{File: id, Kinds: kinds})
 	known.Store(key, sites)
 	return sites, nil
 }
 
-func idOf(f *os.File) (usercache.FileKey, error) {
+// kindsOf is what the cache's entry of a file has, by kind.
+func kindsOf(entry string, id usercache.FileKey) map[string][]string {
+	key := knownKey{"", id}
+	if kinds, ok := known.Load(key); ok {
+		return kinds.(map[string][]string)
+	}
+	kinds := readEntry(entry, id)
+	known.Store(key, kinds)
+	return kinds
+}
+
+func idOf(path string) (usercache.FileKey, error) {
 	var st syscall.Stat_t
-	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
-		return usercache.FileKey{}, &os.PathError{Op: "stat", Path: f.Name(), Err: err}
+	if err := syscall.Stat(path, &st); err != nil {
+		return usercache.FileKey{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return usercache.FileKey{}, notRegular(path)
 	}
 	return usercache.FileKey{Dev: uint64(st.Dev), Ino: st.Ino, Size: st.Size, Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}, nil
 }
 
 // entryPath is where the cache keeps what it knows of a file, "" without one.
-func entryPath(kind string, id usercache.FileKey) string {
-	dir, err := usercache.Dir(kind, "v"+cacheVersion)
+func entryPath(id usercache.FileKey) string {
+	dir, err := usercache.Dir("code", "v"+cacheVersion)
 	if err != nil {
 		return ""
 	}
@@ -104,10 +124,11 @@ func entryPath(kind string, id usercache.FileKey) string {
 }
 
 // A cacheEntry holds each site as "file offset, address, bytes", in
-// hexadecimal; the rest follows from the bytes.
+// hexadecimal; the rest follows from the bytes. Whatever is looked for in a file's code is
+// in one entry: it is all needed where the file is mapped.
 type cacheEntry struct {
 	File  usercache.FileKey
-	Sites []string
+	Kinds map[string][]string // by kind
 }
 
 func encodeSite(s Site) string {
@@ -128,28 +149,30 @@ func decodeSite(text string) (Site, bool) {
 	return s, ok
 }
 
-func readEntry(name string, id usercache.FileKey) ([]string, bool) {
+// readEntry returns what an entry has, nothing where it is absent or damaged.
+func readEntry(name string, id usercache.FileKey) map[string][]string {
+	none := map[string][]string{}
 	if name == "" {
-		return nil, false
+		return none
 	}
 	f, err := openRegular(name)
 	if err != nil {
-		return nil, false
+		return none
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil || st.Size() > maxCacheEntry {
-		return nil, false
+		return none
 	}
 	b := make([]byte, st.Size())
 	if _, err := f.ReadAt(b, 0); err != nil && len(b) > 0 {
-		return nil, false
+		return none
 	}
 	var e cacheEntry
-	if json.Unmarshal(b, &e) != nil || e.File != id {
-		return nil, false
+	if json.Unmarshal(b, &e) != nil || e.File != id || e.Kinds == nil {
+		return none
 	}
-	return e.Sites, true
+	return e.Kinds
 }
 
 func decodeSites(lines []string) ([]Site, bool) {

@@ -27,6 +27,9 @@ const (
 	zstdMaxBlock   = 128 << 10
 )
 
+// storedSize is how many bytes appendStored makes of n at most.
+func storedSize(n int) int { return n + 9 + 3*(1+n/zstdMaxBlock) }
+
 // appendStored appends raw, which is not empty, as a frame that is not compressed.
 func appendStored(b, raw []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, zstdMagic)

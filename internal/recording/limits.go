@@ -11,6 +11,9 @@ const (
 	maxChunk = 64 << 20
 	// chunkTarget is the raw length at which the writer seals a chunk.
 	chunkTarget = 1 << 20
+	// chunkBuffer is the size of the buffers for a chunk: a chunk that is just short of
+	// its target takes one more event.
+	chunkBuffer = chunkTarget + bigData + chunkTarget/16
 	// bigData is the size from which on an event's data begins a chunk of
 	// its own, and pieceSize the raw length of the chunks it is split into.
 	bigData   = 256 << 10

@@ -54,7 +54,7 @@ func (q *queue) buffer(first bool) []byte {
 	if first {
 		return make([]byte, 0, chunkTarget/16)
 	}
-	return make([]byte, 0, chunkTarget+chunkTarget/16)
+	return make([]byte, 0, chunkBuffer)
 }
 
 // put adds a job. While the queue is full it waits, unless failed says that
@@ -132,7 +132,7 @@ func (q *queue) finish(j *job) {
 	if j.image {
 		q.images -= len(raw)
 	}
-	if cap(raw) <= 2*chunkTarget && len(q.free) < 8 {
+	if cap(raw) >= chunkBuffer && cap(raw) <= 2*chunkTarget && len(q.free) < 8 {
 		q.free = append(q.free, raw[:0])
 	}
 	q.room.Broadcast()

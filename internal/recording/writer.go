@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -279,6 +280,7 @@ func (s *Stream) Append(ev *Event) error {
 		s.first = s.next
 	}
 	s.head = s.d.encode(s.head[:0], ev, have)
+	s.reserve(2*binary.MaxVarintLen64 + len(s.head) + int(min(data, bigData)))
 	s.buf = appendUvarint2(s.buf, uint64(len(s.head)), data)
 	s.buf = append(s.buf, s.head...)
 	if cap(s.head) > chunkTarget {
@@ -300,6 +302,16 @@ func (s *Stream) Append(ev *Event) error {
 		s.seal(0)
 	}
 	return s.w.Err()
+}
+
+// reserve makes room for n bytes. What begins small goes on in a buffer for a whole chunk,
+// which is used again: to grow by doubling costs the copies, and a page fault for each new
+// page.
+func (s *Stream) reserve(n int) {
+	if len(s.buf)+n <= cap(s.buf) || len(s.buf)+n > chunkBuffer {
+		return
+	}
+	s.buf = append(s.w.q.buffer(false), s.buf...)
 }
 
 // data returns the bytes of a part of memory. Where they can't be read any more the

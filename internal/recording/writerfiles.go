@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
 		}
 	} else if n := int64(len(raw)); n <= w.later {
 		w.later -= n
-		w.packed = appendStored(w.packed, raw)
+		w.packed = appendStored(slices.Grow(w.packed, storedSize(len(raw))), raw)
 	} else {
 		w.packed = w.enc.EncodeAll(raw, w.packed)
 	}
