@@ -20,7 +20,7 @@ var argWords = map[Kind][]argWord{
 		{"Budget", "address of the budget of instructions; 0 where their counting does not begin here. Text is the version of the interpreter"},
 		{"Stubs", "address of the counting stubs"},
 		{"Bias", "load bias of the module with the interpreter"},
-		{"Next", "1 + number of the register that holds the next instruction at a dispatch, 0 if it is not known"},
+		{"Next", "1 + number of the register that holds the next instruction at a dispatch; plus 512 where it is in memory, at that register plus the upper 4 bytes, signed; 0 if it is not known"},
 		{"Pauses", "address of the budget of pauses; 0 where their counting does not begin here"},
 		{"Calls", "address of the data of the buffer of system calls; 0 where it does not begin here"},
 	},
