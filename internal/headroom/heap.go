@@ -13,7 +13,7 @@ import (
 // comes on top of that: where the limit does not leave room for it the runtime would
 // collect without end.
 const (
-	heapLimit = 56 << 20
+	heapLimit = 40 << 20
 	heapStep  = 16 << 20 // by which the limit moves
 	heapCheck = 250 * time.Millisecond
 )

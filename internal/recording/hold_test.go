@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -99,6 +100,34 @@ func TestHold(t *testing.T) {
 				t.Errorf("%d events: %v …", len(kinds), kinds[:min(len(kinds), 6)])
 			}
 		})
+	}
+}
+
+// An image is read no faster than it is written: little of it waits in memory.
+func TestImageGoesThrough(t *testing.T) {
+	w := Hold(filepath.Join(t.TempDir(), "r.pyrr.part"), Header{Tool: "test"})
+	w.Stream(1).Reserve(1)
+	piece := make([]byte, chunkTarget)
+	rand.Read(piece) // which takes longer to be written than to be read
+	most := 0
+	load := func(*Write) ([]byte, error) {
+		w.q.mu.Lock()
+		most = max(most, w.q.bytes)
+		w.q.mu.Unlock()
+		return piece, nil
+	}
+	begin := Event{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}}
+	for i := range 100 {
+		begin.Mem = append(begin.Mem, Write{Addr: uint64(1+i) << 20, Data: piece})
+	}
+	if err := w.Begin(1, []Event{begin}, load); err != nil {
+		t.Fatal(err)
+	}
+	if most == 0 || most > 8<<20 {
+		t.Errorf("%d bytes of an image of 100 MiB were waiting, want at most 8 MiB", most)
+	}
+	if err := w.Close(Summary{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -30,6 +30,9 @@ const (
 	maxOpen     = 1 << 16 // entries of Open
 	// maxQueue is how many bytes may wait for the background goroutine.
 	maxQueue = 64 << 20
+	// maxImages is how many of them may be of images, which nobody waits for: what
+	// reads them from a process goes no faster than they are written.
+	maxImages = 4 << 20
 	// maxFileCopies is how many files may wait to be copied; each holds a
 	// descriptor.
 	maxFileCopies = 256

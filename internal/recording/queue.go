@@ -23,11 +23,11 @@ type job struct {
 }
 
 // queue hands jobs to the background goroutine, in order. Who puts waits
-// while more than maxQueue bytes are under way.
+// while more than maxQueue bytes are under way, or maxImages of images.
 type queue struct {
 	mu     sync.Mutex
 	ready  sync.Cond // there is a job, or work for the store, or the end
-	room   sync.Cond // bytes went below maxQueue
+	room   sync.Cond // there are fewer bytes under way
 	jobs   []job
 	at     int // jobs[:at] are taken
 	bytes  int // of jobs waiting and in work
@@ -62,7 +62,7 @@ func (q *queue) buffer(first bool) []byte {
 func (q *queue) put(j job, failed func() error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.bytes > 0 && q.bytes+len(j.raw) > maxQueue && failed() == nil {
+	for q.crowded(j) && failed() == nil {
 		q.room.Wait()
 	}
 	if q.closed {
@@ -105,6 +105,12 @@ func (q *queue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bytes >= maxQueue
+}
+
+// crowded says that there is no room for a job; q.mu is held.
+func (q *queue) crowded(j job) bool {
+	n := len(j.raw)
+	return q.bytes > 0 && q.bytes+n > maxQueue || j.image && q.images > 0 && q.images+n > maxImages
 }
 
 // get takes the next job, without waiting.
