@@ -209,6 +209,7 @@ func (r *recorder) permit(t *task) error {
 	p := inject.Permits{
 		Sends: r.sendsUnseen(), Alone: len(proc.tasks) == 1, Borrows: t.pid != proc.pid,
 		Shares: len(proc.shared) > 0 || len(r.objects) > 0, Shared: proc.sharedParts(), Masks: proc.masks,
+		Streams: !r.streams.marked,
 	}
 	if proc.permitted && proc.permits == p {
 		return nil

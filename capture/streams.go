@@ -93,9 +93,10 @@ func (r *recorder) noteSocket(t *task, ev *recording.Event) {
 			}
 		}
 	case sys.SYS_ACCEPT, sys.SYS_ACCEPT4:
-		if is, ok := r.streams.known[inode(int(int32(t.ev.Args[0])))]; ok {
-			r.streams.set(inode(int(t.lastRet)), is)
-		}
+		fd := int(int32(t.ev.Args[0]))
+		of := inode(fd)
+		r.streams.kind(t.pid, fd, of) // it may have been made without a stop
+		r.streams.set(inode(int(t.lastRet)), r.streams.known[of])
 	}
 }
 
@@ -112,9 +113,9 @@ func (r *recorder) noteLimits(t *task) {
 	case sys.SYS_PRCTL:
 		t.proc.sifts = t.proc.sifts || args[0] == unix.PR_SET_SECCOMP
 	case sys.SYS_SETSOCKOPT:
-		if int32(args[1]) == unix.SOL_SOCKET && int32(args[2]) == unix.SO_RCVLOWAT && !r.streams.marked {
+		if int32(args[1]) == unix.SOL_SOCKET && int32(args[2]) == unix.SO_RCVLOWAT {
 			r.streams.marked = true
-			r.forgetStreams()
+			r.forgetStreams() // again: another process may have made some before it stopped
 		}
 	}
 }

@@ -117,6 +117,23 @@ for i in range(300):
     os.close(x)
     os.close(y)
 `},
+		{"new sockets", `
+for i in range(300):
+    x, y = socket.socketpair()
+    x.send(b"z")
+    n += y.recv(2) == b"z" and x.getsockname() == y.getpeername() == ""
+    x.shutdown(socket.SHUT_WR)
+    x.close()
+    y.close()
+    socket.socket().close()
+`},
+		{"nobody who connects", `
+s = socket.create_server(("127.0.0.1", 0))
+s.setblocking(False)
+for i in range(300):
+    try: s.accept()
+    except BlockingIOError: n += 1
+`},
 		{"look at a child", `
 for i in range(300):
     n += child.poll() is None

@@ -26,7 +26,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon   = 0x1400 // room for the common code
+	callCommon   = 0x1800 // room for the common code
 	leastCommon  = 0x400  // what it was in the first recordings
 	trampSize    = 32
 	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before

@@ -25,6 +25,7 @@ const (
 	sizeReady               // as many struct epoll_event as it returns
 	sizePolled              // all struct pollfd that it was called with
 	sizeReaped              // an int, where it returns a process
+	sizeNamed               // a socket's name and its length, which lie together
 )
 
 const (
@@ -65,16 +66,18 @@ const (
 	classRecv // from a socket that never waits
 	classSend
 	classPath   // a path, no output
-	classKnown  // on a regular file that is known, no output
+	classKnown  // on a file or a socket that is known, no output
 	classPathAt // the same as classPath behind a descriptor
 	classSockopt
 	classWait
 	classNewfstatat
 	classStat
 	classFstat
-	classSync // of a regular file
 	classEpollCtl
 	classPipe
+	classSocket // one that is known to take what there is, or not
+	classPair
+	className  // of a socket, and that of who is connected, without waiting
 	classPrint // to the command's own output, of which all is kept
 	classExec  // of what is not there, which newfstatat says
 	classGone  // which fails with ENOSYS, whether the kernel has it or not
@@ -117,6 +120,8 @@ var callClasses = [classCount]callClass{
 	classSigaction:  {out: argDX, kind: sizeFixed, size: 32},                     // struct kernel_sigaction
 	classMask:       {out: argDX, kind: sizeFixed, size: 8, in: argSI, fixed: 8}, // sets of signals
 	classPipe:       {out: argDI, kind: sizeFixed, size: 8},                      // two int
+	classPair:       {out: arg10, kind: sizeFixed, size: 8},                      // two int
+	className:       {out: argSI, kind: sizeNamed},
 	classFill:       {out: argDI, kind: sizeReturned},
 	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
 	classExec:       {path: argDI},
@@ -146,9 +151,11 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_SETSOCKOPT: classSockopt, unix.SYS_LISTEN: classPlain, unix.SYS_UMASK: classPlain, unix.SYS_WAIT4: classWait,
 	unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
 	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
-	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classSync, unix.SYS_FDATASYNC: classSync,
+	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classKnown, unix.SYS_FDATASYNC: classKnown,
 	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
 	unix.SYS_RT_SIGPROCMASK: classMask, unix.SYS_MADVISE: classAdvise, unix.SYS_PIPE2: classPipe, unix.SYS_CLONE3: classGone,
+	unix.SYS_SOCKET: classSocket, unix.SYS_SOCKETPAIR: classPair, unix.SYS_GETSOCKNAME: className, unix.SYS_GETPEERNAME: className,
+	unix.SYS_ACCEPT4: className, unix.SYS_SHUTDOWN: classKnown,
 	unix.SYS_SET_ROBUST_LIST: classPlain, unix.SYS_CLOSE_RANGE: classPlain,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }
@@ -166,6 +173,8 @@ type Permits struct {
 	// Borrows: it is a process that borrows the memory of another one until it
 	// executes a program (vfork(2)), with descriptors of its own.
 	Borrows bool
+	// Streams: a receive of any new socket of bytes takes what there is.
+	Streams bool
 	// Masks: whoever handles a trap's signal reads what the thread blocks from Mask.
 	Masks bool
 }
@@ -174,6 +183,12 @@ type Permits struct {
 // else that the two processes have each for itself.
 var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, unix.SYS_DUP2, unix.SYS_GETPID, unix.SYS_GETTID,
 	unix.SYS_RT_SIGPROCMASK, unix.SYS_CLOSE_RANGE}
+
+// syncing are those that wait for a disk, connecting those that make sockets.
+var (
+	syncing    = []int{unix.SYS_FSYNC, unix.SYS_FDATASYNC}
+	connecting = []int{unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_ACCEPT4}
+)
 
 // sharing are the calls that change what shared memory shows, or where it is.
 var sharing = []int{unix.SYS_FTRUNCATE, unix.SYS_MUNMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP}
@@ -191,8 +206,9 @@ func (img *CallsArea) Permit(p Permits) []Write {
 	table := make([]byte, callTable)
 	for nr, class := range bufferedCalls {
 		switch {
-		case p.Borrows && !slices.Contains(borrowing, nr), class == classSync && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
-			p.Shares && slices.Contains(sharing, nr), nr == unix.SYS_CLOSE_RANGE && !p.Borrows, class == classMask && !p.Masks:
+		case p.Borrows && !slices.Contains(borrowing, nr), slices.Contains(syncing, nr) && !p.Alone, nr == unix.SYS_SENDTO && !p.Sends,
+			p.Shares && slices.Contains(sharing, nr), nr == unix.SYS_CLOSE_RANGE && !p.Borrows, class == classMask && !p.Masks,
+			slices.Contains(connecting, nr) && !p.Streams:
 		case p.Borrows && class == classDupTold:
 			table[entryOf(nr)] = classDup2 // the map is that of the process whose memory it borrows
 		default:

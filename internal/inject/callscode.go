@@ -21,6 +21,7 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.guardExec()
 	a.guardSockets()
 	a.guardOptions()
+	a.guardNewSockets()
 	a.guardMemory()
 	a.guardAdvice()
 	a.guardPolls()
@@ -33,6 +34,8 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.print()
 	a.told()
 	a.toldOf()
+	a.toldOfSockets()
+	a.named()
 	a.masked()
 	a.end()
 	a.feed()
@@ -252,6 +255,12 @@ func (a *callsAsm) told() {
 	a.je("masked")
 	a.emit(0x83, 0xf9, classPipe) // cmp ecx, classPipe
 	a.je("piped")
+	a.emit(0x83, 0xf9, classSocket) // cmp ecx, classSocket
+	a.je("made")
+	a.emit(0x83, 0xf9, classPair) // cmp ecx, classPair
+	a.je("made")
+	a.emit(0x83, 0xf9, className) // cmp ecx, className
+	a.je("connected")
 	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
 	a.jne("memory")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax

@@ -58,10 +58,12 @@ func (a *callsAsm) dispatch() {
 	a.is(classMask, "mask")
 	a.is(classAdvise, "advise")
 	a.is(classFill, "random")
-	a.is(classSync, "sync")
 	a.is(classEpollCtl, "epollctl")
 	a.is(classExec, "exec")
 	a.is(classReadlink, "readlink")
+	a.is(classSocket, "socket")
+	a.is(classPair, "pair")
+	a.is(className, "name")
 	a.is(classEpoll, "epoll")
 	a.is(classPoll, "poll")
 	a.jmp("go")
@@ -83,10 +85,6 @@ func (a *callsAsm) guardOthers() {
 	a.label("epollctl")
 	a.emit(0x83, 0xfe, 2) // cmp esi, EPOLL_CTL_DEL, whose pointer leads nowhere
 	a.je("slow")
-	a.jmp("go")
-
-	a.label("sync")
-	a.mayOn(FDWrite)
 	a.jmp("go")
 }
 

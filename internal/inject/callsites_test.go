@@ -174,6 +174,11 @@ func TestCallsAreaIsBuilt(t *testing.T) {
 	if table(Permits{})[fdatasync] != classNone || table(Permits{Alone: true})[fdatasync] == classNone || table(Permits{})[sendto] != classNone {
 		t.Error("the permits are not kept")
 	}
+	for _, nr := range []int{41, 53, 288} { // socket, socketpair, accept4
+		if table(Permits{})[nr] != classNone || table(Permits{Streams: true})[nr] == classNone {
+			t.Errorf("call %d makes sockets that may have a low-water mark", nr)
+		}
+	}
 }
 
 // CallSites finds the sites of a file by its path.

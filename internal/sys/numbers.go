@@ -40,7 +40,10 @@ const (
 	SYS_ACCEPT            = 43
 	SYS_SENDTO            = 44
 	SYS_RECVFROM          = 45
+	SYS_SHUTDOWN          = 48
 	SYS_LISTEN            = 50
+	SYS_GETSOCKNAME       = 51
+	SYS_GETPEERNAME       = 52
 	SYS_SOCKETPAIR        = 53
 	SYS_SETSOCKOPT        = 54
 	SYS_CLONE             = 56
