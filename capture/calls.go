@@ -334,8 +334,8 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 		if c.Nr == sys.SYS_POLL {
 			ev.In = pollIn(c.Out)
 		}
-		if len(c.Out) > 0 {
-			ev.Mem = []recording.Write{{Addr: c.Addr, Data: c.Out}}
+		if ev.Mem, err = wroteOf(c); err != nil {
+			return nil, fmt.Errorf("the buffer of system calls of process %d: %w", t.pid, err)
 		}
 		forgetName(t, c.Nr, c.Args)
 		switch c.Nr {
@@ -358,6 +358,22 @@ func (r *recorder) logCalls(t *task, raw, b []byte) ([]byte, error) {
 		return b[used:], r.takeMask(t)
 	}
 	return b[used:], nil
+}
+
+// wroteOf is what a buffered call wrote.
+func wroteOf(c *inject.BufferedCall) ([]recording.Write, error) {
+	switch {
+	case len(c.Out) == 0:
+		return nil, nil
+	case !c.InPieces():
+		return []recording.Write{{Addr: c.Addr, Data: c.Out}}, nil
+	}
+	pieces, err := c.Pieces()
+	var wrote []recording.Write
+	for _, w := range pieces {
+		wrote = append(wrote, recording.Write{Addr: w.Addr, Data: w.Data})
+	}
+	return wrote, err
 }
 
 // noteSpace completes the event of a buffered call that changes the address

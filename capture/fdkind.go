@@ -103,6 +103,8 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 		return inject.FDRead | inject.FDWrite | inject.FDTry | inject.FDSocket | r.streams.kind(pid, fd, st.Ino), 0
 	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == devNull:
 		return inject.FDRead | inject.FDWrite | out, 0
+	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == devMaster && out == 0:
+		return inject.FDMaster, 0
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || !r.isLocal(name, st.Dev):
 		return 0, 0
 	case r.quiet.files[objectKey{st.Dev, st.Ino}] != nil:
@@ -111,7 +113,8 @@ func (r *recorder) fdKind(pid, fd int) (kind byte, dev uint64) {
 	return inject.FDRead | inject.FDWrite | out, st.Dev
 }
 
-var devNull = unix.Mkdev(1, 3) // null(4)
+// null(4), and pts(4): the master of a terminal is of the latter, whatever its name.
+var devNull, devMaster = unix.Mkdev(1, 3), unix.Mkdev(5, 2)
 
 // outKind says whether a descriptor is the command's own output.
 func (r *recorder) outKind(name string) byte {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/inject"
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/sys"
@@ -178,4 +179,19 @@ func (t *task) blockAgain(bit uint64) error {
 		return err
 	}
 	return ptrace.SetSigMask(t.tid, mask|bit)
+}
+
+// backOut has a thread that waits in the midst of a buffered call, and was cut short there,
+// make it with a stop.
+func (r *recorder) backOut(t *task, regs *linux.Regs) error {
+	if t.proc.calls == nil || t.sys != callNone {
+		return nil
+	}
+	again, ok := t.proc.calls.img.BackOut(ptrace.Mem(t.tid), regs.PC(), uint64(regs.Result()))
+	if !ok {
+		return nil
+	}
+	regs.SetResult(int64(again))
+	regs.NoCall() // or the kernel made it again
+	return ptrace.SetRegs(t.tid, regs)
 }

@@ -46,6 +46,9 @@ func (r *recorder) signal(t *task, sig int) error {
 	if sig == int(unix.SIGBUS) {
 		r.beyondFile(t)
 	}
+	if err := r.backOut(t, &regs); err != nil {
+		return err
+	}
 	disp, err := dispositionOf(t.pid, t.tid, sig)
 	if err != nil {
 		return err

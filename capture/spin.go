@@ -157,6 +157,13 @@ func (proc *process) progress(tid int) (p [4]uint64, ok bool) {
 // in a loop that can't end by itself, and gives its slot to another one then.
 func (r *recorder) probe(t *task) error {
 	p := t.proc
+	var at linux.Regs
+	if err := ptrace.GetRegs(t.tid, &at); err != nil {
+		return err
+	}
+	if err := r.backOut(t, &at); err != nil {
+		return err
+	}
 	if len(p.ready) == 0 && len(t.deferred) == 0 {
 		return r.resume(t, 0)
 	}

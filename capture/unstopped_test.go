@@ -134,6 +134,12 @@ for i in range(300):
     try: s.accept()
     except BlockingIOError: n += 1
 `},
+		{"select", `
+import select
+os.write(w, b"x")
+for i in range(300):
+    n += select.select([r, a], [w], [r], 5) == ([r], [w], []) and select.select([a], [], [], 0) == ([], [], [])
+`},
 		{"look at a child", `
 for i in range(300):
     n += child.poll() is None

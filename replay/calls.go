@@ -158,15 +158,12 @@ func (p *Process) feedCall(t *Thread, ev *recording.Event) error {
 	if f.thread != nil && f.thread != t {
 		return p.damaged("calls of two threads in one buffer")
 	}
-	if len(ev.Mem) > 1 {
-		return p.damaged("%s can't be in a buffer", name(ev.Nr))
+	var buf [3]inject.Write
+	wrote := buf[:0]
+	for _, w := range ev.Mem {
+		wrote = append(wrote, inject.Write{Addr: w.Addr, Data: w.Data})
 	}
-	var addr uint64
-	var out []byte
-	if len(ev.Mem) == 1 {
-		addr, out = ev.Mem[0].Addr, ev.Mem[0].Data
-	}
-	if !f.feed.Add(ev.Ret, addr, out) || len(f.readings)+len(ev.Readings) > p.area.Cap*inject.ReadingSize {
+	if !f.feed.Add(ev.Ret, wrote...) || len(f.readings)+len(ev.Readings) > p.area.Cap*inject.ReadingSize {
 		return p.damaged("more calls than the buffer holds")
 	}
 	f.thread = t

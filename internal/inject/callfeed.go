@@ -28,9 +28,18 @@ func (f *CallFeed) Len() int { return len(f.heads) }
 // Reset empties the feed.
 func (f *CallFeed) Reset() { f.b, f.heads = f.b[:0], f.heads[:0] }
 
-// Add appends a call that returned ret and wrote out at addr. It reports
+// Add appends a call that returned ret and wrote all that. It reports
 // false, and adds nothing, where the buffer has no room for it.
-func (f *CallFeed) Add(ret int64, addr uint64, out []byte) bool {
+func (f *CallFeed) Add(ret int64, wrote ...Write) bool {
+	var addr uint64
+	var out []byte
+	switch len(wrote) {
+	case 0:
+	case 1:
+		addr, out = wrote[0].Addr, wrote[0].Data
+	default:
+		addr, out = pieces, inPieces(wrote)
+	}
 	size := (callHead + len(out) + 7) &^ 7
 	if len(f.b)+size > callBufSize {
 		return false

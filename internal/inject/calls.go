@@ -26,7 +26,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon   = 0x1800 // room for the common code
+	callCommon   = 0x2000 // room for the common code
 	leastCommon  = 0x400  // what it was in the first recordings
 	trampSize    = 32
 	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -80,6 +80,9 @@ const (
 	// without waiting first. FDSocket says that it is a socket, FDStream that it is one of
 	// bytes of which a receive takes what there is.
 	FDTry, FDSocket, FDStream = 32, 64, 128
+	// FDMaster is the master of a terminal, which no attempt can read from: a poll says
+	// whether a read waits.
+	FDMaster = FDRead | FDTry | FDPipe
 	// maxCallData bounds what a buffered call may write, maxCallPath the path
 	// that is kept of it, maxCallIn what is kept of the data that it gave.
 	maxCallData = 0x10000

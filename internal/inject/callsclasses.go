@@ -25,6 +25,7 @@ const (
 	sizeReady               // as many struct epoll_event as it returns
 	sizePolled              // all struct pollfd that it was called with
 	sizeReaped              // an int, where it returns a process
+	sizeSets                // sets of descriptors, in several places
 	sizeNamed               // a socket's name and its length, which lie together
 )
 
@@ -56,18 +57,16 @@ const (
 	// Around the calls from here on CPython lets go of the GIL: where another thread is
 	// ready they are made with a stop, and then that one goes on.
 	classRead    // of a regular file: rdi in the map, rdx bounded
-	classWrite   // to a regular file: the same
+	classWrite   // to a regular file: the same; sends
 	classClose   // rdi leaves the map
 	classDup2    // rsi leaves the map
 	classDupTold // and gets in it what rdi has
 	classLock    // F_SETLK
-	classGetdents
-	classOpen // of a regular file or a folder
-	classRecv // from a socket that never waits
-	classSend
-	classPath   // a path, no output
-	classKnown  // on a file or a socket that is known, no output
-	classPathAt // the same as classPath behind a descriptor
+	classOpen    // of a regular file or a folder
+	classRecv    // from a socket that never waits
+	classPath    // a path, no output
+	classKnown   // on a file or a socket that is known, no output
+	classPathAt  // the same as classPath behind a descriptor
 	classSockopt
 	classWait
 	classNewfstatat
@@ -91,8 +90,10 @@ const (
 	classSendTried
 	classReadTried
 	classWriteTried
+	classTermRead // of the master of a terminal, once a poll says that it does not wait
 	classEpoll
 	classPoll
+	classSelect
 	classCount
 )
 
@@ -103,10 +104,8 @@ var callClasses = [classCount]callClass{
 	classRead:       {out: argSI, kind: sizeReturned},
 	classWrite:      {in: argSI},
 	classIoctl:      {out: argDX, kind: sizeFixed, size: 36},
-	classGetdents:   {out: argSI, kind: sizeReturned},
 	classOpen:       {path: argSI},
 	classRecv:       {out: argSI, kind: sizeReturned},
-	classSend:       {in: argSI},
 	classPrint:      {in: argSI},
 	classLock:       {in: argDX, fixed: 32}, // struct flock
 	classPath:       {path: argDI},
@@ -132,6 +131,8 @@ var callClasses = [classCount]callClass{
 	classFstat:      {out: argSI, kind: sizeFixed, size: 144, fstat: 1},
 	classEpoll:      {out: argSI, kind: sizeReady},
 	classPoll:       {out: argDI, kind: sizePolled},
+	classTermRead:   {out: argSI, kind: sizeReturned},
+	classSelect:     {out: argDI, kind: sizeSets},
 }
 
 // bufferedCalls are the calls that never wait for another thread of the same
@@ -141,11 +142,11 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_READ: classRead, unix.SYS_PREAD64: classRead, unix.SYS_WRITE: classWrite, unix.SYS_PWRITE64: classWrite,
 	unix.SYS_IOCTL: classIoctl, unix.SYS_FUTEX: classFutex,
 	unix.SYS_CLOSE: classClose, unix.SYS_DUP2: classDupTold, unix.SYS_FCNTL: classFcntl,
-	unix.SYS_GETDENTS64: classGetdents,
+	unix.SYS_GETDENTS64: classRead,
 	unix.SYS_LSEEK:      classPlain, unix.SYS_FTRUNCATE: classKnown, unix.SYS_FCHOWN: classKnown, unix.SYS_FCHMOD: classKnown, unix.SYS_GETPID: classPlain,
 	unix.SYS_GETTID: classPlain, unix.SYS_GETUID: classPlain, unix.SYS_GETEUID: classPlain, unix.SYS_GETGID: classPlain,
 	unix.SYS_GETEGID: classPlain, unix.SYS_GETPPID: classPlain,
-	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classSend,
+	unix.SYS_OPENAT: classOpen, unix.SYS_RECVFROM: classRecv, unix.SYS_SENDTO: classWrite,
 	unix.SYS_MMAP: classMmap, unix.SYS_MREMAP: classMremap, unix.SYS_MUNMAP: classMunmap, unix.SYS_MPROTECT: classMprotect,
 	unix.SYS_UNLINK: classPath, unix.SYS_CHMOD: classPath, unix.SYS_UNLINKAT: classPathAt, unix.SYS_MKDIRAT: classPathAt, unix.SYS_UTIMENSAT: classPathAt,
 	unix.SYS_SETSOCKOPT: classSockopt, unix.SYS_LISTEN: classPlain, unix.SYS_UMASK: classPlain, unix.SYS_WAIT4: classWait,
@@ -153,6 +154,7 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
 	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classKnown, unix.SYS_FDATASYNC: classKnown,
 	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,
+	unix.SYS_PSELECT6:       classSelect,
 	unix.SYS_RT_SIGPROCMASK: classMask, unix.SYS_MADVISE: classAdvise, unix.SYS_PIPE2: classPipe, unix.SYS_CLONE3: classGone,
 	unix.SYS_SOCKET: classSocket, unix.SYS_SOCKETPAIR: classPair, unix.SYS_GETSOCKNAME: className, unix.SYS_GETPEERNAME: className,
 	unix.SYS_ACCEPT4: className, unix.SYS_SHUTDOWN: classKnown,

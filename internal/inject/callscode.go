@@ -24,6 +24,8 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.guardNewSockets()
 	a.guardMemory()
 	a.guardAdvice()
+	a.guardSelect()
+	a.guardTerminal()
 	a.guardPolls()
 	a.begin()
 	a.call()
@@ -32,10 +34,12 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.given()
 	a.opened()
 	a.print()
+	a.selects()
 	a.told()
 	a.toldOf()
 	a.toldOfSockets()
 	a.named()
+	a.sets()
 	a.masked()
 	a.end()
 	a.feed()
@@ -108,12 +112,16 @@ func (a *callsAsm) call() {
 	a.emit(0x41, 0x83, 0xca, 0x40)     // or r10d, MSG_DONTWAIT
 	a.jmp("call")
 	a.label("ready")
+	a.emit(0x83, 0xf9, classTermRead) // cmp ecx, classTermRead
+	a.jump("vector", 0x0f, 0x82)      // jb
+	a.je("call")
 	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
-	a.jump("vector", 0x0f, 0x82)   // jb
 	a.jne("polls")
 	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
 	a.jmp("call")
 	a.label("polls")
+	a.emit(0x83, 0xf9, classSelect) // cmp ecx, classSelect
+	a.je("selects")
 	a.emit(0x31, 0xd2) // xor edx, edx
 	a.label("call")
 	a.syscall()
@@ -134,9 +142,12 @@ func (a *callsAsm) call() {
 	a.label("waits")
 	// It was tried: nothing ready is its result only if it was not to wait.
 	a.load(r10, arg10)
+	a.load(r8, arg8)
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	a.js("undo")
 	a.jne("is")
+	a.emit(0x83, 0xf9, classSelect) // cmp ecx, classSelect
+	a.je("selected none")
 	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
 	a.load(rcx, arg10)
 	a.je("timeout")
@@ -145,6 +156,7 @@ func (a *callsAsm) call() {
 	a.emit(0x85, 0xc9) // test ecx, ecx
 	a.je("is")
 	a.label("undo")
+	a.load(r8, arg8)
 	a.load(rax, recNr)
 	a.load(rdx, argDX)
 	a.load(r10, arg10)
@@ -383,9 +395,14 @@ func (a *callsAsm) feed() {
 	a.load(rcx, recOutLen)
 	a.emit(0x49, 0x8d, 0xb3) // lea rsi, [r11+callHead]
 	a.imm32(callHead)
+	a.emit(0x48, 0x83, 0xff, pieces) // cmp rdi, pieces
+	a.je("pieces")
 	a.emit(0xf3, 0xa4) // rep movsb
+	a.label("in pieces")
 	a.load(rdi, recNext)
 	a.jmp("finish")
+
+	a.feedPieces()
 
 	a.label("slow")
 	a.emit(0x48, 0x83, 0xe9, 2) // sub rcx, 2

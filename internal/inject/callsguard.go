@@ -43,13 +43,11 @@ func (a *callsAsm) dispatch() {
 	a.is(classDup2, "dup2")
 	a.is(classDupTold, "dup2")
 	a.is(classFcntl, "fcntl")
-	a.is(classGetdents, "bounded")
 	a.is(classOpen, "open")
 	a.is(classKnown, "known.file")
 	a.is(classSockopt, "sockopt")
 	a.is(classWait, "wait")
 	a.is(classRecv, "recv")
-	a.is(classSend, "send")
 	a.is(classMmap, "mmap")
 	a.is(classMremap, "mremap")
 	a.is(classMunmap, "munmap")
@@ -66,6 +64,7 @@ func (a *callsAsm) dispatch() {
 	a.is(className, "name")
 	a.is(classEpoll, "epoll")
 	a.is(classPoll, "poll")
+	a.is(classSelect, "select")
 	a.jmp("go")
 }
 
@@ -91,11 +90,16 @@ func (a *callsAsm) guardOthers() {
 // guardData are those that read and write files, and what they may take of the record.
 func (a *callsAsm) guardData() {
 	a.label("read")
+	a.emit(0x3d) // cmp eax, getdents64
+	a.imm32(unix.SYS_GETDENTS64)
+	a.je("bounded")
 	a.mayOn(FDRead)
 	a.emit(0x41, 0xf6, 0x04, 0x3b, FDTry) // test byte [r11+rdi], FDTry
 	a.je("bounds")
 	a.emit(0x85, 0xc0) // test eax, eax: read
 	a.jne("slow")
+	a.emit(0x41, 0xf6, 0x04, 0x3b, FDPipe) // test byte [r11+rdi], FDPipe
+	a.jne("terminal")
 	a.setClass(classReadTried)
 	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x3b)                 // movzx r11d, byte [r11+rdi]
 	a.emit(0x41, 0x81, 0xe3, FDSocket|FDStream, 0, 0, 0) // and r11d, FDSocket|FDStream
@@ -117,6 +121,8 @@ func (a *callsAsm) guardData() {
 	a.jmp("go")
 
 	a.label("write")
+	a.emit(0x83, 0xf8, unix.SYS_SENDTO) // cmp eax, sendto
+	a.je("send")
 	a.mayOn(FDWrite)
 	a.slowAbove(rdx, maxCallOut)
 	a.emit(0x45, 0x0f, 0xb6, 0x1c, 0x3b)              // movzx r11d, byte [r11+rdi]

@@ -30,6 +30,8 @@ func (a *callsAsm) wrote() {
 	a.emit(0x48, 0xc1, 0xe1, 3) // shl rcx, 3: of struct pollfd
 	a.jmp("copy")
 	a.label("returned")
+	a.emit(0x80, 0x7a, 1, sizeSets) // cmp byte [rdx+kind], sizeSets
+	a.je("sets")
 	a.emit(0x80, 0x7a, 1, sizeNamed) // cmp byte [rdx+kind], sizeNamed
 	a.je("name's")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax

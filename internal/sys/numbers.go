@@ -98,6 +98,7 @@ const (
 	SYS_MKDIRAT           = 258
 	SYS_NEWFSTATAT        = 262
 	SYS_UNLINKAT          = 263
+	SYS_PSELECT6          = 270
 	SYS_UNSHARE           = 272
 	SYS_SET_ROBUST_LIST   = 273
 	SYS_SPLICE            = 275
