@@ -33,18 +33,7 @@ func (a *callsAsm) guardNewSockets() {
 	a.imm32(unix.SYS_ACCEPT4)
 	a.jne("own name")
 	a.mayOn(FDStream)
-	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi})
-	a.emit(0xb8) // mov eax, fcntl
-	a.imm32(sysFcntl)
-	a.emit(0xbe) // mov esi, F_GETFL
-	a.imm32(3)
-	a.syscall()
-	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
-	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellRet, rcx})
-	a.emit(0x4d, 0x85, 0xdb) // test r11, r11
-	a.js("slow")
-	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
-	a.imm32(0x800)
+	a.testNonBlock()
 	a.je("slow")
 	a.jmp("together")
 

@@ -20,18 +20,7 @@ func (a *callsAsm) guardSockets() {
 	a.emit(0x41, 0xf7, 0xc2) // test r10d, ^msgKnown
 	a.imm32(^uint32(msgKnown))
 	a.jne("slow")
-	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi})
-	a.emit(0xb8) // mov eax, fcntl
-	a.imm32(sysFcntl)
-	a.emit(0xbe) // mov esi, F_GETFL
-	a.imm32(3)
-	a.syscall()
-	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
-	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellRet, rcx})
-	a.emit(0x4d, 0x85, 0xdb) // test r11, r11
-	a.js("slow")
-	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
-	a.imm32(0x800)
+	a.testNonBlock()
 	a.jne("go")
 	a.cell(cellClass, []byte{0x83, 0x3d}, classRecv) // cmp dword [class], classRecv
 	a.jne("sends")
@@ -55,6 +44,23 @@ func (a *callsAsm) guardSockets() {
 	a.emit(0x45, 0x85, 0xdb) // test r11d, r11d
 	a.jne("slow")
 	a.jmp("go")
+}
+
+// testNonBlock tests whether the descriptor in rdi has O_NONBLOCK. Where that is not known
+// the call stops.
+func (a *callsAsm) testNonBlock() {
+	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi})
+	a.emit(0xb8) // mov eax, fcntl
+	a.imm32(sysFcntl)
+	a.emit(0xbe) // mov esi, F_GETFL
+	a.imm32(3)
+	a.syscall()
+	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
+	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellRet, rcx})
+	a.emit(0x4d, 0x85, 0xdb) // test r11, r11
+	a.js("slow")
+	a.emit(0x41, 0xf7, 0xc3) // test r11d, O_NONBLOCK
+	a.imm32(0x800)
 }
 
 // guardOptions are those of sockets that change nothing for who sends or receives
