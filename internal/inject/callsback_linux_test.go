@@ -19,6 +19,27 @@ func (m traceeMem) ReadAt(b []byte, addr uint64) error {
 	return err
 }
 
+// cutShort has a process run to where it sleeps, and sends it a signal there.
+func cutShort(p *tracee) {
+	p.t.Helper()
+	if err := unix.PtraceCont(p.pid, 0); err != nil {
+		p.t.Fatal(err)
+	}
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if bytes.Contains(stat, []byte(") S ")) {
+			break
+		}
+	}
+	if err := unix.Kill(p.pid, unix.SIGUSR1); err != nil {
+		p.t.Fatal(err)
+	}
+	p.wait()
+}
+
 // A read that was sure not to wait, and does, since another process read what there was
 // meanwhile, is made again with a stop once a signal cuts it short.
 func TestCallsBackOut(t *testing.T) {
@@ -75,26 +96,7 @@ func TestCallsBackOut(t *testing.T) {
 		t.Fatalf("read: %#x", got)
 	}
 	p.setRegs(at)
-	cut := func() {
-		t.Helper()
-		if err := unix.PtraceCont(p.pid, 0); err != nil {
-			t.Fatal(err)
-		}
-		for {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if bytes.Contains(stat, []byte(") S ")) {
-				break
-			}
-		}
-		if err := unix.Kill(p.pid, unix.SIGUSR1); err != nil {
-			t.Fatal(err)
-		}
-		p.wait()
-	}
-	cut()
+	cutShort(p)
 	r := p.regs()
 	again, ok := img.BackOut(traceeMem{p}, r.Rip, r.Rax)
 	if !ok {
@@ -102,7 +104,7 @@ func TestCallsBackOut(t *testing.T) {
 	}
 	r.Rax, r.OrigRax = again, ^uint64(0)
 	p.setRegs(r)
-	cut()
+	cutShort(p)
 	if r := p.regs(); r.Rip < img.Base+callCommon || r.Rip > img.Base+callCommon+trampSize || p.word(img.Pos) != img.Buf {
 		t.Errorf("backed out of, it waits at %#x", r.Rip-img.Base)
 	}

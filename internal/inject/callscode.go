@@ -139,6 +139,23 @@ func (a *callsAsm) call() {
 	a.emit(0x48, 0x83, 0xf8, 0xec)     // cmp rax, -ENOTDIR
 	a.je("undo")
 	a.jmp("is")
+	a.waited()
+	a.label("undo")
+	a.load(r8, arg8)
+	a.load(rax, recNr)
+	a.load(rdx, argDX)
+	a.load(r10, arg10)
+	a.restore(saved{cellRet, rcx})
+	a.jmp("slow")
+	a.label("is")
+	a.store(rax, recRet)
+	a.label("noted")
+	a.stamp(recEnded)
+	a.load(rax, recRet)
+}
+
+// waited decides whether what an attempt returned, that might have waited, is the result.
+func (a *callsAsm) waited() {
 	a.label("waits")
 	// It was tried: nothing ready is its result only if it was not to wait.
 	a.load(r10, arg10)
@@ -155,18 +172,6 @@ func (a *callsAsm) call() {
 	a.label("timeout")
 	a.emit(0x85, 0xc9) // test ecx, ecx
 	a.je("is")
-	a.label("undo")
-	a.load(r8, arg8)
-	a.load(rax, recNr)
-	a.load(rdx, argDX)
-	a.load(r10, arg10)
-	a.restore(saved{cellRet, rcx})
-	a.jmp("slow")
-	a.label("is")
-	a.store(rax, recRet)
-	a.label("noted")
-	a.stamp(recEnded)
-	a.load(rax, recRet)
 }
 
 // print makes a write to the command's own output. Where that is a pipe it is tried
@@ -261,18 +266,7 @@ func (a *callsAsm) opened() {
 func (a *callsAsm) told() {
 	a.label("told")
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
-	a.emit(0x83, 0xf9, classFutex)              // cmp ecx, classFutex
-	a.je("woken")
-	a.emit(0x83, 0xf9, classMask) // cmp ecx, classMask
-	a.je("masked")
-	a.emit(0x83, 0xf9, classPipe) // cmp ecx, classPipe
-	a.je("piped")
-	a.emit(0x83, 0xf9, classSocket) // cmp ecx, classSocket
-	a.je("made")
-	a.emit(0x83, 0xf9, classPair) // cmp ecx, classPair
-	a.je("made")
-	a.emit(0x83, 0xf9, className) // cmp ecx, className
-	a.je("connected")
+	a.toldByClass()
 	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
 	a.jne("memory")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
@@ -340,6 +334,22 @@ func (a *callsAsm) told() {
 	a.label("readable")
 	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
 	a.jmp("done")
+}
+
+// toldByClass leads calls of the class in rcx to what is kept of them.
+func (a *callsAsm) toldByClass() {
+	a.emit(0x83, 0xf9, classFutex) // cmp ecx, classFutex
+	a.je("woken")
+	a.emit(0x83, 0xf9, classMask) // cmp ecx, classMask
+	a.je("masked")
+	a.emit(0x83, 0xf9, classPipe) // cmp ecx, classPipe
+	a.je("piped")
+	a.emit(0x83, 0xf9, classSocket) // cmp ecx, classSocket
+	a.je("made")
+	a.emit(0x83, 0xf9, classPair) // cmp ecx, classPair
+	a.je("made")
+	a.emit(0x83, 0xf9, className) // cmp ecx, className
+	a.je("connected")
 }
 
 // toldOf keeps that a thread was woken, and what a pipe's descriptors are.
