@@ -164,8 +164,28 @@ func (r *recorder) letGoCopy(child *task) {
 	r.release1(child, 0)
 }
 
-// release1 detaches one stopped thread.
+// makesProcess reports whether a stopped thread is inside a call that has just made a
+// thread or a process: another call that is made for it there would take that one's place,
+// and the program would see that it failed.
+func makesProcess(tid int) bool {
+	var info ptrace.SigInfo
+	if ptrace.GetSigInfo(tid, &info) != nil {
+		return false
+	}
+	switch info.Code() >> 8 { // how the kernel notes a ptrace event (ptrace(2))
+	case unix.PTRACE_EVENT_CLONE, unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK:
+		return info.Signo() == int(unix.SIGTRAP)
+	}
+	return false
+}
+
+// release1 detaches one stopped thread: one of a process that pyrr attached to, which makes
+// calls for pyrr then, where it is inside none.
 func (r *recorder) release1(t *task, sig int) {
+	if r.attached && t.proc != nil && t.pid == t.proc.pid && makesProcess(t.tid) && ptrace.Syscall(t.tid, 0) == nil {
+		t.leaving, t.stopped = true, false // it is let go where the call ends
+		return
+	}
 	if t.dispatched && ptrace.GetSigInfo(t.tid, &t.info) == nil && r.atDispatch(t) {
 		r.takeMask(t)
 		t.blockAgain(1 << (unix.SIGSYS - 1))

@@ -90,3 +90,22 @@ func (p *living) ofPyrr() map[string]int {
 	}
 	return n
 }
+
+// TestAttachAmidSpawns lets go of a program again and again that starts processes all the
+// time: it is often inside the call that makes one then, whose result has to come to it.
+func TestAttachAmidSpawns(t *testing.T) {
+	python := tracedPython(t)
+	p := live(t, python, `
+while not over.is_set():
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    assert os.waitpid(pid, 0) == (pid, 0)
+`)
+	for range 40 {
+		path := filepath.Join(t.TempDir(), "x.pyrr.zip")
+		out, err := pyrrCommand("record", "--pid", p.pid(), "--verify", "none", "--for", fmt.Sprintf("%dms", 10+rand.IntN(20)), "-o", path).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s\n%s", err, out, p.stderr.String())
+		}
+	}
+	p.ends(t)
+}
