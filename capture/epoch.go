@@ -302,11 +302,19 @@ func (r *recorder) keep(ep *epoch, outcome, reason string) {
 // takes so long.
 const spillAfter = 5 * time.Second
 
-// spill writes out what has become old.
+// spill writes out what has become old. An image that is written needs its process no
+// more, which holds all memory that the program has changed since.
 func (r *recorder) spill() {
 	for _, ep := range r.epochs.list {
-		if ep.image == nil && ep.frozen != nil && time.Duration(r.since()-ep.began) > spillAfter {
+		if ep.frozen == nil {
+			continue
+		}
+		switch {
+		case ep.image == nil && time.Duration(r.since()-ep.began) > spillAfter:
 			ep.writeImage(ep.frozen)
+		case ep.image != nil && ep.image.written() && ep != r.late: // that one's end waits for it
+			r.thaw(ep.frozen)
+			ep.frozen = nil
 		}
 	}
 }

@@ -271,6 +271,24 @@ func TestBoundEndsWhatIsTooLong(t *testing.T) {
 	}
 }
 
+// An image that is being written takes memory too.
+func TestHalfWrittenImagesGoWhereMemoryIsShort(t *testing.T) {
+	free := freeMemory
+	defer func() { freeMemory = free }()
+	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree - 1, 1 << 40 }
+	f, p := withTests(t, Tests{})
+	ep := f.epoch("test_long", p)
+	done := make(chan struct{})
+	ep.image, ep.frozen = &imageTask{done: done}, &frozen{pid: 1 << 28, proc: ptrace.OpenProcess(1 << 28)}
+	p.runner.test = &testRun{id: "test_long", ep: ep}
+	f.dropImages(time.Now())
+	if !ep.ended || ep.frozen != nil {
+		t.Errorf("ended %v, its process is left: %v", ep.ended, ep.frozen != nil)
+	}
+	close(done)
+	f.writing.Wait()
+}
+
 func TestImagesGoWhereMemoryIsShort(t *testing.T) {
 	free := freeMemory
 	defer func() { freeMemory = free }()
@@ -407,7 +425,7 @@ func TestSpillWritesWhatIsOld(t *testing.T) {
 	<-ep.image.done
 	first := ep.image
 	f.spill()
-	if ep.image != first {
-		t.Error("it is written twice")
+	if ep.image != first || ep.frozen != nil {
+		t.Errorf("written twice: %v; its process is left: %v", ep.image != first, ep.frozen != nil)
 	}
 }

@@ -69,6 +69,15 @@ type imageTask struct {
 	err  error // once it is done
 }
 
+func (task *imageTask) written() bool {
+	select {
+	case <-task.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // writeImage begins to write the image of an epoch, unless that was begun
 // already, and with it all that was logged since.
 func (ep *epoch) writeImage(f *frozen) {

@@ -41,8 +41,8 @@ func (r *recorder) dropImages(now time.Time) {
 		return
 	}
 	for _, ep := range append([]*epoch(nil), r.epochs.list...) {
-		if ep.image != nil || ep.frozen == nil {
-			continue // it is being written already
+		if ep.frozen == nil || ep == r.late {
+			continue
 		}
 		for _, p := range r.processes {
 			if p.runner != nil && p.runner.test != nil && p.runner.test.ep == ep {
