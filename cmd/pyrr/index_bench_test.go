@@ -99,6 +99,62 @@ func BenchmarkIndex(b *testing.B) {
 	})
 }
 
+// BenchmarkFacts says how much larger the index of a recording is for what explain needs of
+// Python's objects: of programs that hang, the index with it to the one without.
+func BenchmarkFacts(b *testing.B) {
+	probe.Require(b)
+	for _, name := range []string{"abba", "ring_by_hand", "pool_nested", "queue_join", "aio_queue_join", "http_keepalive_single"} {
+		b.Run(name, func(b *testing.B) {
+			dir := b.TempDir()
+			cmd := exec.Command(os.Args[0], "record", "--timeout", "4s", "--verify", "none", "-o", filepath.Join(dir, "hang.pyrr.zip"), "--", "/usr/bin/python3", name+".py")
+			cmd.Args[0], cmd.Dir = "pyrr", "../../fixtures/hangs"
+			out, _ := cmd.CombinedOutput() // it ends as the program does
+			folder := filepath.Join(dir, "hang.part")
+			if out2, err := exec.Command("python3", "-m", "zipfile", "-e", filepath.Join(dir, "hang.pyrr.zip"), folder).CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s%s", err, out, out2)
+			}
+			size := map[bool]int64{}
+			for b.Loop() {
+				for _, bare := range []bool{true, false} {
+					size[bare] = indexSize(b, folder, bare)
+				}
+			}
+			b.ReportMetric(float64(size[false])/1000, "kB")
+			b.ReportMetric(100*float64(size[false]-size[true])/float64(size[true]), "more-%")
+		})
+	}
+}
+
+// indexSize makes the index of a recording, with what explain needs or bare of it, and
+// returns how many bytes it has.
+func indexSize(b *testing.B, folder string, bare bool) (size int64) {
+	b.Helper()
+	rec, err := recording.Open(folder)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rec.Close()
+	x, err := stackwalk.NewIndexer(rec, stackwalk.FromMachine)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x.Bare = bare
+	if _, err := replay.Batch(rec, replay.Options{Stdout: io.Discard, OnEvent: x.Event}); err != nil {
+		b.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"stacks", "sources"} {
+		st, err := os.Stat(filepath.Join(folder, name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		size += st.Size()
+	}
+	return size
+}
+
 // cpuPerOp measures the processor time of this process and its children: the cost of
 // an operation also where other programs keep the machine busy.
 func cpuPerOp(b *testing.B) func() {

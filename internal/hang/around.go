@@ -200,8 +200,17 @@ func (j *judge) stands(n node, way []hop, says, missing string) (string, string)
 	return strings.Replace(says, "; no other thread or task has it at hand", "", 1) + also, "whether that keeps away who should have acted"
 }
 
-// traffic says what went through a connection, and when last.
+// traffic says what came over a connection or pipe, and what was asked for last.
 func (j *judge) traffic(c *Call) string {
+	says := j.came(c)
+	if says == "" {
+		return ""
+	}
+	return says + j.askedOf(c.Peer)
+}
+
+// came says what went through a connection, and when last.
+func (j *judge) came(c *Call) string {
 	p := c.Peer
 	if !strings.HasPrefix(p.What, "connection") && p.What != "pipe" || strings.HasPrefix(c.Call, "write") || strings.HasPrefix(c.Call, "send") {
 		return ""
@@ -245,6 +254,33 @@ func (j *judge) diedOnWay(way []hop, says string) string {
 	for _, h := range way {
 		if d := j.died(h.node.proc, ""); d != "" {
 			return "; " + d
+		}
+	}
+	return ""
+}
+
+// askedOf quotes what one has asked for last at the other end.
+func (j *judge) askedOf(p *Peer) string {
+	if p.Asked == "" || j.in.NoValues {
+		return ""
+	}
+	return "; it was asked `" + p.Asked + "`"
+}
+
+// goneUser says of the other end of a connection within a process that the thread which used
+// it last has ended; "" where that is not so.
+func (j *judge) goneUser(proc int, p *Peer) string {
+	facts := j.procs[proc].Facts
+	if facts == nil || p.Used.Proc != proc {
+		return ""
+	}
+	if _, alive := j.threadNode(proc, p.Used.TID); alive {
+		return ""
+	}
+	for k := len(facts.Dead) - 1; k >= 0; k-- {
+		if d := &facts.Dead[k]; d.TID == p.Used.TID {
+			j.cite(Evidence{Text: "thread " + d.Name + " ended", Proc: proc, Event: d.Event})
+			return ", whose other end thread " + d.Name + " used last, which has ended"
 		}
 	}
 	return ""

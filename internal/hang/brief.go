@@ -79,6 +79,12 @@ var shorter = []struct {
 	{lazyregexp.New(`reads from the connection((?: \([^()]*\))?) with ((?:child |thread |task )?[\w-]+(?: \(\w+\))?)`), "reads from $2$1"},
 	{lazyregexp.New(`(\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+([,)])`), "$1$2"},
 	{lazyregexp.New(`, which polls(; meanwhile)`), "$1"},
+	{lazyregexp.New(`, the same \d+ instructions each time(: what it looks for does not come)`), "$1"},
+	{lazyregexp.New(`(: \d+ (?:times|turns) in [\d.]+ m?s), every [\d.]+ m?s`), "$1"},
+	{lazyregexp.New(`: what it looks for does not come(; no other thread)`), "$1"},
+	{lazyregexp.New(`the connection(?: \([^()]*\))?, (a connection that nobody)`), "$1"},
+	{lazyregexp.New(`(for \d+ jobs?) that nobody reports done(; (?:child|thread|callback))`), "$1$2"},
+	{lazyregexp.New("; it was asked `[^`]*`"), ""},
 }
 
 // between matches a place in a sentence, and behind it where that goes on.

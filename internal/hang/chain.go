@@ -154,6 +154,8 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		nobody = later
 	} else if acted := j.acted(n, t); acted != "" && !tellsWhy(fate) {
 		nobody = acted
+	} else if would := j.byText(n, t, w.How, fate); would != "" && len(t.Known) == 0 && !tellsWhy(fate) {
+		nobody = would
 	} else if fate != "" {
 		nobody = "; " + fate
 	}
@@ -400,6 +402,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		}
 		if d := j.died(n.proc, ""); d != "" {
 			return does + ", whose other end nobody in this process uses; " + d, Likely, c.Call, "whether that thread should have used the other end"
+		}
+		if d := j.goneUser(n.proc, p); d != "" {
+			return does + d + j.traffic(c), Likely, c.Call, "who else should use the other end"
 		}
 		if u := j.unread(n); u != "" && (strings.HasPrefix(does, "polls") || c.Call == "poll") {
 			return does + ", to which nothing has come" + u, Likely, c.Call, "who should use the other end"

@@ -187,6 +187,8 @@ type Hands struct {
 	// thread that is not there any more.
 	Locked bool `json:"locked,omitempty"`
 	Gone   bool `json:"gone,omitempty"`
+	// Untaken says of what is taken by calls that no call took it before that of who waits.
+	Untaken bool `json:"untaken,omitempty"`
 	// Acts are what was done to it last, of each kind of act the last one, as it came.
 	Acts []Taken `json:"acts,omitempty"`
 }
@@ -262,9 +264,11 @@ type Taken struct {
 	Act string `json:"act,omitempty"`
 }
 
-// QueuedJob is the kind of a job that lies in the queue of a pool, and has at hand what
-// others wait for.
-const QueuedJob = "job"
+// Kinds of Fate: a job that lies in the queue of a pool, a QueueListener of logging.
+const (
+	QueuedJob = "job"
+	Listener  = "listener"
+)
 
 // Fate is what became of a task, thread or process, or of a job that is queued.
 type Fate struct {

@@ -217,6 +217,11 @@ func (j *judge) fate(n node, t *Thing) string {
 			}
 		}
 	}
+	if p := j.procs[n.proc]; p != nil && j.servesClient(n) { // a manager's: its clients should act
+		if d := j.lostChild(p.Parent); d != "" {
+			return d
+		}
+	}
 	if len(t.Fate) == 0 {
 		if t.Shared && len(t.Known) == 0 {
 			return j.goneChild(n.proc)
@@ -227,6 +232,9 @@ func (j *judge) fate(n node, t *Thing) string {
 	if f.Kind == QueuedJob {
 		return "job " + f.Name + ", which has it at hand, is still queued"
 	}
+	if f.Kind == Listener {
+		return j.idleListener(n.proc, f.Name)
+	}
 	if p := j.procs[n.proc]; f.Timer != "" && p != nil {
 		if !j.in.Midst && p.Time < int64(f.After*1e9) { // before it could have run
 			return fmt.Sprintf("the timer of %s, which was to run after %g s, was cancelled", f.Timer, f.After)
@@ -234,6 +242,19 @@ func (j *judge) fate(n node, t *Thing) string {
 		return fmt.Sprintf("the timer of %s has ended", f.Timer)
 	}
 	return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+}
+
+// idleListener says of a QueueListener without a thread that it was stopped, where a thread
+// that ran its loop has ended, and that it was not started, where no thread has ended.
+func (j *judge) idleListener(proc int, class string) string {
+	dead := j.procs[proc].Facts.Dead
+	switch {
+	case slices.ContainsFunc(dead, func(d Dead) bool { return strings.HasSuffix(d.Name, "(_monitor)") }):
+		return "its " + class + " was stopped"
+	case len(dead) == 0 && !j.in.Midst:
+		return "its " + class + " was not started"
+	}
+	return "its " + class + " does not run: it was not started, or was stopped"
 }
 
 // tellsWhy tells a fate that says why, from one that says only that somebody has ended.

@@ -12,6 +12,11 @@ type Input struct {
 	// Text returns the text of a source line with the blanks before it, "" where it is
 	// not at hand.
 	Text func(file string, line int) string
+	// Source returns the whole text of a file, "" where it is not at hand.
+	Source func(file string) string
+	// Seen returns the program's own functions in which a thread that has ended was seen
+	// last, innermost first.
+	Seen func(proc int, d *Dead) []Frame
 	// NoValues leaves out values of variables, and messages of exceptions, which hold some.
 	NoValues bool
 }
@@ -137,6 +142,9 @@ type Mail struct {
 	// From is the only address that it takes them from, "" for any, To where the last
 	// one went, if none has come since.
 	From, To string
+	// Asked is what was sent last over a connection on which nothing came since, where that
+	// is text.
+	Asked string
 }
 
 // Accepting is who would take a connection, or sees what comes over it.
@@ -196,6 +204,9 @@ type Loop struct {
 	// differs.
 	Moves bool
 	Instr uint64
+	// Still says that the thread has executed no instruction since the first turn: the loop
+	// is within one call of native code.
+	Still bool
 	// Fails is a call that fails each time in the loop, with its error, Failed how
 	// often.
 	Fails  string

@@ -134,7 +134,19 @@ func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
 			}
 		}
 	}
-	return says + j.beside(n), Likely, "native", "what would end it: the library keeps that to itself"
+	return says + or(j.beside(n), j.goneThread(n.proc)), Likely, "native", "what would end it: the library keeps that to itself"
+}
+
+// goneThread names the thread that has ended where none of the program's own is left but the
+// main one.
+func (j *judge) goneThread(proc int) string {
+	p := j.procs[proc]
+	if p == nil || p.Facts == nil || len(p.Facts.Dead) != 1 || slices.ContainsFunc(p.Facts.Units, func(u Unit) bool { return !u.Main && len(u.Frames) > 0 }) {
+		return ""
+	}
+	d := &p.Facts.Dead[0]
+	j.cite(Evidence{Text: "thread " + d.Name + " ended", Proc: proc, Event: d.Event})
+	return "; thread " + d.Name + " has ended"
 }
 
 // meanwhile says what one of the other threads does that are in the program's own code.

@@ -43,6 +43,7 @@ func (j *judge) cycle(root node, circle []hop) *Verdict {
 	if k := slices.IndexFunc(circle, func(h hop) bool { return h.edge.limit > 0 }); k >= 0 && v.Degree == Proven {
 		v.Degree, v.Kind, v.Missing = Likely, "circle", j.afterLimit(&circle[k])
 		v.Sentence = capital(strings.TrimPrefix(v.Sentence, "Deadlock: "))
+		v.Sentence = strings.TrimSuffix(v.Sentence, ".") + j.tryAgain(circle) + "."
 	}
 	inside := false
 	for _, h := range circle {

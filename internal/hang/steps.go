@@ -118,20 +118,21 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		if to == n && t.Kind == RLock {
 			return // it may take it again
 		}
-		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h, asks: u.Wait.Asks})
+		out = append(out, edge{to: to, sure: sure, kind: kind, say: say, thing: number, hold: h, asks: u.Wait.Asks || strings.Contains(say, "again and again")})
 	}
 	if peer := j.stream(n.proc, t); peer != nil {
 		return j.streamSteps(n, u, t, peer, at)
 	}
 	switch t.Kind {
 	case Lock, RLock, Import, Semaphore:
+		held := j.heldBy(n)
 		for i := range t.Holders {
 			h := &t.Holders[i]
 			if h.Line == 0 && len(t.Taken) > 0 && t.Taken[0].Unit == h.Unit {
 				h.Took = &t.Taken[0]
 			}
 			sure := t.Kind != Semaphore || len(t.Holders) == 1
-			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+", held by %[2]s"+others(t), h)
+			add(node{n.proc, h.Unit}, sure, "holds", "%[1]s waits for "+what+at+held+others(t), h)
 		}
 		if t.Key != "" && !slices.ContainsFunc(out, func(e edge) bool { return e.to != n }) {
 			// What a fork has of its parent's hold is a copy.

@@ -2,6 +2,7 @@ package hang
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,9 @@ func (j *judge) noConnection(n node) (says, degree, kind, missing string) {
 		if took := j.tookBefore(n, t); took != "" {
 			return "waits for a free connection" + at + ": the last one was " + strings.TrimPrefix(took, "last ") + " and was not given back", Likely, "connection pool", "whether that one is the one that is missing"
 		}
+		if t.Untaken && !j.in.Midst {
+			return "waits for a free connection" + at + ": the pool has given out none before" + j.atPool(n, u), Likely, "connection pool", "why the pool has none"
+		}
 	}
 	return "waits for a free connection" + at + ": " + free, Likely, "connection pool", "where the connections were taken"
 }
@@ -37,8 +41,29 @@ func (j *judge) freeConnection(u *Unit) string {
 		last := strings.ToLower(lastName(f.Func))
 		if (strings.Contains(name, "pool") || strings.Contains(name, "connector")) &&
 			(strings.Contains(last, "conn") || strings.Contains(last, "checkout") || strings.HasPrefix(last, "_get") || strings.HasPrefix(last, "_do_get") || last == "get") {
-			return "those of the pool are all taken, and none was given back"
+			return "none was given back"
 		}
+	}
+	return ""
+}
+
+// atPool says what a thread of the same package is at with a connection, of one that waits for
+// a pool to make its first one.
+func (j *judge) atPool(n node, u *Unit) string {
+	p, pkg := j.procs[n.proc], ""
+	for k := 0; k < u.Wait.Frame && k < len(u.Frames) && pkg == ""; k++ {
+		if f := u.Frames[k]; Installed(f.File) && !Machinery(f.File) {
+			pkg = path.Dir(f.File)
+		}
+	}
+	for k := range p.Facts.Units {
+		to, o := node{n.proc, k}, &p.Facts.Units[k]
+		c := j.call(to)
+		if to == n || c == nil || c.Peer == nil && len(c.Peers) == 0 || !slices.ContainsFunc(o.Frames, func(f Frame) bool { return path.Dir(f.File) == pkg }) {
+			continue
+		}
+		j.cite(Evidence{Text: j.name(to) + " " + j.stuck(to), Proc: n.proc, Event: c.Event})
+		return "; its thread " + strings.TrimPrefix(j.name(to), "thread ") + " " + j.stuck(to)
 	}
 	return ""
 }

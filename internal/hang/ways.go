@@ -20,12 +20,15 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	if strings.Contains(at, " in ") { // the loop is that of a package
 		starved = or(j.starvedBeside(n), j.jobBeside(n))
 	}
+	if gives := j.givesWay(n, c); gives != "" {
+		return "tries again and again" + at + ": " + turns("times") + gives, Likely, "livelock", "whether one of them would have got both"
+	}
 	switch {
 	case starved != "":
 		return "waits" + at + ", which polls: " + turns("times") + starved, Likely, "starved pool", "whether that job would have ended the loop"
 	case c.Loop.Moves && c.Peer != nil && c.Limit > 0 && c.For >= time.Second && c.For > 3*c.Loop.Every:
 		// A client that tries again once its own time-out is over.
-		return j.doing(c) + at + j.traffic(c) + ", with a time-out of " + lasting(c.Limit), Likely, c.Call, "what the other end does"
+		return j.doing(c) + at + j.came(c) + ", with a time-out of " + lasting(c.Limit) + j.askedOf(c.Peer), Likely, c.Call, "what the other end does"
 	case c.Loop.Moves:
 		says = "goes on in a loop" + at + ": " + turns("turns")
 		if strings.Contains(at, " in ") { // the loop is that of a package
@@ -44,13 +47,18 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		}
 		return says, Likely, "retry", "what would make the call succeed"
 	}
+	if p := c.Peer; p != nil && strings.HasPrefix(p.What, "connection") && c.Call != "" && strings.Contains(at, " in ") {
+		all := *c // a package looks in short turns: it waits as long as all of them last
+		all.For += c.Loop.For
+		return j.finalPeer(n, &all, j.doing(c)+at)
+	}
 	head := j.loopAt(n)
 	if head.ends {
 		return "goes on" + head.in(" in ") + at + ": " + turns("turns"), None, "busy", ""
 	}
 	says = "polls" + at + ": " + turns("times")
 	if strings.Contains(at, " in ") { // the loop is that of a package
-		return "waits" + at + ", which polls: " + turns("times") + or(j.beside(n), j.stuckFor(n, c.Loop.For/2)), Likely, "poll", "what would end the loop"
+		return "waits" + at + ", which polls: " + turns("times") + or(or(j.beside(n), j.stuckFor(n, c.Loop.For/2)), j.lonely(n)), Likely, "poll", "what would end the loop"
 	}
 	if head.text != "" {
 		says = "polls" + head.in(" ") + at + ": " + turns("times")
@@ -62,6 +70,8 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		says += "; " + d
 	} else if d := j.lostChild(n.proc); d != "" {
 		says += "; " + d
+	} else {
+		says += j.lonely(n)
 	}
 	return says, Likely, "poll", "what would end the loop"
 }
@@ -356,4 +366,16 @@ func (j *judge) childName(n node, pid int) string {
 		}
 	}
 	return fmt.Sprintf("child %d", pid)
+}
+
+// lonely says of one who looks for something to come that nobody else of the program runs who
+// could bring it.
+func (j *judge) lonely(n node) string {
+	p := j.procs[n.proc]
+	if p == nil || p.Facts == nil || len(p.Threads) != 1 || p.Parent != 0 || slices.ContainsFunc(p.Kids, func(c Kid) bool { return !c.Reaped }) ||
+		slices.ContainsFunc(p.Facts.Units, func(u Unit) bool { return u.Kind != Thread }) ||
+		slices.ContainsFunc(j.in.Procs, func(o *Process) bool { return o != p && o.Hangs }) {
+		return ""
+	}
+	return "; no other thread or process of the program runs"
 }

@@ -45,6 +45,7 @@ func (r *reader) finish() {
 	}
 	r.fates(waited)
 	r.fatesBeyond()
+	r.idleListeners()
 	r.children()
 	r.copies()
 	r.asks(objs, waited)

@@ -22,6 +22,7 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 			r.around(obj, p.unit, p.frame, same)
 		}
 	}
+	r.wrapped(thing, obj, same)
 	for _, p := range places {
 		if len(places) > 6 {
 			places = places[:6]
@@ -37,6 +38,30 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 		}
 	}
 	return ""
+}
+
+// wrapped adds the objects of packages that have a thing as an attribute and pass its methods
+// on, as anyio's events and locks do: the program knows those.
+func (r *reader) wrapped(thing int, obj uint64, same map[uint64]bool) {
+	for n := range r.facts.Units {
+		w := r.facts.Units[n].Wait
+		if w == nil || !slices.Contains(w.On, thing) {
+			continue
+		}
+		u := r.units[n]
+		for k := 0; k+1 < len(u.frames) && k < w.Frame; k++ {
+			self := r.local(u, k+1, "self")
+			if self == 0 || same[self] || !hang.Library(u.frames[k+1].File) || last(u.frames[k].Func) != last(u.frames[k+1].Func) || !same[r.local(u, k, "self")] {
+				continue
+			}
+			r.EachAttr(self, func(_ string, value uint64) bool {
+				if value == obj {
+					same[self] = true
+				}
+				return !same[self]
+			})
+		}
+	}
 }
 
 // place is a frame of a thread or a task.

@@ -20,6 +20,7 @@ type tracked struct {
 	futures    []uint64 // of concurrent.futures
 	loops      []uint64
 	queues     []uint64
+	listeners  []uint64 // of queues, of logging
 	deaths     []uint64 // exceptions of threads that pytest keeps
 }
 
@@ -47,6 +48,8 @@ func (r *reader) readTracked() {
 			}
 		case class == "ThreadExceptionMeta" || class == "catch_threading_exception":
 			add(&t.deaths, obj)
+		case strings.HasSuffix(class, "QueueListener"):
+			add(&t.listeners, obj)
 		case strings.HasSuffix(class, "Queue"):
 			add(&t.queues, obj)
 		case strings.HasSuffix(class, "EventLoop"):
@@ -65,6 +68,18 @@ func (r *reader) readTracked() {
 				}
 			}
 		}
+	}
+}
+
+// idleListeners notes of queues those listeners of logging that should take from them and
+// have no thread: stop sets that to None, as it is before start.
+func (r *reader) idleListeners() {
+	for _, l := range r.tracked.listeners {
+		n, ok := r.things[r.Attr(l, "queue")]
+		if !ok || r.facts.Things[n].Kind != hang.Queue || r.IsA(r.Attr(l, "_thread"), "Thread") {
+			continue
+		}
+		r.facts.Things[n].Fate = []hang.Fate{{Kind: hang.Listener, Name: r.Type(l), How: "not running"}}
 	}
 }
 

@@ -25,6 +25,7 @@ type turn struct {
 	event uint64
 	time  int64
 	instr uint64
+	own   uint64 // instructions that the thread itself has executed
 	// moved says that the call moved data or woke somebody; wakes that it is to do that.
 	moved, wakes bool
 	// got says that it waited for another thread, without a time limit, and no longer does.
@@ -109,6 +110,7 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	}
 	out.Moves = 2*lately >= min(recent, len(times))
 	out.Instr = sameSteps(instrs)
+	out.Still = still(ring[first:], nr)
 	n := len(times)
 	out.Count, out.For = n, time.Duration(times[0]-times[n-1])
 	out.Every, out.Last = out.For/time.Duration(n-1), times[0]
@@ -117,15 +119,34 @@ func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recordin
 	return out, lock
 }
 
+// still says whether a thread has been in one call all through most of a loop's turns: it has
+// executed no instruction of its own.
+func still(ring []turn, nr int32) bool {
+	last, same, all := ring[len(ring)-1], 0, 0
+	for i := range ring {
+		if ring[i].nr == nr && !ring[i].wakes {
+			if all++; ring[i].own == last.own {
+				same++
+			}
+		}
+	}
+	return last.own > 0 && same >= 3 && 2*same > all
+}
+
 // turnsOf are the last calls of a thread.
 func turnsOf(rec *recording.Recording, proc *recording.Process, tid int32) []turn {
 	var ring []turn
+	var before, own uint64
 	if logview.Each(rec, proc, func(_ *logview.Follower, n uint64, ev *recording.Event, s logview.Step) error {
+		if ev.TID == tid && ev.Instr > before { // one runs at a time
+			own += ev.Instr - before
+		}
+		before = max(before, ev.Instr)
 		if ev.TID == tid && (ev.Kind == recording.KindSyscall || ev.Kind == recording.KindEnter) {
 			if len(ring) == 2*loopDepth {
 				ring = append(ring[:0], ring[loopDepth:]...)
 			}
-			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr, wakes: wakes(linux.Name(int(ev.Nr)), ev.Args[1])})
+			ring = append(ring, turn{nr: ev.Nr, event: n, time: ev.Time, instr: ev.Instr, own: own, wakes: wakes(linux.Name(int(ev.Nr)), ev.Args[1])})
 		}
 		if done := s.Done(ev); done != nil && ev.TID == tid && len(ring) > 0 && ring[len(ring)-1].event == s.EnterEvent {
 			ring[len(ring)-1].fails(s.Enter, ev)

@@ -107,6 +107,11 @@ func Judge(rec *recording.Recording, all []Ending) *hang.Verdict {
 			return short
 		},
 		Text: func(file string, line int) string { return SourceLine(rec, file, line) },
+		Source: func(file string) string {
+			texts, _ := rec.Sources()
+			return string(texts[file])
+		},
+		Seen: func(proc int, d *hang.Dead) []hang.Frame { return lastSeen(rec, proc, d) },
 	}
 	death, _ := deathOf(rec, all)
 	watched := cut(all, death, in.Short)
@@ -148,6 +153,9 @@ func judge(rec *recording.Recording, in *hang.Input, all []Ending, death *hang.D
 			c.Owner = ownerOf(state, index, w, c, asked)
 			if c.Peer != nil {
 				c.Peer.Transaction = transactionOf(state, index, w)
+				if q := c.Peer; len(q.Ends) == 0 && q.LastSent > q.LastGot {
+					q.Asked = askedBy(rec, w.Proc.ID, q.SentEvent)
+				}
 			}
 		}
 	}

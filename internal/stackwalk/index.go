@@ -28,6 +28,8 @@ type indexer struct {
 	procs map[int]*indexedProcess
 	st    *stacker
 	src   *sourceKeeper
+	// Bare leaves out what is read of Python's objects: to measure what that costs.
+	Bare  bool
 	facts map[int]*hang.Facts // of the processes at their ends
 	busy  map[int]*busy       // threads that compute, by process
 	began time.Time
@@ -123,7 +125,7 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			}
 			x.keepName(p, tid, it)
 		}
-		if facts := EndFacts(p, ev, ip.aside, ip.died, ip.dead); facts != nil {
+		if facts := EndFacts(p, ev, ip.aside, ip.died, ip.dead); facts != nil && !x.Bare {
 			if b := x.busy[p.Info.ID]; b != nil && b.collected != nil && b.end == ev.Instr && Stopped(ev) {
 				facts.Busy = append(facts.Busy, *b.collected)
 			}

@@ -358,12 +358,13 @@ func (j *journey) close() {
 		waits := map[int]bool{} // units of which the call that they wait in is behind
 		for k := len(c.last) - 1; k >= 0 && len(t.Taken) < maxTaken; k-- {
 			j.resolve(&c.last[k])
-			if n := c.last[k].Unit; !waits[n] && j.waits(&c.last[k], c.ask) {
+			if n := j.waits(&c.last[k], c.ask, waits); n >= 0 {
 				waits[n] = true
 				continue
 			}
 			t.Taken = append(t.Taken, c.last[k].Taken)
 		}
+		t.Untaken = len(t.Taken) == 0 && !j.image
 	}
 }
 
@@ -382,12 +383,23 @@ func (j *journey) resolve(t *take) {
 	}
 }
 
-// waits tells the call in which a unit waits just now from one that took it.
-func (j *journey) waits(t *take, ask *hang.Ask) bool {
-	if t.Unit < 0 {
-		return false
+// waits finds the unit that waits just now in the call that one began, of those whose call is
+// not known yet: that unit itself or, where an event loop that knows no tasks of asyncio's
+// runs, a task or greenlet of the thread. It is -1 where the call took it.
+func (j *journey) waits(t *take, ask *hang.Ask, known map[int]bool) int {
+	if t.Unit >= 0 && !known[t.Unit] && waitsIn(&j.facts.Units[t.Unit], t, ask) {
+		return t.Unit
 	}
-	u := &j.facts.Units[t.Unit]
+	for n := range j.facts.Units {
+		if u := &j.facts.Units[n]; t.task == 0 && u.Kind != hang.Thread && u.TID == t.tid && !known[n] && waitsIn(u, t, ask) {
+			return n
+		}
+	}
+	return -1
+}
+
+// waitsIn says whether a unit waits at the line at which one took something.
+func waitsIn(u *hang.Unit, t *take, ask *hang.Ask) bool {
 	if u.Wait == nil || !slices.Contains(u.Wait.On, ask.Thing) {
 		return false
 	}
