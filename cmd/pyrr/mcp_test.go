@@ -15,6 +15,7 @@ import (
 
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/setup"
 )
 
 // agent is a client of pyrr mcp, the protocol's own library.
@@ -88,14 +89,15 @@ func (a *agent) want(tool string, args map[string]any, texts ...string) []nextCa
 	return next
 }
 
-// recordFor records a program of this test, which may hang for two seconds.
+// recordFor records a program of this test, which may hang: for two seconds, on a machine
+// that has time for it.
 func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	t.Helper()
 	file := filepath.Join(dir, name+".py")
 	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"record", "--timeout", "2", "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
+	args := append([]string{"record", "--timeout", setup.Patience(2 * time.Second).String(), "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
 	cmd := exec.Command(os.Args[0], append(args, testPython(), file)...)
 	cmd.Args[0] = "pyrr"
 	cmd.Dir = dir
