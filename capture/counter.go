@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
 )
@@ -20,21 +21,21 @@ const noBudget = 1 << 60
 // and with them an input argument of at most n bytes; one call to the kernel.
 func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings int, err error) {
 	p := t.proc
-	const cells = 48 // the count of pauses lies behind that of clock readings
+	const cells = 56 // the count of pauses lies behind that of clock readings
 	b := r.buf[:cells]
 	in = r.bytes.cut(n)
 	spans := r.spans[:0]
 	head := 0
 	if p.clock != nil {
-		spans = append(spans, ptrace.Span{Addr: p.clock.Budget, Data: b[0:8]})
-		head += 8
+		spans = append(spans, ptrace.Span{Addr: p.clock.Budget, Data: b[0:16]})
+		head += 16
 	}
 	if p.area != nil {
-		spans = append(spans, ptrace.Span{Addr: p.area.Time.Count, Data: b[8:40]})
+		spans = append(spans, ptrace.Span{Addr: p.area.Time.Count, Data: b[16:48]})
 		head += 32
 	}
 	if p.calls != nil {
-		spans = append(spans, ptrace.Span{Addr: p.calls.img.Pos, Data: b[40:48]})
+		spans = append(spans, ptrace.Span{Addr: p.calls.img.Pos, Data: b[48:56]})
 		head += 8
 	}
 	more := len(spans)
@@ -65,13 +66,14 @@ func (r *recorder) counters(t *task, inAddr uint64, n int) (in []byte, readings 
 	if p.clock != nil {
 		cell := int64(binary.LittleEndian.Uint64(b[0:8]))
 		p.setCount(cell)
+		r.sayCompiled(p, b[cpython.CompiledCell])
 	}
 	if p.area != nil {
-		readings = int(binary.LittleEndian.Uint64(b[8:16]))
-		p.pauses.left = binary.LittleEndian.Uint64(b[32:40])
+		readings = int(binary.LittleEndian.Uint64(b[16:24]))
+		p.pauses.left = binary.LittleEndian.Uint64(b[40:48])
 	}
 	if p.calls != nil {
-		p.callPos = binary.LittleEndian.Uint64(b[40:48])
+		p.callPos = binary.LittleEndian.Uint64(b[48:56])
 	}
 	if more > 0 && p.remote.came() {
 		p.remote.on = false

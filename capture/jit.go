@@ -63,3 +63,13 @@ func (r *recorder) stopJIT(t *task, sp uint64) error {
 	}
 	return nil
 }
+
+// sayCompiled says once of a program that its JIT, or its interpreter of tier two, runs loops:
+// it may have been on before the recorder came, or be on by itself.
+func (r *recorder) sayCompiled(p *process, entered byte) {
+	if entered == 0 || r.saidCompiled {
+		return
+	}
+	r.saidCompiled = true
+	r.warnf("process %d: its Python has the JIT on: what it compiled is replayed, but not counted, so what ran there is not found by line or function; start it with PYTHON_JIT=0", p.pid)
+}

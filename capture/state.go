@@ -106,6 +106,8 @@ type troubles struct {
 	writeErr bool
 	fewFiles bool // that too few files may be open was said
 	saidJIT  bool // the user was told that it is off
+	// saidCompiled: the user was told that it is on
+	saidCompiled bool
 }
 
 // workspace is memory to read into.

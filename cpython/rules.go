@@ -48,6 +48,9 @@ type Rules struct {
 	// TRACE_RECORD of 3.15. INTERPRETER_EXIT is where the eval loop ends that C
 	// code has called, and lies outside any Python function.
 	uncounted []int
+	// executor is ENTER_EXECUTOR (from 3.13 on), 0 for none: it leads to what the JIT, or the
+	// interpreter of tier two, has made of a loop, which dispatches nothing.
+	executor int
 	// instrumented is MIN_INSTRUMENTED_OPCODE (opcode.h), 0 for none: from it on
 	// opcodes stand for others while something is traced or monitored, and
 	// dispatch those.

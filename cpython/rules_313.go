@@ -5,6 +5,7 @@ var _ = known(Rules{
 	Minor:        13,
 	unassigned:   "119-148,223-235,255",
 	uncounted:    []int{22, 247, 254},
+	executor:     70,
 	instrumented: 236,
 	breakpoints: breakpoints{
 		extendedArg: 71,

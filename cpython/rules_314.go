@@ -5,6 +5,7 @@ var _ = known(Rules{
 	Minor:        14,
 	unassigned:   "121-127,212-233",
 	uncounted:    []int{20, 238, 254},
+	executor:     255,
 	instrumented: 234,
 	breakpoints: breakpoints{
 		extendedArg: 69,

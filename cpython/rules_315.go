@@ -6,6 +6,7 @@ var _ = known(Rules{
 	Minor:        15,
 	unassigned:   "120-127,219-232",
 	uncounted:    []int{18, 237, 253, 255},
+	executor:     254,
 	instrumented: 233,
 	breakpoints: breakpoints{
 		extendedArg: 67,

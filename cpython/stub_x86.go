@@ -29,6 +29,10 @@ const (
 
 	budgetSize = 64 // a cache line of its own
 
+	// CompiledCell is behind the budget: the byte there is 1 once a loop was entered that
+	// the JIT, or the interpreter of tier two, runs. What runs there is not counted.
+	CompiledCell = 8
+
 	// AreaCodeSize and AreaDataSize are the sizes of the area that Install
 	// fills: executable, and behind it writable.
 	AreaCodeSize = maxTables * opcodes * stubSize
@@ -129,8 +133,13 @@ func (c *Clock) InstalledAt(bias, area uint64) (*Installed, error) {
 		for j, to := range t.Targets {
 			stub := area + uint64(n*stubSize)
 			cell := in.Budget + budgetSize + uint64(n*8)
-			putStub(code[n*stubSize:], stub, in.Budget, cell, to+bias)
 			binary.LittleEndian.PutUint64(data[budgetSize+n*8:], to+bias)
+			lead := to + bias
+			if op := c.Version.Rules().executor; op != 0 && t.First+j == op && len(c.Tables) < maxTables {
+				lead = area + AreaCodeSize - stubSize // the last one of a table that there is not
+				putNoting(code[AreaCodeSize-stubSize:], lead, in.Budget+CompiledCell, cell)
+			}
+			putStub(code[n*stubSize:], stub, in.Budget, cell, lead)
 			if t.Rel32 {
 				off := int64(stub - (t.Base + bias))
 				if off != int64(int32(off)) {
@@ -190,6 +199,17 @@ func putStub(b []byte, at, budget, cell, target uint64) {
 		binary.LittleEndian.PutUint32(b[10:], uint32(reach))
 		b[14] = 0xcc // never run
 	}
+}
+
+// putNoting writes the code that a stub leads to whose instruction is to be noted: it sets
+// the byte at flag, and goes where the word in cell says.
+func putNoting(b []byte, at, flag, cell uint64) {
+	copy(b, []byte{
+		0xc6, 0x05, 0, 0, 0, 0, 1, // mov byte [rip+...], 1
+		0xff, 0x25, 0, 0, 0, 0, // jmp [rip+...]
+	})
+	binary.LittleEndian.PutUint32(b[2:], uint32(flag-(at+7)))
+	binary.LittleEndian.PutUint32(b[9:], uint32(cell-(at+13)))
 }
 
 // Trap tells a thread stopped by the int3 of a stub, whose pc is behind it:

@@ -7,6 +7,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
@@ -232,6 +233,9 @@ func (p *Process) end(ev *recording.Event) error {
 		p.s.res.TruncatedAt = recording.Pos{Instr: ev.Instr, Event: p.Number}
 	}
 	p.s.res.Instructions += p.counted
+	if b, err := mem.U8(p.Mem(), p.cell+cpython.CompiledCell); p.cell != 0 && err == nil && b != 0 {
+		p.s.res.Compiled = true
+	}
 	p.kill()
 	return nil
 }

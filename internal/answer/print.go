@@ -77,6 +77,9 @@ func PrintValues(u *screen.UI, f *PrintFlags, args []string) error {
 	if done.Failed != "" {
 		u.Warn("the condition could not be evaluated everywhere: " + done.Failed)
 	}
+	if done.Compiled {
+		u.Warn(compiled)
+	}
 	if done.Hits == 0 {
 		why := "nothing passed --if, --thread, --test or --process"
 		if f.If == "" && f.Thread == "" && f.Test == "" && f.Process == 0 {
@@ -87,6 +90,9 @@ func PrintValues(u *screen.UI, f *PrintFlags, args []string) error {
 	}
 	return nil
 }
+
+// compiled is what is said of a recording in which the JIT ran.
+const compiled = "the program's JIT was on: what it compiled was not counted, and passes there are not among these (recorded with PYTHON_JIT=0, all are)"
 
 // line prints a moment and what is to be said of it on one line.
 func (a *answers) line(w io.Writer, m *ask.Moment, text string) error {

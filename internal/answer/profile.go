@@ -57,6 +57,9 @@ func PrintProfile(u *screen.UI, f *ProfileFlags, args []string) error {
 	}
 	p, err := ask.NewProfile(rec, o)
 	a.Stop()
+	if err == nil && p.Compiled {
+		u.Warn(compiled)
+	}
 	if err == nil && p.Missing > 0 {
 		u.Note("the times by stack leave out the last %s of the run: there were too many", printable.Plural(p.Missing, "stretch", "stretches"))
 	}

@@ -60,6 +60,8 @@ type Printed struct {
 	// Failed says why the condition could not be evaluated where it could not, ""
 	// for nowhere.
 	Failed string
+	// Compiled says that code ran in which nothing is found: see replay.Result.
+	Compiled bool
 }
 
 // printer is a print that goes on.
@@ -201,7 +203,8 @@ func (p *printer) replayed() error {
 		opts.OnEvent = p.event
 		opts.Pass = func(_ int, _ uint64, ev *recording.Event) bool { return !p.place.takes(ev) }
 	}
-	_, err := replay.Batch(p.rec, opts)
+	res, err := replay.Batch(p.rec, opts)
+	p.done.Compiled = res != nil && res.Compiled
 	return err
 }
 

@@ -33,6 +33,8 @@ type Profile struct {
 	// their beginnings; Missing is how many were too many to be kept.
 	Samples []Sample
 	Missing uint64
+	// Compiled says that code ran that is not among the counts: see replay.Result.
+	Compiled bool
 }
 
 // FuncCost is what a function took itself, without what it called: instructions,
@@ -157,9 +159,11 @@ func NewProfile(rec *recording.Recording, o ProfileOptions) (*Profile, error) {
 		if o.Replaying != nil {
 			o.Replaying()
 		}
-		if _, err := replay.Batch(rec, replay.Options{OnCounts: f.counts, Progress: o.Progress}); err != nil {
+		res, err := replay.Batch(rec, replay.Options{OnCounts: f.counts, Progress: o.Progress})
+		if err != nil {
 			return nil, err
 		}
+		f.p.Compiled = res.Compiled
 	}
 	f.finish()
 	return f.p, nil
