@@ -10,7 +10,7 @@
 #
 #   $PYRR_CACHE/pbs313/bin/python3.13        as pbs310
 #   $PYRR_CACHE/nogil313/bin/python3.13t     Debian's source, --disable-gil
-#   $PYRR_CACHE/{clang,switch,static}313/bin/python3.13: see OWN below
+#   $PYRR_CACHE/{clang,switch,clangswitch,thinlto,tier2,jit,static}313/bin/python3.13: see OWN below
 #
 # Usage: interpreters.sh [NAME|all|builds]...   default: all that are not built here;
 #        builds: all of OWN, one after the other, in three minutes or more each
@@ -175,6 +175,10 @@ root() {
 OWN="nogil313 3.13t - --disable-gil
 clang313 3.13 clang-19 CC=clang-19
 switch313 3.13 - --without-computed-gotos
+clangswitch313 3.13 clang-19 CC=clang-19 --without-computed-gotos
+thinlto313 3.13 clang-19,lld-19,llvm-19 CC=clang-19 --with-lto=thin LDFLAGS=-fuse-ld=lld LLVM_AR=/usr/lib/llvm-19/bin/llvm-ar
+tier2313 3.13 - --enable-experimental-jit=interpreter
+jit313 3.13 clang-19,llvm-19 --enable-experimental-jit=yes
 static313 3.13 - --disable-shared LDFLAGS=-static LINKFORSHARED=-g MODULE_BUILDTYPE=static"
 
 # source_of PACKAGE DIR unpacks the source of a package of trixie.
@@ -240,6 +244,8 @@ build() {
   local name=$1 python=$2 dst=$3 work=$4 lib
   shift 4
   lib=$dst.tmp/lib/python$python
+  # The JIT of 3.13 asks for Clang 18; 19 does, as for 3.14.
+  [ "$name" != jit313 ] || sed -i 's/^_LLVM_VERSION = 18$/_LLVM_VERSION = 19/' "$work/src/Tools/jit/_llvm.py"
   cd "$work/build"
   nice ../src/configure -q --prefix="$dst" --without-ensurepip --disable-test-modules "$@" CFLAGS=-g1
   if [ "$name" = nogil313 ] || [ "$name" = clang313 ]; then

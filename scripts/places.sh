@@ -18,6 +18,12 @@ build=${PYRR_BUILD:-$(git describe --always --exclude '*' 2>/dev/null)} || build
 python=$(debian_python) || { say "skip: no Debian python3.11"; exit 0; }
 cat >"$work/app.py" <<'PY'
 import threading
+def work(n):
+    total = 0
+    for i in range(n):
+        total += i & 3
+    return total
+assert sum(work(500) for _ in range(50)) == 37500
 t = threading.Thread(target=print, args=("there",))
 t.start()
 t.join()
@@ -29,6 +35,7 @@ outcome() {
   local said
   if said=$(grep -aom1 -P '^pyrr: recorded .*?\K(incomplete, )?(verified|not verified)$' "$2"); then
     grep -aq ' 0 instructions' "$2" && said="$said, not counted"
+    grep -aq ': its Python has the JIT on: what it compiled is replayed, but not counted' "$2" && said="$said, a line says that what the JIT compiled is not counted"
     echo "recorded, $said"
   elif [ "$1" = 0 ] && ! grep -aq '^pyrr: warning: nothing was recorded' "$2"; then
     echo "exact"
@@ -84,6 +91,14 @@ if wanted "PYTHON_JIT=1, pbs314"; then
     program="env PYTHON_JIT=1 $jit $work/app.py" place "PYTHON_JIT=1, pbs314" '"$@"'
   else no "PYTHON_JIT=1, pbs314" "no such interpreter (scripts/interpreters.sh pbs314)"; fi
 fi
+
+# And of those that have it, or the interpreter of tier two, on by themselves.
+for name in jit313 tier2313; do
+  jit=$(scripts/interpreters.sh list | awk -v name=$name '$1 == name {print $3}')
+  if [ -n "$jit" ]; then
+    program="env PYTHON_JIT=0 $jit $work/app.py" place "PYTHON_JIT=0, $name" '"$@"'
+  else no "PYTHON_JIT=0, $name" "no such interpreter (scripts/interpreters.sh $name)"; fi
+done
 
 # Programs without locks that lose an update now and then where there is no GIL.
 free=$(scripts/interpreters.sh list | awk '$1 == "nogil313" {print $3}')
