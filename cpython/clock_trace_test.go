@@ -32,9 +32,6 @@ type counted struct {
 	cpu   int64  // user CPU time, ns
 }
 
-// addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
-const addrNoRandomize = 0x0040000
-
 // clockEnv fixes what a count depends on: the order of sets, by hashes.
 var clockEnv = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "PYTHONHASHSEED=0", "HOME=/"}
 
@@ -54,12 +51,6 @@ func count(t testing.TB, in interpreter, r *counted, args ...string) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if strings.HasPrefix(in.name, "static-") {
-		// Its own objects lie at the same addresses always, and others at random ones: the
-		// order of a set of both differs now and then, and with it two instructions.
-		was, _, _ := unix.Syscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0)
-		defer unix.Syscall(unix.SYS_PERSONALITY, was, 0, 0)
-	}
 	if err := r.run(in, args); err != nil {
 		t.Fatalf("%s: %v", in.name, err)
 	}
