@@ -311,7 +311,9 @@ func (r *recorder) spill() {
 		}
 		switch {
 		case ep.image == nil && time.Duration(r.since()-ep.began) > spillAfter:
-			ep.writeImage(ep.frozen)
+			if r.roomToWrite() {
+				ep.writeImage(ep.frozen)
+			}
 		case ep.image != nil && ep.image.written() && ep != r.late: // that one's end waits for it
 			r.thaw(ep.frozen)
 			ep.frozen = nil

@@ -418,6 +418,14 @@ func TestSpillWritesWhatIsOld(t *testing.T) {
 		t.Fatal("a young one is written")
 	}
 	ep.began -= int64(spillAfter) + 1
+	free := freeMemory
+	defer func() { freeMemory = free }()
+	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree + imageRoom - 1, 1 << 40 }
+	f.spill()
+	if ep.image != nil {
+		t.Fatal("one is written where there is no room for it")
+	}
+	freeMemory = func(*headroom.Meter) (int64, int64) { return leastFree + imageRoom, 1 << 40 }
 	f.spill()
 	if ep.image == nil {
 		t.Fatal("an old one is not written")

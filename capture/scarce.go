@@ -21,13 +21,22 @@ const (
 // freeMemory is how many bytes may be used, and of how many.
 var freeMemory = (*headroom.Meter).Free
 
+// imageRoom is what the recorder takes while it writes an image.
+const imageRoom = 64 << 20
+
 // short reports whether memory is.
-func (r *recorder) short() bool {
+func (r *recorder) short() bool { return r.lacks(0) }
+
+// roomToWrite reports whether the recorder may take what it needs to write an image.
+func (r *recorder) roomToWrite() bool { return !r.lacks(imageRoom) }
+
+// lacks reports whether memory is short for who takes so many bytes more.
+func (r *recorder) lacks(more int64) bool {
 	if r.meter == nil {
 		r.meter = headroom.Open()
 	}
 	free, limit := freeMemory(r.meter)
-	return free < min(limit/10, leastFree)
+	return free < min(limit/10, leastFree)+more
 }
 
 // dropImages gives up the recordings whose images take memory, where that is
