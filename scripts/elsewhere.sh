@@ -173,7 +173,9 @@ tried() {
   shift 2
   mkdir -p /sys/fs/cgroup/\$group
   sh -c 'echo \$\$ >/sys/fs/cgroup/'\$group'/cgroup.procs; exec "\$@"' - "\$@" $suite/bin/python -m pytest -q -p no:cacheprovider -p no:xdist . >out 2>&1 </dev/null
-  echo "MEMORY \$? \$name: \$(grep -aE '[0-9]+ (passed|failed)' out), peak \$(( \$(cat /sys/fs/cgroup/\$group/memory.peak) >> 20 )) MB, killed \$(grep -c '^oom_kill [1-9]' /sys/fs/cgroup/\$group/memory.events), \$(grep -a '^pyrr: warning' out | head -1)"
+  status=\$?
+  [ \$status = 0 ] || { grep -m1 -aE -A12 '^(fatal error|runtime: |panic)' out || tail -n 12 out; } | sed 's/^/MEM   /'
+  echo "MEMORY \$status \$name: \$(grep -aE '[0-9]+ (passed|failed)' out), peak \$(( \$(cat /sys/fs/cgroup/\$group/memory.peak) >> 20 )) MB, killed \$(grep -c '^oom_kill [1-9]' /sys/fs/cgroup/\$group/memory.events), \$(grep -a '^pyrr: warning' out | head -1)"
 }
 record="/elsewhere/pyrr record --keep timeout --timeout 900s -o rec --"
 mkdir -p /sys/fs/cgroup/a /sys/fs/cgroup/b

@@ -2,6 +2,7 @@ package headroom
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -30,6 +31,11 @@ type Heap struct {
 // keeps much calls Check now and then.
 func BoundHeap(percent int) (h *Heap, undo func()) {
 	bound.Add(1)
+	if m := Open(); m.Strict() {
+		if free, _ := m.Free(); free > 4*(heapLimit+heapStep) {
+			reserve(heapLimit + heapStep)
+		}
+	}
 	percent = debug.SetGCPercent(percent)
 	h = &Heap{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 	limit := int64(-1) // which changes nothing
@@ -42,6 +48,19 @@ func BoundHeap(percent int) (h *Heap, undo func()) {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)
 	}
+}
+
+// reserved keeps the compiler from leaving reserve out.
+var reserved []byte
+
+// reserve has the runtime take n bytes of address space that may be written, and keep it for
+// later. Under strict accounting such space is refused once programs have taken the rest, by
+// which the runtime ends the process, and a recorder its program with it. It never gives
+// space back, only the pages in it.
+func reserve(n int) {
+	reserved = make([]byte, n)
+	reserved = nil
+	runtime.GC()
 }
 
 // Check moves the limit with what is alive, a few times a second at most. It may be

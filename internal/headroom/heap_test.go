@@ -3,7 +3,9 @@ package headroom
 import (
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 	"time"
 )
@@ -37,4 +39,24 @@ func TestHeapFollows(t *testing.T) {
 	if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 {
 		t.Errorf("the limit is %d afterwards", got)
 	}
+}
+
+// TestReserve holds that what is allocated later takes no more address space.
+func TestReserve(t *testing.T) {
+	const n = 192 << 20 // more than other tests have taken
+	reserve(n)
+	taken := func() uint64 {
+		s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
+		metrics.Read(s)
+		return s[0].Value.Uint64()
+	}
+	before := taken()
+	kept := make([][]byte, 0, 160)
+	for range 160 {
+		kept = append(kept, make([]byte, 1<<20))
+	}
+	if more := taken() - before; more > 1<<20 {
+		t.Errorf("160 MB took %d bytes more, although %d were kept for them", more, n)
+	}
+	runtime.KeepAlive(kept)
 }
