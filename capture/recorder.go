@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/inject"
 	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
@@ -47,6 +48,7 @@ func (r *recorder) run(ctx context.Context, path string) (*Info, error) {
 		}
 		return nil, startError(path, err)
 	}
+	defer headroom.SmallPages()() // the program has been started: it gets what it would without pyrr
 	r.rootPID, r.root = pid, ptrace.OpenProcess(pid)
 	defer r.root.Close()
 	defer holdSignals(func(s os.Signal) {

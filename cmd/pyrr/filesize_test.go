@@ -96,3 +96,18 @@ func TestFileSizeLimitOfTest(t *testing.T) {
 		}
 	}
 }
+
+// TestHugePages holds that a recorded program gets huge pages as natively, though its
+// recorder has none.
+func TestHugePages(t *testing.T) {
+	python := tracedPython(t)
+	const asks = "print([l for l in open('/proc/self/status') if l.startswith('THP')])"
+	want, err := exec.Command(python, "-c", asks).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pyrrCommand("record", "--keep", "never", python, "-c", asks).Output()
+	if err != nil || string(got) != string(want) {
+		t.Errorf("%v: %s, natively %s", err, got, want)
+	}
+}
