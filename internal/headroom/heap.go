@@ -50,16 +50,12 @@ func BoundHeap(percent int) (h *Heap, undo func()) {
 	}
 }
 
-// reserved keeps the compiler from leaving reserve out.
-var reserved []byte
-
 // reserve has the runtime take n bytes of address space that may be written, and keep it for
 // later. Under strict accounting such space is refused once programs have taken the rest, by
 // which the runtime ends the process, and a recorder its program with it. It never gives
 // space back, only the pages in it.
 func reserve(n int) {
-	reserved = make([]byte, n)
-	reserved = nil
+	runtime.KeepAlive(make([]byte, n)) // else the compiler may leave it out
 	runtime.GC()
 }
 
