@@ -100,12 +100,19 @@ while not over.is_set():
     pid = os.posix_spawn("/bin/true", ["true"], {})
     assert os.waitpid(pid, 0) == (pid, 0)
 `)
+	refused := 0
 	for range 40 {
 		path := filepath.Join(t.TempDir(), "x.pyrr.zip")
 		out, err := pyrrCommand("record", "--pid", p.pid(), "--verify", "none", "--for", fmt.Sprintf("%dms", 10+rand.IntN(20)), "-o", path).CombinedOutput()
-		if err != nil {
+		// A thread that waits for the child of a vfork can't be stopped: where that takes a
+		// second, attaching is refused, and the program goes on.
+		if err != nil && bytes.Contains(out, []byte("for a child that was made by vfork")) {
+			refused++
+		} else if err != nil {
 			t.Fatalf("%v\n%s\n%s", err, out, p.stderr.String())
 		}
 	}
-	p.ends(t)
+	if p.ends(t); refused > 4 {
+		t.Errorf("%d of 40 attaches were refused", refused)
+	}
 }
