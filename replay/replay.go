@@ -69,21 +69,6 @@ type Options struct {
 	Progress func(proc int, instr uint64)
 }
 
-// Result sums up a complete replay.
-type Result struct {
-	Procs        int
-	Events       uint64
-	Instructions uint64
-	// Compiled is set where what CPython's JIT or tier two made ran, which is not counted.
-	Compiled bool
-	// Pages counts the pages that were compared by checksum.
-	Pages uint64
-	// Truncated: the recording of a process does not reach its end, but TruncatedAt.
-	Truncated   bool
-	TruncatedAt recording.Pos
-	Why         string
-}
-
 // Process is a process of the recording while it is replayed.
 type Process struct {
 	Info recording.Process
