@@ -57,9 +57,10 @@ func (r *recorder) logChecksums(t *task) error {
 			if err := (ptrace.Mem)(t.tid).ReadAt(buf[:n], at); err != nil {
 				return err
 			}
+			unsteady := r.unsteady(p)
 			for off := uint64(0); off < n; off += pageSize {
 				sum := max(crc32.Checksum(buf[off:off+pageSize], castagnoli), 1)
-				if inFlight(at+off) || at+off < live || p.onLeftStack(at+off) {
+				if inFlight(at+off) || at+off < live || p.onLeftStack(at+off) || unsteady(at+off) {
 					sum = 0 // not to be compared
 				}
 				sums = binary.LittleEndian.AppendUint32(sums, sum)
@@ -70,6 +71,24 @@ func (r *recorder) logChecksums(t *task) error {
 	}
 	r.log(p, &ev)
 	return nil
+}
+
+// unsteady tells pages of mapped files that others write to: what they did since the
+// process was told of it last shows already, and is logged later.
+func (r *recorder) unsteady(p *process) func(page uint64) bool {
+	if len(p.quiet) == 0 {
+		return func(uint64) bool { return false }
+	}
+	r.askOfFiles()
+	var ranges []mem.Range
+	for _, m := range p.quiet {
+		if m.quiet.changed || m.gen != m.quiet.gen {
+			ranges = append(ranges, mem.Range{Addr: m.start, Len: m.end - m.start})
+		}
+	}
+	return func(page uint64) bool {
+		return slices.ContainsFunc(ranges, func(g mem.Range) bool { return page >= g.Addr && page-g.Addr < g.Len })
+	}
 }
 
 // stackPointers returns where the stacks of the threads end, for each that is

@@ -24,8 +24,9 @@ import (
 //     a stop (inject.CallsArea, Held). No process that shows the file runs code
 //     while the call is made, and each gets an event with what is new to it.
 //   - What others change is told by inotify(7), and looked for where a thread
-//     returns from a call that may have waited. A program that is not recorded, and
-//     changes the file while a recorded one computes, is seen late.
+//     returns from a call that may have waited. Where a user has as many instances of
+//     it as are allowed, the file's times and its size tell. A program that is not
+//     recorded, and changes the file while a recorded one computes, is seen late.
 //
 // From the first change on a replay has memory of its own in place of the copy.
 // Who maps the file shared and to write takes part in what shared.go does.
@@ -37,7 +38,8 @@ type quietFile struct {
 	file *os.File
 	size uint64
 	gen  int           // counts the changes by others, as far as they were told
-	wd   int           // of inotify
+	wd   int           // of inotify, -1 where it does not tell
+	was  fileTimes     // when it was looked at last, where inotify does not tell
 	obj  *sharedObject // that takes turns, if processes map it so too
 	// changed: it was written to while it was mapped.
 	changed bool
@@ -127,7 +129,7 @@ func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFil
 	for _, old := range r.quiet.files {
 		r.dropFile(old) // if it is copied by now
 	}
-	q := &quietFile{key: key, size: uint64(st.Size), wd: -1}
+	q := &quietFile{key: key, size: uint64(st.Size), wd: -1, was: timesOf(st)}
 	if fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
 		q.file = os.NewFile(uintptr(fd), name)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -180,9 +181,7 @@ func (r *recorder) fileChanged(q *quietFile, t *task, from, to uint64) error {
 		}
 	}
 	q.size = size
-	if r.quiet.fd >= 0 {
-		r.readInotify() // it tells of this too
-	}
+	r.askOfFiles() // it is told of this too
 	q.seen()
 	return nil
 }
@@ -235,9 +234,7 @@ func (q *quietFile) seen() {
 // lookQuiet looks whether others have changed files that t's process shows, where
 // t returns from a call that may have waited.
 func (r *recorder) lookQuiet(t *task) error {
-	if r.quiet.fd >= 0 {
-		r.readInotify()
-	}
+	r.askOfFiles()
 	for _, m := range slices.Clone(t.proc.quiet) {
 		q := m.quiet
 		if m.gen == q.gen && !q.stored {
@@ -305,6 +302,45 @@ func (r *recorder) cutShared(q *quietFile, t *task) error {
 		}
 	}
 	return nil
+}
+
+// fileTimes are what stat(2) tells of a file that others may change.
+type fileTimes struct {
+	modified, changed unix.Timespec
+	size              int64
+}
+
+func timesOf(st *unix.Stat_t) fileTimes { return fileTimes{st.Mtim, st.Ctim, st.Size} }
+
+// askOfFiles takes note of what others have changed since it was asked last.
+func (r *recorder) askOfFiles() {
+	if r.quiet.fd >= 0 {
+		r.readInotify()
+	}
+	for _, q := range r.quiet.files {
+		if q.wd < 0 && q.lookAt() {
+			q.gen++
+		}
+	}
+}
+
+// lookAt reports whether a file that nothing tells of may have been changed since it
+// was looked at last. Its times are coarse: of one that was changed just now the next
+// change may not show.
+func (q *quietFile) lookAt() bool {
+	var st unix.Stat_t
+	if unix.Fstat(int(q.file.Fd()), &st) != nil {
+		return false
+	}
+	was, now := q.was, timesOf(&st)
+	q.was = now
+	switch {
+	case was.size != now.size || was.modified != now.modified:
+		return true
+	case st.Size > maxFresh:
+		return false // as after chmod: that much is not compared for it
+	}
+	return was.changed != now.changed || q.changed && time.Since(time.Unix(st.Ctim.Unix())) < tick
 }
 
 // readInotify takes what the kernel tells of watched files (inotify(7)).
