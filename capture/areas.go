@@ -197,16 +197,16 @@ func (r *recorder) callsArea(t *task, find *pendingCalls, sites []inject.CallSit
 		data := img.Code.Addr + img.Code.Len
 		return at, img, r.clearAgain(t, data, at+size-data)
 	}
-	at, err := r.mapNear(t, find.end, find.end, size, unix.PROT_READ|unix.PROT_WRITE)
+	at, err := r.mapNear(t, find.end, find.end, size, unix.PROT_READ|unix.PROT_EXEC)
 	if err != nil || at == 0 {
 		return 0, nil, err
 	}
 	if _, err := build(at); err != nil {
 		return 0, nil, nil
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MPROTECT, img.Code.Addr, img.Code.Len, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
-	if err != nil || ret != 0 {
-		return 0, nil, fmt.Errorf("protect the calls area: result %d: %w", ret, err)
+	data := img.Code.Addr + img.Code.Len
+	if err := r.makeData(t, data, at+size-data); err != nil {
+		return 0, nil, fmt.Errorf("protect the calls area: %w", err)
 	}
 	return at, img, nil
 }
@@ -225,18 +225,28 @@ func (r *recorder) clockArea(t *task, find *pendingClock) (uint64, error) {
 		return at, r.stepOut(t.proc, func(pc uint64) bool { return pc >= at && pc < at+cpython.AreaCodeSize })
 	}
 	lo, hi := find.clock.LoadRange()
-	at, err := r.mapNear(t, lo+find.bias, hi+find.bias, size, unix.PROT_READ|unix.PROT_WRITE)
+	at, err := r.mapNear(t, lo+find.bias, hi+find.bias, size, unix.PROT_READ|unix.PROT_EXEC)
 	if err == nil && at == 0 {
 		err = fmt.Errorf("no room for the counting stubs near %#x", lo+find.bias)
 	}
 	if err != nil {
 		return 0, err
 	}
-	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MPROTECT, at, cpython.AreaCodeSize, unix.PROT_READ|unix.PROT_EXEC, 0, 0, 0)
-	if err != nil || ret != 0 {
-		return 0, fmt.Errorf("protect the counting stubs: result %d: %w", ret, err)
+	if err := r.makeData(t, at+cpython.AreaCodeSize, cpython.AreaDataSize); err != nil {
+		return 0, fmt.Errorf("protect the counting stubs: %w", err)
 	}
 	return at, nil
+}
+
+// makeData makes a part of what was mapped as code one that is written to, and not
+// executed. The other way round is refused where memory that was ever written may not be
+// executed (PR_SET_MDWE, systemd's MemoryDenyWriteExecute).
+func (r *recorder) makeData(t *task, at, size uint64) error {
+	ret, err := r.inject(t, t.proc.area.Gadget, sys.SYS_MPROTECT, at, size, unix.PROT_READ|unix.PROT_WRITE, 0, 0, 0)
+	if err == nil && ret != 0 {
+		err = errnoOf(ret)
+	}
+	return err
 }
 
 // pausesArea is where the stubs for the pauses of a file go, 0 where there is no room.

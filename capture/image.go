@@ -161,7 +161,9 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 	}
 	var ret int64
 	if !r.attached || !slices.ContainsFunc(maps, func(m linux.Mapping) bool { return m.Start == area.Base }) {
-		ret, err = r.inject(t, entry, sys.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_WRITE,
+		// Executable from the start: what may not be so later is then written to all the
+		// same (PR_SET_MDWE, systemd's MemoryDenyWriteExecute).
+		ret, err = r.inject(t, entry, sys.SYS_MMAP, area.Base, inject.AreaSize, unix.PROT_READ|unix.PROT_EXEC,
 			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0)
 		if err == nil && uint64(ret) != area.Base {
 			err = fmt.Errorf("map the engine area at %#x: %w", area.Base, errnoOf(ret))
@@ -170,7 +172,7 @@ func (r *recorder) mapArea(t *task, entry uint64, maps []linux.Mapping, proc *re
 		err = ptrace.WriteU64(t.tid, area.Time.Count, 0) // it is there since pyrr attached before
 	}
 	for _, m := range area.Maps {
-		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_WRITE {
+		if err == nil && m.Prot != unix.PROT_READ|unix.PROT_EXEC {
 			ret, err = r.inject(t, entry, sys.SYS_MPROTECT, m.Addr, m.Len, uint64(m.Prot), 0, 0, 0)
 			if err == nil && ret != 0 {
 				err = fmt.Errorf("protect the engine area: %w", errnoOf(ret))

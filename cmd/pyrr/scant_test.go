@@ -1,0 +1,86 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A scant machine lacks something, or forbids it. What pyrr records there ends as natively,
+// and the recording is exact, or a line says why there is none.
+type scantMachine struct {
+	name string
+	// lacks is Python that brings that about for itself and what it executes; where it
+	// can't, it exits with status 77.
+	lacks string
+	// program prints the same in each run.
+	program string
+	// says is what pyrr prints; "" is that the recording is whole and was verified.
+	says string
+}
+
+const prelude = "import ctypes, os, resource, signal, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+
+// plainProgram does a little of all: files, threads, children, time.
+const plainProgram = `import mmap, os, subprocess, sys, tempfile, threading, time
+with tempfile.TemporaryFile() as f:
+    f.write(b"x" * 5000); f.flush()
+    shown = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+    os.pwrite(f.fileno(), b"yy", 0)
+    print(shown[:3])
+thread = threading.Thread(target=time.sleep, args=(.01,)); thread.start(); thread.join()
+print(subprocess.run([sys.executable, "-S", "-c", "print(6 * 7)"], stdout=subprocess.PIPE).stdout)
+for i in range(1000): os.stat("/"); time.time()
+print("end"); sys.exit(3)
+`
+
+var scantMachines = []scantMachine{
+	{"what was data is never code", "if libc.prctl(65, 1, 0, 0, 0): sys.exit(77)\n", plainProgram, ""}, // PR_SET_MDWE
+}
+
+// TestScantMachine records programs where something is used up, or not permitted.
+func TestScantMachine(t *testing.T) {
+	t.Parallel()
+	python := tracedPython(t)
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range scantMachines {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			run := func(command ...string) (stdout, stderr string, status int) {
+				// What comes last is executed, by the name before it.
+				cmd := exec.Command(python, append([]string{"-c", prelude + m.lacks + "os.execv(sys.argv[1], sys.argv[2:])"}, command...)...)
+				var errs strings.Builder
+				cmd.Dir, cmd.Stderr = dir, &errs
+				out, err := cmd.Output()
+				if cmd.ProcessState == nil {
+					t.Fatal(err)
+				}
+				return string(out), errs.String(), cmd.ProcessState.ExitCode()
+			}
+			want, natively, status := run(python, python, "-c", m.program)
+			if status == 77 {
+				t.Skip("this machine can't be made so: ", natively)
+			}
+			got, said, recorded := run(self, "pyrr", "record", "--verify", "full", "--timeout", "100s", "-o", "x.pyrr.zip", python, "-c", m.program)
+			if got != want || recorded != status {
+				t.Errorf("status %d, natively %d; printed\n%s\nnatively\n%s\n%s", recorded, status, got, want, said)
+			}
+			says := m.says
+			if says == "" {
+				says = `^pyrr: recorded x\.pyrr\.zip .* instructions, verified\n$`
+			}
+			if !regexp.MustCompile(says).MatchString(said) {
+				t.Errorf("said\n%s\nwant %s", said, says)
+			}
+		})
+	}
+}
