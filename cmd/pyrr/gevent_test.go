@@ -68,17 +68,9 @@ gevent.joinall(workers)
 	}
 }
 
-// TestHangsOfGevent: greenlets can't run while a greenlet blocks their thread, and those
-// that sleep may release what others wait for.
-func TestHangsOfGevent(t *testing.T) {
-	t.Parallel()
-	probe.Require(t)
-	python := setup.Path("venv-greenlet/bin/python")
-	if _, err := os.Stat(python); err != nil {
-		t.Skip("no gevent: scripts/venv.sh greenlet")
-	}
-	for name, run := range map[string]struct{ text, want, never string }{
-		"blocked": {`import queue
+// hangsOfGevent are programs that hang, what pyrr explain says of each, and what never.
+var hangsOfGevent = map[string]struct{ text, want, never string }{
+	"blocked": {`import queue
 import gevent
 
 jobs = queue.Queue()
@@ -92,7 +84,7 @@ def give():
 
 gevent.joinall([gevent.spawn(give), gevent.spawn(take)])
 `, "MainThread waits for an item of queue jobs (blocked.py:7), which greenlet give has at hand, which can't run while MainThread blocks gevent's loop.", "No verdict"},
-		"turns": {`import gevent
+	"turns": {`import gevent
 from gevent.pool import Pool
 
 def work(n):
@@ -102,7 +94,70 @@ pool = Pool(2)
 for n in range(2000):
     pool.spawn(work, n)
 `, "; meanwhile greenlet work sleeps (line 5", "not released"},
-	} {
+	"died": {`import gevent
+from gevent.queue import JoinableQueue
+
+q = JoinableQueue()
+
+def worker(prices):
+    while True:
+        print(prices[q.get()])
+        q.task_done()
+
+gevent.spawn(worker, {"tea": 3})
+for name in ("tea", "rum", "jam"):
+    q.put(name)
+q.join()
+`, "MainThread waits in Queue.join (died.py:14), which nothing can end any more (gevent's LoopExit); greenlet worker died of KeyError: 'rum' (died.py:8).", "Hub("},
+	"died beside": {`import gevent
+from gevent.event import Event
+
+done = Event()
+
+def worker(n):
+    print(10 // n)
+    done.set()
+
+def heartbeat():
+    while True:
+        gevent.sleep(0.2)
+
+gevent.spawn(worker, 0)
+gevent.spawn(heartbeat)
+done.wait()
+`, "The main greenlet waits for event done (died beside.py:16), which nobody sets; greenlet worker died of ZeroDivisionError: ", "<module>"},
+	"circle": {`import gevent
+from gevent.lock import RLock
+
+a, b = RLock(), RLock()
+
+def left():
+    with a:
+        gevent.sleep(0.01)
+        with b:
+            pass
+
+def right():
+    with b:
+        gevent.sleep(0.01)
+        with a:
+            pass
+
+gevent.joinall([gevent.spawn(left), gevent.spawn(right)])
+`, "MainThread waits in joinall (circle.py:18), which nothing can end any more (gevent's LoopExit); deadlock: greenlet ", "Hub("},
+}
+
+// TestHangsOfGevent: greenlets can't run while a greenlet blocks their thread, and those
+// that sleep may release what others wait for. A greenlet that died, or a circle of some,
+// is why gevent ends the waiting of another one.
+func TestHangsOfGevent(t *testing.T) {
+	t.Parallel()
+	probe.Require(t)
+	python := setup.Path("venv-greenlet/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no gevent: scripts/venv.sh greenlet")
+	}
+	for name, run := range hangsOfGevent {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

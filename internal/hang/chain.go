@@ -85,7 +85,7 @@ func (j *judge) cancels(n node) bool {
 }
 
 func capital(s string) string {
-	if strings.HasPrefix(s, "task ") || strings.HasPrefix(s, "thread ") || strings.HasPrefix(s, "child ") || strings.HasPrefix(s, "greenlet ") {
+	if strings.HasPrefix(s, "task ") || strings.HasPrefix(s, "thread ") || strings.HasPrefix(s, "child ") || strings.HasPrefix(s, "greenlet ") || strings.HasPrefix(s, "the ") {
 		return strings.ToUpper(s[:1]) + s[1:]
 	}
 	return s

@@ -308,6 +308,8 @@ type Raised struct {
 	// Callback says that a callback raised it, of a future or of an event loop: it was
 	// logged, and the thread went on.
 	Callback bool `json:"callback,omitempty"`
+	// Greenlet says that it ended a greenlet, and not a thread.
+	Greenlet bool `json:"greenlet,omitempty"`
 	// At is where it was raised, nil where that is not known: then the variables are
 	// those that the traceback has.
 	At *Point `json:"at,omitempty"`
@@ -420,31 +422,4 @@ func (f *Facts) Sound() bool {
 		}
 	}
 	return true
-}
-
-// Given is the name that a program gave one of its processes, "" for none. Own is what is
-// known of that process, all what is known of those of which one may have made it; any may
-// be nil.
-func Given(pid int, own *Facts, all []*Facts) string {
-	if own != nil && own.Self != "" {
-		return own.Self
-	}
-	for _, maker := range all {
-		if maker == nil {
-			continue
-		}
-		if name := maker.Children[pid]; name != "" {
-			return name
-		}
-		name := ""
-		for i := range maker.Things {
-			if t := &maker.Things[i]; t.Kind == Subprocess && t.Count == pid && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
-				name = t.Name
-			}
-		}
-		if name != "" {
-			return name
-		}
-	}
-	return ""
 }

@@ -8,7 +8,7 @@ import (
 // Failed is the verdict on an exception that a test or a program ended with.
 // event is where its recording ends.
 func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
-	j := &judge{in: in, procs: map[int]*Process{}}
+	j := &judge{in: in, procs: map[int]*Process{}, edges: map[node][]edge{}}
 	for _, p := range in.Procs {
 		j.procs[p.ID] = p
 	}
@@ -25,6 +25,11 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 	}
 	if r.Phase == "collection" {
 		v.Sentence += ", while pytest collected the tests"
+	}
+	if loop := j.loopExit(proc, r, at); loop != "" {
+		if v.Sentence, v.Long = brief(strings.TrimSuffix(loop, ".") + "."); v.Long == v.Sentence {
+			v.Long = ""
+		}
 	}
 	v.Sentence = strings.TrimSuffix(v.Sentence, ".") + "."
 	e := Evidence{Proc: proc, Event: event}

@@ -311,6 +311,14 @@ func (j *judge) goneChild(proc int) string {
 
 // died is how an exception that was reported begins in a sentence.
 func (r *Raised) died() string {
+	if r.Greenlet { // it is called as those are that run: by the outermost of the user's functions
+		for k := len(r.Frames) - 1; k >= 0; k-- {
+			if f := &r.Frames[k]; f.own() {
+				return "greenlet " + lastName(f.Func) + " died of"
+			}
+		}
+		return "a greenlet died of"
+	}
 	if !r.Callback {
 		return "thread " + r.Thread + " died of"
 	}
@@ -331,7 +339,7 @@ func (j *judge) died(proc int, name string) string {
 	}
 	for k := len(p.Facts.Died) - 1; k >= 0; k-- {
 		d := &p.Facts.Died[k]
-		if d.Main || d.Thread == "" || name != "" && (d.Thread != name || d.Callback) {
+		if d.Main || d.Thread == "" && !d.Greenlet || name != "" && (d.Thread != name || d.Callback || d.Greenlet) {
 			continue
 		}
 		at := ""

@@ -285,6 +285,8 @@ func (j *judge) name(n node) string {
 		name = fmt.Sprintf("thread %d", u.TID)
 	case u.Kind == Task:
 		name = "task " + name
+	case u.Kind == Greenlet && name == "<module>":
+		name = "the main greenlet"
 	case u.Kind == Greenlet:
 		name = "greenlet " + name
 	case strings.HasPrefix(name, "Thread-") || strings.Contains(name, " "):

@@ -6,6 +6,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/mem"
 )
 
 // hubThread is the thread that runs the loop of gevent, where the process has but one of
@@ -39,6 +40,15 @@ func (r *reader) hubThread(list []cpython.Greenlet) int32 {
 		return 0
 	}
 	return tid
+}
+
+// reportsGreenlet tells a thread in gevent's report of an exception that ended a greenlet:
+// Hub.handle_error.
+func reportsGreenlet(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) bool {
+	frames, _ := rt.Frames(m, t, cpython.Options{})
+	return slices.ContainsFunc(frames, func(f cpython.Frame) bool {
+		return last(f.Func) == "handle_error" && strings.HasSuffix(f.File, "/gevent/hub.py")
+	})
 }
 
 // suspended notes the generators and coroutines of the program's own that are suspended,

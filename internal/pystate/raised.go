@@ -149,7 +149,9 @@ func Raised(rt *cpython.Runtime, m mem.Reader, t cpython.Thread) *hang.Raised {
 	if exc == 0 {
 		return nil
 	}
-	return raised(i, rt, m, exc, 0)
+	out := raised(i, rt, m, exc, 0)
+	out.Greenlet = reportsGreenlet(rt, m, t)
+	return out
 }
 
 func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64, depth int) *hang.Raised {

@@ -96,8 +96,10 @@ func Reported(p *replay.Process, t *replay.Thread, ev *recording.Event) (out *ha
 		out = pystate.Raised(rt, p.Mem(), pt)
 	}
 	if out != nil {
-		out.Thread, out.Event, out.Main = pt.Name, p.Number, int(t.TID) == p.Info.PID && !callback
-		out.Callback = callback
+		out.Event, out.Callback = p.Number, callback
+		if !out.Greenlet {
+			out.Thread, out.Main = pt.Name, int(t.TID) == p.Info.PID && !callback
+		}
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"pyrr/cpython"
 	"pyrr/internal/hang"
 	"pyrr/internal/mem"
+	"pyrr/internal/pystate"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
 	"pyrr/internal/unwind"
@@ -102,6 +103,9 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 		if len(ip.died) < MaxDied {
 			if r := Reported(p, t, ev); r != nil {
 				ip.died = append(ip.died, *r)
+				if r.Type == "LoopExit" && !r.Greenlet { // the greenlets that are left
+					ip.aside = factsOf(p, pystate.Read)
+				}
 			}
 		}
 	}

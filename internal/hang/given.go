@@ -1,0 +1,30 @@
+package hang
+
+import "strings"
+
+// Given is the name that a program gave one of its processes, "" for none. Own is what is
+// known of that process, all what is known of those of which one may have made it; any may
+// be nil.
+func Given(pid int, own *Facts, all []*Facts) string {
+	if own != nil && own.Self != "" {
+		return own.Self
+	}
+	for _, maker := range all {
+		if maker == nil {
+			continue
+		}
+		if name := maker.Children[pid]; name != "" {
+			return name
+		}
+		name := ""
+		for i := range maker.Things {
+			if t := &maker.Things[i]; t.Kind == Subprocess && t.Count == pid && t.Name != "" && t.Class != "Popen" && !strings.HasSuffix(t.Class, "Transport") {
+				name = t.Name
+			}
+		}
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
