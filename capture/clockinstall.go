@@ -33,6 +33,9 @@ func (r *recorder) codeMapped(t *task, ev *recording.Event, name string, start, 
 	self := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 	r.sitesMapped(p, name, self, f, start, end, off)
 	sites, err := inject.SitesCached(self)
+	if _, refused := errors.AsType[unix.Errno](err); refused {
+		return fmt.Errorf("look for instructions whose results change in %.200s: %w", name, err)
+	}
 	if err == nil {
 		var traps []ptrace.Span
 		for _, s := range sites {

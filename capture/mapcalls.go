@@ -92,13 +92,12 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	at := fmt.Sprintf("/proc/%d/fd/%d", t.pid, fd)
 	link, _ := os.Readlink(at)
 	m.Name = link
-	f, err := openPlain(at)
-	var st unix.Stat_t
-	if err == nil {
-		defer f.Close()
-		err = unix.Fstat(int(f.Fd()), &st)
+	f, st, err := openOf(t.pid, fd, at)
+	if err != nil {
+		return fmt.Errorf("open %.200s, which was mapped: %w", link, err)
 	}
-	regular := err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	defer f.Close() // also where there is none
+	regular := f != nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 	code := regular && (m.Prot&unix.PROT_EXEC != 0 || isCode(f, m.Shared))
 	if key := (objectKey{st.Dev, st.Ino}); regular && !code {
 		if m.Shared && m.Prot&unix.PROT_WRITE != 0 {
@@ -106,11 +105,11 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 				return err
 			}
 		} else if r.objects[key] == nil {
-			return r.mapQuiet(t, ev, m, f, &st, args[5])
+			return r.mapQuiet(t, ev, m, f, st, args[5])
 		}
 		ev.Maps = []recording.Mapping{m}
 		t.mapped = r.addShared(p, start, end, args[5], args[2]&7, key)
-		q := r.quietFile(f, link, &st)
+		q := r.quietFile(f, link, st)
 		q.obj, t.mapped.gen = t.mapped.obj, q.gen
 		if m.Shared {
 			t.mapped.obj.keepOpen(f)
@@ -136,16 +135,6 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		return r.codeMapped(t, ev, link, start, end, args[5], f)
 	}
 	return nil
-}
-
-// openPlain opens a file to read it without what os.Open does beside: it asks whether one
-// can wait for the file, by three calls, for each library that a program maps.
-func openPlain(path string) (*os.File, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	return os.NewFile(uintptr(fd), path), nil
 }
 
 // rereadFiles takes what private mappings of files show once the program has

@@ -54,17 +54,13 @@ func isStream(domain, kind, protocol int) bool {
 // asksStream asks the kernel about a socket of which no recorded call told. Where that is
 // not allowed it is none.
 func asksStream(pid, fd int) bool {
-	process, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(process)
-	sock, err := unix.PidfdGetfd(process, fd, 0)
-	if err != nil {
+	sock := borrow(pid, fd)
+	if sock < 0 {
 		return false
 	}
 	defer unix.Close(sock)
 	var is [4]int
+	var err error
 	for i, option := range []int{unix.SO_DOMAIN, unix.SO_TYPE, unix.SO_PROTOCOL, unix.SO_RCVLOWAT} {
 		if is[i], err = unix.GetsockoptInt(sock, unix.SOL_SOCKET, option); err != nil {
 			return false

@@ -39,7 +39,29 @@ for i in range(1000): os.stat("/"); time.time()
 print("end"); sys.exit(3)
 `
 
+// modelessProgram maps a file that nobody may open by its name any more, shared with a child.
+const modelessProgram = `import mmap, os
+fd = os.open("of%d" % os.getpid(), os.O_RDWR | os.O_CREAT, 0)
+os.write(fd, b"a" * 8192)
+own, shown = mmap.mmap(fd, 8192), mmap.mmap(fd, 8192, access=mmap.ACCESS_READ)
+go, done = os.pipe(), os.pipe()
+if not os.fork():
+    os.read(go[0], 1)
+    own[:4] = b"late"
+    os.write(done[1], b"x")
+    os._exit(0)
+os.write(go[1], b"x"); os.read(done[0], 1)
+print(own[:8], shown[:8])
+os.pwrite(fd, b"zz", 4096)
+print(own[4094:4100], shown[4094:4100])
+`
+
+// powerless makes the superuser one who may open no file but those that its mode permits:
+// what it executes has neither CAP_DAC_OVERRIDE nor CAP_DAC_READ_SEARCH.
+const powerless = "for right in 1, 2: os.getuid() == 0 and libc.prctl(24, right, 0, 0, 0)\n" // PR_CAPBSET_DROP
+
 var scantMachines = []scantMachine{
+	{"a file of a mode that permits nothing", powerless, modelessProgram, ""},
 	{"what was data is never code", "if libc.prctl(65, 1, 0, 0, 0): sys.exit(77)\n", plainProgram, ""}, // PR_SET_MDWE
 }
 
