@@ -7,7 +7,9 @@
 package pytest
 
 import (
+	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,9 +37,29 @@ const (
 
 // Install writes the plugin to a new temporary folder and returns that. All
 // users can read it: a program may change its user before it runs tests. The command
-// that is recorded must be a child of this process.
-func Install() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "pyrr-pytest-"); err != nil {
+// that is recorded must be a child of this process. Where the folder for such files is
+// missing, full or read-only, it is one of those that systems have, or one in near.
+func Install(near string) (dir string, err error) {
+	first := os.TempDir()
+	for _, in := range []string{first, "/tmp", "/var/tmp", "/dev/shm", near} {
+		if in == first && err != nil {
+			continue
+		}
+		made, failed := install(in)
+		if failed == nil {
+			return made, nil
+		}
+		err = cmp.Or(err, failed)
+	}
+	return "", err
+}
+
+// install is Install in one folder.
+func install(in string) (dir string, err error) {
+	if in, err = filepath.Abs(in); err == nil { // the program may change its folder
+		dir, err = os.MkdirTemp(in, "pyrr-pytest-")
+	}
+	if err != nil {
 		return "", fmt.Errorf("make a folder for the pytest plugin: %w", err)
 	}
 	defer func() {
@@ -46,7 +68,8 @@ func Install() (dir string, err error) {
 			err = fmt.Errorf("write the pytest plugin: %w", err)
 		}
 	}()
-	if err = os.Mkdir(filepath.Join(dir, info), 0o755); err != nil {
+	// Whatever the umask says.
+	if err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(filepath.Join(dir, info), 0o755), os.Chmod(filepath.Join(dir, info), 0o755)); err != nil {
 		return "", err
 	}
 	files := map[string][]byte{
@@ -59,9 +82,10 @@ func Install() (dir string, err error) {
 		files[f.Name()], _ = scripts.ReadFile(f.Name())
 	}
 	for name, content := range files {
-		if err = os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+		name = filepath.Join(dir, name)
+		if err = errors.Join(os.WriteFile(name, content, 0o644), os.Chmod(name, 0o644)); err != nil {
 			return "", err
 		}
 	}
-	return dir, os.Chmod(dir, 0o755)
+	return dir, nil
 }

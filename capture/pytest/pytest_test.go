@@ -12,7 +12,7 @@ import (
 // TestInstall: the folder has each file of the plugin, and stacks know them all: no frame
 // of the plugin is taken for one of the user's.
 func TestInstall(t *testing.T) {
-	dir, err := Install()
+	dir, err := Install("")
 	if err != nil {
 		t.Fatal(err)
 	}

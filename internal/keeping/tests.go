@@ -30,9 +30,9 @@ func testByTest(u *screen.UI, o *capture.Options, t *naming.Target, f *Flags, fs
 	if (!each && !f.Within || f.From > 0) && f.region == "" && !whole {
 		return func() {}, nil
 	}
-	plugin, err := pytest.Install()
+	plugin, err := pytest.Install(filepath.Dir(t.Part))
 	if err != nil {
-		u.Warn(err.Error() + "; what is kept is of the whole command")
+		u.Warn(err.Error() + "; what is kept is of the whole command, and a time-out is that of all of it")
 		return func() {}, nil
 	}
 	if whole {
