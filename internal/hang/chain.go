@@ -72,6 +72,13 @@ func jobsOf(n int) string {
 	return fmt.Sprintf("%d jobs", n)
 }
 
+func itemsOf(n int) string {
+	if n == 1 {
+		return "1 item lies"
+	}
+	return fmt.Sprintf("%d items lie", n)
+}
+
 // cancels tells a thread in asyncio's own clean-up.
 func (j *judge) cancels(n node) bool {
 	if u := j.unit(n); u != nil {

@@ -35,6 +35,8 @@ type Facts struct {
 	// Suspended are generators and coroutines of the program's own that no task runs,
 	// where they stand: of a program that runs Twisted's reactor.
 	Suspended []Frame `json:"suspended,omitempty"`
+	// Left are queues with items that nobody has at hand.
+	Left []Left `json:"left,omitempty"`
 	// Copies are objects that a fork copies.
 	Copies []Copy `json:"copies,omitempty"`
 	// Asks is what a journey through the recording can answer; it is not kept.
@@ -169,6 +171,8 @@ type Wait struct {
 	PID int `json:"pid,omitempty"`
 	// Failed is the exception for which a task group has cancelled the tasks that it waits for.
 	Failed string `json:"failed,omitempty"`
+	// Window is the number that says how much the other end still takes, and is used up.
+	Window string `json:"window,omitempty"`
 }
 
 // Hands are those who hold a thing, are at it, or could get at it.

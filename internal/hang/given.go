@@ -2,6 +2,12 @@ package hang
 
 import "strings"
 
+// Left is a queue with items that nobody takes, by the name that a dict has for it.
+type Left struct {
+	Name  string `json:"name"`
+	Items int    `json:"items"`
+}
+
 // Given is the name that a program gave one of its processes, "" for none. Own is what is
 // known of that process, all what is known of those of which one may have made it; any may
 // be nil.

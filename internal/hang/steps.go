@@ -69,7 +69,9 @@ func (j *judge) waitSteps(n node, u *Unit) []edge {
 		out = j.foreverSteps(n, u)
 	}
 	for _, t := range w.On {
-		out = append(out, j.thingSteps(n, u, t, at)...)
+		if w.Window == "" { // else it is for the other end to act
+			out = append(out, j.thingSteps(n, u, t, at)...)
+		}
 	}
 	if w.PID != 0 {
 		out = append(out, j.childSteps(n, w.PID, at)...)

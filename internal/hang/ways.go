@@ -58,7 +58,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	}
 	says = "polls" + at + ": " + turns("times")
 	if strings.Contains(at, " in ") { // the loop is that of a package
-		return "waits" + at + ", which polls: " + turns("times") + or(or(j.beside(n), j.stuckFor(n, c.Loop.For/2)), j.lonely(n)), Likely, "poll", "what would end the loop"
+		return "waits" + at + ", which polls: " + turns("times") + or(or(or(j.beside(n), j.stuckFor(n, c.Loop.For/2)), j.leftOver(n)), j.lonely(n)), Likely, "poll", "what would end the loop"
 	}
 	if head.text != "" {
 		says = "polls" + head.in(" ") + at + ": " + turns("times")

@@ -46,6 +46,7 @@ func (r *reader) finish() {
 	r.fates(waited)
 	r.fatesBeyond()
 	r.idleListeners()
+	r.leftItems()
 	r.children()
 	r.copies()
 	r.asks(objs, waited)

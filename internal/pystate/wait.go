@@ -31,6 +31,7 @@ func (r *reader) wait(n int) {
 	if w.found != nil {
 		w.found.Frame = w.place()
 		w.limits()
+		w.window()
 		f.Wait = w.found
 		w.takes()
 		if w.mutexOf != 0 && len(w.found.On) == 1 && w.facts.Things[w.found.On[0]].Kind == hang.Lock {
