@@ -40,6 +40,9 @@ type Process struct {
 	Forked  bool // it began as a copy of Parent
 	// Kids are the children that are not recorded.
 	Kids []Kid
+	// Refused is a connection that a thread of a library asks for again and again and does
+	// not get, nil for none.
+	Refused *Loop
 	// Unread is what others have written to descriptors of it that no thread waits for.
 	Unread []Unread
 	// Stopped is the signal that stopped it, where nobody continued it since.

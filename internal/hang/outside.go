@@ -117,38 +117,6 @@ func (j *judge) children(n node) string {
 	return "; " + strings.Join(names, ", ") + " still run"
 }
 
-// finalNative says of one that waits for a descriptor of a library's own what is known:
-// the function of the package that waits, who died, who waits too.
-func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
-	at := j.where(n)
-	says = "waits" + at + " in native code"
-	if u := j.unit(n); u != nil {
-		for k := range u.Frames {
-			f := &u.Frames[k]
-			if f.own() {
-				break
-			}
-			if Installed(f.File) && !Machinery(f.File) {
-				says = "waits in " + f.Func + at + ", in native code"
-				break
-			}
-		}
-	}
-	return says + or(j.beside(n), j.goneThread(n.proc)), Likely, "native", "what would end it: the library keeps that to itself"
-}
-
-// goneThread names the thread that has ended where none of the program's own is left but the
-// main one.
-func (j *judge) goneThread(proc int) string {
-	p := j.procs[proc]
-	if p == nil || p.Facts == nil || len(p.Facts.Dead) != 1 || slices.ContainsFunc(p.Facts.Units, func(u Unit) bool { return !u.Main && len(u.Frames) > 0 }) {
-		return ""
-	}
-	d := &p.Facts.Dead[0]
-	j.cite(Evidence{Text: "thread " + d.Name + " ended", Proc: proc, Event: d.Event})
-	return "; thread " + d.Name + " has ended"
-}
-
 // meanwhile says what one of the other threads does that are in the program's own code.
 // It stands beside a wait that leads to nobody.
 func (j *judge) meanwhile(n node, asked func(*Unit, *Call) bool, does func(to node, at Frame) string) string {

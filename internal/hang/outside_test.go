@@ -20,6 +20,8 @@ func TestOutside(t *testing.T) {
 		unread      []Unread
 		died        []Raised
 		frames      []Frame
+		refused     *Loop
+		dead        []Dead
 		want, never string
 		degree      string
 	}{
@@ -35,6 +37,10 @@ func TestOutside(t *testing.T) {
 			want: "MainThread waits for a child process (app.py:9); child 7 (sleep) still runs."},
 		{name: "native code", call: waits("poll", &Peer{What: EventFD}), frames: site, died: []Raised{{Type: "KeyError", Text: "'id'", Thread: "server"}},
 			want: "MainThread waits in Socket.recv_json (app.py:9), in native code; thread server died of KeyError: 'id'."},
+		{name: "refused", call: waits("poll", &Peer{What: EventFD}), frames: site, refused: &Loop{Fails: "connect(9, 127.0.0.1:1) = -1 ECONNREFUSED", Failed: 30},
+			want: "MainThread waits in Socket.recv_json (app.py:9), in native code; the library can't connect to 127.0.0.1:1 (ECONNREFUSED), and tries again and again."},
+		{name: "the sender has ended", call: waits("poll", &Peer{What: EventFD}), frames: site, dead: []Dead{{TID: 7, Name: "logs"}, {TID: 8, Name: "feed"}},
+			want: "MainThread waits in Socket.recv_json (app.py:9), in native code; thread feed, which sends at line 3, has ended."},
 		{name: "unread elsewhere", call: waits("epoll_wait", &Peer{What: "connection", Ends: []End{{1, 9}}}), unread: []Unread{{FD: 6, What: "connection", Bytes: 3, Proc: 1, TID: 44}},
 			want: "to which nothing has come; 3 bytes lie unread in the connection of descriptor 6, which it does not watch."},
 		{name: "unread, but it reads", call: waits("recvfrom", &Peer{What: "connection", Ends: []End{{1, 9}}}), unread: []Unread{{FD: 6, What: "connection", Bytes: 3, Proc: 1, TID: 44}},
@@ -45,7 +51,17 @@ func TestOutside(t *testing.T) {
 			if c.frames != nil {
 				u.Frames = c.frames
 			}
-			v := Judge(&Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{c.call}, Kids: c.kids, Unread: c.unread, Facts: &Facts{Units: []Unit{u}, Died: c.died}}}})
+			in := &Input{Procs: []*Process{{ID: 1, PID: 10, Hangs: true, Time: 3e9, Threads: []*Call{c.call}, Kids: c.kids, Unread: c.unread, Refused: c.refused, Facts: &Facts{Units: []Unit{u}, Died: c.died, Dead: c.dead}}}}
+			text := "def publish(pub):\n    for n in range(3):\n        pub.send_json(n)\n\n\n\n\ndef ask(sub):\n    return sub.recv_json()\n"
+			in.Source = func(string) string { return text }
+			in.Text = func(_ string, line int) string { return strings.Split(text, "\n")[line-1] }
+			in.Seen = func(_ int, d *Dead) []Frame {
+				if d.Name == "feed" {
+					return []Frame{{Func: "publish", File: "app.py", Line: 3}}
+				}
+				return nil
+			}
+			v := Judge(in)
 			if !strings.Contains(v.Sentence, c.want) || c.never != "" && strings.Contains(v.Sentence, c.never) || v.Degree != or(c.degree, Likely) {
 				t.Errorf("%s: %s\nwant %s", v.Degree, v.Sentence, c.want)
 			}

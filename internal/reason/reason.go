@@ -159,6 +159,9 @@ func judge(rec *recording.Recording, in *hang.Input, all []Ending, death *hang.D
 			}
 		}
 	}
+	for k, p := range in.Procs {
+		p.Refused = refusedOf(rec, &all[k], p)
+	}
 	v := verdict(in, all, death)
 	in.NoValues = true
 	v.Plain = verdict(in, all, death).Sentence
