@@ -99,7 +99,7 @@ func (r *Recording) rewrite(dir string, c *Changes) error {
 	// Of a shortened recording the events are an image of a few megabytes.
 	level, events := zstd.SpeedFastest, zstd.SpeedFastest
 	if c.Small {
-		level, events = zstd.SpeedBetterCompression, zstd.SpeedBestCompression
+		level, events = zstd.SpeedBetterCompression, zstd.SpeedBetterCompression
 	}
 	enc, err := newEncoderLevel(events)
 	if err == nil {
