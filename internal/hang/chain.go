@@ -16,6 +16,7 @@ func (j *judge) chain(path []hop) *Verdict {
 	for len(shown) > 1 && shown[0].edge != nil && (shown[0].edge.kind == "loop" || shown[0].edge.kind == "gather") {
 		shown = shown[1:]
 	}
+	shown, ended := j.pastShutdown(shown)
 	for _, h := range path {
 		v.key = append(v.key, j.keyOf(h))
 	}
@@ -50,6 +51,7 @@ func (j *judge) chain(path []hop) *Verdict {
 		v.Missing = guess
 	}
 	var b strings.Builder
+	b.WriteString(ended)
 	if path[0].edge != nil && path[0].edge.kind == "gather" && j.cancels(path[0].node) {
 		b.WriteString("asyncio.run has cancelled " + j.name(shown[0].node) + " and waits for it; ")
 	}

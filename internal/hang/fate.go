@@ -196,7 +196,7 @@ func (j *judge) fate(n node, t *Thing) string {
 		case f.How == "cancelled":
 			return fmt.Sprintf("%s %s was cancelled", f.Kind, f.Name)
 		case f.How == "failed":
-			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, cmp.Or(j.value(f.Text), f.Type))
+			return fmt.Sprintf("%s %s ended with %s", f.Kind, f.Name, cmp.Or(j.value(f.Text), f.Type)) + j.failedAt(n, f.Where)
 		case f.Kind == Thread:
 			if d := j.died(n.proc, f.Name); d != "" {
 				return d
@@ -242,6 +242,15 @@ func (j *judge) fate(n node, t *Thing) string {
 		return fmt.Sprintf("the timer of %s has ended", f.Timer)
 	}
 	return fmt.Sprintf("%s %s has %s", f.Kind, f.Name, f.How)
+}
+
+// failedAt is where a task failed, for behind its exception.
+func (j *judge) failedAt(n node, at *Frame) string {
+	if at == nil {
+		return ""
+	}
+	j.cite(Evidence{Text: lastName(at.Func) + " failed here", Proc: n.proc, File: at.File, Line: at.Line})
+	return " in " + lastName(at.Func) + " (" + j.at(*at) + ")"
 }
 
 // idleListener says of a QueueListener without a thread that it was stopped, where a thread

@@ -135,6 +135,9 @@ type Peer struct {
 type Arrived struct {
 	// Coming says that the other end has written what this one has not read.
 	Coming bool
+	// Unseen are the bytes of that of which an epoll does not tell, by the flag Edge.
+	Unseen uint64
+	Edge   string
 	// Held are bytes that the thread which polls has read already: they lie in the buffer
 	// of a file object that it has at hand.
 	Held int

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"pyrr/internal/lazyregexp"
 )
@@ -20,7 +21,8 @@ func (j *judge) callSteps(n node) []edge {
 	if c.PID > 0 {
 		return j.childSteps(n, c.PID, at)
 	}
-	if c.Loop != nil && c.Loop.PID > 0 && !c.Loop.Moves {
+	const late = time.Second / 4 // after which it is in the loop no more
+	if c.Loop != nil && c.Loop.PID > 0 && !c.Loop.Moves && c.For <= 3*c.Loop.Every+late {
 		out := j.childSteps(n, c.Loop.PID, at)
 		for k := range out {
 			out[k].say = "%[1]s asks again and again whether %[2]s has ended" + at

@@ -45,6 +45,7 @@ func (r *reader) finish() {
 	}
 	r.fates(waited)
 	r.fatesBeyond()
+	r.failedBeside()
 	r.idleListeners()
 	r.leftItems()
 	r.children()

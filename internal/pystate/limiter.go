@@ -19,6 +19,13 @@ func init() {
 			w.on(k, hang.Semaphore, "acquire", obj)
 		}
 	}
+	rules["functools.py:__get__"] = func(w *waiter, k int) { // of cached_property, before 3.12
+		lock := w.Attr(w.self(k), "lock")
+		if name := w.Str(w.Attr(w.self(k), "attrname")); k == 0 && lock != 0 && name != "" && w.u.thread != nil && w.u.thread.Call {
+			w.on(k, hang.RLock, "acquire", lock)
+			w.facts.Things[w.found.On[0]].Name = "of cached_property " + name
+		}
+	}
 	trioRules["_sync.py:acquire_on_behalf_of"] = acquire
 	trioRules["_threads.py:to_thread_run_sync"] = func(w *waiter, k int) { w.runsIn(k, "_threads.py", "worker_fn", "task_register") }
 	rules["_asyncio.py:run_sync_in_worker_thread"] = func(w *waiter, k int) { w.runsIn(k, "_asyncio.py", "run", "future") }

@@ -22,6 +22,7 @@ type tracked struct {
 	queues     []uint64
 	listeners  []uint64 // of queues, of logging
 	deaths     []uint64 // exceptions of threads that pytest keeps
+	tasks      []uint64 // of asyncio
 }
 
 // readTracked finds them, and what follows of them: which future of an event loop
@@ -46,6 +47,8 @@ func (r *reader) readTracked() {
 			if r.Module(obj) == "concurrent.futures._base" {
 				add(&t.futures, obj)
 			}
+		case class == "Task":
+			add(&t.tasks, obj)
 		case class == "ThreadExceptionMeta" || class == "catch_threading_exception":
 			add(&t.deaths, obj)
 		case strings.HasSuffix(class, "QueueListener"):

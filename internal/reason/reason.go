@@ -284,7 +284,11 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	wants := p.Wants(t)
 	for _, w := range wants {
 		if w.File != nil {
-			c.Peers = append(c.Peers, peerOf(state, w.File))
+			peer := peerOf(state, w.File)
+			if strings.HasPrefix(c.Call, "epoll") {
+				edgeOf(state, w.File, peer)
+			}
+			c.Peers = append(c.Peers, peer)
 		}
 	}
 	if len(wants) == 1 && c.FD < 0 {
