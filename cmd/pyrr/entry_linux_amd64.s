@@ -6,35 +6,54 @@
 #define SYS_fcntl 72
 #define F_GETFD 1
 #define EBADF 9
+#define RLIMIT_DATA 2
 #define RLIMIT_AS 9
 
-// As in internal/headroom. It was tried: Go's runtime does not start with 760,000 KiB, and
-// with 800,000 only at times.
-#define LEAST (850000<<10)
+// As in internal/headroom. It was tried: Go's runtime does not start with 760,000 KiB of
+// addresses, and with 800,000 only at times. With 60,000 of data it does not start, and with
+// 240,000 it ends on the way, and the program with it.
+#define LEAST_AS (850000<<10)
+#define LEAST_DATA (400000<<10)
 
 // pyrr_entry is where the program begins if it is linked with -E pyrr_entry. Under a low
-// limit of address space (ulimit -v) Go's runtime ends before the first line of Go, with a
-// message that tells nobody what to do. And it opens /dev/null in place of each standard
-// file that is closed, so that a program would find it open: which were is kept in notOpen.
+// limit of address space or of data (ulimit -v, -d) Go's runtime ends before the first line
+// of Go, with a message that tells nobody what to do. And it opens /dev/null in place of each
+// standard file that is closed, so that a program would find it open: which were is kept in
+// notOpen.
 TEXT pyrr_entry(SB),NOSPLIT|NOFRAME,$0
+	MOVL	$RLIMIT_AS, SI
+	MOVL	$LEAST_AS, R12
+	LEAQ	tooFew<>(SB), R13
+limit:
 	MOVL	$SYS_prlimit64, AX
 	XORL	DI, DI
-	MOVL	$RLIMIT_AS, SI
 	XORL	DX, DX
 	LEAQ	-32(SP), R10
 	SYSCALL
 	TESTQ	AX, AX
-	JNE	start
-	CMPQ	-32(SP), $LEAST
-	JCC	start
+	JNE	next
+	CMPQ	-32(SP), R12
+	JCC	next
 	MOVL	$SYS_write, AX
 	MOVL	$2, DI
-	LEAQ	tooLow<>(SB), SI
-	MOVL	$165, DX
+	MOVQ	R13, SI
+	MOVL	$52, DX
+	SYSCALL
+	MOVL	$SYS_write, AX
+	MOVL	$2, DI
+	LEAQ	advice<>(SB), SI
+	MOVL	$113, DX
 	SYSCALL
 	MOVL	$SYS_exit_group, AX
 	MOVL	$4, DI
 	SYSCALL
+next:
+	CMPL	SI, $RLIMIT_DATA
+	JEQ	start
+	MOVL	$RLIMIT_DATA, SI
+	MOVL	$LEAST_DATA, R12
+	LEAQ	tooLittle<>(SB), R13
+	JMP	limit
 start:
 	XORL	R8, R8
 	MOVL	$2, DI
@@ -53,25 +72,37 @@ open:
 	MOVL	R8, ·notOpen(SB)
 	JMP	_rt0_amd64_linux(SB)
 
-DATA	tooLow<>+0(SB)/8, $"pyrr: er"
-DATA	tooLow<>+8(SB)/8, $"ror: uli"
-DATA	tooLow<>+16(SB)/8, $"mit -v i"
-DATA	tooLow<>+24(SB)/8, $"s too lo"
-DATA	tooLow<>+32(SB)/8, $"w, pyrr "
-DATA	tooLow<>+40(SB)/8, $"takes 85"
-DATA	tooLow<>+48(SB)/8, $"0000: ra"
-DATA	tooLow<>+56(SB)/8, $"ise it, "
-DATA	tooLow<>+64(SB)/8, $"or limit"
-DATA	tooLow<>+72(SB)/8, $" what is"
-DATA	tooLow<>+80(SB)/8, $" really "
-DATA	tooLow<>+88(SB)/8, $"used, by"
-DATA	tooLow<>+96(SB)/8, $" a contr"
-DATA	tooLow<>+104(SB)/8, $"ol group"
-DATA	tooLow<>+112(SB)/8, $" (system"
-DATA	tooLow<>+120(SB)/8, $"d-run -p"
-DATA	tooLow<>+128(SB)/8, $" MemoryM"
-DATA	tooLow<>+136(SB)/8, $"ax=\xe2\x80\xa6, "
-DATA	tooLow<>+144(SB)/8, $"docker r"
-DATA	tooLow<>+152(SB)/8, $"un --mem"
-DATA	tooLow<>+160(SB)/8, $"ory)\x0a\x00\x00\x00"
-GLOBL	tooLow<>(SB), RODATA, $168
+DATA	tooFew<>+0(SB)/8, $"pyrr: er"
+DATA	tooFew<>+8(SB)/8, $"ror: uli"
+DATA	tooFew<>+16(SB)/8, $"mit -v i"
+DATA	tooFew<>+24(SB)/8, $"s too lo"
+DATA	tooFew<>+32(SB)/8, $"w, pyrr "
+DATA	tooFew<>+40(SB)/8, $"takes 85"
+DATA	tooFew<>+48(SB)/8, $"0000\x00\x00\x00\x00"
+GLOBL	tooFew<>(SB), RODATA, $56
+
+DATA	tooLittle<>+0(SB)/8, $"pyrr: er"
+DATA	tooLittle<>+8(SB)/8, $"ror: uli"
+DATA	tooLittle<>+16(SB)/8, $"mit -d i"
+DATA	tooLittle<>+24(SB)/8, $"s too lo"
+DATA	tooLittle<>+32(SB)/8, $"w, pyrr "
+DATA	tooLittle<>+40(SB)/8, $"takes 40"
+DATA	tooLittle<>+48(SB)/8, $"0000\x00\x00\x00\x00"
+GLOBL	tooLittle<>(SB), RODATA, $56
+
+DATA	advice<>+0(SB)/8, $": raise "
+DATA	advice<>+8(SB)/8, $"it, or l"
+DATA	advice<>+16(SB)/8, $"imit wha"
+DATA	advice<>+24(SB)/8, $"t is rea"
+DATA	advice<>+32(SB)/8, $"lly used"
+DATA	advice<>+40(SB)/8, $", by a c"
+DATA	advice<>+48(SB)/8, $"ontrol g"
+DATA	advice<>+56(SB)/8, $"roup (sy"
+DATA	advice<>+64(SB)/8, $"stemd-ru"
+DATA	advice<>+72(SB)/8, $"n -p Mem"
+DATA	advice<>+80(SB)/8, $"oryMax=\xe2"
+DATA	advice<>+88(SB)/8, $"\x80\xa6, dock"
+DATA	advice<>+96(SB)/8, $"er run -"
+DATA	advice<>+104(SB)/8, $"-memory)"
+DATA	advice<>+112(SB)/8, $"\x0a\x00\x00\x00\x00\x00\x00\x00"
+GLOBL	advice<>(SB), RODATA, $120

@@ -21,3 +21,16 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestData holds the same of a limit of data.
+func TestData(t *testing.T) {
+	for kib, want := range map[uint64]string{
+		240_000:              "ulimit -d is 240000, and pyrr takes 400000: ",
+		400_000:              "",
+		math.MaxUint64 >> 10: "",
+	} {
+		if got := tooLittleData(kib << 10); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%d KiB: %q, want %q", kib, got, want)
+		}
+	}
+}

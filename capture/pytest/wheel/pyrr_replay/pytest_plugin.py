@@ -28,8 +28,8 @@ STARTED = "PYRR_SESSION"
 # Why the recorder did not record, set by it where it runs the session all the same.
 UNRECORDED = "PYRR_UNRECORDED"
 
-# The least limit of address space (ulimit -v, in KiB) under which pyrr works: headroom.Addresses.
-LEAST_ADDRESSES = 850_000
+# The least limits of address space and of data (ulimit -v and -d, in KiB) under which pyrr works: headroom.Addresses.
+LEAST = (("RLIMIT_AS", "-v", 850_000), ("RLIMIT_DATA", "-d", 400_000))
 
 # The limits of a session that is not recorded, and why not, before it is configured.
 _limited = []
@@ -136,15 +136,16 @@ def _start_again(config):
 
 
 def _few_addresses():
-    """Why pyrr can't work under this process's limit of address space, "" where it can."""
+    """Why pyrr can't work under this process's limits of address space and data, "" where it can."""
     try:
         import resource
     except ImportError:
         return ""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY or limit >> 10 >= LEAST_ADDRESSES:
-        return ""
-    return "ulimit -v is %d, and pyrr takes %d" % (limit >> 10, LEAST_ADDRESSES)
+    for name, flag, least in LEAST:
+        limit = resource.getrlimit(getattr(resource, name))[0]
+        if limit != resource.RLIM_INFINITY and limit >> 10 < least:
+            return "ulimit %s is %d, and pyrr takes %d" % (flag, limit >> 10, least)
+    return ""
 
 
 def _from_within(config, argv):
