@@ -55,12 +55,13 @@ func (p *parts) take(w *StackWriter, raw []byte, first uint64, count int) bool {
 	return true
 }
 
-// flush writes what was taken. So little is compressed as well as it can be.
+// flush writes what was taken. The best level would make little of it, and takes 34 MB of
+// tables that are empty.
 func (p *parts) flush(w *StackWriter) {
 	if p.n == 0 || w.err != nil {
 		return
 	}
-	enc, err := newEncoderLevel(zstd.SpeedBestCompression)
+	enc, err := newEncoderLevel(zstd.SpeedBetterCompression)
 	if err != nil {
 		w.err = err
 		return
