@@ -34,6 +34,7 @@ type indexer struct {
 	facts map[int]*hang.Facts // of the processes at their ends
 	busy  map[int]*busy       // threads that compute, by process
 	began time.Time
+	load  load
 	// alone has all done by the replay's goroutine, in the live memory.
 	Alone   bool
 	capture captureMem
@@ -67,7 +68,7 @@ func NewIndexer(rec *recording.Recording, from sourcesFrom) (*indexer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}, busy: map[int]*busy{}, began: time.Now()}
+	x := &indexer{walk: New(rec), procs: map[int]*indexedProcess{}, facts: map[int]*hang.Facts{}, busy: map[int]*busy{}, began: time.Now(), load: load(ownTime())}
 	if x.src, err = keepSources(rec, from); err != nil {
 		w.Abort()
 		return nil, err
@@ -310,7 +311,7 @@ const MainThread = "MainThread"
 // Close completes the index and keeps the text of the Python files in it.
 func (x *indexer) Close() error {
 	took := time.Since(x.began)
-	travel(x.walk.Rec, x.facts)
+	travel(x.walk.Rec, x.facts, x.load.busyness(took))
 	raised(x.walk.Rec, x.facts, took)
 	exited(x.walk.Rec, x.facts, took)
 	for _, id := range slices.Sorted(maps.Keys(x.facts)) {

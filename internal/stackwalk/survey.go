@@ -46,7 +46,7 @@ func (j *journey) rounds(start recording.Pos) {
 		j.begin()
 		j.run()
 		j.close()
-		if moved = true; len(j.asks) == 0 || j.over || time.Since(began)+time.Since(round) > maxRounds {
+		if moved = true; len(j.asks) == 0 || j.over || time.Since(began)+time.Since(round) > j.most {
 			return
 		}
 	}

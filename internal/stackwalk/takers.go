@@ -13,7 +13,8 @@ import (
 	"pyrr/replay"
 )
 
-// Bounds of a journey for those who took something.
+// Bounds of a journey for those who took something, on a machine that has nothing else to
+// do (see busyness).
 const (
 	maxJourney = 20 * time.Second
 	maxRounds  = 10 * time.Second // no further round begins that would last longer
@@ -26,7 +27,9 @@ const (
 // the recording once more, to the end of each such process, with the words of the
 // locks watched and breakpoints at the functions that take the rest. What can't
 // be found is left out.
-func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
+//
+// slow is how many times longer all takes than on a machine that has nothing else to do.
+func travel(rec *recording.Recording, facts map[int]*hang.Facts, slow time.Duration) {
 	var procs []int
 	for id, f := range facts {
 		if f != nil && len(f.Asks) > 0 {
@@ -42,14 +45,14 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 		return
 	}
 	defer x.Close()
-	late := time.AfterFunc(maxJourney, x.Interrupt)
+	late := time.AfterFunc(slow*maxJourney, x.Interrupt)
 	defer late.Stop()
 	for _, id := range procs[:min(len(procs), 4)] {
 		if x.Select(id) != nil {
 			return
 		}
 		asks, acts, wrote := divide(facts[id])
-		j := journey{x: x, facts: facts[id], asks: asks}
+		j := journey{x: x, facts: facts[id], asks: asks, most: slow * maxRounds}
 		start, err := j.start(rec, id)
 		if err != nil {
 			return
@@ -61,7 +64,7 @@ func travel(rec *recording.Recording, facts map[int]*hang.Facts) {
 			return
 		}
 		if i := slices.IndexFunc(x.Procs(), func(p recording.Process) bool { return p.ID == id && p.Fork }); i >= 0 && len(j.early) > 0 && !j.over {
-			beforeFork(rec, x, x.Procs()[i], facts, j.early)
+			beforeFork(rec, x, x.Procs()[i], facts, j.early, j.most)
 		}
 	}
 }
@@ -84,7 +87,7 @@ func (j *journey) start(rec *recording.Recording, id int) (recording.Pos, error)
 
 // beforeFork finds who held, in the process that a child is a copy of, the locks that
 // were locked when that was forked: they lie at the same addresses.
-func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Process, facts map[int]*hang.Facts, asks []hang.Ask) {
+func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Process, facts map[int]*hang.Facts, asks []hang.Ask, most time.Duration) {
 	parent := facts[child.Parent]
 	if parent == nil {
 		parent = &hang.Facts{} // who took it has a name all the same
@@ -92,7 +95,7 @@ func beforeFork(rec *recording.Recording, x *replay.Session, child recording.Pro
 	if x.Select(child.Parent) != nil {
 		return
 	}
-	for began := time.Now(); len(asks) > 0 && time.Since(began) < maxRounds; {
+	for began := time.Now(); len(asks) > 0 && time.Since(began) < most; {
 		few := min(len(asks), maxWatched)
 		j := journey{x: x, facts: parent, asks: asks[:few], until: child.PID}
 		asks = asks[few:]
@@ -135,6 +138,8 @@ type journey struct {
 	facts *hang.Facts
 	// image says that the process begins in the midst of a program.
 	image bool
+	// most bounds its rounds.
+	most time.Duration
 	// asks are those that no round has looked at.
 	asks []hang.Ask
 	over bool // it was interrupted
