@@ -45,7 +45,7 @@ var shorter = []struct {
 	{lazyregexp.New(` of its standard input|, which takes no more|, which is (?:empty|full)(?: with \d+)?|, which nobody notifies|, which is not recorded| of the parent`), ""},
 	{lazyregexp.New(`, whose writing end it has open itself, and so has `), ", which it has open itself, as has "},
 	{lazyregexp.New(`, which is used up: last taken`), ", last taken"},
-	{lazyregexp.New(`(ended with \w+)\([^)]*\)`), "$1"},
+	{lazyregexp.New(`(ended with \w+)\(.*?\)( in |; |, |\.$)`), "$1$2"},
 	{lazyregexp.New(`, and none has come`), ""},
 	{lazyregexp.New(`, and is not released|,? and was not given back`), ""},
 	{lazyregexp.New(` at [\d.]+:\d+ \(`), " ("},

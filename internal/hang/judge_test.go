@@ -244,3 +244,13 @@ func TestBrief(t *testing.T) {
 		t.Errorf("%d bytes: %s", len(s), s)
 	}
 }
+
+// TestBriefException: the arguments of an exception are left out whole, parentheses in them
+// as well.
+func TestBriefException(t *testing.T) {
+	long := `Task Task-1 awaits a future (package_consumer_failed.py:32) that nobody completes; task Task-2 ended with ValueError("invalid literal for int() with base 10: 'x'") in consumer (package_consumer_failed.py:26).`
+	want := `Task Task-1 awaits a future (package_consumer_failed.py:32) that nobody completes; task Task-2 ended with ValueError in consumer (line 26).`
+	if s, _ := brief(long); s != want {
+		t.Errorf("%s\nwant %s", s, want)
+	}
+}
