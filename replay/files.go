@@ -8,10 +8,12 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 
 	unix "pyrr/internal/sys"
 
 	"pyrr/internal/headroom"
+	"pyrr/internal/hint"
 	"pyrr/internal/recording"
 )
 
@@ -107,7 +109,9 @@ func (s *session) loadFile(f recording.File) (int, error) {
 		return 0, fmt.Errorf("make a memory file: %w", err)
 	}
 	defer unix.Close(rw)
-	if err := unix.Ftruncate(rw, size); err != nil {
+	if err := unix.Ftruncate(rw, size); errors.Is(err, syscall.EFBIG) {
+		return 0, hint.With(hint.Machinef("a file may not have the %d KiB that one of the recording's has (ulimit -f)", size>>10), "ulimit -f unlimited")
+	} else if err != nil {
 		return 0, fmt.Errorf("size a memory file: %w", err)
 	}
 	block := loadBlocks.Get().(*[1 << 20]byte)

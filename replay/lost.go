@@ -7,6 +7,7 @@ import (
 
 	unix "pyrr/internal/sys"
 
+	"pyrr/internal/hint"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
@@ -18,7 +19,8 @@ import (
 type LostError struct {
 	Process int
 	Pos     recording.Pos
-	// Why is a *recording.NotKeptError for bytes of a mapped file, or a *VsyscallError.
+	// Why is a *recording.NotKeptError for bytes of a mapped file, a *VsyscallError, or a
+	// *hint.Machine for an instruction that this processor lacks.
 	Why error
 }
 
@@ -50,7 +52,7 @@ func (e *VsyscallError) Error() string {
 // the end of its file, the log says so.
 func (p *Process) lost(t *Thread, ev *recording.Event, sig unix.Signal, count uint64) error {
 	var info ptrace.SigInfo
-	if sig != unix.SIGBUS && sig != unix.SIGSYS || ptrace.GetSigInfo(t.tid, &info) != nil {
+	if sig != unix.SIGBUS && sig != unix.SIGSYS && sig != unix.SIGILL || ptrace.GetSigInfo(t.tid, &info) != nil {
 		return nil
 	}
 	const bySeccomp = 1 // SYS_SECCOMP, asm-generic/siginfo.h
@@ -64,6 +66,10 @@ func (p *Process) lost(t *Thread, ev *recording.Event, sig unix.Signal, count ui
 			return err
 		}
 		why = kept
+	case sig == unix.SIGILL && ev.Kind != recording.KindInsn && (ev.Kind != recording.KindSignal || ev.Nr != int32(sig)):
+		if why = lacking(t); why == nil {
+			return nil
+		}
 	default:
 		return nil
 	}
@@ -76,6 +82,22 @@ func (p *Process) lost(t *Thread, ev *recording.Event, sig unix.Signal, count ui
 		at.Event -= uint64(max(len(p.calls.want)-made, 0))
 	}
 	return &LostError{p.Info.ID, at, why}
+}
+
+// lacking says of a thread at an instruction that this processor refuses which instruction set that
+// is of. Programs are not shown those that most processors lack; one that was built for the
+// processor it ran on (-march=native) has them all the same.
+func lacking(t *Thread) error {
+	pc := t.regs.PC()
+	code := make([]byte, min(15, 4096-pc%4096)) // as long as an instruction may be, on its page
+	if (ptrace.Mem)(t.tid).ReadAt(code, pc) != nil {
+		return nil
+	}
+	name := inject.Host().Lacking(code)
+	if name == "" {
+		return nil
+	}
+	return hint.Machinef("runs an instruction of %s, at %#x, which this processor lacks: that code asks no processor whether it has it (it may be built with -march=native)", name, pc)
 }
 
 // notKept says of the file that is mapped at an address that it was not kept as a whole;

@@ -119,6 +119,8 @@ program=
 
 for n in 16 28 64 512; do place "ulimit -n $n" "ulimit -n $n; \"\$@\""; done
 for v in 600000 800000 900000; do place "ulimit -v $v" "ulimit -v $v; \"\$@\""; done
+for d in 100000 450000; do place "ulimit -d $d" "ulimit -d $d; \"\$@\""; done
+for f in 500 20000; do place "ulimit -f $f" "ulimit -f $f; \"\$@\""; done
 if [ "$(id -u)" = 0 ]; then
   place "without root" 'setpriv --reuid 65534 --regid 65534 --clear-groups "$@"'
   place "user namespace of one's own" 'setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur "$@"'

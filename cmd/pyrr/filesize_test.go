@@ -65,6 +65,22 @@ func TestFileSizeLimit(t *testing.T) {
 	}
 }
 
+// TestFileSizeLimitOfReplay holds that a replay names the limit that keeps it from a file of the
+// recording, and what to do, with the status of a machine that can't.
+func TestFileSizeLimitOfReplay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.pyrr.zip")
+	if out, err := pyrrCommand("record", "-o", file, tracedPython(t), "-c", "1").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command("bash", "-c", `ulimit -f 500; exec -a pyrr "$@"`, "-", os.Args[0], "replay", "--batch", file)
+	b, _ := cmd.CombinedOutput()
+	out := string(b)
+	if status := cmd.ProcessState.ExitCode(); status != cli.ExitMachine || !strings.Contains(out, "a file may not have the ") || !strings.Contains(out, "(ulimit -f)\n") ||
+		!strings.Contains(out, "hint: ulimit -f unlimited\n") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+}
+
 // TestFileSizeLimitOfTest is the same of one test of pytest, whose report names the
 // recording before it is packed.
 func TestFileSizeLimitOfTest(t *testing.T) {

@@ -66,7 +66,9 @@ func newAlarm() (alarm, error) {
 	adaptSignals()
 	ev := sigevent{signo: int32(unix.SIGUSR2), notify: sigevThreadID, tid: int32(unix.Gettid())}
 	var a alarm
-	if _, _, e := syscall.RawSyscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&a.id))); e != 0 {
+	if _, _, e := syscall.RawSyscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ev)), uintptr(unsafe.Pointer(&a.id))); e == unix.EAGAIN {
+		return a, fmt.Errorf("make a timer: %w: this user may have no more of them, or of signals that wait (ulimit -i)", e)
+	} else if e != 0 {
 		return a, fmt.Errorf("make a timer: %w", e)
 	}
 	return a, nil
