@@ -58,3 +58,32 @@ func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 		})
 	}
 }
+
+// Of a program that outlives the time-out's signal, what it starts because of that signal is
+// ended with it: a pool starts workers anew in place of those that ended.
+func TestTimeoutEndsWhatWasStartedSince(t *testing.T) {
+	const python = "/usr/bin/python3"
+	if _, err := os.Stat(python); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	code := "import os, signal, time\ndef again(*_):\n  if os.fork() == 0:\n    if os.fork(): time.sleep(600)\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n" +
+		"signal.signal(signal.SIGINT, again)\nwhile True: time.sleep(600)\n"
+	if err := os.WriteFile(filepath.Join(dir, "p.py"), []byte(code), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	info, err := Record(context.Background(), Options{Command: []string{"/bin/sh", "-c", "cd " + dir + " && exec " + python + " p.py"},
+		Dir: filepath.Join(dir, "x.pyrr.part"), Timeout: 2 * time.Second, Grace: 4 * time.Second})
+	if err != nil || !info.TimedOut {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := os.ReadFile("/proc/" + string(pid) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
+		n, _ := strconv.Atoi(string(pid))
+		unix.Kill(n, unix.SIGKILL)
+		t.Errorf("what it started is still there: %s", stat)
+	}
+}

@@ -216,6 +216,7 @@ func (r *recorder) housekeeping(now time.Time) {
 	}
 	if !r.killAt.IsZero() && now.After(r.killAt) {
 		r.killAt = time.Time{}
+		r.newborn()
 		r.killTree()
 	}
 }

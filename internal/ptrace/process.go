@@ -35,6 +35,9 @@ func OpenProcess(pid int) Process {
 // was opened.
 func (p Process) Known() bool { return p.fd > 0 }
 
+// PID is the number that the process was opened by.
+func (p Process) PID() int { return p.pid }
+
 // Send sends a signal. It is nothing if the process has ended.
 func (p Process) Send(sig unix.Signal) {
 	if p.fd > 0 {
