@@ -1,12 +1,10 @@
 package capture
 
 import (
-	"bytes"
 	"debug/elf"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -150,19 +148,4 @@ func (r *recorder) giveUpTo(o *task, why string) {
 func isOwnThread(tid int) bool {
 	_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", tid))
 	return err == nil
-}
-
-// parentOf is the process that made pid, or has it now: field 4 of /proc/PID/stat
-// (proc(5)); 0 if that can't be read.
-func parentOf(pid int) int {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 2 {
-		return 0
-	}
-	n, _ := strconv.Atoi(string(f[1]))
-	return n
 }

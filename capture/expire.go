@@ -1,11 +1,7 @@
 package capture
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +13,8 @@ import (
 // its first, as far as they were seen: those that Ctrl-C reaches. A shell that
 // waits for a program does not pass a signal on.
 func (r *recorder) group() []ptrace.Process {
-	pgid, err := unix.Getpgid(r.rootPID)
-	if err != nil {
+	var err error
+	if r.pgid, err = unix.Getpgid(r.rootPID); err != nil {
 		return nil
 	}
 	var fds []ptrace.Process
@@ -26,7 +22,7 @@ func (r *recorder) group() []ptrace.Process {
 		if t.tid != t.pid || t.dead || t.helper || t.leadExit {
 			continue
 		}
-		if id, err := unix.Getpgid(t.pid); err != nil || id != pgid {
+		if id, err := unix.Getpgid(t.pid); err != nil || id != r.pgid {
 			continue
 		}
 		if p := ptrace.OpenProcess(t.pid); p.Known() {
@@ -43,50 +39,44 @@ func (r *recorder) signalGroup(sig unix.Signal) {
 	}
 }
 
-// killWait is how long the kernel may take to end a process that got SIGKILL:
-// long for one that is in the midst of a core dump or of a slow disk.
-const killWait = 10 * time.Second
-
-// newborn adds to what group opened what that has made since the time-out, in its process
-// group: a pool starts workers in the place of those that the signal ended. Whoever is
-// killed first has nobody left that says which were its own.
-func (r *recorder) newborn() {
-	known, pgid := map[int]bool{}, 0
-	for _, p := range r.expired {
-		known[p.PID()] = true
-		if id, err := unix.Getpgid(p.PID()); err == nil && !p.Ended(0) {
-			pgid = id
-		}
-	}
-	if pgid == 0 {
+// tellLate tells a process of the time-out that was made while its maker was let go: it
+// was not there when the others were told.
+func (r *recorder) tellLate(pid int) {
+	if id, err := unix.Getpgid(pid); err != nil || id != r.pgid {
 		return
 	}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for found := true; found; {
-		found = false
-		for _, path := range stats {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			if known[pid] {
-				continue
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				continue
-			}
-			// Behind the name, which may be anything: state, parent, process group.
-			fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-			if len(fields) < 3 || string(fields[2]) != strconv.Itoa(pgid) {
-				continue
-			}
-			if parent, err := strconv.Atoi(string(fields[1])); err != nil || !known[parent] {
-				continue
-			}
-			if p := ptrace.OpenProcess(pid); p.Known() {
-				r.expired, known[pid], found = append(r.expired, p), true, true
-			}
+	p := ptrace.OpenProcess(pid)
+	if !p.Known() {
+		return
+	}
+	r.expired = append(r.expired, p)
+	if r.o.Kill {
+		p.Send(unix.SIGKILL)
+	} else {
+		p.Send(unix.SIGINT)
+	}
+}
+
+// findOffspring adds what the command's processes have started since the time-out, in
+// their process group: nobody is left to end that once they are killed.
+func (r *recorder) findOffspring() {
+	makers := []int{r.rootPID}
+	for _, p := range r.expired {
+		makers = append(makers, p.PID())
+	}
+	for _, pid := range Descendants(makers...) {
+		if id, err := unix.Getpgid(pid); err != nil || id != r.pgid || slices.Contains(makers, pid) {
+			continue
+		}
+		if p := ptrace.OpenProcess(pid); p.Known() {
+			r.expired = append(r.expired, p)
 		}
 	}
 }
+
+// killWait is how long the kernel may take to end a process that got SIGKILL:
+// long for one that is in the midst of a core dump or of a slow disk.
+const killWait = 10 * time.Second
 
 // endGroup waits for what group opened, as long as the command has to end by
 // itself, and ends what is left then. Nothing of it runs once it returns.
@@ -96,7 +86,7 @@ func (r *recorder) endGroup() {
 		until = r.killAt
 	}
 	if slices.ContainsFunc(r.expired, func(p ptrace.Process) bool { return !p.Ended(time.Until(until)) }) {
-		r.newborn()
+		r.findOffspring()
 	}
 	for _, p := range r.expired {
 		if !p.Ended(0) {

@@ -59,31 +59,62 @@ func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 	}
 }
 
-// Of a program that outlives the time-out's signal, what it starts because of that signal is
-// ended with it: a pool starts workers anew in place of those that ended.
-func TestTimeoutEndsWhatWasStartedSince(t *testing.T) {
-	const python = "/usr/bin/python3"
-	if _, err := os.Stat(python); err != nil {
+// A time-out also ends what the program starts when it is told of it, and what it had
+// just started: nothing of that would end by itself.
+func TestTimeoutEndsWhatIsStartedLate(t *testing.T) {
+	python, err := exec.LookPath("/usr/bin/python3")
+	if err != nil {
 		t.Skip(err)
 	}
-	dir := t.TempDir()
-	code := "import os, signal, time\ndef again(*_):\n  if os.fork() == 0:\n    if os.fork(): time.sleep(600)\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n" +
-		"signal.signal(signal.SIGINT, again)\nwhile True: time.sleep(600)\n"
-	if err := os.WriteFile(filepath.Join(dir, "p.py"), []byte(code), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	info, err := Record(context.Background(), Options{Command: []string{"/bin/sh", "-c", "cd " + dir + " && exec " + python + " p.py"},
-		Dir: filepath.Join(dir, "x.pyrr.part"), Timeout: 2 * time.Second, Grace: 4 * time.Second})
-	if err != nil || !info.TimedOut {
-		t.Fatalf("%+v, %v", info, err)
-	}
-	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if stat, err := os.ReadFile("/proc/" + string(pid) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
-		n, _ := strconv.Atoi(string(pid))
-		unix.Kill(n, unix.SIGKILL)
-		t.Errorf("what it started is still there: %s", stat)
+	for _, kind := range []struct{ name, code string }{
+		{"when told", `
+def again(*_):
+    if not os.fork():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if not os.fork():
+            open(f"pid{os.getpid()}", "w").close()
+            time.sleep(600)
+        time.sleep(600)
+signal.signal(signal.SIGINT, again)
+while True:
+    time.sleep(600)
+`},
+		{"all the time", `
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+while True:
+    pid = os.fork()
+    if not pid:
+        open(f"pid{os.getpid()}", "w").close()
+        time.sleep(0.3)
+        os._exit(0)
+    time.sleep(0.1)
+`},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "p.py"), []byte("import os, signal, sys, time\nos.chdir(sys.path[0])"+kind.code), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			info, err := Record(context.Background(), Options{
+				Command: []string{python, filepath.Join(dir, "p.py")},
+				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 3 * time.Second, Grace: 3 * time.Second,
+			})
+			if err != nil || !info.TimedOut {
+				t.Fatalf("%+v, %v", info, err)
+			}
+			started, err := filepath.Glob(filepath.Join(dir, "pid*"))
+			if err != nil || len(started) == 0 {
+				t.Fatalf("it started nothing: %v", err)
+			}
+			for _, name := range started {
+				pid := strings.TrimPrefix(filepath.Base(name), "pid")
+				if cmdline, _ := os.ReadFile("/proc/" + pid + "/cmdline"); strings.Contains(string(cmdline), dir) {
+					t.Errorf("process %s is still there", pid)
+					if n, err := strconv.Atoi(pid); err == nil {
+						unix.Kill(n, unix.SIGKILL)
+					}
+				}
+			}
+		})
 	}
 }

@@ -129,6 +129,9 @@ func (r *recorder) letGo(t *task, st unix.WaitStatus) error {
 		if msg, err := ptrace.EventMsg(t.tid); err == nil {
 			child := &task{tid: int(msg), pid: int(msg), proc: t.proc, leaving: true}
 			r.tasks[child.tid] = child
+			if r.timedOut && ptrace.Event(st) != unix.PTRACE_EVENT_CLONE {
+				r.tellLate(child.pid)
+			}
 			if st, ok := r.waits.Poll(child.tid); ok {
 				if child.stopped = st.Stopped(); child.stopped {
 					r.letGoCopy(child)

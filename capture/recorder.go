@@ -216,7 +216,6 @@ func (r *recorder) housekeeping(now time.Time) {
 	}
 	if !r.killAt.IsZero() && now.After(r.killAt) {
 		r.killAt = time.Time{}
-		r.newborn()
 		r.killTree()
 	}
 }
@@ -327,6 +326,9 @@ func (r *recorder) expire() {
 
 // killTree ends the command and what it started, as far as it was seen.
 func (r *recorder) killTree() {
+	if r.timedOut {
+		r.findOffspring()
+	}
 	r.root.Send(unix.SIGKILL)
 	for _, t := range r.tasks {
 		if t.tid == t.pid && !t.dead {

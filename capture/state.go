@@ -51,6 +51,7 @@ type target struct {
 	status    unix.WaitStatus
 	over      bool
 	expired   []ptrace.Process // what the time-out is to end
+	pgid      int              // the process group that those are in
 	outOf     int              // the process whose standard output is the command's
 	outID     [3]string
 }

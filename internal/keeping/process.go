@@ -3,7 +3,6 @@
 package keeping
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,35 +109,9 @@ func leashedArgs(f *Flags, pid int) []string {
 // pythonsBelow lists what runs Python among the descendants of a process, in the order
 // of their numbers.
 func pythonsBelow(pid int) []int {
-	list, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	children := map[int][]int{}
-	for _, e := range list {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child)) // "" for one that has ended
-		// PID (NAME) STATE PPID …, where the name may hold anything (proc(5)).
-		if rest := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])); len(rest) > 1 {
-			if parent, err := strconv.Atoi(rest[1]); err == nil {
-				children[parent] = append(children[parent], child)
-			}
-		}
-	}
-	var out []int
-	var below func(pid int)
-	below = func(pid int) {
-		for _, c := range children[pid] {
-			if cpython.IsPython(fmt.Sprintf("/proc/%d/exe", c)) {
-				out = append(out, c)
-			}
-			below(c)
-		}
-	}
-	below(pid)
+	out := slices.DeleteFunc(capture.Descendants(pid), func(pid int) bool {
+		return !cpython.IsPython(fmt.Sprintf("/proc/%d/exe", pid))
+	})
 	slices.Sort(out)
 	return out
 }

@@ -35,7 +35,7 @@ func OpenProcess(pid int) Process {
 // was opened.
 func (p Process) Known() bool { return p.fd > 0 }
 
-// PID is the number that the process was opened by.
+// PID is the process's number.
 func (p Process) PID() int { return p.pid }
 
 // Send sends a signal. It is nothing if the process has ended.
