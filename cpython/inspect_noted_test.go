@@ -1,6 +1,7 @@
 package cpython
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -170,4 +171,70 @@ func TestShellsAreNotEmpty(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNeedsCountOnce: what many objects need, such as the name of their file, is kept once, and
+// counts once against what may be kept: the lines of later code are kept as well.
+func TestNeedsCountOnce(t *testing.T) {
+	for _, in := range interpreters() {
+		t.Run(in.name, func(t *testing.T) {
+			t.Parallel()
+			r, live := standing(t, in)
+			noted := &notedMem{live, map[uint64]bool{}, map[uint64]*[pageSize / 8]bool{}}
+			kept := 0
+			needs := r.NewNeeds(live, func(addr uint64, n int) (more int) {
+				for at := addr / 8; at*8 < addr+uint64(n); at++ {
+					if !noted.word(at * 8) {
+						more += 8
+					}
+				}
+				_, note := noted.Noted()
+				note(addr, n)
+				kept += more
+				return more
+			})
+			codes := codesOf(r, live)
+			if len(codes) == 0 {
+				t.Skip("it has no lists of what the garbage collector tracks")
+			}
+			head := make([]byte, r.l.object.typ+8)
+			for range 1 + 2*maxNeeded/1000/len(codes) { // of each at least a hundred bytes
+				for _, code := range codes {
+					if err := live.ReadAt(head, code); err != nil {
+						t.Fatal(err)
+					}
+					needs.Part(code, head)
+				}
+			}
+			if needs.left != maxNeeded-kept {
+				t.Errorf("%d bytes may still be kept, of %d, where %d are", needs.left, maxNeeded, kept)
+			}
+		})
+	}
+}
+
+// standing is a program that waits for input, and its memory.
+func standing(t *testing.T, in interpreter) (*Runtime, mem.Reader) {
+	p := startPython(t, in, "inspectpoints.py")
+	p.line(t)
+	p.awaitRead(t)
+	return openLive(t, in, p.m.PID), p.m
+}
+
+// codesOf finds the code of functions.
+func codesOf(r *Runtime, m mem.Reader) (codes []uint64) {
+	x := r.Inspect(m)
+	defer x.Release()
+	x.EachTracked(func(obj uint64, class string) bool {
+		for at := obj + 16; class == "function" && at < obj+112; at += 8 {
+			var b [8]byte
+			if m.ReadAt(b[:], at) == nil {
+				if w := binary.LittleEndian.Uint64(b[:]); w&7 == 0 && w > pageSize && x.Type(w) == "code" {
+					codes = append(codes, w)
+				}
+			}
+		}
+		return true
+	})
+	return codes
 }

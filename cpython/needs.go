@@ -15,8 +15,8 @@ import (
 type Needs struct {
 	r    *Runtime
 	m    mem.Reader
-	note func(addr uint64, n int)
-	left int // bytes that may still be noted
+	note func(addr uint64, n int) int
+	left int // bytes that may still be kept
 	// kinds says of what kind the instances of a class are, seen the same of all that
 	// was looked at, needNothing where it is not a class.
 	kinds, seen map[uint64]needKind
@@ -46,15 +46,17 @@ const (
 )
 
 // NewNeeds makes one for memory as it is; note gets each span that is needed, some of
-// them more than once.
-func (r *Runtime) NewNeeds(m mem.Reader, note func(addr uint64, n int)) *Needs {
+// them more than once, and returns how many bytes of it were not kept before.
+func (r *Runtime) NewNeeds(m mem.Reader, note func(addr uint64, n int) int) *Needs {
 	return &Needs{r: r, m: m, note: note, left: maxNeeded,
 		kinds: map[uint64]needKind{}, seen: map[uint64]needKind{}, globals: map[uint64]bool{}}
 }
 
 func (n *Needs) noted(addr uint64, size int) {
-	if n.left -= size; n.left >= 0 {
-		n.note(addr, size)
+	// The name of a file is asked for with each code of it: only what comes to what is
+	// kept counts.
+	if size <= n.left {
+		n.left -= n.note(addr, size)
 	}
 }
 

@@ -15,10 +15,15 @@ import (
 // part is what is kept of a page: a bit for each eight bytes.
 type part [pageSize / 8 / 64]uint64
 
-func (b *part) add(from, to uint64) {
+// add keeps a span of the page, and says how many bytes of it were not kept before.
+func (b *part) add(from, to uint64) (more int) {
 	for i := from / 8; i*8 < to; i++ {
-		b[i/64] |= 1 << (i % 64)
+		if bit := uint64(1) << (i % 64); b[i/64]&bit == 0 {
+			b[i/64] |= bit
+			more += 8
+		}
 	}
+	return more
 }
 
 // only clears what is not kept of a page.
@@ -81,7 +86,7 @@ func (c *cut) readable(rec *recording.Recording) {
 	}
 	image := &imageReader{of: c.touched, rec: rec, files: map[recording.FileID]io.ReaderAt{}}
 	defer image.close()
-	needs := c.python.NewNeeds(image, c.touched.need)
+	needs := c.python.NewNeeds(image, c.touched.keep)
 	for _, a := range c.touched.mappings {
 		if a.Prot&unix.PROT_WRITE == 0 {
 			continue // a library's text has no objects
@@ -99,7 +104,10 @@ func (c *cut) readable(rec *recording.Recording) {
 }
 
 // need notes that a span is to be kept.
-func (t *touched) need(addr uint64, n int) {
+func (t *touched) need(addr uint64, n int) { t.keep(addr, n) }
+
+// keep is need, and says how many bytes of the span were not kept before.
+func (t *touched) keep(addr uint64, n int) (more int) {
 	t.pages(addr, addr+uint64(max(n, 0)), func(a *touchedMapping, i int, from, to uint64) {
 		if a.seen[i] {
 			return
@@ -110,8 +118,9 @@ func (t *touched) need(addr uint64, n int) {
 		if a.also[i] == nil {
 			a.also[i] = &part{}
 		}
-		a.also[i].add(from%pageSize, from%pageSize+to-from)
+		more += a.also[i].add(from%pageSize, from%pageSize+to-from)
 	})
+	return more
 }
 
 // imageMem reads the image of a cut.
