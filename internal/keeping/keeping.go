@@ -95,6 +95,25 @@ func (f *Flags) forCommand(fs *pflag.FlagSet, args []string) error {
 	if f.CPUs < 0 {
 		return hint.Usagef("record: --cpus %d: a number of processors, or 0 for all", f.CPUs)
 	}
+	return f.given(fs)
+}
+
+// given refuses values that mean nothing: an empty one mostly is a variable of the shell that
+// is not set, and who names a secret by one would believe that it is replaced.
+func (f *Flags) given(fs *pflag.FlagSet) error {
+	for _, name := range []string{"output", "masks"} {
+		if flag := fs.Lookup(name); flag != nil && flag.Changed && flag.Value.String() == "" {
+			return hint.With(hint.Usagef("record: --%s is given, and empty", name), "pyrr record --help")
+		}
+	}
+	if slices.Contains(f.Secrets.names, "") {
+		return hint.With(hint.Usagef("record: --secret is given, and empty: the name of a variable"), "pyrr record --secret API_TOKEN -- …")
+	}
+	for name, n := range map[string]int{"keep-max": f.KeepMax, "keep-same": f.KeepSame} {
+		if n < 0 {
+			return hint.With(hint.Usagef("record: --%s %d: a number of tests, or 0 for all", name, n), "pyrr record --"+name+" 0 -- …")
+		}
+	}
 	return nil
 }
 
