@@ -3,8 +3,12 @@
 package ptrace
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
 	"runtime"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -69,6 +73,45 @@ func TestStubHoldsOnlyTheGadget(t *testing.T) {
 	}
 	if err := Write(pid, 0x10000, []byte("hello")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStubHoldsNoFile: a stub has no file of pyrr's open, also where close_range is refused.
+func TestStubHoldsNoFile(t *testing.T) {
+	const refused = "PYRR_TEST_NO_CLOSE_RANGE"
+	if os.Getenv(refused) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestStubHoldsNoFile$", "-test.v")
+		cmd.Env = append(os.Environ(), refused+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	} else {
+		filter := []unix.SockFilter{
+			{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: closeRange},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		}
+		prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog))); e != 0 {
+			t.Fatal(e)
+		}
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pid, err := StartStub(testGadget, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		unix.Kill(pid, unix.SIGKILL)
+		WaitFor(pid)
+	}()
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(files) > 0 {
+		t.Errorf("it has open %v, %v", files, err)
 	}
 }
 

@@ -82,7 +82,12 @@ func stubChild(prog *unix.SockFprog, keepFrom, ppid uintptr) {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}
 	syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
-	syscall.RawSyscall(closeRange, 0, keepFrom-1, 0)
+	if _, _, e := syscall.RawSyscall(closeRange, 0, keepFrom-1, 0); e != 0 {
+		// Before Linux 5.9, or a filter that is older refuses it.
+		for fd := uintptr(0); fd < keepFrom; fd++ {
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		}
+	}
 	var none unix.Rlimit
 	syscall.RawSyscall(unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, uintptr(unsafe.Pointer(&none)), 0)
 	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
