@@ -225,6 +225,7 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	const garbage = 800 // percent: a collection interrupts the tracer
 	memory, undo := headroom.BoundHeap(garbage)
 	defer undo()
+	headroom.KeepThreads()
 	done := make(chan result, 1)
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.

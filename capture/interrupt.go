@@ -40,7 +40,7 @@ func (r *recorder) watchTests(now time.Time) {
 			r.expireSoon(p, now)
 		case test.expired && len(test.again) > 0 && now.After(test.again[0]):
 			test.again = test.again[1:]
-			unix.Tgkill(p.pid, p.pid, signalExpired)
+			tell(p.pid, signalExpired)
 		case test.expired && !test.killAt.IsZero() && now.After(test.killAt):
 			test.killAt = time.Time{}
 			r.warnf("%s did not end within %v of its time-out: process %d is ended", test.id, r.o.Grace, p.pid)
@@ -151,7 +151,15 @@ func (r *recorder) expireTest(p *process) {
 			test.again = append(test.again, now.Add(r.o.Grace*part/20))
 		}
 	}
-	unix.Tgkill(p.pid, p.pid, sig)
+	tell(p.pid, sig)
+}
+
+// tell sends a signal to the main thread of a process. Where no more may wait that tell
+// something of themselves (RLIMIT_SIGPENDING), the kernel takes one for the process.
+func tell(pid int, sig unix.Signal) {
+	if unix.Tgkill(pid, pid, sig) == unix.EAGAIN {
+		unix.Kill(pid, sig)
+	}
 }
 
 // asked answers a runner that wants to know why it got signalExpired. It

@@ -183,6 +183,9 @@ func (r *recorder) processEffects(t *task, ev *recording.Event) error {
 	nr, args := int(t.ev.Nr), t.ev.Args
 	switch nr {
 	case sys.SYS_CLONE, sys.SYS_FORK, sys.SYS_VFORK:
+		if ev.Ret == -int64(unix.EAGAIN) {
+			r.sayFull(t.proc)
+		}
 		if ev.Ret < 0 || nr != sys.SYS_CLONE {
 			return nil
 		}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"os"
 	"time"
 
 	"pyrr/internal/headroom"
@@ -70,4 +71,18 @@ func (r *recorder) sayShort(name string) {
 		r.saidShort = true
 		r.warnf("%s is not recorded, nor are others while memory is short: the copy that a recording begins from would take what the program needs", name)
 	}
+}
+
+// sayFull says once that a process may make no thread or process more, and what of that
+// limit pyrr takes: natively the program may have come by with what is permitted.
+func (r *recorder) sayFull(p *process) {
+	if r.saidFull {
+		return
+	}
+	r.saidFull = true
+	own, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	r.warnf("process %d (%s) could not make a thread or process, as too many are there: where that is by a limit of its user or its control group (ulimit -u, pids.max), pyrr's %d count in it, too", p.pid, shortName(p.exe), len(own))
 }

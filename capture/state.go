@@ -106,6 +106,7 @@ type troubles struct {
 	failed   bool // a mistake of pyrr's was caught
 	writeErr bool
 	fewFiles bool // that too few files may be open was said
+	saidFull bool // that no thread more could be made was said
 	saidJIT  bool // the user was told that it is off
 	// saidCompiled: the user was told that it is on
 	saidCompiled bool

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"pyrr/internal/cli"
+	"pyrr/internal/setup"
 )
 
 // A scant machine lacks something, or forbids it. What pyrr records there ends as natively,
@@ -56,12 +59,21 @@ os.pwrite(fd, b"zz", 4096)
 print(own[4094:4100], shown[4094:4100])
 `
 
+// fullProgram may have one thread.
+const fullProgram = `import os, resource, threading
+if os.getuid() == 0: os.setresuid(61234, 61234, 61234)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+try: threading.Thread(target=print).start()
+except RuntimeError as e: print(e)
+`
+
 // powerless makes the superuser one who may open no file but those that its mode permits:
 // what it executes has neither CAP_DAC_OVERRIDE nor CAP_DAC_READ_SEARCH.
 const powerless = "for right in 1, 2: os.getuid() == 0 and libc.prctl(24, right, 0, 0, 0)\n" // PR_CAPBSET_DROP
 
 var scantMachines = []scantMachine{
 	{"a file of a mode that permits nothing", powerless, modelessProgram, ""},
+	{"no thread more", "", fullProgram, `^pyrr: warning: process \d+ \(python[0-9.]+\) could not make a thread or process, .* pyrr's \d+ count in it, too\npyrr: recorded .* instructions, verified\n$`},
 	{"what was data is never code", "if libc.prctl(65, 1, 0, 0, 0): sys.exit(77)\n", plainProgram, ""}, // PR_SET_MDWE
 }
 
@@ -92,7 +104,8 @@ func TestScantMachine(t *testing.T) {
 			if status == 77 {
 				t.Skip("this machine can't be made so: ", natively)
 			}
-			got, said, recorded := run(self, "pyrr", "record", "--verify", "full", "--timeout", "100s", "-o", "x.pyrr.zip", python, "-c", m.program)
+			got, all, recorded := run(self, "pyrr", "record", "--verify", "full", "--timeout", "100s", "-o", "x.pyrr.zip", python, "-c", m.program)
+			said := regexp.MustCompile(`(?m)^pyrr: … .*\n`).ReplaceAllString(all, "") // that it takes its time
 			if got != want || recorded != status {
 				t.Errorf("status %d, natively %d; printed\n%s\nnatively\n%s\n%s", recorded, status, got, want, said)
 			}
@@ -104,5 +117,51 @@ func TestScantMachine(t *testing.T) {
 				t.Errorf("said\n%s\nwant %s", said, says)
 			}
 		})
+	}
+}
+
+// TestNoSignalMayWait: a recorder needs a timer, which counts among the signals that may
+// wait. Where there is none it says so, and runs the program where that is asked for.
+func TestNoSignalMayWait(t *testing.T) {
+	t.Parallel()
+	python := tracedPython(t)
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]int{"--or-else-run=false": cli.ExitOwn, "--or-else-run=true": 3} {
+		cmd := exec.Command("bash", "-c", `ulimit -i 0; exec -a pyrr "$@"`, "-", self, "record", flag, "-o", "x.pyrr.zip", python, "-c", "raise SystemExit(3)")
+		cmd.Dir = t.TempDir()
+		out, _ := cmd.CombinedOutput()
+		if status := cmd.ProcessState.ExitCode(); status != want || !regexp.MustCompile(`make a timer: .*ulimit -i.*\npyrr: hint: ulimit -i 1000\n`).Match(out) {
+			t.Errorf("%s: status %d, want %d\n%s", flag, status, want, out)
+		}
+	}
+}
+
+// TestTimeoutWithoutQueue: the time-out interrupts a test whose process may have no signal
+// waiting that tells something of itself, as it does any other, and pytest goes on.
+func TestTimeoutWithoutQueue(t *testing.T) {
+	t.Parallel()
+	tracedPython(t)
+	python := setup.Path("venv-pytest/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no pytest here: ", err)
+	}
+	dir := t.TempDir()
+	const tests = `import resource, threading
+def test_hangs():
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, resource.getrlimit(resource.RLIMIT_SIGPENDING)[1]))
+    threading.Event().wait(600)
+def test_after(): pass
+`
+	if err := os.WriteFile(filepath.Join(dir, "test_it.py"), []byte(tests), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := pyrrCommand("record", "--keep", "failure", "--timeout", "2s", "-o", dir, python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:timeout", "test_it.py")
+	cmd.Dir = dir
+	out, _ := cmd.CombinedOutput()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(string(out), "1 failed, 1 passed") || strings.Contains(string(out), "did not end within") {
+		t.Errorf("status %d\n%s", status, out)
 	}
 }

@@ -210,6 +210,9 @@ func recordFailed(u *screen.UI, t *naming.Target, args []string, err error) erro
 			return show.Cannot("record", missing[0], err)
 		}
 	}
+	if errors.Is(err, syscall.EAGAIN) {
+		return usedUp(err, isStart)
+	}
 	if !isStart {
 		return err
 	}
@@ -218,6 +221,15 @@ func recordFailed(u *screen.UI, t *naming.Target, args []string, err error) erro
 		return cli.Status(cli.ExitCannotRun)
 	}
 	return cli.Status(start.Status)
+}
+
+// usedUp explains what the kernel refuses for now: a process, or a timer, each of which takes
+// a signal that may wait (setrlimit(2), RLIMIT_SIGPENDING).
+func usedUp(err error, process bool) error {
+	if process {
+		return hint.With(hint.Machinef("%v: too many processes are there, of this user or in this control group", err), "ulimit -u unlimited", "docker run --pids-limit …")
+	}
+	return hint.With(hint.Machinef("%v: too many signals of this user may wait, or too few are permitted (ulimit -i)", err), "ulimit -i 1000")
 }
 
 // discardEmpty removes the .part folder unless events were written to it.
