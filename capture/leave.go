@@ -18,6 +18,9 @@ func (r *recorder) leave(p *process, why string) {
 }
 
 func (r *recorder) sayLeft(p *process, why string) {
+	if !r.runners && r.timesTests() && runsPytest(p.argv) {
+		why += "; " + r.withoutPlugin() // nobody sees its marks
+	}
 	r.warnf("process %d (%s): recording stopped at instruction %d: %s", p.pid, shortName(p.exe), r.countNow(p), why)
 }
 

@@ -165,3 +165,37 @@ def test_after(): pass
 		t.Errorf("status %d\n%s", status, out)
 	}
 }
+
+// noRegisters is Python that puts itself under a filter which refuses PTRACE_GETREGSET alone.
+const noRegisters = `import struct
+code = struct.pack("HBBI" * 6, 0x20, 0, 0, 0, 0x15, 0, 3, 101, 0x20, 0, 0, 16, 0x15, 0, 1, 0x4204, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000)
+buffer = ctypes.create_string_buffer(code)
+program = struct.pack("HxxxxxxP", 6, ctypes.addressof(buffer))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+`
+
+// TestLetGoBeforeTests: where a session of pytest can't be recorded from its start on, a line
+// says that nobody times its tests by themselves.
+func TestLetGoBeforeTests(t *testing.T) {
+	t.Parallel()
+	tracedPython(t)
+	python := setup.Path("venv-pytest/bin/python")
+	if _, err := os.Stat(python); err != nil {
+		t.Skip("no pytest here: ", err)
+	}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "test_it.py"), []byte("def test_passes(): pass\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(python, "-c", prelude+noRegisters+"os.execv(sys.argv[1], sys.argv[2:])", self, "pyrr", "record",
+		"--keep", "failure", "--timeout", "100s", "-o", dir, python, "-m", "pytest", "-p", "no:cacheprovider", "test_it.py")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "1 passed") || !strings.Contains(string(out), "recording stopped at instruction 0: operation not permitted; its tests are not recorded one by one, and the time-out is that of all\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
