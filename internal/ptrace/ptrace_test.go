@@ -52,17 +52,23 @@ func TestStartStopsBeforeTheFirstInstruction(t *testing.T) {
 
 const testGadget = 0x6f0000000000
 
-func TestStubHoldsOnlyTheGadget(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+// startStub starts a stub, until end is called.
+func startStub(t *testing.T) (pid int, end func()) {
 	pid, err := StartStub(testGadget, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	return pid, func() {
 		unix.Kill(pid, unix.SIGKILL)
 		WaitFor(pid)
-	}()
+	}
+}
+
+func TestStubHoldsOnlyTheGadget(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pid, end := startStub(t)
+	defer end()
 	b := make([]byte, 3)
 	if err := Mem(pid).ReadAt(b, testGadget); err != nil || string(b) != string(Gadget) {
 		t.Fatalf("gadget is % x, %v", b, err)
@@ -102,14 +108,8 @@ func TestStubHoldsNoFile(t *testing.T) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	pid, err := StartStub(testGadget, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		unix.Kill(pid, unix.SIGKILL)
-		WaitFor(pid)
-	}()
+	pid, end := startStub(t)
+	defer end()
 	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(files) > 0 {
 		t.Errorf("it has open %v, %v", files, err)
 	}
