@@ -121,7 +121,7 @@ func (r *recorder) startImage(t *task, parent int, parentEvent uint64) error {
 	r.openStream(p)
 	for _, m := range maps {
 		if m.Prot&unix.PROT_EXEC != 0 && m.Ino != 0 {
-			if err := r.codeIn(t, ev, &m); err != nil {
+			if err := errors.Join(r.codeIn(t, ev, &m), r.answerJIT(t, ev, m.Start, m.End)); err != nil {
 				return err
 			}
 		}

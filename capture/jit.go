@@ -1,9 +1,11 @@
 package capture
 
 import (
+	"slices"
 	"strings"
 
 	"pyrr/internal/ptrace"
+	"pyrr/internal/recording"
 )
 
 // jitName is the setting of CPython's JIT, from 3.13 on.
@@ -59,6 +61,32 @@ func (r *recorder) stopJIT(t *task, sp uint64) error {
 		if !r.saidJIT {
 			r.saidJIT = true
 			r.warnf("%s", jitOff(e))
+		}
+	}
+	return nil
+}
+
+// answerJIT turns off the JIT of an interpreter that has it on by itself, where code of its was
+// mapped: it finds PYTHON_JIT=0 where it asks, of which the program's environment has nothing. Who
+// has asked already, before pyrr attached, is left as it is.
+func (r *recorder) answerJIT(t *task, ev *recording.Event, start, end uint64) error {
+	p := t.proc
+	if p.find == nil {
+		return nil
+	}
+	for _, a := range p.find.clock.JIT {
+		addr := a.Addr + p.find.bias
+		if addr < start || addr+uint64(len(a.Code)) > end {
+			continue
+		}
+		if err := ptrace.Write(t.tid, addr, a.Code); err != nil {
+			return err
+		}
+		ev.Mem = append(ev.Mem, recording.Write{Addr: addr, Data: a.Code})
+		said := slices.ContainsFunc(p.env, func(e string) bool { return strings.HasPrefix(e, jitName+"0") })
+		if !said && !r.saidJIT {
+			r.saidJIT = true
+			r.warnf("%s has its JIT on by itself: recorded with the JIT off, as by PYTHON_JIT=0, as what it compiles can't be counted", p.exe)
 		}
 	}
 	return nil

@@ -132,7 +132,10 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 	ev.Maps = []recording.Mapping{m}
 	p.files = append(p.files, span{start, end})
 	if m.Prot&unix.PROT_EXEC != 0 {
-		return r.codeMapped(t, ev, link, start, end, args[5], f)
+		if err := r.codeMapped(t, ev, link, start, end, args[5], f); err != nil {
+			return err
+		}
+		return r.answerJIT(t, ev, start, end)
 	}
 	return nil
 }

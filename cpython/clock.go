@@ -56,6 +56,9 @@ type Clock struct {
 	Lo, Hi uint64
 	// Runtime is the address of _PyRuntime, 0 where it is not exported.
 	Runtime uint64 `json:",omitempty"`
+	// JIT turns off what the interpreter has on by itself, and cannot be counted; nil where
+	// it is off.
+	JIT []JITAnswer `json:",omitempty"`
 }
 
 // A Table is one jump table.
@@ -148,6 +151,11 @@ func (c *Clock) check() error {
 	if err := c.NextInstr.check(c.Version); err != nil {
 		return err
 	}
+	for _, a := range c.JIT {
+		if len(a.Code) > maxAnswerSize || !c.holds(a.Addr, len(a.Code)) {
+			return fmt.Errorf("%d bytes of code at %#x", len(a.Code), a.Addr)
+		}
+	}
 	for i := range c.Tables {
 		t := &c.Tables[i]
 		if t.Entries < 1 || t.Entries > opcodes || t.First < 0 || t.First+t.Entries > opcodes || len(t.Targets) != t.Entries {
@@ -199,6 +207,9 @@ func findClockIn(f *os.File, path string) (*Clock, error) {
 	c, err := im.findClock(path)
 	if err != nil {
 		return nil, err
+	}
+	if c.Version.Rules().executor != 0 {
+		c.JIT = im.jitAnswers()
 	}
 	if err := c.check(); err != nil {
 		return nil, &ClockError{Path: path, Reason: err.Error()}

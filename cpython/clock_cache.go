@@ -14,7 +14,7 @@ import (
 const (
 	// clockFormat is part of the cache's path. It changes with what FindClock
 	// finds or how a Clock is stored.
-	clockFormat = "9"
+	clockFormat = "10"
 	// maxClockSize bounds a stored Clock.
 	maxClockSize = 64 << 10
 )

@@ -35,6 +35,7 @@ outcome() {
   local said
   if said=$(grep -aom1 -P '^pyrr: recorded .*?\K(incomplete, )?(verified|not verified)$' "$2"); then
     grep -aq ' 0 instructions' "$2" && said="$said, not counted"
+    grep -aqE 'PYTHON_JIT=[^0].*: recorded with the JIT off|has its JIT on by itself: recorded with the JIT off' "$2" && said="$said, a line says that the JIT is off"
     grep -aq ': its Python has the JIT on: what it compiled is replayed, but not counted' "$2" && said="$said, a line says that what the JIT compiled is not counted"
     echo "recorded, $said"
   elif [ "$1" = 0 ] && ! grep -aq '^pyrr: warning: nothing was recorded' "$2"; then

@@ -46,6 +46,46 @@ open(sys.argv[1], "w").write(f"{sys._jit.is_available()} {sys._jit.is_enabled()}
 	}
 }
 
+// TestJITByItself holds the same of interpreters that have their JIT, or tier two, on where nobody
+// asks for it: a line says that it is off, the program's environment has nothing of it, and -I,
+// by which Python passes its environment by, changes nothing.
+func TestJITByItself(t *testing.T) {
+	var tried bool
+	for _, name := range []string{"jit313", "tier2313"} {
+		python := setup.Path(name + "/bin/python3.13")
+		if _, err := os.Stat(python); err != nil {
+			continue
+		}
+		tried = true
+		out, said := filepath.Join(t.TempDir(), "x.pyrr.zip"), filepath.Join(t.TempDir(), "said.txt")
+		const program = `
+import os, sys
+def work(n):
+    for i in range(n):
+        pass
+for i in range(100):
+    work(3000)
+open(sys.argv[1], "w").write(os.environ.get("PYTHON_JIT", "nothing"))
+`
+		_, _, errs := capturePyrr("record", "-o", out, "--", python, "-I", "-c", program, said)
+		line := "warning: " + python + " has its JIT on by itself: recorded with the JIT off, as by PYTHON_JIT=0, as what it compiles can't be counted\n"
+		if strings.Count(errs, line) != 1 || strings.Contains(errs, "replayed, but not counted") || !strings.Contains(errs, ", verified\n") {
+			t.Error(errs)
+		}
+		if got := readText(t, said); got != "nothing" {
+			t.Errorf("%s: PYTHON_JIT=%s", name, got)
+		}
+		_, text, _ := capturePyrr("info", "--json", out)
+		var info struct{ Instructions uint64 }
+		if err := json.Unmarshal([]byte(text), &info); err != nil || info.Instructions < 600000 {
+			t.Errorf("%s: %d instructions were counted (%v): loops of 300000 have two each", name, info.Instructions, err)
+		}
+	}
+	if !tried {
+		t.Skip("no interpreter with a JIT that is on by itself (scripts/interpreters.sh tier2313 jit313)")
+	}
+}
+
 // TestJITOn holds that who comes to a program whose JIT is on already is told that what it
 // compiled was not counted, when it is recorded and when it is asked, and that the replay is exact.
 func TestJITOn(t *testing.T) {
