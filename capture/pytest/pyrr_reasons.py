@@ -46,23 +46,36 @@ def _real(kept, text):
     return text.replace(base + ".pyrr.zip", kept["recording"]) if dot and suffix != "zip" else text
 
 
+def _pairs(all_kept, failures):
+    """Each recording with what is reported of it: failures(test) are a test's, in order. Of
+    one that was run again there are recordings of each attempt, and a failure of the last."""
+    by_test = {}
+    for kept in all_kept:
+        by_test.setdefault(kept["test"], []).append(kept)
+    for test, of in by_test.items():
+        found = failures(test)
+        for kept, failure in zip(of[max(0, len(of) - len(found)):], found):
+            yield kept, failure
+
+
 def _tell_reports(config, all_kept):
     """Adds the reasons to the reports of the failed tests, which are printed later."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is None:
         return
-    for kept in all_kept:
-        for report in terminal.stats.get("failed", []) + terminal.stats.get("error", []):
-            if getattr(report, "nodeid", None) != kept["test"] or any(name == "pyrr" for name, _ in report.sections):
-                continue
-            report.sections.append(("pyrr", "\n".join(sentence(kept))))
-            if isinstance(report.longrepr, str):
-                report.longrepr = _real(kept, report.longrepr)
-                if kept["reason"] and " by pyrr " in report.longrepr:
-                    report.longrepr = "Timeout: %s\n%s" % (kept["reason"], report.longrepr)
-            else:
-                _tell_failure(report.longrepr, kept)
-            break
+    failed = terminal.stats.get("failed", []) + terminal.stats.get("error", [])
+
+    def failures(test):
+        return [r for r in failed if getattr(r, "nodeid", None) == test and not any(name == "pyrr" for name, _ in r.sections)]
+
+    for kept, report in _pairs(all_kept, failures):
+        report.sections.append(("pyrr", "\n".join(sentence(kept))))
+        if isinstance(report.longrepr, str):
+            report.longrepr = _real(kept, report.longrepr)
+            if kept["reason"] and " by pyrr " in report.longrepr:
+                report.longrepr = "Timeout: %s\n%s" % (kept["reason"], report.longrepr)
+        else:
+            _tell_failure(report.longrepr, kept)
 
 
 def _tell_failure(longrepr, kept):
@@ -90,18 +103,21 @@ def _tell_junit(config, all_kept):
             continue
         from _pytest.junitxml import mangle_test_address
 
-        cases = [reporter.to_xml() for reporter in plugin.node_reporters_ordered]
-        for kept in all_kept:
-            names = mangle_test_address(kept["test"])
+        bad = []
+        for case in [reporter.to_xml() for reporter in plugin.node_reporters_ordered]:
+            element = next((e for e in case if e.tag in ("failure", "error")), None)
+            if element is not None:
+                bad.append((case, element))
+
+        def failures(test):
+            names = mangle_test_address(test)
             if plugin.prefix:
                 names.insert(0, plugin.prefix)
             where = (".".join(names[:-1]), names[-1])
-            for case in cases:
-                bad = next((e for e in case if e.tag in ("failure", "error")), None)
-                if (case.get("classname"), case.get("name")) == where and bad is not None:
-                    cases.remove(case)
-                    _tell_case(case, bad, kept)
-                    break
+            return [(case, e) for case, e in bad if (case.get("classname"), case.get("name")) == where]
+
+        for kept, (case, element) in _pairs(all_kept, failures):
+            _tell_case(case, element, kept)
 
 
 def _tell_case(case, bad, kept):
@@ -126,11 +142,12 @@ def _tell_html(config, all_kept):
         data = getattr(getattr(plugin, "_report", None), "data", None)
         if not isinstance(data, dict) or "tests" not in data:
             continue
-        for kept in all_kept:
-            for row in data["tests"].get(kept["test"], ()):
-                if row.get("result") in ("Failed", "Error"):
-                    row["log"] = escape("\n".join(["pyrr:"] + sentence(kept, "plain"))) + "\n\n" + row.get("log", "")
-                    break
+
+        def failures(test):
+            return [row for row in data["tests"].get(test, ()) if row.get("result") in ("Failed", "Error")]
+
+        for kept, row in _pairs(all_kept, failures):
+            row["log"] = escape("\n".join(["pyrr:"] + sentence(kept, "plain"))) + "\n\n" + row.get("log", "")
 
 
 def tell(config, all_kept):
