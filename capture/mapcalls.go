@@ -109,7 +109,10 @@ func (r *recorder) mmapEffects(t *task, ev *recording.Event, start uint64) error
 		}
 		ev.Maps = []recording.Mapping{m}
 		t.mapped = r.addShared(p, start, end, args[5], args[2]&7, key)
-		q := r.quietFile(f, link, st)
+		q, err := r.quietFile(f, link, st)
+		if err != nil {
+			return err
+		}
 		q.obj, t.mapped.gen = t.mapped.obj, q.gen
 		if m.Shared {
 			t.mapped.obj.keepOpen(f)

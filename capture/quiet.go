@@ -78,7 +78,10 @@ func isCode(f *os.File, shared bool) bool {
 // mapQuiet notes a new quiet mapping and takes what it shows.
 func (r *recorder) mapQuiet(t *task, ev *recording.Event, m recording.Mapping, f *os.File, st *unix.Stat_t, off uint64) error {
 	p, size := t.proc, uint64(st.Size)
-	q := r.quietFile(f, m.Name, st)
+	q, err := r.quietFile(f, m.Name, st)
+	if err != nil {
+		return err
+	}
 	n := min(m.End-m.Start, max(size, off)-off)
 	qm := &sharedMap{
 		obj: &sharedObject{key: q.key}, quiet: q, proc: p, start: m.Start, end: m.End, off: off,
@@ -114,11 +117,12 @@ func (r *recorder) mapQuiet(t *task, ev *recording.Event, m recording.Mapping, f
 	return nil
 }
 
-// quietFile returns what is known of a file, which is watched from now on.
-func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFile {
+// quietFile returns what is known of a file, which is watched from now on. One that can't
+// be kept open can't be watched.
+func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) (*quietFile, error) {
 	key := objectKey{st.Dev, st.Ino}
 	if q := r.quiet.files[key]; q != nil {
-		return q
+		return q, nil
 	}
 	if r.quiet.files == nil {
 		r.quiet.files, r.quiet.wds, r.quiet.fd = map[objectKey]*quietFile{}, map[int]*quietFile{}, -1
@@ -129,10 +133,11 @@ func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFil
 	for _, old := range r.quiet.files {
 		r.dropFile(old) // if it is copied by now
 	}
-	q := &quietFile{key: key, size: uint64(st.Size), wd: -1, was: timesOf(st)}
-	if fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err == nil {
-		q.file = os.NewFile(uintptr(fd), name)
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("keep %.200s open, which was mapped: %w", name, err)
 	}
+	q := &quietFile{key: key, size: uint64(st.Size), wd: -1, was: timesOf(st), file: os.NewFile(uintptr(fd), name)}
 	if r.quiet.fd >= 0 {
 		if wd, err := unix.InotifyAddWatch(r.quiet.fd, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.IN_MODIFY); err == nil {
 			q.wd = wd
@@ -140,7 +145,7 @@ func (r *recorder) quietFile(f *os.File, name string, st *unix.Stat_t) *quietFil
 		}
 	}
 	r.quiet.files[key] = q
-	return q
+	return q, nil
 }
 
 // dropQuiet forgets a quiet mapping.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"pyrr/internal/printable"
 )
 
 // input gives the lines of the user.
@@ -112,7 +114,7 @@ func (c *Console) Run(commands []string, in io.Reader) error {
 	}
 	for _, cmd := range commands {
 		if echo != nil {
-			fmt.Fprintf(echo, "%s%s\n", c.prompt(), cmd)
+			fmt.Fprintf(echo, "%s%s\n", c.prompt(), printable.Line(cmd))
 		}
 		if err := do(cmd); err != nil {
 			return err
