@@ -210,9 +210,11 @@ func (r *recorder) inject(t *task, pc, nr uint64, a0, a1, a2, a3, a4, a5 uint64)
 		return 0, err
 	}
 	defer r.unfiltered(t.proc, t.tid)()
-	return ptrace.InjectStops(t.tid, pc, nr, [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error {
-		return r.injectedStop(t, st)
-	})
+	args, other := [6]uint64{a0, a1, a2, a3, a4, a5}, func(st unix.WaitStatus) error { return r.injectedStop(t, st) }
+	if !r.attached && t.proc != nil && len(t.proc.tasks) == 1 {
+		return ptrace.InjectStops(t.tid, pc, nr, args, other) // which takes fewer calls
+	}
+	return ptrace.InjectStopsBy(r.waits.For, t.tid, pc, nr, args, other)
 }
 
 // injectedStop keeps a signal that arrives during an injected call for later.

@@ -101,6 +101,16 @@ func ExitThread(tid int, pc uint64) error {
 // whose program may block or ignore SIGTRAP, which a trap would undo. It takes
 // twice the stops.
 func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
+	return InjectStopsBy(func(tid int) (unix.WaitStatus, error) {
+		_, st, err := WaitFor(tid)
+		return st, err
+	}, tid, pc, nr, args, other)
+}
+
+// InjectStopsBy is InjectStops with a way of its own to wait for the thread. The end of a
+// process is reported only once those of its other threads were: who waits for nothing but
+// its first one, while somebody kills it, waits for ever.
+func InjectStopsBy(wait func(tid int) (unix.WaitStatus, error), tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitStatus) error) (int64, error) {
 	saved, _, err := atCall(tid, pc, nr, args)
 	if err != nil {
 		return 0, err
@@ -109,7 +119,7 @@ func InjectStops(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.
 		if err := Syscall(tid, 0); err != nil {
 			return 0, fmt.Errorf("inject syscall %d: %w", nr, err)
 		}
-		_, st, err := WaitFor(tid)
+		st, err := wait(tid)
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("inject syscall %d: wait: %w", nr, err)
