@@ -14,8 +14,8 @@ import (
 // comes on top of that: where the limit does not leave room for it the runtime would
 // collect without end.
 const (
-	heapLimit = 40 << 20
-	heapStep  = 16 << 20 // by which the limit moves
+	heapLimit = 32 << 20
+	heapStep  = 8 << 20 // by which the limit moves
 	heapCheck = 250 * time.Millisecond
 )
 
@@ -32,8 +32,8 @@ type Heap struct {
 func BoundHeap(percent int) (h *Heap, undo func()) {
 	bound.Add(1)
 	if m := Open(); m.Strict() {
-		if free, _ := m.Free(); free > 4*(heapLimit+heapStep) {
-			reserve(heapLimit + heapStep)
+		if free, _ := m.Free(); free > 4*(heapLimit+3*heapStep) {
+			reserve(heapLimit + 3*heapStep)
 		}
 	}
 	percent = debug.SetGCPercent(percent)

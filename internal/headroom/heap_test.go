@@ -14,7 +14,7 @@ import (
 func TestHeapLimit(t *testing.T) {
 	for _, test := range []struct{ live, want int64 }{
 		{0, heapLimit}, {13 << 20, heapLimit}, {19 << 20, heapLimit},
-		{20 << 20, heapLimit + heapStep}, {64 << 20, heapLimit + 4*heapStep}, {1 << 30, heapLimit + 79*heapStep},
+		{20 << 20, heapLimit + heapStep}, {64 << 20, heapLimit + 7*heapStep}, {1 << 30, heapLimit + 157*heapStep},
 	} {
 		if got := limitFor(test.live); got != test.want || got < test.live*5/4 {
 			t.Errorf("with %d MiB alive: %d MiB, want %d", test.live>>20, got>>20, test.want>>20)
