@@ -49,7 +49,7 @@ func TestHangingRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(t.TempDir(), "slow.pyrr.zip")
-	status, _, errs := capturePyrr("record", "--timeout", "5s", "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
+	status, _, errs := capturePyrr("record", "--timeout", setup.Timeout("5s"), "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
 	if status != 124 {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
@@ -138,7 +138,7 @@ func TestArticle(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(t.TempDir(), "slow.pyrr.zip")
-	status, _, errs := capturePyrr("record", "--timeout", "5s", "--verify", "none", "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
+	status, _, errs := capturePyrr("record", "--timeout", setup.Timeout("5s"), "--verify", "none", "-o", rec, "--", python, filepath.Join(root, "fixtures/slow_http.py"), "localhost")
 	if status != 124 {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}

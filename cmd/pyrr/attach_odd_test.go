@@ -48,7 +48,7 @@ import ctypes
 threading.Thread(target=over.wait).start()
 ctypes.CDLL(None).syscall(60, 0)
 `))
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until) && state(headless.pid()) != "Z"; {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until) && state(headless.pid()) != "Z"; {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for _, c := range []struct{ name, pid, want string }{
@@ -111,7 +111,7 @@ func TestAttachTraced(t *testing.T) {
 		t.Errorf("the first: %v\n%s", err, said)
 	}
 	p.cmd.Process.Signal(unix.SIGSTOP)
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until) && state(p.pid()) != "T"; {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until) && state(p.pid()) != "T"; {
 		time.Sleep(10 * time.Millisecond)
 	}
 	out, err := pyrrCommand("record", "--pid", p.pid()).CombinedOutput()

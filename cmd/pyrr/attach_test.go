@@ -313,8 +313,7 @@ func withNumpy() string {
 
 // zombies are the program's children that have ended and for which nobody waited.
 func (p *living) zombies() (all string) {
-	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
-	for _, pid := range strings.Fields(string(list)) {
+	for _, pid := range p.children() {
 		stat, _ := os.ReadFile("/proc/" + pid + "/stat")
 		if _, after, _ := strings.Cut(string(stat), ") "); strings.HasPrefix(after, "Z") {
 			all += string(stat)
@@ -342,8 +341,7 @@ for args in ((left, right), (right, left)):
 func TestLivingProcess(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, abba)
-	time.Sleep(100 * time.Millisecond)
-	out, err := pyrrCommand("bt", "--pid", p.pid(), "--python", "--thread", "all").CombinedOutput()
+	out, err := lookUntil(p, []string{"bt", "--python", "--thread", "all"}, []string{`(?s)b\.acquire\(\).*b\.acquire\(\)`, `over\.wait\(\)`})
 	if err != nil || strings.Count(string(out), "b.acquire()") != 2 || !bytes.Contains(out, []byte("over.wait()")) {
 		t.Errorf("bt: %v\n%s", err, out)
 	}
@@ -418,7 +416,7 @@ for pid in kids:
 func TestAttachChildren(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, forking)
-	time.Sleep(100 * time.Millisecond)
+	until(t, "two workers", func() bool { return len(p.children()) == 2 })
 	path := attached(t, p, "--for", "200ms", "--children")
 	all, err := filepath.Glob(strings.TrimSuffix(path, recording.PackedSuffix) + "*")
 	if err != nil || len(all) != 3 {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -76,8 +75,7 @@ func TestAttachVersions(t *testing.T) {
 			if elsewhere {
 				p.inside = childOf(t, p.cmd.Process.Pid)
 			}
-			time.Sleep(100 * time.Millisecond)
-			out, err := pyrrCommand("explain", "--pid", p.pid()).CombinedOutput()
+			out, err := lookUntil(p, []string{"explain"}, []string{"Deadlock: ", "held by thread Thread-"})
 			if err != nil || !bytes.Contains(out, []byte("Deadlock: ")) || !bytes.Contains(out, []byte("held by thread Thread-")) {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -361,7 +361,7 @@ func measured(t *testing.T, args []string, rec string) (used int64, took time.Du
 			if args[0] != "mcp" {
 				return // it answers the questions one after the other, up to the last
 			}
-			for range 500 {
+			for range 2000 {
 				if out.lines.Load() >= int64(strings.Count(questions, `"id":`)) {
 					break
 				}
@@ -386,7 +386,7 @@ func measured(t *testing.T, args []string, rec string) (used int64, took time.Du
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	if page != nil {
 		b := make([]byte, 1000)
 		n, _ := page.Read(b)

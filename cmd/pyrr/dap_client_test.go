@@ -98,8 +98,8 @@ func (e *editor) next() dap.Message {
 			e.output[o.Body.Category] += o.Body.Output
 		}
 		return m
-	case <-time.After(60 * time.Second):
-		e.t.Fatal("nothing came for a minute")
+	case <-time.After(5 * time.Minute):
+		e.t.Fatal("nothing came for five minutes")
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestFileSizeLimit(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x.pyrr.zip")
 			// TestMain runs main for that name.
 			cmd := exec.Command("bash", "-c", `ulimit -f "$1"; shift; exec -a pyrr "$@"`, "-", tt.limit,
-				os.Args[0], "record", "--timeout", "4s", "-o", file, python, "-c", sleeps)
+				os.Args[0], "record", "--timeout", setup.Timeout("4s"), "-o", file, python, "-c", sleeps)
 			cmd.Env = append(os.Environ(), "PYRR_REPLAY_MEMORY="+tt.memory)
 			b, _ := cmd.CombinedOutput()
 			out := string(b)
@@ -98,7 +98,7 @@ func TestFileSizeLimitOfTest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", `ulimit -f 1100; exec -a pyrr "$@"`, "-", self, "record", "--keep", "timeout", "--timeout", "2s", "-o", ".",
+	cmd := exec.Command("bash", "-c", `ulimit -f 1100; exec -a pyrr "$@"`, "-", self, "record", "--keep", "timeout", "--timeout", setup.Timeout("2s"), "-o", ".",
 		python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=junit.xml", "test_it.py")
 	cmd.Dir = dir
 	out, _ := cmd.CombinedOutput()

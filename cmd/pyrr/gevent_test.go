@@ -165,7 +165,7 @@ func TestHangsOfGevent(t *testing.T) {
 			if err := os.WriteFile(program, []byte(run.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			capturePyrr("record", "--timeout", "5s", "-o", rec, "--", python, program)
+			capturePyrr("record", "--timeout", setup.Timeout("5s"), "-o", rec, "--", python, program)
 			status, out, errs := capturePyrr("explain", "--full", rec)
 			said, _, _ := strings.Cut(out, "\n")
 			if status != 0 || !strings.Contains(said, run.want) || strings.Contains(said, run.never) {

@@ -128,7 +128,7 @@ time.sleep(.1)
 // lookUntil looks at a program, and again where it is not as far yet as is wanted: on a busy
 // machine it may still be at its imports.
 func lookUntil(p *living, args, want []string) (out []byte, err error) {
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(time.Second) {
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) {
 		out, err = pyrrCommand(append([]string{args[0], "--pid", p.pid()}, args[1:]...)...).CombinedOutput()
 		lacks := func(want string) bool { return !regexp.MustCompile(want).Match(out) }
 		if !slices.ContainsFunc(want, lacks) || time.Now().After(until) {
@@ -171,7 +171,9 @@ func TestInstant(t *testing.T) {
 func TestInstantOfStopped(t *testing.T) {
 	python := tracedPython(t)
 	p := live(t, python, "over.wait()\n")
-	time.Sleep(100 * time.Millisecond)
+	if out, err := lookUntil(p, []string{"bt", "--python"}, []string{`over\.wait\(\)`}); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	p.cmd.Process.Signal(unix.SIGSTOP)
 	for range 2 {
 		out, err := pyrrCommand("bt", "--pid", p.pid(), "--python").CombinedOutput()
@@ -241,10 +243,15 @@ func TestInstantTracerKilled(t *testing.T) {
 	p.ends(t)
 }
 
+// children are the processes that the program's first thread has made and not waited for.
+func (p *living) children() []string {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
+	return strings.Fields(string(list))
+}
+
 // readsCopy is the process that reads a copy of the program, 0 where there is none at the moment.
 func (p *living) readsCopy() (tracer int) {
-	list, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]s/task/%[1]s/children", p.pid()))
-	for _, child := range strings.Fields(string(list)) {
+	for _, child := range p.children() {
 		status, _ := os.ReadFile("/proc/" + child + "/status")
 		if _, rest, ok := strings.Cut(string(status), "TracerPid:"); ok && strings.HasPrefix(string(status), "Name:\tpyrr copy\n") {
 			fmt.Sscan(rest, &tracer)
@@ -268,7 +275,7 @@ func TestAttachUnread(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = w, w
 		_ = cmd.Run() // the closed pipe may end it
 		w.Close()
-		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && p.traced(); {
+		for until := time.Now().Add(2 * time.Minute); time.Now().Before(until) && p.traced(); {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if left := p.zombies(); left != "" || p.traced() {

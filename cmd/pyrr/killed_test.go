@@ -113,7 +113,7 @@ func TestKilledAtOnce(t *testing.T) {
 
 // waitGone waits until a process is no more.
 func waitGone(t *testing.T, pid int) {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		err := syscall.Kill(pid, 0)
 		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err == syscall.ESRCH || strings.Contains(string(stat), ") Z ") { // there may be no process to reap it
@@ -126,12 +126,12 @@ func waitGone(t *testing.T, pid int) {
 
 // waitFlushed waits until the events are in the folder: they are flushed now and then.
 func waitFlushed(t *testing.T, part string) {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		_, text, errs := capturePyrr("events", "--kind", "write", part)
 		if strings.Contains(text, "line 3000") { // of the last lines some may be written only in part
 			break
 		} else if time.Now().After(deadline) {
-			t.Fatalf("nothing is flushed after 30 s:\n%s%s", text, errs)
+			t.Fatalf("nothing is flushed after three minutes:\n%s%s", text, errs)
 		}
 	}
 }

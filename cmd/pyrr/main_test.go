@@ -4,23 +4,28 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"pyrr/assert"
+	"pyrr/internal/cli"
 	"pyrr/internal/goldentest"
 	"pyrr/internal/probe"
 	"pyrr/internal/registry/registrytest"
 	"pyrr/internal/screen"
+	"pyrr/internal/setup"
 )
 
 func TestMain(m *testing.M) {
@@ -53,6 +58,10 @@ func TestScripts(t *testing.T) {
 				env.Setenv("XDG_CACHE_HOME", cache)
 			}
 			env.Setenv("ESC", "\x1b[31mred")
+			// A time-out, and a number of seconds in which it is over.
+			limit := setup.Patience(2 * time.Second)
+			env.Setenv("LIMIT", limit.String())
+			env.Setenv("LONGER", fmt.Sprint((limit * 3 / 2).Seconds()))
 			// txtar has no modes: what begins with #! is a program.
 			return filepath.WalkDir(env.WorkDir, func(path string, d fs.DirEntry, err error) error {
 				if err != nil || !d.Type().IsRegular() {
@@ -67,13 +76,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// cmdExits runs a command and expects an exit status: exits 3 pyrr info x.
+// cmdExits runs a command and expects an exit status: exits 3 pyrr info x. Where the time-out
+// is to end it (124), that comes later on a busy machine, on which it has to come to its hang, too.
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS COMMAND [ARG…]")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
+	if at := slices.Index(args, "--timeout") + 1; want == cli.ExitTimeout && at > 0 {
+		args[at] = setup.Timeout(args[at])
+	}
 	err = ts.Exec(args[1], args[2:]...)
 	got := 0
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"pyrr/internal/probe"
 	"pyrr/internal/setup"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // shownText is a text that web/test/markdown.mjs shows.
@@ -96,7 +96,7 @@ func recordOdd(t *testing.T, dir, python string) (env, recordings []string, call
 		out, err := cmd.Output()
 		return string(out), err
 	}
-	if said, err := call(env, filepath.Join(dir, "bin/pyrr"), "record", "--keep", "failure", "--timeout", "2", "-o", "recordings", "--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_odd.py"); err == nil {
+	if said, err := call(env, filepath.Join(dir, "bin/pyrr"), "record", "--keep", "failure", "--timeout", setup.Timeout("2"), "-o", "recordings", "--", python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_odd.py"); err == nil {
 		t.Fatalf("it did not fail\n%s", said)
 	}
 	recordings, _ = filepath.Glob(filepath.Join(dir, "recordings/*.pyrr.zip"))

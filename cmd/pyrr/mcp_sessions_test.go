@@ -10,6 +10,7 @@ import (
 
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
+	"pyrr/internal/setup"
 )
 
 // sessionReasons are the reasons that a session must find, by the test in testdata/sessions.
@@ -49,7 +50,7 @@ func TestAgentFindsReasons(t *testing.T) {
 	}
 	const most = 6
 	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0], "record", "--keep", "failure", "--timeout", "2s", "--verify-time", "1ms", "-o", dir, testPython(), "-m", "unittest", "-q", "cases")
+	cmd := exec.Command(os.Args[0], "record", "--keep", "failure", "--timeout", setup.Timeout("2s"), "--verify-time", "1ms", "-o", dir, testPython(), "-m", "unittest", "-q", "cases")
 	cmd.Args[0] = "pyrr" // TestMain runs main for that name
 	cmd.Dir = "testdata/sessions"
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")

@@ -97,7 +97,7 @@ func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"record", "--timeout", setup.Patience(2 * time.Second).String(), "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
+	args := append([]string{"record", "--timeout", setup.Timeout("2s"), "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
 	cmd := exec.Command(os.Args[0], append(args, testPython(), file)...)
 	cmd.Args[0] = "pyrr"
 	cmd.Dir = dir

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,7 @@ import (
 	"pyrr/internal/page"
 	"pyrr/internal/recording"
 	"pyrr/internal/recording/rectest"
+	"pyrr/internal/setup"
 )
 
 // hostileProgram has in all its texts what would be markup, a script's end or another
@@ -102,7 +104,7 @@ func TestPageHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(dir, "hostile.pyrr.zip")
-	cmd := exec.Command(os.Args[0], "record", "--timeout", "6s", "--on-timeout", "kill", "-o", rec, python, "-I", script)
+	cmd := exec.Command(os.Args[0], "record", "--timeout", setup.Timeout("6s"), "--on-timeout", "kill", "-o", rec, python, "-I", script)
 	cmd.Args[0], cmd.Dir = "pyrr", dir
 	if out, err := cmd.Output(); err == nil {
 		t.Fatalf("it does not hang\n%.300s", out)
@@ -127,7 +129,7 @@ func TestPageHostile(t *testing.T) {
 		if f.Scripts.Alert != nil || f.Scripts.Injected != 0 || f.Scripts.Raw {
 			t.Errorf("%s: texts became markup, or change their direction: %+v", f.Name, f.Scripts)
 		}
-		if f.Slowest > 10_000 {
+		if most := setup.Patience(10 * time.Second); f.Slowest > int(most.Milliseconds()) {
 			t.Errorf("%s: a step took %d ms", f.Name, f.Slowest)
 		}
 		t.Logf("%s: the slowest step took %d ms; %q", f.Name, f.Slowest, f.Printed)

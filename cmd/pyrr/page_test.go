@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"pyrr/internal/goldentest"
+	"pyrr/internal/setup"
 )
 
 // pageState is a recording whose page is looked at.
@@ -185,7 +186,7 @@ func recordStates(t *testing.T, dir string, states []pageState) {
 				if err := os.Remove(filepath.Join(dir, rec)); i > 0 && err != nil {
 					t.Error(err)
 				}
-				if out, err := pyrr(append([]string{"record", "--timeout", timeout, "--on-timeout", "kill", "-o", rec}, s.args...)...); err == nil {
+				if out, err := pyrr(append([]string{"record", "--timeout", setup.Timeout(timeout), "--on-timeout", "kill", "-o", rec}, s.args...)...); err == nil {
 					t.Errorf("%s: it neither hung nor failed\n%s", s.name, out)
 					return
 				}

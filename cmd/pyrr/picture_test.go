@@ -10,6 +10,7 @@ import (
 
 	"pyrr/internal/cli"
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // TestPicture compares the README's picture (scripts/picture.py draws it) with what
@@ -43,7 +44,7 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec := filepath.Join(t.TempDir(), "two_locks.pyrr.zip")
-	if status, _, errs := capturePyrr("record", "--timeout", "4s", "-o", rec, "--", "python3", program); status != cli.ExitTimeout {
+	if status, _, errs := capturePyrr("record", "--timeout", setup.Timeout("4s"), "-o", rec, "--", "python3", program); status != cli.ExitTimeout {
 		t.Fatalf("record: status %d\n%s", status, errs)
 	}
 	status, out, errs := capturePyrr("explain", rec)

@@ -4,18 +4,22 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"pyrr/internal/setup"
 )
 
 // regions is a service that names parts of itself, one of which is slow and one of
 // which fails; other parts have other names, or are within one.
 const regions = `
-import threading, time
+import sys, threading, time
 from pyrr_replay import region
 def request(n):
     with region("other"):
@@ -24,7 +28,7 @@ def request(n):
         with region("request"):
             time.sleep(.01)
         if n == 1:
-            time.sleep(1)
+            time.sleep(float(sys.argv[1]))
         if n == 2:
             raise KeyError("no such user")
 for n in range(4):
@@ -51,20 +55,22 @@ func TestRegions(t *testing.T) {
 	if err := os.WriteFile(app, []byte(regions), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	limit := setup.Patience(700 * time.Millisecond)
+	long := fmt.Sprint((limit * 3 / 2).Seconds())
 	for _, c := range []struct {
 		name string
 		args []string
 		want []string // outcomes of what is kept
 	}{
 		{"all", []string{"--keep", "always", "--keep-max", "0"}, []string{"failed", "passed", "passed", "passed"}},
-		{"slow", []string{"--keep", "timeout", "--timeout", "700ms"}, []string{"passed"}},
+		{"slow", []string{"--keep", "timeout", "--timeout", limit.String()}, []string{"passed"}},
 		{"failed", []string{"--keep", "failure"}, []string{"failed"}},
 		{"none", []string{"--keep", "never"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			args := append([]string{"record", "--from-mark", "request", "-o", dir}, c.args...)
-			cmd := pyrrCommand(append(args, "--", python, app)...)
+			cmd := pyrrCommand(append(args, "--", python, app, long)...)
 			var said bytes.Buffer
 			cmd.Stderr = &said
 			out, err := cmd.Output()
@@ -97,7 +103,7 @@ func TestRegions(t *testing.T) {
 			}
 		})
 	}
-	cmd := pyrrCommand("record", "--from-mark", "nothing", "-o", t.TempDir(), "--", python, app)
+	cmd := pyrrCommand("record", "--from-mark", "nothing", "-o", t.TempDir(), "--", python, app, long)
 	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte(`no region "nothing" began`)) {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -158,7 +158,7 @@ def test_after(): pass
 	if err := os.WriteFile(filepath.Join(dir, "test_it.py"), []byte(tests), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	cmd := pyrrCommand("record", "--keep", "failure", "--timeout", "2s", "-o", dir, python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:timeout", "test_it.py")
+	cmd := pyrrCommand("record", "--keep", "failure", "--timeout", setup.Timeout("2s"), "-o", dir, python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:timeout", "test_it.py")
 	cmd.Dir = dir
 	out, _ := cmd.CombinedOutput()
 	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(string(out), "1 failed, 1 passed") || strings.Contains(string(out), "did not end within") {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // TestTasksOfOtherCoroutines: a task may run what is no coroutine of the interpreter's own,
@@ -44,7 +45,7 @@ asyncio.run(main())
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	capturePyrr("record", "--timeout", "3s", "-o", rec, "--", python, program)
+	capturePyrr("record", "--timeout", setup.Timeout("3s"), "-o", rec, "--", python, program)
 	status, out, errs := capturePyrr("bt", "--tasks", rec)
 	if status != 0 || !strings.Contains(out, `task "waiting"`) || !strings.Contains(out, `task "blocking"`) {
 		t.Errorf("status %d\n%s%s", status, out, errs)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pyrr/internal/screen"
+	"pyrr/internal/setup"
 )
 
 // openPTY opens a pseudo-terminal (pty(7)).
@@ -86,7 +87,7 @@ func onTerminal(t *testing.T, dir string, args ...string) *terminalRun {
 func (r *terminalRun) until(t *testing.T, text string) string {
 	t.Helper()
 	var all strings.Builder
-	limit := time.After(30 * time.Second)
+	limit := time.After(3 * time.Minute)
 	for !strings.Contains(all.String(), text) {
 		select {
 		case s, ok := <-r.seen:
@@ -95,7 +96,7 @@ func (r *terminalRun) until(t *testing.T, text string) string {
 			}
 			all.WriteString(s)
 		case <-limit:
-			t.Fatalf("no %q on the terminal after 30 s:\n%s", text, all.String())
+			t.Fatalf("no %q on the terminal after three minutes:\n%s", text, all.String())
 		}
 	}
 	return all.String()
@@ -105,7 +106,7 @@ func (r *terminalRun) until(t *testing.T, text string) string {
 func (r *terminalRun) rest(t *testing.T) (string, int) {
 	t.Helper()
 	var all bytes.Buffer
-	limit := time.After(30 * time.Second)
+	limit := time.After(3 * time.Minute)
 	for {
 		select {
 		case s, ok := <-r.seen:
@@ -115,7 +116,7 @@ func (r *terminalRun) rest(t *testing.T) (string, int) {
 			}
 			io.WriteString(&all, s)
 		case <-limit:
-			t.Fatalf("still running after 30 s:\n%s", all.String())
+			t.Fatalf("still running after three minutes:\n%s", all.String())
 		}
 	}
 }
@@ -220,7 +221,7 @@ func TestTerminalIsLeftAlone(t *testing.T) {
 		out, err := cmd.Output()
 		return string(out), err
 	}
-	printed, err := piped("record", "--timeout", "1s", "-o", path, "--", python, app)
+	printed, err := piped("record", "--timeout", setup.Timeout("1s"), "-o", path, "--", python, app)
 	if err == nil || !strings.Contains(printed, acting[0]) {
 		t.Fatalf("record: %v, %q", err, printed)
 	}

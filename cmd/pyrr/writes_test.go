@@ -3,17 +3,19 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/setup"
 )
 
 // writes are the commands that write a file that the user names; FILE stands for it.
@@ -61,14 +63,14 @@ var nodes = map[string]func(t *testing.T, path string) node{
 		if err != nil {
 			t.Fatal(err)
 		}
-		return node{path: path, got: collect(f), stop: func() { f.Close() }}
+		return node{path: path, got: collect(f, f), stop: func() { f.Close() }}
 	},
 	"terminal": func(t *testing.T, path string) node {
 		master, slave := openPTY(t)
 		if err := os.Symlink(slave.Name(), path); err != nil {
 			t.Fatal(err)
 		}
-		return node{path: slave.Name(), got: collect(master), stop: func() { master.Close(); slave.Close() }}
+		return node{path: slave.Name(), got: collect(master, slave), stop: func() { master.Close(); slave.Close() }}
 	},
 	"device": func(t *testing.T, path string) node {
 		// One of our own that is like /dev/null: that of the machine is in use.
@@ -100,34 +102,28 @@ var nodes = map[string]func(t *testing.T, path string) node{
 	},
 }
 
-// collect reads what comes, and returns it once nothing more comes.
-func collect(f *os.File) func() string {
-	var mu sync.Mutex
-	var all []byte
+// collect reads what comes, and returns what came before a last line of its own, which it
+// writes to the same.
+func collect(from, to *os.File) func() string {
+	const last = "--- that was all ---"
+	came := make(chan string, 1)
 	go func() {
-		b := make([]byte, 1<<16)
-		for {
-			n, err := f.Read(b)
+		var all []byte
+		for b := make([]byte, 1<<16); !bytes.Contains(all, []byte(last)); {
+			n, err := from.Read(b)
 			if err != nil {
 				return
 			}
-			mu.Lock()
 			all = append(all, b[:n]...)
-			mu.Unlock()
 		}
+		text, _, _ := strings.Cut(string(all), last)
+		came <- text
 	}()
 	return func() string {
-		// On a machine that is busy the first byte takes its time through a terminal.
-		patience := time.Now().Add(3 * time.Second)
-		for before := 0; ; time.Sleep(50 * time.Millisecond) {
-			mu.Lock()
-			text := string(all)
-			mu.Unlock()
-			if len(text) == before && (before > 0 || time.Now().After(patience)) {
-				return text
-			}
-			before = len(text)
+		if _, err := to.WriteString(last + "\n"); err != nil {
+			return err.Error()
 		}
+		return <-came
 	}
 }
 
@@ -145,7 +141,7 @@ func writing(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	status, out := commandIn(t, dir, 0, nil, "record", "-o", "r.pyrr.zip", "--timeout", "0.5s", "--", python, "-I", "-S", "sleeps.py")
+	status, out := commandIn(t, dir, 0, nil, "record", "-o", "r.pyrr.zip", "--timeout", setup.Timeout("0.5s"), "--", python, "-I", "-S", "sleeps.py")
 	if status != 124 {
 		t.Fatalf("record: status %d\n%s", status, out)
 	}
@@ -162,7 +158,7 @@ func commandIn(t *testing.T, dir string, uid uint32, env []string, args ...strin
 	if uid != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uid, Gid: uid}
 	}
-	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	out, _ := cmd.CombinedOutput()
 	if !timer.Stop() {
 		t.Errorf("pyrr %s does not end", strings.Join(args, " "))

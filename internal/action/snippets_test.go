@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"pyrr/internal/setup"
 )
 
 // snippet returns the code block of docs/ci.md with a name.
@@ -64,7 +66,7 @@ func try(t *testing.T, dir string, env []string, shell []string, code string) (i
 	if !strings.Contains(code, "--timeout 10m") {
 		t.Fatalf("no time-out in %s", code)
 	}
-	code = strings.ReplaceAll(code, "--timeout 10m", "--timeout 4s")
+	code = strings.ReplaceAll(code, "--timeout 10m", "--timeout "+setup.Timeout("4s"))
 	cmd := exec.Command(shell[0], append(shell[1:], "-c", code)...)
 	cmd.Dir, cmd.Env = dir, env
 	out, err := cmd.CombinedOutput()
@@ -225,7 +227,7 @@ func runSteps(t *testing.T, dir string, env []string, steps []ciStep) (status in
 		if s.script == "" || status != 0 && !s.always {
 			continue
 		}
-		cmd := exec.Command("bash", "-eo", "pipefail", "-c", strings.ReplaceAll(s.script, "--timeout 10m", "--timeout 4s"))
+		cmd := exec.Command("bash", "-eo", "pipefail", "-c", strings.ReplaceAll(s.script, "--timeout 10m", "--timeout "+setup.Timeout("4s")))
 		cmd.Dir, cmd.Env = dir, env
 		out, err := cmd.CombinedOutput()
 		said += string(out)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
 
 // TestElsewhere records where tests run in a container: the root is read-only and knows
@@ -62,7 +63,7 @@ mount -o remount,ro "$1"`, "sh", root, bin, volume)
 		t.Fatalf("the root can be written to\n%s", out)
 	}
 	const program = "import threading\nl = threading.Lock()\nl.acquire()\nl.acquire()\n"
-	out, status := inside("pyrr", "record", "--keep", "failure", "--timeout", "3s", "-o", "/recordings", "--", "python3", "-c", program)
+	out, status := inside("pyrr", "record", "--keep", "failure", "--timeout", setup.Timeout("3s"), "-o", "/recordings", "--", "python3", "-c", program)
 	if status != 124 || !strings.Contains(out, "verified") || strings.Contains(out, "not verified") {
 		t.Fatalf("status %d\n%s", status, out)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -141,7 +140,7 @@ func records(t *testing.T, in []string, bin string, python ...string) {
 		}
 		return string(out), cmd.ProcessState.ExitCode()
 	}
-	out, status := command(append([]string{bin, "record", "--timeout", setup.Patience(3 * time.Second).String(), "-o", file, "--"}, append(python, "-c", program)...)...)
+	out, status := command(append([]string{bin, "record", "--timeout", setup.Timeout("3s"), "-o", file, "--"}, append(python, "-c", program)...)...)
 	if status != 124 || !strings.Contains(out, "verified") || strings.Contains(out, "not verified") {
 		t.Fatalf("recorded: status %d\n%s", status, out)
 	}

@@ -7,15 +7,19 @@ import (
 
 func TestPatience(t *testing.T) {
 	for _, tt := range []struct {
-		load       float64
-		processors int
-		want       time.Duration
-	}{{0, 2, 2 * time.Second}, {12, 2, 2 * time.Second}, {30, 2, 5 * time.Second}, {30, 16, 2 * time.Second}} {
-		if got := patience(2*time.Second, tt.load, tt.processors); got != tt.want {
-			t.Errorf("a load of %v on %d processors: %v, not %v", tt.load, tt.processors, got, tt.want)
+		load float64 // of each processor
+		want time.Duration
+	}{{0, 2 * time.Second}, {1, 2 * time.Second}, {6, 2 * time.Second}, {15, 5 * time.Second}} {
+		if got := patience(2*time.Second, tt.load); got != tt.want {
+			t.Errorf("a load of %v: %v, not %v", tt.load, got, tt.want)
 		}
 	}
 	if got := Patience(time.Minute); got < time.Minute {
 		t.Errorf("%v of a minute", got)
+	}
+	for _, limit := range []string{"2s", "2", "0.5s", "1m"} {
+		if got, err := time.ParseDuration(Timeout(limit)); err != nil || got < 500*time.Millisecond {
+			t.Errorf("%s is %v, %v", limit, got, err)
+		}
 	}
 }
