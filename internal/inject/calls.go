@@ -94,7 +94,7 @@ const (
 	maxPolled  = 0x40
 	maxReady   = 0x400
 	// maxPrinted is PIPE_BUF: a pipe takes all of so much, or nothing (pipe(7)).
-	// maxSent is the same for a socket that has nothing left to send.
+	// maxSent is the same for any socket that has nothing left to send.
 	maxPrinted = 0x1000
 	maxSent    = 0x800
 	// ReadyCalls is the number of the call that stops, counted from when another thread

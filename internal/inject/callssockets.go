@@ -1,5 +1,7 @@
 package inject
 
+import unix "pyrr/internal/sys"
+
 // guardSockets are recvfrom and sendto. A message is gone after an attempt to receive it
 // that failed, and a low-water mark counts only where it waits: so only what comes as bytes
 // is received. Where the file is one that may wait they are
@@ -30,7 +32,7 @@ func (a *callsAsm) guardSockets() {
 	a.setClass(classSendTried)
 
 	a.label("queued")
-	a.slowAbove(rdx, maxSent)
+	a.slowAbove(rdx, maxCallData)
 	a.save(saved{cellRet, rcx}, saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellDX, rdx})
 	a.emit(0xb8) // mov eax, ioctl
 	a.imm32(sysIoctl)
@@ -43,6 +45,40 @@ func (a *callsAsm) guardSockets() {
 	a.restore(saved{cellNr, rax}, saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cellRet, rcx})
 	a.emit(0x45, 0x85, 0xdb) // test r11d, r11d
 	a.jne("slow")
+	a.emit(0x48, 0x81, 0xfa) // cmp rdx, maxSent
+	a.imm32(maxSent)
+	a.jump("go", 0x0f, 0x86) // jbe
+	a.hasRoom()
+}
+
+// hasRoom has more than maxSent bytes sent without a stop where the socket, in which nothing
+// waits to be sent, has room for three times as many: what the kernel needs beside each segment
+// counts there too (SO_SNDBUF in socket(7)).
+func (a *callsAsm) hasRoom() {
+	const solSocket, soSndbuf, sysGetsockopt = 1, 7, 55
+	a.emit(0x83, 0xf8, unix.SYS_SENDTO) // cmp eax, sendto: then r8 is 0
+	a.jne("slow")
+	a.save(saved{cellRet, rcx}, saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cell10, r10})
+	a.cell(cellNr, []byte{0x48, 0xc7, 0x05}, 4, 0, 0, 0) // mov qword [nr], 4: the length
+	a.emit(0xb8)                                         // mov eax, getsockopt
+	a.imm32(sysGetsockopt)
+	a.emit(0xbe) // mov esi, SOL_SOCKET
+	a.imm32(solSocket)
+	a.emit(0xba) // mov edx, SO_SNDBUF
+	a.imm32(soSndbuf)
+	a.cell(cellKind, []byte{0x4c, 0x8d, 0x15}) // lea r10, [kind]
+	a.cell(cellNr, []byte{0x4c, 0x8d, 0x05})   // lea r8, [nr]
+	a.syscall()
+	a.emit(0x85, 0xc0) // test eax, eax, whose flags what follows leaves
+	a.emit(0xb8)       // mov eax, sendto
+	a.imm32(unix.SYS_SENDTO)
+	a.emit(0x41, 0xb8) // mov r8d, 0
+	a.imm32(0)
+	a.restore(saved{cellSI, rsi}, saved{cellDX, rdx}, saved{cell10, r10}, saved{cellRet, rcx})
+	a.jne("slow")
+	a.emit(0x4c, 0x8d, 0x1c, 0x52)             // lea r11, [rdx+2*rdx]
+	a.cell(cellKind, []byte{0x44, 0x3b, 0x1d}) // cmp r11d, [kind]
+	a.ja("slow")
 	a.jmp("go")
 }
 
