@@ -116,7 +116,7 @@ func idOf(path string) (usercache.FileKey, error) {
 
 // entryPath is where the cache keeps what it knows of a file, "" without one.
 func entryPath(id usercache.FileKey) string {
-	dir, err := usercache.Dir("code", "v"+cacheVersion)
+	dir, err := usercache.Private("code", "v"+cacheVersion)
 	if err != nil {
 		return ""
 	}

@@ -227,8 +227,8 @@ func (r *Recording) rewriteFiles(root *os.Root, c *Changes, level zstd.EncoderLe
 	}
 	defer enc.Close()
 	w := &Writer{root: root, enc: enc, blocks: openBlockCache()}
-	if c.Small {
-		w.blocks.dir = filepath.Join(filepath.Dir(w.blocks.dir), "blocks-small")
+	if c.Small && w.blocks.dir != "" {
+		w.blocks.dir += "-small"
 	}
 	for _, f := range r.files {
 		if c.NoMemory {
@@ -270,14 +270,12 @@ func (r *Recording) rewriteFile(w *Writer, f *File, c *Changes) error {
 			return err
 		}
 		sum.Write(raw)
-		blocks := w.blocks
-		if len(patches) > 0 {
-			w.blocks = nil // what was redacted is nobody else's block
+		cached := ""
+		if len(patches) == 0 { // what was redacted is nobody else's block
+			cached = w.blocks.path(sum, raw)
 		}
 		head := chunkHeader{magic: magicFile, stream: uint32(f.ID), seq: uint32(i), first: first}
-		err = w.writeChunk(b.name, head, raw)
-		w.blocks = blocks
-		if err != nil {
+		if err := w.writeBlock(b.name, head, raw, cached); err != nil {
 			return err
 		}
 	}

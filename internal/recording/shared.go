@@ -105,7 +105,8 @@ func (r *Recording) share(root *os.Root, dir string, f File) error {
 			return err
 		}
 		sum.Write(raw)
-		if err := w.writeChunk(tmp, chunkHeader{magic: magicFile, seq: uint32(i), first: b.blocks[i].first}, raw); err != nil {
+		head := chunkHeader{magic: magicFile, seq: uint32(i), first: b.blocks[i].first}
+		if err := w.writeBlock(tmp, head, raw, w.blocks.path(sum, raw)); err != nil {
 			return err
 		}
 	}

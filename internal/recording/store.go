@@ -375,10 +375,10 @@ func (st *store) copyBlock(e *entry, want uint64) error {
 // putBlock stores the next block of a file.
 func (st *store) putBlock(e *entry, block []byte) error {
 	head := chunkHeader{magic: magicFile, stream: uint32(e.ID), seq: e.seq, first: e.Kept}
-	if err := st.w.writeChunk(blobName(e.ID), head, block); err != nil {
+	e.sum.Write(block)
+	if err := st.w.writeBlock(blobName(e.ID), head, block, st.cached(e, block)); err != nil {
 		return err
 	}
-	e.sum.Write(block)
 	e.seq++
 	e.Kept += uint64(len(block))
 	if e.taken != nil {

@@ -59,6 +59,11 @@ func (w *Writer) write(j *job) error {
 }
 
 func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
+	return w.writeBlock(name, h, raw, "")
+}
+
+// writeBlock writes a chunk of which the packed form may lie at a path of the cache.
+func (w *Writer) writeBlock(name string, h chunkHeader, raw []byte, cached string) error {
 	var zero [chunkHeaderSize]byte
 	h.raw = uint32(len(raw))
 	h.sum = crc32.Checksum(raw, castagnoli)
@@ -66,11 +71,10 @@ func (w *Writer) writeChunk(name string, h chunkHeader, raw []byte) error {
 	if h.magic == magicFile && isZero(raw) {
 		h.flags |= flagZero
 	} else if h.magic == magicFile {
-		var path string
 		var ok bool
-		if w.packed, path, ok = w.blocks.get(w.packed, raw); !ok {
+		if w.packed, ok = w.blocks.get(w.packed, cached); !ok {
 			w.packed = w.enc.EncodeAll(raw, w.packed)
-			w.blocks.put(path, w.packed[chunkHeaderSize:])
+			w.blocks.put(cached, w.packed[chunkHeaderSize:])
 		}
 	} else if n := int64(len(raw)); n <= w.later {
 		w.later -= n

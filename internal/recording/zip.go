@@ -43,7 +43,7 @@ func (z *zipWriter) add(name string, r io.Reader) error {
 		return err
 	}
 	sum := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(z.w, sum), r)
+	n, err := io.CopyBuffer(io.MultiWriter(z.w, sum), r, make([]byte, 256<<10))
 	z.at += n
 	if err != nil {
 		return err

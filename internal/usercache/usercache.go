@@ -34,6 +34,40 @@ func Dir(elem ...string) (string, error) {
 	return filepath.Join(append([]string{base, "pyrr"}, elem...)...), nil
 }
 
+// Private returns a folder of the cache like Dir, for what is believed where it is found:
+// it is an error where pyrr's folder, or the first below it, belongs to another user than
+// this one and root, or where others may write into it.
+func Private(elem ...string) (string, error) {
+	dir, err := Dir(elem...)
+	if err != nil {
+		return "", err
+	}
+	base, err := Dir()
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range []string{base, filepath.Join(base, elem[0])} {
+		st, err := os.Stat(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		if !ours(st) {
+			return "", fmt.Errorf("%s is another user's, or others may write into it", folder)
+		}
+	}
+	return dir, nil
+}
+
+// Used notes that a file of the cache was used, for Prune: once a day is enough.
+func Used(name string, st fs.FileInfo) {
+	if now := time.Now(); now.Sub(st.ModTime()) > 24*time.Hour {
+		_ = os.Chtimes(name, now, now)
+	}
+}
+
 // unfinished begins the names of files that are being written.
 const unfinished = ".new-"
 

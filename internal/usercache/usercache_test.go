@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,48 @@ func TestDir(t *testing.T) {
 			got, err := Dir("a", "b")
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("%q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("folders have no modes")
+	}
+	for _, tt := range []struct {
+		name   string
+		folder string // is made with mode
+		mode   fs.FileMode
+		owner  int
+		good   bool
+	}{
+		{"nothing is there", "", 0, 0, true},
+		{"the user's own", "pyrr/blocks", 0o700, os.Geteuid(), true},
+		{"readable by others", "pyrr", 0o755, os.Geteuid(), true},
+		{"others write into it", "pyrr", 0o777, os.Geteuid(), false},
+		{"the group writes into what is below", "pyrr/blocks", 0o770, os.Geteuid(), false},
+		{"another user's", "pyrr", 0o700, 12345, false},
+		{"another user's below", "pyrr/blocks", 0o700, 12345, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base := t.TempDir()
+			t.Setenv("XDG_CACHE_HOME", base)
+			if tt.folder != "" {
+				folder := filepath.Join(base, tt.folder)
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(folder, tt.mode); err != nil {
+					t.Fatal(err)
+				}
+				if tt.owner != os.Geteuid() && os.Chown(folder, tt.owner, -1) != nil {
+					t.Skip("only root can give a folder away")
+				}
+			}
+			got, err := Private("blocks", "x")
+			if want := filepath.Join(base, "pyrr/blocks/x"); (err == nil) != tt.good || tt.good && got != want {
+				t.Errorf("%q, %v", got, err)
 			}
 		})
 	}
