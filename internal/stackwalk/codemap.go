@@ -39,6 +39,13 @@ func (c *codeMap) clone() *codeMap {
 	return out
 }
 
+// ours says whether pc may lie in code of pyrr's, for which Redirect knows a place in
+// the program's.
+func (c *codeMap) ours(pc uint64) bool {
+	return pc-c.calls < c.callsEnd-c.calls || pc-c.stubs < cpython.AreaCodeSize ||
+		slices.ContainsFunc(c.pauses, func(m recording.Mapping) bool { return pc >= m.Start && pc < m.End })
+}
+
 func (c *codeMap) Redirect(m mem.Reader, pc uint64) (uint64, bool) {
 	if pc >= c.calls && pc < c.callsEnd {
 		return inject.CallSiteOf(m, c.calls, pc)

@@ -256,7 +256,7 @@ func (x *indexer) stack(p *replay.Process, ip *indexedProcess, t *replay.Thread,
 // redirect returns where a thread is in the program's code that is in code of
 // pyrr's; what that stands for does not change.
 func (ip *indexedProcess) redirect(m mem.Reader, pc uint64) uint64 {
-	if pc-ip.code.calls >= ip.code.callsEnd-ip.code.calls && pc-ip.code.stubs >= cpython.AreaCodeSize {
+	if !ip.code.ours(pc) {
 		return pc
 	}
 	to, ok := ip.targets[pc]
