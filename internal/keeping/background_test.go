@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"pyrr/capture"
+	"pyrr/internal/screen"
 )
 
 // Which recordings are looked at: the first of a reason always, others like it while
@@ -48,5 +51,28 @@ func TestVerifying(t *testing.T) {
 				t.Errorf("verified: %v", looked)
 			}
 		})
+	}
+}
+
+// --checksums records what --verify=full does, and verifies nothing.
+func TestChecksums(t *testing.T) {
+	for _, test := range []struct {
+		argv []string
+		want uint64
+	}{
+		{nil, 0},
+		{[]string{"--verify=none"}, 0},
+		{[]string{"--verify=full"}, checksumEvery},
+		{[]string{"--verify=none", "--checksums"}, checksumEvery},
+	} {
+		f := NewFlags()
+		fs := pflag.NewFlagSet("record", pflag.ContinueOnError)
+		f.Declare(fs)
+		if err := fs.Parse(test.argv); err != nil {
+			t.Fatal(err)
+		}
+		if o := f.options(&screen.UI{}, []string{"true"}, t.TempDir()); o.Checksums != test.want {
+			t.Errorf("%v: a checksum every %d events; want %d", test.argv, o.Checksums, test.want)
+		}
 	}
 }

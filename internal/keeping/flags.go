@@ -118,6 +118,7 @@ type trialFlags struct {
 	CallBuffer string
 	Disable    []string
 	From       uint64
+	Checksums  bool
 }
 
 // The values of --keep.
@@ -183,8 +184,9 @@ func (f *Flags) DeclareTrials(fs *pflag.FlagSet) {
 	fs.Uint64Var(&f.Slice, "slice", 0, "instructions that a thread runs before others may")
 	fs.StringSliceVar(&f.Disable, "disable-syscall", nil, "treat these system calls as unknown")
 	fs.Uint64Var(&f.From, "from-event", 0, "begin after so many events of the first process")
+	fs.BoolVar(&f.Checksums, "checksums", false, "record checksums of memory as --verify=full does, for a later replay")
 	flagvalue.ChoiceVar(fs, &f.CallBuffer, "call-buffer", "`how` system calls that can't wait are made", CallBufferOn, CallBufferPrctl, CallBufferOff)
-	for _, name := range []string{"slice", "disable-syscall", "from-event", "call-buffer"} {
+	for _, name := range []string{"slice", "disable-syscall", "from-event", "call-buffer", "checksums"} {
 		if err := fs.MarkHidden(name); err != nil {
 			panic(err) // declared above
 		}

@@ -144,7 +144,7 @@ func (f *Flags) options(u *screen.UI, args []string, dir string) *capture.Option
 	if f.Keep != KeepAlways {
 		o.Keep = func(i *capture.Info) bool { return Kept(f.Keep, i.Status, i.TimedOut) }
 	}
-	if f.Verify == VerifyFull {
+	if f.Verify == VerifyFull || f.Checksums {
 		o.Checksums = checksumEvery
 	}
 	if f.region != "" {
