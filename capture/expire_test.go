@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pyrr/internal/setup"
 )
 
 // A time-out reaches a program that a shell waits for, as Ctrl-C does. A program that
@@ -33,7 +35,7 @@ func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 			}
 			info, err := Record(context.Background(), Options{
 				Command: []string{"/bin/sh", "-c", "cd " + dir + " && " + python + " p.py; :"},
-				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 3 * time.Second, Grace: 3 * time.Second,
+				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: setup.Patience(3 * time.Second), Grace: setup.Patience(3 * time.Second),
 			})
 			if err != nil || !info.TimedOut {
 				t.Fatalf("%+v, %v", info, err)
@@ -97,7 +99,7 @@ while True:
 			}
 			info, err := Record(context.Background(), Options{
 				Command: []string{python, filepath.Join(dir, "p.py")},
-				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: 3 * time.Second, Grace: 3 * time.Second,
+				Dir:     filepath.Join(dir, "x.pyrr.part"), Timeout: setup.Patience(3 * time.Second), Grace: setup.Patience(3 * time.Second),
 			})
 			if err != nil || !info.TimedOut {
 				t.Fatalf("%+v, %v", info, err)

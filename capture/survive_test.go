@@ -164,7 +164,7 @@ func TestFaultOfFirstProcess(t *testing.T) {
 	if native.ProcessState == nil || native.ProcessState.String() != "signal: segmentation fault" {
 		t.Skipf("no PID namespaces here: %v", native.ProcessState)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	dir := filepath.Join(t.TempDir(), "x.pyrr.part")
 	info, err := Record(ctx, Options{Command: command, Dir: dir, FollowAll: true})
@@ -179,7 +179,7 @@ func TestFaultOfFirstProcess(t *testing.T) {
 // recordCode records a program, and returns what pyrr warned of.
 func recordCode(t *testing.T, python, code string) (info *Info, said []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	info, err := Record(ctx, Options{
 		Command: []string{python, "-c", code},

@@ -93,8 +93,8 @@ expect:
 				}
 				return string(out)
 			}
-			for _, limit := range []string{"4", "30"} { // where the machine is busy, Python's start alone may take the first
-				out := pyrr(cli.ExitTimeout, "record", "--timeout", setup.Timeout(limit), "-o", "hang.pyrr.zip", python, "hang.py")
+			for _, limit := range []string{"4", setup.Timeout("30")} { // where the machine is busy, Python's start alone may take the first
+				out := pyrr(cli.ExitTimeout, "record", "--timeout", limit, "-o", "hang.pyrr.zip", python, "hang.py")
 				if !strings.Contains(out, ", verified\n") {
 					t.Errorf("not verified:\n%s", out)
 				}

@@ -56,9 +56,9 @@ type planned struct {
 // machine takes long for that. A loop, which is replayed, costs as much as it runs.
 func (s *pageState) timeouts() []string {
 	if s.name == "busy" {
-		return []string{"3", "6", "15"}
+		return []string{"3", "6", setup.Timeout("15")}
 	}
-	return []string{"4", "12", "30"}
+	return []string{"4", "12", setup.Timeout("30")}
 }
 
 // pageStates are the five whose pictures docs/page.md shows.
@@ -186,7 +186,7 @@ func recordStates(t *testing.T, dir string, states []pageState) {
 				if err := os.Remove(filepath.Join(dir, rec)); i > 0 && err != nil {
 					t.Error(err)
 				}
-				if out, err := pyrr(append([]string{"record", "--timeout", setup.Timeout(timeout), "--on-timeout", "kill", "-o", rec}, s.args...)...); err == nil {
+				if out, err := pyrr(append([]string{"record", "--timeout", timeout, "--on-timeout", "kill", "-o", rec}, s.args...)...); err == nil {
 					t.Errorf("%s: it neither hung nor failed\n%s", s.name, out)
 					return
 				}

@@ -60,7 +60,7 @@ func TestInjectedIntoOneThatIsKilled(t *testing.T) {
 	if err := Write(pid, regs.Rip, Gadget); err != nil {
 		t.Fatal(err)
 	}
-	stuck := time.AfterFunc(time.Minute, func() { panic("it waits for the first thread alone") })
+	stuck := time.AfterFunc(5*time.Minute, func() { panic("it waits for the first thread alone") })
 	defer stuck.Stop()
 	time.AfterFunc(200*time.Millisecond, func() { unix.Kill(pid, unix.SIGKILL) })
 	_, err = InjectStopsBy(w.For, pid, regs.Rip, unix.SYS_PAUSE, [6]uint64{}, func(unix.WaitStatus) error { return nil })

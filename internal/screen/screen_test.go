@@ -82,10 +82,10 @@ func TestSlowWork(t *testing.T) {
 	out := &lockedBuffer{}
 	u := &UI{Out: out, Err: out, Slow: &Slow{err: out, every: 5 * time.Millisecond}}
 	u.Status("packing %d files", 3)
-	for deadline := time.Now().Add(10 * time.Second); strings.Count(out.String(), "\n") < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); strings.Count(out.String(), "\n") < 2 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	u.Status("and more")
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out.String(), "… and more") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(out.String(), "… and more") && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	u.Note("done")
 	said := out.String()

@@ -11,6 +11,10 @@ import (
 // slowly than their tests reckon with: `make test` itself makes one of about this.
 const busy = 6
 
+// most is how many times longer a time-out may become: a moment can be far worse than the time
+// after it.
+const most = 5
+
 // Timeout is Patience for a time-out as a command takes it, such as "2s" or "2".
 func Timeout(limit string) string {
 	d, err := time.ParseDuration(limit)
@@ -32,9 +36,13 @@ func Patience(d time.Duration) time.Duration {
 	return patience(d, max(load/float64(runtime.NumCPU()), slowness()))
 }
 
+// Slow reports whether something took longer than it may, on a machine that is as busy as
+// this one is now.
+func Slow(took, most time.Duration) bool { return took > most && took > Patience(most) }
+
 // patience is the same where each processor has so many to serve.
 func patience(d time.Duration, load float64) time.Duration {
-	return max(d, time.Duration(float64(d)*load/busy)).Round(100 * time.Millisecond)
+	return max(d, time.Duration(float64(d)*min(load/busy, most))).Round(100 * time.Millisecond)
 }
 
 // slowness is how many times longer than on an idle machine a little work takes now. The load
