@@ -115,7 +115,7 @@ var bombs = []struct {
 		}
 		return forge(t, func(w *recording.Writer) {
 			add := stream(t, w, recording.Process{ID: 1, PID: 1, Argv: []string{"bomb"}})
-			for range 10 {
+			for range 4 {
 				add(recording.Event{Kind: recording.KindWrite, TID: 1, Memory: recording.Memory{Maps: maps}})
 			}
 			end(add, 1)
