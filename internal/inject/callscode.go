@@ -269,22 +269,7 @@ func (a *callsAsm) told() {
 	a.label("told")
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
 	a.toldByClass()
-	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
-	a.jne("memory")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.js("done")
-	a.load(rcx, recNr)
-	a.emit(0x83, 0xf9, unix.SYS_DUP2) // cmp ecx, dup2
-	a.jne("duplicated")
-	a.load(rcx, argDI)
-	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
-	a.imm32(CallFDs)
-	a.jae("done")
-	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
-	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
-	a.load(rcx, argSI)
-	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
-	a.jmp("done")
+	a.toldOfCopy()
 	a.label("memory")
 	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap
 	a.load(rsi, argSI)
@@ -347,6 +332,26 @@ func (a *callsAsm) told() {
 	a.jmp("done")
 	a.label("readable")
 	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
+	a.jmp("done")
+}
+
+// toldOfCopy keeps that a descriptor is what the one is that it was copied from.
+func (a *callsAsm) toldOfCopy() {
+	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
+	a.jne("memory")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.js("done")
+	a.load(rcx, recNr)
+	a.emit(0x83, 0xf9, unix.SYS_DUP2) // cmp ecx, dup2
+	a.jne("duplicated")
+	a.load(rcx, argDI)
+	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
+	a.imm32(CallFDs)
+	a.jae("done")
+	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
+	a.load(rcx, argSI)
+	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
 	a.jmp("done")
 }
 
