@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // fakeMemory answers every read: with bytes of its own where it has some,
@@ -126,7 +128,7 @@ func TestForgedStacks(t *testing.T) {
 					s.Explain(tt.mem, frames)
 				}
 			}
-			if d := time.Since(start); d > time.Minute {
+			if d := time.Since(start); setup.Slow(d, time.Minute) {
 				t.Errorf("took %v", d)
 			}
 		})

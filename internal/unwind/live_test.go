@@ -50,7 +50,7 @@ func stopped(tb testing.TB, python, program string) int {
 		tb.Fatal(err)
 	}
 	// It is about to block in a read.
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && strings.Contains(string(stat), ") S ") {
 			break
 		}
