@@ -76,6 +76,9 @@ func (a *callsAsm) stamp(off int) {
 const (
 	// asm/stat.h; offsets in struct stat
 	stMode, sIfmt, sIfreg = 24, 0xf000, 0x8000
+	stRdev                = 40
+	sIfchr, sIfblk        = 0x2000, 0x6000
+	devNull               = 0x103 // null(4): 1, 3
 	stSize                = 48
 	statDev, statI        = 0, 8
 	ifDir                 = 0x4000

@@ -60,7 +60,7 @@ const (
 	classWrite   // to a regular file: the same; sends
 	classClose   // rdi leaves the map
 	classDup2    // rsi leaves the map
-	classDupTold // and gets in it what rdi has
+	classDupTold // and gets in it what rdi has; so does the copy that fcntl makes
 	classLock    // F_SETLK
 	classOpen    // of a regular file or a folder
 	classRecv    // from a socket that never waits
@@ -151,6 +151,8 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_UNLINK: classPath, unix.SYS_CHMOD: classPath, unix.SYS_UNLINKAT: classPathAt, unix.SYS_MKDIRAT: classPathAt, unix.SYS_UTIMENSAT: classPathAt,
 	unix.SYS_SETSOCKOPT: classSockopt, unix.SYS_LISTEN: classPlain, unix.SYS_UMASK: classPlain, unix.SYS_WAIT4: classWait,
 	unix.SYS_MKDIR: classPath, unix.SYS_RMDIR: classPath, unix.SYS_RENAME: classPath,
+	unix.SYS_LINK: classPath, unix.SYS_SYMLINK: classPath, unix.SYS_SYMLINKAT: classPath, unix.SYS_CHOWN: classPath, unix.SYS_LCHOWN: classPath, unix.SYS_CHDIR: classPath,
+	unix.SYS_LINKAT: classPathAt, unix.SYS_FCHOWNAT: classPathAt, unix.SYS_FCHMODAT: classPathAt, unix.SYS_RENAMEAT: classPathAt, unix.SYS_RENAMEAT2: classPathAt,
 	unix.SYS_ACCESS: classAccess, unix.SYS_READLINK: classReadlink, unix.SYS_RT_SIGACTION: classSigaction,
 	unix.SYS_GETRANDOM: classFill, unix.SYS_GETCWD: classFill, unix.SYS_FSYNC: classKnown, unix.SYS_FDATASYNC: classKnown,
 	unix.SYS_EPOLL_CTL: classEpollCtl, unix.SYS_EXECVE: classExec, unix.SYS_BRK: classPlain, unix.SYS_EPOLL_WAIT: classEpoll, unix.SYS_POLL: classPoll,

@@ -1,5 +1,7 @@
 package inject
 
+import unix "pyrr/internal/sys"
+
 // assembleCalls makes the common code of a calls area whose cells lie dataOff
 // behind its start.
 //
@@ -267,19 +269,7 @@ func (a *callsAsm) told() {
 	a.label("told")
 	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
 	a.toldByClass()
-	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
-	a.jne("memory")
-	a.emit(0x48, 0x85, 0xc0) // test rax, rax
-	a.js("done")
-	a.load(rcx, argDI)
-	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
-	a.imm32(CallFDs)
-	a.jae("done")
-	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
-	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
-	a.load(rcx, argSI)
-	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
-	a.jmp("done")
+	a.toldOfCopy()
 	a.label("memory")
 	a.emit(0x83, 0xf9, classMmap) // cmp ecx, classMmap
 	a.load(rsi, argSI)
@@ -322,6 +312,15 @@ func (a *callsAsm) told() {
 	a.imm32(sIfreg)
 	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
 	a.je("regular")
+	a.emit(0x41, 0xf6, 0x83) // test byte [r11+callHead+stMode+1], S_IFBLK &^ S_IFCHR: no character device
+	a.imm32(callHead + stMode + 1)
+	a.emit((sIfblk &^ sIfchr) >> 8)
+	a.jne("other")
+	a.emit(0x49, 0x81, 0xbb) // cmp qword [r11+callHead+stRdev], null(4)
+	a.imm32(callHead + stRdev)
+	a.imm32(devNull)
+	a.je("done")
+	a.label("other")
 	a.emit(0xf6, 0x04, 0x0e, FDStdout|FDStderr|FDTry) // test byte [rsi+rcx], FDStdout|FDStderr|FDTry
 	a.jne("done")
 	a.emit(0xc6, 0x04, 0x0e, 0) // mov byte [rsi+rcx], 0
@@ -333,6 +332,26 @@ func (a *callsAsm) told() {
 	a.jmp("done")
 	a.label("readable")
 	a.emit(0x80, 0x0c, 0x0e, FDRead) // or byte [rsi+rcx], FDRead
+	a.jmp("done")
+}
+
+// toldOfCopy keeps that a descriptor is what the one is that it was copied from.
+func (a *callsAsm) toldOfCopy() {
+	a.emit(0x83, 0xf9, classDupTold) // cmp ecx, classDupTold
+	a.jne("memory")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.js("done")
+	a.load(rcx, recNr)
+	a.emit(0x83, 0xf9, unix.SYS_DUP2) // cmp ecx, dup2
+	a.jne("duplicated")
+	a.load(rcx, argDI)
+	a.emit(0x48, 0x81, 0xf9) // cmp rcx, CallFDs
+	a.imm32(CallFDs)
+	a.jae("done")
+	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x8a, 0x04, 0x0e)                  // mov al, [rsi+rcx]
+	a.load(rcx, argSI)
+	a.emit(0x88, 0x04, 0x0e) // mov [rsi+rcx], al
 	a.jmp("done")
 }
 
@@ -352,7 +371,7 @@ func (a *callsAsm) toldByClass() {
 	a.je("connected")
 }
 
-// toldOf keeps that a thread was woken, and what a pipe's descriptors are.
+// toldOf keeps that a thread was woken, and what a pipe's descriptors and a copy are.
 func (a *callsAsm) toldOf() {
 	a.label("woken")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
@@ -362,6 +381,11 @@ func (a *callsAsm) toldOf() {
 	a.je("done")
 	a.cell(cellReady, []byte{0xc6, 0x05}, ReadyCalls) // mov byte [ready], ReadyCalls: a thread of this process
 	a.jmp("done")
+	a.label("duplicated")
+	a.load(rcx, argDI)
+	a.cell(cellFDs, []byte{0x48, 0x8d, 0x35}) // lea rsi, [fds]
+	a.emit(0x8a, 0x14, 0x0e)                  // mov dl, [rsi+rcx]
+	a.jmp("socket's")
 	a.label("piped")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	a.jne("done")

@@ -193,16 +193,30 @@ func (a *callsAsm) forget(label string, reg byte) {
 
 // guardFDs are those after which a descriptor stands for something else.
 func (a *callsAsm) guardFDs() {
+	const dupCloexec = 1030 // fcntl(2)
 	a.forget("close", rdi)
 	a.forget("dup2", rsi)
 
 	a.label("fcntl")
 	a.emit(0x83, 0xfe, 6) // cmp esi, F_SETLK
 	a.je("lock")
+	a.emit(0x85, 0xf6) // test esi, esi: F_DUPFD
+	a.je("dupfd")
+	a.emit(0x81, 0xfe) // cmp esi, F_DUPFD_CLOEXEC
+	a.imm32(dupCloexec)
+	a.je("dupfd")
 	a.emit(0x44, 0x8d, 0x5e, 0xff) // lea r11d, [rsi-1]: F_GETFD is 1, F_SETFL 4
 	a.emit(0x41, 0x83, 0xfb, 3)    // cmp r11d, 3
 	a.ja("slow")
 
+	a.jmp("go")
+	a.label("dupfd")
+	a.setClass(classDupTold)
+	a.emit(0x48, 0x81, 0xff) // cmp rdi, CallFDs
+	a.imm32(CallFDs)
+	a.jae("slow")
+	a.cell(cellReady, []byte{0x80, 0x3d}, 0) // cmp byte [ready], 0: CPython lets go of the GIL around it
+	a.jne("slow")
 	a.jmp("go")
 	a.label("lock")
 	a.cell(cellClass, []byte{0xc6, 0x05}, classLock) // mov byte [class], classLock
