@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pyrr/internal/linux"
+	"pyrr/internal/setup"
 )
 
 // fakeELF is an ELF file made for a test: with dynamic symbols, one function
@@ -384,7 +385,7 @@ func FuzzFindClock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		start := time.Now()
 		defer func() {
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); setup.Slow(d, 5*time.Second) {
 				t.Errorf("took %v", d)
 			}
 		}()

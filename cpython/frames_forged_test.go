@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pyrr/internal/mem"
+	"pyrr/internal/setup"
 )
 
 // arena is a forged address space: size bytes at arenaBase. With alias set,
@@ -374,7 +375,7 @@ func readEverything(t testing.TB, r *Runtime, m mem.Reader, next uint64) {
 			k.Frames(m, ts[i].Ident, next)
 		}
 	}
-	if d := time.Since(start); d > 10*time.Second {
+	if d := time.Since(start); setup.Slow(d, 10*time.Second) {
 		t.Fatalf("took %v", d)
 	}
 }

@@ -147,7 +147,7 @@ func (p *process) line(t testing.TB) string {
 func (p *process) awaitRead(t testing.TB) {
 	t.Helper()
 	path := fmt.Sprintf("/proc/%d/syscall", p.m.PID)
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -145,7 +145,7 @@ func TestHoldDiscard(t *testing.T) {
 			if err := s.Append(&Event{Kind: KindSyscall}); err == nil {
 				t.Error("an event was appended after the end")
 			}
-			for range 3000 {
+			for range 18_000 {
 				if _, err := os.Stat(dir); os.IsNotExist(err) {
 					return
 				}
@@ -218,7 +218,7 @@ func TestSettle(t *testing.T) {
 		return n
 	}
 	const want = 2 + 4*5 + 1 // the reader adds an end
-	for deadline := time.Now().Add(30 * time.Second); count() != want; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); count() != want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events are there, want %d", count(), want)
 		}
