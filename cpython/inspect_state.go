@@ -80,12 +80,16 @@ func (i *Inspector) AsyncTask(obj uint64) (AsyncFuture, bool) {
 	return out, true
 }
 
-// TaskCallbacks returns what a Task of the C module calls when it is done: fut_callback0 and
-// the first of each pair in fut_callbacks (FutureObj_HEAD).
+// TaskCallbacks returns what a Task or Future of the C module calls when it is done:
+// fut_callback0 and the first of each pair in fut_callbacks (FutureObj_HEAD, with which both
+// begin).
 func (i *Inspector) TaskCallbacks(obj uint64) []uint64 {
 	t, ok := i.typeOf(obj)
 	c := taskReader{r: i.r, v: i.v, m: i.m}
-	if !ok || !c.isC(t) {
+	if !ok {
+		return nil
+	}
+	if name, err := i.r.nameOfType(i.v, t.addr); !c.isC(t) && (err != nil || name != "_asyncio.Future") {
 		return nil
 	}
 	s, err := i.v.record("future", obj+uint64(i.r.l.object.typ)+8, 4*8)

@@ -93,7 +93,7 @@ def work(n):
 pool = Pool(2)
 for n in range(2000):
     pool.spawn(work, n)
-`, "; meanwhile greenlet work sleeps (line 5", "not released"},
+`, "held by greenlet work and 1 more, which sleeps (turns.py:5", "not released"},
 	"died": {`import gevent
 from gevent.queue import JoinableQueue
 
@@ -126,6 +126,26 @@ gevent.spawn(worker, 0)
 gevent.spawn(heartbeat)
 done.wait()
 `, "The main greenlet waits for event done (died beside.py:16), which nobody sets; greenlet worker died of ZeroDivisionError: ", "<module>"},
+	"pool": {`import gevent
+from gevent.pool import Pool
+
+pool = Pool(2)
+links = {"/": ["/a", "/b"], "/x": ["/c"]}
+
+def crawl(page):
+    gevent.sleep(0.01)
+    for link in links.get(page, ()):
+        pool.spawn(crawl, link)
+
+def heartbeat():
+    while True:
+        gevent.sleep(0.2)
+
+gevent.spawn(heartbeat)
+pool.spawn(crawl, "/")
+pool.spawn(crawl, "/x")
+pool.join()
+`, "Greenlet crawl waits for semaphore of Pool (pool.py:10 in Pool.add), held by greenlet crawl and 1 more", "MainThread"},
 	"circle": {`import gevent
 from gevent.lock import RLock
 

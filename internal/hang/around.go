@@ -76,7 +76,7 @@ func (j *judge) inJob(n node) string {
 		for k := range p.Facts.Units {
 			to := node{n.proc, k}
 			if u := &p.Facts.Units[k]; to != n && u.Kind == Thread && !u.Main && called(to) {
-				return "; meanwhile " + j.name(to) + " " + j.stuck(to)
+				return "; meanwhile " + j.name(to) + " " + j.stuckOn(to)
 			}
 		}
 	}
@@ -87,7 +87,7 @@ func (j *judge) inJob(n node) string {
 			continue
 		}
 		if called(to) {
-			return "; meanwhile " + j.name(to) + " " + j.stuck(to)
+			return "; meanwhile " + j.name(to) + " " + j.stuckOn(to)
 		}
 		if u := j.unit(to); u != nil && u.Role == "" && u.Wait != nil && slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }) {
 			waits = append(waits, to)

@@ -98,14 +98,15 @@ func (j *judge) suspended(proc int) string {
 		if !strings.Contains(code, "yield") && !strings.Contains(code, "await") {
 			continue
 		}
-		if says != "" {
+		calls := func(o Frame) bool { return o != f && strings.Contains(code, lastName(o.Func)+"(") }
+		if says != "" || slices.ContainsFunc(p.Facts.Suspended, calls) { // it waits for what another does
 			more++
 			continue
 		}
 		says = "; " + lastName(f.Func) + " stands at `" + code + "` (" + j.at(f) + ")"
 		j.cite(Evidence{Text: lastName(f.Func) + " is suspended here", Proc: proc, File: f.File, Line: f.Line})
 	}
-	if more > 0 {
+	if more > 0 && says != "" {
 		says += fmt.Sprintf(", and %d more", more)
 	}
 	return says

@@ -194,14 +194,10 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		return "waits for an item of " + what + at + ends + nobody, Likely, "channel", "who should have sent to it or closed it"
 	case Future:
 		if t.Pending {
-			return "waits for the result of a coroutine" + at + " that was given to an event loop which does not run" + nobodyButFate(fate), Proven, "future", ""
+			return j.finalPending(n, t, at, fate)
 		}
 		if t.Queued {
-			says = "waits for the result of a job" + at + " that lies in the queue of a pool that has no worker thread"
-			if p := j.procs[n.proc]; p != nil && p.Forked {
-				says += ": those of the parent do not exist in this child"
-			}
-			return says, Proven, "future", ""
+			return j.finalQueued(n, t, at)
 		}
 		if t.Class == "AsyncResult" { // of gevent
 			return "waits for " + strings.TrimSpace("AsyncResult "+t.Name) + at + ", which nobody sets" + nobody, Likely, "future", "who should have set it"
@@ -373,7 +369,7 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 		return does + at + j.company(n), Likely, c.Call, "who should have sent one"
 	case strings.HasPrefix(c.Call, "wait") && c.PID == 0:
 		return does + at + j.children(n) + j.beside(n), Likely, "child", "what the children do"
-	case c.Peer == nil && strings.Contains(does, "reactor"):
+	case strings.Contains(does, "reactor, to which nothing comes"):
 		return does + at + j.suspended(n.proc), Likely, c.Call, "what was to come"
 	case c.Peer == nil:
 		return does + at, Likely, c.Call, "the other end"
@@ -417,6 +413,9 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		}
 		if u := j.unread(n); u != "" && (strings.HasPrefix(does, "polls") || c.Call == "poll") {
 			return does + ", to which nothing has come" + u, Likely, c.Call, "who should use the other end"
+		}
+		if user, ok := j.threadNode(p.Used.Proc, p.Used.TID); ok && user != n && user.proc == n.proc {
+			return does + ", whose other end " + j.name(user) + " used last" + j.traffic(c), Likely, c.Call, "who else should use the other end"
 		}
 		if own := ownEnds(n, p); j.hasAtHand(n, own) {
 			return does + ", whose other end it has at hand itself" + j.traffic(c), Likely, c.Call, "who should use the other end"

@@ -105,6 +105,8 @@ type Unit struct {
 	// Buffered are, by descriptor, bytes that lie read in the buffer of a file object that
 	// it has at hand.
 	Buffered map[int]int `json:"buffered,omitempty"`
+	// Partial is the message of multiprocessing in the midst of which it reads.
+	Partial *Partial `json:"partial,omitempty"`
 	// Serves are the descriptors of the listening sockets of the servers that it runs.
 	Serves []int `json:"serves,omitempty"`
 }
@@ -143,6 +145,9 @@ const (
 	Object     = "object"
 	File       = "file" // of which bytes were not flushed: Size of them, to the descriptor Count
 )
+
+// Mutex is the class of a lock that no Python object is.
+const Mutex = "mutex"
 
 // HowAnswer is a wait for a package that reads a connection by a protocol of its own: that
 // it waits for what comes there is likely.

@@ -1,6 +1,9 @@
 package hang
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // loopHead is a loop of the program's text.
 type loopHead struct {
@@ -123,4 +126,30 @@ func (j *judge) isLeft(file string, head, depth int, rest string) bool {
 		}
 	}
 	return last > head+below/2 // of a long body who knows; else the file ends here
+}
+
+// finalPending is a wait for a coroutine that an event loop has yet to begin with.
+func (j *judge) finalPending(n node, t *Thing, at, fate string) (says, degree, kind, missing string) {
+	says = "waits for the result of a coroutine" + at + " that "
+	if len(t.Owed) > 0 {
+		return says + "the event loop of " + j.name(node{n.proc, t.Owed[0]}) + " has yet to begin with", Likely, "future", "why that loop does not come to it"
+	}
+	return says + "was given to an event loop which does not run" + nobodyButFate(fate), Proven, "future", ""
+}
+
+// finalQueued is a wait for a job in the queue of a pool that has no workers.
+func (j *judge) finalQueued(n node, t *Thing, at string) (says, degree, kind, missing string) {
+	says = "waits for the result of a job" + at + " that lies in the queue of a pool that has no worker "
+	if t.Class == "ProcessPoolExecutor" {
+		says += "process"
+		if t.Size > 0 {
+			says += fmt.Sprintf(" left: max_tasks_per_child is %d", t.Size)
+		}
+		return says, Proven, "future", ""
+	}
+	says += "thread"
+	if p := j.procs[n.proc]; p != nil && p.Forked {
+		says += ": those of the parent do not exist in this child"
+	}
+	return says, Proven, "future", ""
 }

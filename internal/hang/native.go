@@ -3,6 +3,7 @@ package hang
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"pyrr/internal/lazyregexp"
 )
@@ -86,4 +87,14 @@ func (j *judge) endedSender(n node) string {
 	}
 	j.cite(Evidence{Text: "thread " + d.Name + " ended", Proc: n.proc, Event: d.Event, File: all[0].File, Line: all[0].Line})
 	return "; thread " + d.Name + ", which sends at " + j.sameFile(f, Frame{File: all[0].File, Line: all[0].Line}) + ", has ended"
+}
+
+// passingMutex tells a wait for a mutex of native code that has just begun: such are held for
+// a few instructions mostly.
+func (j *judge) passingMutex(n node, u *Unit) bool {
+	if u == nil || u.Wait == nil {
+		return false
+	}
+	t, c := j.thing(n.proc, first(u.Wait.On)), j.call(n)
+	return t != nil && t.Class == Mutex && (c == nil || c.For < 50*time.Millisecond)
 }

@@ -180,11 +180,23 @@ func (j *judge) signalled(n node) string {
 // stuckFor says what another thread waits for, without a time limit and for so long.
 func (j *judge) stuckFor(n node, long time.Duration) string {
 	return j.meanwhile(n, func(u *Unit, c *Call) bool {
-		if u.Wait == nil || len(u.Wait.On) == 0 {
+		if u.Wait == nil || len(u.Wait.On) == 0 && u.Wait.How != "join" {
 			return false
 		}
 		return long == 0 || !u.Wait.Limit && c != nil && !c.Early && c.For >= long
-	}, func(to node, _ Frame) string { return j.stuck(to) })
+	}, func(to node, _ Frame) string { return j.stuckOn(to) })
+}
+
+// stuckOn is stuck, and where it surely waits for one that has no part in the way, what that
+// one does.
+func (j *judge) stuckOn(n node) string {
+	for _, e := range j.steps(n) {
+		if e.sure && e.kind == "join" && e.to != n && !slices.ContainsFunc(j.way, func(h hop) bool { return h.node == e.to }) {
+			does, _, _ := strings.Cut(j.stuck(e.to), "; ")
+			return strings.TrimPrefix(fmt.Sprintf(e.say, "", j.name(e.to)), " ") + ", which " + does
+		}
+	}
+	return j.stuck(n)
 }
 
 // unread says what the process has not read, of one that waits for other descriptors.

@@ -301,6 +301,7 @@ func (j *judge) doing(c *Call) string {
 		switch {
 		case c.Peer != nil && pollsForData().MatchString(c.Text):
 			return "waits for data from the " + on // so does a socket with a time limit receive
+		case c.Peer != nil && slices.ContainsFunc(c.Frames, runsReactor) && wakes(c.Peer):
 		case c.Peer != nil:
 			return "polls the " + on
 		}
@@ -318,6 +319,12 @@ func (j *judge) doing(c *Call) string {
 		return "waits for a signal"
 	}
 	return "is in " + c.Call
+}
+
+// wakes tells the descriptor by which a loop is woken: a pipe or an eventfd of its own, to
+// which nothing has come.
+func wakes(p *Peer) bool {
+	return p.Got == 0 && (p.What == EventFD || strings.HasPrefix(p.What, "pipe"))
 }
 
 // pollsForData is the text of a poll of one descriptor for what can be read there.

@@ -70,7 +70,7 @@ func (j *judge) ring(circle []hop, root node) *Verdict {
 		h := &circle[k]
 		u := j.unit(h.edge.to)
 		switch {
-		case h.edge.sure && (h.edge.kind == "holds" || h.edge.kind == "blocked loop" || knot):
+		case h.edge.sure && (h.edge.kind == "holds" || h.edge.kind == "blocked loop" || h.edge.kind == "loop" && h.edge.thing >= 0 || knot):
 			continue
 		case j.allHoldersWait(h):
 			missing = "that nobody else has taken " + j.thingOf(*h)

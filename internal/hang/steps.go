@@ -21,7 +21,7 @@ func (j *judge) steps(n node) []edge {
 func (j *judge) stepsOf(n node) []edge {
 	u := j.unit(n)
 	var out []edge
-	if p := j.procs[n.proc]; p != nil && p.Stopped != nil || u != nil && u.Stopped || j.goesRound(n) || j.withheldFrom(n) != nil {
+	if p := j.procs[n.proc]; p != nil && p.Stopped != nil || u != nil && u.Stopped || j.goesRound(n) || j.withheldFrom(n) != nil || j.passingMutex(n, u) {
 		return nil
 	}
 	if u != nil && u.Wait != nil {

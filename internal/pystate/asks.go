@@ -143,19 +143,19 @@ func Taker(rt *cpython.Runtime, m mem.Reader, t cpython.Thread, next uint64) (ta
 		return hang.Taken{}, 0, false
 	}
 	taken = hang.Taken{Unit: -1, Name: t.Name}
-	place := func(k int) hang.Frame {
-		return hang.Frame{Func: frames[k].Func, File: frames[k].File, Line: frames[k].Line}
+	places := make([]hang.Frame, len(frames))
+	for k := range frames {
+		places[k] = hang.Frame{Func: frames[k].Func, File: frames[k].File, Line: frames[k].Line}
 	}
-	taken.Where = place(0)
+	taken.Where = places[0]
 	coro := false
 	for k := range frames {
 		f := &frames[k]
-		if !hang.Library(f.File) && !hang.Machinery(f.File) {
+		if !hang.Library(f.File) && !hang.Machinery(f.File) && !hang.Made(places, k) {
 			if !ok {
-				taken.Where, ok = place(k), true
+				taken.Where, ok = places[k], true
 			} else if taken.From == nil {
-				from := place(k)
-				taken.From = &from
+				taken.From = &places[k]
 			}
 		}
 		coro = coro || ruleKey(f.File) == "asyncio/base_events.py" || ruleKey(f.File) == "asyncio/events.py"

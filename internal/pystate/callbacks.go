@@ -1,6 +1,10 @@
 package pystate
 
-import "pyrr/internal/hang"
+import (
+	"maps"
+
+	"pyrr/internal/hang"
+)
 
 // calledBack says of the result of a job of a multiprocessing.pool that the job is done,
 // and that what is left is the program's own callback: the pool calls it before it tells
@@ -46,8 +50,18 @@ func (r *reader) lies(queue uint64, job int64) bool {
 }
 
 // completes notes which tasks complete which other futures, as those of asyncio.shield: by a
-// callback that has the future in its closure. -1 is for one that several may complete.
+// callback that has the future in its closure. -1 is for one that several may complete. What
+// completes such a future of the pool's does so for the one around it.
 func (r *reader) completes() {
+	for inner, f := range maps.Clone(r.chained) {
+		for _, cb := range r.TaskCallbacks(inner) {
+			for _, cell := range r.Closure(cb) {
+				if r.Type(cell) == "Future" && cell != inner && r.chained[cell] == 0 {
+					r.chained[cell] = f
+				}
+			}
+		}
+	}
 	for task, n := range r.task {
 		for _, cb := range r.TaskCallbacks(task) {
 			for _, cell := range r.Closure(cb) {

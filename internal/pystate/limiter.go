@@ -125,3 +125,80 @@ func (r *reader) borrower(b uint64) (hang.Hold, bool) {
 	}
 	return hang.Hold{Unit: unit, Frame: -1}, true
 }
+
+// poolMembers notes who has the places of a pool of greenlets or tasks: the pool has the
+// semaphore that is waited for, and a set of those that it took one for. Unless it knows of
+// all of them who they are, none is noted.
+func (r *reader) poolMembers() {
+	for n, u := range r.units {
+		w := r.facts.Units[n].Wait
+		if w == nil || len(w.On) != 1 || u.thread != nil {
+			continue
+		}
+		t := &r.facts.Things[w.On[0]]
+		if t.Kind != hang.Semaphore || len(t.Holders) > 0 {
+			continue
+		}
+		for k := 0; k < len(u.frames) && k < hang.MaxFrames && hang.Library(u.frames[k].File); k++ {
+			if self := r.local(u, k, "self"); self != 0 && r.membersOf(self, t) {
+				break
+			}
+		}
+	}
+}
+
+// membersOf notes the members of a pool that has a semaphore as those who have its places.
+func (r *reader) membersOf(pool uint64, t *hang.Thing) bool {
+	var holders []hang.Hold
+	has := false
+	r.EachAttr(pool, func(_ string, value uint64) bool {
+		has = has || value == t.Addr
+		if class := r.Type(value); len(holders) == 0 && (class == "set" || class == "list") {
+			items := r.Items(value, 500)
+			for _, obj := range items {
+				n, ok := r.green[obj]
+				if !ok {
+					n, ok = r.task[obj]
+				}
+				if ok {
+					holders = append(holders, hang.Hold{Unit: n, Frame: -1})
+				}
+			}
+			if len(holders) < len(items) || len(items) == 500 {
+				holders = nil
+			}
+		}
+		return true
+	})
+	if !has || len(holders) == 0 {
+		return false
+	}
+	t.Holders, t.Locked = holders, true
+	if t.Name == "" {
+		t.Name = "of " + r.Type(pool)
+	}
+	return true
+}
+
+// mutex takes a mutex of native code for what is waited for, as that of SQLite's connections,
+// where a thread of the process has it.
+func (w *waiter) mutex(word uint64) {
+	owner, ok := w.Mutex(word)
+	if !ok || len(w.facts.Things) >= maxThings {
+		return
+	}
+	for n := range w.facts.Units {
+		if u := &w.facts.Units[n]; u.Kind != hang.Thread || int(u.TID) != owner || n == w.n {
+			continue
+		}
+		k, known := w.things[word]
+		if !known {
+			k = len(w.facts.Things)
+			w.things[word] = k
+			w.facts.Things = append(w.facts.Things, hang.Thing{Kind: hang.Lock, Addr: word, Class: hang.Mutex, Name: "of native code", Hands: hang.Hands{
+				Locked: true, Holders: []hang.Hold{{Unit: n, Frame: -1}}}})
+		}
+		w.found = &hang.Wait{How: "acquire", On: []int{k}}
+		return
+	}
+}

@@ -42,3 +42,21 @@ func (w *waiter) openSockets(context uint64) string {
 	}
 	return strings.TrimSuffix(strings.ReplaceAll(strings.Join(names, ", "), " ()", ""), " ")
 }
+
+// partial notes of one that reads from a connection of multiprocessing how much of a message
+// has come, once its size has: _recv_bytes has that, and _recv what is left
+// (Lib/multiprocessing/connection.py).
+func (w *waiter) partial() {
+	for k := 0; k+1 < len(w.u.frames) && hang.Library(w.u.frames[k].File); k++ {
+		if ruleKey(w.u.frames[k].File) != "multiprocessing/connection.py" || last(w.u.frames[k].Func) != "_recv" {
+			continue
+		}
+		size, ok := w.Int(w.local(w.u, k, "size"))
+		left, known := w.Int(w.local(w.u, k, "remaining"))
+		whole, sized := w.Int(w.local(w.u, k+1, "size"))
+		if ok && known && sized && whole == size && left > 0 && left <= size {
+			w.facts.Units[w.n].Partial = &hang.Partial{Got: size - left, Of: size}
+		}
+		return
+	}
+}

@@ -98,6 +98,7 @@ func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.F
 		r.wait(n)
 	}
 	r.limiters()
+	r.poolMembers()
 	r.asleep()
 	r.died(m)
 	r.finish()

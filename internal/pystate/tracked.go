@@ -17,6 +17,7 @@ type tracked struct {
 	generators []uint64
 	coroutines []uint64
 	executors  []uint64
+	processes  []uint64 // executors whose workers are processes
 	futures    []uint64 // of concurrent.futures
 	loops      []uint64
 	queues     []uint64
@@ -43,6 +44,8 @@ func (r *reader) readTracked() {
 			add(&t.coroutines, obj)
 		case class == "ThreadPoolExecutor":
 			add(&t.executors, obj)
+		case class == "ProcessPoolExecutor":
+			add(&t.processes, obj)
 		case class == "Future":
 			if r.Module(obj) == "concurrent.futures._base" {
 				add(&t.futures, obj)
@@ -142,15 +145,31 @@ func (r *reader) asleep() {
 	}
 }
 
-// workless notes of a future that lies in the queue of a pool without workers.
+// workless notes of a future that lies in the queue of a pool without workers. A pool of
+// processes knows its jobs by numbers.
 func (r *reader) workless(n int, future uint64) {
+	t := &r.facts.Things[n]
 	for _, ex := range r.tracked.executors {
 		for _, item := range r.Items(r.Attr(ex, "_work_queue"), 10_000) {
 			if r.Attr(item, "future") == future {
-				r.facts.Things[n].Queued = true
+				t.Queued = true
 				return
 			}
 		}
+	}
+	for _, ex := range r.tracked.processes {
+		if r.Len(r.Attr(ex, "_processes")) != 0 {
+			continue
+		}
+		r.Pairs(r.Attr(ex, "_pending_work_items"), func(_, item uint64) bool {
+			if r.Attr(item, "future") == future {
+				t.Queued, t.Class = true, r.Type(ex)
+				if most, ok := r.Int(r.Attr(ex, "_max_tasks_per_child")); ok {
+					t.Size = int(most)
+				}
+			}
+			return !t.Queued
+		})
 	}
 }
 

@@ -28,6 +28,7 @@ func (r *reader) wait(n int) {
 	if len(u.runs) == 0 {
 		w.entered()
 	}
+	w.partial()
 	if w.found != nil {
 		w.found.Frame = w.place()
 		w.limits()
@@ -412,7 +413,9 @@ func (w *waiter) lock(word uint64) {
 			return
 		}
 	}
-	w.bufferLock(word)
+	if !w.bufferLock(word) {
+		w.mutex(word)
+	}
 }
 
 // awaited takes what the task waits for that the loop says.
