@@ -370,6 +370,16 @@ func (i *Inspector) MethodSelf(obj uint64) uint64 {
 	return self
 }
 
+// BuiltinSelf returns the object that a bound method of C is of: m_self of PyCFunctionObject
+// lies behind m_ml.
+func (i *Inspector) BuiltinSelf(obj uint64) uint64 {
+	if i.Type(obj) != "builtin_function_or_method" {
+		return 0
+	}
+	self, _ := i.v.u64(obj + uint64(i.r.l.object.typ) + 16)
+	return self
+}
+
 // CodeNames returns co_names of a frame's code: the globals and attributes that
 // it names.
 func (i *Inspector) CodeNames(f *Frame) []string {

@@ -174,6 +174,10 @@ func raised(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, exc uint64,
 			out.Addr = 0 // no frame of it was ever there
 		}
 	}
+	if f, ok := doctested(i, exc); ok {
+		out.Frames = slices.Insert(out.Frames, 0, hang.RaisedFrame{Frame: f})
+		out.Addr = 0 // the text of a doctest has no frame
+	}
 	if args := i.Args(exc); depth == 0 && len(args) == 2 && i.IsA(exc, "BaseExceptionGroup") {
 		for _, e := range i.Items(args[1], maxCauses) {
 			if i.IsException(e) {
@@ -245,6 +249,8 @@ func message(i *cpython.Inspector, exc uint64) string {
 			return cut(fmt.Sprintf("Command %s returned non-zero exit status %d.", cmd, code), maxMessage)
 		}
 		return cut(fmt.Sprintf("Command %s timed out after %s seconds", cmd, i.Text(i.Attr(exc, "timeout"), 20)), maxMessage)
+	case len(args) == 3 && doctestErrors[i.Type(exc)]:
+		return cut(doctestSays(i, args), maxMessage)
 	case len(args) == 2 && i.IsA(exc, "OSError"):
 		return cut("[Errno "+i.Text(args[0], 20)+"] "+i.Str(args[1]), maxMessage)
 	}

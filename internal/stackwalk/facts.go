@@ -124,6 +124,19 @@ func failure(p *replay.Process, ev *recording.Event) (out *hang.Raised) {
 	return nil
 }
 
+// warned reads the exceptions of threads of which pytest is going to warn.
+func warned(p *replay.Process) (out []hang.Raised) {
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	if rt, err := p.Runtime(); err == nil {
+		out = pystate.Warned(rt, p.Mem())
+	}
+	return out
+}
+
 // EndFacts are the facts that the index keeps of a process at its end; before are those of
 // one that EndsAside, else nil.
 func EndFacts(p *replay.Process, ev *recording.Event, before *hang.Facts, died []hang.Raised, dead []hang.Dead) *hang.Facts {
@@ -146,6 +159,7 @@ func EndFacts(p *replay.Process, ev *recording.Event, before *hang.Facts, died [
 	facts.Died, facts.Dead = append(slices.Clone(died), facts.Died...), dead
 	if failed {
 		facts.Raised = failure(p, ev)
+		facts.Died = append(facts.Died, warned(p)...)
 	} else if i := slices.IndexFunc(died, func(r hang.Raised) bool { return r.Phase != "" }); i >= 0 && ev.Why == recording.EndExited && ev.Ret != 0 {
 		facts.Raised = &died[i] // of a run of pytest its first failure
 	} else if ev.Why == recording.EndExited && ev.Ret != 0 {
