@@ -261,7 +261,7 @@ func (i *Inspector) Len(obj uint64) int {
 	if !ok {
 		return 0
 	}
-	if t.name == "deque" {
+	if t.name == "deque" || t.name == "bytearray" || t.name == "array" || t.name == "array.array" {
 		n, _ := i.v.u64(obj + uint64(i.r.l.object.size))
 		return int(min(n, 1<<40))
 	}

@@ -178,6 +178,10 @@ type Wait struct {
 	Failed string `json:"failed,omitempty"`
 	// Window is the number that says how much the other end still takes, and is used up.
 	Window string `json:"window,omitempty"`
+	// Unread is the buffer of the other end in which Bytes lie that nobody has read, if that
+	// is in the same process.
+	Unread string `json:"unread,omitempty"`
+	Bytes  int    `json:"bytes,omitempty"`
 }
 
 // Hands are those who hold a thing, are at it, or could get at it.

@@ -1,5 +1,7 @@
 package hang
 
+import "fmt"
+
 var _ = special{3, (*judge).fullWindow}.enter()
 
 // fullWindow: it waits in a package's function that sends, and the package counts that the
@@ -9,7 +11,11 @@ func (j *judge) fullWindow(n node) (says, degree, kind, missing string) {
 	if u == nil || u.Wait.Window == "" {
 		return "", "", "", ""
 	}
-	return "waits" + j.waitAt(u) + " until the other end takes more: " + u.Wait.Window + " is used up", Likely, "window", "who does not read there"
+	unread := ""
+	if u.Wait.Bytes > 0 {
+		unread = fmt.Sprintf("; %s lie unread in %s", bytesText(uint64(u.Wait.Bytes)), u.Wait.Unread)
+	}
+	return "waits" + j.waitAt(u) + " until the other end takes more: " + u.Wait.Window + " is used up" + unread, Likely, "window", "who does not read there"
 }
 
 // leftOver says of one that looks again and again in a package's code which queue has items

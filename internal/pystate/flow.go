@@ -23,6 +23,54 @@ func (w *waiter) window() {
 	if !sends {
 		w.found.Window = "" // it is none that this one waits for
 	}
+	if class, _, ok := strings.Cut(w.found.Window, "."); ok {
+		w.found.Unread, w.found.Bytes = w.unreadIn(class)
+	}
+}
+
+// unreadIn finds, of the objects of a class, the one with most bytes that came and lie unread
+// in a buffer of its own, "CLASS.NAME": where both ends are in one process, that is why the
+// other end takes no more.
+func (r *reader) unreadIn(class string) (where string, most int) {
+	left := 200
+	r.EachTracked(func(obj uint64, c string) bool {
+		if c != class {
+			return true
+		}
+		left--
+		pkg, _, _ := strings.Cut(r.Module(obj), ".")
+		r.EachAttr(obj, func(name string, value uint64) bool {
+			low := strings.ToLower(name)
+			if !strings.Contains(low, "buf") || strings.Contains(low, "out") || strings.Contains(low, "send") || strings.Contains(low, "write") {
+				return true
+			}
+			n := r.bytesIn(value)
+			if p, _, _ := strings.Cut(r.Module(value), "."); n == 0 && pkg != "" && p == pkg {
+				r.EachAttr(value, func(_ string, part uint64) bool { n = max(n, r.bytesIn(part)); return true })
+			}
+			if n > most {
+				where, most = class+"."+name, n
+			}
+			return true
+		})
+		return left > 0
+	})
+	return where, most
+}
+
+// bytesIn is how many bytes there are in an object that has some, or in a list of such.
+func (r *reader) bytesIn(obj uint64) (n int) {
+	switch r.Type(obj) {
+	case "bytes", "bytearray", "array", "array.array":
+		return r.Len(obj)
+	case "list", "deque":
+		for _, item := range r.Items(obj, 1000) {
+			if t := r.Type(item); t == "bytes" || t == "bytearray" {
+				n += r.Len(item)
+			}
+		}
+	}
+	return n
 }
 
 // usedUp finds an attribute that is such a number and is used up, of an object or of those
