@@ -32,6 +32,9 @@ var shorter = []struct {
 	{lazyregexp.New(`(program) that is not recorded \((?:pid )?(\d+ )?([^()]*)\)`), "$1 $3"},
 	{lazyregexp.New(`(, which [^()]*\((?:line \d+|[^\s():]+:\d+)) in [\w.<>]+\)`), "$1)"},
 	{lazyregexp.New(`, which ([^,;]+?) has at hand, which`), " that $1 has, which"},
+	{lazyregexp.New(` that task \S+ has, which waits for (?:event|condition|a future)(?: [^\s(),]+)?(?: \([^()]*\))? that (task \S+) has, which`), " that $1 has over another task, which"},
+	{lazyregexp.New(`(\([^\s():]+:\d+) in [\w.<>]+(\) that task \S+ has over another task)`), "$1$2"},
+	{nil, ""}, // what stood between may be gone
 	{lazyregexp.New(`, which sent \d+ bytes? and is silent for [\d.]+ m?s`), ""},
 	{lazyregexp.New(`(thread|child|callback|process) ("[^"]*"|\S+(?: \(\w+\))?) (died of|raised) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3 $4 $5"},
 	{lazyregexp.New(`(it died of|which died of) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3"},
