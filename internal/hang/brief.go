@@ -53,7 +53,7 @@ var shorter = []struct {
 	{lazyregexp.New(`, and is not released|,? and was not given back`), ""},
 	{lazyregexp.New(` at [\d.]+:\d+ \(`), " ("},
 	{lazyregexp.New(`; it is a copy, made by the fork, of its parent's`), "; it is a copy of its parent's"},
-	{lazyregexp.New(` until the other end takes more: (\S+) is used up(; \d+ bytes)`), ", as $1 is used up$2"},
+	{lazyregexp.New(` until the other end takes more: (\S+) is used up(; \d+ bytes? lies? unread in )\w+\.`), ", as $1 is used up$2"},
 	{lazyregexp.New(`, which runs the event loop for ([^,;]+), which sleeps`), ", whose $1 sleeps"},
 	{lazyregexp.New(`; \d+ jobs? (?:is|are) queued behind it|, which has it at hand,?`), ""},
 	{lazyregexp.New(`asks again and again whether (child \S+) has ended`), "polls for the end of $1"},

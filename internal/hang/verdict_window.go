@@ -13,7 +13,11 @@ func (j *judge) fullWindow(n node) (says, degree, kind, missing string) {
 	}
 	unread := ""
 	if u.Wait.Bytes > 0 {
-		unread = fmt.Sprintf("; %s lie unread in %s", bytesText(uint64(u.Wait.Bytes)), u.Wait.Unread)
+		lie := "lie"
+		if u.Wait.Bytes == 1 {
+			lie = "lies"
+		}
+		unread = fmt.Sprintf("; %s %s unread in %s", bytesText(uint64(u.Wait.Bytes)), lie, u.Wait.Unread)
 	}
 	return "waits" + j.waitAt(u) + " until the other end takes more: " + u.Wait.Window + " is used up" + unread, Likely, "window", "who does not read there"
 }

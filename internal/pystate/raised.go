@@ -68,10 +68,10 @@ func Failure(rt *cpython.Runtime, m mem.Reader, fsBase uint64) *hang.Raised {
 }
 
 // shown takes the message of an exception from what pytest shows of it, "TYPE: MESSAGE",
-// which its own str() gave.
+// which its own str() gave. That of doctest's says only which test it is.
 func shown(r *hang.Raised, said string) {
 	kind, text, ok := strings.Cut(said, ": ")
-	if ok && (kind == r.Type || strings.HasSuffix(kind, "."+r.Type)) && text != "" {
+	if ok && !doctestErrors[r.Type] && (kind == r.Type || strings.HasSuffix(kind, "."+r.Type)) && text != "" {
 		r.Text = cut(text, maxMessage)
 	}
 }
