@@ -88,10 +88,11 @@ func (img *CallsArea) Unnoted(m mem.Reader, pos, pc, rax uint64) []byte {
 	}
 	set := func(off int, v uint64) { binary.LittleEndian.PutUint64(rec[off:], v) }
 	at := int(pc - img.Base)
+	between := func(from, to string) bool { return at >= img.common.labels[from] && at < img.common.labels[to] }
 	switch {
-	case at == img.common.labels["called"], at == img.common.labels["printed"]:
-		set(recRet, rax)
-	case at >= img.common.labels["print"] && at < img.common.labels["told"]:
+	case between("called", "undo"), between("is", "noted"), between("printed", "selects"):
+		set(recRet, rax) // which has the result until it is stored
+	case between("print", "told"):
 		return nil // it has not come to the call
 	case at < img.common.labels["noted"] || at > img.common.labels["finish"]:
 		return nil
