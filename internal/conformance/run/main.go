@@ -202,12 +202,14 @@ func (o options) soak(ctx context.Context) error {
 	}
 	run := conformance.NewSoak(cases, rows, o.pairs)
 	run.Build, run.Chaos = o.build, o.chaos
+	var bad []string // what the last lines name: of a long log often only the end is kept
 	run.Report = func(n int, row conformance.Row, rows []conformance.SoakRow) error {
 		switch {
 		case row.Native != conformance.Pass:
 			fmt.Printf("%5d %s: %s without pyrr: %s\n", n, row.Name, row.Native, row.Detail)
 		case !row.Good():
-			fmt.Printf("%5d %s: %s, %s: %s\n", n, row.Name, row.Record, row.Replay, row.Detail)
+			bad = append(bad, fmt.Sprintf("%s: recorded %s, replayed %s: %s", row.Name, row.Record, row.Replay, row.Detail))
+			fmt.Printf("%5d %s\n", n, bad[len(bad)-1])
 		case n%100 == 0:
 			fmt.Printf("%5d pairs, %d bad\n", n, run.Bad)
 		}
@@ -234,7 +236,7 @@ func (o options) soak(ctx context.Context) error {
 		}
 	}
 	if run.Bad > 0 {
-		return fmt.Errorf("%d of %d pairs differ", run.Bad, run.Done)
+		return fmt.Errorf("%d of %d pairs differ:\n%s", run.Bad, run.Done, strings.Join(bad, "\n"))
 	}
 	if run.Done < o.pairs {
 		return fmt.Errorf("only %d of %d pairs, since native runs failed", run.Done, o.pairs)
