@@ -46,7 +46,12 @@ func measureProcesses(rounds int, file string) error {
 	if err != nil {
 		return fmt.Errorf("make the virtual environment of pytest: %w", err)
 	}
-	serial, two, err := measureWorkers(filepath.Join(strings.TrimSpace(string(b)), "bin/python"), rounds)
+	python := filepath.Join(strings.TrimSpace(string(b)), "bin/python")
+	serial, two, err := measureWorkers(python, "1", rounds)
+	if err != nil {
+		return err
+	}
+	longSerial, longTwo, err := measureWorkers(python, "12", rounds)
 	if err != nil {
 		return err
 	}
@@ -59,23 +64,32 @@ func measureProcesses(rounds int, file string) error {
 	for _, f := range processBenchmarks {
 		text += fmt.Sprintf("| %s | %s | %s |\n", f.what, all.text(f), f.target)
 	}
-	text += fmt.Sprintf("| pytest, 24 tests that compute, recorded to native: wall time | %.2f |  |\n", serial.wall)
-	text += fmt.Sprintf("| the same with `-n 2` | %.2f | ≤ %.2f |\n", two.wall, serial.wall+0.05)
-	text += fmt.Sprintf("| their processor time: serial, and with `-n 2` | %.2f, %.2f |  |\n", serial.cpu, two.cpu)
+	text += workersRows("24 tests that compute for 30 ms each, less than starting two workers takes", serial, two)
+	text += workersRows("24 tests that compute for 0.4 s each", longSerial, longTwo)
 	return writeSection("Many processes", "bench/processes.md", file, text)
+}
+
+// workersRows are the table's rows of one suite.
+func workersRows(suite string, serial, two ratios) string {
+	return fmt.Sprintf("| pytest, %s, recorded to native: wall time | %.2f |  |\n", suite, serial.wall) +
+		fmt.Sprintf("| the same with `-n 2` | %.2f | ≤ %.2f |\n", two.wall, serial.wall+0.05) +
+		fmt.Sprintf("| their processor time: serial, and with `-n 2` | %.2f, %.2f |  |\n", serial.cpu, two.cpu)
 }
 
 // ratios are those of recorded runs to native ones.
 type ratios struct{ wall, cpu float64 }
 
-// measureWorkers runs a suite of tests in one process and by two workers of
-// pytest-xdist. All kinds of runs take turns.
-func measureWorkers(python string, rounds int) (serial, two ratios, err error) {
+// measureWorkers runs a suite of tests, which each do so much work, in one process and by
+// two workers of pytest-xdist. All kinds of runs take turns.
+func measureWorkers(python, work string, rounds int) (serial, two ratios, err error) {
 	dir, err := os.MkdirTemp("", "pyrr-bench-")
 	if err != nil {
 		return serial, two, err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Setenv("WORK", work); err != nil { // for the tests
+		return serial, two, err
+	}
 	var wall, cpu [2][]float64
 	for range rounds {
 		for i, workers := range []string{"-pno:xdist", "-n2"} {
