@@ -42,6 +42,8 @@ int main(int argc, char **argv) {
     printf("rdtscp %x\n", c);
     __asm__ volatile(".byte 0xf3, 0x0f, 0xc7, 0xf8" : "=a"(id)); /* rdpid rax */
     printf("rdpid %lx\n", id);
+    __asm__ volatile("mov $0x7b, %%r9d; lsl %%r9d, %%eax" : "=a"(a) : : "r9"); /* as in an old vDSO's getcpu */
+    printf("lsl %x\n", a);
     printf("rseq %x\n", *(unsigned *)((char *)__builtin_thread_pointer() + __rseq_offset + 4));
     printf("hwcap2 %lx\n", getauxval(AT_HWCAP2));
     struct sigaction sa = {.sa_flags = SA_SIGINFO, .sa_sigaction = handle};
@@ -83,18 +85,18 @@ func TestShownOfTheMachine(t *testing.T) {
 	// Of each word the bits that have to be 0, and what the rest has to be where that is known.
 	const any = 1 << 40
 	wants := map[string]struct{ hidden, rest uint64 }{
-		"1.0.ebx":        {0xff << 24, any},                               // APIC id
-		"1.0.ecx":        {1<<3 | 1<<17 | 1<<18 | 1<<21 | 1<<30, any},     // MONITOR, PCID, DCA, x2APIC, RDRAND
-		"7.0.ebx":        {1 | 1<<4 | 1<<11 | 1<<16 | 1<<18 | 1<<29, any}, // FSGSBASE, HLE, RTM, AVX512F, RDSEED, SHA
-		"7.0.ecx":        {0xffffffff, 0},                                 // PKU, WAITPKG, RDPID, shadow stacks
-		"7.0.edx":        {0xffffffff &^ (1 << 4), any},                   // AMX
-		"7.1.eax":        {0xffffffff, 0},                                 // AVX-VNNI
-		"b.0.edx":        {0xffffffff, 0},                                 // x2APIC id
-		"d.0.eax":        {0, 7},                                          // x87, SSE, AVX
-		"d.1.eax":        {0xffffffff, 0},                                 // XSAVEOPT, XSAVEC, XSAVES
-		"14.0.eax":       {0xffffffff, 0},                                 // processor trace
-		"80000008.0.ebx": {0xffffffff, 0},                                 // RDPRU
-		"xcr0":           {0, 7}, "rdtscp": {0, 0}, "rdpid": {0, 0},       // no number of a CPU
+		"1.0.ebx":        {0xff << 24, any},                                        // APIC id
+		"1.0.ecx":        {1<<3 | 1<<17 | 1<<18 | 1<<21 | 1<<30, any},              // MONITOR, PCID, DCA, x2APIC, RDRAND
+		"7.0.ebx":        {1 | 1<<4 | 1<<11 | 1<<16 | 1<<18 | 1<<29, any},          // FSGSBASE, HLE, RTM, AVX512F, RDSEED, SHA
+		"7.0.ecx":        {0xffffffff, 0},                                          // PKU, WAITPKG, RDPID, shadow stacks
+		"7.0.edx":        {0xffffffff &^ (1 << 4), any},                            // AMX
+		"7.1.eax":        {0xffffffff, 0},                                          // AVX-VNNI
+		"b.0.edx":        {0xffffffff, 0},                                          // x2APIC id
+		"d.0.eax":        {0, 7},                                                   // x87, SSE, AVX
+		"d.1.eax":        {0xffffffff, 0},                                          // XSAVEOPT, XSAVEC, XSAVES
+		"14.0.eax":       {0xffffffff, 0},                                          // processor trace
+		"80000008.0.ebx": {0xffffffff, 0},                                          // RDPRU
+		"xcr0":           {0, 7}, "rdtscp": {0, 0}, "rdpid": {0, 0}, "lsl": {0, 0}, // no number of a CPU
 		"rseq": {0, 0xfffffffe}, "hwcap2": {0xffffffff, 0}, // not registered; MWAIT, FSGSBASE
 		"frame.magic": {0, 0x46505853}, "minsigstksz": {0, 1}, // an XSAVE area, that fits
 	}

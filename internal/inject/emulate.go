@@ -53,10 +53,32 @@ func Emulate(s Site, cpu *CPU, area *Area, regs *linux.Regs) {
 		regs.Eflags |= flagCF // a number was ready
 	case Rdpid:
 		setReg(regs, s.Reg, s.Size, 0)
+	case Lsl:
+		s.segmentLimit(regs)
 	case Vsyscall:
 		setReg(regs, s.Reg, 8, area.vsyscall[s.Size])
 	}
 	regs.Rip += uint64(s.Len)
+}
+
+// segmentLimit is lsl: the limit of the segment that a register selects, and ZF whether there
+// is one. A program has the kernel's three of its own (4 to 6 of the table, of 4 GiB), and
+// that in whose limit Linux keeps the numbers of the processor and its node (15), which are
+// 0 here. It has no others: set_thread_area and modify_ldt are not shown.
+func (s Site) segmentLimit(regs *linux.Regs) {
+	in, _ := decode(s.Orig[:s.Len])
+	selector := uint16(*generalRegs(regs)[in.modrm&7|in.rex<<3&8])
+	limit := uint64(0xffffffff)
+	regs.Eflags |= flagZF
+	switch selector >> 2 { // the lowest two bits are a level, which this one may have
+	case 4 << 1, 5 << 1, 6 << 1:
+	case 15 << 1:
+		limit = 0
+	default:
+		regs.Eflags &^= flagZF
+		return
+	}
+	setReg(regs, s.Reg, s.Size, limit)
 }
 
 // timestamp reads the time-stamp counter. It never goes back, whichever

@@ -141,6 +141,8 @@ func wantedOpcode(b []byte) bool {
 		return len(b) > 2 && (b[2] == 0xf9 || b[2] == 0xd0)
 	case 0xc7:
 		return len(b) > 2 && b[2] >= 0xf0
+	case 0x03:
+		return len(b) > 2 && b[2] >= 0xc0
 	}
 	return false
 }

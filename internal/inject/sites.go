@@ -22,10 +22,11 @@ const (
 	Xgetbv
 	Pause    // where no jump fits; see PauseSite
 	Vsyscall // the load of an address in the vsyscall page
+	Lsl      // the limit of a segment, one of which holds the number of the processor
 )
 
 var insnNames = [...]string{Rdtsc: "rdtsc", Rdtscp: "rdtscp", Cpuid: "cpuid", Rdrand: "rdrand",
-	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv", Pause: "pause", Vsyscall: "vsyscall"}
+	Rdseed: "rdseed", Rdpid: "rdpid", Xgetbv: "xgetbv", Pause: "pause", Vsyscall: "vsyscall", Lsl: "lsl"}
 
 func (i Insn) String() string {
 	if int(i) < len(insnNames) && insnNames[i] != "" {
@@ -44,8 +45,8 @@ type Site struct {
 	Vaddr uint64        // link-time address
 	Insn  Insn          // which
 	Len   int           // in bytes, prefixes included
-	Reg   int           // rdrand, rdseed, rdpid, vsyscall: destination, numbered as in the encoding (0 rax, 1 rcx, …)
-	Size  int           // rdrand, rdseed, rdpid: bytes written, 2, 4 or 8; vsyscall: which, from 0 on
+	Reg   int           // rdrand, rdseed, rdpid, lsl, vsyscall: destination, numbered as in the encoding (0 rax, 1 rcx, …)
+	Size  int           // rdrand, rdseed, rdpid, lsl: bytes written, 2, 4 or 8; vsyscall: which, from 0 on
 	Orig  [maxSite]byte // its first Len bytes
 }
 
@@ -107,7 +108,7 @@ func siteOf(in insn, code []byte) (Site, bool) {
 }
 
 // wantedInsn classifies a decoded instruction by itself (Intel SDM volume 2, the pages of
-// each; the register form of group 9 for the last three).
+// each; the register form of lsl and of group 9).
 func wantedInsn(in insn, code []byte) (Site, bool) {
 	if in.m == mapOne {
 		return vsyscallOf(in, code)
@@ -128,21 +129,15 @@ func wantedInsn(in insn, code []byte) (Site, bool) {
 		case in.modrm == 0xd0 && !in.opsize && !in.rep && !in.repne:
 			s.Insn = Xgetbv
 		}
+	case 0x03:
+		if in.modrm >= 0xc0 && !in.rep && !in.repne {
+			s.Insn, s.Reg, s.Size = Lsl, int(in.modrm>>3&7|in.rex<<1&8), in.operandSize()
+		}
 	case 0xc7:
 		if in.modrm < 0xf0 || in.repne {
 			break
 		}
-		s.Reg = int(in.modrm & 7)
-		if in.rex&1 != 0 {
-			s.Reg += 8
-		}
-		s.Size = 4
-		switch {
-		case in.rex&8 != 0:
-			s.Size = 8
-		case in.opsize:
-			s.Size = 2
-		}
+		s.Reg, s.Size = int(in.modrm&7|in.rex<<3&8), in.operandSize()
 		switch {
 		case in.modrm >= 0xf8 && in.rep:
 			s.Insn, s.Size = Rdpid, 8
@@ -157,4 +152,15 @@ func wantedInsn(in insn, code []byte) (Site, bool) {
 	}
 	copy(s.Orig[:], code[:in.len])
 	return s, true
+}
+
+// operandSize is the size of an operand that prefixes choose, in bytes.
+func (in *insn) operandSize() int {
+	switch {
+	case in.rex&8 != 0:
+		return 8
+	case in.opsize:
+		return 2
+	}
+	return 4
 }

@@ -98,7 +98,7 @@ var kindTable = [...]kindRow{
 	KindInsn: {"insn", 0,
 		reached | fNr | fArgs | fRet | fRegs | fXState | fMem,
 		fNr,
-		"An instruction executed for the program, as its result differs between machines or runs: Nr is which: 1 rdtsc, 2 rdtscp, 3 cpuid, 4 rdrand, 5 rdseed, 6 rdpid, 7 xgetbv, 8 pause, 9 vsyscall (what sets a register to an address in the kernel's vsyscall page sets it to a function that makes the system call). Regs are the registers after it; a replay sets them and executes nothing."},
+		"An instruction executed for the program, as its result differs between machines or runs: Nr is which: 1 rdtsc, 2 rdtscp, 3 cpuid, 4 rdrand, 5 rdseed, 6 rdpid, 7 xgetbv, 8 pause, 9 vsyscall (what sets a register to an address in the kernel's vsyscall page sets it to a function that makes the system call), 10 lsl (the limit of a segment, one of which holds the number of the processor). Regs are the registers after it; a replay sets them and executes nothing."},
 	KindWrite: {"write", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fChild,
 		0,
