@@ -88,10 +88,9 @@ def rung(*_):
     got += 1
 signal.signal(signal.SIGALRM, rung)
 signal.setitimer(signal.ITIMER_REAL, .001, .001)
-while not over.is_set():
+while not over.is_set() or got <= 100:
     sum(range(100))
 signal.setitimer(signal.ITIMER_REAL, 0)
-assert got > 100
 `, []string{"bt", "--python"}, []string{`<module>`}},
 	// A filter that ends the process at the first fork: as nobody knows what a filter
 	// does, no fork is tried.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // maxOutput bounds what is kept of one stream of a program.
@@ -45,7 +47,7 @@ func (c command) run(ctx context.Context) (Output, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	// A process that left the group may still hold the pipes.
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = setup.Patience(5 * time.Second)
 
 	began := time.Now()
 	err := cmd.Run()

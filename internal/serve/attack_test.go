@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // attacked is a server whose program answers each question with nine megabytes, in the
@@ -78,7 +80,7 @@ func (s *Server) question(token string, short int) string {
 // TestAttacks holds what a stranger's bytes get: nothing of a recording, whatever they
 // say, and an end.
 func TestAttacks(t *testing.T) {
-	s := attacked(t, 500*time.Millisecond, time.Minute)
+	s := attacked(t, setup.Patience(500*time.Millisecond), time.Minute)
 	_, port, _ := net.SplitHostPort(s.addr)
 	post := func(host, target, head, body string) string {
 		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", target, host, head, len(body), body)
