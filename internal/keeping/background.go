@@ -3,7 +3,6 @@
 package keeping
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -87,6 +86,8 @@ type finishServer struct {
 	busy   bool // one is being finished beside the command
 	closed bool
 	start  time.Time
+	in     int    // what the recorder writes to
+	rest   []byte // of a message that has not come as a whole
 	verifying
 	change *sync.Cond
 }
@@ -130,8 +131,7 @@ func ServeFinisher(flags *Flags, args []string) error {
 		return err
 	}
 	defer l.Close()
-	s := &finishServer{coming: map[string]bool{}, told: map[string]bool{}, start: time.Now(), verifying: verifying{f: flags, exact: map[string]bool{}}}
-	s.change = sync.NewCond(&s.mu)
+	s := newFinishServer(flags, int(os.Stdin.Fd()))
 	go boundMemory()
 	go s.beside()
 	go func() {
@@ -143,17 +143,16 @@ func ServeFinisher(flags *Flags, args []string) error {
 			go s.answer(c)
 		}
 	}()
-	in := bufio.NewReader(os.Stdin)
-	for {
-		line, err := in.ReadBytes('\n')
+	for open := true; open; {
+		if _, err := unix.Poll(s.unread(), -1); err != nil && err != unix.EINTR {
+			return fmt.Errorf("wait for what to finish: %w", err)
+		}
+		s.mu.Lock()
+		open, err = s.read()
+		s.mu.Unlock()
 		if err != nil {
-			break
+			return err
 		}
-		var m finishMessage
-		if err := json.Unmarshal(line, &m); err != nil {
-			return fmt.Errorf("read what to finish: %w", err)
-		}
-		s.take(&m)
 	}
 	s.mu.Lock()
 	s.closed = true
@@ -216,9 +215,49 @@ func (s *finishServer) next() *capture.Kept {
 	return k
 }
 
+func newFinishServer(flags *Flags, in int) *finishServer {
+	s := &finishServer{coming: map[string]bool{}, told: map[string]bool{}, start: time.Now(), in: in, verifying: verifying{f: flags, exact: map[string]bool{}}}
+	s.change = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *finishServer) unread() []unix.PollFd {
+	return []unix.PollFd{{Fd: int32(s.in), Events: unix.POLLIN}}
+}
+
+// read takes what the recorder has written so far; false says that it has ended. Nobody is
+// answered meanwhile.
+func (s *finishServer) read() (bool, error) {
+	part := make([]byte, 1<<16)
+	for {
+		n, err := unix.Poll(s.unread(), 0)
+		if n == 0 && err == nil {
+			return true, nil
+		}
+		if err == nil {
+			n, err = unix.Read(s.in, part)
+		}
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return false, fmt.Errorf("read what to finish: %w", err)
+		case n == 0:
+			return false, nil
+		}
+		s.rest = append(s.rest, part[:n]...)
+		for line, rest, whole := bytes.Cut(s.rest, []byte("\n")); whole; line, rest, whole = bytes.Cut(s.rest, []byte("\n")) {
+			s.rest = rest
+			var m finishMessage
+			if err := json.Unmarshal(line, &m); err != nil {
+				return false, fmt.Errorf("read what to finish: %w", err)
+			}
+			s.take(&m)
+		}
+	}
+}
+
 func (s *finishServer) take(m *finishMessage) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch k := m.Kept; {
 	case m.Coming != "":
 		s.coming[m.Coming] = true
@@ -237,6 +276,10 @@ func (s *finishServer) answer(c net.Conn) {
 	defer c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The recorder has written of a recording before the session could ask for it.
+	if _, err := s.read(); err != nil {
+		return
+	}
 	for len(s.coming) > 0 || s.busy {
 		s.change.Wait()
 	}

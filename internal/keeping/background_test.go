@@ -3,6 +3,9 @@
 package keeping
 
 import (
+	"io"
+	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -51,6 +54,48 @@ func TestVerifying(t *testing.T) {
 				t.Errorf("verified: %v", looked)
 			}
 		})
+	}
+}
+
+// A session that asks is told of each recording of which the recorder wrote before that,
+// also where that was not read yet.
+func TestAnswersAfterReading(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	s := newFinishServer(&Flags{}, int(r.Fd()))
+	if _, err := io.WriteString(w, `{"Coming":"x"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	session, asked := net.Pipe()
+	go s.answer(asked)
+	answer := make(chan string, 1)
+	go func() {
+		b, _ := io.ReadAll(session)
+		answer <- string(b)
+	}()
+	knows := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.coming["x"]
+	}
+	for end := time.Now().Add(2 * time.Minute); !knows(); time.Sleep(time.Millisecond) {
+		if len(answer) > 0 || time.Now().After(end) {
+			t.Fatalf("it answers %q before it has read what is coming", <-answer)
+		}
+	}
+	if _, err := io.WriteString(w, `{"Kept":{"Dir":"x"}}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	s.closed = true // it is not to be finished
+	open, err := s.read()
+	s.mu.Unlock()
+	if !open || err != nil || <-answer != "null" || len(s.todo) != 1 {
+		t.Errorf("open %v, %v, %d to do", open, err, len(s.todo))
 	}
 }
 
