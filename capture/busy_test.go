@@ -175,8 +175,7 @@ while True: os.wait()
 // A second thread runs as soon as the first one waits inside a call, whatever
 // other processes do.
 func TestThreadGivesWayWhileOthersAreBusy(t *testing.T) {
-	_, dir := runPython(t, busyFor+`
-end = time.monotonic() + 8
+	_, dir := runPython(t, busyFor+fmt.Sprintf("end = time.monotonic() + %f", setup.Patience(8*time.Second).Seconds())+`
 kids = busy(6, 0, end)
 r, w = os.pipe()
 rounds, began = 0, time.monotonic()
