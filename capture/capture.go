@@ -210,6 +210,8 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	case o.PID != 0 || o.Tests != nil && o.Tests.Region != "": // recordings begin later
 	case o.Tests != nil:
 		w = recording.Hold(o.Dir, h) // most often the tests' own recordings are what is wanted
+	case o.Keep != nil:
+		w = recording.Await(o.Dir, h)
 	default:
 		if w, err = recording.Create(o.Dir, h); err != nil {
 			return nil, err

@@ -28,6 +28,15 @@ func Hold(dir string, h Header) *Writer {
 	return w
 }
 
+// Await returns a Writer for a recording that may be thrown away soon: it makes the folder
+// dir at the first Flush, at Close, or once more than a few megabytes are appended.
+// Where Discard comes before that, nothing was made.
+func Await(dir string, h Header) *Writer {
+	w := newWriter(dir, h)
+	w.awaits = true
+	return w
+}
+
 // Rename changes the folder and the test's name of a held recording, as long
 // as nothing of it is on the disk. It returns the folder.
 func (w *Writer) Rename(dir, test string) string {
@@ -196,9 +205,9 @@ func (w *Writer) joinAll() error {
 	return nil
 }
 
-// makeRoom lets a held recording that has grown large go to the disk.
+// makeRoom lets a recording that has grown large in memory go to the disk.
 func (w *Writer) makeRoom() {
-	if w.held && w.q.size() > holdLimit {
+	if (w.held || w.awaits) && w.q.size() > holdLimit {
 		w.start()
 	}
 }

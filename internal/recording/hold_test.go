@@ -291,3 +291,61 @@ func firstEvent(t *testing.T, dir string) (ev Event) {
 	}
 	return ev
 }
+
+// TestAwait holds that a recording that is thrown away before its first Flush leaves no
+// trace on the disk, and that one of which more comes is as any other.
+func TestAwait(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		n, size     int
+		flush, disk bool
+	}{
+		{"thrown away early", 30, 16, false, false},
+		{"flushed", 30, 16, true, true},
+		{"more than stays in memory", 40, 1 << 20, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, keep := range []bool{false, true} {
+				dir := filepath.Join(t.TempDir(), "r.pyrr.part")
+				w := Await(dir, Header{Tool: "test", Started: time.Now()})
+				start := Event{Kind: KindStart, TID: 7, Proc: &Process{ID: 1, PID: 7}, Regs: &linux.Regs{Rip: 1}}
+				if err := w.Stream(1).Append(&start); err != nil {
+					t.Fatal(err)
+				}
+				appendCalls(t, w.Stream(1), tt.n-1, tt.size)
+				if tt.flush {
+					w.Flush()
+				}
+				if _, err := os.Stat(dir); (err == nil) != tt.disk {
+					t.Errorf("the folder before the end: %v", err)
+				}
+				if !keep {
+					if err := w.Discard(); err != nil {
+						t.Error(err)
+					}
+					continue
+				}
+				if err := w.Close(Summary{Events: uint64(tt.n)}); err != nil {
+					t.Fatal(err)
+				}
+				rec, err := Open(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var ev Event
+				it, err := rec.Events(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := 0
+				for it.Next(&ev) == nil {
+					got++
+				}
+				if want := tt.n + 1; got != want { // the reader makes up an end
+					t.Errorf("%d events, want %d", got, want)
+				}
+				rec.Close()
+			}
+		})
+	}
+}

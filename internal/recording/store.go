@@ -107,7 +107,7 @@ func (w *Writer) AddFile(path string, fd int, st unix.Stat_t, upto uint64) (File
 	}
 	key := fileKey{st.Dev, st.Ino, uint64(st.Size), st.Mtim.Nano(), st.Ctim.Nano()}
 	s := &w.store
-	if w.held && s.waiting() >= maxFileCopies {
+	if (w.held || w.awaits) && s.waiting() >= maxFileCopies {
 		w.start()
 	}
 	s.mu.Lock()

@@ -33,6 +33,7 @@ type Writer struct {
 	dir    string
 	header Header
 	held   bool      // it may never go to the disk; see hold.go
+	awaits bool      // it goes to the disk at the first Flush; see hold.go
 	begin  sync.Once // makes the folder and starts the background goroutine
 	blocks *blockCache
 	root   *os.Root
@@ -167,6 +168,9 @@ func (w *Writer) Stream(procID int) *Stream {
 // Flush hands what the streams hold to the background goroutine. It does not
 // wait; where the background is far behind, the events stay for the next call.
 func (w *Writer) Flush() {
+	if w.awaits {
+		w.start()
+	}
 	w.streamMu.Lock()
 	defer w.streamMu.Unlock()
 	for _, s := range w.streams {
