@@ -26,7 +26,7 @@ import (
 // Both ways leave rcx and r11, which a system call destroys, at zero. The code
 // is written for one thread at a time, like that of the engine area.
 const (
-	callCommon   = 0x2000 // room for the common code
+	callCommon   = 0x2800 // room for the common code
 	leastCommon  = 0x400  // what it was in the first recordings
 	trampSize    = 32
 	trampSlow    = 12 // offset of the trampoline's syscall instruction, without what comes before
@@ -51,7 +51,6 @@ const (
 	cellShared   = 0xc0 // parts of the address space with shared memory, start and length: what points there is no argument of a buffered call
 	cellTable    = 0x100
 	cellFDs      = 0x280
-	cellClasses  = 0x680
 	cellMask     = 0x7f8  // what the thread blocks, with bit maskNoted, once it has changed it
 	cellHeld     = 0x800  // inodes, by their lowest bits, of files that can't be opened
 	callBufOff   = 0x1000 // of the buffer behind the cells
@@ -252,7 +251,6 @@ func (img *CallsArea) Cells(readings uint64, outs []FileID) []Write {
 		{data + cellPos, le(img.Buf, limit)},
 		{data + cellReadings, le(readings)},
 		{data + cellOuts, le(files)},
-		{data + cellClasses, le(callClasses)},
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	sizeReaped              // an int, where it returns a process
 	sizeSets                // sets of descriptors, in several places
 	sizeNamed               // a socket's name and its length, which lie together
+	sizeAlways              // size bytes, where it does not fail
 )
 
 const (
@@ -54,6 +55,10 @@ const (
 	classFill
 	classIoctl // TCGETS, which fails for what is no terminal
 	classFcntl // F_GETFD, F_SETFD, F_GETFL, F_SETFL
+	classKill  // a question, by signal 0
+	classUsage
+	classTimes
+	classLimits // a question, about the process itself
 	// Around the calls from here on CPython lets go of the GIL: where another thread is
 	// ready they are made with a stop, and then that one goes on.
 	classRead    // of a regular file: rdi in the map, rdx bounded
@@ -74,6 +79,11 @@ const (
 	classFstat
 	classEpollCtl
 	classPipe
+	classStatfs
+	classFstatfs
+	classList   // of attributes, with room for some
+	classAttr   // the same of one
+	classCopy   // from a regular file to another
 	classSocket // one that is known to take what there is, or not
 	classPair
 	className  // of a socket, and that of who is connected, without waiting
@@ -97,9 +107,6 @@ const (
 	classCount
 )
 
-// The classes, of 8 bytes each, end where the next cell is.
-const _ = uint(cellMask - cellClasses - 8*classCount)
-
 var callClasses = [classCount]callClass{
 	classRead:       {out: argSI, kind: sizeReturned},
 	classWrite:      {in: argSI},
@@ -122,7 +129,15 @@ var callClasses = [classCount]callClass{
 	classPair:       {out: arg10, kind: sizeFixed, size: 8},                      // two int
 	className:       {out: argSI, kind: sizeNamed},
 	classFill:       {out: argDI, kind: sizeReturned},
-	classEpollCtl:   {in: arg10, fixed: 12}, // struct epoll_event
+	classUsage:      {out: argSI, kind: sizeFixed, size: 144}, // struct rusage
+	classTimes:      {out: argDI, kind: sizeAlways, size: 32}, // struct tms
+	classLimits:     {out: arg10, kind: sizeFixed, size: 16},  // struct rlimit
+	classStatfs:     {out: argSI, kind: sizeFixed, size: 120, path: argDI},
+	classFstatfs:    {out: argSI, kind: sizeFixed, size: 120},
+	classList:       {out: argSI, kind: sizeReturned, path: argDI},
+	classAttr:       {out: argDX, kind: sizeReturned, path: argDI},
+	classCopy:       {out: argDX, kind: sizeAlways, size: 8}, // an offset
+	classEpollCtl:   {in: arg10, fixed: 12},                  // struct epoll_event
 	classExec:       {path: argDI},
 	classAccess:     {path: argDI},
 	classReadlink:   {out: argSI, kind: sizeReturned, path: argDI},
@@ -160,6 +175,9 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_RT_SIGPROCMASK: classMask, unix.SYS_MADVISE: classAdvise, unix.SYS_PIPE2: classPipe, unix.SYS_CLONE3: classGone,
 	unix.SYS_SOCKET: classSocket, unix.SYS_SOCKETPAIR: classPair, unix.SYS_GETSOCKNAME: className, unix.SYS_GETPEERNAME: className,
 	unix.SYS_ACCEPT4: className, unix.SYS_SHUTDOWN: classKnown,
+	unix.SYS_KILL: classKill, unix.SYS_GETRUSAGE: classUsage, unix.SYS_TIMES: classTimes, unix.SYS_PRLIMIT64: classLimits,
+	unix.SYS_STATFS: classStatfs, unix.SYS_FSTATFS: classFstatfs, unix.SYS_LISTXATTR: classList, unix.SYS_LLISTXATTR: classList,
+	unix.SYS_GETXATTR: classAttr, unix.SYS_LGETXATTR: classAttr, unix.SYS_SENDFILE: classCopy,
 	unix.SYS_SET_ROBUST_LIST: classPlain, unix.SYS_CLOSE_RANGE: classPlain,
 	unix.SYS_NEWFSTATAT: classNewfstatat, unix.SYS_STAT: classStat, unix.SYS_LSTAT: classStat, unix.SYS_FSTAT: classFstat,
 }

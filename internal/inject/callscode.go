@@ -26,6 +26,7 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.guardNewSockets()
 	a.guardMemory()
 	a.guardAdvice()
+	a.guardQuestions()
 	a.guardSelect()
 	a.guardTerminal()
 	a.guardPolls()
@@ -45,6 +46,8 @@ func assembleCalls(dataOff uint32) (code []byte, labels map[string]int) {
 	a.masked()
 	a.end()
 	a.feed()
+	a.label("classes")
+	a.emit(le(callClasses)...)
 	a.link()
 	return a.b, a.labels
 }

@@ -65,6 +65,11 @@ func (a *callsAsm) dispatch() {
 	a.is(classEpoll, "epoll")
 	a.is(classPoll, "poll")
 	a.is(classSelect, "select")
+	a.is(classKill, "kill")
+	a.is(classLimits, "limits")
+	a.is(classList, "list")
+	a.is(classAttr, "attr")
+	a.is(classCopy, "sendfile")
 	a.jmp("go")
 }
 

@@ -8,11 +8,11 @@ func (a *callsAsm) wrote() {
 	a.store(rcx, recOut)
 	a.emit(0x49, 0x8d, 0xbb) // lea rdi, [r11+callHead]
 	a.imm32(callHead)
-	a.cell(cellClasses, []byte{0x48, 0x8d, 0x15}) // lea rdx, [classes]
-	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d})   // mov rcx, [class]
-	a.emit(0x48, 0x8d, 0x14, 0xca)                // lea rdx, [rdx+rcx*8]
-	a.emit(0x0f, 0xb6, 0x32)                      // movzx esi, byte [rdx+out]
-	a.emit(0x85, 0xf6)                            // test esi, esi
+	a.jump("classes", 0x48, 0x8d, 0x15)         // lea rdx, [classes]
+	a.cell(cellClass, []byte{0x48, 0x8b, 0x0d}) // mov rcx, [class]
+	a.emit(0x48, 0x8d, 0x14, 0xca)              // lea rdx, [rdx+rcx*8]
+	a.emit(0x0f, 0xb6, 0x32)                    // movzx esi, byte [rdx+out]
+	a.emit(0x85, 0xf6)                          // test esi, esi
 	a.je("path")
 	a.emit(0x49, 0x8b, 0x34, 0x33) // mov rsi, [r11+rsi]
 	a.emit(0x48, 0x85, 0xf6)       // test rsi, rsi: some may be called without
@@ -21,9 +21,16 @@ func (a *callsAsm) wrote() {
 	a.jne("varies")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	a.jne("path")
+	a.label("sized")
 	a.emit(0x0f, 0xb7, 0x4a, 2) // movzx ecx, word [rdx+size]
 	a.jmp("copy")
 	a.label("varies")
+	a.emit(0x80, 0x7a, 1, sizeAlways) // cmp byte [rdx+kind], sizeAlways
+	a.jne("polled")
+	a.emit(0x48, 0x85, 0xc0) // test rax, rax
+	a.js("path")
+	a.jmp("sized")
+	a.label("polled")
 	a.emit(0x80, 0x7a, 1, sizePolled) // cmp byte [rdx+kind], sizePolled
 	a.jne("returned")
 	a.load(rcx, argSI)
@@ -59,14 +66,13 @@ func (a *callsAsm) path() {
 	a.je("in")
 	// After other errors it may be that nothing was read, and that the
 	// pointer leads nowhere.
-	a.emit(0x48, 0x85, 0xc0)       // test rax, rax
-	a.jump("named", 0x0f, 0x89)    // jns
-	a.emit(0x48, 0x83, 0xf8, 0xfe) // cmp rax, -ENOENT
-	a.je("named")
-	a.emit(0x48, 0x83, 0xf8, 0xec) // cmp rax, -ENOTDIR
-	a.je("named")
-	a.emit(0x48, 0x83, 0xf8, 0xef) // cmp rax, -EEXIST
-	a.je("named")
+	a.emit(0x48, 0x85, 0xc0)    // test rax, rax
+	a.jump("named", 0x0f, 0x89) // jns
+	// -ENOENT, -ENOTDIR, -EEXIST, -ENODATA, -EOPNOTSUPP
+	for _, read := range []byte{0xfe, 0xec, 0xef, 0xc3, 0xa1} {
+		a.emit(0x48, 0x83, 0xf8, read) // cmp rax, read
+		a.je("named")
+	}
 	a.cell(cellClass, []byte{0x83, 0x3d}, classReadlink) // cmp dword [class], classReadlink
 	a.jne("kind")
 	a.emit(0x48, 0x83, 0xf8, 0xea) // cmp rax, -EINVAL: of what is not a link

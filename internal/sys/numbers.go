@@ -75,6 +75,8 @@ const (
 	SYS_LCHOWN            = 94
 	SYS_UMASK             = 95
 	SYS_GETTIMEOFDAY      = 96
+	SYS_GETRUSAGE         = 98
+	SYS_TIMES             = 100
 	SYS_PTRACE            = 101
 	SYS_GETUID            = 102
 	SYS_GETGID            = 104
@@ -82,9 +84,15 @@ const (
 	SYS_GETEGID           = 108
 	SYS_GETPPID           = 110
 	SYS_SETSID            = 112
+	SYS_STATFS            = 137
+	SYS_FSTATFS           = 138
 	SYS_PRCTL             = 157
 	SYS_ARCH_PRCTL        = 158
 	SYS_GETTID            = 186
+	SYS_GETXATTR          = 191
+	SYS_LGETXATTR         = 192
+	SYS_LISTXATTR         = 194
+	SYS_LLISTXATTR        = 195
 	SYS_TIME              = 201
 	SYS_FUTEX             = 202
 	SYS_SCHED_SETAFFINITY = 203
@@ -118,6 +126,7 @@ const (
 	SYS_DUP3              = 292
 	SYS_PIPE2             = 293
 	SYS_PWRITEV           = 296
+	SYS_PRLIMIT64         = 302
 	SYS_GETCPU            = 309
 	SYS_PROCESS_VM_WRITEV = 311
 	SYS_RENAMEAT2         = 316
