@@ -148,7 +148,10 @@ func newRecorder(o Options, w *recording.Writer, h recording.Header, cpu *inject
 	}
 	r.images = o.From > 0 || o.Tests != nil || r.attached
 	// Where a call is to be refused, or a schedule to be varied, each call stops.
-	r.noBuffer = o.NoBuffer || o.Chaos || len(o.DisableSyscall) > 0
+	r.noBuffer = o.NoBuffer || built == "off" || o.Chaos || len(o.DisableSyscall) > 0
+	if built == "prctl" {
+		r.o.Dispatch = DispatchCall
+	}
 	if o.Chaos {
 		r.chaos = newChaos(o.Seed, o.Slice)
 	}

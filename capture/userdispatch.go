@@ -83,6 +83,10 @@ func (r *recorder) setFast(t *task, on bool, sig int) (bool, error) {
 	return on, nil
 }
 
+// built is how calls are recorded where Options leave it open. All tests run with another
+// value in a build that has it: -ldflags "-X pyrr/capture.built=off", or prctl.
+var built = "on"
+
 // beginDispatch makes the system calls of a stopped thread, about to be resumed with
 // sig, end in a SIGSYS. It reports whether they do: where the kernel can't, calls are
 // not buffered any more.

@@ -2,6 +2,8 @@
 # Sets up what the tests need, and passes them. Each step says when it begins; of the
 # packages each prints a line as it ends, and every half minute one says what is running.
 #
+# PYRR_CALL_BUFFER=off (or prctl) passes them as on kernels before 5.11 (6.4), where each call
+# of a recorded program stops.
 # PYRR_TEST_FLAGS are further flags for go test, such as -run or -v.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,6 +14,10 @@ cd "$(dirname "$0")/.."
 export GOFLAGS="${GOFLAGS:+$GOFLAGS }-trimpath"
 export PYRR_CACHE
 PYRR_CACHE=$(pyrr_cache)
+if [ -n "${PYRR_CALL_BUFFER:-}" ]; then
+  CGO_ENABLED=0 go build -ldflags "-E pyrr_entry -X pyrr/capture.built=$PYRR_CALL_BUFFER" -o bin/pyrr ./cmd/pyrr
+  GOFLAGS="$GOFLAGS '-ldflags=-X pyrr/capture.built=$PYRR_CALL_BUFFER'"
+fi
 begun=$SECONDS
 step() { say "$((SECONDS - begun)) s: $*"; "$@"; }
 background() { say "$((SECONDS - begun)) s: $*, in the background"; "$@" & }
