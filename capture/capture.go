@@ -190,6 +190,9 @@ func Attach(ctx context.Context, o Options) (*Info, error) {
 
 // recordBy makes a recorder and lets it work on a thread of its own.
 func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Info, error) {
+	if err := headroom.KeepThreads(); err != nil {
+		return nil, err
+	}
 	if err := canTrace(); err != nil {
 		return nil, err
 	}
@@ -227,7 +230,6 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	const garbage = 800 // percent: a collection interrupts the tracer
 	memory, undo := headroom.BoundHeap(garbage)
 	defer undo()
-	headroom.KeepThreads()
 	done := make(chan result, 1)
 	go func() {
 		// The thread ends with the goroutine: it has a changed affinity.

@@ -22,6 +22,7 @@ import (
 	unix "pyrr/internal/sys"
 
 	"pyrr/cpython"
+	"pyrr/internal/headroom"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
 	"pyrr/internal/ptrace"
@@ -250,6 +251,10 @@ func batch(rec *recording.Recording, o Options, c *cut) (*Result, error) {
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread goes with its tracees
 		pinHere()
+		if err := headroom.ReplayThreads(); err != nil {
+			done <- result{nil, err}
+			return
+		}
 		unattend, err := ptrace.Attend(100 * time.Millisecond)
 		if err != nil {
 			done <- result{nil, err}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 	"pyrr/internal/ptrace"
@@ -47,6 +48,10 @@ func Open(rec *recording.Recording, o Options) (*Session, error) {
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread goes with its tracees
 		pinHere()
+		if err := headroom.ReplayThreads(); err != nil {
+			began <- err
+			return
+		}
 		unattend, err := ptrace.Attend(100 * time.Millisecond)
 		if err != nil {
 			began <- err

@@ -123,6 +123,8 @@ for v in 600000 800000 900000; do place "ulimit -v $v" "ulimit -v $v; \"\$@\""; 
 for d in 100000 450000; do place "ulimit -d $d" "ulimit -d $d; \"\$@\""; done
 for f in 500 20000; do place "ulimit -f $f" "ulimit -f $f; \"\$@\""; done
 if [ "$(id -u)" = 0 ]; then
+  # The limit counts all processes of a user: one that has no others.
+  for u in 4 8 12; do place "ulimit -u $u" "ulimit -u $u; HOME=$work setpriv --reuid 54321 --regid 54321 --clear-groups \"\$@\""; done
   place "without root" 'setpriv --reuid 65534 --regid 65534 --clear-groups "$@"'
   place "user namespace of one's own" 'setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Ur "$@"'
   if unshare -m true 2>/dev/null; then

@@ -7,6 +7,7 @@
 #define F_GETFD 1
 #define EBADF 9
 #define RLIMIT_DATA 2
+#define RLIMIT_NPROC 6
 #define RLIMIT_AS 9
 
 // As in internal/headroom. It was tried: Go's runtime does not start with 760,000 KiB of
@@ -15,9 +16,15 @@
 #define LEAST_AS (850000<<10)
 #define LEAST_DATA (400000<<10)
 
+// How many threads more Go's runtime begins with, at least, and a recorder has at most.
+#define LEAST_THREADS 5
+#define MOST_THREADS 16
+#define MANY_PROCESSES 1000
+
 // pyrr_entry is where the program begins if it is linked with -E pyrr_entry. Under a low
 // limit of address space or of data (ulimit -v, -d) Go's runtime ends before the first line
-// of Go, with a message that tells nobody what to do. And it opens /dev/null in place of each
+// of Go, with a message that tells nobody what to do; so it does where too many processes are there
+// (ulimit -u, pids.max of a control group). And it opens /dev/null in place of each
 // standard file that is closed, so that a program would find it open: which were is kept in
 // notOpen.
 TEXT pyrr_entry(SB),NOSPLIT|NOFRAME,$0
@@ -54,7 +61,35 @@ next:
 	MOVL	$LEAST_DATA, R12
 	LEAQ	tooLittle<>(SB), R13
 	JMP	limit
-start:
+start: // Go's runtime ends, too, where it can't make the threads that it begins with
+	MOVL	$SYS_prlimit64, AX
+	MOVL	$RLIMIT_NPROC, SI
+	XORL	DI, DI
+	XORL	DX, DX
+	LEAQ	-32(SP), R10
+	SYSCALL
+	TESTQ	AX, AX
+	JNE	files
+	CMPQ	-32(SP), $MANY_PROCESSES // whoever may have that many has no use for the milliseconds
+	JCC	files
+	SUBQ	$16, SP
+	MOVQ	$MOST_THREADS, 0(SP)
+	CALL	pyrr∕internal∕headroom·spareThreads(SB)
+	MOVQ	8(SP), AX
+	ADDQ	$16, SP
+	LEAQ	1(AX), CX
+	MOVL	CX, pyrr∕internal∕headroom·atStart(SB)
+	CMPQ	AX, $LEAST_THREADS
+	JGE	files
+	MOVL	$SYS_write, AX
+	MOVL	$2, DI
+	LEAQ	crowded<>(SB), SI
+	MOVL	$169, DX
+	SYSCALL
+	MOVL	$SYS_exit_group, AX
+	MOVL	$4, DI
+	SYSCALL
+files:
 	XORL	R8, R8
 	MOVL	$2, DI
 closed:
@@ -106,3 +141,27 @@ DATA	advice<>+96(SB)/8, $"er run -"
 DATA	advice<>+104(SB)/8, $"-memory)"
 DATA	advice<>+112(SB)/8, $"\x0a\x00\x00\x00\x00\x00\x00\x00"
 GLOBL	advice<>(SB), RODATA, $120
+
+DATA	crowded<>+0(SB)/8, $"pyrr: er"
+DATA	crowded<>+8(SB)/8, $"ror: pyr"
+DATA	crowded<>+16(SB)/8, $"r can't "
+DATA	crowded<>+24(SB)/8, $"make 5 t"
+DATA	crowded<>+32(SB)/8, $"hreads: "
+DATA	crowded<>+40(SB)/8, $"too many"
+DATA	crowded<>+48(SB)/8, $" process"
+DATA	crowded<>+56(SB)/8, $"es are t"
+DATA	crowded<>+64(SB)/8, $"here, of"
+DATA	crowded<>+72(SB)/8, $" this us"
+DATA	crowded<>+80(SB)/8, $"er or in"
+DATA	crowded<>+88(SB)/8, $" this co"
+DATA	crowded<>+96(SB)/8, $"ntrol gr"
+DATA	crowded<>+104(SB)/8, $"oup: rai"
+DATA	crowded<>+112(SB)/8, $"se it (u"
+DATA	crowded<>+120(SB)/8, $"limit -u"
+DATA	crowded<>+128(SB)/8, $" unlimit"
+DATA	crowded<>+136(SB)/8, $"ed, dock"
+DATA	crowded<>+144(SB)/8, $"er run -"
+DATA	crowded<>+152(SB)/8, $"-pids-li"
+DATA	crowded<>+160(SB)/8, $"mit \xe2\x80\xa6)"
+DATA	crowded<>+168(SB)/8, $"\x0a\x00\x00\x00\x00\x00\x00\x00"
+GLOBL	crowded<>(SB), RODATA, $176

@@ -54,6 +54,7 @@ func under(heading string, c *cli.Command) *cli.Command {
 
 func main() {
 	headroom.Collect()
+	headroom.Crammed()
 	if why := headroom.Addresses(); why != "" {
 		screen.New(os.Stdout, os.Stderr).Fail(errors.New(why))
 		os.Exit(cli.ExitMachine)

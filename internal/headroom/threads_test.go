@@ -11,7 +11,9 @@ import (
 // TestKeepThreads: what waits in the kernel afterwards does so on threads that are there.
 func TestKeepThreads(t *testing.T) {
 	threads := func() int { return pprof.Lookup("threadcreate").Count() }
-	KeepThreads()
+	if err := KeepThreads(); err != nil {
+		t.Fatal(err)
+	}
 	before := threads()
 	var all sync.WaitGroup
 	for range spare - 4 { // the others: of this test, of the runtime

@@ -20,6 +20,7 @@ import (
 
 	"pyrr/capture"
 	"pyrr/internal/cli"
+	"pyrr/internal/headroom"
 	"pyrr/internal/hint"
 	"pyrr/internal/inject"
 	"pyrr/internal/naming"
@@ -227,7 +228,7 @@ func recordFailed(u *screen.UI, t *naming.Target, args []string, err error) erro
 // a signal that may wait (setrlimit(2), RLIMIT_SIGPENDING).
 func usedUp(err error, process bool) error {
 	if process {
-		return hint.With(hint.Machinef("%v: too many processes are there, of this user or in this control group", err), "ulimit -u unlimited", "docker run --pids-limit …")
+		return headroom.Crowded(err)
 	}
 	return hint.With(hint.Machinef("%v: too many signals of this user may wait, or too few are permitted (ulimit -i)", err), "ulimit -i 1000")
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
+	"pyrr/internal/headroom"
 	"pyrr/internal/hint"
 	"pyrr/internal/listing"
 	"pyrr/internal/logview"
@@ -25,6 +27,12 @@ func ReplayFailed(err error, path string) error {
 		return hint.With(errors.New(DivergenceText(d)), fmt.Sprintf("pyrr events %s --process %d", printable.ShellQuote(path), d.Process))
 	}
 	if replay.Damaged(err) || probe.Elsewhere { // that says all
+		return err
+	}
+	if errors.Is(err, syscall.EAGAIN) { // of a fork: the probe would find as much of each call
+		return headroom.Crowded(err)
+	}
+	if hint.IsMachine(err) { // that, too
 		return err
 	}
 	if missing := probe.Machine().Missing(true); len(missing) > 0 {

@@ -1,0 +1,5 @@
+//go:build !(linux && amd64)
+
+package headroom
+
+func spareThreads(most int) int { return most }
