@@ -57,6 +57,8 @@ func TestShellQuote(t *testing.T) {
 		{"empty", "", "''"},
 		{"quote", "it's", `'it'\''s'`},
 		{"substitution", "$(x)", "'$(x)'"},
+		{"line end", "a\nb's \\", `$'a\nb\'s \\'`},
+		{"escape", "\x1b[1m\x7f", `$'\033[1m\177'`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

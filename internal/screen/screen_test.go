@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -119,5 +120,30 @@ func TestStatusLine(t *testing.T) {
 	u.Note("done")
 	if got, want := b.String(), "\r\x1b[K012345678\r\x1b[Kpyrr: done\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestWordsInLine holds that what a message repeats of the command is on one line, and short.
+func TestWordsInLine(t *testing.T) {
+	long := strings.Repeat("x", 3000)
+	for _, tt := range []struct{ msg, word, want string }{
+		{"there is no recording a\nb.pyrr.zip", "a\nb.pyrr.zip", `there is no recording a\nb.pyrr.zip`},
+		{"start no\nprog: not found\nand so on", "no\nprog", "start no\\nprog: not found\nand so on"},
+		{"two\nlines", "plain", "two\nlines"},
+		{"invalid argument " + strconv.Quote(long) + " for --keep", "--keep=" + long,
+			`invalid argument "` + strings.Repeat("x", 39) + "…" + strings.Repeat("x", 80) + `" for --keep`},
+		{"of " + long[:400] + " all is shown", long[:400], "of " + long[:400] + " all is shown"},
+	} {
+		if got := wordsInLine(tt.msg, []string{"record", tt.word}); got != tt.want {
+			t.Errorf("%.40q of %.40q is\n%q, want\n%q", tt.msg, tt.word, got, tt.want)
+		}
+	}
+	var errs bytes.Buffer
+	u := &UI{Err: &errs}
+	u.Warn("process 1 (a\nb) is not recorded")
+	u.Hint("rm a\nb")
+	u.Note("recorded %s", "a\nb")
+	if got := errs.String(); strings.Count(got, "\n") != 3 || strings.Count(got, `a\nb`) != 3 {
+		t.Errorf("got\n%s", got)
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"pyrr/internal/hint"
 	"pyrr/internal/printable"
@@ -123,40 +125,64 @@ func (u *UI) Paint(sgr, s string) string { return Paint(u.ColourOut, sgr, s) }
 // Fail prints an error and its hints.
 func (u *UI) Fail(err error) {
 	u.ClearStatus()
-	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, Red, "error:"), printable.Clean(err.Error()))
+	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, Red, "error:"), printable.Clean(wordsInLine(err.Error(), os.Args[1:])))
 	for _, h := range hint.Of(err) {
 		u.Hint(h)
 	}
 }
 
+// longWord is how long a word of the command may be that a message repeats, and shortWord
+// what is left of a longer one, in characters.
+const longWord, shortWord = 400, 120
+
+// wordsInLine is a message in which no word of the command, nor the value of a flag, is on
+// more than one line, or longer than anybody reads: a message itself may have lines.
+func wordsInLine(msg string, words []string) string {
+	for _, w := range words {
+		if strings.HasPrefix(w, "--") {
+			if _, value, ok := strings.Cut(w, "="); ok {
+				w = value
+			}
+		}
+		if strings.ContainsAny(w, "\n\t\r") {
+			msg = strings.ReplaceAll(msg, w, printable.Line(w))
+			w = printable.Line(w)
+		}
+		if utf8.RuneCountInString(w) > longWord {
+			msg = strings.ReplaceAll(msg, w, printable.ShortMiddle(w, shortWord))
+		}
+	}
+	return msg
+}
+
 // Warn prints one line about something that the user should know.
 func (u *UI) Warn(msg string) {
 	u.ClearStatus()
-	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, Yellow, "warning:"), printable.Clean(msg))
+	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, Yellow, "warning:"), printable.Line(msg))
 }
 
 // Hint prints a command to paste.
 func (u *UI) Hint(h string) {
-	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, cyan, "hint:"), printable.Clean(h))
+	fmt.Fprintf(u.Err, "pyrr: %s %s\n", Paint(u.ColourErr, cyan, "hint:"), printable.Line(h))
 }
 
 // Note prints one line of progress that stays.
 func (u *UI) Note(format string, args ...any) {
 	u.ClearStatus()
-	fmt.Fprintf(u.Err, "pyrr: %s\n", printable.Clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(u.Err, "pyrr: %s\n", printable.Line(fmt.Sprintf(format, args...)))
 }
 
 // Status rewrites the status line, at most ten times a second; without a
 // terminal, a line every ten seconds says the same.
 func (u *UI) Status(format string, args ...any) {
 	if u.Slow != nil {
-		u.Slow.set(printable.Clean(fmt.Sprintf(format, args...)))
+		u.Slow.set(printable.Line(fmt.Sprintf(format, args...)))
 	}
 	if !u.Live || time.Since(u.shown) < 100*time.Millisecond {
 		return
 	}
 	u.shown = time.Now()
-	line := []rune(printable.Clean(fmt.Sprintf(format, args...)))
+	line := []rune(printable.Line(fmt.Sprintf(format, args...)))
 	if len(line) >= u.StatusWidth {
 		line = line[:u.StatusWidth-1]
 	}
