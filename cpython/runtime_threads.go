@@ -188,6 +188,25 @@ func (r *Runtime) gilHolder(v *view, interp uint64) (uint64, error) {
 	return g.u64(l.gil.lastHolder), nil
 }
 
+// AtGIL says whether a word that a thread waits at with futex(2) is one of an interpreter's
+// lock: of the condition, or of a mutex, by which that goes from thread to thread.
+func (r *Runtime) AtGIL(m mem.Reader, word uint64) bool {
+	const inRuntime, inLock = 0x1000, 0x200 // bytes; _gil_runtime_state has two conditions and two mutexes
+	if r.l.runtime.tstateCurrent != no {
+		return word >= r.Addr && word < r.Addr+inRuntime
+	}
+	v := newView(m)
+	defer v.release()
+	interp, err := v.u64(r.Addr + uint64(r.l.runtime.interpHead))
+	for k := 0; err == nil && interp != 0 && k < maxInterpreters; k++ {
+		if gil, err := v.u64(interp + uint64(r.l.interp.gil)); err == nil && gil != 0 && word >= gil && word < gil+inLock {
+			return true
+		}
+		interp, err = v.u64(interp + uint64(r.l.interp.next))
+	}
+	return false
+}
+
 // glibcTID is the offset of tid in glibc's struct pthread on x86-64, right
 // after the 704-byte tcbhead_t and the list link (nptl/descr.h; the same in
 // 2.31, 2.36 and 2.41, which has nptl_db rely on it).

@@ -205,6 +205,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if t.Async {
 			return "awaits a future" + at + " that nobody completes" + nobodyButFate(fate), Likely, "future", "who should have completed the future"
 		}
+		if d := j.initializerFails(n.proc); d != "" {
+			return "waits for the result of a job" + at + "; " + d, Likely, "pool", "whether those are the workers of its pool"
+		}
 		if d := j.handlerDied(n.proc); d != "" {
 			return "waits for the result of a job" + at + " that nobody takes any more; " + d, Likely, "future", "whether that thread is of the same pool"
 		}
@@ -376,7 +379,7 @@ func (j *judge) finalCall(n node) (says, degree, kind, missing string) {
 	case c.Peer.What == EventFD:
 		return j.finalNative(n)
 	}
-	return j.finalPeer(n, c, does+at)
+	return j.finalPeer(n, c, j.readsAll(n, does)+at)
 }
 
 // finalPeer says what is known of the other end where that leads to nobody.

@@ -35,6 +35,8 @@ type Facts struct {
 	// Suspended are generators and coroutines of the program's own that no task runs,
 	// where they stand: of a program that runs Twisted's reactor.
 	Suspended []Frame `json:"suspended,omitempty"`
+	// Failed is the task that has failed, where that is but one.
+	Failed *Fate `json:"failed,omitempty"`
 	// Left are queues with items that nobody has at hand.
 	Left []Left `json:"left,omitempty"`
 	// Copies are objects that a fork copies.
@@ -43,8 +45,17 @@ type Facts struct {
 	Asks []Ask `json:"-"`
 	// TaskAt are the tasks by the addresses of their objects, for those who travel.
 	TaskAt map[uint64]int `json:"-"`
+	// GIL is who has the interpreter's lock, nil where nobody waits for that.
+	GIL *GIL `json:"gil,omitempty"`
 	// Python is the version, such as 3.11.
 	Python string `json:"python,omitempty"`
+}
+
+// GIL is the interpreter's lock, which the thread Unit has in a system call, while the
+// threads Waits wait for it.
+type GIL struct {
+	Unit  int   `json:"unit"`
+	Waits []int `json:"waits"`
 }
 
 // Busy is a thread that computed, watched instruction by instruction through its
@@ -399,6 +410,9 @@ func (f *Facts) Sound() bool {
 			}
 		}
 		return true
+	}
+	if g := f.GIL; g != nil && !units(append(g.Waits, g.Unit)) {
+		return false
 	}
 	for i := range f.Units {
 		u := &f.Units[i]

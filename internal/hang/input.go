@@ -62,6 +62,8 @@ type Stop struct {
 	Event  uint64
 	Time   int64
 	Where  *Frame // the line of the program that did
+	// Pending says that no handler has run for it since.
+	Pending bool
 }
 
 // Call is a thread at the end, and the system call that it is in.

@@ -355,9 +355,9 @@ func (j *judge) place(n node) (Frame, bool) {
 		}
 		return Frame{}, false
 	}
-	for k := range u.Frames {
-		if u.Frames[k].own() && !Made(u.Frames, k) {
-			return u.Frames[k], true
+	for k, f := range Within(u.Frames) {
+		if f.own() && !Made(u.Frames, k) {
+			return f, true
 		}
 	}
 	if len(u.Frames) > 0 {
@@ -370,7 +370,7 @@ func (j *judge) place(n node) (Frame, bool) {
 // nothing.
 func (j *judge) where(n node) string {
 	f, ok := j.place(n)
-	if !ok || f.Line == 0 || !f.own() && f.File != "<string>" && len(f.File) > 0 && strings.HasSuffix(f.File, "/threading.py") {
+	if !ok || f.Line == 0 || !f.own() && f.File != "<string>" && len(f.File) > 0 && (strings.HasSuffix(f.File, "/threading.py") || strings.HasSuffix(f.File, "/socket.py") && !Installed(f.File)) {
 		return ""
 	}
 	return " (" + j.at(f) + ")"

@@ -46,8 +46,7 @@ func (j *judge) later(n node, t *Thing, how string) string {
 		if h.node.proc != n.proc || u == nil || h.node != n && !slices.Contains(t.Known, h.node.unit) {
 			continue
 		}
-		for k := range u.Frames {
-			f := u.Frames[k]
+		for k, f := range Within(u.Frames) {
 			if !f.own() || h.node == n && k <= u.Wait.Frame {
 				continue // of the one that waits itself only who called it counts
 			}

@@ -3,6 +3,7 @@ package hang
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pyrr/internal/lazyregexp"
@@ -17,6 +18,9 @@ func (j *judge) finalNative(n node) (says, degree, kind, missing string) {
 		for k := range u.Frames {
 			f := &u.Frames[k]
 			if f.own() {
+				if k == 0 && j.in.Text != nil && strings.Contains(j.in.Text(f.File, f.Line), "eventfd_read(") {
+					says = "reads" + at + " from an eventfd to which nobody writes"
+				}
 				break
 			}
 			if Installed(f.File) && !Machinery(f.File) {

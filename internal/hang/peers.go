@@ -56,7 +56,7 @@ func (j *judge) callSteps(n node) []edge {
 		}
 	}
 	if c.Peer != nil {
-		out = j.peerSteps(n, c.Peer, "%[1]s "+j.doing(c)+at)
+		out = j.peerSteps(n, c.Peer, "%[1]s "+j.readsAll(n, j.doing(c))+at)
 	}
 	for k := range out {
 		if c.Limit > 0 {
@@ -271,8 +271,8 @@ func (j *judge) doing(c *Call) string {
 	if c.FD == 0 && c.Call == "read" {
 		on += " of its standard input"
 	}
-	if j.shakesHands(c) {
-		return "waits in the TLS handshake for data from the " + on
+	if in := j.inTLS(c); in != "" {
+		return "waits in the TLS " + in + " for data from the " + on
 	}
 	switch name := c.Call; {
 	case c.Opens != "":
@@ -338,12 +338,19 @@ func address(p *Peer) string {
 	return p.Addr
 }
 
-// shakesHands tells a thread that waits for the answer of a TLS handshake.
-func (j *judge) shakesHands(c *Call) bool {
+// inTLS says in which part of TLS a thread waits for the other end's answer: handshake, or
+// shutdown (unwrap); "" for neither.
+func (j *judge) inTLS(c *Call) string {
+	if c.Call != "read" && !strings.HasPrefix(c.Call, "recv") && !strings.Contains(c.Call, "poll") {
+		return ""
+	}
 	for k := 0; k < len(c.Frames) && k < 4; k++ {
-		if f := &c.Frames[k]; lastName(f.Func) == "do_handshake" {
-			return c.Call == "read" || strings.HasPrefix(c.Call, "recv") || strings.Contains(c.Call, "poll")
+		switch f := &c.Frames[k]; {
+		case lastName(f.Func) == "do_handshake":
+			return "handshake"
+		case lastName(f.Func) == "unwrap" && strings.HasSuffix(f.File, "/ssl.py"):
+			return "shutdown"
 		}
 	}
-	return false
+	return ""
 }

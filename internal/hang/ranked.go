@@ -69,8 +69,7 @@ func (j *judge) wouldAct(n node, e edge) bool {
 	if call == nil {
 		return false
 	}
-	for k := range u.Frames {
-		f := u.Frames[k]
+	for _, f := range Within(u.Frames) {
 		if !f.own() || f.Func == "<module>" {
 			continue
 		}
@@ -113,8 +112,7 @@ func (j *judge) cannotAct(n node, e edge) bool {
 		return false
 	}
 	own := 0
-	for k := range u.Frames {
-		f := u.Frames[k]
+	for _, f := range Within(u.Frames) {
 		if !f.own() {
 			continue
 		}

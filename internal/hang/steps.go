@@ -24,6 +24,9 @@ func (j *judge) stepsOf(n node) []edge {
 	if p := j.procs[n.proc]; p != nil && p.Stopped != nil || u != nil && u.Stopped || j.goesRound(n) || j.withheldFrom(n) != nil || j.passingMutex(n, u) {
 		return nil
 	}
+	if e, ok := j.wantsGIL(n); ok {
+		return []edge{e}
+	}
 	if u != nil && u.Wait != nil {
 		out = j.waitSteps(n, u)
 	}
@@ -329,7 +332,11 @@ func (j *judge) childSteps(n node, pid int, at string) []edge {
 		if p.PID != pid || !p.Hangs || p.ID == n.proc {
 			continue
 		}
-		return []edge{{to: j.mainOf(p), sure: true, kind: "waits for the child", thing: -1, say: "%[1]s waits for the end of %[2]s" + at}}
+		e := edge{to: j.mainOf(p), sure: true, kind: "waits for the child", thing: -1, say: "%[1]s waits for the end of %[2]s" + at}
+		if u := j.unit(n); atEnd(u) {
+			e.say = "%[1]s is at its end and joins %[2]s" // a function of atexit
+		}
+		return []edge{e}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 		return "waits" + at + ", which polls: " + turns("times") + starved, Likely, "starved pool", "whether that job would have ended the loop"
 	case c.Loop.Moves && c.Peer != nil && c.Limit > 0 && c.For >= time.Second && c.For > 3*c.Loop.Every:
 		// A client that tries again once its own time-out is over.
-		return j.doing(c) + at + j.came(c) + ", with a time-out of " + lasting(c.Limit) + j.askedOf(c.Peer), Likely, c.Call, "what the other end does"
+		return j.readsAll(n, j.doing(c)) + at + j.came(c) + ", with a time-out of " + lasting(c.Limit) + j.askedOf(c.Peer), Likely, c.Call, "what the other end does"
 	case c.Loop.Moves:
 		says = "goes on in a loop" + at + ": " + turns("turns")
 		if strings.Contains(at, " in ") { // the loop is that of a package
@@ -50,7 +50,7 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	if p := c.Peer; p != nil && strings.HasPrefix(p.What, "connection") && c.Call != "" && strings.Contains(at, " in ") {
 		all := *c // a package looks in short turns: it waits as long as all of them last
 		all.For += c.Loop.For
-		return j.finalPeer(n, &all, j.doing(c)+at)
+		return j.finalPeer(n, &all, j.readsAll(n, j.doing(c))+at)
 	}
 	head := j.loopAt(n)
 	if head.ends {

@@ -64,7 +64,11 @@ func (j *judge) byText(n node, t *Thing, how, ended string) string {
 		}
 	case "":
 	default:
-		who = "the handler of " + a.handles + ", " + who + ","
+		named := who
+		if who = "the handler of " + a.handles; named != "<lambda>" {
+			who += ", " + named + ","
+		}
+		ended += j.undelivered(n, a.handles, a.Frame)
 	}
 	return ended + "; " + who + " " + does + " (" + place + ")"
 }
@@ -129,6 +133,10 @@ func (j *judge) actors(n node, call *regexp.Regexp) []actor {
 				continue
 			}
 			name := enclosing(lines, k)
+			if when := given(code); when != "" {
+				out = append(out, actor{Frame{Func: "<lambda>", File: file, Line: k + 1}, when})
+				continue
+			}
 			if name == "" || runs[file+":"+name] || slices.ContainsFunc(out, func(a actor) bool { return a.File == file && a.Func == name }) {
 				continue
 			}
@@ -160,6 +168,32 @@ func enclosing(lines []string, at int) string {
 }
 
 var signalName = lazyregexp.New(`\bSIG[A-Z]\w*`)
+
+// given says when a lambda runs that a line gives to atexit or signal, "" for another line.
+func given(code string) string {
+	switch {
+	case !strings.Contains(code, "lambda"):
+	case strings.Contains(code, "atexit.register("):
+		return "at exit"
+	case strings.Contains(code, "signal.signal("), strings.Contains(code, "add_signal_handler("):
+		return signalName().FindString(code)
+	}
+	return ""
+}
+
+// undelivered says of a signal whose handler would act that it was sent, but has not come.
+func (j *judge) undelivered(n node, signal string, named Frame) string {
+	p := j.procs[n.proc]
+	if p == nil || p.Signal == nil || !p.Signal.Pending || p.Signal.Signal != signal {
+		return ""
+	}
+	s, at := p.Signal, ""
+	if s.Where != nil {
+		at = " at " + j.sameFile(named, *s.Where)
+	}
+	j.cite(Evidence{Text: signal + " was sent to it" + at, Proc: s.Proc, Event: s.Event})
+	return "; " + signal + " was sent" + at + ", but did not come: it is blocked"
+}
 
 // handles says when a function runs that a program gives to atexit or signal.
 func handles(lines []string, name string) string {

@@ -27,6 +27,7 @@ func (r *reader) failedBeside() {
 	if failed == nil {
 		return
 	}
+	r.facts.Failed = failed
 	for n := range r.facts.Units {
 		w := r.facts.Units[n].Wait
 		if r.facts.Units[n].Kind != hang.Task || w == nil || len(w.On) == 0 {

@@ -11,6 +11,7 @@ import (
 
 	"pyrr/cpython"
 	"pyrr/internal/hang"
+	"pyrr/internal/linux"
 	"pyrr/internal/mem"
 )
 
@@ -107,6 +108,7 @@ func Read(rt *cpython.Runtime, m mem.Reader, proc int, threads []Thread) *hang.F
 
 func (r *reader) readThreads(m mem.Reader, threads []Thread) {
 	all, _ := r.rt.Threads(m)
+	gil := hang.GIL{Unit: -1}
 	for k := range threads {
 		t := &threads[k]
 		u := hang.Unit{Kind: hang.Thread, TID: t.TID, Ident: t.TLS, Main: t.Main}
@@ -114,9 +116,18 @@ func (r *reader) readThreads(m mem.Reader, threads []Thread) {
 		if pt, ok := r.rt.Of(m, all, int(t.TID), t.TLS); ok {
 			u.Name = pt.Name
 			own.frames, _ = r.rt.Frames(m, pt, cpython.Options{NextInstr: t.Next})
+			if pt.HasGIL && t.Call {
+				gil.Unit = len(r.units)
+			}
+		}
+		if t.Call && strings.HasPrefix(linux.Name(int(t.Nr)), "futex") && r.rt.AtGIL(m, t.Args[0]) {
+			gil.Waits = append(gil.Waits, len(r.units))
 		}
 		r.ident[t.TLS] = len(r.units)
 		r.add(u, own)
+	}
+	if gil.Unit >= 0 && len(gil.Waits) > 0 && !r.rt.FreeThreaded() {
+		r.facts.GIL = &gil
 	}
 }
 

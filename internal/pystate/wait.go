@@ -55,7 +55,7 @@ type waiter struct {
 // place is the number of the frame that is shown as the one that waits: the
 // innermost of the user's code, else of an installed package, else the innermost one.
 func (w *waiter) place() int {
-	frames := w.facts.Units[w.n].Frames
+	frames := hang.Within(w.facts.Units[w.n].Frames)
 	for k := range frames {
 		if !hang.Library(frames[k].File) && !hang.Made(frames, k) {
 			return k

@@ -93,6 +93,7 @@ func lastSent(state *logview.State, index *recording.StackIndex, proc int, fits 
 		return nil
 	}
 	out := &hang.Stop{Signal: linux.Signal(last.Nr), Proc: last.At.Proc, TID: last.At.TID, Event: last.At.Pos.Event, Time: last.At.Time}
+	out.Pending = !slices.ContainsFunc(state.Proc(proc).Received, func(r logview.Signal) bool { return r.Nr == last.Nr && r.At.Time >= last.At.Time })
 	if index != nil {
 		if st, ok := stackAt(index, last.At.Proc, last.At.TID, last.At.Pos.Event); ok {
 			if f, ok := OwnFrame(st); ok {
