@@ -10,12 +10,12 @@ import (
 // blockedLoop leads from a task to the thread that runs its loop, where that
 // thread waits in something else than the loop: until then no task goes on.
 func (j *judge) blockedLoop(n node, u *Unit) (edge, bool) {
-	if u == nil || u.Kind == Thread || u.TID == 0 || u.Running {
+	if u == nil || u.Kind == Thread || u.TID == 0 {
 		return edge{}, false
 	}
 	to, ok := j.threadNode(n.proc, u.TID)
-	if !ok {
-		return edge{}, false
+	if !ok || u.Running && (u.Kind != Task || len(u.Frames) != 1 || !j.isHead(u.Frames[0])) {
+		return edge{}, false // but one that has yet to begin can't, either
 	}
 	if u.Kind == Greenlet {
 		if w := j.unit(to); w == nil || !j.blocks(to) {
@@ -27,6 +27,11 @@ func (j *judge) blockedLoop(n node, u *Unit) (edge, bool) {
 		return edge{}, false
 	}
 	return edge{to: to, sure: true, kind: "blocked loop", thing: -1, say: "%[1]s can't go on while %[2]s blocks its event loop"}, true
+}
+
+// isHead says whether a frame stands at the head of its function: that has yet to begin.
+func (j *judge) isHead(f Frame) bool {
+	return j.in.Text != nil && f.own() && strings.HasPrefix(strings.TrimSpace(j.in.Text(f.File, f.Line)), "async def ")
 }
 
 // blocks says whether a thread waits, and not for the events of a loop.

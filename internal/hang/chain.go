@@ -211,6 +211,9 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		if d := j.handlerDied(n.proc); d != "" {
 			return "waits for the result of a job" + at + " that nobody takes any more; " + d, Likely, "future", "whether that thread is of the same pool"
 		}
+		if fate == "" {
+			nobody += j.stuckFor(n, 0)
+		}
 		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
 	case Subprocess:
 		if w.PID > 0 {

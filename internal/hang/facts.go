@@ -51,13 +51,6 @@ type Facts struct {
 	Python string `json:"python,omitempty"`
 }
 
-// GIL is the interpreter's lock, which the thread Unit has in a system call, while the
-// threads Waits wait for it.
-type GIL struct {
-	Unit  int   `json:"unit"`
-	Waits []int `json:"waits"`
-}
-
 // Busy is a thread that computed, watched instruction by instruction through its
 // last ones.
 type Busy struct {

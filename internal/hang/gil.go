@@ -5,6 +5,13 @@ import (
 	"time"
 )
 
+// GIL is the interpreter's lock, which the thread Unit has in a system call, while the
+// threads Waits wait for it.
+type GIL struct {
+	Unit  int   `json:"unit"`
+	Waits []int `json:"waits"`
+}
+
 // wantsGIL leads from a thread that waits for the interpreter's lock to the one that has it and
 // has long been in a system call: native code that did not give it up.
 func (j *judge) wantsGIL(n node) (edge, bool) {

@@ -66,6 +66,9 @@ func (j *judge) finalLoop(n node, c *Call, at string) (says, degree, kind, missi
 	if c.Loop.Instr > 0 {
 		says += fmt.Sprintf(", the same %d instructions each time: what it looks for does not come", c.Loop.Instr)
 	}
+	if j.frozen(n, head.text) {
+		return says + "; freezegun keeps that time from going on", Likely, "poll", "whether it does so all the while"
+	}
 	if d := j.died(n.proc, ""); d != "" {
 		says += "; " + d
 	} else if d := j.lostChild(n.proc); d != "" {

@@ -26,6 +26,21 @@ func atEnd(u *Unit) bool {
 		len(u.Frames) > 0 && slices.Contains([]string{"_exit_function", "_run_finalizers", "_shutdown", "_stop", "__del__"}, lastName(u.Frames[len(u.Frames)-1].Func))
 }
 
+// clock matches what reads a clock.
+var clock = lazyregexp.New(`\btime\(\)|\bmonotonic\(\)|\bnow\(|\bperf_counter\(|\btoday\(`)
+
+// frozen says whether the condition of a loop reads a clock that package freezegun has stopped,
+// as far as the frames and the text of the program say.
+func (j *judge) frozen(n node, head string) bool {
+	u := j.unit(n)
+	if u == nil || j.in.Source == nil || !clock().MatchString(head) {
+		return false
+	}
+	return slices.ContainsFunc(u.Frames, func(f Frame) bool {
+		return strings.HasSuffix(f.File, "/freezegun/api.py") || f.own() && strings.Contains(j.in.Source(f.File), "freeze_time(")
+	})
+}
+
 // toEnd matches a call that reads all there is, until the other end is closed; condition
 // one that is made until nothing comes.
 var (
