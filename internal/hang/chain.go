@@ -193,28 +193,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		}
 		return "waits for an item of " + what + at + ends + nobody, Likely, "channel", "who should have sent to it or closed it"
 	case Future:
-		if t.Pending {
-			return j.finalPending(n, t, at, fate)
-		}
-		if t.Queued {
-			return j.finalQueued(n, t, at)
-		}
-		if t.Class == "AsyncResult" { // of gevent
-			return "waits for " + strings.TrimSpace("AsyncResult "+t.Name) + at + ", which nobody sets" + nobody, Likely, "future", "who should have set it"
-		}
-		if t.Async {
-			return "awaits a future" + at + " that nobody completes" + nobodyButFate(fate), Likely, "future", "who should have completed the future"
-		}
-		if d := j.initializerFails(n.proc); d != "" {
-			return "waits for the result of a job" + at + "; " + d, Likely, "pool", "whether those are the workers of its pool"
-		}
-		if d := j.handlerDied(n.proc); d != "" {
-			return "waits for the result of a job" + at + " that nobody takes any more; " + d, Likely, "future", "whether that thread is of the same pool"
-		}
-		if fate == "" {
-			nobody += j.stuckFor(n, 0)
-		}
-		return "waits for the result of a job" + at + " that nobody runs" + nobody, Likely, "future", "who should have run it"
+		return j.finalFuture(n, t, at, nobody, fate)
 	case Subprocess:
 		if w.PID > 0 {
 			return j.finalChildOf(n, t, w.PID, at)

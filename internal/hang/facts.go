@@ -182,6 +182,9 @@ type Wait struct {
 	Failed string `json:"failed,omitempty"`
 	// Window is the number that says how much the other end still takes, and is used up.
 	Window string `json:"window,omitempty"`
+	// Come are the bytes that have come, of a line (Of is 0) or of as many as are read.
+	Come int `json:"come,omitempty"`
+	Of   int `json:"of,omitempty"`
 	// Unread is the buffer of the other end in which Bytes lie that nobody has read, if that
 	// is in the same process.
 	Unread string `json:"unread,omitempty"`

@@ -152,7 +152,7 @@ func (j *judge) headline(r *Raised) string {
 	if j.in.NoValues {
 		return r.Type
 	}
-	text, _, _ := strings.Cut(strings.TrimSpace(r.Text), "\n")
+	text := firstOf(strings.TrimSpace(r.Text))
 	if len(text) > 160 {
 		text = strings.ToValidUTF8(text[:160], "") + "…"
 	}
@@ -160,4 +160,34 @@ func (j *judge) headline(r *Raised) string {
 		return r.Type
 	}
 	return r.Type + ": " + text
+}
+
+// firstOf is the first line of a message, and of one whose first line says little, such as
+// "1 validation error for Order", what fits of those behind it. What pytest says of an assert is
+// in its first line.
+func firstOf(text string) string {
+	const little, most = 60, 140
+	lines := strings.Split(text, "\n")
+	out := lines[0]
+	if len(out) > little || strings.HasPrefix(out, "assert ") {
+		return out
+	}
+	for _, line := range lines[1:] {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		between := "; "
+		if last := out[max(0, len(out)-1):]; last == "." || last == ":" || last == "" {
+			between = " "
+		}
+		if left := most - len(out) - len(between); left < len(line) {
+			if left > little/2 {
+				out += between + strings.ToValidUTF8(line[:left], "") + "…"
+			}
+			break
+		}
+		out += between + line
+	}
+	return out
 }

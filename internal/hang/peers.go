@@ -328,7 +328,7 @@ func wakes(p *Peer) bool {
 }
 
 // pollsForData is the text of a poll of one descriptor for what can be read there.
-var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,`)
+var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,|^p?select6?\(\d+, \[[\d ]+\], NULL, NULL,`)
 
 // address is where a connection leads to; of a UNIX socket the folder says little.
 func address(p *Peer) string {

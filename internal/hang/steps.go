@@ -194,7 +194,7 @@ func (j *judge) streamSteps(n node, u *Unit, t *Thing, peer *Peer, at string) []
 	if j.flows(n, peer, u.Wait.How) {
 		return nil
 	}
-	out := slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+j.streams(t, peer, u.Wait.How)+at), func(e edge) bool { return j.sameLoop(n, e.to) })
+	out := slices.DeleteFunc(j.peerSteps(n, peer, "%[1]s "+rest(u, j.streams(t, peer, u.Wait.How))+at), func(e edge) bool { return j.sameLoop(n, e.to) })
 	for k := range out {
 		out[k].sure = out[k].sure && u.Wait.How != HowAnswer
 	}

@@ -161,7 +161,7 @@ func (j *judge) finalObject(n node, t *Thing, how, at string) (says, degree, kin
 	if peer := j.stream(n.proc, t); peer != nil && j.flows(n, peer, how) {
 		return fmt.Sprintf("is at an exchange over the %s%s that goes on: %s came so far", strings.TrimSpace(peer.What+" "+address(peer)), at, bytesText(peer.Got)), None, "busy", ""
 	} else if peer != nil {
-		return j.finalPeer(n, j.streamCall(n, t, peer, how), j.streams(t, peer, how)+at)
+		return j.finalPeer(n, j.streamCall(n, t, peer, how), rest(j.unit(n), j.streams(t, peer, how))+at)
 	}
 	if how == "term" && t.State != "" {
 		return "waits in Context.term" + at + " until its sockets are closed: " + t.State, Likely, "open sockets", "whether a message that was not sent keeps them"

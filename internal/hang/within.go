@@ -1,6 +1,7 @@
 package hang
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,6 +25,20 @@ func Within(frames []Frame) []Frame {
 func atEnd(u *Unit) bool {
 	return u != nil && u.Main && !slices.ContainsFunc(u.Frames, func(f Frame) bool { return f.own() }) &&
 		len(u.Frames) > 0 && slices.Contains([]string{"_exit_function", "_run_finalizers", "_shutdown", "_stop", "__del__"}, lastName(u.Frames[len(u.Frames)-1].Func))
+}
+
+// rest says of one that waits for data of which a part has come how much that is: a line
+// without its end, or fewer bytes than are read.
+func rest(u *Unit, does string) string {
+	const from = "waits for data from the "
+	if u == nil || u.Wait == nil || u.Wait.Come == 0 && u.Wait.Of == 0 || !strings.HasPrefix(does, from) {
+		return does
+	}
+	came := fmt.Sprintf("%d came", u.Wait.Come)
+	if u.Wait.Of > 0 {
+		return fmt.Sprintf("waits for %s (%s) from the ", bytesText(uint64(u.Wait.Of)), came) + strings.TrimPrefix(does, from)
+	}
+	return "waits for the end of a line (" + bytesText(uint64(u.Wait.Come)) + " came) from the " + strings.TrimPrefix(does, from)
 }
 
 // clock matches what reads a clock.

@@ -30,7 +30,7 @@ func (r *reader) hubThread(list []cpython.Greenlet) int32 {
 			continue
 		}
 		for k := range u.frames {
-			if f := &u.frames[k]; last(f.Func) == "run" && strings.HasSuffix(f.File, "/gevent/hub.py") {
+			if runsHub(&u.frames[k]) {
 				tid = r.facts.Units[n].TID
 				hubs++
 			}

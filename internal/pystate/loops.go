@@ -108,6 +108,9 @@ func (w *waiter) greenletWait() {
 		w.found = &hang.Wait{How: "sleep", Limit: true}
 		return
 	}
+	if w.eventletWait(); w.found != nil {
+		return
+	}
 	var held []uint64
 	for _, h := range w.Held(f) {
 		held = append(held, h.Obj)

@@ -181,7 +181,7 @@ func (r *reader) hub(main int) {
 			continue
 		}
 		for k := range u.frames {
-			if f := &u.frames[k]; last(f.Func) == "run" && strings.HasSuffix(f.File, "/gevent/hub.py") {
+			if runsHub(&u.frames[k]) {
 				u.runs = append(u.runs, main)
 			}
 		}

@@ -29,6 +29,27 @@ func (r *reader) streamFD(obj uint64) int {
 	return 0
 }
 
+// came notes how much of a line, or of so many bytes, lies in the buffer of the stream that
+// is waited for in the frame k.
+func (w *waiter) came(k int) {
+	if w.found == nil {
+		return
+	}
+	lies := max(0, w.Len(w.Attr(w.self(k), "_buffer")))
+	for k++; k < len(w.u.frames) && ruleKey(w.u.frames[k].File) == "asyncio/streams.py"; k++ {
+		switch last(w.u.frames[k].Func) {
+		case "readuntil":
+			if sep := w.local(w.u, k, "separator"); w.Text(sep, 10) == `b'\n'` {
+				w.found.Come = lies
+			}
+		case "readexactly":
+			if n, ok := w.Int(w.local(w.u, k, "n")); ok {
+				w.found.Come, w.found.Of = lies, int(n)
+			}
+		}
+	}
+}
+
 // onSocket takes a socket for what is waited for by a method of an event loop.
 func (w *waiter) onSocket(k int, how string) {
 	sock := w.local(w.u, k, "sock")

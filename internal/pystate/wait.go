@@ -223,7 +223,7 @@ var rules = map[string]func(*waiter, int){
 	"asyncio/selector_events.py:sock_connect":   func(w *waiter, k int) { w.onSocket(k, "connect") },
 	"asyncio/selector_events.py:sock_sendall":   func(w *waiter, k int) { w.onSocket(k, "drain") },
 	"asyncio/tasks.py:_wait":                    func(w *waiter, k int) { w.several(k, hang.Future, "fs", "") },
-	"asyncio/streams.py:_wait_for_data":         func(w *waiter, k int) { w.on(k, hang.Object, "read", w.self(k)) },
+	"asyncio/streams.py:_wait_for_data":         func(w *waiter, k int) { w.on(k, hang.Object, "read", w.self(k)); w.came(k) },
 	"asyncio/streams.py:_drain_helper":          func(w *waiter, k int) { w.on(k, hang.Object, "drain", w.self(k)) },
 	"asyncio/base_events.py:run_until_complete": func(w *waiter, k int) { w.loop(k) },
 	"asyncio/base_events.py:run_forever":        func(w *waiter, k int) { w.loopForever() },

@@ -221,10 +221,10 @@ func besideWakers(all []*hang.Peer, proc int) *hang.Peer {
 	var found *hang.Peer
 	for _, p := range all {
 		inside := len(p.Ends) > 0 && !slices.ContainsFunc(p.Ends, func(e hang.End) bool { return e.Proc != proc })
-		if p.What == hang.EventFD || p.Addr == "" && p.Sent == 0 && p.Unrecorded == "" && inside {
+		if p.What == hang.EventFD || p.What != "terminal" && p.Addr == "" && p.Sent == 0 && p.Unrecorded == "" && inside {
 			continue
 		}
-		if found != nil || p.What == "listening socket" || p.Addr == "" {
+		if found != nil || p.What == "listening socket" || p.Addr == "" && p.What != "terminal" {
 			return nil
 		}
 		found = p

@@ -294,8 +294,16 @@ func addPeers(c *hang.Call, state *logview.State, proc int) {
 	if len(wants) == 1 && c.FD < 0 {
 		c.FD = wants[0].FD // a poll of one, as of a socket with a time limit
 	}
-	if len(c.Peers) > 1 && strings.HasPrefix(c.Call, "epoll") {
+	if len(c.Peers) > 1 {
 		c.Peer = besideWakers(c.Peers, proc)
+		if c.Peer != nil && !strings.HasPrefix(c.Call, "epoll") && c.Peer.What != "terminal" {
+			c.Peer = nil // a select of the program's own may wait for either
+		}
+		for k := range wants {
+			if c.Peer != nil && wants[k].File != nil && c.FD < 0 && c.Peer.What == "terminal" && len(c.Peers) == len(wants) && c.Peers[k] == c.Peer {
+				c.FD = wants[k].FD
+			}
+		}
 	}
 	if len(c.Peers) == 1 {
 		c.Peer = c.Peers[0]
