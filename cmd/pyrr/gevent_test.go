@@ -84,6 +84,66 @@ def give():
 
 gevent.joinall([gevent.spawn(give), gevent.spawn(take)])
 `, "MainThread waits for an item of queue jobs (blocked.py:7), which greenlet give has at hand, which can't run while MainThread blocks gevent's loop.", "No verdict"},
+	"hub of eventlet": {`import os, sys, tempfile
+FILES = {"hubs/hub.py": """
+import greenlet, time
+class BaseHub:
+    def __init__(self):
+        self.ready, self.greenlet = [], greenlet.greenlet(self.run)
+    def switch(self):
+        return self.greenlet.switch()
+    def run(self):
+        while True:
+            while self.ready:
+                self.ready.pop(0)()
+            time.sleep(60)
+hub = BaseHub()
+""", "queue.py": """
+import greenlet
+from .hubs.hub import hub
+class Queue:
+    def __init__(self):
+        self.entries, self.getters = [], []
+    def put(self, item):
+        self.entries.append(item)
+        while self.getters:
+            hub.ready.append(self.getters.pop().switch)
+    def get(self, timeout=None):
+        while not self.entries:
+            self.getters.append(greenlet.getcurrent())
+            hub.switch()
+        return self.entries.pop(0)
+""", "greenthread.py": """
+import greenlet
+from .hubs.hub import hub
+class GreenThread(greenlet.greenlet):
+    def __init__(self, function, *args):
+        super().__init__(self.main, hub.greenlet)
+        self.function, self.args, self.waiters = function, args, []
+        hub.ready.append(self.switch)
+    def main(self):
+        self.function(*self.args)
+        hub.ready += [w.switch for w in self.waiters]
+    def wait(self):
+        self.waiters.append(greenlet.getcurrent())
+        hub.switch()
+"""}
+sys.path.insert(0, os.path.join(tempfile.mkdtemp(), "site-packages"))
+os.makedirs(sys.path[0] + "/eventlet/hubs")
+for name, text in FILES.items():
+    open(sys.path[0] + "/eventlet/" + name, "w").write(text)
+from eventlet.queue import Queue
+from eventlet.greenthread import GreenThread
+
+def worker(jobs):
+    while jobs.get() is not None:
+        pass
+
+jobs = Queue()
+g = GreenThread(worker, jobs)
+jobs.put(1)
+g.wait()
+`, "The main greenlet joins greenlet worker (hub of eventlet.py:59), which waits for an item of queue jobs (line 53)", "time limit"},
 	"turns": {`import gevent
 from gevent.pool import Pool
 

@@ -67,7 +67,7 @@ func (j *judge) acted(n node, t *Thing) string {
 		}
 		return "; " + tell(s, " set ") + " set it at " + j.at(s.Where) + ", and " + tell(c, " cleared ") + " cleared it at " + j.at(c.Where)
 	case Queue:
-		if a, _ := last(TookItem); a != nil && a.Unit != n.unit {
+		if a, _ := last(TookItem); a != nil && a.Unit != n.unit && j.unit(n).Kind != Greenlet { // of which is not known which did
 			ended := ""
 			if a.Unit < 0 {
 				ended = ", and has ended"

@@ -11,7 +11,11 @@ import (
 // limited says whether a frame's argument timeout is not None.
 func (w *waiter) limited(k int) bool {
 	for _, name := range []string{"timeout", "endtime"} {
-		if v := w.local(w.u, k, name); v != 0 && !w.None(v) {
+		v := w.local(w.u, k, name)
+		if w.Type(v) == "Timeout" { // of eventlet, or gevent
+			v = w.Attr(v, "seconds")
+		}
+		if v != 0 && !w.None(v) {
 			if n, ok := w.Int(v); !ok || n != -1 {
 				return true
 			}
