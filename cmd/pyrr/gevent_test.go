@@ -143,7 +143,7 @@ jobs = Queue()
 g = GreenThread(worker, jobs)
 jobs.put(1)
 g.wait()
-`, "The main greenlet joins greenlet worker (hub of eventlet.py:59), which waits for an item of queue jobs (line 53)", "time limit"},
+`, "The main greenlet joins greenlet worker (hub of eventlet.py:59 in GreenThread.wait), which waits for an item of queue jobs (hub of eventlet.py:53 in Queue.get)", "time limit"},
 	"turns": {`import gevent
 from gevent.pool import Pool
 

@@ -100,7 +100,7 @@ func (j *judge) waitAt(u *Unit) string {
 	}
 	via := ""
 	for k := 0; k < w.Frame; k++ {
-		if p := u.Frames[k]; Installed(p.File) && !Machinery(p.File) && !strings.HasSuffix(p.File, "/trio/_core/_traps.py") {
+		if p := u.Frames[k]; Installed(p.File) && !Machinery(p.File) && !strings.HasSuffix(p.File, "/trio/_core/_traps.py") && !strings.Contains(p.File, "/eventlet/hubs/") {
 			via = " in " + p.Func
 			break
 		}
