@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +76,8 @@ var scantMachines = []scantMachine{
 	{"a file of a mode that permits nothing", powerless, modelessProgram, ""},
 	{"no thread more", "", fullProgram, `^pyrr: warning: process \d+ \(python[0-9.]+\) could not make a thread or process, .* pyrr's \d+ count in it, too\npyrr: recorded .* instructions, verified\n$`},
 	{"what was data is never code", "if libc.prctl(65, 1, 0, 0, 0): sys.exit(77)\n", plainProgram, ""}, // PR_SET_MDWE
+	{"no result of a call that is put into it", noRequest(3), plainProgram, // PTRACE_PEEKUSER
+		`^pyrr: warning: process \d+ \(python[0-9.]+\): recording stopped at instruction 0: .*: operation not permitted\n`},
 }
 
 // TestScantMachine records programs where something is used up, or not permitted.
@@ -166,13 +169,15 @@ def test_after(): pass
 	}
 }
 
-// noRegisters is Python that puts itself under a filter which refuses PTRACE_GETREGSET alone.
-const noRegisters = `import struct
-code = struct.pack("HBBI" * 6, 0x20, 0, 0, 0, 0x15, 0, 3, 101, 0x20, 0, 0, 16, 0x15, 0, 1, 0x4204, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000)
+// noRequest is Python that puts itself under a filter which refuses one request of ptrace alone.
+func noRequest(which int) string {
+	return fmt.Sprintf(`import struct
+code = struct.pack("HBBI" * 6, 0x20, 0, 0, 0, 0x15, 0, 3, 101, 0x20, 0, 0, 16, 0x15, 0, 1, %d, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000)
 buffer = ctypes.create_string_buffer(code)
 program = struct.pack("HxxxxxxP", 6, ctypes.addressof(buffer))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
-`
+`, which)
+}
 
 // TestLetGoBeforeTests: where a session of pytest can't be recorded from its start on, a line
 // says that nobody times its tests by themselves.
@@ -191,7 +196,7 @@ func TestLetGoBeforeTests(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "test_it.py"), []byte("def test_passes(): pass\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(python, "-c", prelude+noRegisters+"os.execv(sys.argv[1], sys.argv[2:])", self, "pyrr", "record",
+	cmd := exec.Command(python, "-c", prelude+noRequest(0x4204)+"os.execv(sys.argv[1], sys.argv[2:])", self, "pyrr", "record",
 		"--keep", "failure", "--timeout", "100s", "-o", dir, python, "-m", "pytest", "-p", "no:cacheprovider", "test_it.py")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()

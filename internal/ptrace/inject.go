@@ -46,6 +46,7 @@ func Inject(tid int, pc uint64, nr uint64, args [6]uint64, other func(unix.WaitS
 		}
 		if st.Stopped() && st.StopSignal() == unix.SIGTRAP && Event(st) == 0 {
 			if err := GetRegs(tid, &r); err != nil {
+				_ = SetRegs(tid, &saved) // as in InjectStopsBy
 				return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
 			}
 			if r.PC() == pc+uint64(len(Gadget)) {
@@ -137,6 +138,7 @@ func InjectStopsBy(wait func(tid int) (unix.WaitStatus, error), tid int, pc uint
 	}
 	ret, err := Result(tid)
 	if err != nil {
+		_ = SetRegs(tid, &saved) // it stands behind the call: let go, it has to be where it was
 		return 0, fmt.Errorf("inject syscall %d: read result: %w", nr, err)
 	}
 	if err := SetRegs(tid, &saved); err != nil {
