@@ -25,11 +25,11 @@ func TestTimeoutEndsWhatAShellStarted(t *testing.T) {
 	for _, heeds := range []bool{true, false} {
 		t.Run(strconv.FormatBool(heeds), func(t *testing.T) {
 			dir := t.TempDir()
-			code := "import os, signal, time\nopen('pid', 'w').write(str(os.getpid()))\n"
+			code := "import os, signal, time\n"
 			if !heeds {
 				code += "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 			}
-			code += "try:\n  time.sleep(600)\nexcept KeyboardInterrupt:\n  open('told', 'w').close()\n"
+			code += "try:\n  open('pid', 'w').write(str(os.getpid()))\n  time.sleep(600)\nexcept KeyboardInterrupt:\n  open('told', 'w').close()\n"
 			if err := os.WriteFile(filepath.Join(dir, "p.py"), []byte(code), 0o666); err != nil {
 				t.Fatal(err)
 			}
