@@ -63,6 +63,17 @@ func (j *judge) runningTask(thread node) node {
 	return node{thread.proc, -1}
 }
 
+// actor is who does what a unit is at: of a task whose code runs just now, the thread that
+// runs it, which knows what that waits for.
+func (j *judge) actor(n node) node {
+	if u := j.unit(n); u != nil && u.Kind == Task && u.Running {
+		if to, ok := j.threadNode(n.proc, u.TID); ok && j.runningTask(to) == n {
+			return to
+		}
+	}
+	return n
+}
+
 // sameFrames says whether the innermost frames of a thread are those of a task.
 func sameFrames(thread, task []Frame) bool {
 	n := min(len(thread), len(task))

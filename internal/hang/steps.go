@@ -183,7 +183,7 @@ func (j *judge) thingSteps(n node, u *Unit, number int, at string) []edge {
 		if k == n.unit || j.sameLoop(n, node{n.proc, k}) {
 			continue
 		}
-		add(node{n.proc, k}, false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
+		add(j.actor(node{n.proc, k}), false, "knows", "%[1]s "+j.wants(t, u.Wait.How, at)+", which %[2]s has at hand", nil)
 	}
 	return out
 }
