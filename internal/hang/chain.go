@@ -2,6 +2,7 @@ package hang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -409,7 +410,11 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 	case p.Backlog && c.Call == "connect":
 		return does + ", which takes no more connections: nobody accepts those that wait", Proven, c.Call, ""
 	case p.Backlog:
-		return does + ", a connection that nobody has accepted" + j.traffic(c), Proven, c.Call, ""
+		own := ""
+		if slices.ContainsFunc(p.Listeners, func(e End) bool { return e.Proc == n.proc }) {
+			own = " (its own process listens there)"
+		}
+		return does + ", a connection that nobody has accepted" + own + j.traffic(c), Proven, c.Call, ""
 	case p.Closed:
 		return does + j.keptOpen(n), Likely, c.Call, "which program that is"
 	case p.What == Datagrams && p.Got == 0:

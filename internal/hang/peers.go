@@ -57,6 +57,11 @@ func (j *judge) callSteps(n node) []edge {
 	}
 	if c.Peer != nil {
 		out = j.peerSteps(n, c.Peer, "%[1]s "+j.readsAll(n, j.doing(c))+at)
+		if t := j.sharedQueue(n); t != nil {
+			for k := range out {
+				out[k].say = "%[1]s " + j.wants(t, "get", at) + ", into which %[2]s could put"
+			}
+		}
 	}
 	for k := range out {
 		if c.Limit > 0 {

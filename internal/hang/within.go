@@ -60,7 +60,7 @@ func (j *judge) frozen(n node, head string) bool {
 // one that is made until nothing comes.
 var (
 	toEnd     = lazyregexp.New(`\.(?:read|readall|readlines)\((?:-1)?\)`)
-	condition = lazyregexp.New(`^while .*\b(?:recv|read)\(`)
+	condition = lazyregexp.New(`^while (?:\(?\w+ := )?[\w.]+\.(?:recv|read)\([^()]*\)\)?:`)
 )
 
 // readsAll says of one that waits for data from the other end of something that it reads until
@@ -86,4 +86,17 @@ func (j *judge) readsAll(n node, does string) string {
 		break
 	}
 	return does
+}
+
+// sharedQueue is the queue of multiprocessing for an item of which one waits at its pipe, nil
+// for none.
+func (j *judge) sharedQueue(n node) *Thing {
+	u := j.unit(n)
+	if u == nil || u.Wait == nil || u.Wait.How != "get" {
+		return nil
+	}
+	if t := j.thing(n.proc, first(u.Wait.On)); t != nil && t.Kind == Queue {
+		return t
+	}
+	return nil
 }

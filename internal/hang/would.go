@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"pyrr/internal/lazyregexp"
 )
@@ -184,7 +185,7 @@ func given(code string) string {
 // undelivered says of a signal whose handler would act that it was sent, but has not come.
 func (j *judge) undelivered(n node, signal string, named Frame) string {
 	p := j.procs[n.proc]
-	if p == nil || p.Signal == nil || !p.Signal.Pending || p.Signal.Signal != signal {
+	if p == nil || p.Signal == nil || !p.Signal.Pending || p.Signal.Signal != signal || p.Time-p.Signal.Time < int64(time.Second/4) {
 		return ""
 	}
 	s, at := p.Signal, ""
