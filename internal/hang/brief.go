@@ -90,6 +90,7 @@ var shorter = []struct {
 	{lazyregexp.New(`the connection(?: \([^()]*\))?, (a connection that nobody)`), "$1"},
 	{lazyregexp.New(`(for \d+ jobs?) that nobody reports done(; (?:child|thread|callback))`), "$1$2"},
 	{lazyregexp.New(`(the next request) on the connection(?: to [\d.]+:\d+)? with `), "$1 of "},
+	{lazyregexp.New(` \(its own process listens there\)`), ""},
 	{lazyregexp.New(`thread Thread-\d+ \((\w+)\)`), "thread $1"},
 	{lazyregexp.New("; it was asked `[^`]*`"), ""},
 }
