@@ -195,3 +195,12 @@ func (r *recorder) backOut(t *task, regs *linux.Regs) error {
 	regs.NoCall() // or the kernel made it again
 	return ptrace.SetRegs(t.tid, regs)
 }
+
+// rouse interrupts the thread of a process that seems to compute, and waits in the midst of a
+// buffered call: backOut then has it come to where that call is seen. Where others are ready,
+// lookForSpins does so.
+func (r *recorder) rouse(p *process) {
+	if t := p.cur; p.mode == modeRecord && p.calls != nil && t != nil && len(p.ready) == 0 && !t.stopped && t.computing() && r.kernel.sleeping(t.tid) {
+		t.probed = ptrace.Interrupt(t.tid) == nil
+	}
+}

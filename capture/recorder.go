@@ -182,6 +182,7 @@ func (r *recorder) housekeeping(now time.Time) {
 				r.logEnter(t) // so that a killed recorder leaves them behind
 			}
 		}
+		r.rouse(p)
 	}
 	r.heap.Check(now)
 	r.watchNative(now)

@@ -100,7 +100,11 @@ const (
 	classSendTried
 	classReadTried
 	classWriteTried
+	// These are sure not to wait, as far as can be told: where they do all the same, and are
+	// cut short, they are made with a stop. See BackOut.
 	classTermRead // of the master of a terminal, once a poll says that it does not wait
+	classTaken    // a connection, likewise
+	classConnect  // to who listens on this machine
 	classEpoll
 	classPoll
 	classSelect
@@ -147,6 +151,8 @@ var callClasses = [classCount]callClass{
 	classEpoll:      {out: argSI, kind: sizeReady},
 	classPoll:       {out: argDI, kind: sizePolled},
 	classTermRead:   {out: argSI, kind: sizeReturned},
+	classTaken:      {out: argSI, kind: sizeNamed},
+	classConnect:    {in: argSI, fixed: addressSize},
 	classSelect:     {out: argDI, kind: sizeSets},
 }
 
@@ -174,7 +180,7 @@ var bufferedCalls = map[int]byte{
 	unix.SYS_PSELECT6:       classSelect,
 	unix.SYS_RT_SIGPROCMASK: classMask, unix.SYS_MADVISE: classAdvise, unix.SYS_PIPE2: classPipe, unix.SYS_CLONE3: classGone,
 	unix.SYS_SOCKET: classSocket, unix.SYS_SOCKETPAIR: classPair, unix.SYS_GETSOCKNAME: className, unix.SYS_GETPEERNAME: className,
-	unix.SYS_ACCEPT4: className, unix.SYS_SHUTDOWN: classKnown,
+	unix.SYS_ACCEPT4: className, unix.SYS_CONNECT: classConnect, unix.SYS_SHUTDOWN: classKnown,
 	unix.SYS_KILL: classKill, unix.SYS_GETRUSAGE: classUsage, unix.SYS_TIMES: classTimes, unix.SYS_PRLIMIT64: classLimits,
 	unix.SYS_STATFS: classStatfs, unix.SYS_FSTATFS: classFstatfs, unix.SYS_LISTXATTR: classList, unix.SYS_LLISTXATTR: classList,
 	unix.SYS_GETXATTR: classAttr, unix.SYS_LGETXATTR: classAttr, unix.SYS_SENDFILE: classCopy,
@@ -209,7 +215,7 @@ var borrowing = []int{unix.SYS_RT_SIGACTION, unix.SYS_EXECVE, unix.SYS_CLOSE, un
 // syncing are those that wait for a disk, connecting those that make sockets.
 var (
 	syncing    = []int{unix.SYS_FSYNC, unix.SYS_FDATASYNC}
-	connecting = []int{unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_ACCEPT4}
+	connecting = []int{unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_ACCEPT4, unix.SYS_CONNECT}
 )
 
 // sharing are the calls that change what shared memory shows, or where it is.

@@ -119,8 +119,8 @@ func (a *callsAsm) call() {
 	a.label("ready")
 	a.emit(0x83, 0xf9, classTermRead) // cmp ecx, classTermRead
 	a.jump("vector", 0x0f, 0x82)      // jb
-	a.je("call")
-	a.emit(0x83, 0xf9, classEpoll) // cmp ecx, classEpoll
+	a.emit(0x83, 0xf9, classEpoll)    // cmp ecx, classEpoll
+	a.jump("call", 0x0f, 0x82)        // jb
 	a.jne("polls")
 	a.emit(0x45, 0x31, 0xd2) // xor r10d, r10d
 	a.jmp("call")
@@ -212,8 +212,8 @@ func (a *callsAsm) print() {
 	a.label("transferred")
 	a.load(r10, arg10)
 	// What the socket or the pipe says of itself is the result, but not what comes of
-	// the try: -EAGAIN, -EFAULT, -EBADF, -EINVAL.
-	for _, again := range []byte{0xf5, 0xf2, 0xf7, 0xea} {
+	// the try: -EAGAIN, -EINTR, -EFAULT, -EBADF, -EINVAL.
+	for _, again := range []byte{0xf5, 0xfc, 0xf2, 0xf7, 0xea} {
 		a.emit(0x48, 0x83, 0xf8, again) // cmp rax, again
 		a.je("undo")
 	}
@@ -371,6 +371,8 @@ func (a *callsAsm) toldByClass() {
 	a.emit(0x83, 0xf9, classPair) // cmp ecx, classPair
 	a.je("made")
 	a.emit(0x83, 0xf9, className) // cmp ecx, className
+	a.je("connected")
+	a.emit(0x83, 0xf9, classTaken) // cmp ecx, classTaken
 	a.je("connected")
 }
 

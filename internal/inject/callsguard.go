@@ -62,6 +62,7 @@ func (a *callsAsm) dispatch() {
 	a.is(classSocket, "socket")
 	a.is(classPair, "pair")
 	a.is(className, "name")
+	a.is(classConnect, "connect")
 	a.is(classEpoll, "epoll")
 	a.is(classPoll, "poll")
 	a.is(classSelect, "select")

@@ -5,7 +5,7 @@ import unix "pyrr/internal/sys"
 // guardNewSockets are the calls that make sockets, ask for their names, or shut one side.
 // Where a name goes and its length have to lie together above the stack pointer, as they
 // do for who asks by variables of its own: what one record holds is one piece of memory.
-// A connection is taken only where that does not wait.
+// A connection is taken only where that does not wait, or a poll says that there is one.
 func (a *callsAsm) guardNewSockets() {
 	const (
 		afUnix, afInet, afInet6 = 1, 2, 10
@@ -34,8 +34,26 @@ func (a *callsAsm) guardNewSockets() {
 	a.jne("own name")
 	a.mayOn(FDStream)
 	a.testNonBlock()
-	a.je("slow")
+	a.jne("together")
+	a.pollsIn(unix.SYS_ACCEPT4)
+	a.setClass(classTaken)
 	a.jmp("together")
+
+	// On this machine it is settled within the call, where who listens has room for it.
+	a.label("connect")
+	a.mayOn(FDStream)
+	a.emit(0x83, 0xfa, addressSize) // cmp edx, addressSize
+	a.jne("slow")
+	a.emit(0x49, 0x89, 0xf3) // mov r11, rsi
+	a.emit(0x49, 0x29, 0xe3) // sub r11, rsp
+	a.emit(0x49, 0x81, 0xfb) // cmp r11, nearStack
+	a.imm32(nearStack)
+	a.ja("slow")
+	a.emit(0x66, 0x83, 0x3e, afInet) // cmp word [rsi], afInet
+	a.jne("slow")
+	a.emit(0x80, 0x7e, 4, 127) // cmp byte [rsi+4], 127
+	a.jne("slow")
+	a.jmp("go")
 
 	a.label("own name")
 	a.mayOn(FDSocket)
@@ -58,6 +76,8 @@ func (a *callsAsm) guardNewSockets() {
 }
 
 const (
+	// addressSize is the size of struct sockaddr_in.
+	addressSize = 16
 	// farthestName is how far apart a name and its length may lie.
 	farthestName = 0x100
 	// longestName is the size of struct sockaddr_storage, which no name exceeds.

@@ -111,6 +111,8 @@ func (a *callsAsm) given() {
 	a.je("varying")
 	a.emit(0x48, 0x83, 0xf8, 0xf5) // cmp rax, -EAGAIN
 	a.je("given")
+	a.cell(cellClass, []byte{0x83, 0x3d}, classConnect) // cmp dword [class], classConnect: it has read the address, whatever came of it
+	a.je("given")
 	a.emit(0x48, 0x85, 0xc0) // test rax, rax
 	a.jne("kind")
 	a.jmp("given")

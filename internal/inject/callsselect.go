@@ -65,9 +65,17 @@ func (a *callsAsm) guardSelect() {
 // guardTerminal is a read of the master of a terminal, which is made if a poll says that
 // it does not wait: only if somebody else reads what there was meanwhile, it does.
 func (a *callsAsm) guardTerminal() {
-	const sysPoll, pollIn = 7, 1
 	a.label("terminal")
 	a.slowAbove(rdx, maxCallData)
+	a.pollsIn(unix.SYS_READ)
+	a.setClass(classTermRead)
+	a.jmp("go")
+}
+
+// pollsIn leads the call nr to where it stops, unless the descriptor in rdi has something
+// for it.
+func (a *callsAsm) pollsIn(nr uint32) {
+	const sysPoll, pollIn = 7, 1
 	a.atEnd()
 	a.ja("slow")
 	a.save(saved{cellRet, rcx}, saved{cellNr, rdi}, saved{cellSI, rsi}, saved{cellDX, rdx})
@@ -86,12 +94,10 @@ func (a *callsAsm) guardTerminal() {
 	a.syscall()
 	a.emit(0x49, 0x89, 0xc3) // mov r11, rax
 	a.restore(saved{cellRet, rcx}, saved{cellNr, rdi}, saved{cellSI, rsi}, saved{cellDX, rdx})
-	a.emit(0xb8) // mov eax, read
-	a.imm32(unix.SYS_READ)
+	a.emit(0xb8) // mov eax, nr
+	a.imm32(nr)
 	a.emit(0x49, 0x83, 0xfb, 1) // cmp r11, 1
 	a.jne("slow")
-	a.setClass(classTermRead)
-	a.jmp("go")
 }
 
 // setBytes has r9 at how many bytes of each set there are.
@@ -251,5 +257,5 @@ func (img *CallsArea) BackOut(m mem.Reader, pc, result uint64) (again uint64, ok
 	}
 	class, err := mem.U64(m, img.Data+cellClass)
 	const eAgain = 11
-	return ^uint64(eAgain - 1), err == nil && class == classTermRead
+	return ^uint64(eAgain - 1), err == nil && class >= classTermRead && class < classEpoll
 }

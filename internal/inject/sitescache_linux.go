@@ -14,7 +14,7 @@ import (
 
 // cacheVersion is part of the cache's path. It changes with what the
 // scanner finds, also by the table of buffered calls, or how sites are stored.
-const cacheVersion = "13"
+const cacheVersion = "14"
 
 // maxCacheEntry bounds the size of a cache entry that is read.
 const maxCacheEntry = 4 << 20
