@@ -385,7 +385,7 @@ func (j *judge) finalPeer(n node, c *Call, does string) (says, degree, kind, mis
 		return does + fmt.Sprintf(", which %s reads; that program writes to a pipe itself, which nobody reads meanwhile", p.Unrecorded), Likely, "full pipes", "that the program waits to write: it is not recorded"
 	case p.Unrecorded != "":
 		return does + fmt.Sprintf(", whose other end a program has that is not recorded (%s)%s", p.Unrecorded, j.traffic(c)) + j.inputOf(n, p.Program), Likely, c.Call, "what that program does"
-	case own > 0 && own == len(p.Ends) && p.What == "pipe" && strings.Contains(does, "waits for data"):
+	case own > 0 && own == len(p.Ends) && p.What == "pipe" && !strings.Contains(does, "writes"):
 		return does + ", whose writing end this process has open itself, so its end never comes", Proven, c.Call, ""
 	case own > 0 && own == len(p.Ends):
 		if users := j.atIt(j.havers(n, j.procs[n.proc], ownEnds(n, p)), ownEnds(n, p)); len(users) > 0 {
