@@ -304,7 +304,7 @@ func (j *judge) doing(c *Call) string {
 		return "waits for a lock on the " + on
 	case strings.Contains(name, "poll"), strings.Contains(name, "select"):
 		switch {
-		case c.Peer != nil && pollsForData().MatchString(c.Text):
+		case c.Peer != nil && (pollsForData().MatchString(c.Text) || c.Peer.What == "terminal" && selectsForData().MatchString(c.Text)):
 			return "waits for data from the " + on // so does a socket with a time limit receive
 		case c.Peer != nil && slices.ContainsFunc(c.Frames, runsReactor) && wakes(c.Peer):
 		case c.Peer != nil:
@@ -333,7 +333,10 @@ func wakes(p *Peer) bool {
 }
 
 // pollsForData is the text of a poll of one descriptor for what can be read there.
-var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,|^p?select6?\(\d+, \[[\d ]+\], NULL, NULL,`)
+var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,`)
+
+// selectsForData is that of a select for what can be read.
+var selectsForData = lazyregexp.New(`^p?select6?\(\d+, \[[\d ]+\], NULL, NULL,`)
 
 // address is where a connection leads to; of a UNIX socket the folder says little.
 func address(p *Peer) string {
