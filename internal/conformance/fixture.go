@@ -187,7 +187,7 @@ func (f Fixture) Case(i *Interpreter, dir string) Case {
 		Argv:        append(slices.Clone(i.Command), "{}/"+f.Name+".py"),
 		Prepare:     func(folder string) error { return CopyProgram(folder, dir, f.Name) },
 		Root:        i.Root,
-		NativeLimit: time.Minute,
+		NativeLimit: setup.Patience(time.Minute),
 		Native: func(out Output) Verdict {
 			if out.Status != f.Exit {
 				return Fail

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pyrr/internal/setup"
 )
 
 // Trial runs cases with one build of pyrr. Use one per goroutine.
@@ -24,7 +26,7 @@ type Trial struct {
 	Isolate bool
 	// Scratch is where folders are made; the system's by default.
 	Scratch string
-	// Bad is where recordings go whose replay was not exact; "" for nowhere.
+	// Bad is where the recordings of trials go that were not good; "" for nowhere.
 	Bad string
 }
 
@@ -86,7 +88,7 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 	}
 
 	file := filepath.Join(work.base, "recording.pyrr.zip")
-	limit := time.Duration(math.Max(120, 30+10*native.Seconds)) * time.Second
+	limit := setup.Patience(time.Duration(math.Max(120, 30+10*native.Seconds)) * time.Second)
 	argv := append([]string{t.Pyrr, "record", "--verify", "none", "-o", file}, slices.Concat(t.Flags, c.Flags)...)
 	recorded, err := command{append(append(argv, "--"), c.at(work.inside)...), work.cwd, work.env(), limit}.run(ctx)
 	if err != nil {
@@ -121,9 +123,9 @@ func (t *Trial) Run(ctx context.Context, c Case) (Row, error) {
 	return row, errors.Join(err, t.keepBad(row, file), ctx.Err())
 }
 
-// keepBad moves the recording of a trial away whose replay was not exact.
+// keepBad moves the recording of a trial away that was not good: it shows how its outcome came about.
 func (t *Trial) keepBad(row Row, file string) error {
-	if t.Bad == "" || row.Replay == Exact {
+	if t.Bad == "" || row.Good() {
 		return nil
 	}
 	name := fmt.Sprintf("%s-%d.pyrr.zip", strings.ReplaceAll(row.Name, "/", "-"), time.Now().Unix())

@@ -38,7 +38,7 @@ func main() {
 	pflag.StringVar(&o.python, "python", "/usr/bin/python3.11", "the interpreter whose regression tests run")
 	pflag.StringVar(&o.root, "root", "", "corpus: the `folder` that is the interpreter's root (default: the machine's own)")
 	pflag.StringVar(&o.state, "state", "", "`file` of interim results, to continue from (default: none)")
-	pflag.StringVar(&o.bad, "bad", "", "a `folder` for the recordings whose replay was not exact (default: they are removed)")
+	pflag.StringVar(&o.bad, "bad", "", "a `folder` for the recordings that differ from the native run or from their replay (default: they are removed)")
 	pflag.StringSliceVar(&o.only, "only", nil, "soak: only fixtures whose INTERPRETER/NAME holds one of these `texts`")
 	pflag.BoolVar(&o.all, "all", false, "corpus: all files")
 	pflag.BoolVar(&o.failed, "failed", false, "corpus: only what the kept results don't show as good")
