@@ -66,6 +66,7 @@ func measureProcesses(rounds int, file string) error {
 	}
 	text += workersRows("24 tests that compute for 30 ms each, less than starting two workers takes", serial, two)
 	text += workersRows("24 tests that compute for 0.4 s each", longSerial, longTwo)
+	text += "\nOne tracer takes all stops: its part of a processor for each worker says for how many it is enough.\n"
 	return writeSection("Many processes", "bench/processes.md", file, text)
 }
 
