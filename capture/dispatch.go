@@ -176,7 +176,7 @@ func (r *recorder) resume(t *task, sig int) error {
 	t.stopped, t.state = false, stateRun
 	if t.sys != callNone {
 		t.sys.move(moveResume)
-		r.tellExit(t, false)
+		r.tellExit(t, t.prints())
 		return ptrace.Syscall(t.tid, sig)
 	}
 	if t.proc.calls != nil {

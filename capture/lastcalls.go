@@ -13,12 +13,23 @@ import (
 
 // A process that somebody kills while it runs has calls in its buffer of which no stop
 // told, and among them may be the last lines that it printed. So a thread whose calls are
-// buffered stops once more where it ends, and leaves them. Threads in calls that stop
-// don't: what they did is in the log.
+// buffered stops once more where it ends, and leaves them. So does one in a call that
+// stops and writes to the command's own output: killed behind it, before the recorder saw
+// that it had returned, it has printed what no event tells. Threads in other calls don't:
+// what they did is in the log, or has no one to whom it matters.
 
 // lastCalls is what the buffers of a process held where the thread that ran came to its
-// end.
-type lastCalls struct{ calls, readings []byte }
+// end, and what the write of a thread returned that stops.
+type lastCalls struct {
+	calls, readings []byte
+	wrote           int64
+}
+
+// prints reports whether a thread is in a call that stops and writes to the command's own
+// output, of whose result the log has nothing.
+func (t *task) prints() bool {
+	return t.ev.Why != "" && (t.sys == callInside || t.sys == callLogged)
+}
 
 // tellExit has a stopped thread stop where it ends, or not.
 func (r *recorder) tellExit(t *task, on bool) {
@@ -38,7 +49,17 @@ func (r *recorder) tellExit(t *task, on bool) {
 // recorder waits, so that it only reads.
 func (r *recorder) exiting(tid int) {
 	t := r.tasks[tid]
-	if t == nil || t.proc == nil || t.proc.mode != modeRecord || t.proc.cur != t || t.proc.calls == nil || t.proc.area == nil {
+	if t == nil || t.proc == nil || t.proc.mode != modeRecord {
+		return
+	}
+	if t.prints() {
+		// Below 0, as the kernel sets it at the entry, where the call was not made to its end.
+		if ret, err := ptrace.Result(tid); err == nil && ret > 0 {
+			t.last = &lastCalls{wrote: ret}
+		}
+		return
+	}
+	if t.proc.cur != t || t.proc.calls == nil || t.proc.area == nil {
 		return
 	}
 	var cells [16]byte
@@ -80,6 +101,14 @@ func (r *recorder) printedTo(c *inject.BufferedCall) string {
 func (r *recorder) logLast(t *task) {
 	last := t.last
 	if t.last = nil; last == nil {
+		return
+	}
+	if last.wrote > 0 {
+		if t.prints() {
+			r.logEnter(t)
+			t.sys.move(moveWait)
+			r.printed(t, last.wrote)
+		}
 		return
 	}
 	// What can't be read was overwritten: the recording ends before it.

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // printing are programs that write to the command's own output in the ways that a write
@@ -111,6 +115,103 @@ func TestPrinted(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPrintedByTheKilled: who is killed behind a write that waited for its reader has
+// printed it, though the recorder did not see it return: it does nothing here from before
+// the reader reads until the program is dead or about to die.
+func TestPrintedByTheKilled(t *testing.T) {
+	python := tracedPython(t)
+	for name, code := range map[string]string{
+		"alone":           "",
+		"beside a thread": "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			code += `
+import os
+os.write(2, b"%d\n" % os.getpid())
+while True: os.write(1, b"." * 4095 + b"\n")
+`
+			cmd := exec.Command(os.Args[0], "record", "-o", filepath.Join(dir, "x.pyrr.zip"), "--", python, "-c", code)
+			cmd.Args[0] = "pyrr"
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			said, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cmd.Stdout = w; cmd.Start() != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			errs := bufio.NewReader(said)
+			var pid int
+			if _, err := fmt.Fscan(errs, &pid); err != nil {
+				t.Fatal(err)
+			}
+			full(t, r)
+			stand(t, fmt.Sprintf("/proc/%d/stat", pid), "S") // it waits for a reader
+			unix.Kill(cmd.Process.Pid, unix.SIGSTOP)
+			stand(t, fmt.Sprintf("/proc/%d/task/*/stat", cmd.Process.Pid), "T")
+			defer unix.Kill(cmd.Process.Pid, unix.SIGCONT)
+			out := make([]byte, 4096)
+			if _, err := io.ReadFull(r, out); err != nil {
+				t.Fatal(err)
+			}
+			stand(t, fmt.Sprintf("/proc/%d/stat", pid), "t") // behind its write
+			unix.Kill(pid, unix.SIGKILL)
+			time.Sleep(50 * time.Millisecond)
+			unix.Kill(cmd.Process.Pid, unix.SIGCONT)
+			rest, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			log, _ := io.ReadAll(errs)
+			if cmd.Wait(); !strings.Contains(string(log), ", verified\n") {
+				t.Fatalf("not verified:\n%s", log)
+			}
+			replay := exec.Command(os.Args[0], "replay", "--batch", filepath.Join(dir, "x.pyrr.zip"))
+			replay.Args[0] = "pyrr"
+			got, err := replay.Output()
+			if err != nil {
+				t.Fatalf("replay: %v", err)
+			}
+			if want := len(out) + len(rest); len(got) != want {
+				t.Errorf("the replay prints %d bytes, the program printed %d", len(got), want)
+			}
+		})
+	}
+}
+
+// stand waits until all threads whose stat files match are in a state (proc_pid_stat(5)).
+func stand(t *testing.T, pattern, state string) {
+	t.Helper()
+	until(t, pattern+" with "+state, func() bool {
+		names, _ := filepath.Glob(pattern)
+		return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
+			b, _ := os.ReadFile(name)
+			_, rest, _ := strings.Cut(string(b), ") ")
+			return !strings.HasPrefix(rest, state)
+		})
+	})
+}
+
+// full waits until a pipe has no room for another line of 4 KB.
+func full(t *testing.T, r *os.File) {
+	t.Helper()
+	size, err := unix.FcntlInt(r.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a full pipe", func() bool {
+		n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+		return err == nil && n == size
+	})
 }
 
 // TestPrintedToOne: a replay tells the program's output from its errors, also where both
