@@ -24,6 +24,7 @@ import (
 	"pyrr/internal/headroom"
 	"pyrr/internal/inject"
 	"pyrr/internal/linux"
+	"pyrr/internal/ptrace"
 	"pyrr/internal/recording"
 )
 
@@ -231,15 +232,13 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 	memory, undo := headroom.BoundHeap(garbage)
 	defer undo()
 	done := make(chan result, 1)
-	go func() {
-		// The thread ends with the goroutine: it has a changed affinity.
-		runtime.LockOSThread()
+	ptrace.Go(func() { // the thread ends with it: it has a changed affinity
 		r := newRecorder(*o, w, h, cpu)
 		r.heap = memory
 		info, err := work(r)
 		r.stats.close()
 		done <- result{info, err}
-	}()
+	})
 	res := <-done
 	return res.info, res.err
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -102,9 +101,8 @@ func Reap(pid int) {
 		return
 	}
 	done := make(chan struct{})
-	go func() {
+	ptrace.Go(func() {
 		defer close(done)
-		runtime.LockOSThread() // which traces; it ends with this goroutine
 		waits, err := ptrace.NewWaits()
 		if err != nil {
 			return
@@ -121,6 +119,6 @@ func Reap(pid int) {
 		if filters(strconv.Itoa(pid)) <= filters("self") {
 			in.reap(ended)
 		}
-	}()
+	})
 	<-done
 }

@@ -168,12 +168,14 @@ func SetSigMask(tid int, mask uint64) error {
 	return err
 }
 
+// wNoThread is __WNOTHREAD (linux/wait.h): other threads of this process don't count.
+const wNoThread = 0x20000000
+
 // wait4 waits for a stop or an end of tid, or of any tracee with -1, blocking
 // the thread unknown to the Go scheduler: handing its place to another and
 // taking it back costs more than a stop. It looks only at what the calling
 // thread traces. EINTR is an error.
 func wait4(tid, flags int) (int, unix.WaitStatus, error) {
-	const wNoThread = 0x20000000 // __WNOTHREAD, linux/wait.h
 	var st unix.WaitStatus
 	r, _, e := syscall.RawSyscall6(unix.SYS_WAIT4, uintptr(tid), uintptr(unsafe.Pointer(&st)), uintptr(unix.WALL|wNoThread|flags), 0, 0, 0)
 	if e != 0 {
