@@ -201,6 +201,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	setup.HeedSignals()
 	os.Exit(m.Run())
 }
 

@@ -29,6 +29,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "pyrr" { // which minds what it is started with
+		setup.HeedSignals()
+	}
 	testscript.Main(m, map[string]func(){"pyrr": main})
 }
 

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+
+	"pyrr/internal/setup"
 )
 
 // built is the folder of the binary, where one was built.
@@ -33,6 +35,7 @@ var Binary = sync.OnceValues(func() (string, error) {
 
 // RunTests runs the tests of a package (testing.M), and returns their status.
 func RunTests(m interface{ Run() int }) int {
+	setup.HeedSignals()
 	defer func() {
 		if built != "" {
 			os.RemoveAll(built)
