@@ -88,11 +88,12 @@ func TestHasten(t *testing.T) {
 		{"the order is drawn", func(f *fakeRecorder, _ *process, _ *task) { f.chaos = newChaos(1, 1000) }, -1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := withTimers(t, newFakeRecorder(t, Options{}))
+			var f *fakeRecorder
 			var p *process
-			began := time.Time{}
+			var began time.Time
 			for time.Since(began) > time.Millisecond { // a machine that stood still adds to what was waited
 				var all []*task
+				f = withTimers(t, newFakeRecorder(t, Options{}))
 				p, all = counted(f, 2)
 				all[1].in(moveEnter, moveLog, moveWait)
 				began = time.Now()
