@@ -14,7 +14,13 @@ import (
 	"time"
 
 	"pyrr/internal/probe"
+	"pyrr/internal/setup"
 )
+
+func TestMain(m *testing.M) {
+	setup.HeedSignals() // jobs are cancelled by SIGINT
+	os.Exit(m.Run())
+}
 
 // python returns an interpreter, or skips.
 func python(t *testing.T) string {
