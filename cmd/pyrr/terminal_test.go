@@ -221,7 +221,7 @@ func TestTerminalIsLeftAlone(t *testing.T) {
 		out, err := cmd.Output()
 		return string(out), err
 	}
-	printed, err := piped("record", "--timeout", setup.Timeout("1s"), "-o", path, "--", python, app)
+	printed, err := piped("record", "--timeout", setup.Timeout("3s"), "-o", path, "--", python, app)
 	if err == nil || !strings.Contains(printed, acting[0]) {
 		t.Fatalf("record: %v, %q", err, printed)
 	}

@@ -141,7 +141,7 @@ func writing(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	status, out := commandIn(t, dir, 0, nil, "record", "-o", "r.pyrr.zip", "--timeout", setup.Timeout("0.5s"), "--", python, "-I", "-S", "sleeps.py")
+	status, out := commandIn(t, dir, 0, nil, "record", "-o", "r.pyrr.zip", "--timeout", setup.Timeout("3s"), "--", python, "-I", "-S", "sleeps.py")
 	if status != 124 {
 		t.Fatalf("record: status %d\n%s", status, out)
 	}
