@@ -143,6 +143,34 @@ const (
 	maxCheckpoints = 96
 )
 
+// density says which checkpoints are made on the way to a place besides those that lie evenly.
+type density struct {
+	part  time.Duration // one after each such part of the distance that is left; 0 for none
+	least time.Duration // how far they are apart, and from the place
+}
+
+var (
+	even    = density{}
+	halving = density{2, leastSpacing}
+	// For one who looks for what comes some way before a place (Options.Returns), since
+	// what lies between the two is looked through. Each costs some milliseconds.
+	quartering = density{4, 10 * time.Millisecond}
+)
+
+// due says whether a checkpoint is to be made so far behind the last one, with so much
+// left to the place.
+func (d density) due(gap, left time.Duration) bool {
+	return d.part > 0 && left > d.least && gap >= d.least && gap*(d.part-1) >= left
+}
+
+// step is how far to go until due is asked again, at most as far as spacing.
+func (d density) step(left, spacing time.Duration) time.Duration {
+	if d.part == 0 || left <= 2*d.least {
+		return spacing
+	}
+	return min(spacing, left/d.part)
+}
+
 // before returns the index of the last checkpoint at or before a point, which
 // is a dispatch or the place right behind an event.
 func (l *timeline) before(pt Point) int {

@@ -68,6 +68,9 @@ type Options struct {
 	// Progress, if set, is told how far a process has come: its number, and the
 	// instruction count of an event.
 	Progress func(proc int, instr uint64)
+	// Returns says that a session goes to places to look for something before them:
+	// checkpoints are then made on the way there, too.
+	Returns bool
 }
 
 // Process is a process of the recording while it is replayed.

@@ -134,11 +134,12 @@ func TestContinueBothWays(t *testing.T) {
 		t.Run(filepath.Base(filepath.Dir(filepath.Dir(python))), func(t *testing.T) {
 			rec := record(t, capture.Options{Command: []string{python, script}})
 			x := open(t, rec)
-			x.SetBreaks([]*replay.Break{
+			breaks := []*replay.Break{
 				{Kind: replay.BreakCall, File: "lines.py", Func: "factorial"},
 				{Kind: replay.BreakRaise, File: "lines.py"},
 				{Kind: replay.BreakSymbol, Name: "write"},
-			})
+			}
+			x.SetBreaks(breaks)
 			var forward []string
 			var points []replay.Point
 			for {
@@ -155,18 +156,7 @@ func TestContinueBothWays(t *testing.T) {
 			if len(forward) < 12 {
 				t.Fatalf("only %d stops: %s", len(forward), strings.Join(forward, "\n"))
 			}
-			for i := len(forward) - 1; i >= 0; i-- {
-				st, err := x.ReverseContinue(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := describe(st, stateOf(t, x)); got != forward[i] {
-					t.Fatalf("backwards, stop %d of %d:\n got %s\nwant %s", i, len(forward), got, forward[i])
-				}
-			}
-			if st, err := x.ReverseContinue(nil); err != nil || st.Kind != replay.StopStart {
-				t.Fatalf("before the first stop: %+v, %v", st, err)
-			}
+			backwards(t, x, forward)
 			for range 5 {
 				i := rand.IntN(len(points))
 				if _, err := x.Goto(points[i]); err != nil {
@@ -176,7 +166,39 @@ func TestContinueBothWays(t *testing.T) {
 					t.Fatalf("at stop %d: %s, not %s", i, s, forward[i])
 				}
 			}
+			// So are those of a session that goes to the end at once, and back from there.
+			y, err := replay.Open(rec, replay.Options{Returns: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer y.Close()
+			ix, err := y.Places()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := y.RunTo(recording.Pos{Event: uint64(len(ix) - 1), Instr: 1 << 62}); err != nil {
+				t.Fatal(err)
+			}
+			y.SetBreaks(breaks)
+			backwards(t, y, forward)
 		})
+	}
+}
+
+// backwards goes back from the end, through the stops of the way there.
+func backwards(t *testing.T, x *replay.Session, forward []string) {
+	t.Helper()
+	for i := len(forward) - 1; i >= 0; i-- {
+		st, err := x.ReverseContinue(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe(st, stateOf(t, x)); got != forward[i] {
+			t.Fatalf("backwards, stop %d of %d:\n got %s\nwant %s", i, len(forward), got, forward[i])
+		}
+	}
+	if st, err := x.ReverseContinue(nil); err != nil || st.Kind != replay.StopStart {
+		t.Fatalf("before the first stop: %+v, %v", st, err)
 	}
 }
 

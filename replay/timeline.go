@@ -266,7 +266,14 @@ func (l *timeline) seek(to Point) error {
 			return err
 		}
 	}
-	if err := l.forward(to.base(), behind); err != nil {
+	extra := even
+	switch {
+	case behind:
+		extra = halving
+	case l.s.o.Returns:
+		extra = quartering
+	}
+	if err := l.forward(to.base(), extra); err != nil {
 		return err
 	}
 	for _, m := range to.path {
@@ -287,15 +294,15 @@ func (l *timeline) seek(to Point) error {
 }
 
 // forward runs to a dispatch or the place behind an event, making
-// checkpoints on the way; halving, at halves of the distance too.
-func (l *timeline) forward(to Point, halving bool) error {
+// checkpoints on the way.
+func (l *timeline) forward(to Point, extra density) error {
 	p := l.p
 	target := to.cost()
 	last := l.here().cost()
 	for {
 		now := l.here()
 		cost := now.cost()
-		if gap := cost - last; gap >= l.spacing || halving && target-cost > leastSpacing && gap >= target-cost {
+		if gap := cost - last; gap >= l.spacing || extra.due(gap, target-cost) {
 			if err := l.keep(); err != nil {
 				return err
 			}
@@ -311,10 +318,7 @@ func (l *timeline) forward(to Point, halving bool) error {
 		if p.Number == to.Event {
 			limit = to.Instr
 		}
-		step := l.spacing
-		if halving && target-cost > 2*leastSpacing {
-			step = min(step, (target-cost)/2)
-		}
+		step := extra.step(target-cost, l.spacing)
 		if next := p.counted + uint64(step/instrCost); next < limit && p.cell != 0 {
 			limit = next
 		}

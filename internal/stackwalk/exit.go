@@ -33,7 +33,7 @@ func exited(rec *recording.Recording, facts map[int]*hang.Facts, took time.Durat
 	if status := sys.WaitStatus(ev.Ret); !status.Exited() || status.ExitStatus() == 0 {
 		return
 	}
-	x, err := replay.Open(rec, replay.Options{})
+	x, err := replay.Open(rec, replay.Options{Returns: true})
 	if err != nil {
 		return
 	}

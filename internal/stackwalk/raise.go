@@ -29,7 +29,7 @@ const (
 func raised(rec *recording.Recording, facts map[int]*hang.Facts, took time.Duration) {
 	for _, id := range slices.Sorted(maps.Keys(facts)) {
 		if f := facts[id]; f != nil && f.Raised != nil && len(f.Raised.Frames) > 0 && f.Raised.Addr != 0 {
-			x, err := replay.Open(rec, replay.Options{})
+			x, err := replay.Open(rec, replay.Options{Returns: true})
 			if err != nil {
 				return
 			}
@@ -66,6 +66,12 @@ func (c raisedHere) Holds(h *replay.Hit) bool {
 	return h.Exception.Addr == c.r.Addr || h.Exception.Text == h.Exception.Type
 }
 
+// raise is a breakpoint there. The file goes first, since an exception's class takes longer to
+// read than a frame, and nearly all exceptions are raised elsewhere.
+func (b *backwards) raise() []*replay.Break {
+	return []*replay.Break{{Kind: replay.BreakRaise, Name: b.r.Type, File: b.r.Frames[0].File, Cond: raisedHere{b.r}}}
+}
+
 // within does something that travels, and interrupts it when its time is over.
 func (b *backwards) within(f func() (*replay.Stop, error)) (*replay.Stop, bool) {
 	left := time.Until(b.until)
@@ -88,7 +94,7 @@ func (b *backwards) toRaise() (found bool) {
 	if !b.toEnd(b.r.Event) {
 		return false
 	}
-	b.x.SetBreaks([]*replay.Break{{Kind: replay.BreakRaise, Name: b.r.Type, Cond: raisedHere{b.r}}})
+	b.x.SetBreaks(b.raise())
 	st, ok := b.within(func() (*replay.Stop, error) { return b.x.ReverseContinue(nil) })
 	b.x.SetBreaks(nil)
 	if !ok || st.Kind != replay.StopBreak {
@@ -186,7 +192,7 @@ func (b *backwards) watch(few []pystate.Followed, raise replay.Point) bool {
 	if b.x.SetWatches(watches) != nil {
 		return false
 	}
-	b.x.SetBreaks([]*replay.Break{{Kind: replay.BreakRaise, Name: b.r.Type, Cond: raisedHere{b.r}}})
+	b.x.SetBreaks(b.raise())
 	defer func() {
 		b.x.SetBreaks(nil)
 		_ = b.x.SetWatches(nil)
