@@ -335,8 +335,9 @@ func wakes(p *Peer) bool {
 // pollsForData is the text of a poll of one descriptor for what can be read there.
 var pollsForData = lazyregexp.New(`^poll\(\[\{\d+ POLLIN\}\], 1,`)
 
-// selectsForData is that of a select for what can be read.
-var selectsForData = lazyregexp.New(`^p?select6?\(\d+, \[[\d ]+\], NULL, NULL,`)
+// selectsForData is that of a select for what can be read. Before 3.10 the module gives
+// sets that are empty as well; what can be written to a terminal would have ended it.
+var selectsForData = lazyregexp.New(`^p?select6?\(\d+, \[[\d ]+\], (?:NULL|0x[0-9a-f]+), (?:NULL|0x[0-9a-f]+),`)
 
 // address is where a connection leads to; of a UNIX socket the folder says little.
 func address(p *Peer) string {

@@ -356,16 +356,17 @@ func (j *judge) streamCall(n node, t *Thing, peer *Peer, how string) *Call {
 
 // childName is how a sentence calls a child that may not be recorded.
 func (j *judge) childName(n node, pid int) string {
-	for _, p := range j.in.Procs {
-		if p.PID == pid {
-			return j.procName(p)
-		}
-	}
+	// One that was forked and then became a program is known by that one.
 	if p := j.procs[n.proc]; p != nil {
 		for _, c := range p.Kids {
 			if c.PID == pid && c.Exe != "" {
 				return fmt.Sprintf("child %d (%s)", pid, c.Exe)
 			}
+		}
+	}
+	for _, p := range j.in.Procs {
+		if p.PID == pid {
+			return j.procName(p)
 		}
 	}
 	return fmt.Sprintf("child %d", pid)

@@ -39,7 +39,8 @@ func (w *waiter) came(k int) {
 	for k++; k < len(w.u.frames) && ruleKey(w.u.frames[k].File) == "asyncio/streams.py"; k++ {
 		switch last(w.u.frames[k].Func) {
 		case "readuntil":
-			if sep := w.local(w.u, k, "separator"); w.Text(sep, 10) == `b'\n'` {
+			// Since 3.13 it is a list of them.
+			if sep := w.Text(w.local(w.u, k, "separator"), 10); sep == `b'\n'` || sep == `[b'\n']` {
 				w.found.Come = lies
 			}
 		case "readexactly":
