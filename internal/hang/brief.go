@@ -22,6 +22,7 @@ var shorter = []struct {
 	{lazyregexp.New(`; no other thread or task has it at hand`), ""},
 	{lazyregexp.New(`(child "[^"]*") \(pid \d+\)`), "$1"},
 	{nil, ""}, // the names of files that were named before
+	{lazyregexp.New(`, called at [^\s():]+:\d+\)`), ")"}, // the stacks have it
 	{lazyregexp.New(`waits for data from the `), "reads from the "},
 	{lazyregexp.New(`waits for the end of child`), "waits for child"},
 	{lazyregexp.New(`, whose other end a program has open that is not recorded: one that`), " with a program that is not recorded: one that"},

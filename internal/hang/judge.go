@@ -373,7 +373,18 @@ func (j *judge) where(n node) string {
 	if !ok || f.Line == 0 || !f.own() && f.File != "<string>" && len(f.File) > 0 && (strings.HasSuffix(f.File, "/threading.py") || strings.HasSuffix(f.File, "/socket.py") && !Installed(f.File)) {
 		return ""
 	}
-	return " (" + j.at(f) + ")"
+	return " (" + j.at(f) + j.calledByTest(j.framesOf(n), f) + ")"
+}
+
+// framesOf are the frames of a unit, or of a thread of which only its call is known.
+func (j *judge) framesOf(n node) []Frame {
+	if u := j.unit(n); u != nil {
+		return u.Frames
+	}
+	if c := j.call(n); c != nil {
+		return c.Frames
+	}
+	return nil
 }
 
 // via is where with the function of an installed package that the line has called.

@@ -105,7 +105,7 @@ func (j *judge) waitAt(u *Unit) string {
 			break
 		}
 	}
-	return " (" + j.at(f) + via + ")"
+	return " (" + j.at(f) + via + j.calledByTest(u.Frames, f) + ")"
 }
 
 // thingSteps are the edges through a thing.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"pyrr/internal/hang"
+	"pyrr/internal/lazyregexp"
 )
 
 // Rules of what Trio and anyio have alike: limiters, threads that run a task's
@@ -42,6 +43,13 @@ func init() {
 	rules["asyncio/base_events.py:_create_connection_transport"] = handshake
 	rules["asyncio/base_events.py:start_tls"] = handshake
 }
+
+// underTest matches files of the packages that the rules are about, wherever they lie: in
+// their own suites they are the program's own.
+var underTest = lazyregexp.New(`/(?:anyio/(?:_core|_backends|streams|abc)|trio/_\w+|trio)/_?\w+\.py$`)
+
+// libraryRule tells files that rules may be about.
+func libraryRule(file string) bool { return hang.Library(file) || underTest().MatchString(file) }
 
 // runsIn takes the thread that runs the function of a task, if the task waits for nothing
 // else: both have the same object in a variable.

@@ -27,8 +27,11 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 		if len(places) > 6 {
 			places = places[:6]
 		}
-		u := r.units[p.unit]
-		for k := p.frame; k < len(u.frames) && k < p.frame+2; k++ {
+		u, from := r.units[p.unit], p.frame
+		for from+1 < len(u.frames) && same[r.local(u, from, "self")] {
+			from++ // a method of its own, which calls it self
+		}
+		for k := from; k < len(u.frames) && k < from+2; k++ {
 			if hang.Library(u.frames[k].File) {
 				continue
 			}
@@ -51,7 +54,7 @@ func (r *reader) wrapped(thing int, obj uint64, same map[uint64]bool) {
 		u := r.units[n]
 		for k := 0; k+1 < len(u.frames) && k < w.Frame; k++ {
 			self := r.local(u, k+1, "self")
-			if self == 0 || same[self] || !hang.Library(u.frames[k+1].File) || last(u.frames[k].Func) != last(u.frames[k+1].Func) || !same[r.local(u, k, "self")] {
+			if self == 0 || same[self] || !libraryRule(u.frames[k+1].File) || last(u.frames[k].Func) != last(u.frames[k+1].Func) || !same[r.local(u, k, "self")] {
 				continue
 			}
 			r.EachAttr(self, func(_ string, value uint64) bool {

@@ -79,7 +79,7 @@ func (w *waiter) frames() {
 		}
 		f := &w.u.frames[k]
 		file := f.File
-		if !hang.Library(file) {
+		if !libraryRule(file) {
 			return
 		}
 		rule := rules[ruleKey(file)+":"+last(f.Func)]
