@@ -94,6 +94,8 @@ var shorter = []struct {
 	{lazyregexp.New(` \(its own process listens there\)`), ""},
 	{lazyregexp.New(`thread Thread-\d+ \((\w+)\)`), "thread $1"},
 	{lazyregexp.New("; it was asked `[^`]*`"), ""},
+	{lazyregexp.New(`(; its input comes from a pipe [^;]+); its output goes to a pipe that nobody reads[^;.]*`), "$1"},
+	{lazyregexp.New(unreached), ", never reached"},
 }
 
 // between matches a place in a sentence, and behind it where that goes on.

@@ -126,7 +126,7 @@ func (j *judge) final(n node) (says, degree, kind, missing string) {
 	}
 	if u := j.waiting(n); u != nil {
 		says, degree, kind, missing = j.finalWait(n, u)
-		if strings.HasSuffix(says, unreached) {
+		if strings.Contains(says, unreached) {
 			missing = "whether another should have done that"
 		}
 		return says, degree, kind, missing
@@ -164,6 +164,8 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		nobody = later
 	} else if acted := j.acted(n, t); acted != "" && !tellsWhy(fate) {
 		nobody = acted
+	} else if abroad := j.abroad(n, t, w.How); abroad != "" && !tellsWhy(fate) {
+		nobody = abroad
 	} else if would := j.byText(n, t, w.How, fate); would != "" && len(t.Known) == 0 && !tellsWhy(fate) {
 		nobody = would
 	} else if fate != "" {

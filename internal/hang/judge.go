@@ -22,6 +22,8 @@ type judge struct {
 	way []hop
 	// cited are facts that a sentence mentions, each with its place.
 	cited []Evidence
+	// asked says that it is told of one process what another waits for.
+	asked bool
 }
 
 // cite notes a fact that a sentence mentions.

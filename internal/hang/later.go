@@ -63,6 +63,42 @@ func (j *judge) later(n node, t *Thing, how string) string {
 	return ""
 }
 
+// abroad says of what one waits for that one of another process of the program would bring it
+// about further down in the function that it is in, and what that one waits for.
+func (j *judge) abroad(n node, t *Thing, how string) string {
+	call, does := j.callOf(t, how)
+	if j.asked || call == nil || !t.Shared {
+		return "" // asked of one that waits for this one in turn
+	}
+	j.asked = true
+	defer func() { j.asked = false }()
+	for _, p := range j.in.Procs {
+		if p.ID == n.proc || !p.Hangs || p.Facts == nil {
+			continue
+		}
+		for k := range p.Facts.Units {
+			to, u := node{p.ID, k}, &p.Facts.Units[k]
+			if u.Role != "" || j.waiting(to) == nil {
+				continue
+			}
+			for _, f := range Within(u.Frames) {
+				if !f.own() || f.Func == "<module>" {
+					continue // a child that was forked has its parent's
+				}
+				line := j.below(f, call)
+				stuck, _, _ := strings.Cut(j.stuck(to), ", which ")
+				if stuck, _, _ = strings.Cut(stuck, "; "); line == 0 || stuck == "" {
+					continue
+				}
+				at := j.at(Frame{File: f.File, Line: line})
+				j.cite(Evidence{Text: j.name(to) + " " + does + " at " + at + ", later", Proc: p.ID, Event: j.eventOf(to), File: f.File, Line: line})
+				return "; " + j.name(to) + " " + does + " at " + at + unreached + ": it " + stuck
+			}
+		}
+	}
+	return ""
+}
+
 // callOf matches the call by which a program ends the waiting for a thing, nil where that
 // is not known, and says what one does who makes it.
 func (j *judge) callOf(t *Thing, how string) (call *regexp.Regexp, does string) {
