@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"pyrr/internal/probe"
 	"pyrr/internal/recording"
 	"pyrr/internal/stack"
+	"pyrr/internal/stackwalk"
 	"pyrr/internal/traces"
 	"pyrr/replay"
 )
@@ -50,6 +52,65 @@ if hasattr(os, "fork"):
     os.waitpid(pid, 0)
 os.read(r, 1)
 `
+
+// TestIndexIsTheSameAgain: what an index says of a recording, whose replays are all the same,
+// does not hang on the order in which a map of pyrr's is gone through; or else the sentence of
+// a hang with several candidates would name now one and now another.
+func TestIndexIsTheSameAgain(t *testing.T) {
+	t.Parallel()
+	probe.Require(t)
+	dir := t.TempDir()
+	recordFor(t, dir, "many", `
+import concurrent.futures, queue, socket, tempfile, threading
+def ends(n):
+    return [s for _ in range(n) for s in socket.socketpair()]
+def work(first, second, jobs, done, *, lock, pairs, log):
+    left, right = pairs[:2]
+    log.write("not flushed")
+    with lock:
+        jobs.get()
+first = threading.Lock(); second = threading.RLock(); jobs = queue.Queue(); done = threading.Event()
+logs = [tempfile.TemporaryFile("w") for _ in range(4)]
+pool = concurrent.futures.ThreadPoolExecutor(2)
+threads = [threading.Thread(target=work, args=(first, second, jobs, done), name="worker %d" % i, daemon=True,
+                            kwargs=dict(lock=threading.Lock(), pairs=ends(3), log=logs[i])) for i in range(4)]
+for t in threads: t.start()
+futures = [pool.submit(jobs.get) for _ in range(5)]
+a, b, *rest = ends(4)
+other = rest[0]
+a.recv(1)
+`)
+	rec, err := recording.Open(filepath.Join(dir, "many"+recording.PackedSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	var first []byte
+	for i := range 6 {
+		again := filepath.Join(dir, fmt.Sprintf("%d%s", i, recording.PartSuffix))
+		if err := rec.Rewrite(again, recording.Changes{}); err != nil {
+			t.Fatal(err)
+		}
+		x, err := recording.Open(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		indexErr, err := stackwalk.Replay(x, stackwalk.FromRecording, replay.Options{})
+		x.Close()
+		if err != nil || indexErr != nil {
+			t.Fatal(err, indexErr)
+		}
+		index, err := os.ReadFile(filepath.Join(again, "stacks"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = index
+		} else if !slices.Equal(index, first) {
+			t.Errorf("index %d is another: %d bytes, %d of the first", i, len(index), len(first))
+		}
+	}
+}
 
 // TestIndexAgainstReplay records a program, and compares the stack that the
 // index has for each event with the one that a replay without the index reads

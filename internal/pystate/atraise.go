@@ -2,6 +2,7 @@ package pystate
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,8 +101,9 @@ func follow(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, f Followed,
 func attributes(i *cpython.Inspector, rt *cpython.Runtime, m mem.Reader, f *cpython.Frame) []hang.Var {
 	v := Values{Of: map[string]string{}}
 	names := i.CodeNames(f)
-	for name, obj := range i.Vars(f) {
-		v.add(i, name, obj, names, 1)
+	vars := i.Vars(f)
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		v.add(i, name, vars[name], names, 1)
 	}
 	var out []hang.Var
 	for name, value := range v.Of {

@@ -2,6 +2,7 @@ package pystate
 
 import (
 	"maps"
+	"slices"
 
 	"pyrr/internal/hang"
 )
@@ -53,7 +54,8 @@ func (r *reader) lies(queue uint64, job int64) bool {
 // callback that has the future in its closure. -1 is for one that several may complete. What
 // completes such a future of the pool's does so for the one around it.
 func (r *reader) completes() {
-	for inner, f := range maps.Clone(r.chained) {
+	for _, inner := range slices.Sorted(maps.Keys(r.chained)) {
+		f := r.chained[inner]
 		for _, cb := range r.TaskCallbacks(inner) {
 			for _, cell := range r.Closure(cb) {
 				if r.Type(cell) == "Future" && cell != inner && r.chained[cell] == 0 {

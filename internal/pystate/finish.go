@@ -75,7 +75,7 @@ func (r *reader) children() {
 				if k >= hang.MaxFrames || hang.Library(u.frames[k].File) {
 					continue
 				}
-				for _, obj := range r.locals(u, k) {
+				for _, obj := range sorted(r.locals(u, k)) {
 					list = append(list, obj)
 					list = append(list, r.listed(obj)...)
 				}
@@ -258,7 +258,7 @@ func (r *reader) know(objs []uint64, waited map[int]bool) {
 			if hang.Machinery(u.frames[k].File) {
 				continue
 			}
-			for _, obj := range r.locals(u, k) {
+			for _, obj := range sorted(r.locals(u, k)) {
 				r.reach(obj, 2, seen, func(found uint64) { r.has(n, found, want) })
 			}
 			if !hang.Library(u.frames[k].File) {

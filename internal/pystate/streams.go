@@ -159,9 +159,7 @@ func (w *waiter) bufferLock(word uint64) bool {
 	var list []uint64
 	for k := 0; k < len(w.u.frames) && k < 4; k++ {
 		list = append(list, w.StackValues(&w.u.frames[k])...)
-		for _, obj := range w.locals(w.u, k) {
-			list = append(list, obj)
-		}
+		list = append(list, sorted(w.locals(w.u, k))...)
 	}
 	for _, name := range []string{"stdout", "stderr", "stdin", "__stdout__", "__stderr__"} {
 		list = append(list, w.Global("sys", name))

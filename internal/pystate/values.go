@@ -1,6 +1,7 @@
 package pystate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,8 +50,8 @@ func ReadValues(rt *cpython.Runtime, m mem.Reader, t cpython.Thread, next uint64
 				}
 			}
 		}
-		for name, obj := range vars {
-			v.add(i, name, obj, names, 2)
+		for _, name := range slices.Sorted(maps.Keys(vars)) {
+			v.add(i, name, vars[name], names, 2)
 		}
 		out = append(out, v)
 	}

@@ -395,7 +395,7 @@ func (w *waiter) lock(word uint64) {
 				break
 			}
 		}
-		for _, obj := range w.locals(w.u, k) {
+		for _, obj := range sorted(w.locals(w.u, k)) {
 			if !look(obj) {
 				break
 			}

@@ -79,7 +79,7 @@ func (j *journey) acts(start recording.Pos, asks []hang.Ask) bool {
 		hang.Taken
 	}
 	found := map[int][]act{}
-	for _, c := range j.calls {
+	for _, c := range j.inOrder() {
 		if len(c.last) == 0 {
 			continue
 		}
@@ -89,10 +89,15 @@ func (j *journey) acts(start recording.Pos, asks []hang.Ask) bool {
 		found[c.ask.Thing] = append(found[c.ask.Thing], act{last.turn, last.Taken})
 	}
 	for thing, all := range found {
-		slices.SortFunc(all, func(a, b act) int { return cmp.Compare(a.turn, b.turn) })
+		slices.SortStableFunc(all, func(a, b act) int { return cmp.Compare(a.turn, b.turn) })
 		for _, a := range all {
 			j.facts.Things[thing].Acts = append(j.facts.Things[thing].Acts, a.Taken)
 		}
 	}
 	return gone
+}
+
+// inOrder are the functions that were looked at, in the order of what is asked.
+func (j *journey) inOrder() []*takes {
+	return slices.SortedFunc(maps.Values(j.calls), func(a, b *takes) int { return a.nth - b.nth })
 }

@@ -124,7 +124,8 @@ func (x *indexer) Event(p *replay.Process, t *replay.Thread, ev *recording.Event
 			ip.aside = aside(p)
 		}
 	case recording.KindEnd:
-		for tid, it := range ip.threads {
+		for _, tid := range slices.Sorted(maps.Keys(ip.threads)) {
+			it := ip.threads[tid]
 			if t := p.Threads()[tid]; t != nil {
 				x.name(p, t, it, ev) // one that waits since its beginning
 			}

@@ -174,6 +174,7 @@ type through struct {
 // takes are the last times that a function took something.
 type takes struct {
 	ask  *hang.Ask
+	nth  int    // of those that are asked
 	last []take // the last one last
 }
 
@@ -212,7 +213,7 @@ func (j *journey) begin() {
 		}
 		b := &replay.Break{Kind: replay.BreakCall, File: a.File, Func: a.Func, Cond: selfIs{a.Self}}
 		breaks = append(breaks, b)
-		j.calls[b] = &takes{ask: a}
+		j.calls[b] = &takes{ask: a, nth: i}
 	}
 	j.asks = later
 	j.x.SetBreaks(breaks)
@@ -355,7 +356,7 @@ func (j *journey) close() {
 			j.facts.Things[w.ask.Thing].Early = true
 		}
 	}
-	for _, c := range j.calls {
+	for _, c := range j.inOrder() {
 		if c.ask.Act != "" {
 			continue // see acts
 		}
