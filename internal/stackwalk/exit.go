@@ -14,7 +14,7 @@ import (
 // was told of, to the SystemExit that its main thread raised last, and notes the stack
 // there: at the end nothing is left of it. Like raised it goes through the recording once
 // more, and leaves out what can't be found.
-func exited(rec *recording.Recording, facts map[int]*hang.Facts, took time.Duration) {
+func exited(rec *recording.Recording, facts map[int]*hang.Facts, took, busy time.Duration) {
 	procs, err := rec.Procs()
 	if err != nil || len(procs) == 0 {
 		return
@@ -38,7 +38,7 @@ func exited(rec *recording.Recording, facts map[int]*hang.Facts, took time.Durat
 		return
 	}
 	defer x.Close()
-	b := backwards{x: x, took: took, tid: int32(last.PID)}
+	b := backwards{x: x, took: took, busy: busy, tid: int32(last.PID)}
 	if x.Select(last.ID) != nil {
 		return
 	}
@@ -61,7 +61,7 @@ func (b *backwards) toExit() (exit *hang.Exit) {
 	if !b.toEnd(0) {
 		return nil
 	}
-	b.until = time.Now().Add(max(maxToRaise, b.took)) // it is near the end, or nowhere
+	b.until = time.Now().Add(max(b.busy*maxToRaise, b.took)) // it is near the end, or nowhere
 	b.x.SetBreaks([]*replay.Break{{Kind: replay.BreakRaise, Name: "SystemExit", Thread: b.tid}})
 	st, ok := b.within(func() (*replay.Stop, error) { return b.x.ReverseContinue(nil) })
 	b.x.SetBreaks(nil)

@@ -312,9 +312,10 @@ const MainThread = "MainThread"
 // Close completes the index and keeps the text of the Python files in it.
 func (x *indexer) Close() error {
 	took := time.Since(x.began)
-	travel(x.walk.Rec, x.facts, x.load.busyness(took))
-	raised(x.walk.Rec, x.facts, took)
-	exited(x.walk.Rec, x.facts, took)
+	busy := x.load.busyness(took)
+	travel(x.walk.Rec, x.facts, busy)
+	raised(x.walk.Rec, x.facts, took, busy)
+	exited(x.walk.Rec, x.facts, took, busy)
 	for _, id := range slices.Sorted(maps.Keys(x.facts)) {
 		if text := factsText(x.facts[id]); text != nil {
 			x.st.do(job{kind: jobCall, call: func() { x.st.w.Facts(id, text) }})

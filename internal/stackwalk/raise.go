@@ -26,7 +26,7 @@ const (
 // was raised: reads the variables there, and follows each to where it was changed last.
 // It goes through the recording once more, for which the replay before it took so long.
 // What can't be found is left out.
-func raised(rec *recording.Recording, facts map[int]*hang.Facts, took time.Duration) {
+func raised(rec *recording.Recording, facts map[int]*hang.Facts, took, busy time.Duration) {
 	for _, id := range slices.Sorted(maps.Keys(facts)) {
 		if f := facts[id]; f != nil && f.Raised != nil && len(f.Raised.Frames) > 0 && f.Raised.Addr != 0 {
 			x, err := replay.Open(rec, replay.Options{Returns: true})
@@ -34,7 +34,7 @@ func raised(rec *recording.Recording, facts map[int]*hang.Facts, took time.Durat
 				return
 			}
 			defer x.Close()
-			b := backwards{x: x, r: f.Raised, took: took}
+			b := backwards{x: x, r: f.Raised, took: took, busy: busy}
 			if x.Select(id) == nil && b.toRaise() {
 				b.changes()
 			}
@@ -49,6 +49,7 @@ type backwards struct {
 	r     *hang.Raised
 	tid   int32         // the thread that raised it
 	took  time.Duration // the replay of the whole recording
+	busy  time.Duration // how many times longer all takes: load.busyness
 	until time.Time
 	all   []pystate.Followed
 }
@@ -125,7 +126,7 @@ func (b *backwards) python(f func(*replay.Process, *replay.Thread, *cpython.Runt
 
 // toEnd goes to an event, 0 for the last one.
 func (b *backwards) toEnd(event uint64) bool {
-	b.until = time.Now().Add(max(maxToRaise, timesReplay*b.took))
+	b.until = time.Now().Add(max(b.busy*maxToRaise, timesReplay*b.took))
 	places, err := b.x.Places()
 	if err != nil || len(places) == 0 {
 		return false
@@ -143,7 +144,7 @@ func (b *backwards) toEnd(event uint64) bool {
 // every four of them, which is as many as the processor watches.
 func (b *backwards) changes() {
 	defer func() { _ = recover() }() // what was found by then stays
-	b.until = time.Now().Add(max(maxFromCall, timesReplay*b.took))
+	b.until = time.Now().Add(max(b.busy*maxFromCall, timesReplay*b.took))
 	raise := b.x.Point()
 	if len(b.all) == 0 || !b.toCall() {
 		return
