@@ -50,7 +50,7 @@ func (s *session) loadFiles() error {
 	fds := make([]int, len(files))
 	errs := make([]error, len(files))
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU())
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0)) // each may take a thread: see headroom.KeepThreads
 	for i, f := range files {
 		wg.Add(1)
 		slots <- struct{}{}
