@@ -23,6 +23,30 @@ func (i *Inspector) FuncName(obj uint64) string {
 	return ""
 }
 
+// BuiltinName returns the name of a function or method of C, bound or not, and of one that
+// Cython made: PyCFunctionObject has m_ml first, which begins with a C string, and
+// PyDescrObject d_type and d_name.
+func (i *Inspector) BuiltinName(obj uint64) string {
+	at := obj + uint64(i.r.l.object.typ) + 8
+	switch i.Type(obj) {
+	case "builtin_function_or_method", "builtin_method", "cython_function_or_method":
+		ml, err := i.v.u64(at)
+		if err != nil || ml == 0 {
+			return ""
+		}
+		name, err := i.v.u64(ml)
+		if err != nil {
+			return ""
+		}
+		text, _ := i.v.cstring(name, 256)
+		return text
+	case "method_descriptor":
+		name, _ := i.v.u64(at + 8)
+		return i.Str(name)
+	}
+	return ""
+}
+
 // FuncPlace returns the file of a function, bound method or partial, and the line of its
 // definition.
 func (i *Inspector) FuncPlace(obj uint64) (file string, line int) {

@@ -186,6 +186,43 @@ gevent.spawn(worker, 0)
 gevent.spawn(heartbeat)
 done.wait()
 `, "The main greenlet waits for event done (died beside.py:16), which nobody sets; greenlet worker died of ZeroDivisionError: ", "<module>"},
+	"join beside": {`import gevent
+from gevent.queue import JoinableQueue
+
+q = JoinableQueue()
+
+def worker():
+    while True:
+        print(1 / q.get())
+        q.task_done()
+
+def heartbeat():
+    while True:
+        gevent.sleep(0.2)
+
+gevent.spawn(heartbeat)
+gevent.spawn(worker)
+for n in (1, 0):
+    q.put(n)
+q.join()
+`, "The main greenlet waits in q.join (join beside.py:19) for jobs that nobody reports done; greenlet worker died of ZeroDivisionError: division by zero", "waits for an item"},
+	"full beside": {`import gevent
+from gevent.queue import Queue
+
+q = Queue(1)
+
+def worker():
+    print(1 / q.get())
+
+def heartbeat():
+    while True:
+        gevent.sleep(0.2)
+
+gevent.spawn(heartbeat)
+gevent.spawn(worker)
+for n in (0, 1, 2):
+    q.put(n)
+`, "The main greenlet waits for room in queue q (full beside.py:16), which is full; greenlet worker died of ZeroDivisionError: ", "waits for an item"},
 	"pool": {`import gevent
 from gevent.pool import Pool
 

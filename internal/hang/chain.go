@@ -278,6 +278,9 @@ func (j *judge) finalQueue(n node, t *Thing, w *Wait, at, what, nobody, fate str
 		return fmt.Sprintf("waits for room in %s%s, which is %s%s", what, at, or(t.State, "full"), nobody), Likely, "queue", "who should have taken from it"
 	case "join":
 		jobs := jobsOf(t.Count)
+		if t.Count == 0 { // where that is not known, of a queue of C
+			jobs = "jobs"
+		}
 		missing := "who should have called task_done"
 		if fate == "" {
 			if idle := j.takers(n, w.On[0]); idle != "" && (!j.atLoss(n) || j.inJob(n) == "") {

@@ -1,9 +1,11 @@
 package pystate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
+	"pyrr/cpython"
 	"pyrr/internal/hang"
 )
 
@@ -119,7 +121,7 @@ func (w *waiter) greenletWait() {
 	if hang.Library(f.File) {
 		list = append(list, w.self(0)) // a method of Python's that has called that of its base
 	}
-	for _, obj := range list {
+	for k, obj := range list {
 		if slices.Contains(held, obj) {
 			continue
 		}
@@ -156,10 +158,29 @@ func (w *waiter) greenletWait() {
 		case class == "AsyncResult":
 			kind = hang.Future
 		case strings.HasSuffix(class, "Queue"):
-			kind, how = hang.Queue, "get"
+			kind, how = hang.Queue, w.queueCall(f, list, k)
+			if how == "" && w.found != nil {
+				continue // it lies there still from a call before
+			}
+			how = cmp.Or(how, "get")
 		default:
 			continue
 		}
 		w.found = &hang.Wait{How: how, On: []int{w.thing(obj, kind)}}
 	}
+}
+
+// queueCall is the method of a queue, the k-th of what lies on the stack of a frame, in which
+// the greenlet waits: the method lies before it there, unless the frame is that of one. It is
+// "" where that is not known.
+func (w *waiter) queueCall(f *cpython.Frame, list []uint64, k int) string {
+	name := last(f.Func)
+	if k > 0 && !(hang.Library(f.File) && k == len(list)-1) {
+		name = w.BuiltinName(list[k-1])
+	}
+	switch name {
+	case "put", "join", "get":
+		return name
+	}
+	return ""
 }
