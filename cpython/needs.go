@@ -201,13 +201,28 @@ func (n *Needs) keys(v *view, addr uint64) {
 	}
 }
 
+// Code looks at the code object of a frame that runs: the program goes on with its
+// instructions, and may use nothing else of it.
+func (n *Needs) Code(addr uint64) {
+	v := newView(n.m)
+	defer v.release()
+	v.note = n.noted
+	n.code(v, addr)
+}
+
 // code notes what readers want of a code object: its name and place, the names of its
-// variables and of the globals and attributes that it uses, lines and handlers.
+// variables and of the globals and attributes that it uses, lines and handlers, and all its
+// instructions: the program may have come to some of them only.
 func (n *Needs) code(v *view, addr uint64) {
 	l := n.r.l
 	s, key, err := n.r.codeRecord(v, addr)
 	if err != nil {
 		return
+	}
+	if l.rules.Qualified {
+		n.noted(addr+uint64(l.code.bytecode), min(max(2*key.units, 0), maxBytecode))
+	} else {
+		_, _ = n.r.rawBytes(v, s.u64(coCode310), maxBytecode)
 	}
 	for _, text := range []uint64{key.filename, key.name, s.u64(l.code.name)} {
 		if text != 0 {

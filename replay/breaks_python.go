@@ -89,18 +89,28 @@ func (p *Process) syncPython(t *Thread) error {
 // lookAround learns of the functions that are running when the first Python
 // breakpoint is set.
 func (p *Process) lookAround() {
+	for _, code := range p.running() {
+		// One that can't be read can't have a breakpoint.
+		_, _ = p.code(code)
+	}
+}
+
+// running lists the code objects of the frames on the stacks of all threads, as far as
+// they can be read.
+func (p *Process) running() []uint64 {
 	rt, err := p.Runtime()
 	if err != nil {
-		return
+		return nil
 	}
+	var codes []uint64
 	threads, _ := rt.Threads(p.Mem())
 	for _, pt := range threads {
 		frames, _ := rt.Frames(p.Mem(), pt, cpython.Options{})
 		for _, f := range frames {
-			// One that can't be read can't have a breakpoint.
-			_, _ = p.code(f.Code)
+			codes = append(codes, f.Code)
 		}
 	}
+	return codes
 }
 
 // findSites finds the instructions of the known code objects that have

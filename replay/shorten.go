@@ -56,6 +56,8 @@ type cut struct {
 	mapped []recording.Mapping
 	// python reads the interpreter of the process, nil where there is none.
 	python *cpython.Runtime
+	// running are the code objects of the frames on its threads' stacks.
+	running []uint64
 	// stacked are the files whose code a stack may return to.
 	stacked map[recording.FileID]bool
 }
@@ -129,6 +131,7 @@ func (c *cut) here(p *Process, at *recording.Event) error {
 	c.later = map[int]bool{p.Info.ID: true}
 	if rt, err := p.Runtime(); err == nil {
 		c.python = rt.Clone()
+		c.running = p.running()
 	}
 	return c.image(p, lead)
 }

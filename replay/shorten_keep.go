@@ -87,6 +87,9 @@ func (c *cut) readable(rec *recording.Recording) {
 	image := &imageReader{of: c.touched, rec: rec, files: map[recording.FileID]io.ReaderAt{}}
 	defer image.close()
 	needs := c.python.NewNeeds(image, c.touched.keep)
+	for _, code := range c.running {
+		needs.Code(code)
+	}
 	for _, a := range c.touched.mappings {
 		if a.Prot&unix.PROT_WRITE == 0 {
 			continue // a library's text has no objects
