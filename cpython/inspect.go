@@ -141,6 +141,24 @@ func (i *Inspector) EachAttr(obj uint64, f func(name string, value uint64) bool)
 	}
 }
 
+// EachItem calls f for each item of a list, tuple or dict with how a program asks for it, until
+// f returns false: "[0]". The keys of a dict are the program's data: they are "[…]".
+func (i *Inspector) EachItem(obj uint64, f func(name string, value uint64) bool) {
+	t, ok := i.typeOf(obj)
+	if !ok || t.flags&(flagList|flagTuple|flagDict) == 0 {
+		return
+	}
+	_ = i.r.parts(i.v, obj, 0, func(name string, value uint64) bool {
+		if !strings.HasPrefix(name, "[") {
+			return false // its attributes
+		}
+		if t.flags&flagDict != 0 {
+			name = "[…]"
+		}
+		return f(name, value)
+	})
+}
+
 // Global returns what an imported module has by a name.
 func (i *Inspector) Global(module, name string) uint64 {
 	interp, err := i.v.u64(i.r.Addr + uint64(i.r.l.runtime.interpHead))
@@ -399,18 +417,24 @@ func (i *Inspector) CodeNames(f *Frame) []string {
 // GlobalName returns the name by which the module of a frame knows one of some
 // objects, "" where it does not.
 func (i *Inspector) GlobalName(f *Frame, objs map[uint64]bool) string {
-	dict, err := i.v.u64(f.Addr + uint64(i.r.l.frame.globals))
-	if err != nil || dict == 0 {
-		return ""
-	}
 	found := ""
-	left := 5000
-	_ = i.r.dictItems(i.v, dict, func(key, value uint64) bool {
-		left--
+	i.EachGlobal(f, 5000, func(name func() string, value uint64) bool {
 		if objs[value] {
-			found = i.Str(key)
+			found = name()
 		}
-		return found == "" && left > 0
+		return found == ""
 	})
 	return found
+}
+
+// EachGlobal calls f for each of the first variables of a frame's module, until f returns false.
+func (i *Inspector) EachGlobal(fr *Frame, most int, f func(name func() string, value uint64) bool) {
+	dict, err := i.v.u64(fr.Addr + uint64(i.r.l.frame.globals))
+	if err != nil || dict == 0 {
+		return
+	}
+	_ = i.r.dictItems(i.v, dict, func(key, value uint64) bool {
+		most--
+		return f(func() string { return i.Str(key) }, value) && most > 0
+	})
 }

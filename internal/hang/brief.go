@@ -12,6 +12,15 @@ const longest = 160
 // placed matches a place in a sentence: " (FILE:LINE" or " at FILE:LINE".
 var placed = lazyregexp.New(`(\(| at | since )([^\s():;,]+):(\d+)`)
 
+// threaded matches a thread that has a number and its function's name for a name.
+var threaded = lazyregexp.New(`thread (Thread-\d+) \((\w+)\)`)
+
+// What is left out by more than an expression: names of files, and of threads.
+const (
+	files   = "files"
+	threads = "threads"
+)
+
 // shorter are ways to say a thing in fewer words, in the order in which they are tried, as
 // long as a sentence is too long: first what costs nothing, then what follows from the rest,
 // then what the evidence says as well.
@@ -21,7 +30,7 @@ var shorter = []struct {
 }{
 	{lazyregexp.New(`; no other thread or task has it at hand`), ""},
 	{lazyregexp.New(`(child "[^"]*") \(pid \d+\)`), "$1"},
-	{nil, ""}, // the names of files that were named before
+	{nil, files}, // that were named before
 	{lazyregexp.New(`, called at [^\s():]+:\d+\)`), ")"}, // the stacks have it
 	{lazyregexp.New(`waits for data from the `), "reads from the "},
 	{lazyregexp.New(`waits for the end of child`), "waits for child"},
@@ -35,7 +44,7 @@ var shorter = []struct {
 	{lazyregexp.New(`, which ([^,;]+?) has at hand, which`), " that $1 has, which"},
 	{lazyregexp.New(` that task \S+ has, which waits for (?:event|condition|a future)(?: [^\s(),]+)?(?: \([^()]*\))? that (task \S+) has, which`), " that $1 has over another task, which"},
 	{lazyregexp.New(`(\([^\s():]+:\d+) in [\w.<>]+(\) that task \S+ has over another task)`), "$1$2"},
-	{nil, ""}, // what stood between may be gone
+	{nil, files}, // what stood between may be gone
 	{lazyregexp.New(`, which sent \d+ bytes? and is silent for [\d.]+ m?s`), ""},
 	{lazyregexp.New(`(thread|child|callback|process) ("[^"]*"|\S+(?: \(\w+\))?) (died of|raised) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3 $4 $5"},
 	{lazyregexp.New(`(it died of|which died of) (\w+): [^;]*? (\(line \d+\))`), "$1 $2 $3"},
@@ -92,7 +101,7 @@ var shorter = []struct {
 	{lazyregexp.New(`(for \d+ jobs?) that nobody reports done(; (?:child|thread|callback))`), "$1$2"},
 	{lazyregexp.New(`(the next request) on the connection(?: to [\d.]+:\d+)? with `), "$1 of "},
 	{lazyregexp.New(` \(its own process listens there\)`), ""},
-	{lazyregexp.New(`thread Thread-\d+ \((\w+)\)`), "thread $1"},
+	{nil, threads}, // by one of their two names
 	{lazyregexp.New("; it was asked `[^`]*`"), ""},
 	{lazyregexp.New(`(; its input comes from a pipe [^;]+); its output goes to a pipe that nobody reads[^;.]*`), "$1"},
 	{lazyregexp.New(unreached), ", never reached"},
@@ -116,6 +125,8 @@ func shorten(s string, n int) string {
 		switch {
 		case len(s) <= longest:
 			return s
+		case r.long == nil && r.with == threads:
+			s = calledOnce(s)
 		case r.long == nil:
 			s = namedOnce(s)
 		default:
@@ -143,4 +154,18 @@ func namedOnce(s string) string {
 		last = p[2]
 		return m
 	})
+}
+
+// calledOnce calls threads by their functions' names, and by their numbers where two of them
+// run the same one.
+func calledOnce(s string) string {
+	runs := map[string]string{} // which thread, by its function
+	name := "thread $2"
+	for _, m := range threaded().FindAllStringSubmatch(s, -1) {
+		if other, ok := runs[m[2]]; ok && other != m[1] {
+			name = "$1"
+		}
+		runs[m[2]] = m[1]
+	}
+	return threaded().ReplaceAllString(s, name)
 }

@@ -254,3 +254,17 @@ func TestBriefException(t *testing.T) {
 		t.Errorf("%s\nwant %s", s, want)
 	}
 }
+
+// TestBriefThreads: threads that run one function keep what tells them apart.
+func TestBriefThreads(t *testing.T) {
+	for _, c := range []struct{ first, second, want string }{
+		{"Thread-1 (move)", "Thread-2 (move)", "Deadlock: Thread-1 waits for lock LOCKS[1] (some_module.py:21), held by Thread-2, "},
+		{"Thread-1 (move)", "Thread-2 (back)", "Deadlock: thread move waits for lock LOCKS[1] (some_module.py:21), held by thread back, "},
+	} {
+		long := "Deadlock: thread " + c.first + " waits for lock LOCKS[1] (some_module.py:21), held by thread " + c.second +
+			", which waits for lock LOCKS[0] (some_module.py:21), held by thread " + c.first + "."
+		if s, _ := brief(long); !strings.HasPrefix(s, c.want) {
+			t.Errorf("%s\nwant %s…", s, c.want)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func (r *reader) finish() {
 			t.Name = r.nameOf(n, objs[n])
 		}
 	}
+	r.distinguish(objs)
 	r.fates(waited)
 	r.fatesBeyond()
 	r.failedBeside()

@@ -1,7 +1,9 @@
 package pystate
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"pyrr/internal/hang"
 )
@@ -10,19 +12,8 @@ import (
 // those that wait for it or hold it, an attribute of their self, a variable of
 // their functions.
 func (r *reader) nameOf(thing int, obj uint64) string {
-	places, t := r.placesOf(thing), &r.facts.Things[thing]
-	same := map[uint64]bool{obj: true}
-	if t.Kind == hang.Lock && r.Buffer(obj) != 0 {
-		for _, p := range places {
-			r.filesOf(obj, p.unit, p.frame, same)
-		}
-	}
-	if t.Kind == hang.Lock && r.SemLock(obj).Handle != 0 {
-		for _, p := range places {
-			r.around(obj, p.unit, p.frame, same)
-		}
-	}
-	r.wrapped(thing, obj, same)
+	places := r.placesOf(thing)
+	same := r.sameAs(thing, obj, places)
 	for _, p := range places {
 		if len(places) > 6 {
 			places = places[:6]
@@ -37,6 +28,96 @@ func (r *reader) nameOf(thing int, obj uint64) string {
 			}
 			if name := r.nameIn(u, k, same); name != "" {
 				return name
+			}
+		}
+	}
+	return ""
+}
+
+// sameAs are the objects by which the program knows one: itself, what it is a part of.
+func (r *reader) sameAs(thing int, obj uint64, places []place) map[uint64]bool {
+	t := &r.facts.Things[thing]
+	same := map[uint64]bool{obj: true}
+	if t.Kind == hang.Lock && r.Buffer(obj) != 0 {
+		for _, p := range places {
+			r.filesOf(obj, p.unit, p.frame, same)
+		}
+	}
+	if t.Kind == hang.Lock && r.SemLock(obj).Handle != 0 {
+		for _, p := range places {
+			r.around(obj, p.unit, p.frame, same)
+		}
+	}
+	r.wrapped(thing, obj, same)
+	return same
+}
+
+// A name that so many things have is no mistake of two that another name could mend, and the
+// other names of one are looked for in so many frames of the program's at most.
+const (
+	maxNamesakes = 8
+	maxNamings   = 64
+)
+
+// distinguish gives those things that have one name, as two locks that are the argument
+// `first` of two calls or the attribute `self.lock` of two objects, the names that other
+// frames have for them, where those tell all of them apart.
+func (r *reader) distinguish(objs []uint64) {
+	type called struct {
+		kind string
+		name string
+	}
+	namesakes := map[called][]int{}
+	for n := range r.facts.Things {
+		if t := &r.facts.Things[n]; t.Name != "" {
+			namesakes[called{t.Kind, t.Name}] = append(namesakes[called{t.Kind, t.Name}], n)
+		}
+	}
+	for by, things := range namesakes {
+		if len(things) < 2 || len(things) > maxNamesakes {
+			continue
+		}
+		names := map[string]bool{}
+		others := make([]string, len(things))
+		for i, n := range things {
+			others[i] = r.otherName(n, objs[n], by.name)
+			names[others[i]] = true
+		}
+		if len(names) < len(things) || names[""] {
+			continue
+		}
+		for i, n := range things {
+			r.facts.Things[n].Name = others[i]
+		}
+	}
+}
+
+// otherName is how a frame of the program that does not call a thing by one name calls it;
+// the main thread's frames, where it was mostly made, come first.
+func (r *reader) otherName(thing int, obj uint64, not string) string {
+	part := r.partOf[thing]
+	if part.of != 0 {
+		obj = part.of
+	}
+	same := r.sameAs(thing, obj, r.placesOf(thing))
+	left := maxNamings
+	for _, main := range []bool{true, false} {
+		for n, u := range r.units {
+			if r.facts.Units[n].Main != main {
+				continue
+			}
+			for k := 0; k < len(u.frames) && left > 0; k++ {
+				if hang.Library(u.frames[k].File) {
+					continue
+				}
+				left--
+				name := r.nameIn(u, k, same)
+				if part.of != 0 && name != "" {
+					name = strings.TrimSuffix(name+"."+part.name, ".")
+				}
+				if name != "" && name != not && name != "self" && !strings.HasPrefix(name, "self.") {
+					return name
+				}
 			}
 		}
 	}
@@ -106,45 +187,63 @@ func (r *reader) nameIn(u *unit, k int, same map[uint64]bool) string {
 	}
 	vars := r.locals(u, k)
 	if self := vars["self"]; self != 0 {
-		found := ""
-		left := 100
-		r.EachAttr(self, func(name string, value uint64) bool {
-			left--
-			if same[value] {
-				found = "self." + name
+		if name := within(100, same, func(f func(string, uint64) bool) { r.EachAttr(self, f) }); name != "" {
+			return "self." + name
+		}
+	}
+	names := slices.Sorted(maps.Keys(vars))
+	for _, name := range names {
+		if same[vars[name]] {
+			return name
+		}
+	}
+	// An attribute of something that is at hand.
+	for _, name := range names {
+		if attr := within(40, same, func(f func(string, uint64) bool) { r.EachAttr(vars[name], f) }); attr != "" {
+			return name + "." + attr
+		}
+	}
+	return r.itemIn(u, k, vars, names, same)
+}
+
+// itemIn is the name of one of some objects that is an item of a list, tuple or dict that a
+// frame, its self or its module has. What a function was called with is no name.
+func (r *reader) itemIn(u *unit, k int, vars map[string]uint64, names []string, same map[uint64]bool) string {
+	found := ""
+	in := func(name string, value uint64) bool {
+		if name != "args" && name != "kwargs" && !strings.HasPrefix(name, "__") {
+			if item := within(40, same, func(f func(string, uint64) bool) { r.EachItem(value, f) }); item != "" {
+				found = name + item
 			}
-			return found == "" && left > 0
-		})
-		if found != "" {
+		}
+		return found == ""
+	}
+	for _, name := range names {
+		if !in(name, vars[name]) {
 			return found
 		}
 	}
-	best := ""
-	for name, value := range vars {
-		if same[value] && (best == "" || name < best) {
-			best = name
-		}
-	}
-	if best != "" {
-		return best
-	}
-	// An attribute of something that is at hand.
-	for name, value := range vars {
-		found := ""
-		left := 40
-		r.EachAttr(value, func(attr string, v uint64) bool {
+	if self := vars["self"]; self != 0 {
+		left := 100
+		r.EachAttr(self, func(name string, value uint64) bool {
 			left--
-			if same[v] {
-				found = name + "." + attr
-			}
-			return found == "" && left > 0
+			return in("self."+name, value) && left > 0
 		})
-		if found != "" && (best == "" || found < best) {
-			best = found
+	}
+	if found == "" {
+		r.EachGlobal(&u.frames[k], 200, func(name func() string, value uint64) bool { return in(name(), value) })
+	}
+	return found
+}
+
+// within is the name of the first of so many parts of an object that is one of some, "" for none.
+func within(most int, same map[uint64]bool, each func(func(name string, value uint64) bool)) (found string) {
+	each(func(name string, value uint64) bool {
+		most--
+		if same[value] {
+			found = name
 		}
-	}
-	if best != "" {
-		return best
-	}
-	return ""
+		return found == "" && most > 0
+	})
+	return found
 }
