@@ -10,8 +10,9 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 # As `make build` compiles: what that, go vet and the tests need is compiled once, and a
-# clone in another folder has it from the build cache.
-export GOFLAGS="${GOFLAGS:+$GOFLAGS }-trimpath"
+# clone in another folder has it from the build cache. With cgo net is another package, and
+# so is all that imports it.
+export GOFLAGS="${GOFLAGS:+$GOFLAGS }-trimpath" CGO_ENABLED=0
 export PYRR_CACHE
 PYRR_CACHE=$(pyrr_cache)
 if [ -n "${PYRR_CALL_BUFFER:-}" ]; then
