@@ -229,7 +229,8 @@ func recordBy(o *Options, cwd string, work func(*recorder) (*Info, error)) (*Inf
 		err  error
 	}
 	const garbage = 800 // percent: a collection interrupts the tracer
-	memory, undo := headroom.BoundHeap(garbage)
+	const room = 8 << 20
+	memory, undo := headroom.BoundHeap(garbage, room)
 	defer undo()
 	done := make(chan result, 1)
 	ptrace.Go(func() { // the thread ends with it: it has a changed affinity

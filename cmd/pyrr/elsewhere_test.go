@@ -77,7 +77,8 @@ func TestReadersOnArm64(t *testing.T) {
 		}
 	}
 	other := filepath.Join(t.TempDir(), "pyrr-arm64")
-	build := exec.Command("go", "build", "-o", other, ".")
+	// A second standard library is compiled for it: without inlining in a quarter less of the time.
+	build := exec.Command("go", "build", "-gcflags=all=-l", "-gcflags=pyrr/...=", "-ldflags=-s -w", "-o", other, ".")
 	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -12,12 +12,14 @@ import (
 
 // What is alive always has room for some garbage, and little is held to heapLimit.
 func TestHeapLimit(t *testing.T) {
-	for _, test := range []struct{ live, want int64 }{
-		{0, heapLimit}, {13 << 20, heapLimit}, {19 << 20, heapLimit},
-		{20 << 20, heapLimit + heapStep}, {64 << 20, heapLimit + 7*heapStep}, {1 << 30, heapLimit + 157*heapStep},
+	const step = heapStep
+	for _, test := range []struct{ live, room, want int64 }{
+		{0, step, heapLimit}, {13 << 20, step, heapLimit}, {19 << 20, step, heapLimit},
+		{20 << 20, step, heapLimit + step}, {64 << 20, step, heapLimit + 7*step}, {1 << 30, step, heapLimit + 157*step},
+		{0, 8 * step, heapLimit + 4*step}, {32 << 20, 8 * step, heapLimit + 9*step},
 	} {
-		if got := limitFor(test.live); got != test.want || got < test.live*5/4 {
-			t.Errorf("with %d MiB alive: %d MiB, want %d", test.live>>20, got>>20, test.want>>20)
+		if got := limitFor(test.live, test.room); got != test.want || got < test.live*5/4+test.room && got > heapLimit {
+			t.Errorf("with %d MiB alive and room for %d: %d MiB, want %d", test.live>>20, test.room>>20, got>>20, test.want>>20)
 		}
 	}
 }
@@ -27,7 +29,7 @@ func TestHeapFollows(t *testing.T) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		t.Skip("GOMEMLIMIT is set")
 	}
-	h, undo := BoundHeap(400)
+	h, undo := BoundHeap(400, heapStep)
 	kept := make([]byte, 100<<20)
 	debug.FreeOSMemory() // a collection, after which it counts
 	h.Check(time.Now())
