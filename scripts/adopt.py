@@ -132,7 +132,7 @@ def test_totals():
 
 PROJECTS = [
     Project("pluggy", "1.7.0", "d1eaa46ebb595891b860ab086b4d09c8588af65ebd4361b8e8f4bb8920b90ba8",
-            "testing", "testing/test_tracer.py", TWO_LOCKS, FAIL, r"Deadlock: there waits for lock second \(\S+:LINE\), held by back, which waits for lock second \(\S+:LINE\), held by there"),
+            "testing", "testing/test_tracer.py", TWO_LOCKS, FAIL, r"Deadlock: there waits for lock savings \(\S+:LINE\), held by back, which waits for lock checking \(\S+:LINE\), held by there"),
     Project("iniconfig", "2.3.1", "67f4b9c50da0dedf52af349e7749a80a9057a5031199791b906c3bb3ae878960",
             "testing", "testing/test_iniconfig.py", SOCKET, FAIL, r"MainThread waits for data from the connection .*\(\S+:LINE\)"),
     Project("idna", "3.20", "a7db850025b95ded1eae8a46181a1a6c56c92c96f0e2b005d9ff8dc0210cab44",
