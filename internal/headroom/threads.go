@@ -26,7 +26,7 @@ func KeepThreads() error {
 	if err := room(procs + spare); err != nil {
 		return err
 	}
-	makeThreads(procs + spare - threads())
+	makeThreads(procs + spare)
 	return nil
 }
 
@@ -64,17 +64,24 @@ func Crowded(err error) error {
 	return hint.With(hint.Machinef("%v: too many processes are there, of this user or in this control group", err), "ulimit -u unlimited", "docker run --pids-limit …")
 }
 
-// makeThreads makes so many threads that have nothing to do.
-func makeThreads(n int) {
-	var all, over sync.WaitGroup
-	all.Add(max(n, 0))
-	for range n {
+// makeThreads makes threads that have nothing to do, until there are so many.
+func makeThreads(all int) {
+	var over sync.WaitGroup
+	end := make(chan bool)
+	// Each keeps a thread for itself as long as it waits. The first get some that were there.
+	for range all {
+		if threads() >= all {
+			break
+		}
+		there := make(chan bool)
 		over.Go(func() {
-			runtime.LockOSThread() // one of its own, as long as it waits
-			all.Done()
-			all.Wait()
+			runtime.LockOSThread()
+			close(there)
+			<-end
 			runtime.UnlockOSThread()
 		})
+		<-there
 	}
+	close(end)
 	over.Wait()
 }

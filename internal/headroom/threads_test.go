@@ -2,6 +2,7 @@ package headroom
 
 import (
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"testing"
@@ -15,6 +16,9 @@ func TestKeepThreads(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := threads()
+	if all := min(runtime.GOMAXPROCS(0), mostProcs) + spare; before < all {
+		t.Errorf("%d threads are there, not %d", before, all)
+	}
 	var all sync.WaitGroup
 	for range spare - 4 { // the others: of this test, of the runtime
 		r, w, err := os.Pipe()
