@@ -278,13 +278,21 @@ func TestHangsOfGevent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			program, rec := filepath.Join(dir, name+".py"), filepath.Join(dir, name+".pyrr.zip")
+			program := filepath.Join(dir, name+".py")
 			if err := os.WriteFile(program, []byte(run.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			capturePyrr("record", "--timeout", setup.Timeout("5s"), "-o", rec, "--", python, program)
-			status, out, errs := capturePyrr("explain", "--full", rec)
-			said, _, _ := strings.Cut(out, "\n")
+			var status int
+			var said, errs string
+			// On a busy machine it may still be at its imports, which take a second of a processor.
+			for _, limit := range []string{"5s", "20s", "60s"} {
+				rec := filepath.Join(dir, limit+".pyrr.zip")
+				capturePyrr("record", "--timeout", setup.Timeout(limit), "-o", rec, "--", python, program)
+				status, said, errs = capturePyrr("explain", "--full", rec)
+				if said, _, _ = strings.Cut(said, "\n"); !strings.HasPrefix(said, "No verdict") {
+					break
+				}
+			}
 			if status != 0 || !strings.Contains(said, run.want) || strings.Contains(said, run.never) {
 				t.Errorf("status %d: %s\n%s", status, said, errs)
 			}
