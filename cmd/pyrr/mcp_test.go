@@ -89,7 +89,7 @@ func (a *agent) want(tool string, args map[string]any, texts ...string) []nextCa
 	return next
 }
 
-// recordFor records a program of this test, which may hang: for two seconds, on a machine
+// recordFor records a program of this test, which may hang: for three seconds, on a machine
 // that has time for it.
 func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	t.Helper()
@@ -97,7 +97,7 @@ func recordFor(t testing.TB, dir, name, program string, flags ...string) {
 	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"record", "--timeout", setup.Timeout("2s"), "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
+	args := append([]string{"record", "--timeout", setup.Timeout("3s"), "-o", filepath.Join(dir, name+recording.PackedSuffix)}, flags...)
 	cmd := exec.Command(os.Args[0], append(args, testPython(), file)...)
 	cmd.Args[0] = "pyrr"
 	cmd.Dir = dir
