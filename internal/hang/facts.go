@@ -41,6 +41,8 @@ type Facts struct {
 	Left []Left `json:"left,omitempty"`
 	// Copies are objects that a fork copies.
 	Copies []Copy `json:"copies,omitempty"`
+	// Cursors are those of sqlite3 that were not read to their end, by their names.
+	Cursors []string `json:"cursors,omitempty"`
 	// Asks is what a journey through the recording can answer; it is not kept.
 	Asks []Ask `json:"-"`
 	// TaskAt are the tasks by the addresses of their objects, for those who travel.

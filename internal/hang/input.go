@@ -233,6 +233,9 @@ type Owner struct {
 	// Lock says that the thread asks for a lock on a file again and again, without
 	// waiting for it.
 	Lock bool
+	// Commits says that the thread waits, to commit, for those who read the database: it has
+	// locked that itself. Only says that its process reads no other database.
+	Commits, Only bool
 }
 
 // End is a descriptor of a process.

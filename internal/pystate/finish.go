@@ -49,6 +49,7 @@ func (r *reader) finish() {
 	r.failedBeside()
 	r.idleListeners()
 	r.leftItems()
+	r.cursors()
 	r.children()
 	r.copies()
 	r.asks(objs, waited)

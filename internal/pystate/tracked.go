@@ -24,6 +24,7 @@ type tracked struct {
 	listeners  []uint64 // of queues, of logging
 	deaths     []uint64 // exceptions of threads that pytest keeps
 	tasks      []uint64 // of asyncio
+	cursors    []uint64 // of sqlite3
 }
 
 // readTracked finds them, and what follows of them: which future of an event loop
@@ -49,6 +50,10 @@ func (r *reader) readTracked() {
 		case class == "Future":
 			if r.Module(obj) == "concurrent.futures._base" {
 				add(&t.futures, obj)
+			}
+		case class == "Cursor":
+			if r.Module(obj) == "sqlite3" {
+				add(&t.cursors, obj)
 			}
 		case class == "Task":
 			add(&t.tasks, obj)

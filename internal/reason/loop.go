@@ -369,6 +369,12 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 			return owner("the lock on "+filepath.Base(f.Path), at)
 		}
 	case strings.Contains(c.Call, "nanosleep") && inSQLite(w):
+		if f := pendingOf(state, p, w.TID); f != nil {
+			if l := readLock(state, p, f); l != nil {
+				return owner("the database "+filepath.Base(f.Path), l.At)
+			}
+			return &hang.Owner{What: "the database " + filepath.Base(f.Path), Proc: w.Proc.ID, TID: w.TID, Commits: true, Only: onlyRead(state, p, f)}
+		}
 		if l := sqliteLock(state, p, w); l != nil {
 			return owner("the database "+filepath.Base(strings.TrimSuffix(l.File.Path, "-shm")), l.At)
 		}
