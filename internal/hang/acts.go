@@ -24,6 +24,10 @@ type Ask struct {
 	Act string
 }
 
+// Promised is the state of a lock of a package whose acquire gives a future: that who took it
+// last still has it is likely.
+const Promised = "promised"
+
 // Acts of those who do something to what others wait for.
 const (
 	Notified = "notified"

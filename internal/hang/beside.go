@@ -103,11 +103,27 @@ func (j *judge) suspended(proc int) string {
 			more++
 			continue
 		}
-		says = "; " + lastName(f.Func) + " stands at `" + code + "` (" + j.at(f) + ")"
+		says = "; " + lastName(f.Func) + " stands at `" + code + "` (" + j.at(f) + ")" + j.takenBySuspended(proc, code)
 		j.cite(Evidence{Text: lastName(f.Func) + " is suspended here", Proc: proc, File: f.File, Line: f.Line})
 	}
 	if more > 0 && says != "" {
 		says += fmt.Sprintf(", and %d more", more)
 	}
 	return says
+}
+
+// takenBySuspended says of the lock that a suspended one asks for where it was taken last: the
+// calls of those who wait for it came later. "" is for what is not known.
+func (j *judge) takenBySuspended(proc int, code string) string {
+	things := j.procs[proc].Facts.Things
+	for k := range things {
+		t := &things[k]
+		if t.State != Promised && t.Kind != Semaphore || t.Name == "" || t.Count >= len(t.Taken) || !strings.Contains(code, t.Name+".acquire(") {
+			continue
+		}
+		took := &t.Taken[t.Count]
+		j.cite(Evidence{Text: j.thingName(t) + " was taken at " + j.takenAt(took), Proc: proc, Event: took.Event, File: took.Where.File, Line: took.Where.Line})
+		return ": it was taken last at " + j.takenAt(took) + " and not released"
+	}
+	return ""
 }

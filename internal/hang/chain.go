@@ -238,7 +238,7 @@ func (j *judge) finalLock(n node, t *Thing, at, what, nobody, fate string) (says
 	}
 	if took := j.tookBefore(n, t); took != "" {
 		degree, missing := Likely, "whether somebody was to release it"
-		if t.Kind != Semaphore && t.Taken[0].Unit < 0 {
+		if t.Kind != Semaphore && t.Taken[0].Unit < 0 && t.State != Promised {
 			degree, missing = Proven, ""
 		}
 		if t.Kind == Semaphore {

@@ -74,6 +74,7 @@ func (r *reader) suspended() {
 		}
 		at[frames[0].Addr] = true
 		f := &frames[0]
+		r.promisedToSuspended(f)
 		r.facts.Suspended = append(r.facts.Suspended, hang.Frame{Func: f.Func, File: f.File, Line: f.Line})
 	}
 }

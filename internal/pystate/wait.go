@@ -439,6 +439,8 @@ func (w *waiter) awaited() {
 		out.On = []int{w.thing(t.Waiter, hang.Future)} // whoever has it at hand may complete it
 		if obj := w.connection(); obj != 0 {
 			out.How, out.On = hang.HowAnswer, []int{w.thing(obj, hang.Object)}
+		} else if n, ok := w.promisedTo(t.Waiter); ok {
+			out.How, out.On = "acquire", []int{n}
 		}
 	}
 	w.found = out
