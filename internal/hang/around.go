@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // keeps says what a unit holds while it waits for what leads to nobody, and who waits for
@@ -29,6 +30,23 @@ func (j *judge) keeps(n node, way []hop) string {
 		}
 	}
 	return ""
+}
+
+// unwatched says, of one that waits in a package's code for what no thread of that brings, in
+// which connection of the process something lies that no thread reads: the package's loop
+// may run nowhere.
+func (j *judge) unwatched(n node) string {
+	p := j.procs[n.proc]
+	if c := j.call(n); p == nil || len(p.Unread) != 1 || p.Unread[0].What != "connection" || c == nil || p.Time-p.Unread[0].At < int64(time.Second/4) {
+		return ""
+	}
+	r := &p.Unread[0]
+	from := ""
+	if to, ok := j.threadNode(r.Proc, r.TID); ok {
+		from = " from " + j.name(to)
+	}
+	j.cite(Evidence{Text: fmt.Sprintf("%s were written that descriptor %d has not read", bytesText(r.Bytes), r.FD), Proc: r.Proc, Event: r.Event})
+	return fmt.Sprintf("; %s%s lie unread in a connection (descriptor %d), which no thread reads", bytesText(r.Bytes), from, r.FD)
 }
 
 // atLoss tells one that waits for what its package keeps for it, and of which nobody is known
@@ -189,7 +207,7 @@ func runsReactor(f Frame) bool {
 func (j *judge) stands(n node, way []hop, says, missing string) (string, string) {
 	also := or(j.keeps(n, way), j.reactor(n))
 	if also == "" && !strings.Contains(says, "; meanwhile") && j.atLoss(n) {
-		if also = or(j.inJob(n), j.stuckFor(n, 0)); also != "" {
+		if also = or(or(j.inJob(n), j.unwatched(n)), j.stuckFor(n, 0)); also != "" {
 			missing = "whether that would have acted"
 			return strings.Replace(says, "; no other thread or task has it at hand", "", 1) + also, missing
 		}

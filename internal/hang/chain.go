@@ -192,7 +192,7 @@ func (j *judge) finalWait(n node, u *Unit) (says, degree, kind, missing string) 
 		}
 		ends := fmt.Sprintf("; %d of its senders are still open", t.Count)
 		if t.Count == 1 {
-			ends = "; its sender is still open"
+			ends = "; its sender is still open" + j.sender(n, t)
 		}
 		return "waits for an item of " + what + at + ends + nobody, Likely, "channel", "who should have sent to it or closed it"
 	case Future:
@@ -213,7 +213,7 @@ func (j *judge) finalBare(n node, w *Wait, at string) (says, degree, kind, missi
 	case w.PID > 0:
 		return j.finalChild(n, w.PID, at)
 	case w.How == "sleep":
-		return "sleeps" + at, None, "sleep", ""
+		return "sleeps" + j.polledBy(n) + at, None, "sleep", ""
 	case w.How == "loop":
 		return "runs an event loop that has nothing to do" + at, Likely, "loop", "what it waits for"
 	case strings.HasPrefix(w.How, "future") || w.How == "gather":
@@ -309,6 +309,9 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 				return fmt.Sprintf("waits for the exit of %s%s, which has ended and whose end was fetched; nobody tells the one that waits", name, at), Likely, "ended child", "what should have woken it"
 			}
 			if t := j.call(n); t != nil && !strings.HasPrefix(t.Call, "wait") && j.readsPipes(t) {
+				if c.Killed {
+					return fmt.Sprintf("reads the output of %s%s, which was killed by SIGKILL: its end does not come, as another program, which it may have started, has the pipe open", name, at), Likely, "output", "which program that is: it is not recorded"
+				}
 				return fmt.Sprintf("reads the output of %s%s, whose end does not come: it, or a program that it started, has the pipe open", name, at), Likely, "output", "which programs those are: they are not recorded"
 			}
 			return fmt.Sprintf("waits for the end of %s%s, which is not recorded", name, at) + j.inputOf(n, pid) + j.outputOf(n, pid), Likely, "child", "what the child does"

@@ -20,6 +20,7 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 		f := at.Frame
 		v.Where = &f
 	}
+	v.Sentence += j.waitedIn(r, at)
 	if r.Phase == "setup" || r.Phase == "teardown" {
 		v.Sentence += ", in the " + r.Phase + " of the test"
 	}
@@ -79,6 +80,18 @@ func Failed(in *Input, proc int, r *Raised, event uint64) *Verdict {
 		v.key = append(v.key, j.short(at.File)+":"+raisedIn(v.Raised, at))
 	}
 	return v
+}
+
+// waitedIn says, of a time-out of asyncio's, where what it cancelled had waited.
+func (j *judge) waitedIn(r *Raised, at *RaisedFrame) string {
+	if r.Type != "TimeoutError" || r.Cause == nil || r.Cause.Type != "CancelledError" || at == nil {
+		return ""
+	}
+	f, _ := j.raisedAt(r.Cause)
+	if f == nil || !f.own() || f.Frame == at.Frame {
+		return ""
+	}
+	return fmt.Sprintf("; what it cancelled waited in %s (%s)", f.Func, j.at(f.Frame))
 }
 
 // diedBeside adds the exceptions that ended threads and children before: that their

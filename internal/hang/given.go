@@ -34,3 +34,12 @@ func Given(pid int, own *Facts, all []*Facts) string {
 	}
 	return ""
 }
+
+// sender says who has the only sender of a channel that is still open, if that is another.
+func (j *judge) sender(n node, t *Thing) string {
+	if len(t.Owed) != 1 || t.Owed[0] == n.unit {
+		return ""
+	}
+	to := node{n.proc, t.Owed[0]}
+	return ": " + j.name(to) + " has it" + j.where(to)
+}

@@ -178,6 +178,7 @@ type Kid struct {
 	PID    int
 	Exe    string // the program's name, "" where that is not known
 	Reaped bool   // its end was fetched
+	Killed bool   // it was sent SIGKILL
 	// Fed are the processes that have the writing end of the pipe that it has as its
 	// standard input, FedBy names other programs that have.
 	Fed   []int
@@ -196,6 +197,7 @@ type Unread struct {
 	Proc  int
 	TID   int32
 	Event uint64
+	At    int64 // the time of that
 }
 
 // Loop is a call that is made again and again from one function.

@@ -45,7 +45,7 @@ func (j *judge) loopOf(n node) (loopHead, bool) {
 		if !frames[k].own() {
 			continue
 		}
-		if l, ok := j.loopAround(frames[k].File, frames[k].Line); ok {
+		if l, ok := j.loopAround(frames[k].File, frames[k].Line, longestHead); ok {
 			return l, true
 		}
 		if own++; own == most {
@@ -57,12 +57,36 @@ func (j *judge) loopOf(n node) (loopHead, bool) {
 
 func indent(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
 
+// longestHead is how much of the head of a loop of the program's is quoted.
+const longestHead = 48
+
+// polledBy is the condition of the loop in which a package sleeps, for a task: " in `while
+// self.connections`"; "" where that says nothing.
+func (j *judge) polledBy(n node) string {
+	const longest = 70
+	u := j.unit(n)
+	if u == nil || j.in.Text == nil {
+		return ""
+	}
+	for k := range u.Frames {
+		f := &u.Frames[k]
+		if f.own() {
+			return ""
+		}
+		if !Installed(f.File) || Machinery(f.File) {
+			continue
+		}
+		if l, ok := j.loopAround(f.File, f.Line, longest); ok && strings.HasPrefix(l.text, "while ") {
+			return l.in(" in ")
+		}
+		return ""
+	}
+	return ""
+}
+
 // loopAround finds the loop that a line is in, within its function.
-func (j *judge) loopAround(file string, at int) (loopHead, bool) {
-	const (
-		above   = 40 // lines that are looked at
-		longest = 48
-	)
+func (j *judge) loopAround(file string, at, longest int) (loopHead, bool) {
+	const above = 40 // lines that are looked at
 	here := j.in.Text(file, at)
 	if strings.TrimSpace(here) == "" {
 		return loopHead{}, false

@@ -82,6 +82,28 @@ func (w *waiter) channel(k int, how string) {
 	}
 	w.on(k, hang.Channel, how, state)
 	w.partOf[w.found.On[0]] = part{end, ""}
+	if t := &w.facts.Things[w.found.On[0]]; how == "get" && len(t.Owed) == 0 {
+		t.Owed = w.senders(state)
+	}
+}
+
+// senders are the units that have an end of a channel in a variable by which they could send,
+// and have not closed it.
+func (r *reader) senders(state uint64) []int {
+	var out []int
+	for n, u := range r.units {
+		for k := range u.frames {
+			if k >= hang.MaxFrames || hang.Library(u.frames[k].File) || slices.Contains(out, n) {
+				continue
+			}
+			for _, v := range sorted(r.locals(u, k)) {
+				if strings.Contains(r.Type(v), "Send") && r.Attr(v, "_state") == state && !r.True(r.Attr(v, "_closed")) && !slices.Contains(out, n) {
+					out = append(out, n)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // members takes tasks that are waited for.

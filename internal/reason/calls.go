@@ -74,6 +74,13 @@ func stopped(state *logview.State, index *recording.StackIndex, proc int) *hang.
 	return last
 }
 
+// killed says whether one of the recording has sent SIGKILL to a process.
+func killed(state *logview.State, pid int) bool {
+	return slices.ContainsFunc(state.Procs, func(p *logview.Process) bool {
+		return slices.ContainsFunc(p.Sent, func(s logview.Signal) bool { return s.PID == pid && linux.Signal(s.Nr) == "SIGKILL" })
+	})
+}
+
 // lastSent is the last signal of some that one of the recording sent to a process of it, nil
 // for none.
 func lastSent(state *logview.State, index *recording.StackIndex, proc int, fits func(name string) bool) *hang.Stop {
@@ -210,7 +217,7 @@ func addUnread(p *hang.Process, state *logview.State) {
 		if f.Kind == linux.ObjPipe {
 			what = "pipe"
 		}
-		p.Unread = append(p.Unread, hang.Unread{FD: num, What: what, Bytes: f.Other.Out.Bytes - f.In.Bytes, Proc: last.Proc, TID: last.TID, Event: last.Pos.Event})
+		p.Unread = append(p.Unread, hang.Unread{FD: num, What: what, Bytes: f.Other.Out.Bytes - f.In.Bytes, Proc: last.Proc, TID: last.TID, Event: last.Pos.Event, At: last.Time})
 	}
 }
 

@@ -214,7 +214,7 @@ func hangProcess(e *Ending, state *logview.State) *hang.Process {
 	if state != nil && state.Proc(e.Proc.ID) != nil {
 		for _, c := range state.Proc(e.Proc.ID).Children {
 			if c.Proc == nil {
-				kid := hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil}
+				kid := hang.Kid{PID: c.PID, Exe: baseName(c.Exe), Reaped: c.Reaped != nil, Killed: killed(state, c.PID)}
 				feeders(state, c, &kid)
 				hearers(state, c, &kid)
 				p.Kids = append(p.Kids, kid)
