@@ -3,6 +3,8 @@ package hang
 import (
 	"fmt"
 	"strings"
+
+	"pyrr/internal/lazyregexp"
 )
 
 // Failed is the verdict on an exception that a test or a program ended with.
@@ -175,13 +177,23 @@ func (j *judge) headline(r *Raised) string {
 	return r.Type + ": " + text
 }
 
+// differs matches what pytest says of where two things differ: of lists, dicts and dataclasses.
+var differs = lazyregexp.New(`^(?:At index \d+ diff: .+|\{.+\}|[A-Za-z_]\w*: .+) != .+$`)
+
 // firstOf is the first line of a message, and of one whose first line says little, such as
 // "1 validation error for Order", what fits of those behind it. What pytest says of an assert is
-// in its first line.
+// in its first line, but where that has but parts of the two: the first difference is behind it.
 func firstOf(text string) string {
 	const little, most = 60, 140
 	lines := strings.Split(text, "\n")
 	out := lines[0]
+	if strings.HasPrefix(out, "assert ") && strings.Contains(out, "...") {
+		for _, line := range lines[1:] {
+			if line = strings.TrimSpace(line); differs().MatchString(line) {
+				return out + "; " + line
+			}
+		}
+	}
 	if len(out) > little || strings.HasPrefix(out, "assert ") {
 		return out
 	}

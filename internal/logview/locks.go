@@ -107,14 +107,17 @@ func (s *State) Blocker(p *Process, t *Thread) (at Moment, f *File, ok bool) {
 	if t == nil || t.Open == nil {
 		return at, nil, false
 	}
-	return s.BlockerOf(p, t, &t.Open.Enter)
+	return s.BlockerOf(p, t, &t.Open.Enter, "")
 }
 
 // BlockerOf is Blocker of a call that a thread has made, and by which it did not get a
-// lock: e is its beginning.
-func (s *State) BlockerOf(p *Process, t *Thread, e *recording.Event) (at Moment, f *File, ok bool) {
+// lock: e is its beginning, path that of the file, "" where the descriptor tells.
+func (s *State) BlockerOf(p *Process, t *Thread, e *recording.Event, path string) (at Moment, f *File, ok bool) {
 	fd, op, lock, ok := linux.LockWanted(int(e.Nr), e.Args, e.In)
 	mine := p.FD(t, fd)
+	if path != "" && (mine == nil || mine.Path != path) {
+		mine = &File{Path: path} // it was closed since
+	}
 	if !ok || mine == nil {
 		return at, nil, false
 	}

@@ -37,14 +37,17 @@ type turn struct {
 	alive int
 	// refused is a call that did not get a lock on a file and does not wait for it, nil
 	// for another.
-	refused *recording.Event
+	refused *askedLock
+	// opened is the path of a file that the call has opened, as descriptor fd.
+	opened string
+	fd     int
 }
 
 // loopOf says since when and how often a thread has made the call that it is in
 // from the function of the program that it is still in; nil for fewer than three
 // times. lock is a call by which each turn asks for a lock on a file and does not get it,
 // nil for none.
-func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, nr int32) (out *hang.Loop, lock *recording.Event) {
+func loopOf(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, nr int32) (out *hang.Loop, lock *askedLock) {
 	if index == nil {
 		return nil, nil
 	}
@@ -152,6 +155,7 @@ func turnsOf(rec *recording.Recording, proc *recording.Process, tid int32) []tur
 			ring[len(ring)-1].fails(s.Enter, ev)
 			if last := len(ring) - 1; last > 0 {
 				ring[last].connectFailed(done, ring[:last])
+				ring[last].opens(s.Enter, ev, ring[:last])
 			}
 			ring[len(ring)-1].moved = moves(linux.Name(int(ev.Nr)), s.Enter.Args[1], ev.Ret)
 			ring[len(ring)-1].got = got(linux.Name(int(ev.Nr)), &s.Enter.Args, ev.Ret)
@@ -169,7 +173,7 @@ const lastRepeated = -1
 // between is the loop of a thread that computes at the end: one that was caught between
 // two of its waits. It counts only where its turns are alike and short, or fail alike: one
 // that computes for long and sleeps now and then is at work.
-func between(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, end int64) (*hang.Loop, *recording.Event) {
+func between(rec *recording.Recording, index *recording.StackIndex, proc recording.Process, c *hang.Call, end int64) (*hang.Loop, *askedLock) {
 	const short = 20_000 // instructions
 	out, lock := loopOf(rec, index, proc, c, lastRepeated)
 	if out == nil || time.Duration(end-out.Last) > 2*out.Every+time.Second/4 {
@@ -179,21 +183,6 @@ func between(rec *recording.Recording, index *recording.StackIndex, proc recordi
 		return nil, nil
 	}
 	return out, lock
-}
-
-// lockAsked finds the call by which nearly all turns of a loop ask for a lock on a file.
-func lockAsked(ring []turn, turns int) *recording.Event {
-	var last *recording.Event
-	n := 0
-	for i := range ring {
-		if ring[i].refused != nil {
-			last, n = ring[i].refused, n+1
-		}
-	}
-	if n < 3 || 4*n < 3*turns {
-		return nil
-	}
-	return last
 }
 
 // addresses are arguments that only say where memory is.
@@ -326,7 +315,7 @@ func (t *turn) fails(enter, exit *recording.Event) {
 	}
 	if name := linux.Errno(int(-exit.Ret)); name == "EAGAIN" || name == "EACCES" {
 		if _, _, _, ok := linux.LockWanted(int(enter.Nr), enter.Args, enter.In); ok {
-			t.refused = &recording.Event{Nr: enter.Nr, Args: enter.Args, In: slices.Clone(enter.In)}
+			t.refused = &askedLock{Event: recording.Event{Nr: enter.Nr, Args: enter.Args, In: slices.Clone(enter.In)}}
 			return
 		}
 	}
@@ -347,7 +336,7 @@ func stackAt(index *recording.StackIndex, proc int, tid int32, event uint64) (st
 // ownerOf finds who holds what a thread waits for in the kernel or retries: a
 // lock on a file, a transaction of SQLite that is open. asked is the call by which it asks
 // for a lock in a loop, nil for none.
-func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *hang.Call, asked *recording.Event) *hang.Owner {
+func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *hang.Call, asked *askedLock) *hang.Owner {
 	if state == nil {
 		return nil
 	}
@@ -359,7 +348,7 @@ func ownerOf(state *logview.State, index *recording.StackIndex, w *Waiting, c *h
 	var self *hang.Owner // a transaction of its own, on another connection
 	switch {
 	case asked != nil && !inSQLite(w):
-		if at, f, ok := state.BlockerOf(p, p.Thread(w.TID), asked); ok && f.Path != "" {
+		if at, f, ok := state.BlockerOf(p, p.Thread(w.TID), &asked.Event, asked.path); ok && f.Path != "" {
 			out := owner("the lock on "+filepath.Base(f.Path), at)
 			out.Lock = true
 			return out

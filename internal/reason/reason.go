@@ -144,7 +144,7 @@ func judge(rec *recording.Recording, in *hang.Input, all []Ending, death *hang.D
 		for k, c := range p.Threads {
 			in.Midst = in.Midst || c.Attached
 			w := &all[i].Threads[k]
-			var asked *recording.Event
+			var asked *askedLock
 			if c.Call != "" && c.For < time.Duration(all[i].Time)/2 && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) && repeats(w.Nr) {
 				c.Loop, asked = loopOf(rec, index, w.Proc, c, w.Nr)
 			} else if c.Call == "" && (w.TID == int32(w.Proc.PID) || len(p.Threads) <= 20) {
