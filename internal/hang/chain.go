@@ -310,7 +310,7 @@ func (j *judge) finalChild(n node, pid int, at string) (says, degree, kind, miss
 			}
 			if t := j.call(n); t != nil && !strings.HasPrefix(t.Call, "wait") && j.readsPipes(t) {
 				if c.Killed {
-					return fmt.Sprintf("reads the output of %s%s, which was killed by SIGKILL: its end does not come, as another program, which it may have started, has the pipe open", name, at), Likely, "output", "which program that is: it is not recorded"
+					return fmt.Sprintf("reads the output of %s%s, killed by SIGKILL: another program, which it may have started, has the pipe open", name, at), Likely, "output", "which program that is: it is not recorded"
 				}
 				return fmt.Sprintf("reads the output of %s%s, whose end does not come: it, or a program that it started, has the pipe open", name, at), Likely, "output", "which programs those are: they are not recorded"
 			}
