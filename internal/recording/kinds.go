@@ -126,7 +126,7 @@ var kindTable = [...]kindRow{
 	KindChecksum: {"checksum", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState,
 		0,
-		"Each of Mem is the address of a writable private mapping and the CRC-32C of each of its pages of 4096 bytes, 4 bytes each; 0 stands for a page that is not to be compared, and a sum of 0 is written as 1."},
+		"Each of Mem is the address of a writable private mapping and the CRC-32C of each of its pages of 4096 bytes, 4 bytes each; 0 stands for a page that is not to be compared, and a sum of 0 is written as 1. The first word of one XSAVE header of a page (64 bytes, the others zero) may differ in its low byte: the processor need not say each time which registers are in use."},
 	KindFault: {"fault", 0,
 		reached | fNr | fArgs | fRet | fMaps | fMem | fRegs | fXState | fPauses,
 		0,
