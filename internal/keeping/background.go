@@ -97,7 +97,7 @@ type finishServer struct {
 // time went into collections.
 func boundMemory() {
 	const garbage = 400 // percent, as for all commands
-	const room = 64 << 20
+	const room = 32 << 20
 	memory, _ := headroom.BoundHeap(garbage, room)
 	for now := range time.Tick(time.Second / 4) {
 		memory.Check(now)
